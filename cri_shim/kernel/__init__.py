@@ -1,0 +1,9 @@
+"""Every system call that the standard library lacks, behind one protocol with a recording double."""
+
+from __future__ import annotations
+
+from cri_shim.kernel.linux import LinuxKernel
+from cri_shim.kernel.protocol import Kernel
+from cri_shim.kernel.recording import RecordingKernel
+
+__all__ = ["Kernel", "LinuxKernel", "RecordingKernel"]

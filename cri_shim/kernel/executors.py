@@ -1,0 +1,43 @@
+"""Threads for calls that block, by what they wait for, and the way to await them.
+
+asyncio's default pool has as few as six threads and everyone shares it; a stat on a dead network file system would stop
+the mounts of all pods. Hence two named pools: `FS` for files and directories, `MOUNT` for mounts and namespaces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FS: Final = ThreadPoolExecutor(16, thread_name_prefix="fs")
+MOUNT: Final = ThreadPoolExecutor(8, thread_name_prefix="mount")
+
+
+async def run(executor: ThreadPoolExecutor, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a blocking call in `executor` and return what it returns; context variables are visible in the thread.
+
+    A thread cannot be stopped, so a caller that is cancelled still waits for its end: afterwards the mount is there or
+    it is not, and the caller's undo does not race with it. A call that has not started yet is simply dropped.
+    """
+    job = executor.submit(contextvars.copy_context().run, lambda: fn(*args, **kwargs))
+    done = asyncio.wrap_future(job)
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        job.cancel()
+        while not done.done():
+            try:
+                await asyncio.wait({done})
+            except asyncio.CancelledError:
+                continue
+        if not done.cancelled():
+            done.exception()  # seen: the cancellation is what the caller gets
+        raise

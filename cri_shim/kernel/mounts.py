@@ -1,0 +1,225 @@
+"""Mounts as containerd and the OCI spec describe them, turned into calls of mount(2).
+
+Both say a mount as source, type and fstab-style options; the system call wants a flag word and a data string, with up
+to three calls for one mount: the mount itself, a remount (a bind mount only becomes read-only that way) and the change
+of propagation, which the kernel takes only alone. Source of the words: mount(8), mount(2), the OCI runtime spec's table
+of mount options; which follow-up calls are needed: containerd core/mount/mount_linux.go.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from cri_shim.kernel.protocol import Kernel
+
+MS_RDONLY: Final = 0x1
+MS_NOSUID: Final = 0x2
+MS_NODEV: Final = 0x4
+MS_NOEXEC: Final = 0x8
+MS_SYNCHRONOUS: Final = 0x10
+MS_REMOUNT: Final = 0x20
+MS_MANDLOCK: Final = 0x40
+MS_DIRSYNC: Final = 0x80
+MS_NOSYMFOLLOW: Final = 0x100
+MS_NOATIME: Final = 0x400
+MS_NODIRATIME: Final = 0x800
+MS_BIND: Final = 0x1000
+MS_REC: Final = 0x4000
+MS_SILENT: Final = 0x8000
+MS_UNBINDABLE: Final = 1 << 17
+MS_PRIVATE: Final = 1 << 18
+MS_SLAVE: Final = 1 << 19
+MS_SHARED: Final = 1 << 20
+MS_RELATIME: Final = 1 << 21
+MS_STRICTATIME: Final = 1 << 24
+
+_SET: Final = {
+    "bind": MS_BIND, "rbind": MS_BIND | MS_REC, "remount": MS_REMOUNT, "ro": MS_RDONLY, "nosuid": MS_NOSUID,
+    "nodev": MS_NODEV, "noexec": MS_NOEXEC, "sync": MS_SYNCHRONOUS, "dirsync": MS_DIRSYNC, "mand": MS_MANDLOCK,
+    "noatime": MS_NOATIME, "nodiratime": MS_NODIRATIME, "relatime": MS_RELATIME, "strictatime": MS_STRICTATIME,
+    "nosymfollow": MS_NOSYMFOLLOW, "silent": MS_SILENT,
+}  # fmt: skip
+_CLEAR: Final = {
+    "rw": MS_RDONLY, "suid": MS_NOSUID, "dev": MS_NODEV, "exec": MS_NOEXEC, "async": MS_SYNCHRONOUS,
+    "nomand": MS_MANDLOCK, "atime": MS_NOATIME, "diratime": MS_NODIRATIME, "norelatime": MS_RELATIME,
+    "nostrictatime": MS_STRICTATIME, "symfollow": MS_NOSYMFOLLOW, "loud": MS_SILENT, "defaults": 0,
+}  # fmt: skip
+_PROPAGATION: Final = {
+    "shared": MS_SHARED, "rshared": MS_SHARED | MS_REC, "slave": MS_SLAVE, "rslave": MS_SLAVE | MS_REC,
+    "private": MS_PRIVATE, "rprivate": MS_PRIVATE | MS_REC, "unbindable": MS_UNBINDABLE,
+    "runbindable": MS_UNBINDABLE | MS_REC,
+}  # fmt: skip
+
+# The kernel copies one page of options. Below it we keep room for what the file system itself adds.
+PAGE: Final = os.sysconf("SC_PAGESIZE")
+_PAGE_RESERVE: Final = 512
+
+
+class MountLike(Protocol):
+    """What containerd's `types.Mount` message and `Mount` below have in common."""
+
+    @property
+    def type(self) -> str: ...  # noqa: D102
+    @property
+    def source(self) -> str: ...  # noqa: D102
+    @property
+    def target(self) -> str: ...  # noqa: D102
+    @property
+    def options(self) -> Sequence[str]: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount; `target` is a path below the common target, mostly empty (containerd 1.7 and later)."""
+
+    type: str
+    source: str
+    options: tuple[str, ...] = ()
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MountOptions:
+    """Options as the system call takes them: `flags`, `propagation` flags of a call of its own, and `data`."""
+
+    flags: int = 0
+    propagation: int = 0
+    data: tuple[str, ...] = ()
+
+
+def parse_options(options: Iterable[str]) -> MountOptions:
+    """Sort fstab-style options into flags, propagation and file system data. A later word overrides an earlier one.
+
+    Raises `ValueError` for options that need more than mount(2): `loop`, id mapping, containerd's internal ones.
+    """
+    flags = propagation = 0
+    data: list[str] = []
+    for option in options:
+        if option in _SET:
+            flags |= _SET[option]
+        elif option in _CLEAR:
+            flags &= ~_CLEAR[option]
+        elif option in _PROPAGATION:
+            propagation = _PROPAGATION[option]
+        elif option == "loop" or option.startswith(("uidmap=", "gidmap=", "X-containerd.")):
+            raise ValueError(f"mount option {option!r} is not supported here")
+        elif option:
+            data.append(option)
+    return MountOptions(flags, propagation, tuple(data))
+
+
+def mount_one(kernel: Kernel, mount: MountLike, target: str) -> None:
+    """Mount one thing onto `target` (plus the mount's own sub path), with all calls that its options need.
+
+    Raises `OSError` (E2BIG when the options do not fit into a page) and `ValueError` (options, sub path with `..`).
+    When a follow-up call fails, the mount itself is undone.
+    """
+    target = _below(target, mount.target)
+    options = parse_options(mount.options)
+    data = ",".join(options.data)
+    chdir = ""
+    if mount.type == "overlay" and len(data) >= PAGE - _PAGE_RESERVE:
+        chdir, options = _shorten_lowerdirs(options)
+        data = ",".join(options.data)
+    if len(data) >= PAGE:
+        raise OSError(
+            errno.E2BIG, f"{mount.type} options of {len(data)} bytes exceed the kernel's page of {PAGE}", target
+        )
+    kernel.mount(mount.source, target, mount.type, options.flags, data, chdir=chdir)
+    try:
+        bind_flags = options.flags & ~MS_REC
+        if options.flags & MS_BIND and not options.flags & MS_REMOUNT and bind_flags != MS_BIND:
+            # A new bind mount takes over the flags of its source; ours only come with a remount.
+            kernel.mount("", target, "", bind_flags | MS_REMOUNT, "")
+        if options.propagation:
+            kernel.mount("", target, "", options.propagation, "")
+    except OSError:
+        with suppress(OSError):
+            kernel.umount(target)
+        raise
+
+
+def mount_all(kernel: Kernel, mounts: Iterable[MountLike], target: str) -> None:
+    """Mount all of `mounts` onto `target` in order; when one fails, those before it are unmounted again."""
+    done: list[str] = []
+    try:
+        for mount in mounts:
+            mount_one(kernel, mount, target)
+            done.append(_below(target, mount.target))
+    except (OSError, ValueError):
+        for place in reversed(done):
+            with suppress(OSError):
+                kernel.umount(place)
+        raise
+
+
+def read_only(mounts: Iterable[MountLike]) -> list[Mount]:
+    """Return the same file system trees as mounts that cannot be written to.
+
+    An overlay loses its upperdir and workdir; what was the upper layer becomes the topmost lower one, so that the
+    container's own changes are still seen. Id mapping is dropped: content is the same, owners are the unmapped ones.
+    """
+    result = []
+    for mount in mounts:
+        options = [o for o in mount.options if o not in ("ro", "rw") and not o.startswith(("uidmap=", "gidmap="))]
+        if mount.type == "overlay":
+            upper = [o.removeprefix("upperdir=") for o in options if o.startswith("upperdir=")]
+            lower = [o.removeprefix("lowerdir=") for o in options if o.startswith("lowerdir=")]
+            rest = [o for o in options if not o.startswith(("upperdir=", "workdir=", "lowerdir=")) and o != "volatile"]
+            layers = ":".join(upper + lower)
+            if ":" not in layers and layers:
+                # overlayfs wants two lower layers when there is no upper one; a single one is just a bind mount
+                result.append(Mount("bind", layers, ("rbind", "ro"), mount.target))
+                continue
+            options = [*rest, f"lowerdir={layers}"]
+        result.append(Mount(mount.type, mount.source, (*options, "ro"), mount.target))
+    return result
+
+
+@contextmanager
+def mounted_read_only(kernel: Kernel, mounts: Iterable[MountLike], directory: str | None = None) -> Iterator[str]:
+    """Mount a snapshot read-only on a fresh directory (below `directory`, else the system's) and give its path.
+
+    Always unmounts and removes the directory. Blocking: use it inside one function that runs in an executor.
+    """
+    target = tempfile.mkdtemp(prefix="cri-shim-mount-", dir=directory)
+    try:
+        views = read_only(mounts)
+        mount_all(kernel, views, target)
+        try:
+            yield target
+        finally:
+            for view in reversed(views):
+                kernel.umount(_below(target, view.target))
+    finally:
+        # rmdir, never a recursive removal: should the unmount have failed, the image's files are under here
+        Path(target).rmdir()
+
+
+def _below(target: str, sub: str) -> str:
+    if not sub:
+        return target
+    if ".." in sub.split("/"):
+        raise ValueError(f"mount target {sub!r} leads out of its root")
+    return f"{target.rstrip('/')}/{sub.lstrip('/')}"
+
+
+def _shorten_lowerdirs(options: MountOptions) -> tuple[str, MountOptions]:
+    """Write long lists of lower layers relative to their common directory, which the mount is then called from."""
+    for index, word in enumerate(options.data):
+        lowers = word.removeprefix("lowerdir=").split(":")
+        if word.startswith("lowerdir=") and len(lowers) > 1 and all(lower.startswith("/") for lower in lowers):
+            common = os.path.commonpath(lowers)
+            relative = ":".join(os.path.relpath(lower, common) for lower in lowers)
+            data = (*options.data[:index], f"lowerdir={relative}", *options.data[index + 1 :])
+            return common, replace(options, data=data)
+    return "", options

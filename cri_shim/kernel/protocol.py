@@ -1,0 +1,80 @@
+"""What this daemon asks of the kernel beyond the standard library.
+
+One protocol with two implementations, `LinuxKernel` for the real thing and `RecordingKernel` for unit tests, so that
+the order of mounts and namespaces can be tested without being root. All calls block: run them in an executor of
+`cri_shim.kernel.executors`, never on the event loop.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+# umount2(2)
+MNT_FORCE: Final = 0x1
+MNT_DETACH: Final = 0x2
+MNT_EXPIRE: Final = 0x4
+UMOUNT_NOFOLLOW: Final = 0x8
+
+# statfs(2), f_type
+CGROUP2_MAGIC: Final = 0x63677270
+NSFS_MAGIC: Final = 0x6E736673
+OVERLAYFS_MAGIC: Final = 0x794C7630
+PROC_MAGIC: Final = 0x9FA0
+TMPFS_MAGIC: Final = 0x01021994
+
+
+class Kernel(Protocol):
+    """System calls by what they are used for; every failure is an `OSError` with errno and the path concerned."""
+
+    def mount(self, source: str, target: str, fstype: str, flags: int, data: str, *, chdir: str = "") -> None:
+        """Mount, by mount(2). With `chdir`, relative paths in `source` and `data` are seen from that directory."""
+        ...
+
+    def umount(self, target: str, flags: int = MNT_DETACH | UMOUNT_NOFOLLOW) -> None:
+        """Unmount, by umount2(2). A target that is no mount point raises `OSError` with EINVAL."""
+        ...
+
+    def new_network_namespace(self, path: str) -> None:
+        """Make a network namespace with `lo` up and keep it alive under `path`, which must not exist yet."""
+        ...
+
+    def remove_network_namespace(self, path: str) -> None:
+        """Let go of the namespace under `path` and remove the file; what is gone already is fine."""
+        ...
+
+    def run_in_network_namespace(self, path: str, fn: Callable[[], T]) -> T:
+        """Run `fn` in a fresh thread inside the namespace; sockets it makes stay in there for life."""
+        ...
+
+    def open_in_root(self, root_fd: int, path: str, flags: int) -> int:
+        """Open `path` as if `root_fd` were `/`: neither `..` nor a symbolic link leads out of it."""
+        ...
+
+    def tee(self, fd_in: int, fd_out: int, size: int) -> int:
+        """Copy up to `size` bytes from pipe to pipe without consuming them; never blocks (`BlockingIOError`)."""
+        ...
+
+    def filesystem_type(self, path: str) -> int:
+        """Return the magic number of the file system that `path` is on (statfs(2), f_type)."""
+        ...
+
+
+def is_cgroup2(kernel: Kernel, path: str = "/sys/fs/cgroup") -> bool:
+    """Tell whether `path` is the unified cgroup hierarchy (v2). A hybrid setup has a tmpfs there and counts as v1."""
+    try:
+        return kernel.filesystem_type(path) == CGROUP2_MAGIC
+    except FileNotFoundError:
+        return False
+
+
+def is_namespace_file(kernel: Kernel, path: str) -> bool:
+    """Tell whether a live namespace is bound at `path`; a plain file that stayed behind after a reboot is none."""
+    try:
+        return kernel.filesystem_type(path) in (NSFS_MAGIC, PROC_MAGIC)
+    except (FileNotFoundError, NotADirectoryError):
+        return False

@@ -1,0 +1,87 @@
+"""A kernel that only writes down what it was asked, for tests of order and undo without root."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from cri_shim.kernel.open_in_root import walk_in_root
+from cri_shim.kernel.protocol import MNT_DETACH, NSFS_MAGIC, TMPFS_MAGIC, UMOUNT_NOFOLLOW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class Call(NamedTuple):
+    """One recorded call: the method's name and its arguments as given."""
+
+    name: str
+    args: tuple[object, ...]
+
+
+class RecordingKernel:
+    """A `Kernel` double. `fail[name]` is raised by the next calls of that method, after they were recorded.
+
+    It remembers which namespaces and mounts would exist: `namespaces` and `mounts` (targets, newest last).
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.fail: dict[str, OSError] = {}
+        self.namespaces: set[str] = set()
+        self.mounts: list[str] = []
+        self.filesystem_types: dict[str, int] = {}
+
+    def names(self) -> list[str]:
+        """Return the recorded method names in order."""
+        return [call.name for call in self.calls]
+
+    def _record(self, name: str, *args: object) -> None:
+        self.calls.append(Call(name, args))
+        if name in self.fail:
+            raise self.fail[name]
+
+    def mount(self, source: str, target: str, fstype: str, flags: int, data: str, *, chdir: str = "") -> None:
+        """Record the call; a target is counted as mounted once, whatever follow-up calls change on it."""
+        self._record("mount", source, target, fstype, flags, data, chdir)
+        if source and target not in self.mounts:
+            self.mounts.append(target)
+
+    def umount(self, target: str, flags: int = MNT_DETACH | UMOUNT_NOFOLLOW) -> None:
+        """Record the call and forget the mount."""
+        self._record("umount", target, flags)
+        if target in self.mounts:
+            self.mounts.remove(target)
+
+    def new_network_namespace(self, path: str) -> None:
+        """Record the call and remember the namespace."""
+        self._record("new_network_namespace", path)
+        self.namespaces.add(path)
+
+    def remove_network_namespace(self, path: str) -> None:
+        """Record the call and forget the namespace."""
+        self._record("remove_network_namespace", path)
+        self.namespaces.discard(path)
+
+    def run_in_network_namespace(self, path: str, fn: Callable[[], T]) -> T:
+        """Record the call and run `fn` right here."""
+        self._record("run_in_network_namespace", path)
+        return fn()
+
+    def open_in_root(self, root_fd: int, path: str, flags: int) -> int:
+        """Record the call and really open the file, by the portable walk."""
+        self._record("open_in_root", path, flags)
+        return walk_in_root(root_fd, path, flags)
+
+    def tee(self, fd_in: int, fd_out: int, size: int) -> int:
+        """Record the call and claim that everything was copied."""
+        self._record("tee", fd_in, fd_out, size)
+        return size
+
+    def filesystem_type(self, path: str) -> int:
+        """Record the call; a namespace made here is one, other paths are what `filesystem_types` says, else tmpfs."""
+        self._record("filesystem_type", path)
+        if path in self.namespaces:
+            return NSFS_MAGIC
+        return self.filesystem_types.get(path, TMPFS_MAGIC)
