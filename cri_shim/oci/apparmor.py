@@ -1,0 +1,48 @@
+"""The AppArmor profile of a process.
+
+Source: CRI ``SecurityProfile`` and the older ``apparmor_profile``; the plugin's rule that a wish which cannot be met
+fails loudly, while no wish means the default profile where there is one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import FailedPreconditionError
+from cri_shim.oci.profile import LOCALHOST_PREFIX, checked, named_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+DEFAULT_PROFILE = "cri-containerd.apparmor.d"
+"""The name under which containerd's plugin loads its default profile, and so under which it is expected."""
+
+
+def apparmor_profile(
+    security: cri.LinuxContainerSecurityContext, *, available: bool, loaded: Container[str]
+) -> str | None:
+    """Give ``process.apparmorProfile``, None to run unconfined.
+
+    ``loaded`` are the profiles that the kernel has. Without a wish the default profile is used if it is loaded.
+    Raises FailedPreconditionError for a wish on a node without AppArmor or without that profile.
+    """
+    asked = security.apparmor if security.HasField("apparmor") else named_profile(security.apparmor_profile)
+    if asked is not None and checked(asked, "apparmor").profile_type == cri.SecurityProfile.Unconfined:
+        return None
+    if not available:
+        if asked is None:
+            return None
+        raise FailedPreconditionError("an AppArmor profile is asked for, but AppArmor is not available on this node")
+    if asked is not None and asked.profile_type == cri.SecurityProfile.Localhost:
+        name = asked.localhost_ref.removeprefix(LOCALHOST_PREFIX)
+        if name not in loaded:
+            raise FailedPreconditionError(f"AppArmor profile {name!r} is not loaded on this node")
+        return name
+    if security.privileged:
+        return None
+    if DEFAULT_PROFILE in loaded:
+        return DEFAULT_PROFILE
+    if asked is None:
+        return None
+    raise FailedPreconditionError(f"the default AppArmor profile {DEFAULT_PROFILE!r} is not loaded on this node")

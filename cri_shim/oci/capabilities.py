@@ -1,0 +1,57 @@
+"""Which capabilities a process has.
+
+Source: CRI ``Capability`` (names without ``CAP_``, ``ALL`` for every one) and ``linux/capability.h`` for the numbers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.oci.defaults import DEFAULT_CAPABILITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+
+_IN_ORDER = """
+CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
+NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN
+SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE
+MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE
+"""
+
+NAMES: tuple[str, ...] = tuple(f"CAP_{name}" for name in _IN_ORDER.split())
+"""All capabilities that have a name, at the index that is their number."""
+
+
+def from_mask(mask: int) -> tuple[str, ...]:
+    """Name the capabilities of a bit mask such as ``CapEff``; bits that have no name yet are left out."""
+    return tuple(name for number, name in enumerate(NAMES) if mask >> number & 1)
+
+
+def wanted(
+    request: cri.Capability | None, available: tuple[str, ...], default: tuple[str, ...] = DEFAULT_CAPABILITIES
+) -> tuple[str, ...]:
+    """Give the capabilities that a container asks for, in a stable order.
+
+    ``ALL`` is applied before single names, so that "add ALL, drop CHOWN" means all but one and "drop ALL, add KILL"
+    means only one; a drop of a single name wins over its add. ``available`` is what ``ALL`` stands for; no request at
+    all keeps ``default``.
+    """
+    if request is None:
+        return default
+    adds, drops = _names(request.add_capabilities), _names(request.drop_capabilities)
+    chosen = dict.fromkeys(default)
+    if "CAP_ALL" in adds:
+        chosen = dict.fromkeys(available)
+    if "CAP_ALL" in drops:
+        chosen = {}
+    chosen.update(dict.fromkeys(name for name in adds if name != "CAP_ALL"))
+    return tuple(name for name in chosen if name not in drops)
+
+
+def _names(names: Iterable[str]) -> list[str]:
+    """Write names the way the spec has them; CRI leaves ``CAP_`` out, but people write it."""
+    upper = [name.upper() for name in names]
+    return [name if name.startswith("CAP_") else f"CAP_{name}" for name in upper]

@@ -1,0 +1,200 @@
+"""The mounts of a container: what the request asks, the files of its pod, and the defaults that remain.
+
+Everything that needs the node is done before: a :class:`ResolvedMount` has a source that exists with its symbolic links
+followed, and knows how the mount below it propagates. Source: CRI ``Mount``; containerd ``WithMounts``.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
+from cri_shim.oci.defaults import Spec, mount
+from cri_shim.oci.namespaces import id_mappings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+CGROUP_MOUNT = "/sys/fs/cgroup"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMount:
+    """The mount on the node that a source path lies on, from ``/proc/self/mountinfo``."""
+
+    mount_point: str
+    shared: bool
+    slave: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedMount:
+    """One bind mount into a container.
+
+    ``source`` exists on the node. ``source_mount`` is needed only for a propagation other than private. The id
+    mappings are spec entries (see :func:`cri_shim.oci.namespaces.id_mappings`) and ask for an idmapped mount.
+    """
+
+    container_path: str
+    source: str
+    readonly: bool = False
+    propagation: int = cri.PROPAGATION_PRIVATE
+    recursive_read_only: bool = False
+    source_mount: SourceMount | None = None
+    uid_mappings: tuple[Spec, ...] = ()
+    gid_mappings: tuple[Spec, ...] = ()
+
+    @classmethod
+    def of(cls, request: cri.Mount, source: str, source_mount: SourceMount | None = None) -> ResolvedMount:
+        """Give the mount of a request whose host path was found to be ``source``."""
+        return cls(
+            container_path=request.container_path,
+            source=source,
+            readonly=request.readonly,
+            propagation=request.propagation,
+            recursive_read_only=request.recursive_read_only,
+            source_mount=source_mount,
+            uid_mappings=tuple(id_mappings(request.uidMappings)),
+            gid_mappings=tuple(id_mappings(request.gidMappings)),
+        )
+
+
+def clean(path: str) -> str:
+    """Normalise a path in a container; a relative one counts from the root."""
+    return posixpath.normpath("/" + path.lstrip("/"))
+
+
+def pod_file_mounts(
+    requested: Iterable[cri.Mount],
+    *,
+    hostname: str | None,
+    hosts: str,
+    resolv_conf: str,
+    shm: str,
+    readonly_rootfs: bool,
+) -> tuple[ResolvedMount, ...]:
+    """Give the mounts that every container of a pod shares: its three files in /etc and its /dev/shm.
+
+    One that the request mounts itself is left out; a pod that was made without a hostname file has None there. The
+    files are read-only only where the whole root is, shared memory never.
+    """
+    taken = {clean(request.container_path) for request in requested}
+    files = (("/etc/hostname", hostname), ("/etc/hosts", hosts), ("/etc/resolv.conf", resolv_conf))
+    result = [
+        ResolvedMount(path, source, readonly=readonly_rootfs)
+        for path, source in files
+        if source is not None and path not in taken
+    ]
+    if "/dev/shm" not in taken:  # noqa: S108 - a path in the container
+        result.append(ResolvedMount("/dev/shm", shm))  # noqa: S108 - a path in the container
+    return tuple(result)
+
+
+def cgroup_mount(*, writable: bool, host_options: Sequence[str] = ()) -> Spec:
+    """Give the mount of the cgroup file system.
+
+    ``host_options`` are the options of the node's own cgroup2 mount that belong to its superblock: a container in
+    the node's cgroup namespace would take them away from everyone if its mount came without them.
+    """
+    mode = "rw" if writable else "ro"
+    return mount(CGROUP_MOUNT, "cgroup", "cgroup", "nosuid", "noexec", "nodev", "relatime", mode, *host_options)
+
+
+def host_sys_mount() -> Spec:
+    """Give the /sys of a pod with its own user namespace on the host's network, where a sysfs may not be mounted."""
+    return mount("/sys", "bind", "/sys", "rbind", "rro", "nosuid", "nodev", "noexec")
+
+
+def apply_mounts(
+    spec: Spec,
+    requested: Sequence[ResolvedMount],
+    extra: Sequence[ResolvedMount],
+    *,
+    cgroup: Spec,
+    recursive_read_only: bool,
+) -> None:
+    """Replace the spec's mounts by the ones that a container really gets.
+
+    Of two mounts on one path the requested one wins over an extra one, and both over a default; a requested /dev
+    takes everything below the default /dev with it. Shallow paths come first, so that no mount hides another one.
+    Sets ``linux.rootfsPropagation`` where a mount has to propagate. ``recursive_read_only`` says that the runtime
+    handler can do it.
+
+    Raises InvalidArgumentError for a mount that contradicts itself and FailedPreconditionError for a propagation
+    that the source does not have.
+    """
+    taken = {clean(item.container_path) for item in requested}
+    items = [*requested, *(item for item in extra if clean(item.container_path) not in taken)]
+    items.sort(key=lambda item: clean(item.container_path).rstrip("/").count("/"))
+    covered = {clean(item.container_path) for item in items}
+    result = [
+        default
+        for default in [*spec["mounts"], cgroup]
+        if clean(default["destination"]) not in covered
+        and not ("/dev" in covered and clean(default["destination"]).startswith("/dev/"))
+    ]
+    root_propagation = ""
+    for item in items:
+        if item.propagation == cri.PROPAGATION_BIDIRECTIONAL:
+            root_propagation = "rshared"
+        elif item.propagation == cri.PROPAGATION_HOST_TO_CONTAINER and root_propagation != "rshared":
+            root_propagation = "rslave"
+        result.append(_bind(item, recursive_read_only=recursive_read_only))
+    spec["mounts"] = result
+    if root_propagation:
+        spec["linux"]["rootfsPropagation"] = root_propagation
+
+
+def _bind(item: ResolvedMount, *, recursive_read_only: bool) -> Spec:
+    entry = mount(
+        clean(item.container_path),
+        "bind",
+        item.source,
+        "rbind",
+        _propagation(item),
+        _access(item, supported=recursive_read_only),
+    )
+    if item.uid_mappings or item.gid_mappings:
+        entry["uidMappings"] = [dict(m) for m in item.uid_mappings]
+        entry["gidMappings"] = [dict(m) for m in item.gid_mappings]
+    return entry
+
+
+def _propagation(item: ResolvedMount) -> str:
+    if item.propagation == cri.PROPAGATION_PRIVATE:
+        return "rprivate"
+    below = item.source_mount
+    if below is None:
+        raise FailedPreconditionError(f"mount {item.container_path!r}: {item.source!r} lies on no mount that is known")
+    if item.propagation == cri.PROPAGATION_BIDIRECTIONAL:
+        if not below.shared:
+            raise FailedPreconditionError(
+                f"mount {item.container_path!r} asks for bidirectional propagation, but {item.source!r} lies on "
+                f"{below.mount_point!r}, which is not a shared mount"
+            )
+        return "rshared"
+    if item.propagation == cri.PROPAGATION_HOST_TO_CONTAINER:
+        if not (below.shared or below.slave):
+            raise FailedPreconditionError(
+                f"mount {item.container_path!r} asks for propagation from the host, but {item.source!r} lies on "
+                f"{below.mount_point!r}, which is neither a shared nor a slave mount"
+            )
+        return "rslave"
+    raise InvalidArgumentError(f"mount {item.container_path!r}: unknown propagation {item.propagation}")
+
+
+def _access(item: ResolvedMount, *, supported: bool) -> str:
+    if not item.recursive_read_only:
+        return "ro" if item.readonly else "rw"
+    if not item.readonly:
+        raise InvalidArgumentError(f"mount {item.container_path!r}: recursive_read_only needs readonly as well")
+    if item.propagation != cri.PROPAGATION_PRIVATE:
+        raise InvalidArgumentError(f"mount {item.container_path!r}: recursive_read_only needs private propagation")
+    if not supported:
+        raise InvalidArgumentError(
+            f"mount {item.container_path!r}: this runtime handler cannot mount recursively read-only"
+        )
+    return "rro"

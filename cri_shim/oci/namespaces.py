@@ -1,0 +1,117 @@
+"""Which namespaces a process gets: new ones, the sandbox's, another container's, or the host's.
+
+A sandbox makes the pod's namespaces; its network one exists before it, as a file that CNI has worked on. A container
+joins the sandbox's by pid. Source: CRI ``NamespaceOption``; containerd ``WithPodNamespaces``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cri_shim.oci.defaults import Spec
+
+
+def set_namespace(spec: Spec, kind: str, path: str = "") -> None:
+    """Make the process enter the namespace at ``path``, or a new one of that kind where the path is empty."""
+    entry = {"type": kind, "path": path} if path else {"type": kind}
+    entries = spec["linux"]["namespaces"]
+    for index, present in enumerate(entries):
+        if present["type"] == kind:
+            entries[index] = entry
+            return
+    entries.append(entry)
+
+
+def drop_namespace(spec: Spec, kind: str) -> None:
+    """Leave the process in the host's namespace of that kind."""
+    spec["linux"]["namespaces"] = [entry for entry in spec["linux"]["namespaces"] if entry["type"] != kind]
+
+
+def user_namespace_wanted(options: cri.NamespaceOption) -> bool:
+    """Tell whether the pod has a user namespace of its own; raise where its mappings make no sense."""
+    if not options.HasField("userns_options"):
+        return False
+    userns = options.userns_options
+    if userns.mode == cri.NODE:
+        if userns.uids or userns.gids:
+            raise InvalidArgumentError("user namespace mode NODE comes with id mappings; leave them out")
+        return False
+    if userns.mode != cri.POD:
+        raise InvalidArgumentError(f"user namespace mode {userns.mode} is not supported; use POD or NODE")
+    for name, mappings in (("uid", userns.uids), ("gid", userns.gids)):
+        if len(mappings) != 1:
+            raise InvalidArgumentError(
+                f"a user namespace needs exactly one {name} mapping, the request has {len(mappings)}"
+            )
+        if mappings[0].length < 1:
+            raise InvalidArgumentError(f"the {name} mapping of the user namespace has length 0; it must be at least 1")
+    return True
+
+
+def id_mappings(mappings: Iterable[cri.IDMapping]) -> list[Spec]:
+    """Write CRI id mappings the way the runtime spec has them."""
+    return [{"containerID": m.container_id, "hostID": m.host_id, "size": m.length} for m in mappings]
+
+
+def set_user_namespace(spec: Spec, options: cri.NamespaceOption, path: str = "") -> None:
+    """Put the process into a user namespace with the mappings of ``options``: the one at ``path``, or a new one."""
+    set_namespace(spec, "user", path)
+    spec["linux"]["uidMappings"] = id_mappings(options.userns_options.uids)
+    spec["linux"]["gidMappings"] = id_mappings(options.userns_options.gids)
+
+
+def set_sandbox_namespaces(spec: Spec, options: cri.NamespaceOption, netns_path: str, userns_path: str = "") -> bool:
+    """Give a sandbox its namespaces; returns whether it has a user namespace.
+
+    ``netns_path`` is the file the network namespace is bound to (unused for a pod on the host's network).
+    """
+    if options.network == cri.NODE:
+        drop_namespace(spec, "network")
+        drop_namespace(spec, "uts")
+    elif not netns_path:
+        raise InvalidArgumentError("a sandbox with a network of its own needs the path of its network namespace")
+    else:
+        set_namespace(spec, "network", netns_path)
+    if options.pid == cri.NODE:
+        drop_namespace(spec, "pid")
+    if options.ipc == cri.NODE:
+        drop_namespace(spec, "ipc")
+    if not user_namespace_wanted(options):
+        drop_namespace(spec, "user")
+        return False
+    set_user_namespace(spec, options, userns_path)
+    return True
+
+
+def set_container_namespaces(
+    spec: Spec, options: cri.NamespaceOption, sandbox: cri.NamespaceOption, sandbox_pid: int, target_pid: int | None
+) -> bool:
+    """Put a container into its pod's namespaces; returns whether the pod has a user namespace.
+
+    ``target_pid`` is the init process of the container whose processes it shall see (mode TARGET only). A pod on
+    the host's network, ipc or pids has a sandbox that is itself in the host's, so its pid is right there too.
+    """
+    for kind, name in (("network", "net"), ("ipc", "ipc"), ("uts", "uts")):
+        set_namespace(spec, kind, f"/proc/{sandbox_pid}/ns/{name}")
+    if options.pid == cri.TARGET:
+        if target_pid is None:
+            raise InvalidArgumentError(
+                f"pid namespace mode TARGET: container {options.target_id!r} is not running here"
+            )
+        set_namespace(spec, "pid", f"/proc/{target_pid}/ns/pid")
+    elif options.pid != cri.CONTAINER:
+        set_namespace(spec, "pid", f"/proc/{sandbox_pid}/ns/pid")
+    wanted = user_namespace_wanted(options)
+    if wanted != user_namespace_wanted(sandbox) or (wanted and options.userns_options != sandbox.userns_options):
+        raise InvalidArgumentError("the container's user namespace differs from its pod's; they must be the same")
+    if not wanted:
+        drop_namespace(spec, "user")
+        return False
+    set_user_namespace(spec, options, f"/proc/{sandbox_pid}/ns/user")
+    return True

@@ -1,0 +1,214 @@
+"""What spec building must know of the node; the one file of this package that reads anything.
+
+:meth:`NodeFacts.read` is called once when the daemon starts. What can change while it runs (device nodes, AppArmor
+profiles) has its own function, to be called in an executor when a container needs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cri_shim.errors import InvalidArgumentError
+from cri_shim.oci import capabilities
+from cri_shim.oci.devices import DeviceGrant, DeviceNode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Directories of /dev that a container has of its own, or that belong to others.
+_SKIPPED_DIRECTORIES = frozenset({"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"})
+_SHARED_CGROUP2_OPTIONS = ("nsdelegate", "memory_recursiveprot", "memory_localevents", "memory_hugetlb_accounting")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFacts:
+    """The node as spec building sees it.
+
+    ``cgroup_v2`` means the unified hierarchy alone; a hybrid node counts as v1, as it does for runc. ``swap`` is
+    whether memory cgroups count swap. ``capabilities`` are this daemon's effective ones. ``machine`` is uname's.
+    ``cgroup2_options`` are the options of the unified mount that containers in its cgroup namespace must keep.
+    """
+
+    cgroup_v2: bool
+    controllers: frozenset[str]
+    hugetlb: bool
+    swap: bool
+    capabilities: tuple[str, ...]
+    may_lower_oom_score: bool
+    oom_score_adj: int
+    seccomp: bool
+    apparmor: bool
+    selinux: bool
+    in_user_namespace: bool
+    kernel: tuple[int, int]
+    machine: str
+    hostname: str
+    hugepage_sizes: tuple[str, ...]
+    cgroup2_options: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, root: Path = Path("/")) -> NodeFacts:
+        """Look at the node whose /proc and /sys are below ``root``; what cannot be read counts as not there."""
+        proc, cgroup = root / "proc", root / "sys/fs/cgroup"
+        status = dict(_status_lines(_text(proc / "self/status")))
+        held = capabilities.from_mask(int(status.get("CapEff", "0"), 16))
+        uname = os.uname()
+        unified = (cgroup / "cgroup.controllers").exists()
+        if unified:
+            controllers = frozenset(_text(cgroup / "cgroup.controllers").split())
+        else:
+            controllers = frozenset(
+                line.split()[0]
+                for line in _text(proc / "cgroups").splitlines()
+                if not line.startswith("#") and line.split()[3:4] == ["1"] and (cgroup / line.split()[0]).is_dir()
+            )
+        return cls(
+            cgroup_v2=unified,
+            controllers=controllers,
+            hugetlb="hugetlb" in controllers,
+            swap=_swap(cgroup, proc) if unified else (cgroup / "memory/memory.memsw.limit_in_bytes").exists(),
+            capabilities=held,
+            may_lower_oom_score="CAP_SYS_RESOURCE" in held,
+            oom_score_adj=int(_text(proc / "self/oom_score_adj").strip() or "0"),
+            seccomp="Seccomp" in status,
+            apparmor=_text(root / "sys/module/apparmor/parameters/enabled").startswith("Y")
+            and (root / "sys/kernel/security/apparmor").is_dir(),
+            selinux=(root / "sys/fs/selinux/enforce").exists(),
+            in_user_namespace=_text(proc / "self/uid_map").split() not in ([], ["0", "0", "4294967295"]),
+            kernel=_kernel(uname.release),
+            machine=uname.machine,
+            hostname=uname.nodename,
+            hugepage_sizes=_hugepage_sizes(root / "sys/kernel/mm/hugepages"),
+            cgroup2_options=_cgroup2_options(_text(proc / "self/mountinfo")) if unified else (),
+        )
+
+
+def read_apparmor_profiles(path: Path = Path("/sys/kernel/security/apparmor/profiles")) -> frozenset[str]:
+    """Give the names of the AppArmor profiles that the kernel has loaded; none where it has no AppArmor."""
+    return frozenset(line.rpartition(" (")[0] for line in _text(path).splitlines() if " (" in line)
+
+
+def read_device_grants(host_path: str, container_path: str, permissions: str) -> tuple[DeviceGrant, ...]:
+    """Find the nodes a CRI ``Device`` means: one node, or all in a directory and below it.
+
+    Symbolic links of the host path are followed. Raises InvalidArgumentError for a path that is no device.
+    """
+    source = Path(os.path.realpath(host_path))
+    try:
+        if source.is_dir():
+            nodes = tuple(_walk(source))
+        else:
+            node = _node(source)
+            nodes = () if node is None else (node,)
+    except OSError as error:
+        raise InvalidArgumentError(f"device {host_path!r} cannot be read: {error.strerror}") from error
+    if not nodes:
+        raise InvalidArgumentError(f"{host_path!r} is neither a device nor a directory that has one")
+    target = container_path or host_path
+    return tuple(
+        DeviceGrant(node, os.path.normpath(Path(target) / Path(node.path).relative_to(source)), permissions)
+        for node in nodes
+    )
+
+
+def read_host_devices(root: Path = Path("/dev")) -> tuple[DeviceNode, ...]:
+    """Give every device node below /dev that a privileged container is shown."""
+    return tuple(_walk(root))
+
+
+def _walk(directory: Path) -> Iterator[DeviceNode]:
+    """Give the nodes of a directory and those below it; links, consoles, FIFOs and what vanishes are passed over."""
+    for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            if entry.name not in _SKIPPED_DIRECTORIES:
+                yield from _walk(path)
+        elif entry.name != "console":
+            with contextlib.suppress(FileNotFoundError):
+                node = _node(path)
+                if node is not None and node.kind != "p":
+                    yield node
+
+
+def _node(path: Path) -> DeviceNode | None:
+    """Look at one path without following it; None where it is no device."""
+    found = path.lstat()
+    if stat.S_ISCHR(found.st_mode):
+        kind = "c"
+    elif stat.S_ISBLK(found.st_mode):
+        kind = "b"
+    elif stat.S_ISFIFO(found.st_mode):
+        kind = "p"
+    else:
+        return None
+    return DeviceNode(
+        path=str(path),
+        kind=kind,
+        major=os.major(found.st_rdev),
+        minor=os.minor(found.st_rdev),
+        mode=stat.S_IMODE(found.st_mode),
+        uid=found.st_uid,
+        gid=found.st_gid,
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _status_lines(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            yield name, value.strip()
+
+
+def _kernel(release: str) -> tuple[int, int]:
+    match = re.match(r"(\d+)\.(\d+)", release)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _swap(cgroup: Path, proc: Path) -> bool:
+    """Whether v2 counts swap: the root cgroup has no such file, so the own one is asked."""
+    for line in _text(proc / "self/cgroup").splitlines():
+        hierarchy, _, path = line.partition("::")
+        if hierarchy == "0":
+            return (cgroup / path.lstrip("/") / "memory.swap.max").exists()
+    return False
+
+
+def _hugepage_sizes(directory: Path) -> tuple[str, ...]:
+    """Give the sizes the way cgroup files and CRI name them: 64KB, 2MB, 1GB."""
+    try:
+        names = [path.name for path in directory.iterdir()]
+    except OSError:
+        return ()
+    sizes = sorted(int(match[1]) for match in (re.fullmatch(r"hugepages-(\d+)kB", name) for name in names) if match)
+    return tuple(_size_name(size) for size in sizes)
+
+
+def _size_name(kib: int) -> str:
+    for unit in ("KB", "MB", "GB"):
+        if kib < 1024:
+            return f"{kib}{unit}"
+        kib //= 1024
+    return f"{kib}TB"
+
+
+def _cgroup2_options(mountinfo: str) -> tuple[str, ...]:
+    """Find the options of the mount at /sys/fs/cgroup that belong to the file system as a whole."""
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        if before.split()[4:5] == ["/sys/fs/cgroup"] and after.startswith("cgroup2 "):
+            present = after.split()[2].split(",")
+            return tuple(option for option in _SHARED_CGROUP2_OPTIONS if option in present)
+    return ()

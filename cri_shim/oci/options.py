@@ -1,0 +1,42 @@
+"""The configuration that spec building heeds, gathered for one runtime handler.
+
+The names are those of containerd's CRI plugin, see ``docs/cri/config.md`` there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rlimit:
+    """A resource limit of the process: ``name`` as in ``RLIMIT_NOFILE``."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpecOptions:
+    """What the administrator decided; the defaults are the plugin's of 2.x.
+
+    ``namespace`` is containerd's: the cgroup of a pod without a parent goes below a directory of that name.
+    ``recursive_read_only_mounts`` is a feature of the handler's runtime rather than a wish. ``rlimits`` are set on
+    every container; without any, runc hands on those that containerd runs with.
+    """
+
+    namespace: str = "k8s.io"
+    systemd_cgroup: bool = False
+    restrict_oom_score_adj: bool = False
+    disable_proc_mount: bool = False
+    enable_unprivileged_ports: bool = True
+    enable_unprivileged_icmp: bool = True
+    unset_seccomp_profile: str = ""
+    disable_apparmor: bool = False
+    tolerate_missing_hugetlb_controller: bool = True
+    disable_hugetlb_controller: bool = True
+    device_ownership_from_security_context: bool = False
+    cgroup_writable: bool = False
+    recursive_read_only_mounts: bool = False
+    rlimits: tuple[Rlimit, ...] = ()

@@ -1,0 +1,49 @@
+"""The security profile a process asks for, before seccomp or AppArmor make something of it.
+
+CRI has two forms for it: a message with a type, and the older string (``runtime/default``, ``localhost/NAME``, …) that
+still comes from some clients. Source: CRI ``SecurityProfile``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+LOCALHOST_PREFIX = "localhost/"
+
+
+def named_profile(name: str) -> cri.SecurityProfile | None:
+    """Read the older string form; the empty string is no wish at all."""
+    if not name:
+        return None
+    if name in ("runtime/default", "docker/default"):
+        return cri.SecurityProfile(profile_type=cri.SecurityProfile.RuntimeDefault)
+    if name == "unconfined":
+        return cri.SecurityProfile(profile_type=cri.SecurityProfile.Unconfined)
+    if not name.startswith(LOCALHOST_PREFIX):
+        raise InvalidArgumentError(
+            f"unknown security profile {name!r}; "
+            "it must be runtime/default, docker/default, unconfined or localhost/NAME"
+        )
+    return cri.SecurityProfile(
+        profile_type=cri.SecurityProfile.Localhost, localhost_ref=name.removeprefix(LOCALHOST_PREFIX)
+    )
+
+
+def checked(profile: cri.SecurityProfile, what: Literal["seccomp", "apparmor"]) -> cri.SecurityProfile:
+    """Refuse a profile that contradicts itself."""
+    if profile.profile_type == cri.SecurityProfile.Localhost:
+        if not profile.localhost_ref.removeprefix(LOCALHOST_PREFIX):
+            raise InvalidArgumentError(f"{what} profile of type Localhost without a localhost_ref")
+    elif profile.localhost_ref:
+        raise InvalidArgumentError(
+            f"{what} profile has localhost_ref {profile.localhost_ref!r}, which only the type Localhost may have"
+        )
+    if profile.profile_type not in cri.SecurityProfile.ProfileType.values():
+        raise InvalidArgumentError(f"unknown {what} profile type {profile.profile_type}")
+    return profile

@@ -1,0 +1,127 @@
+"""Limits: from CRI to the runtime spec, from an update into a spec that exists, and back for a status.
+
+The spec is written in the terms of cgroup v1; runc translates them where the node has v2. Source: CRI
+``LinuxContainerResources`` (0 or empty means "leave it"); containerd ``WithResources``.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import FailedPreconditionError
+
+if TYPE_CHECKING:
+    from cri_shim.oci.defaults import Spec
+    from cri_shim.oci.node import NodeFacts
+    from cri_shim.oci.options import SpecOptions
+
+SANDBOX_CPU_SHARES = 2
+"""The least a cgroup can have: the pause process never needs the CPU."""
+
+SANDBOX_OOM_SCORE_ADJ = -998
+"""Nearly the last to be killed: without its pause process the pod is lost."""
+
+
+def apply_resources(spec: Spec, request: cri.LinuxContainerResources, facts: NodeFacts, options: SpecOptions) -> None:
+    """Write the limits of ``request`` over those in ``spec``; what it leaves open stays as it is.
+
+    A memory limit without a swap limit forbids swapping (limit = limit), where the node counts swap at all. Raises
+    FailedPreconditionError for huge page limits on a node without the controller, unless that is tolerated.
+    """
+    resources = spec.setdefault("linux", {}).setdefault("resources", {})
+    cpu: dict[str, int | str] = {
+        "period": request.cpu_period,
+        "quota": request.cpu_quota,
+        "shares": request.cpu_shares,
+        "cpus": request.cpuset_cpus,
+        "mems": request.cpuset_mems,
+    }
+    _update(resources, "cpu", cpu)
+    swap = request.memory_swap_limit_in_bytes
+    if not swap and facts.swap:
+        swap = request.memory_limit_in_bytes
+    _update(resources, "memory", {"limit": request.memory_limit_in_bytes, "swap": swap})
+    if request.hugepage_limits and not options.disable_hugetlb_controller:
+        _apply_hugepages(resources, request, facts, options)
+    if request.unified:
+        resources["unified"] = {**resources.get("unified", {}), **request.unified}
+
+
+def updated_spec(spec: Spec, request: cri.LinuxContainerResources, facts: NodeFacts, options: SpecOptions) -> Spec:
+    """Give a copy of ``spec`` with the limits of an UpdateContainerResources in it.
+
+    Its ``linux.resources`` is what the task is to be updated with. The OOM score is not among them: it belongs to
+    the process, which runs already.
+    """
+    result = copy.deepcopy(spec)
+    apply_resources(result, request, facts, options)
+    return result
+
+
+def oom_score_adj(wanted: int, facts: NodeFacts, options: SpecOptions) -> int:
+    """Give the OOM score that can be set: not below this daemon's own where it may not go lower.
+
+    Lowering it takes CAP_SYS_RESOURCE, and runc dies over it without a word of explanation, so a missing capability
+    counts like the option ``restrict_oom_score_adj``.
+    """
+    if options.restrict_oom_score_adj or not facts.may_lower_oom_score:
+        return max(wanted, facts.oom_score_adj)
+    return wanted
+
+
+def container_resources(spec: Spec) -> cri.ContainerResources:
+    """Read the limits out of a spec, for ContainerStatus."""
+    result = cri.ContainerResources()
+    out = result.linux
+    out.SetInParent()
+    out.oom_score_adj = (spec.get("process") or {}).get("oomScoreAdj") or 0
+    resources = (spec.get("linux") or {}).get("resources") or {}
+    cpu = resources.get("cpu") or {}
+    out.cpu_period = cpu.get("period") or 0
+    out.cpu_quota = cpu.get("quota") or 0
+    out.cpu_shares = cpu.get("shares") or 0
+    out.cpuset_cpus = cpu.get("cpus") or ""
+    out.cpuset_mems = cpu.get("mems") or ""
+    memory = resources.get("memory") or {}
+    out.memory_limit_in_bytes = memory.get("limit") or 0
+    out.memory_swap_limit_in_bytes = memory.get("swap") or 0
+    for limit in resources.get("hugepageLimits") or ():
+        out.hugepage_limits.add(page_size=limit["pageSize"], limit=limit["limit"])
+    out.unified.update(resources.get("unified") or {})
+    return result
+
+
+def container_user(spec: Spec) -> cri.ContainerUser:
+    """Read who the process runs as out of a spec, for ContainerStatus."""
+    user = (spec.get("process") or {}).get("user") or {}
+    return cri.ContainerUser(
+        linux=cri.LinuxContainerUser(
+            uid=user.get("uid") or 0,
+            gid=user.get("gid") or 0,
+            supplemental_groups=user.get("additionalGids") or (),
+        )
+    )
+
+
+def _update(resources: Spec, group: str, values: dict[str, int | str]) -> None:
+    given = {name: value for name, value in values.items() if value}
+    if given:
+        resources[group] = {**(resources.get(group) or {}), **given}
+
+
+def _apply_hugepages(
+    resources: Spec, request: cri.LinuxContainerResources, facts: NodeFacts, options: SpecOptions
+) -> None:
+    if not facts.hugetlb:
+        if options.tolerate_missing_hugetlb_controller:
+            return
+        raise FailedPreconditionError(
+            "huge page limits are asked for, but this node has no hugetlb cgroup controller; "
+            "set tolerate_missing_hugetlb_controller = true to ignore them"
+        )
+    limits = {entry["pageSize"]: entry for entry in resources.get("hugepageLimits") or ()}
+    for item in request.hugepage_limits:
+        limits[item.page_size] = {"pageSize": item.page_size, "limit": item.limit}
+    resources["hugepageLimits"] = list(limits.values())

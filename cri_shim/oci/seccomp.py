@@ -1,0 +1,145 @@
+"""The system call filter of a process: none, the default one, or one from a file of the node.
+
+Source: CRI ``SecurityProfile`` and the older ``seccomp_profile_path``; OCI runtime spec ``linux.seccomp``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
+from cri_shim.oci import seccomp_default as default
+from cri_shim.oci.profile import LOCALHOST_PREFIX, checked, named_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cri_shim.oci.defaults import Spec
+
+_PROFILE_FIELDS = (
+    "defaultAction",
+    "defaultErrnoRet",
+    "architectures",
+    "flags",
+    "listenerPath",
+    "listenerMetadata",
+    "syscalls",
+)
+_SYSCALL_FIELDS = ("names", "action", "errnoRet", "args")
+
+
+def wanted_profile(
+    security: cri.LinuxContainerSecurityContext | cri.LinuxSandboxSecurityContext, unset_profile: str = ""
+) -> cri.SecurityProfile | None:
+    """Say which profile a sandbox or container asks for, None for no filter.
+
+    The message counts before the older string, and that before ``unset_profile``, the node's answer to a request that
+    says nothing. A privileged process never has a filter.
+    """
+    if security.privileged:
+        return None
+    if security.HasField("seccomp"):
+        profile: cri.SecurityProfile | None = security.seccomp
+    else:
+        profile = named_profile(security.seccomp_profile_path) or named_profile(unset_profile)
+    if profile is None or checked(profile, "seccomp").profile_type == cri.SecurityProfile.Unconfined:
+        return None
+    return profile
+
+
+def localhost_path(profile: cri.SecurityProfile | None) -> str | None:
+    """Give the file that has to be read for a profile; None where none has to."""
+    if profile is None or profile.profile_type != cri.SecurityProfile.Localhost:
+        return None
+    return profile.localhost_ref.removeprefix(LOCALHOST_PREFIX)
+
+
+def seccomp_section(
+    profile: cri.SecurityProfile | None,
+    *,
+    available: bool,
+    capabilities: Iterable[str],
+    machine: str,
+    kernel: tuple[int, int],
+    localhost: bytes | None,
+) -> Spec | None:
+    """Give ``linux.seccomp``, None for no filter.
+
+    ``localhost`` is the content of :func:`localhost_path`. Raises FailedPreconditionError where a filter is asked for
+    that this node cannot give, InvalidArgumentError for a file that is no profile.
+    """
+    if profile is None:
+        return None
+    if not available:
+        raise FailedPreconditionError("a seccomp profile is asked for, but this kernel has no seccomp")
+    path = localhost_path(profile)
+    if path is None:
+        return default_profile(capabilities, machine, kernel)
+    if localhost is None:
+        raise FailedPreconditionError(f"seccomp profile {path!r} cannot be read on this node")
+    return parse_profile(localhost, path)
+
+
+def default_profile(capabilities: Iterable[str], machine: str, kernel: tuple[int, int]) -> Spec:
+    """Build the default filter for a process with ``capabilities`` on a node of ``machine`` (as uname names it)."""
+    held = set(capabilities)
+    allowed = set(default.ALWAYS) | set(default.BY_MACHINE.get(machine, ()))
+    for capability in held:
+        allowed.update(default.BY_CAPABILITY.get(capability, ()))
+    if kernel >= (4, 8):
+        # Before 4.8 a traced process could change its call after the filter had looked at it.
+        allowed.update(("ptrace", "process_vm_readv", "process_vm_writev"))
+    syscalls: list[Spec] = [{"names": sorted(allowed), "action": "SCMP_ACT_ALLOW"}]
+    # One rule per condition: conditions within one rule on the same argument are not possible everywhere.
+    syscalls += [
+        _when("socket", 0, default.AF_ALG, "SCMP_CMP_LT"),
+        *(_when("socket", 0, family, "SCMP_CMP_EQ") for family in range(default.AF_ALG + 1, default.AF_VSOCK)),
+        _when("socket", 0, default.AF_VSOCK, "SCMP_CMP_GT"),
+    ]
+    syscalls += [_when("personality", 0, value, "SCMP_CMP_EQ") for value in default.PERSONALITIES]
+    if "CAP_SYS_ADMIN" not in held:
+        flags_argument = 1 if machine in {"s390", "s390x"} else 0
+        syscalls.append(_when("clone", flags_argument, default.NAMESPACE_FLAGS, "SCMP_CMP_MASKED_EQ", second=0))
+        syscalls.append({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": default.ENOSYS})
+    result: Spec = {
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "defaultErrnoRet": default.EPERM,
+        "syscalls": syscalls,
+    }
+    if machine in default.ARCHITECTURES:
+        result["architectures"] = list(default.ARCHITECTURES[machine])
+    return result
+
+
+def parse_profile(content: bytes, path: str) -> Spec:
+    """Read a profile file: the JSON of ``linux.seccomp``, fields that only other tools know left out.
+
+    Raises InvalidArgumentError where it is something else; an empty filter by accident would be a quiet hole.
+    """
+    try:
+        document: Any = json.loads(content)
+    except ValueError as error:
+        raise InvalidArgumentError(f"seccomp profile {path!r} is not JSON: {error}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("defaultAction"), str):
+        raise InvalidArgumentError(f"seccomp profile {path!r} has no defaultAction")
+    syscalls = document.get("syscalls") or []
+    if not isinstance(syscalls, list) or not all(
+        isinstance(entry, dict) and isinstance(entry.get("names"), list) and isinstance(entry.get("action"), str)
+        for entry in syscalls
+    ):
+        raise InvalidArgumentError(f"seccomp profile {path!r}: each entry of syscalls needs names and an action")
+    result = {name: document[name] for name in _PROFILE_FIELDS if document.get(name) is not None}
+    result["syscalls"] = [
+        {name: entry[name] for name in _SYSCALL_FIELDS if entry.get(name) is not None} for entry in syscalls
+    ]
+    return result
+
+
+def _when(name: str, index: int, value: int, operator: str, *, second: int | None = None) -> Spec:
+    """Allow a call when one of its arguments compares so."""
+    argument: Spec = {"index": index, "value": value, "op": operator}
+    if second is not None:
+        argument["valueTwo"] = second
+    return {"names": [name], "action": "SCMP_ACT_ALLOW", "args": [argument]}
