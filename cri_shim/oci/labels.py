@@ -20,21 +20,14 @@ MAX_BYTES = 4096
 RESERVED_PREFIXES = ("containerd.io/", "io.cri-containerd")
 
 
-def merge_labels(
-    request: Mapping[str, str], image: Mapping[str, str], kind: str
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Give the labels of a container object, and the keys of image labels that had to be left out.
+def record_labels(image: Mapping[str, str], request: Mapping[str, str], *, kind: str) -> dict[str, str]:
+    """Give the labels of a container object, those of the request over those of its image.
 
-    An image may say anything, so what is too long or poses as ours is left out; a request that is too long is
-    refused with InvalidArgumentError, because the kubelet would look for its label in vain.
+    An image may say anything, so what is too long or poses as ours is left out (:func:`unfit_labels` names it). A
+    request that is too long is refused with InvalidArgumentError: the kubelet would look for its label in vain.
     """
-    merged: dict[str, str] = {}
-    skipped: list[str] = []
-    for key, value in image.items():
-        if _bytes(key, value) > MAX_BYTES or key.startswith(RESERVED_PREFIXES):
-            skipped.append(key)
-        else:
-            merged[key] = value
+    unfit = set(unfit_labels(image))
+    merged = {key: value for key, value in image.items() if key not in unfit}
     for key, value in request.items():
         if _bytes(key, value) > MAX_BYTES:
             raise InvalidArgumentError(
@@ -42,7 +35,14 @@ def merge_labels(
             )
         merged[key] = value
     merged[KIND] = kind
-    return merged, tuple(skipped)
+    return merged
+
+
+def unfit_labels(image: Mapping[str, str]) -> tuple[str, ...]:
+    """Name the labels of an image that its containers cannot carry, for a line in the log."""
+    return tuple(
+        key for key, value in image.items() if _bytes(key, value) > MAX_BYTES or key.startswith(RESERVED_PREFIXES)
+    )
 
 
 def _bytes(key: str, value: str) -> int:
