@@ -1,0 +1,43 @@
+"""The daemon's settings: one TOML file, every key with a default, nothing in it taken on trust.
+
+Keys have the names that containerd's CRI plugin gave them (its ``config.toml``, table
+``plugins."io.containerd.grpc.v1.cri"``) wherever it has the same thing. ``schema`` holds the keys, their defaults and
+what is said about each; ``load`` reads a file against it and reports everything that is wrong at once, by name and
+line; ``render`` writes it out again.
+"""
+
+from __future__ import annotations
+
+from cri_shim.config.errors import ConfigError, Problem
+from cri_shim.config.load import DEFAULT_PATH, Flag, load, parse
+from cri_shim.config.render import default_toml, document, to_toml
+from cri_shim.config.schema import (
+    CniSection,
+    Config,
+    ContainerdSection,
+    ImageSection,
+    RegistrySection,
+    RuncOptions,
+    RuntimeHandler,
+    RuntimeSection,
+)
+
+__all__ = [
+    "DEFAULT_PATH",
+    "CniSection",
+    "Config",
+    "ConfigError",
+    "ContainerdSection",
+    "Flag",
+    "ImageSection",
+    "Problem",
+    "RegistrySection",
+    "RuncOptions",
+    "RuntimeHandler",
+    "RuntimeSection",
+    "default_toml",
+    "document",
+    "load",
+    "parse",
+    "to_toml",
+]

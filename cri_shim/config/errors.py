@@ -1,0 +1,32 @@
+"""What is wrong with a configuration: all of it, each with the key and the line a person has to look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong.
+
+    ``source`` is the file's name, or the flag's (``--log-level``); ``line`` counts from 1 and is 0 where there is
+    none (a flag, an unreadable file); ``key`` is the dotted name, empty for a mistake in the TOML itself.
+    """
+
+    source: str
+    line: int
+    key: str
+    what: str
+
+    def __str__(self) -> str:
+        """``FILE:LINE: key: what``, without the parts that this problem does not have."""
+        where = f"{self.source}:{self.line}" if self.line else self.source
+        return ": ".join(part for part in (where, self.key, self.what) if part)
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; ``problems`` has at least one entry, in the order of the file."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(map(str, self.problems)))

@@ -1,0 +1,158 @@
+"""On which line of a TOML text each key stands.
+
+``tomllib`` gives values without positions. This scanner runs only over texts that ``tomllib`` has accepted, so it
+need not find mistakes; it has to step over strings, arrays, inline tables and comments without being fooled by what
+is inside them (TOML 1.0).
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Path = tuple[str | int, ...]
+
+_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_SPACE = re.compile(r"[ \t]*")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_SCALAR = re.compile(r"[^,\]}#\r\n]+")
+_STRINGS = (
+    # A closing delimiter of three may have up to two quotes of the content right before it.
+    re.compile(r'"""(?:\\.|[^\\])*?"{3,5}(?!")', re.DOTALL),
+    re.compile(r"'''.*?'{3,5}(?!')", re.DOTALL),
+    re.compile(r'"(?:\\.|[^"\\\n])*"'),
+    re.compile(r"'[^'\n]*'"),
+)
+
+
+def lines_of(text: str) -> dict[Path, int]:
+    """Line (from 1) of every key, table and array element of ``text``, by path; elements have their index in it."""
+    return _Scanner(text).scan()
+
+
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        self._found: dict[Path, int] = {}
+        self._last_element: dict[Path, int] = {}
+
+    def scan(self) -> dict[Path, int]:
+        table: Path = ()
+        self._take(_BLANK)
+        while self._at < len(self._text):
+            if self._skip("[["):
+                table = self._element(self._header())
+                self._skip("]]")
+            elif self._skip("["):
+                table = self._resolved(self._header())
+                self._skip("]")
+            else:
+                self._pair(table)
+            self._take(_BLANK)
+        return self._found
+
+    def _take(self, pattern: re.Pattern[str]) -> str:
+        match = pattern.match(self._text, self._at)
+        if match is None:
+            return ""
+        self._at = match.end()
+        return match[0]
+
+    def _skip(self, literal: str) -> bool:
+        if not self._text.startswith(literal, self._at):
+            return False
+        self._at += len(literal)
+        return True
+
+    def _line(self) -> int:
+        return bisect_right(self._starts, self._at)
+
+    def _header(self) -> Path:
+        """The dotted key between brackets, as it is written."""
+        path: Path = ()
+        for line, part in self._parts():
+            path = (*path, part)
+            self._found.setdefault(self._resolved(path), line)
+        return path
+
+    def _key(self, table: Path) -> Path:
+        """The dotted key before an equals sign, below ``table``."""
+        path = table
+        for line, part in self._parts():
+            path = (*path, part)
+            self._found.setdefault(path, line)
+        return path
+
+    def _parts(self) -> Iterator[tuple[int, str]]:
+        while True:
+            self._take(_SPACE)
+            line = self._line()
+            if self._text[self._at] in "\"'":
+                yield line, str(tomllib.loads(f"key = {self._string()}")["key"])
+            else:
+                yield line, self._take(_BARE_KEY)
+            self._take(_SPACE)
+            if not self._skip("."):
+                return
+
+    def _element(self, path: Path) -> Path:
+        """The path of one more ``[[table]]``."""
+        holder = (*self._resolved(path[:-1]), path[-1])
+        self._last_element[holder] = self._last_element.get(holder, -1) + 1
+        element = (*holder, self._last_element[holder])
+        self._found[element] = self._line()
+        return element
+
+    def _resolved(self, path: Path) -> Path:
+        """``path`` with the index of the latest element put in after each array of tables that it passes."""
+        out: Path = ()
+        for part in path:
+            out = (*out, part)
+            if out in self._last_element:
+                out = (*out, self._last_element[out])
+        return out
+
+    def _pair(self, table: Path) -> None:
+        path = self._key(table)
+        self._skip("=")
+        self._value(path)
+
+    def _value(self, path: Path) -> None:
+        self._take(_SPACE)
+        self._found.setdefault(path, self._line())
+        if self._text[self._at] in "\"'":
+            self._string()
+        elif self._skip("["):
+            self._array(path)
+        elif self._skip("{"):
+            self._inline_table(path)
+        else:
+            self._take(_SCALAR)
+
+    def _string(self) -> str:
+        return next(filter(None, map(self._take, _STRINGS)))
+
+    def _array(self, path: Path) -> None:
+        index = 0
+        self._take(_BLANK)
+        while not self._skip("]"):
+            self._value((*path, index))
+            index += 1
+            self._take(_BLANK)
+            self._skip(",")
+            self._take(_BLANK)
+
+    def _inline_table(self, path: Path) -> None:
+        self._take(_BLANK)
+        while not self._skip("}"):
+            self._pair(path)
+            self._take(_BLANK)
+            self._skip(",")
+            self._take(_BLANK)

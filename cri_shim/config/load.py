@@ -1,0 +1,104 @@
+"""From a TOML text to a Config, or to the list of everything that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.config.errors import ConfigError, Problem
+from cri_shim.config.lines import lines_of
+from cri_shim.config.read import Reader, dotted
+from cri_shim.config.schema import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DEFAULT_PATH = Path("/etc/cri-shim/config.toml")
+
+_POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A setting given on the command line; it wins over the file. ``key`` is the dotted name."""
+
+    name: str
+    key: str
+    value: str | int | bool
+
+
+def load(path: Path | str | None = None, *, flags: Sequence[Flag] = ()) -> Config:
+    """The settings in ``path``; without one, those in the default file, which may be missing.
+
+    Raises ConfigError with every problem of the file and the flags.
+    """
+    wanted = Path(path) if path is not None else DEFAULT_PATH
+    try:
+        text = wanted.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if path is not None:
+            raise ConfigError([Problem(str(wanted), 0, "", "file not found")]) from None
+        text = ""
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError([Problem(str(wanted), line, "", "not UTF-8, as TOML has to be")]) from None
+    except OSError as error:
+        raise ConfigError([Problem(str(wanted), 0, "", f"cannot be read: {error.strerror}")]) from None
+    return parse(text, str(wanted), flags=flags)
+
+
+def parse(text: str, name: str = "config.toml", *, flags: Sequence[Flag] = ()) -> Config:
+    """The settings in ``text``; ``name`` stands before each line number.
+
+    Raises ConfigError with every problem of the text and the flags.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([_syntax_problem(str(error), text, name)]) from None
+    # tomllib turns CR LF into LF too; only LF is counted, so the numbers stay those of an editor.
+    reader = Reader(name, lines_of(text))
+    for flag in flags:
+        *tables, last = flag.key.split(".")
+        table: Any = document
+        for each in tables:
+            table = table.setdefault(each, {}) if isinstance(table, dict) else None
+        if isinstance(table, dict):
+            table[last] = flag.value
+            reader.sources[(*tables, last)] = flag.name
+    config = reader.section(Config, document, ())
+    if not reader.problems:
+        _check_across(config, document, reader)
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return config
+
+
+def _syntax_problem(message: str, text: str, name: str) -> Problem:
+    position = _POSITION.search(message)
+    if position is None:
+        return Problem(name, 0, "", message)
+    what = message[: position.start()]
+    what = what[:1].lower() + what[1:]
+    if position[1] is None:
+        return Problem(name, max(len(text.splitlines()), 1), "", f"{what}, at the end of the file")
+    return Problem(name, int(position[1]), "", f"{what}, at column {position[2]}")
+
+
+def _check_across(config: Config, document: dict[str, Any], reader: Reader) -> None:
+    """What only several keys together can get wrong."""
+    default = config.containerd.default_runtime_name
+    if default not in config.containerd.runtimes:
+        known = ", ".join(sorted(config.containerd.runtimes))
+        reader.report(
+            ("containerd", "default_runtime_name"),
+            f"{default!r} is not among the runtimes ({known}); add [{dotted(('containerd', 'runtimes', default))}]",
+        )
+    cni = document.get("cni", {})
+    if cni.get("bin_dir") and "bin_dirs" in cni:
+        reader.report(("cni", "bin_dirs"), "is set beside cni.bin_dir; keep one of the two")
+    if config.root == config.state:
+        reader.report(("state",), "is the same directory as root; files of both would mix")

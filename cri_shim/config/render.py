@@ -1,0 +1,74 @@
+"""A Config written out again: as TOML with a comment on every key, or as plain values for ``Status``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from typing import Any
+
+from cri_shim.config.key import Key, keys_of
+from cri_shim.config.read import dotted
+from cri_shim.config.schema import Config
+
+_HEAD = """\
+# Configuration of cri-shim. Every key is optional and shown here with its default.
+# Durations are written as "10s", "1m30s" or "4h". Check a file with: cri-shim config check FILE
+"""
+
+
+def default_toml() -> str:
+    """A file with every key, its default and what it is for; reading it gives ``Config()``."""
+    return _HEAD + "\n" + to_toml(Config())
+
+
+def to_toml(config: Config) -> str:
+    """``config`` as TOML, complete, with comments; reading it gives ``config`` again."""
+    return "\n".join(_section(config, ())).strip() + "\n"
+
+
+def document(config: Config) -> dict[str, Any]:
+    """``config`` as plain values under the names of the file, as JSON can carry them."""
+    return _document(config)
+
+
+def _section(value: Any, path: tuple[str, ...]) -> list[str]:
+    lines: list[str] = []
+    tables: list[tuple[Key, Any]] = []
+    for key in keys_of(type(value)):
+        each = getattr(value, key.attribute)
+        if is_dataclass(each) or isinstance(each, Mapping):
+            tables.append((key, each))
+        else:
+            lines += [f"# {key.comment}", f"{key.name} = {_scalar(key, each)}"]
+    for key, each in tables:
+        here = (*path, key.name)
+        if isinstance(each, Mapping):
+            lines += ["", f"# {key.comment}"]
+            for name, one in each.items():
+                lines += [f"[{dotted((*here, name))}]", *_section(one, (*here, name)), ""]
+        else:
+            lines += ["", f"# {key.comment}", f"[{dotted(here)}]", *_section(each, here)]
+    return lines
+
+
+def _plain(key: Key, value: Any) -> Any:
+    if key.form is not None:
+        return key.form.render(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _scalar(key: Key, value: Any) -> str:
+    # JSON's strings, numbers, booleans and lists of strings are TOML's too, apart from DEL.
+    return json.dumps(_plain(key, value), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _document(value: Any) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key in keys_of(type(value)):
+        each = getattr(value, key.attribute)
+        if isinstance(each, Mapping):
+            out[key.name] = {name: _document(one) for name, one in each.items()}
+        else:
+            out[key.name] = _document(each) if is_dataclass(each) else _plain(key, each)
+    return out

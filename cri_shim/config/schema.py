@@ -1,0 +1,192 @@
+"""Every setting, with its default and one line about it.
+
+The sections split the single table of containerd's CRI plugin (1.6 and 1.7) by what they steer; the keys inside have
+the plugin's names. Values are read once at start and never change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping  # noqa: TC003 - the loader resolves these hints at run time
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from cri_shim.config import checks
+from cri_shim.config.forms import DURATION, MODE
+from cri_shim.config.key import key, section, table_of
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["logfmt", "json", "console"]
+
+
+@dataclass(frozen=True, slots=True)
+class RuncOptions:
+    """What the runc shim is told about its runtime (containerd's ``runc.Options``, and its spelling)."""
+
+    systemd_cgroup: bool = key(
+        False, "let systemd make the cgroups; must agree with the kubelet's cgroupDriver", name="SystemdCgroup"
+    )
+    binary_name: str = key("", "another OCI runtime instead of runc: a name on PATH, or a path", name="BinaryName")
+    root: str = key("", "where the OCI runtime keeps its state", name="Root", check=checks.optional_path)
+    shim_cgroup: str = key("", "cgroup for the shim process itself", name="ShimCgroup")
+    io_uid: int = key(0, "owner of the pipes of containers", name="IoUid", check=checks.between(0, 2**32 - 1))
+    io_gid: int = key(0, "group of the pipes of containers", name="IoGid", check=checks.between(0, 2**32 - 1))
+    no_new_keyring: bool = key(False, "share the session keyring with containers", name="NoNewKeyring")
+    criu_image_path: str = key("", "where CRIU keeps its images", name="CriuImagePath", check=checks.optional_path)
+    criu_work_path: str = key("", "where CRIU keeps its logs", name="CriuWorkPath", check=checks.optional_path)
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeHandler:
+    """One way to run pods, chosen by the name that a RuntimeClass asks for."""
+
+    name: str = ""
+    runtime_type: str = key("io.containerd.runc.v2", "containerd's name for the shim", check=checks.not_empty)
+    runtime_path: str = key("", "the shim's program, if it is not on containerd's PATH", check=checks.optional_path)
+    pod_annotations: tuple[str, ...] = key((), "patterns of pod annotations that reach the OCI runtime")
+    container_annotations: tuple[str, ...] = key((), "patterns of container annotations that reach the OCI runtime")
+    privileged_without_host_devices: bool = key(False, "keep the host's devices from privileged containers")
+    privileged_without_host_devices_all_devices_allowed: bool = key(
+        False, "with the key above: still allow access to every device in the cgroup"
+    )
+    base_runtime_spec: str = key("", "JSON file with the OCI spec to start from", check=checks.optional_path)
+    cni_conf_dir: str = key("", "own directory of network configurations", check=checks.optional_path)
+    cni_max_conf_num: int = key(0, "as cni.max_conf_num, for cni_conf_dir", check=checks.not_negative)
+    snapshotter: str = key("", "own snapshotter, empty for containerd.snapshotter", check=checks.optional_identifier)
+    cgroup_writable: bool = key(False, "mount the cgroup file system writable (cgroup v2 only)")
+    options: RuncOptions = section(RuncOptions, "options of the runc shim")
+
+
+def _only_runc() -> Mapping[str, RuntimeHandler]:
+    return MappingProxyType({"runc": RuntimeHandler(name="runc")})
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerdSection:
+    """Which containerd, and how pods are run by it."""
+
+    address: str = key("/run/containerd/containerd.sock", "containerd's socket", check=checks.socket_address)
+    namespace: str = key(
+        "k8s.io", "containerd namespace; kubelet's cAdvisor looks only into k8s.io", check=checks.identifier
+    )
+    snapshotter: str = key("overlayfs", "snapshotter for images and containers", check=checks.identifier)
+    default_runtime_name: str = key("runc", "runtime handler of pods that name none", check=checks.not_empty)
+    runtimes: Mapping[str, RuntimeHandler] = table_of(
+        _only_runc, "runtime handlers by name; runc is there unless it is redefined"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CniSection:
+    """Pod networks."""
+
+    bin_dir: str = key("", "the one directory of CNI plugins; use this or bin_dirs", check=checks.optional_path)
+    bin_dirs: tuple[str, ...] = key(
+        ("/opt/cni/bin", "/usr/lib/cni"), "directories of CNI plugins, searched in order", check=checks.absolute_paths
+    )
+    conf_dir: str = key("/etc/cni/net.d", "directory of network configurations", check=checks.absolute_path)
+    max_conf_num: int = key(
+        1, "how many of them to use, in the order of their names; 0 = all", check=checks.not_negative
+    )
+    conf_template: str = key(
+        "", "template written to conf_dir when the kubelet tells the pod CIDR", check=checks.optional_path
+    )
+    ip_pref: Literal["", "ipv4", "ipv6", "cni"] = key("", "which address is the pod's first; empty is ipv4")
+    setup_serially: bool = key(False, "attach a pod to its networks one after the other")
+    timeout: float = key(60.0, "time for one run of a CNI plugin", form=DURATION, check=checks.at_least_a_second)
+    cache_dir: str = key("/var/lib/cni", "where results of CNI plugins are kept", check=checks.absolute_path)
+
+    @property
+    def plugin_dirs(self) -> tuple[str, ...]:
+        """The directories to search for plugins: ``bin_dir`` alone where it is set, else ``bin_dirs``."""
+        return (self.bin_dir,) if self.bin_dir else self.bin_dirs
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySection:
+    """Where images come from."""
+
+    config_path: str = key(
+        "/etc/containerd/certs.d", "directories of HOST/hosts.toml, colons between", check=checks.path_list
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSection:
+    """Images and their pulls."""
+
+    sandbox_image: str = key(
+        "registry.k8s.io/pause:3.10", "image of the process that holds a pod", check=checks.not_empty
+    )
+    max_concurrent_downloads: int = key(3, "layers of one image fetched at the same time", check=checks.between(1, 64))
+    image_pull_progress_timeout: float = key(
+        300.0, "a pull that moves no byte for so long is given up; 0s = never", form=DURATION
+    )
+    stats_collect_period: float = key(
+        10.0, "how often the space that snapshots take is read", form=DURATION, check=checks.at_least_a_second
+    )
+    registry: RegistrySection = section(RegistrySection, "where images come from")
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeSection:
+    """What containers get."""
+
+    enable_selinux: bool = key(False, "label processes and mounts for SELinux")
+    max_container_log_line_size: int = key(16384, "bytes of a log line before it is split; 0 or less = no limit")
+    disable_apparmor: bool = key(False, "ignore AppArmor profiles, for a daemon that may not use AppArmor")
+    restrict_oom_score_adj: bool = key(
+        False, "never below the daemon's own oom_score_adj; done by itself where CAP_SYS_RESOURCE is missing"
+    )
+    disable_proc_mount: bool = key(False, "ignore masked and read-only paths, for old kubelets")
+    unset_seccomp_profile: str = key(
+        "", "seccomp profile of containers that ask for none; empty = unconfined", check=checks.seccomp_profile
+    )
+    tolerate_missing_hugetlb_controller: bool = key(True, "ignore hugepage limits where the controller is missing")
+    disable_hugetlb_controller: bool = key(True, "never set hugepage limits")
+    device_ownership_from_security_context: bool = key(False, "devices belong to the container's user and group")
+    ignore_image_defined_volumes: bool = key(False, "make no volumes for an image's VOLUME lines")
+    netns_mounts_under_state_dir: bool = key(False, "network namespaces in STATE/netns instead of /var/run/netns")
+    enable_unprivileged_ports: bool = key(True, "let every container bind ports below 1024")
+    enable_unprivileged_icmp: bool = key(True, "let every container open ICMP echo sockets")
+    drain_exec_sync_io_timeout: float = key(
+        5.0, "how long the output of an ended exec may stay open; 0s = for ever", form=DURATION
+    )
+    ignore_deprecation_warnings: tuple[str, ...] = key((), "ids of containerd's deprecation warnings to leave out")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file. ``Config()`` is what an empty file means."""
+
+    root: str = key("/var/lib/cri-shim", "files of pods that outlive a reboot", check=checks.absolute_path)
+    state: str = key("/run/cri-shim", "FIFOs and mounts of pods, gone after a reboot", check=checks.absolute_path)
+    socket_path: str = key(
+        "/run/cri-shim/cri-shim.sock", "the socket that the kubelet talks to", check=checks.socket_path
+    )
+    socket_mode: int = key(0o660, "permissions of that socket", form=MODE, check=checks.socket_mode)
+    log_level: LogLevel = key("info", "debug, info, warning or error")
+    log_format: LogFormat = key("logfmt", "logfmt, json or console, on standard error")
+    oom_score: int = key(0, "the daemon's own oom_score_adj; 0 = leave it", check=checks.between(-1000, 1000))
+    shutdown_grace: float = key(25.0, "how long SIGTERM waits for requests that run", form=DURATION)
+    containerd: ContainerdSection = section(ContainerdSection, "which containerd, and how it runs pods")
+    cni: CniSection = section(CniSection, "pod networks")
+    image: ImageSection = section(ImageSection, "images and their pulls")
+    runtime: RuntimeSection = section(RuntimeSection, "what containers get")
+
+    def runtime_handler(self, name: str) -> RuntimeHandler:
+        """The handler that a pod asks for; an empty name is the default one.
+
+        Raises InvalidArgumentError when nothing of that name is configured.
+        """
+        wanted = name or self.containerd.default_runtime_name
+        handler = self.containerd.runtimes.get(wanted)
+        if handler is None:
+            from cri_shim.errors import InvalidArgumentError  # noqa: PLC0415 - brings in grpc, which `config` needs not
+
+            known = ", ".join(sorted(self.containerd.runtimes))
+            raise InvalidArgumentError(
+                f"runtime handler {wanted!r} is not configured, known are {known}; "
+                f"add [containerd.runtimes.{wanted}] to the configuration"
+            )
+        return handler
