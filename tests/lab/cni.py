@@ -1,0 +1,152 @@
+"""A pod network of one's own: a bridge, portmap and bandwidth plugins with an own subnet, and its complete removal.
+
+Bridge name and subnet come from the process id and a counter, and are checked against what the kernel has, so that
+labs that run at the same time do not meet.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+PLUGINS = Path("/usr/lib/cni")
+ADDRESS = re.compile(r"\d+(\.\d+){3}(/\d+)?")
+_counter = itertools.count()
+
+
+def free_network() -> tuple[str, str]:
+    """A bridge name (at most 15 characters) and the first three octets of a /24 that nobody on this machine uses."""
+    words = f"{run('ip', '-o', 'addr', 'show')} {run('ip', 'route', 'show')}".split()
+    taken = [ip_network(word, strict=False) for word in words if ADDRESS.fullmatch(word)]
+    while True:
+        number = next(_counter)
+        name = f"lab{os.getpid() % 10**8}-{number}"[:15]
+        prefix = f"10.{64 + os.getpid() % 64}.{(os.getpid() // 64 + number) % 256}"
+        mine = ip_network(f"{prefix}.0/24")
+        if not any(mine.overlaps(other) for other in taken) and not Path("/sys/class/net", name).exists():
+            return name, prefix
+
+
+@dataclass(slots=True)
+class PodNetwork:
+    """One conflist in ``directory``/net.d, with the address reservations and the cache beside it."""
+
+    directory: Path
+    bridge: str
+    prefix: str
+
+    @classmethod
+    def write(cls, directory: Path, *more_plugins: dict[str, Any]) -> PodNetwork:
+        """Choose a free bridge and subnet and write the configuration."""
+        network = cls(directory, *free_network())
+        network.conf_dir.mkdir(parents=True)
+        network.cache_dir.mkdir()
+        network.save(*more_plugins)
+        return network
+
+    @property
+    def name(self) -> str:
+        """The network's name, which the plugins write into iptables comments."""
+        return f"net-{self.bridge}"
+
+    @property
+    def conf_dir(self) -> Path:
+        """Where the conflist lies."""
+        return self.directory / "net.d"
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where the daemon may keep CNI results."""
+        return self.directory / "cache"
+
+    @property
+    def gateway(self) -> str:
+        """The host's address on the bridge."""
+        return f"{self.prefix}.1"
+
+    def configuration(self, *more_plugins: dict[str, Any]) -> dict[str, Any]:
+        """The conflist as a dict."""
+        plugins: list[dict[str, Any]] = [
+            {
+                "type": "bridge",
+                "bridge": self.bridge,
+                "isGateway": True,
+                "ipMasq": True,
+                "hairpinMode": True,
+                "ipam": {
+                    "type": "host-local",
+                    "dataDir": str(self.directory / "ipam"),
+                    "ranges": [[{"subnet": f"{self.prefix}.0/24"}]],
+                    "routes": [{"dst": "0.0.0.0/0"}],
+                },
+            },
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+        ]
+        if (PLUGINS / "bandwidth").exists():
+            plugins.append({"type": "bandwidth", "capabilities": {"bandwidth": True}})
+        return {"cniVersion": "1.0.0", "name": self.name, "plugins": [*plugins, *more_plugins]}
+
+    def save(self, *more_plugins: dict[str, Any]) -> None:
+        """Write the conflist (again), in one step, as a network operator's installer would."""
+        path = self.conf_dir / "10-lab.conflist"
+        path.with_suffix(".tmp").write_text(json.dumps(self.configuration(*more_plugins), indent=2))
+        path.with_suffix(".tmp").rename(path)
+
+    def reservations(self) -> list[str]:
+        """Addresses that host-local holds."""
+        folder = self.directory / "ipam" / self.name
+        names = [entry.name for entry in folder.iterdir()] if folder.exists() else []
+        return sorted(name for name in names if name[0].isdigit())
+
+    def veths(self) -> list[str]:
+        """Host ends of the pods' interfaces."""
+        links = Path("/sys/class/net", self.bridge, "brif")
+        return sorted(entry.name for entry in links.iterdir()) if links.exists() else []
+
+    def iptables_rules(self) -> list[str]:
+        """Rules of the nat table that name this network or its subnet."""
+        marks = (f'"{self.name}\\"', f'"{self.name}"', f" {self.prefix}.")
+        return [line for line in run("iptables-save", "-t", "nat").splitlines() if any(mark in line for mark in marks)]
+
+    def cached_results(self) -> list[str]:
+        """Results that libcni, or the daemon, keeps for pods of this network."""
+        folders = (self.cache_dir / "results", Path("/var/lib/cni/results"), Path("/var/lib/cni/cache/results"))
+        return sorted(
+            str(entry) for folder in folders if folder.exists() for entry in folder.iterdir() if self.name in entry.name
+        )
+
+    def cleanup(self) -> None:
+        """Delete the bridge, its interfaces, and what the plugins left in the nat table and in the shared cache."""
+        for veth in self.veths():
+            run("ip", "link", "delete", veth)
+        run("ip", "link", "delete", self.bridge)
+        rules = self.iptables_rules()
+        for rule in rules:
+            delete_rule(rule)
+        for chain in {word for rule in rules for word in rule.split() if word.startswith(("CNI-DN-", "CNI-SN-"))}:
+            run("iptables", "-t", "nat", "-F", chain)
+            run("iptables", "-t", "nat", "-X", chain)
+        for chain in {rule.split()[1] for rule in rules if rule.split()[1].startswith("CNI-")}:
+            if not chain.startswith("CNI-HOSTPORT"):
+                run("iptables", "-t", "nat", "-F", chain)
+                run("iptables", "-t", "nat", "-X", chain)
+        for path in self.cached_results():
+            Path(path).unlink(missing_ok=True)
+
+
+def delete_rule(rule: str) -> None:
+    """Delete one ``-A CHAIN …`` line of iptables-save."""
+    restore = f"*nat\n-D{rule.removeprefix('-A')}\nCOMMIT\n"
+    subprocess.run(["iptables-restore", "--noflush"], input=restore, text=True, capture_output=True, check=False)
+
+
+def run(*command: str) -> str:
+    """Output of a command; one that fails gives what it printed."""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout

@@ -1,0 +1,89 @@
+"""A small CRI v1 client: every RPC of both services by its name, as ``await client.RunPodSandbox(config=…)``.
+
+The request message is built from the keyword arguments; the response message comes back. A failed call raises
+:class:`grpc.aio.AioRpcError`; :func:`failure` gives its code and text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import grpc
+from google.protobuf.message_factory import GetMessageClass
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+SERVICES = cri.DESCRIPTOR.services_by_name
+MAX_MESSAGE = 16 * 1024 * 1024
+OPTIONS = (
+    ("grpc.default_authority", "localhost"),
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    # Tests end and start daemons on one socket: come back soon, and share no connection with another client.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 200),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+# Longer than anything a test waits for; a test that means a deadline gives its own.
+DEADLINE = 60.0
+
+
+class CriClient:
+    """One channel to one endpoint (``unix:///path`` or a path)."""
+
+    def __init__(self, endpoint: str, *, deadline: float = DEADLINE) -> None:
+        """Open lazily: the first call connects."""
+        self.endpoint = endpoint
+        self.deadline = deadline
+        target = endpoint if "://" in endpoint else f"unix://{endpoint}"
+        self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
+        self._calls: dict[str, Any] = {}
+        for service in SERVICES.values():
+            for method in service.methods:
+                if not method.server_streaming:
+                    self._calls[method.name] = self._bind(service.full_name, method)
+
+    def _bind(self, service: str, method: Any) -> Callable[..., Awaitable[Any]]:
+        request_class = GetMessageClass(method.input_type)
+        call = self._channel.unary_unary(
+            f"/{service}/{method.name}",
+            request_serializer=request_class.SerializeToString,
+            response_deserializer=GetMessageClass(method.output_type).FromString,
+        )
+
+        def invoke(*, _deadline: float | None = None, **fields: Any) -> Awaitable[Any]:
+            return call(request_class(**fields), timeout=_deadline or self.deadline)
+
+        return invoke
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        """Return the call of an RPC."""
+        if name.startswith("_") or name not in self._calls:
+            raise AttributeError(name)
+        bound: Callable[..., Awaitable[Any]] = self._calls[name]
+        return bound
+
+    async def __aenter__(self) -> Self:
+        """Give the client itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the channel."""
+        await self.close()
+
+    async def close(self) -> None:
+        """End the channel and what is in flight on it."""
+        await self._channel.close()
+
+
+async def failure(call: Awaitable[Any]) -> tuple[grpc.StatusCode, str]:
+    """Code and text of a call that must fail; raises :class:`AssertionError` with the response when it does not."""
+    try:
+        response = await call
+    except grpc.aio.AioRpcError as error:
+        return error.code(), error.details() or ""
+    raise AssertionError(f"the call was to fail and answered {response}")

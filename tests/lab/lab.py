@@ -1,0 +1,195 @@
+"""A whole node: registry with images, pod network, containerd, and whoever serves the CRI in front of it.
+
+``async with Lab(directory, kind="bridge") as lab`` gives the daemon under test, ``kind="plugin"`` containerd's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from tests.lab.bridge import Bridge
+from tests.lab.cni import PodNetwork
+from tests.lab.containerd import PrivateContainerd
+from tests.lab.cri_client import CriClient
+from tests.lab.images import busybox_image, pause_image, push
+from tests.lab.registry import Registry
+
+if TYPE_CHECKING:
+    from tests.lab.processes import Daemon
+
+Kind = Literal["bridge", "plugin"]
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+@dataclass(slots=True)
+class Lab:
+    """A node below one directory. ``settings`` are configuration keys of the bridge or of the plugin."""
+
+    kind: Kind = "bridge"
+    directory: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="crilab-")))
+    settings: dict[str, Any] = field(default_factory=dict)
+    registry: Registry | None = None
+    keep: bool = False
+    network: PodNetwork = field(init=False)
+    containerd: PrivateContainerd = field(init=False)
+    bridge: Bridge = field(init=False)
+    client: CriClient = field(init=False)
+    _own_registry: bool = False
+
+    @property
+    def endpoint(self) -> str:
+        """Where the CRI is served."""
+        return self.bridge.endpoint if self.kind == "bridge" else self.containerd.endpoint
+
+    @property
+    def served_by(self) -> Daemon:
+        """The process that serves the CRI."""
+        return self.bridge.daemon if self.kind == "bridge" else self.containerd.daemon
+
+    @property
+    def root(self) -> Path:
+        """Where whoever serves the CRI keeps what survives a reboot."""
+        return self.bridge.root if self.kind == "bridge" else self.containerd.root / "io.containerd.grpc.v1.cri"
+
+    @property
+    def state(self) -> Path:
+        """Where whoever serves the CRI keeps what does not."""
+        return self.bridge.state if self.kind == "bridge" else self.containerd.state / "io.containerd.grpc.v1.cri"
+
+    @property
+    def logs(self) -> Path:
+        """Where pods may have their log directories."""
+        return self.directory / "logs"
+
+    @property
+    def cgroup_parent(self) -> str:
+        """A parent for the pods' cgroups that only this lab uses."""
+        return f"/{self.directory.name}"
+
+    @property
+    def images(self) -> Registry:
+        """The registry, which is there once the lab is up."""
+        if self.registry is None:
+            raise RuntimeError("the lab is not up")
+        return self.registry
+
+    @property
+    def busybox(self) -> str:
+        """The image the tests run, already pulled."""
+        return f"{self.images.address}/busybox:1"
+
+    @property
+    def pause(self) -> str:
+        """The sandbox image, already pulled."""
+        return f"{self.images.address}/pause:1"
+
+    async def __aenter__(self) -> Self:
+        """Bring it all up; what is up already goes down again when a later part fails."""
+        try:
+            await asyncio.to_thread(self.prepare)
+            await asyncio.to_thread(self.serve)
+            self.client = CriClient(self.endpoint)
+            for image in (self.pause, self.busybox):
+                await self.client.PullImage(image={"image": image})
+        except BaseException:
+            await asyncio.to_thread(self.tear_down)
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """End every pod through the CRI as far as it works, then everything else by force."""
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self.remove_all(), 60)
+        await self.client.close()
+        await asyncio.to_thread(self.tear_down)
+
+    def prepare(self) -> None:
+        """Registry, images, network and a configured containerd; only the registry runs after this."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.logs.mkdir(exist_ok=True)
+        if self.registry is None:
+            self.registry = Registry.start(self.directory / "registry")
+            self._own_registry = True
+            push_images(self.registry)
+        self.network = PodNetwork.write(self.directory / "cni")
+        hosts = self.directory / "certs.d"
+        hosts.mkdir()
+        self.containerd = PrivateContainerd(
+            self.directory / "containerd",
+            cri_plugin=self.kind == "plugin",
+            cni_conf_dir=self.network.conf_dir,
+            sandbox_image=self.pause,
+            registry_hosts_dir=hosts,
+            cri=self.settings if self.kind == "plugin" else {},
+        )
+        self.bridge = Bridge(
+            self.directory / "bridge",
+            self.containerd.address,
+            self.network.conf_dir,
+            self.network.cache_dir,
+            self.pause,
+            hosts,
+            self.settings if self.kind == "bridge" else {},
+            runc_root=self.directory / "containerd" / "runc",
+        )
+
+    def serve(self) -> None:
+        """Start the daemons."""
+        self.containerd.start()
+        if self.kind == "bridge":
+            self.bridge.start()
+
+    async def remove_all(self) -> None:
+        """Stop and remove every pod."""
+        for pod in (await self.client.ListPodSandbox()).items:
+            await self.client.StopPodSandbox(pod_sandbox_id=pod.id)
+            await self.client.RemovePodSandbox(pod_sandbox_id=pod.id)
+
+    def tear_down(self) -> None:
+        """End the daemons, and remove network, mounts, cgroups and the directory."""
+        with contextlib.ExitStack() as stack:
+            if not self.keep:
+                stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
+            stack.callback(self._remove_cgroups)
+            if self._own_registry and self.registry is not None:
+                stack.callback(self.registry.stop)
+            for part, end in (("network", "cleanup"), ("containerd", "stop"), ("bridge", "clean")):
+                if hasattr(self, part):
+                    stack.callback(getattr(getattr(self, part), end))
+
+    def cgroups(self) -> list[Path]:
+        """Directories below the lab's cgroup parent, in every hierarchy, deepest first."""
+        parents = [path / self.cgroup_parent.strip("/") for path in (*CGROUPS.iterdir(), CGROUPS) if path.is_dir()]
+        return sorted((found for parent in parents if parent.exists() for found in _folders(parent)), reverse=True)
+
+    def _remove_cgroups(self) -> None:
+        for _ in range(20):
+            for path in (*self.cgroups(), *(p / self.cgroup_parent.strip("/") for p in CGROUPS.iterdir())):
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+            if not self.cgroups():
+                return
+            time.sleep(0.05)
+
+
+def push_images(registry: Registry) -> None:
+    """Push the sandbox image and the busybox image."""
+    push(registry.address, "pause:1", pause_image())
+    push(registry.address, "busybox:1", busybox_image())
+
+
+def _folders(parent: Path) -> list[Path]:
+    """Directories below a cgroup."""
+    found: list[Path] = []
+    with contextlib.suppress(OSError):
+        for entry in parent.iterdir():
+            if entry.is_dir():
+                found += [entry, *_folders(entry)]
+    return found

@@ -1,0 +1,145 @@
+"""Start, watch and end the daemons of a lab, each by its own process id, with its output in a log file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class LabError(RuntimeError):
+    """Something of the laboratory did not come up or go down; the text ends with the end of the log."""
+
+
+@dataclass(slots=True)
+class Daemon:
+    """One program that keeps running. ``start`` may be called again after it ended."""
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process id; raises :class:`LabError` when it is not running."""
+        if self.process is None:
+            raise LabError(f"{self.name} was not started")
+        return self.process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self.process is not None and self.process.poll() is None
+
+    def start(self, ready: Callable[[], bool], seconds: float = 20) -> None:
+        """Start it and wait until ``ready`` says so; raises :class:`LabError` when it ends or stays silent."""
+        if self.alive:
+            raise LabError(f"{self.name} runs already as {self.pid}")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **self.environment},
+            )
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if self.process.poll() is not None:
+                raise LabError(f"{self.name} ended with {self.process.returncode} at its start\n{self.tail()}")
+            if time.monotonic() > deadline:
+                self.kill9()
+                raise LabError(f"{self.name} was not ready within {seconds} s\n{self.tail()}")
+            time.sleep(0.01)
+
+    def signal(self, number: int) -> None:
+        """Send it a signal; one that is gone is fine."""
+        if self.alive:
+            os.kill(self.pid, number)
+
+    def wait(self, seconds: float = 30) -> int:
+        """Wait for its end and return the exit code (negative: the signal); raises :class:`LabError` when it stays."""
+        if self.process is None:
+            raise LabError(f"{self.name} was not started")
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"{self.name} did not end within {seconds} s\n{self.tail()}") from error
+
+    def stop(self, seconds: float = 30) -> int:
+        """SIGTERM, wait, SIGKILL when that takes too long; the exit code. 0 for one that was never started."""
+        if self.process is None:
+            return 0
+        self.signal(signal.SIGTERM)
+        try:
+            return self.wait(seconds)
+        except LabError:
+            self.kill9()
+            raise
+
+    def kill9(self) -> None:
+        """End it without a chance to clean up."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+            self.process.wait(10)
+
+    def tail(self, size: int = 4000) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-size:] if self.log.exists() else ""
+
+    def rss_kib(self) -> int:
+        """Resident memory in KiB."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        return 0
+
+    def cpu_seconds(self) -> float:
+        """CPU time so far, user and system, its reaped children included."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(int(value) for value in fields[11:15]) / CLOCK_TICKS
+
+    def open_files(self) -> list[str]:
+        """What its file descriptors point to."""
+        found = []
+        for entry in Path(f"/proc/{self.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(entry))
+        return sorted(found)
+
+
+def command_lines() -> Iterator[tuple[int, list[str]]]:
+    """Process id and arguments of everything that runs on this machine."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+                if arguments:
+                    yield int(entry.name), arguments
+
+
+def kill_and_wait(pid: int, seconds: float = 5) -> None:
+    """SIGKILL a process that is no child of ours, and wait until it is gone."""
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+        while time.monotonic() < deadline:
+            os.kill(pid, 0)
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return
+            time.sleep(0.01)
