@@ -1,0 +1,116 @@
+"""The command ``cri-shim``: serve, or look at the configuration.
+
+A setting is taken from its flag, else from the file, else from its default. Nothing heavy is imported before it is
+needed: ``config check`` must be quick and must work without a containerd.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cri_shim.config import DEFAULT_PATH, Config, ConfigError, Flag, default_toml, load, to_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Flags of `serve` (and of `config dump`, which shows what they lead to), by the key that they set.
+_FLAGS = (
+    ("--log-level", "log_level", "LEVEL", "debug, info, warning or error"),
+    ("--log-format", "log_format", "FORMAT", "logfmt, json or console"),
+    ("--socket-path", "socket_path", "PATH", "the socket to serve CRI on"),
+    ("--containerd-address", "containerd.address", "PATH", "containerd's socket"),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the result is the exit code: 0 fine, 1 failed, 2 wrong usage."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Somebody closed our standard output, as `| head` does; keep the interpreter from saying so once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cri-shim", description="Serve the Kubernetes CRI on a unix socket, in front of an unmodified containerd."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    serve = commands.add_parser("serve", help="run the daemon", description="Run the daemon until SIGTERM.")
+    _add_settings(serve)
+    serve.set_defaults(run=_serve)
+
+    config = commands.add_parser("config", help="show or check the configuration")
+    actions = config.add_subparsers(metavar="ACTION", required=True)
+    default = actions.add_parser("default", help="print a file with every key and its default")
+    default.set_defaults(run=_config_default)
+    check = actions.add_parser("check", help="read a file and print everything that is wrong with it")
+    check.add_argument("file", type=Path, metavar="FILE")
+    check.set_defaults(run=_config_check)
+    dump = actions.add_parser("dump", help="print the settings that `serve` would use")
+    _add_settings(dump)
+    dump.set_defaults(run=_config_dump)
+
+    version = commands.add_parser("version", help="print the version")
+    version.set_defaults(run=_version)
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help=f"configuration (default: {DEFAULT_PATH}, if it is there)"
+    )
+    for flag, key, value, what in _FLAGS:
+        parser.add_argument(flag, dest=key, metavar=value, help=f"{what}; wins over {key} in the file")
+
+
+def _settings(options: argparse.Namespace) -> Config:
+    given = ((flag, key, getattr(options, key)) for flag, key, _, _ in _FLAGS)
+    return load(options.config, flags=[Flag(flag, key, value) for flag, key, value in given if value is not None])
+
+
+def _serve(options: argparse.Namespace) -> int:
+    config = _settings(options)
+    # grpc's fork handlers slow down and sometimes hang a process that starts children; we only ever fork to exec.
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+    from cri_shim import daemon, log_setup  # noqa: PLC0415 - brings in grpc, which must see the variable above
+
+    log_setup.configure(config.log_level, config.log_format)
+    return int(daemon.serve(config))
+
+
+def _config_default(_options: argparse.Namespace) -> int:
+    sys.stdout.write(default_toml())
+    return 0
+
+
+def _config_check(options: argparse.Namespace) -> int:
+    load(options.file)
+    print(f"{options.file}: ok")
+    return 0
+
+
+def _config_dump(options: argparse.Namespace) -> int:
+    sys.stdout.write(to_toml(_settings(options)))
+    return 0
+
+
+def _version(_options: argparse.Namespace) -> int:
+    print(f"cri-shim {metadata.version('cri-shim')} (Python {platform.python_version()})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
