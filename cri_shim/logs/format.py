@@ -1,0 +1,129 @@
+r"""The CRI log format: raw container output in, log entries out. No I/O.
+
+An entry is ``<time> <stream> <tag> <content>\n``: time in RFC 3339 with nanoseconds as Go prints it (RFC3339Nano),
+stream ``stdout`` or ``stderr``, tag ``F`` when the entry ends a line and ``P`` when the line goes on in the next entry
+of the same stream (k8s.io/cri-api, CRI logging; containerd internal/cri/io/logger.go for the corner cases below).
+
+- A line longer than the limit is cut into ``P`` entries of exactly that many bytes; what is left of it is the ``F``.
+- Output that ends without a newline is written as ``P``, as containerd does.
+- ``\r\n`` ends a line like ``\n``: both bytes go. Any other ``\r`` is content.
+
+Lines are never looked at one by one: a chunk of 64 KiB may hold 65536 of them, and the interpreter's lock is held
+meanwhile. Hence one time for all entries made of one chunk, which is when it was read.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Literal
+
+Stream = Literal[b"stdout", b"stderr"]
+
+STDOUT: Final[Stream] = b"stdout"
+STDERR: Final[Stream] = b"stderr"
+DEFAULT_MAX_LINE: Final = 16 * 1024  # max_container_log_line_size of containerd's CRI plugin
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Log entries made of the first ``consumed`` bytes of a chunk."""
+
+    data: bytes
+    """Whole entries, each with its newline; what goes into the log file."""
+    consumed: int
+    """How many bytes of the chunk they stand for; the others are an unfinished line, to be offered again."""
+    count: int
+    """How many entries ``data`` holds."""
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int, offset: int) -> tuple[bytes, bytes]:
+    # Everything but the fraction stays the same for a second.
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds + offset))
+    if offset == 0:
+        return moment.encode(), b"Z"
+    minutes = abs(offset) // 60
+    sign = "-" if offset <= -60 else "+"
+    return moment.encode(), f"{sign}{minutes // 60:02}:{minutes % 60:02}".encode()
+
+
+def rfc3339nano(ns: int, offset: int) -> bytes:
+    """Format ``ns`` since the epoch as Go's ``time.RFC3339Nano`` in a zone ``offset`` seconds east of UTC.
+
+    Trailing zeros of the fraction are dropped, with the point if nothing is left; an offset of zero is ``Z``.
+    """
+    seconds, fraction = divmod(ns, 1_000_000_000)
+    moment, zone = _second(seconds, offset)
+    if fraction == 0:
+        return moment + zone
+    return b"%b.%b%b" % (moment, (b"%09d" % fraction).rstrip(b"0"), zone)
+
+
+def format_chunk(chunk: bytes, *, stamp: bytes, stream: Stream, max_line: int, final: bool) -> Entries:
+    """Make log entries of as much of ``chunk`` as is ready for the log.
+
+    ``stamp`` is the time as the log shall show it, ``max_line`` the most content bytes of one entry (0 or less: no
+    limit). An unfinished line at the end is left out until it exceeds ``max_line``; with ``final`` (nothing will come
+    after this chunk) it is written too, tagged ``P``. Cutting needs no memory: after a cut, the rest of a long line is
+    treated as a line of its own, so the next chunk may be formatted by another process.
+    """
+    full = b"%b %b F " % (stamp, stream)
+    partial = b"%b %b P " % (stamp, stream)
+    end = chunk.rfind(b"\n") + 1
+    pieces: list[bytes] = []
+    count = 0
+    if end:
+        body = chunk if end == len(chunk) else chunk[:end]
+        if b"\r" in body:
+            body = body.replace(b"\r\n", b"\n")
+        count = _append_lines(pieces, body, full, partial, max_line)
+    rest = chunk[end:]
+    taken = end
+    if rest:
+        # A last \r may be half of a line end, so it does not count for the limit yet.
+        ready = len(rest) - (not final and rest.endswith(b"\r"))
+        start = 0
+        while 0 < max_line < ready - start:
+            pieces += (partial, rest[start : start + max_line], b"\n")
+            start += max_line
+            count += 1
+        if final and start < len(rest):
+            pieces += (partial, rest[start:], b"\n")
+            start = len(rest)
+            count += 1
+        taken += start
+    return Entries(b"".join(pieces), taken, count)
+
+
+def _append_lines(pieces: list[bytes], body: bytes, full: bytes, partial: bytes, max_line: int) -> int:
+    # `body` ends with a newline. Runs of lines within the limit are done in one stroke, over-long lines one by one.
+    count = body.count(b"\n")
+    start = 0
+    while start < len(body):
+        long = _first_overlong(body, start, max_line)
+        if long != start:
+            pieces += (full, body[start : long - 1].replace(b"\n", b"\n" + full), b"\n")
+            start = long
+            continue
+        end = body.index(b"\n", start)
+        while end - start > max_line:
+            pieces += (partial, body[start : start + max_line], b"\n")
+            start += max_line
+            count += 1
+        pieces += (full, body[start:end], b"\n")
+        start = end + 1
+    return count
+
+
+def _first_overlong(body: bytes, start: int, max_line: int) -> int:
+    # Where the first line longer than `max_line` begins, or the end of `body`. Jumps from the last newline within
+    # reach to the next such: a few steps, however many lines there are.
+    position = start
+    while 0 < max_line < len(body) - position - 1:
+        newline = body.rfind(b"\n", position, position + max_line + 1)
+        if newline < 0:
+            return position
+        position = newline + 1
+    return len(body)

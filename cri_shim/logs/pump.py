@@ -1,0 +1,266 @@
+"""The thread that carries all containers' output from their FIFOs into their log files.
+
+One thread of its own, with its own epoll, so that chatty containers share neither the event loop with RPCs nor a
+blocked disk with them (containerd has two goroutines per container). Work is in turns: every container that has
+something gets at most ``TURN`` bytes, then the next one. What a turn does, and why a SIGKILL loses nothing, is in
+:mod:`cri_shim.logs.source`.
+
+Theory of operation. FIFOs are watched edge-triggered, because unfinished lines stay inside and a level would be
+signalled for ever. The kernel signals each write(2) that completes, even into a FIFO that is not empty (pipe_write in
+fs/pipe.c; 5.14 and what took its fix), but not a writer that fills it up and sleeps within one write. Hence FIFOs that
+hold an unfinished line are looked at again after 5 ms, 10 ms, ... 1 s. When turns follow each other closely, the thread
+naps for a millisecond: lines gather, and the interpreter's lock is free for the event loop.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from cri_shim.logs.format import DEFAULT_MAX_LINE, STDERR, STDOUT
+from cri_shim.logs.handle import LogHandle, settle
+from cri_shim.logs.log_file import LogFile
+from cri_shim.logs.peek import Peek, grow, pipe_size
+from cri_shim.logs.source import Counters, Sink, Source, max_held, wanted_pipe_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cri_shim.logs.format import Stream
+    from cri_shim.logs.peek import Tee
+
+FIRST_PAUSE: Final = 0.005
+LONGEST_PAUSE: Final = 1.0
+NAP: Final = 0.001
+CLOSE: Final = 0.002  # seconds between two rounds below which the thread naps first
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PumpStatistics:
+    """Numbers since the pump was made; bytes are the containers', without the log's own prefix."""
+
+    containers: int
+    streams: int
+    bytes_read: int
+    entries: int
+    bytes_dropped: int
+    write_errors: int
+
+
+class LogPump:
+    """All containers' logs. ``tee`` is :meth:`cri_shim.kernel.Kernel.tee`. Methods are for the event loop's thread."""
+
+    def __init__(self, tee: Tee) -> None:
+        self._peek = Peek(tee)
+        self._epoll = select.epoll()
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._epoll.register(self._wake, select.EPOLLIN)
+        self._lock = threading.Lock()
+        self._jobs: deque[Callable[[], None]] = deque()  # guarded by the lock, like `_ended`
+        self._ended = False
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._counters = Counters()
+        # Below: the thread's own.
+        self._handles: set[LogHandle] = set()
+        self._by_fd: dict[int, tuple[Source, LogHandle]] = {}
+        self._ready: dict[Source, LogHandle] = {}
+        self._held: dict[Source, LogHandle] = {}
+        self._look_again = math.inf
+        self._last_round = 0.0
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="log-pump", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 5.0) -> bool:
+        """End the thread after the chunk it is at and close everything; unread output stays in the FIFOs.
+
+        False: it did not end within ``timeout`` seconds (a disk that hangs).
+        """
+        self._stopping = True
+        if self._thread is None:
+            self._finish()
+            return True
+        self.submit(lambda: None)
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def attach(
+        self,
+        container_id: str,
+        stdout_fd: int,
+        stderr_fd: int | None,
+        log_path: str | None,
+        max_line: int = DEFAULT_MAX_LINE,
+    ) -> LogHandle:
+        """Follow a container's FIFOs from now on; they must be open for reading without blocking, and now belong here.
+
+        ``log_path`` None or empty: output is drained and dropped. ``max_line`` is the most bytes of a log entry's
+        content; 0 or less, or more than a quarter of the largest FIFO (256 KiB), means that quarter.
+        """
+        sink = Sink(container_id, LogFile(log_path, container_id) if log_path else None, max_line)
+        streams: list[tuple[int, Stream]] = [(stdout_fd, STDOUT)]
+        if stderr_fd is not None:
+            streams.append((stderr_fd, STDERR))
+        sources = []
+        for fd, stream in streams:
+            grow(fd, wanted_pipe_size(max_line))
+            sources.append(Source(fd, stream, sink, max_held(max_line, pipe_size(fd))))
+        handle = LogHandle(self, sink, tuple(sources))
+        self.submit(lambda: self._follow(handle))
+        return handle
+
+    def statistics(self) -> PumpStatistics:
+        """Return the numbers of this moment."""
+        counters = self._counters
+        return PumpStatistics(
+            containers=len(self._handles),
+            streams=len(self._by_fd),
+            bytes_read=counters.bytes_read,
+            entries=counters.entries,
+            bytes_dropped=counters.bytes_dropped,
+            write_errors=counters.write_errors,
+        )
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Have ``job()`` run in the pump's thread between two turns, or here when that has ended; from any thread."""
+        with self._lock:
+            if not self._ended:
+                self._jobs.append(job)
+                os.eventfd_write(self._wake, 1)
+                return
+        job()
+
+    def drop(self, handle: LogHandle) -> None:
+        """Stop following a container whose output has not ended; in the pump's thread."""
+        self._end(handle, drained=False)
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                self._round()
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+        self._run_jobs()
+        for handle in tuple(self._handles):
+            self._end(handle, drained=False)
+        self._epoll.close()
+        os.close(self._wake)
+        self._peek.close()
+
+    def _round(self) -> None:
+        timeout = 0.0 if self._ready else max(0.0, self._look_again - time.monotonic())
+        for fd, event in self._epoll.poll(None if timeout == math.inf else timeout):
+            if fd == self._wake:
+                os.eventfd_read(self._wake)
+            elif entry := self._by_fd.get(fd):
+                source, handle = entry
+                source.hung_up = source.hung_up or bool(event & select.EPOLLHUP)
+                self._ready[source] = handle
+        self._run_jobs()
+        if self._look_again <= time.monotonic():
+            self._look_at_held()
+        if self._ready:
+            if time.monotonic() - self._last_round < CLOSE:
+                time.sleep(NAP)
+            for source, handle in tuple(self._ready.items()):
+                if not self._stopping:
+                    self._turn(source, handle)
+            self._last_round = time.monotonic()
+
+    def _run_jobs(self) -> None:
+        while self._jobs:
+            job = self._jobs.popleft()
+            try:
+                job()
+            except Exception as error:  # the thread serves all containers; one broken request must not end it
+                log.exception("log.request_failed", error=str(error))
+
+    def _follow(self, handle: LogHandle) -> None:
+        self._handles.add(handle)
+        if self._stopping:
+            self._end(handle, drained=False)
+            return
+        file = handle.sink.file
+        if file is None:
+            handle.opened.set_result(True)
+        else:
+            settle(handle.opened, file.open)
+        for source in handle.sources:
+            self._peek.fit(source.fd)
+            self._by_fd[source.fd] = source, handle
+            self._epoll.register(source.fd, select.EPOLLIN | select.EPOLLET)
+
+    def _turn(self, source: Source, handle: LogHandle) -> None:
+        try:
+            more = source.turn(self._peek, self._counters)
+        except Exception as error:  # as above; the container is tried again
+            log.exception("log.turn_failed", container=handle.sink.container_id, error=str(error))
+            self._ready.pop(source, None)
+            self._hold(source, handle, LONGEST_PAUSE)
+            return
+        if source.closed:
+            self._forget(source)
+            if all(each.closed for each in handle.sources):
+                self._end(handle, drained=True)
+        elif not more:
+            self._ready.pop(source, None)
+            if source.held:
+                self._hold(source, handle, FIRST_PAUSE)
+            else:
+                self._held.pop(source, None)
+
+    def _hold(self, source: Source, handle: LogHandle, pause: float) -> None:
+        source.pause = pause
+        source.due = time.monotonic() + pause
+        self._held[source] = handle
+        self._look_again = min(self._look_again, source.due)
+
+    def _look_at_held(self) -> None:
+        now = time.monotonic()
+        for source, handle in self._held.items():
+            if source.due <= now:
+                if source.has_more():
+                    self._ready[source] = handle
+                else:
+                    source.pause = min(2 * source.pause, LONGEST_PAUSE)
+                source.due = now + source.pause
+        self._look_again = min((source.due for source in self._held), default=math.inf)
+
+    def _forget(self, source: Source) -> None:
+        self._by_fd.pop(source.fd, None)
+        self._ready.pop(source, None)
+        self._held.pop(source, None)
+
+    def _end(self, handle: LogHandle, *, drained: bool) -> None:
+        if handle.drained.done():
+            return
+        for source in handle.sources:
+            self._forget(source)
+            source.close()  # which takes it out of the epoll set
+        if handle.sink.file:
+            handle.sink.file.close()
+        if not handle.opened.done():
+            handle.opened.set_result(False)
+        self._handles.discard(handle)
+        handle.drained.set_result(drained)
+        handle.sink.pass_on(handle.sources[0].stream, b"")
+        handle.sink.taps = ()
