@@ -102,7 +102,7 @@ def _renderer(log_format: str, *, journal: bool, colors: bool) -> list[Processor
 
 def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Put first what every line has."""
-    return {key: event[key] for key in _FIRST if key in event} | event
+    return {**{key: event[key] for key in _FIRST if key in event}, **event}
 
 
 def _flatten(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -93,7 +93,12 @@ class CniSection:
     )
     ip_pref: Literal["", "ipv4", "ipv6", "cni"] = key("", "which address is the pod's first; empty is ipv4")
     setup_serially: bool = key(False, "attach a pod to its networks one after the other")
-    timeout: float = key(60.0, "time to attach or detach one pod, all its plugins together", form=DURATION, check=checks.at_least_a_second)
+    timeout: float = key(
+        60.0,
+        "time to attach or detach one pod, all its plugins together",
+        form=DURATION,
+        check=checks.at_least_a_second,
+    )
     cache_dir: str = key("/var/lib/cni", "where results of CNI plugins are kept", check=checks.absolute_path)
 
     @property

@@ -1,0 +1,131 @@
+"""The command line, run in this process and as a real program."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cri_shim import cli
+from cri_shim.config import Config, default_toml, parse
+
+PROGRAM = [str(Path(sys.executable).parent / "cri-shim")]
+
+
+@pytest.fixture
+def fake_daemon(monkeypatch):
+    """A daemon that only remembers with which settings it was started."""
+    module: Any = types.ModuleType("cri_shim.daemon")
+    module.started = []
+
+    def serve(config):
+        module.started.append(config)
+        return 7
+
+    module.serve = serve
+    monkeypatch.setitem(sys.modules, "cri_shim.daemon", module)
+    monkeypatch.setattr("cri_shim.daemon", module, raising=False)
+    monkeypatch.setattr("cri_shim.log_setup.configure", lambda *_: None)
+    monkeypatch.setenv("GRPC_ENABLE_FORK_SUPPORT", "1")
+    return module
+
+
+def test_serve_takes_flag_before_file_before_default(fake_daemon, tmp_path):
+    """Each setting comes from the nearest place that has it, and the daemon's result is the exit code."""
+    file = tmp_path / "config.toml"
+    file.write_text("log_level = 'error'\nlog_format = 'json'\n")
+    assert cli.main(["serve", "--config", str(file), "--log-level", "debug", "--socket-path", "/x.sock"]) == 7
+    (config,) = fake_daemon.started
+    assert (config.log_level, config.log_format, config.socket_path) == ("debug", "json", "/x.sock")
+    assert config.containerd == Config().containerd
+
+
+def test_serve_switches_grpc_fork_support_off(fake_daemon, tmp_path):
+    """grpc must not install its fork handlers, even when the environment asks for them."""
+    file = tmp_path / "config.toml"
+    file.write_text("")
+    cli.main(["serve", "--config", str(file)])
+    assert os.environ["GRPC_ENABLE_FORK_SUPPORT"] == "0"
+
+
+def test_serve_does_not_start_on_a_wrong_file(fake_daemon, tmp_path, capsys):
+    """A configuration with a mistake is never run with."""
+    file = tmp_path / "config.toml"
+    file.write_text("x = 1\n")
+    assert cli.main(["serve", "--config", str(file)]) == 1
+    assert fake_daemon.started == []
+    assert capsys.readouterr().err == f"{file}:1: x: unknown key\n"
+
+
+def test_config_default_prints_the_defaults(capsys):
+    """What is printed can be saved and used."""
+    assert cli.main(["config", "default"]) == 0
+    assert capsys.readouterr().out == default_toml()
+
+
+def test_config_check_says_ok(tmp_path, capsys):
+    """A good file gets one line and code 0."""
+    file = tmp_path / "config.toml"
+    file.write_text(default_toml())
+    assert cli.main(["config", "check", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file}: ok\n"
+
+
+def test_config_check_prints_every_problem(tmp_path, capsys):
+    """A bad file gets a line for each mistake, on standard error, and code 1."""
+    file = tmp_path / "config.toml"
+    file.write_text("log_level = 'loud'\n[cni]\nnope = 1\n")
+    assert cli.main(["config", "check", str(file)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert [line.split(": ")[:2] for line in captured.err.splitlines()] == [
+        [f"{file}:1", "log_level"],
+        [f"{file}:3", "cni.nope"],
+    ]
+
+
+def test_config_dump_shows_what_serve_would_use(tmp_path, capsys):
+    """The file and the flags together, in the form of a file."""
+    file = tmp_path / "config.toml"
+    file.write_text("root = '/data'\n")
+    assert cli.main(["config", "dump", "--config", str(file), "--containerd-address", "/c.sock"]) == 0
+    config = parse(capsys.readouterr().out)
+    assert (config.root, config.containerd.address) == ("/data", "/c.sock")
+
+
+@pytest.mark.parametrize("arguments", [[], ["config"], ["config", "check"], ["nope"], ["serve", "--nope"]])
+def test_wrong_usage_is_code_2(arguments):
+    """A command that makes no sense is told from one that failed."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+
+
+def test_the_installed_program_tells_its_version():
+    """The command that a package installs is this one."""
+    done = subprocess.run([*PROGRAM, "version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("cri-shim 0.")
+
+
+def test_looking_at_the_configuration_needs_no_grpc():
+    """`config check` stays quick: nothing heavy is imported for it."""
+    code = (
+        "import sys; from cri_shim import cli; cli.main(['config', 'default']);"
+        "print([m for m in ('grpc', 'aiohttp', 'google.protobuf') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_closed_pipe_is_not_a_traceback():
+    """`cri-shim config default | head -1` ends quietly."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([*PROGRAM, "config", "default"], stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert done.stderr == b""

@@ -1,0 +1,93 @@
+"""The word with the service manager, over a real datagram socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+import pytest
+
+from cri_shim.sd_notify import Notifier
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request, tmp_path):
+    """A socket such as systemd listens on, and its name as systemd passes it."""
+    name = str(tmp_path / "notify") if request.param == "path" else f"@cri-shim-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind("\0" + name[1:] if name.startswith("@") else name)
+        listener.settimeout(2)
+        yield listener, name
+
+
+def test_each_word_arrives_as_systemd_reads_it(manager):
+    """One datagram each, one KEY=value a line."""
+    listener, name = manager
+    notifier = Notifier(name)
+    assert notifier.ready("serving on /run/x.sock")
+    assert notifier.stopping()
+    assert notifier.status("two\nlines")
+    assert notifier.watchdog()
+    assert notifier.extend_timeout(12.5)
+    assert [listener.recv(4096).decode() for _ in range(5)] == [
+        "READY=1\nSTATUS=serving on /run/x.sock",
+        "STOPPING=1",
+        "STATUS=two lines",
+        "WATCHDOG=1",
+        "EXTEND_TIMEOUT_USEC=12500000",
+    ]
+
+
+def test_the_environment_is_read_and_cleared(manager):
+    """The variables tell the address and the watchdog's time, and children do not inherit them."""
+    listener, name = manager
+    environ = {"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "60000000", "WATCHDOG_PID": str(os.getpid()), "HOME": "/"}
+    notifier = Notifier.from_environment(environ)
+    assert notifier.watchdog_seconds == 60.0
+    assert environ == {"HOME": "/"}
+    assert notifier.status("x")
+    assert listener.recv(64) == b"STATUS=x"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"WATCHDOG_USEC": "1000000"},
+        {"NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"},
+        {"NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "soon"},
+        {"NOTIFY_SOCKET": "vsock:2:1234", "WATCHDOG_USEC": "1000000"},
+    ],
+)
+def test_a_watchdog_that_is_not_ours_is_left_alone(environ):
+    """Without a socket, for another process, or unreadable: no signs of life."""
+    assert Notifier.from_environment(environ).watchdog_seconds == 0.0
+
+
+async def test_signs_of_life_come_twice_as_often_as_asked(manager):
+    """The loop feeds the watchdog until it is cancelled."""
+    listener, name = manager
+    feeding = asyncio.create_task(Notifier(name, watchdog_seconds=0.2).feed_watchdog())
+    await asyncio.sleep(0.35)
+    feeding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await feeding
+    listener.setblocking(False)
+    received = []
+    with pytest.raises(BlockingIOError):
+        while True:
+            received.append(listener.recv(64))
+    assert received[:2] == [b"WATCHDOG=1"] * 2
+    assert len(received) <= 4
+
+
+async def test_feeding_ends_at_once_when_nobody_asks():
+    """Outside of systemd the task is simply over."""
+    await asyncio.wait_for(Notifier().feed_watchdog(), 1)
+
+
+def test_a_missing_manager_is_no_error(tmp_path):
+    """Nothing listens, or nothing is named: the daemon goes on."""
+    assert Notifier().ready() is False
+    assert Notifier(str(tmp_path / "gone")).ready() is False
+    assert Notifier("/" + "x" * 200).ready() is False

@@ -1,0 +1,48 @@
+"""Writing a configuration out again."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+from cri_shim.config import Config, default_toml, document, parse, to_toml
+
+
+def test_the_default_file_means_the_defaults():
+    """What `config default` prints changes nothing when it is used as it is."""
+    assert parse(default_toml()) == Config()
+
+
+def test_every_key_of_the_default_file_has_a_line_about_it():
+    """No key stands there without a word."""
+    lines = default_toml().splitlines()
+    keys = [index for index, line in enumerate(lines) if re.match(r"\w+ = ", line)]
+    assert len(keys) > 50
+    assert [lines[index] for index in keys if not lines[index - 1].startswith("# ")] == []
+
+
+def test_settings_survive_being_written():
+    """`config dump` of a configuration is that configuration, odd names and characters included."""
+    text = """
+        root = "/ä\\u007f\\"\\\\"
+        shutdown_grace = "1h2m3s4ms"
+        [containerd.runtimes."my.one"]
+        pod_annotations = ["a", "b\\n"]
+        options.SystemdCgroup = true
+        """
+    config = parse(text)
+    assert parse(to_toml(config)) == config
+
+
+def test_the_document_is_what_the_file_would_hold():
+    """`Status` shows the same names and values as the file, and they fit into JSON."""
+    assert json.loads(json.dumps(document(Config()))) == tomllib.loads(default_toml())
+
+
+def test_the_documentation_names_every_key():
+    """docs/configuration.md is complete."""
+    text = Path(__file__).parents[3].joinpath("docs/configuration.md").read_text()
+    known = {line.split(" = ")[0] for line in default_toml().splitlines() if re.match(r"\w+ = ", line)}
+    assert sorted(key for key in known if f"`{key}`" not in text) == []
