@@ -9,7 +9,6 @@ line; ``render`` writes it out again.
 from __future__ import annotations
 
 from cri_shim.config.errors import ConfigError, Problem
-from cri_shim.config.toml_file import DEFAULT_PATH, Flag, load, parse
 from cri_shim.config.render import default_toml, document, to_toml
 from cri_shim.config.schema import (
     CniSection,
@@ -21,6 +20,7 @@ from cri_shim.config.schema import (
     RuntimeHandler,
     RuntimeSection,
 )
+from cri_shim.config.toml_file import DEFAULT_PATH, Flag, load, parse
 
 __all__ = [
     "DEFAULT_PATH",
