@@ -1,0 +1,138 @@
+"""An image as it lies in blobs: from the descriptor that its name points at down to the layers of this platform.
+
+The same walk serves a pull (blobs come from the registry) and a look into the store (they must all be there); only the
+function that gets a blob differs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from containerd_client.distribution.chain import chain_ids
+from containerd_client.distribution.errors import IncompleteImageError, ManifestError, NoPlatformError
+from containerd_client.distribution.manifest import (
+    LARGEST_DOCUMENT,
+    Descriptor,
+    Index,
+    Manifest,
+    candidates,
+    gc_labels,
+    parse_document,
+    parse_rootfs,
+)
+from containerd_client.distribution.platforms import rank
+from containerd_client.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from containerd_client import Containerd
+    from containerd_client.distribution.platforms import Platform
+
+DEEPEST = 4
+"""Indexes within indexes that are followed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One small blob of an image, with the labels that keep what it refers to from being collected."""
+
+    blob: Descriptor
+    data: bytes
+    gc_labels: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageContents:
+    """One image for one platform. ``diff_ids`` and ``chains`` run parallel to ``manifest.layers``."""
+
+    target: Descriptor
+    """What the name points at: an index, or the manifest itself."""
+    manifest: Manifest
+    documents: tuple[Document, ...]
+    """The indexes walked through and the manifest, topmost first."""
+    config: bytes
+    diff_ids: tuple[str, ...]
+    chains: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """The image id: the digest of the configuration."""
+        return self.manifest.config.digest
+
+    @property
+    def chain_id(self) -> str:
+        """The name of the topmost snapshot; empty for an image without layers."""
+        return self.chains[-1] if self.chains else ""
+
+    @property
+    def size(self) -> int:
+        """Bytes as they are stored: indexes, manifest, configuration, layers. What containerd's client counts."""
+        return (
+            sum(document.blob.size for document in self.documents)
+            + self.manifest.config.size
+            + sum(layer.size for layer in self.manifest.layers)
+        )
+
+
+async def walk(get: Callable[[Descriptor], Awaitable[bytes]], target: Descriptor, host: Platform) -> ImageContents:
+    """Follow ``target`` to the image for ``host``; ``get`` returns the bytes of an index, manifest or configuration.
+
+    A member of an index whose blob is missing (``get`` raises :class:`~containerd_client.errors.NotFound`) is passed
+    over for the next best. Raises :class:`ManifestError` and whatever ``get`` raises.
+    """
+    documents: list[Document] = []
+    step: tuple[Descriptor, ...] = (target,)
+    for _ in range(DEEPEST):
+        blob, data = await _first_present(get, step)
+        parsed = parse_document(data, blob.media_type, blob.digest)
+        documents.append(Document(blob, data, gc_labels(parsed)))
+        if isinstance(parsed, Index):
+            step = candidates(parsed, host, blob.digest)
+            continue
+        config = await get(parsed.config)
+        rootfs = parse_rootfs(config, parsed.config.digest)
+        if rootfs.platform is not None and rank(rootfs.platform, host) is None:
+            raise NoPlatformError(f"image {target.digest} is for {rootfs.platform}, this machine is {host}")
+        if len(rootfs.diff_ids) != len(parsed.layers):
+            raise ManifestError(
+                f"image {target.digest}: the manifest lists {len(parsed.layers)} layers, the configuration "
+                f"{len(rootfs.diff_ids)}"
+            )
+        return ImageContents(target, parsed, tuple(documents), config, rootfs.diff_ids, chain_ids(rootfs.diff_ids))
+    raise ManifestError(f"index {target.digest}: indexes within indexes, more than {DEEPEST} deep")
+
+
+async def _first_present(
+    get: Callable[[Descriptor], Awaitable[bytes]], choices: tuple[Descriptor, ...]
+) -> tuple[Descriptor, bytes]:
+    for choice in choices[:-1]:
+        try:
+            return choice, await get(choice)
+        except NotFound:
+            continue
+    return choices[-1], await get(choices[-1])
+
+
+async def read_contents(client: Containerd, target: Descriptor, host: Platform) -> ImageContents:
+    """Read an image that lies in the content store; raises :class:`IncompleteImageError` where a blob is missing."""
+
+    async def get(blob: Descriptor) -> bytes:
+        return await client.content.read_all(blob.digest, LARGEST_DOCUMENT)
+
+    try:
+        return await walk(get, target, host)
+    except NotFound as error:
+        raise IncompleteImageError(f"image {target.digest} is incomplete in containerd: {error.detail}") from error
+
+
+async def missing_layers(client: Containerd, contents: ImageContents) -> tuple[str, ...]:
+    """Return the digests of layers that the content store does not hold."""
+    absent: list[str] = []
+    for layer in contents.manifest.layers:
+        try:
+            await client.content.info(layer.digest)
+        except NotFound:
+            absent.append(layer.digest)
+    return tuple(absent)

@@ -1,0 +1,216 @@
+"""One blob from a registry into containerd's content store, whoever wants it and however often the wire breaks.
+
+The bytes go straight through: chunk by chunk from HTTP into ``Content.Write``. The ingest in containerd is the only
+memory of how far it came, so a broken connection (or a restarted daemon) goes on from its offset. containerd hashes
+what it stores and refuses to commit under another digest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from containerd_client.distribution.errors import (
+    CorruptBlobError,
+    NotInRegistryError,
+    RegistryUnavailableError,
+    StalledError,
+    UnauthorizedError,
+)
+from containerd_client.distribution.flights import Flights
+from containerd_client.distribution.media_types import ingest_ref
+from containerd_client.distribution.registry import TransferError
+from containerd_client.errors import (
+    AlreadyExists,
+    ContainerdError,
+    FailedPrecondition,
+    NotFound,
+    Unavailable,
+    is_ingest_locked,
+)
+from containerd_client.leases import CONTENT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from containerd_client import Containerd
+    from containerd_client.content import Writer
+    from containerd_client.distribution.manifest import Descriptor
+    from containerd_client.distribution.registry import RegistryClient, Source
+
+CHUNK = 1 << 20
+"""Bytes per message to containerd, which takes at most 16 MiB."""
+FRUITLESS = 6
+"""Attempts in a row without a single byte before a blob is given up."""
+LOCKED_PAUSE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """``progress_timeout``: seconds without a byte after which a blob is given up; 0 means never."""
+
+    progress_timeout: float = 300.0
+
+
+class Fetcher:
+    """Blobs into the content store; one transfer for each digest at a time."""
+
+    def __init__(self, client: Containerd, registry: RegistryClient, limits: FetchLimits | None = None) -> None:
+        self._client = client
+        self._registry = registry
+        self._limits = limits or FetchLimits()
+        self._flights: Flights[str] = Flights()
+
+    async def blob(self, source: Source, wanted: Descriptor, labels: Mapping[str, str], lease: str) -> str:
+        """Have a blob in the content store, labelled and held by the lease; return the URL of who served it, or "".
+
+        The caller is inside ``call_options(lease=lease)``. Raises :class:`DistributionError` subclasses and
+        :class:`ContainerdError`.
+        """
+        while True:
+            try:
+                served_by, led = await self._flights.run(wanted.digest, lambda: self._transfer(source, wanted, labels))
+            except ContainerdError:
+                # Whoever led may have lost its lease or its deadline, which are not ours: what is left of it is
+                # found in containerd, and we lead the next one.
+                if await self._adopt(wanted, labels, lease):
+                    return ""
+                served_by, _ = await self._flights.run(wanted.digest, lambda: self._transfer(source, wanted, labels))
+                return served_by
+            if led or await self._adopt(wanted, labels, lease):
+                return served_by
+
+    async def document(self, wanted: Descriptor, data: bytes, labels: Mapping[str, str], lease: str) -> None:
+        """Have a small blob, whose bytes are known, in the content store; held by the lease like :meth:`blob`."""
+        while True:
+            _, led = await self._flights.run(wanted.digest, lambda: self._write(wanted, data, labels))
+            if led or await self._adopt(wanted, labels, lease):
+                return
+
+    async def _adopt(self, wanted: Descriptor, labels: Mapping[str, str], lease: str) -> bool:
+        """Put a blob that another pull brought under our lease; False when it is not there (any more)."""
+        await self._client.leases.add_resource(lease, wanted.digest, CONTENT)
+        return await self._labelled(wanted, labels)
+
+    async def _labelled(self, wanted: Descriptor, labels: Mapping[str, str]) -> bool:
+        try:
+            info = await self._client.content.info(wanted.digest)
+            missing = {name: value for name, value in labels.items() if info.labels.get(name) != value}
+            if missing:
+                info.labels.update(missing)
+                await self._client.content.update(info, *(f"labels.{name}" for name in missing))
+        except NotFound:
+            return False
+        return True
+
+    async def _write(self, wanted: Descriptor, data: bytes, labels: Mapping[str, str]) -> str:
+        ref = ingest_ref(wanted.media_type, wanted.digest)
+        while True:
+            try:
+                await self._client.content.write_blob(ref, data, wanted.digest, dict(labels))
+                await self._labelled(wanted, labels)
+                return ""
+            except Unavailable as error:
+                await _wait_for_other_writer(error)
+
+    async def _transfer(self, source: Source, wanted: Descriptor, labels: Mapping[str, str]) -> str:
+        ref = ingest_ref(wanted.media_type, wanted.digest)
+        keep_partial = False
+        done = False
+        try:
+            while not done:
+                try:
+                    # containerd answers AlreadyExists for a blob that is there, and has then put it under the lease.
+                    async with self._client.content.writer(ref, size=wanted.size, expected=wanted.digest) as writer:
+                        served_by = await self._stream(source, wanted, writer)
+                        await self._commit(wanted, writer, labels)
+                    done = True
+                    return served_by
+                except AlreadyExists:
+                    done = await self._labelled(wanted, labels)
+                except Unavailable as error:
+                    await _wait_for_other_writer(error)
+        except (RegistryUnavailableError, StalledError):
+            keep_partial = True  # the kubelet tries again soon; until the collector comes the bytes are still good
+            raise
+        finally:
+            if not done and not keep_partial:
+                await self._abort(ref)
+        return ""
+
+    async def _abort(self, ref: str) -> None:
+        try:
+            await self._client.content.abort(ref)
+        except ContainerdError:
+            return  # gone already, or containerd is away: with the lease gone its collector takes the ingest
+
+    async def _commit(self, wanted: Descriptor, writer: Writer, labels: Mapping[str, str]) -> None:
+        try:
+            await writer.commit(wanted.size, wanted.digest, labels=dict(labels))
+        except FailedPrecondition as error:
+            raise CorruptBlobError(f"blob {wanted.digest} is not what the registry sent: {error.detail}") from error
+
+    async def _stream(self, source: Source, wanted: Descriptor, writer: Writer) -> str:
+        """Bring the ingest to its full length; return who sent the last byte."""
+        if writer.offset > wanted.size:
+            await writer.truncate()
+        served_by = ""
+        timeout = self._limits.progress_timeout
+        fruitless, progress = 0, time.monotonic()
+        attempt = 0
+        while writer.offset < wanted.size:
+            before, pause, failure = writer.offset, 0.0, "the connection ended early"
+            try:
+                # Half of the limit, so that a connection that has silently died is replaced once before giving up.
+                async with self._registry.blob(
+                    source, wanted, offset=before, host=attempt, read_timeout=timeout / 2 or None
+                ) as body:
+                    served_by = body.served_by
+                    await _copy(body.chunks, wanted, writer)
+            except TransferError as error:
+                pause, failure = error.wait, str(error)
+            except (NotInRegistryError, UnauthorizedError, RegistryUnavailableError):
+                if attempt + 1 >= len(source.hosts):
+                    raise
+            now = time.monotonic()
+            if writer.offset > before:
+                fruitless, progress = 0, now
+                continue
+            attempt += 1
+            fruitless += 1
+            if timeout and now - progress >= timeout * 0.99:
+                raise StalledError(f"blob {wanted.digest}: no progress for {timeout:g} s ({failure})")
+            if fruitless >= FRUITLESS:
+                raise RegistryUnavailableError(f"blob {wanted.digest}: given up after {fruitless} attempts: {failure}")
+            await asyncio.sleep(pause or min(5.0, 0.1 * 2**fruitless) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+        return served_by
+
+
+async def _copy(chunks: AsyncIterator[bytes], wanted: Descriptor, writer: Writer) -> None:
+    """Copy chunks into the ingest, in messages of at least :data:`CHUNK` bytes where they come fast enough."""
+    pending = bytearray()
+    broken: TransferError | None = None
+    try:
+        async for chunk in chunks:
+            pending += chunk
+            if writer.offset + len(pending) > wanted.size:
+                raise CorruptBlobError(f"blob {wanted.digest}: more than the promised {wanted.size} bytes arrive")
+            if len(pending) >= CHUNK:
+                full, pending = bytes(pending), bytearray()
+                await writer.write(full)
+    except TransferError as error:
+        broken = error  # what came before is good
+    if pending:
+        await writer.write(bytes(pending))
+    if broken is not None:
+        raise broken
+
+
+async def _wait_for_other_writer(error: Unavailable) -> None:
+    """Wait a little when another client of containerd is writing the same blob; raise when it is anything else."""
+    if not is_ingest_locked(error):
+        raise error
+    await asyncio.sleep(LOCKED_PAUSE)

@@ -1,0 +1,51 @@
+"""Media types of manifests, configs and layers: OCI's and Docker's names for the same things.
+
+Sources: OCI image spec ``media-types.md``; Docker image manifest version 2, schema 2. Layers need no table for
+unpacking (containerd's diff service reads the type itself), only to tell them from the rest.
+"""
+
+from __future__ import annotations
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+DOCKER_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
+DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+
+INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
+MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+CONFIGS = frozenset({OCI_CONFIG, DOCKER_CONFIG})
+SCHEMA1 = frozenset({DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED})
+
+ACCEPT = f"{DOCKER_MANIFEST}, {DOCKER_LIST}, {OCI_MANIFEST}, {OCI_INDEX}, */*"
+
+_LAYER_PREFIXES = (
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar",
+    "application/vnd.docker.image.rootfs.diff.tar",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar",
+)
+
+
+def bare(media_type: str) -> str:
+    """Return the type without parameters (``; charset=…``), in lower case."""
+    return media_type.partition(";")[0].strip().lower()
+
+
+def is_layer(media_type: str) -> bool:
+    """Whether it is a file system layer (of any compression, encrypted ones too)."""
+    return media_type.startswith(_LAYER_PREFIXES)
+
+
+def ingest_ref(media_type: str, digest: str) -> str:
+    """Name the ingest of a blob the way containerd's own clients do, so that theirs and ours meet in one."""
+    if media_type in INDEXES:
+        return f"index-{digest}"
+    if media_type in MANIFESTS:
+        return f"manifest-{digest}"
+    if media_type in CONFIGS:
+        return f"config-{digest}"
+    return f"layer-{digest}" if is_layer(media_type) else f"unknown-{digest}"

@@ -1,0 +1,136 @@
+"""One reference from its registry into content and snapshots, everything held by one lease.
+
+The order: what the reference points at · manifests and configuration, in memory · the same into the content store, with
+the labels by which containerd's garbage collector finds the rest · layers, several at a time, each unpacked as soon as
+it and the one below are there. What makes it permanent, an image record, is the caller's to write before the lease
+ends; until then a crash leaves nothing but a lease that runs out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from containerd_client.distribution.contents import walk
+from containerd_client.distribution.errors import ManifestError
+from containerd_client.distribution.flights import all_or_none
+from containerd_client.distribution.manifest import LARGEST_DOCUMENT
+from containerd_client.distribution.media_types import INDEXES, MANIFESTS, is_layer
+from containerd_client.distribution.platforms import host_platform
+from containerd_client.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from containerd_client import Containerd
+    from containerd_client.distribution.contents import ImageContents
+    from containerd_client.distribution.fetch import Fetcher
+    from containerd_client.distribution.manifest import Descriptor
+    from containerd_client.distribution.platforms import Platform
+    from containerd_client.distribution.reference import Reference
+    from containerd_client.distribution.registry import RegistryClient, Source
+    from containerd_client.distribution.unpack import Unpacker
+
+
+@dataclass(frozen=True, slots=True)
+class PullOptions:
+    """How to pull. ``concurrent_downloads`` is per image, 0 means no limit; the rest explains itself."""
+
+    snapshotter: str = "overlayfs"
+    platform: Platform = field(default_factory=host_platform)
+    concurrent_downloads: int = 3
+
+
+def snapshot_label(snapshotter: str) -> str:
+    """Return the label by which a configuration blob keeps the image's topmost snapshot from being collected."""
+    return f"containerd.io/gc.ref.snapshot.{snapshotter}"
+
+
+def source_labels(reference: Reference) -> dict[str, str]:
+    """Return the label that says which repository a blob came from."""
+    return {f"containerd.io/distribution.source.{reference.domain}": reference.path}
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """The parts that a pull is made with."""
+
+    client: Containerd
+    registry: RegistryClient
+    fetcher: Fetcher
+    unpacker: Unpacker
+
+    async def pull(
+        self,
+        source: Source,
+        lease: str,
+        options: PullOptions,
+        on_layer: Callable[[Descriptor, str], None] | None = None,
+    ) -> ImageContents:
+        """Bring one image; ``on_layer`` is told each layer and the URL it came from ("" if it was there already).
+
+        The caller is inside ``call_options(lease=lease)``. Raises
+        :class:`~containerd_client.distribution.errors.DistributionError` or a ContainerdError; what it had got by then
+        hangs on the lease alone.
+        """
+        target = await self.registry.resolve(source)
+        contents = await walk(lambda blob: self._small(source, blob), target, options.platform)
+        for layer in contents.manifest.layers:
+            if not is_layer(layer.media_type):
+                raise ManifestError(
+                    f"{source.reference}: {layer.media_type!r} is no file system layer; this is no image"
+                )
+        labels = source_labels(source.reference)
+        await all_or_none(
+            *(
+                self.fetcher.document(document.blob, document.data, labels | document.gc_labels, lease)
+                for document in contents.documents
+            ),
+            self.config(contents, labels, lease, options.snapshotter),
+        )
+        await self._layers(source, contents, labels, lease=lease, options=options, on_layer=on_layer)
+        return contents
+
+    async def config(self, contents: ImageContents, labels: Mapping[str, str], lease: str, snapshotter: str) -> None:
+        """Have the image's configuration in the content store, with the label that holds its snapshot."""
+        kept = {snapshot_label(snapshotter): contents.chain_id} if contents.chain_id else {}
+        await self.fetcher.document(contents.manifest.config, contents.config, {**labels, **kept}, lease)
+
+    async def _small(self, source: Source, blob: Descriptor) -> bytes:
+        """Return a manifest or configuration, from containerd if it is there, else from the registry."""
+        try:
+            return await self.client.content.read_all(blob.digest, LARGEST_DOCUMENT)
+        except NotFound:
+            if blob.media_type in INDEXES | MANIFESTS:
+                return await self.registry.manifest(source, blob)
+            return await self.registry.small_blob(source, blob)
+
+    async def _layers(
+        self,
+        source: Source,
+        contents: ImageContents,
+        labels: Mapping[str, str],
+        *,
+        lease: str,
+        options: PullOptions,
+        on_layer: Callable[[Descriptor, str], None] | None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        slots = asyncio.Semaphore(options.concurrent_downloads or 1_000)
+        layers = {layer.digest: layer for layer in contents.manifest.layers}
+        here: dict[str, asyncio.Future[None]] = {digest: loop.create_future() for digest in layers}
+
+        async def fetch(layer: Descriptor) -> None:
+            async with slots:
+                served_by = await self.fetcher.blob(source, layer, labels, lease)
+            here[layer.digest].set_result(None)
+            if on_layer is not None:
+                on_layer(layer, served_by)
+
+        async def unpack() -> None:
+            for number, layer in enumerate(contents.manifest.layers):
+                await here[layer.digest]
+                await self.unpacker.layer(options.snapshotter, contents, number, lease)
+
+        await all_or_none(*(fetch(layer) for layer in layers.values()), unpack())

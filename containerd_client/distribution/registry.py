@@ -1,0 +1,302 @@
+"""The requests to a registry: resolve a name, get a manifest, get a blob from some offset on.
+
+OCI distribution spec. Every request goes through :meth:`RegistryClient._get`, which is the place for whatever concerns
+all of them. aiohttp is imported with the first one: a daemon whose images are all there never pays for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from containerd_client.distribution.errors import (
+    CorruptBlobError,
+    DistributionError,
+    ManifestError,
+    NotInRegistryError,
+    RegistryUnavailableError,
+    UnauthorizedError,
+)
+from containerd_client.distribution.hosts import PULL, RESOLVE, Host, is_loopback
+from containerd_client.distribution.manifest import LARGEST_DOCUMENT, Descriptor, media_type_of
+from containerd_client.distribution.media_types import ACCEPT, bare
+from containerd_client.distribution.reference import is_digest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+
+    import aiohttp
+
+    from containerd_client.distribution.reference import Reference
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 30.0
+DOCUMENT_TIMEOUT = 60.0
+LONGEST_WAIT = 30.0
+TRIES = 4
+BUFFER = 1 << 20
+BUSY = frozenset({408, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an image comes from: its reference and the hosts that serve it, in order."""
+
+    reference: Reference
+    hosts: tuple[Host, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The rest of a blob: chunks of at most about 1 MiB; ``served_by`` is the host's URL."""
+
+    chunks: AsyncIterator[bytes]
+    served_by: str
+
+
+class TransferError(DistributionError):
+    """A transfer that broke or could not begin; the same request may succeed later (``wait``: seconds, if told)."""
+
+    def __init__(self, message: str, wait: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
+class RegistryClient:
+    """An HTTP client for any number of registries; one session, opened at the first request."""
+
+    def __init__(self, *, user_agent: str = "cri-shim") -> None:
+        self._user_agent = user_agent
+        self._session: aiohttp.ClientSession | None = None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def resolve(self, source: Source) -> Descriptor:
+        """Ask what the reference points at: media type, digest and size of its manifest or index.
+
+        HEAD, and GET where HEAD is refused or tells too little. Raises :class:`DistributionError`.
+        """
+
+        async def ask(host: Host) -> Descriptor:
+            reference = source.reference
+            path = f"{reference.path}/manifests/{reference.object}"
+            async with self._get(host, source, path, method="HEAD", accept=ACCEPT) as response:
+                found = _described(response, reference.digest) if response.status == 200 else None
+            if found is not None:
+                return found
+            data, media_type = await self._document(host, source, path)
+            digest = "sha256:" + hashlib.sha256(data).hexdigest()
+            if reference.digest:
+                _verify(data, reference.digest)
+                digest = reference.digest
+            return Descriptor(media_type_of(data, media_type), digest, len(data))
+
+        return await self._first(source, RESOLVE, str(source.reference), ask)
+
+    async def manifest(self, source: Source, wanted: Descriptor) -> bytes:
+        """Get a manifest or an index, checked against size and digest."""
+
+        async def ask(host: Host) -> bytes:
+            data, _ = await self._document(host, source, f"{source.reference.path}/manifests/{wanted.digest}")
+            _verify(data, wanted.digest, wanted.size)
+            return data
+
+        return await self._first(source, PULL, wanted.digest, ask)
+
+    async def small_blob(self, source: Source, wanted: Descriptor) -> bytes:
+        """Get a blob that fits into memory (an image configuration), checked against size and digest."""
+
+        async def ask(host: Host) -> bytes:
+            data, _ = await self._document(host, source, f"{source.reference.path}/blobs/{wanted.digest}")
+            _verify(data, wanted.digest, wanted.size)
+            return data
+
+        if wanted.size > LARGEST_DOCUMENT:
+            raise ManifestError(f"blob {wanted.digest} has {wanted.size} bytes, too many for an image configuration")
+        return await self._first(source, PULL, wanted.digest, ask)
+
+    @asynccontextmanager
+    async def blob(
+        self, source: Source, wanted: Descriptor, *, offset: int = 0, host: int = 0, read_timeout: float | None = None
+    ) -> AsyncIterator[Body]:
+        """Open a blob at ``offset``; ``host`` picks one of the hosts that may serve it (counted round and round).
+
+        A server that ignores the range is read from its beginning and the known part dropped. Raises
+        :class:`TransferError` where trying again may help, also from within the iteration over the chunks; no byte for
+        ``read_timeout`` seconds is one such case. Nothing is verified here but the promised length.
+        """
+        serving = [one for one in source.hosts if PULL in one.capabilities]
+        if not serving:
+            raise RegistryUnavailableError(f"no host for {source.reference.domain} may serve blobs (capability pull)")
+        one = serving[host % len(serving)]
+        path = f"{source.reference.path}/blobs/{wanted.digest}"
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        async with self._get(one, source, path, headers=headers, read_timeout=read_timeout) as response:
+            if response.status not in {200, 206}:
+                raise await _failure(response, wanted.digest)
+            rest = wanted.size - (offset if response.status == 206 else 0)
+            if response.content_length is not None and response.content_length != rest:
+                raise CorruptBlobError(
+                    f"blob {wanted.digest}: {one.base} announces {response.content_length} bytes where the manifest "
+                    f"promises {rest}"
+                )
+            yield Body(_chunks(response, offset if response.status == 200 else 0), one.base)
+
+    async def _document(self, host: Host, source: Source, path: str) -> tuple[bytes, str]:
+        async with self._get(host, source, path, accept=ACCEPT, total_timeout=DOCUMENT_TIMEOUT) as response:
+            if response.status != 200:
+                raise await _failure(response, str(source.reference))
+            data = bytearray()
+            async for chunk in response.content.iter_any():
+                data += chunk
+                if len(data) > LARGEST_DOCUMENT:
+                    raise ManifestError(
+                        f"{response.url} sends more than {LARGEST_DOCUMENT} bytes, too many for a manifest"
+                    )
+            return bytes(data), bare(response.headers.get("Content-Type", ""))
+
+    async def _first(
+        self, source: Source, capability: str, what: str, ask: Callable[[Host], Coroutine[Any, Any, T]]
+    ) -> T:
+        """Ask the hosts in order until one answers; the failure of the last one (the upstream) decides the error."""
+        failures: list[DistributionError] = []
+        for host in source.hosts:
+            if capability not in host.capabilities:
+                continue
+            try:
+                return await _persistently(ask, host)
+            except DistributionError as error:
+                failures.append(error)
+        if not failures:
+            raise RegistryUnavailableError(f"no host for {source.reference.domain} has the capability {capability}")
+        text = "; ".join(dict.fromkeys(str(failure) for failure in failures))
+        kind = type(failures[-1]) if not isinstance(failures[-1], TransferError) else RegistryUnavailableError
+        raise kind(f"{what}: {text}" if what not in text else text) from failures[-1]
+
+    @asynccontextmanager
+    async def _get(
+        self,
+        host: Host,
+        source: Source,
+        path: str,
+        *,
+        method: str = "GET",
+        accept: str = "*/*",
+        headers: Mapping[str, str] | None = None,
+        read_timeout: float | None = DOCUMENT_TIMEOUT,
+        total_timeout: float | None = None,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send one request; what breaks on the way, in the body too, comes out as :class:`TransferError`."""
+        import aiohttp  # noqa: PLC0415 - 10 MiB that only pulling needs
+
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                auto_decompress=False,
+                headers={"User-Agent": self._user_agent},
+                timeout=aiohttp.ClientTimeout(total=None),
+                read_bufsize=BUFFER,
+            )
+        url = f"{host.base}/{path}"
+        timeout = aiohttp.ClientTimeout(total=total_timeout, sock_connect=CONNECT_TIMEOUT, sock_read=read_timeout)
+        all_headers = [("Accept", accept), *host.headers, *(headers or {}).items()]
+        try:
+            async with self._session.request(
+                method,
+                url,
+                headers=all_headers,
+                params={"ns": source.reference.domain} if host.mirror else None,
+                timeout=timeout,
+                ssl=not host.skip_verify,
+                proxy=_proxy(url),
+                allow_redirects=True,
+            ) as response:
+                yield response
+        except TimeoutError as error:
+            raise TransferError(f"{method} {url}: no answer or no byte in time") from error
+        except aiohttp.TooManyRedirects as error:
+            raise RegistryUnavailableError(f"{method} {url}: too many redirects") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise TransferError(f"{method} {url}: {error or type(error).__name__}") from error
+
+
+async def _persistently(ask: Callable[[Host], Coroutine[Any, Any, T]], host: Host) -> T:
+    """Repeat a small request while the server says that it is busy; one that cannot be reached is not asked again."""
+    for number in range(1, TRIES):
+        try:
+            return await ask(host)
+        except TransferError as error:
+            if not error.wait:
+                raise
+            await asyncio.sleep(min(LONGEST_WAIT, error.wait) * random.uniform(1, 1.2) * number)  # noqa: S311 - jitter
+    return await ask(host)
+
+
+async def _chunks(response: aiohttp.ClientResponse, skip: int) -> AsyncIterator[bytes]:
+    async for chunk in response.content.iter_any():
+        if skip >= len(chunk):
+            skip -= len(chunk)
+        elif skip:
+            rest, skip = chunk[skip:], 0
+            yield rest
+        else:
+            yield chunk
+
+
+def _described(response: aiohttp.ClientResponse, digest: str) -> Descriptor | None:
+    """Read the descriptor out of the headers of a HEAD response; None when they do not tell all of it."""
+    told = response.headers.get("Docker-Content-Digest", "")
+    media_type = bare(response.headers.get("Content-Type", ""))
+    size = response.content_length
+    if not is_digest(told) or not media_type or not size or (digest and told != digest):
+        return None
+    if media_type not in ACCEPT:
+        return None
+    return Descriptor(media_type, told, size)
+
+
+async def _failure(response: aiohttp.ClientResponse, what: str) -> DistributionError:
+    """Return the error for a status that is no success."""
+    server = f"{response.url.scheme}://{response.url.authority}"
+    status = response.status
+    if status in {401, 403}:
+        return UnauthorizedError(f"{server} answers {status} for {what}: it wants a login, or the image does not exist")
+    if status == 404:
+        return NotInRegistryError(f"{what}: not found at {server}")
+    if status in BUSY:
+        return TransferError(f"{server} answers {status} for {what}", _retry_after(response))
+    if status == 416:
+        return CorruptBlobError(f"{server} has fewer bytes of {what} than the manifest promises")
+    detail = (await response.content.read(200)).decode(errors="replace").strip()
+    return RegistryUnavailableError(f"{server} answers {status} for {what}: {detail!r}")
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float:
+    text = response.headers.get("Retry-After", "")
+    return max(0.1, float(text)) if text.isdigit() else 0.5
+
+
+def _verify(data: bytes, digest: str, size: int | None = None) -> None:
+    if size is not None and len(data) != size:
+        raise CorruptBlobError(f"{digest} has {len(data)} bytes where {size} were promised")
+    algorithm, _, value = digest.partition(":")
+    if hashlib.new(algorithm, data).hexdigest() != value:
+        raise CorruptBlobError(f"the bytes received for {digest} have another digest")
+
+
+def _proxy(url: str) -> str | None:
+    """Return the proxy that the environment names for this URL; loopback is never proxied."""
+    parts = urlsplit(url)
+    if is_loopback(parts.netloc) or proxy_bypass(parts.netloc):
+        return None
+    return getproxies().get(parts.scheme)

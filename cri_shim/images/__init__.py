@@ -1,0 +1,1 @@
+"""Pulling images: the CRI side of :mod:`containerd_client.distribution`."""

@@ -1,0 +1,64 @@
+"""What a failed pull is told to the kubelet as.
+
+The kubelet knows one text: a message with code UNKNOWN that begins with ``RegistryUnavailable`` becomes a reason of its
+own in the pod's status (``pkg/kubelet/images``). Its client strips that code only; any other would hide the word.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from containerd_client.distribution.errors import (
+    DistributionError,
+    HostsConfigError,
+    IncompleteImageError,
+    InvalidReferenceError,
+    NoPlatformError,
+    NotInRegistryError,
+    RegistryUnavailableError,
+    StalledError,
+    UnauthorizedError,
+)
+from cri_shim.errors import (
+    CriError,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REGISTRY_UNAVAILABLE = "RegistryUnavailable"
+
+_KINDS: dict[type[DistributionError], type[CriError]] = {
+    InvalidReferenceError: InvalidArgumentError,
+    NotInRegistryError: NotFoundError,
+    NoPlatformError: NotFoundError,
+    StalledError: DeadlineExceededError,
+    UnauthorizedError: FailedPreconditionError,
+    HostsConfigError: FailedPreconditionError,
+    IncompleteImageError: FailedPreconditionError,
+}
+
+
+def cri_error(error: DistributionError, what: str) -> CriError:
+    """Return the error to answer with; ``what`` ("pull image X") says what failed."""
+    text = f"{what}: {error}"
+    if isinstance(error, InvalidReferenceError):
+        return InvalidArgumentError(str(error))
+    if isinstance(error, RegistryUnavailableError):
+        return CriError(f"{REGISTRY_UNAVAILABLE}: {text}")
+    return _KINDS.get(type(error), InternalError)(text)
+
+
+@contextmanager
+def as_cri_errors(what: str) -> Iterator[None]:
+    """Let a :class:`DistributionError` leave the block as the CRI error that it means."""
+    try:
+        yield
+    except DistributionError as error:
+        raise cri_error(error, what) from error

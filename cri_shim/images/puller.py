@@ -1,0 +1,143 @@
+"""Pull an image for CRI: one pull for each reference at a time, under a lease, ending in image records.
+
+The steps are in :mod:`containerd_client.distribution.pull`. Here is what makes them safe to repeat and to cut off: who
+asks for an image that is being pulled waits for that pull; a client that hangs up (the kubelet does) only gets off, and
+the pull is cancelled with its last one. Then its ingests are aborted, its lease is deleted, and what hung on that alone
+is collected by containerd.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from containerd_client import call_options, detached_options
+from containerd_client.distribution.fetch import Fetcher, FetchLimits
+from containerd_client.distribution.flights import Flights
+from containerd_client.distribution.hosts import hosts_of, split_config_path
+from containerd_client.distribution.pull import Distribution, PullOptions
+from containerd_client.distribution.reference import parse_reference
+from containerd_client.distribution.registry import RegistryClient, Source
+from cri_shim.images.pull_errors import as_cri_errors
+from cri_shim.store.image_names import record_names
+from cri_shim.store.image_unpack import LEASE_LABELS
+
+if TYPE_CHECKING:
+    from containerd_client import Containerd
+    from containerd_client.distribution.contents import ImageContents
+    from containerd_client.distribution.manifest import Descriptor
+    from containerd_client.distribution.reference import Reference
+    from cri_shim.store.images import Image, ImageStore
+
+log = structlog.get_logger(__name__)
+
+
+class ImagePuller:
+    """Brings images into containerd and into the store.
+
+    ``config_path``: directories of HOST/hosts.toml, colons between. ``max_concurrent_downloads``: layers of one image
+    at the same time, 0 means no limit. ``progress_timeout``: seconds without a byte, 0 means never.
+    """
+
+    def __init__(
+        self,
+        client: Containerd,
+        images: ImageStore,
+        *,
+        config_path: str = "",
+        max_concurrent_downloads: int = 3,
+        progress_timeout: float = 300.0,
+        registry: RegistryClient | None = None,
+    ) -> None:
+        self._client = client
+        self._images = images
+        self._config_path = split_config_path(config_path)
+        self._downloads = max_concurrent_downloads
+        self._registry = registry or RegistryClient()
+        fetcher = Fetcher(client, self._registry, FetchLimits(progress_timeout))
+        self._distribution = Distribution(client, self._registry, fetcher, images.unpacker)
+        self._flights: Flights[Image] = Flights()
+
+    async def close(self) -> None:
+        """Close the connections to registries."""
+        await self._registry.close()
+
+    async def forget_leases(self) -> None:
+        """Delete the leases that pulls of a killed daemon left; call once at start, before the first pull.
+
+        Raises a ContainerdError.
+        """
+        for lease in await self._client.leases.list():
+            if LEASE_LABELS.items() <= dict(lease.labels).items():
+                await self._client.leases.delete(lease.id)
+                log.info("image.lease_forgotten", lease=lease.id)
+
+    async def pull(self, reference: str, snapshotter: str = "", *, pinned: bool = False) -> Image:
+        """Pull, whatever is here already, and return the image; unpacked for ``snapshotter`` (empty: the default one).
+
+        Raises a CriError that names the reference, or a ContainerdError.
+        """
+        snapshotter = snapshotter or self._images.snapshotter
+        with as_cri_errors(f"pull image {reference!r}"):
+            parsed = parse_reference(reference)
+            # Whoever may see an image because of a login must not get it for somebody without: credentials, once
+            # they come, belong into this key.
+            image, _ = await self._flights.run(
+                f"{snapshotter} {parsed}", lambda: self._pull(parsed, snapshotter, pinned=pinned)
+            )
+        return image
+
+    async def ensure(self, reference: str, snapshotter: str = "") -> Image:
+        """Return the image, pulled if it is absent, unpacked if it is packed; for the sandbox image. Errors as above."""
+        image = await self._images.find(reference)
+        if image is None:
+            return await self.pull(reference, snapshotter)
+        await self.ensure_unpacked(image, snapshotter)
+        return image
+
+    async def ensure_unpacked(self, image: Image, snapshotter: str = "") -> str:
+        """Return the chain id of the image's snapshot, which is there or was seen to be. Errors as above."""
+        with as_cri_errors(f"unpack image {image.id}"):
+            return await self._images.ensure_unpacked(image, snapshotter)
+
+    async def unpack(self, image: Image, snapshotter: str = "") -> str:
+        """Do the same without trusting memory: after a snapshot was asked for and its parent was not there."""
+        with as_cri_errors(f"unpack image {image.id}"):
+            return await self._images.ensure_unpacked(image, snapshotter, recheck=True)
+
+    async def _pull(self, reference: Reference, snapshotter: str, *, pinned: bool) -> Image:
+        began = time.monotonic()
+        served: dict[str, str] = {}
+
+        def on_layer(layer: Descriptor, served_by: str) -> None:
+            served[layer.digest] = served_by
+
+        # The pull belongs to everybody who waits for it, so the deadline of the request that began it is not its own.
+        with detached_options():
+            hosts = await asyncio.to_thread(hosts_of, reference.domain, self._config_path)
+            source = Source(reference, hosts)
+            async with self._client.leases.hold(LEASE_LABELS) as lease:
+                with call_options(lease=lease.id):
+                    options = PullOptions(snapshotter, self._images.platform, self._downloads)
+                    contents = await self._distribution.pull(source, lease.id, options, on_layer)
+                    names = record_names(reference, contents.id, contents.target.digest)
+                    image = await self._images.record(contents, names, pinned=pinned)
+        self._tell(reference, contents, served, time.monotonic() - began)
+        return image
+
+    def _tell(self, reference: Reference, contents: ImageContents, served: dict[str, str], seconds: float) -> None:
+        fetched = [layer for layer in contents.manifest.layers if served.get(layer.digest)]
+        log.info(
+            "image.pulled",
+            image=str(reference),
+            image_id=contents.id,
+            digest=contents.target.digest,
+            layers=len(contents.manifest.layers),
+            layers_fetched=len(fetched),
+            bytes_fetched=sum(layer.size for layer in fetched),
+            served_by=sorted(set(served.values()) - {""}),
+            seconds=round(seconds, 3),
+        )

@@ -1,0 +1,41 @@
+"""ListImages: the images, from memory.
+
+containerd's plugin ignores the filter; the CRI comment says that it selects by image, so that is done here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+    from cri_shim.store.images import Image
+
+
+async def list_images(service: Service, request: cri.ListImagesRequest) -> cri.ListImagesResponse:
+    """All images, or the one that ``filter.image`` names in any form (none when it is not here)."""
+    wanted = request.filter.image.image
+    if wanted:
+        image = await service.images.find(wanted)
+        return cri.ListImagesResponse(images=[image_message(image)] if image else [])
+    return cri.ListImagesResponse(images=[image_message(image) for image in service.images.list()])
+
+
+def image_message(image: Image) -> cri.Image:
+    """What CRI tells of an image. The user is a number or a name, taken from before the colon."""
+    message = cri.Image(
+        id=image.id,
+        repo_tags=image.repo_tags,
+        repo_digests=image.repo_digests,
+        size=image.size,
+        spec=cri.ImageSpec(image=image.id),
+        pinned=image.pinned,
+    )
+    user = image.config.user.partition(":")[0]
+    if user.isascii() and user.isdigit() and int(user) < 1 << 63:
+        message.uid.value = int(user)
+    elif user:
+        message.username = user
+    return message

@@ -1,0 +1,115 @@
+"""The images in memory: by id, by any unique prefix of the id, by every name that points at them. No I/O, no await."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from containerd_client.distribution.reference import id_prefix, is_digest
+from cri_shim.errors import InvalidArgumentError
+from cri_shim.oci.image_config import ImageConfig
+from cri_shim.store.image_names import normal_name, tags_and_digests
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from containerd_client.distribution.manifest import Descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One image. ``size`` is in bytes as stored (compressed); ``target`` is what its newest name points at."""
+
+    id: str
+    target: Descriptor
+    chain_id: str
+    size: int
+    config: ImageConfig = field(default_factory=ImageConfig)
+    references: tuple[str, ...] = ()
+    """Names of all its records in containerd, oldest first."""
+    repo_tags: tuple[str, ...] = ()
+    repo_digests: tuple[str, ...] = ()
+    pinned: bool = False
+
+
+class ImageTable:
+    """Which name points at which image; an image lives as long as one name does."""
+
+    def __init__(self) -> None:
+        self._images: dict[str, Image] = {}
+        self._names: dict[str, str] = {}
+        self._pinned: set[str] = set()
+
+    def __len__(self) -> int:
+        """How many images."""
+        return len(self._images)
+
+    def __iter__(self) -> Iterator[Image]:
+        """All images; a snapshot."""
+        return iter(tuple(self._images.values()))
+
+    def names(self) -> tuple[str, ...]:
+        """All names."""
+        return tuple(self._names)
+
+    def by_name(self, name: str) -> Image | None:
+        """The image of exactly this record name."""
+        image_id = self._names.get(name)
+        return self._images.get(image_id) if image_id else None
+
+    def by_target(self, digest: str) -> Image | None:
+        """An image whose newest name points at this index or manifest."""
+        return next((image for image in self._images.values() if image.target.digest == digest), None)
+
+    def resolve(self, ref: str) -> Image | None:
+        """The image for what a CRI request may hold: id, name with tag or digest in any form, beginning of an id.
+
+        A name wins over the beginning of an id. Raises InvalidArgumentError when ``ref`` is empty or fits several ids.
+        """
+        if not ref:
+            raise InvalidArgumentError("image reference is empty")
+        if is_digest(ref):
+            return self._images.get(ref)
+        found = self.by_name(normal_name(ref)) or self.by_name(ref)
+        prefix = id_prefix(ref)
+        if found is not None or not prefix:
+            return found
+        fitting = [image for image in self._images.values() if image.id.partition(":")[2].startswith(prefix)]
+        if len(fitting) > 1:
+            raise InvalidArgumentError(f"image id {ref!r} fits {len(fitting)} images; give more of it")
+        return fitting[0] if fitting else None
+
+    def put(self, name: str, image: Image, *, pinned: bool) -> Image:
+        """Let ``name`` point at ``image`` (whose references are taken from here), and at no other any more."""
+        before = self._names.get(name)
+        if before is not None and before != image.id:
+            self.drop(name)
+        self._names[name] = image.id
+        self._pinned.discard(name)
+        if pinned:
+            self._pinned.add(name)
+        known = self._images.get(image.id)
+        references = known.references if known else ()
+        self._images[image.id] = image
+        return self._refresh(image.id, tuple(dict.fromkeys((*references, name))))
+
+    def drop(self, name: str) -> None:
+        """Forget a name, and the image with its last one."""
+        image_id = self._names.pop(name, None)
+        self._pinned.discard(name)
+        if image_id is None:
+            return
+        rest = tuple(other for other in self._images[image_id].references if other != name)
+        if rest:
+            self._refresh(image_id, rest)
+        else:
+            del self._images[image_id]
+
+    def _refresh(self, image_id: str, references: tuple[str, ...]) -> Image:
+        tags, digests = tags_and_digests(references)
+        pinned = any(name in self._pinned for name in references)
+        image = replace(
+            self._images[image_id], references=references, repo_tags=tags, repo_digests=digests, pinned=pinned
+        )
+        self._images[image_id] = image
+        return image

@@ -1,0 +1,39 @@
+"""Unpack an image whose blobs are all in containerd but whose snapshots are not.
+
+That is one that was imported, or that was pulled for another snapshotter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from containerd_client.distribution.contents import read_contents
+from containerd_client.distribution.pull import snapshot_label
+
+if TYPE_CHECKING:
+    from containerd_client import Containerd
+    from containerd_client.distribution.manifest import Descriptor
+    from containerd_client.distribution.platforms import Platform
+    from containerd_client.distribution.unpack import Unpacker
+
+LEASE_LABELS = {"io.cri-shim.lease": "image"}
+"""Marks leases that hold an image in the making; those that a crash leaves are found by it."""
+
+
+async def unpack_stored(
+    client: Containerd, unpacker: Unpacker, target: Descriptor, platform: Platform, snapshotter: str
+) -> None:
+    """Have all snapshots of the image, kept by its configuration blob.
+
+    Raises a :class:`~containerd_client.distribution.errors.DistributionError` or a ContainerdError.
+    """
+    async with client.leases.hold(LEASE_LABELS) as lease:
+        contents = await read_contents(client, target, platform)
+        info = await client.content.info(contents.id)
+        label = snapshot_label(snapshotter)
+        if info.labels.get(label) != contents.chain_id:
+            # First the label, then the snapshots: when the lease ends they must hang on something.
+            info.labels[label] = contents.chain_id
+            await client.content.update(info, f"labels.{label}")
+        for number in range(len(contents.chains)):
+            await unpacker.layer(snapshotter, contents, number, lease.id)

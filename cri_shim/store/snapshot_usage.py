@@ -1,0 +1,148 @@
+"""How much disk the snapshots take, sampled in the background.
+
+Asking a snapshotter for a usage walks a directory tree, so nothing is measured when somebody asks: ImageFsInfo and the
+statistics of containers answer from the last sample. A committed snapshot never changes and is measured once; an active
+one each time. While containerd is away the last sample stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
+from containerd_client.errors import ContainerdError, NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from containerd_client import Containerd
+
+AT_ONCE = 4
+PLUGIN_TYPE = "io.containerd.snapshotter.v1"
+USUAL_ROOT = "/var/lib/containerd"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One snapshot: bytes and inodes of its own layer; ``measured_ns`` since the epoch; its kind at that time."""
+
+    bytes: int
+    inodes: int
+    measured_ns: int
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotterUsage:
+    """All snapshots of one snapshotter; ``timestamp_ns`` is the time of the sample."""
+
+    snapshotter: str
+    mountpoint: str
+    bytes: int
+    inodes: int
+    timestamp_ns: int
+
+
+class SnapshotUsage:
+    """The samples. ``snapshotters``: the default one first; ``period``: seconds between samples."""
+
+    def __init__(self, client: Containerd, snapshotters: Iterable[str] = ("overlayfs",), period: float = 10.0) -> None:
+        self._client = client
+        self._period = period
+        self._usages: dict[str, dict[str, Usage]] = {name: {} for name in dict.fromkeys(snapshotters)}
+        self._sampled_ns: dict[str, int] = {}
+        self._roots: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Sample for ever. What fails is logged and tried again; it never raises."""
+        while True:
+            began = time.monotonic()
+            try:
+                await self.sample()
+            except Unavailable:
+                log.debug("snapshot_usage.paused")
+            except ContainerdError as error:
+                log.warning("snapshot_usage.failed", error=str(error))
+            # On a slow disk a sample takes long; at least half of the time nothing is measured.
+            spent = time.monotonic() - began
+            await asyncio.sleep(max(self._period - spent, self._period / 2))
+
+    def usage(self, snapshotter: str, key: str) -> Usage | None:
+        """The last measurement of one snapshot."""
+        return self._usages.get(snapshotter, {}).get(key)
+
+    def filesystems(self) -> tuple[SnapshotterUsage, ...]:
+        """One entry for each snapshotter that has been sampled, the default one first."""
+        return tuple(self._sum(name) for name in self._usages if name in self._sampled_ns)
+
+    async def filesystems_now(self) -> tuple[SnapshotterUsage, ...]:
+        """Like :meth:`filesystems`, but take the first sample if there is none yet. Raises a ContainerdError."""
+        if not self._sampled_ns:
+            await self.sample()
+        return self.filesystems()
+
+    async def sample(self) -> None:
+        """Measure what is new or active, forget what is gone. Raises a ContainerdError."""
+        for snapshotter in self._usages:
+            await self._sample(snapshotter)
+
+    async def _sample(self, snapshotter: str) -> None:
+        if snapshotter not in self._roots:
+            self._roots[snapshotter] = await self._root(snapshotter)
+        snapshots = self._client.snapshots(snapshotter)
+        before = self._usages[snapshotter]
+        after: dict[str, Usage] = {}
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def measure(info: snapshots_pb2.Info) -> None:
+            active = info.kind == snapshots_pb2.ACTIVE
+            known = before.get(info.name)
+            if known is not None and not active and not known.active:
+                after[info.name] = known
+                return
+            async with slots:
+                measured_ns = time.time_ns()
+                try:
+                    size, inodes = await snapshots.usage(info.name)
+                except NotFound:
+                    return
+                except Unavailable:
+                    raise
+                except ContainerdError as error:
+                    # A directory that vanished under the walk, for example: the rest still counts.
+                    log.debug("snapshot_usage.one_failed", snapshot=info.name, error=str(error))
+                    return
+            after[info.name] = Usage(size, inodes, measured_ns, active)
+
+        infos = await snapshots.list()
+        for outcome in await asyncio.gather(*(measure(info) for info in infos), return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+        self._usages[snapshotter] = after
+        self._sampled_ns[snapshotter] = time.time_ns()
+
+    async def _root(self, snapshotter: str) -> str:
+        """Ask where the snapshotter keeps its files; proxy snapshotters export nothing and get the usual place."""
+        for plugin in await self._client.introspection.plugins(f"type=={PLUGIN_TYPE},id=={snapshotter}"):
+            root = plugin.exports.get("root")
+            if root:
+                return str(root)
+        return f"{USUAL_ROOT}/{PLUGIN_TYPE}.{snapshotter}"
+
+    def _sum(self, snapshotter: str) -> SnapshotterUsage:
+        usages = self._usages[snapshotter].values()
+        return SnapshotterUsage(
+            snapshotter,
+            self._roots[snapshotter],
+            sum(usage.bytes for usage in usages),
+            sum(usage.inodes for usage in usages),
+            # Committed snapshots are not measured again, yet what they say still holds: the sample's own time.
+            self._sampled_ns[snapshotter],
+        )
