@@ -1,0 +1,262 @@
+"""Start-up and shutdown, in order.
+
+Up: lock the socket → containerd client → network, logs → event stream (which reads pods and images) → serve → READY.
+Down: refuse new mutations → stop serving within the grace period → operations end or are undone → close. Pods keep
+running: their shims are containerd's children, and the next daemon finds them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import grpc
+import structlog
+
+import cri_shim
+from containerd_client import Containerd
+from cri_shim.endpoint import SocketLock, bind
+from cri_shim.hops.ledger import note_helper, note_hop
+from cri_shim.images.puller import ImagePuller
+from cri_shim.instrument import handlers
+from cri_shim.kernel.linux import LinuxKernel
+from cri_shim.lifecycle.image_files import ImageFiles
+from cri_shim.logs.pump import LogPump
+from cri_shim.logs.registry import ContainerLogs
+from cri_shim.network import CniConfig, Network
+from cri_shim.oci.node import NodeFacts
+from cri_shim.ops.locks import Locks
+from cri_shim.ops.operations import Operations
+from cri_shim.ops.supervisor import Supervisor
+from cri_shim.paths import Paths
+from cri_shim.readiness import Readiness
+from cri_shim.sd_notify import Notifier
+from cri_shim.service import Service
+from cri_shim.store.containers import Container
+from cri_shim.store.exits import Exits
+from cri_shim.store.images import ImageStore
+from cri_shim.store.index import Index
+from cri_shim.store.monitor import Monitor
+from cri_shim.store.names import Names
+from cri_shim.store.recovery import Recovery
+from cri_shim.store.sandboxes import Sandbox
+from cri_shim.store.snapshot_usage import SnapshotUsage
+
+if TYPE_CHECKING:
+    from cri_shim.config import Config
+
+MESSAGE_LIMIT = 16 << 20
+"""Bytes of one gRPC message, both ways: what the kubelet and containerd use (kubernetes issue 63858)."""
+
+FIRST_READ_SECONDS = 10.0
+"""How long READY waits for containerd. Without it the daemon is up all the same and says so in Status."""
+
+_UNDO_SECONDS = 5.0
+"""Part of the shutdown grace that is kept for undoing what did not end by itself."""
+
+log = structlog.get_logger(__name__)
+
+
+def serve(config: Config) -> int:
+    """Run the daemon until SIGTERM or SIGINT; the result is the exit code."""
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        try:
+            return runner.run(Daemon(config).run())
+        except OSError as error:
+            log.error("daemon.failed", error=str(error))
+            return 1
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    # The 3.11 default starts a thread for every child; CNI plugins are many and short.
+    asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+    return loop
+
+
+class Daemon:
+    """The collaborators, wired; see :class:`~cri_shim.service.Service` for what each is."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._stop = asyncio.Event()
+        self._notifier = Notifier.from_environment()
+
+    async def run(self) -> int:
+        """Serve until told to stop; raises OSError when the socket cannot be had."""
+        config = self._config
+        self._catch_signals()
+        paths = Paths(Path(config.root), Path(config.state), config.runtime.netns_mounts_under_state_dir)
+        _make_directories(paths)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(SocketLock(config.socket_path))
+            supervisor = Supervisor()
+            service, monitor, pump = self._wire(paths, supervisor)
+            stack.push_async_callback(service.containerd.close)
+            stack.push_async_callback(service.puller.close)
+            pump.start()
+            stack.callback(pump.stop)
+            await service.network.start()
+            stack.push_async_callback(service.network.stop)
+            stack.push_async_callback(supervisor.stop)
+            monitor.start()
+            supervisor.forever("snapshot-usage", service.snapshot_usage.run)
+            supervisor.forever("watchdog", self._notifier.feed_watchdog)
+            server = grpc.aio.server(
+                options=[
+                    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+                    ("grpc.max_send_message_length", MESSAGE_LIMIT),
+                    ("grpc.so_reuseport", 0),
+                ]
+            )
+            server.add_generic_rpc_handlers(handlers(service))
+            bind(server, config.socket_path, config.socket_mode)
+            await server.start()
+            log.info("daemon.serving", socket=config.socket_path, version=cri_shim.__version__)
+            await self._until_read(service.readiness)
+            _settle_memory()
+            self._notifier.ready(service.readiness.why_not or "serving")
+            await self._stop.wait()
+            await self._shut_down(server, service)
+        log.info("daemon.stopped")
+        return 0
+
+    def _wire(self, paths: Paths, supervisor: Supervisor) -> tuple[Service, Monitor, LogPump]:
+        config = self._config
+        kernel = LinuxKernel()
+        containerd = Containerd(config.containerd.address, namespace=config.containerd.namespace, on_hop=note_hop)
+        readiness, locks = Readiness(), Locks()
+        sandboxes, containers = Index[Sandbox]("sandbox"), Index[Container]("container")
+        sandbox_names, container_names = Names(), Names()
+        pump = LogPump(kernel.tee)
+        logs = ContainerLogs(pump, paths, config.runtime.max_container_log_line_size)
+        exits = Exits(
+            containerd=containerd,
+            sandboxes=sandboxes,
+            containers=containers,
+            locks=locks,
+            paths=paths,
+            logs=logs,
+            supervisor=supervisor,
+        )
+        images = ImageStore(containerd, config.containerd.snapshotter, pinned=[config.image.sandbox_image])
+        recovery = Recovery(
+            containerd=containerd,
+            kernel=kernel,
+            paths=paths,
+            sandboxes=sandboxes,
+            containers=containers,
+            sandbox_names=sandbox_names,
+            container_names=container_names,
+            logs=logs,
+            exits=exits,
+        )
+        service = Service(
+            config=config,
+            readiness=readiness,
+            containerd=containerd,
+            kernel=kernel,
+            node=NodeFacts.read(),
+            paths=paths,
+            sandboxes=sandboxes,
+            containers=containers,
+            sandbox_names=sandbox_names,
+            container_names=container_names,
+            images=images,
+            puller=ImagePuller(
+                containerd,
+                images,
+                config_path=config.image.registry.config_path,
+                max_concurrent_downloads=config.image.max_concurrent_downloads,
+                progress_timeout=config.image.image_pull_progress_timeout,
+            ),
+            snapshot_usage=SnapshotUsage(containerd, _snapshotters(config), config.image.stats_collect_period),
+            image_files=ImageFiles(containerd, kernel),
+            network=Network(kernel, _cni_config(config), on_helper=note_helper),
+            logs=logs,
+            exits=exits,
+            operations=Operations(),
+            locks=locks,
+        )
+        monitor = Monitor(
+            containerd=containerd,
+            namespace=config.containerd.namespace,
+            readiness=readiness,
+            recovery=recovery,
+            images=images,
+            exits=exits,
+            sandboxes=sandboxes,
+            containers=containers,
+            supervisor=supervisor,
+        )
+        return service, monitor, pump
+
+    def _catch_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told_to_stop, number)
+
+    def _told_to_stop(self, number: int) -> None:
+        if self._stop.is_set():
+            log.warning("daemon.stopped_at_once", signal=signal.Signals(number).name)
+            sys.exit(1)
+        log.info("daemon.stopping", signal=signal.Signals(number).name)
+        self._stop.set()
+
+    async def _until_read(self, readiness: Readiness) -> None:
+        """Wait for the first reading of pods and images, but not for ever for a containerd that is away."""
+        waiting = [asyncio.ensure_future(readiness.wait_ready()), asyncio.ensure_future(self._stop.wait())]
+        await asyncio.wait(waiting, timeout=FIRST_READ_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        if not readiness.ready:
+            log.warning("daemon.containerd_not_ready", reason=readiness.why_not)
+
+    async def _shut_down(self, server: grpc.aio.Server, service: Service) -> None:
+        self._notifier.stopping("requests in flight end or are undone; pods keep running")
+        grace = max(0.0, self._config.shutdown_grace - _UNDO_SECONDS)
+        await asyncio.gather(server.stop(grace), service.operations.drain(grace))
+
+
+def _snapshotters(config: Config) -> list[str]:
+    """All that images are unpacked for, the default one first."""
+    own = (handler.snapshotter for handler in config.containerd.runtimes.values())
+    return [config.containerd.snapshotter, *filter(None, own)]
+
+
+def _cni_config(config: Config) -> CniConfig:
+    cni = config.cni
+    return CniConfig(
+        bin_dir=":".join(cni.plugin_dirs),
+        conf_dir=cni.conf_dir,
+        max_conf_num=cni.max_conf_num,
+        conf_template=cni.conf_template,
+        ip_pref=cni.ip_pref,
+        setup_serially=cni.setup_serially,
+        timeout=cni.timeout,
+        cache_dir=cni.cache_dir,
+    )
+
+
+def _make_directories(paths: Paths) -> None:
+    """The parents; containers mount files from below ``root``, hence others may pass through but not look."""
+    for parent in (paths.root, paths.state):
+        parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+    for directory in (
+        paths.sandboxes_root(),
+        paths.sandboxes_state(),
+        paths.containers_root(),
+        paths.containers_state(),
+    ):
+        directory.mkdir(exist_ok=True, mode=0o711)
+
+
+def _settle_memory() -> None:
+    """What start-up made stays for good: take it out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,1 @@
+"""What several RPCs need to make, start and end pods and containers."""

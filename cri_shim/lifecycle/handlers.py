@@ -1,0 +1,58 @@
+"""What a runtime handler means for the pods it runs: snapshotter, spec options, base spec."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.errors import FailedPreconditionError
+from cri_shim.kernel.executors import FS, run
+from cri_shim.oci.options import SpecOptions
+
+if TYPE_CHECKING:
+    from cri_shim.config import Config, RuntimeHandler
+    from cri_shim.service import Service
+
+
+def snapshotter_of(config: Config, handler: RuntimeHandler) -> str:
+    """The snapshotter of the handler's pods."""
+    return handler.snapshotter or config.containerd.snapshotter
+
+
+def spec_options(service: Service, handler: RuntimeHandler) -> SpecOptions:
+    """The operator's decisions that spec building heeds."""
+    runtime = service.config.runtime
+    return SpecOptions(
+        namespace=service.config.containerd.namespace,
+        systemd_cgroup=handler.options.systemd_cgroup,
+        restrict_oom_score_adj=runtime.restrict_oom_score_adj,
+        disable_proc_mount=runtime.disable_proc_mount,
+        enable_unprivileged_ports=runtime.enable_unprivileged_ports,
+        enable_unprivileged_icmp=runtime.enable_unprivileged_icmp,
+        unset_seccomp_profile=runtime.unset_seccomp_profile,
+        disable_apparmor=runtime.disable_apparmor,
+        tolerate_missing_hugetlb_controller=runtime.tolerate_missing_hugetlb_controller,
+        disable_hugetlb_controller=runtime.disable_hugetlb_controller,
+        device_ownership_from_security_context=runtime.device_ownership_from_security_context,
+        cgroup_writable=handler.cgroup_writable,
+    )
+
+
+async def base_spec(handler: RuntimeHandler) -> dict[str, Any] | None:
+    """The spec that the handler's specs start from; None for the built-in one.
+
+    Raises FailedPreconditionError naming the file when it cannot be read.
+    """
+    if not handler.base_runtime_spec:
+        return None
+    path = Path(handler.base_runtime_spec)
+    try:
+        spec = json.loads(await run(FS, path.read_bytes))
+    except (OSError, ValueError) as error:
+        raise FailedPreconditionError(
+            f"base_runtime_spec {path} of runtime handler {handler.name!r} is not readable: {error}"
+        ) from error
+    if not isinstance(spec, dict):
+        raise FailedPreconditionError(f"base_runtime_spec {path} of runtime handler {handler.name!r} is not an object")
+    return spec

@@ -1,0 +1,57 @@
+"""A sandbox as the network sees it, and its network's end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.kernel.executors import MOUNT, run
+from cri_shim.network import PodDns, PodNetwork, PortMapping
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+    from cri_shim.store.sandboxes import Sandbox
+
+
+def pod_network(sandbox: Sandbox) -> PodNetwork:
+    """What CNI plugins are told of ``sandbox``."""
+    config = sandbox.config
+    return PodNetwork(
+        sandbox_id=sandbox.id,
+        name=config.metadata.name,
+        namespace=config.metadata.namespace,
+        uid=config.metadata.uid,
+        netns_path=sandbox.netns_path,
+        port_mappings=tuple(
+            PortMapping(
+                cri.Protocol.Name(mapping.protocol).lower(), mapping.container_port, mapping.host_port, mapping.host_ip
+            )
+            for mapping in config.port_mappings
+            if mapping.host_port > 0
+        ),
+        annotations=dict(config.annotations),
+        dns=PodDns(tuple(dns.servers), tuple(dns.searches), tuple(dns.options))
+        if config.HasField("dns_config")
+        else None,
+        cgroup_parent=config.linux.cgroup_parent,
+    )
+
+
+def _dns(config: cri.PodSandboxConfig) -> PodDns | None:
+    if not config.HasField("dns_config"):
+        return None
+    dns = config.dns_config
+    return PodDns(tuple(dns.servers), tuple(dns.searches), tuple(dns.options))
+
+
+async def tear_down_network(service: Service, sandbox: Sandbox) -> None:
+    """CNI DEL, then the end of the network namespace; done once, and again only if it failed.
+
+    DEL is called even when the namespace has gone (after a reboot): the address is still reserved on disk (containerd
+    cri issue 948). Raises :class:`~cri_shim.network.NetworkError` so that the kubelet tries again.
+    """
+    if sandbox.network_down or not sandbox.netns_path:
+        return
+    await service.network.teardown(pod_network(sandbox), sandbox.cni_result)
+    await run(MOUNT, service.kernel.remove_network_namespace, sandbox.netns_path)
+    service.sandboxes.update(sandbox.id, lambda current: current.but(network_down=True))

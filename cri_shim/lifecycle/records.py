@@ -1,0 +1,91 @@
+"""containerd container records as this daemon writes them.
+
+The record is written before anything it stands for exists: it refers to the snapshot by key, so the garbage collector
+spares the snapshot from the moment it is prepared and no lease is needed (docs/adr/0002); and after a crash at any
+later point the record is found, listed, and removed by the kubelet.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from containerd_client.api.containerd.runc.v1 import runc_pb2
+from containerd_client.api.containerd.services.containers.v1 import containers_pb2
+from cri_shim.oci.labels import merge_labels
+from cri_shim.store.spec import pack_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cri_shim.config import RuntimeHandler
+    from cri_shim.store.images import Image
+
+_RUNC_OPTIONS_TYPE = "containerd.runc.v1.Options"
+
+log = structlog.get_logger(__name__)
+
+
+def new_id() -> str:
+    """64 hexadecimal characters: what cAdvisor expects of a container's cgroup name."""
+    return secrets.token_hex(32)
+
+
+def make_record(
+    id_: str,
+    *,
+    handler: RuntimeHandler,
+    snapshotter: str,
+    image: str,
+    spec: Mapping[str, Any],
+    labels: Mapping[str, str],
+    extension: tuple[str, AnyMessage],
+    sandbox_id: str = "",
+) -> containers_pb2.Container:
+    """The record of a sandbox or container; its snapshot's key is its id."""
+    runtime = handler.runtime_path or handler.runtime_type
+    record = containers_pb2.Container(
+        id=id_,
+        labels=dict(labels),
+        image=image,
+        runtime=containers_pb2.Container.Runtime(
+            name=handler.runtime_path or handler.runtime_type, options=_options(handler)
+        ),
+        spec=pack_spec(spec),
+        snapshotter=snapshotter,
+        snapshot_key=id_,
+        sandbox=sandbox_id,
+    )
+    name, value = extension
+    record.extensions[name].CopyFrom(value)
+    return record
+
+
+def record_labels(id_: str, asked: Mapping[str, str], image: Image, kind: str) -> dict[str, str]:
+    """The labels of a record; what an image says beyond what containerd takes is left out and logged."""
+    labels, skipped = merge_labels(asked, image.config.labels, kind)
+    if skipped:
+        log.warning("image.labels_left_out", id=id_, image=image.id, labels=list(skipped))
+    return labels
+
+
+def _options(handler: RuntimeHandler) -> AnyMessage | None:
+    """What the runc shim is told; other shims take none from here and read their own configuration."""
+    if not handler.runtime_type.startswith("io.containerd.runc."):
+        return None
+    options = handler.options
+    runc = runc_pb2.Options(
+        no_new_keyring=options.no_new_keyring,
+        shim_cgroup=options.shim_cgroup,
+        io_uid=options.io_uid,
+        io_gid=options.io_gid,
+        binary_name=options.binary_name,
+        root=options.root,
+        systemd_cgroup=options.systemd_cgroup,
+        criu_image_path=options.criu_image_path,
+        criu_work_path=options.criu_work_path,
+    )
+    return AnyMessage(type_url=_RUNC_OPTIONS_TYPE, value=runc.SerializeToString())

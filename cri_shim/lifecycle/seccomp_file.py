@@ -1,0 +1,29 @@
+"""The seccomp profile that a pod or container keeps in a file of the node (profile type Localhost)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cri_shim.errors import FailedPreconditionError
+from cri_shim.kernel.executors import FS, run
+from cri_shim.oci.seccomp import localhost_path, wanted_profile
+
+if TYPE_CHECKING:
+    from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+
+
+async def read_seccomp_profile(
+    security: cri.LinuxSandboxSecurityContext | cri.LinuxContainerSecurityContext, unset_profile: str
+) -> bytes | None:
+    """The content of the file that ``security`` names; None when it names none.
+
+    Raises FailedPreconditionError naming the file when it cannot be read.
+    """
+    path = localhost_path(wanted_profile(security, unset_profile))
+    if path is None:
+        return None
+    try:
+        return await run(FS, Path(path).read_bytes)
+    except OSError as error:
+        raise FailedPreconditionError(f"seccomp profile {path} cannot be read: {error.strerror}") from error

@@ -1,0 +1,90 @@
+"""Ending a process for certain: a signal, then the wait for its exit, which looks as well as listens."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from containerd_client import ContainerdError, NotFound
+from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from containerd_client.errors import is_shim_gone
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+
+LOOK_EVERY = 1.0
+"""Seconds between looks at a task that should have ended: an exit event may be lost (containerd issues 6080, 10755)."""
+
+_SHIM_GONE_RETRIES = (0.1, 0.4)
+_UNKNOWN_EXIT_CODE = 255
+
+log = structlog.get_logger(__name__)
+
+
+async def send_signal(service: Service, id_: str, number: int) -> None:
+    """Send signal ``number`` to the main process of ``id_``; a process that has ended is no error."""
+    for pause in (*_SHIM_GONE_RETRIES, None):
+        try:
+            await service.containerd.tasks.kill(id_, number)
+        except NotFound:
+            return
+        except ContainerdError as error:
+            if pause is None or not is_shim_gone(error):
+                raise
+            await asyncio.sleep(pause)
+        else:
+            return
+
+
+async def wait_ended(service: Service, id_: str) -> None:
+    """Return when the exit of ``id_`` is in the store; every second its task is looked at, in case no event came."""
+    listening = asyncio.ensure_future(service.exits.wait(id_))
+    try:
+        while True:
+            done, _ = await asyncio.wait([listening], timeout=LOOK_EVERY)
+            if done:
+                return
+            await tell_if_ended(service, id_)
+    finally:
+        listening.cancel()
+
+
+async def kill_and_wait(service: Service, id_: str) -> None:
+    """End the main process of ``id_`` by SIGKILL and return when that is in the store."""
+    await send_signal(service, id_, signal.SIGKILL)
+    await wait_ended(service, id_)
+
+
+async def tell_if_ended(service: Service, id_: str) -> None:
+    """Ask containerd whether the task of ``id_`` still runs; if not, tell its exit as if an event had come."""
+    try:
+        process = await service.containerd.tasks.get(id_)
+    except NotFound:
+        log.warning("task.vanished", id=id_)
+        await service.exits.ended(id_, _UNKNOWN_EXIT_CODE, time.time_ns())
+        return
+    except ContainerdError as error:
+        log.debug("task.not_readable", id=id_, error=str(error))
+        return
+    if process.status == task_types.STOPPED:
+        await service.exits.ended(id_, process.exit_status, process.exited_at.ToNanoseconds() or time.time_ns())
+
+
+async def discard_task(service: Service, id_: str) -> None:
+    """Undo of a task that was created and perhaps started: kill it, wait for its end, delete it; gone is fine."""
+    tasks = service.containerd.tasks
+    try:
+        await tasks.kill(id_, signal.SIGKILL)
+        await tasks.wait(id_)
+    except NotFound:
+        pass
+    except ContainerdError as error:
+        log.debug("task.kill_failed", id=id_, error=str(error))
+    try:
+        await tasks.delete(id_)
+    except NotFound:
+        return

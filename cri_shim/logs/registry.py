@@ -1,0 +1,81 @@
+"""The logs of all running containers, by container id: opened at start, found again after a restart."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cri_shim.logs.fifo import FifoSet, StdinKeeper
+
+if TYPE_CHECKING:
+    from containerd_client.api.containerd.v1.types.types_pb2 import Process
+    from cri_shim.logs.handle import LogHandle
+    from cri_shim.logs.pump import LogPump
+    from cri_shim.paths import Paths
+    from cri_shim.store.containers import Container
+
+log = structlog.get_logger(__name__)
+
+
+class ContainerLogs:
+    """Who follows which container's output. Opening and closing touch the file system: :meth:`open` may block."""
+
+    def __init__(self, pump: LogPump, paths: Paths, max_line: int) -> None:
+        self._pump = pump
+        self._paths = paths
+        self._max_line = max_line
+        self._handles: dict[str, LogHandle] = {}
+        self._stdins: dict[str, StdinKeeper] = {}
+
+    def open(self, container: Container) -> FifoSet:
+        """Make the FIFOs of a container about to start and follow them; raises OSError naming what cannot be made."""
+        fifos = FifoSet.create(
+            str(self._paths.container_state(container.id)),
+            container.id,
+            stdin=container.config.stdin,
+            tty=container.config.tty,
+        )
+        self._follow(container, fifos)
+        return fifos
+
+    def resume(self, container: Container, process: Process) -> None:
+        """Follow a container that runs already, wherever its FIFOs are; raises OSError when there are none."""
+        fifos = FifoSet.of_process(process.stdin, process.stdout, process.stderr, terminal=process.terminal)
+        self._follow(container, fifos)
+
+    def _follow(self, container: Container, fifos: FifoSet) -> None:
+        stdout, stderr = fifos.open_readers()
+        if fifos.stdin:
+            self._stdins[container.id] = StdinKeeper(fifos.stdin)
+        self._handles[container.id] = self._pump.attach(
+            container.id, stdout, stderr, container.log_path or None, self._max_line
+        )
+
+    def follows(self, container_id: str) -> bool:
+        """Whether the output of ``container_id`` is being followed."""
+        return container_id in self._handles
+
+    async def wait_drained(self, container_id: str, seconds: float) -> bool:
+        """Wait until all output is in the log; False when somebody still holds the pipes open after ``seconds``."""
+        self._close_stdin(container_id)
+        handle = self._handles.get(container_id)
+        return handle is None or await handle.wait_drained(seconds)
+
+    async def reopen(self, container_id: str) -> None:
+        """Open the log file anew after it was renamed; raises OSError when it cannot be, and the old one stays."""
+        handle = self._handles.get(container_id)
+        if handle is not None:
+            await handle.reopen()
+
+    def close(self, container_id: str) -> None:
+        """Follow no longer; not following is fine."""
+        self._close_stdin(container_id)
+        handle = self._handles.pop(container_id, None)
+        if handle is not None:
+            handle.close()
+
+    def _close_stdin(self, container_id: str) -> None:
+        keeper = self._stdins.pop(container_id, None)
+        if keeper is not None:
+            keeper.close()

@@ -1,0 +1,65 @@
+"""Mutations that outlive the request that asked for them.
+
+A kubelet that gives up on RunPodSandbox after its deadline and asks again is the normal case on a loaded node. The
+first attempt goes on; the second, having the same key, waits for the first one's result instead of being told that
+the name is reserved (BEHAVIOUR: containerd issues 4604 and 9545).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import structlog
+
+from cri_shim.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class Operations:
+    """The mutations in flight, by key; keys say what is done to what (``run/NAME``, ``remove/ID``)."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, asyncio.Task[Any]] = {}
+        self._draining = False
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Do ``work`` to its end, whatever becomes of the caller; a second caller with the same key joins the first.
+
+        Raises what ``work`` raises, and UnavailableError once the daemon is ending.
+        """
+        task = self._running.get(key)
+        if task is None:
+            if self._draining:
+                raise UnavailableError(f"cri-shim is shutting down; {key} was not begun, ask again when it is back")
+            task = asyncio.create_task(work(), name=key)
+            self._running[key] = task
+            task.add_done_callback(self._finished)
+        # shield: cancelling the caller must not reach the task.
+        return cast("T", await asyncio.shield(task))
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        del self._running[task.get_name()]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Retrieved here so that nothing is "never retrieved"; whoever waits gets it too.
+            log.debug("operation.failed", operation=task.get_name(), error=str(error))
+
+    async def drain(self, grace: float) -> None:
+        """Begin nothing new, give what runs ``grace`` seconds, then cancel it and wait for its undo."""
+        self._draining = True
+        if self._running:
+            await asyncio.wait(self._running.values(), timeout=grace)
+        late = list(self._running.values())
+        for task in late:
+            log.warning("operation.cancelled", operation=task.get_name(), grace_seconds=grace)
+            task.cancel()
+        if late:
+            await asyncio.wait(late)

@@ -1,0 +1,61 @@
+"""Long-lived work in the background whose failure must be seen, but must not end the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+
+log = structlog.get_logger(__name__)
+
+
+class Supervisor:
+    """Tasks with names and strong references; what fails is logged, and what shall go on for ever is begun again."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def once(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` in the background; a failure is logged."""
+        self._add(name, self._logged(name, work))
+
+    def forever(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run ``work()`` again whenever it fails or ends, after 1 s doubling to 60 s."""
+        self._add(name, self._restarted(name, work))
+
+    def _add(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _logged(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            log.exception("background.failed", work=name, error=str(error))
+
+    async def _restarted(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        loop = asyncio.get_running_loop()
+        pause = FIRST_PAUSE
+        while True:
+            begun = loop.time()
+            await self._logged(name, work())
+            if loop.time() - begun > LONGEST_PAUSE:
+                pause = FIRST_PAUSE
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def stop(self) -> None:
+        """Cancel everything and wait until it has ended."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

@@ -1,0 +1,46 @@
+"""Whether requests can be answered now, and the sentence that says why not."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cri_shim.errors import UnavailableError
+
+_STARTING = "server is not initialized yet"
+
+
+class Readiness:
+    """Not ready until pods and containers were read from containerd once, and again while containerd is away."""
+
+    def __init__(self) -> None:
+        self._why_not: str = _STARTING
+        self._ready = asyncio.Event()
+
+    @property
+    def ready(self) -> bool:
+        """Requests are answered."""
+        return not self._why_not
+
+    @property
+    def why_not(self) -> str:
+        """The sentence for clients; empty when ready."""
+        return self._why_not
+
+    def set_ready(self) -> None:
+        """What is in memory is what is in containerd."""
+        self._why_not = ""
+        self._ready.set()
+
+    def set_away(self, reason: str) -> None:
+        """The event stream broke: what is in memory may be out of date until it is read again."""
+        self._why_not = reason
+        self._ready.clear()
+
+    async def wait_ready(self) -> None:
+        """Return when requests are answered."""
+        await self._ready.wait()
+
+    def require(self) -> None:
+        """Raise UnavailableError with the reason unless ready."""
+        if self._why_not:
+            raise UnavailableError(self._why_not)

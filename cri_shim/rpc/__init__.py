@@ -1,0 +1,84 @@
+"""Every RPC that is served, one file each: ``NOUN_VERB.py`` with one public coroutine named after the RPC.
+
+A function takes the :class:`~cri_shim.service.Service` (its collaborators) and the request, and returns the response
+or raises a :class:`~cri_shim.errors.CriError`. RPCs that are not in this table are answered UNIMPLEMENTED.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.rpc.container_create import create_container
+from cri_shim.rpc.container_execsync import exec_sync
+from cri_shim.rpc.container_list import list_containers
+from cri_shim.rpc.container_remove import remove_container
+from cri_shim.rpc.container_reopen_log import reopen_container_log
+from cri_shim.rpc.container_start import start_container
+from cri_shim.rpc.container_status import container_status
+from cri_shim.rpc.container_stop import stop_container
+from cri_shim.rpc.container_update import update_container_resources
+from cri_shim.rpc.image_fs_info import image_fs_info
+from cri_shim.rpc.image_list import list_images
+from cri_shim.rpc.image_pull import pull_image
+from cri_shim.rpc.image_remove import remove_image
+from cri_shim.rpc.image_status import image_status
+from cri_shim.rpc.runtime_config import runtime_config
+from cri_shim.rpc.runtime_config_update import update_runtime_config
+from cri_shim.rpc.sandbox_list import list_pod_sandbox
+from cri_shim.rpc.sandbox_remove import remove_pod_sandbox
+from cri_shim.rpc.sandbox_run import run_pod_sandbox
+from cri_shim.rpc.sandbox_status import pod_sandbox_status
+from cri_shim.rpc.sandbox_stop import stop_pod_sandbox
+from cri_shim.rpc.status import status
+from cri_shim.rpc.version import version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+
+class Kind(enum.Enum):
+    """What a cancelled or late client means for an RPC."""
+
+    READ = "read"
+    """May be cut anywhere; its hops end with the client's deadline; logged at debug."""
+    WAIT = "wait"
+    """Cutting it stops the waiting, not the thing waited for."""
+    MUTATION = "mutation"
+    """Is carried to its end as an operation, whatever becomes of the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc:
+    """One served RPC."""
+
+    function: Callable[[Any, Any], Coroutine[Any, Any, Any]]
+    kind: Kind
+
+
+RPCS: dict[str, Rpc] = {
+    "Version": Rpc(version, Kind.READ),
+    "Status": Rpc(status, Kind.READ),
+    "RuntimeConfig": Rpc(runtime_config, Kind.READ),
+    "UpdateRuntimeConfig": Rpc(update_runtime_config, Kind.MUTATION),
+    "RunPodSandbox": Rpc(run_pod_sandbox, Kind.MUTATION),
+    "StopPodSandbox": Rpc(stop_pod_sandbox, Kind.MUTATION),
+    "RemovePodSandbox": Rpc(remove_pod_sandbox, Kind.MUTATION),
+    "PodSandboxStatus": Rpc(pod_sandbox_status, Kind.READ),
+    "ListPodSandbox": Rpc(list_pod_sandbox, Kind.READ),
+    "CreateContainer": Rpc(create_container, Kind.MUTATION),
+    "StartContainer": Rpc(start_container, Kind.MUTATION),
+    "StopContainer": Rpc(stop_container, Kind.WAIT),
+    "RemoveContainer": Rpc(remove_container, Kind.MUTATION),
+    "ListContainers": Rpc(list_containers, Kind.READ),
+    "ContainerStatus": Rpc(container_status, Kind.READ),
+    "UpdateContainerResources": Rpc(update_container_resources, Kind.MUTATION),
+    "ReopenContainerLog": Rpc(reopen_container_log, Kind.WAIT),
+    "ExecSync": Rpc(exec_sync, Kind.WAIT),
+    "ListImages": Rpc(list_images, Kind.READ),
+    "ImageStatus": Rpc(image_status, Kind.READ),
+    "PullImage": Rpc(pull_image, Kind.WAIT),
+    "RemoveImage": Rpc(remove_image, Kind.MUTATION),
+    "ImageFsInfo": Rpc(image_fs_info, Kind.READ),
+}

@@ -1,0 +1,34 @@
+"""ListContainers: from memory, no hop. An empty filter lists every container."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cri_shim.service import Service
+    from cri_shim.store.containers import Container
+
+
+async def list_containers(service: Service, request: cri.ListContainersRequest) -> cri.ListContainersResponse:
+    """All containers that fit the filter: id and pod (or prefixes), state, and every label of the selector."""
+    return cri.ListContainersResponse(
+        containers=[container.listed() for container in fitting(service.containers, request.filter)]
+    )
+
+
+def fitting(containers: Iterable[Container], wanted: cri.ContainerFilter) -> Iterable[Container]:
+    """The containers that ``wanted`` lets through; fields that are not set let everything through."""
+    selector = wanted.label_selector.items()
+    by_state = wanted.HasField("state")
+    for container in containers:
+        if not container.id.startswith(wanted.id) or not container.sandbox_id.startswith(wanted.pod_sandbox_id):
+            continue
+        if by_state and container.state != wanted.state.state:
+            continue
+        labels = container.config.labels
+        if all(labels.get(key) == value for key, value in selector):
+            yield container

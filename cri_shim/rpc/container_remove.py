@@ -1,0 +1,54 @@
+"""RemoveContainer: end a container by force if need be and leave nothing of it behind.
+
+Idempotent: an unknown container is removed. The record goes last, so that a crash on the way leaves it listed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from containerd_client import NotFound
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.container_files import remove_container_files
+from cri_shim.lifecycle.snapshots import remove_snapshots_of
+from cri_shim.ops.overlap import every
+from cri_shim.rpc.container_stop import stop
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+
+
+async def remove_container(service: Service, request: cri.RemoveContainerRequest) -> cri.RemoveContainerResponse:
+    """Remove a container; unknown is success. Raises what containerd could not do."""
+    container = service.containers.find(request.container_id)
+    if container is not None:
+        id_ = container.id
+        await service.operations.run(f"remove/{id_}", lambda: remove(service, id_))
+    return cri.RemoveContainerResponse()
+
+
+async def remove(service: Service, id_: str) -> None:
+    """Remove the container with the full id ``id_``."""
+    service.containers.update(id_, lambda c: c.but(removing=True))
+    try:
+        await stop(service, id_, grace=0)
+        # An exit is told before its task is deleted; whoever holds the lock is deleting it.
+        async with service.locks.of(id_):
+            await _leave_nothing(service, id_)
+    except BaseException:
+        service.containers.update(id_, lambda c: c.but(removing=False))
+        raise
+
+
+async def _leave_nothing(service: Service, id_: str) -> None:
+    service.logs.close(id_)
+    await every(
+        remove_snapshots_of(service, id_),
+        run(FS, remove_container_files, service.paths, id_),
+    )
+    with contextlib.suppress(NotFound):
+        await service.containerd.containers.delete(id_)
+    service.containers.drop(id_)
+    service.container_names.release(id_)

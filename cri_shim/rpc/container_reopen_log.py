@@ -1,0 +1,29 @@
+"""ReopenContainerLog: the kubelet has renamed the log file; go on in a new one, with nothing lost between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import FailedPreconditionError, InternalError
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+
+
+async def reopen_container_log(
+    service: Service, request: cri.ReopenContainerLogRequest
+) -> cri.ReopenContainerLogResponse:
+    """Open the log of a running container anew.
+
+    Raises NotFoundError, FailedPreconditionError when it does not run, InternalError when the file cannot be opened
+    (the old one is written on).
+    """
+    container = service.containers.get(request.container_id)
+    if not container.running:
+        raise FailedPreconditionError(f"container {container.id} is not running; its log cannot be reopened")
+    try:
+        await service.logs.reopen(container.id)
+    except OSError as error:
+        raise InternalError(f"log of container {container.id} cannot be reopened: {error}") from error
+    return cri.ReopenContainerLogResponse()

@@ -1,0 +1,109 @@
+"""StartContainer: the process of a container that was created.
+
+Only from CREATED. The log's reader is there before the process is, the exit is told by event. A start that fails makes
+the container EXITED with code 128 and reason StartError, which the kubelet shows to the user.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from containerd_client import ContainerdError
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import CriError, FailedPreconditionError, InternalError
+from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.termination import discard_task
+from cri_shim.ops.rollback import Rollback
+from cri_shim.store.checkpoint import write_status
+from cri_shim.store.containers import exited
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+    from cri_shim.store.containers import Container
+
+START_ERROR_CODE = 128
+START_ERROR = "StartError"
+
+
+async def start_container(service: Service, request: cri.StartContainerRequest) -> cri.StartContainerResponse:
+    """Start a container; the answer comes when its process runs.
+
+    Raises NotFoundError, FailedPreconditionError (not CREATED, or the pod is not running), and what containerd or the
+    OCI runtime could not do.
+    """
+    id_ = service.containers.get(request.container_id).id
+    await service.operations.run(f"start/{id_}", lambda: _start(service, id_))
+    return cri.StartContainerResponse()
+
+
+async def _start(service: Service, id_: str) -> None:
+    async with service.locks.of(id_):
+        container = _startable(service, id_)
+        service.containers.update(id_, lambda c: c.but(starting=True))
+        try:
+            pid, started_at = await _run(service, container)
+        except (CriError, ContainerdError, OSError) as error:
+            _failed(service, id_, str(error))
+            if isinstance(error, OSError):
+                raise InternalError(f"container {id_} cannot be started: {error}") from error
+            raise
+        finally:
+            service.containers.update(id_, lambda c: c.but(starting=False))
+        service.containers.update(id_, lambda c: c.but_status(pid=pid, started_at=started_at))
+        write_status(service.paths.container_root(id_), service.containers.get(id_).status)
+
+
+def _startable(service: Service, id_: str) -> Container:
+    container = service.containers.get(id_)
+    if container.removing:
+        raise FailedPreconditionError(f"container {id_} is being removed and cannot be started")
+    if container.state != cri.CONTAINER_CREATED:
+        state = cri.ContainerState.Name(container.state).removeprefix("CONTAINER_").lower()
+        raise FailedPreconditionError(f"container {id_} is {state}; only a container that is created can be started")
+    sandbox = service.sandboxes.get(container.sandbox_id)
+    if not sandbox.ready:
+        raise FailedPreconditionError(f"container {id_} cannot be started: its sandbox {sandbox.id} is not running")
+    namespaces = container.config.linux.security_context.namespace_options
+    if namespaces.pid == cri.TARGET and not service.containers.get(namespaces.target_id).running:
+        raise FailedPreconditionError(
+            f"container {id_} cannot be started: its target container {namespaces.target_id} is not running"
+        )
+    return container
+
+
+async def _run(service: Service, container: Container) -> tuple[int, int]:
+    """Create the task and start it; returns its pid and the time before it began."""
+
+    def not_undone(why: str) -> None:
+        service.containers.update(container.id, lambda c: c.but(trouble=why))
+
+    async with Rollback(f"start of container {container.id}", on_incomplete=not_undone) as undo:
+        record = await service.containerd.containers.get(container.id)
+        mounts = await service.containerd.snapshots(record.snapshotter).mounts(record.snapshot_key)
+        fifos = await run(FS, service.logs.open, container)
+
+        async def close_logs() -> None:
+            service.logs.close(container.id)
+
+        undo.push("close the log", close_logs)
+        undo.push("end the process", lambda: discard_task(service, container.id))
+        pid = await service.containerd.tasks.create(
+            container.id,
+            rootfs=mounts,
+            stdin=fifos.stdin,
+            stdout=fifos.stdout,
+            stderr=fifos.stderr,
+            terminal=container.config.tty,
+        )
+        started_at = time.time_ns()
+        await service.containerd.tasks.start(container.id)
+        return pid, started_at
+
+
+def _failed(service: Service, id_: str, message: str) -> None:
+    changed = service.containers.update(
+        id_, exited(START_ERROR_CODE, time.time_ns(), reason=START_ERROR, message=message)
+    )
+    if changed is not None:
+        write_status(service.paths.container_root(id_), changed.status)

@@ -1,0 +1,78 @@
+"""ContainerStatus: from memory; the verbose form asks containerd for the record."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from containerd_client import NotFound
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.store.go_json import to_go_json
+from cri_shim.store.spec import read_spec
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+    from cri_shim.store.containers import Container
+
+
+async def container_status(service: Service, request: cri.ContainerStatusRequest) -> cri.ContainerStatusResponse:
+    """The status of one container. Raises NotFoundError for an unknown id."""
+    container = service.containers.get(request.container_id)
+    info = {"info": json.dumps(await _info(service, container))} if request.verbose else {}
+    return cri.ContainerStatusResponse(status=status_of(service, container), info=info)
+
+
+def status_of(service: Service, container: Container) -> cri.ContainerStatus:
+    """What is told of ``container``. Its image may have been removed; its id is still told."""
+    status = container.status
+    image = service.images.resolve(container.image_id)
+    tag = image.repo_tags[0] if image and image.repo_tags else ""
+    digest = image.repo_digests[0] if image and image.repo_digests else ""
+    asked = container.config.image
+    return cri.ContainerStatus(
+        id=container.id,
+        metadata=container.config.metadata,
+        state=container.state,
+        created_at=status.created_at,
+        started_at=status.started_at,
+        finished_at=status.finished_at,
+        exit_code=status.exit_code,
+        image=cri.ImageSpec(
+            image=tag or asked.image,
+            annotations=asked.annotations,
+            user_specified_image=asked.user_specified_image,
+        ),
+        image_ref=digest or container.image_id,
+        image_id=container.image_id,
+        reason=status.reason or ("Unknown" if container.trouble else ""),
+        message=status.message or container.trouble,
+        labels=container.config.labels,
+        annotations=container.config.annotations,
+        mounts=container.config.mounts,
+        log_path=container.log_path,
+        resources=status.resources,
+        user=container.user,
+        stop_signal=container.config.stop_signal,
+    )
+
+
+async def _info(service: Service, container: Container) -> dict[str, Any]:
+    """What the in-process plugin tells under the same names; troubleshooting tools read it."""
+    info: dict[str, Any] = {
+        "sandboxID": container.sandbox_id,
+        "pid": container.status.pid,
+        "removing": container.removing,
+        "config": to_go_json(container.config),
+        "trouble": container.trouble,
+    }
+    try:
+        record = await service.containerd.containers.get(container.id)
+        info |= {
+            "snapshotKey": record.snapshot_key,
+            "snapshotter": record.snapshotter,
+            "runtimeType": record.runtime.name,
+            "runtimeSpec": read_spec(record),
+        }
+    except (NotFound, ValueError) as error:
+        info["trouble"] = container.trouble or str(error)
+    return info

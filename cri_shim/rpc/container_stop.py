@@ -1,0 +1,66 @@
+"""StopContainer: ask a container to end, and kill it when it has not by then.
+
+Idempotent: an unknown or ended container is stopped. The stop signal is sent once in a container's life; later calls
+with a grace period only wait. A client that hangs up stops the waiting, not the container's ending.
+(CRI: "StopContainer stops a running container with a grace period (i.e., timeout)".)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.lifecycle.termination import kill_and_wait, send_signal, tell_if_ended, wait_ended
+from cri_shim.oci.stop_signal import signal_number
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+    from cri_shim.store.containers import Container
+
+log = structlog.get_logger(__name__)
+
+
+async def stop_container(service: Service, request: cri.StopContainerRequest) -> cri.StopContainerResponse:
+    """Stop a container within ``timeout`` seconds or by force; unknown is success."""
+    container = service.containers.find(request.container_id)
+    if container is not None:
+        await stop(service, container.id, grace=request.timeout)
+    return cri.StopContainerResponse()
+
+
+async def stop(service: Service, id_: str, *, grace: float) -> None:
+    """Stop the container with the full id ``id_``; return when its exit is in the store."""
+    container = service.containers.find(id_)
+    if container is None:
+        return
+    if container.starting:
+        async with service.locks.of(id_):  # held while it starts: what is half started cannot be stopped
+            container = service.containers.get(id_)
+    if container.trouble:
+        # Nobody knows whether it runs; look, so that an absent task is not waited for.
+        await tell_if_ended(service, id_)
+        container = service.containers.get(id_)
+    if not container.running and not container.trouble:
+        return
+    if grace > 0 and container.running:
+        await _ask(service, container)
+        try:
+            async with asyncio.timeout(grace):
+                await wait_ended(service, id_)
+        except TimeoutError:
+            log.info("container.grace_over", container_id=id_, grace_seconds=grace)
+        else:
+            return
+    await kill_and_wait(service, id_)
+
+
+async def _ask(service: Service, container: Container) -> None:
+    if container.stop_signal_sent:
+        return
+    number = signal_number(container.stop_signal) if container.stop_signal else signal.SIGTERM
+    service.containers.update(container.id, lambda c: c.but(stop_signal_sent=True))
+    await send_signal(service, container.id, number)

@@ -1,0 +1,77 @@
+"""UpdateContainerResources: new limits for a container, running or not.
+
+The spec in containerd is the truth and changes first; if the task then refuses, the old spec is put back.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from containerd_client import ContainerdError, NotFound
+from containerd_client.api.containerd.services.containers.v1 import containers_pb2
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import FailedPreconditionError
+from cri_shim.lifecycle.handlers import spec_options
+from cri_shim.oci.resources import container_resources, updated_spec
+from cri_shim.store.checkpoint import write_status
+from cri_shim.store.spec import pack_spec, read_spec
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+    from cri_shim.store.containers import Container
+
+_RESOURCES_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
+
+
+async def update_container_resources(
+    service: Service, request: cri.UpdateContainerResourcesRequest
+) -> cri.UpdateContainerResourcesResponse:
+    """Write the limits of ``linux`` over the container's; what it leaves at 0 or empty stays as it is.
+
+    Raises NotFoundError, FailedPreconditionError (ended, or being removed), and what the OCI runtime could not do.
+    """
+    id_ = service.containers.get(request.container_id).id
+    if request.HasField("linux"):
+        await service.operations.run(f"update/{id_}/{id(request)}", lambda: _update(service, id_, request))
+    return cri.UpdateContainerResourcesResponse()
+
+
+async def _update(service: Service, id_: str, request: cri.UpdateContainerResourcesRequest) -> None:
+    async with service.locks.of(id_):
+        container = _updatable(service, id_)
+        handler = service.config.runtime_handler(service.sandboxes.get(container.sandbox_id).runtime_handler)
+        record = await service.containerd.containers.get(id_)
+        spec = updated_spec(read_spec(record), request.linux, service.node, spec_options(service, handler))
+        await _write_spec(service, id_, pack_spec(spec))
+        if container.running:
+            try:
+                await service.containerd.tasks.update(id_, _packed(spec["linux"]["resources"]))
+            except NotFound:
+                pass  # it has ended meanwhile: the limits stand in the record
+            except ContainerdError:
+                await _write_spec(service, id_, record.spec)
+                raise
+        changed = service.containers.update(id_, lambda c: c.but_status(resources=container_resources(spec)))
+        if changed is not None:
+            write_status(service.paths.container_root(id_), changed.status)
+
+
+def _updatable(service: Service, id_: str) -> Container:
+    container = service.containers.get(id_)
+    if container.removing:
+        raise FailedPreconditionError(f"container {id_} is being removed; its resources cannot be changed")
+    if container.state not in (cri.CONTAINER_CREATED, cri.CONTAINER_RUNNING):
+        state = cri.ContainerState.Name(container.state).removeprefix("CONTAINER_").lower()
+        raise FailedPreconditionError(f"container {id_} is {state}; its resources cannot be changed")
+    return container
+
+
+async def _write_spec(service: Service, id_: str, spec: AnyMessage) -> None:
+    await service.containerd.containers.update(containers_pb2.Container(id=id_, spec=spec), "spec")
+
+
+def _packed(resources: object) -> AnyMessage:
+    return AnyMessage(type_url=_RESOURCES_TYPE, value=json.dumps(resources, separators=(",", ":")).encode())

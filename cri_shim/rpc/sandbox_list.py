@@ -1,0 +1,34 @@
+"""ListPodSandbox: from memory, no hop. An empty filter lists every pod."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cri_shim.service import Service
+    from cri_shim.store.sandboxes import Sandbox
+
+
+async def list_pod_sandbox(service: Service, request: cri.ListPodSandboxRequest) -> cri.ListPodSandboxResponse:
+    """All pods that fit the filter: id (or a prefix of it), state, and every label of the selector."""
+    return cri.ListPodSandboxResponse(
+        items=[sandbox.listed() for sandbox in fitting(service.sandboxes, request.filter)]
+    )
+
+
+def fitting(sandboxes: Iterable[Sandbox], wanted: cri.PodSandboxFilter) -> Iterable[Sandbox]:
+    """The sandboxes that ``wanted`` lets through; fields that are not set let everything through."""
+    selector = wanted.label_selector.items()
+    by_state = wanted.HasField("state")
+    for sandbox in sandboxes:
+        if not sandbox.id.startswith(wanted.id):
+            continue
+        if by_state and sandbox.state != wanted.state.state:
+            continue
+        labels = sandbox.config.labels
+        if all(labels.get(key) == value for key, value in selector):
+            yield sandbox

@@ -1,0 +1,46 @@
+"""RemovePodSandbox: stop a pod if need be and leave nothing of it behind.
+
+Idempotent: an unknown pod is removed. The record goes last, so that a crash on the way leaves the pod listed. CRI: "if
+there are any running containers in the sandbox, they must be forcibly terminated and removed".
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from containerd_client import NotFound
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.kernel.executors import MOUNT, run
+from cri_shim.lifecycle.pod_files import remove_pod_files
+from cri_shim.lifecycle.snapshots import remove_snapshots_of
+from cri_shim.ops.overlap import every
+from cri_shim.rpc.container_remove import remove
+from cri_shim.rpc.sandbox_stop import stop
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+
+
+async def remove_pod_sandbox(service: Service, request: cri.RemovePodSandboxRequest) -> cri.RemovePodSandboxResponse:
+    """Remove a pod and its containers; unknown is success. Raises what CNI or containerd could not do."""
+    sandbox = service.sandboxes.find(request.pod_sandbox_id)
+    if sandbox is not None:
+        id_ = sandbox.id
+        await service.operations.run(f"remove/{id_}", lambda: _remove(service, id_))
+    return cri.RemovePodSandboxResponse()
+
+
+async def _remove(service: Service, id_: str) -> None:
+    await stop(service, id_)
+    await every(*(remove(service, c.id) for c in service.containers if c.sandbox_id == id_))
+    # The exit of the sandbox's process is told before its task is deleted; whoever holds the lock is deleting it.
+    async with service.locks.of(id_):
+        await every(
+            remove_snapshots_of(service, id_),
+            run(MOUNT, remove_pod_files, service.kernel, service.paths, id_),
+        )
+        with contextlib.suppress(NotFound):
+            await service.containerd.containers.delete(id_)
+        service.sandboxes.drop(id_)
+        service.sandbox_names.release(id_)

@@ -1,0 +1,197 @@
+"""RunPodSandbox: make a pod and start it.
+
+Order (the in-process plugin does these one after another; what does not depend on each other overlaps here):
+
+1. reserve the name; resolve the runtime handler
+2. at once: the sandbox image · the network namespace · the pod's files
+3. write the containerd record (from here on a crash leaves something that is listed and can be removed)
+4. at once: CNI ADD and its result into the record · snapshot, task, start
+5. the pod is ready
+
+A retry with the same name and the same configuration gets the same pod: while it is being made it waits for it,
+afterwards it is told its id (docs/adr/0003). Differences from the plugin: the record comes before the network, and no
+lease is taken (docs/adr/0002).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from containerd_client.api.containerd.services.containers.v1 import containers_pb2
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import InvalidArgumentError
+from cri_shim.kernel.executors import MOUNT, run
+from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
+from cri_shim.lifecycle.image_files import NO_USER_FILES
+from cri_shim.lifecycle.pod_files import pod_files, pod_hostname, remove_pod_files, write_pod_files
+from cri_shim.lifecycle.pod_network import pod_network
+from cri_shim.lifecycle.records import make_record, new_id, record_labels
+from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
+from cri_shim.lifecycle.snapshots import prepare_snapshot, remove_snapshot
+from cri_shim.lifecycle.termination import discard_task
+from cri_shim.oci.labels import SANDBOX
+from cri_shim.oci.sandbox_spec import SandboxSpecInput, build_sandbox_spec
+from cri_shim.oci.users import plan_sandbox_user, resolve_user
+from cri_shim.ops.overlap import every, overlap
+from cri_shim.ops.rollback import Rollback
+from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
+from cri_shim.store.names import sandbox_name
+from cri_shim.store.sandboxes import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
+    from cri_shim.config import RuntimeHandler
+    from cri_shim.service import Service
+    from cri_shim.store.images import Image
+
+log = structlog.get_logger(__name__)
+
+
+async def run_pod_sandbox(service: Service, request: cri.RunPodSandboxRequest) -> cri.RunPodSandboxResponse:
+    """Make and start a pod; the answer comes when its network is up and its process runs.
+
+    Raises InvalidArgumentError for a request that cannot be carried out, AlreadyExistsError when the name belongs to
+    a pod with another configuration, and what CNI or containerd could not do.
+    """
+    metadata = request.config.metadata
+    if not metadata.name or not metadata.namespace or not metadata.uid:
+        raise InvalidArgumentError("pod sandbox config needs metadata with name, namespace and uid")
+    name = sandbox_name(metadata)
+    sandbox_id = await service.operations.run(f"run/{name}", lambda: _run(service, request, name))
+    return cri.RunPodSandboxResponse(pod_sandbox_id=sandbox_id)
+
+
+async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -> str:
+    finished = _made_before(service, request, name)
+    if finished is not None:
+        log.info("sandbox.found_again", sandbox_id=finished.id, name=name)
+        return finished.id
+    handler = service.config.runtime_handler(request.runtime_handler)
+    sandbox = Sandbox(
+        id=new_id(), name=name, config=request.config, created_at=0, runtime_handler=request.runtime_handler
+    )
+    if not sandbox.host_network:
+        sandbox = sandbox.but(netns_path=str(service.paths.new_netns()))
+    service.sandbox_names.reserve(name, sandbox.id)
+    async with Rollback(
+        f"sandbox {sandbox.id}", on_incomplete=lambda why: service.sandboxes.put(sandbox.but(trouble=why))
+    ) as undo:
+        undo.push("release the name", _release_name(service, sandbox.id))
+        image = await _sandbox_image_and_ground(service, sandbox, handler, undo)
+        record = await service.containerd.containers.create(await _record(service, sandbox, handler, image))
+        undo.push("delete the record", lambda: service.containerd.containers.delete(sandbox.id))
+        sandbox = sandbox.but(created_at=record.created_at.ToNanoseconds())
+        pid, (ips, cni_result) = await overlap(
+            _start_pause(service, record, image, undo), _set_up_network(service, sandbox, undo)
+        )
+    sandbox = sandbox.but(pid=pid, ips=ips, cni_result=cni_result)
+    service.sandboxes.put(sandbox)
+    await service.exits.claim_early(sandbox.id)
+    return sandbox.id
+
+
+def _made_before(service: Service, request: cri.RunPodSandboxRequest, name: str) -> Sandbox | None:
+    """The pod that an earlier request of the same words made, if the client lost the answer."""
+    holder = service.sandbox_names.holder(name)
+    sandbox = None if holder is None else service.sandboxes.find(holder)
+    if sandbox is None or not sandbox.ready:
+        return None
+    same = sandbox.config == request.config and sandbox.runtime_handler == request.runtime_handler
+    return sandbox if same else None
+
+
+def _release_name(service: Service, sandbox_id: str) -> Any:
+    async def release() -> None:
+        service.sandbox_names.release(sandbox_id)
+
+    return release
+
+
+async def _sandbox_image_and_ground(
+    service: Service, sandbox: Sandbox, handler: RuntimeHandler, undo: Rollback
+) -> Image:
+    """Everything that the record needs to exist or to name: image, network namespace, files."""
+    files = pod_files(service.paths, sandbox.id, sandbox.config)
+
+    async def make_netns() -> None:
+        if sandbox.netns_path:
+            await run(MOUNT, service.kernel.new_network_namespace, sandbox.netns_path)
+
+    undo.push(
+        "remove the network namespace", lambda: run(MOUNT, service.kernel.remove_network_namespace, sandbox.netns_path)
+    )
+    undo.push("remove the pod's files", lambda: run(MOUNT, remove_pod_files, service.kernel, service.paths, sandbox.id))
+    found: list[Image] = []
+
+    async def find_image() -> None:
+        found.append(
+            await service.puller.ensure(service.config.image.sandbox_image, snapshotter_of(service.config, handler))
+        )
+
+    await every(make_netns(), run(MOUNT, write_pod_files, service.kernel, files, sandbox.config), find_image())
+    return found[0]
+
+
+async def _record(service: Service, sandbox: Sandbox, handler: RuntimeHandler, image: Image) -> Record:
+    files = pod_files(service.paths, sandbox.id, sandbox.config)
+    snapshotter = snapshotter_of(service.config, handler)
+    security = sandbox.config.linux.security_context
+    plan = plan_sandbox_user(security, image.config)
+    users = await service.image_files.users(snapshotter, image.chain_id) if plan.needs_files else NO_USER_FILES
+    spec = build_sandbox_spec(
+        SandboxSpecInput(
+            id=sandbox.id,
+            config=sandbox.config,
+            image_config=image.config,
+            facts=service.node,
+            options=spec_options(service, handler),
+            netns_path=sandbox.netns_path,
+            resolv_conf_path=str(files.resolv_conf),
+            shm_path=str(files.shm),
+            hostname=pod_hostname(sandbox.config),
+            image_name=service.config.image.sandbox_image,
+            user=resolve_user(plan, users.passwd, users.group),
+            pod_annotations=handler.pod_annotations,
+            seccomp_localhost=await read_seccomp_profile(security, service.config.runtime.unset_seccomp_profile),
+            base_spec=await base_spec(handler),
+        )
+    )
+    return make_record(
+        sandbox.id,
+        handler=handler,
+        snapshotter=snapshotter,
+        image=service.config.image.sandbox_image,
+        spec=spec,
+        labels=record_labels(sandbox.id, sandbox.config.labels, image, SANDBOX),
+        extension=(SANDBOX_EXTENSION, sandbox_extension(sandbox)),
+    )
+
+
+async def _start_pause(service: Service, record: Record, image: Image, undo: Rollback) -> int:
+    undo.push("remove the snapshot", lambda: remove_snapshot(service, record.snapshotter, record.id))
+    mounts = await prepare_snapshot(service, record.snapshotter, record.id, image)
+    undo.push("end the sandbox process", lambda: discard_task(service, record.id))
+    pid = await service.containerd.tasks.create(record.id, rootfs=mounts)
+    await service.containerd.tasks.start(record.id)
+    return pid
+
+
+async def _set_up_network(
+    service: Service, sandbox: Sandbox, undo: Rollback
+) -> tuple[tuple[str, ...], Mapping[str, Any] | None]:
+    if sandbox.host_network:
+        return (), None
+    pod = pod_network(sandbox)
+    # Before, not after: a plugin that fails may have taken an address already.
+    undo.push("tear down the pod network", lambda: service.network.teardown(pod, None))
+    result = await service.network.setup(pod)
+    connected = sandbox.but(ips=result.ips, cni_result=result.stored)
+    update = containers_pb2.Container(id=sandbox.id)
+    update.extensions[SANDBOX_EXTENSION].CopyFrom(sandbox_extension(connected))
+    await service.containerd.containers.update(update, f"extensions.{SANDBOX_EXTENSION}")
+    return connected.ips, connected.cni_result

@@ -1,0 +1,67 @@
+"""PodSandboxStatus: from memory; the verbose form asks containerd for the record."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from containerd_client import NotFound
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.store.go_json import to_go_json
+from cri_shim.store.spec import read_spec
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+    from cri_shim.store.sandboxes import Sandbox
+
+
+async def pod_sandbox_status(service: Service, request: cri.PodSandboxStatusRequest) -> cri.PodSandboxStatusResponse:
+    """The status of one pod. Raises NotFoundError for an unknown id, which the kubelet takes for "gone"."""
+    sandbox = service.sandboxes.get(request.pod_sandbox_id)
+    info = {"info": json.dumps(await _info(service, sandbox))} if request.verbose else {}
+    return cri.PodSandboxStatusResponse(status=status_of(sandbox), info=info)
+
+
+def status_of(sandbox: Sandbox) -> cri.PodSandboxStatus:
+    """What is told of ``sandbox``; addresses only while its network is up, and never the node's."""
+    ips = () if sandbox.host_network or sandbox.network_down else sandbox.ips
+    return cri.PodSandboxStatus(
+        id=sandbox.id,
+        metadata=sandbox.config.metadata,
+        state=sandbox.state,
+        created_at=sandbox.created_at,
+        network=cri.PodSandboxNetworkStatus(
+            ip=ips[0] if ips else "", additional_ips=[cri.PodIP(ip=ip) for ip in ips[1:]]
+        ),
+        linux=cri.LinuxPodSandboxStatus(
+            namespaces=cri.Namespace(options=sandbox.config.linux.security_context.namespace_options)
+        ),
+        labels=sandbox.config.labels,
+        annotations=sandbox.config.annotations,
+        runtime_handler=sandbox.runtime_handler,
+    )
+
+
+async def _info(service: Service, sandbox: Sandbox) -> dict[str, Any]:
+    """What the in-process plugin tells under the same names; troubleshooting tools read it."""
+    info: dict[str, Any] = {
+        "pid": sandbox.pid,
+        "processStatus": "running" if sandbox.ready else "unknown" if sandbox.trouble else "deleted",
+        "netNamespaceClosed": sandbox.network_down,
+        "runtimeHandler": sandbox.runtime_handler,
+        "config": to_go_json(sandbox.config),
+        "cniResult": sandbox.cni_result,
+        "trouble": sandbox.trouble,
+    }
+    try:
+        record = await service.containerd.containers.get(sandbox.id)
+        info |= {
+            "image": record.image,
+            "snapshotKey": record.snapshot_key,
+            "snapshotter": record.snapshotter,
+            "runtimeType": record.runtime.name,
+            "runtimeSpec": read_spec(record),
+        }
+    except (NotFound, ValueError) as error:
+        info["trouble"] = sandbox.trouble or str(error)
+    return info

@@ -1,0 +1,57 @@
+"""StopPodSandbox: end everything in a pod and give its address back.
+
+Idempotent: an unknown pod is stopped. The processes are killed and the network is torn down at the same time; a CNI
+DEL that fails is told to the kubelet, which asks again. CRI: "StopPodSandbox stops any running process that is part of
+the sandbox and reclaims network resources".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.kernel.executors import MOUNT, run
+from cri_shim.lifecycle.pod_files import unmount_shm
+from cri_shim.lifecycle.pod_network import tear_down_network
+from cri_shim.lifecycle.termination import kill_and_wait, tell_if_ended
+from cri_shim.ops.overlap import every
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+    from cri_shim.store.sandboxes import Sandbox
+
+
+async def stop_pod_sandbox(service: Service, request: cri.StopPodSandboxRequest) -> cri.StopPodSandboxResponse:
+    """Stop a pod; done or unknown is success. Raises what CNI or containerd could not do."""
+    sandbox = service.sandboxes.find(request.pod_sandbox_id)
+    if sandbox is not None:
+        id_ = sandbox.id
+        await service.operations.run(f"stop/{id_}", lambda: stop(service, id_))
+    return cri.StopPodSandboxResponse()
+
+
+async def stop(service: Service, sandbox_id: str) -> None:
+    """Stop the pod with the full id ``sandbox_id``, whatever state it is in."""
+    sandbox = service.sandboxes.find(sandbox_id)
+    if sandbox is None:
+        return
+    await every(_end_processes(service, sandbox), tear_down_network(service, sandbox))
+    await run(MOUNT, unmount_shm, service.kernel, service.paths, sandbox.id)
+
+
+async def _end_processes(service: Service, sandbox: Sandbox) -> None:
+    ending = [
+        kill_and_wait(service, container.id)
+        for container in service.containers
+        if container.sandbox_id == sandbox.id and (container.running or container.trouble)
+    ]
+    await every(*ending, _end_pause(service, sandbox))
+
+
+async def _end_pause(service: Service, sandbox: Sandbox) -> None:
+    if sandbox.exited_at:
+        return
+    if sandbox.trouble:
+        # Nobody knows whether it runs; look first, so that an absent task is not waited for.
+        await tell_if_ended(service, sandbox.id)
+    await kill_and_wait(service, sandbox.id)

@@ -1,0 +1,59 @@
+"""Status: can pods be run here? Asked every few seconds, answered even while containerd is away."""
+
+from __future__ import annotations
+
+import json
+import platform
+from typing import TYPE_CHECKING
+
+import grpc
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.config import to_toml
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+
+_RUNTIME_READY = "RuntimeReady"
+_NETWORK_READY = "NetworkReady"
+_CONTAINERD_NOT_READY = "ContainerdNotReady"
+
+
+async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResponse:
+    """The conditions RuntimeReady and NetworkReady, each with a reason when it is false."""
+    why_not = service.readiness.why_not
+    network = service.network.status()
+    conditions = [
+        cri.RuntimeCondition(
+            type=_RUNTIME_READY, status=not why_not, reason=_CONTAINERD_NOT_READY if why_not else "", message=why_not
+        ),
+        cri.RuntimeCondition(
+            type=_NETWORK_READY,
+            status=network.ready,
+            reason="" if network.ready else network.reason,
+            message="" if network.ready else network.message,
+        ),
+    ]
+    handlers = [cri.RuntimeHandler(name=name) for name in ("", *sorted(service.config.containerd.runtimes))]
+    return cri.StatusResponse(
+        status=cri.RuntimeStatus(conditions=conditions),
+        info=_info(service) if request.verbose else {},
+        runtime_handlers=handlers,
+    )
+
+
+def _info(service: Service) -> dict[str, str]:
+    network = service.network.status()
+    return {
+        "config": to_toml(service.config),
+        "python": json.dumps({"version": platform.python_version(), "grpcio": grpc.__version__}),
+        "cniconfig": json.dumps({"Networks": list(network.networks)}),
+        "lastCNILoadStatus": "OK" if network.ready else network.message,
+        "counts": json.dumps(
+            {
+                "sandboxes": len(service.sandboxes),
+                "containers": len(service.containers),
+                "operations": len(service.operations),
+            }
+        ),
+    }

@@ -1,0 +1,24 @@
+"""Version: who answers here. The first call of every client; answered even before pods are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cri_shim
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+
+_KUBELET_API_VERSION = "0.1.0"
+"""The one value every runtime gives; the kubelet's own version of this field."""
+
+
+async def version(_service: Service, _request: cri.VersionRequest) -> cri.VersionResponse:
+    """Name and versions; no field may be empty (the kubelet refuses a runtime that leaves one out)."""
+    return cri.VersionResponse(
+        version=_KUBELET_API_VERSION,
+        runtime_name="cri-shim",
+        runtime_version=cri_shim.__version__,
+        runtime_api_version="v1",
+    )

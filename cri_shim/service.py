@@ -1,0 +1,71 @@
+"""The collaborators that an RPC may use. Reading this gives the architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from containerd_client import Containerd
+    from cri_shim.config import Config
+    from cri_shim.images.puller import ImagePuller
+    from cri_shim.kernel import Kernel
+    from cri_shim.lifecycle.image_files import ImageFiles
+    from cri_shim.logs.registry import ContainerLogs
+    from cri_shim.network import Network
+    from cri_shim.oci.node import NodeFacts
+    from cri_shim.ops.locks import Locks
+    from cri_shim.ops.operations import Operations
+    from cri_shim.paths import Paths
+    from cri_shim.readiness import Readiness
+    from cri_shim.store.containers import Container
+    from cri_shim.store.exits import Exits
+    from cri_shim.store.images import ImageStore
+    from cri_shim.store.index import Index
+    from cri_shim.store.names import Names
+    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.store.snapshot_usage import SnapshotUsage
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything a file in :mod:`cri_shim.rpc` works with; made once, in :mod:`cri_shim.daemon`."""
+
+    config: Config
+    """What the operator wrote."""
+    readiness: Readiness
+    """May requests be answered, and if not, why not."""
+    containerd: Containerd
+    """The other end of the hop."""
+    kernel: Kernel
+    """System calls the standard library lacks."""
+    node: NodeFacts
+    """What this machine can do, read once."""
+    paths: Paths
+    """Where files of pods and containers lie."""
+    sandboxes: Index[Sandbox]
+    """Pods, by id."""
+    containers: Index[Container]
+    """Containers, by id."""
+    sandbox_names: Names
+    """Which pod holds which name."""
+    container_names: Names
+    """Which container holds which name."""
+    images: ImageStore
+    """Images, by any of their references."""
+    puller: ImagePuller
+    """From a registry into containerd."""
+    snapshot_usage: SnapshotUsage
+    """How much disk the snapshots take, sampled."""
+    image_files: ImageFiles
+    """Looking into an image's root file system: users, groups, volumes."""
+    network: Network
+    """CNI."""
+    logs: ContainerLogs
+    """Output of running containers, on its way into log files."""
+    exits: Exits
+    """Ends of processes: told to the store, waited for by RPCs."""
+    operations: Operations
+    """Mutations in flight."""
+    locks: Locks
+    """One for each container, against two changes at once."""

@@ -1,0 +1,70 @@
+"""A container's status on disk: ``<root>/containers/<id>/status``, the one thing containerd has no place for.
+
+Written to a temporary file and renamed, so that a reader sees the old or the new one. It is not forced to disk: after
+a power failure the tasks are gone too, and a missing or cut file reads as "unknown", which the kubelet copes with.
+The form is the in-process plugin's (containerd pkg/cri/store/container/status.go).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.store.containers import Status
+from cri_shim.store.go_json import from_go_json, to_go_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_VERSION = "v1"
+_FILE = "status"
+
+
+def write_status(directory: Path, status: Status) -> None:
+    """Replace the status below a container's directory; raises OSError naming the file."""
+    document = {
+        "Version": _VERSION,
+        "Pid": status.pid,
+        "CreatedAt": status.created_at,
+        "StartedAt": status.started_at,
+        "FinishedAt": status.finished_at,
+        "ExitCode": status.exit_code,
+        "Reason": status.reason,
+        "Message": status.message,
+        "Resources": None if status.resources is None else to_go_json(status.resources),
+    }
+    temporary = directory / f".{_FILE}.tmp"
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:  # noqa: PTH123
+        json.dump(document, file, separators=(",", ":"))
+    temporary.replace(directory / _FILE)
+
+
+def read_status(directory: Path) -> Status:
+    """The status below a container's directory; raises ValueError naming the file when it is missing or damaged."""
+    path = directory / _FILE
+    try:
+        document = json.loads(path.read_bytes())
+        if document.get("Version") != _VERSION:
+            raise ValueError(f"version {document.get('Version')!r} is not {_VERSION}")
+        resources = document.get("Resources")
+        return Status(
+            pid=_integer(document, "Pid"),
+            created_at=_integer(document, "CreatedAt"),
+            started_at=_integer(document, "StartedAt"),
+            finished_at=_integer(document, "FinishedAt"),
+            exit_code=_integer(document, "ExitCode"),
+            reason=str(document.get("Reason") or ""),
+            message=str(document.get("Message") or ""),
+            resources=None if resources is None else from_go_json(resources, cri.ContainerResources()),
+        )
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise ValueError(f"container status {path} is not readable: {error}") from error
+
+
+def _integer(document: dict[str, Any], key: str) -> int:
+    value = document.get(key, 0)
+    if not isinstance(value, int):
+        raise ValueError(f"{key} is {value!r}, not a number")  # noqa: TRY004 - one error to catch
+    return value

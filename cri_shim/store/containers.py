@@ -1,0 +1,109 @@
+"""A container as this daemon knows it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The part of a container that changes and is kept in a file. Times are nanoseconds since 1970, 0 for "not yet"."""
+
+    created_at: int = 0
+    started_at: int = 0
+    finished_at: int = 0
+    pid: int = 0
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+    resources: cri.ContainerResources | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What is known of one container."""
+
+    id: str
+    name: str
+    sandbox_id: str
+    config: cri.ContainerConfig
+    """Not to be changed: it is shared by everyone who holds this value."""
+    status: Status
+    image_id: str
+    """The digest of the image's config: the one image identifier of CRI 1.36."""
+    log_path: str = ""
+    """Absolute; empty when nothing is logged."""
+    stop_signal: str = ""
+    """What the image or the request says; empty means SIGTERM."""
+    process_label: str = ""
+    user: cri.ContainerUser = field(default_factory=cri.ContainerUser)
+    # Known only while this process lives:
+    starting: bool = False
+    removing: bool = False
+    stop_signal_sent: bool = False
+    oom_killed: bool = False
+    trouble: str = ""
+    """Why nobody can say what this container is doing: state UNKNOWN, which may only be stopped and removed."""
+
+    @property
+    def state(self) -> cri.ContainerState:
+        """Derived from the times, as CRI has it."""
+        if self.trouble:
+            return cri.CONTAINER_UNKNOWN
+        if self.status.finished_at:
+            return cri.CONTAINER_EXITED
+        if self.status.started_at:
+            return cri.CONTAINER_RUNNING
+        return cri.CONTAINER_CREATED
+
+    @property
+    def running(self) -> bool:
+        """Its process is alive, as far as is known."""
+        return self.state == cri.CONTAINER_RUNNING
+
+    def but(self, **changes: Any) -> Container:
+        """The same container with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def but_status(self, **changes: Any) -> Container:
+        """The same container with some fields of its status changed."""
+        return dataclasses.replace(self, status=dataclasses.replace(self.status, **changes))
+
+    def listed(self) -> cri.Container:
+        """As ListContainers shows it."""
+        return cri.Container(
+            id=self.id,
+            pod_sandbox_id=self.sandbox_id,
+            metadata=self.config.metadata,
+            image=self.config.image,
+            image_ref=self.image_id,
+            image_id=self.image_id,
+            state=self.state,
+            created_at=self.status.created_at,
+            labels=self.config.labels,
+            annotations=self.config.annotations,
+        )
+
+
+def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Callable[[Container], Container]:
+    """The change that an exit makes. The first exit told wins: a container ends once.
+
+    ``reason`` defaults to Completed, OOMKilled or Error, as the kubelet expects to read it.
+    """
+
+    def change(container: Container) -> Container:
+        if container.status.finished_at and not container.trouble:
+            return container
+        named = reason or ("Completed" if code == 0 else "OOMKilled" if container.oom_killed else "Error")
+        return container.but(starting=False, trouble="").but_status(
+            pid=0, finished_at=at_ns, exit_code=code, reason=named, message=message
+        )
+
+    return change

@@ -1,0 +1,148 @@
+"""What happens when a process ends: log drained, status written, task deleted — in this order.
+
+A crash between two of the steps loses nothing, because the stopped task still tells its exit code until it is
+deleted. Exits arrive as events; what events missed is found by :mod:`cri_shim.store.recovery`, which calls
+:meth:`Exits.ended` too. (containerd pkg/cri/server/events.go)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+import structlog
+
+from containerd_client import ContainerdError, NotFound
+from cri_shim.store.checkpoint import write_status
+from cri_shim.store.containers import exited
+from cri_shim.store.oom import was_oom_killed
+
+if TYPE_CHECKING:
+    from containerd_client import Containerd
+    from cri_shim.logs.registry import ContainerLogs
+    from cri_shim.ops.locks import Locks
+    from cri_shim.ops.supervisor import Supervisor
+    from cri_shim.paths import Paths
+    from cri_shim.store.containers import Container
+    from cri_shim.store.index import Index
+    from cri_shim.store.sandboxes import Sandbox
+
+LOG_DRAIN_SECONDS = 2.0
+"""How long an exit waits for the last output. A process that outlives the container may hold the pipes open."""
+
+_KILLED = 137
+_EARLY_EXITS_KEPT = 1024
+_DELETE_RETRIES = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
+
+log = structlog.get_logger(__name__)
+
+
+class Exits:
+    """Turns the end of a task into the end of a container or sandbox, once, and lets others wait for it."""
+
+    def __init__(
+        self,
+        *,
+        containerd: Containerd,
+        sandboxes: Index[Sandbox],
+        containers: Index[Container],
+        locks: Locks,
+        paths: Paths,
+        logs: ContainerLogs,
+        supervisor: Supervisor,
+    ) -> None:
+        self._containerd = containerd
+        self._sandboxes = sandboxes
+        self._containers = containers
+        self._locks = locks
+        self._paths = paths
+        self._logs = logs
+        self._supervisor = supervisor
+        self._waiting: dict[str, asyncio.Event] = {}
+        self._early: OrderedDict[str, tuple[int, int]] = OrderedDict()
+
+    async def wait(self, id_: str) -> None:
+        """Return once the exit of ``id_`` is in the store."""
+        if self._has_ended(id_):
+            return
+        await self._waiting.setdefault(id_, asyncio.Event()).wait()
+
+    async def ended(self, id_: str, code: int, at_ns: int, *, reason: str = "") -> None:
+        """The main process of ``id_`` ended with ``code`` at ``at_ns``; being told twice is fine.
+
+        ``reason`` is for the case that nobody knows how it ended.
+        """
+        async with self._locks.of(id_):
+            if self._containers.find(id_) is not None:
+                await self._container_ended(id_, code, at_ns, reason)
+            elif self._sandboxes.find(id_) is not None:
+                self._sandboxes.update(id_, lambda sandbox: sandbox.but(pid=0, exited_at=sandbox.exited_at or at_ns))
+            else:
+                self._remember_early(id_, code, at_ns)
+                return
+            self._wake(id_)
+            await self._delete_task(id_)
+
+    def _remember_early(self, id_: str, code: int, at_ns: int) -> None:
+        """A sandbox is stored when it is complete; it may have died before that."""
+        self._early[id_] = (code, at_ns)
+        if len(self._early) > _EARLY_EXITS_KEPT:
+            self._early.popitem(last=False)
+
+    async def claim_early(self, id_: str) -> None:
+        """Catch up with an exit that was told before ``id_`` was in the store."""
+        early = self._early.pop(id_, None)
+        if early is not None:
+            await self.ended(id_, *early)
+
+    async def _container_ended(self, id_: str, code: int, at_ns: int, reason: str) -> None:
+        container = self._containers.get(id_)
+        if self._has_ended(id_):
+            return
+        if not await self._logs.wait_drained(id_, LOG_DRAIN_SECONDS):
+            log.info("container.output_still_open", container_id=id_)
+        if code == _KILLED and not container.oom_killed and await was_oom_killed(self._containerd, id_):
+            self._containers.update(id_, lambda c: c.but(oom_killed=True))
+        changed = self._containers.update(id_, exited(code, at_ns, reason=reason))
+        if changed is None:
+            return
+        try:
+            write_status(self._paths.container_root(id_), changed.status)
+        except OSError as error:
+            log.error("container.status_not_written", container_id=id_, error=str(error))
+        log.info("container.exited", container_id=id_, exit_code=code, reason=changed.status.reason)
+
+    def _has_ended(self, id_: str) -> bool:
+        container = self._containers.find(id_)
+        if container is not None:
+            return container.status.finished_at != 0 and not container.trouble
+        sandbox = self._sandboxes.find(id_)
+        return sandbox is None or sandbox.exited_at != 0
+
+    def _wake(self, id_: str) -> None:
+        event = self._waiting.pop(id_, None)
+        if event is not None:
+            event.set()
+
+    async def _delete_task(self, id_: str) -> None:
+        try:
+            await self._containerd.tasks.delete(id_)
+        except NotFound:
+            return
+        except ContainerdError as error:
+            # A task that stays keeps its shim; its exit is already known, so nobody waits for this.
+            log.warning("task.delete_failed", container_id=id_, error=str(error))
+            self._supervisor.once(f"delete-task/{id_[:12]}", self._delete_task_later(id_))
+
+    async def _delete_task_later(self, id_: str) -> None:
+        for pause in _DELETE_RETRIES:
+            await asyncio.sleep(pause)
+            try:
+                await self._containerd.tasks.delete(id_)
+            except NotFound:
+                return
+            except ContainerdError as error:
+                log.warning("task.delete_failed", container_id=id_, error=str(error), retry_after=pause)
+            else:
+                return

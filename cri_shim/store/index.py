@@ -1,0 +1,74 @@
+"""Values by id, found by any prefix of the id that is unique, as every CRI call allows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from cri_shim.errors import InvalidArgumentError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+class Identified(Protocol):
+    """A value with an id of 64 hexadecimal characters."""
+
+    @property
+    def id(self) -> str:
+        """The full id."""
+
+
+V = TypeVar("V", bound=Identified)
+
+
+class Index(Generic[V]):
+    """The values of one kind; ``kind`` ("sandbox", "container") is used in error messages."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._values: dict[str, V] = {}
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[V]:
+        """All values, in the order they were added; a snapshot, so that an await between two is harmless."""
+        return iter(tuple(self._values.values()))
+
+    def find(self, ref: str) -> V | None:
+        """The value whose id is ``ref`` or begins with it; None when there is none.
+
+        Raises InvalidArgumentError when ``ref`` is empty or fits several.
+        """
+        if not ref:
+            raise InvalidArgumentError(f"{self.kind} id is empty")
+        exact = self._values.get(ref)
+        if exact is not None:
+            return exact
+        fitting = [value for id_, value in self._values.items() if id_.startswith(ref)]
+        if len(fitting) > 1:
+            raise InvalidArgumentError(f"{self.kind} id {ref!r} fits {len(fitting)} {self.kind}s; give more of it")
+        return fitting[0] if fitting else None
+
+    def get(self, ref: str) -> V:
+        """Like :meth:`find`, but raises NotFoundError when there is none."""
+        value = self.find(ref)
+        if value is None:
+            raise NotFoundError(f"{self.kind} {ref!r} is not known")
+        return value
+
+    def put(self, value: V) -> None:
+        """Add ``value``, or put it in the place of the one with its id."""
+        self._values[value.id] = value
+
+    def update(self, id_: str, change: Callable[[V], V]) -> V | None:
+        """Replace the value of the full id ``id_`` by ``change(value)``; None when it has gone meanwhile."""
+        value = self._values.get(id_)
+        if value is None:
+            return None
+        changed = self._values[id_] = change(value)
+        return changed
+
+    def drop(self, id_: str) -> None:
+        """Forget the full id ``id_``; nothing happens when it is not there."""
+        self._values.pop(id_, None)

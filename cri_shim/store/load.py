@@ -1,0 +1,92 @@
+"""A pod or container from what containerd and the checkpoint say of it. Never fails: what cannot be read is in trouble.
+
+A thing in trouble is listed (pods as not ready, containers as unknown), so that the kubelet can remove it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.kernel.protocol import is_namespace_file
+from cri_shim.oci.resources import container_user
+from cri_shim.store.checkpoint import read_status
+from cri_shim.store.containers import Container, Status
+from cri_shim.store.metadata import read_container, read_sandbox
+from cri_shim.store.sandboxes import Sandbox
+from cri_shim.store.spec import read_spec
+
+if TYPE_CHECKING:
+    from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
+    from cri_shim.kernel import Kernel
+    from cri_shim.paths import Paths
+
+
+def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
+    """The sandbox of ``record``, without what its task says."""
+    created_at = record.created_at.ToNanoseconds()
+    try:
+        stored = read_sandbox(record)
+    except ValueError as error:
+        name = f"unreadable_{record.id}"
+        metadata = cri.PodSandboxMetadata(name=name, namespace="", uid=record.id)
+        config = cri.PodSandboxConfig(metadata=metadata, labels=_cri_labels(record))
+        return Sandbox(id=record.id, name=name, config=config, created_at=created_at, trouble=str(error))
+    netns_open = bool(stored.netns_path) and is_namespace_file(kernel, stored.netns_path)
+    return Sandbox(
+        id=record.id,
+        name=stored.name,
+        config=stored.config,
+        created_at=created_at,
+        runtime_handler=stored.runtime_handler,
+        netns_path=stored.netns_path,
+        # Addresses of a network that has gone are history; DEL is still owed, so network_down stays False.
+        ips=stored.ips if netns_open else (),
+        cni_result=stored.cni_result,
+        process_label=stored.process_label,
+    )
+
+
+def load_container(record: Record, paths: Paths) -> Container:
+    """The container of ``record``, without what its task says."""
+    created_at = record.created_at.ToNanoseconds()
+    trouble = ""
+    try:
+        status = read_status(paths.container_root(record.id))
+    except ValueError as error:
+        status, trouble = Status(), str(error)
+    if not status.created_at:
+        status = Status(created_at=created_at)
+    try:
+        stored = read_container(record)
+        user = container_user(read_spec(record))
+    except ValueError as error:
+        name = f"unreadable_{record.id}"
+        config = cri.ContainerConfig(metadata=cri.ContainerMetadata(name=name), labels=_cri_labels(record))
+        return Container(
+            id=record.id,
+            name=name,
+            sandbox_id=record.labels.get("io.kubernetes.cri.sandbox-id", ""),
+            config=config,
+            status=status,
+            image_id="",
+            trouble=str(error),
+        )
+    return Container(
+        id=record.id,
+        name=stored.name,
+        sandbox_id=stored.sandbox_id,
+        config=stored.config,
+        status=status,
+        image_id=stored.image_id,
+        log_path=stored.log_path,
+        stop_signal=stored.stop_signal,
+        process_label=stored.process_label,
+        user=user,
+        trouble=trouble,
+    )
+
+
+def _cri_labels(record: Record) -> dict[str, str]:
+    """The labels that were asked for; ours and containerd's own are left out."""
+    return {key: value for key, value in record.labels.items() if not key.startswith("io.cri-containerd")}

@@ -1,0 +1,151 @@
+"""The stored form: what a pod or container leaves in containerd, shared with containerd's own CRI plugin.
+
+A record's ``extensions`` hold one JSON document under a key of the plugin's, so that the plugin and this daemon can
+take over each other's running pods (DESIGN "Stored form"; containerd pkg/cri/store/{sandbox,container}/metadata.go).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.store.go_json import from_go_json, to_go_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from containerd_client.api.containerd.services.containers.v1 import containers_pb2
+    from cri_shim.store.containers import Container
+    from cri_shim.store.sandboxes import Sandbox
+
+KIND_LABEL = "io.cri-containerd.kind"
+SANDBOX_EXTENSION = "io.cri-containerd.sandbox.metadata"
+CONTAINER_EXTENSION = "io.cri-containerd.container.metadata"
+_SANDBOX_TYPE = "github.com/containerd/cri/pkg/store/sandbox/Metadata"
+_CONTAINER_TYPE = "github.com/containerd/cri/pkg/store/container/Metadata"
+_VERSION = "v1"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxMetadata:
+    """What a sandbox's record says of it."""
+
+    id: str
+    name: str
+    config: cri.PodSandboxConfig
+    netns_path: str
+    ips: tuple[str, ...]
+    runtime_handler: str
+    cni_result: Mapping[str, Any] | None
+    process_label: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerMetadata:
+    """What a container's record says of it."""
+
+    id: str
+    name: str
+    sandbox_id: str
+    config: cri.ContainerConfig
+    image_id: str
+    log_path: str
+    stop_signal: str
+    process_label: str
+
+
+def sandbox_extension(sandbox: Sandbox) -> AnyMessage:
+    """The value to put under :data:`SANDBOX_EXTENSION`."""
+    return _pack(
+        _SANDBOX_TYPE,
+        {
+            "ID": sandbox.id,
+            "Name": sandbox.name,
+            "Config": to_go_json(sandbox.config),
+            "NetNSPath": sandbox.netns_path,
+            "IP": sandbox.ips[0] if sandbox.ips else "",
+            "AdditionalIPs": list(sandbox.ips[1:]) or None,
+            "RuntimeHandler": sandbox.runtime_handler,
+            "CNIResult": sandbox.cni_result,
+            "ProcessLabel": sandbox.process_label,
+        },
+    )
+
+
+def container_extension(container: Container) -> AnyMessage:
+    """The value to put under :data:`CONTAINER_EXTENSION`."""
+    return _pack(
+        _CONTAINER_TYPE,
+        {
+            "ID": container.id,
+            "Name": container.name,
+            "SandboxID": container.sandbox_id,
+            "Config": to_go_json(container.config),
+            "ImageRef": container.image_id,
+            "LogPath": container.log_path,
+            "StopSignal": container.stop_signal,
+            "ProcessLabel": container.process_label,
+        },
+    )
+
+
+def read_sandbox(record: containers_pb2.Container) -> SandboxMetadata:
+    """What ``record`` says; raises ValueError with the record's id when it cannot be read."""
+    stored = _unpack(record, SANDBOX_EXTENSION)
+    first = _text(stored, "IP")
+    return SandboxMetadata(
+        id=record.id,
+        name=_text(stored, "Name"),
+        config=from_go_json(stored.get("Config") or {}, cri.PodSandboxConfig()),
+        netns_path=_text(stored, "NetNSPath"),
+        ips=((first,) if first else ()) + tuple(stored.get("AdditionalIPs") or ()),
+        runtime_handler=_text(stored, "RuntimeHandler"),
+        cni_result=stored.get("CNIResult"),
+        process_label=_text(stored, "ProcessLabel"),
+    )
+
+
+def read_container(record: containers_pb2.Container) -> ContainerMetadata:
+    """What ``record`` says; raises ValueError with the record's id when it cannot be read."""
+    stored = _unpack(record, CONTAINER_EXTENSION)
+    return ContainerMetadata(
+        id=record.id,
+        name=_text(stored, "Name"),
+        sandbox_id=_text(stored, "SandboxID"),
+        config=from_go_json(stored.get("Config") or {}, cri.ContainerConfig()),
+        image_id=_text(stored, "ImageRef"),
+        log_path=_text(stored, "LogPath"),
+        stop_signal=_text(stored, "StopSignal"),
+        process_label=_text(stored, "ProcessLabel"),
+    )
+
+
+def _pack(type_url: str, metadata: dict[str, Any]) -> AnyMessage:
+    document = {"Version": _VERSION, "Metadata": metadata}
+    return AnyMessage(type_url=type_url, value=json.dumps(document, separators=(",", ":")).encode())
+
+
+def _unpack(record: containers_pb2.Container, key: str) -> dict[str, Any]:
+    if key not in record.extensions:
+        raise ValueError(f"containerd container {record.id} has no extension {key}")
+    try:
+        document = json.loads(record.extensions[key].value)
+        version, metadata = document["Version"], document["Metadata"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"extension {key} of containerd container {record.id} is not readable: {error!r}") from error
+    if version != _VERSION or not isinstance(metadata, dict):
+        raise ValueError(f"extension {key} of containerd container {record.id} has version {version!r}, not {_VERSION}")
+    if not metadata.get("Name"):
+        raise ValueError(f"extension {key} of containerd container {record.id} names nothing")
+    return metadata
+
+
+def _text(stored: dict[str, Any], key: str) -> str:
+    value = stored.get(key) or ""
+    if not isinstance(value, str):
+        raise ValueError(f"stored {key} is {type(value).__name__}, not a string")  # noqa: TRY004 - one error to catch
+    return value

@@ -1,0 +1,147 @@
+"""The event stream that holds the stores true (DESIGN rule 5).
+
+While it is open, exits, kills for want of memory and image changes are told as they happen. When it breaks, the daemon
+says that it is not ready; when it is open again everything is read anew, because what happened between is not known.
+A slow sweep looks at what should be running all the same: an event may be lost, a shim may die without a word
+(containerd issues 5708, 8285, 10589).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from containerd_client import ContainerdError
+from containerd_client.api.containerd.events import events_pb2
+from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+
+if TYPE_CHECKING:
+    from containerd_client import Containerd
+    from containerd_client.api.containerd.types.types_pb2 import Envelope
+    from cri_shim.ops.supervisor import Supervisor
+    from cri_shim.readiness import Readiness
+    from cri_shim.store.containers import Container
+    from cri_shim.store.exits import Exits
+    from cri_shim.store.images import ImageStore
+    from cri_shim.store.index import Index
+    from cri_shim.store.recovery import Recovery
+    from cri_shim.store.sandboxes import Sandbox
+
+SWEEP_EVERY = 60.0
+"""Seconds between two sweeps; one sweep is one hop, in which containerd asks every shim."""
+
+_UNKNOWN_EXIT_CODE = 255
+_TASK_EXIT = "/tasks/exit"
+_TASK_OOM = "/tasks/oom"
+_IMAGES = "/images/"
+
+log = structlog.get_logger(__name__)
+
+
+class Monitor:
+    """Follows containerd's events for as long as the daemon lives."""
+
+    def __init__(
+        self,
+        *,
+        containerd: Containerd,
+        namespace: str,
+        readiness: Readiness,
+        recovery: Recovery,
+        images: ImageStore,
+        exits: Exits,
+        sandboxes: Index[Sandbox],
+        containers: Index[Container],
+        supervisor: Supervisor,
+    ) -> None:
+        self._containerd = containerd
+        self._namespace = namespace
+        self._readiness = readiness
+        self._recovery = recovery
+        self._images = images
+        self._exits = exits
+        self._sandboxes = sandboxes
+        self._containers = containers
+        self._supervisor = supervisor
+        self._image_events: asyncio.Queue[Envelope] = asyncio.Queue()
+
+    def start(self) -> None:
+        """Begin in the background; :class:`Readiness` tells when everything has been read."""
+        self._supervisor.forever("containerd-events", self._follow)
+        self._supervisor.forever("image-events", self._follow_images)
+        self._supervisor.forever("task-sweep", self._sweep)
+
+    async def _follow(self) -> None:
+        filters = [
+            f'namespace=={self._namespace},topic=="{_TASK_EXIT}"',
+            f'namespace=={self._namespace},topic=="{_TASK_OOM}"',
+            f'namespace=={self._namespace},topic~="^{_IMAGES}"',
+        ]
+        async for envelope in self._containerd.events.forever(*filters, on_open=self._opened, on_lost=self._lost):
+            self._dispatch(envelope)
+
+    async def _opened(self) -> None:
+        """The subscription stands: read everything, then answer requests."""
+        await self._recovery.run()
+        await self._images.load_all()
+        self._readiness.set_ready()
+        log.info("containerd.connected")
+
+    def _lost(self, error: ContainerdError) -> None:
+        self._readiness.set_away(f"containerd is away: {error}; pods keep running, ask again later")
+        log.warning("containerd.lost", error=str(error))
+
+    def _dispatch(self, envelope: Envelope) -> None:
+        """Begin what an event asks for; nothing here waits, so that no event holds up the next."""
+        if envelope.topic == _TASK_EXIT:
+            exit_ = events_pb2.TaskExit.FromString(envelope.event.value)
+            if exit_.id == exit_.container_id:
+                at_ns = exit_.exited_at.ToNanoseconds()
+                self._supervisor.once(
+                    f"exit/{exit_.id[:12]}", self._exits.ended(exit_.container_id, exit_.exit_status, at_ns)
+                )
+        elif envelope.topic == _TASK_OOM:
+            oom = events_pb2.TaskOOM.FromString(envelope.event.value)
+            self._containers.update(oom.container_id, lambda container: container.but(oom_killed=True))
+        elif envelope.topic.startswith(_IMAGES):
+            self._image_events.put_nowait(envelope)
+
+    async def _follow_images(self) -> None:
+        """One after another: two changes of one image must be seen in their order."""
+        while True:
+            await self._images.on_event(await self._image_events.get())
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            if self._readiness.ready:
+                await self._look_for_lost_exits()
+
+    async def _look_for_lost_exits(self) -> None:
+        should_run = {c.id for c in self._containers if c.running} | {s.id for s in self._sandboxes if s.ready}
+        if not should_run:
+            return
+        try:
+            tasks = {task.id: task for task in await self._containerd.tasks.list()}
+        except ContainerdError as error:
+            log.debug("sweep.failed", error=str(error))
+            return
+        for id_ in should_run:
+            task = tasks.get(id_)
+            if task is not None and task.status == task_types.STOPPED:
+                log.warning("sweep.exit_found", id=id_, exit_code=task.exit_status)
+                await self._exits.ended(id_, task.exit_status, task.exited_at.ToNanoseconds() or time.time_ns())
+            elif task is None and await self._task_is_gone(id_):
+                log.warning("sweep.task_gone", id=id_)
+                await self._exits.ended(id_, _UNKNOWN_EXIT_CODE, time.time_ns(), reason="Unknown")
+
+    async def _task_is_gone(self, id_: str) -> bool:
+        """A shim that is slow to answer is left out of the list; only NotFound means that there is no task."""
+        try:
+            await self._containerd.tasks.get(id_)
+        except ContainerdError as error:
+            return error.code == "NOT_FOUND"
+        return False

@@ -1,0 +1,67 @@
+"""A pod sandbox as this daemon knows it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What is known of one sandbox. Times are nanoseconds since 1970; 0 means "not yet"."""
+
+    id: str
+    name: str
+    config: cri.PodSandboxConfig
+    """Not to be changed: it is shared by everyone who holds this value."""
+    created_at: int
+    runtime_handler: str = ""
+    netns_path: str = ""
+    """Empty for a pod on the node's own network."""
+    ips: tuple[str, ...] = ()
+    cni_result: Mapping[str, Any] | None = None
+    """What the CNI plugins answered, in the stored form; None until then."""
+    process_label: str = ""
+    pid: int = 0
+    exited_at: int = 0
+    network_down: bool = False
+    """The network was torn down; addresses are history."""
+    trouble: str = ""
+    """Why nobody can say what this sandbox is doing (a failed undo, an unreadable record)."""
+
+    @property
+    def ready(self) -> bool:
+        """Its process runs and nothing is in doubt: SANDBOX_READY."""
+        return self.pid != 0 and self.exited_at == 0 and not self.trouble
+
+    @property
+    def state(self) -> cri.PodSandboxState:
+        """The state as CRI has it; what is in doubt counts as not ready, so that the kubelet removes it."""
+        return cri.SANDBOX_READY if self.ready else cri.SANDBOX_NOTREADY
+
+    @property
+    def host_network(self) -> bool:
+        """The pod shares the node's network namespace."""
+        return self.config.linux.security_context.namespace_options.network == cri.NODE
+
+    def but(self, **changes: Any) -> Sandbox:
+        """The same sandbox with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def listed(self) -> cri.PodSandbox:
+        """As ListPodSandbox shows it."""
+        return cri.PodSandbox(
+            id=self.id,
+            metadata=self.config.metadata,
+            state=self.state,
+            created_at=self.created_at,
+            labels=self.config.labels,
+            annotations=self.config.annotations,
+            runtime_handler=self.runtime_handler,
+        )
