@@ -109,9 +109,10 @@ class Bridge:
 
     def configuration(self) -> dict[str, Any]:
         """The configuration as nested tables."""
-        runc = {"runtime_type": "io.containerd.runc.v2", "options": {"SystemdCgroup": False}}
+        options: dict[str, Any] = {"SystemdCgroup": False}
         if self.runc_root is not None:
-            runc["options"]["Root"] = str(self.runc_root)  # type: ignore[index] - a dict of dicts
+            options["Root"] = str(self.runc_root)
+        runc = {"runtime_type": "io.containerd.runc.v2", "options": options}
         base: dict[str, Any] = {
             "root": str(self.root),
             "state": str(self.state),

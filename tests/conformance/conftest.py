@@ -1,0 +1,94 @@
+"""Run every test of this folder on the bridge and on containerd's own CRI plugin, or on ``--cri-endpoint``.
+
+A test that the plugin is known to fail carries ``@pytest.mark.plugin_differs(REASON)``; it must then fail there, so
+that the list of differences stays true.
+"""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from tests.conformance.node import Node, lab_node, other_node
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.lab.cri_client import CriClient
+    from tests.lab.pods import Pod
+
+HERE = Path(__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cri-endpoint", default=None, help="run on this CRI endpoint (unix:///path) only")
+    parser.addoption("--cri-kind", default=None, choices=["bridge", "plugin"], help="run on one of the two only")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "plugin_differs(reason): containerd 1.6's CRI plugin is known to fail this")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "node" in metafunc.fixturenames:
+        endpoint = metafunc.config.getoption("--cri-endpoint", default=None)
+        kind = metafunc.config.getoption("--cri-kind", default=None)
+        kinds = [endpoint] if endpoint else [kind] if kind else ["bridge", "plugin"]
+        metafunc.parametrize("node", kinds, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            if pytest_asyncio.is_async_test(item):
+                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            item.add_marker(pytest.mark.root)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def node(request: pytest.FixtureRequest) -> AsyncIterator[Node]:
+    """The endpoint under test."""
+    if shutil.which("containerd") is None:
+        pytest.skip("containerd is not installed")
+    if request.param == "bridge" and find_spec("cri_shim.cli") is None:
+        pytest.skip("the daemon is not installed")
+    brought_up = lab_node(request.param) if request.param in {"bridge", "plugin"} else other_node(request.param)
+    async with brought_up as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def _clean(request: pytest.FixtureRequest, node: Node) -> AsyncIterator[None]:
+    """Mark what the plugin is known to fail, and remove the test's pods."""
+    marker = request.node.get_closest_marker("plugin_differs")
+    if marker is not None and node.kind == "plugin":
+        request.applymarker(pytest.mark.xfail(reason=marker.args[0], strict=True))
+    yield
+    await node.remove_pods()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _shared(node: Node) -> AsyncIterator[Pod]:
+    """A pod that tests of containers share."""
+    pod = await node.run()
+    node.pods.remove(pod)
+    yield pod
+    await pod.remove()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def pod(_shared: Pod) -> AsyncIterator[Pod]:
+    """A running pod; the containers that a test makes in it are removed afterwards."""
+    yield _shared
+    await _shared.remove_containers()
+
+
+@pytest.fixture
+def client(node: Node) -> CriClient:
+    """The client of the endpoint under test."""
+    return node.client

@@ -1,0 +1,86 @@
+"""What a conformance test talks to: a CRI endpoint, and the images and directories it may use."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+
+from tests.lab.cri_client import CriClient
+from tests.lab.images import busybox_image, push
+from tests.lab.lab import Lab, push_images
+from tests.lab.pods import Pod
+from tests.lab.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import grpc
+
+    from tests.lab.images import Image
+
+
+@dataclass(slots=True)
+class Node:
+    """One endpoint under test. ``kind`` "other" is one that somebody named on the command line."""
+
+    kind: Literal["bridge", "plugin", "other"]
+    client: CriClient
+    registry: Registry
+    directory: Path
+    cgroup_parent: str
+    pods: list[Pod] = field(default_factory=list)
+
+    @property
+    def image(self) -> str:
+        """The busybox image, already pulled."""
+        return f"{self.registry.address}/busybox:1"
+
+    async def pull(self, name: str, image: Image | None = None, **contents: Any) -> str:
+        """Push an image of :func:`busybox_image`'s arguments to the registry, pull it, and return its reference."""
+        push(self.registry.address, name, image or busybox_image(**contents))
+        reference = f"{self.registry.address}/{name}"
+        await self.client.PullImage(image={"image": reference})
+        return reference
+
+    async def run(self, **config: Any) -> Pod:
+        """Run a pod that is removed after the test."""
+        config.setdefault("cgroup_parent", self.cgroup_parent)
+        config.setdefault("log_directory", self.directory / f"pod-{len(list(self.directory.iterdir()))}")
+        Path(config["log_directory"]).mkdir(parents=True, exist_ok=True)
+        pod = await Pod.run(self.client, self.image, **config)
+        self.pods.append(pod)
+        return pod
+
+    async def remove_pods(self) -> None:
+        """Remove what the test has run."""
+        while self.pods:
+            await self.pods.pop().remove()
+
+    def code(self, right: grpc.StatusCode, *, plugin: grpc.StatusCode) -> grpc.StatusCode:
+        """Return the status code to expect: the right one, or what containerd 1.6's plugin is known to answer."""
+        return plugin if self.kind == "plugin" else right
+
+
+@asynccontextmanager
+async def lab_node(kind: Literal["bridge", "plugin"]) -> AsyncIterator[Node]:
+    """Bring up a lab and give it as a node."""
+    async with Lab(kind) as lab:
+        yield Node(kind, lab.client, lab.images, lab.logs, lab.cgroup_parent)
+
+
+@asynccontextmanager
+async def other_node(endpoint: str) -> AsyncIterator[Node]:
+    """Give an endpoint of this machine that somebody else brought up; it pulls from our registry on loopback."""
+    with TemporaryDirectory(prefix="conformance-") as name:
+        directory = Path(name)
+        with Registry.start(directory / "registry") as registry:
+            push_images(registry)
+            logs = directory / "logs"
+            logs.mkdir()
+            async with CriClient(endpoint) as client:
+                node = Node("other", client, registry, logs, f"/{directory.name}")
+                await client.PullImage(image={"image": node.image})
+                yield node
