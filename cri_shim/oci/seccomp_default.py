@@ -31,6 +31,7 @@ ALWAYS: tuple[str, ...] = _names(
     lremovexattr lsetxattr removexattr removexattrat setxattr setxattrat
     file_getattr file_setattr
     landlock_add_rule landlock_create_ruleset landlock_restrict_self
+    lsm_get_self_attr lsm_list_modules lsm_set_self_attr
     """,
     # memory
     """
@@ -71,7 +72,7 @@ ALWAYS: tuple[str, ...] = _names(
     # talking to others
     """
     accept accept4 bind connect getpeername getsockname getsockopt listen recv recvfrom recvmmsg recvmmsg_time64 recvmsg
-    send sendmmsg sendmsg sendto setsockopt shutdown socketpair
+    send sendmmsg sendmsg sendto setsockopt shutdown socketcall socketpair
     ipc mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedreceive_time64 mq_timedsend mq_timedsend_time64
     mq_unlink msgctl msgget msgrcv msgsnd semctl semget semop semtimedop semtimedop_time64 shmat shmctl shmdt shmget
     """,

@@ -10,12 +10,12 @@ import subprocess
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
-from cri_shim.oci.defaults import Spec
 from cri_shim.oci.image_config import ImageConfig
 from cri_shim.oci.mounts import ResolvedMount, SourceMount, pod_file_mounts
 from cri_shim.oci.node import NodeFacts, read_device_grants, read_host_devices
@@ -24,6 +24,9 @@ from cri_shim.oci.process import exec_process
 from cri_shim.oci.resources import updated_spec
 from cri_shim.oci.sandbox_spec import SandboxSpecInput, build_sandbox_spec
 from cri_shim.oci.users import plan_user, resolve_user
+
+if TYPE_CHECKING:
+    from cri_shim.oci.defaults import Spec
 
 pytestmark = [
     pytest.mark.root,
