@@ -91,7 +91,7 @@ class ImagePuller:
         return image
 
     async def ensure(self, reference: str, snapshotter: str = "") -> Image:
-        """Return the image, pulled if it is absent, unpacked if it is packed; for the sandbox image. Errors as above."""
+        """Return the image: pulled if absent, unpacked if packed; for the sandbox image. Errors as above."""
         image = await self._images.find(reference)
         if image is None:
             return await self.pull(reference, snapshotter)

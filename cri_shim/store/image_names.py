@@ -37,7 +37,7 @@ def tags_and_digests(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, 
     tags: list[str] = []
     digests: list[str] = []
     for name in names:
-        if is_digest(name) or not normal_name(name):
+        if is_digest(name) or normal_name(name) != name:
             continue
         (digests if "@" in name else tags).append(name)
     return tuple(tags), tuple(digests)
