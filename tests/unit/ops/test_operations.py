@@ -1,0 +1,76 @@
+"""Operations outlive their request, are joined by a retry, and end at shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cri_shim.errors import UnavailableError
+from cri_shim.ops.guard import answered
+from cri_shim.ops.operations import Operations
+
+
+async def test_work_goes_on_when_the_caller_is_cancelled():
+    """A kubelet that hangs up does not cut a mutation."""
+    operations, done, gate = Operations(), asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        await gate.wait()
+        done.set()
+
+    caller = asyncio.create_task(operations.run("run/a", work))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    gate.set()
+    await asyncio.wait_for(done.wait(), 1)
+
+
+async def test_a_retry_joins_and_gets_the_same_result():
+    """Two callers with one key make the thing once."""
+    operations, calls, gate = Operations(), [], asyncio.Event()
+
+    async def work() -> str:
+        calls.append(1)
+        await gate.wait()
+        return "id"
+
+    both = [asyncio.create_task(operations.run("run/a", work)) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    assert len(operations) == 1
+    gate.set()
+    assert await asyncio.gather(*both) == ["id", "id"]
+    assert calls == [1]
+    assert len(operations) == 0
+
+
+async def test_drain_cancels_what_is_late_and_refuses_what_is_new():
+    """After the grace period what runs is undone; its caller is told, not left hanging."""
+    operations, undone = Operations(), []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            undone.append(1)
+
+    caller = asyncio.create_task(answered(operations.run("run/a", work)))
+    await asyncio.sleep(0.01)
+    await operations.drain(0.01)
+    assert undone == [1]
+    with pytest.raises(UnavailableError, match="shutting down"):
+        await caller
+    with pytest.raises(UnavailableError, match="run/b was not begun"):
+        await operations.run("run/b", work)
+
+
+async def test_the_guard_lets_a_true_cancellation_through():
+    """A handler whose own task is cancelled ends as cancelled, because grpc expects that."""
+    task = asyncio.create_task(answered(asyncio.sleep(60)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
