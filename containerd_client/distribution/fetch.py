@@ -24,20 +24,18 @@ from containerd_client.distribution.flights import Flights
 from containerd_client.distribution.media_types import ingest_ref
 from containerd_client.distribution.registry import TransferError
 from containerd_client.errors import (
-    AlreadyExists,
     ContainerdError,
     FailedPrecondition,
     NotFound,
     Unavailable,
     is_ingest_locked,
 )
-from containerd_client.leases import CONTENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from containerd_client import Containerd
-    from containerd_client.content import Writer
+    from containerd_client.content_writer import Writer
     from containerd_client.distribution.manifest import Descriptor
     from containerd_client.distribution.registry import RegistryClient, Source
 
@@ -92,7 +90,7 @@ class Fetcher:
 
     async def _adopt(self, wanted: Descriptor, labels: Mapping[str, str], lease: str) -> bool:
         """Put a blob that another pull brought under our lease; False when it is not there (any more)."""
-        await self._client.leases.add_resource(lease, wanted.digest, CONTENT)
+        await self._client.leases.add_resource(lease, wanted.digest, "content")
         return await self._labelled(wanted, labels)
 
     async def _labelled(self, wanted: Descriptor, labels: Mapping[str, str]) -> bool:
@@ -110,8 +108,7 @@ class Fetcher:
         ref = ingest_ref(wanted.media_type, wanted.digest)
         while True:
             try:
-                await self._client.content.write_blob(ref, data, wanted.digest, dict(labels))
-                await self._labelled(wanted, labels)
+                await self._client.content.write_blob(ref, data, wanted.digest, labels)
                 return ""
             except Unavailable as error:
                 await _wait_for_other_writer(error)
@@ -120,17 +117,17 @@ class Fetcher:
         ref = ingest_ref(wanted.media_type, wanted.digest)
         keep_partial = False
         done = False
+        served_by = ""
         try:
             while not done:
                 try:
-                    # containerd answers AlreadyExists for a blob that is there, and has then put it under the lease.
+                    # For a blob that is there, opening is what puts it under the lease.
                     async with self._client.content.writer(ref, size=wanted.size, expected=wanted.digest) as writer:
-                        served_by = await self._stream(source, wanted, writer)
-                        await self._commit(wanted, writer, labels)
-                    done = True
-                    return served_by
-                except AlreadyExists:
-                    done = await self._labelled(wanted, labels)
+                        if not writer.exists:
+                            served_by = await self._stream(source, wanted, writer)
+                            await self._commit(wanted, writer, labels)
+                        existed = writer.exists
+                    done = not existed or await self._labelled(wanted, labels)
                 except Unavailable as error:
                     await _wait_for_other_writer(error)
         except (RegistryUnavailableError, StalledError):
@@ -139,7 +136,7 @@ class Fetcher:
         finally:
             if not done and not keep_partial:
                 await self._abort(ref)
-        return ""
+        return served_by
 
     async def _abort(self, ref: str) -> None:
         try:

@@ -14,7 +14,6 @@ from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
 from containerd_client.distribution.errors import CorruptBlobError
 from containerd_client.distribution.flights import Flights
 from containerd_client.errors import AlreadyExists, ContainerdError, NotFound
-from containerd_client.leases import snapshot_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +70,7 @@ class Unpacker:
                 return
 
     async def _adopt(self, snapshotter: str, chain: str, lease: str) -> bool:
-        await self._client.leases.add_resource(lease, chain, snapshot_type(snapshotter))
+        await self._client.leases.add_resource(lease, chain, f"snapshots/{snapshotter}")
         return await self.present(snapshotter, chain)
 
     async def _unpack(self, snapshotter: str, contents: ImageContents, number: int, labels: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from containerd_client import call_options, detached_options
+from containerd_client import detached_options
 from containerd_client.distribution.fetch import Fetcher, FetchLimits
 from containerd_client.distribution.flights import Flights
 from containerd_client.distribution.hosts import hosts_of, split_config_path
@@ -120,11 +120,10 @@ class ImagePuller:
             hosts = await asyncio.to_thread(hosts_of, reference.domain, self._config_path)
             source = Source(reference, hosts)
             async with self._client.leases.hold(LEASE_LABELS) as lease:
-                with call_options(lease=lease.id):
-                    options = PullOptions(snapshotter, self._images.platform, self._downloads)
-                    contents = await self._distribution.pull(source, lease.id, options, on_layer)
-                    names = record_names(reference, contents.id, contents.target.digest)
-                    image = await self._images.record(contents, names, pinned=pinned)
+                options = PullOptions(snapshotter, self._images.platform, self._downloads)
+                contents = await self._distribution.pull(source, lease.id, options, on_layer)
+                names = record_names(reference, contents.id, contents.target.digest)
+                image = await self._images.record(contents, names, pinned=pinned)
         self._tell(reference, contents, served, time.monotonic() - began)
         return image
 

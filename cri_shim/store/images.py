@@ -126,7 +126,7 @@ class ImageStore:
 
     async def on_event(self, envelope: types_pb2.Envelope) -> None:
         """Take in one event of topic ``/images/create``, ``/images/update`` or ``/images/delete``."""
-        if not envelope.topic.startswith("/images/"):
+        if envelope.namespace != self._client.namespace or not envelope.topic.startswith("/images/"):
             return
         # The three messages have the name in the same place.
         await self.refresh(images_pb2.ImageDelete.FromString(envelope.event.value).name)
