@@ -19,6 +19,8 @@ from cri_shim.config import DEFAULT_PATH, Config, ConfigError, Flag, default_tom
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_OOM_SCORE = Path("/proc/self/oom_score_adj")
+
 # Flags of `serve` (and of `config dump`, which shows what they lead to), by the key that they set.
 _FLAGS = (
     ("--log-level", "log_level", "LEVEL", "debug, info, warning or error"),
@@ -88,7 +90,20 @@ def _serve(options: argparse.Namespace) -> int:
     from cri_shim import daemon, log_setup  # noqa: PLC0415 - brings in grpc, which must see the variable above
 
     log_setup.configure(config.log_level, config.log_format)
+    _set_oom_score(config.oom_score)
     return int(daemon.serve(config))
+
+
+def _set_oom_score(score: int) -> None:
+    """Ask the kernel to spare this process, or not; 0 leaves what the service manager has set."""
+    import structlog  # noqa: PLC0415 - only the daemon logs
+
+    if score == 0:
+        return
+    try:
+        _OOM_SCORE.write_text(str(score), encoding="ascii")
+    except OSError as error:
+        structlog.get_logger(__name__).warning("oom_score.not_set", oom_score=score, error=error.strerror)
 
 
 def _config_default(_options: argparse.Namespace) -> int:

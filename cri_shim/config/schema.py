@@ -50,8 +50,6 @@ class RuntimeHandler:
         False, "with the key above: still allow access to every device in the cgroup"
     )
     base_runtime_spec: str = key("", "JSON file with the OCI spec to start from", check=checks.optional_path)
-    cni_conf_dir: str = key("", "own directory of network configurations", check=checks.optional_path)
-    cni_max_conf_num: int = key(0, "as cni.max_conf_num, for cni_conf_dir", check=checks.not_negative)
     snapshotter: str = key("", "own snapshotter, empty for containerd.snapshotter", check=checks.optional_identifier)
     cgroup_writable: bool = key(False, "mount the cgroup file system writable (cgroup v2 only)")
     options: RuncOptions = section(RuncOptions, "options of the runc shim")
@@ -137,7 +135,6 @@ class ImageSection:
 class RuntimeSection:
     """What containers get."""
 
-    enable_selinux: bool = key(False, "label processes and mounts for SELinux")
     max_container_log_line_size: int = key(16384, "bytes of a log line before it is split; 0 or less = no limit")
     disable_apparmor: bool = key(False, "ignore AppArmor profiles, for a daemon that may not use AppArmor")
     restrict_oom_score_adj: bool = key(
@@ -157,7 +154,6 @@ class RuntimeSection:
     drain_exec_sync_io_timeout: float = key(
         5.0, "how long the output of an ended exec may stay open; 0s = for ever", form=DURATION
     )
-    ignore_deprecation_warnings: tuple[str, ...] = key((), "ids of containerd's deprecation warnings to leave out")
 
 
 @dataclass(frozen=True, slots=True)

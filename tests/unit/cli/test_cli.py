@@ -62,6 +62,20 @@ def test_serve_does_not_start_on_a_wrong_file(fake_daemon, tmp_path, capsys):
     assert capsys.readouterr().err == f"{file}:1: x: unknown key\n"
 
 
+def test_serve_sets_its_oom_score(fake_daemon, tmp_path, monkeypatch):
+    """A score is written for the process; 0 writes nothing; one that is not allowed does not stop the start."""
+    score, file = tmp_path / "oom_score_adj", tmp_path / "config.toml"
+    monkeypatch.setattr(cli, "_OOM_SCORE", score)
+    file.write_text("")
+    cli.main(["serve", "--config", str(file)])
+    assert not score.exists()
+    file.write_text("oom_score = 17")
+    cli.main(["serve", "--config", str(file)])
+    assert score.read_text() == "17"
+    monkeypatch.setattr(cli, "_OOM_SCORE", tmp_path)
+    assert cli.main(["serve", "--config", str(file)]) == 7
+
+
 def test_config_default_prints_the_defaults(capsys):
     """What is printed can be saved and used."""
     assert cli.main(["config", "default"]) == 0

@@ -7,7 +7,22 @@ import re
 import tomllib
 from pathlib import Path
 
-from cri_shim.config import Config, default_toml, document, parse, to_toml
+import cri_shim
+from cri_shim.config import (
+    CniSection,
+    Config,
+    ContainerdSection,
+    ImageSection,
+    RegistrySection,
+    RuncOptions,
+    RuntimeHandler,
+    RuntimeSection,
+    default_toml,
+    document,
+    parse,
+    to_toml,
+)
+from cri_shim.config.key import keys_of
 
 
 def test_the_default_file_means_the_defaults():
@@ -34,6 +49,20 @@ def test_settings_survive_being_written():
         """
     config = parse(text)
     assert parse(to_toml(config)) == config
+
+
+def test_every_key_is_heeded():
+    """No key is there for show: something outside of the configuration reads each of them."""
+    root = Path(cri_shim.__file__).parent
+    code = (
+        "".join(
+            path.read_text() for path in root.rglob("*.py") if path.relative_to(root).parts[0] not in {"api", "config"}
+        )
+        + (root / "config/schema.py").read_text().partition("def runtime_handler")[2]
+    )
+    kinds = (Config, ContainerdSection, RuntimeHandler, RuncOptions, CniSection, ImageSection, RegistrySection)
+    keys = {key.attribute for kind in (*kinds, RuntimeSection) for key in keys_of(kind)} - {"bin_dir", "bin_dirs"}
+    assert sorted(key for key in keys if not re.search(rf"\.{key}\b", code)) == []
 
 
 def test_the_document_is_what_the_file_would_hold():
