@@ -76,6 +76,9 @@ class UserPlan:
 def plan_user(security: cri.LinuxContainerSecurityContext, image: ImageConfig) -> UserPlan:
     """Say whom a container shall run as: its request first, then its image, then root.
 
+    The groups that are added from ``/etc/group`` are those of that same user; containerd's plugin takes root's where
+    only the image names a user, which is neither what the CRI asks nor what anybody expects.
+
     Raises :class:`~cri_shim.errors.InvalidArgumentError` for a group without a user, an id out of range, or an image
     whose user has more than one colon.
     """

@@ -215,6 +215,30 @@ def test_sandbox_holds_the_namespaces_and_sysctls_of_the_pod(pod):
         assert shares.read_text().strip() == "2"
 
 
+def test_ordinary_sandbox_starts_filtered(pod, tmp_path):
+    """A sandbox as the kubelet asks for it, on the host's network, not privileged and with RuntimeDefault, runs."""
+    config = cri.PodSandboxConfig(metadata=pod.config.metadata, linux=cri.LinuxPodSandboxConfig(cgroup_parent=CGROUP))
+    config.linux.security_context.seccomp.MergeFrom(RUNTIME_DEFAULT)
+    config.linux.security_context.namespace_options.network = cri.NODE
+    spec = build_sandbox_spec(
+        SandboxSpecInput(
+            id=f"ordinary-{os.getpid()}",
+            config=config,
+            image_config=ImageConfig(
+                user="1000", entrypoint=("sh", "-c"), cmd=("touch /x; grep Seccomp: /proc/self/status; id -u",)
+            ),
+            facts=pod.facts,
+            resolv_conf_path="/etc/resolv.conf",
+            shm_path=str(tmp_path),
+            hostname="unused-on-the-host-network",
+        )
+    )
+    name = f"ordinary-{os.getpid()}"
+    done = pod.runc("run", "-b", pod.bundle(name, spec), name)
+    assert done.stdout == "Seccomp:\t2\n1000\n"
+    assert "Read-only file system" in done.stderr
+
+
 def test_containers_of_a_pod_share_network_ipc_and_uts_but_not_pids_when_asked(pod):
     """Pid mode CONTAINER gives an own pid namespace, the other namespaces stay those of the pod."""
     config = container(namespace_options=cri.NamespaceOption(pid=cri.CONTAINER))
