@@ -1,0 +1,96 @@
+# cri-shim. `make help` says what there is; everything else a target needs it brings along by itself.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+# Made anew when the dependencies or the protocol definitions change.
+STAMP := $(VENV)/.installed
+SOURCES := pyproject.toml proto/compile.py $(shell find proto -name '*.proto')
+CODE := cri_shim containerd_client tests
+
+# What Debian has and the tests and the demo use: a real containerd with runc and CNI plugins, a registry, a static
+# busybox for images; gcc for small programs that images need; systemd for systemd-analyze.
+PACKAGES := python3 python3-venv containerd runc containernetworking-plugins docker-registry busybox-static \
+            iptables iproute2 gcc libc6-dev systemd
+
+# More arguments for pytest: make test ARGS="-k logs -x"
+ARGS ?=
+
+.PHONY: help
+help:  ## say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+.PHONY: packages
+packages:  ## install what is missing of Debian's packages (as root, on a Debian)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    missing=""; \
+	    for package in $(PACKAGES); do \
+	        dpkg-query -W -f '$${db:Status-Status}' "$$package" 2>/dev/null | grep -qx installed \
+	            || missing="$$missing $$package"; \
+	    done; \
+	    if [ -n "$$missing" ]; then \
+	        echo "installing$$missing"; \
+	        apt-get -qq update; \
+	        DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends $$missing </dev/null; \
+	    fi; \
+	fi
+
+.PHONY: venv
+venv: packages $(STAMP)  ## make the virtual environment, with the project in it
+
+# The order-only prerequisite lets python3-venv be there before it is needed, without making anything anew.
+$(STAMP): $(SOURCES) | packages
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@# Debian's pip does not know --group yet.
+	$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@
+
+.PHONY: check
+check: venv  ## lint, format, types, import contracts
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy $(CODE)
+	$(VENV)/bin/lint-imports --no-logo
+
+.PHONY: test
+test: venv  ## run all tests (as root: real containerd, runc, CNI and registry)
+	$(RUN) -m pytest $(ARGS)
+
+.PHONY: unit
+unit: venv  ## run the tests that need neither root nor containerd
+	$(RUN) -m pytest tests/unit $(ARGS)
+
+.PHONY: demo
+demo: venv  ## show real pods on a private containerd, kill the daemon under them, remove everything
+	$(RUN) -m tests.lab.demo
+
+.PHONY: up
+up: venv  ## leave the same thing running, to play with
+	$(RUN) -m tests.lab.up
+
+.PHONY: down
+down: venv  ## take it down again
+	$(RUN) -m tests.lab.down
+
+.PHONY: bench
+bench: venv  ## time the start of a pod, here and through the in-process plugin
+	$(RUN) -m tests.lab.pod_start_bench
+
+.PHONY: conformance
+conformance: venv  ## run the CRI tests on bridge and plugin, or on ENDPOINT=unix:///path/to.sock
+	$(RUN) -m pytest tests/conformance $(if $(ENDPOINT),--cri-endpoint=$(ENDPOINT)) $(ARGS)
+
+.PHONY: default
+default: venv  ## print a configuration file with every key and its default
+	@$(VENV)/bin/cri-shim config default
+
+.PHONY: clean
+clean:  ## remove what was built, the virtual environment too
+	rm -rf $(VENV) build dist *.egg-info cri_shim/api containerd_client/api
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
