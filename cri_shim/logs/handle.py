@@ -36,12 +36,12 @@ class LogHandle:
         self._pump = pump
         self.sink = sink
         self.sources = sources
-        self.opened: Future[bool] = pending()
-        self.drained: Future[bool] = pending()
+        self.opening: Future[bool] = pending()
+        self.draining: Future[bool] = pending()
 
     def __repr__(self) -> str:
         """Name the container, its file and what state it is in."""
-        state = "following" if not self.drained.done() else "drained" if self.drained.result() else "closed"
+        state = "following" if not self.draining.done() else "drained" if self.draining.result() else "closed"
         return f"<LogHandle {self.sink.container_id} {self.path or 'discarded'} {state}>"
 
     @property
@@ -56,7 +56,7 @@ class LogHandle:
             OSError: it could not be opened; the container's output is drained and dropped until it can.
 
         """
-        await asyncio.wrap_future(self.opened)
+        await asyncio.wrap_future(self.opening)
 
     async def wait_drained(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - running out of time is an answer here
         """Wait up to ``timeout`` seconds for the end of all streams; true: everything is in the log file.
@@ -65,7 +65,7 @@ class LogHandle:
         """
         try:
             async with asyncio.timeout(timeout):
-                return await asyncio.wrap_future(self.drained)
+                return await asyncio.wrap_future(self.draining)
         except TimeoutError:
             return False
 
@@ -82,7 +82,7 @@ class LogHandle:
         done = pending()
 
         def job() -> None:
-            if self.drained.done():  # the file is closed for good; an empty new one is what a reader expects
+            if self.draining.done():  # the file is closed for good; an empty new one is what a reader expects
                 file.open()
                 file.close()
             else:
@@ -100,7 +100,7 @@ class LogHandle:
         """
 
         def add() -> None:
-            if self.drained.done():
+            if self.draining.done():
                 callback(self.sources[0].stream, b"")
             else:
                 self.sink.taps = (*self.sink.taps, callback)
@@ -117,10 +117,10 @@ class LogHandle:
 
 
 def settle(future: Future[bool], job: Callable[[], None]) -> None:
-    """Run ``job`` and resolve ``future`` with true or with the ``OSError`` that it raised."""
+    """Run ``job`` and resolve ``future`` with true or with what it raised."""
     try:
         job()
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001 - raised again where the future is awaited
         future.set_exception(error)
     else:
         future.set_result(True)

@@ -109,15 +109,24 @@ class LogPump:
 
         ``log_path`` None or empty: output is drained and dropped. ``max_line`` is the most bytes of a log entry's
         content; 0 or less, or more than a quarter of the largest FIFO (256 KiB), means that quarter.
+
+        Raises:
+            OSError: a descriptor is not that of a FIFO; both are closed.
+
         """
         sink = Sink(container_id, LogFile(log_path, container_id) if log_path else None, max_line)
         streams: list[tuple[int, Stream]] = [(stdout_fd, STDOUT)]
         if stderr_fd is not None:
             streams.append((stderr_fd, STDERR))
         sources = []
-        for fd, stream in streams:
-            grow(fd, wanted_pipe_size(max_line))
-            sources.append(Source(fd, stream, sink, max_held(max_line, pipe_size(fd))))
+        try:
+            for fd, stream in streams:
+                grow(fd, wanted_pipe_size(max_line))
+                sources.append(Source(fd, stream, sink, max_held(max_line, pipe_size(fd))))
+        except OSError:
+            for fd, _ in streams:
+                os.close(fd)
+            raise
         handle = LogHandle(self, sink, tuple(sources))
         self.submit(lambda: self._follow(handle))
         return handle
@@ -201,9 +210,9 @@ class LogPump:
             return
         file = handle.sink.file
         if file is None:
-            handle.opened.set_result(True)
+            handle.opening.set_result(True)
         else:
-            settle(handle.opened, file.open)
+            settle(handle.opening, file.open)
         for source in handle.sources:
             self._peek.fit(source.fd)
             self._by_fd[source.fd] = source, handle
@@ -251,16 +260,16 @@ class LogPump:
         self._held.pop(source, None)
 
     def _end(self, handle: LogHandle, *, drained: bool) -> None:
-        if handle.drained.done():
+        if handle.draining.done():
             return
         for source in handle.sources:
             self._forget(source)
             source.close()  # which takes it out of the epoll set
         if handle.sink.file:
             handle.sink.file.close()
-        if not handle.opened.done():
-            handle.opened.set_result(False)
+        if not handle.opening.done():
+            handle.opening.set_result(False)
         self._handles.discard(handle)
-        handle.drained.set_result(drained)
+        handle.draining.set_result(drained)
         handle.sink.pass_on(handle.sources[0].stream, b"")
         handle.sink.taps = ()

@@ -1,0 +1,396 @@
+"""The pump on real FIFOs: what containers write is what the log holds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cri_shim.kernel import LinuxKernel
+from cri_shim.logs import source as source_module
+from cri_shim.logs.pump import LogPump
+
+from .conftest import entries, text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cri_shim.logs.handle import LogHandle
+
+
+def log_of(handle: LogHandle) -> bytes:
+    """Read the log file; nothing if it has not been made yet."""
+    assert handle.path
+    path = Path(handle.path)
+    return path.read_bytes() if path.exists() else b""
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5) -> float:
+    """Wait for something the pump's thread does; returns how long that took."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < seconds, "it did not happen in time"
+        await asyncio.sleep(0.001)
+    return time.monotonic() - begun
+
+
+async def test_two_streams_end_up_in_one_file_in_whole_lines(pump, container, tmp_path) -> None:
+    """stdout and stderr at full speed at the same time: each stream complete and in order, no line torn or mixed."""
+    shim, fds = container()
+    handle = pump.attach("c1", *fds, str(tmp_path / "log" / "0.log"))
+    chance = random.Random(1)
+    wanted = []
+    threads = []
+    for stream in (0, 1):
+        lines = [b"%d:%d " % (stream, n) + b"x" * chance.randrange(200) + b"\n" for n in range(20_000)]
+        data = b"".join(lines)
+        cuts = sorted(chance.randrange(len(data)) for _ in range(300))
+        chunks = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+        wanted.append(data)
+        threads.append(shim.write_in_background(chunks, stream))
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
+    shim.close()
+    assert await handle.wait_drained(20)
+    log = log_of(handle)
+    assert text(log) == wanted[0]
+    assert text(log, b"stderr") == wanted[1]
+    assert pump.statistics().bytes_read == len(wanted[0]) + len(wanted[1])
+    assert pump.statistics().entries == 40_000
+
+
+async def test_long_lines_crlf_binary_and_a_missing_newline(pump, container, tmp_path) -> None:
+    """The corner cases of the format, through real pipes."""
+    shim, fds = container()
+    handle = pump.attach("c1", *fds, str(tmp_path / "0.log"), 1000)
+    shim.write(b"x" * 2500 + b"\n" + b"dos\r\n" + b"y" * 1000 + b"\r\n" + b"\x00\xff\r\x80\n" + b"\n")
+    shim.write(b"z" * 2000)
+    shim.write(b"no newline", 1)
+    shim.close()
+    assert await handle.wait_drained(5)
+    log = log_of(handle)
+    assert entries(log) == [
+        (b"P", b"x" * 1000),
+        (b"P", b"x" * 1000),
+        (b"F", b"x" * 500),
+        (b"F", b"dos"),
+        (b"F", b"y" * 1000),
+        (b"F", b"\x00\xff\r\x80"),
+        (b"F", b""),
+        (b"P", b"z" * 1000),
+        (b"P", b"z" * 1000),
+    ]
+    assert entries(log, b"stderr") == [(b"P", b"no newline")]
+
+
+@pytest.mark.parametrize(
+    ("max_line", "length", "pieces"),
+    [(200_000, 190_000, 1), (200_000, 390_001, 2), (0, 250_000, 1), (16384, 250_000, 16), (7, 50_000, 7143)],
+)
+async def test_lines_longer_than_a_pipe_usually_is(  # noqa: PLR0917 - three fixtures and one table row
+    pump, container, tmp_path, max_line, length, pieces
+) -> None:
+    """A limit above the default holds up to a quarter of the largest FIFO; beyond that, and below, lines are cut."""
+    shim, fds = container()
+    handle = pump.attach("c1", *fds, str(tmp_path / "0.log"), max_line)
+    data = bytes(random.Random(2).choices(b"abcdef", k=length)) + b"\n"
+    await asyncio.to_thread(shim.write, data)
+    shim.close()
+    assert await handle.wait_drained(5)
+    found = entries(log_of(handle))
+    assert [tag for tag, _ in found] == [b"P"] * (pieces - 1) + [b"F"]
+    assert text(log_of(handle)) == data
+
+
+async def test_an_unfinished_line_is_not_written_before_it_ends(pump, container, tmp_path) -> None:
+    """A line written in pieces, slowly, is one entry."""
+    shim, fds = container()
+    handle = pump.attach("c1", *fds, str(tmp_path / "0.log"))
+    for letter in b"slowly":
+        shim.write(bytes([letter]))
+        await asyncio.sleep(0.01)
+    assert log_of(handle) == b""
+    shim.write(b" done\nnext")
+    await until(lambda: bool(log_of(handle)))
+    assert entries(log_of(handle)) == [(b"F", b"slowly done")]
+
+
+async def test_the_kernel_wakes_us_for_writes_behind_an_unfinished_line(pump, container, tmp_path, monkeypatch) -> None:
+    """Edge-triggered FIFOs that hold data signal the next write at once; the second look is not needed for that."""
+    monkeypatch.setattr("cri_shim.logs.pump.FIRST_PAUSE", 3600.0)
+    shim, fds = container()
+    handle = pump.attach("c1", *fds, str(tmp_path / "0.log"))
+    for number in range(20):
+        shim.write(b"held ")
+        await asyncio.sleep(0.01)
+        shim.write(b"%d\n" % number)
+        took = await until(lambda: b"held %d\n" % number in log_of(handle), 2)
+        assert took < 0.5
+
+
+async def test_a_writer_that_filled_the_fifo_behind_an_unfinished_line_goes_on(pump, container, tmp_path) -> None:
+    """One write larger than the FIFO, which the kernel does not signal until it ends, is not left waiting."""
+    shim, fds = container()
+    handle = pump.attach("c1", *fds, str(tmp_path / "0.log"))
+    shim.write(b"held")
+    await asyncio.sleep(0.05)
+    line = b"x" * 999 + b"\n"
+    begun = time.monotonic()
+    await asyncio.to_thread(shim.write, line * 4000)
+    assert time.monotonic() - begun < 3
+    shim.close()
+    assert await handle.wait_drained(5)
+    assert text(log_of(handle)) == b"held" + line * 4000
+
+
+async def test_no_path_means_drained_and_dropped(pump, container) -> None:
+    """A container without a log neither blocks nor leaves anything."""
+    shim, fds = container()
+    handle = pump.attach("c1", *fds, None)
+    await handle.wait_opened()
+    await asyncio.to_thread(shim.write, b"x" * 3_000_000)
+    await handle.reopen()
+    shim.close()
+    assert await handle.wait_drained(5)
+    assert handle.path is None
+    assert pump.statistics().bytes_read == 3_000_000
+
+
+async def test_a_chatty_container_does_not_starve_a_quiet_one(pump, container, tmp_path) -> None:
+    """While one container writes without pause, another one's line is in its log within a moment."""
+    loud, loud_fds = container("loud")
+    quiet, quiet_fds = container("quiet")
+    pump.attach("loud", loud_fds[0], loud_fds[1], None)
+    handle = pump.attach("quiet", *quiet_fds, str(tmp_path / "quiet.log"))
+    thread = loud.write_in_background(b"y\n" * 16_000 for _ in range(2000))
+    worst = 0.0
+    for number in range(20):
+        quiet.write(b"line %d\n" % number)
+        worst = max(worst, await until(lambda: b" line %d\n" % number in log_of(handle)))
+        await asyncio.sleep(0.005)
+    assert worst < 0.5
+    await asyncio.to_thread(thread.join)
+
+
+async def test_rotation_under_load_loses_and_repeats_nothing(pump, container, tmp_path) -> None:
+    """Renames and reopens while the container writes: the files together hold each line once, in order."""
+    shim, fds = container(tty=True)
+    path = tmp_path / "0.log"
+    handle = pump.attach("c1", *fds, str(path))
+    await handle.wait_opened()
+    count = 300_000
+    thread = shim.write_in_background(
+        b"".join(b"%d\n" % n for n in range(first, first + 100)) for first in range(0, count, 100)
+    )
+    files: list[Path] = []
+    while thread.is_alive():
+        files.append(tmp_path / f"0.log.{len(files)}")
+        path.rename(files[-1])
+        await handle.reopen()
+        assert path.exists()
+        await asyncio.sleep(0.01)
+    shim.close()
+    assert await handle.wait_drained(10)
+    assert len(files) > 3
+    lines = b"".join(text(file.read_bytes()) for file in (*files, path)).split()
+    assert lines == [b"%d" % n for n in range(count)]
+
+
+async def test_after_reopen_has_returned_lines_go_to_the_new_file(pump, container, tmp_path) -> None:
+    """What is written after the RPC is not in the renamed file."""
+    shim, fds = container()
+    path = tmp_path / "0.log"
+    handle = pump.attach("c1", *fds, str(path))
+    shim.write(b"old\nhalf")
+    await until(lambda: bool(log_of(handle)))
+    path.rename(tmp_path / "0.log.1")
+    await handle.reopen()
+    shim.write(b" new\n")
+    await until(lambda: bool(path.read_bytes()))
+    assert entries((tmp_path / "0.log.1").read_bytes()) == [(b"F", b"old")]
+    assert entries(path.read_bytes()) == [(b"F", b"half new")]
+
+
+async def test_a_log_that_cannot_be_opened_is_told_and_does_not_block(pump, container, tmp_path) -> None:
+    """wait_opened and reopen raise; the container's output is dropped and counted meanwhile."""
+    (tmp_path / "file").write_text("in the way")
+    shim, fds = container()
+    handle = pump.attach("c1", *fds, str(tmp_path / "file" / "0.log"))
+    with pytest.raises(OSError, match="file"):
+        await handle.wait_opened()
+    with pytest.raises(OSError, match="file"):
+        await handle.reopen()
+    await asyncio.to_thread(shim.write, b"lost line\n" * 100_000)
+    await until(lambda: pump.statistics().bytes_dropped >= 900_000)
+    (tmp_path / "file").unlink()
+    await handle.reopen()
+    shim.write(b"kept\n")
+    await until(lambda: log_of(handle).endswith(b" stdout F kept\n"))
+    assert pump.statistics().write_errors > 0
+
+
+async def test_stopping_leaves_unread_output_for_the_next_pump(container, tmp_path) -> None:
+    """What was not written is still in the FIFO, the unfinished line too; nothing twice."""
+    shim, fds = container()
+    first = LogPump(LinuxKernel().tee)
+    first.start()
+    handle = first.attach("c1", fds[0], fds[1], str(tmp_path / "0.log"))
+    shim.write(b"one\ntwo is unfin")
+    await until(lambda: b"one" in log_of(handle))
+    assert await asyncio.to_thread(first.stop)
+    assert not await handle.wait_drained(1)
+    handle.close()
+    shim.write(b"ished\nthree\n")
+    second = LogPump(LinuxKernel().tee)
+    second.start()
+    stdout, stderr = shim.fifos.open_readers()
+    again = second.attach("c1", stdout, stderr, str(tmp_path / "0.log"))
+    await until(lambda: b"three" in log_of(again))
+    assert entries(log_of(again)) == [(b"F", b"one"), (b"F", b"two is unfinished"), (b"F", b"three")]
+    assert second.stop()
+
+
+async def test_closing_frees_everything_and_the_rest_stays_in_the_fifo(pump, container, tmp_path) -> None:
+    """No descriptor is left after close; waiting for the end then says no; calls afterwards are harmless."""
+    before = len(os.listdir("/proc/self/fd"))
+    shim, fds = container()
+    shims = len(shim.writers) + len(shim.readers)
+    handle = pump.attach("c1", *fds, str(tmp_path / "0.log"))
+    await handle.wait_opened()
+    assert not await handle.wait_drained(0.05)
+    handle.close()
+    handle.close()
+    assert not await handle.wait_drained(5)
+    assert len(os.listdir("/proc/self/fd")) == before + shims
+    assert "closed" in repr(handle)
+    shim.write(b"after\n")
+    assert os.read(shim.readers[0], 100) == b"after\n"
+    assert pump.statistics().containers == pump.statistics().streams == 0
+
+
+async def test_descriptors_that_are_no_fifos_are_refused_and_closed(pump, tmp_path) -> None:
+    """Attach raises for a plain file and does not keep its descriptor."""
+    fd = os.open(tmp_path / "plain", os.O_RDWR | os.O_CREAT)
+    with pytest.raises(OSError):
+        pump.attach("c1", fd, None, None)
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(fd)
+
+
+async def test_a_tap_gets_each_byte_once_and_unfinished_lines_at_once(pump, container, tmp_path) -> None:
+    """A prompt without a newline reaches an attached terminal now, and is not repeated when its line ends."""
+    shim, fds = container(tty=True)
+    handle = pump.attach("c1", *fds, str(tmp_path / "0.log"))
+    got: list[bytes] = []
+
+    def tap(stream: bytes, data: bytes) -> bool:
+        assert stream == b"stdout"
+        got.append(data)
+        return True
+
+    shim.write(b"before\nhalf")
+    await until(lambda: b"before" in log_of(handle))
+    remove = handle.add_tap(tap)
+    await handle.reopen()  # the tap is in place when this has been done
+    shim.write(b" line\r\n/ # ")
+    await until(lambda: b"".join(got) == b" line\r\n/ # ")
+    shim.write(b"exit\r\n")
+    await until(lambda: b"".join(got) == b" line\r\n/ # exit\r\n")
+    remove()
+    await handle.reopen()
+    shim.write(b"unseen")
+    shim.close()
+    assert await handle.wait_drained(5)
+    assert b"".join(got) == b" line\r\n/ # exit\r\n"
+    assert entries(log_of(handle)) == [(b"F", b"before"), (b"F", b"half line"), (b"F", b"/ # exit"), (b"P", b"unseen")]
+
+
+async def test_a_tap_that_fails_is_dropped_and_the_others_hear_the_end(pump, container, tmp_path) -> None:
+    """One bad listener costs nobody anything; at the end taps get empty data, also ones that come later."""
+    shim, fds = container()
+    handle = pump.attach("c1", *fds, str(tmp_path / "0.log"))
+    got: list[bytes] = []
+    calls = 0
+
+    def broken(stream: bytes, data: bytes) -> bool:
+        nonlocal calls
+        calls += 1
+        raise ValueError("gone")
+
+    def good(stream: bytes, data: bytes) -> bool:
+        got.append(data)
+        return True
+
+    handle.add_tap(broken)
+    handle.add_tap(good)
+    await handle.reopen()
+    shim.write(b"one\n")
+    await until(lambda: got == [b"one\n"])
+    shim.write(b"two\n", 1)
+    shim.close()
+    assert await handle.wait_drained(5)
+    await until(lambda: got == [b"one\n", b"two\n", b""])
+    assert calls == 1
+    handle.add_tap(good)
+    await until(lambda: got[3:] == [b""])
+
+
+async def test_an_error_with_one_container_is_retried_and_leaves_the_others_alone(
+    pump, container, tmp_path, monkeypatch
+) -> None:
+    """The thread survives a turn that raises, and comes back to that container."""
+    monkeypatch.setattr("cri_shim.logs.pump.LONGEST_PAUSE", 0.05)
+    failures = 3
+    original = source_module.Source._write
+
+    def failing(self, chunk, *, final, counters):
+        nonlocal failures
+        if self.sink.container_id == "bad" and failures:
+            failures -= 1
+            raise RuntimeError("disk controller on fire")
+        return original(self, chunk, final=final, counters=counters)
+
+    monkeypatch.setattr(source_module.Source, "_write", failing)
+    bad, bad_fds = container("bad")
+    good, good_fds = container("good")
+    bad_handle = pump.attach("bad", *bad_fds, str(tmp_path / "bad.log"))
+    good_handle = pump.attach("good", *good_fds, str(tmp_path / "good.log"))
+    bad.write(b"persistent\n")
+    good.write(b"fine\n")
+    await until(lambda: bool(log_of(good_handle)))
+    await until(lambda: bool(log_of(bad_handle)))
+    assert failures == 0
+    assert entries(log_of(bad_handle)) == [(b"F", b"persistent")]
+
+
+async def test_a_hundred_containers_at_once(pump, container, tmp_path) -> None:
+    """Each log holds its own container's lines, complete and in order, on both streams."""
+    count, lines = 100, 300
+    shims, handles = [], []
+    for number in range(count):
+        shim, fds = container(f"c{number}")
+        shims.append(shim)
+        handles.append(pump.attach(f"c{number}", *fds, str(tmp_path / f"c{number}" / "0.log")))
+
+    def write_all() -> None:
+        for line in range(lines):
+            for number, shim in enumerate(shims):
+                shim.write(b"%d.%d\n" % (number, line))
+                shim.write(b"%d.%d" % (number, line) + (b"!\n" if line % 3 == 2 else b","), 1)
+
+    await asyncio.to_thread(write_all)
+    assert pump.statistics().containers == count
+    assert pump.statistics().streams == 2 * count
+    for shim in shims:
+        shim.close()
+    for number, handle in enumerate(handles):
+        assert await handle.wait_drained(10)
+        log = log_of(handle)
+        assert text(log) == b"".join(b"%d.%d\n" % (number, line) for line in range(lines))
+        assert text(log, b"stderr").count(b"!\n") == lines // 3
+    assert pump.statistics().streams == 0
