@@ -32,7 +32,7 @@ class Kernel(Protocol):
     """System calls by what they are used for; every failure is an `OSError` with errno and the path concerned."""
 
     def mount(self, source: str, target: str, fstype: str, flags: int, data: str, *, chdir: str = "") -> None:
-        """Mount, by mount(2). With `chdir`, relative paths in `source` and `data` are seen from that directory."""
+        """Mount something. With `chdir`, relative paths in `source` and `data` are seen from that directory."""
         ...
 
     def umount(self, target: str, flags: int = MNT_DETACH | UMOUNT_NOFOLLOW) -> None:

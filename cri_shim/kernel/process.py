@@ -1,0 +1,158 @@
+"""Running one short-lived program from the event loop at the lowest cost.
+
+`asyncio.create_subprocess_exec` costs a thread per child with Python 3.11's default watcher, and even without it more
+than twice the CPU time of what is done here (measured: 1.04, 0.68 and 0.29 ms per child). So: posix_spawn (no fork of
+this process' page tables, and never a fork with grpc's threads around), the input in a memory file, output through
+pipes that the loop drains, and the end reported by a pidfd, which needs no signal handler and no thread.
+
+The end is the program's own exit, not the end of its output: a grandchild that keeps stdout open holds nobody up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_CHUNK: Final = 1 << 16
+OUTPUT_LIMIT: Final = 1 << 20  # bytes kept of stdout and stderr each; the rest is read and thrown away
+_UNKNOWN: Final = 255
+_KILL_WAIT: Final = 2.0  # seconds; what SIGKILL does not end by then hangs inside the kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a program ended: exit code (negative: the signal that ended it) and what it wrote."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+async def run_program(argv: Sequence[str], env: Mapping[str, str], stdin: bytes, *, time_limit: float) -> Completed:
+    """Run `argv[0]`, an absolute path, to its end in a session of its own.
+
+    After `time_limit` seconds, or when the caller is cancelled, its whole process group is killed; it is always reaped.
+    Raises `TimeoutError`, and `OSError` when it cannot be started (ENOENT, EACCES, ETXTBSY, ENOEXEC).
+    """
+    loop = asyncio.get_running_loop()
+    out, err = _Sink(loop), _Sink(loop)
+    try:
+        pid = _spawn(argv, env, stdin, out.write_end, err.write_end)
+        out.start()
+        err.start()
+        exited = _watch(loop, pid)
+        try:
+            done, _ = await asyncio.wait({exited}, timeout=time_limit)
+            if not done:
+                _kill_group(pid)
+                await asyncio.wait({exited}, timeout=_KILL_WAIT)
+                raise TimeoutError(f"{argv[0]} was killed after {time_limit:g} s")
+        finally:
+            if not exited.done():  # not reaped yet, so the number still belongs to our child
+                _kill_group(pid)
+        return Completed(exited.result(), out.take(), err.take())
+    finally:
+        out.close()
+        err.close()
+
+
+def _spawn(argv: Sequence[str], env: Mapping[str, str], stdin: bytes, stdout: int, stderr: int) -> int:
+    source = os.memfd_create("stdin")
+    try:
+        os.write(source, stdin)
+        os.lseek(source, 0, os.SEEK_SET)
+        return os.posix_spawn(
+            argv[0],
+            list(argv),
+            env,
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, source, 0),
+                (os.POSIX_SPAWN_DUP2, stdout, 1),
+                (os.POSIX_SPAWN_DUP2, stderr, 2),
+            ],
+            setsid=True,
+            setsigmask=(),
+            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores these, and a program would inherit it
+        )
+    finally:
+        os.close(source)
+
+
+def _watch(loop: asyncio.AbstractEventLoop, pid: int) -> asyncio.Future[int]:
+    """Return a future of the exit code. Reaping happens even if nobody waits for the future any more."""
+    exited: asyncio.Future[int] = loop.create_future()
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:  # out of file descriptors
+        _kill_group(pid)
+        os.waitpid(pid, 0)
+        raise
+
+    def reap() -> None:
+        loop.remove_reader(pidfd)
+        os.close(pidfd)
+        try:
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        except ChildProcessError:  # someone else in this process waits for all children
+            code = _UNKNOWN
+        if not exited.done():
+            exited.set_result(code)
+
+    loop.add_reader(pidfd, reap)
+    return exited
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+class _Sink:
+    """One output pipe of a child, drained by the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._read_end, self.write_end = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._read_end, False)
+        self._bytes = bytearray()
+        self._reading = False
+
+    def start(self) -> None:
+        os.close(self.write_end)
+        self.write_end = -1
+        self._loop.add_reader(self._read_end, self._drain)
+        self._reading = True
+
+    def _drain(self) -> bool:
+        """Read what is there; True when more may follow."""
+        with suppress(BlockingIOError):
+            chunk = os.read(self._read_end, _CHUNK)
+            self._bytes += chunk[: OUTPUT_LIMIT - len(self._bytes)]
+            if not chunk:
+                self._stop()
+            return bool(chunk)
+        return False
+
+    def take(self) -> bytes:
+        """Return all output, with what the program wrote just before it ended."""
+        while self._drain():
+            pass
+        return bytes(self._bytes)
+
+    def close(self) -> None:
+        self._stop()
+        os.close(self._read_end)
+        if self.write_end >= 0:
+            os.close(self.write_end)
+
+    def _stop(self) -> None:
+        if self._reading:
+            self._loop.remove_reader(self._read_end)
+            self._reading = False

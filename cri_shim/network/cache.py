@@ -1,0 +1,116 @@
+"""libcni's cache of attachments, in its own format and place, so that its other users can go on with our pods.
+
+A DEL needs what the ADD was made with: the configuration of that day, its arguments and its result. libcni keeps it in
+`CACHE_DIR/results/NETWORK-CONTAINERID-IFNAME`, JSON of kind `cniCacheV1`, and so do we: containerd's CRI plugin can
+take down pods that this daemon set up, and the other way round. One thing is added: the file is written before the ADD,
+without a result, since a half-done ADD has to be undone as well (libcni takes such a file as "no result known").
+Source: libcni/api.go. Everything here blocks for as long as a small file takes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from cri_shim.network.errors import NetworkError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cri_shim.network.invoke import Attachment
+
+_KIND: Final = "cniCacheV1"
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """One remembered attachment. `result` is None when the ADD never came to its end."""
+
+    network: str
+    container_id: str
+    ifname: str
+    source: bytes
+    args: tuple[tuple[str, str], ...]
+    capability_args: Mapping[str, Any]
+    result: Mapping[str, Any] | None
+
+
+class ResultCache:
+    """The cache below one `cache_dir`."""
+
+    def __init__(self, cache_dir: str) -> None:
+        self._results = Path(cache_dir) / "results"
+
+    def write(self, attachment: Attachment, result: Mapping[str, Any] | None) -> None:
+        """Remember an attachment, by way of a temporary file. Raises `OSError`."""
+        content: dict[str, Any] = {
+            "kind": _KIND,
+            "containerId": attachment.container_id,
+            "config": base64.b64encode(attachment.network.source).decode(),
+            "ifName": attachment.ifname,
+            "networkName": attachment.network.name,
+            "netns": attachment.netns,
+            "cniArgs": attachment.args,
+            "capabilityArgs": attachment.capability_args,
+        }
+        if result is not None:
+            content["result"] = result
+        self._results.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._path(attachment.network.name, attachment.container_id, attachment.ifname)
+        fd, temporary = tempfile.mkstemp(prefix=".", dir=self._results)  # mode 0600
+        try:
+            with os.fdopen(fd, "w") as file:
+                json.dump(content, file, separators=(",", ":"))
+            Path(temporary).rename(path)
+        except BaseException:
+            with suppress(OSError):
+                Path(temporary).unlink()
+            raise
+
+    def find(self, container_id: str) -> list[Cached]:
+        """Return what is remembered of a container, by network and interface. Unreadable files are passed over."""
+        found = []
+        for path in sorted(self._results.glob(f"*-{container_id}-*")):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                cached = _parse(path.read_bytes())
+                if cached.container_id == container_id:
+                    found.append(cached)
+        return found
+
+    def remove(self, entries: Iterable[Cached]) -> None:
+        """Forget attachments; forgetting twice is fine."""
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                self._path(entry.network, entry.container_id, entry.ifname).unlink()
+
+    def _path(self, network: str, container_id: str, ifname: str) -> Path:
+        name = f"{network}-{container_id}-{ifname}"
+        if "/" in name or not (network and container_id and ifname):
+            raise NetworkError(f"{name!r} cannot be the name of a cached network result")
+        return self._results / name
+
+
+def _parse(data: bytes) -> Cached:
+    content = json.loads(data)
+    if content["kind"] != _KIND:
+        raise ValueError("another kind of cache file")
+    try:
+        source = base64.b64decode(content.get("config") or "", validate=True)
+    except binascii.Error as error:
+        raise ValueError("the cached configuration is damaged") from error
+    return Cached(
+        network=content["networkName"],
+        container_id=content["containerId"],
+        ifname=content["ifName"],
+        source=source,
+        args=tuple((str(key), str(value)) for key, value in content.get("cniArgs") or ()),
+        capability_args=content.get("capabilityArgs") or {},
+        result=content.get("result"),
+    )

@@ -1,0 +1,109 @@
+"""Running one CNI plugin: environment, configuration on stdin, result or error on stdout.
+
+Source: the CNI specification, "Execution protocol" and "Error". The programs are helpers in the words of the design:
+each run is reported to `on_helper`, failed ones too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from cri_shim.kernel.process import Completed, run_program
+from cri_shim.network.errors import CniError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_BUSY_TRIES: Final = 5
+_BUSY_PAUSE: Final = 0.5  # seconds; a plugin being replaced is open for writing for a moment (ETXTBSY)
+_TAIL: Final = 400  # how much of a plugin's stderr an error shows, in characters
+NOT_STARTED: Final = 127
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """One run of a program: the plugin's name, CNI_COMMAND, start (perf_counter), duration (s) and exit code.
+
+    Exit code 127 means that it could not be started, a negative one the signal that ended it (-9: our timeout).
+    """
+
+    name: str
+    command: str
+    started: float
+    duration: float
+    exit_code: int
+
+
+class PluginExec:
+    """Finds plugins in the given directories and runs them."""
+
+    def __init__(self, bin_dirs: tuple[str, ...], on_helper: Callable[[Helper], None] | None = None) -> None:
+        self._bin_dirs = bin_dirs
+        self._on_helper = on_helper
+        # Plugins call iptables and the like, so they get our own environment. It does not change while we run.
+        self._environment = {**os.environ, "CNI_PATH": ":".join(bin_dirs)}
+
+    async def run(
+        self, plugin: str, command: str, variables: Mapping[str, str], conf: Mapping[str, Any], *, time_limit: float
+    ) -> bytes:
+        """Run `plugin` with CNI_COMMAND=`command`, further CNI_* `variables` and `conf` on stdin; return its stdout.
+
+        Raises `CniError`: the plugin is missing, says why it failed, ends without a word, or exceeds `time_limit` (s).
+        """
+        env = {**self._environment, **variables, "CNI_COMMAND": command}
+        stdin = json.dumps(conf, separators=(",", ":")).encode()
+        started = time.perf_counter()
+        exit_code = NOT_STARTED
+        try:
+            completed = await self._run_found(plugin, command, env, stdin, time_limit)
+            exit_code = completed.exit_code
+        except TimeoutError:
+            exit_code = -9
+            raise CniError(plugin, command, f"no answer within {time_limit:g} s, killed") from None
+        finally:
+            if self._on_helper is not None:
+                self._on_helper(Helper(plugin, command, started, time.perf_counter() - started, exit_code))
+        if exit_code != 0:
+            raise plugin_error(plugin, command, completed)
+        return completed.stdout
+
+    async def _run_found(
+        self, plugin: str, command: str, env: Mapping[str, str], stdin: bytes, time_limit: float
+    ) -> Completed:
+        # Starting is the search: a stat of our own before would only tell what the start tells anyway.
+        for directory in self._bin_dirs:
+            path = f"{directory}/{plugin}"
+            for attempt in range(_BUSY_TRIES):
+                try:
+                    return await run_program([path], env, stdin, time_limit=time_limit)
+                except (FileNotFoundError, NotADirectoryError):
+                    break
+                except TimeoutError:
+                    raise
+                except OSError as error:
+                    if not isinstance(error, BlockingIOError) and error.errno != errno.ETXTBSY:
+                        reason = (error.strerror or str(error)).lower()
+                        raise CniError(plugin, command, f"cannot run {path}: {reason}") from error
+                    if attempt == _BUSY_TRIES - 1:
+                        raise CniError(plugin, command, f"{path} stays open for writing") from error
+                    await asyncio.sleep(_BUSY_PAUSE)
+        raise CniError(plugin, command, f"there is no such program in {', '.join(self._bin_dirs) or 'any bin_dir'}")
+
+
+def plugin_error(plugin: str, command: str, completed: Completed) -> CniError:
+    """Put what a failed plugin left behind into words: its error object, else the end of what it printed."""
+    try:
+        said = json.loads(completed.stdout)
+        message, code = str(said["msg"]), int(said.get("code", 0))
+        return CniError(plugin, command, message, code=code, details=str(said.get("details") or ""))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        pass
+    printed = (completed.stderr.strip() or completed.stdout.strip()).decode(errors="replace")[-_TAIL:]
+    how = f"exit code {completed.exit_code}" if completed.exit_code >= 0 else f"signal {-completed.exit_code}"
+    return CniError(plugin, command, f"{how}: {printed}" if printed else f"{how} without a word")

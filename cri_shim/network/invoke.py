@@ -1,0 +1,128 @@
+"""Taking a sandbox through the plugin chain of one network: ADD in order, DEL in reverse, STATUS.
+
+Source: the CNI specification, "Execution of network configurations" and "Derivation of execution configuration". The
+chain stops at the first plugin that fails, and the caller undoes an ADD by a DEL of the whole chain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from cri_shim.network.errors import CniError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cri_shim.network.conflist import NetworkConf, Plugin
+    from cri_shim.network.exec import PluginExec
+
+_UNKNOWN_CONTAINER: Final = 3  # CNI error code: nothing to do for the plugin, so nothing left to delete
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """One sandbox on one network: what stays the same for all plugins of the chain."""
+
+    network: NetworkConf
+    container_id: str
+    ifname: str
+    netns: str  # empty when the namespace is gone (DEL only)
+    args: tuple[tuple[str, str], ...] = ()
+    capability_args: Mapping[str, Any] = field(default_factory=dict)
+
+    def variables(self) -> dict[str, str]:
+        """Return the CNI_* variables that say which sandbox is meant."""
+        return {
+            "CNI_CONTAINERID": self.container_id,
+            "CNI_NETNS": self.netns,
+            "CNI_IFNAME": self.ifname,
+            "CNI_ARGS": ";".join(f"{key}={value}" for key, value in self.args),
+        }
+
+
+def execution_conf(
+    network: NetworkConf,
+    plugin: Plugin,
+    capability_args: Mapping[str, Any],
+    prev_result: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Derive what one plugin reads on stdin from the network's configuration."""
+    conf = {**plugin.conf, "name": network.name, "cniVersion": network.cni_version}
+    if prev_result is not None:
+        conf["prevResult"] = prev_result
+    values = {name: value for name, value in capability_args.items() if name in plugin.capabilities}
+    if values:
+        conf["runtimeConfig"] = values
+    return conf
+
+
+async def add(runner: PluginExec, attachment: Attachment, *, time_limit: float) -> dict[str, Any]:
+    """Attach, within `time_limit` seconds for the chain, and return the last plugin's result as it was given.
+
+    Raises `CniError`; the caller then has to `delete`, since plugins before the failing one have done their part.
+    """
+    network, deadline = attachment.network, _now() + time_limit
+    variables = attachment.variables()
+    result: dict[str, Any] | None = None
+    for plugin in network.plugins:
+        conf = execution_conf(network, plugin, attachment.capability_args, result)
+        stdout = await runner.run(plugin.type, "ADD", variables, conf, time_limit=max(deadline - _now(), 0))
+        result = _result(plugin.type, stdout, network.cni_version)
+    return result or {}
+
+
+async def delete(
+    runner: PluginExec, attachment: Attachment, prev_result: Mapping[str, Any] | None, *, time_limit: float
+) -> None:
+    """Detach, within `time_limit` seconds for the chain; what is gone already is fine. Raises `CniError`."""
+    network, deadline = attachment.network, _now() + time_limit
+    variables = attachment.variables()
+    if not network.at_least(0, 4, 0):
+        prev_result = None  # those versions know no prevResult in a DEL
+    for plugin in reversed(network.plugins):
+        conf = execution_conf(network, plugin, attachment.capability_args, prev_result)
+        try:
+            await runner.run(plugin.type, "DEL", variables, conf, time_limit=max(deadline - _now(), 0))
+        except CniError as error:
+            if error.cni_code == _UNKNOWN_CONTAINER:
+                continue
+            # A DEL without a namespace shall do what can be done, but not all plugins can do without (go-cni
+            # has the same exception): what lay inside the namespace has gone with it.
+            if not attachment.netns and "no such file or directory" in str(error):
+                continue
+            raise
+
+
+async def status(runner: PluginExec, network: NetworkConf, *, time_limit: float) -> str:
+    """Ask a network's plugins whether they can take an ADD; return what they complain of, or an empty text.
+
+    The command exists from 1.1.0 on; networks of earlier versions are always fine.
+    """
+    if not network.at_least(1, 1, 0):
+        return ""
+    for plugin in network.plugins:
+        try:
+            await runner.run(plugin.type, "STATUS", {}, execution_conf(network, plugin, {}), time_limit=time_limit)
+        except CniError as error:
+            return str(error)
+    return ""
+
+
+def _result(plugin: str, stdout: bytes, cni_version: str) -> dict[str, Any]:
+    try:
+        result = json.loads(stdout)
+    except ValueError:
+        text = stdout[:200].decode(errors="replace").strip()
+        raise CniError(plugin, "ADD", f"its result is not JSON: {text or 'nothing'}") from None
+    if not isinstance(result, dict):
+        raise CniError(plugin, "ADD", "its result is not a JSON object")
+    if not result.get("cniVersion"):
+        result["cniVersion"] = cni_version  # plugins may leave it out, prevResult may not
+    return result
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,43 @@
+"""What the network side has to know of a pod, taken from its CRI sandbox configuration by the caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class PortMapping:
+    """A container port that shall be reachable on the host; `protocol` is tcp, udp or sctp."""
+
+    protocol: str
+    container_port: int
+    host_port: int
+    host_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodDns:
+    """The pod's resolver settings, for plugins that declare the `dns` capability."""
+
+    servers: tuple[str, ...] = ()
+    searches: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PodNetwork:
+    """One pod sandbox as CNI sees it."""
+
+    sandbox_id: str
+    name: str
+    namespace: str
+    uid: str
+    netns_path: str
+    port_mappings: tuple[PortMapping, ...] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    dns: PodDns | None = None
+    cgroup_parent: str = ""
