@@ -123,7 +123,7 @@ class ImagePuller:
                 options = PullOptions(snapshotter, self._images.platform, self._downloads)
                 contents = await self._distribution.pull(source, lease.id, options, on_layer)
                 names = record_names(reference, contents.id, contents.target.digest)
-                image = await self._images.record(contents, names, pinned=pinned)
+                image = await self._images.record(contents, names, snapshotter, pinned=pinned)
         self._tell(reference, contents, served, time.monotonic() - began)
         return image
 

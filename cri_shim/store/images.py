@@ -150,8 +150,10 @@ class ImageStore:
             await self._label(record, pinned=pinned)
         return self._table.by_name(name)
 
-    async def record(self, contents: ImageContents, names: Iterable[str], *, pinned: bool = False) -> Image:
-        """Write the image records of contents that are all in containerd, in this order, and know them at once.
+    async def record(
+        self, contents: ImageContents, names: Iterable[str], snapshotter: str, *, pinned: bool = False
+    ) -> Image:
+        """Write the records of an image that is in containerd and unpacked, in this order, and know it at once.
 
         The caller holds a lease on the contents. Raises a ContainerdError.
         """
@@ -161,7 +163,7 @@ class ImageStore:
             await self._write(name, contents.target, pinned=pin)
             self._touch(name)
             image = self._table.put(name, image, pinned=pin)
-        self._unpacked.add((self.snapshotter, contents.chain_id))
+        self._unpacked.add((snapshotter, contents.chain_id))
         return image
 
     async def remove(self, image: Image) -> None:

@@ -1,0 +1,295 @@
+"""Pulling from a real registry into a real containerd."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+
+import pytest
+
+from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
+from cri_shim.errors import CriError, InvalidArgumentError, NotFoundError
+from tests.integration.images.conftest import parts_of
+from tests.lab.images import (
+    DOCKER_LAYER_GZIP,
+    OCI_LAYER_GZIP,
+    OCI_LAYER_PLAIN,
+    OCI_LAYER_ZSTD,
+    Tree,
+    build_image,
+    build_index,
+    busybox_image,
+    has_zstd,
+    push,
+)
+
+pytestmark = pytest.mark.root
+
+
+def layered(seed: str, *media_types: str):
+    """An image of as many small layers, different for each seed."""
+    layers = [
+        Tree().directory(f"d{number}").file(f"d{number}/{seed}", seed.encode() * 1000).layer(media_type)
+        for number, media_type in enumerate(media_types or (OCI_LAYER_GZIP,) * 3)
+    ]
+    return build_image(*layers, config={"Cmd": ["sh"]})
+
+
+def blob_gets(registry):
+    return [one.path for one in registry.requests() if one.method == "GET" and "/blobs/" in one.path]
+
+
+async def test_pull_by_tag(parts, registry):
+    """Id, names, size and chain are those of the image; the records carry the plugin's label; nothing is in the making."""
+    image = layered("bytag")
+    push(registry.address, "bytag:1", image)
+    pulled = await parts.puller.pull(f"{registry.address}/bytag:1")
+    assert pulled.id == image.id
+    assert pulled.chain_id == image.chain_id
+    assert pulled.size == image.size
+    assert pulled.config.cmd == ("sh",)
+    assert pulled.repo_tags == (f"{registry.address}/bytag:1",)
+    assert pulled.repo_digests == (f"{registry.address}/bytag@{image.digest}",)
+    records = {record.name: record for record in await parts.containerd.images.list()}
+    assert set(records) == {image.id, *pulled.repo_tags, *pulled.repo_digests}
+    assert all(dict(record.labels) == {"io.cri-containerd.image": "managed"} for record in records.values())
+    assert all(record.target.digest == image.digest for record in records.values())
+    assert await parts.containerd.leases.list() == []
+    assert await parts.containerd.content.list_statuses() == []
+
+
+async def test_labels_keep_everything(parts, registry):
+    """After the lease is gone and the collector ran, every blob and snapshot is still there, with the usual labels."""
+    image = layered("labels")
+    push(registry.address, "labels:1", image)
+    await parts.puller.pull(f"{registry.address}/labels:1")
+    left = await parts.left()
+    assert sorted(left["content"]) == sorted({image.digest, image.id, *(layer.digest for layer in image.layers)})
+    assert len(left["snapshots"]) == 3
+    source = {f"containerd.io/distribution.source.{registry.address}": "labels"}
+    info = parts.containerd.content.info
+    assert dict((await info(image.id)).labels) == source | {"containerd.io/gc.ref.snapshot.overlayfs": image.chain_id}
+    assert dict((await info(image.digest)).labels) == source | {
+        "containerd.io/gc.ref.content.config": image.id,
+        **{f"containerd.io/gc.ref.content.l.{n}": layer.digest for n, layer in enumerate(image.layers)},
+    }
+    for layer in image.layers:
+        assert dict((await info(layer.digest)).labels) == source | {"containerd.io/uncompressed": layer.diff_id}
+
+
+async def test_pull_by_digest(parts, registry):
+    """By digest there is no tag; with tag and digest the digest decides."""
+    image = layered("bydigest")
+    push(registry.address, "bydigest:1", image)
+    pulled = await parts.puller.pull(f"{registry.address}/bydigest@{image.digest}")
+    assert (pulled.id, pulled.repo_tags) == (image.id, ())
+    again = await parts.puller.pull(f"{registry.address}/bydigest:absent@{image.digest}")
+    assert again == pulled
+
+
+async def test_pull_twice_fetches_once(parts, registry):
+    """A second pull asks where the tag points and gets nothing else."""
+    push(registry.address, "twice:1", layered("twice"))
+    first = await parts.puller.pull(f"{registry.address}/twice:1")
+    registry.forget()
+    assert await parts.puller.pull(f"{registry.address}/twice:1") == first
+    assert [(one.method, one.path) for one in registry.requests()] == [("HEAD", "/v2/twice/manifests/1")]
+
+
+async def test_ten_at_once_download_once(parts, registry):
+    """Ten pulls of an absent image are one: each blob is asked for once."""
+    image = layered("ten")
+    push(registry.address, "ten:1", image)
+    registry.forget()
+    pulled = await asyncio.gather(*(parts.puller.pull(f"{registry.address}/ten:1") for _ in range(10)))
+    assert {one.id for one in pulled} == {image.id}
+    assert len(blob_gets(registry)) == 4
+    assert len(set(blob_gets(registry))) == 4
+
+
+async def test_images_that_share_layers_at_once(parts, registry):
+    """Different images pulled at once fetch and unpack the layers they share once, and keep them each for itself."""
+    base = layered("shared").layers
+    images = [
+        build_image(*base, Tree().file(f"own{number}").layer(), config={"Cmd": [str(number)]}) for number in range(5)
+    ]
+    for number, image in enumerate(images):
+        push(registry.address, f"share{number}:1", image)
+    registry.forget()
+    await asyncio.gather(*(parts.puller.pull(f"{registry.address}/share{number}:1") for number in range(5)))
+    gets = [path.rpartition("/")[2] for path in blob_gets(registry)]
+    assert all(gets.count(layer.digest) == 1 for layer in base)
+    left = await parts.left()
+    assert len(left["snapshots"]) == 3 + 5
+    for number in range(4):
+        await parts.images.remove(await parts.images.find(images[number].id))
+    assert len((await parts.left())["snapshots"]) == 4
+
+
+@pytest.mark.parametrize("media_type", [OCI_LAYER_GZIP, OCI_LAYER_PLAIN, OCI_LAYER_ZSTD, DOCKER_LAYER_GZIP])
+async def test_compressions(parts, registry, media_type):
+    """gzip, zstd and plain layers unpack to what the configuration promises."""
+    if media_type == OCI_LAYER_ZSTD and not has_zstd():
+        pytest.skip("no zstd to make the layer with")
+    image = layered(media_type[-8:], media_type, media_type)
+    push(registry.address, "compressed:1", image)
+    pulled = await parts.puller.pull(f"{registry.address}/compressed:1")
+    stat = await parts.containerd.snapshots("overlayfs").stat(pulled.chain_id)
+    assert stat.kind == snapshots_pb2.COMMITTED
+
+
+async def test_docker_schema_2(parts, registry):
+    """Docker's own media types are as good."""
+    image = build_image(Tree().file("docker").layer(), docker=True)
+    push(registry.address, "docker:1", image)
+    assert (await parts.puller.pull(f"{registry.address}/docker:1")).id == image.id
+
+
+async def test_whiteouts(parts, registry, tmp_path):
+    """What an upper layer deletes or hides is not in the container's view."""
+    image = build_image(
+        Tree().directory("a").file("a/one", b"1").file("a/two", b"2").directory("b").file("b/three", b"3").layer(),
+        Tree().whiteout("a/one").layer(),
+        Tree().directory("b").opaque("b").file("b/four", b"4").layer(),
+    )
+    push(registry.address, "white:1", image)
+    pulled = await parts.puller.pull(f"{registry.address}/white:1")
+    mounts = await parts.containerd.snapshots("overlayfs").view("look", pulled.chain_id)
+    (mount,) = mounts
+    options = ",".join(mount.options)
+    subprocess.run(["mount", "-t", mount.type, mount.source, "-o", options, tmp_path], check=True)
+    try:
+        assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["a", "a/two", "b", "b/four"]
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.mark.parametrize("docker", [False, True])
+async def test_index(parts, registry, docker):
+    """Of an index only this machine's image is fetched; the digest shown is the index's; its size counts."""
+    images = [
+        build_image(Tree().file(f"x{arch}{docker}").layer(), architecture=arch, docker=docker)
+        for arch in ("arm64", "amd64", "s390x")
+    ]
+    index = build_index(*images, docker=docker)
+    push(registry.address, "index:1", index)
+    registry.forget()
+    pulled = await parts.puller.pull(f"{registry.address}/index:1")
+    assert pulled.id == images[1].id
+    assert pulled.repo_digests == (f"{registry.address}/index@{index.digest}",)
+    assert pulled.size == images[1].size + len(index.manifest)
+    assert len(blob_gets(registry)) == 2
+    assert sorted((await parts.left())["content"]) == sorted(
+        {index.digest, images[1].digest, images[1].id, images[1].layers[0].digest}
+    )
+
+
+async def test_index_without_this_machine(parts, registry):
+    """An index for others is refused with the list of what there is, and leaves nothing."""
+    push(registry.address, "other:1", build_index(build_image(Tree().layer(), architecture="s390x")))
+    with pytest.raises(NotFoundError, match=r"no image for linux/\w+; it has linux/s390x"):
+        await parts.puller.pull(f"{registry.address}/other:1")
+    assert await parts.left() == {}
+
+
+async def test_single_image_for_another_machine(parts, registry):
+    """A manifest without an index is held against its configuration."""
+    push(registry.address, "alien:1", build_image(Tree().layer(), architecture="s390x"))
+    with pytest.raises(NotFoundError, match=r"is for linux/s390x, this machine is"):
+        await parts.puller.pull(f"{registry.address}/alien:1")
+    assert await parts.left() == {}
+
+
+async def test_absent_image(parts, registry):
+    """What the registry lacks is NOT_FOUND, with the reference and the place."""
+    with pytest.raises(
+        NotFoundError, match=rf"pull image '{registry.address}/nope:1': .*not found at http://{registry.address}"
+    ):
+        await parts.puller.pull(f"{registry.address}/nope:1")
+    assert await parts.left() == {}
+
+
+async def test_no_reference(parts):
+    """What is no reference is refused before anybody is asked."""
+    with pytest.raises(InvalidArgumentError, match="lower case"):
+        await parts.puller.pull("Nope/UPPER")
+
+
+async def test_no_registry(parts):
+    """A registry that is not there has the word that the kubelet knows."""
+    with pytest.raises(CriError, match=r"^RegistryUnavailable: pull image '127\.0\.0\.1:1/x'") as caught:
+        await parts.puller.pull("127.0.0.1:1/x")
+    assert caught.value.code.name == "UNKNOWN"
+    assert await parts.left() == {}
+
+
+async def test_a_tag_that_moved(parts, registry):
+    """After the tag moved, the old image keeps its id and digest; removing the new one leaves the old."""
+    old, new = layered("old"), layered("new")
+    reference = f"{registry.address}/moving:1"
+    push(registry.address, "moving:1", old)
+    await parts.puller.pull(reference)
+    push(registry.address, "moving:1", new)
+    await parts.puller.pull(reference)
+    assert parts.images.resolve(reference).id == new.id
+    assert parts.images.resolve(old.id).repo_tags == ()
+    assert parts.images.resolve(old.id).repo_digests == (f"{registry.address}/moving@{old.digest}",)
+    await parts.images.remove(parts.images.resolve(reference))
+    assert [image.id for image in parts.images.list()] == [old.id]
+    assert len((await parts.left())["content"]) == 5
+
+
+async def test_pinned(containerd, registry):
+    """The sandbox image is pinned, whoever brought it."""
+    image = layered("pinned")
+    push(registry.address, "pinned:1", image)
+    async with parts_of(containerd, "test-pinned", pinned=[f"{registry.address}/pinned:1"]) as parts:
+        assert (await parts.puller.ensure(f"{registry.address}/pinned:1")).pinned
+        record = await parts.containerd.images.get(f"{registry.address}/pinned:1")
+        assert dict(record.labels) == {"io.cri-containerd.image": "managed", "io.cri-containerd.pinned": "pinned"}
+        registry.forget()
+        assert (await parts.puller.ensure(f"{registry.address}/pinned:1")).id == image.id
+        assert registry.requests() == []
+        await parts.images.remove(parts.images.resolve(image.id))
+
+
+async def test_mirror(containerd, registry, tmp_path):
+    """A name without a reachable registry is served by the host that its hosts.toml names."""
+    image = layered("mirror")
+    push(registry.address, "pause:9", image)
+    (tmp_path / "registry.example").mkdir()
+    (tmp_path / "registry.example/hosts.toml").write_text(
+        f'server = "http://127.0.0.1:1"\n[host."http://{registry.address}"]\n'
+    )
+    async with parts_of(containerd, "test-mirror", config_path=str(tmp_path)) as parts:
+        pulled = await parts.puller.pull("registry.example/pause:9")
+        assert pulled.repo_tags == ("registry.example/pause:9",)
+        assert pulled.id == image.id
+
+
+async def test_an_image_without_layers(parts, registry):
+    """A configuration alone is an image too (its snapshot has no parent)."""
+    push(registry.address, "empty:1", build_image(config={"Cmd": ["x"]}))
+    pulled = await parts.puller.pull(f"{registry.address}/empty:1")
+    assert pulled.chain_id == ""
+    assert await parts.puller.ensure_unpacked(pulled) == ""
+
+
+async def test_leases_of_a_killed_daemon(parts):
+    """Leases that a crash left are deleted at the next start; those of others are not."""
+    await parts.containerd.leases.create("ours", labels={"io.cri-shim.lease": "image"})
+    await parts.containerd.leases.create("theirs")
+    await parts.puller.forget_leases()
+    assert [lease.id for lease in await parts.containerd.leases.list()] == ["theirs"]
+    await parts.containerd.leases.delete("theirs")
+
+
+async def test_layers_of_a_running_image(parts, registry):
+    """A real file system: busybox with a second layer is there as it was built."""
+    image = busybox_image(cmd=["sh"], user="app:more", files={"/srv/x": (b"hi", 0o600, 7, 8)}, env=["A=1"])
+    push(registry.address, "bb:1", image)
+    pulled = await parts.puller.pull(f"{registry.address}/bb:1")
+    assert pulled.config.user == "app:more"
+    assert "A=1" in pulled.config.env
+    assert json.loads(await parts.images.config_document(pulled))["config"]["User"] == "app:more"
