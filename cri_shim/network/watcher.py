@@ -33,7 +33,7 @@ class DirectoryWatcher:
     def __enter__(self) -> Self:
         """Start watching. Where inotify is not to be had (handles used up), only the interval remains."""
         with suppress(OSError):
-            self._inotify = Inotify()
+            self._inotify = Inotify(sync_timeout=0)  # 0: sync_get() returns None instead of blocking the loop
             # asyncinotify 4.4 asks for O_CLOEXEC in the place of O_NONBLOCK, and `_drain` would block the loop
             os.set_blocking(self._inotify.fd, False)
             asyncio.get_running_loop().add_reader(self._inotify.fd, self._drain, self._inotify)
@@ -68,7 +68,5 @@ class DirectoryWatcher:
                     self._inotify.add_watch(path, _MASK)
 
     def _drain(self, inotify: Inotify) -> None:
-        with suppress(BlockingIOError):
-            while True:
-                inotify.sync_get()
-                self._changed.set()
+        while inotify.sync_get() is not None:
+            self._changed.set()
