@@ -1,0 +1,87 @@
+"""Resource limits: cgroups, their later change, and the out-of-memory score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc
+import pytest
+
+from tests.lab.containerd import may_lower_oom_score
+from tests.lab.cri_client import failure
+
+CGROUPS = Path("/sys/fs/cgroup")
+MIB = 1024 * 1024
+
+pytestmark = pytest.mark.skipif((CGROUPS / "cgroup.controllers").exists(), reason="reads cgroup v1 files")
+
+
+def value(node, container, controller, name):
+    """The content of a file of the container's cgroup."""
+    return (CGROUPS / controller / node.cgroup_parent.strip("/") / container.id / name).read_text().strip()
+
+
+async def test_limits_are_set(node, pod):
+    """CPU shares, quota and period, cpuset and memory are in the container's cgroup, below the pod's parent."""
+    resources = {
+        "cpu_shares": 512,
+        "cpu_quota": 50_000,
+        "cpu_period": 100_000,
+        "cpuset_cpus": "0",
+        "cpuset_mems": "0",
+        "memory_limit_in_bytes": 64 * MIB,
+    }
+    container = await pod.start(resources=resources)
+    assert value(node, container, "cpu", "cpu.shares") == "512"
+    assert value(node, container, "cpu", "cpu.cfs_quota_us") == "50000"
+    assert value(node, container, "cpu", "cpu.cfs_period_us") == "100000"
+    assert value(node, container, "cpuset", "cpuset.cpus") == "0"
+    assert value(node, container, "memory", "memory.limit_in_bytes") == str(64 * MIB)
+
+
+async def test_without_limits_there_are_none(node, pod):
+    """A container without resources has the usual CPU weight and no limit."""
+    container = await pod.start()
+    assert value(node, container, "cpu", "cpu.shares") == "1024"
+    assert value(node, container, "cpu", "cpu.cfs_quota_us") == "-1"
+    assert int(value(node, container, "memory", "memory.limit_in_bytes")) > 2**60
+
+
+async def test_the_sandbox_has_hardly_any_weight(node, pod):
+    """The process that holds the pod has the lowest CPU weight."""
+    assert value(node, pod, "cpu", "cpu.shares") == "2"
+
+
+async def test_limits_of_a_running_container_are_changed(node, pod):
+    """UpdateContainerResources changes what it names and leaves the rest."""
+    container = await pod.start(resources={"cpu_shares": 512, "memory_limit_in_bytes": 64 * MIB})
+    await container.client.UpdateContainerResources(
+        container_id=container.id, linux={"cpu_shares": 256, "memory_limit_in_bytes": 128 * MIB}
+    )
+    assert value(node, container, "cpu", "cpu.shares") == "256"
+    assert value(node, container, "memory", "memory.limit_in_bytes") == str(128 * MIB)
+    await container.client.UpdateContainerResources(container_id=container.id, linux={"cpu_quota": 20_000})
+    assert value(node, container, "cpu", "cpu.cfs_quota_us") == "20000"
+    assert value(node, container, "cpu", "cpu.shares") == "256"
+    assert (await container.status()).resources.linux.cpu_shares == 256
+
+
+async def test_limits_of_a_created_container_are_changed(node, pod):
+    """A change before the start holds from the start."""
+    container = await pod.create(resources={"cpu_shares": 512})
+    await container.client.UpdateContainerResources(container_id=container.id, linux={"cpu_shares": 128})
+    await container.start()
+    assert value(node, container, "cpu", "cpu.shares") == "128"
+
+
+async def test_limits_of_an_unknown_container(client):
+    """UpdateContainerResources of an unknown id is NOT_FOUND."""
+    call = client.UpdateContainerResources(container_id="0" * 64, linux={"cpu_shares": 2})
+    assert (await failure(call))[0] == grpc.StatusCode.NOT_FOUND
+
+
+async def test_the_out_of_memory_score(pod):
+    """A positive oom_score_adj is set; a negative one is set where the node allows it, else clamped to the daemon's."""
+    assert await pod.output("cat /proc/self/oom_score_adj", resources={"oom_score_adj": 500}) == "500"
+    low = await pod.output("cat /proc/self/oom_score_adj", resources={"oom_score_adj": -998})
+    assert low == "-998" if may_lower_oom_score() else int(low) >= -998
