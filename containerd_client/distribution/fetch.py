@@ -1,8 +1,8 @@
 """One blob from a registry into containerd's content store, whoever wants it and however often the wire breaks.
 
 The bytes go straight through: chunk by chunk from HTTP into ``Content.Write``. The ingest in containerd is the only
-memory of how far it came, so a broken connection (or a restarted daemon) goes on from its offset. containerd hashes
-what it stores and refuses to commit under another digest.
+memory of how far it came, so whatever breaks, the transfer goes on from its offset. containerd hashes what it stores
+and refuses to commit under another digest. A fetch that fails for good, or is cancelled, throws its ingest away.
 """
 
 from __future__ import annotations
@@ -42,15 +42,20 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 """Bytes per message to containerd, which takes at most 16 MiB."""
 FRUITLESS = 6
-"""Attempts in a row without a single byte before a blob is given up."""
+"""Attempts in a row without a single byte before a blob may be given up."""
 LOCKED_PAUSE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """``progress_timeout``: seconds without a byte after which a blob is given up; 0 means never."""
+    """When a blob is given up, in seconds.
+
+    ``progress_timeout``: an open connection brings no byte for so long; 0 means never. ``patience``: no connection
+    brings any byte for so long, where some had come before (with none at all a few attempts are enough).
+    """
 
     progress_timeout: float = 300.0
+    patience: float = 60.0
 
 
 class Fetcher:
@@ -115,7 +120,6 @@ class Fetcher:
 
     async def _transfer(self, source: Source, wanted: Descriptor, labels: Mapping[str, str]) -> str:
         ref = ingest_ref(wanted.media_type, wanted.digest)
-        keep_partial = False
         done = False
         served_by = ""
         try:
@@ -130,11 +134,8 @@ class Fetcher:
                     done = not existed or await self._labelled(wanted, labels)
                 except Unavailable as error:
                     await _wait_for_other_writer(error)
-        except (RegistryUnavailableError, StalledError):
-            keep_partial = True  # the kubelet tries again soon; until the collector comes the bytes are still good
-            raise
         finally:
-            if not done and not keep_partial:
+            if not done:
                 await self._abort(ref)
         return served_by
 
@@ -180,7 +181,7 @@ class Fetcher:
             fruitless += 1
             if timeout and now - progress >= timeout * 0.99:
                 raise StalledError(f"blob {wanted.digest}: no progress for {timeout:g} s ({failure})")
-            if fruitless >= FRUITLESS:
+            if fruitless >= FRUITLESS and (not writer.offset or now - progress >= self._limits.patience):
                 raise RegistryUnavailableError(f"blob {wanted.digest}: given up after {fruitless} attempts: {failure}")
             await asyncio.sleep(pause or min(5.0, 0.1 * 2**fruitless) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
         return served_by

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -29,7 +29,7 @@ from containerd_client.distribution.media_types import ACCEPT, bare
 from containerd_client.distribution.reference import is_digest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 
     import aiohttp
 
@@ -41,7 +41,8 @@ CONNECT_TIMEOUT = 30.0
 DOCUMENT_TIMEOUT = 60.0
 LONGEST_WAIT = 30.0
 TRIES = 4
-BUFFER = 1 << 20
+BUFFER = 1 << 16
+"""Bytes; aiohttp drops what it has buffered (twice as much) when a connection breaks, and that is asked for again."""
 BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -210,7 +211,7 @@ class RegistryClient:
         url = f"{host.base}/{path}"
         timeout = aiohttp.ClientTimeout(total=total_timeout, sock_connect=CONNECT_TIMEOUT, sock_read=read_timeout)
         all_headers = [("Accept", accept), *host.headers, *(headers or {}).items()]
-        try:
+        with _as_transfer_errors(f"{method} {url}"):
             async with self._session.request(
                 method,
                 url,
@@ -222,12 +223,6 @@ class RegistryClient:
                 allow_redirects=True,
             ) as response:
                 yield response
-        except TimeoutError as error:
-            raise TransferError(f"{method} {url}: no answer or no byte in time") from error
-        except aiohttp.TooManyRedirects as error:
-            raise RegistryUnavailableError(f"{method} {url}: too many redirects") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise TransferError(f"{method} {url}: {error or type(error).__name__}") from error
 
 
 async def _persistently(ask: Callable[[Host], Coroutine[Any, Any, T]], host: Host) -> T:
@@ -242,8 +237,29 @@ async def _persistently(ask: Callable[[Host], Coroutine[Any, Any, T]], host: Hos
     return await ask(host)
 
 
+@contextmanager
+def _as_transfer_errors(what: str) -> Iterator[None]:
+    """Let what aiohttp raises leave the block as an error of this package."""
+    import aiohttp  # noqa: PLC0415 - see RegistryClient._get
+
+    try:
+        yield
+    except TimeoutError as error:
+        raise TransferError(f"{what}: no answer or no byte in time") from error
+    except aiohttp.TooManyRedirects as error:
+        raise RegistryUnavailableError(f"{what}: too many redirects") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise TransferError(f"{what}: {error or type(error).__name__}") from error
+
+
 async def _chunks(response: aiohttp.ClientResponse, skip: int) -> AsyncIterator[bytes]:
-    async for chunk in response.content.iter_any():
+    """Give a body from ``skip`` on; the reader gets a broken connection as an error, and keeps what came before."""
+    chunks = response.content.iter_any()
+    while True:
+        with _as_transfer_errors(f"GET {response.url}"):
+            chunk = await anext(chunks, b"")
+        if not chunk:
+            return
         if skip >= len(chunk):
             skip -= len(chunk)
         elif skip:

@@ -1,0 +1,255 @@
+"""Pulls through a registry that misbehaves, into a real containerd: what is cut goes on, what is wrong leaves nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError, InternalError
+from tests.integration.images.conftest import parts_of
+from tests.integration.images.faulty import FaultyRegistry
+from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, digest_of, with_manifest
+
+pytestmark = pytest.mark.root
+
+
+def image_of(size: int, layers: int = 1):
+    """An image of random layers, which no other test has."""
+    return build_image(*(Tree().file(f"f{n}", os.urandom(size)).layer(OCI_LAYER_PLAIN) for n in range(layers)))
+
+
+async def until(condition, seconds: float = 5):
+    """Wait until a condition holds; fail when it does not in time."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("ignore_ranges", [False, True])
+async def test_cut_connections_are_resumed(parts, ignore_ranges):
+    """A layer that is cut off four times arrives whole; each time it goes on near where it broke."""
+    image = image_of(3_000_000)
+    layer = image.layers[0].digest
+    with FaultyRegistry({"cut:1": image}, cuts={layer: [1, 500_000, 1_200_000, 0]}) as faulty:
+        faulty.ignore_ranges = ignore_ranges
+        pulled = await parts.puller.pull(f"{faulty.address}/cut:1")
+        assert pulled.id == image.id
+        offsets = [one.offset for one in faulty.asked if layer in one.path]
+    assert len(offsets) == 5
+    assert offsets == sorted(offsets)
+    assert offsets[2] >= 300_000
+    assert (await parts.containerd.content.info(layer)).size == len(image.layers[0].blob)
+
+
+async def test_no_lengths(parts):
+    """A registry that announces no lengths (chunks until the end) is as good, and its cuts are noticed."""
+    image = image_of(2_000_000)
+    with FaultyRegistry({"len:1": image}, cuts={image.layers[0].digest: [900_000]}) as faulty:
+        faulty.no_lengths = True
+        assert (await parts.puller.pull(f"{faulty.address}/len:1")).id == image.id
+
+
+async def test_a_registry_that_is_away_for_a_while(parts):
+    """Once bytes have come, a registry that cannot give more for some seconds is waited for, and goes on from there."""
+    image = image_of(3_000_000)
+    layer = image.layers[0].digest
+    with FaultyRegistry({"away:1": image}, cuts={layer: [1_500_000]}) as faulty:
+        pull = asyncio.create_task(parts.puller.pull(f"{faulty.address}/away:1"))
+        await until(lambda: faulty.count(layer))
+        faulty.answers |= {f"blobs/{layer}": [(500, {})] * 8}
+        assert (await pull).id == image.id
+        offsets = [one.offset for one in faulty.asked if layer in one.path]
+    assert len(offsets) == 10
+    assert offsets[-1] == offsets[1] >= 1_000_000
+
+
+async def test_a_registry_that_gives_nothing(parts):
+    """A registry that never brings a byte of a blob is given up after some attempts, and nothing stays."""
+    image = image_of(1_000)
+    with FaultyRegistry({"none:1": image}, cuts={image.layers[0].digest: [0] * 20}) as faulty:
+        with pytest.raises(CriError, match=r"^RegistryUnavailable: .*given up after 6 attempts"):
+            await parts.puller.pull(f"{faulty.address}/none:1")
+    assert await parts.left() == {}
+
+
+async def test_wrong_digest(parts):
+    """A layer with the right length and other bytes is refused, and nothing of it stays."""
+    image = image_of(100_000, layers=2)
+    layer = image.layers[1]
+    with FaultyRegistry({"lie:1": image}, lies={layer.digest: bytes(len(layer.blob))}) as faulty:
+        with pytest.raises(InternalError, match=rf"blob {layer.digest} is not what the registry sent"):
+            await parts.puller.pull(f"{faulty.address}/lie:1")
+    assert await parts.left() == {}
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+async def test_wrong_size(parts, change):
+    """A layer that is shorter or longer than the manifest says is refused, and nothing of it stays."""
+    image = image_of(100_000)
+    layer = image.layers[0]
+    lie = layer.blob[:-1] if change < 0 else layer.blob + b"x"
+    for no_lengths in (False, True):
+        with FaultyRegistry({"size:1": image}, lies={layer.digest: lie}) as faulty:
+            faulty.no_lengths = no_lengths
+            with pytest.raises(InternalError, match=layer.digest):
+                await parts.puller.pull(f"{faulty.address}/size:1")
+        assert await parts.left() == {}
+
+
+async def test_wrong_config(parts):
+    """A configuration with other bytes is refused."""
+    image = image_of(10)
+    with FaultyRegistry({"config:1": image}, lies={image.id: image.config.replace(b"linux", b"LINUX")}) as faulty:
+        with pytest.raises(InternalError, match="another digest"):
+            await parts.puller.pull(f"{faulty.address}/config:1")
+    assert await parts.left() == {}
+
+
+async def test_layer_that_extracts_to_something_else(parts):
+    """The configuration's diff id is held against what containerd extracted."""
+    image = image_of(10)
+    other = "sha256:" + "0" * 64
+    config = image.config.replace(image.layers[0].diff_id.encode(), other.encode())
+    lying = with_manifest(
+        type(image)(image.layers, config, image.manifest),
+        {
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json",
+                "digest": digest_of(config),
+                "size": len(config),
+            }
+        },
+    )
+    with FaultyRegistry({"diff:1": lying}) as faulty:
+        with pytest.raises(
+            InternalError, match=f"extracts to {image.layers[0].diff_id}, its configuration says {other}"
+        ):
+            await parts.puller.pull(f"{faulty.address}/diff:1")
+    assert await parts.left() == {}
+
+
+async def test_layer_that_is_no_archive(parts):
+    """What containerd cannot extract fails with containerd's words, and leaves nothing."""
+    good = image_of(10)
+    junk = os.urandom(10_000)
+    layer = type(good.layers[0])(junk, "application/vnd.oci.image.layer.v1.tar+gzip", good.layers[0].diff_id)
+    with FaultyRegistry({"junk:1": build_image(layer)}) as faulty:
+        with pytest.raises(Exception, match=r"Diff/Apply|extract"):
+            await parts.puller.pull(f"{faulty.address}/junk:1")
+    assert await parts.left() == {}
+
+
+async def test_fewer_layers_than_promised(parts):
+    """A manifest and a configuration that disagree on the number of layers are refused."""
+    image = image_of(10, layers=2)
+    short = with_manifest(image, {"layers": []})
+    with FaultyRegistry({"few:1": short}) as faulty:
+        with pytest.raises(InternalError, match="lists 0 layers, the configuration 2"):
+            await parts.puller.pull(f"{faulty.address}/few:1")
+    assert await parts.left() == {}
+
+
+async def test_something_that_is_no_image(parts):
+    """A chart or another artifact is refused by the type of its layers."""
+    image = image_of(10)
+    artifact = build_image(
+        type(image.layers[0])(b"x", "application/vnd.cncf.helm.chart.content.v1.tar+gzip", digest_of(b"x"))
+    )
+    with FaultyRegistry({"chart:1": artifact}) as faulty:
+        with pytest.raises(InternalError, match="no file system layer"):
+            await parts.puller.pull(f"{faulty.address}/chart:1")
+    assert await parts.left() == {}
+
+
+async def test_login_wanted(parts):
+    """A registry that wants a login is named, not retried."""
+    with FaultyRegistry({}, answers={"manifests": [(401, {"WWW-Authenticate": 'Basic realm="x"'})] * 9}) as faulty:
+        with pytest.raises(FailedPreconditionError, match=rf"http://{faulty.address} answers 401 for .*wants a login"):
+            await parts.puller.pull(f"{faulty.address}/private:1")
+        assert len(faulty.asked) == 2
+
+
+async def test_busy_blobs_are_waited_for(parts):
+    """429 and 503 in the middle of a pull are waited for as the server asks."""
+    image = image_of(10)
+    answers = {f"blobs/{image.layers[0].digest}": [(429, {"Retry-After": "0"}), (503, {})]}
+    with FaultyRegistry({"busy:1": image}, answers=answers) as faulty:
+        assert (await parts.puller.pull(f"{faulty.address}/busy:1")).id == image.id
+
+
+async def test_no_progress(containerd):
+    """A server that falls silent ends the pull after the progress timeout, and nothing stays."""
+    image = image_of(100_000)
+    layer = image.layers[0].digest
+    async with parts_of(containerd, "test-stall", progress_timeout=0.6) as parts:
+        with FaultyRegistry({"stall:1": image}, stalls={layer: 2}) as faulty:
+            faulty.lies[layer] = image.layers[0].blob
+            faulty.cuts[layer] = [0] * 20
+            with pytest.raises(DeadlineExceededError, match=rf"blob {layer}: no progress for 0.6 s"):
+                await parts.puller.pull(f"{faulty.address}/stall:1")
+        assert await parts.left() == {}
+
+
+async def test_cancelled_pull_leaves_nothing(parts):
+    """A pull whose only client hangs up is over: no lease, no ingest, no blob, no snapshot, no record."""
+    image = image_of(1_000_000, layers=3)
+    stalls = {layer.digest: 30.0 for layer in image.layers[1:]}
+    with FaultyRegistry({"cancel:1": image}, stalls=stalls) as faulty:
+        pull = asyncio.create_task(parts.puller.pull(f"{faulty.address}/cancel:1"))
+        await until(lambda: all(faulty.count(layer.digest) for layer in image.layers))
+        await asyncio.sleep(0.2)
+        assert await parts.containerd.content.list_statuses()
+        pull.cancel()
+        await asyncio.wait([pull])
+        assert pull.cancelled()
+        assert await parts.containerd.leases.list() == []
+        assert await parts.containerd.content.list_statuses() == []
+        assert await parts.left() == {}
+
+
+async def test_one_of_two_clients_hangs_up(parts):
+    """The pull goes on for the other client."""
+    image = image_of(100_000)
+    with FaultyRegistry({"two:1": image}, stalls={image.layers[0].digest: 0.5}) as faulty:
+        first = asyncio.create_task(parts.puller.pull(f"{faulty.address}/two:1"))
+        await until(lambda: faulty.count(image.layers[0].digest))
+        second = asyncio.create_task(parts.puller.pull(f"{faulty.address}/two:1"))
+        await asyncio.sleep(0.1)
+        first.cancel()
+        assert (await second).id == image.id
+        assert first.cancelled()
+        assert faulty.count(image.layers[0].digest) == 1
+
+
+async def test_one_image_fails_and_another_shares_its_layer(parts):
+    """A shared layer that was being fetched for a pull that is cancelled is fetched for the other one."""
+    shared = Tree().file("shared", os.urandom(500_000)).layer(OCI_LAYER_PLAIN)
+    one, two = (build_image(shared, Tree().file(f"own{n}", os.urandom(10)).layer(OCI_LAYER_PLAIN)) for n in range(2))
+    with FaultyRegistry({"one:1": one, "two:1": two}, stalls={shared.digest: 0.5}) as faulty:
+        first = asyncio.create_task(parts.puller.pull(f"{faulty.address}/one:1"))
+        await until(lambda: faulty.count(shared.digest))
+        second = asyncio.create_task(parts.puller.pull(f"{faulty.address}/two:1"))
+        await until(lambda: faulty.count(two.layers[1].digest))
+        first.cancel()
+        assert (await second).id == two.id
+    assert len((await parts.left())["content"]) == 4
+
+
+async def test_another_client_writes_the_same_blob(parts):
+    """An ingest that another client of containerd holds is waited for, and its blob used."""
+    image = image_of(100_000)
+    layer = image.layers[0]
+    with FaultyRegistry({"locked:1": image}) as faulty:
+        async with parts.containerd.content.writer(
+            f"layer-{layer.digest}", size=len(layer.blob), expected=layer.digest
+        ) as other:
+            await other.write(layer.blob[:500])
+            pull = asyncio.create_task(parts.puller.pull(f"{faulty.address}/locked:1"))
+            await asyncio.sleep(0.5)
+            assert not pull.done()
+            await other.write(layer.blob[500:])
+            await other.commit(len(layer.blob), layer.digest)
+        assert (await pull).id == image.id
+        assert faulty.count(layer.digest) == 0
