@@ -19,12 +19,13 @@ NOWHERE = "f" * 64
 
 @pytest.mark.parametrize("id_", [NOWHERE, "nonsense", "../../etc"])
 @pytest.mark.parametrize("rpc", ["PodSandboxStatus", "ContainerStatus", "StartContainer"])
-async def test_an_unknown_id_is_not_found(client, rpc, id_):
+async def test_an_unknown_id_is_not_found(node, client, rpc, id_):
     """An id that nobody has is NOT_FOUND and named."""
     field = "pod_sandbox_id" if "Sandbox" in rpc else "container_id"
     code, message = await failure(getattr(client, rpc)(**{field: id_}))
     assert code == NOT_FOUND
-    assert id_ in message
+    # The plugin of 1.6 says which pod it means only in its own log.
+    assert id_ in message or node.kind == "plugin"
 
 
 @pytest.mark.parametrize("rpc", ["PodSandboxStatus", "ContainerStatus", "StartContainer", "ExecSync"])
@@ -32,7 +33,7 @@ async def test_an_empty_id_is_refused(node, client, rpc):
     """An empty id is refused, whatever else there is."""
     field = "pod_sandbox_id" if "Sandbox" in rpc else "container_id"
     code, _ = await failure(getattr(client, rpc)(**{field: ""}))
-    assert code in {INVALID, NOT_FOUND}
+    assert code == node.code(INVALID, plugin=UNKNOWN)
 
 
 async def test_a_prefix_of_two_ids_is_refused(node, client):
@@ -112,7 +113,7 @@ async def test_a_container_needs_a_running_pod(node):
     pod = await node.run()
     await pod.stop()
     code, message = await failure(pod.create())
-    assert code == node.code(PRECONDITION, plugin=UNKNOWN)
+    assert code == node.code(PRECONDITION, plugin=NOT_FOUND)
     assert pod.id in message or "not running" in message
 
 
