@@ -1,6 +1,7 @@
 """Start-up and shutdown, in order.
 
-Up: lock the socket → containerd client → network, logs → event stream (which reads pods and images) → serve → READY.
+Up: lock the socket → containerd client → network, logs → event stream (which reads pods and images)
+→ serve → READY.
 Down: refuse new mutations → stop serving within the grace period → operations end or are undone → close. Pods keep
 running: their shims are containerd's children, and the next daemon finds them again.
 """
@@ -53,8 +54,9 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT = 16 << 20
 """Bytes of one gRPC message, both ways: what the kubelet and containerd use (kubernetes issue 63858)."""
 
-FIRST_READ_SECONDS = 10.0
-"""How long READY waits for containerd. Without it the daemon is up all the same and says so in Status."""
+FIRST_READ_SECONDS = 3.0
+"""How long the socket is held back for pods to be read, so that nobody is told "not yet" by a daemon that is nearly
+there. After that it is up all the same, and Status says what it is waiting for."""
 
 _UNDO_SECONDS = 5.0
 """Part of the shutdown grace that is kept for undoing what did not end by itself."""
@@ -107,6 +109,8 @@ class Daemon:
             monitor.start()
             supervisor.forever("snapshot-usage", service.snapshot_usage.run)
             supervisor.forever("watchdog", self._notifier.feed_watchdog)
+            await self._until_read(service.readiness)
+            _settle_memory()
             server = grpc.aio.server(
                 options=[
                     ("grpc.max_receive_message_length", MESSAGE_LIMIT),
@@ -118,8 +122,6 @@ class Daemon:
             bind(server, config.socket_path, config.socket_mode)
             await server.start()
             log.info("daemon.serving", socket=config.socket_path, version=cri_shim.__version__)
-            await self._until_read(service.readiness)
-            _settle_memory()
             self._notifier.ready(service.readiness.why_not or "serving")
             await self._stop.wait()
             await self._shut_down(server, service)

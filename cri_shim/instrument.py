@@ -45,7 +45,7 @@ def _service_handler(service: Service, descriptor: ServiceDescriptor) -> grpc.Ge
     )
 
 
-def _method_handler(service: Service, method: MethodDescriptor) -> grpc.RpcMethodHandler:
+def _method_handler(service: Service, method: MethodDescriptor) -> grpc.RpcMethodHandler[Any, Any]:
     request_class = message_factory.GetMessageClass(method.input_type)
     rpc = RPCS.get(method.name)
     if rpc is None:
@@ -80,15 +80,15 @@ def _instrumented(
             if not early:
                 service.readiness.require()
             with call_options(timeout=context.time_remaining() if rpc.kind is Kind.READ else None):
-                response = await answered(rpc.function(service, message))
+                response: Message = await answered(rpc.function(service, message))
         except (CriError, ContainerdError) as error:
             code, detail = _status_of(error)
             _log_failure(name, message, request, code, detail)
-            return await context.abort(code, detail)
+            await context.abort(code, detail)
         except Exception as error:
             log.exception("rpc.bug", rpc=name, **_subject(message))
             _log_failure(name, message, request, grpc.StatusCode.INTERNAL, repr(error))
-            return await context.abort(grpc.StatusCode.INTERNAL, f"{name} failed unexpectedly: {error!r}")
+            await context.abort(grpc.StatusCode.INTERNAL, f"{name} failed unexpectedly: {error!r}")
         finally:
             request.ended = True
         level("rpc.ok", rpc=name, **_subject(message), **_bill(request))
@@ -121,15 +121,15 @@ def _bill(request: Request) -> dict[str, Any]:
 def _subject(message: Any) -> dict[str, str]:
     """What the request is about, under the names the log uses."""
     found: dict[str, str] = {}
-    if sandbox_id := getattr(message, "pod_sandbox_id", ""):
+    if sandbox_id := getattr(message, "pod_sandbox_id", None):
         found["sandbox_id"] = sandbox_id
-    if container_id := getattr(message, "container_id", ""):
+    if container_id := getattr(message, "container_id", None):
         found["container_id"] = container_id
     config = getattr(message, "config", None)
     metadata = getattr(config, "metadata", None)
     if metadata is not None and metadata.name:
         found["name"] = metadata.name
     image = getattr(message, "image", None)
-    if image is not None and getattr(image, "image", ""):
+    if image is not None and getattr(image, "image", None):
         found["image"] = image.image
     return found

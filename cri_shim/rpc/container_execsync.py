@@ -25,7 +25,7 @@ from cri_shim.oci.process import exec_process
 from cri_shim.store.spec import read_spec
 
 if TYPE_CHECKING:
-    from containerd_client.tasks import Exit
+    from containerd_client import Exit
 
     from cri_shim.service import Service
     from cri_shim.store.containers import Container
@@ -52,8 +52,9 @@ async def exec_sync(service: Service, request: cri.ExecSyncRequest) -> cri.ExecS
         raise InvalidArgumentError(f"exec timeout {request.timeout} is negative; 0 means no limit")
     container = service.containers.get(request.container_id)
     if not container.running:
-        state = cri.ContainerState.Name(container.state).removeprefix("CONTAINER_").lower()
-        raise FailedPreconditionError(f"container {container.id} is {state}; a command needs a running container")
+        raise FailedPreconditionError(
+            f"container {container.id} is {container.state_word}; a command needs a running container"
+        )
     return await _run(service, container, request)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import tomllib
 from typing import TYPE_CHECKING
 
 import grpc
@@ -39,13 +40,14 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
         status=cri.RuntimeStatus(conditions=conditions),
         info=_info(service) if request.verbose else {},
         runtime_handlers=handlers,
+        features=cri.RuntimeFeatures(supplemental_groups_policy=True),
     )
 
 
 def _info(service: Service) -> dict[str, str]:
     network = service.network.status()
     return {
-        "config": to_toml(service.config),
+        "config": json.dumps(tomllib.loads(to_toml(service.config))),
         "python": json.dumps({"version": platform.python_version(), "grpcio": grpc.__version__}),
         "cniconfig": json.dumps({"Networks": list(network.networks)}),
         "lastCNILoadStatus": "OK" if network.ready else network.message,
