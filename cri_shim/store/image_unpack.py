@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.contents import read_contents
+from containerd_client.distribution.contents import missing_layers, read_contents
+from containerd_client.distribution.errors import IncompleteImageError
 from containerd_client.distribution.pull import snapshot_label
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ async def unpack_stored(
     """
     async with client.leases.hold(LEASE_LABELS) as lease:
         contents = await read_contents(client, target, platform)
+        absent = await missing_layers(client, contents)
+        if absent:
+            raise IncompleteImageError(f"layers {', '.join(absent)} are missing in containerd; pull the image again")
         info = await client.content.info(contents.id)
         label = snapshot_label(snapshotter)
         if info.labels.get(label) != contents.chain_id:

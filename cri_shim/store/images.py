@@ -189,9 +189,19 @@ class ImageStore:
         known = (snapshotter, image.chain_id)
         if image.chain_id and (recheck or known not in self._unpacked):
             if not await self.unpacker.present(snapshotter, image.chain_id):
-                await unpack_stored(self._client, self.unpacker, image.target, self.platform, snapshotter)
+                await self._unpack(image, snapshotter)
             self._unpacked.add(known)
         return image.chain_id
+
+    async def _unpack(self, image: Image, snapshotter: str) -> None:
+        try:
+            await unpack_stored(self._client, self.unpacker, image.target, self.platform, snapshotter)
+        except IncompleteImageError:
+            # Absent is what it is: the kubelet then pulls it, instead of failing with it for ever.
+            for name in image.references:
+                self._touch(name)
+                self._table.drop(name)
+            raise
 
     async def config_document(self, image: Image) -> bytes:
         """Return the image's configuration as it lies in the content store, JSON."""

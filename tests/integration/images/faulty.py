@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.lab.images import Image, Index
 
@@ -57,7 +57,7 @@ class FaultyRegistry:
         """How many requests had ``part`` in their path."""
         return sum(part in one.path and one.method == method for one in self.asked)
 
-    def __enter__(self) -> FaultyRegistry:
+    def __enter__(self) -> Self:
         registry = self
 
         class Handler(http.server.BaseHTTPRequestHandler):

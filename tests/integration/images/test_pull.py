@@ -41,7 +41,7 @@ def blob_gets(registry):
 
 
 async def test_pull_by_tag(parts, registry):
-    """Id, names, size and chain are those of the image; the records carry the plugin's label; nothing is in the making."""
+    """Id, names, size and chain are those of the image; the records are labelled; nothing is in the making."""
     image = layered("bytag")
     push(registry.address, "bytag:1", image)
     pulled = await parts.puller.pull(f"{registry.address}/bytag:1")
@@ -122,8 +122,8 @@ async def test_images_that_share_layers_at_once(parts, registry):
     assert all(gets.count(layer.digest) == 1 for layer in base)
     left = await parts.left()
     assert len(left["snapshots"]) == 3 + 5
-    for number in range(4):
-        await parts.images.remove(await parts.images.find(images[number].id))
+    for image in images[:4]:
+        await parts.images.remove(parts.images.resolve(image.id))
     assert len((await parts.left())["snapshots"]) == 4
 
 
@@ -249,9 +249,10 @@ async def test_pinned(containerd, registry):
         record = await parts.containerd.images.get(f"{registry.address}/pinned:1")
         assert dict(record.labels) == {"io.cri-containerd.image": "managed", "io.cri-containerd.pinned": "pinned"}
         registry.forget()
-        assert (await parts.puller.ensure(f"{registry.address}/pinned:1")).id == image.id
+        again = await parts.puller.ensure(f"{registry.address}/pinned:1")
+        assert again.id == image.id
         assert registry.requests() == []
-        await parts.images.remove(parts.images.resolve(image.id))
+        await parts.images.remove(again)
 
 
 async def test_mirror(containerd, registry, tmp_path):

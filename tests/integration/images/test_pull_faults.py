@@ -1,4 +1,4 @@
-"""Pulls through a registry that misbehaves, into a real containerd: what is cut goes on, what is wrong leaves nothing."""
+"""Pulls from a registry that misbehaves, into a real containerd: what is cut goes on, what is wrong leaves nothing."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ async def settle():
 
 async def test_one_does_it_for_all():
     """Ten callers, one run, one leader, the same result."""
-    flights, runs, gate = Flights(), [], asyncio.Event()
+    flights: Flights[object] = Flights()
+    runs, gate = [], asyncio.Event()
 
     async def work():
         runs.append(1)
@@ -35,7 +36,7 @@ async def test_one_does_it_for_all():
 
 async def test_a_failure_reaches_all_and_the_next_begins_anew():
     """Nobody gets a stale failure."""
-    flights = Flights()
+    flights: Flights[object] = Flights()
 
     async def fail():
         await asyncio.sleep(0)
@@ -52,7 +53,8 @@ async def test_a_failure_reaches_all_and_the_next_begins_anew():
 
 async def test_one_who_leaves_does_not_end_it_for_the_others():
     """The leader's cancellation leaves the work in the air for whoever is aboard."""
-    flights, gate, ended = Flights(), asyncio.Event(), []
+    flights: Flights[str] = Flights()
+    gate, ended = asyncio.Event(), []
 
     async def work():
         try:
@@ -75,7 +77,8 @@ async def test_one_who_leaves_does_not_end_it_for_the_others():
 
 async def test_the_last_to_leave_waits_for_the_clean_up():
     """When the last caller is cancelled the work is too, and has cleaned up when that caller ends."""
-    flights, steps = Flights(), []
+    flights: Flights[None] = Flights()
+    steps = []
 
     async def work():
         try:
@@ -96,7 +99,8 @@ async def test_the_last_to_leave_waits_for_the_clean_up():
 
 async def test_who_comes_during_the_clean_up_begins_anew_after_it():
     """Two runs of the same key never overlap, not even with the clean-up of a cancelled one."""
-    flights, steps, cleaning = Flights(), [], asyncio.Event()
+    flights: Flights[object] = Flights()
+    steps, cleaning = [], asyncio.Event()
 
     async def slow():
         try:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from containerd_client.distribution.errors import HostsConfigError
-from containerd_client.distribution.hosts import Host, default_host, hosts_of, is_loopback, parse_hosts, split_config_path
+from containerd_client.distribution.hosts import (
+    Host,
+    default_host,
+    hosts_of,
+    is_loopback,
+    parse_hosts,
+    split_config_path,
+)
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,10 @@ def test_hostile_manifests(change, said):
         parse_document(data, media_types.OCI_MANIFEST, A)
 
 
-@given(st.binary(max_size=200) | st.recursive(st.none() | st.text(), st.lists, max_leaves=5).map(lambda v: json.dumps(v).encode()))
+@given(
+    st.binary(max_size=200)
+    | st.recursive(st.none() | st.text(), st.lists, max_leaves=5).map(lambda v: json.dumps(v).encode())
+)
 def test_garbage_is_refused_as_a_manifest_error(data):
     """No bytes at all raise anything but a ManifestError."""
     with pytest.raises(ManifestError):

@@ -25,7 +25,9 @@ def filled():
     return table
 
 
-@pytest.mark.parametrize("ref", [A, A[7:], A[7:20], "sha256:" + "ab" * 3, "busybox:1", TAG, DIGEST, f"busybox:9@{DIGEST[-71:]}"])
+@pytest.mark.parametrize(
+    "ref", [A, A[7:], A[7:20], "sha256:" + "ab" * 3, "busybox:1", TAG, DIGEST, f"busybox:9@{DIGEST[-71:]}"]
+)
 def test_every_form_finds_it(ref):
     """Id, beginning of an id, tag, digest, tag and digest, normal or not."""
     found = filled().resolve(ref)

@@ -1,0 +1,112 @@
+"""Looking into an image's root file system: who its users are, and what lies in its volumes.
+
+An image never changes, so its passwd and group are read once and kept by chain id; the containers after the first pay
+no mount. A look is a read-only view of the image's top layer, mounted for as long as it takes. Paths are resolved
+inside that root by the kernel (openat2), whatever symbolic links the image holds (CVE-2022-23648).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from containerd_client import NotFound
+from cri_shim.images.copy_tree import copy_tree
+from cri_shim.kernel.executors import MOUNT, run
+from cri_shim.kernel.mounts import mounted_read_only
+from cri_shim.kernel.open_in_root import read_file_in_root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from containerd_client import Containerd
+    from cri_shim.kernel import Kernel
+
+T = TypeVar("T")
+
+FILE_LIMIT = 4 << 20
+"""Bytes of /etc/passwd or /etc/group that are read at most; a larger one is refused, not cut."""
+
+_KEPT = 128
+
+
+@dataclass(frozen=True, slots=True)
+class UserFiles:
+    """``/etc/passwd`` and ``/etc/group`` of an image; None where it has none."""
+
+    passwd: bytes | None
+    group: bytes | None
+
+
+NO_USER_FILES = UserFiles(None, None)
+"""For a user that is given by numbers: nothing is looked up."""
+
+
+class ImageFiles:
+    """Reads files of unpacked images."""
+
+    def __init__(self, containerd: Containerd, kernel: Kernel) -> None:
+        self._containerd = containerd
+        self._kernel = kernel
+        self._users: OrderedDict[tuple[str, str], UserFiles] = OrderedDict()
+
+    async def users(self, snapshotter: str, chain_id: str) -> UserFiles:
+        """The user files of the image whose top snapshot is ``chain_id``."""
+        key = (snapshotter, chain_id)
+        known = self._users.get(key)
+        if known is None:
+            known = await self._look(snapshotter, chain_id, self._read_users)
+            self._users[key] = known
+            if len(self._users) > _KEPT:
+                self._users.popitem(last=False)
+        return known
+
+    async def copy_out(self, snapshotter: str, chain_id: str, targets: Mapping[str, Path]) -> None:
+        """Copy each path of the image into an empty directory; a path that the image lacks gives an empty one."""
+
+        def copy(root: str) -> None:
+            for path, target in targets.items():
+                self._copy_one(root, path, target)
+
+        await self._look(snapshotter, chain_id, copy)
+
+    async def _look(self, snapshotter: str, chain_id: str, fn: Callable[[str], T]) -> T:
+        snapshots = self._containerd.snapshots(snapshotter)
+        key = f"cri-shim-look-{secrets.token_hex(8)}"
+        mounts = await snapshots.view(key, chain_id)
+
+        def mounted() -> T:
+            with mounted_read_only(self._kernel, mounts) as root:
+                return fn(root)
+
+        try:
+            return await run(MOUNT, mounted)
+        finally:
+            # Nothing refers to the view: if this fails, the next garbage collection takes it.
+            with contextlib.suppress(NotFound):
+                await snapshots.remove(key)
+
+    def _read_users(self, root: str) -> UserFiles:
+        return UserFiles(
+            passwd=read_file_in_root(self._kernel, root, "/etc/passwd", FILE_LIMIT),
+            group=read_file_in_root(self._kernel, root, "/etc/group", FILE_LIMIT),
+        )
+
+    def _copy_one(self, root: str, path: str, target: Path) -> None:
+        root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            try:
+                source_fd = self._kernel.open_in_root(root_fd, path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            try:
+                copy_tree(source_fd, target)
+            finally:
+                os.close(source_fd)
+        finally:
+            os.close(root_fd)

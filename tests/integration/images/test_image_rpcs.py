@@ -1,0 +1,160 @@
+"""The five RPCs of the ImageService, on the parts that they use."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+
+import pytest
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.config import Config
+from cri_shim.errors import InvalidArgumentError
+from cri_shim.rpc.image_fs_info import image_fs_info
+from cri_shim.rpc.image_list import list_images
+from cri_shim.rpc.image_pull import pull_image
+from cri_shim.rpc.image_remove import remove_image
+from cri_shim.rpc.image_status import image_status
+from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
+
+pytestmark = pytest.mark.root
+
+
+def spec(name):
+    return cri.ImageSpec(image=name)
+
+
+@pytest.fixture
+def service(parts):
+    """The parts stand in for the service: they have the same names."""
+    parts.config = Config()
+    return parts
+
+
+@pytest.fixture
+async def pulled(service, registry):
+    """An image that was pulled through the RPC; its built form, reference and id."""
+    layers = [Tree().file(f"f{n}", os.urandom(5000)).layer(OCI_LAYER_PLAIN) for n in range(2)]
+    image = build_image(*layers, config={"User": "1000:1000", "Cmd": ["x"]})
+    push(registry.address, "rpc:1", image)
+    reference = f"{registry.address}/rpc:1"
+    response = await pull_image(service, cri.PullImageRequest(image=spec(reference)))
+    return image, reference, response.image_ref
+
+
+async def test_one_value_names_the_image(service, pulled):
+    """PullImageResponse.image_ref, Image.id in the list and in the status are the configuration's digest."""
+    image, reference, image_ref = pulled
+    assert image_ref == image.id
+    (listed,) = (await list_images(service, cri.ListImagesRequest())).images
+    status = await image_status(service, cri.ImageStatusRequest(image=spec(reference)))
+    assert listed == status.image
+    assert (listed.id, listed.spec.image, listed.size) == (image.id, image.id, image.size)
+    assert list(listed.repo_tags) == [reference]
+    assert listed.uid.value == 1000
+    assert listed.username == ""
+
+
+async def test_status_takes_every_form(service, pulled):
+    """Tag, digest, id, beginning of the id, and tag with digest."""
+    image, reference, _ = pulled
+    at = f"{reference[:-2]}@{image.digest}"
+    for name in (reference, at, f"{reference}@{image.digest}", image.id, image.id[7:], image.id[7:19], image.id[:19]):
+        assert (await image_status(service, cri.ImageStatusRequest(image=spec(name)))).image.id == image.id, name
+
+
+async def test_status_of_nothing(service):
+    """An absent image is an empty response; no image at all is a bad request."""
+    for name in ("absent", "absent:1@sha256:" + "0" * 64, "sha256:" + "0" * 64, "0123456", "Not A Name"):
+        assert not (await image_status(service, cri.ImageStatusRequest(image=spec(name)))).HasField("image"), name
+    for call in (
+        image_status(service, cri.ImageStatusRequest()),
+        pull_image(service, cri.PullImageRequest()),
+        remove_image(service, cri.RemoveImageRequest(image=cri.ImageSpec())),
+    ):
+        with pytest.raises(InvalidArgumentError, match=r"image\.image is empty"):
+            await call
+
+
+async def test_verbose_status(service, pulled):
+    """The key ``info`` holds the chain id and the whole image configuration."""
+    image, reference, _ = pulled
+    status = await image_status(service, cri.ImageStatusRequest(image=spec(reference), verbose=True))
+    info = json.loads(status.info["info"])
+    assert info["chainID"] == image.chain_id
+    assert info["imageSpec"] == json.loads(image.config)
+    assert not (await image_status(service, cri.ImageStatusRequest(image=spec(reference)))).info
+
+
+async def test_list_filter(service, pulled):
+    """A filter selects by any form of the name, or nothing."""
+    image, reference, _ = pulled
+    for name, found in ((reference, 1), (image.id, 1), ("absent", 0)):
+        request = cri.ListImagesRequest(filter=cri.ImageFilter(image=spec(name)))
+        assert len((await list_images(service, request)).images) == found
+
+
+async def test_user_by_name(service, registry):
+    """A user that is no number is told by name, without its group."""
+    push(registry.address, "named:1", build_image(config={"User": "app:more"}))
+    await pull_image(service, cri.PullImageRequest(image=spec(f"{registry.address}/named:1")))
+    (listed,) = (await list_images(service, cri.ListImagesRequest())).images
+    assert listed.username == "app"
+    assert not listed.HasField("uid")
+
+
+@pytest.mark.parametrize("form", ["tag", "digest", "id", "prefix"])
+async def test_remove(service, pulled, form):
+    """By any form everything of the image goes, at once and without a trace; a second time is a success."""
+    image, reference, _ = pulled
+    forms = {"tag": reference, "digest": f"{reference[:-2]}@{image.digest}", "id": image.id, "prefix": image.id[7:20]}
+    await remove_image(service, cri.RemoveImageRequest(image=spec(forms[form])))
+    assert not (await list_images(service, cri.ListImagesRequest())).images
+    assert not (await image_status(service, cri.ImageStatusRequest(image=spec(reference)))).HasField("image")
+    # The last deletion was synchronous: nothing is left for the collector.
+    assert await service.containerd.content.walk() == []
+    assert await service.containerd.snapshots("overlayfs").list() == []
+    assert await service.left() == {}
+    await remove_image(service, cri.RemoveImageRequest(image=spec(forms[form])))
+
+
+async def test_simultaneous_removals(service, pulled):
+    """Several removals by different names at once all succeed."""
+    image, reference, _ = pulled
+    names = [reference, image.id, image.id[7:20]] * 3
+    await asyncio.gather(*(remove_image(service, cri.RemoveImageRequest(image=spec(name))) for name in names))
+    assert await service.left() == {}
+
+
+async def test_fs_info(service, pulled, containerd):
+    """The snapshotter's own directory, a plausible sum that follows the snapshots, the same for containers."""
+    empty_layers, _, _ = pulled
+    before = await image_fs_info(service, cri.ImageFsInfoRequest())
+    (entry,) = before.image_filesystems
+    assert entry.fs_id.mountpoint == f"{containerd.root}/io.containerd.snapshotter.v1.overlayfs"
+    assert os.path.isdir(entry.fs_id.mountpoint)
+    assert entry.used_bytes.value >= 10_000
+    assert entry.inodes_used.value >= 4
+    assert list(before.container_filesystems) == [entry]
+    await service.containerd.snapshots("overlayfs").prepare("active", empty_layers.chain_id)
+    await service.snapshot_usage.sample()
+    after = (await image_fs_info(service, cri.ImageFsInfoRequest())).image_filesystems[0]
+    assert after.used_bytes.value > entry.used_bytes.value
+    assert after.timestamp > entry.timestamp
+    assert service.snapshot_usage.usage("overlayfs", "active").active
+    await service.containerd.snapshots("overlayfs").remove("active")
+    await service.snapshot_usage.sample()
+    assert service.snapshot_usage.usage("overlayfs", "active") is None
+
+
+async def test_committed_snapshots_are_measured_once(service, pulled):
+    """A second sample asks for the usage of active snapshots only."""
+    await service.containerd.snapshots("overlayfs").prepare("busy", pulled[0].chain_id)
+    await service.snapshot_usage.sample()
+    measured = {
+        name: service.snapshot_usage.usage("overlayfs", name).measured_ns for name in (pulled[0].chain_id, "busy")
+    }
+    await service.snapshot_usage.sample()
+    assert service.snapshot_usage.usage("overlayfs", pulled[0].chain_id).measured_ns == measured[pulled[0].chain_id]
+    assert service.snapshot_usage.usage("overlayfs", "busy").measured_ns > measured["busy"]
