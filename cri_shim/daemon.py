@@ -23,10 +23,10 @@ import cri_shim
 from containerd_client import Containerd
 from cri_shim.endpoint import SocketLock, bind
 from cri_shim.hops.ledger import note_helper, note_hop
+from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
 from cri_shim.instrument import handlers
 from cri_shim.kernel.linux import LinuxKernel
-from cri_shim.lifecycle.image_files import ImageFiles
 from cri_shim.logs.pump import LogPump
 from cri_shim.logs.registry import ContainerLogs
 from cri_shim.network import CniConfig, Network
@@ -195,6 +195,7 @@ class Daemon:
             sandboxes=sandboxes,
             containers=containers,
             supervisor=supervisor,
+            on_first_open=service.puller.forget_leases,
         )
         return service, monitor, pump
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from containerd_client import Containerd
     from cri_shim.config import Config
+    from cri_shim.images.image_files import ImageFiles
     from cri_shim.images.puller import ImagePuller
     from cri_shim.kernel import Kernel
-    from cri_shim.lifecycle.image_files import ImageFiles
     from cri_shim.logs.registry import ContainerLogs
     from cri_shim.network import Network
     from cri_shim.oci.node import NodeFacts

@@ -30,9 +30,7 @@ def pod_network(sandbox: Sandbox) -> PodNetwork:
             if mapping.host_port > 0
         ),
         annotations=dict(config.annotations),
-        dns=PodDns(tuple(dns.servers), tuple(dns.searches), tuple(dns.options))
-        if config.HasField("dns_config")
-        else None,
+        dns=_dns(config),
         cgroup_parent=config.linux.cgroup_parent,
     )
 

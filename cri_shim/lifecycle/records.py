@@ -15,7 +15,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 
 from containerd_client.api.containerd.runc.v1 import runc_pb2
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
-from cri_shim.oci.labels import merge_labels
+from cri_shim.oci.labels import record_labels, unfit_labels
 from cri_shim.store.spec import pack_spec
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ def make_record(
         id=id_,
         labels=dict(labels),
         image=image,
-        runtime=containers_pb2.Container.Runtime(
-            name=handler.runtime_path or handler.runtime_type, options=_options(handler)
-        ),
+        runtime=containers_pb2.Container.Runtime(name=runtime, options=_options(handler)),
         spec=pack_spec(spec),
         snapshotter=snapshotter,
         snapshot_key=id_,
@@ -64,12 +62,12 @@ def make_record(
     return record
 
 
-def record_labels(id_: str, asked: Mapping[str, str], image: Image, kind: str) -> dict[str, str]:
+def labels_of(id_: str, asked: Mapping[str, str], image: Image, kind: str) -> dict[str, str]:
     """The labels of a record; what an image says beyond what containerd takes is left out and logged."""
-    labels, skipped = merge_labels(asked, image.config.labels, kind)
-    if skipped:
-        log.warning("image.labels_left_out", id=id_, image=image.id, labels=list(skipped))
-    return labels
+    unfit = unfit_labels(image.config.labels)
+    if unfit:
+        log.warning("image.labels_left_out", id=id_, image=image.id, labels=unfit)
+    return record_labels(image.config.labels, asked, kind=kind)
 
 
 def _options(handler: RuntimeHandler) -> AnyMessage | None:

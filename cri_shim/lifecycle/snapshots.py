@@ -25,6 +25,12 @@ async def prepare_snapshot(service: Service, snapshotter: str, key: str, image: 
         return await snapshots.prepare(key, image.chain_id)
 
 
+async def mounts_of(service: Service, id_: str) -> list[Mount]:
+    """How to mount the snapshot that the record ``id_`` refers to."""
+    record = await service.containerd.containers.get(id_)
+    return await service.containerd.snapshots(record.snapshotter).mounts(record.snapshot_key)
+
+
 async def remove_snapshot(service: Service, snapshotter: str, key: str) -> None:
     """Remove one snapshot; gone is fine."""
     try:

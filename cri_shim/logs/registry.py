@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from cri_shim.logs.handle import LogHandle
     from cri_shim.logs.pump import LogPump
     from cri_shim.paths import Paths
-    from cri_shim.store.containers import Container
 
 log = structlog.get_logger(__name__)
 
@@ -28,29 +27,25 @@ class ContainerLogs:
         self._handles: dict[str, LogHandle] = {}
         self._stdins: dict[str, StdinKeeper] = {}
 
-    def open(self, container: Container) -> FifoSet:
-        """Make the FIFOs of a container about to start and follow them; raises OSError naming what cannot be made."""
-        fifos = FifoSet.create(
-            str(self._paths.container_state(container.id)),
-            container.id,
-            stdin=container.config.stdin,
-            tty=container.config.tty,
-        )
-        self._follow(container, fifos)
+    def open(self, container_id: str, log_path: str, *, stdin: bool, tty: bool) -> FifoSet:
+        """Make the FIFOs of a container about to start and follow them into ``log_path`` (empty: nowhere).
+
+        Raises OSError naming what cannot be made.
+        """
+        fifos = FifoSet.create(str(self._paths.container_state(container_id)), container_id, stdin=stdin, tty=tty)
+        self._follow(container_id, log_path, fifos)
         return fifos
 
-    def resume(self, container: Container, process: Process) -> None:
+    def resume(self, container_id: str, log_path: str, process: Process) -> None:
         """Follow a container that runs already, wherever its FIFOs are; raises OSError when there are none."""
         fifos = FifoSet.of_process(process.stdin, process.stdout, process.stderr, terminal=process.terminal)
-        self._follow(container, fifos)
+        self._follow(container_id, log_path, fifos)
 
-    def _follow(self, container: Container, fifos: FifoSet) -> None:
+    def _follow(self, container_id: str, log_path: str, fifos: FifoSet) -> None:
         stdout, stderr = fifos.open_readers()
         if fifos.stdin:
-            self._stdins[container.id] = StdinKeeper(fifos.stdin)
-        self._handles[container.id] = self._pump.attach(
-            container.id, stdout, stderr, container.log_path or None, self._max_line
-        )
+            self._stdins[container_id] = StdinKeeper(fifos.stdin)
+        self._handles[container_id] = self._pump.attach(container_id, stdout, stderr, log_path or None, self._max_line)
 
     def follows(self, container_id: str) -> bool:
         """Whether the output of ``container_id`` is being followed."""

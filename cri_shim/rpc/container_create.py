@@ -16,13 +16,13 @@ import structlog
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
+from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.container_files import make_container_dirs, remove_container_files
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
 from cri_shim.lifecycle.host_mounts import resolve_mounts
-from cri_shim.lifecycle.image_files import NO_USER_FILES
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname
-from cri_shim.lifecycle.records import make_record, new_id, record_labels
+from cri_shim.lifecycle.records import labels_of, make_record, new_id
 from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
 from cri_shim.lifecycle.snapshots import prepare_snapshot, remove_snapshot
 from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
@@ -32,7 +32,7 @@ from cri_shim.oci.node import read_apparmor_profiles, read_device_grants, read_h
 from cri_shim.oci.resources import container_resources, container_user
 from cri_shim.oci.stop_signal import signal_number
 from cri_shim.oci.users import plan_user, resolve_user
-from cri_shim.ops.overlap import every
+from cri_shim.ops.overlap import overlap
 from cri_shim.ops.rollback import Rollback
 from cri_shim.store.checkpoint import write_status
 from cri_shim.store.containers import Container, Status
@@ -40,7 +40,6 @@ from cri_shim.store.metadata import CONTAINER_EXTENSION, container_extension
 from cri_shim.store.names import container_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
     from typing import Any
 
@@ -105,7 +104,15 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         handler = service.config.runtime_handler(sandbox.runtime_handler)
         snapshotter = snapshotter_of(service.config, handler)
         volumes = _volumes(service, container, image)
-        spec = await _spec(service, sandbox, container, handler, image, request.sandbox_config, volumes)
+        spec = await _spec(
+            service,
+            sandbox,
+            container,
+            handler=handler,
+            image=image,
+            sandbox_config=request.sandbox_config,
+            volumes=volumes,
+        )
         record = await service.containerd.containers.create(
             make_record(
                 container.id,
@@ -113,17 +120,18 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
                 snapshotter=snapshotter,
                 image=image.references[0] if image.references else image.id,
                 spec=spec,
-                labels=record_labels(container.id, config.labels, image, CONTAINER),
+                labels=labels_of(container.id, config.labels, image, CONTAINER),
                 extension=(CONTAINER_EXTENSION, container_extension(container)),
             )
         )
         undo.push("delete the record", lambda: service.containerd.containers.delete(container.id))
         undo.push("remove the snapshot", lambda: remove_snapshot(service, snapshotter, container.id))
-        await every(
+        rootfs, _ = await overlap(
             prepare_snapshot(service, snapshotter, container.id, image),
             _fill_volumes(service, snapshotter, image, volumes),
         )
         container = container.but(
+            rootfs=tuple(rootfs),
             user=container_user(spec),
             status=Status(created_at=record.created_at.ToNanoseconds(), resources=container_resources(spec)),
         )
@@ -224,11 +232,12 @@ async def _spec(
     service: Service,
     sandbox: Sandbox,
     container: Container,
+    *,
     handler: RuntimeHandler,
     image: Image,
     sandbox_config: cri.PodSandboxConfig,
     volumes: list[_Volume],
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     config = container.config
     security = config.linux.security_context
     node_side = await run(FS, _look_up_node_side, service, container, handler, volumes)

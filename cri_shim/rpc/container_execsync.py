@@ -26,7 +26,6 @@ from cri_shim.store.spec import read_spec
 
 if TYPE_CHECKING:
     from containerd_client import Exit
-
     from cri_shim.service import Service
     from cri_shim.store.containers import Container
 

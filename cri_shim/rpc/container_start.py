@@ -13,6 +13,7 @@ from containerd_client import ContainerdError
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import CriError, FailedPreconditionError, InternalError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.snapshots import mounts_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.ops.rollback import Rollback
 from cri_shim.store.checkpoint import write_status
@@ -59,8 +60,9 @@ def _startable(service: Service, id_: str) -> Container:
     if container.removing:
         raise FailedPreconditionError(f"container {id_} is being removed and cannot be started")
     if container.state != cri.CONTAINER_CREATED:
-        state = cri.ContainerState.Name(container.state).removeprefix("CONTAINER_").lower()
-        raise FailedPreconditionError(f"container {id_} is {state}; only a container that is created can be started")
+        raise FailedPreconditionError(
+            f"container {id_} is {container.state_word}; only a container that is created can be started"
+        )
     sandbox = service.sandboxes.get(container.sandbox_id)
     if not sandbox.ready:
         raise FailedPreconditionError(f"container {id_} cannot be started: its sandbox {sandbox.id} is not running")
@@ -79,9 +81,9 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
         service.containers.update(container.id, lambda c: c.but(trouble=why))
 
     async with Rollback(f"start of container {container.id}", on_incomplete=not_undone) as undo:
-        record = await service.containerd.containers.get(container.id)
-        mounts = await service.containerd.snapshots(record.snapshotter).mounts(record.snapshot_key)
-        fifos = await run(FS, service.logs.open, container)
+        rootfs = container.rootfs or await mounts_of(service, container.id)
+        config = container.config
+        fifos = await run(FS, service.logs.open, container.id, container.log_path, stdin=config.stdin, tty=config.tty)
 
         async def close_logs() -> None:
             service.logs.close(container.id)
@@ -90,11 +92,11 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
         undo.push("end the process", lambda: discard_task(service, container.id))
         pid = await service.containerd.tasks.create(
             container.id,
-            rootfs=mounts,
+            rootfs=rootfs,
             stdin=fifos.stdin,
             stdout=fifos.stdout,
             stderr=fifos.stderr,
-            terminal=container.config.tty,
+            terminal=config.tty,
         )
         started_at = time.time_ns()
         await service.containerd.tasks.start(container.id)

@@ -64,8 +64,7 @@ def _updatable(service: Service, id_: str) -> Container:
     if container.removing:
         raise FailedPreconditionError(f"container {id_} is being removed; its resources cannot be changed")
     if container.state not in (cri.CONTAINER_CREATED, cri.CONTAINER_RUNNING):
-        state = cri.ContainerState.Name(container.state).removeprefix("CONTAINER_").lower()
-        raise FailedPreconditionError(f"container {id_} is {state}; its resources cannot be changed")
+        raise FailedPreconditionError(f"container {id_} is {container.state_word}; its resources cannot be changed")
     return container
 
 

@@ -22,12 +22,12 @@ import structlog
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
+from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
-from cri_shim.lifecycle.image_files import NO_USER_FILES
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname, remove_pod_files, write_pod_files
 from cri_shim.lifecycle.pod_network import pod_network
-from cri_shim.lifecycle.records import make_record, new_id, record_labels
+from cri_shim.lifecycle.records import labels_of, make_record, new_id
 from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
 from cri_shim.lifecycle.snapshots import prepare_snapshot, remove_snapshot
 from cri_shim.lifecycle.termination import discard_task
@@ -167,7 +167,7 @@ async def _record(service: Service, sandbox: Sandbox, handler: RuntimeHandler, i
         snapshotter=snapshotter,
         image=service.config.image.sandbox_image,
         spec=spec,
-        labels=record_labels(sandbox.id, sandbox.config.labels, image, SANDBOX),
+        labels=labels_of(sandbox.id, sandbox.config.labels, image, SANDBOX),
         extension=(SANDBOX_EXTENSION, sandbox_extension(sandbox)),
     )
 

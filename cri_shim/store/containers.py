@@ -11,6 +11,8 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from containerd_client.api.containerd.types.types_pb2 import Mount
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -49,11 +51,13 @@ class Container:
     removing: bool = False
     stop_signal_sent: bool = False
     oom_killed: bool = False
+    rootfs: tuple[Mount, ...] = ()
+    """How to mount its snapshot, as containerd said when it was prepared; empty when that was before a restart."""
     trouble: str = ""
     """Why nobody can say what this container is doing: state UNKNOWN, which may only be stopped and removed."""
 
     @property
-    def state(self) -> cri.ContainerState:
+    def state(self) -> cri.ContainerState.ValueType:
         """Derived from the times, as CRI has it."""
         if self.trouble:
             return cri.CONTAINER_UNKNOWN
@@ -62,6 +66,11 @@ class Container:
         if self.status.started_at:
             return cri.CONTAINER_RUNNING
         return cri.CONTAINER_CREATED
+
+    @property
+    def state_word(self) -> str:
+        """The state for a sentence: created, running, exited or unknown."""
+        return cri.ContainerState.Name(self.state).removeprefix("CONTAINER_").lower()
 
     @property
     def running(self) -> bool:

@@ -19,6 +19,8 @@ from containerd_client.api.containerd.events import events_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from containerd_client import Containerd
     from containerd_client.api.containerd.types.types_pb2 import Envelope
     from cri_shim.ops.supervisor import Supervisor
@@ -37,6 +39,8 @@ _UNKNOWN_EXIT_CODE = 255
 _TASK_EXIT = "/tasks/exit"
 _TASK_OOM = "/tasks/oom"
 _IMAGES = "/images/"
+_PLUGIN_TYPE = "io.containerd.grpc.v1"
+_PLUGIN_NAMESPACE = "k8s.io"
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +60,9 @@ class Monitor:
         sandboxes: Index[Sandbox],
         containers: Index[Container],
         supervisor: Supervisor,
+        on_first_open: Callable[[], Awaitable[None]],
     ) -> None:
+        """``on_first_open`` tidies up after an earlier daemon, before the first request."""
         self._containerd = containerd
         self._namespace = namespace
         self._readiness = readiness
@@ -66,6 +72,7 @@ class Monitor:
         self._sandboxes = sandboxes
         self._containers = containers
         self._supervisor = supervisor
+        self._on_first_open: Callable[[], Awaitable[None]] | None = on_first_open
         self._image_events: asyncio.Queue[Envelope] = asyncio.Queue()
 
     def start(self) -> None:
@@ -87,12 +94,33 @@ class Monitor:
         """The subscription stands: read everything, then answer requests."""
         await self._recovery.run()
         await self._images.load_all()
+        if self._on_first_open is not None:
+            await self._on_first_open()
+            self._on_first_open = None
         self._readiness.set_ready()
         log.info("containerd.connected")
+        await self._warn_of_plugin()
+
+    async def _warn_of_plugin(self) -> None:
+        """Containerd's own CRI plugin would take our pods for its own, and we its: say so, loudly, at each connect."""
+        if self._namespace != _PLUGIN_NAMESPACE:
+            return
+        try:
+            plugins = await self._containerd.introspection.plugins("id==cri")
+        except ContainerdError as error:
+            log.debug("containerd.plugins_unknown", error=str(error))
+            return
+        if any(plugin.type == _PLUGIN_TYPE and not plugin.HasField("init_err") for plugin in plugins):
+            log.error(
+                "containerd.plugin_is_on",
+                namespace=self._namespace,
+                remedy="add io.containerd.grpc.v1.cri to disabled_plugins in containerd's configuration",
+            )
 
     def _lost(self, error: ContainerdError) -> None:
+        if self._readiness.ready:
+            log.warning("containerd.lost", error=str(error))
         self._readiness.set_away(f"containerd is away: {error}; pods keep running, ask again later")
-        log.warning("containerd.lost", error=str(error))
 
     def _dispatch(self, envelope: Envelope) -> None:
         """Begin what an event asks for; nothing here waits, so that no event holds up the next."""

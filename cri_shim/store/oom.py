@@ -1,4 +1,4 @@
-"""Was a killed container killed for want of memory?
+"""Whether a killed container was killed for want of memory.
 
 The kernel's own count in the container's cgroup says so; the TaskOOM event says it too, but may come after the exit
 (containerd issue 12260). The cgroup lives until the task is deleted.

@@ -161,7 +161,7 @@ class Recovery:
         if self._logs.follows(container.id):
             return
         try:
-            self._logs.resume(container, process)
+            self._logs.resume(container.id, container.log_path, process)
         except OSError as error:
             log.error("recovery.log_not_resumed", container_id=container.id, error=str(error))
 

@@ -41,7 +41,7 @@ class Sandbox:
         return self.pid != 0 and self.exited_at == 0 and not self.trouble
 
     @property
-    def state(self) -> cri.PodSandboxState:
+    def state(self) -> cri.PodSandboxState.ValueType:
         """The state as CRI has it; what is in doubt counts as not ready, so that the kubelet removes it."""
         return cri.SANDBOX_READY if self.ready else cri.SANDBOX_NOTREADY
 
