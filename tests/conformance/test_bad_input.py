@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -11,6 +12,9 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from tests.lab.cri_client import failure
 from tests.lab.pod_configs import container_config, pod_config, sh
+
+if TYPE_CHECKING:
+    from tests.lab.pods import Pod
 
 NOT_FOUND, INVALID = grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT
 PRECONDITION, UNKNOWN = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.UNKNOWN
@@ -38,7 +42,8 @@ async def test_an_empty_id_is_refused(node, client, rpc):
 
 async def test_a_prefix_of_two_ids_is_refused(node, client):
     """A prefix that fits more than one pod is an error, not a choice."""
-    pods, firsts = [], set()
+    pods: list[Pod] = []
+    firsts: set[str] = set()
     while len(pods) == len(firsts):
         pods.append(await node.run(network=cri.NODE))
         firsts = {pod.id[0] for pod in pods}

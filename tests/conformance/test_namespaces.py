@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+
+if TYPE_CHECKING:
+    from tests.lab.pods import Container
 
 
 def of_node(kind: str) -> str:
@@ -12,7 +16,7 @@ def of_node(kind: str) -> str:
     return os.readlink(f"/proc/self/ns/{kind}")
 
 
-async def own(container, kind: str) -> str:
+async def own(container: Container, kind: str) -> str:
     """The namespace of a process in the container."""
     return await container.output(f"readlink /proc/self/ns/{kind}")
 

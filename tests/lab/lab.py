@@ -35,6 +35,7 @@ class Lab:
     kind: Kind = "bridge"
     directory: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="crilab-")))
     settings: dict[str, Any] = field(default_factory=dict)
+    cni_plugins: tuple[dict[str, Any], ...] = ()
     registry: Registry | None = None
     keep: bool = False
     network: PodNetwork = field(init=False)
@@ -118,7 +119,7 @@ class Lab:
             self.registry = Registry.start(self.directory / "registry")
             self._own_registry = True
             push_images(self.registry)
-        self.network = PodNetwork.write(self.directory / "cni")
+        self.network = PodNetwork.write(self.directory / "cni", *self.cni_plugins)
         hosts = self.directory / "certs.d"
         hosts.mkdir()
         self.containerd = PrivateContainerd(
