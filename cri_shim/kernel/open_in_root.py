@@ -82,10 +82,13 @@ def read_file_in_root(kernel: Kernel, root: str, path: str, limit: int) -> bytes
         return None
     finally:
         os.close(root_fd)
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
-        content = file.read(limit + 1)
+        with os.fdopen(fd, "rb", closefd=False) as file:
+            content = file.read(limit + 1)
+    finally:
+        os.close(fd)
     if len(content) > limit:
         raise OSError(errno.EFBIG, f"larger than {limit} bytes", path)
     return content

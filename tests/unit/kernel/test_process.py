@@ -1,0 +1,108 @@
+"""Running programs: output, exits, time limits, nothing left over."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+import pytest
+
+from cri_shim.kernel import process
+from cri_shim.kernel.process import run_program
+
+ENV = {"PATH": "/usr/bin:/bin"}
+
+
+def shell(script: str, *, stdin: bytes = b"", time_limit: float = 10):
+    return run_program(["/bin/sh", "-c", script], ENV, stdin, time_limit=time_limit)
+
+
+def children() -> str:
+    with open(f"/proc/self/task/{os.getpid()}/children") as file:
+        return file.read()
+
+
+async def test_streams_and_exit_code() -> None:
+    """stdin is read, stdout and stderr are kept apart, the exit code comes back."""
+    done = await shell("cat; echo err >&2; exit 3", stdin=b"in")
+    assert (done.exit_code, done.stdout, done.stderr) == (3, b"in", b"err\n")
+
+
+async def test_death_by_signal_is_negative() -> None:
+    """A signal shows as a negative exit code."""
+    assert (await shell("kill -TERM $$")).exit_code == -15
+
+
+async def test_much_output_neither_blocks_nor_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a pipe holds is drained while the program runs, and only so much is kept."""
+    monkeypatch.setattr(process, "OUTPUT_LIMIT", 200_000)
+    done = await shell("head -c 1000000 /dev/zero; head -c 100000 /dev/zero >&2")
+    assert (done.exit_code, len(done.stdout), len(done.stderr)) == (0, 200_000, 100_000)
+
+
+async def test_reopened_streams_work_like_pipes() -> None:
+    """Scripts that open /dev/stdout again append to what was written, as with any pipe."""
+    done = await shell("echo a; echo b > /dev/stdout; echo c; cat < /dev/stdin", stdin=b"in")
+    assert done.stdout == b"a\nb\nc\nin"
+
+
+async def test_grandchild_with_open_stdout_holds_nobody_up() -> None:
+    """The end is the program's own, even if a background process keeps its output open."""
+    started = time.monotonic()
+    done = await shell("sleep 3 & echo $!")
+    assert time.monotonic() - started < 2
+    os.kill(int(done.stdout), 9)
+
+
+async def test_time_limit_kills_the_whole_group() -> None:
+    """After the limit the program and its children are gone and reaped."""
+    read_end, write_end = os.pipe()
+    os.set_inheritable(write_end, True)  # open in every process of the group for as long as it lives
+    started = time.monotonic()
+    with pytest.raises(TimeoutError, match="/bin/sh was killed"):
+        await shell("sleep 30 & sleep 30", time_limit=0.2)
+    os.close(write_end)
+    assert os.read(read_end, 1) == b""
+    os.close(read_end)
+    assert time.monotonic() - started < 3
+    assert children() == ""
+
+
+async def test_cancel_kills_and_reaps() -> None:
+    """A cancelled caller leaves no process and no zombie behind."""
+    task = asyncio.create_task(shell("sleep 30"))
+    await asyncio.sleep(0.1)
+    assert children() != ""
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for _ in range(100):
+        if not children():
+            break
+        await asyncio.sleep(0.01)
+    assert children() == ""
+
+
+async def test_missing_program_is_an_oserror_and_leaks_nothing() -> None:
+    """A failed start raises at once and closes what it had opened."""
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(FileNotFoundError):
+        await run_program(["/nowhere/x"], ENV, b"", time_limit=1)
+    await shell("true")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_many_at_once() -> None:
+    """Sixty programs at the same time each get their own output."""
+    done = await asyncio.gather(*(shell(f"echo {i}") for i in range(60)))
+    assert [int(item.stdout) for item in done] == list(range(60))
+
+
+async def test_child_starts_with_default_signals() -> None:
+    """SIGPIPE, which Python ignores, is at its default in the program; and it leads its own session."""
+    done = await shell("grep SigIgn /proc/self/status; cut -d' ' -f1,6 /proc/$$/stat")
+    lines = done.stdout.decode().splitlines()
+    assert int(lines[0].split()[1], 16) & (1 << 12) == 0
+    pid, session = lines[1].split()
+    assert pid == session
