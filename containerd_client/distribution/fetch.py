@@ -12,6 +12,7 @@ import random
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from containerd_client.distribution.errors import (
     CorruptBlobError,
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from containerd_client.distribution.manifest import Descriptor
     from containerd_client.distribution.registry import RegistryClient, Source
 
+SOURCE_LABEL = "containerd.io/distribution.source."
+"""Followed by a registry's host name; says which of its repositories a blob came from."""
 CHUNK = 1 << 20
 """Bytes per message to containerd, which takes at most 16 MiB."""
 FRUITLESS = 6
@@ -66,6 +69,7 @@ class Fetcher:
         self._registry = registry
         self._limits = limits or FetchLimits()
         self._flights: Flights[str] = Flights()
+        self._label_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def blob(self, source: Source, wanted: Descriptor, labels: Mapping[str, str], lease: str) -> str:
         """Have a blob in the content store, labelled and held by the lease; return the URL of who served it, or "".
@@ -99,9 +103,15 @@ class Fetcher:
         return await self._labelled(wanted, labels)
 
     async def _labelled(self, wanted: Descriptor, labels: Mapping[str, str]) -> bool:
+        """Complete the labels of a blob; False when it is not there."""
+        lock = self._label_locks.setdefault(wanted.digest, asyncio.Lock())
+        async with lock:  # the list of sources is read, completed and written back
+            return await self._complete_labels(wanted, labels)
+
+    async def _complete_labels(self, wanted: Descriptor, labels: Mapping[str, str]) -> bool:
         try:
             info = await self._client.content.info(wanted.digest)
-            missing = {name: value for name, value in labels.items() if info.labels.get(name) != value}
+            missing = missing_labels(info.labels, labels)
             if missing:
                 info.labels.update(missing)
                 await self._client.content.update(info, *(f"labels.{name}" for name in missing))
@@ -113,8 +123,13 @@ class Fetcher:
         ref = ingest_ref(wanted.media_type, wanted.digest)
         while True:
             try:
-                await self._client.content.write_blob(ref, data, wanted.digest, labels)
-                return ""
+                async with self._client.content.writer(ref, size=len(data), expected=wanted.digest) as writer:
+                    await writer.truncate()
+                    await writer.write(data)
+                    await writer.commit(len(data), wanted.digest, labels)
+                    existed = writer.exists
+                if not existed or await self._labelled(wanted, labels):
+                    return ""
             except Unavailable as error:
                 await _wait_for_other_writer(error)
 
@@ -185,6 +200,18 @@ class Fetcher:
                 raise RegistryUnavailableError(f"blob {wanted.digest}: given up after {fruitless} attempts: {failure}")
             await asyncio.sleep(pause or min(5.0, 0.1 * 2**fruitless) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
         return served_by
+
+
+def missing_labels(present: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels to set; a blob's sources add up, as a list with commas, everything else is replaced."""
+    found: dict[str, str] = {}
+    for name, value in wanted.items():
+        before = present.get(name, "")
+        if name.startswith(SOURCE_LABEL) and before:
+            value = ",".join(sorted({*before.split(","), value}))  # noqa: PLW2901 - the same label, completed
+        if value != before:
+            found[name] = value
+    return found
 
 
 async def _copy(chunks: AsyncIterator[bytes], wanted: Descriptor, writer: Writer) -> None:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from containerd_client.distribution.contents import walk
 from containerd_client.distribution.errors import ManifestError
+from containerd_client.distribution.fetch import SOURCE_LABEL
 from containerd_client.distribution.flights import all_or_none
 from containerd_client.distribution.manifest import LARGEST_DOCUMENT
 from containerd_client.distribution.media_types import INDEXES, MANIFESTS, is_layer
@@ -48,8 +50,8 @@ def snapshot_label(snapshotter: str) -> str:
 
 
 def source_labels(reference: Reference) -> dict[str, str]:
-    """Return the label that says which repository a blob came from."""
-    return {f"containerd.io/distribution.source.{reference.domain}": reference.path}
+    """Return the label that says which repository a blob came from; containerd leaves the port out."""
+    return {f"{SOURCE_LABEL}{urlsplit(f'//{reference.domain}').hostname}": reference.path}
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,6 @@ def image_message(image: Image) -> cri.Image:
         repo_tags=image.repo_tags,
         repo_digests=image.repo_digests,
         size=image.size,
-        spec=cri.ImageSpec(image=image.id),
         pinned=image.pinned,
     )
     user = image.config.user.partition(":")[0]

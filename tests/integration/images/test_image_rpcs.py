@@ -21,6 +21,10 @@ from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
 pytestmark = pytest.mark.root
 
 
+ROOT = {"containerd.io/gc.root": "test"}
+"""Keeps a snapshot that nothing refers to from the garbage collector."""
+
+
 def spec(name):
     return cri.ImageSpec(image=name)
 
@@ -50,7 +54,7 @@ async def test_one_value_names_the_image(service, pulled):
     (listed,) = (await list_images(service, cri.ListImagesRequest())).images
     status = await image_status(service, cri.ImageStatusRequest(image=spec(reference)))
     assert listed == status.image
-    assert (listed.id, listed.spec.image, listed.size) == (image.id, image.id, image.size)
+    assert (listed.id, listed.size) == (image.id, image.size)
     assert list(listed.repo_tags) == [reference]
     assert listed.uid.value == 1000
     assert listed.username == ""
@@ -129,7 +133,7 @@ async def test_simultaneous_removals(service, pulled):
 
 async def test_fs_info(service, pulled, containerd):
     """The snapshotter's own directory, a plausible sum that follows the snapshots, the same for containers."""
-    empty_layers, _, _ = pulled
+    image, _, _ = pulled
     before = await image_fs_info(service, cri.ImageFsInfoRequest())
     (entry,) = before.image_filesystems
     assert entry.fs_id.mountpoint == f"{containerd.root}/io.containerd.snapshotter.v1.overlayfs"
@@ -137,7 +141,7 @@ async def test_fs_info(service, pulled, containerd):
     assert entry.used_bytes.value >= 10_000
     assert entry.inodes_used.value >= 4
     assert list(before.container_filesystems) == [entry]
-    await service.containerd.snapshots("overlayfs").prepare("active", empty_layers.chain_id)
+    await service.containerd.snapshots("overlayfs").prepare("active", image.chain_id, labels=ROOT)
     await service.snapshot_usage.sample()
     after = (await image_fs_info(service, cri.ImageFsInfoRequest())).image_filesystems[0]
     assert after.used_bytes.value > entry.used_bytes.value
@@ -150,11 +154,10 @@ async def test_fs_info(service, pulled, containerd):
 
 async def test_committed_snapshots_are_measured_once(service, pulled):
     """A second sample asks for the usage of active snapshots only."""
-    await service.containerd.snapshots("overlayfs").prepare("busy", pulled[0].chain_id)
+    image, _, _ = pulled
+    await service.containerd.snapshots("overlayfs").prepare("busy", image.chain_id, labels=ROOT)
     await service.snapshot_usage.sample()
-    measured = {
-        name: service.snapshot_usage.usage("overlayfs", name).measured_ns for name in (pulled[0].chain_id, "busy")
-    }
+    measured = {name: service.snapshot_usage.usage("overlayfs", name).measured_ns for name in (image.chain_id, "busy")}
     await service.snapshot_usage.sample()
-    assert service.snapshot_usage.usage("overlayfs", pulled[0].chain_id).measured_ns == measured[pulled[0].chain_id]
+    assert service.snapshot_usage.usage("overlayfs", image.chain_id).measured_ns == measured[image.chain_id]
     assert service.snapshot_usage.usage("overlayfs", "busy").measured_ns > measured["busy"]
