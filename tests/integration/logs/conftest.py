@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import threading
+import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +19,8 @@ from cri_shim.logs.pump import LogPump
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
+
+    from cri_shim.logs.handle import LogHandle
 
 ENTRY = re.compile(
     rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) (stdout|stderr) ([FP]) (.*)", re.DOTALL
@@ -105,3 +109,19 @@ def entries(log: bytes, stream: bytes = b"stdout") -> list[tuple[bytes, bytes]]:
 def text(log: bytes, stream: bytes = b"stdout") -> bytes:
     """What the container wrote, put together again."""
     return b"".join(content + (b"\n" if tag == b"F" else b"") for tag, content in entries(log, stream))
+
+
+def log_of(handle: LogHandle) -> bytes:
+    """Read the log file; nothing if it has not been made yet."""
+    assert handle.path
+    path = Path(handle.path)
+    return path.read_bytes() if path.exists() else b""
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5) -> float:
+    """Wait for something the pump's thread does; returns how long that took."""
+    begun = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begun < seconds, "it did not happen in time"
+        await asyncio.sleep(0.001)
+    return time.monotonic() - begun

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,28 +13,7 @@ from cri_shim.kernel import LinuxKernel
 from cri_shim.logs import source as source_module
 from cri_shim.logs.pump import LogPump
 
-from .conftest import entries, text
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from cri_shim.logs.handle import LogHandle
-
-
-def log_of(handle: LogHandle) -> bytes:
-    """Read the log file; nothing if it has not been made yet."""
-    assert handle.path
-    path = Path(handle.path)
-    return path.read_bytes() if path.exists() else b""
-
-
-async def until(condition: Callable[[], bool], seconds: float = 5) -> float:
-    """Wait for something the pump's thread does; returns how long that took."""
-    begun = time.monotonic()
-    while not condition():
-        assert time.monotonic() - begun < seconds, "it did not happen in time"
-        await asyncio.sleep(0.001)
-    return time.monotonic() - begun
+from .conftest import entries, log_of, text, until
 
 
 async def test_two_streams_end_up_in_one_file_in_whole_lines(pump, container, tmp_path) -> None:
@@ -288,64 +265,6 @@ async def test_descriptors_that_are_no_fifos_are_refused_and_closed(pump, tmp_pa
         pump.attach("c1", fd, None, None)
     with pytest.raises(OSError, match="descriptor"):
         os.fstat(fd)
-
-
-async def test_a_tap_gets_each_byte_once_and_unfinished_lines_at_once(pump, container, tmp_path) -> None:
-    """A prompt without a newline reaches an attached terminal now, and is not repeated when its line ends."""
-    shim, fds = container(tty=True)
-    handle = pump.attach("c1", *fds, str(tmp_path / "0.log"))
-    got: list[bytes] = []
-
-    def tap(stream: bytes, data: bytes) -> bool:
-        assert stream == b"stdout"
-        got.append(data)
-        return True
-
-    shim.write(b"before\nhalf")
-    await until(lambda: b"before" in log_of(handle))
-    remove = handle.add_tap(tap)
-    await handle.reopen()  # the tap is in place when this has been done
-    shim.write(b" line\r\n/ # ")
-    await until(lambda: b"".join(got) == b" line\r\n/ # ")
-    shim.write(b"exit\r\n")
-    await until(lambda: b"".join(got) == b" line\r\n/ # exit\r\n")
-    remove()
-    await handle.reopen()
-    shim.write(b"unseen")
-    shim.close()
-    assert await handle.wait_drained(5)
-    assert b"".join(got) == b" line\r\n/ # exit\r\n"
-    assert entries(log_of(handle)) == [(b"F", b"before"), (b"F", b"half line"), (b"F", b"/ # exit"), (b"P", b"unseen")]
-
-
-async def test_a_tap_that_fails_is_dropped_and_the_others_hear_the_end(pump, container, tmp_path) -> None:
-    """One bad listener costs nobody anything; at the end taps get empty data, also ones that come later."""
-    shim, fds = container()
-    handle = pump.attach("c1", *fds, str(tmp_path / "0.log"))
-    got: list[bytes] = []
-    calls = 0
-
-    def broken(stream: bytes, data: bytes) -> bool:
-        nonlocal calls
-        calls += 1
-        raise ValueError("gone")
-
-    def good(stream: bytes, data: bytes) -> bool:
-        got.append(data)
-        return True
-
-    handle.add_tap(broken)
-    handle.add_tap(good)
-    await handle.reopen()
-    shim.write(b"one\n")
-    await until(lambda: got == [b"one\n"])
-    shim.write(b"two\n", 1)
-    shim.close()
-    assert await handle.wait_drained(5)
-    await until(lambda: got == [b"one\n", b"two\n", b""])
-    assert calls == 1
-    handle.add_tap(good)
-    await until(lambda: got[3:] == [b""])
 
 
 async def test_an_error_with_one_container_is_retried_and_leaves_the_others_alone(
