@@ -1,0 +1,183 @@
+"""The one place where a unary call is made: bytes, metadata, deadline, repeats, record, errors.
+
+A service builds one :class:`Unary` for each of its methods when the client is made, and calls it with a request. The
+messages are serialised here and not by gRPC, so that bytes are counted where they are made. The first attempt takes
+the straight way; only a failure worth repeating enters :mod:`containerd_client.retry`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+import grpc.aio
+from google.protobuf.message import Message
+
+from containerd_client.errors import AlreadyExists, ContainerdError, NotFound, from_rpc_error
+from containerd_client.hops import Hop
+from containerd_client.options import NAMESPACE_KEY, current
+from containerd_client.retry import GONE_IS_DONE, RETRY, Retry, attempts, worth_repeating
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import TypeAlias
+
+    from containerd_client.channel import Connection
+    from containerd_client.options import CallOptions
+
+Request = TypeVar("Request", bound=Message)
+Response = TypeVar("Response", bound=Message)
+
+if TYPE_CHECKING:
+    Look: TypeAlias = Callable[[Request], Awaitable[Response | None]]
+
+CANCELLED: Final = "CANCELLED"
+
+
+class Tally:
+    """What is known of a call while it runs; becomes a :class:`Hop` when it ends."""
+
+    __slots__ = ("attempts", "bytes_in", "bytes_out", "code", "maybe_sent", "started")
+
+    def __init__(self) -> None:
+        self.started = perf_counter()
+        self.bytes_out = 0
+        self.bytes_in = 0
+        self.attempts = 0
+        # Whatever ends a call without saying how is a cancellation: the await was cut from outside.
+        self.code = CANCELLED
+        self.maybe_sent = False
+
+    def report(self, connection: Connection, method: str) -> None:
+        """Hand the record to whoever listens."""
+        on_hop = connection.on_hop
+        if on_hop is not None:
+            on_hop(
+                Hop(
+                    method,
+                    self.started,
+                    perf_counter() - self.started,
+                    self.bytes_out,
+                    self.bytes_in,
+                    self.attempts,
+                    self.code,
+                )
+            )
+
+
+def cut_by_close(connection: Connection) -> bool:
+    """Did closing the client, and not somebody who cancelled this task, end the call? gRPC reports both alike."""
+    task = asyncio.current_task()
+    return connection.closed and (task is None or not task.cancelling())
+
+
+class Unary(Generic[Request, Response]):
+    """One method of one client: ``await method(request)``."""
+
+    __slots__ = ("_connection", "_look", "_metadata", "_parse", "_rule", "_start", "method")
+
+    def __init__(
+        self,
+        connection: Connection,
+        method: str,
+        parse: Callable[[bytes], Response],
+        *,
+        channel: grpc.aio.Channel | None = None,
+        look: Look[Request, Response] | None = None,
+    ) -> None:
+        """``look`` belongs to methods of class LOOK_FIRST: it answers what the first attempt would have, or None."""
+        self.method: Final = method
+        self._rule: Final = RETRY[method]
+        if (look is not None) is not (self._rule is Retry.LOOK_FIRST):
+            raise TypeError(f"{method} is {self._rule.name}: only LOOK_FIRST has, and needs, a look")
+        self._connection: Final = connection
+        self._parse: Final = parse
+        self._look: Final = look
+        self._metadata: Final = grpc.aio.Metadata((NAMESPACE_KEY, connection.namespace))
+        start: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = (channel or connection.unary).unary_unary(f"/{method}")
+        self._start: Final = start
+
+    async def __call__(self, request: Request) -> Response:
+        """Make the call under the options in force.
+
+        Raises a :class:`ContainerdError`; CancelledError when the caller is cancelled, which ends the call.
+        """
+        connection = self._connection
+        connection.require_open(self.method)
+        tally = Tally()
+        connection.in_flight += 1
+        try:
+            payload = request.SerializeToString()
+            options = current.get()
+            try:
+                return await self._attempt(payload, options, tally)
+            except ContainerdError as failure:
+                if not worth_repeating(self._rule, failure):
+                    raise
+                first = failure
+            return await self._repeat(request, payload, options, tally, first)
+        except ContainerdError as failure:
+            tally.code = failure.code
+            raise
+        finally:
+            connection.in_flight -= 1
+            tally.report(connection, self.method)
+            if tally.code is CANCELLED and cut_by_close(connection):
+                raise connection.closed_error(self.method)
+
+    async def _attempt(self, payload: bytes, options: CallOptions | None, tally: Tally) -> Response:
+        tally.attempts += 1
+        tally.bytes_out += len(payload)
+        try:
+            if options is None:
+                data = await self._start(payload, metadata=self._metadata)
+            else:
+                data = await self._start(
+                    payload,
+                    metadata=options.metadata(self._connection.namespace),
+                    timeout=options.remaining(),
+                )
+        except grpc.aio.AioRpcError as error:
+            failure = from_rpc_error(self.method, error)
+            tally.maybe_sent = tally.maybe_sent or not failure.never_sent
+            raise failure from None
+        tally.bytes_in += len(data)
+        response = self._parse(data)
+        tally.code = "OK"
+        return response
+
+    async def _repeat(
+        self, request: Request, payload: bytes, options: CallOptions | None, tally: Tally, first: ContainerdError
+    ) -> Response:
+        failed: ContainerdError | None = first
+        async for attempt in attempts(self._rule, None if options is None else options.remaining()):
+            with attempt:
+                if failed is not None:
+                    failure, failed = failed, None
+                    raise failure
+                return await self._again(request, payload, options, tally)
+        raise first  # not reached: the last failure leaves the loop as itself
+
+    async def _again(self, request: Request, payload: bytes, options: CallOptions | None, tally: Tally) -> Response:
+        look = self._look if tally.maybe_sent else None
+        if look is not None:
+            found = await look(request)
+            if found is not None:
+                tally.code = "OK"
+                return found
+        # Only what an earlier attempt may have done explains the errors below.
+        maybe_done = tally.maybe_sent
+        try:
+            return await self._attempt(payload, options, tally)
+        except NotFound:
+            if maybe_done and self.method in GONE_IS_DONE:
+                tally.code = "OK"
+                return self._parse(b"")
+            raise
+        except AlreadyExists:
+            found = await look(request) if look is not None else None
+            if found is None:
+                raise
+            tally.code = "OK"
+            return found

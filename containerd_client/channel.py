@@ -1,0 +1,81 @@
+"""The connections to one containerd: one for unary calls, one for streams and for waiting.
+
+Two channels, because a stream of events or the bytes of a layer would otherwise sit in front of a short call on the
+same connection. gRPC merges channels with equal arguments into one connection unless told to keep a subchannel pool
+of its own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import grpc.aio
+
+from containerd_client.errors import Unavailable
+
+if TYPE_CHECKING:
+    from containerd_client.hops import OnHop
+
+MAX_MESSAGE_BYTES: Final = 16 << 20
+"""containerd's own limit, both ways (defaults.DefaultMaxRecvMsgSize); gRPC's would be 4 MiB."""
+
+_OPTIONS: Final = (
+    # Unix sockets would otherwise send their escaped path as :authority, which some servers refuse.
+    ("grpc.default_authority", "localhost"),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # A connect to a unix socket costs nothing. The last step is shorter than what retry.py spends on a containerd that
+    # is away, so that a call made after containerd came back finds the connection within its own repeats.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 700),
+    # Despite the name: how long one attempt to connect may take (a socket that listens but does not answer).
+    ("grpc.min_reconnect_backoff_ms", 5000),
+    # Repeats are decided in one place, retry.py.
+    ("grpc.enable_retries", 0),
+    # Bandwidth probes on a unix socket only add jitter.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.enable_http_proxy", 0),
+)
+
+
+class Connection:
+    """What every call of one client shares. Made inside a running event loop; connects at the first call."""
+
+    def __init__(self, address: str, namespace: str, on_hop: OnHop | None) -> None:
+        self.target: Final = target_of(address)
+        self.namespace: Final = namespace
+        self.on_hop: OnHop | None = on_hop
+        self.in_flight = 0
+        self.closed = False
+        self.unary: Final = grpc.aio.insecure_channel(self.target, options=_OPTIONS)
+        self.streams: Final = grpc.aio.insecure_channel(
+            self.target, options=(*_OPTIONS, ("grpc.use_local_subchannel_pool", 1))
+        )
+
+    def require_open(self, method: str) -> None:
+        """Raise Unavailable for a call on a client that is closed."""
+        if self.closed:
+            raise self.closed_error(method)
+
+    def closed_error(self, method: str) -> Unavailable:
+        """What a call gets that was made on, or cut off by, a closed client."""
+        return Unavailable(method, f"the client of {self.target} is closed", never_sent=False)
+
+    def state(self) -> str:
+        """``idle``, ``connecting``, ``ready``, ``transient_failure`` or ``closed``."""
+        return "closed" if self.closed else self.unary.get_state().name.lower()
+
+    async def close(self) -> None:
+        """End all calls and both connections; a call in flight raises Unavailable."""
+        self.closed = True
+        await self.unary.close()
+        await self.streams.close()
+
+
+def target_of(address: str) -> str:
+    """Give gRPC's form of a path or a ``unix://`` URL; any other target passes unchanged."""
+    if address.startswith("/"):
+        return f"unix:{address}"
+    if address.startswith("unix://"):
+        return f"unix:{address.removeprefix('unix://')}"
+    return address

@@ -1,0 +1,83 @@
+"""The client: one object for one containerd, with one attribute for each of its services."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from containerd_client.channel import Connection
+from containerd_client.containers import Containers
+from containerd_client.content import Content
+from containerd_client.diff import Diff
+from containerd_client.events import Events
+from containerd_client.images import Images
+from containerd_client.introspection import Introspection
+from containerd_client.leases import Leases
+from containerd_client.mounts import Mounts
+from containerd_client.namespaces import Namespaces
+from containerd_client.sandbox_controller import SandboxController
+from containerd_client.sandboxes import Sandboxes
+from containerd_client.snapshots import Snapshots, SnapshotService
+from containerd_client.streaming import Streaming
+from containerd_client.tasks import Tasks
+from containerd_client.transfer import Transfer
+from containerd_client.version import Version
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from containerd_client.hops import OnHop
+
+
+class Containerd:
+    """A client of the containerd at ``address`` (a path or a ``unix://`` URL).
+
+    ``namespace`` is used by every call unless ``call_options`` says otherwise. ``on_hop`` receives a record of every
+    call. Make it inside a running event loop and use it only there; it connects at the first call.
+    """
+
+    def __init__(self, address: str, *, namespace: str = "default", on_hop: OnHop | None = None) -> None:
+        connection = self._connection = Connection(address, namespace, on_hop)
+        self.containers = Containers(connection)
+        self.tasks = Tasks(connection)
+        self.images = Images(connection)
+        self.content = Content(connection)
+        self.diff = Diff(connection)
+        self.leases = Leases(connection)
+        self.events = Events(connection)
+        self.namespaces = Namespaces(connection)
+        self.introspection = Introspection(connection)
+        self.version = Version(connection)
+        self.transfer = Transfer(connection)
+        self.streaming = Streaming(connection)
+        self.sandboxes = Sandboxes(connection)
+        self.sandbox_controller = SandboxController(connection)
+        self.mounts = Mounts(connection)
+        self._snapshots = SnapshotService(connection)
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that calls use by default."""
+        return self._connection.namespace
+
+    def snapshots(self, name: str) -> Snapshots:
+        """The snapshots of one snapshotter, for example ``overlayfs``."""
+        return Snapshots(self._snapshots, name)
+
+    async def close(self) -> None:
+        """End all calls and the connections; calls in flight raise Unavailable."""
+        await self._connection.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        connection = self._connection
+        return (
+            f"<Containerd {connection.target} namespace={connection.namespace} "
+            f"{connection.state()}, {connection.in_flight} calls in flight>"
+        )

@@ -1,0 +1,155 @@
+"""Writing one blob: an ingest under a ref, written at offsets, resumed after a break, committed under its digest.
+
+The other end is containerd's contentserver: the first message must be a STAT that names the ref; every message is
+answered; a message with offset 0 on an ingest that has bytes truncates it, so a commit must carry the current offset.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from containerd_client.api.containerd.services.content.v1 import content_pb2 as pb
+from containerd_client.errors import AlreadyExists, ContainerdError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from types import TracebackType
+
+    from containerd_client.duplex import Conversation, Duplex
+
+CHUNK_BYTES: Final = 1 << 20
+"""Of one message: far below the 16 MiB limit, and short enough not to hold up the event loop."""
+
+
+class Writer:
+    """An open ingest; made by ``client.content.writer``."""
+
+    def __init__(
+        self, method: Duplex[pb.WriteContentRequest, pb.WriteContentResponse], ref: str, size: int, expected: str
+    ) -> None:
+        self.ref: Final = ref
+        self.offset = 0
+        """Bytes in the ingest, earlier writers' included."""
+        self.exists = False
+        """The blob was there already, when this was opened or at the commit."""
+        self.digest = ""
+        """Of the committed blob; empty before."""
+        self._method = method
+        self._size = size
+        self._expected = expected
+        self._conversation: Conversation[pb.WriteContentRequest, pb.WriteContentResponse] | None = None
+
+    async def open(self) -> None:
+        """Name the ref to containerd and learn the offset."""
+        self._conversation = self._method()
+        request = pb.WriteContentRequest(action=pb.STAT, ref=self.ref, total=self._size, expected=self._expected)
+        try:
+            self.offset = (await self._conversation.ask(request)).offset
+        except AlreadyExists:
+            self._note_existing(self._expected, self._size)
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Append ``data``, in messages of at most CHUNK_BYTES. Once ``exists`` is true this does nothing."""
+        view = memoryview(data)
+        for start in range(0, len(view), CHUNK_BYTES):
+            if self.exists:
+                return
+            await self._write_chunk(view[start : start + CHUNK_BYTES])
+
+    async def _write_chunk(self, chunk: memoryview) -> None:
+        request = pb.WriteContentRequest(
+            action=pb.WRITE,
+            ref=self.ref,
+            total=self._size,
+            expected=self._expected,
+            offset=self.offset,
+            data=bytes(chunk),
+        )
+        response = await self._open_conversation().ask(request)
+        self.offset = response.offset
+
+    async def truncate(self) -> None:
+        """Throw away what the ingest holds, and begin again at offset 0."""
+        if self.exists or not self.offset:
+            return
+        request = pb.WriteContentRequest(
+            action=pb.WRITE, ref=self.ref, total=self._size, expected=self._expected, offset=0
+        )
+        self.offset = (await self._open_conversation().ask(request)).offset
+
+    async def commit(self, size: int = 0, expected: str = "", labels: Mapping[str, str] | None = None) -> str:
+        """Turn the ingest into a blob and return its digest; the ingest is gone afterwards.
+
+        Raises FailedPrecondition if it does not have ``size`` bytes (0: not checked) or not the digest ``expected``
+        (empty: not checked). A blob that exists already is success, but keeps its own labels.
+        """
+        expected = expected or self._expected
+        if self.exists:
+            return self.digest or expected
+        request = pb.WriteContentRequest(
+            action=pb.COMMIT,
+            ref=self.ref,
+            total=size or self._size,
+            expected=expected,
+            offset=self.offset,
+            labels=labels,
+        )
+        try:
+            response = await self._open_conversation().ask(request)
+        except AlreadyExists:
+            self._note_existing(expected, self.offset)
+        else:
+            self.digest = response.digest
+        return self.digest
+
+    async def close(self, *, in_order: bool) -> None:
+        """End the stream; ``in_order`` waits until containerd has let go of the ref, so that it can be opened again."""
+        conversation, self._conversation = self._conversation, None
+        if conversation is None:
+            return
+        try:
+            if in_order and not self.exists:
+                await conversation.finish()
+        finally:
+            conversation.close()
+
+    def _note_existing(self, digest: str, size: int) -> None:
+        self.exists = True
+        self.digest = digest
+        self.offset = size
+
+    def _open_conversation(self) -> Conversation[pb.WriteContentRequest, pb.WriteContentResponse]:
+        if self._conversation is None:
+            raise ValueError(f"the writer of {self.ref} is closed; use it inside its block")
+        return self._conversation
+
+
+class WriterBlock:
+    """Opens a writer at the start of a block and closes it at the end."""
+
+    def __init__(self, writer: Writer, abort: Callable[[str], Awaitable[None]] | None) -> None:
+        self._writer = writer
+        self._abort = abort
+
+    async def __aenter__(self) -> Writer:
+        opened = False
+        try:
+            await self._writer.open()
+            opened = True
+        finally:
+            if not opened:
+                await self._writer.close(in_order=False)
+        return self._writer
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        del kind, at
+        await self._writer.close(in_order=error is None)
+        if error is not None and self._abort is not None:
+            try:
+                await self._abort(self._writer.ref)
+            except NotFound:
+                pass
+            except ContainerdError as failure:
+                error.add_note(f"the ingest {self._writer.ref} could not be thrown away: {failure}")

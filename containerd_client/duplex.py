@@ -1,0 +1,129 @@
+"""Calls that stream both ways: one message out, one message in, in turn. Used for writing content and raw streams."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Generic
+
+import grpc
+import grpc.aio
+
+from containerd_client.call import Request, Response, Tally, cut_by_close
+from containerd_client.errors import ContainerdError, Internal, from_rpc_error
+from containerd_client.options import CallOptions, current
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from containerd_client.channel import Connection
+
+_PLAIN: Final = CallOptions()
+
+
+class Duplex(Generic[Request, Response]):
+    """One method of one client that streams both ways; calling it opens a :class:`Conversation`."""
+
+    __slots__ = ("_connection", "_parse", "_start", "method")
+
+    def __init__(self, connection: Connection, method: str, parse: Callable[[bytes], Response]) -> None:
+        self.method: Final = method
+        self._connection: Final = connection
+        self._parse: Final = parse
+        start: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = connection.streams.stream_stream(f"/{method}")
+        self._start: Final = start
+
+    def __call__(self) -> Conversation[Request, Response]:
+        """Open the stream under the options in force. It must be closed."""
+        self._connection.require_open(self.method)
+        options = current.get() or _PLAIN
+        call = self._start(metadata=options.metadata(self._connection.namespace), timeout=options.remaining())
+        return Conversation(self._connection, self.method, self._parse, call)
+
+
+class Conversation(Generic[Request, Response]):
+    """An open two-way stream; every error of its methods is a :class:`ContainerdError`."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        method: str,
+        parse: Callable[[bytes], Response],
+        call: grpc.aio.StreamStreamCall[bytes, bytes],
+    ) -> None:
+        self._connection = connection
+        self._method = method
+        self._parse = parse
+        self._call = call
+        self._tally = Tally()
+        self._tally.attempts = 1
+        self._ended = False
+        connection.in_flight += 1
+
+    async def send(self, request: Request) -> None:
+        """Send one message."""
+        payload = request.SerializeToString()
+        try:
+            await self._call.write(payload)
+        except grpc.aio.AioRpcError as error:
+            raise self._failed(from_rpc_error(self._method, error)) from None
+        except asyncio.InvalidStateError:
+            # The server has ended the stream already; its status says why.
+            raise self._failed(await self._status()) from None
+        finally:
+            self._explain_cut()
+        self._tally.bytes_out += len(payload)
+
+    async def receive(self) -> Response | None:
+        """The next message; None when the server ended the stream in order."""
+        try:
+            data = await self._call.read()
+        except grpc.aio.AioRpcError as error:
+            raise self._failed(from_rpc_error(self._method, error)) from None
+        finally:
+            self._explain_cut()
+        if not isinstance(data, bytes):
+            self._tally.code = "OK"
+            return None
+        self._tally.bytes_in += len(data)
+        return self._parse(data)
+
+    async def ask(self, request: Request) -> Response:
+        """Send one message and await its answer."""
+        await self.send(request)
+        response = await self.receive()
+        if response is None:
+            raise self._failed(Internal(self._method, "the stream ended before the answer to a message"))
+        return response
+
+    async def finish(self) -> None:
+        """Say that nothing more comes, and wait until the server has ended the stream too."""
+        try:
+            await self._call.done_writing()
+        except grpc.aio.AioRpcError as error:
+            raise self._failed(from_rpc_error(self._method, error)) from None
+        while await self.receive() is not None:
+            pass
+
+    def close(self) -> None:
+        """End the stream at once if it has not ended; reports the hop. Closing twice is fine."""
+        if self._ended:
+            return
+        self._ended = True
+        self._call.cancel()
+        self._connection.in_flight -= 1
+        self._tally.report(self._connection, self._method)
+
+    def _failed(self, error: ContainerdError) -> ContainerdError:
+        self._tally.code = error.code
+        return error
+
+    async def _status(self) -> ContainerdError:
+        code, detail = await self._call.code(), await self._call.details()
+        if code is grpc.StatusCode.OK:
+            return Internal(self._method, "the server had ended the stream before everything was sent")
+        return from_rpc_error(self._method, grpc.aio.AioRpcError(code, details=detail))
+
+    def _explain_cut(self) -> None:
+        if self._connection.closed and not self._ended and cut_by_close(self._connection):
+            self._tally.code = "UNAVAILABLE"
+            raise self._connection.closed_error(self._method)

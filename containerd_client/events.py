@@ -1,0 +1,152 @@
+"""containerd.services.events.v1: the event bus, and a subscription that outlives containerd's restarts.
+
+containerd sends nothing, not even headers, on a subscription before its first event, so nothing on the stream itself
+says when the subscription exists; and an event published before that is lost to it. To know, we publish an event of
+our own under a topic that is used once, and repeat it until it comes back on the stream. Whatever is published after
+that moment arrives too: there is no gap between ``on_open`` and the first event. The probe is a few bytes on the bus,
+once for each (re)connect; other subscribers without filters see it under ``/containerd-client/opened/…``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.any_pb2 import Any
+from google.protobuf.empty_pb2 import Empty
+
+from containerd_client.api.containerd.services.events.v1 import events_pb2 as pb
+from containerd_client.api.containerd.types import types_pb2
+from containerd_client.call import Unary
+from containerd_client.errors import ContainerdError, InvalidArgument, Unavailable, Unimplemented
+from containerd_client.options import call_options, detached_options
+from containerd_client.stream import ServerStream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from containerd_client.channel import Connection
+
+_SERVICE = "containerd.services.events.v1.Events"
+_PROBE_TOPIC: Final = "/containerd-client/opened"
+_PROBE_SECONDS: Final = 5.0
+_FIRST_KNOCK: Final = 0.005
+_LONGEST_KNOCK: Final = 0.5
+_FIRST_BACKOFF: Final = 0.1
+_LONGEST_BACKOFF: Final = 3.0
+
+
+class Events:
+    """``client.events``. Filters are containerd's: ``topic=="/tasks/exit"``, ``topic~="^/images/"``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._publish: Unary[pb.PublishRequest, Empty] = Unary(connection, f"{_SERVICE}/Publish", Empty.FromString)
+        self._forward: Unary[pb.ForwardRequest, Empty] = Unary(connection, f"{_SERVICE}/Forward", Empty.FromString)
+        self._subscribe: ServerStream[pb.SubscribeRequest, types_pb2.Envelope] = ServerStream(
+            connection, f"{_SERVICE}/Subscribe", types_pb2.Envelope.FromString
+        )
+
+    async def publish(self, topic: str, event: Any) -> None:
+        """Put an event on the bus, in this client's namespace; ``topic`` begins with a slash."""
+        await self._publish(pb.PublishRequest(topic=topic, event=event))
+
+    async def forward(self, envelope: types_pb2.Envelope) -> None:
+        """Put an envelope on the bus as it is."""
+        await self._forward(pb.ForwardRequest(envelope=envelope))
+
+    async def subscribe(
+        self, *filters: str, on_open: Callable[[], Awaitable[None]] | None = None
+    ) -> AsyncGenerator[types_pb2.Envelope, None]:
+        """Events that match any of ``filters``, of all namespaces, until the connection breaks: then Unavailable.
+
+        ``on_open`` is awaited when the subscription is known to exist, before the first event is handed out; events
+        that come meanwhile are kept. Close it (``contextlib.aclosing``) when you leave it early.
+        """
+        topic = f"{_PROBE_TOPIC}/{secrets.token_hex(8)}" if on_open is not None else ""
+        wanted = (*filters, f'topic=="{topic}"') if filters and topic else filters
+        async with aclosing(self._subscribe(pb.SubscribeRequest(filters=wanted))) as stream:
+            if on_open is not None:
+                early = await self._established(stream, topic)
+                await on_open()
+                for envelope in early:
+                    yield envelope
+            async for envelope in stream:
+                if not topic or envelope.topic != topic:
+                    yield envelope
+        raise Unavailable(self._subscribe.method, "containerd ended the subscription")
+
+    async def forever(
+        self,
+        *filters: str,
+        on_open: Callable[[], Awaitable[None]] | None = None,
+        on_lost: Callable[[ContainerdError], None] | None = None,
+    ) -> AsyncGenerator[types_pb2.Envelope, None]:
+        """``subscribe`` again and again: a break is followed by a new subscription after 0.1 s to 3 s.
+
+        ``on_open`` is awaited after every (re)connect; what was missed in between has to be re-read there. If it
+        raises a ContainerdError, that counts as a break; anything else ends the iteration. So do errors that trying
+        again does not cure: InvalidArgument (a malformed filter), Unimplemented, and the client's being closed.
+        ``on_lost`` is told of every break, and of every attempt that failed, before the pause.
+        """
+        pause = _FIRST_BACKOFF
+
+        async def opened() -> None:
+            nonlocal pause
+            if on_open is not None:
+                await on_open()
+            pause = _FIRST_BACKOFF
+
+        while True:
+            try:
+                async with aclosing(self.subscribe(*filters, on_open=opened)) as events:
+                    async for envelope in events:
+                        yield envelope
+            except (InvalidArgument, Unimplemented):
+                raise
+            except ContainerdError as error:
+                if self._connection.closed:
+                    raise
+                if on_lost is not None:
+                    on_lost(error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_BACKOFF)
+
+    async def _established(
+        self, stream: AsyncGenerator[types_pb2.Envelope, None], topic: str
+    ) -> list[types_pb2.Envelope]:
+        """Knock until the knock is heard; returns what was heard before it."""
+        hearing = asyncio.create_task(_heard_before(stream, topic))
+        knocking = asyncio.create_task(self._knock(topic))
+        try:
+            await asyncio.wait({hearing, knocking}, return_when=asyncio.FIRST_COMPLETED)
+            if hearing.done():
+                return hearing.result()
+            # Knocking ends only by failing.
+            knocking.result()
+            raise AssertionError("knocking ended by itself")
+        finally:
+            hearing.cancel()
+            knocking.cancel()
+            # The stream may be closed only when nobody reads from it any more.
+            await asyncio.gather(hearing, knocking, return_exceptions=True)
+
+    async def _knock(self, topic: str) -> None:
+        with detached_options(), call_options(timeout=_PROBE_SECONDS):
+            pause = _FIRST_KNOCK
+            event = Any(type_url="google.protobuf.Empty")
+            while True:
+                await self.publish(topic, event)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_KNOCK)
+
+
+async def _heard_before(stream: AsyncGenerator[types_pb2.Envelope, None], topic: str) -> list[types_pb2.Envelope]:
+    early: list[types_pb2.Envelope] = []
+    async for envelope in stream:
+        if envelope.topic == topic:
+            return early
+        early.append(envelope)
+    raise Unavailable(f"{_SERVICE}/Subscribe", "containerd ended the subscription")

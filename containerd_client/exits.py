@@ -1,0 +1,32 @@
+"""How a process ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from containerd_client.api.containerd.services.sandbox.v1 import sandbox_pb2
+    from containerd_client.api.containerd.services.tasks.v1 import tasks_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """Exit code and time of a process."""
+
+    code: int
+    """As the shim reports it: 128 + n for a process that signal n ended."""
+    exited_at_ns: int
+    """Nanoseconds since the epoch; 0 if the process never ran."""
+    pid: int = 0
+    """0 where containerd does not say."""
+
+
+def exit_of_delete(response: tasks_pb2.DeleteResponse) -> Exit:
+    """From the answer to a delete."""
+    return Exit(response.exit_status, response.exited_at.ToNanoseconds(), response.pid)
+
+
+def exit_of_wait(response: tasks_pb2.WaitResponse | sandbox_pb2.ControllerWaitResponse) -> Exit:
+    """From the answer to a wait, which names no pid."""
+    return Exit(response.exit_status, response.exited_at.ToNanoseconds())

@@ -1,0 +1,66 @@
+"""containerd.services.images.v1: names that point at descriptors. The blobs are in content, the layers in snapshots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from google.protobuf.empty_pb2 import Empty
+
+from containerd_client.api.containerd.services.images.v1 import images_pb2 as pb
+from containerd_client.call import Unary
+from containerd_client.errors import NotFound
+from containerd_client.field_mask import field_mask
+
+if TYPE_CHECKING:
+    from containerd_client.channel import Connection
+
+_SERVICE = "containerd.services.images.v1.Images"
+
+
+class Images:
+    """``client.images``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._get: Unary[pb.GetImageRequest, pb.GetImageResponse] = Unary(
+            connection, f"{_SERVICE}/Get", pb.GetImageResponse.FromString
+        )
+        self._list: Unary[pb.ListImagesRequest, pb.ListImagesResponse] = Unary(
+            connection, f"{_SERVICE}/List", pb.ListImagesResponse.FromString
+        )
+        self._create: Unary[pb.CreateImageRequest, pb.CreateImageResponse] = Unary(
+            connection, f"{_SERVICE}/Create", pb.CreateImageResponse.FromString, look=self._look_created
+        )
+        self._update: Unary[pb.UpdateImageRequest, pb.UpdateImageResponse] = Unary(
+            connection, f"{_SERVICE}/Update", pb.UpdateImageResponse.FromString
+        )
+        self._delete: Unary[pb.DeleteImageRequest, Empty] = Unary(connection, f"{_SERVICE}/Delete", Empty.FromString)
+
+    async def get(self, name: str) -> pb.Image:
+        """One image by its exact name; raises NotFound."""
+        return (await self._get(pb.GetImageRequest(name=name))).image
+
+    async def list(self, *filters: str) -> list[pb.Image]:
+        """Images that match any of ``filters``, all without one."""
+        return list((await self._list(pb.ListImagesRequest(filters=filters))).images)
+
+    async def create(self, image: pb.Image) -> pb.Image:
+        """Store a new name; raises AlreadyExists."""
+        return (await self._create(pb.CreateImageRequest(image=image))).image
+
+    async def update(self, image: pb.Image, *fieldpaths: str) -> pb.Image:
+        """Change the fields at ``fieldpaths`` (``target``, ``labels``, ``labels.key``); raises NotFound."""
+        request = pb.UpdateImageRequest(image=image, update_mask=field_mask(fieldpaths))
+        return (await self._update(request)).image
+
+    async def delete(self, name: str, *, sync: bool = False) -> None:
+        """Remove a name; with ``sync`` the garbage collector has run before this returns. Raises NotFound."""
+        await self._delete(pb.DeleteImageRequest(name=name, sync=sync))
+
+    async def _look_created(self, request: pb.CreateImageRequest) -> pb.CreateImageResponse | None:
+        wanted = request.image
+        try:
+            found = await self.get(wanted.name)
+        except NotFound:
+            return None
+        ours = found.target.digest == wanted.target.digest and found.labels == wanted.labels
+        return pb.CreateImageResponse(image=found) if ours else None

@@ -1,0 +1,123 @@
+"""containerd.services.leases.v1: what keeps new resources from the garbage collector until something refers to them."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.empty_pb2 import Empty
+
+from containerd_client.api.containerd.services.leases.v1 import leases_pb2 as pb
+from containerd_client.call import Unary
+from containerd_client.errors import ContainerdError, NotFound
+from containerd_client.options import call_options, detached_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from containerd_client.channel import Connection
+
+_SERVICE = "containerd.services.leases.v1.Leases"
+_EXPIRE_LABEL: Final = "containerd.io/gc.expire"
+_RELEASE_SECONDS: Final = 10.0
+_DAY_SECONDS: Final = 86400
+
+log = logging.getLogger(__name__)
+
+
+class Leases:
+    """``client.leases``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._create: Unary[pb.CreateRequest, pb.CreateResponse] = Unary(
+            connection, f"{_SERVICE}/Create", pb.CreateResponse.FromString, look=self._look_created
+        )
+        self._delete: Unary[pb.DeleteRequest, Empty] = Unary(connection, f"{_SERVICE}/Delete", Empty.FromString)
+        self._list: Unary[pb.ListRequest, pb.ListResponse] = Unary(
+            connection, f"{_SERVICE}/List", pb.ListResponse.FromString
+        )
+        self._add_resource: Unary[pb.AddResourceRequest, Empty] = Unary(
+            connection, f"{_SERVICE}/AddResource", Empty.FromString
+        )
+        self._delete_resource: Unary[pb.DeleteResourceRequest, Empty] = Unary(
+            connection, f"{_SERVICE}/DeleteResource", Empty.FromString
+        )
+        self._list_resources: Unary[pb.ListResourcesRequest, pb.ListResourcesResponse] = Unary(
+            connection, f"{_SERVICE}/ListResources", pb.ListResourcesResponse.FromString
+        )
+
+    async def create(self, lease_id: str = "", labels: Mapping[str, str] | None = None) -> pb.Lease:
+        """Make a lease; without an id it gets a random one. Raises AlreadyExists."""
+        # Chosen here and not by containerd, so that a repeat finds the lease that a lost answer was about.
+        request = pb.CreateRequest(id=lease_id or f"client-{secrets.token_hex(12)}", labels=labels)
+        return (await self._create(request)).lease
+
+    async def delete(self, lease_id: str, *, sync: bool = False) -> None:
+        """Drop a lease; with ``sync`` the garbage collector has run before this returns. Raises NotFound."""
+        await self._delete(pb.DeleteRequest(id=lease_id, sync=sync))
+
+    async def add_resource(self, lease_id: str, resource_id: str, resource_type: str) -> None:
+        """Put a resource under a lease; types are ``content``, ``ingests`` and ``snapshots/<snapshotter>``."""
+        resource = pb.Resource(id=resource_id, type=resource_type)
+        await self._add_resource(pb.AddResourceRequest(id=lease_id, resource=resource))
+
+    async def delete_resource(self, lease_id: str, resource_id: str, resource_type: str) -> None:
+        """Take a resource out of a lease."""
+        resource = pb.Resource(id=resource_id, type=resource_type)
+        await self._delete_resource(pb.DeleteResourceRequest(id=lease_id, resource=resource))
+
+    async def list_resources(self, lease_id: str) -> list[pb.Resource]:
+        """What a lease holds; raises NotFound."""
+        return list((await self._list_resources(pb.ListResourcesRequest(id=lease_id))).resources)
+
+    async def list(self, *filters: str) -> list[pb.Lease]:
+        """Leases that match any of ``filters``, all without one."""
+        return list((await self._list(pb.ListRequest(filters=filters))).leases)
+
+    def hold(self, labels: Mapping[str, str] | None = None, *, expire_seconds: float = _DAY_SECONDS) -> HeldLease:
+        """``async with client.leases.hold() as lease:`` all calls of the block are made under a new lease.
+
+        The lease is dropped at the end, also when the block fails or is cancelled. Should that not succeed, containerd
+        drops it by itself ``expire_seconds`` after now.
+        """
+        expires = datetime.now(UTC) + timedelta(seconds=expire_seconds)
+        return HeldLease(self, {**(labels or {}), _EXPIRE_LABEL: expires.strftime("%Y-%m-%dT%H:%M:%SZ")})
+
+    async def _look_created(self, request: pb.CreateRequest) -> pb.CreateResponse | None:
+        for found in await self.list(f"id=={request.id}"):
+            if found.id == request.id and found.labels == request.labels:
+                return pb.CreateResponse(lease=found)
+        return None
+
+
+class HeldLease:
+    """The block made by :meth:`Leases.hold`."""
+
+    def __init__(self, leases: Leases, labels: Mapping[str, str]) -> None:
+        self._leases = leases
+        self._labels = labels
+        self._lease_id = ""
+        self._options = call_options()
+
+    async def __aenter__(self) -> pb.Lease:
+        lease = await self._leases.create(labels=self._labels)
+        self._lease_id = lease.id
+        self._options = call_options(lease=lease.id)
+        self._options.__enter__()
+        return lease
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._options.__exit__(kind, error, at)
+        # The block's deadline may have passed; dropping the lease has time of its own.
+        with detached_options(), call_options(timeout=_RELEASE_SECONDS):
+            try:
+                await self._leases.delete(self._lease_id)
+            except NotFound:
+                pass
+            except ContainerdError as failure:
+                log.warning("lease %s was not dropped and expires by itself: %s", self._lease_id, failure)

@@ -1,0 +1,96 @@
+"""What holds for all calls made inside a ``with`` block: deadline, lease, namespace, extra metadata.
+
+The options live in a context variable, so that a lease or a deadline reaches calls that are made further down without
+being handed through. A task inherits the options of the code that started it; one that is meant to outlive its maker
+starts with ``with detached_options():``.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextvars import Token
+    from types import TracebackType
+
+LEASE_KEY = "containerd-lease"
+NAMESPACE_KEY = "containerd-namespace"
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """The options in force; made by :class:`call_options`."""
+
+    deadline: float | None = None
+    """Of ``time.monotonic``, in seconds."""
+    lease: str = ""
+    namespace: str = ""
+    """Empty: the client's own."""
+    extra: tuple[tuple[str, str], ...] = ()
+
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, never below 0; None without one."""
+        return None if self.deadline is None else max(0.0, self.deadline - monotonic())
+
+    def metadata(self, default_namespace: str) -> tuple[tuple[str, str], ...]:
+        """The metadata of a call of a client whose own namespace is ``default_namespace``."""
+        head = ((NAMESPACE_KEY, self.namespace or default_namespace),)
+        return (*head, (LEASE_KEY, self.lease), *self.extra) if self.lease else (*head, *self.extra)
+
+
+_NONE = CallOptions()
+current: ContextVar[CallOptions | None] = ContextVar("containerd_call_options", default=None)
+"""Read by the client at each call; None when nothing is set."""
+
+
+class _Block:
+    """A block with its own options; the options before it are back when it ends."""
+
+    __slots__ = ("_options", "_token")
+
+    def __init__(self, options: CallOptions | None) -> None:
+        self._options = options
+        self._token: Token[CallOptions | None] | None = None
+
+    def __enter__(self) -> None:
+        self._token = current.set(self._options)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._token is not None:
+            current.reset(self._token)
+            self._token = None
+
+
+def call_options(
+    timeout: float | None = None,
+    lease: str | None = None,
+    namespace: str | None = None,
+    metadata: Sequence[tuple[str, str]] = (),
+) -> _Block:
+    """Set options for the calls of a ``with`` block.
+
+    ``timeout`` is in seconds from now; of nested blocks the earlier deadline wins. ``lease`` and ``namespace`` replace
+    the outer ones (an empty string takes them away), ``metadata`` is added to the outer one; its keys are lower case.
+    """
+    outer = current.get() or _NONE
+    deadline = outer.deadline
+    if timeout is not None:
+        own = monotonic() + timeout
+        deadline = own if deadline is None else min(deadline, own)
+    return _Block(
+        CallOptions(
+            deadline=deadline,
+            lease=outer.lease if lease is None else lease,
+            namespace=outer.namespace if namespace is None else namespace,
+            extra=(*outer.extra, *metadata),
+        )
+    )
+
+
+def detached_options() -> _Block:
+    """Forget the outer options in a ``with`` block: for work that outlives the request it was started in."""
+    return _Block(None)

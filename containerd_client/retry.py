@@ -1,0 +1,220 @@
+"""Which call may be repeated, and how: one table for every method, one budget, tenacity for the waiting.
+
+A request that gRPC never sent, for want of a connection, may be repeated whatever its class. For the rest the class
+decides. The first attempt of a call costs nothing here; this module is entered only after a failure.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
+
+from containerd_client.errors import Aborted, ContainerdError, Unavailable, is_ingest_locked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tenacity import RetryCallState
+
+
+class Retry(Enum):
+    """How a method behaves when it is called twice."""
+
+    READ = auto()
+    """Changes nothing: repeat."""
+    IDEMPOTENT_WRITE = auto()
+    """Doing it twice leaves what doing it once leaves: repeat. See also GONE_IS_DONE."""
+    LOOK_FIRST = auto()
+    """A second time would fail or do harm: look whether the first took effect, repeat only if not."""
+    NEVER = auto()
+    """Not repeatable, or the caller knows better when and how."""
+
+
+_READ, _WRITE, _LOOK, _NEVER = Retry.READ, Retry.IDEMPOTENT_WRITE, Retry.LOOK_FIRST, Retry.NEVER
+
+_BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
+    "containerd.services.containers.v1.Containers": {
+        "Get": _READ,
+        "List": _READ,
+        "ListStream": _READ,
+        "Create": _LOOK,
+        "Update": _WRITE,
+        "Delete": _WRITE,
+    },
+    "containerd.services.tasks.v1.Tasks": {
+        "Create": _LOOK,
+        "Start": _LOOK,
+        # Both answer with the exit code. A repeat that finds nothing says NotFound instead of inventing one.
+        "Delete": _WRITE,
+        "DeleteProcess": _WRITE,
+        "Get": _READ,
+        "List": _READ,
+        # At least once: a signal that arrives twice stops no harder, one that is lost leaves a process running.
+        "Kill": _WRITE,
+        "Exec": _LOOK,
+        "ResizePty": _WRITE,
+        "CloseIO": _WRITE,
+        "Pause": _LOOK,
+        "Resume": _LOOK,
+        "ListPids": _READ,
+        "Checkpoint": _NEVER,
+        "Update": _WRITE,
+        "Metrics": _READ,
+        # Pending for as long as the process lives; whoever waits decides what a lost connection means.
+        "Wait": _NEVER,
+    },
+    "containerd.services.images.v1.Images": {
+        "Get": _READ,
+        "List": _READ,
+        "Create": _LOOK,
+        "Update": _WRITE,
+        "Delete": _WRITE,
+    },
+    "containerd.services.content.v1.Content": {
+        "Info": _READ,
+        "Update": _WRITE,
+        "List": _READ,
+        "Delete": _WRITE,
+        # Repeated only where the blob is gathered whole; what was handed out cannot be taken back.
+        "Read": _READ,
+        "Status": _READ,
+        "ListStatuses": _READ,
+        # A broken write is resumed at the offset that the ingest reached, by whoever has the bytes.
+        "Write": _NEVER,
+        "Abort": _WRITE,
+    },
+    "containerd.services.snapshots.v1.Snapshots": {
+        "Prepare": _LOOK,
+        "View": _LOOK,
+        "Mounts": _READ,
+        "Commit": _LOOK,
+        "Remove": _WRITE,
+        "Stat": _READ,
+        "Update": _WRITE,
+        "List": _READ,
+        "Usage": _READ,
+        "Cleanup": _WRITE,
+    },
+    "containerd.services.diff.v1.Diff": {
+        # A half-applied layer is thrown away with its snapshot, not applied over.
+        "Apply": _NEVER,
+        "Diff": _NEVER,
+    },
+    "containerd.services.leases.v1.Leases": {
+        "Create": _LOOK,
+        "Delete": _WRITE,
+        "List": _READ,
+        "AddResource": _WRITE,
+        "DeleteResource": _WRITE,
+        "ListResources": _READ,
+    },
+    "containerd.services.events.v1.Events": {
+        # An event told twice is two events.
+        "Publish": _NEVER,
+        "Forward": _NEVER,
+        # Events.forever re-opens it, and has its caller re-read what was missed.
+        "Subscribe": _NEVER,
+    },
+    "containerd.services.namespaces.v1.Namespaces": {
+        "Get": _READ,
+        "List": _READ,
+        "Create": _LOOK,
+        "Update": _WRITE,
+        "Delete": _WRITE,
+    },
+    "containerd.services.introspection.v1.Introspection": {"Plugins": _READ, "Server": _READ, "PluginInfo": _READ},
+    "containerd.services.version.v1.Version": {"Version": _READ},
+    "containerd.services.transfer.v1.Transfer": {"Transfer": _NEVER},
+    "containerd.services.streaming.v1.Streaming": {"Stream": _NEVER},
+    "containerd.services.sandbox.v1.Store": {
+        "Create": _LOOK,
+        "Update": _WRITE,
+        "Delete": _WRITE,
+        "List": _READ,
+        "Get": _READ,
+    },
+    "containerd.services.sandbox.v1.Controller": {
+        "Create": _LOOK,
+        "Start": _LOOK,
+        "Platform": _READ,
+        "Stop": _WRITE,
+        "Wait": _NEVER,
+        "Status": _READ,
+        "Shutdown": _WRITE,
+        "Metrics": _READ,
+        "Update": _WRITE,
+    },
+    "containerd.services.mounts.v1.Mounts": {
+        "Activate": _LOOK,
+        "Deactivate": _WRITE,
+        "Info": _READ,
+        "Update": _WRITE,
+        "List": _READ,
+    },
+}
+
+RETRY: Final[Mapping[str, Retry]] = {
+    f"{service}/{method}": rule for service, methods in _BY_SERVICE.items() for method, rule in methods.items()
+}
+"""Full method name to its class."""
+
+GONE_IS_DONE: Final[frozenset[str]] = frozenset(
+    {
+        "containerd.services.containers.v1.Containers/Delete",
+        "containerd.services.images.v1.Images/Delete",
+        "containerd.services.content.v1.Content/Delete",
+        "containerd.services.content.v1.Content/Abort",
+        "containerd.services.snapshots.v1.Snapshots/Remove",
+        "containerd.services.leases.v1.Leases/Delete",
+        "containerd.services.leases.v1.Leases/DeleteResource",
+        "containerd.services.namespaces.v1.Namespaces/Delete",
+        "containerd.services.sandbox.v1.Store/Delete",
+        "containerd.services.sandbox.v1.Controller/Shutdown",
+        "containerd.services.mounts.v1.Mounts/Deactivate",
+    }
+)
+"""Deletes whose response is empty: NotFound on a repeat means that the attempt before it took effect."""
+
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 0.4
+BUDGET_AWAY: Final = 0.8
+"""Seconds after the first failure for which a call tries on while there is no containerd to connect to."""
+BUDGET: Final = 2.0
+"""The same for all other failures."""
+
+
+def worth_repeating(rule: Retry, error: ContainerdError) -> bool:
+    """Tell whether the call that ended with ``error`` may be made once more."""
+    if error.never_sent:
+        return True
+    if rule is Retry.NEVER or is_ingest_locked(error):
+        return False
+    return isinstance(error, Unavailable | Aborted)
+
+
+def attempts(rule: Retry, remaining: float | None) -> AsyncRetrying:
+    """The further attempts of a call, with pauses between them, for ``remaining`` seconds at most (None: no deadline).
+
+    tenacity counts a first attempt of its own: raise in it the failure that brought you here. The last failure is
+    what comes out.
+    """
+
+    def repeatable(error: BaseException) -> bool:
+        return isinstance(error, ContainerdError) and worth_repeating(rule, error)
+
+    def exhausted(state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome is not None else None
+        away = isinstance(error, ContainerdError) and error.never_sent
+        limit = BUDGET_AWAY if away else BUDGET
+        if remaining is not None:
+            limit = min(limit, remaining)
+        return (state.seconds_since_start or 0.0) + state.upcoming_sleep > limit
+
+    return AsyncRetrying(
+        retry=retry_if_exception(repeatable),
+        stop=exhausted,
+        wait=wait_exponential_jitter(initial=FIRST_PAUSE, max=LONGEST_PAUSE, jitter=FIRST_PAUSE / 2),
+        reraise=True,
+    )

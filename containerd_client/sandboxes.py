@@ -1,0 +1,65 @@
+"""containerd.services.sandbox.v1 Store (1.7 and later): records of sandboxes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from containerd_client.api.containerd.services.sandbox.v1 import sandbox_pb2 as pb
+from containerd_client.call import Unary
+from containerd_client.errors import NotFound
+
+if TYPE_CHECKING:
+    from containerd_client.api.containerd.types import types_pb2
+    from containerd_client.channel import Connection
+
+_SERVICE = "containerd.services.sandbox.v1.Store"
+
+
+class Sandboxes:
+    """``client.sandboxes``; raises Unimplemented before 1.7."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._create: Unary[pb.StoreCreateRequest, pb.StoreCreateResponse] = Unary(
+            connection, f"{_SERVICE}/Create", pb.StoreCreateResponse.FromString, look=self._look_created
+        )
+        self._update: Unary[pb.StoreUpdateRequest, pb.StoreUpdateResponse] = Unary(
+            connection, f"{_SERVICE}/Update", pb.StoreUpdateResponse.FromString
+        )
+        self._delete: Unary[pb.StoreDeleteRequest, pb.StoreDeleteResponse] = Unary(
+            connection, f"{_SERVICE}/Delete", pb.StoreDeleteResponse.FromString
+        )
+        self._list: Unary[pb.StoreListRequest, pb.StoreListResponse] = Unary(
+            connection, f"{_SERVICE}/List", pb.StoreListResponse.FromString
+        )
+        self._get: Unary[pb.StoreGetRequest, pb.StoreGetResponse] = Unary(
+            connection, f"{_SERVICE}/Get", pb.StoreGetResponse.FromString
+        )
+
+    async def create(self, sandbox: types_pb2.Sandbox) -> types_pb2.Sandbox:
+        """Store a sandbox; raises AlreadyExists."""
+        return (await self._create(pb.StoreCreateRequest(sandbox=sandbox))).sandbox
+
+    async def update(self, sandbox: types_pb2.Sandbox, *fieldpaths: str) -> types_pb2.Sandbox:
+        """Change the fields at ``fieldpaths`` (``labels``, ``extensions``, ``spec``, ``runtime``); raises NotFound."""
+        return (await self._update(pb.StoreUpdateRequest(sandbox=sandbox, fields=fieldpaths))).sandbox
+
+    async def delete(self, sandbox_id: str) -> None:
+        """Remove the record; raises NotFound."""
+        await self._delete(pb.StoreDeleteRequest(sandbox_id=sandbox_id))
+
+    async def list(self, *filters: str) -> list[types_pb2.Sandbox]:
+        """Sandboxes that match any of ``filters``, all without one."""
+        return list((await self._list(pb.StoreListRequest(filters=filters))).list)
+
+    async def get(self, sandbox_id: str) -> types_pb2.Sandbox:
+        """One sandbox; raises NotFound."""
+        return (await self._get(pb.StoreGetRequest(sandbox_id=sandbox_id))).sandbox
+
+    async def _look_created(self, request: pb.StoreCreateRequest) -> pb.StoreCreateResponse | None:
+        wanted = request.sandbox
+        try:
+            found = await self.get(wanted.sandbox_id)
+        except NotFound:
+            return None
+        ours = found.labels == wanted.labels and found.spec == wanted.spec and found.runtime == wanted.runtime
+        return pb.StoreCreateResponse(sandbox=found) if ours else None

@@ -1,0 +1,137 @@
+"""containerd.services.snapshots.v1: the layered file systems of containers, one snapshotter at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from google.protobuf.empty_pb2 import Empty
+
+from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2 as pb
+from containerd_client.call import Unary
+from containerd_client.errors import NotFound
+from containerd_client.field_mask import field_mask
+from containerd_client.stream import ServerStream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from containerd_client.api.containerd.types import types_pb2
+    from containerd_client.channel import Connection
+
+_SERVICE = "containerd.services.snapshots.v1.Snapshots"
+
+
+class SnapshotService:
+    """The methods, for any snapshotter; :class:`Snapshots` adds the name."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.prepare: Unary[pb.PrepareSnapshotRequest, pb.PrepareSnapshotResponse] = Unary(
+            connection, f"{_SERVICE}/Prepare", pb.PrepareSnapshotResponse.FromString, look=self._look_prepared
+        )
+        self.view: Unary[pb.ViewSnapshotRequest, pb.ViewSnapshotResponse] = Unary(
+            connection, f"{_SERVICE}/View", pb.ViewSnapshotResponse.FromString, look=self._look_viewed
+        )
+        self.mounts: Unary[pb.MountsRequest, pb.MountsResponse] = Unary(
+            connection, f"{_SERVICE}/Mounts", pb.MountsResponse.FromString
+        )
+        self.commit: Unary[pb.CommitSnapshotRequest, Empty] = Unary(
+            connection, f"{_SERVICE}/Commit", Empty.FromString, look=self._look_committed
+        )
+        self.remove: Unary[pb.RemoveSnapshotRequest, Empty] = Unary(connection, f"{_SERVICE}/Remove", Empty.FromString)
+        self.stat: Unary[pb.StatSnapshotRequest, pb.StatSnapshotResponse] = Unary(
+            connection, f"{_SERVICE}/Stat", pb.StatSnapshotResponse.FromString
+        )
+        self.update: Unary[pb.UpdateSnapshotRequest, pb.UpdateSnapshotResponse] = Unary(
+            connection, f"{_SERVICE}/Update", pb.UpdateSnapshotResponse.FromString
+        )
+        self.list: ServerStream[pb.ListSnapshotsRequest, pb.ListSnapshotsResponse] = ServerStream(
+            connection, f"{_SERVICE}/List", pb.ListSnapshotsResponse.FromString
+        )
+        self.usage: Unary[pb.UsageRequest, pb.UsageResponse] = Unary(
+            connection, f"{_SERVICE}/Usage", pb.UsageResponse.FromString
+        )
+        self.cleanup: Unary[pb.CleanupRequest, Empty] = Unary(connection, f"{_SERVICE}/Cleanup", Empty.FromString)
+
+    async def _find(self, snapshotter: str, key: str) -> pb.Info | None:
+        try:
+            return (await self.stat(pb.StatSnapshotRequest(snapshotter=snapshotter, key=key))).info
+        except NotFound:
+            return None
+
+    async def _mounts_if(
+        self, request: pb.PrepareSnapshotRequest | pb.ViewSnapshotRequest, kind: pb.Kind.ValueType
+    ) -> pb.MountsResponse | None:
+        found = await self._find(request.snapshotter, request.key)
+        if found is None or found.kind != kind or found.parent != request.parent:
+            return None
+        return await self.mounts(pb.MountsRequest(snapshotter=request.snapshotter, key=request.key))
+
+    async def _look_prepared(self, request: pb.PrepareSnapshotRequest) -> pb.PrepareSnapshotResponse | None:
+        found = await self._mounts_if(request, pb.ACTIVE)
+        return None if found is None else pb.PrepareSnapshotResponse(mounts=found.mounts)
+
+    async def _look_viewed(self, request: pb.ViewSnapshotRequest) -> pb.ViewSnapshotResponse | None:
+        found = await self._mounts_if(request, pb.VIEW)
+        return None if found is None else pb.ViewSnapshotResponse(mounts=found.mounts)
+
+    async def _look_committed(self, request: pb.CommitSnapshotRequest) -> Empty | None:
+        # Committing turns the active snapshot into the committed one: both signs, or it was somebody else's.
+        if await self._find(request.snapshotter, request.key) is not None:
+            return None
+        found = await self._find(request.snapshotter, request.name)
+        return Empty() if found is not None and found.kind == pb.COMMITTED else None
+
+
+class Snapshots:
+    """``client.snapshots("overlayfs")``. Keys name active snapshots, names committed ones; one space holds both."""
+
+    def __init__(self, service: SnapshotService, name: str) -> None:
+        self._service = service
+        self.name = name
+
+    async def stat(self, key: str) -> pb.Info:
+        """Kind, parent, labels and times; raises NotFound."""
+        return (await self._service.stat(pb.StatSnapshotRequest(snapshotter=self.name, key=key))).info
+
+    async def prepare(
+        self, key: str, parent: str = "", labels: Mapping[str, str] | None = None
+    ) -> list[types_pb2.Mount]:
+        """Make a writable snapshot on top of ``parent`` and return how to mount it; raises AlreadyExists, NotFound."""
+        request = pb.PrepareSnapshotRequest(snapshotter=self.name, key=key, parent=parent, labels=labels)
+        return list((await self._service.prepare(request)).mounts)
+
+    async def view(self, key: str, parent: str = "", labels: Mapping[str, str] | None = None) -> list[types_pb2.Mount]:
+        """The same, read-only."""
+        request = pb.ViewSnapshotRequest(snapshotter=self.name, key=key, parent=parent, labels=labels)
+        return list((await self._service.view(request)).mounts)
+
+    async def mounts(self, key: str) -> list[types_pb2.Mount]:
+        """How to mount an active snapshot or a view; raises NotFound."""
+        return list((await self._service.mounts(pb.MountsRequest(snapshotter=self.name, key=key))).mounts)
+
+    async def commit(self, name: str, key: str, labels: Mapping[str, str] | None = None) -> None:
+        """Freeze the active snapshot ``key`` under ``name``; raises AlreadyExists, NotFound."""
+        await self._service.commit(pb.CommitSnapshotRequest(snapshotter=self.name, name=name, key=key, labels=labels))
+
+    async def remove(self, key: str) -> None:
+        """Remove a snapshot; raises NotFound, FailedPrecondition while it has children."""
+        await self._service.remove(pb.RemoveSnapshotRequest(snapshotter=self.name, key=key))
+
+    async def update(self, info: pb.Info, *fieldpaths: str) -> pb.Info:
+        """Change labels (``labels`` or ``labels.key``); raises NotFound."""
+        request = pb.UpdateSnapshotRequest(snapshotter=self.name, info=info, update_mask=field_mask(fieldpaths))
+        return (await self._service.update(request)).info
+
+    async def usage(self, key: str) -> tuple[int, int]:
+        """Bytes and inodes of this snapshot alone, parents not included; walks the files of an active one."""
+        response = await self._service.usage(pb.UsageRequest(snapshotter=self.name, key=key))
+        return response.size, response.inodes
+
+    async def cleanup(self) -> None:
+        """Remove what removed snapshots left on disk; raises Unimplemented where the snapshotter has nothing to do."""
+        await self._service.cleanup(pb.CleanupRequest(snapshotter=self.name))
+
+    async def list(self, *filters: str) -> list[pb.Info]:
+        """Snapshots that match any of ``filters``, all without one."""
+        request = pb.ListSnapshotsRequest(snapshotter=self.name, filters=filters)
+        return [info for message in await self._service.list.collect(request) for info in message.info]

@@ -1,0 +1,117 @@
+"""Calls that answer with a stream. The same bytes, metadata, deadline, record and errors as in call.py.
+
+A stream is ended by closing it, never by a time limit around one read: gRPC leaks an operation for each read that is
+cut off. A stream is not repeated once a message was handed out; :meth:`ServerStream.collect` gathers all of them
+first and may therefore start over.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Generic
+
+import grpc.aio
+
+from containerd_client.call import Request, Response, Tally, cut_by_close
+from containerd_client.errors import ContainerdError, from_rpc_error
+from containerd_client.options import CallOptions, current
+from containerd_client.retry import RETRY, attempts, worth_repeating
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from containerd_client.channel import Connection
+
+_PLAIN: Final = CallOptions()
+
+
+class ServerStream(Generic[Request, Response]):
+    """One method of one client that answers with a stream."""
+
+    __slots__ = ("_connection", "_parse", "_rule", "_start", "method")
+
+    def __init__(self, connection: Connection, method: str, parse: Callable[[bytes], Response]) -> None:
+        self.method: Final = method
+        self._rule: Final = RETRY[method]
+        self._connection: Final = connection
+        self._parse: Final = parse
+        start: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = connection.streams.unary_stream(f"/{method}")
+        self._start: Final = start
+
+    async def __call__(self, request: Request) -> AsyncGenerator[Response, None]:
+        """Open at the first ``anext``; close (``aclose``, ``contextlib.aclosing``) to end it early."""
+        connection = self._connection
+        connection.require_open(self.method)
+        tally = Tally()
+        connection.in_flight += 1
+        call = self._open(request, tally)
+        try:
+            async for data in call:
+                tally.bytes_in += len(data)
+                yield self._parse(data)
+            tally.code = "OK"
+        except grpc.aio.AioRpcError as error:
+            failure = from_rpc_error(self.method, error)
+            tally.code = failure.code
+            raise failure from None
+        finally:
+            self._end(call, tally)
+
+    async def collect(self, request: Request) -> list[Response]:
+        """All messages, or an error and none; starts over where the table allows it."""
+        connection = self._connection
+        connection.require_open(self.method)
+        tally = Tally()
+        connection.in_flight += 1
+        try:
+            try:
+                return await self._gather(request, tally)
+            except ContainerdError as failure:
+                if not worth_repeating(self._rule, failure):
+                    raise
+                first = failure
+            return await self._gather_again(request, tally, first)
+        except ContainerdError as failure:
+            tally.code = failure.code
+            raise
+        finally:
+            self._end(None, tally)
+
+    def _open(self, request: Request, tally: Tally) -> grpc.aio.UnaryStreamCall[bytes, bytes]:
+        options = current.get() or _PLAIN
+        payload = request.SerializeToString()
+        tally.attempts += 1
+        tally.bytes_out += len(payload)
+        return self._start(payload, metadata=options.metadata(self._connection.namespace), timeout=options.remaining())
+
+    async def _gather(self, request: Request, tally: Tally) -> list[Response]:
+        call = self._open(request, tally)
+        responses: list[Response] = []
+        try:
+            async for data in call:
+                tally.bytes_in += len(data)
+                responses.append(self._parse(data))
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(self.method, error) from None
+        finally:
+            call.cancel()
+        tally.code = "OK"
+        return responses
+
+    async def _gather_again(self, request: Request, tally: Tally, first: ContainerdError) -> list[Response]:
+        options = current.get() or _PLAIN
+        failed: ContainerdError | None = first
+        async for attempt in attempts(self._rule, options.remaining()):
+            with attempt:
+                if failed is not None:
+                    failure, failed = failed, None
+                    raise failure
+                return await self._gather(request, tally)
+        raise first  # not reached: the last failure leaves the loop as itself
+
+    def _end(self, call: grpc.aio.UnaryStreamCall[bytes, bytes] | None, tally: Tally) -> None:
+        if call is not None:
+            call.cancel()
+        self._connection.in_flight -= 1
+        tally.report(self._connection, self.method)
+        if tally.code == "CANCELLED" and cut_by_close(self._connection):
+            raise self._connection.closed_error(self.method)

@@ -1,0 +1,28 @@
+"""containerd.services.version.v1: who is there. Also the null call against which transport is measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.empty_pb2 import Empty
+
+from containerd_client.api.containerd.services.version.v1 import version_pb2 as pb
+from containerd_client.call import Unary
+
+if TYPE_CHECKING:
+    from containerd_client.channel import Connection
+
+_EMPTY: Final = Empty()
+
+
+class Version:
+    """``client.version``."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._version: Unary[Empty, pb.VersionResponse] = Unary(
+            connection, "containerd.services.version.v1.Version/Version", pb.VersionResponse.FromString
+        )
+
+    async def get(self) -> pb.VersionResponse:
+        """Version and revision of the daemon."""
+        return await self._version(_EMPTY)
