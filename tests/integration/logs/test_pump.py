@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,9 @@ from cri_shim.logs import source as source_module
 from cri_shim.logs.pump import LogPump
 
 from .conftest import entries, log_of, text, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 async def test_two_streams_end_up_in_one_file_in_whole_lines(pump, container, tmp_path) -> None:
