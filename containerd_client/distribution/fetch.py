@@ -23,13 +23,13 @@ from containerd_client.distribution.errors import (
 )
 from containerd_client.distribution.flights import Flights
 from containerd_client.distribution.media_types import ingest_ref
+from containerd_client.distribution.other_writer import OtherWriter
 from containerd_client.distribution.registry import TransferError
 from containerd_client.errors import (
     ContainerdError,
     FailedPrecondition,
     NotFound,
     Unavailable,
-    is_ingest_locked,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ CHUNK = 1 << 20
 """Bytes per message to containerd, which takes at most 16 MiB."""
 FRUITLESS = 6
 """Attempts in a row without a single byte before a blob may be given up."""
-LOCKED_PAUSE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +120,7 @@ class Fetcher:
 
     async def _write(self, wanted: Descriptor, data: bytes, labels: Mapping[str, str]) -> str:
         ref = ingest_ref(wanted.media_type, wanted.digest)
+        other = OtherWriter(self._client, ref, self._limits.progress_timeout)
         while True:
             try:
                 async with self._client.content.writer(ref, size=len(data), expected=wanted.digest) as writer:
@@ -131,26 +131,29 @@ class Fetcher:
                 if not existed or await self._labelled(wanted, labels):
                     return ""
             except Unavailable as error:
-                await _wait_for_other_writer(error)
+                await other.wait(error)
 
     async def _transfer(self, source: Source, wanted: Descriptor, labels: Mapping[str, str]) -> str:
         ref = ingest_ref(wanted.media_type, wanted.digest)
+        other = OtherWriter(self._client, ref, self._limits.progress_timeout)
         done = False
+        ours = False
         served_by = ""
         try:
             while not done:
                 try:
                     # For a blob that is there, opening is what puts it under the lease.
                     async with self._client.content.writer(ref, size=wanted.size, expected=wanted.digest) as writer:
+                        ours = True
                         if not writer.exists:
                             served_by = await self._stream(source, wanted, writer)
                             await self._commit(wanted, writer, labels)
                         existed = writer.exists
                     done = not existed or await self._labelled(wanted, labels)
                 except Unavailable as error:
-                    await _wait_for_other_writer(error)
+                    await other.wait(error)
         finally:
-            if not done:
+            if ours and not done:  # never what somebody else is writing
                 await self._abort(ref)
         return served_by
 
@@ -232,10 +235,3 @@ async def _copy(chunks: AsyncIterator[bytes], wanted: Descriptor, writer: Writer
         await writer.write(bytes(pending))
     if broken is not None:
         raise broken
-
-
-async def _wait_for_other_writer(error: Unavailable) -> None:
-    """Wait a little when another client of containerd is writing the same blob; raise when it is anything else."""
-    if not is_ingest_locked(error):
-        raise error
-    await asyncio.sleep(LOCKED_PAUSE)

@@ -253,3 +253,18 @@ async def test_another_client_writes_the_same_blob(parts):
             await other.commit(len(layer.blob), layer.digest)
         assert (await pull).id == image.id
         assert faulty.count(layer.digest) == 0
+
+
+async def test_another_client_holds_a_blob_and_does_nothing(containerd):
+    """An ingest that is held without progress ends the pull after the progress timeout; the other client keeps it."""
+    image = image_of(1000)
+    layer = image.layers[0]
+    async with parts_of(containerd, "test-held", progress_timeout=0.6) as parts:
+        ref = f"layer-{layer.digest}"
+        async with parts.containerd.content.writer(ref, size=len(layer.blob), expected=layer.digest) as other:
+            with FaultyRegistry({"held:1": image}) as faulty:
+                with pytest.raises(DeadlineExceededError, match="another client of containerd holds it"):
+                    await parts.puller.pull(f"{faulty.address}/held:1")
+            await other.write(layer.blob)
+            await other.commit(len(layer.blob), layer.digest)
+        assert await parts.left() == {}
