@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from containerd_client import call_options
 from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError, InternalError
 from tests.integration.images.conftest import parts_of
 from tests.integration.images.faulty import FaultyRegistry
@@ -268,3 +269,32 @@ async def test_another_client_holds_a_blob_and_does_nothing(containerd):
             await other.write(layer.blob)
             await other.commit(len(layer.blob), layer.digest)
         assert await parts.left() == {}
+
+
+async def test_the_collector_runs_in_the_middle(parts):
+    """What a pull has already brought is held by its lease while the rest is on the way."""
+    image = image_of(10_000, layers=3)
+    with FaultyRegistry({"gc:1": image}, stalls={image.layers[2].digest: 0.8}) as faulty:
+        pull = asyncio.create_task(parts.puller.pull(f"{faulty.address}/gc:1"))
+        await until(lambda: faulty.count(image.layers[2].digest))
+        await asyncio.sleep(0.3)
+        await parts.collect()
+        assert len(await parts.containerd.snapshots("overlayfs").list()) == 2
+        assert (await pull).id == image.id
+        assert [faulty.count(layer.digest) for layer in image.layers] == [1, 1, 1]
+    left = await parts.left()
+    assert (len(left["content"]), len(left["snapshots"])) == (5, 3)
+
+
+async def test_an_unreferenced_blob_is_adopted(parts):
+    """A blob that happens to be there, held by nothing, is used, put under the lease and kept by the image."""
+    image = image_of(10_000)
+    layer = image.layers[0]
+    await parts.containerd.leases.create("other")
+    with call_options(lease="other"):
+        await parts.containerd.content.write_blob("other", layer.blob, layer.digest)
+    with FaultyRegistry({"adopt:1": image}, stalls={image.id: 0.5}) as faulty:
+        await parts.puller.pull(f"{faulty.address}/adopt:1")
+        assert faulty.count(layer.digest) == 0
+    await parts.containerd.leases.delete("other", sync=True)
+    assert layer.digest in (await parts.left())["content"]
