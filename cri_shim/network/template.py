@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 Value = str | int | list[str]
 
-_ACTION: Final = re.compile(r"(\s+)?\{\{(?P<l>-(?=\s))?(?P<body>/\*.*?\*/|.*?)(?P<r>(?<=\s)-)?\}\}(\s+)?", re.DOTALL)
+_ACTION: Final = re.compile(
+    r"(\s+)?\{\{(?P<l>-(?=\s))?(?P<body>\s*/\*.*?\*/\s*|.*?)(?P<r>(?<=\s)-)?\}\}(\s+)?", re.DOTALL
+)
 _RANGE: Final = re.compile(r"range\s+(?:(?:(\$\w+)\s*,\s*)?(\$\w+)\s*:=\s*)?(.+)", re.DOTALL)
 _VARIABLE: Final = re.compile(r"\$\w*")
 

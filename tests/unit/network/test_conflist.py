@@ -1,0 +1,103 @@
+"""Configuration files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cri_shim.network.conflist import ConfError, load_directory, parse_conf, parse_conflist
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def conflist(**changes: Any) -> bytes:
+    return json.dumps({"cniVersion": "1.0.0", "name": "n", "plugins": [{"type": "bridge"}], **changes}).encode()
+
+
+def test_list_of_plugins() -> None:
+    """Name, version and plugins come out in order; only capabilities that are on count."""
+    network = parse_conflist(
+        conflist(
+            plugins=[{"type": "bridge"}, {"type": "portmap", "capabilities": {"portMappings": True, "dns": False}}]
+        )
+    )
+    assert (network.name, network.cni_version) == ("n", "1.0.0")
+    assert [plugin.type for plugin in network.plugins] == ["bridge", "portmap"]
+    assert network.plugins[1].capabilities == {"portMappings"}
+
+
+def test_single_plugin_becomes_a_list() -> None:
+    """The old form is turned into a list that parses to the same again."""
+    network = parse_conf(b'{"cniVersion":"0.3.1","name":"n","type":"bridge","bridge":"b"}')
+    assert parse_conflist(network.source) == network
+    assert network.plugins[0].conf["bridge"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("changes", "version"),
+    [
+        ({"cniVersions": ["0.4.0", "1.1.0", "2.0.0"]}, "1.1.0"),
+        ({"cniVersions": ["0.4.0"]}, "1.0.0"),
+        ({"cniVersion": "0.4.0"}, "0.4.0"),
+        ({"cniVersion": None}, ""),
+    ],
+)
+def test_version_that_is_spoken(changes: dict[str, Any], version: str) -> None:
+    """The highest version that both sides know is chosen."""
+    assert parse_conflist(conflist(**changes)).cni_version == version
+
+
+def test_versions_compare_as_numbers() -> None:
+    """0.10.0 is later than 0.4.0, and no version is 0.1.0."""
+    assert parse_conflist(conflist(cniVersion="0.10.0")).at_least(0, 4, 0)
+    assert not parse_conflist(conflist(cniVersion="")).at_least(0, 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[]", "not a JSON object"),
+        (conflist(plugins=[]), "no plugin"),
+        (conflist(plugins={}), "no plugin"),
+        (conflist(plugins=["bridge"]), "must be an object"),
+        (conflist(plugins=[{}]), "type None"),
+        (conflist(plugins=[{"type": "../evil"}]), "not a program's name"),
+        (conflist(plugins=[{"type": "b", "capabilities": ["x"]}]), "capabilities of plugin b"),
+        (conflist(name="a/b"), "network name"),
+        (conflist(name=None), "network name"),
+        (conflist(cniVersion="new"), "is not a version"),
+        (conflist(cniVersion=1), "must be a string"),
+        (conflist(cniVersions="1.0.0"), "must be a string"),
+        (conflist(cniVersion="9.0.0"), "newer than 1.1.0"),
+    ],
+)
+def test_broken_configurations_say_why(data: bytes, words: str) -> None:
+    """Each fault is refused with a sentence about it."""
+    with pytest.raises(ConfError, match=words):
+        parse_conflist(data)
+
+
+def test_directory_in_lexical_order(tmp_path: Path) -> None:
+    """Known endings count, in order, up to the limit; broken files are named and do not count."""
+    (tmp_path / "30-c.json").write_bytes(b'{"name":"c","type":"x"}')
+    (tmp_path / "20-b.conflist").write_bytes(conflist(name="b"))
+    (tmp_path / "10-list.conf").write_bytes(conflist(name="wrong-ending"))
+    (tmp_path / "05-a.yaml").write_bytes(b"")
+    (tmp_path / "00-dir.conf").mkdir()
+    assert [network.name for network in load_directory(str(tmp_path), 0).networks] == ["b", "c"]
+    loaded = load_directory(str(tmp_path), 1)
+    assert [network.name for network in loaded.networks] == ["b"]
+    assert len(loaded.problems) == 1
+    assert "10-list.conf: it holds a list of plugins" in loaded.problems[0]
+
+
+def test_missing_directory_is_a_problem_not_an_error(tmp_path: Path) -> None:
+    """A directory that is not there yet is said in words."""
+    assert load_directory(str(tmp_path / "none"), 1).problems == (
+        f"cannot read {tmp_path}/none: no such file or directory",
+    )

@@ -1,0 +1,179 @@
+"""What plugins are told, what their failures become, and the cache."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cri_shim.kernel.process import Completed
+from cri_shim.network.cache import ResultCache
+from cri_shim.network.capabilities import capability_args, cni_args
+from cri_shim.network.conflist import parse_conflist
+from cri_shim.network.errors import NetworkError
+from cri_shim.network.exec import PluginExec, plugin_error
+from cri_shim.network.invoke import Attachment, add, delete, execution_conf
+from cri_shim.network.pod import PodDns, PodNetwork, PortMapping
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+POD = PodNetwork(
+    "ID",
+    "web",
+    "shop",
+    "u-1",
+    "/ns",
+    port_mappings=(PortMapping("UDP", 53, 5353, "127.0.0.1"), PortMapping("tcp", 1, 0)),
+    annotations={"a": "b"},
+    dns=PodDns(servers=("1.1.1.1",)),
+    cgroup_parent="/kubepods/x",
+)
+
+
+def network(*plugins: dict[str, object], version: str = "1.0.0"):
+    return parse_conflist(json.dumps({"cniVersion": version, "name": "n", "plugins": plugins}).encode())
+
+
+def test_arguments() -> None:
+    """CNI_ARGS names the pod in Kubernetes' words and asks plugins to overlook what they do not know."""
+    attachment = Attachment(network({"type": "x"}), "ID", "eth0", "/ns", cni_args(POD))
+    assert attachment.variables()["CNI_ARGS"] == (
+        "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_INFRA_CONTAINER_ID=ID;K8S_POD_UID=u-1"
+    )
+
+
+def test_capabilities_in_the_spelling_of_the_conventions() -> None:
+    """Only ports with a host port are passed; keys are lower camel case."""
+    values = capability_args(POD)
+    assert values == {
+        "io.kubernetes.cri.pod-annotations": {"a": "b"},
+        "portMappings": [{"hostPort": 5353, "containerPort": 53, "protocol": "udp", "hostIP": "127.0.0.1"}],
+        "dns": {"servers": ["1.1.1.1"], "searches": [], "options": []},
+        "cgroupPath": "/kubepods/x",
+    }
+
+
+def test_a_plugin_gets_what_it_declares() -> None:
+    """runtimeConfig holds the declared capabilities only, and is left out when there are none."""
+    net = network({"type": "x", "capabilities": {"dns": True, "ipRanges": True, "portMappings": False}}, {"type": "y"})
+    first = execution_conf(net, net.plugins[0], capability_args(POD))
+    assert list(first["runtimeConfig"]) == ["dns"]
+    assert (first["name"], first["cniVersion"]) == ("n", "1.0.0")
+    assert "prevResult" not in first
+    second = execution_conf(net, net.plugins[1], capability_args(POD), {"ips": []})
+    assert "runtimeConfig" not in second
+    assert second["prevResult"] == {"ips": []}
+
+
+@pytest.mark.parametrize(
+    ("completed", "text"),
+    [
+        (Completed(1, b'{"code":11,"msg":"try later","details":"busy"}', b"noise"), "try later; busy"),
+        (Completed(1, b'{"code":1,"msg":"bad"}', b""), "bad"),
+        (Completed(2, b"", b"panic: oh no\n"), "exit code 2: panic: oh no"),
+        (Completed(2, b"not json", b""), "exit code 2: not json"),
+        (Completed(2, b'["list"]', b""), 'exit code 2: \\["list"\\]'),
+        (Completed(2, b'{"code":"x","msg":"m"}', b"err"), "exit code 2: err"),
+        (Completed(-9, b"", b""), "signal 9 without a word"),
+    ],
+)
+def test_failures_in_words(completed: Completed, text: str) -> None:
+    """A plugin's own error object comes first, else the end of what it printed, else how it ended."""
+    with pytest.raises(NetworkError, match=rf"^cni plugin p failed \(ADD\): {text}$"):
+        raise plugin_error("p", "ADD", completed)
+
+
+def script(directory: Path, name: str, body: str) -> None:
+    (directory / name).write_text(f"#!/bin/sh\n{body}\n")
+    (directory / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(("version", "expected"), [("0.3.1", False), ("0.4.0", True), ("1.0.0", True)])
+async def test_chain_order_and_prev_result(tmp_path: Path, version: str, expected: bool) -> None:
+    """ADD runs forward and hands results on, DEL backward; a DEL before 0.4.0 gets no prevResult."""
+    log = (
+        f"cat > {tmp_path}/$CNI_COMMAND-$name; echo $CNI_COMMAND-$name >> {tmp_path}/order; "
+        'echo "{\\"from\\":\\"$name\\"}"'
+    )
+    for name in ("fake-a", "fake-b"):
+        script(tmp_path, name, f"name={name}; {log}")
+    runner = PluginExec((str(tmp_path),))
+    attachment = Attachment(network({"type": "fake-a"}, {"type": "fake-b"}, version=version), "ID", "eth0", "/ns")
+    result = await add(runner, attachment, time_limit=5)
+    assert result == {"from": "fake-b", "cniVersion": version}
+    await delete(runner, attachment, result, time_limit=5)
+    assert (tmp_path / "order").read_text().split() == ["ADD-fake-a", "ADD-fake-b", "DEL-fake-b", "DEL-fake-a"]
+    assert json.loads((tmp_path / "ADD-fake-b").read_text())["prevResult"] == {"from": "fake-a", "cniVersion": version}
+    assert ("prevResult" in json.loads((tmp_path / "DEL-fake-a").read_text())) is expected
+
+
+async def test_unknown_container_is_a_done_del(tmp_path: Path) -> None:
+    """A plugin that does not know the container (code 3) has nothing to delete; the chain goes on."""
+    script(tmp_path, "fake-ok", f"touch {tmp_path}/ran")
+    script(tmp_path, "fake-unknown", 'echo \'{"code":3,"msg":"who?"}\'; exit 1')
+    attachment = Attachment(network({"type": "fake-ok"}, {"type": "fake-unknown"}), "ID", "eth0", "/ns")
+    await delete(PluginExec((str(tmp_path),)), attachment, None, time_limit=5)
+    assert (tmp_path / "ran").exists()
+
+
+async def test_del_error_is_raised_and_stops_the_chain(tmp_path: Path) -> None:
+    """A failing DEL raises; what comes after it in the chain waits for the next try."""
+    script(tmp_path, "fake-ok", f"touch {tmp_path}/ran")
+    script(tmp_path, "fake-bad", 'echo \'{"code":5,"msg":"no such file or directory"}\'; exit 1')
+    net = network({"type": "fake-ok"}, {"type": "fake-bad"})
+    with pytest.raises(NetworkError, match=r"fake-bad failed \(DEL\)"):
+        await delete(PluginExec((str(tmp_path),)), Attachment(net, "ID", "eth0", "/ns"), None, time_limit=5)
+    assert not (tmp_path / "ran").exists()
+    # the same words are forgiven when there is no namespace any more
+    await delete(PluginExec((str(tmp_path),)), Attachment(net, "ID", "eth0", ""), None, time_limit=5)
+    assert (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("output", ["", "text", "[]", "null"])
+async def test_result_that_is_none(tmp_path: Path, output: str) -> None:
+    """An ADD that succeeds without a result object is an error naming the plugin."""
+    script(tmp_path, "fake-silent", f"echo '{output}'")
+    attachment = Attachment(network({"type": "fake-silent"}), "ID", "eth0", "/ns")
+    with pytest.raises(NetworkError, match=r"fake-silent.*its result is not"):
+        await add(PluginExec((str(tmp_path),)), attachment, time_limit=5)
+
+
+def test_cache_round_trip(tmp_path: Path) -> None:
+    """What was written is found by container id alone, and forgotten once."""
+    cache = ResultCache(str(tmp_path))
+    attachment = Attachment(network({"type": "x"}), "abc", "eth0", "/ns", cni_args(POD), {"dns": {"servers": []}})
+    cache.write(attachment, None)
+    assert cache.find("abc")[0].result is None
+    cache.write(attachment, {"ips": []})
+    cache.write(Attachment(network({"type": "x"}), "abcd", "eth0", "/ns"), None)
+    [found] = cache.find("abc")
+    assert found.result == {"ips": []}
+    assert found.args == cni_args(POD)
+    assert found.capability_args == {"dns": {"servers": []}}
+    assert parse_conflist(found.source) == attachment.network
+    cache.remove([found])
+    cache.remove([found])
+    assert cache.find("abc") == []
+    assert len(cache.find("abcd")) == 1
+
+
+def test_cache_passes_over_what_it_cannot_read(tmp_path: Path) -> None:
+    """A cut, foreign or damaged file is no attachment and no error; a missing directory is an empty cache."""
+    cache = ResultCache(str(tmp_path))
+    assert cache.find("abc") == []
+    results = tmp_path / "results"
+    results.mkdir()
+    good = {"kind": "cniCacheV1", "containerId": "abc", "ifName": "eth0", "networkName": "n", "config": ""}
+    for number, text in enumerate(["", "{", "[]", '{"kind":"other"}', json.dumps({**good, "config": "%%"})]):
+        (results / f"n{number}-abc-eth0").write_text(text)
+    (results / "ok-abc-eth0").write_text(json.dumps(good))
+    assert [entry.network for entry in cache.find("abc")] == ["n"]
+
+
+@pytest.mark.parametrize(("network_name", "id_"), [("n", "../x"), ("n", "")])
+def test_cache_names_cannot_leave_the_directory(tmp_path: Path, network_name: str, id_: str) -> None:
+    """An id that is no file name is refused."""
+    with pytest.raises(NetworkError, match="cannot be the name"):
+        ResultCache(str(tmp_path)).write(Attachment(network({"type": network_name}), id_, "eth0", "/ns"), None)
