@@ -77,7 +77,7 @@ class Bridge:
         return self.daemon.log.read_text(errors="replace")
 
     def start(self, seconds: float = 30) -> None:
-        """Write the configuration, start it and wait until it answers Version."""
+        """Write the configuration, start it and wait until it serves."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.config_file.write_text(toml(self.configuration()))
         self.daemon.start(self.answers, seconds)
@@ -135,18 +135,18 @@ class Bridge:
         return merged(base, self.settings)
 
     def answers(self) -> bool:
-        """Whether a Version call comes back."""
+        """Whether a request that needs what was recovered is answered."""
         if not self.socket.exists():
             return False
         options = (("grpc.default_authority", "localhost"), ("grpc.use_local_subchannel_pool", 1))
         with grpc.insecure_channel(self.endpoint, options=options) as channel:
             call = channel.unary_unary(
-                "/runtime.v1.RuntimeService/Version",
-                request_serializer=cri.VersionRequest.SerializeToString,
-                response_deserializer=cri.VersionResponse.FromString,
+                "/runtime.v1.RuntimeService/ListPodSandbox",
+                request_serializer=cri.ListPodSandboxRequest.SerializeToString,
+                response_deserializer=cri.ListPodSandboxResponse.FromString,
             )
             with contextlib.suppress(grpc.RpcError):
-                call(cri.VersionRequest(), timeout=2)
+                call(cri.ListPodSandboxRequest(), timeout=2)
                 return True
         return False
 

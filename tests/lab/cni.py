@@ -123,7 +123,13 @@ class PodNetwork:
         )
 
     def cleanup(self) -> None:
-        """Delete the bridge, its interfaces, and what the plugins left in the nat table and in the shared cache."""
+        """Delete everything outside the directory that the plugins have made."""
+        self.cleanup_kernel()
+        for path in self.cached_results():
+            Path(path).unlink(missing_ok=True)
+
+    def cleanup_kernel(self) -> None:
+        """Delete the bridge, its interfaces and the rules of the nat table, as a reboot does."""
         for veth in self.veths():
             run("ip", "link", "delete", veth)
         run("ip", "link", "delete", self.bridge)
@@ -137,8 +143,6 @@ class PodNetwork:
             if not chain.startswith("CNI-HOSTPORT"):
                 run("iptables", "-t", "nat", "-F", chain)
                 run("iptables", "-t", "nat", "-X", chain)
-        for path in self.cached_results():
-            Path(path).unlink(missing_ok=True)
 
 
 def delete_rule(rule: str) -> None:

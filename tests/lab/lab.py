@@ -158,7 +158,7 @@ class Lab:
         with contextlib.ExitStack() as stack:
             if not self.keep:
                 stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
-            stack.callback(self._remove_cgroups)
+            stack.callback(self.remove_cgroups)
             if self._own_registry and self.registry is not None:
                 stack.callback(self.registry.stop)
             for part, end in (("network", "cleanup"), ("containerd", "stop"), ("bridge", "clean")):
@@ -170,7 +170,8 @@ class Lab:
         parents = [path / self.cgroup_parent.strip("/") for path in (*CGROUPS.iterdir(), CGROUPS) if path.is_dir()]
         return sorted((found for parent in parents if parent.exists() for found in _folders(parent)), reverse=True)
 
-    def _remove_cgroups(self) -> None:
+    def remove_cgroups(self) -> None:
+        """Remove the empty cgroups that are left."""
         for _ in range(20):
             for path in (*self.cgroups(), *(p / self.cgroup_parent.strip("/") for p in CGROUPS.iterdir())):
                 with contextlib.suppress(OSError):

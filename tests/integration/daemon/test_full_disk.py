@@ -1,0 +1,59 @@
+"""A full log disk: containers are not held up, the daemon and other logs go on."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.integration.daemon.conftest import run_pod
+from tests.lab.containerd import unmount_below
+from tests.lab.cri_client import failure
+from tests.lab.pod_configs import sh
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A file system of 256 KiB."""
+    directory = tmp_path / "tiny"
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "lab", str(directory)], check=True)
+    yield directory
+    unmount_below(directory)
+
+
+async def test_a_container_is_not_held_up(lab, tiny_disk):
+    """A container that writes four megabytes into a full log ends with its own exit code, and others are logged."""
+    pod, other = await run_pod(lab, log_directory=tiny_disk), await run_pod(lab)
+    container = await pod.start(command=sh("seq 1 500000; exit 7"))
+    assert (await container.ended(30)).exit_code == 7
+    assert await other.output("echo logged") == "logged"
+    await pod.remove()
+    await other.remove()
+
+
+async def test_logging_goes_on_when_there_is_room_again(lab, tiny_disk):
+    """When room is made, the same container's lines are logged again."""
+    (tiny_disk / "filler").write_bytes(b"x" * 200 * 1024)
+    pod = await run_pod(lab, log_directory=tiny_disk)
+    container = await pod.start(command=sh("seq 1 50000; echo full; while :; do echo again; sleep 0.05; done"))
+    await container.until(lambda status: status.started_at > 0)
+    (tiny_disk / "filler").unlink()
+    container.log.rename(tiny_disk / "old.log")
+    (tiny_disk / "old.log").unlink()
+    await lab.client.ReopenContainerLog(container_id=container.id)
+    assert await container.logged("again")
+    await pod.remove()
+
+
+async def test_a_log_that_cannot_be_opened(lab):
+    """A log path below a file, where no directory can be made, fails the start with the path and leaves nothing."""
+    pod = await run_pod(lab)
+    blocked = Path(pod.config.log_directory, "blocked")
+    blocked.touch()
+    _, message = await failure(pod.start("blocked"))
+    assert str(blocked) in message
+    await pod.remove()
