@@ -12,9 +12,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import grpc.aio
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 
-from containerd_client.errors import AlreadyExists, ContainerdError, NotFound, from_rpc_error
+from containerd_client.errors import AlreadyExists, ContainerdError, Internal, NotFound, from_rpc_error
 from containerd_client.hops import Hop
 from containerd_client.options import NAMESPACE_KEY, current
 from containerd_client.retry import GONE_IS_DONE, RETRY, Retry, attempts, worth_repeating
@@ -72,6 +72,14 @@ def cut_by_close(connection: Connection) -> bool:
     return connection.closed and (task is None or not task.cancelling())
 
 
+def parsed(method: str, parse: Callable[[bytes], Response], data: bytes) -> Response:
+    """Parse a message; one that is not what the .proto says raises Internal."""
+    try:
+        return parse(data)
+    except DecodeError as error:
+        raise Internal(method, f"containerd's answer could not be parsed: {error}") from None
+
+
 class Unary(Generic[Request, Response]):
     """One method of one client: ``await method(request)``."""
 
@@ -104,7 +112,6 @@ class Unary(Generic[Request, Response]):
         Raises a :class:`ContainerdError`; CancelledError when the caller is cancelled, which ends the call.
         """
         connection = self._connection
-        connection.require_open(self.method)
         tally = Tally()
         connection.in_flight += 1
         try:
@@ -127,6 +134,7 @@ class Unary(Generic[Request, Response]):
                 raise connection.closed_error(self.method)
 
     async def _attempt(self, payload: bytes, options: CallOptions | None, tally: Tally) -> Response:
+        self._connection.require_open(self.method)
         tally.attempts += 1
         tally.bytes_out += len(payload)
         try:
@@ -143,7 +151,7 @@ class Unary(Generic[Request, Response]):
             tally.maybe_sent = tally.maybe_sent or not failure.never_sent
             raise failure from None
         tally.bytes_in += len(data)
-        response = self._parse(data)
+        response = parsed(self.method, self._parse, data)
         tally.code = "OK"
         return response
 

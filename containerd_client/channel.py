@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import grpc.aio
 
-from containerd_client.errors import Unavailable
+from containerd_client.errors import ClientClosed
 
 if TYPE_CHECKING:
     from containerd_client.hops import OnHop
@@ -53,20 +53,20 @@ class Connection:
         )
 
     def require_open(self, method: str) -> None:
-        """Raise Unavailable for a call on a client that is closed."""
+        """Raise ClientClosed for a call on a client that is closed."""
         if self.closed:
             raise self.closed_error(method)
 
-    def closed_error(self, method: str) -> Unavailable:
+    def closed_error(self, method: str) -> ClientClosed:
         """What a call gets that was made on, or cut off by, a closed client."""
-        return Unavailable(method, f"the client of {self.target} is closed", never_sent=False)
+        return ClientClosed(method, f"the client of {self.target} is closed")
 
     def state(self) -> str:
         """``idle``, ``connecting``, ``ready``, ``transient_failure`` or ``closed``."""
         return "closed" if self.closed else self.unary.get_state().name.lower()
 
     async def close(self) -> None:
-        """End all calls and both connections; a call in flight raises Unavailable."""
+        """End all calls and both connections; a call in flight raises ClientClosed."""
         self.closed = True
         await self.unary.close()
         await self.streams.close()

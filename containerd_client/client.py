@@ -64,7 +64,7 @@ class Containerd:
         return Snapshots(self._snapshots, name)
 
     async def close(self) -> None:
-        """End all calls and the connections; calls in flight raise Unavailable."""
+        """End all calls and the connections; calls in flight raise ClientClosed."""
         await self._connection.close()
 
     async def __aenter__(self) -> Self:

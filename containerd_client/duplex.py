@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Generic
 import grpc
 import grpc.aio
 
-from containerd_client.call import Request, Response, Tally, cut_by_close
+from containerd_client.call import Request, Response, Tally, cut_by_close, parsed
 from containerd_client.errors import ContainerdError, Internal, from_rpc_error
 from containerd_client.options import CallOptions, current
 
@@ -54,6 +54,8 @@ class Conversation(Generic[Request, Response]):
         self._method = method
         self._parse = parse
         self._call = call
+        # Not call.read(): that one looks at the status first, and would miss a message that came together with it.
+        self._responses = aiter(call)
         self._tally = Tally()
         self._tally.attempts = 1
         self._ended = False
@@ -76,16 +78,16 @@ class Conversation(Generic[Request, Response]):
     async def receive(self) -> Response | None:
         """The next message; None when the server ended the stream in order."""
         try:
-            data = await self._call.read()
+            data = await anext(self._responses, None)
         except grpc.aio.AioRpcError as error:
             raise self._failed(from_rpc_error(self._method, error)) from None
         finally:
             self._explain_cut()
-        if not isinstance(data, bytes):
+        if data is None:
             self._tally.code = "OK"
             return None
         self._tally.bytes_in += len(data)
-        return self._parse(data)
+        return parsed(self._method, self._parse, data)
 
     async def ask(self, request: Request) -> Response:
         """Send one message and await its answer."""

@@ -115,6 +115,10 @@ class Unavailable(ContainerdError):
     code = "UNAVAILABLE"
 
 
+class ClientClosed(Unavailable):
+    """This client was closed, before the call or in the middle of it; no call of it will succeed again."""
+
+
 class DataLoss(ContainerdError):
     """Stored data is damaged."""
 

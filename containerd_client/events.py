@@ -20,7 +20,7 @@ from google.protobuf.empty_pb2 import Empty
 from containerd_client.api.containerd.services.events.v1 import events_pb2 as pb
 from containerd_client.api.containerd.types import types_pb2
 from containerd_client.call import Unary
-from containerd_client.errors import ContainerdError, InvalidArgument, Unavailable, Unimplemented
+from containerd_client.errors import ClientClosed, ContainerdError, InvalidArgument, Unavailable, Unimplemented
 from containerd_client.options import call_options, detached_options
 from containerd_client.stream import ServerStream
 
@@ -42,7 +42,6 @@ class Events:
     """``client.events``. Filters are containerd's: ``topic=="/tasks/exit"``, ``topic~="^/images/"``."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
         self._publish: Unary[pb.PublishRequest, Empty] = Unary(connection, f"{_SERVICE}/Publish", Empty.FromString)
         self._forward: Unary[pb.ForwardRequest, Empty] = Unary(connection, f"{_SERVICE}/Forward", Empty.FromString)
         self._subscribe: ServerStream[pb.SubscribeRequest, types_pb2.Envelope] = ServerStream(
@@ -104,11 +103,9 @@ class Events:
                 async with aclosing(self.subscribe(*filters, on_open=opened)) as events:
                     async for envelope in events:
                         yield envelope
-            except (InvalidArgument, Unimplemented):
+            except (InvalidArgument, Unimplemented, ClientClosed):
                 raise
             except ContainerdError as error:
-                if self._connection.closed:
-                    raise
                 if on_lost is not None:
                     on_lost(error)
             await asyncio.sleep(pause)

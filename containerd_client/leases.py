@@ -52,7 +52,7 @@ class Leases:
     async def create(self, lease_id: str = "", labels: Mapping[str, str] | None = None) -> pb.Lease:
         """Make a lease; without an id it gets a random one. Raises AlreadyExists."""
         # Chosen here and not by containerd, so that a repeat finds the lease that a lost answer was about.
-        request = pb.CreateRequest(id=lease_id or f"client-{secrets.token_hex(12)}", labels=labels)
+        request = pb.CreateRequest(id=lease_id or _new_id(), labels=labels)
         return (await self._create(request)).lease
 
     async def delete(self, lease_id: str, *, sync: bool = False) -> None:
@@ -93,18 +93,31 @@ class Leases:
         return None
 
 
+def _new_id() -> str:
+    return f"client-{secrets.token_hex(12)}"
+
+
 class HeldLease:
     """The block made by :meth:`Leases.hold`."""
 
     def __init__(self, leases: Leases, labels: Mapping[str, str]) -> None:
         self._leases = leases
         self._labels = labels
-        self._lease_id = ""
+        self._lease_id = _new_id()
         self._options = call_options()
 
     async def __aenter__(self) -> pb.Lease:
-        lease = await self._leases.create(labels=self._labels)
-        self._lease_id = lease.id
+        maybe_made = True
+        lease = None
+        try:
+            lease = await self._leases.create(self._lease_id, self._labels)
+        except ContainerdError as failure:
+            maybe_made = not failure.never_sent
+            raise
+        finally:
+            # A create that was cancelled or lost its answer may have made the lease all the same.
+            if lease is None and maybe_made:
+                await self._drop()
         self._options = call_options(lease=lease.id)
         self._options.__enter__()
         return lease
@@ -113,6 +126,9 @@ class HeldLease:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         self._options.__exit__(kind, error, at)
+        await self._drop()
+
+    async def _drop(self) -> None:
         # The block's deadline may have passed; dropping the lease has time of its own.
         with detached_options(), call_options(timeout=_RELEASE_SECONDS):
             try:

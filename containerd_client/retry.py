@@ -9,9 +9,9 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from tenacity import AsyncRetrying, retry_if_exception, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception, wait_exponential, wait_random
 
-from containerd_client.errors import Aborted, ContainerdError, Unavailable, is_ingest_locked
+from containerd_client.errors import Aborted, ClientClosed, ContainerdError, Unavailable, is_ingest_locked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -189,7 +189,7 @@ def worth_repeating(rule: Retry, error: ContainerdError) -> bool:
     """Tell whether the call that ended with ``error`` may be made once more."""
     if error.never_sent:
         return True
-    if rule is Retry.NEVER or is_ingest_locked(error):
+    if rule is Retry.NEVER or isinstance(error, ClientClosed) or is_ingest_locked(error):
         return False
     return isinstance(error, Unavailable | Aborted)
 
@@ -215,6 +215,6 @@ def attempts(rule: Retry, remaining: float | None) -> AsyncRetrying:
     return AsyncRetrying(
         retry=retry_if_exception(repeatable),
         stop=exhausted,
-        wait=wait_exponential_jitter(initial=FIRST_PAUSE, max=LONGEST_PAUSE, jitter=FIRST_PAUSE / 2),
+        wait=wait_exponential(multiplier=FIRST_PAUSE, max=LONGEST_PAUSE) + wait_random(0, FIRST_PAUSE / 2),
         reraise=True,
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic
 
 import grpc.aio
 
-from containerd_client.call import Request, Response, Tally, cut_by_close
+from containerd_client.call import CANCELLED, Request, Response, Tally, cut_by_close, parsed
 from containerd_client.errors import ContainerdError, from_rpc_error
 from containerd_client.options import CallOptions, current
 from containerd_client.retry import RETRY, attempts, worth_repeating
@@ -40,26 +40,32 @@ class ServerStream(Generic[Request, Response]):
     async def __call__(self, request: Request) -> AsyncGenerator[Response, None]:
         """Open at the first ``anext``; close (``aclose``, ``contextlib.aclosing``) to end it early."""
         connection = self._connection
-        connection.require_open(self.method)
         tally = Tally()
         connection.in_flight += 1
-        call = self._open(request, tally)
+        call: grpc.aio.UnaryStreamCall[bytes, bytes] | None = None
+        reading = True
         try:
+            call = self._open(request, tally)
             async for data in call:
                 tally.bytes_in += len(data)
-                yield self._parse(data)
+                response = parsed(self.method, self._parse, data)
+                reading = False
+                yield response
+                reading = True
             tally.code = "OK"
         except grpc.aio.AioRpcError as error:
             failure = from_rpc_error(self.method, error)
             tally.code = failure.code
             raise failure from None
+        except ContainerdError as failure:
+            tally.code = failure.code
+            raise
         finally:
-            self._end(call, tally)
+            self._end(call, tally, reading=reading)
 
     async def collect(self, request: Request) -> list[Response]:
         """All messages, or an error and none; starts over where the table allows it."""
         connection = self._connection
-        connection.require_open(self.method)
         tally = Tally()
         connection.in_flight += 1
         try:
@@ -74,9 +80,10 @@ class ServerStream(Generic[Request, Response]):
             tally.code = failure.code
             raise
         finally:
-            self._end(None, tally)
+            self._end(None, tally, reading=True)
 
     def _open(self, request: Request, tally: Tally) -> grpc.aio.UnaryStreamCall[bytes, bytes]:
+        self._connection.require_open(self.method)
         options = current.get() or _PLAIN
         payload = request.SerializeToString()
         tally.attempts += 1
@@ -89,7 +96,7 @@ class ServerStream(Generic[Request, Response]):
         try:
             async for data in call:
                 tally.bytes_in += len(data)
-                responses.append(self._parse(data))
+                responses.append(parsed(self.method, self._parse, data))
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(self.method, error) from None
         finally:
@@ -108,10 +115,10 @@ class ServerStream(Generic[Request, Response]):
                 return await self._gather(request, tally)
         raise first  # not reached: the last failure leaves the loop as itself
 
-    def _end(self, call: grpc.aio.UnaryStreamCall[bytes, bytes] | None, tally: Tally) -> None:
+    def _end(self, call: grpc.aio.UnaryStreamCall[bytes, bytes] | None, tally: Tally, *, reading: bool) -> None:
         if call is not None:
             call.cancel()
         self._connection.in_flight -= 1
         tally.report(self._connection, self.method)
-        if tally.code == "CANCELLED" and cut_by_close(self._connection):
+        if reading and tally.code is CANCELLED and cut_by_close(self._connection):
             raise self._connection.closed_error(self.method)
