@@ -2,8 +2,8 @@
 
 A DEL needs what the ADD was made with: the configuration of that day, its arguments and its result. libcni keeps it in
 `CACHE_DIR/results/NETWORK-CONTAINERID-IFNAME`, JSON of kind `cniCacheV1`, and so do we: containerd's CRI plugin can
-take down pods that this daemon set up, and the other way round. One thing is added: the file is written before the ADD,
-without a result, since a half-done ADD has to be undone as well (libcni takes such a file as "no result known").
+take down pods that this daemon set up, and the other way round. One thing is added: the file is written when the ADD
+begins, without a result, since a half-done ADD has to be undone as well (libcni takes that for "no result known").
 Source: libcni/api.go. Everything here blocks for as long as a small file takes.
 """
 
@@ -13,7 +13,6 @@ import base64
 import binascii
 import json
 import os
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +48,11 @@ class ResultCache:
         self._results = Path(cache_dir) / "results"
 
     def write(self, attachment: Attachment, result: Mapping[str, Any] | None) -> None:
-        """Remember an attachment, by way of a temporary file. Raises `OSError`."""
+        """Remember an attachment. Raises `OSError`.
+
+        One write, as libcni does it, and no rename: a file cut short by a crash of the machine is passed over by
+        `find`, and the namespace is gone then as well. A rename would cost more than the rest (ext4 flushes for it).
+        """
         content: dict[str, Any] = {
             "kind": _KIND,
             "containerId": attachment.container_id,
@@ -62,17 +65,17 @@ class ResultCache:
         }
         if result is not None:
             content["result"] = result
-        self._results.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(attachment.network.name, attachment.container_id, attachment.ifname)
-        fd, temporary = tempfile.mkstemp(prefix=".", dir=self._results)  # mode 0600
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         try:
-            with os.fdopen(fd, "w") as file:
-                json.dump(content, file, separators=(",", ":"))
-            Path(temporary).rename(path)
-        except BaseException:
-            with suppress(OSError):
-                Path(temporary).unlink()
-            raise
+            fd = os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            self._results.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = os.open(path, flags, 0o600)
+        try:
+            os.write(fd, json.dumps(content, separators=(",", ":")).encode())
+        finally:
+            os.close(fd)
 
     def find(self, container_id: str) -> list[Cached]:
         """Return what is remembered of a container, by network and interface. Unreadable files are passed over."""

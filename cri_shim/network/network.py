@@ -118,16 +118,18 @@ class Network:
             raise NetworkNotReadyError(self.status().message)
         attachments = self._attachments(pod, networks, pod.netns_path, capability_args(pod))
         self._gone.pop(pod.sandbox_id, None)
-        await self._remember([(attachment, None) for attachment in attachments])
-        if self._config.setup_serially or len(attachments) == 1:
-            results = [await self._add(attachment) for attachment in attachments]
-        else:
-            # all to their end, even if one fails: what is undone afterwards must not run any more
-            outcomes = await asyncio.gather(*map(self._add, attachments), return_exceptions=True)
-            for outcome in outcomes:
-                if isinstance(outcome, BaseException):
-                    raise outcome
-            results = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+        # The record of the intent is written while the first plugin runs. All run to their end even if one fails:
+        # what is undone afterwards must not be at work any more.
+        intent = self._remember([(attachment, None) for attachment in attachments])
+        chains = [self._serially(attachments)] if self._config.setup_serially else [*map(self._add, attachments)]
+        recorded, *outcomes = await asyncio.gather(intent, *chains, return_exceptions=True)
+        results: list[dict[str, Any]] = []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            results.extend(outcome)
+        if isinstance(recorded, BaseException):
+            raise recorded
         await self._remember(list(zip(attachments, results, strict=True)))
         return result.combine(results, pod.netns_path, self._config.ip_pref)
 
@@ -218,8 +220,11 @@ class Network:
             for index, network in enumerate(networks)
         ]
 
-    async def _add(self, attachment: Attachment) -> dict[str, Any]:
-        return await invoke.add(self._runner, attachment, time_limit=self._config.timeout)
+    async def _add(self, attachment: Attachment) -> list[dict[str, Any]]:
+        return [await invoke.add(self._runner, attachment, time_limit=self._config.timeout)]
+
+    async def _serially(self, attachments: list[Attachment]) -> list[dict[str, Any]]:
+        return [result for attachment in attachments for result in await self._add(attachment)]
 
     async def _remember(self, entries: list[tuple[Attachment, dict[str, Any] | None]]) -> None:
         def write() -> None:

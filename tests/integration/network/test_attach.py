@@ -357,3 +357,15 @@ async def test_cancelled_setup_leaves_no_plugin_running(lab: Lab) -> None:
     assert not os.path.exists(f"/proc/{pid}")
     await network.teardown(pod, None)
     assert lab.reservations() == []
+
+
+async def test_unwritable_cache_fails_the_setup_and_not_the_teardown(lab: Lab) -> None:
+    """An attachment that cannot be recorded is refused, by name, and can be undone all the same."""
+    lab.write(lab.conf())
+    (lab.directory / "cache").write_text("in the way")
+    network, pod = lab.network(), lab.pod()
+    with pytest.raises(NetworkError, match=f"cannot record the network of sandbox {pod.sandbox_id}"):
+        await network.setup(pod)
+    await network.teardown(pod, None)
+    assert lab.reservations() == []
+    assert veths(lab.bridge) == []
