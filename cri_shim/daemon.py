@@ -27,6 +27,7 @@ from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
 from cri_shim.instrument import handlers
 from cri_shim.kernel.linux import LinuxKernel
+from cri_shim.logs.holding import Holding
 from cri_shim.logs.pump import LogPump
 from cri_shim.logs.registry import ContainerLogs
 from cri_shim.network import CniConfig, Network
@@ -54,9 +55,9 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT = 16 << 20
 """Bytes of one gRPC message, both ways: what the kubelet and containerd use (kubernetes issue 63858)."""
 
-FIRST_READ_SECONDS = 3.0
+FIRST_READ_SECONDS = 30.0
 """How long the socket is held back for pods to be read, so that nobody is told "not yet" by a daemon that is nearly
-there. After that it is up all the same, and Status says what it is waiting for."""
+there. When containerd is away it is up at once, and Status says what it is waiting for."""
 
 _UNDO_SECONDS = 5.0
 """Part of the shutdown grace that is kept for undoing what did not end by itself."""
@@ -66,19 +67,12 @@ log = structlog.get_logger(__name__)
 
 def serve(config: Config) -> int:
     """Run the daemon until SIGTERM or SIGINT; the result is the exit code."""
-    with asyncio.Runner(loop_factory=_new_loop) as runner:
+    with asyncio.Runner() as runner:
         try:
             return runner.run(Daemon(config).run())
         except OSError as error:
             log.error("daemon.failed", error=str(error))
             return 1
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    # The 3.11 default starts a thread for every child; CNI plugins are many and short.
-    asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
-    return loop
 
 
 class Daemon:
@@ -136,7 +130,9 @@ class Daemon:
         sandboxes, containers = Index[Sandbox]("sandbox"), Index[Container]("container")
         sandbox_names, container_names = Names(), Names()
         pump = LogPump(kernel.tee)
-        logs = ContainerLogs(pump, paths, config.runtime.max_container_log_line_size)
+        logs = ContainerLogs(
+            pump, Holding(paths.state / "fifo-holder.sock"), paths, config.runtime.max_container_log_line_size
+        )
         exits = Exits(
             containerd=containerd,
             sandboxes=sandboxes,
@@ -213,7 +209,7 @@ class Daemon:
 
     async def _until_read(self, readiness: Readiness) -> None:
         """Wait for the first reading of pods and images, but not for ever for a containerd that is away."""
-        waiting = [asyncio.ensure_future(readiness.wait_ready()), asyncio.ensure_future(self._stop.wait())]
+        waiting = [asyncio.ensure_future(readiness.wait_told()), asyncio.ensure_future(self._stop.wait())]
         await asyncio.wait(waiting, timeout=FIRST_READ_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()

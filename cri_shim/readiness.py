@@ -14,7 +14,7 @@ class Readiness:
 
     def __init__(self) -> None:
         self._why_not: str = _STARTING
-        self._ready = asyncio.Event()
+        self._told = asyncio.Event()
 
     @property
     def ready(self) -> bool:
@@ -29,16 +29,16 @@ class Readiness:
     def set_ready(self) -> None:
         """What is in memory is what is in containerd."""
         self._why_not = ""
-        self._ready.set()
+        self._told.set()
 
     def set_away(self, reason: str) -> None:
         """The event stream broke: what is in memory may be out of date until it is read again."""
         self._why_not = reason
-        self._ready.clear()
+        self._told.set()
 
-    async def wait_ready(self) -> None:
-        """Return when requests are answered."""
-        await self._ready.wait()
+    async def wait_told(self) -> None:
+        """Return when it is known for the first time whether containerd is there, and what is in it."""
+        await self._told.wait()
 
     def require(self) -> None:
         """Raise UnavailableError with the reason unless ready."""

@@ -87,7 +87,8 @@ class ImageFiles:
         try:
             return await run(MOUNT, mounted)
         finally:
-            # Nothing refers to the view: if this fails, the next garbage collection takes it.
+            # Nothing refers to the view, so the garbage collector may take it at any time. It has no files of its own:
+            # what is mounted are the image's layers, which the image keeps.
             with contextlib.suppress(NotFound):
                 await snapshots.remove(key)
 

@@ -5,8 +5,6 @@ Sources: CRI PodSandboxConfig (hostname, dns_config); containerd pkg/cri/server/
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,21 +60,6 @@ def write_pod_files(kernel: Kernel, files: PodFiles, config: cri.PodSandboxConfi
     if config.linux.security_context.namespace_options.ipc != cri.NODE:
         files.shm.mkdir(parents=True, exist_ok=True, mode=0o700)
         kernel.mount("shm", str(files.shm), "tmpfs", _MS_NOSUID_NODEV_NOEXEC, _SHM_OPTIONS)
-
-
-def unmount_shm(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
-    """Unmount the pod's own /dev/shm; not being there is fine."""
-    shm = paths.sandbox_state(sandbox_id) / "shm"
-    if shm.exists() and os.path.ismount(shm):
-        kernel.umount(str(shm))
-
-
-def remove_pod_files(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
-    """Remove both directories of a sandbox and what is mounted there; raises OSError naming what stays."""
-    unmount_shm(kernel, paths, sandbox_id)
-    for directory in (paths.sandbox_state(sandbox_id), paths.sandbox_root(sandbox_id)):
-        if directory.exists():
-            shutil.rmtree(directory)
 
 
 def resolv_conf(dns: cri.DNSConfig) -> str:

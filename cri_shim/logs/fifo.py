@@ -98,6 +98,19 @@ class FifoSet:
             os.close(stdout)
             raise
 
+    def touch_writers(self) -> None:
+        """Open and close the writing ends of FIFOs that are being read and have no writer any more.
+
+        A reader that was opened after the last writer had gone is never told of the end; this tells it.
+
+        Raises:
+            OSError: one cannot be opened, because it has no reader.
+
+        """
+        for path in (self.stdout, self.stderr):
+            if path:
+                os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+
     def remove(self) -> None:
         """Unlink the FIFOs, and the directory if nothing else is in it; what is gone already is fine."""
         for path in self.paths:

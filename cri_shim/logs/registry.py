@@ -11,6 +11,7 @@ from cri_shim.logs.fifo import FifoSet, StdinKeeper
 if TYPE_CHECKING:
     from containerd_client.api.containerd.v1.types.types_pb2 import Process
     from cri_shim.logs.handle import LogHandle
+    from cri_shim.logs.holding import Holding
     from cri_shim.logs.pump import LogPump
     from cri_shim.paths import Paths
 
@@ -20,8 +21,9 @@ log = structlog.get_logger(__name__)
 class ContainerLogs:
     """Who follows which container's output. Opening and closing touch the file system: :meth:`open` may block."""
 
-    def __init__(self, pump: LogPump, paths: Paths, max_line: int) -> None:
+    def __init__(self, pump: LogPump, holding: Holding, paths: Paths, max_line: int) -> None:
         self._pump = pump
+        self._holding = holding
         self._paths = paths
         self._max_line = max_line
         self._handles: dict[str, LogHandle] = {}
@@ -41,10 +43,18 @@ class ContainerLogs:
         fifos = FifoSet.of_process(process.stdin, process.stdout, process.stderr, terminal=process.terminal)
         self._follow(container_id, log_path, fifos)
 
+    def collect(self, container_id: str, log_path: str, *, tty: bool) -> None:
+        """Follow the FIFOs of a container that has ended, for what is still in them; raises OSError without any."""
+        fifos = FifoSet.existing(str(self._paths.container_state(container_id)), container_id, stdin=False, tty=tty)
+        self._follow(container_id, log_path, fifos)
+        fifos.touch_writers()
+
     def _follow(self, container_id: str, log_path: str, fifos: FifoSet) -> None:
+        keeper = StdinKeeper(fifos.stdin) if fifos.stdin else None
         stdout, stderr = fifos.open_readers()
-        if fifos.stdin:
-            self._stdins[container_id] = StdinKeeper(fifos.stdin)
+        if keeper is not None:
+            self._stdins[container_id] = keeper
+        self._holding.hold(container_id, fifos)
         self._handles[container_id] = self._pump.attach(container_id, stdout, stderr, log_path or None, self._max_line)
 
     def follows(self, container_id: str) -> bool:
@@ -55,7 +65,10 @@ class ContainerLogs:
         """Wait until all output is in the log; False when somebody still holds the pipes open after ``seconds``."""
         self._close_stdin(container_id)
         handle = self._handles.get(container_id)
-        return handle is None or await handle.wait_drained(seconds)
+        if handle is not None and not await handle.wait_drained(seconds):
+            return False
+        self._holding.drop(container_id)
+        return True
 
     async def reopen(self, container_id: str) -> None:
         """Open the log file anew after it was renamed; raises OSError when it cannot be, and the old one stays."""
@@ -66,6 +79,7 @@ class ContainerLogs:
     def close(self, container_id: str) -> None:
         """Follow no longer; not following is fine."""
         self._close_stdin(container_id)
+        self._holding.drop(container_id)
         handle = self._handles.pop(container_id, None)
         if handle is not None:
             handle.close()

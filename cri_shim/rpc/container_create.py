@@ -18,7 +18,6 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
 from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import FS, run
-from cri_shim.lifecycle.container_files import make_container_dirs, remove_container_files
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
 from cri_shim.lifecycle.host_mounts import resolve_mounts
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname
@@ -35,6 +34,7 @@ from cri_shim.oci.users import plan_user, resolve_user
 from cri_shim.ops.overlap import overlap
 from cri_shim.ops.rollback import Rollback
 from cri_shim.store.checkpoint import write_status
+from cri_shim.store.container_directories import make_container_dirs, remove_container_files
 from cri_shim.store.containers import Container, Status
 from cri_shim.store.metadata import CONTAINER_EXTENSION, container_extension
 from cri_shim.store.names import container_name

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from containerd_client import NotFound
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import FS, run
-from cri_shim.lifecycle.container_files import remove_container_files
 from cri_shim.lifecycle.snapshots import remove_snapshots_of
 from cri_shim.ops.overlap import every
 from cri_shim.rpc.container_stop import stop
+from cri_shim.store.container_directories import remove_container_files
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

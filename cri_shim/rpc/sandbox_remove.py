@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from containerd_client import NotFound
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import MOUNT, run
-from cri_shim.lifecycle.pod_files import remove_pod_files
 from cri_shim.lifecycle.snapshots import remove_snapshots_of
 from cri_shim.ops.overlap import every
 from cri_shim.rpc.container_remove import remove
 from cri_shim.rpc.sandbox_stop import stop
+from cri_shim.store.pod_directories import remove_pod_files
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

@@ -25,7 +25,7 @@ from cri_shim.errors import InvalidArgumentError
 from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
-from cri_shim.lifecycle.pod_files import pod_files, pod_hostname, remove_pod_files, write_pod_files
+from cri_shim.lifecycle.pod_files import pod_files, pod_hostname, write_pod_files
 from cri_shim.lifecycle.pod_network import pod_network
 from cri_shim.lifecycle.records import labels_of, make_record, new_id
 from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
@@ -38,6 +38,7 @@ from cri_shim.ops.overlap import every, overlap
 from cri_shim.ops.rollback import Rollback
 from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
 from cri_shim.store.names import sandbox_name
+from cri_shim.store.pod_directories import pin_network_namespace, remove_pod_files
 from cri_shim.store.sandboxes import Sandbox
 
 if TYPE_CHECKING:
@@ -120,11 +121,8 @@ async def _sandbox_image_and_ground(
 
     async def make_netns() -> None:
         if sandbox.netns_path:
-            await run(MOUNT, service.kernel.new_network_namespace, sandbox.netns_path)
+            await run(MOUNT, pin_network_namespace, service.kernel, service.paths, sandbox.id, sandbox.netns_path)
 
-    undo.push(
-        "remove the network namespace", lambda: run(MOUNT, service.kernel.remove_network_namespace, sandbox.netns_path)
-    )
     undo.push("remove the pod's files", lambda: run(MOUNT, remove_pod_files, service.kernel, service.paths, sandbox.id))
     found: list[Image] = []
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import MOUNT, run
-from cri_shim.lifecycle.pod_files import unmount_shm
 from cri_shim.lifecycle.pod_network import tear_down_network
 from cri_shim.lifecycle.termination import kill_and_wait, tell_if_ended
 from cri_shim.ops.overlap import every
+from cri_shim.store.pod_directories import unmount_shm
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

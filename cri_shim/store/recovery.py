@@ -9,7 +9,6 @@ as unknown so that it can be removed, where at least its kind and id are known.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -20,11 +19,13 @@ from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import AlreadyExistsError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.store.container_directories import remove_container_files
 from cri_shim.store.load import load_container, load_sandbox
 from cri_shim.store.metadata import KIND_LABEL
+from cri_shim.store.pod_directories import remove_pod_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
     from pathlib import Path
 
     from containerd_client import Containerd
@@ -126,7 +127,7 @@ class Recovery:
             elif process.status == task_types.CREATED:
                 await self._discard(process)
             else:
-                self._resume_logs(container, process)
+                self._collect_logs(container)
                 await self._tell_exit(process)
 
     async def _process(self, id_: str, tasks: dict[str, Process]) -> Process | None:
@@ -146,6 +147,7 @@ class Recovery:
     async def _without_task(self, container: Container) -> None:
         """Its process has gone and its exit code with it, unless it never ran."""
         if container.state != cri.CONTAINER_CREATED and not container.status.finished_at:
+            self._collect_logs(container)
             await self._exits.ended(container.id, UNKNOWN_EXIT_CODE, time.time_ns(), reason=UNKNOWN_EXIT)
 
     def _running(self, container: Container, process: Process) -> None:
@@ -164,6 +166,15 @@ class Recovery:
             self._logs.resume(container.id, container.log_path, process)
         except OSError as error:
             log.error("recovery.log_not_resumed", container_id=container.id, error=str(error))
+
+    def _collect_logs(self, container: Container) -> None:
+        """What it wrote before it ended and nobody was there to read (:mod:`cri_shim.logs.fifo_holder`)."""
+        if self._logs.follows(container.id):
+            return
+        try:
+            self._logs.collect(container.id, container.log_path, tty=container.config.tty)
+        except OSError as error:
+            log.warning("recovery.log_not_collected", container_id=container.id, error=str(error))
 
     async def _tell_exit(self, process: Process) -> None:
         at_ns = process.exited_at.ToNanoseconds() or time.time_ns()
@@ -206,29 +217,27 @@ class Recovery:
 
     async def _remove_orphan_directories(self, known: set[str]) -> None:
         """Directories without a record: a crash came between the two. Those of what is being made are spared."""
-        paths = self._paths
         spared = known | self._sandbox_names.holders() | self._container_names.holders()
-        parents = (
-            paths.sandboxes_root(),
-            paths.sandboxes_state(),
-            paths.containers_root(),
-            paths.containers_state(),
-        )
-        await run(FS, _remove_directories, self._kernel, parents, spared)
+        await run(FS, _remove_orphans, self._kernel, self._paths, spared)
 
 
-def _remove_directories(kernel: Kernel, parents: Iterable[Path], spared: set[str]) -> None:
-    for parent in parents:
-        if not parent.is_dir():
-            continue
-        for directory in parent.iterdir():
-            if directory.name in spared:
-                continue
-            try:
-                if (directory / "shm").is_mount():
-                    kernel.umount(str(directory / "shm"))
-                shutil.rmtree(directory)
-            except OSError as error:
-                log.warning("recovery.orphan_stays", path=str(directory), error=str(error))
-            else:
-                log.info("recovery.orphan_removed", path=str(directory))
+def _remove_orphans(kernel: Kernel, paths: Paths, spared: set[str]) -> None:
+    for parent in (paths.sandboxes_root(), paths.sandboxes_state()):
+        for id_ in _names(parent) - spared:
+            _remove_orphan(id_, lambda id_: remove_pod_files(kernel, paths, id_))
+    for parent in (paths.containers_root(), paths.containers_state()):
+        for id_ in _names(parent) - spared:
+            _remove_orphan(id_, lambda id_: remove_container_files(paths, id_))
+
+
+def _names(parent: Path) -> set[str]:
+    return {entry.name for entry in parent.iterdir()} if parent.is_dir() else set()
+
+
+def _remove_orphan(id_: str, remove: Callable[[str], None]) -> None:
+    try:
+        remove(id_)
+    except OSError as error:
+        log.warning("recovery.orphan_stays", id=id_, error=str(error))
+    else:
+        log.info("recovery.orphan_removed", id=id_)

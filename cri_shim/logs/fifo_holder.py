@@ -1,0 +1,106 @@
+"""A small process that keeps containers' FIFOs open while no daemon does.
+
+The kernel throws away what is in a FIFO when its last descriptor is closed. A container's shim holds both ends while
+the container lives, so output waits there for a daemon that is being restarted; but when the container ends meanwhile,
+the shim closes its ends, and the last words of the container would be gone. So this process holds the reading ends
+too. It reads nothing. It outlives the daemon that started it, is found again by the next one, and ends by itself when
+no daemon is connected and nothing is left that is worth holding.
+
+It is run as a program of its own with the bare interpreter (``python fifo_holder.py``, a listening socket as standard
+input), so it imports the standard library only.
+
+Messages (SOCK_SEQPACKET, one each): ``hold ID`` with descriptors attached, ``drop ID``.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+from pathlib import Path
+
+LOOK_AGAIN_MS = 2000
+"""How often, with no daemon connected, held FIFOs are looked at: removed ones and finished empty ones are let go."""
+
+_MESSAGE_BYTES = 512
+_MOST_FDS = 4
+
+
+class Holder:
+    """What is held, by container id, and who is connected."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        self._daemons: dict[int, socket.socket] = {}
+        self._held: dict[str, list[int]] = {}
+
+    def run(self) -> None:
+        """Serve until there is neither a daemon nor anything to hold."""
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        met_one = False
+        while self._daemons or self._held or not met_one:
+            for fd, _ in poll.poll(None if self._daemons else LOOK_AGAIN_MS):
+                if fd == self._listener.fileno():
+                    daemon, _ = self._listener.accept()
+                    self._daemons[daemon.fileno()] = daemon
+                    poll.register(daemon, select.POLLIN)
+                    met_one = True
+                elif not self._message(self._daemons[fd]):
+                    poll.unregister(fd)
+                    self._daemons.pop(fd).close()
+            if not self._daemons:
+                self._let_go_of_the_useless()
+
+    def _message(self, daemon: socket.socket) -> bool:
+        """Take one message; false when the daemon has hung up."""
+        try:
+            data, fds, _, _ = socket.recv_fds(daemon, _MESSAGE_BYTES, _MOST_FDS)
+        except OSError:
+            return False
+        if not data:
+            return False
+        verb, _, id_ = data.decode(errors="replace").partition(" ")
+        self._drop(id_)
+        if verb == "hold":
+            self._held[id_] = list(fds)
+        return True
+
+    def _drop(self, id_: str) -> None:
+        for fd in self._held.pop(id_, ()):
+            os.close(fd)
+
+    def _let_go_of_the_useless(self) -> None:
+        for id_, fds in list(self._held.items()):
+            if not any(_worth_holding(fd) for fd in fds):
+                self._drop(id_)
+
+
+def _worth_holding(fd: int) -> bool:
+    """A FIFO that can still be found, and that has a writer or something in it."""
+    if os.fstat(fd).st_nlink == 0:
+        return False
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    events = dict(poll.poll(0)).get(fd, 0)
+    return bool(events & select.POLLIN) or not events & select.POLLHUP
+
+
+def main() -> int:
+    """Hold until nobody needs it."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    listener = socket.socket(fileno=os.dup(0))
+    path = listener.getsockname()
+    Holder(listener).run()
+    Path(path).unlink(missing_ok=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The daemon's side of the FIFO holder (:mod:`cri_shim.logs.fifo_holder`): find it or start it, tell it what to hold."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cri_shim.logs import fifo_holder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cri_shim.logs.fifo import FifoSet
+
+log = structlog.get_logger(__name__)
+
+
+class Holding:
+    """What the holder shall hold. A holder that has died is replaced, and told everything again.
+
+    Without a holder nothing is lost but the last output of containers that end while no daemon runs, so a failure
+    here is logged and never fails a container. Calls are short but touch the kernel; one thread at a time.
+    """
+
+    def __init__(self, socket_path: Path) -> None:
+        self._path = socket_path
+        self._connection: socket.socket | None = None
+        self._wanted: dict[str, FifoSet] = {}
+
+    def hold(self, container_id: str, fifos: FifoSet) -> None:
+        """Have the reading ends of ``fifos`` held from now on."""
+        self._wanted[container_id] = fifos
+        self._tell(container_id)
+
+    def drop(self, container_id: str) -> None:
+        """Have them let go; not held is fine."""
+        if self._wanted.pop(container_id, None) is not None:
+            self._tell(container_id)
+
+    def close(self) -> None:
+        """Hang up. The holder goes on for as long as there is something to hold."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _tell(self, container_id: str) -> None:
+        try:
+            if self._connection is not None:
+                with contextlib.suppress(OSError):
+                    self._send(self._connection, container_id)
+                    return
+                self.close()
+            self._connection = self._connect()
+            for wanted in {container_id, *self._wanted}:
+                self._send(self._connection, wanted)
+        except OSError as error:
+            log.warning("logs.holder_unreachable", error=str(error), container_id=container_id)
+            self.close()
+
+    def _send(self, connection: socket.socket, container_id: str) -> None:
+        fifos = self._wanted.get(container_id)
+        if fifos is None:
+            connection.send(f"drop {container_id}".encode())
+            return
+        stdout, stderr = fifos.open_readers()
+        fds = [stdout] if stderr is None else [stdout, stderr]
+        try:
+            socket.send_fds(connection, [f"hold {container_id}".encode()], fds)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            connection.connect(str(self._path))
+        except OSError:
+            try:
+                self._start()
+                connection.connect(str(self._path))
+            except OSError:
+                connection.close()
+                raise
+        return connection
+
+    def _start(self) -> None:
+        """Start a holder. It gets its socket ready made, so that nobody waits for it."""
+        self._path.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(str(self._path))
+            self._path.chmod(0o600)
+            listener.listen()
+            # No handle is kept: it shall outlive us, and while we live it ends only if something goes wrong.
+            holder = subprocess.Popen(
+                [sys.executable, "-I", "-S", fifo_holder.__file__],
+                stdin=listener.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+            )
+        log.info("logs.holder_started", pid=holder.pid)
