@@ -20,7 +20,7 @@ from google.protobuf.empty_pb2 import Empty
 from containerd_client.api.containerd.services.events.v1 import events_pb2 as pb
 from containerd_client.api.containerd.types import types_pb2
 from containerd_client.call import Unary
-from containerd_client.errors import ClientClosed, ContainerdError, InvalidArgument, Unavailable, Unimplemented
+from containerd_client.errors import ClientClosed, ContainerdError, InvalidArgument, Unavailable, Unimplemented, Unknown
 from containerd_client.options import call_options, detached_options
 from containerd_client.stream import ServerStream
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _SERVICE = "containerd.services.events.v1.Events"
 _PROBE_TOPIC: Final = "/containerd-client/opened"
 _PROBE_SECONDS: Final = 5.0
+_BAD_FILTER: Final = "failed parsing subscription filters"
 _FIRST_KNOCK: Final = 0.005
 _LONGEST_KNOCK: Final = 0.5
 _FIRST_BACKOFF: Final = 0.1
@@ -66,7 +67,7 @@ class Events:
         """
         topic = f"{_PROBE_TOPIC}/{secrets.token_hex(8)}" if on_open is not None else ""
         wanted = (*filters, f'topic=="{topic}"') if filters and topic else filters
-        async with aclosing(self._subscribe(pb.SubscribeRequest(filters=wanted))) as stream:
+        async with aclosing(self._opened_stream(wanted)) as stream:
             if on_open is not None:
                 early = await self._established(stream, topic)
                 await on_open()
@@ -110,6 +111,17 @@ class Events:
                     on_lost(error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_BACKOFF)
+
+    async def _opened_stream(self, filters: tuple[str, ...]) -> AsyncGenerator[types_pb2.Envelope, None]:
+        async with aclosing(self._subscribe(pb.SubscribeRequest(filters=filters))) as stream:
+            try:
+                async for envelope in stream:
+                    yield envelope
+            except Unknown as error:
+                # Everywhere else containerd answers a malformed filter with InvalidArgument.
+                if _BAD_FILTER in error.detail:
+                    raise InvalidArgument(error.method, error.detail) from None
+                raise
 
     async def _established(
         self, stream: AsyncGenerator[types_pb2.Envelope, None], topic: str

@@ -101,6 +101,6 @@ async def test_a_stream_is_one_hop_at_its_end(client, fake, hops):
 async def test_an_answer_that_cannot_be_parsed_is_an_error_of_the_call(client, fake, hops):
     """Garbage is Internal, with the method's name, and not a crash of protobuf's."""
     fake.script[VERSION] = [b"\xff\xff"]
-    with pytest.raises(Internal, match="Version/Version: .*parsed"):
+    with pytest.raises(Internal, match=r"Version/Version: .*parsed"):
         await client.version.get()
     assert [hop.code for hop in hops] == ["INTERNAL"]

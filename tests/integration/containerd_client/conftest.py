@@ -1,0 +1,55 @@
+"""A private containerd without its CRI plugin, and a client in a namespace of each test's own."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+
+import pytest
+
+from containerd_client import Containerd, Hop
+from tests.lab.containerd import PrivateContainerd
+
+NUMBERS = itertools.count()
+
+
+def pytest_collection_modifyitems(items):
+    """All tests of this folder need root and a containerd of Debian's."""
+    usable = os.geteuid() == 0 and shutil.which("containerd") is not None
+    for item in items:
+        if "integration/containerd_client" in str(item.path):
+            item.add_marker(pytest.mark.root)
+            if not usable:
+                item.add_marker(pytest.mark.skip(reason="needs root and containerd"))
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """One containerd for the tests that leave it running."""
+    private = PrivateContainerd(tmp_path_factory.mktemp("c"), cri_plugin=False)
+    private.start()
+    yield private
+    private.stop()
+
+
+@pytest.fixture
+def own(tmp_path_factory):
+    """One containerd for a test that ends it."""
+    private = PrivateContainerd(tmp_path_factory.mktemp("c"), cri_plugin=False)
+    private.start()
+    yield private
+    private.stop()
+
+
+@pytest.fixture
+def hops() -> list[Hop]:
+    return []
+
+
+@pytest.fixture
+async def client(shared, hops):
+    namespace = f"client-{next(NUMBERS)}"
+    async with Containerd(shared.address, namespace=namespace, on_hop=hops.append) as client:
+        await client.namespaces.ensure(namespace)
+        yield client
