@@ -17,7 +17,8 @@ from tests.lab.containerd import mounts_below
 if TYPE_CHECKING:
     from tests.lab.lab import Lab
 
-CGROUPS = Path("/sys/fs/cgroup")
+# What may be less than before: a leak of an earlier test that was found out, and ended meanwhile.
+MAY_GO = ("shims", "mounts", "netns_files", "ip_reservations", "veths", "iptables_rules", "cni_results", "directories")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ class Census:
         for field in fields(self):
             before, after = getattr(self, field.name), getattr(later, field.name)
             lines += [f"{field.name}: left behind {name}" for name in sorted(after - before)]
-            lines += [f"{field.name}: lost {name}" for name in sorted(before - after)]
+            if field.name not in MAY_GO:
+                lines += [f"{field.name}: lost {name}" for name in sorted(before - after)]
         return "\n".join(lines)
 
 

@@ -6,6 +6,8 @@ The request message is built from the keyword arguments; the response message co
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Self
 
 import grpc
@@ -30,6 +32,7 @@ OPTIONS = (
 )
 # Longer than anything a test waits for; a test that means a deadline gives its own.
 DEADLINE = 60.0
+RECONNECT = 2.0
 
 
 class CriClient:
@@ -55,8 +58,12 @@ class CriClient:
             response_deserializer=GetMessageClass(method.output_type).FromString,
         )
 
-        def invoke(*, _deadline: float | None = None, **fields: Any) -> Awaitable[Any]:
-            return call(request_class(**fields), timeout=_deadline or self.deadline)
+        async def invoke(*, _deadline: float | None = None, **fields: Any) -> Any:
+            if self._channel.get_state() == grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+                # The daemon was restarted, and the channel has yet to find out that it is back.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._channel.channel_ready(), RECONNECT)
+            return await call(request_class(**fields), timeout=_deadline or self.deadline)
 
         return invoke
 

@@ -133,13 +133,18 @@ def command_lines() -> Iterator[tuple[int, list[str]]]:
                     yield int(entry.name), arguments
 
 
+def gone(pid: int) -> bool:
+    """Whether a process has ended; one whose parent has not noticed yet counts as gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 def kill_and_wait(pid: int, seconds: float = 5) -> None:
     """SIGKILL a process that is no child of ours, and wait until it is gone."""
     deadline = time.monotonic() + seconds
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-        while time.monotonic() < deadline:
-            os.kill(pid, 0)
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return
-            time.sleep(0.01)
+    while not gone(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)

@@ -77,7 +77,7 @@ async def test_a_created_container_can_be_started_afterwards(lab):
 async def test_ends_that_nobody_saw(lab):
     """Containers that ended while the daemon was away have their exit code, reason and time of end."""
     pod = await run_pod(lab)
-    good = await pod.start(command=sh("sleep 0.7; exit 0"))
+    good = await pod.start(command=sh("sleep 0.7; echo last words; exit 0"))
     bad = await pod.start(command=sh("sleep 0.7; exit 9"))
     memory = {"memory_limit_in_bytes": 16 * 1024 * 1024}
     oom = await pod.start(command=sh("sleep 0.7; exec tail /dev/zero"), resources=memory)
@@ -89,6 +89,7 @@ async def test_ends_that_nobody_saw(lab):
     statuses = [await container.ended() for container in (good, bad, oom)]
     assert [(s.exit_code, s.reason) for s in statuses] == [(0, "Completed"), (9, "Error"), (137, "OOMKilled")]
     assert all(left < status.finished_at < back for status in statuses)
+    assert await good.logged("last words")
     await pod.remove()
 
 

@@ -1,0 +1,133 @@
+"""A tiny crictl, for where there is none: ``python -m tests.lab.cri pods|ps|images|logs|inspect|exec|status …``.
+
+The endpoint is ``--endpoint``, or else that of ``make up``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import grpc
+from google.protobuf.json_format import MessageToJson
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from tests.lab.cri_client import CriClient
+from tests.lab.log_file import read_log, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DEMO_ENDPOINT = Path(__file__).resolve().parents[2] / ".demo" / "bridge" / "cri-shim.sock"
+
+
+def columns(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Lay a table out."""
+    table = [head, *rows]
+    widths = [max(len(row[number]) for row in table) for number in range(len(head))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+    return "\n".join(lines)
+
+
+def age(created_ns: int) -> str:
+    """How long ago, in words."""
+    seconds = int(time.time() - created_ns / 1e9)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit} ago"
+    return f"{seconds}s ago"
+
+
+async def pods(client: CriClient) -> str:
+    """List pods."""
+    rows = []
+    for item in (await client.ListPodSandbox()).items:
+        status = (await client.PodSandboxStatus(pod_sandbox_id=item.id)).status
+        state = cri.PodSandboxState.Name(item.state).removeprefix("SANDBOX_")
+        name = f"{item.metadata.namespace}/{item.metadata.name}"
+        rows.append((item.id[:13], name, state, status.network.ip or "-", age(item.created_at)))
+    return columns(("POD ID", "NAME", "STATE", "IP", "CREATED"), rows)
+
+
+async def containers(client: CriClient) -> str:
+    """List containers."""
+    rows = []
+    for item in (await client.ListContainers()).containers:
+        state = cri.ContainerState.Name(item.state).removeprefix("CONTAINER_")
+        row = (item.id[:13], item.metadata.name, state, item.image.image, item.pod_sandbox_id[:13])
+        rows.append((*row, age(item.created_at)))
+    return columns(("CONTAINER ID", "NAME", "STATE", "IMAGE", "POD ID", "CREATED"), rows)
+
+
+async def images(client: CriClient) -> str:
+    """List images."""
+    rows = [
+        (image.id.removeprefix("sha256:")[:13], ", ".join(image.repo_tags) or "<none>", f"{image.size / 1e6:.2f} MB")
+        for image in (await client.ListImages()).images
+    ]
+    return columns(("IMAGE ID", "TAGS", "SIZE"), rows)
+
+
+async def find(client: CriClient, name: str) -> cri.ContainerStatus:
+    """The container of an id, a prefix of one, or a name."""
+    listed = (await client.ListContainers()).containers
+    ids = [item.id for item in listed if item.id.startswith(name)] or [
+        item.id for item in listed if item.metadata.name == name
+    ]
+    if len(ids) != 1:
+        raise SystemExit(f"{len(ids)} containers are called {name!r}")
+    status: cri.ContainerStatus = (await client.ContainerStatus(container_id=ids[0])).status
+    return status
+
+
+async def execute(client: CriClient, name: str, command: list[str]) -> int:
+    """Run a command in a container; its exit code."""
+    container = await find(client, name)
+    done = await client.ExecSync(container_id=container.id, cmd=command, timeout=60)
+    sys.stdout.buffer.write(done.stdout)
+    sys.stderr.buffer.write(done.stderr)
+    return int(done.exit_code)
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked for; the exit code."""
+    async with CriClient(arguments.endpoint) as client:
+        if arguments.what == "exec":
+            return await execute(client, arguments.container, arguments.command)
+        if arguments.what == "logs":
+            answer = text(read_log(Path((await find(client, arguments.container)).log_path))).rstrip("\n")
+        elif arguments.what == "inspect":
+            answer = MessageToJson(await find(client, arguments.container), preserving_proto_field_name=True)
+        elif arguments.what == "status":
+            answer = MessageToJson((await client.Status()).status, preserving_proto_field_name=True)
+        else:
+            answer = await {"pods": pods, "ps": containers, "images": images}[arguments.what](client)
+        sys.stdout.write(answer + "\n")
+    return 0
+
+
+def main() -> None:
+    """Read the arguments."""
+    parser = argparse.ArgumentParser(prog="python -m tests.lab.cri", description=__doc__.partition("\n")[0])
+    parser.add_argument("--endpoint", default=f"unix://{DEMO_ENDPOINT}", help="CRI endpoint (default: of make up)")
+    what = parser.add_subparsers(dest="what", required=True)
+    for name, about in (("pods", "list pods"), ("ps", "list containers"), ("images", "list images")):
+        what.add_parser(name, help=about)
+    what.add_parser("status", help="conditions of the runtime")
+    for name, about in (("logs", "print a container's log"), ("inspect", "print a container's status")):
+        what.add_parser(name, help=about).add_argument("container")
+    executing = what.add_parser("exec", help="run a command in a container")
+    executing.add_argument("container")
+    executing.add_argument("command", nargs=argparse.REMAINDER)
+    try:
+        raise SystemExit(asyncio.run(run(parser.parse_args())))
+    except grpc.aio.AioRpcError as error:
+        raise SystemExit(f"{error.code().name}: {error.details()}") from None
+
+
+if __name__ == "__main__":
+    main()

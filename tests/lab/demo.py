@@ -1,0 +1,198 @@
+"""Show real pods, from nothing to nothing: ``make demo``, or ``python -m tests.lab.demo``.
+
+Every step says what it does, shows what it saw, and checks it; the exit code is 0 only if all of it held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from tests.lab import cri as cri_command
+from tests.lab.census import Census, settled
+from tests.lab.cri_client import CriClient
+from tests.lab.lab import Lab, push_images
+from tests.lab.log_file import text
+from tests.lab.pods import fetch
+from tests.lab.up import demo_pod
+
+if TYPE_CHECKING:
+    from tests.lab.pods import Container, Pod
+
+COLOURS = ("\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[0m")
+BOLD, DIM, GREEN, RED, PLAIN = COLOURS if sys.stdout.isatty() else ("",) * len(COLOURS)
+
+
+class DidNotHoldError(AssertionError):
+    """A step that showed something else than it claims."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """What is printed, and what has been proved."""
+
+    proved: list[str] = field(default_factory=list)
+
+    def step(self, title: str) -> None:
+        """Begin a step."""
+        sys.stdout.write(f"\n{BOLD}== {title}{PLAIN}\n")
+        sys.stdout.flush()
+
+    def show(self, shown: str) -> None:
+        """Print what was seen."""
+        sys.stdout.write("".join(f"   {line}\n" for line in shown.splitlines()))
+        sys.stdout.flush()
+
+    def prove(self, claim: str, holds: bool) -> None:
+        """Check a claim, and remember it."""
+        sys.stdout.write(f"   {GREEN if holds else RED}{'ok ' if holds else 'NO '}{PLAIN}{claim}\n")
+        if not holds:
+            raise DidNotHoldError(claim)
+        self.proved.append(claim)
+
+
+async def bring_up(stage: Stage, lab: Lab) -> None:
+    """Registry, image, containerd, daemon."""
+    stage.step("An image from busybox-static, in a local docker-registry")
+    await asyncio.to_thread(lab.prepare)
+    push_images(lab.images)
+    stage.show(f"pushed {lab.busybox} and {lab.pause}")
+
+    stage.step("A private containerd, its CRI plugin off")
+    await asyncio.to_thread(lab.containerd.start)
+    stage.show(lab.containerd.ctr("version"))
+    plugins = lab.containerd.ctr("plugins", "list")
+    stage.prove("containerd runs without its CRI plugin", not [p for p in plugins.splitlines() if " cri " in p])
+
+    stage.step("cri-shim in front of it")
+    await asyncio.to_thread(lab.bridge.start)
+    lab.client = CriClient(lab.endpoint)
+    version = await lab.client.Version()
+    stage.show(f"{version.runtime_name} {version.runtime_version}, CRI {version.runtime_api_version}, {lab.endpoint}")
+    conditions = (await lab.client.Status()).status.conditions
+    stage.show("  ".join(f"{each.type}={each.status}" for each in conditions))
+    stage.prove("runtime and network are ready", all(each.status for each in conditions))
+
+
+async def pull(stage: Stage, lab: Lab) -> None:
+    """Pull both images through the daemon."""
+    stage.step("Pull the images through cri-shim")
+    for image in (lab.pause, lab.busybox):
+        await lab.client.PullImage(image={"image": image})
+    stage.show(await cri_command.images(lab.client))
+    names = {tag for image in (await lab.client.ListImages()).images for tag in image.repo_tags}
+    stage.prove("both images came from the registry into containerd", {lab.pause, lab.busybox} <= names)
+
+
+async def run_pod(stage: Stage, lab: Lab) -> Pod:
+    """Run the pod and look at it from all sides."""
+    stage.step("A pod with two containers: a web server, and one that asks it on localhost")
+    started = time.perf_counter()
+    pod = await demo_pod(lab)
+    stage.show(f"started in {(time.perf_counter() - started) * 1000:.0f} ms")
+    stage.show(await cri_command.pods(lab.client))
+    stage.show(await cri_command.containers(lab.client))
+    web, asker = pod.containers
+    states = [(await each.status()).state for each in (web, asker)]
+    stage.prove("both containers run under runc", states == [cri.CONTAINER_RUNNING] * 2)
+
+    stage.step("Logs")
+    await asker.logged("hello from the neighbour")
+    stage.show((await asyncio.to_thread(asker.log.read_text)).splitlines()[-1])
+    stage.prove("the two containers talk over localhost", "neighbour" in text(asker.entries()))
+    ip = await pod.ip()
+    stage.prove(f"the pod answers on its own address {ip}", await fetch(ip, 8080) == "hello from the neighbour")
+
+    stage.step("Exec")
+    stage.show((await web.execute("ps")).stdout.decode())
+    done = await web.execute("sh", "-c", "echo to stdout; echo to stderr >&2; exit 3")
+    stage.prove("exec returns output and exit code", (done.stdout, done.exit_code) == (b"to stdout\n", 3))
+    return pod
+
+
+async def kill_the_daemon(stage: Stage, lab: Lab, pod: Pod) -> None:
+    """kill -9 under the running pod."""
+    stage.step(f"kill -9 {lab.bridge.daemon.pid}: the daemon dies, the pod does not")
+    web, asker = pod.containers
+    ip, before = await pod.ip(), [await pod.status(), await web.status(), await asker.status()]
+    lines = len(asker.entries())
+    await asyncio.to_thread(lab.bridge.kill9)
+    stage.prove("the pod answers while no daemon is there", bool(await fetch(ip, 8080)))
+    await asyncio.sleep(2.5)
+    await asyncio.to_thread(lab.bridge.start)
+    stage.show(await cri_command.pods(lab.client))
+    stage.show(await cri_command.containers(lab.client))
+    after = [await pod.status(), await web.status(), await asker.status()]
+    stage.prove("after its restart it knows the same pod: ids, states, address, times, to the byte", before == after)
+    await check_log(stage, asker, lines)
+    stage.prove("exec works again", (await web.execute("echo", "yes")).stdout == b"yes\n")
+
+
+async def check_log(stage: Stage, asker: Container, lines: int) -> None:
+    """The log has what was said while nobody listened; every line has its number."""
+    await asker.logged(f"\n{lines + 6}: ")
+    numbers = [int(entry.content.split(b":")[0]) for entry in asker.entries()]
+    stage.show(f"{lines} lines were logged before, now {len(numbers)}")
+    claim = "the log has every line, those of the time without a daemon too"
+    stage.prove(claim, numbers == [*range(1, len(numbers) + 1)])
+
+
+async def remove(stage: Stage, lab: Lab, pod: Pod, before: Census) -> None:
+    """Remove everything and count."""
+    stage.step("Stop and remove")
+    await pod.remove()
+    stage.prove("no pod is listed", not (await lab.client.ListPodSandbox()).items)
+    stage.prove("no container is listed", not (await lab.client.ListContainers()).containers)
+    left = await settled(lab, before)
+    stage.show(left)
+    claim = "no namespace, mount, snapshot, lease, address, firewall rule, cgroup, directory or shim is left"
+    stage.prove(claim, not left)
+    code = await asyncio.to_thread(lab.bridge.stop)
+    stage.prove("at SIGTERM the daemon ends with exit code 0", code == 0)
+
+
+async def play(stage: Stage, lab: Lab) -> None:
+    """All of it, in order."""
+    await bring_up(stage, lab)
+    try:
+        await pull(stage, lab)
+        before = await asyncio.to_thread(Census.take, lab)
+        pod = await run_pod(stage, lab)
+        await kill_the_daemon(stage, lab, pod)
+        await remove(stage, lab, pod, before)
+    finally:
+        await lab.client.close()
+
+
+def main() -> int:
+    """Play it, clean up, and say what was proved; the exit code."""
+    if os.geteuid() != 0:
+        sys.stderr.write("run this as root: containers, mounts and network namespaces need it\n")
+        return 1
+    stage, lab = Stage(), Lab("bridge")
+    try:
+        asyncio.run(play(stage, lab))
+    except (Exception, KeyboardInterrupt) as error:
+        sys.stdout.write(f"\n{RED}{BOLD}It did not hold: {error or type(error).__name__}{PLAIN}\n")
+        if not isinstance(error, DidNotHoldError):
+            traceback.print_exc()
+        if hasattr(lab, "bridge"):
+            sys.stdout.write(f"\nThe end of the daemon's log:\n{DIM}{lab.bridge.daemon.tail()}{PLAIN}\n")
+        return 1
+    finally:
+        lab.tear_down()
+    runc = subprocess.run(["runc", "--version"], capture_output=True, text=True, check=False).stdout.splitlines()[0]
+    sys.stdout.write(f"\n{BOLD}Proved, on kernel {os.uname().release} with {runc}:{PLAIN}\n")
+    sys.stdout.write("".join(f"  - {claim}\n" for claim in stage.proved))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
