@@ -1,0 +1,33 @@
+"""How much one peer may ask for before it is sent away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_WINDOW = 64 * 1024
+"""Bytes in flight on a stream, and on the connection, that need no word about it (SPDY/3.1, 2.6.8)."""
+
+LARGEST_WINDOW = 2**31 - 1
+"""A window that grows beyond this is an error of the peer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of one connection; each keeps its memory small, whatever the peer sends."""
+
+    control_frame: int = 16 * 1024
+    """Bytes of a control frame: it is collected before it is read. A remote command's headers are below 200 bytes."""
+    header_block: int = 64 * 1024
+    """Bytes of a header block after decompression: 16 KiB of deflate may unfold to 16 MiB."""
+    header_pairs: int = 64
+    """Headers in a block."""
+    streams: int = 1024
+    """Streams open at the same time; each costs about a kilobyte. A port-forward needs two for each connection."""
+    refusals: int = 256
+    """Streams refused one after another, beyond which the peer is not merely busy."""
+    settings: int = 64
+    """Entries of a SETTINGS frame; eight are defined."""
+    window: int = 256 * 1024
+    """Bytes that a peer which respects windows may have in flight on each stream."""
+    connection_window: int = 1024 * 1024
+    """The same for all its streams together."""
