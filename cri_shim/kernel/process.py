@@ -15,6 +15,7 @@ import os
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ async def run_program(argv: Sequence[str], env: Mapping[str, str], stdin: bytes,
     out, err = _Sink(loop), _Sink(loop)
     try:
         pid = _spawn(argv, env, stdin, out.write_end, err.write_end)
+        _be_as_mortal_as_others(pid)
         out.start()
         err.start()
         exited = _watch(loop, pid)
@@ -83,6 +85,13 @@ def _spawn(argv: Sequence[str], env: Mapping[str, str], stdin: bytes, stdout: in
         )
     finally:
         os.close(source)
+
+
+def _be_as_mortal_as_others(pid: int) -> None:
+    """A node agent is the last to be killed for want of memory; that is not for the programs it runs."""
+    with suppress(OSError):
+        if int(Path("/proc/self/oom_score_adj").read_text()) < 0:
+            Path(f"/proc/{pid}/oom_score_adj").write_text("0")
 
 
 def _watch(loop: asyncio.AbstractEventLoop, pid: int) -> asyncio.Future[int]:

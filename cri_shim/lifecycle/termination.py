@@ -12,6 +12,8 @@ import structlog
 from containerd_client import ContainerdError, NotFound
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from containerd_client.errors import is_shim_gone
+from cri_shim.kernel.executors import FS, run
+from cri_shim.store.stray_shims import end_stray_shims
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -87,4 +89,5 @@ async def discard_task(service: Service, id_: str) -> None:
     try:
         await tasks.delete(id_)
     except NotFound:
-        return
+        # A create that broke off may have left a shim that containerd does not know.
+        await run(FS, end_stray_shims, service.config.containerd.namespace, {id_})

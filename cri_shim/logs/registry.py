@@ -38,6 +38,10 @@ class ContainerLogs:
         self._follow(container_id, log_path, fifos)
         return fifos
 
+    async def wait_opened(self, container_id: str) -> None:
+        """Wait until the log file is open; raises OSError naming it when it cannot be."""
+        await self._handles[container_id].wait_opened()
+
     def resume(self, container_id: str, log_path: str, process: Process) -> None:
         """Follow a container that runs already, wherever its FIFOs are; raises OSError when there are none."""
         fifos = FifoSet.of_process(process.stdin, process.stdout, process.stderr, terminal=process.terminal)

@@ -89,6 +89,7 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
             service.logs.close(container.id)
 
         undo.push("close the log", close_logs)
+        await service.logs.wait_opened(container.id)
         undo.push("end the process", lambda: discard_task(service, container.id))
         pid = await service.containerd.tasks.create(
             container.id,

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from containerd_client import NotFound
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.kernel.executors import MOUNT, run
+from cri_shim.kernel.executors import FS, MOUNT, run
 from cri_shim.lifecycle.snapshots import remove_snapshots_of
 from cri_shim.ops.overlap import every
 from cri_shim.rpc.container_remove import remove
 from cri_shim.rpc.sandbox_stop import stop
 from cri_shim.store.pod_directories import remove_pod_files
+from cri_shim.store.stray_shims import end_stray_shims
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -33,7 +34,11 @@ async def remove_pod_sandbox(service: Service, request: cri.RemovePodSandboxRequ
 
 async def _remove(service: Service, id_: str) -> None:
     await stop(service, id_)
-    await every(*(remove(service, c.id) for c in service.containers if c.sandbox_id == id_))
+    members = [container.id for container in service.containers if container.sandbox_id == id_]
+    await every(*(remove(service, member) for member in members))
+    sandbox = service.sandboxes.get(id_)
+    if sandbox.found or sandbox.trouble:
+        await run(FS, end_stray_shims, service.config.containerd.namespace, {id_, *members})
     # The exit of the sandbox's process is told before its task is deleted; whoever holds the lock is deleting it.
     async with service.locks.of(id_):
         await every(

@@ -31,7 +31,7 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
         name = f"unreadable_{record.id}"
         metadata = cri.PodSandboxMetadata(name=name, namespace="", uid=record.id)
         config = cri.PodSandboxConfig(metadata=metadata, labels=_cri_labels(record))
-        return Sandbox(id=record.id, name=name, config=config, created_at=created_at, trouble=str(error))
+        return Sandbox(id=record.id, name=name, config=config, created_at=created_at, found=True, trouble=str(error))
     netns_open = bool(stored.netns_path) and is_namespace_file(kernel, stored.netns_path)
     return Sandbox(
         id=record.id,
@@ -44,6 +44,7 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
         ips=stored.ips if netns_open else (),
         cni_result=stored.cni_result,
         process_label=stored.process_label,
+        found=True,
     )
 
 

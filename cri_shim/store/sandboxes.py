@@ -32,6 +32,8 @@ class Sandbox:
     exited_at: int = 0
     network_down: bool = False
     """The network was torn down; addresses are history."""
+    found: bool = False
+    """It was read from containerd: an earlier daemon made it, or was killed while it did."""
     trouble: str = ""
     """Why nobody can say what this sandbox is doing (a failed undo, an unreadable record)."""
 
