@@ -24,10 +24,10 @@ _OPTIONS: Final = (
     ("grpc.default_authority", "localhost"),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    # A connect to a unix socket costs nothing. The last step is shorter than what retry.py spends on a containerd that
+    # A connect to a unix socket costs nothing. The longest pause is half of what retry.py spends on a containerd that
     # is away, so that a call made after containerd came back finds the connection within its own repeats.
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 700),
+    ("grpc.max_reconnect_backoff_ms", 400),
     # Despite the name: how long one attempt to connect may take (a socket that listens but does not answer).
     ("grpc.min_reconnect_backoff_ms", 5000),
     # Repeats are decided in one place, retry.py.

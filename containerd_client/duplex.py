@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 
 from containerd_client.call import Request, Response, Tally, cut_by_close, parsed
-from containerd_client.errors import ContainerdError, Internal, from_rpc_error
+from containerd_client.errors import ContainerdError, Internal, Unavailable, from_rpc_error
 from containerd_client.options import CallOptions, current
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from containerd_client.channel import Connection
 
 _PLAIN: Final = CallOptions()
+_WRITE_FAILED: Final = "Internal error from Core"
+"""gRPC's words, with code INTERNAL, for a message that could not be handed to a dead connection."""
 
 
 class Duplex(Generic[Request, Response]):
@@ -67,6 +69,9 @@ class Conversation(Generic[Request, Response]):
         try:
             await self._call.write(payload)
         except grpc.aio.AioRpcError as error:
+            if error.details() == _WRITE_FAILED:
+                broken = Unavailable(self._method, "the connection broke while a message was being sent")
+                raise self._failed(broken) from None
             raise self._failed(from_rpc_error(self._method, error)) from None
         except asyncio.InvalidStateError:
             # The server has ended the stream already; its status says why.

@@ -11,6 +11,7 @@ from containerd_client.api.containerd.services.sandbox.v1 import sandbox_pb2 as 
 from containerd_client.call import Unary
 from containerd_client.errors import NotFound
 from containerd_client.exits import Exit, exit_of_wait
+from containerd_client.sandboxes import with_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -75,7 +76,7 @@ class SandboxController:
                 options=options,
                 netns_path=netns_path,
                 annotations=annotations,
-                sandbox=sandbox,
+                sandbox=None if sandbox is None else with_runtime(sandbox),
                 sandboxer=sandboxer,
             )
         )
@@ -119,7 +120,9 @@ class SandboxController:
     async def update(self, sandbox_id: str, sandbox: types_pb2.Sandbox, *fieldpaths: str, sandboxer: str = "") -> None:
         """Change the fields at ``fieldpaths`` of a running sandbox (2.1 and later)."""
         await self._update(
-            pb.ControllerUpdateRequest(sandbox_id=sandbox_id, sandboxer=sandboxer, sandbox=sandbox, fields=fieldpaths)
+            pb.ControllerUpdateRequest(
+                sandbox_id=sandbox_id, sandboxer=sandboxer, sandbox=with_runtime(sandbox), fields=fieldpaths
+            )
         )
 
     async def _find(self, sandbox_id: str, sandboxer: str) -> pb.ControllerStatusResponse | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from containerd_client.api.containerd.services.sandbox.v1 import sandbox_pb2 as pb
+from containerd_client.api.containerd.types import types_pb2
 from containerd_client.call import Unary
 from containerd_client.errors import NotFound
 
 if TYPE_CHECKING:
-    from containerd_client.api.containerd.types import types_pb2
     from containerd_client.channel import Connection
 
 _SERVICE = "containerd.services.sandbox.v1.Store"
@@ -37,11 +37,12 @@ class Sandboxes:
 
     async def create(self, sandbox: types_pb2.Sandbox) -> types_pb2.Sandbox:
         """Store a sandbox; raises AlreadyExists."""
-        return (await self._create(pb.StoreCreateRequest(sandbox=sandbox))).sandbox
+        return (await self._create(pb.StoreCreateRequest(sandbox=with_runtime(sandbox)))).sandbox
 
     async def update(self, sandbox: types_pb2.Sandbox, *fieldpaths: str) -> types_pb2.Sandbox:
         """Change the fields at ``fieldpaths`` (``labels``, ``extensions``, ``spec``, ``runtime``); raises NotFound."""
-        return (await self._update(pb.StoreUpdateRequest(sandbox=sandbox, fields=fieldpaths))).sandbox
+        request = pb.StoreUpdateRequest(sandbox=with_runtime(sandbox), fields=fieldpaths)
+        return (await self._update(request)).sandbox
 
     async def delete(self, sandbox_id: str) -> None:
         """Remove the record; raises NotFound."""
@@ -63,3 +64,13 @@ class Sandboxes:
             return None
         ours = found.labels == wanted.labels and found.spec == wanted.spec and found.runtime == wanted.runtime
         return pb.StoreCreateResponse(sandbox=found) if ours else None
+
+
+def with_runtime(sandbox: types_pb2.Sandbox) -> types_pb2.Sandbox:
+    """Return the same sandbox with a runtime message, be it empty: without one containerd 1.7.24 and 2.1.9 crash."""
+    if sandbox.HasField("runtime"):
+        return sandbox
+    whole = types_pb2.Sandbox()
+    whole.CopyFrom(sandbox)
+    whole.runtime.SetInParent()
+    return whole

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -49,7 +50,7 @@ async def test_prepare_commit_view_remove(client):
     for key in ("look", "child", "base"):
         await snapshots.remove(key)
     assert await snapshots.list() == []
-    with pytest.raises(Unimplemented):  # by 1.6, whose overlayfs leaves nothing to clean up
+    with contextlib.suppress(Unimplemented):  # by 1.6
         await snapshots.cleanup()
 
 
