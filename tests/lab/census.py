@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from tests.lab.lab import Lab
 
 # What may be less than before: a leak of an earlier test that was found out, and ended meanwhile.
-MAY_GO = ("shims", "mounts", "netns_files", "ip_reservations", "veths", "iptables_rules", "cni_results", "directories")
+MAY_GO = (
+    *("shims", "mounts", "netns_files", "directories", "cgroups"),
+    *("ip_reservations", "veths", "iptables_rules", "cni_results"),
+)
 
 
 @dataclass(frozen=True, slots=True)

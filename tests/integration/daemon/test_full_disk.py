@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from tests.integration.daemon.conftest import run_pod
 from tests.lab.containerd import unmount_below
 from tests.lab.cri_client import failure
@@ -35,18 +38,30 @@ async def test_a_container_is_not_held_up(lab, tiny_disk):
     await other.remove()
 
 
-async def test_logging_goes_on_when_there_is_room_again(lab, tiny_disk):
-    """When room is made, the same container's lines are logged again."""
-    (tiny_disk / "filler").write_bytes(b"x" * 200 * 1024)
+async def test_logging_goes_on_when_there_is_room_again(lab, tiny_disk, tmp_path):
+    """When room is made and the log is reopened, the same container's lines are logged again."""
+    signs = tmp_path / "signs"
+    signs.mkdir()
+    script = "seq 1 20000; touch /signs/full; until test -e /signs/room; do sleep 0.05; done; "
     pod = await run_pod(lab, log_directory=tiny_disk)
-    container = await pod.start(command=sh("seq 1 50000; echo full; while :; do echo again; sleep 0.05; done"))
-    await container.until(lambda status: status.started_at > 0)
-    (tiny_disk / "filler").unlink()
-    container.log.rename(tiny_disk / "old.log")
-    (tiny_disk / "old.log").unlink()
+    container = await pod.start(
+        command=sh(script + "while :; do echo again; sleep 0.05; done"),
+        mounts=[cri.Mount(container_path="/signs", host_path=str(signs))],
+    )
+    await waited_for(signs / "full")
+    container.log.unlink()
     await lab.client.ReopenContainerLog(container_id=container.id)
+    (signs / "room").touch()
     assert await container.logged("again")
     await pod.remove()
+
+
+async def waited_for(path: Path) -> None:
+    """Wait for a file."""
+    deadline = time.monotonic() + 10
+    while not path.exists():
+        assert time.monotonic() < deadline, path
+        await asyncio.sleep(0.05)
 
 
 async def test_a_log_that_cannot_be_opened(lab):
