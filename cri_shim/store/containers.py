@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
     from containerd_client.api.containerd.types.types_pb2 import Mount
 
+# Why a container has ended, in the words that the kubelet shows.
+COMPLETED = "Completed"
+ERROR = "Error"
+OOM_KILLED = "OOMKilled"
+
 
 @dataclass(frozen=True, slots=True)
 class Status:
@@ -110,7 +115,7 @@ def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Cal
     def change(container: Container) -> Container:
         if container.status.finished_at and not container.trouble:
             return container
-        named = reason or ("Completed" if code == 0 else "OOMKilled" if container.oom_killed else "Error")
+        named = reason or (COMPLETED if code == 0 else OOM_KILLED if container.oom_killed else ERROR)
         return container.but(starting=False, trouble="").but_status(
             pid=0, finished_at=at_ns, exit_code=code, reason=named, message=message
         )

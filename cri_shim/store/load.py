@@ -5,13 +5,14 @@ A thing in trouble is listed (pods as not ready, containers as unknown), so that
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.oci.resources import container_user
 from cri_shim.store.checkpoint import read_status
-from cri_shim.store.containers import Container, Status
+from cri_shim.store.containers import COMPLETED, ERROR, Container, Status
 from cri_shim.store.metadata import read_container, read_sandbox
 from cri_shim.store.sandboxes import Sandbox
 from cri_shim.store.spec import read_spec
@@ -58,6 +59,9 @@ def load_container(record: Record, paths: Paths) -> Container:
         status, trouble = Status(), str(error)
     if not status.created_at:
         status = Status(created_at=created_at)
+    if status.finished_at and not status.reason:
+        # The plugin leaves out what the exit code says.
+        status = replace(status, reason=COMPLETED if status.exit_code == 0 else ERROR)
     try:
         stored = read_container(record)
         user = container_user(read_spec(record))
