@@ -9,10 +9,13 @@ import structlog
 from cri_shim.logs.fifo import FifoSet, StdinKeeper
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from containerd_client.api.containerd.v1.types.types_pb2 import Process
     from cri_shim.logs.handle import LogHandle
     from cri_shim.logs.holding import Holding
     from cri_shim.logs.pump import LogPump
+    from cri_shim.logs.tap import Tap
     from cri_shim.paths import Paths
 
 log = structlog.get_logger(__name__)
@@ -65,9 +68,25 @@ class ContainerLogs:
         """Whether the output of ``container_id`` is being followed."""
         return container_id in self._handles
 
+    def listen(self, container_id: str, tap: Tap) -> Callable[[], None] | None:
+        """Have all output from now on copied to ``tap``; the remover, or None when the container is not followed."""
+        handle = self._handles.get(container_id)
+        return handle.add_tap(tap) if handle is not None else None
+
+    def stdin_fd(self, container_id: str) -> int:
+        """The writing end of a container's stdin, which stays this object's; -1 without one."""
+        keeper = self._stdins.get(container_id)
+        return keeper.fd if keeper is not None else -1
+
+    def close_stdin(self, container_id: str) -> None:
+        """Let a container see the end of its stdin; one without is fine."""
+        keeper = self._stdins.pop(container_id, None)
+        if keeper is not None:
+            keeper.close()
+
     async def wait_drained(self, container_id: str, seconds: float) -> bool:
         """Wait until all output is in the log; False when somebody still holds the pipes open after ``seconds``."""
-        self._close_stdin(container_id)
+        self.close_stdin(container_id)
         handle = self._handles.get(container_id)
         if handle is not None and not await handle.wait_drained(seconds):
             return False
@@ -82,13 +101,8 @@ class ContainerLogs:
 
     def close(self, container_id: str) -> None:
         """Follow no longer; not following is fine."""
-        self._close_stdin(container_id)
+        self.close_stdin(container_id)
         self._holding.drop(container_id)
         handle = self._handles.pop(container_id, None)
         if handle is not None:
             handle.close()
-
-    def _close_stdin(self, container_id: str) -> None:
-        keeper = self._stdins.pop(container_id, None)
-        if keeper is not None:
-            keeper.close()
