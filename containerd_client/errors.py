@@ -156,13 +156,7 @@ BY_CODE: Final[dict[str, type[ContainerdError]]] = {
 _NO_CONNECTION: Final = "failed to connect to all addresses"
 _LAST_ERROR: Final = "last error: "
 _INGEST_LOCKED: Final = " locked for "
-_SHIM_GONE: Final = (
-    "ttrpc: closed",
-    "ttrpc: client shutting down",
-    "ttrpc: stream closed",
-    "shim disconnected",
-    "failed to dial",
-)
+_SHIM_GONE: Final = ("ttrpc: closed", "ttrpc: stream closed", "ttrpc: server closed")
 
 
 def from_rpc_error(method: str, error: AioRpcError) -> ContainerdError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from containerd_client import NotFound, detached_options
+from containerd_client import ContainerdError, NotFound, Unknown, detached_options, is_shim_gone
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from containerd_client.api.containerd.services.tasks.v1 import tasks_pb2
 from containerd_client.api.containerd.types import types_pb2
@@ -24,6 +25,7 @@ pytestmark = [
     pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="needs busybox-static"),
 ]
 SPEC = "types.containerd.io/opencontainers/runtime-spec/1/Spec"
+CGROUP = f"/cri-shim-test-client-{os.getpid()}"
 PROCESS = "types.containerd.io/opencontainers/runtime-spec/1/Process"
 RESOURCES = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
 
@@ -51,7 +53,7 @@ async def task_id(client, tmp_path):
         "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
         "linux": {
             "namespaces": [{"type": kind} for kind in ("pid", "mount", "ipc", "uts", "network")],
-            "cgroupsPath": f"/cri-shim-test-client-{os.getpid()}",
+            "cgroupsPath": CGROUP,
         },
     }
     runtime = containers_pb2.Container.Runtime(name="io.containerd.runc.v2")
@@ -66,6 +68,9 @@ async def task_id(client, tmp_path):
     except NotFound:
         pass
     await client.containers.delete(id_)
+    # A shim that was killed leaves its cgroups behind.
+    for cgroup in Path("/sys/fs/cgroup").glob(f"*{CGROUP}"):
+        cgroup.rmdir()
 
 
 async def test_a_task_from_create_to_delete(client, task_id):
@@ -119,3 +124,23 @@ async def test_a_hundred_waits_do_not_hold_up_calls(client, task_id):
     assert all(isinstance(e, asyncio.CancelledError) for e in await asyncio.gather(*waits, return_exceptions=True))
     assert (await client.tasks.get(task_id)).status == task_types.RUNNING
     assert "0 calls in flight" in repr(client)
+
+
+async def test_a_shim_that_was_killed_is_recognised(client, shared, task_id):
+    """A wait that was pending ends, in ttrpc's words for it; a moment later the task is NotFound."""
+    pid = await client.tasks.start(task_id)
+    waiting = asyncio.create_task(client.tasks.wait(task_id))
+    await asyncio.sleep(0.1)
+    for shim, _ in shared.shims():
+        os.kill(shim, signal.SIGKILL)
+    with pytest.raises(ContainerdError) as failure:
+        await asyncio.wait_for(waiting, 10)
+    assert is_shim_gone(failure.value)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(NotFound):
+        async with asyncio.timeout(10):
+            while True:
+                with contextlib.suppress(Unknown):
+                    await client.tasks.kill(task_id, signal.SIGTERM)
+                await asyncio.sleep(0.05)
