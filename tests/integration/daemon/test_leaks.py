@@ -89,7 +89,8 @@ async def test_a_network_plugin_that_hangs(lab, moody):
     _, message = await failure(lab.client.RunPodSandbox(config=pod_config(cgroup_parent=lab.cgroup_parent)))
     assert "moody" in message
     assert not (await lab.client.ListPodSandbox()).items
-    assert not [arguments for _, arguments in command_lines() if arguments[-1] == str(moody.mood_file.parent / "bin" / "moody")]
+    plugin = str(moody.mood_file.parent / "bin" / "moody")
+    assert not [arguments for _, arguments in command_lines() if arguments[-1] == plugin]
 
 
 async def test_a_network_plugin_that_fails_to_undo(lab, moody):
