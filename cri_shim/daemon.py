@@ -48,6 +48,8 @@ from cri_shim.store.names import Names
 from cri_shim.store.recovery import Recovery
 from cri_shim.store.sandboxes import Sandbox
 from cri_shim.store.snapshot_usage import SnapshotUsage
+from cri_shim.streaming.certificate import server_context
+from cri_shim.streaming.server import StreamingServer
 
 if TYPE_CHECKING:
     from cri_shim.config import Config
@@ -97,6 +99,8 @@ class Daemon:
             stack.push_async_callback(service.puller.close)
             pump.start()
             stack.callback(pump.stop)
+            service.streaming.bind()
+            stack.push_async_callback(service.streaming.stop)
             await service.network.start()
             stack.push_async_callback(service.network.stop)
             stack.push_async_callback(supervisor.stop)
@@ -177,6 +181,7 @@ class Daemon:
             image_files=ImageFiles(containerd, kernel),
             network=Network(kernel, _cni_config(config), on_helper=note_helper),
             logs=logs,
+            streaming=_streaming_server(config),
             exits=exits,
             operations=Operations(),
             locks=locks,
@@ -219,6 +224,7 @@ class Daemon:
     async def _shut_down(self, server: grpc.aio.Server, service: Service) -> None:
         self._notifier.stopping("requests in flight end or are undone; pods keep running")
         grace = max(0.0, self._config.shutdown_grace - _UNDO_SECONDS)
+        await service.streaming.stop()
         await asyncio.gather(server.stop(grace), service.operations.drain(grace))
 
 
@@ -226,6 +232,18 @@ def _snapshotters(config: Config) -> list[str]:
     """All that images are unpacked for, the default one first."""
     own = (handler.snapshotter for handler in config.containerd.runtimes.values())
     return [config.containerd.snapshotter, *filter(None, own)]
+
+
+def _streaming_server(config: Config) -> StreamingServer:
+    stream = config.stream
+    pair = stream.x509_key_pair_streaming
+    tls = server_context(pair.tls_cert_file, pair.tls_key_file, stream.stream_server_address)
+    return StreamingServer(
+        stream.stream_server_address,
+        int(stream.stream_server_port),
+        idle_timeout=stream.stream_idle_timeout,
+        tls=tls if stream.enable_tls_streaming else None,
+    )
 
 
 def _cni_config(config: Config) -> CniConfig:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cri_shim.store.names import Names
     from cri_shim.store.sandboxes import Sandbox
     from cri_shim.store.snapshot_usage import SnapshotUsage
+    from cri_shim.streaming.server import StreamingServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Service:
     """CNI."""
     logs: ContainerLogs
     """Output of running containers, on its way into log files."""
+    streaming: StreamingServer
+    """URLs for exec, attach and port-forward, and who answers there."""
     exits: Exits
     """Ends of processes: told to the store, waited for by RPCs."""
     operations: Operations

@@ -15,10 +15,12 @@ from cri_shim.config.schema import (
     Config,
     ContainerdSection,
     ImageSection,
+    KeyPairSection,
     RegistrySection,
     RuncOptions,
     RuntimeHandler,
     RuntimeSection,
+    StreamSection,
 )
 from cri_shim.config.toml_file import DEFAULT_PATH, Flag, load, parse
 
@@ -30,11 +32,13 @@ __all__ = [
     "ContainerdSection",
     "Flag",
     "ImageSection",
+    "KeyPairSection",
     "Problem",
     "RegistrySection",
     "RuncOptions",
     "RuntimeHandler",
     "RuntimeSection",
+    "StreamSection",
     "default_toml",
     "document",
     "load",

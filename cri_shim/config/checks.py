@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,22 @@ def between(low: int, high: int) -> Callable[[float], str]:
         return "" if low <= value <= high else f"{value:g} is not between {low} and {high}"
 
     return check
+
+
+def ip_address(value: str) -> str:
+    """An address of this machine, by number."""
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return f"{value!r} is not an IP address"
+    return ""
+
+
+def port(value: str) -> str:
+    """A TCP port as a string, as containerd has it; 0 is any."""
+    if value.isascii() and value.isdecimal() and int(value[:6]) < 65536:
+        return ""
+    return f"{value!r} is not a port from 0 to 65535"
 
 
 def not_negative(value: int) -> str:

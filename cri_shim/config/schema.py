@@ -157,6 +157,29 @@ class RuntimeSection:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPairSection:
+    """A certificate and its key."""
+
+    tls_cert_file: str = key("", "certificate in PEM; empty: one is made at each start", check=checks.optional_path)
+    tls_key_file: str = key("", "its private key in PEM", check=checks.optional_path)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSection:
+    """Where the clients of exec, attach and port-forward connect; the kubelet does it for kubectl."""
+
+    stream_server_address: str = key(
+        "127.0.0.1", "address to listen on; others than loopback let the network in", check=checks.ip_address
+    )
+    stream_server_port: str = key("0", "port to listen on; 0 = any that is free", check=checks.port)
+    stream_idle_timeout: float = key(
+        14400.0, "a session without a byte for so long is ended; 0s = never", form=DURATION
+    )
+    enable_tls_streaming: bool = key(False, "speak TLS there")
+    x509_key_pair_streaming: KeyPairSection = section(KeyPairSection, "the pair for TLS")
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole file. ``Config()`` is what an empty file means."""
 
@@ -174,6 +197,7 @@ class Config:
     cni: CniSection = section(CniSection, "pod networks")
     image: ImageSection = section(ImageSection, "images and their pulls")
     runtime: RuntimeSection = section(RuntimeSection, "what containers get")
+    stream: StreamSection = section(StreamSection, "where exec, attach and port-forward connect")
 
     def runtime_handler(self, name: str) -> RuntimeHandler:
         """The handler that a pod asks for; an empty name is the default one.

@@ -100,5 +100,9 @@ def _check_across(config: Config, document: dict[str, Any], reader: Reader) -> N
     cni = document.get("cni", {})
     if cni.get("bin_dir") and "bin_dirs" in cni:
         reader.report(("cni", "bin_dirs"), "is set beside cni.bin_dir; keep one of the two")
+    pair = config.stream.x509_key_pair_streaming
+    if bool(pair.tls_cert_file) != bool(pair.tls_key_file):
+        missing = "tls_key_file" if pair.tls_cert_file else "tls_cert_file"
+        reader.report(("stream", "x509_key_pair_streaming", missing), "is missing; certificate and key go together")
     if config.root == config.state:
         reader.report(("state",), "is the same directory as root; files of both would mix")

@@ -10,7 +10,9 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cri_shim.rpc.container_attach import attach
 from cri_shim.rpc.container_create import create_container
+from cri_shim.rpc.container_exec import exec_command
 from cri_shim.rpc.container_execsync import exec_sync
 from cri_shim.rpc.container_list import list_containers
 from cri_shim.rpc.container_remove import remove_container
@@ -27,6 +29,7 @@ from cri_shim.rpc.image_status import image_status
 from cri_shim.rpc.runtime_config import runtime_config
 from cri_shim.rpc.runtime_config_update import update_runtime_config
 from cri_shim.rpc.sandbox_list import list_pod_sandbox
+from cri_shim.rpc.sandbox_port_forward import port_forward
 from cri_shim.rpc.sandbox_remove import remove_pod_sandbox
 from cri_shim.rpc.sandbox_run import run_pod_sandbox
 from cri_shim.rpc.sandbox_status import pod_sandbox_status
@@ -76,6 +79,9 @@ RPCS: dict[str, Rpc] = {
     "UpdateContainerResources": Rpc(update_container_resources, Kind.MUTATION),
     "ReopenContainerLog": Rpc(reopen_container_log, Kind.WAIT),
     "ExecSync": Rpc(exec_sync, Kind.WAIT),
+    "Exec": Rpc(exec_command, Kind.WAIT),
+    "Attach": Rpc(attach, Kind.WAIT),
+    "PortForward": Rpc(port_forward, Kind.WAIT),
     "ListImages": Rpc(list_images, Kind.READ),
     "ImageStatus": Rpc(image_status, Kind.READ),
     "PullImage": Rpc(pull_image, Kind.WAIT),

@@ -1,8 +1,7 @@
 """PullImage: from the registry into containerd; the answer names the image by the one id that all RPCs use.
 
 The kubelet sets no deadline and cancels instead, so this RPC only waits for the pull (see
-:mod:`cri_shim.images.puller`). Credentials are not used yet: a request that brings some is served without them where
-the registry allows that.
+:mod:`cri_shim.images.puller`).
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
+from cri_shim.images.auth_config import credentials_of
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -20,7 +20,8 @@ async def pull_image(service: Service, request: cri.PullImageRequest) -> cri.Pul
     """Pull and unpack. Raises InvalidArgumentError for a reference that is none, NotFoundError for an absent image."""
     if not request.image.image:
         raise InvalidArgumentError("image.image is empty; name an image to pull")
-    image = await service.puller.pull(request.image.image, _snapshotter(service, request))
+    credentials = credentials_of(request.auth)
+    image = await service.puller.pull(request.image.image, _snapshotter(service, request), credentials=credentials)
     return cri.PullImageResponse(image_ref=image.id)
 
 

@@ -1,0 +1,34 @@
+"""Attach: a URL at which a client can listen to a container's main process and talk to it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.rpc.container_exec import running, wanted_streams
+from cri_shim.streaming.attach_session import AttachSession
+from cri_shim.streaming.remote import RemoteRequest
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+
+
+async def attach(service: Service, request: cri.AttachRequest) -> cri.AttachResponse:
+    """The URL of one attachment; several may be open at the same time.
+
+    Whether there is a terminal is what the container was created with. Raises InvalidArgumentError for streams that do
+    not go together, FailedPreconditionError when the container does not run, ResourceExhaustedError when too many URLs
+    wait for their clients.
+    """
+    wanted = wanted_streams(request)
+    container = running(service, request.container_id)
+    session = AttachSession(
+        service.containerd,
+        container.id,
+        service.logs,
+        dataclasses.replace(wanted, tty=container.config.tty),
+        stdin_once=container.config.stdin_once,
+        container_ended=lambda: service.exits.wait(container.id),
+    )
+    return cri.AttachResponse(url=await service.streaming.url("attach", RemoteRequest(wanted, session.run)))

@@ -1,0 +1,63 @@
+"""Exec: a URL at which a client can run a command in a container and talk with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
+from cri_shim.oci.process import exec_process
+from cri_shim.store.spec import read_spec
+from cri_shim.streaming.exec_process import ExecProcess
+from cri_shim.streaming.exec_session import ExecSession
+from cri_shim.streaming.remote import RemoteRequest, Wanted
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+    from cri_shim.store.containers import Container
+
+
+async def exec_command(service: Service, request: cri.ExecRequest) -> cri.ExecResponse:
+    """The URL of one command. Nothing runs before the client comes.
+
+    Raises InvalidArgumentError for streams that do not go together, FailedPreconditionError when the container does not
+    run, ResourceExhaustedError when too many URLs wait for their clients.
+    """
+    if not request.cmd:
+        raise InvalidArgumentError(f"exec in container {request.container_id!r} names no command")
+    wanted = wanted_streams(request)
+    container = running(service, request.container_id)
+
+    async def make() -> ExecProcess:
+        record = await service.containerd.containers.get(container.id)
+        spec = exec_process(read_spec(record)["process"], request.cmd, tty=wanted.tty)
+        directory = service.paths.container_state(container.id)
+        return ExecProcess(service.containerd, container.id, spec, directory, stdin=wanted.stdin)
+
+    session = ExecSession(
+        make,
+        wanted,
+        service.operations,
+        lambda: service.exits.wait(container.id),
+        drain=service.config.runtime.drain_exec_sync_io_timeout,
+    )
+    return cri.ExecResponse(url=await service.streaming.url("exec", RemoteRequest(wanted, session.run)))
+
+
+def wanted_streams(request: cri.ExecRequest | cri.AttachRequest) -> Wanted:
+    """The streams that an exec or attach asks for; raises InvalidArgumentError for what cannot be."""
+    if request.tty and request.stderr:
+        raise InvalidArgumentError("tty and stderr do not go together: a terminal has one output")
+    if not (request.stdin or request.stdout or request.stderr):
+        raise InvalidArgumentError("one of stdin, stdout and stderr must be asked for")
+    return Wanted(request.stdin, request.stdout, request.stderr, request.tty)
+
+
+def running(service: Service, container_id: str) -> Container:
+    """A container that runs; raises NotFoundError and FailedPreconditionError."""
+    container = service.containers.get(container_id)
+    if not container.running:
+        raise FailedPreconditionError(
+            f"container {container.id} is {container.state_word}; only a running one can be talked to"
+        )
+    return container

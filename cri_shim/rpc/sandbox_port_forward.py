@@ -1,0 +1,28 @@
+"""PortForward: a URL at which a client can open connections to ports of a pod."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
+from cri_shim.streaming.port_forward import ForwardRequest, Pod
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+
+
+async def port_forward(service: Service, request: cri.PortForwardRequest) -> cri.PortForwardResponse:
+    """The URL of one port-forward; over SPDY the client names the ports itself, one connection after another.
+
+    Raises InvalidArgumentError for a port that is none, FailedPreconditionError when the pod is not ready,
+    ResourceExhaustedError when too many URLs wait for their clients.
+    """
+    if wrong := [port for port in request.port if not 0 < port < 65536]:
+        raise InvalidArgumentError(f"port {wrong[0]} is not between 1 and 65535")
+    sandbox = service.sandboxes.get(request.pod_sandbox_id)
+    if not sandbox.ready:
+        raise FailedPreconditionError(f"sandbox {sandbox.id} is not ready; nothing can listen in it")
+    pod = Pod(sandbox.id, "" if sandbox.host_network else sandbox.netns_path, service.kernel)
+    url = await service.streaming.url("portforward", ForwardRequest(pod, tuple(request.port)))
+    return cri.PortForwardResponse(url=url)

@@ -1,0 +1,99 @@
+"""One command run inside a container: its start, its end, and the removal of what containerd keeps of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import signal
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from containerd_client import ContainerdError, NotFound
+from cri_shim.logs import FifoSet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from containerd_client import Containerd, Exit
+
+AFTER_KILL = 10.0
+"""Seconds that a killed command has to end."""
+
+_PROCESS_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/Process"
+
+log = structlog.get_logger(__name__)
+
+
+class ExecProcess:
+    """A command with FIFOs of its own, below ``directory``. After :meth:`start` was tried, :meth:`remove` is due."""
+
+    def __init__(
+        self, containerd: Containerd, container_id: str, spec: dict[str, Any], directory: Path, *, stdin: bool
+    ) -> None:
+        self.id = secrets.token_hex(32)
+        self._tasks = containerd.tasks
+        self._container_id = container_id
+        self._spec = spec
+        self._tty = bool(spec.get("terminal"))
+        self.fifos = FifoSet.create(str(directory / f"exec-{self.id}"), self.id, stdin=stdin, tty=self._tty)
+
+    async def start(self) -> None:
+        """Start it; raises what containerd or the OCI runtime has against it (no such program, mostly)."""
+        packed = AnyMessage(type_url=_PROCESS_TYPE, value=json.dumps(self._spec, separators=(",", ":")).encode())
+        await self._tasks.exec(
+            self._container_id,
+            self.id,
+            spec=packed,
+            stdin=self.fifos.stdin,
+            stdout=self.fifos.stdout,
+            stderr=self.fifos.stderr,
+            terminal=self._tty,
+        )
+        await self._tasks.start(self._container_id, self.id)
+
+    async def wait(self) -> Exit:
+        """Return when it has ended, and how."""
+        return await self._tasks.wait(self._container_id, self.id)
+
+    async def kill(self) -> None:
+        """Send SIGKILL."""
+        await self._tasks.kill(self._container_id, signal.SIGKILL, exec_id=self.id)
+
+    async def resize(self, width: int, height: int) -> None:
+        """Change the size of its terminal; one that has ended has none, and that is fine."""
+        try:
+            await self._tasks.resize_pty(self._container_id, self.id, width, height)
+        except ContainerdError as error:
+            log.debug("exec.not_resized", container_id=self._container_id, error=str(error))
+
+    async def close_stdin(self) -> None:
+        """Let it see the end of its stdin: the shim holds a writing end of its own, which it lets go of."""
+        try:
+            await self._tasks.close_io(self._container_id, self.id, stdin=True)
+        except ContainerdError as error:
+            log.debug("exec.stdin_not_closed", container_id=self._container_id, error=str(error))
+
+    async def remove(self) -> None:
+        """Leave nothing behind: kill it if it still runs, delete its record and the FIFOs."""
+        try:
+            await self._tasks.delete_process(self._container_id, self.id)
+        except NotFound:
+            pass
+        except ContainerdError:
+            await self._kill_and_delete()
+        finally:
+            self.fifos.remove()
+
+    async def _kill_and_delete(self) -> None:
+        try:
+            await self.kill()
+            async with asyncio.timeout(AFTER_KILL):
+                await self.wait()
+            await self._tasks.delete_process(self._container_id, self.id)
+        except NotFound:
+            return
+        except (ContainerdError, TimeoutError) as error:
+            log.warning("exec.not_deleted", container_id=self._container_id, exec_id=self.id, error=str(error))

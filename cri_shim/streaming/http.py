@@ -1,0 +1,191 @@
+"""From an HTTP request with a token to a session: which upgrade the client wants, and who then speaks with it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from aiohttp import web
+
+from cri_shim.streaming.channels import BY_NAME, PORT_FORWARD_TUNNEL
+from cri_shim.streaming.link import SocketLink
+from cri_shim.streaming.port_forward import PROTOCOL, ForwardRequest, SpdyForward
+from cri_shim.streaming.remote import ClientGoneError, Outcome
+from cri_shim.streaming.remotecommand import VERSIONS, SpdyRemoteClient
+from cri_shim.streaming.tunnel import TunnelLink
+from cri_shim.streaming.websocket import WebSocketRemoteClient
+from cri_shim.streaming.websocket_forward import WebSocketForward
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Callable, Coroutine
+
+    from cri_shim.streaming.remote import RemoteClient, RemoteRequest
+    from cri_shim.streaming.server import Pending
+    from cri_shim.streaming.spdy_session import SpdySession
+
+MESSAGE: Final = 1 << 20
+"""Bytes of a WebSocket message from a client; the usual ones have 32 KiB."""
+
+STOP: Final = 3.0
+"""Seconds for sessions to end when the server does."""
+
+_SPDY: Final = "spdy/3.1"
+_VERSION_HEADER: Final = "X-Stream-Protocol-Version"
+
+log = structlog.get_logger(__name__)
+
+
+class Application:
+    """The routes and the connections. ``take`` gives a token's request, once."""
+
+    def __init__(self, take: Callable[[str], Pending | None], *, idle_timeout: float) -> None:
+        self._take = take
+        self._idle_timeout = idle_timeout
+        self._sessions: set[asyncio.Task[None]] = set()
+        application = web.Application()
+        for method in ("GET", "POST"):
+            application.router.add_route(method, "/{kind:exec|attach|portforward}/{token}", self._handle)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP)
+
+    async def start(self, listening: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Serve on a socket."""
+        await self._runner.setup()
+        await web.SockSite(self._runner, listening, ssl_context=context).start()
+
+    async def stop(self) -> None:
+        """End the sessions, then the server."""
+        for session in tuple(self._sessions):
+            session.cancel()
+        if self._sessions:
+            await asyncio.wait(tuple(self._sessions), timeout=STOP)
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        pending = self._take(request.match_info["token"])
+        if pending is None or pending.kind != request.match_info["kind"]:
+            raise web.HTTPNotFound(text="no such streaming request; tokens are good for one connection in one minute\n")
+        upgrade = request.headers.get("Upgrade", "").lower()
+        if upgrade == "websocket":
+            return await self._websocket(request, pending)
+        if upgrade == _SPDY:
+            return await self._spdy(request, pending)
+        raise web.HTTPBadRequest(text="this URL is for an upgrade to SPDY/3.1 or websocket\n")
+
+    async def _in_session(self, work: Coroutine[None, None, None]) -> None:
+        """Do ``work`` in a task of its own, which :meth:`stop` can end."""
+        task = asyncio.create_task(work)
+        self._sessions.add(task)
+        try:
+            await asyncio.wait({task})
+        finally:
+            self._sessions.discard(task)
+            task.cancel()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            if isinstance(error, ClientGoneError):
+                log.info("stream.client_gone", reason=str(error))
+            else:
+                log.error("stream.failed", error=repr(error), exc_info=error)
+
+    # SPDY
+
+    async def _spdy(self, request: web.Request, pending: Pending) -> web.StreamResponse:
+        forward = isinstance(pending.request, ForwardRequest)
+        version = _negotiated(request, (PROTOCOL,) if forward else VERSIONS)
+        response = web.StreamResponse(
+            status=101, headers={"Connection": "Upgrade", "Upgrade": "SPDY/3.1", _VERSION_HEADER: version}
+        )
+        response.force_close()
+        transport = request.transport
+        if transport is None:
+            return response
+        transport.pause_reading()  # until whoever understands SPDY listens
+        await response.prepare(request)
+        if isinstance(pending.request, ForwardRequest):
+            forwarding = SpdyForward(pending.request.pod, idle_timeout=self._idle_timeout)
+            _link(transport, forwarding.session)
+            await self._in_session(forwarding.run())
+            forwarding.session.close()
+        else:
+            client = SpdyRemoteClient(pending.request.wanted, version, idle_timeout=self._idle_timeout)
+            _link(transport, client.session)
+            await self._in_session(_remote(pending.request, client, client.ready()))
+            client.session.close()
+        return response
+
+    # WebSocket
+
+    async def _websocket(self, request: web.Request, pending: Pending) -> web.StreamResponse:
+        offered = [
+            name.strip() for line in request.headers.getall("Sec-WebSocket-Protocol", []) for name in line.split(",")
+        ]
+        known = {PORT_FORWARD_TUNNEL: None, **BY_NAME} if isinstance(pending.request, ForwardRequest) else BY_NAME
+        name = next((name for name in known if name in offered), "")
+        if offered and not name:
+            raise web.HTTPForbidden(text=f"none of the sub-protocols {offered} is spoken here: {sorted(known)}\n")
+        socket = web.WebSocketResponse(
+            protocols=(name,) if name else (), max_msg_size=MESSAGE, compress=False, decode_text=True
+        )
+        await socket.prepare(request)
+        await self._in_session(self._over_websocket(socket, name, pending))
+        if not socket.closed:
+            await socket.close()
+        return socket
+
+    async def _over_websocket(self, socket: web.WebSocketResponse, name: str, pending: Pending) -> None:
+        if not isinstance(pending.request, ForwardRequest):
+            wanted = pending.request.wanted
+            client = WebSocketRemoteClient(socket, BY_NAME[name], wanted, idle_timeout=self._idle_timeout)
+            helpers = [asyncio.create_task(client.listen()), asyncio.create_task(client.watch())]
+            try:
+                await _remote(pending.request, client, client.greet())
+            finally:
+                for helper in helpers:
+                    helper.cancel()
+                await asyncio.gather(*helpers, return_exceptions=True)
+        elif name == PORT_FORWARD_TUNNEL:
+            forwarding = SpdyForward(pending.request.pod, idle_timeout=self._idle_timeout)
+            tunnel = TunnelLink(socket, forwarding.session)
+            forwarding.session.attach(tunnel)
+            running = asyncio.create_task(forwarding.run())
+            try:
+                await tunnel.run()
+                await running
+            finally:
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+        else:
+            await WebSocketForward(socket, BY_NAME[name], pending.request).run()
+
+
+def _link(transport: asyncio.Transport, session: SpdySession) -> None:
+    session.attach(SocketLink(transport, session.feed, session.lost))
+    transport.resume_reading()
+
+
+async def _remote(request: RemoteRequest, client: RemoteClient, ready: Coroutine[None, None, None]) -> None:
+    await ready
+    try:
+        outcome = await request.run(client)
+    except ClientGoneError:
+        raise
+    except Exception as error:
+        log.exception("stream.bug", error=repr(error))
+        outcome = Outcome(error=f"streaming failed unexpectedly: {error!r}")
+    await client.finish(outcome)
+
+
+def _negotiated(request: web.Request, spoken: tuple[str, ...]) -> str:
+    """The protocol version to speak; raises HTTPBadRequest or HTTPForbidden as the kubelet's own server answers."""
+    offered = [name.strip() for line in request.headers.getall(_VERSION_HEADER, []) for name in line.split(",")]
+    if not any(offered):
+        raise web.HTTPBadRequest(text=f"header {_VERSION_HEADER} is missing\n")
+    for version in spoken:
+        if version in offered:
+            return version
+    raise web.HTTPForbidden(
+        text=f"none of the protocol versions {offered} is spoken here\n",
+        headers=[("X-Accepted-Stream-Protocol-Versions", version) for version in spoken],
+    )

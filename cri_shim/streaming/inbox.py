@@ -1,0 +1,59 @@
+"""Bytes that have arrived for somebody who may not be reading yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+_SMALL = 4096
+_ENOUGH = 16384
+
+
+class Inbox:
+    """A queue of bytes for one reader, with an end or an error behind them; how much it may hold is its owner's care.
+
+    Small pieces are put together: a peer that sends single bytes shall not cost fifty for each.
+    """
+
+    __slots__ = ("_end", "_pieces", "_waiter", "size")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._pieces: deque[bytes | bytearray] = deque()
+        self._end: Exception | bool = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, data: bytes) -> None:
+        """Add bytes, unless the end was told."""
+        if self._end or not data:
+            return
+        self.size += len(data)
+        last = self._pieces[-1] if self._pieces else None
+        if type(last) is bytearray and len(last) < _ENOUGH and len(data) < _SMALL:
+            last += data
+        else:
+            self._pieces.append(bytearray(data) if len(data) < _SMALL else data)
+        self._wake()
+
+    def end(self, error: Exception | None = None) -> None:
+        """Tell the end, or why there will be no more; an error comes before what was not read yet."""
+        if not self._end or error is not None:
+            self._end = error or True
+        self._wake()
+
+    async def get(self) -> bytes:
+        """The next bytes; none at the end. Raises the error that :meth:`end` was told."""
+        while not self._pieces or isinstance(self._end, Exception):
+            if isinstance(self._end, Exception):
+                raise self._end
+            if self._end:
+                return b""
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        piece = self._pieces.popleft()
+        self.size -= len(piece)
+        return bytes(piece)
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

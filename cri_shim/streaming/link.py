@@ -1,0 +1,122 @@
+"""The connection below a SPDY session: a socket that HTTP has let go of, or binary WebSocket messages."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol, cast
+
+from cri_shim.streaming.remote import ClientGoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WRITE_HIGH = 256 * 1024
+"""Bytes that wait to be sent, above which whoever sends has to wait."""
+
+
+class Link(Protocol):
+    """What a session needs of its connection."""
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait to be sent."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send, now or soon; after the end it does nothing."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until more may be sent; raises ClientGoneError when that will not be."""
+        ...
+
+    def hold(self, holding: bool) -> None:
+        """Stop reading, or go on."""
+        ...
+
+    def close(self) -> None:
+        """Close once all is sent."""
+        ...
+
+    def abort(self) -> None:
+        """Close now."""
+        ...
+
+
+class SocketLink(asyncio.Protocol):
+    """A transport taken over from aiohttp, whose own protocol is told of the end, so that it can clean up."""
+
+    def __init__(self, transport: asyncio.Transport, feed: Callable[[bytes], None], lost: Callable[[], None]) -> None:
+        self._transport = transport
+        self._before = transport.get_protocol()
+        self._feed = feed
+        self._lost = lost
+        self._is_lost = transport.is_closing()
+        self._full = False
+        self._waiters: list[asyncio.Future[None]] = []
+        transport.set_write_buffer_limits(high=WRITE_HIGH)
+        transport.set_protocol(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Called by the transport."""
+        self._feed(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the transport, once."""
+        self._is_lost = True
+        self._wake()
+        self._lost()
+        cast("asyncio.Protocol", self._before).connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Called by the transport."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """Called by the transport."""
+        self._full = False
+        self._wake()
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    @property
+    def backlog(self) -> int:
+        """See Link."""
+        return self._transport.get_write_buffer_size()
+
+    def write(self, data: bytes) -> None:
+        """See Link."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    async def drain(self) -> None:
+        """See Link. Lets others run even when there is room."""
+        if not self._full:
+            await asyncio.sleep(0)
+        while self._full and not self._is_lost:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+        if self._is_lost:
+            raise ClientGoneError("the client has closed the connection")
+
+    def hold(self, holding: bool) -> None:
+        """See Link."""
+        if self._transport.is_closing():
+            return
+        if holding:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """See Link."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """See Link."""
+        self._transport.abort()

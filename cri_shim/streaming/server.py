@@ -1,0 +1,96 @@
+"""The HTTP server that clients of exec, attach and port-forward come to with the URL that the RPC gave them.
+
+It listens from the start, so that a port that is taken is known then; aiohttp, which takes 12 MiB of memory, is loaded
+when the first URL is asked for. Each connection belongs to one request and ends with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cri_shim.streaming.tokens import Tokens
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from cri_shim.streaming.http import Application
+    from cri_shim.streaming.port_forward import ForwardRequest
+    from cri_shim.streaming.remote import RemoteRequest
+
+BACKLOG = 128
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A request that waits for its client. ``kind`` is the first word of the path: exec, attach or portforward."""
+
+    kind: str
+    request: RemoteRequest | ForwardRequest
+
+
+class StreamingServer:
+    """``tls`` makes the context on first use; None is plain HTTP. ``idle_timeout`` in seconds, 0 for none."""
+
+    def __init__(
+        self, address: str, port: int, *, idle_timeout: float, tls: Callable[[], ssl.SSLContext] | None = None
+    ) -> None:
+        self._address = address
+        self._port = port
+        self._idle_timeout = idle_timeout
+        self._tls = tls
+        self._tokens: Tokens[Pending] = Tokens()
+        self._socket: socket.socket | None = None
+        self._starting: asyncio.Lock = asyncio.Lock()
+        self._application: Application | None = None
+
+    def bind(self) -> None:
+        """Take the port; raises OSError when it is not to be had."""
+        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
+        try:
+            self._socket = socket.create_server((self._address, self._port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            raise OSError(
+                error.errno, f"streaming server cannot listen on {self._address} port {self._port}: {error.strerror}"
+            ) from error
+        self._socket.setblocking(False)
+
+    @property
+    def base_url(self) -> str:
+        """What every URL begins with; the server must be bound."""
+        if self._socket is None:
+            raise RuntimeError("the streaming server has no port yet")
+        port = self._socket.getsockname()[1]
+        host = f"[{self._address}]" if ":" in self._address else self._address
+        return f"{'https' if self._tls else 'http'}://{host}:{port}"
+
+    async def url(self, kind: str, request: RemoteRequest | ForwardRequest) -> str:
+        """A URL at which ``request`` waits for its client, for a minute; raises ResourceExhaustedError."""
+        await self._serve()
+        return f"{self.base_url}/{kind}/{self._tokens.add(Pending(kind, request))}"
+
+    async def _serve(self) -> None:
+        async with self._starting:
+            if self._application is not None or self._socket is None:
+                return
+            from cri_shim.streaming.http import Application  # noqa: PLC0415 - aiohttp's 12 MiB
+
+            context = await asyncio.to_thread(self._tls) if self._tls else None
+            application = Application(self._tokens.take, idle_timeout=self._idle_timeout)
+            await application.start(self._socket, context)
+            self._application = application
+            log.info("stream.serving", url=self.base_url)
+
+    async def stop(self) -> None:
+        """End all sessions and let go of the port."""
+        if self._application is not None:
+            await self._application.stop()
+        if self._socket is not None:
+            self._socket.close()

@@ -1,0 +1,37 @@
+"""The last word of a remote command, on its error stream (Kubernetes apimachinery, util/remotecommand)."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cri_shim.streaming.remote import Outcome
+
+
+def status_json(outcome: Outcome) -> bytes:
+    """A metav1.Status as v4 and later want it."""
+    status: dict[str, Any] = {"metadata": {}, "status": "Success"}
+    if outcome.error:
+        status |= {
+            "status": "Failure",
+            "message": outcome.error,
+            "reason": "InternalError",
+            "details": {"causes": [{"message": outcome.error}]},
+            "code": 500,
+        }
+    elif outcome.exit_code:
+        status |= {
+            "status": "Failure",
+            "message": status_text(outcome).decode(),
+            "reason": "NonZeroExitCode",
+            "details": {"causes": [{"reason": "ExitCode", "message": str(outcome.exit_code)}]},
+        }
+    return json.dumps(status, separators=(",", ":")).encode()
+
+
+def status_text(outcome: Outcome) -> bytes:
+    """One line for the protocols before v4; nothing at all for success."""
+    if outcome.error:
+        return outcome.error.encode()
+    return f"command terminated with non-zero exit code: {outcome.exit_code}".encode() if outcome.exit_code else b""
