@@ -20,7 +20,12 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-HOMES = {"containerd": "containerd_client", "io": "containerd_client", "runtimeoptions": "containerd_client", "runtime": "cri_shim"}
+HOMES = {
+    "containerd": "containerd_client",
+    "io": "containerd_client",
+    "runtimeoptions": "containerd_client",
+    "runtime": "cri_shim",
+}
 
 _ROOTS = "|".join(HOMES)
 _FROM_IMPORT = re.compile(rf"^from ({_ROOTS})((?:\.\w+)*) import (\w+_pb2)", re.MULTILINE)

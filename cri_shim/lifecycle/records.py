@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from google.protobuf.any_pb2 import Any as AnyMessage
 
+from containerd_client import NotFound
 from containerd_client.api.containerd.runc.v1 import runc_pb2
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.oci.labels import record_labels, unfit_labels
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cri_shim.config import RuntimeHandler
+    from cri_shim.service import Service
     from cri_shim.store.images import Image
 
 _RUNC_OPTIONS_TYPE = "containerd.runc.v1.Options"
@@ -68,6 +70,14 @@ def labels_of(id_: str, asked: Mapping[str, str], image: Image, kind: str) -> di
     if unfit:
         log.warning("image.labels_left_out", id=id_, image=image.id, labels=unfit)
     return record_labels(image.config.labels, asked, kind=kind)
+
+
+async def delete_record(service: Service, id_: str) -> None:
+    """Delete the record of a pod or container; gone is fine."""
+    try:
+        await service.containerd.containers.delete(id_)
+    except NotFound:
+        return
 
 
 def _options(handler: RuntimeHandler) -> AnyMessage | None:

@@ -1,4 +1,4 @@
-"""The daemon's side of the FIFO holder (:mod:`cri_shim.logs.fifo_holder`): find it or start it, tell it what to hold."""
+"""The daemon's side of the FIFO holder (:mod:`cri_shim.logs.fifo_holder`): find or start it, tell it what to hold."""
 
 from __future__ import annotations
 

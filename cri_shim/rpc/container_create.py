@@ -21,7 +21,7 @@ from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
 from cri_shim.lifecycle.host_mounts import resolve_mounts
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname
-from cri_shim.lifecycle.records import labels_of, make_record, new_id
+from cri_shim.lifecycle.records import delete_record, labels_of, make_record, new_id
 from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
 from cri_shim.lifecycle.snapshots import prepare_snapshot, remove_snapshot
 from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
@@ -124,7 +124,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
                 extension=(CONTAINER_EXTENSION, container_extension(container)),
             )
         )
-        undo.push("delete the record", lambda: service.containerd.containers.delete(container.id))
+        undo.push("delete the record", lambda: delete_record(service, container.id))
         undo.push("remove the snapshot", lambda: remove_snapshot(service, snapshotter, container.id))
         rootfs, _ = await overlap(
             prepare_snapshot(service, snapshotter, container.id, image),

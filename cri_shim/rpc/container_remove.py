@@ -5,12 +5,11 @@ Idempotent: an unknown container is removed. The record goes last, so that a cra
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
-from containerd_client import NotFound
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.records import delete_record
 from cri_shim.lifecycle.snapshots import remove_snapshots_of
 from cri_shim.ops.overlap import every
 from cri_shim.rpc.container_stop import stop
@@ -48,7 +47,6 @@ async def _leave_nothing(service: Service, id_: str) -> None:
         remove_snapshots_of(service, id_),
         run(FS, remove_container_files, service.paths, id_),
     )
-    with contextlib.suppress(NotFound):
-        await service.containerd.containers.delete(id_)
+    await delete_record(service, id_)
     service.containers.drop(id_)
     service.container_names.release(id_)

@@ -6,12 +6,11 @@ there are any running containers in the sandbox, they must be forcibly terminate
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
-from containerd_client import NotFound
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import FS, MOUNT, run
+from cri_shim.lifecycle.records import delete_record
 from cri_shim.lifecycle.snapshots import remove_snapshots_of
 from cri_shim.ops.overlap import every
 from cri_shim.rpc.container_remove import remove
@@ -39,13 +38,12 @@ async def _remove(service: Service, id_: str) -> None:
     sandbox = service.sandboxes.get(id_)
     if sandbox.found or sandbox.trouble:
         await run(FS, end_stray_shims, service.config.containerd.namespace, {id_, *members})
-    # The exit of the sandbox's process is told before its task is deleted; whoever holds the lock is deleting it.
+    # An exit's process is told before its task is deleted; whoever holds the lock is deleting it.
     async with service.locks.of(id_):
         await every(
             remove_snapshots_of(service, id_),
             run(MOUNT, remove_pod_files, service.kernel, service.paths, id_),
         )
-        with contextlib.suppress(NotFound):
-            await service.containerd.containers.delete(id_)
+        await delete_record(service, id_)
         service.sandboxes.drop(id_)
         service.sandbox_names.release(id_)

@@ -27,7 +27,7 @@ from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname, write_pod_files
 from cri_shim.lifecycle.pod_network import pod_network
-from cri_shim.lifecycle.records import labels_of, make_record, new_id
+from cri_shim.lifecycle.records import delete_record, labels_of, make_record, new_id
 from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
 from cri_shim.lifecycle.snapshots import prepare_snapshot, remove_snapshot
 from cri_shim.lifecycle.termination import discard_task
@@ -85,7 +85,7 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
         undo.push("release the name", _release_name(service, sandbox.id))
         image = await _sandbox_image_and_ground(service, sandbox, handler, undo)
         record = await service.containerd.containers.create(await _record(service, sandbox, handler, image))
-        undo.push("delete the record", lambda: service.containerd.containers.delete(sandbox.id))
+        undo.push("delete the record", lambda: delete_record(service, sandbox.id))
         sandbox = sandbox.but(created_at=record.created_at.ToNanoseconds())
         pid, (ips, cni_result) = await overlap(
             _start_pause(service, record, image, undo), _set_up_network(service, sandbox, undo)

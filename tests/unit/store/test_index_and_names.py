@@ -61,7 +61,8 @@ def test_state_follows_from_times():
 
 
 @pytest.mark.parametrize(
-    ("code", "oom", "reason"), [(0, False, "Completed"), (1, False, "Error"), (137, True, "OOMKilled"), (137, False, "Error")]
+    ("code", "oom", "reason"),
+    [(0, False, "Completed"), (1, False, "Error"), (137, True, "OOMKilled"), (137, False, "Error")],
 )
 def test_reason_of_an_exit(code, oom, reason):
     """The kubelet reads the reason; it follows from the code and the kernel's word."""
@@ -75,7 +76,9 @@ def test_the_first_exit_wins():
     assert exited(255, 10, reason="Unknown")(ended) is ended
 
 
-@pytest.mark.parametrize(("name", "number"), [("SIGTERM", 15), ("term", 15), ("9", 9), ("SIGRTMIN+3", 37), ("RTMAX", 64)])
+@pytest.mark.parametrize(
+    ("name", "number"), [("SIGTERM", 15), ("term", 15), ("9", 9), ("SIGRTMIN+3", 37), ("RTMAX", 64)]
+)
 def test_signals_by_name(name, number):
     """Images write signals in many ways."""
     assert signal_number(name) == number

@@ -114,7 +114,14 @@ def test_container_metadata_round_trip():
 
 @pytest.mark.parametrize(
     "value",
-    [b"", b"{", b"[]", b'{"Version":"v2","Metadata":{"Name":"x"}}', b'{"Version":"v1","Metadata":{}}', b'{"Version":"v1"}'],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"Version":"v2","Metadata":{"Name":"x"}}',
+        b'{"Version":"v1","Metadata":{}}',
+        b'{"Version":"v1"}',
+    ],
 )
 def test_a_damaged_extension_is_an_error_that_names_the_record(value):
     """Nothing that lies in containerd raises anything but ValueError."""
