@@ -49,3 +49,11 @@ class CorruptBlobError(DistributionError):
 
 class IncompleteImageError(DistributionError):
     """An image record exists in containerd, but blobs that it needs do not."""
+
+
+class TransferError(RegistryUnavailableError):
+    """A transfer that broke or could not begin; the same request may succeed later (``wait``: seconds, if told)."""
+
+    def __init__(self, message: str, wait: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait = wait

@@ -19,12 +19,12 @@ from containerd_client.distribution.errors import (
     NotInRegistryError,
     RegistryUnavailableError,
     StalledError,
+    TransferError,
     UnauthorizedError,
 )
 from containerd_client.distribution.flights import Flights
 from containerd_client.distribution.media_types import ingest_ref
 from containerd_client.distribution.other_writer import OtherWriter
-from containerd_client.distribution.registry import TransferError
 from containerd_client.errors import (
     ContainerdError,
     FailedPrecondition,

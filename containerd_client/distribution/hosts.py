@@ -1,35 +1,42 @@
-"""Who serves a registry name: the default, or what a hosts.toml says.
+"""Who serves a registry name: the default, or what the files in its directory say.
 
 The layout is containerd's (docs/hosts.md): under each configured directory one per registry name, ``HOST_PORT_`` or
-``HOST:PORT`` or ``HOST``, else ``_default``, with a file hosts.toml::
-
-    server = "https://upstream"
-    [host."http://127.0.0.1:5000"]
-      capabilities = ["pull", "resolve"]
-
-Hosts are asked in the order of the file, the upstream last. Loopback names default to plain HTTP.
+``HOST:PORT`` or ``HOST``, else ``_default``. The first one that exists counts. Its hosts.toml says who is asked (see
+:mod:`.hosts_file`); without one, Docker's ``*.crt``, ``*.cert`` and ``*.key`` in it are for the registry itself.
+Loopback names default to plain HTTP, unless there are certificates for them.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from containerd_client.distribution.errors import HostsConfigError
+from containerd_client.distribution.hosts_file import parse_hosts_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from containerd_client.distribution.hosts_file import HostEntry
+
 RESOLVE = "resolve"
 PULL = "pull"
 
-_KNOWN = {"capabilities", "skip_verify", "header", "override_path"}
-_NOT_YET = {"ca", "client", "dial_timeout"}
-_CAPABILITIES = frozenset({RESOLVE, PULL, "push"})
+HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+"""All of these are Docker Hub."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Whom to trust besides the system's authorities, and what to show: (certificate, key) files."""
+
+    ca: tuple[str, ...] = ()
+    client: tuple[tuple[str, str], ...] = ()
+    """The key may be empty: then it is in the certificate's file."""
+    skip_verify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +45,16 @@ class Host:
 
     base: str
     capabilities: frozenset[str] = frozenset({RESOLVE, PULL})
-    skip_verify: bool = False
+    tls: Tls = Tls()
     headers: tuple[tuple[str, str], ...] = ()
     mirror: bool = False
+    dial_timeout: float = 30.0
+    """Seconds for a connection to be made."""
+
+    @property
+    def authority(self) -> str:
+        """``host[:port]``."""
+        return urlsplit(self.base).netloc
 
 
 def is_loopback(authority: str) -> bool:
@@ -54,29 +68,30 @@ def is_loopback(authority: str) -> bool:
         return False
 
 
-def default_host(domain: str) -> Host:
-    """Return the upstream of a registry name when nothing is configured."""
+def default_host(domain: str, tls: Tls = Tls()) -> Host:
+    """Return the upstream of a registry name when nothing else is said."""
     authority = "registry-1.docker.io" if domain == "docker.io" else domain
-    scheme = "http" if is_loopback(authority) else "https"
-    return Host(f"{scheme}://{authority}/v2")
+    scheme = "http" if is_loopback(authority) and tls == Tls() else "https"
+    return Host(f"{scheme}://{authority}/v2", tls=tls)
 
 
 def hosts_of(domain: str, config_path: Sequence[Path] = ()) -> tuple[Host, ...]:
-    """Return the hosts to ask for a registry name, in order. Reads at most one small file.
+    """Return the hosts to ask for a registry name, in order. Reads one directory and one small file.
 
     Raises :class:`HostsConfigError`, which names the file and what is wrong in it.
     """
-    for root in config_path:
-        for directory in _directories(domain):
-            file = root / directory / "hosts.toml"
-            try:
-                text = file.read_text(encoding="utf-8")
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except (OSError, ValueError) as error:
-                raise HostsConfigError(f"{file}: cannot be read: {error}") from error
-            return parse_hosts(text, domain, str(file))
-    return (default_host(domain),)
+    found = (root / name for root in config_path for name in _directories(domain))
+    directory = next((path for path in found if path.is_dir()), None)
+    if directory is None:
+        return (default_host(domain),)
+    file = directory / "hosts.toml"
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return (default_host(domain, _docker_style(directory)),)
+    except (OSError, ValueError) as error:
+        raise HostsConfigError(f"{file}: cannot be read: {error}") from error
+    return parse_hosts(text, domain, file)
 
 
 def split_config_path(text: str) -> tuple[Path, ...]:
@@ -84,23 +99,26 @@ def split_config_path(text: str) -> tuple[Path, ...]:
     return tuple(Path(part) for part in text.split(":") if part)
 
 
-def parse_hosts(text: str, domain: str, file: str) -> tuple[Host, ...]:
-    """Read the text of a hosts.toml; ``file`` is for error messages. Raises :class:`HostsConfigError`."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise HostsConfigError(f"{file}: {error}") from error
-    entries = document.pop("host", {})
-    server = document.pop("server", None)
-    if not isinstance(entries, dict):
-        raise HostsConfigError(f'{file}: host is not a table like [host."https://mirror"]')
-    hosts = [_host(url, entry, f'{file}: host."{url}"', mirror=True) for url, entry in entries.items()]
-    if server is None:
-        _check(document, file)
-        upstream = default_host(domain)
-    else:
-        upstream = _host(server, document, f"{file}: server", mirror=False)
-    return (*hosts, upstream)
+def parse_hosts(text: str, domain: str, file: Path) -> tuple[Host, ...]:
+    """Read the text of a hosts.toml; paths in it are relative to ``file``. Raises :class:`HostsConfigError`."""
+    *mirrors, server = parse_hosts_file(text, file)
+    return (*(_host(entry, mirror=True) for entry in mirrors), _upstream(server, domain))
+
+
+def _upstream(entry: HostEntry, domain: str) -> Host:
+    """The server of the file; where it names none, the registry itself with what the file says at its top."""
+    if entry.base:
+        return _host(entry, mirror=False)
+    host = default_host(domain, _tls(entry))
+    return replace(host, headers=entry.headers, dial_timeout=entry.dial_timeout)
+
+
+def _host(entry: HostEntry, *, mirror: bool) -> Host:
+    return Host(entry.base, entry.capabilities, _tls(entry), entry.headers, mirror, entry.dial_timeout)
+
+
+def _tls(entry: HostEntry) -> Tls:
+    return Tls(entry.ca, entry.client, entry.skip_verify)
 
 
 def _directories(domain: str) -> tuple[str, ...]:
@@ -110,45 +128,16 @@ def _directories(domain: str) -> tuple[str, ...]:
     return domain, "_default"
 
 
-def _check(entry: dict[str, Any], what: str) -> None:
-    if unsupported := sorted(_NOT_YET & entry.keys()):
-        raise HostsConfigError(f"{what}: {', '.join(unsupported)} cannot be used yet")
-    if unknown := sorted(entry.keys() - _KNOWN):
-        raise HostsConfigError(f"{what}: {', '.join(unknown)} is not a setting")
-
-
-def _host(url: Any, entry: Any, what: str, *, mirror: bool) -> Host:
-    if not isinstance(entry, dict):
-        raise HostsConfigError(f"{what} is not a table")
-    _check(entry, what)
-    if not isinstance(url, str):
-        raise HostsConfigError(f"{what} is not a URL")
-    authority = url.partition("/")[0]
-    parts = urlsplit(url if "://" in url else f"{'http' if is_loopback(authority) else 'https'}://{url}")
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise HostsConfigError(f"{what}: {url!r} is not an http or https URL")
-    path = parts.path.rstrip("/")
-    if not entry.get("override_path", False) and not path.endswith("/v2"):
-        path += "/v2"
-    capabilities = entry.get("capabilities", [RESOLVE, PULL])
-    if not isinstance(capabilities, list) or not _CAPABILITIES.issuperset(capabilities):
-        raise HostsConfigError(f"{what}: capabilities may hold pull, resolve and push, not {capabilities!r}")
-    return Host(
-        f"{parts.scheme}://{parts.netloc}{path}",
-        frozenset(capabilities),
-        bool(entry.get("skip_verify", False)),
-        _headers(entry.get("header", {}), what),
-        mirror,
-    )
-
-
-def _headers(table: Any, what: str) -> tuple[tuple[str, str], ...]:
-    if not isinstance(table, dict):
-        raise HostsConfigError(f"{what}: header is not a table")
-    found: list[tuple[str, str]] = []
-    for name, value in table.items():
-        values = value if isinstance(value, list) else [value]
-        if not all(isinstance(item, str) for item in values):
-            raise HostsConfigError(f"{what}: header {name} is neither a string nor a list of strings")
-        found += [(name, item) for item in values]
-    return tuple(found)
+def _docker_style(directory: Path) -> Tls:
+    """Read a directory as Docker does: ``*.crt`` are authorities, ``NAME.cert`` with ``NAME.key`` is a client."""
+    try:
+        files = sorted(directory.iterdir())
+    except OSError as error:
+        raise HostsConfigError(f"{directory}: cannot be read: {error}") from error
+    client: list[tuple[str, str]] = []
+    for certificate in (file for file in files if file.suffix == ".cert"):
+        key = certificate.with_suffix(".key")
+        if key not in files:
+            raise HostsConfigError(f"{certificate}: its key {key.name} is missing beside it")
+        client.append((str(certificate), str(key)))
+    return Tls(tuple(str(file) for file in files if file.suffix == ".crt"), tuple(client))

@@ -1,36 +1,38 @@
 """The requests to a registry: resolve a name, get a manifest, get a blob from some offset on.
 
-OCI distribution spec. Every request goes through :meth:`RegistryClient._get`, which is the place for whatever concerns
-all of them. aiohttp is imported with the first one: a daemon whose images are all there never pays for it.
+OCI distribution spec. How a request gets there, and in, is in :mod:`.transport` and :mod:`.login`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import importlib
 import random
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
+from containerd_client.distribution.credentials import ANONYMOUS, Credentials, strike_out
 from containerd_client.distribution.errors import (
     CorruptBlobError,
     DistributionError,
     ManifestError,
     NotInRegistryError,
     RegistryUnavailableError,
+    TransferError,
     UnauthorizedError,
 )
-from containerd_client.distribution.hosts import PULL, RESOLVE, Host, is_loopback
+from containerd_client.distribution.hosts import PULL, RESOLVE, Host
+from containerd_client.distribution.login import Login, plain
 from containerd_client.distribution.manifest import LARGEST_DOCUMENT, Descriptor, media_type_of
 from containerd_client.distribution.media_types import ACCEPT, bare
 from containerd_client.distribution.reference import is_digest
+from containerd_client.distribution.retry_after import BUSY, wait_of
+from containerd_client.distribution.transport import Transport, as_transfer_errors
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from contextlib import AbstractAsyncContextManager
 
     import aiohttp
 
@@ -38,13 +40,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CONNECT_TIMEOUT = 30.0
 DOCUMENT_TIMEOUT = 60.0
 LONGEST_WAIT = 30.0
 TRIES = 4
-BUFFER = 1 << 16
-"""Bytes; aiohttp drops what it has buffered (twice as much) when a connection breaks, and that is asked for again."""
-BUSY = frozenset({408, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,9 @@ class Source:
 
     reference: Reference
     hosts: tuple[Host, ...]
+    credentials: Credentials = ANONYMOUS
+    logins: dict[str, Login] = field(default_factory=dict, compare=False, repr=False)
+    """How far each host has let us in; filled by the requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +64,15 @@ class Body:
     served_by: str
 
 
-class TransferError(DistributionError):
-    """A transfer that broke or could not begin; the same request may succeed later (``wait``: seconds, if told)."""
-
-    def __init__(self, message: str, wait: float = 0.0) -> None:
-        super().__init__(message)
-        self.wait = wait
-
-
 class RegistryClient:
     """An HTTP client for any number of registries; one session, opened at the first request."""
 
     def __init__(self, *, user_agent: str = "cri-shim") -> None:
-        self._user_agent = user_agent
-        self._session: aiohttp.ClientSession | None = None
+        self._transport = Transport(user_agent)
 
     async def close(self) -> None:
         """Close all connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._transport.close()
 
     async def resolve(self, source: Source) -> Descriptor:
         """Ask what the reference points at: media type, digest and size of its manifest or index.
@@ -93,7 +83,11 @@ class RegistryClient:
         async def ask(host: Host) -> Descriptor:
             reference = source.reference
             path = f"{reference.path}/manifests/{reference.object}"
-            async with self._get(host, source, path, method="HEAD", accept=ACCEPT) as response:
+            async with self._get(
+                host, source, path, method="HEAD", accept=ACCEPT, total_timeout=DOCUMENT_TIMEOUT
+            ) as response:
+                if response.status in BUSY:
+                    raise TransferError(f"{host.base} answers {response.status}", wait_of(response.headers))
                 found = _described(response, reference.digest) if response.status == 200 else None
             if found is not None:
                 return found
@@ -146,7 +140,7 @@ class RegistryClient:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         async with self._get(one, source, path, headers=headers, read_timeout=read_timeout) as response:
             if response.status not in {200, 206}:
-                raise await _failure(response, wanted.digest)
+                raise await _failure(response, wanted.digest, self._login(one, source))
             rest = wanted.size - (offset if response.status == 206 else 0)
             if response.content_length is not None and response.content_length != rest:
                 raise CorruptBlobError(
@@ -158,13 +152,13 @@ class RegistryClient:
     async def _document(self, host: Host, source: Source, path: str) -> tuple[bytes, str]:
         async with self._get(host, source, path, accept=ACCEPT, total_timeout=DOCUMENT_TIMEOUT) as response:
             if response.status != 200:
-                raise await _failure(response, str(source.reference))
+                raise await _failure(response, str(source.reference), self._login(host, source))
             data = bytearray()
             async for chunk in response.content.iter_any():
                 data += chunk
                 if len(data) > LARGEST_DOCUMENT:
                     raise ManifestError(
-                        f"{response.url} sends more than {LARGEST_DOCUMENT} bytes, too many for a manifest"
+                        f"{plain(str(response.url))} sends more than {LARGEST_DOCUMENT} bytes, too many for a manifest"
                     )
             return bytes(data), bare(response.headers.get("Content-Type", ""))
 
@@ -186,8 +180,7 @@ class RegistryClient:
         kind = type(failures[-1]) if not isinstance(failures[-1], TransferError) else RegistryUnavailableError
         raise kind(f"{what}: {text}" if what not in text else text) from failures[-1]
 
-    @asynccontextmanager
-    async def _get(
+    def _get(
         self,
         host: Host,
         source: Source,
@@ -198,35 +191,24 @@ class RegistryClient:
         headers: Mapping[str, str] | None = None,
         read_timeout: float | None = DOCUMENT_TIMEOUT,
         total_timeout: float | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send one request; what breaks on the way, in the body too, comes out as :class:`TransferError`."""
-        # 7 MiB that only pulling needs; in a thread, because it takes a tenth of a second.
-        if self._session is None:
-            await asyncio.to_thread(importlib.import_module, "aiohttp")
-        import aiohttp  # noqa: PLC0415 - loaded just now
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._transport.request(
+            host,
+            self._login(host, source),
+            method,
+            f"{host.base}/{path}",
+            headers={"Accept": accept, **(headers or {})},
+            query={"ns": source.reference.domain} if host.mirror else None,
+            read_timeout=read_timeout,
+            total_timeout=total_timeout,
+        )
 
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                auto_decompress=False,
-                headers={"User-Agent": self._user_agent},
-                timeout=aiohttp.ClientTimeout(total=None),
-                read_bufsize=BUFFER,
-            )
-        url = f"{host.base}/{path}"
-        timeout = aiohttp.ClientTimeout(total=total_timeout, sock_connect=CONNECT_TIMEOUT, sock_read=read_timeout)
-        all_headers = [("Accept", accept), *host.headers, *(headers or {}).items()]
-        with _as_transfer_errors(f"{method} {url}"):
-            async with self._session.request(
-                method,
-                url,
-                headers=all_headers,
-                params={"ns": source.reference.domain} if host.mirror else None,
-                timeout=timeout,
-                ssl=not host.skip_verify,
-                proxy=_proxy(url),
-                allow_redirects=True,
-            ) as response:
-                yield response
+    def _login(self, host: Host, source: Source) -> Login:
+        login = source.logins.get(host.base)
+        if login is None:
+            login = self._transport.login(host, source.reference.path, source.credentials)
+            source.logins[host.base] = login
+        return login
 
 
 async def _persistently(ask: Callable[[Host], Coroutine[Any, Any, T]], host: Host) -> T:
@@ -241,26 +223,11 @@ async def _persistently(ask: Callable[[Host], Coroutine[Any, Any, T]], host: Hos
     return await ask(host)
 
 
-@contextmanager
-def _as_transfer_errors(what: str) -> Iterator[None]:
-    """Let what aiohttp raises leave the block as an error of this package."""
-    import aiohttp  # noqa: PLC0415 - see RegistryClient._get
-
-    try:
-        yield
-    except TimeoutError as error:
-        raise TransferError(f"{what}: no answer or no byte in time") from error
-    except aiohttp.TooManyRedirects as error:
-        raise RegistryUnavailableError(f"{what}: too many redirects") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise TransferError(f"{what}: {error or type(error).__name__}") from error
-
-
 async def _chunks(response: aiohttp.ClientResponse, skip: int) -> AsyncIterator[bytes]:
     """Give a body from ``skip`` on; the reader gets a broken connection as an error, and keeps what came before."""
     chunks = response.content.iter_any()
     while True:
-        with _as_transfer_errors(f"GET {response.url}"):
+        with as_transfer_errors(f"GET {plain(str(response.url))}"):
             chunk = await anext(chunks, b"")
         if not chunk:
             return
@@ -285,25 +252,21 @@ def _described(response: aiohttp.ClientResponse, digest: str) -> Descriptor | No
     return Descriptor(media_type, told, size)
 
 
-async def _failure(response: aiohttp.ClientResponse, what: str) -> DistributionError:
+async def _failure(response: aiohttp.ClientResponse, what: str, login: Login) -> DistributionError:
     """Return the error for a status that is no success."""
-    server = f"{response.url.scheme}://{response.url.authority}"
+    server = plain(str(response.url.origin()))
     status = response.status
     if status in {401, 403}:
         return UnauthorizedError(f"{server} answers {status} for {what}: it wants a login, or the image does not exist")
     if status == 404:
         return NotInRegistryError(f"{what}: not found at {server}")
     if status in BUSY:
-        return TransferError(f"{server} answers {status} for {what}", _retry_after(response))
+        return TransferError(f"{server} answers {status} for {what}", wait_of(response.headers))
     if status == 416:
         return CorruptBlobError(f"{server} has fewer bytes of {what} than the manifest promises")
-    detail = (await response.content.read(200)).decode(errors="replace").strip()
+    body = (await response.content.read(1000)).decode(errors="replace")
+    detail = strike_out(body, login.secrets()).strip()[:200]
     return RegistryUnavailableError(f"{server} answers {status} for {what}: {detail!r}")
-
-
-def _retry_after(response: aiohttp.ClientResponse) -> float:
-    text = response.headers.get("Retry-After", "")
-    return max(0.1, float(text)) if text.isdigit() else 0.5
 
 
 def _verify(data: bytes, digest: str, size: int | None = None) -> None:
@@ -312,11 +275,3 @@ def _verify(data: bytes, digest: str, size: int | None = None) -> None:
     algorithm, _, value = digest.partition(":")
     if hashlib.new(algorithm, data).hexdigest() != value:
         raise CorruptBlobError(f"the bytes received for {digest} have another digest")
-
-
-def _proxy(url: str) -> str | None:
-    """Return the proxy that the environment names for this URL; loopback is never proxied."""
-    parts = urlsplit(url)
-    if is_loopback(parts.netloc) or proxy_bypass(parts.netloc):
-        return None
-    return getproxies().get(parts.scheme)

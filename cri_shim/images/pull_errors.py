@@ -9,6 +9,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from containerd_client.distribution.credentials import strike_out
 from containerd_client.distribution.errors import (
     DistributionError,
     HostsConfigError,
@@ -30,7 +31,7 @@ from cri_shim.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 REGISTRY_UNAVAILABLE = "RegistryUnavailable"
 
@@ -45,9 +46,9 @@ _KINDS: dict[type[DistributionError], type[CriError]] = {
 }
 
 
-def cri_error(error: DistributionError, what: str) -> CriError:
+def cri_error(error: DistributionError, what: str, secrets: Iterable[str] = ()) -> CriError:
     """Return the error to answer with; ``what`` ("pull image X") says what failed."""
-    text = f"{what}: {error}"
+    text = f"{what}: {strike_out(str(error), secrets)}"
     if isinstance(error, InvalidReferenceError):
         return InvalidArgumentError(str(error))
     if isinstance(error, RegistryUnavailableError):
@@ -56,9 +57,9 @@ def cri_error(error: DistributionError, what: str) -> CriError:
 
 
 @contextmanager
-def as_cri_errors(what: str) -> Iterator[None]:
-    """Let a :class:`DistributionError` leave the block as the CRI error that it means."""
+def as_cri_errors(what: str, secrets: Iterable[str] = ()) -> Iterator[None]:
+    """Let a :class:`DistributionError` leave the block as the CRI error that it means, without the secrets."""
     try:
         yield
     except DistributionError as error:
-        raise cri_error(error, what) from error
+        raise cri_error(error, strike_out(what, secrets), secrets) from error

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from containerd_client import detached_options
+from containerd_client.distribution.credentials import ANONYMOUS
 from containerd_client.distribution.fetch import Fetcher, FetchLimits
 from containerd_client.distribution.flights import Flights
 from containerd_client.distribution.hosts import hosts_of, split_config_path
 from containerd_client.distribution.pull import Distribution, PullOptions
 from containerd_client.distribution.reference import parse_reference
 from containerd_client.distribution.registry import RegistryClient, Source
+from cri_shim.images.auth_config import fingerprint
 from cri_shim.images.pull_errors import as_cri_errors
 from cri_shim.store.image_names import record_names
 from cri_shim.store.image_unpack import LEASE_LABELS
@@ -28,6 +30,7 @@ from cri_shim.store.image_unpack import LEASE_LABELS
 if TYPE_CHECKING:
     from containerd_client import Containerd
     from containerd_client.distribution.contents import ImageContents
+    from containerd_client.distribution.credentials import Credentials
     from containerd_client.distribution.manifest import Descriptor
     from containerd_client.distribution.reference import Reference
     from cri_shim.store.images import Image, ImageStore
@@ -75,18 +78,20 @@ class ImagePuller:
                 await self._client.leases.delete(lease.id)
                 log.info("image.lease_forgotten", lease=lease.id)
 
-    async def pull(self, reference: str, snapshotter: str = "", *, pinned: bool = False) -> Image:
+    async def pull(
+        self, reference: str, snapshotter: str = "", *, credentials: Credentials = ANONYMOUS, pinned: bool = False
+    ) -> Image:
         """Pull, whatever is here already, and return the image; unpacked for ``snapshotter`` (empty: the default one).
 
         Raises a CriError that names the reference, or a ContainerdError.
         """
         snapshotter = snapshotter or self._images.snapshotter
-        with as_cri_errors(f"pull image {reference!r}"):
+        with as_cri_errors(f"pull image {reference!r}", credentials.secrets()):
             parsed = parse_reference(reference)
-            # Whoever may see an image because of a login must not get it for somebody without: credentials, once
-            # they come, belong into this key.
+            # Whoever may see an image because of a login must not get it for somebody without.
             image, _ = await self._flights.run(
-                f"{snapshotter} {parsed}", lambda: self._pull(parsed, snapshotter, pinned=pinned)
+                f"{snapshotter} {parsed} {fingerprint(credentials)}",
+                lambda: self._pull(parsed, snapshotter, credentials, pinned=pinned),
             )
         return image
 
@@ -108,7 +113,7 @@ class ImagePuller:
         with as_cri_errors(f"unpack image {image.id}"):
             return await self._images.ensure_unpacked(image, snapshotter, recheck=True)
 
-    async def _pull(self, reference: Reference, snapshotter: str, *, pinned: bool) -> Image:
+    async def _pull(self, reference: Reference, snapshotter: str, credentials: Credentials, *, pinned: bool) -> Image:
         began = time.monotonic()
         served: dict[str, str] = {}
 
@@ -118,7 +123,7 @@ class ImagePuller:
         # The pull belongs to everybody who waits for it, so the deadline of the request that began it is not its own.
         with detached_options():
             hosts = await asyncio.to_thread(hosts_of, reference.domain, self._config_path)
-            source = Source(reference, hosts)
+            source = Source(reference, hosts, credentials)
             async with self._client.leases.hold(LEASE_LABELS) as lease:
                 options = PullOptions(snapshotter, self._images.platform, self._downloads)
                 contents = await self._distribution.pull(source, lease.id, options, on_layer)

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.lab.certificates import Authority
+
 ACCESS = re.compile(r'"(?P<method>[A-Z]+) (?P<path>/v2/\S*) HTTP/[\d.]+" (?P<status>\d{3})')
 
 CONFIG = """\
@@ -37,6 +39,19 @@ http:
   addr: {address}
   headers:
     X-Content-Type-Options: [nosniff]
+{more}"""
+
+TLS = """\
+  tls:
+    certificate: {certificate}
+    key: {key}
+{clients}"""
+
+BASIC = """\
+auth:
+  htpasswd:
+    realm: test
+    path: {file}
 """
 
 
@@ -63,6 +78,7 @@ class Registry:
     address: str
     directory: Path
     process: subprocess.Popen[bytes]
+    tls: bool = False
     _seen: int = field(default=0)
 
     @classmethod
@@ -71,17 +87,33 @@ class Registry:
         return shutil.which("docker-registry") is not None
 
     @classmethod
-    def start(cls, directory: Path, port: int = 0) -> Registry:
-        """Start one with its storage, configuration and log in ``directory``, and wait until it answers."""
+    def start(
+        cls,
+        directory: Path,
+        port: int = 0,
+        *,
+        tls: Authority | None = None,
+        client_ca: Authority | None = None,
+        login: tuple[str, str] | None = None,
+    ) -> Registry:
+        """Start one with its storage, configuration and log in ``directory``, and wait until it answers.
+
+        With ``tls`` it serves HTTPS with a certificate of that authority, with ``client_ca`` only to clients that show
+        one of that; with ``login`` (user, password) it wants Basic authentication. What was pushed to a registry of
+        the same directory before is there.
+        """
         directory.mkdir(parents=True, exist_ok=True)
         address = f"127.0.0.1:{port or free_port()}"
         config = directory / "registry.yml"
-        config.write_text(CONFIG.format(storage=directory / "storage", address=address))
+        more = _tls(tls, client_ca) if tls is not None else ""
+        if login is not None:
+            more += BASIC.format(file=_htpasswd(directory / "htpasswd", *login))
+        config.write_text(CONFIG.format(storage=directory / "storage", address=address, more=more))
         with (directory / "registry.log").open("ab") as log:
             process = subprocess.Popen(
                 ["docker-registry", "serve", str(config)], stdout=log, stderr=log, start_new_session=True
             )
-        registry = cls(address, directory, process)
+        registry = cls(address, directory, process, tls is not None)
         try:
             registry._wait(15)
         except BaseException:
@@ -130,8 +162,25 @@ class Registry:
                 raise RuntimeError(f"docker-registry ended with {self.process.returncode}: {self.log()[-2000:]}")
             connection = http.client.HTTPConnection(self.address, timeout=1)
             with contextlib.suppress(OSError), contextlib.closing(connection):
+                if self.tls:
+                    connection.connect()  # who may ask is the test's business
+                    return
                 connection.request("GET", "/v2/")
                 if connection.getresponse().status in {200, 401}:
                     return
             time.sleep(0.02)
         raise RuntimeError(f"docker-registry at {self.address} did not answer within {seconds} s: {self.log()[-2000:]}")
+
+
+def _tls(authority: Authority, client_ca: Authority | None) -> str:
+    certificate, key = authority.issue("server")
+    clients = f"    clientcas: [{client_ca.certificate}]\n" if client_ca is not None else ""
+    return TLS.format(certificate=certificate, key=key, clients=clients)
+
+
+def _htpasswd(file: Path, user: str, password: str) -> Path:
+    """Write a file of one user with Debian's htpasswd; the registry takes bcrypt only."""
+    command = ["htpasswd", "-niB", "-C", "4", user]
+    done = subprocess.run(command, input=password, text=True, capture_output=True, check=True)
+    file.write_text(done.stdout)
+    return file

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from tests.lab.images import Image, Index
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,16 @@ class FaultyRegistry:
     """Part of a path → status and headers of each next answer."""
     stalls: dict[str, float] = field(default_factory=dict)
     """Digest → seconds of silence in the middle of each answer."""
+    guard: Callable[[Any, str], dict[str, str] | None] | None = None
+    """Given headers and path of a request: headers of a 401 answer, or None to let it pass."""
+    redirects: dict[str, str] = field(default_factory=dict)
+    """Digest → where its blob is to be got instead."""
+    drip: dict[str, float] = field(default_factory=dict)
+    """Digest → seconds between single bytes."""
+    seen: list[dict[str, str]] = field(default_factory=list)
+    """Headers of every request."""
+    echo: bool = False
+    """Whether an error tells the client what it had sent."""
     ignore_ranges: bool = False
     no_head: bool = False
     no_lengths: bool = False
@@ -107,6 +117,15 @@ class FaultyRegistry:
         ranged = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
         offset = int(ranged[1]) if ranged else 0
         self.asked.append(Asked(request.command, path, offset))
+        self.seen.append(dict(request.headers.items()))
+        refused = self.guard(request.headers, path) if self.guard else None
+        if refused is not None:
+            self._short(request, 401, refused)
+            return
+        for digest, target in self.redirects.items():
+            if digest in path:
+                self._short(request, 307, {"Location": target})
+                return
         for part, answers in self.answers.items():
             if part in path and answers:
                 status, headers = answers.pop(0)
@@ -146,13 +165,21 @@ class FaultyRegistry:
         request.send_response(status)
         for name, value in (headers or {}).items():
             request.send_header(name, value)
-        request.send_header("Content-Length", "0")
+        body = str(dict(request.headers.items())).encode() if self.echo and request.command == "GET" else b""
+        request.send_header("Content-Length", str(len(body)))
         request.end_headers()
+        request.wfile.write(body)
 
     def _send(self, request: http.server.BaseHTTPRequestHandler, data: bytes, digest: str) -> None:
         cut = self.cuts[digest].pop(0) if self.cuts.get(digest) else len(data)
         half = len(data) // 2 if digest in self.stalls else 0
         with contextlib.suppress(OSError):
+            for place in range(len(data) if digest in self.drip else 0):
+                request.wfile.write(data[place : place + 1])
+                request.wfile.flush()
+                time.sleep(self.drip[digest])
+            if digest in self.drip:
+                return
             request.wfile.write(data[: min(half, cut)])
             request.wfile.flush()
             time.sleep(self.stalls.get(digest, 0))

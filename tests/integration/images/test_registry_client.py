@@ -13,12 +13,13 @@ from containerd_client.distribution.errors import (
     ManifestError,
     NotInRegistryError,
     RegistryUnavailableError,
+    TransferError,
     UnauthorizedError,
 )
 from containerd_client.distribution.hosts import Host, default_host
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.reference import parse_reference
-from containerd_client.distribution.registry import RegistryClient, Source, TransferError
+from containerd_client.distribution.registry import RegistryClient, Source
 from tests.integration.images.faulty import FaultyRegistry
 from tests.lab.images import Tree, build_image
 from tests.lab.registry import free_port

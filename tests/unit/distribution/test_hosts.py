@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from containerd_client.distribution.errors import HostsConfigError
 from containerd_client.distribution.hosts import (
     Host,
+    Tls,
     default_host,
     hosts_of,
     is_loopback,
     parse_hosts,
     split_config_path,
 )
+
+FILE = Path("/certs.d/q.io/hosts.toml")
 
 
 @pytest.mark.parametrize(
@@ -56,19 +61,21 @@ server = "https://upstream.example"
 
 def test_mirrors_in_the_order_of_the_file():
     """The hosts come in the file's order, the upstream last; paths end in /v2 unless overridden."""
-    first, second, third, upstream = parse_hosts(MIRRORED, "q.io", "f")
-    assert first == Host("http://127.0.0.1:5000/v2", mirror=True)
+    first, second, third, upstream = parse_hosts(MIRRORED, "q.io", FILE)
+    assert first.base == "http://127.0.0.1:5000/v2"
+    assert first.mirror
     assert second.base == "https://second.example/prefix/v2"
     assert second.capabilities == {"pull"}
-    assert second.skip_verify
+    assert second.tls == Tls(skip_verify=True)
     assert second.headers == (("x-one", "1"), ("x-two", "2"), ("x-two", "3"))
     assert third.base == "https://third.example/own/path"
-    assert upstream == Host("https://upstream.example/v2")
+    assert upstream.base == "https://upstream.example/v2"
+    assert not upstream.mirror
 
 
 def test_without_server_the_name_itself_is_the_upstream():
     """A file of mirrors alone keeps the default upstream."""
-    assert parse_hosts('[host."http://m"]\n', "docker.io", "f")[-1] == default_host("docker.io")
+    assert parse_hosts('[host."http://m"]\n', "docker.io", FILE)[-1] == default_host("docker.io")
 
 
 def test_directories(tmp_path):
@@ -89,11 +96,15 @@ def test_directories(tmp_path):
     ("text", "said"),
     [
         ("server = 1", "server is not a URL"),
-        ("server =", "f: "),
+        ("server =", "hosts.toml: "),
         ('server = "ftp://x"', "http or https"),
-        ('[host."http://m"]\ncapabilitys = []', "capabilitys is not a setting"),
+        ('[host."ftp://m"]', "http or https"),
+        ('[host."http://m:x"]', "http or https"),
+        ('[host."http://m"]\nca = 1', "ca is neither a path"),
+        ('[host."http://m"]\nca = [""]', "ca is neither a path"),
+        ('[host."http://m"]\nclient = [["a", "b", "c"]]', "a pair is"),
+        ('dial_timeout = "soon"', "dial_timeout is a duration"),
         ('[host."http://m"]\ncapabilities = ["fly"]', "may hold"),
-        ('[host."http://m"]\nca = "x"', "cannot be used yet"),
         ('host = "x"', "host is not a table"),
         ('[host."http://m"]\nheader = 3', "header is not a table"),
     ],
@@ -101,4 +112,70 @@ def test_directories(tmp_path):
 def test_refused(text, said):
     """What is wrong is named, with the file."""
     with pytest.raises(HostsConfigError, match=said):
-        parse_hosts(text, "q.io", "f")
+        parse_hosts(text, "q.io", FILE)
+
+
+CERTIFICATES = """
+ca = "own.pem"
+skip_verify = true
+[host."mirror.example:5000"]
+  ca = ["a.pem", "/etc/b.pem"]
+  client = [["one.cert", "one.key"], ["two.pem", ""]]
+  dial_timeout = "1m2.5s"
+  capabilities = ["PULL"]
+[host."https://user:geheim@other.example"]
+  client = "both.pem"
+[host."https://third.example"]
+  client = ["x.pem", "/y.pem"]
+"""
+
+
+def test_certificates():
+    """ca and client take a path, a list or pairs, relative to the file; what stands at the top is for the server."""
+    first, second, third, upstream = parse_hosts(CERTIFICATES, "127.0.0.1:7", FILE)
+    here = "/certs.d/q.io"
+    assert first.tls == Tls(
+        (f"{here}/a.pem", "/etc/b.pem"), ((f"{here}/one.cert", f"{here}/one.key"), (f"{here}/two.pem", ""))
+    )
+    assert (first.base, first.dial_timeout, first.capabilities) == (
+        "https://mirror.example:5000/v2",
+        62.5,
+        frozenset({"pull"}),
+    )
+    assert second.tls.client == ((f"{here}/both.pem", ""),)
+    assert third.tls.client == ((f"{here}/x.pem", ""), ("/y.pem", ""))
+    assert upstream == Host("https://127.0.0.1:7/v2", tls=Tls((f"{here}/own.pem",), skip_verify=True))
+
+
+def test_a_login_in_a_url_is_not_kept():
+    """What is named in logs and errors holds no password."""
+    (host, _) = parse_hosts('[host."https://user:geheim@other.example/a"]', "q.io", FILE)
+    assert host.base == "https://other.example/a/v2"
+
+
+def test_unknown_keys_are_passed_over(caplog):
+    """As containerd does; but the log says so."""
+    assert parse_hosts("new_in_3_0 = true\n", "q.io", FILE) == (default_host("q.io"),)
+    assert "new_in_3_0 is not a setting" in caplog.text
+
+
+def test_docker_style_files(tmp_path):
+    """Without a hosts.toml: *.crt are authorities, NAME.cert and NAME.key a client; loopback is HTTPS then."""
+    directory = tmp_path / "127.0.0.1:5000"
+    directory.mkdir()
+    for name in ("b.crt", "a.crt", "me.cert", "me.key", "README"):
+        (directory / name).write_text("")
+    tls = Tls((f"{directory}/a.crt", f"{directory}/b.crt"), ((f"{directory}/me.cert", f"{directory}/me.key"),))
+    assert hosts_of("127.0.0.1:5000", (tmp_path,)) == (Host("https://127.0.0.1:5000/v2", tls=tls),)
+    (directory / "me.key").unlink()
+    with pytest.raises(HostsConfigError, match=r"me\.cert: its key me\.key is missing"):
+        hosts_of("127.0.0.1:5000", (tmp_path,))
+
+
+def test_the_first_directory_counts(tmp_path):
+    """A directory that is there, even an empty one, keeps the following ones from being looked at."""
+    (tmp_path / "q.io").mkdir()
+    (tmp_path / "_default").mkdir()
+    (tmp_path / "_default/hosts.toml").write_text('server = "https://d"\n')
+    assert hosts_of("q.io", (tmp_path,)) == (default_host("q.io"),)
+    assert hosts_of("other.io", (tmp_path,))[0].base == "https://d/v2"

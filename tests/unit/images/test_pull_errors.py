@@ -35,4 +35,4 @@ def test_codes(kind, code):
 def test_every_error_of_the_package_has_been_thought_of():
     """A new kind of error must be added to the table above."""
     kinds = {value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)}
-    assert len(kinds) == 11
+    assert len(kinds) == 12

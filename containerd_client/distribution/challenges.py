@@ -1,0 +1,54 @@
+"""The header WWW-Authenticate: which ways in a server offers. RFC 7235; for Bearer, Docker's token authentication."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_PARAMETER = re.compile(rf'({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_WORD}))')
+_SCHEME = re.compile(rf"({_WORD})(?:\s+|$|(?=,))")
+_BETWEEN = re.compile(r"[\s,]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One way in; ``scheme`` in lower case, names of parameters too."""
+
+    scheme: str
+    parameters: Mapping[str, str]
+
+
+def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
+    """Read all challenges in order; what makes no sense ends the reading of its header."""
+    return tuple(challenge for header in headers for challenge in _parse(header))
+
+
+def _parse(header: str) -> list[Challenge]:
+    found: list[tuple[str, dict[str, str]]] = []
+    place = 0
+    while True:
+        place = _skip(header, place)
+        parameter = _PARAMETER.match(header, place)
+        if parameter is not None:
+            if not found:
+                break
+            name, quoted, bare = parameter.groups()
+            found[-1][1][name.lower()] = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else bare
+            place = parameter.end()
+            continue
+        scheme = _SCHEME.match(header, place)
+        if scheme is None:
+            break
+        found.append((scheme[1].lower(), {}))
+        place = scheme.end()
+    return [Challenge(scheme, parameters) for scheme, parameters in found]
+
+
+def _skip(header: str, place: int) -> int:
+    between = _BETWEEN.match(header, place)
+    return between.end() if between else place

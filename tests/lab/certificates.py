@@ -1,0 +1,51 @@
+"""A certificate authority of the tests' own, made with the openssl program."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """An authority; its certificate is ``directory/ca.crt``."""
+
+    directory: Path
+
+    @classmethod
+    def make(cls, directory: Path) -> Authority:
+        """Make one in an existing directory."""
+        authority = cls(directory)
+        authority._openssl(
+            *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test authority"),
+            *("-keyout", str(directory / "ca.key"), "-out", str(authority.certificate)),
+        )
+        return authority
+
+    @property
+    def certificate(self) -> Path:
+        """What to trust."""
+        return self.directory / "ca.crt"
+
+    def issue(self, name: str) -> tuple[Path, Path]:
+        """Certificate and key for 127.0.0.1, good for servers and clients: ``NAME.cert``, ``NAME.key``."""
+        request, extensions = self.directory / f"{name}.csr", self.directory / f"{name}.ext"
+        certificate, key = self.directory / f"{name}.cert", self.directory / f"{name}.key"
+        extensions.write_text("subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n")
+        self._openssl(
+            *("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}"),
+            *("-keyout", str(key), "-out", str(request)),
+        )
+        self._openssl(
+            *("x509", "-req", "-in", str(request), "-days", "2", "-extfile", str(extensions), "-out", str(certificate)),
+            *("-CA", str(self.certificate), "-CAkey", str(self.directory / "ca.key"), "-CAcreateserial"),
+        )
+        return certificate, key
+
+    @staticmethod
+    def _openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True)

@@ -1,0 +1,146 @@
+"""Challenges, credentials and how long to wait: the texts that come with a refusal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from containerd_client.distribution.challenges import Challenge, parse_challenges
+from containerd_client.distribution.credentials import Credentials, decode_auth, strike_out
+from containerd_client.distribution.errors import UnauthorizedError
+from containerd_client.distribution.login import Login, TokenAnswer, plain
+from containerd_client.distribution.retry_after import wait_of
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import InvalidArgumentError
+from cri_shim.images.auth_config import credentials_of, fingerprint
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("Basic", [("basic", {})]),
+        ('Basic realm="a b"', [("basic", {"realm": "a b"})]),
+        (
+            'Bearer realm="https://t/x?a=1,2",service=r.io,scope="repository:a:pull,push"',
+            [("bearer", {"realm": "https://t/x?a=1,2", "service": "r.io", "scope": "repository:a:pull,push"})],
+        ),
+        (
+            'Negotiate, Basic realm="x", Bearer realm="y"',
+            [("negotiate", {}), ("basic", {"realm": "x"}), ("bearer", {"realm": "y"})],
+        ),
+        ('bEaReR Realm = "q\\"uote"', [("bearer", {"realm": 'q"uote'})]),
+        ('Bearer realm="open', [("bearer", {})]),
+        ("", []),
+        ("=,=", []),
+    ],
+)
+def test_challenges(header, found):
+    """Schemes and parameters in any case and order; nonsense is no reason to fail."""
+    read = [(one.scheme, dict(one.parameters)) for one in parse_challenges([header])]
+    assert read[: len(found)] == found
+
+
+def test_challenges_of_several_headers():
+    """A server may repeat the header."""
+    assert parse_challenges(["Basic", "Bearer realm=x"]) == (
+        Challenge("basic", {}),
+        Challenge("bearer", {"realm": "x"}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("server", "authority", "fits"),
+    [
+        ("", "anything:1", True),
+        ("r.io", "r.io", True),
+        ("R.io", "r.io", True),
+        ("https://r.io/v1/", "r.io", True),
+        ("r.io:5000", "r.io:5000", True),
+        ("r.io:5000", "r.io", False),
+        ("https://index.docker.io/v1/", "registry-1.docker.io", True),
+        ("docker.io", "r.io", False),
+        ("https://r.io@evil.io", "r.io", False),
+        ("r.io.evil.io", "r.io", False),
+    ],
+)
+def test_server_must_match(server, authority, fits):
+    """Credentials for one host go to no other."""
+    assert Credentials(username="u", password="p", server=server).fit(authority) is fits
+
+
+def test_what_counts_in_auth_config():
+    """The first that is given; nothing at all is nobody."""
+    given = cri.AuthConfig(username="u", password="p", auth="!", identity_token="i", registry_token="r")
+    assert credentials_of(given).basic
+    given.username = ""
+    assert credentials_of(given).identity_token == "i"
+    given.identity_token = ""
+    with pytest.raises(InvalidArgumentError, match="not base64 of user:password"):
+        credentials_of(given)
+    given.auth = ""
+    assert credentials_of(given).registry_token == "r"
+    assert not credentials_of(cri.AuthConfig(server_address="r.io"))
+
+
+def test_auth():
+    """base64 of user:password; the password may hold colons."""
+    assert decode_auth("dTpwOnE=") == ("u", "p:q")
+    for wrong in ("", "dQ==", "not base64", "/w=="):
+        with pytest.raises(UnauthorizedError):
+            decode_auth(wrong)
+
+
+def test_fingerprint_tells_logins_apart():
+    """Equal logins are equal, moving a letter from one field to the next makes another one, and nothing shows."""
+    one, two = Credentials(username="ab", password="c"), Credentials(username="a", password="bc")
+    assert fingerprint(one) == fingerprint(Credentials(username="ab", password="c"))
+    assert len({fingerprint(one), fingerprint(two), fingerprint(Credentials())}) == 3
+    assert "ab" not in repr(one)
+
+
+def test_strike_out():
+    """Whole secrets go, longer ones first; what is too short to be told from text stays."""
+    assert strike_out("a hunter22 b hunter2 c", ["hunter2", "hunter22", "a", ""]) == "a [secret] b [secret] c"
+
+
+def test_plain():
+    """A URL is shown without user, query and fragment."""
+    assert plain("https://u:p@r.io:1/a/b?sig=x#y") == "https://r.io:1/a/b"
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("7", 7.0), ("0", 0.1), ("", 0.5), ("soon", 0.5), ("-3", 0.5)])
+def test_retry_after(text, seconds):
+    """Seconds, and a short time where nothing sensible is said."""
+    assert wait_of({"Retry-After": text}) == seconds
+
+
+def test_retry_after_a_date():
+    """A date is a number of seconds from now; one in the past is no time at all."""
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
+    assert 18 <= wait_of({"Retry-After": soon}) <= 20
+    assert wait_of({"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}) == 0.1
+
+
+async def test_a_login_is_not_sent_in_clear():
+    """A registry on HTTPS that names a token server on HTTP gets no password sent there."""
+
+    async def ask(url, *, query, form, authorization):
+        raise AssertionError("nobody is to be asked")
+
+    login = Login("https://r.io/v2", "app", Credentials(username="u", password="p"), ask)
+    with pytest.raises(UnauthorizedError, match="in clear to http://t.io/token"):
+        await login.answer(['Bearer realm="http://t.io/token"'], "")
+
+
+@pytest.mark.parametrize("document", [{}, {"token": ""}, {"token": 7}, {"token": "a\nb: c"}])
+async def test_a_token_that_is_none(document):
+    """What cannot be put into a header is no token."""
+
+    async def ask(url, *, query, form, authorization):
+        return TokenAnswer(200, document)
+
+    login = Login("https://r.io/v2", "app", Credentials(), ask)
+    with pytest.raises(UnauthorizedError, match="gives no token"):
+        await login.answer(['Bearer realm="https://t.io/token"'], "")
