@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 HERE = Path(__file__).parent
+# How long SIGTERM waits for requests, in seconds; the default would make one test slow.
+GRACE = 6
 
 # The last plugin of the network's chain: does what the file says, and else hands on what the plugins before it gave.
 MOODY_PLUGIN = """#!/usr/bin/env python3
@@ -60,9 +62,9 @@ def moody_settings(directory: Path) -> tuple[tuple[dict[str, Any], ...], dict[st
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     (directory / "mood").write_text("")
     entry = {"type": "moody", "moodFile": str(directory / "mood")}
-    cni = {"bin_dir": "", "bin_dirs": ["/usr/lib/cni", str(bin_dir)], "timeout": "2s"}
+    cni = {"bin_dir": "", "bin_dirs": ["/usr/lib/cni", str(bin_dir)], "timeout": "5s"}
     broken = {"runtime_type": "io.containerd.runc.v2", "options": {"BinaryName": str(bin_dir / "no-such-runc")}}
-    return (entry,), {"cni": cni, "containerd": {"runtimes": {"broken": broken}}}
+    return (entry,), {"cni": cni, "containerd": {"runtimes": {"broken": broken}}, "shutdown_grace": f"{GRACE}s"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.integration.daemon.conftest import run_pod
+from tests.integration.daemon.conftest import GRACE, run_pod
 from tests.lab.bridge import program
 from tests.lab.pod_configs import pod_config
 
@@ -63,7 +63,7 @@ async def test_a_request_that_would_take_too_long(lab):
     await asyncio.sleep(0.3)
     started = time.monotonic()
     assert await asyncio.to_thread(lab.bridge.daemon.stop, 40) == 0
-    assert time.monotonic() - started < 35
+    assert time.monotonic() - started < GRACE + 4
     assert isinstance((await asyncio.gather(call, return_exceptions=True))[0], grpc.aio.AioRpcError)
     await asyncio.to_thread(lab.bridge.start)
     await pod.remove()
