@@ -81,8 +81,8 @@ def test_many_at_once_leak_nothing(tmp_path: Path) -> None:
         list(pool.map(lambda number: KERNEL.remove_network_namespace(str(tmp_path / f"n{number}")), range(32)))
     assert len({*inodes, own}) == 33
     assert os.listdir(tmp_path) == []
-    assert threading.active_count() == threads
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert threading.active_count() <= threads
+    assert len(os.listdir("/proc/self/fd")) <= descriptors  # earlier tests' garbage may have gone meanwhile
 
 
 def test_existing_path_is_refused_and_kept(tmp_path: Path) -> None:
