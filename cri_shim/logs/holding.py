@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import structlog
@@ -25,26 +26,34 @@ class Holding:
     """What the holder shall hold. A holder that has died is replaced, and told everything again.
 
     Without a holder nothing is lost but the last output of containers that end while no daemon runs, so a failure
-    here is logged and never fails a container. Calls are short but touch the kernel; one thread at a time.
+    here is logged and never fails a container. Calls are short but touch the kernel; any thread may make them.
     """
 
     def __init__(self, socket_path: Path) -> None:
         self._path = socket_path
         self._connection: socket.socket | None = None
         self._wanted: dict[str, FifoSet] = {}
+        self._holder: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()  # guards all of them
 
     def hold(self, container_id: str, fifos: FifoSet) -> None:
         """Have the reading ends of ``fifos`` held from now on."""
-        self._wanted[container_id] = fifos
-        self._tell(container_id)
+        with self._lock:
+            self._wanted[container_id] = fifos
+            self._tell(container_id)
 
     def drop(self, container_id: str) -> None:
         """Have them let go; not held is fine."""
-        if self._wanted.pop(container_id, None) is not None:
-            self._tell(container_id)
+        with self._lock:
+            if self._wanted.pop(container_id, None) is not None:
+                self._tell(container_id)
 
     def close(self) -> None:
         """Hang up. The holder goes on for as long as there is something to hold."""
+        with self._lock:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -55,13 +64,13 @@ class Holding:
                 with contextlib.suppress(OSError):
                     self._send(self._connection, container_id)
                     return
-                self.close()
+                self._hang_up()
             self._connection = self._connect()
             for wanted in {container_id, *self._wanted}:
                 self._send(self._connection, wanted)
         except OSError as error:
             log.warning("logs.holder_unreachable", error=str(error), container_id=container_id)
-            self.close()
+            self._hang_up()
 
     def _send(self, connection: socket.socket, container_id: str) -> None:
         fifos = self._wanted.get(container_id)
@@ -96,8 +105,9 @@ class Holding:
             listener.bind(str(self._path))
             self._path.chmod(0o600)
             listener.listen()
-            # No handle is kept: it shall outlive us, and while we live it ends only if something goes wrong.
-            holder = subprocess.Popen(
+            if self._holder is not None:
+                self._holder.poll()  # reaped, if it was ours and has died
+            self._holder = subprocess.Popen(
                 [sys.executable, "-I", "-S", fifo_holder.__file__],
                 stdin=listener.fileno(),
                 stdout=subprocess.DEVNULL,
@@ -105,4 +115,4 @@ class Holding:
                 cwd="/",
                 start_new_session=True,
             )
-        log.info("logs.holder_started", pid=holder.pid)
+        log.info("logs.holder_started", pid=self._holder.pid)

@@ -8,6 +8,7 @@ crash, and only then, the shims of a pod that is being removed are looked for am
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import os
 import signal
@@ -22,6 +23,7 @@ PATIENCE_SECONDS = 2.0
 
 _LOOK_EVERY = 0.05
 _DELETE_SECONDS = 10.0
+_SHIM_SOCKETS = Path("/run/containerd/s")
 
 log = structlog.get_logger(__name__)
 
@@ -72,3 +74,11 @@ def _end(pid: int, arguments: list[str]) -> None:
         log.warning("shim.stray_not_undone", pid=pid, error=str(error))
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+    _socket_of(arguments).unlink(missing_ok=True)
+
+
+def _socket_of(arguments: list[str]) -> Path:
+    """Where a shim listens (containerd runtime/v2/shim, ``SocketAddress``)."""
+    options = dict(itertools.pairwise(arguments[1:]))
+    told = f"{options.get('-address', '')}/{options.get('-namespace', '')}/{options.get('-id', '')}"
+    return _SHIM_SOCKETS / hashlib.sha256(told.encode()).hexdigest()
