@@ -83,12 +83,12 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
     async with Rollback(f"start of container {container.id}", on_incomplete=not_undone) as undo:
         rootfs = container.rootfs or await mounts_of(service, container.id)
         config = container.config
-        fifos = await run(FS, service.logs.open, container.id, container.log_path, stdin=config.stdin, tty=config.tty)
 
         async def close_logs() -> None:
             service.logs.close(container.id)
 
         undo.push("close the log", close_logs)
+        fifos = await run(FS, service.logs.open, container.id, container.log_path, stdin=config.stdin, tty=config.tty)
         await service.logs.wait_opened(container.id)
         undo.push("end the process", lambda: discard_task(service, container.id))
         pid = await service.containerd.tasks.create(
