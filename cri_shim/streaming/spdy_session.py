@@ -31,6 +31,8 @@ PIECE: Final = 256 * 1024
 PING_EVERY: Final = 30.0
 """Seconds of silence after which the client is asked for a sign of life: a dead one is noticed by writing."""
 
+_HTTP_ANSWER: Final = {":status": "200", ":version": "HTTP/1.1"}
+
 log = structlog.get_logger(__name__)
 
 
@@ -144,7 +146,8 @@ class SpdySession:
             self._connection.reset(stream.id, ResetCode.REFUSED_STREAM)
             return
         self._streams[stream.id] = stream
-        self._connection.accept(stream.id)
+        # Whoever asks as HTTP does wants an answer like HTTP's (SPDY/3.1, 3.2); Go's clients neither give nor want it.
+        self._connection.accept(stream.id, _HTTP_ANSWER if ":method" in stream.headers else {})
 
     def _forget(self, stream_id: int) -> None:
         stream = self._streams.pop(stream_id, None)
