@@ -22,6 +22,7 @@ import structlog
 import cri_shim
 from containerd_client import Containerd
 from cri_shim.endpoint import SocketLock, bind
+from cri_shim.handler_features import read_features
 from cri_shim.hops.ledger import note_helper, note_hop
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
@@ -52,7 +53,10 @@ from cri_shim.streaming.certificate import server_context
 from cri_shim.streaming.server import StreamingServer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cri_shim.config import Config
+    from cri_shim.handler_features import HandlerFeatures
 
 MESSAGE_LIMIT = 16 << 20
 """Bytes of one gRPC message, both ways: what the kubelet and containerd use (kubernetes issue 63858)."""
@@ -94,7 +98,9 @@ class Daemon:
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(SocketLock(config.socket_path))
             supervisor = Supervisor()
-            service, monitor, pump = self._wire(paths, supervisor)
+            node = NodeFacts.read()
+            features = await read_features(config, node)
+            service, monitor, pump = self._wire(paths, supervisor, node, features)
             stack.push_async_callback(service.containerd.close)
             stack.push_async_callback(service.puller.close)
             pump.start()
@@ -126,7 +132,9 @@ class Daemon:
         log.info("daemon.stopped")
         return 0
 
-    def _wire(self, paths: Paths, supervisor: Supervisor) -> tuple[Service, Monitor, LogPump]:
+    def _wire(
+        self, paths: Paths, supervisor: Supervisor, node: NodeFacts, features: Mapping[str, HandlerFeatures]
+    ) -> tuple[Service, Monitor, LogPump]:
         config = self._config
         kernel = LinuxKernel()
         containerd = Containerd(config.containerd.address, namespace=config.containerd.namespace, on_hop=note_hop)
@@ -163,7 +171,8 @@ class Daemon:
             readiness=readiness,
             containerd=containerd,
             kernel=kernel,
-            node=NodeFacts.read(),
+            node=node,
+            features=features,
             paths=paths,
             sandboxes=sandboxes,
             containers=containers,

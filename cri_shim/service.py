@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from containerd_client import Containerd
     from cri_shim.config import Config
+    from cri_shim.handler_features import HandlerFeatures
     from cri_shim.images.image_files import ImageFiles
     from cri_shim.images.puller import ImagePuller
     from cri_shim.kernel import Kernel
@@ -42,6 +45,8 @@ class Service:
     """System calls the standard library lacks."""
     node: NodeFacts
     """What this machine can do, read once."""
+    features: Mapping[str, HandlerFeatures]
+    """What the OCI runtime behind each handler can do, read once."""
     paths: Paths
     """Where files of pods and containers lie."""
     sandboxes: Index[Sandbox]

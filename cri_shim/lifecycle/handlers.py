@@ -36,6 +36,7 @@ def spec_options(service: Service, handler: RuntimeHandler) -> SpecOptions:
         disable_hugetlb_controller=runtime.disable_hugetlb_controller,
         device_ownership_from_security_context=runtime.device_ownership_from_security_context,
         cgroup_writable=handler.cgroup_writable,
+        recursive_read_only_mounts=service.features[handler.name].recursive_read_only_mounts,
     )
 
 

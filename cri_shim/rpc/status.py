@@ -35,13 +35,24 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
             message="" if network.ready else network.message,
         ),
     ]
-    handlers = [cri.RuntimeHandler(name=name) for name in ("", *sorted(service.config.containerd.runtimes))]
     return cri.StatusResponse(
         status=cri.RuntimeStatus(conditions=conditions),
         info=_info(service) if request.verbose else {},
-        runtime_handlers=handlers,
+        runtime_handlers=_handlers(service),
         features=cri.RuntimeFeatures(supplemental_groups_policy=True),
     )
+
+
+def _handlers(service: Service) -> list[cri.RuntimeHandler]:
+    """Every handler and what it can do; the default one a second time, under the empty name that asks for it."""
+    features = {"": service.features[service.config.runtime_handler("").name], **service.features}
+    return [
+        cri.RuntimeHandler(
+            name=name,
+            features=cri.RuntimeHandlerFeatures(recursive_read_only_mounts=feature.recursive_read_only_mounts),
+        )
+        for name, feature in sorted(features.items())
+    ]
 
 
 def _info(service: Service) -> dict[str, str]:
