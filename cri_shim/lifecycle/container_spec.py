@@ -1,0 +1,146 @@
+"""Gathering what a container's spec is made of: from the request, the pod, the image, and the node.
+
+The building itself is pure (:mod:`cri_shim.oci.container_spec`); this is where paths are looked up and files are read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import FailedPreconditionError, InvalidArgumentError, UnimplementedError
+from cri_shim.images.image_files import NO_USER_FILES
+from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
+from cri_shim.lifecycle.host_mounts import resolve_mounts
+from cri_shim.lifecycle.pod_files import pod_files, pod_hostname
+from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
+from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
+from cri_shim.oci.mounts import ResolvedMount, pod_file_mounts
+from cri_shim.oci.node import read_apparmor_profiles, read_device_grants, read_host_devices
+from cri_shim.oci.users import plan_user, resolve_user
+from cri_shim.store.container_directories import make_container_dirs
+
+if TYPE_CHECKING:
+    from cri_shim.config import RuntimeHandler
+    from cri_shim.lifecycle.image_volumes import Volume
+    from cri_shim.oci.devices import DeviceGrant, DeviceNode
+    from cri_shim.service import Service
+    from cri_shim.store.containers import Container
+    from cri_shim.store.images import Image
+    from cri_shim.store.sandboxes import Sandbox
+
+
+@dataclass(slots=True)
+class _NodeSide:
+    """What of the request had to be looked up on the node."""
+
+    mounts: tuple[ResolvedMount, ...] = ()
+    devices: tuple[DeviceGrant, ...] = ()
+    host_devices: tuple[DeviceNode, ...] = ()
+    apparmor_profiles: frozenset[str] = frozenset()
+
+
+def _look_up_node_side(
+    service: Service, container: Container, handler: RuntimeHandler, volumes: list[Volume]
+) -> _NodeSide:
+    """Make the directories and look up paths; blocks, and may block long on a dead network file system."""
+    make_container_dirs(service.paths, container.id)
+    for volume in volumes:
+        volume.directory.mkdir(parents=True, mode=0o755)
+    config = container.config
+    security = config.linux.security_context
+    host_devices: tuple[DeviceNode, ...] = ()
+    if security.privileged and not handler.privileged_without_host_devices:
+        host_devices = read_host_devices()
+    devices: list[DeviceGrant] = []
+    for device in config.devices:
+        devices += read_device_grants(device.host_path, device.container_path, device.permissions)
+    return _NodeSide(
+        mounts=resolve_mounts(config.mounts),
+        devices=tuple(devices),
+        host_devices=host_devices,
+        apparmor_profiles=read_apparmor_profiles() if service.node.apparmor else frozenset(),
+    )
+
+
+async def container_spec(
+    service: Service,
+    sandbox: Sandbox,
+    container: Container,
+    *,
+    handler: RuntimeHandler,
+    image: Image,
+    sandbox_config: cri.PodSandboxConfig,
+    volumes: list[Volume],
+) -> dict[str, Any]:
+    """The OCI runtime spec of ``container``; makes its directories and volumes on the way.
+
+    Raises InvalidArgumentError, FailedPreconditionError or UnimplementedError for what cannot be done as asked.
+    """
+    config = container.config
+    if config.CDI_devices:
+        names = ", ".join(device.name for device in config.CDI_devices)
+        raise UnimplementedError(
+            f"container {container.name} asks for CDI devices ({names}), which are not offered yet"
+        )
+    security = config.linux.security_context
+    node_side = await run(FS, _look_up_node_side, service, container, handler, volumes)
+    plan = plan_user(security, image.config)
+    snapshotter = snapshotter_of(service.config, handler)
+    if plan.needs_files:
+        await service.puller.ensure_unpacked(image, snapshotter)
+        users = await service.image_files.users(snapshotter, image.chain_id)
+    else:
+        users = NO_USER_FILES
+    files = pod_files(service.paths, sandbox.id, sandbox.config)
+    return build_container_spec(
+        ContainerSpecInput(
+            id=container.id,
+            sandbox_id=sandbox.id,
+            sandbox_pid=sandbox.pid,
+            config=config,
+            sandbox_config=sandbox_config,
+            image_config=image.config,
+            user=resolve_user(plan, users.passwd, users.group),
+            facts=service.node,
+            options=spec_options(service, handler),
+            image_name=config.image.user_specified_image or config.image.image,
+            hostname=pod_hostname(sandbox.config),
+            target_pid=_target_pid(service, sandbox, security.namespace_options),
+            mounts=node_side.mounts,
+            extra_mounts=pod_file_mounts(
+                config.mounts,
+                hostname=str(files.hostname),
+                hosts=str(files.hosts),
+                resolv_conf=str(files.resolv_conf),
+                shm=str(files.shm),
+                readonly_rootfs=security.readonly_rootfs,
+            ),
+            volume_mounts=tuple(ResolvedMount(volume.container_path, str(volume.directory)) for volume in volumes),
+            devices=node_side.devices,
+            host_devices=node_side.host_devices,
+            privileged_without_host_devices=handler.privileged_without_host_devices,
+            privileged_without_host_devices_all_devices_allowed=(
+                handler.privileged_without_host_devices_all_devices_allowed
+            ),
+            seccomp_localhost=await read_seccomp_profile(security, service.config.runtime.unset_seccomp_profile),
+            apparmor_profiles=node_side.apparmor_profiles,
+            pod_annotations=handler.pod_annotations,
+            container_annotations=handler.container_annotations,
+            base_spec=await base_spec(handler),
+        )
+    )
+
+
+def _target_pid(service: Service, sandbox: Sandbox, namespaces: cri.NamespaceOption) -> int | None:
+    """The process whose pid namespace is joined (mode TARGET: debugging a container of the same pod)."""
+    if namespaces.pid != cri.TARGET:
+        return None
+    target = service.containers.get(namespaces.target_id)
+    if target.sandbox_id != sandbox.id:
+        raise InvalidArgumentError(f"target container {target.id} is not in sandbox {sandbox.id}")
+    if not target.running:
+        raise FailedPreconditionError(f"target container {target.id} is not running; its pid namespace has gone")
+    return target.status.pid

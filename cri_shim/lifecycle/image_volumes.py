@@ -1,0 +1,45 @@
+"""The VOLUMEs that an image declares: directories of the container's own, filled with what the image has there.
+
+A path that the request mounts something over is not made. (OCI image-spec config.md, ``Volumes``)
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cri_shim.oci.mounts import clean
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cri_shim.service import Service
+    from cri_shim.store.containers import Container
+    from cri_shim.store.images import Image
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A VOLUME of the image that the request mounts nothing over: a directory of the container's own."""
+
+    container_path: str
+    directory: Path
+
+
+def volumes_of(service: Service, container: Container, image: Image) -> list[Volume]:
+    """The volumes that ``container`` gets; named, not made."""
+    if service.config.runtime.ignore_image_defined_volumes:
+        return []
+    mounted = {clean(mount.container_path) for mount in container.config.mounts}
+    parent = service.paths.container_root(container.id) / "volumes"
+    return [Volume(path, parent / secrets.token_hex(32)) for path in image.config.volumes if clean(path) not in mounted]
+
+
+async def fill_volumes(service: Service, snapshotter: str, image: Image, volumes: list[Volume]) -> None:
+    """Copy the image's content into the volumes' empty directories; raises OSError naming what cannot be copied."""
+    if volumes:
+        await service.puller.ensure_unpacked(image, snapshotter)
+        await service.image_files.copy_out(
+            snapshotter, image.chain_id, {volume.container_path: volume.directory for volume in volumes}
+        )
