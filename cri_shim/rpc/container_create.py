@@ -65,9 +65,6 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         return finished.id
     config = request.config
     image = await _image(service, config)
-    stop_signal = cri.Signal.Name(config.stop_signal) if config.stop_signal else image.config.stop_signal
-    if stop_signal:
-        signal_number(stop_signal)
     container = Container(
         id=new_id(),
         name=name,
@@ -76,7 +73,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         status=Status(),
         image_id=image.id,
         log_path=_log_path(request.sandbox_config, config),
-        stop_signal=stop_signal,
+        stop_signal=_stop_signal(config, image),
     )
     service.container_names.reserve(name, container.id)
     async with Rollback(
@@ -148,6 +145,22 @@ async def _image(service: Service, config: cri.ContainerConfig) -> Image:
             f"(containerd namespace {service.config.containerd.namespace})"
         )
     return image
+
+
+def _stop_signal(config: cri.ContainerConfig, image: Image) -> str:
+    """What ends the container: asked for, else what its image says; empty for SIGTERM.
+
+    An image that says nonsense can be run all the same.
+    """
+    if config.stop_signal:
+        return cri.Signal.Name(config.stop_signal)
+    if image.config.stop_signal:
+        try:
+            signal_number(image.config.stop_signal)
+        except InvalidArgumentError as error:
+            log.warning("image.stop_signal_unknown", image=image.id, error=str(error))
+            return ""
+    return image.config.stop_signal
 
 
 def _log_path(sandbox_config: cri.PodSandboxConfig, config: cri.ContainerConfig) -> str:
