@@ -38,8 +38,12 @@ from cri_shim.ops.operations import Operations
 from cri_shim.ops.supervisor import Supervisor
 from cri_shim.paths import Paths
 from cri_shim.readiness import Readiness
+from cri_shim.rpc.container_stats_list import container_subjects
+from cri_shim.rpc.sandbox_stats_list import sandbox_subjects
 from cri_shim.sd_notify import Notifier
 from cri_shim.service import Service
+from cri_shim.stats.reader import Reader
+from cri_shim.stats.sampler import Sampler
 from cri_shim.store.containers import Container
 from cri_shim.store.exits import Exits
 from cri_shim.store.images import ImageStore
@@ -112,6 +116,7 @@ class Daemon:
             stack.push_async_callback(supervisor.stop)
             monitor.start()
             supervisor.forever("snapshot-usage", service.snapshot_usage.run)
+            supervisor.forever("stats", service.stats.run)
             supervisor.forever("watchdog", self._notifier.feed_watchdog)
             await self._until_read(service.readiness)
             _settle_memory()
@@ -187,6 +192,10 @@ class Daemon:
                 progress_timeout=config.image.image_pull_progress_timeout,
             ),
             snapshot_usage=SnapshotUsage(containerd, _snapshotters(config), config.image.stats_collect_period),
+            stats=Sampler(
+                Reader(unified=node.cgroup_v2, huge_page_sizes=node.hugepage_sizes if node.hugetlb else ()),
+                lambda: [*sandbox_subjects(sandboxes), *container_subjects(containers)],
+            ),
             image_files=ImageFiles(containerd, kernel),
             network=Network(kernel, _cni_config(config), on_helper=note_helper),
             logs=logs,

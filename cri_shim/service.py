@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cri_shim.ops.operations import Operations
     from cri_shim.paths import Paths
     from cri_shim.readiness import Readiness
+    from cri_shim.stats.sampler import Sampler
     from cri_shim.store.containers import Container
     from cri_shim.store.exits import Exits
     from cri_shim.store.images import ImageStore
@@ -63,6 +64,8 @@ class Service:
     """From a registry into containerd."""
     snapshot_usage: SnapshotUsage
     """How much disk the snapshots take, sampled."""
+    stats: Sampler
+    """What pods and containers use, read from their cgroups."""
     image_files: ImageFiles
     """Looking into an image's root file system: users, groups, volumes."""
     network: Network

@@ -18,6 +18,8 @@ from cri_shim.rpc.container_list import list_containers
 from cri_shim.rpc.container_remove import remove_container
 from cri_shim.rpc.container_reopen_log import reopen_container_log
 from cri_shim.rpc.container_start import start_container
+from cri_shim.rpc.container_stats import container_stats
+from cri_shim.rpc.container_stats_list import list_container_stats
 from cri_shim.rpc.container_status import container_status
 from cri_shim.rpc.container_stop import stop_container
 from cri_shim.rpc.container_update import update_container_resources
@@ -26,12 +28,16 @@ from cri_shim.rpc.image_list import list_images
 from cri_shim.rpc.image_pull import pull_image
 from cri_shim.rpc.image_remove import remove_image
 from cri_shim.rpc.image_status import image_status
+from cri_shim.rpc.metric_descriptors import list_metric_descriptors
 from cri_shim.rpc.runtime_config import runtime_config
 from cri_shim.rpc.runtime_config_update import update_runtime_config
 from cri_shim.rpc.sandbox_list import list_pod_sandbox
+from cri_shim.rpc.sandbox_metrics import list_pod_sandbox_metrics
 from cri_shim.rpc.sandbox_port_forward import port_forward
 from cri_shim.rpc.sandbox_remove import remove_pod_sandbox
 from cri_shim.rpc.sandbox_run import run_pod_sandbox
+from cri_shim.rpc.sandbox_stats import pod_sandbox_stats
+from cri_shim.rpc.sandbox_stats_list import list_pod_sandbox_stats
 from cri_shim.rpc.sandbox_status import pod_sandbox_status
 from cri_shim.rpc.sandbox_stop import stop_pod_sandbox
 from cri_shim.rpc.status import status
@@ -82,6 +88,12 @@ RPCS: dict[str, Rpc] = {
     "Exec": Rpc(exec_command, Kind.WAIT),
     "Attach": Rpc(attach, Kind.WAIT),
     "PortForward": Rpc(port_forward, Kind.WAIT),
+    "ContainerStats": Rpc(container_stats, Kind.READ),
+    "ListContainerStats": Rpc(list_container_stats, Kind.READ),
+    "PodSandboxStats": Rpc(pod_sandbox_stats, Kind.READ),
+    "ListPodSandboxStats": Rpc(list_pod_sandbox_stats, Kind.READ),
+    "ListMetricDescriptors": Rpc(list_metric_descriptors, Kind.READ),
+    "ListPodSandboxMetrics": Rpc(list_pod_sandbox_metrics, Kind.READ),
     "ListImages": Rpc(list_images, Kind.READ),
     "ImageStatus": Rpc(image_status, Kind.READ),
     "PullImage": Rpc(pull_image, Kind.WAIT),

@@ -78,6 +78,10 @@ class SnapshotUsage:
         """The last measurement of one snapshot."""
         return self._usages.get(snapshotter, {}).get(key)
 
+    def mountpoint(self, snapshotter: str) -> str:
+        """Where the snapshotter keeps its files, as :meth:`filesystems` says it; empty before the first sample."""
+        return self._roots.get(snapshotter, "")
+
     def filesystems(self) -> tuple[SnapshotterUsage, ...]:
         """One entry for each snapshotter that has been sampled, the default one first."""
         return tuple(self._sum(name) for name in self._usages if name in self._sampled_ns)

@@ -1,0 +1,18 @@
+"""ContainerStats: what one container uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.rpc.container_stats_list import container_subjects, stats_of
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+
+
+async def container_stats(service: Service, request: cri.ContainerStatsRequest) -> cri.ContainerStatsResponse:
+    """The statistics of a container by id; raises NotFoundError. One that does not run has its writable layer only."""
+    container = service.containers.get(request.container_id)
+    readings = await service.stats.read(container_subjects([container]))
+    return cri.ContainerStatsResponse(stats=stats_of(service, [container], readings)[0])

@@ -1,0 +1,129 @@
+"""ListPodSandboxMetrics: the metrics of cAdvisor, of pods and running containers.
+
+The kubelet asks for them with its gate PodAndContainerStatsFromCRI.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.kernel.executors import run
+from cri_shim.rpc.container_stats_list import container_subjects, layer_usage
+from cri_shim.rpc.sandbox_stats_list import has_cgroup, members_of, sandbox_subjects, whole_pod
+from cri_shim.stats.devices import device_name, file_system
+from cri_shim.stats.metric_table import NETWORK, OF_CONTAINERS, OF_PODS, metrics
+from cri_shim.stats.metric_values import Measured
+from cri_shim.stats.sampler import DETAILS_THREAD
+from cri_shim.stats.values import NOTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cri_shim.service import Service
+    from cri_shim.stats.metric_values import FileSystem
+    from cri_shim.stats.values import Details, Processes, Reading
+    from cri_shim.store.containers import Container
+    from cri_shim.store.sandboxes import Sandbox
+
+
+async def list_pod_sandbox_metrics(
+    service: Service, _request: cri.ListPodSandboxMetricsRequest
+) -> cri.ListPodSandboxMetricsResponse:
+    """The metrics of every ready pod; what could not be read is missing, never the whole pod."""
+    sandboxes = [sandbox for sandbox in service.sandboxes if sandbox.ready]
+    members = {
+        id_: [container for container in group if container.running]
+        for id_, group in members_of(service, sandboxes).items()
+    }
+    running = [container for group in members.values() for container in group]
+    subjects = [*sandbox_subjects(sandboxes), *container_subjects(running)]
+    readings = await service.stats.read(subjects, count=True)
+    details = await service.stats.details(subjects)
+    layers = {container.id: layer_usage(service, container) for container in running}
+    mountpoints = {name: service.snapshot_usage.mountpoint(name) for name, _ in layers.values()}
+    file_systems, devices = await run(DETAILS_THREAD, _disks, mountpoints, [found for found, _ in details.values()])
+    view = _View(service, readings, details, file_systems, devices)
+    return cri.ListPodSandboxMetricsResponse(
+        pod_metrics=[
+            cri.PodSandboxMetrics(
+                pod_sandbox_id=sandbox.id,
+                metrics=view.pod(sandbox, members[sandbox.id]),
+                container_metrics=[
+                    cri.ContainerMetrics(container_id=container.id, metrics=view.container(sandbox, container))
+                    for container in members[sandbox.id]
+                ],
+            )
+            for sandbox in sandboxes
+        ]
+    )
+
+
+def _disks(
+    mountpoints: Mapping[str, str], details: Iterable[Details | None]
+) -> tuple[dict[str, FileSystem | None], dict[tuple[int, int], str]]:
+    """The file system of each snapshotter, and the names of all devices that were read or written."""
+    numbers = {(one.major, one.minor) for found in details if found is not None for one in found.io}
+    return (
+        {name: file_system(directory) for name, directory in mountpoints.items() if directory},
+        {(major, minor): device_name(major, minor) for major, minor in numbers},
+    )
+
+
+class _View:
+    """What was measured, and how to make metrics of it."""
+
+    def __init__(
+        self,
+        service: Service,
+        readings: Mapping[str, Reading],
+        details: Mapping[str, tuple[Details | None, Processes | None]],
+        file_systems: Mapping[str, FileSystem | None],
+        devices: Mapping[tuple[int, int], str],
+    ) -> None:
+        self._service = service
+        self._readings = readings
+        self._details = details
+        self._file_systems = file_systems
+        self._devices = devices
+        self._now_ns = time.time_ns()
+
+    def pod(self, sandbox: Sandbox, containers: Iterable[Container]) -> list[cri.Metric]:
+        """Of the pod's cgroup where it has one, and of its network; the label ``container`` is empty."""
+        reading = whole_pod(sandbox, containers, self._readings)
+        details = self._details.get(sandbox.id, (None, None))[0] if has_cgroup(sandbox) else None
+        measured = Measured(self._at(reading), reading, details, devices=self._devices)
+        metadata = sandbox.config.metadata
+        base = (reading.cgroup_path, sandbox.id, "", metadata.name, metadata.namespace, "")
+        return metrics(OF_PODS if has_cgroup(sandbox) else NETWORK, base, measured)
+
+    def container(self, sandbox: Sandbox, container: Container) -> list[cri.Metric]:
+        """Of one container."""
+        reading = self._readings.get(container.id, NOTHING)
+        details, processes = self._details.get(container.id, (None, None))
+        snapshotter, layer = layer_usage(self._service, container)
+        measured = Measured(
+            self._at(reading),
+            reading,
+            details,
+            processes,
+            started_ns=container.status.started_at,
+            layer_bytes=None if layer is None else layer.bytes,
+            file_system=self._file_systems.get(snapshotter),
+            devices=self._devices,
+        )
+        metadata = sandbox.config.metadata
+        image = container.config.image.user_specified_image or container.config.image.image
+        base = (
+            reading.cgroup_path,
+            container.id,
+            image,
+            metadata.name,
+            metadata.namespace,
+            container.config.metadata.name,
+        )
+        return metrics(OF_CONTAINERS, base, measured)
+
+    def _at(self, reading: Reading) -> int:
+        return self._now_ns if reading.usage is None else reading.usage.at_ns

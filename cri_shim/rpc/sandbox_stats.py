@@ -1,0 +1,23 @@
+"""PodSandboxStats: what one pod uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import UnavailableError
+from cri_shim.rpc.sandbox_stats_list import measure_pods
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+
+
+async def pod_sandbox_stats(service: Service, request: cri.PodSandboxStatsRequest) -> cri.PodSandboxStatsResponse:
+    """The statistics of a pod by id; raises NotFoundError, and UnavailableError for one that does not run."""
+    sandbox = service.sandboxes.get(request.pod_sandbox_id)
+    if not sandbox.ready:
+        raise UnavailableError(
+            f"sandbox {sandbox.id} is not ready, so it has no statistics; stop and remove it, or ask for a ready one"
+        )
+    (stats,) = await measure_pods(service, [sandbox])
+    return cri.PodSandboxStatsResponse(stats=stats)

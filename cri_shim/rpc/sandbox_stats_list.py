@@ -1,0 +1,93 @@
+"""ListPodSandboxStats: what pods use, with their network and their containers. Pods that are not ready are left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.rpc.container_stats_list import container_subjects, stats_of
+from cri_shim.rpc.sandbox_list import fitting
+from cri_shim.stats.combine import together
+from cri_shim.stats.messages import pod_stats
+from cri_shim.stats.reader import Subject
+from cri_shim.stats.values import NOTHING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from cri_shim.service import Service
+    from cri_shim.stats.values import Reading
+    from cri_shim.store.containers import Container
+    from cri_shim.store.sandboxes import Sandbox
+
+
+async def list_pod_sandbox_stats(
+    service: Service, request: cri.ListPodSandboxStatsRequest
+) -> cri.ListPodSandboxStatsResponse:
+    """The statistics of all ready pods that fit the filter: id (or a prefix of it), and every label."""
+    wanted = cri.PodSandboxFilter(id=request.filter.id, label_selector=request.filter.label_selector)
+    ready = [sandbox for sandbox in fitting(service.sandboxes, wanted) if sandbox.ready]
+    return cri.ListPodSandboxStatsResponse(stats=await measure_pods(service, ready))
+
+
+async def measure_pods(service: Service, sandboxes: Sequence[Sandbox]) -> list[cri.PodSandboxStats]:
+    """The statistics of ready pods."""
+    members = members_of(service, sandboxes)
+    containers = [container for group in members.values() for container in group]
+    readings = await service.stats.read([*sandbox_subjects(sandboxes), *container_subjects(containers)], count=True)
+    return [
+        pod_stats(
+            cri.PodSandboxAttributes(
+                id=sandbox.id,
+                metadata=sandbox.config.metadata,
+                labels=sandbox.config.labels,
+                annotations=sandbox.config.annotations,
+            ),
+            whole_pod(sandbox, members[sandbox.id], readings),
+            _processes(readings.get(id_, NOTHING) for id_ in (sandbox.id, *(one.id for one in members[sandbox.id]))),
+            stats_of(service, members[sandbox.id], readings),
+        )
+        for sandbox in sandboxes
+    ]
+
+
+def members_of(service: Service, sandboxes: Iterable[Sandbox]) -> dict[str, list[Container]]:
+    """The containers of each pod, by its id."""
+    members: dict[str, list[Container]] = {sandbox.id: [] for sandbox in sandboxes}
+    for container in service.containers:
+        if container.sandbox_id in members:
+            members[container.sandbox_id].append(container)
+    return members
+
+
+def sandbox_subjects(sandboxes: Iterable[Sandbox]) -> list[Subject]:
+    """What to measure of ready pods: the pod's cgroup, where the kubelet named one, and its own network."""
+    return [
+        Subject(
+            sandbox.id,
+            sandbox.pid,
+            pod=has_cgroup(sandbox),
+            network=not sandbox.host_network,
+        )
+        for sandbox in sandboxes
+        if sandbox.ready
+    ]
+
+
+def has_cgroup(sandbox: Sandbox) -> bool:
+    """Whether the cgroup around the sandbox is the pod's; without a parent in the request it is everybody's."""
+    return bool(sandbox.config.linux.cgroup_parent)
+
+
+def whole_pod(sandbox: Sandbox, containers: Iterable[Container], readings: Mapping[str, Reading]) -> Reading:
+    """The reading of the pod's cgroup, or else the sum over its parts."""
+    own = readings.get(sandbox.id, NOTHING)
+    if has_cgroup(sandbox):
+        return own
+    return together(own, [readings[container.id] for container in containers if container.id in readings])
+
+
+def _processes(readings: Iterable[Reading]) -> int | None:
+    """The sum of what could be counted; None when nothing could."""
+    counts = [reading.processes for reading in readings if reading.processes is not None]
+    return sum(counts) if counts else None

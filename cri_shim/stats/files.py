@@ -1,0 +1,46 @@
+"""Reading small files of the kernel: one open, one read, one close, nothing kept open.
+
+Keeping a file descriptor for each file would save a third of the time and cost four descriptors a container.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_FIRST = 1 << 14
+# The kernel gives at least a page at a time, less one line; so little of it was all, and the second read is saved.
+_SURELY_ALL = 3072
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC
+
+
+def read(path: str) -> bytes:
+    """The whole file; raises OSError."""
+    descriptor = os.open(path, _FLAGS)
+    try:
+        text = os.read(descriptor, _FIRST)
+        if len(text) < _SURELY_ALL:
+            return text
+        parts = [text]
+        while parts[-1]:
+            parts.append(os.read(descriptor, _FIRST))
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def look(path: str, parse: Callable[[bytes], T]) -> T | None:
+    """What ``parse`` makes of the file; None for a file that is not there, cannot be read or is of another form.
+
+    A controller that is off, a kernel without pressure and a container that ended this moment all look like that, and
+    none of them may spoil the rest.
+    """
+    try:
+        return parse(read(path))
+    except (OSError, ValueError):
+        return None

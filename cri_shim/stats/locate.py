@@ -1,0 +1,122 @@
+"""Where the cgroups of a container lie: asked of the kernel, by the container's process.
+
+/proc/PID/cgroup tells it whatever driver made the cgroup and whatever daemon started the container, so neither slices
+nor defaults of runc have to be worked out here; it is read once in a container's life. The mount table tells where
+the hierarchies are. (cgroups(7), proc(5))
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cri_shim.stats import files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+UNIFIED = ""
+"""The name under which cgroup v2's only hierarchy is kept here; /proc/PID/cgroup has an empty name for it, too."""
+
+_CONTROLLERS = frozenset({"cpu", "cpuacct", "memory", "pids", "blkio", "hugetlb"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cgroup:
+    """One cgroup: its path as the kernel says it, and its directory in each hierarchy, by controller."""
+
+    path: str
+    directories: Mapping[str, str]
+
+    def parent(self) -> Cgroup:
+        """The cgroup around it."""
+        return Cgroup(
+            posixpath.dirname(self.path), {name: posixpath.dirname(path) for name, path in self.directories.items()}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hierarchies:
+    """The mounted hierarchies: controller → (mount point, which cgroup is mounted there)."""
+
+    mounts: Mapping[str, tuple[str, str]]
+    proc: str = "/proc"
+
+    @classmethod
+    def read(cls, *, unified: bool, proc: str = "/proc") -> Hierarchies:
+        """Look at the mount table. ``unified``: only cgroup v2 counts, or else only v1 (a hybrid node is v1)."""
+        text = Path(proc, "self/mountinfo").read_text(encoding="utf-8", errors="replace")
+        return cls(mounts(text, unified=unified), proc)
+
+    def find(self, pid: int, id_: str) -> Cgroup | None:
+        """The cgroup of container ``id_``, whose first process is ``pid``; None when that process is not in it.
+
+        The process may sit below its container's cgroup (an init system that made its own), and its number may belong
+        to somebody else by now: what counts is the part of the path that has the id.
+        """
+        try:
+            text = files.read(f"{self.proc}/{pid}/cgroup").decode(errors="replace")
+        except OSError:
+            return None
+        found: dict[str, str] = {}
+        path = ""
+        for name, whole in memberships(text).items():
+            mount = self.mounts.get(name)
+            own = up_to(whole, id_)
+            directory = None if mount is None or own is None else below(mount, own)
+            if directory is not None and own is not None:
+                found[name] = directory
+                path = path or own
+        return Cgroup(path, found) if found else None
+
+
+def mounts(mountinfo: str, *, unified: bool) -> dict[str, tuple[str, str]]:
+    """Controller → (mount point, root) of the first mount of each."""
+    found: dict[str, tuple[str, str]] = {}
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        fields, (kind, _, options) = before.split(), (*after.split(), "", "", "")[:3]
+        if len(fields) < 5 or kind != ("cgroup2" if unified else "cgroup"):
+            continue
+        place = (_unescaped(fields[4]), _unescaped(fields[3]))
+        for name in [UNIFIED] if unified else _CONTROLLERS.intersection(options.split(",")):
+            found.setdefault(name, place)
+    return found
+
+
+def memberships(text: str) -> dict[str, str]:
+    """/proc/PID/cgroup: controller → path; the empty name is cgroup v2."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        _, _, rest = line.partition(":")
+        names, _, path = rest.partition(":")
+        for name in names.split(","):
+            found[name] = path
+    return found
+
+
+def up_to(path: str, id_: str) -> str | None:
+    """The path up to the part that has ``id_`` in it; None when no part has."""
+    parts = path.split("/")
+    for number, part in enumerate(parts):
+        if id_ in part:
+            return "/".join(parts[: number + 1])
+    return None
+
+
+def below(mount: tuple[str, str], path: str) -> str | None:
+    """The directory of cgroup ``path``; None when it is not below the cgroup that is mounted."""
+    point, root = mount
+    if root == "/":
+        return point + path
+    if path == root or path.startswith(f"{root}/"):
+        return point + path[len(root) :]
+    return None
+
+
+def _unescaped(field: str) -> str:
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        field = field.replace(code, character)
+    return field

@@ -1,0 +1,135 @@
+"""The formats of cgroup and /proc files. Pure; all raise ValueError for what is not of the format.
+
+Sources, in the kernel's Documentation: admin-guide/cgroup-v1/{memory,cpuacct,blkio-controller}.rst,
+admin-guide/cgroup-v2.rst, accounting/psi.rst, filesystems/proc.rst.
+"""
+
+from __future__ import annotations
+
+from cri_shim.stats.values import DeviceIo, Interface, Pressure, Stall
+
+UNLIMITED = 1 << 62
+"""cgroup v1 says "no limit" with a number near 2^63, rounded to pages; whatever is above this means it."""
+
+_OPERATIONS = {b"Read": "Read", b"Write": "Write"}
+
+
+def number(text: bytes) -> int:
+    """A file with one number."""
+    return int(text)
+
+
+def limit(text: bytes) -> int | None:
+    """A file with one number or "max"; None is no limit, in the form of either version."""
+    word = text.strip()
+    if word == b"max":
+        return None
+    value = int(word)
+    return None if value < 0 or value > UNLIMITED else value
+
+
+def pairs(text: bytes) -> dict[bytes, int]:
+    """Lines of a name and a number: memory.stat, cpu.stat, memory.events, memory.oom_control."""
+    words = text.split()
+    if len(words) % 2:
+        raise ValueError(f"not lines of a name and a number: {text[:80]!r}")
+    return dict(zip(words[::2], map(int, words[1::2]), strict=True))
+
+
+def pressure(text: bytes) -> Pressure:
+    """A pressure file. Kernels before 5.13 have no "full" line for the CPU; its total is in microseconds."""
+    stalls: dict[bytes, Stall] = {}
+    for line in text.splitlines():
+        kind, *fields = line.split()
+        values = dict(field.split(b"=", 1) for field in fields)
+        try:
+            stalls[kind] = Stall(
+                float(values[b"avg10"]), float(values[b"avg60"]), float(values[b"avg300"]), int(values[b"total"]) * 1000
+            )
+        except KeyError as error:
+            raise ValueError(f"pressure line {line!r} lacks {error}") from error
+    if b"some" not in stalls:
+        raise ValueError(f"not a pressure file: {text[:80]!r}")
+    return Pressure(stalls[b"some"], stalls.get(b"full"))
+
+
+def interfaces(text: bytes) -> tuple[Interface, ...]:
+    """The interfaces of /proc/PID/net/dev but ``lo``, in the kernel's order."""
+    found = []
+    for line in text.splitlines()[2:]:
+        name, colon, rest = line.partition(b":")
+        words = rest.split()
+        if not colon or len(words) < 16:
+            raise ValueError(f"not a line of net/dev: {line!r}")
+        if name.strip() != b"lo":
+            rx_bytes, rx_packets, rx_errors, rx_dropped = map(int, words[:4])
+            tx_bytes, tx_packets, tx_errors, tx_dropped = map(int, words[8:12])
+            found.append(
+                Interface(
+                    name.strip().decode(),
+                    rx_bytes,
+                    rx_packets,
+                    rx_errors,
+                    rx_dropped,
+                    tx_bytes,
+                    tx_packets,
+                    tx_errors,
+                    tx_dropped,
+                )
+            )
+    return tuple(found)
+
+
+def device_io_v1(sizes: bytes, counts: bytes) -> tuple[DeviceIo, ...]:
+    """``blkio.throttle.io_service_bytes_recursive`` and ``.io_serviced_recursive``, reads and writes only."""
+    size, count = _blkio(sizes), _blkio(counts)
+    return tuple(DeviceIo(*key, value, count.get(key, 0)) for key, value in size.items())
+
+
+def _blkio(text: bytes) -> dict[tuple[int, int, str], int]:
+    """Lines "MAJOR:MINOR OPERATION NUMBER"; the last line is a total."""
+    found: dict[tuple[int, int, str], int] = {}
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) == 3 and words[1] in _OPERATIONS:
+            major, minor = _device(words[0])
+            found[major, minor, _OPERATIONS[words[1]]] = int(words[2])
+    return found
+
+
+def device_io_v2(text: bytes) -> tuple[DeviceIo, ...]:
+    """``io.stat``: lines "MAJOR:MINOR rbytes=N wbytes=N rios=N wios=N …"; a device alone means nothing yet."""
+    found: list[DeviceIo] = []
+    for line in text.splitlines():
+        device, *fields = line.split()
+        values = dict(field.split(b"=", 1) for field in fields if b"=" in field)
+        if b"rbytes" in values:
+            major, minor = _device(device)
+            found.append(DeviceIo(major, minor, "Read", int(values[b"rbytes"]), int(values.get(b"rios", b"0"))))
+            found.append(DeviceIo(major, minor, "Write", int(values[b"wbytes"]), int(values.get(b"wios", b"0"))))
+    return tuple(found)
+
+
+def _device(word: bytes) -> tuple[int, int]:
+    major, _, minor = word.partition(b":")
+    return int(major), int(minor)
+
+
+def cpu_max(text: bytes) -> tuple[int, int]:
+    """``cpu.max``: quota (0 for "max") and period, in microseconds."""
+    quota, period = text.split()
+    return (0 if quota == b"max" else int(quota)), int(period)
+
+
+def shares_of_weight(weight: int) -> int:
+    """The cpu.shares (2 to 262144) that runc 1.1 turns into this cpu.weight (1 to 10000)."""
+    return 2 + (weight - 1) * 262142 // 9999
+
+
+def open_files_limit(text: bytes) -> int | None:
+    """The soft limit of open files in /proc/PID/limits; None is no limit."""
+    for line in text.splitlines():
+        if line.startswith(b"Max open files"):
+            word = line[len(b"Max open files") :].split()[0]
+            return None if word == b"unlimited" else int(word)
+    raise ValueError("limits have no line of open files")

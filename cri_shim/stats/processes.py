@@ -1,0 +1,58 @@
+"""The processes of a cgroup, and the network they see. Blocks; call it in a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from cri_shim.stats import files
+from cri_shim.stats.parse import interfaces, open_files_limit
+from cri_shim.stats.values import Interface, Processes
+
+
+def pids(directory: str) -> list[bytes]:
+    """The processes in a cgroup, or, when it has none of its own, in those below it (cgroup v2 allows only one).
+
+    Raises OSError when the cgroup has gone.
+    """
+    own = files.read(f"{directory}/cgroup.procs").split()
+    if own:
+        return own
+    below: list[bytes] = []
+    with os.scandir(directory) as entries:
+        children = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for child in children:
+        with contextlib.suppress(OSError):
+            below += pids(child)
+    return below
+
+
+def count(directory: str) -> int | None:
+    """How many processes; None when the cgroup has gone."""
+    try:
+        return len(pids(directory))
+    except OSError:
+        return None
+
+
+def opened(directory: str, first: int, proc: str = "/proc") -> Processes | None:
+    """What the processes have open, and the limit of ``first``; None when the cgroup has gone."""
+    try:
+        members = pids(directory)
+    except OSError:
+        return None
+    descriptors = sockets = 0
+    for pid in members:
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            for name in os.listdir(f"{proc}/{int(pid)}/fd"):  # noqa: PTH208 - hot, and only names are wanted
+                descriptors += 1
+                with contextlib.suppress(OSError):
+                    sockets += os.readlink(f"{proc}/{int(pid)}/fd/{name}").startswith("socket:")  # noqa: PTH115
+    return Processes(
+        len(members), descriptors, sockets, files.look(f"{proc}/{first}/limits", open_files_limit) if first else None
+    )
+
+
+def network(pid: int, proc: str = "/proc") -> tuple[Interface, ...]:
+    """The interfaces of the network namespace of ``pid``, without entering it; none when it has ended."""
+    return files.look(f"{proc}/{pid}/net/dev", interfaces) or ()

@@ -1,0 +1,37 @@
+"""CPU time per second from two readings of a counter. Pure."""
+
+from __future__ import annotations
+
+SHORTEST_NS = 1_000_000_000
+"""Readings nearer to each other say more of the scheduler than of the container."""
+LONGEST_NS = 120_000_000_000
+"""An average over more than this is not what anybody means by "now"; containerd 2.3 keeps samples as long."""
+
+
+class CpuHistory:
+    """The two readings before this one: always enough, as the second is at least :data:`SHORTEST_NS` older."""
+
+    __slots__ = ("_newer", "_older")
+
+    def __init__(self) -> None:
+        self._older: tuple[int, int] | None = None
+        self._newer: tuple[int, int] | None = None
+
+    @property
+    def newest_ns(self) -> int | None:
+        """The monotonic time of the newest reading that was kept."""
+        return None if self._newer is None else self._newer[0]
+
+    def add(self, at_ns: int, cpu_ns: int) -> int | None:
+        """Nano cores up to this reading (monotonic ns, ns of CPU time), which is then kept; None without a base."""
+        newer = self._newer
+        if newer is not None and cpu_ns < newer[1]:
+            # Another cgroup of that name, or containers that left a sum: what was before is no base.
+            self._older = self._newer = newer = None
+        far_enough = newer is not None and at_ns - newer[0] >= SHORTEST_NS
+        base = newer if far_enough else self._older
+        if far_enough or newer is None:
+            self._older, self._newer = newer, (at_ns, cpu_ns)
+        if base is None or not SHORTEST_NS <= at_ns - base[0] <= LONGEST_NS:
+            return None
+        return max(0, (cpu_ns - base[1]) * 1_000_000_000 // (at_ns - base[0]))

@@ -1,0 +1,93 @@
+"""One pass over cgroups: what the sampler has done in a thread, with the cgroup version decided once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cri_shim.stats import cgroup_v1, cgroup_v2, processes
+from cri_shim.stats.locate import Hierarchies
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cri_shim.stats.locate import Cgroup
+    from cri_shim.stats.values import Details, Interface, Processes, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A container or pod to be measured: its id and its first process.
+
+    ``pod``: the cgroup around its own is what is measured (a sandbox whose pod has a cgroup). ``network``: its
+    interfaces are asked for, too.
+    """
+
+    id: str
+    pid: int
+    pod: bool = False
+    network: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one pass found of one subject; ``own`` is its own cgroup, to be given to the next pass."""
+
+    own: Cgroup | None = None
+    usage: Usage | None = None
+    processes: int | None = None
+    interfaces: tuple[Interface, ...] = ()
+
+
+class Reader:
+    """Reads what it is asked for. Every method blocks."""
+
+    def __init__(self, *, unified: bool, huge_page_sizes: Iterable[str] = (), proc: str = "/proc") -> None:
+        self._version = cgroup_v2 if unified else cgroup_v1
+        self._hierarchies = Hierarchies.read(unified=unified, proc=proc)
+        self._huge_page_sizes = tuple(huge_page_sizes)
+        self._proc = proc
+
+    def usages(self, wanted: Sequence[tuple[Subject, Cgroup | None]], *, count: bool) -> list[Found]:
+        """Measure all; with ``count``, count processes too. A subject that has gone gives an empty answer."""
+        return [self._usage(subject, own, count=count) for subject, own in wanted]
+
+    def _usage(self, subject: Subject, known: Cgroup | None, *, count: bool) -> Found:
+        own = known or self._hierarchies.find(subject.pid, subject.id)
+        if own is None:
+            return Found()
+        usage = self._version.usage(measured(subject, own))
+        if usage is None:
+            return Found()
+        return Found(
+            own,
+            usage,
+            processes.count(self._version.process_directory(own)) if count else None,
+            processes.network(subject.pid, self._proc) if subject.network else (),
+        )
+
+    def cpu_times(self, wanted: Sequence[tuple[Subject, Cgroup | None]]) -> list[tuple[Cgroup | None, int | None]]:
+        """Only the CPU counters, for the sample before."""
+        answers: list[tuple[Cgroup | None, int | None]] = []
+        for subject, known in wanted:
+            own = known or self._hierarchies.find(subject.pid, subject.id)
+            cpu_ns = None if own is None else self._version.cpu_time(measured(subject, own))
+            answers.append((own if cpu_ns is not None else None, cpu_ns))
+        return answers
+
+    def details(self, wanted: Sequence[tuple[Subject, Cgroup | None]]) -> list[tuple[Details | None, Processes | None]]:
+        """What only metrics ask for; the processes are those of a subject's own cgroup."""
+        return [self._details(subject, own) for subject, own in wanted]
+
+    def _details(self, subject: Subject, own: Cgroup | None) -> tuple[Details | None, Processes | None]:
+        if own is None:
+            return None, None
+        details = self._version.details(measured(subject, own), self._huge_page_sizes)
+        if subject.pod:
+            return details, None
+        return details, processes.opened(self._version.process_directory(own), subject.pid, self._proc)
+
+
+def measured(subject: Subject, own: Cgroup) -> Cgroup:
+    """The cgroup that stands for the subject."""
+    return own.parent() if subject.pod else own

@@ -1,0 +1,156 @@
+"""Readings shared between callers, and the one before each, so that there is a rate.
+
+Requests read when the last reading is older than :data:`SHARED_SECONDS`; a slow background pass reads only the CPU
+counters, so that even the first request has a sample before it. One thread reads, one batch at a time, and the event
+loop never waits for a file. What is kept of each subject is two readings of its counter and the last values.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from cri_shim.kernel.executors import run
+from cri_shim.stats.rate import CpuHistory
+from cri_shim.stats.reader import measured
+from cri_shim.stats.values import NOTHING, Details, Processes, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from cri_shim.stats.locate import Cgroup
+    from cri_shim.stats.reader import Found, Reader, Subject
+
+SHARED_SECONDS = 0.5
+"""Callers within this time get the same reading. The kubelet asks for the same things several times in a round."""
+
+BACKGROUND_SECONDS = 10.0
+"""Between two passes over the CPU counters."""
+
+# Of their own: a dead network file system, which stops the threads for files, does not stop these.
+THREAD: Final = ThreadPoolExecutor(1, thread_name_prefix="stats")
+DETAILS_THREAD: Final = ThreadPoolExecutor(1, thread_name_prefix="metrics")
+
+log = structlog.get_logger(__name__)
+
+
+class _Entry:
+    """What is kept of one subject."""
+
+    __slots__ = ("cgroup", "counted", "history", "pid", "reading", "taken")
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.cgroup: Cgroup | None = None
+        self.history = CpuHistory()
+        self.reading = NOTHING
+        self.taken = float("-inf")
+        self.counted = False
+
+
+class Sampler:
+    """``living`` tells which subjects there are, for the background pass."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        living: Callable[[], Iterable[Subject]],
+        *,
+        shared: float = SHARED_SECONDS,
+        period: float = BACKGROUND_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reader = reader
+        self._living = living
+        self._shared = shared
+        self._period = period
+        self._clock = clock
+        self._entries: dict[str, _Entry] = {}
+        self._turn = asyncio.Lock()
+
+    async def read(self, subjects: Sequence[Subject], *, count: bool = False) -> Mapping[str, Reading]:
+        """A reading of each, by id, at most :data:`SHARED_SECONDS` old; with ``count``, with its processes."""
+        if self._stale(subjects, count=count):
+            async with self._turn:
+                # Whoever had the turn before may have read what is wanted.
+                stale = self._stale(subjects, count=count)
+                if stale:
+                    wanted = [(subject, self._entry(subject).cgroup) for subject in stale]
+                    found = await run(THREAD, self._reader.usages, wanted, count=count)
+                    for subject, one in zip(stale, found, strict=True):
+                        self._keep(subject, one, counted=count)
+        return {
+            subject.id: entry.reading if (entry := self._entries.get(subject.id)) is not None else NOTHING
+            for subject in subjects
+        }
+
+    async def details(self, subjects: Sequence[Subject]) -> Mapping[str, tuple[Details | None, Processes | None]]:
+        """What only metrics ask for, by id; subjects must have been read before. Not shared: it is asked for rarely."""
+        wanted = [(subject, self._entry(subject).cgroup) for subject in subjects]
+        found = await run(DETAILS_THREAD, self._reader.details, wanted)
+        return {subject.id: one for subject, one in zip(subjects, found, strict=True)}
+
+    async def run(self) -> None:
+        """Read the CPU counters for ever, and forget what has gone. What fails is logged; it never raises."""
+        while True:
+            try:
+                await self.background_pass()
+            except Exception:
+                log.exception("stats.background_failed")
+            await asyncio.sleep(self._period)
+
+    async def background_pass(self) -> None:
+        """One pass over what lives; what a request has read meanwhile is left out."""
+        living = {subject.id: subject for subject in self._living()}
+        for id_ in [id_ for id_ in self._entries if id_ not in living]:
+            del self._entries[id_]
+        async with self._turn:
+            due = self._clock() - self._period / 2
+            subjects = [subject for subject in living.values() if self._entry(subject).taken < due]
+            if not subjects:
+                return
+            wanted = [(subject, self._entry(subject).cgroup) for subject in subjects]
+            found = await run(THREAD, self._reader.cpu_times, wanted)
+            for subject, (cgroup, cpu_ns) in zip(subjects, found, strict=True):
+                entry = self._entry(subject)
+                entry.cgroup = cgroup
+                if cpu_ns is not None:
+                    entry.history.add(time.monotonic_ns(), cpu_ns)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def _stale(self, subjects: Sequence[Subject], *, count: bool) -> list[Subject]:
+        oldest = self._clock() - self._shared
+        return [
+            subject
+            for subject in subjects
+            if (entry := self._entry(subject)).taken < oldest or (count and not entry.counted)
+        ]
+
+    def _entry(self, subject: Subject) -> _Entry:
+        entry = self._entries.get(subject.id)
+        if entry is None or entry.pid != subject.pid:
+            entry = self._entries[subject.id] = _Entry(subject.pid)
+        return entry
+
+    def _keep(self, subject: Subject, found: Found, *, counted: bool) -> None:
+        entry = self._entry(subject)
+        entry.cgroup = found.own
+        entry.taken = self._clock()
+        entry.counted = counted
+        usage = found.usage
+        nano_cores = None
+        if usage is not None and usage.cpu_ns is not None:
+            nano_cores = entry.history.add(usage.monotonic_ns, usage.cpu_ns)
+        entry.reading = Reading(
+            usage=usage,
+            nano_cores=nano_cores,
+            processes=found.processes,
+            interfaces=found.interfaces,
+            cgroup_path=measured(subject, found.own).path if found.own is not None else "",
+        )

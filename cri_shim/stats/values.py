@@ -1,0 +1,146 @@
+"""What was read, as plain values. Memory is in bytes, time in nanoseconds, None is "this node does not say"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """One line of a pressure file: shares of time in percent over 10, 60 and 300 s, and the time in all."""
+
+    avg10: float
+    avg60: float
+    avg300: float
+    total_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """Time in which some or all tasks waited for a resource (PSI; cgroup v2 only)."""
+
+    some: Stall
+    full: Stall | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Memory of a cgroup with all below it. ``limit`` None is no limit."""
+
+    usage: int
+    working_set: int
+    limit: int | None
+    rss: int
+    cache: int
+    mapped_file: int
+    page_faults: int
+    major_page_faults: int
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """Swap of a cgroup. ``available`` is None where nothing limits it."""
+
+    usage: int
+    available: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One reading of a cgroup. ``at_ns`` is since 1970, ``monotonic_ns`` for differences."""
+
+    at_ns: int
+    monotonic_ns: int
+    cpu_ns: int | None = None
+    memory: Memory | None = None
+    swap: Swap | None = None
+    cpu_pressure: Pressure | None = None
+    memory_pressure: Pressure | None = None
+    io_pressure: Pressure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """The counters of one network interface since it was made."""
+
+    name: str
+    rx_bytes: int
+    rx_packets: int
+    rx_errors: int
+    rx_dropped: int
+    tx_bytes: int
+    tx_packets: int
+    tx_errors: int
+    tx_dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceIo:
+    """What went to or came from one block device; ``operation`` is "Read" or "Write"."""
+
+    major: int
+    minor: int
+    operation: str
+    bytes: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class HugePages:
+    """Huge pages of one size ("2MB"). ``highest`` is None where the kernel keeps no such mark (v2)."""
+
+    size: str
+    usage: int
+    highest: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What only metrics ask for. Limits that are not set are 0, as cAdvisor has them."""
+
+    cpu_user_ns: int | None = None
+    cpu_system_ns: int | None = None
+    periods: int | None = None
+    throttled_periods: int | None = None
+    throttled_ns: int | None = None
+    cpu_period_us: int | None = None
+    cpu_quota_us: int | None = None
+    cpu_shares: int | None = None
+    memory_failures: int | None = None
+    memory_highest: int | None = None
+    memory_kernel: int | None = None
+    memory_reservation: int | None = None
+    swap_limit: int | None = None
+    oom_kills: int | None = None
+    threads: int | None = None
+    threads_limit: int | None = None
+    io: tuple[DeviceIo, ...] = ()
+    huge_pages: tuple[HugePages, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The processes of a cgroup: how many, and what they have open."""
+
+    count: int
+    descriptors: int
+    sockets: int
+    open_files_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All that is known of one container or pod at one moment."""
+
+    usage: Usage | None = None
+    """None: its cgroup could not be read."""
+    nano_cores: int | None = None
+    """CPU time per second since the sample before; None: there is none."""
+    processes: int | None = None
+    """Of a container: in its cgroup. Of a pod: of its sandbox alone. None: not asked for, or not to be had."""
+    interfaces: tuple[Interface, ...] = ()
+    cgroup_path: str = ""
+    """As /proc/PID/cgroup has it."""
+
+
+NOTHING = Reading()
