@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -14,9 +15,13 @@ from cri_shim.logs.holding import Holding
 
 def holders() -> set[int]:
     """Living holders that this process has started."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
-    return {pid for pid, line in lines.items() if fifo_holder.__file__.encode() in line.split(b"\0")}
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == os.getpid() and fifo_holder.__file__.encode() in (entry / "cmdline").read_bytes().split(b"\0"):
+                found.add(int(entry.name))
+    return found
 
 
 def until(condition, seconds: float = 8) -> None:
