@@ -25,7 +25,7 @@ async def container_status(service: Service, request: cri.ContainerStatusRequest
 def status_of(service: Service, container: Container) -> cri.ContainerStatus:
     """What is told of ``container``. Its image may have been removed; its id is still told."""
     status = container.status
-    image = service.images.resolve(container.image_id)
+    image = service.images.resolve(container.image_id) if container.image_id else None
     tag = image.repo_tags[0] if image and image.repo_tags else ""
     digest = image.repo_digests[0] if image and image.repo_digests else ""
     asked = container.config.image

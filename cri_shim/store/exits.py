@@ -80,6 +80,7 @@ class Exits:
                 self._sandboxes.update(id_, lambda sandbox: sandbox.but(pid=0, exited_at=sandbox.exited_at or at_ns))
             else:
                 self._remember_early(id_, code, at_ns)
+                self._wake(id_)  # whoever waits for something that was forgotten meanwhile
                 return
             self._wake(id_)
             await self._delete_task(id_)
