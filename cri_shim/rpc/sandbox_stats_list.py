@@ -44,7 +44,7 @@ async def measure_pods(service: Service, sandboxes: Sequence[Sandbox]) -> list[c
                 annotations=sandbox.config.annotations,
             ),
             whole_pod(sandbox, members[sandbox.id], readings),
-            _processes(readings.get(id_, NOTHING) for id_ in (sandbox.id, *(one.id for one in members[sandbox.id]))),
+            _processes(readings[one.id] for one in members[sandbox.id] if one.id in readings),
             stats_of(service, members[sandbox.id], readings),
         )
         for sandbox in sandboxes

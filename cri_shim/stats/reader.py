@@ -49,7 +49,7 @@ class Reader:
         self._proc = proc
 
     def usages(self, wanted: Sequence[tuple[Subject, Cgroup | None]], *, count: bool) -> list[Found]:
-        """Measure all; with ``count``, count processes too. A subject that has gone gives an empty answer."""
+        """Measure all; with ``count``, count the processes of containers. What has gone gives an empty answer."""
         return [self._usage(subject, own, count=count) for subject, own in wanted]
 
     def _usage(self, subject: Subject, known: Cgroup | None, *, count: bool) -> Found:
@@ -62,7 +62,7 @@ class Reader:
         return Found(
             own,
             usage,
-            processes.count(self._version.process_directory(own)) if count else None,
+            processes.count(self._version.process_directory(own)) if count and not subject.pod else None,
             processes.network(subject.pid, self._proc) if subject.network else (),
         )
 

@@ -137,7 +137,7 @@ class Reading:
     nano_cores: int | None = None
     """CPU time per second since the sample before; None: there is none."""
     processes: int | None = None
-    """Of a container: in its cgroup. Of a pod: of its sandbox alone. None: not asked for, or not to be had."""
+    """In its own cgroup. None: not asked for, or not to be had."""
     interfaces: tuple[Interface, ...] = ()
     cgroup_path: str = ""
     """As /proc/PID/cgroup has it."""

@@ -1,0 +1,100 @@
+"""Where the cgroups of a container lie."""
+
+from __future__ import annotations
+
+import pytest
+
+from cri_shim.stats.locate import UNIFIED, Cgroup, Hierarchies, below, memberships, mounts, up_to
+
+ID = "4f1c2a9b7d3e5f60718293a4b5c6d7e8f9012345678901234567890123456789"
+V1_MOUNTS = """\
+31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:5 - cgroup cgroup rw,cpu,cpuacct
+35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
+39 31 0:36 / /sys/fs/cgroup/pids rw,relatime - cgroup cgroup rw,pids
+40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,name=systemd
+41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
+"""
+V2_MOUNTS = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n"
+
+
+def test_hierarchies_of_version_1():
+    """Controllers that are mounted together share a directory; the named and the unified hierarchy do not count."""
+    assert mounts(V1_MOUNTS, unified=False) == {
+        "cpu": ("/sys/fs/cgroup/cpu,cpuacct", "/"),
+        "cpuacct": ("/sys/fs/cgroup/cpu,cpuacct", "/"),
+        "memory": ("/sys/fs/cgroup/memory", "/"),
+        "pids": ("/sys/fs/cgroup/pids", "/"),
+    }
+
+
+def test_the_hierarchy_of_version_2():
+    """There is one."""
+    assert mounts(V2_MOUNTS, unified=True) == {UNIFIED: ("/sys/fs/cgroup", "/")}
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        (f"/kubepods/pod1/{ID}", f"/kubepods/pod1/{ID}"),
+        (f"/a.slice/cri-containerd-{ID}.scope", f"/a.slice/cri-containerd-{ID}.scope"),
+        (f"/a.slice/cri-containerd-{ID}.scope/init.scope", f"/a.slice/cri-containerd-{ID}.scope"),
+        ("/user.slice/session-2.scope", None),
+        ("/", None),
+    ],
+)
+def test_the_part_with_the_id_counts(path, wanted):
+    """Both drivers have the id in the path; what is below belongs to the container, what has no id to others."""
+    assert up_to(path, ID) == wanted
+
+
+def test_a_hierarchy_that_is_mounted_in_part():
+    """In a container of its own the daemon sees only a part of the tree; what is outside of it has no directory."""
+    assert below(("/sys/fs/cgroup", "/docker/x"), "/docker/x/k8s.io/c") == "/sys/fs/cgroup/k8s.io/c"
+    assert below(("/sys/fs/cgroup", "/docker/x"), "/docker/xy/k8s.io/c") is None
+    assert below(("/sys/fs/cgroup", "/"), "/k8s.io/c") == "/sys/fs/cgroup/k8s.io/c"
+
+
+def _proc(tmp_path, mountinfo, cgroup):
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/mountinfo").write_text(mountinfo)
+    (tmp_path / "77").mkdir()
+    (tmp_path / "77/cgroup").write_text(cgroup)
+    return str(tmp_path)
+
+
+def test_a_container_of_version_1(tmp_path):
+    """Every controller that is mounted gets its directory, and the pod's cgroup is the one around it."""
+    lines = f"8:pids:/kubepods/pod1/{ID}\n4:memory:/kubepods/pod1/{ID}\n1:cpu,cpuacct:/kubepods/pod1/{ID}\n0::/\n"
+    found = Hierarchies.read(unified=False, proc=_proc(tmp_path, V1_MOUNTS, lines)).find(77, ID)
+    assert found == Cgroup(
+        f"/kubepods/pod1/{ID}",
+        {
+            "pids": f"/sys/fs/cgroup/pids/kubepods/pod1/{ID}",
+            "memory": f"/sys/fs/cgroup/memory/kubepods/pod1/{ID}",
+            "cpu": f"/sys/fs/cgroup/cpu,cpuacct/kubepods/pod1/{ID}",
+            "cpuacct": f"/sys/fs/cgroup/cpu,cpuacct/kubepods/pod1/{ID}",
+        },
+    )
+    assert found.parent().path == "/kubepods/pod1"
+    assert found.parent().directories["memory"] == "/sys/fs/cgroup/memory/kubepods/pod1"
+
+
+def test_a_container_of_the_systemd_driver(tmp_path):
+    """A process that an init system moved further down is still in its container's scope."""
+    scope = f"/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope"
+    found = Hierarchies.read(unified=True, proc=_proc(tmp_path, V2_MOUNTS, f"0::{scope}/init.scope\n")).find(77, ID)
+    assert found == Cgroup(scope, {UNIFIED: f"/sys/fs/cgroup{scope}"})
+    assert found.parent().path == "/kubepods.slice/kubepods-pod1.slice"
+
+
+def test_a_number_that_is_somebody_elses_now(tmp_path):
+    """Neither a process of another cgroup nor one that has ended gives a directory."""
+    hierarchies = Hierarchies.read(unified=True, proc=_proc(tmp_path, V2_MOUNTS, "0::/system.slice/cron.service\n"))
+    assert hierarchies.find(77, ID) is None
+    assert hierarchies.find(78, ID) is None
+
+
+def test_memberships_with_colons():
+    """A path may have colons in it."""
+    assert memberships("4:memory:/a:b:c\n0::/x\n") == {"memory": "/a:b:c", "": "/x"}
