@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.protocol import is_namespace_file
+from cri_shim.oci.annotations import SANDBOX_ID
 from cri_shim.oci.resources import container_user
 from cri_shim.store.checkpoint import read_status
 from cri_shim.store.containers import COMPLETED, ERROR, Container, Status
@@ -32,7 +33,17 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
         name = f"unreadable_{record.id}"
         metadata = cri.PodSandboxMetadata(name=name, namespace="", uid=record.id)
         config = cri.PodSandboxConfig(metadata=metadata, labels=_cri_labels(record))
-        return Sandbox(id=record.id, name=name, config=config, created_at=created_at, found=True, trouble=str(error))
+        netns_path = _netns_of(record)
+        return Sandbox(
+            id=record.id,
+            name=name,
+            config=config,
+            created_at=created_at,
+            # Enough to take it off its network: who it was for is in the CNI cache, under its id.
+            netns_path=netns_path,
+            found=True,
+            trouble=str(error),
+        )
     netns_open = bool(stored.netns_path) and is_namespace_file(kernel, stored.netns_path)
     return Sandbox(
         id=record.id,
@@ -71,7 +82,7 @@ def load_container(record: Record, paths: Paths) -> Container:
         return Container(
             id=record.id,
             name=name,
-            sandbox_id=record.labels.get("io.kubernetes.cri.sandbox-id", ""),
+            sandbox_id=_sandbox_of(record),
             config=config,
             status=status,
             image_id="",
@@ -90,6 +101,23 @@ def load_container(record: Record, paths: Paths) -> Container:
         user=user,
         trouble=trouble,
     )
+
+
+def _netns_of(record: Record) -> str:
+    """The network namespace that the runtime spec names; empty for the node's own or an unreadable spec."""
+    try:
+        namespaces = read_spec(record)["linux"]["namespaces"]
+        return str(next(entry.get("path", "") for entry in namespaces if entry["type"] == "network"))
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
+        return ""
+
+
+def _sandbox_of(record: Record) -> str:
+    """The pod that the runtime spec says a container belongs to; empty when nobody can tell."""
+    try:
+        return str(read_spec(record)["annotations"][SANDBOX_ID])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _cri_labels(record: Record) -> dict[str, str]:
