@@ -36,9 +36,8 @@ async def remove(service: Service, id_: str) -> None:
         # An exit is told before its task is deleted; whoever holds the lock is deleting it.
         async with service.locks.of(id_):
             await _leave_nothing(service, id_)
-    except BaseException:
-        service.containers.update(id_, lambda c: c.but(removing=False))
-        raise
+    finally:
+        service.containers.update(id_, lambda c: c.but(removing=False))  # still there only if it could not be removed
 
 
 async def _leave_nothing(service: Service, id_: str) -> None:
