@@ -65,7 +65,10 @@ class Conversation(Generic[Request, Response]):
 
     async def send(self, request: Request) -> None:
         """Send one message."""
-        payload = request.SerializeToString()
+        await self.send_bytes(request.SerializeToString())
+
+    async def send_bytes(self, payload: bytes) -> None:
+        """Send a message that is serialised already (large ones, to spare a copy of their bytes)."""
         try:
             await self._call.write(payload)
         except grpc.aio.AioRpcError as error:
@@ -97,6 +100,10 @@ class Conversation(Generic[Request, Response]):
     async def ask(self, request: Request) -> Response:
         """Send one message and await its answer."""
         await self.send(request)
+        return await self.answer()
+
+    async def answer(self) -> Response:
+        """Await the answer to a message that was sent."""
         response = await self.receive()
         if response is None:
             raise self._failed(Internal(self._method, "the stream ended before the answer to a message"))

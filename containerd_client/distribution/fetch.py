@@ -14,26 +14,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+from containerd_client.distribution.blob_copy import BlobCopy
 from containerd_client.distribution.errors import (
     CorruptBlobError,
+    DistributionError,
     NotInRegistryError,
     RegistryUnavailableError,
-    StalledError,
     TransferError,
     UnauthorizedError,
 )
 from containerd_client.distribution.flights import Flights
 from containerd_client.distribution.media_types import ingest_ref
 from containerd_client.distribution.other_writer import OtherWriter
+from containerd_client.distribution.progress import Progress
+from containerd_client.distribution.turns import Turns
 from containerd_client.errors import (
     ContainerdError,
     FailedPrecondition,
     NotFound,
     Unavailable,
 )
+from containerd_client.options import call_options
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
     from containerd_client import Containerd
     from containerd_client.content_writer import Writer
@@ -42,22 +46,25 @@ if TYPE_CHECKING:
 
 SOURCE_LABEL = "containerd.io/distribution.source."
 """Followed by a registry's host name; says which of its repositories a blob came from."""
-CHUNK = 1 << 20
-"""Bytes per message to containerd, which takes at most 16 MiB."""
 FRUITLESS = 6
 """Attempts in a row without a single byte before a blob may be given up."""
+CLEAN_UP_SECONDS = 10.0
+LONGEST_PAUSE = 120.0
+"""Seconds between two attempts at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """When a blob is given up, in seconds.
+    """When a blob is given up, in seconds, and how many are fetched at the same time.
 
-    ``progress_timeout``: an open connection brings no byte for so long; 0 means never. ``patience``: no connection
-    brings any byte for so long, where some had come before (with none at all a few attempts are enough).
+    ``progress_timeout``: as good as nothing moves for so long; 0 means never. ``patience``: no connection brings any
+    byte for so long, where some had come before or the registry says that it is busy (else a few attempts are enough).
+    ``at_once``: of all pulls together; 0 means no limit.
     """
 
     progress_timeout: float = 300.0
     patience: float = 60.0
+    at_once: int = 0
 
 
 class Fetcher:
@@ -68,24 +75,35 @@ class Fetcher:
         self._registry = registry
         self._limits = limits or FetchLimits()
         self._flights: Flights[str] = Flights()
+        self._turns = Turns()
+        self._slots = asyncio.Semaphore(self._limits.at_once or 1_000_000)
         self._label_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def blob(self, source: Source, wanted: Descriptor, labels: Mapping[str, str], lease: str) -> str:
+    async def blob(
+        self, source: Source, wanted: Descriptor, labels: Mapping[str, str], lease: str, rank: int = 0
+    ) -> str:
         """Have a blob in the content store, labelled and held by the lease; return the URL of who served it, or "".
 
-        The caller is inside ``call_options(lease=lease)``. Raises :class:`DistributionError` subclasses and
-        :class:`ContainerdError`.
+        Of several at once those with the lowest ``rank`` come first. The caller is inside
+        ``call_options(lease=lease)``. Raises :class:`DistributionError` subclasses and :class:`ContainerdError`.
         """
+        ours = False
+
+        async def lead() -> str:
+            nonlocal ours
+            ours = True
+            async with self._slots:
+                return await self._transfer(source, wanted, labels, rank)
+
         while True:
             try:
-                served_by, led = await self._flights.run(wanted.digest, lambda: self._transfer(source, wanted, labels))
-            except ContainerdError:
-                # Whoever led may have lost its lease or its deadline, which are not ours: what is left of it is
-                # found in containerd, and we lead the next one.
-                if await self._adopt(wanted, labels, lease):
-                    return ""
-                served_by, _ = await self._flights.run(wanted.digest, lambda: self._transfer(source, wanted, labels))
-                return served_by
+                served_by, led = await self._flights.run(wanted.digest, lead)
+            except (ContainerdError, DistributionError):
+                # Whoever led may have lost its lease, its deadline or its login, which are not ours: what is left of
+                # it is found in containerd, and sooner or later we lead.
+                if ours:
+                    raise
+                led, served_by = False, ""
             if led or await self._adopt(wanted, labels, lease):
                 return served_by
 
@@ -133,7 +151,7 @@ class Fetcher:
             except Unavailable as error:
                 await other.wait(error)
 
-    async def _transfer(self, source: Source, wanted: Descriptor, labels: Mapping[str, str]) -> str:
+    async def _transfer(self, source: Source, wanted: Descriptor, labels: Mapping[str, str], rank: int) -> str:
         ref = ingest_ref(wanted.media_type, wanted.digest)
         other = OtherWriter(self._client, ref, self._limits.progress_timeout)
         done = False
@@ -146,7 +164,7 @@ class Fetcher:
                     async with self._client.content.writer(ref, size=wanted.size, expected=wanted.digest) as writer:
                         ours = True
                         if not writer.exists:
-                            served_by = await self._stream(source, wanted, writer)
+                            served_by = await self._stream(source, wanted, writer, rank)
                             await self._commit(wanted, writer, labels)
                         existed = writer.exists
                     done = not existed or await self._labelled(wanted, labels)
@@ -159,50 +177,64 @@ class Fetcher:
 
     async def _abort(self, ref: str) -> None:
         try:
-            await self._client.content.abort(ref)
+            with call_options(timeout=CLEAN_UP_SECONDS):
+                await self._client.content.abort(ref)
         except ContainerdError:
             return  # gone already, or containerd is away: with the lease gone its collector takes the ingest
 
     async def _commit(self, wanted: Descriptor, writer: Writer, labels: Mapping[str, str]) -> None:
         try:
-            await writer.commit(wanted.size, wanted.digest, labels=dict(labels))
+            progress = Progress(f"blob {wanted.digest}", self._limits.progress_timeout)
+            async with progress.within("containerd does not finish it"):
+                await writer.commit(wanted.size, wanted.digest, labels=dict(labels))
         except FailedPrecondition as error:
             raise CorruptBlobError(f"blob {wanted.digest} is not what the registry sent: {error.detail}") from error
 
-    async def _stream(self, source: Source, wanted: Descriptor, writer: Writer) -> str:
+    async def _stream(self, source: Source, wanted: Descriptor, writer: Writer, rank: int) -> str:
         """Bring the ingest to its full length; return who sent the last byte."""
         if writer.offset > wanted.size:
             await writer.truncate()
         served_by = ""
-        timeout = self._limits.progress_timeout
-        fruitless, progress = 0, time.monotonic()
-        attempt = 0
+        limits = self._limits
+        progress = Progress(f"blob {wanted.digest}", limits.progress_timeout)
+        copy = BlobCopy(wanted, writer, progress, self._turns, rank)
+        fruitless, attempt, since = 0, 0, time.monotonic()
         while writer.offset < wanted.size:
             before, pause, failure = writer.offset, 0.0, "the connection ended early"
             try:
                 # Half of the limit, so that a connection that has silently died is replaced once before giving up.
                 async with self._registry.blob(
-                    source, wanted, offset=before, host=attempt, read_timeout=timeout / 2 or None
+                    source, wanted, offset=before, host=attempt, read_timeout=limits.progress_timeout / 2 or None
                 ) as body:
                     served_by = body.served_by
-                    await _copy(body.chunks, wanted, writer)
+                    await copy.run(body.chunks)
             except TransferError as error:
                 pause, failure = error.wait, str(error)
             except (NotInRegistryError, UnauthorizedError, RegistryUnavailableError):
                 if attempt + 1 >= len(source.hosts):
                     raise
-            now = time.monotonic()
+            progress.check(failure)
             if writer.offset > before:
-                fruitless, progress = 0, now
+                fruitless, since = 0, time.monotonic()
                 continue
             attempt += 1
             fruitless += 1
-            if timeout and now - progress >= timeout * 0.99:
-                raise StalledError(f"blob {wanted.digest}: no progress for {timeout:g} s ({failure})")
-            if fruitless >= FRUITLESS and (not writer.offset or now - progress >= self._limits.patience):
+            # One that says that it is busy, or that has given something, is worth waiting for.
+            patience = limits.patience if pause or writer.offset else 0.0
+            if fruitless >= FRUITLESS and time.monotonic() - since >= patience:
                 raise RegistryUnavailableError(f"blob {wanted.digest}: given up after {fruitless} attempts: {failure}")
-            await asyncio.sleep(pause or min(5.0, 0.1 * 2**fruitless) * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            await asyncio.sleep(self._pause(wanted, progress, pause, fruitless))
         return served_by
+
+    def _pause(self, wanted: Descriptor, progress: Progress, told: float, fruitless: int) -> float:
+        """Seconds until the next attempt: what the server asked for, longer each time, and never all at once."""
+        grown = min(5.0, 0.1 * 2 ** min(fruitless, 10))
+        pause = max(told, grown / 2 if told else grown)
+        if progress.limit and progress.idle + pause > progress.limit and told > grown:
+            raise RegistryUnavailableError(
+                f"blob {wanted.digest}: the registry asks to be left alone for {told:g} s, longer than a pull may stand"
+            )
+        return float(min(pause, LONGEST_PAUSE) * random.uniform(1.0, 1.2))  # noqa: S311 - jitter
 
 
 def missing_labels(present: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
@@ -215,23 +247,3 @@ def missing_labels(present: Mapping[str, str], wanted: Mapping[str, str]) -> dic
         if value != before:
             found[name] = value
     return found
-
-
-async def _copy(chunks: AsyncIterator[bytes], wanted: Descriptor, writer: Writer) -> None:
-    """Copy chunks into the ingest, in messages of at least :data:`CHUNK` bytes where they come fast enough."""
-    pending = bytearray()
-    broken: TransferError | None = None
-    try:
-        async for chunk in chunks:
-            pending += chunk
-            if writer.offset + len(pending) > wanted.size:
-                raise CorruptBlobError(f"blob {wanted.digest}: more than the promised {wanted.size} bytes arrive")
-            if len(pending) >= CHUNK:
-                full, pending = bytes(pending), bytearray()
-                await writer.write(full)
-    except TransferError as error:
-        broken = error  # what came before is good
-    if pending:
-        await writer.write(bytes(pending))
-    if broken is not None:
-        raise broken

@@ -20,6 +20,7 @@ from containerd_client.distribution.flights import all_or_none
 from containerd_client.distribution.manifest import LARGEST_DOCUMENT
 from containerd_client.distribution.media_types import INDEXES, MANIFESTS, is_layer
 from containerd_client.distribution.platforms import host_platform
+from containerd_client.distribution.progress import Progress
 from containerd_client.errors import NotFound
 
 if TYPE_CHECKING:
@@ -37,11 +38,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PullOptions:
-    """How to pull. ``concurrent_downloads`` is per image, 0 means no limit; the rest explains itself."""
+    """How to pull; ``concurrent_downloads`` is per image, 0 means no limit.
+
+    ``progress_timeout`` is in seconds, for each of the manifests and for the configuration; 0 means none.
+    """
 
     snapshotter: str = "overlayfs"
     platform: Platform = field(default_factory=host_platform)
     concurrent_downloads: int = 3
+    progress_timeout: float = 0.0
 
 
 def snapshot_label(snapshotter: str) -> str:
@@ -76,8 +81,15 @@ class Distribution:
         :class:`~containerd_client.distribution.errors.DistributionError` or a ContainerdError; what it had got by then
         hangs on the lease alone.
         """
-        target = await self.registry.resolve(source)
-        contents = await walk(lambda blob: self._small(source, blob), target, options.platform)
+        progress = Progress(f"image {source.reference}", options.progress_timeout)
+        async with progress.within("its registry does not say what it is"):
+            target = await self.registry.resolve(source)
+
+        async def small(blob: Descriptor) -> bytes:
+            async with progress.within(f"{blob.digest} does not come"):
+                return await self._small(source, blob)
+
+        contents = await walk(small, target, options.platform)
         for layer in contents.manifest.layers:
             if not is_layer(layer.media_type):
                 raise ManifestError(
@@ -123,9 +135,9 @@ class Distribution:
         layers = {layer.digest: layer for layer in contents.manifest.layers}
         here: dict[str, asyncio.Future[None]] = {digest: loop.create_future() for digest in layers}
 
-        async def fetch(layer: Descriptor) -> None:
+        async def fetch(layer: Descriptor, rank: int) -> None:
             async with slots:
-                served_by = await self.fetcher.blob(source, layer, labels, lease)
+                served_by = await self.fetcher.blob(source, layer, labels, lease, rank)
             here[layer.digest].set_result(None)
             if on_layer is not None:
                 on_layer(layer, served_by)
@@ -135,4 +147,4 @@ class Distribution:
                 await here[layer.digest]
                 await self.unpacker.layer(options.snapshotter, contents, number, lease)
 
-        await all_or_none(*(fetch(layer) for layer in layers.values()), unpack())
+        await all_or_none(*(fetch(layer, rank) for rank, layer in enumerate(layers.values())), unpack())

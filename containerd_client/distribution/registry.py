@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DOCUMENT_TIMEOUT = 60.0
-LONGEST_WAIT = 30.0
-TRIES = 4
+PATIENCE = 20.0
+"""Seconds for which a host that says that it is busy is asked again, when it is about a small thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class Body:
 class RegistryClient:
     """An HTTP client for any number of registries; one session, opened at the first request."""
 
-    def __init__(self, *, user_agent: str = "cri-shim") -> None:
+    def __init__(self, *, user_agent: str = "cri-shim", patience: float = PATIENCE) -> None:
+        self._patience = patience
         self._transport = Transport(user_agent)
 
     async def close(self) -> None:
@@ -171,7 +173,7 @@ class RegistryClient:
             if capability not in host.capabilities:
                 continue
             try:
-                return await _persistently(ask, host)
+                return await _persistently(ask, host, self._patience)
             except DistributionError as error:
                 failures.append(error)
         if not failures:
@@ -211,16 +213,18 @@ class RegistryClient:
         return login
 
 
-async def _persistently(ask: Callable[[Host], Coroutine[Any, Any, T]], host: Host) -> T:
+async def _persistently(ask: Callable[[Host], Coroutine[Any, Any, T]], host: Host, patience: float) -> T:
     """Repeat a small request while the server says that it is busy; one that cannot be reached is not asked again."""
-    for number in range(1, TRIES):
+    began = time.monotonic()
+    pause = 0.0
+    while True:
         try:
             return await ask(host)
         except TransferError as error:
-            if not error.wait:
+            pause = max(error.wait, 2 * pause)
+            if not error.wait or time.monotonic() - began + pause > patience:
                 raise
-            await asyncio.sleep(min(LONGEST_WAIT, error.wait) * random.uniform(1, 1.2) * number)  # noqa: S311 - jitter
-    return await ask(host)
+        await asyncio.sleep(pause * random.uniform(1, 1.2))  # noqa: S311 - jitter
 
 
 async def _chunks(response: aiohttp.ClientResponse, skip: int) -> AsyncIterator[bytes]:

@@ -6,6 +6,7 @@ containerd does the decompressing and extracting (its diff service); what is ask
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from typing import TYPE_CHECKING
@@ -13,25 +14,33 @@ from typing import TYPE_CHECKING
 from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
 from containerd_client.distribution.errors import CorruptBlobError
 from containerd_client.distribution.flights import Flights
+from containerd_client.distribution.progress import LEAST, Progress
 from containerd_client.errors import AlreadyExists, ContainerdError, NotFound
+from containerd_client.options import call_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from containerd_client import Containerd
+    from containerd_client.api.containerd.types import types_pb2
     from containerd_client.distribution.contents import ImageContents
     from containerd_client.distribution.manifest import Descriptor
     from containerd_client.snapshots import Snapshots
 
 UNCOMPRESSED = "containerd.io/uncompressed"
 TARGET = "containerd.io/snapshot.ref"
+CLEAN_UP_SECONDS = 10.0
+LOOKS = 4
+"""How often within the time limit the growth of a snapshot is looked at, which makes containerd walk it."""
 
 
 class Unpacker:
     """Layers into snapshots; one at a time for each chain id and snapshotter."""
 
-    def __init__(self, client: Containerd) -> None:
+    def __init__(self, client: Containerd, progress_timeout: float = 0.0) -> None:
         self._client = client
+        self.progress_timeout = progress_timeout
+        """Seconds without progress after which a layer is given up; 0 means never."""
         self._flights: Flights[None] = Flights()
 
     async def present(self, snapshotter: str, chain: str) -> bool:
@@ -84,7 +93,7 @@ class Unpacker:
         try:
             # The label lets a snapshotter that can bring the layer by itself (a remote one) say AlreadyExists.
             mounts = await snapshots.prepare(key, parent, labels={TARGET: chain, **labels})
-            applied = await self._client.diff.apply(contents.manifest.layers[number].to_message(), mounts)
+            applied = await self._apply(snapshots, key, contents.manifest.layers[number], mounts)
             self._check(contents, number, applied.digest)
             await snapshots.commit(chain, key, labels={TARGET: chain, **labels})
             committed = True
@@ -96,6 +105,34 @@ class Unpacker:
                 await self._discard(snapshots, key)
         await self._note_diff_id(contents.manifest.layers[number], contents.diff_ids[number])
 
+    async def _apply(
+        self, snapshots: Snapshots, key: str, layer: Descriptor, mounts: Sequence[types_pb2.Mount]
+    ) -> types_pb2.Descriptor:
+        """Let containerd extract a layer, for as long as the snapshot grows meanwhile."""
+        progress = Progress(f"layer {layer.digest}", self.progress_timeout)
+        applying = asyncio.create_task(self._client.diff.apply(layer.to_message(), mounts))
+        try:
+            grown = (0, 0)
+            while not (await asyncio.wait({applying}, timeout=progress.limit / LOOKS or None))[0]:
+                size, inodes = await self._usage(snapshots, key, progress.limit / LOOKS)
+                if (size, inodes) != grown:
+                    grown = (size, inodes)
+                    progress.moved(LEAST)
+                progress.check("containerd extracts nothing")
+            return applying.result()
+        finally:
+            if not applying.done():
+                applying.cancel()
+                await asyncio.wait({applying})
+
+    async def _usage(self, snapshots: Snapshots, key: str, seconds: float) -> tuple[int, int]:
+        """How large the snapshot is; nothing, if that cannot be told in time."""
+        try:
+            with call_options(timeout=seconds):
+                return await snapshots.usage(key)
+        except ContainerdError:
+            return (0, 0)
+
     def _check(self, contents: ImageContents, number: int, extracted: str) -> None:
         layer, promised = contents.manifest.layers[number], contents.diff_ids[number]
         if extracted != promised:
@@ -106,7 +143,8 @@ class Unpacker:
 
     async def _discard(self, snapshots: Snapshots, key: str) -> None:
         try:
-            await snapshots.remove(key)
+            with call_options(timeout=CLEAN_UP_SECONDS):
+                await snapshots.remove(key)
         except ContainerdError:
             return  # never made, or containerd is away: it hangs on the lease alone and goes with it
 

@@ -122,8 +122,9 @@ class ImageSection:
         "registry.k8s.io/pause:3.10", "image of the process that holds a pod", check=checks.not_empty
     )
     max_concurrent_downloads: int = key(3, "layers of one image fetched at the same time", check=checks.between(1, 64))
+    max_total_downloads: int = key(12, "layers of all images fetched at the same time", check=checks.between(1, 1024))
     image_pull_progress_timeout: float = key(
-        300.0, "a pull that moves no byte for so long is given up; 0s = never", form=DURATION
+        300.0, "a pull that gets nowhere for so long, in any phase, is given up; 0s = never", form=DURATION
     )
     stats_collect_period: float = key(
         10.0, "how often the space that snapshots take is read", form=DURATION, check=checks.at_least_a_second

@@ -42,7 +42,8 @@ class ImagePuller:
     """Brings images into containerd and into the store.
 
     ``config_path``: directories of HOST/hosts.toml, colons between. ``max_concurrent_downloads``: layers of one image
-    at the same time, 0 means no limit. ``progress_timeout``: seconds without a byte, 0 means never.
+    at the same time, ``max_total_downloads``: of all images, 0 means no limit. ``progress_timeout``: seconds without
+    progress in any phase, 0 means never.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class ImagePuller:
         *,
         config_path: str = "",
         max_concurrent_downloads: int = 3,
+        max_total_downloads: int = 0,
         progress_timeout: float = 300.0,
         registry: RegistryClient | None = None,
     ) -> None:
@@ -60,7 +62,9 @@ class ImagePuller:
         self._config_path = split_config_path(config_path)
         self._downloads = max_concurrent_downloads
         self._registry = registry or RegistryClient()
-        fetcher = Fetcher(client, self._registry, FetchLimits(progress_timeout))
+        self._progress_timeout = progress_timeout
+        images.unpacker.progress_timeout = progress_timeout
+        fetcher = Fetcher(client, self._registry, FetchLimits(progress_timeout, at_once=max_total_downloads))
         self._distribution = Distribution(client, self._registry, fetcher, images.unpacker)
         self._flights: Flights[Image] = Flights()
 
@@ -125,7 +129,7 @@ class ImagePuller:
             hosts = await asyncio.to_thread(hosts_of, reference.domain, self._config_path)
             source = Source(reference, hosts, credentials)
             async with self._client.leases.hold(LEASE_LABELS) as lease:
-                options = PullOptions(snapshotter, self._images.platform, self._downloads)
+                options = PullOptions(snapshotter, self._images.platform, self._downloads, self._progress_timeout)
                 contents = await self._distribution.pull(source, lease.id, options, on_layer)
                 names = record_names(reference, contents.id, contents.target.digest)
                 image = await self._images.record(contents, names, snapshotter, pinned=pinned)

@@ -20,11 +20,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.lab.images import OCI_LAYER_GZIP, Image, Tree, build_image, push
 from tests.lab.lab import Lab, push_images
 from tests.lab.registry import Registry
+
+if TYPE_CHECKING:
+    from tests.lab.processes import Daemon
 
 MIB = 1 << 20
 NAME = "pull-bench:1"
@@ -40,13 +43,13 @@ class Side:
     seconds: list[float] = field(default_factory=list)
     rise_kib: list[int] = field(default_factory=list)
     list_ms: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
+    cpu: dict[str, list[float]] = field(default_factory=dict)
 
     async def pull(self, reference: str) -> None:
         """Pull once, with an eye on memory and on the answers that others get; then remove the image."""
         done = asyncio.Event()
         before = self.lab.served_by.rss_kib()
-        cpu = self._cpu()
+        cpu = {daemon.name: daemon.cpu_seconds() for daemon in self._daemons()}
         watch = asyncio.create_task(self._watch(done))
         asking = asyncio.create_task(self._ask(done))
         began = time.perf_counter()
@@ -55,12 +58,12 @@ class Side:
         done.set()
         self.rise_kib.append(await watch - before)
         await asking
-        self.cpu.append(self._cpu() - cpu)
+        for daemon in self._daemons():
+            self.cpu.setdefault(daemon.name, []).append(daemon.cpu_seconds() - cpu[daemon.name])
         await self.lab.client.RemoveImage(image={"image": reference}, _deadline=300.0)
 
-    def _cpu(self) -> float:
-        daemons = {id(daemon): daemon for daemon in (self.lab.containerd.daemon, self.lab.served_by)}
-        return sum(daemon.cpu_seconds() for daemon in daemons.values())
+    def _daemons(self) -> list[Daemon]:
+        return [self.lab.containerd.daemon, *([self.lab.served_by] if self.lab.kind == "bridge" else [])]
 
     async def _watch(self, done: asyncio.Event) -> int:
         highest = 0
@@ -123,7 +126,7 @@ def summary(sides: list[Side], size: int) -> dict[str, Any]:
             "list_p99_ms": round(statistics.quantiles(side.list_ms, n=100)[98], 2),
             "list_max_ms": round(max(side.list_ms), 2),
             "list_requests": len(side.list_ms),
-            "cpu_seconds": round(statistics.median(side.cpu), 2),
+            "cpu_seconds": {name: round(statistics.median(values), 2) for name, values in side.cpu.items()},
         }
     plugin, bridge = (document[side.name]["median_seconds"] for side in sides)
     document["speed_ratio"] = round(plugin / bridge, 3)
