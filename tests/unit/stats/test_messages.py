@@ -116,15 +116,16 @@ def test_a_pod_without_a_cgroup_is_the_sum_of_its_parts():
     assert together(NOTHING, [FULL]) is NOTHING
 
 
-_NUMBERS: list[Any] = [1_000_000_000 + number for number in range(16)]
+# Every field that is a number; the last two are not.
+_NUMBERS: dict[str, Any] = {name: 1_000_000_000 + at for at, name in enumerate(Details.__slots__[:-2])}
+_LISTS: dict[str, Any] = {
+    "io": (DeviceIo(254, 0, "Read", 10, 1), DeviceIo(254, 0, "Write", 20, 2), DeviceIo(8, 0, "Read", 30, 3)),
+    "huge_pages": (HugePages("2MB", 4, 8),),
+}
 EVERYTHING = Measured(
     at_ns=9,
     reading=FULL,
-    details=Details(
-        *_NUMBERS,
-        io=(DeviceIo(254, 0, "Read", 10, 1), DeviceIo(254, 0, "Write", 20, 2), DeviceIo(8, 0, "Read", 30, 3)),
-        huge_pages=(HugePages("2MB", 4, 8),),
-    ),
+    details=Details(**_NUMBERS, **_LISTS),
     processes=Processes(3, 12, 2, 1024),
     started_ns=1_600_000_000_000_000_000,
     layer_bytes=4096,
