@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from cri_shim.ops.gates import Gates
+from cri_shim.streaming.exec_process import STARTS_AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,3 +83,5 @@ class Service:
     """Mutations in flight."""
     locks: Locks
     """One for each container, against two changes at once."""
+    exec_starts: Gates = field(default_factory=lambda: Gates(STARTS_AT_ONCE))
+    """Commands being started, a few at a time for each pod."""

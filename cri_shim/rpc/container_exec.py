@@ -32,7 +32,8 @@ async def exec_command(service: Service, request: cri.ExecRequest) -> cri.ExecRe
         record = await service.containerd.containers.get(container.id)
         spec = exec_process(read_spec(record)["process"], request.cmd, tty=wanted.tty)
         directory = service.paths.container_state(container.id)
-        return ExecProcess(service.containerd, container.id, spec, directory, stdin=wanted.stdin)
+        gate = service.exec_starts.of(container.sandbox_id)
+        return ExecProcess(service.containerd, container.id, spec, directory, stdin=wanted.stdin, gate=gate)
 
     session = ExecSession(
         make,

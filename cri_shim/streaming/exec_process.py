@@ -1,4 +1,9 @@
-"""One command run inside a container: its start, its end, and the removal of what containerd keeps of it."""
+"""One command run inside a container: its start, its end, and the removal of what containerd keeps of it.
+
+Starts go through a gate, a few at a time for each pod. containerd's shim (seen in 1.6.20) holds one lock during a start
+and needs the same lock to tell of an exit; exits wait in a queue of 32, behind which the start's own end is told. Forty
+starts at once fill the queue, and from then on the shim answers nobody, whoever asked, the plugin included.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +24,9 @@ if TYPE_CHECKING:
 
     from containerd_client import Containerd, Exit
 
+STARTS_AT_ONCE = 4
+"""Commands being started in one pod at the same time; each makes up to three exits for the shim's queue of 32."""
+
 AFTER_KILL = 10.0
 """Seconds that a killed command has to end."""
 
@@ -31,28 +39,37 @@ class ExecProcess:
     """A command with FIFOs of its own, below ``directory``. After :meth:`start` was tried, :meth:`remove` is due."""
 
     def __init__(
-        self, containerd: Containerd, container_id: str, spec: dict[str, Any], directory: Path, *, stdin: bool
+        self,
+        containerd: Containerd,
+        container_id: str,
+        spec: dict[str, Any],
+        directory: Path,
+        *,
+        stdin: bool,
+        gate: asyncio.Semaphore,
     ) -> None:
         self.id = secrets.token_hex(32)
         self._tasks = containerd.tasks
         self._container_id = container_id
         self._spec = spec
+        self._gate = gate
         self._tty = bool(spec.get("terminal"))
         self.fifos = FifoSet.create(str(directory / f"exec-{self.id}"), self.id, stdin=stdin, tty=self._tty)
 
     async def start(self) -> None:
         """Start it; raises what containerd or the OCI runtime has against it (no such program, mostly)."""
         packed = AnyMessage(type_url=_PROCESS_TYPE, value=json.dumps(self._spec, separators=(",", ":")).encode())
-        await self._tasks.exec(
-            self._container_id,
-            self.id,
-            spec=packed,
-            stdin=self.fifos.stdin,
-            stdout=self.fifos.stdout,
-            stderr=self.fifos.stderr,
-            terminal=self._tty,
-        )
-        await self._tasks.start(self._container_id, self.id)
+        async with self._gate:
+            await self._tasks.exec(
+                self._container_id,
+                self.id,
+                spec=packed,
+                stdin=self.fifos.stdin,
+                stdout=self.fifos.stdout,
+                stderr=self.fifos.stderr,
+                terminal=self._tty,
+            )
+            await self._tasks.start(self._container_id, self.id)
 
     async def wait(self) -> Exit:
         """Return when it has ended, and how."""

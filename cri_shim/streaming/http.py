@@ -129,15 +129,19 @@ class Application:
             protocols=(name,) if name else (), max_msg_size=MESSAGE, compress=False, decode_text=True
         )
         await socket.prepare(request)
-        await self._in_session(self._over_websocket(socket, name, pending))
+        await self._in_session(self._over_websocket(request, socket, name, pending))
         if not socket.closed:
             await socket.close()
         return socket
 
-    async def _over_websocket(self, socket: web.WebSocketResponse, name: str, pending: Pending) -> None:
+    async def _over_websocket(
+        self, request: web.Request, socket: web.WebSocketResponse, name: str, pending: Pending
+    ) -> None:
         if not isinstance(pending.request, ForwardRequest):
             wanted = pending.request.wanted
-            client = WebSocketRemoteClient(socket, BY_NAME[name], wanted, idle_timeout=self._idle_timeout)
+            client = WebSocketRemoteClient(
+                socket, request.transport, BY_NAME[name], wanted, idle_timeout=self._idle_timeout
+            )
             helpers = [asyncio.create_task(client.listen()), asyncio.create_task(client.watch())]
             try:
                 await _remote(pending.request, client, client.greet())
@@ -147,7 +151,7 @@ class Application:
                 await asyncio.gather(*helpers, return_exceptions=True)
         elif name == PORT_FORWARD_TUNNEL:
             forwarding = SpdyForward(pending.request.pod, idle_timeout=self._idle_timeout)
-            tunnel = TunnelLink(socket, forwarding.session)
+            tunnel = TunnelLink(socket, request.transport, forwarding.session)
             forwarding.session.attach(tunnel)
             running = asyncio.create_task(forwarding.run())
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from typing import TYPE_CHECKING, Protocol, cast
 
 from cri_shim.streaming.remote import ClientGoneError
@@ -12,6 +13,16 @@ if TYPE_CHECKING:
 
 WRITE_HIGH = 256 * 1024
 """Bytes that wait to be sent, above which whoever sends has to wait."""
+
+
+def hung_up(transport: asyncio.Transport | None) -> bool:
+    """Whether the peer has closed its end, told from the socket: a transport that is not reading does not notice."""
+    fd = -1 if transport is None or transport.is_closing() else transport.get_extra_info("socket").fileno()
+    if fd < 0:
+        return True
+    poll = select.poll()
+    poll.register(fd, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 class Link(Protocol):
@@ -32,6 +43,10 @@ class Link(Protocol):
 
     def hold(self, holding: bool) -> None:
         """Stop reading, or go on."""
+        ...
+
+    def hung_up(self) -> bool:
+        """Whether the client has closed its end, which nobody notices while reading is stopped."""
         ...
 
     def close(self) -> None:
@@ -112,6 +127,10 @@ class SocketLink(asyncio.Protocol):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
+
+    def hung_up(self) -> bool:
+        """See Link."""
+        return hung_up(self._transport)
 
     def close(self) -> None:
         """See Link."""

@@ -31,6 +31,12 @@ PIECE: Final = 256 * 1024
 PING_EVERY: Final = 30.0
 """Seconds of silence after which the client is asked for a sign of life: a dead one is noticed by writing."""
 
+PING_HELD: Final = 5.0
+"""The same for a client that is not being read: writing is how it is noticed that it has gone."""
+
+LOOK_EVERY: Final = 3.0
+"""Seconds between two looks at whether a client that is not being read is still there."""
+
 _HTTP_ANSWER: Final = {":status": "200", ":version": "HTTP/1.1"}
 
 log = structlog.get_logger(__name__)
@@ -84,7 +90,7 @@ class SpdySession:
         self._holding = False
         self._next_ping = 2
         self._heard = self._used = self._loop.time()
-        self._timer = self._loop.call_later(PING_EVERY, self._tick)
+        self._timer = self._loop.call_later(min(LOOK_EVERY, idle_timeout or LOOK_EVERY), self._tick)
 
     def attach(self, link: Link) -> None:
         """Begin; bytes come by :meth:`feed`, their end by :meth:`lost`."""
@@ -170,11 +176,16 @@ class SpdySession:
             log.info("stream.idle", seconds=self._idle_timeout)
             self.close()
             return
-        if now - self._heard >= PING_EVERY:
+        if self._holding and self._link is not None and self._link.hung_up():
+            self._link.abort()
+            self.lost()
+            return
+        if now - self._heard >= (PING_HELD if self._holding else PING_EVERY):
+            self._heard = now
             self._connection.ping(self._next_ping)
             self._next_ping += 2
             self._flush()
-        pause = min(PING_EVERY, self._idle_timeout or PING_EVERY)
+        pause = min(LOOK_EVERY, self._idle_timeout or LOOK_EVERY)
         self._timer = self._loop.call_later(pause, self._tick)
 
     # Our side.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType
 
-from cri_shim.streaming.link import WRITE_HIGH
+from cri_shim.streaming.link import WRITE_HIGH, hung_up
 from cri_shim.streaming.remote import ClientGoneError
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 class TunnelLink:
     """The :class:`~.link.Link` of a session inside a WebSocket; :meth:`run` carries its bytes."""
 
-    def __init__(self, socket: WebSocketResponse, session: SpdySession) -> None:
+    def __init__(self, socket: WebSocketResponse, transport: asyncio.Transport | None, session: SpdySession) -> None:
         self._socket = socket
+        self._transport = transport
         self._session = session
         self._waiting = bytearray()
         self._wake = asyncio.Event()
@@ -91,6 +92,10 @@ class TunnelLink:
             self._go_on.clear()
         else:
             self._go_on.set()
+
+    def hung_up(self) -> bool:
+        """See Link."""
+        return hung_up(self._transport)
 
     def close(self) -> None:
         """See Link."""

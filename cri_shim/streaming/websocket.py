@@ -10,6 +10,7 @@ from aiohttp import WSMsgType
 
 from cri_shim.streaming.channels import Channel, ChannelCodec, ChannelData, ChannelError
 from cri_shim.streaming.inbox import Inbox
+from cri_shim.streaming.link import hung_up
 from cri_shim.streaming.remote import ClientGoneError, Output
 from cri_shim.streaming.resize import ResizeReader
 from cri_shim.streaming.status import status_json, status_text
@@ -26,6 +27,12 @@ HELD: Final = 1 << 20
 PING_EVERY: Final = 30.0
 """Seconds after which a silent client is asked for a sign of life."""
 
+PING_HELD: Final = 5.0
+"""The same for a client that is not being read: writing is how it is noticed that it has gone."""
+
+LOOK_EVERY: Final = 3.0
+"""Seconds between two looks at whether a client that is not being read is still there."""
+
 _OUTPUT: Final = {Output.STDOUT: Channel.STDOUT, Output.STDERR: Channel.STDERR}
 
 log = structlog.get_logger(__name__)
@@ -35,9 +42,16 @@ class WebSocketRemoteClient:
     """The :class:`~.remote.RemoteClient` of one WebSocket; :meth:`listen` must run all the while."""
 
     def __init__(
-        self, socket: WebSocketResponse, protocol: ChannelProtocol, wanted: Wanted, *, idle_timeout: float
+        self,
+        socket: WebSocketResponse,
+        transport: asyncio.Transport | None,
+        protocol: ChannelProtocol,
+        wanted: Wanted,
+        *,
+        idle_timeout: float,
     ) -> None:
         self._socket = socket
+        self._transport = transport
         self._codec = ChannelCodec(protocol)
         self._wanted = wanted
         self._idle_timeout = idle_timeout
@@ -75,12 +89,18 @@ class WebSocketRemoteClient:
     async def watch(self) -> None:
         """Ask a silent client whether it lives, and end one that has been idle for too long; until it is gone."""
         while not self._gone.is_set():
-            await asyncio.sleep(min(PING_EVERY, self._idle_timeout or PING_EVERY))
+            await asyncio.sleep(min(LOOK_EVERY, self._idle_timeout or LOOK_EVERY))
             now = self._loop.time()
+            clogged = self._stdin.size > HELD
+            if clogged and hung_up(self._transport):
+                self._gone.set()
+                self._stdin.end(ClientGoneError("the client has closed the connection"))
+                return
             if self._idle_timeout and now - self._used >= self._idle_timeout:
                 log.info("stream.idle", seconds=self._idle_timeout)
                 await self._socket.close()
-            elif now - self._heard >= PING_EVERY and not self._socket.closed:
+            elif now - self._heard >= (PING_HELD if clogged else PING_EVERY) and not self._socket.closed:
+                self._heard = now
                 await self._socket.ping()
 
     def _handle(self, message: bytes | str) -> None:

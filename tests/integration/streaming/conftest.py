@@ -12,7 +12,8 @@ import pytest_asyncio
 
 from tests.integration.streaming.peer import SpdyPeer
 from tests.lab.lab import Lab
-from tests.lab.pods import Pod, sh
+from tests.lab.pod_configs import sh
+from tests.lab.pods import Pod
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,7 +37,7 @@ async def lab() -> AsyncIterator[Lab]:
     """A private containerd with the daemon in front of it."""
     if shutil.which("containerd") is None:
         pytest.skip("containerd is not installed")
-    async with Lab("bridge", settings={"stream": {"stream_idle_timeout": "20s"}}) as lab:
+    async with Lab("bridge", settings={"stream": {"stream_idle_timeout": "60s"}}) as lab:
         yield lab
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.lab.pods import sh
+from tests.lab.pod_configs import sh
 
 if TYPE_CHECKING:
     from tests.integration.streaming.peer import SpdyPeer

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.streaming.peer import digest_of_feed
-from tests.lab.pods import sh
+from tests.lab.pod_configs import sh
 
 if TYPE_CHECKING:
     from tests.integration.streaming.peer import SpdyPeer

@@ -12,7 +12,8 @@ import pytest_asyncio
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from tests.integration.streaming.peer import digest_of_feed
 from tests.integration.streaming.test_exec_spdy import MANY
-from tests.lab.pods import Pod, sh, web_server
+from tests.lab.pod_configs import sh
+from tests.lab.pods import Pod, web_server
 
 if TYPE_CHECKING:
     from tests.integration.streaming.peer import SpdyPeer

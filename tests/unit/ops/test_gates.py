@@ -1,0 +1,35 @@
+"""Gates: a few at a time, each id for itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cri_shim.ops.gates import Gates
+
+
+async def test_no_more_than_its_width_are_inside():
+    """Ten want in, three are in at any time, and all get their turn."""
+    gates = Gates(3)
+    inside = most = done = 0
+
+    async def visit() -> None:
+        nonlocal inside, most, done
+        async with gates.of("pod"):
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0)
+            inside -= 1
+            done += 1
+
+    await asyncio.gather(*(visit() for _ in range(10)))
+    assert (most, done) == (3, 10)
+
+
+async def test_ids_do_not_wait_for_each_other_and_are_forgotten():
+    """Another pod's gate is open, and nothing stays behind."""
+    gates = Gates(1)
+    async with gates.of("one"):
+        async with asyncio.timeout(1), gates.of("two"):
+            pass
+        assert list(gates._gates) == ["one"]
+    assert list(gates._gates) == []
