@@ -190,6 +190,7 @@ class Daemon:
                 config_path=config.image.registry.config_path,
                 max_concurrent_downloads=config.image.max_concurrent_downloads,
                 max_total_downloads=config.image.max_total_downloads,
+                transfer=config.image.pull == "transfer",
                 progress_timeout=config.image.image_pull_progress_timeout,
             ),
             snapshot_usage=SnapshotUsage(containerd, _snapshotters(config), config.image.stats_collect_period),

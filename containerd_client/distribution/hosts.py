@@ -80,8 +80,7 @@ def hosts_of(domain: str, config_path: Sequence[Path] = ()) -> tuple[Host, ...]:
 
     Raises :class:`HostsConfigError`, which names the file and what is wrong in it.
     """
-    found = (root / name for root in config_path for name in _directories(domain))
-    directory = next((path for path in found if path.is_dir()), None)
+    directory = directory_of(domain, config_path)
     if directory is None:
         return (default_host(domain),)
     file = directory / "hosts.toml"
@@ -92,6 +91,12 @@ def hosts_of(domain: str, config_path: Sequence[Path] = ()) -> tuple[Host, ...]:
     except (OSError, ValueError) as error:
         raise HostsConfigError(f"{file}: cannot be read: {error}") from error
     return parse_hosts(text, domain, file)
+
+
+def directory_of(domain: str, config_path: Sequence[Path]) -> Path | None:
+    """Return the directory of a registry name, the first that exists."""
+    found = (root / name for root in config_path for name in _directories(domain))
+    return next((path for path in found if path.is_dir()), None)
 
 
 def split_config_path(text: str) -> tuple[Path, ...]:

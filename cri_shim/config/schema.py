@@ -121,6 +121,9 @@ class ImageSection:
     sandbox_image: str = key(
         "registry.k8s.io/pause:3.10", "image of the process that holds a pod", check=checks.not_empty
     )
+    pull: Literal["client", "transfer"] = key(
+        "client", "who pulls: the daemon itself, or containerd's Transfer service (1.7 and later)"
+    )
     max_concurrent_downloads: int = key(3, "layers of one image fetched at the same time", check=checks.between(1, 64))
     max_total_downloads: int = key(12, "layers of all images fetched at the same time", check=checks.between(1, 1024))
     image_pull_progress_timeout: float = key(

@@ -22,9 +22,10 @@ from containerd_client.distribution.hosts import hosts_of, split_config_path
 from containerd_client.distribution.pull import Distribution, PullOptions
 from containerd_client.distribution.reference import parse_reference
 from containerd_client.distribution.registry import RegistryClient, Source
+from containerd_client.distribution.transfer_pull import TransferPull
 from cri_shim.images.auth_config import fingerprint
 from cri_shim.images.pull_errors import as_cri_errors
-from cri_shim.store.image_names import record_names
+from cri_shim.store.image_names import MANAGED, record_names
 from cri_shim.store.image_unpack import LEASE_LABELS
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ImagePuller:
 
     ``config_path``: directories of HOST/hosts.toml, colons between. ``max_concurrent_downloads``: layers of one image
     at the same time, ``max_total_downloads``: of all images, 0 means no limit. ``progress_timeout``: seconds without
-    progress in any phase, 0 means never.
+    progress in any phase, 0 means never. ``transfer``: containerd's Transfer service does it.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class ImagePuller:
         max_concurrent_downloads: int = 3,
         max_total_downloads: int = 0,
         progress_timeout: float = 300.0,
+        transfer: bool = False,
         registry: RegistryClient | None = None,
     ) -> None:
         self._client = client
@@ -66,6 +68,7 @@ class ImagePuller:
         images.unpacker.progress_timeout = progress_timeout
         fetcher = Fetcher(client, self._registry, FetchLimits(progress_timeout, at_once=max_total_downloads))
         self._distribution = Distribution(client, self._registry, fetcher, images.unpacker)
+        self._transfer = TransferPull(client, images.unpacker, self._config_path) if transfer else None
         self._flights: Flights[Image] = Flights()
 
     async def close(self) -> None:
@@ -126,11 +129,15 @@ class ImagePuller:
 
         # The pull belongs to everybody who waits for it, so the deadline of the request that began it is not its own.
         with detached_options():
-            hosts = await asyncio.to_thread(hosts_of, reference.domain, self._config_path)
-            source = Source(reference, hosts, credentials)
+            options = PullOptions(snapshotter, self._images.platform, self._downloads, self._progress_timeout)
             async with self._client.leases.hold(LEASE_LABELS) as lease:
-                options = PullOptions(snapshotter, self._images.platform, self._downloads, self._progress_timeout)
-                contents = await self._distribution.pull(source, lease.id, options, on_layer)
+                if self._transfer is not None and await self._transfer.serves(reference):
+                    labels = dict([MANAGED])
+                    contents = await self._transfer.pull(reference, credentials, lease.id, options, labels)
+                else:
+                    hosts = await asyncio.to_thread(hosts_of, reference.domain, self._config_path)
+                    source = Source(reference, hosts, credentials)
+                    contents = await self._distribution.pull(source, lease.id, options, on_layer)
                 names = record_names(reference, contents.id, contents.target.digest)
                 image = await self._images.record(contents, names, snapshotter, pinned=pinned)
         self._tell(reference, contents, served, time.monotonic() - began)

@@ -1,11 +1,16 @@
-"""A private containerd without its CRI plugin, a real registry, and the parts under test between them."""
+"""A private containerd without its CRI plugin, a real registry, and the parts under test between them.
+
+The environment variable CONTAINERD_BINARIES names a folder with another containerd (1.7, 2.x) to use instead.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import itertools
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +31,10 @@ NAMES = itertools.count()
 @pytest.fixture(scope="session")
 def containerd(tmp_path_factory):
     """One containerd for all tests here; each test has a namespace of its own."""
-    private = PrivateContainerd(tmp_path_factory.mktemp("c"), cri_plugin=False)
+    binaries = os.environ.get("CONTAINERD_BINARIES")
+    private = PrivateContainerd(
+        tmp_path_factory.mktemp("c"), cri_plugin=False, binaries=Path(binaries) if binaries else None
+    )
     private.start()
     yield private
     private.stop()

@@ -1,0 +1,170 @@
+"""Let containerd pull: its Transfer service (1.7 and later) resolves, fetches and unpacks inside the daemon.
+
+What is left to a client is to say what is wanted, to hold a lease, to answer for logins on a stream beside the call,
+and to look whether it gets on. containerd/core/transfer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from google.protobuf.any_pb2 import Any
+
+from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
+from containerd_client.api.containerd.types import types_pb2
+from containerd_client.api.containerd.types.transfer import transfer_pb2 as pb
+from containerd_client.distribution.contents import read_contents
+from containerd_client.distribution.errors import DistributionError
+from containerd_client.distribution.hosts import directory_of, is_loopback
+from containerd_client.distribution.manifest import Descriptor
+from containerd_client.distribution.progress import LEAST, Progress
+from containerd_client.errors import ContainerdError, Unimplemented
+from containerd_client.options import call_options
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+    from pathlib import Path
+
+    from google.protobuf.message import Message
+
+    from containerd_client import Containerd
+    from containerd_client.distribution.contents import ImageContents
+    from containerd_client.distribution.credentials import Credentials
+    from containerd_client.distribution.pull import PullOptions
+    from containerd_client.distribution.reference import Reference
+    from containerd_client.distribution.unpack import Unpacker
+    from containerd_client.duplex import Conversation
+
+LOOKS = 4
+"""How often within the time limit it is looked whether anything has moved."""
+LOOK_SECONDS = 10.0
+
+
+class TransferPull:
+    """Pulls by containerd. ``config_path``: directories of HOST/hosts.toml, of which containerd is told one."""
+
+    def __init__(self, client: Containerd, unpacker: Unpacker, config_path: Sequence[Path]) -> None:
+        self._client = client
+        self._unpacker = unpacker
+        self._config_path = config_path
+
+    async def serves(self, reference: Reference) -> bool:
+        """Whether the service can pull this as configured: that of 1.7 knows neither hosts.toml nor plain HTTP."""
+        if not (await self._client.version.get()).version.lstrip("v").startswith("1."):
+            return True
+        return not is_loopback(reference.domain) and await self._directory(reference) is None
+
+    async def _directory(self, reference: Reference) -> Path | None:
+        return await asyncio.to_thread(directory_of, reference.domain, self._config_path)
+
+    async def pull(
+        self,
+        reference: Reference,
+        credentials: Credentials,
+        lease: str,
+        options: PullOptions,
+        labels: Mapping[str, str],
+    ) -> ImageContents:
+        """Bring one image, and its record of this reference, with ``labels``.
+
+        The caller is inside ``call_options(lease=lease)``. Raises :class:`DistributionError`, or the ContainerdError
+        that says what containerd met with.
+        """
+        platform = types_pb2.Platform(
+            os=options.platform.os, architecture=options.platform.architecture, variant=options.platform.variant
+        )
+        unpack = pb.UnpackConfiguration(platform=platform, snapshotter=options.snapshotter)
+        store = pb.ImageStore(name=str(reference), labels=labels, platforms=[platform], unpacks=[unpack])
+        async with self._answering(credentials) as stream:
+            directory = await self._directory(reference)
+            resolver = pb.RegistryResolver(
+                auth_stream=stream,
+                host_dir=str(directory.parent) if directory else "",
+                # Without it a loopback registry is spoken to in TLS first.
+                default_scheme="http" if directory is None and is_loopback(reference.domain) else "",
+            )
+            source = pb.OCIRegistry(reference=str(reference), resolver=resolver)
+            try:
+                await self._watched(source, store, options)
+            except Unimplemented as error:
+                raise DistributionError(
+                    'containerd has no Transfer service (it came with 1.7); set image.pull to "client"'
+                ) from error
+        record = await self._client.images.get(str(reference))
+        contents = await read_contents(self._client, Descriptor.of(record.target), options.platform)
+        if not await self._unpacker.present(options.snapshotter, contents.chain_id):
+            for number in range(len(contents.chains)):
+                await self._unpacker.layer(options.snapshotter, contents, number, lease)
+        return contents
+
+    async def _watched(self, source: Message, store: Message, options: PullOptions) -> None:
+        """Call, and end the call when nothing moves any more."""
+        progress = Progress(f"transfer of {store.name}", options.progress_timeout)  # type: ignore[attr-defined]
+        call = asyncio.create_task(self._client.transfer.transfer(packed(source), packed(store)))
+        try:
+            before = None
+            while not (await asyncio.wait({call}, timeout=progress.limit / LOOKS or None))[0]:
+                seen = await self._seen(options.snapshotter)
+                if seen is not None and seen != before:
+                    before = seen
+                    progress.moved(LEAST)
+                progress.check("nothing arrives and nothing is extracted")
+            call.result()
+        finally:
+            if not call.done():
+                call.cancel()
+                await asyncio.wait({call})
+
+    async def _seen(self, snapshotter: str) -> object:
+        """Something that is another one whenever bytes or files have moved; None when it cannot be told."""
+        try:
+            with call_options(timeout=LOOK_SECONDS):
+                ingests = await self._client.content.list_statuses()
+                snapshots = self._client.snapshots(snapshotter)
+                infos = await snapshots.list()
+                making = [info.name for info in infos if info.kind == snapshots_pb2.ACTIVE and "extract" in info.name]
+                grown = [await snapshots.usage(name) for name in making]
+        except ContainerdError:
+            return None
+        return sorted((one.ref, one.offset) for one in ingests), sorted(info.name for info in infos), grown
+
+    @asynccontextmanager
+    async def _answering(self, credentials: Credentials) -> AsyncIterator[str]:
+        """Answer for logins while the block lasts; gives the stream's name, empty where there is nothing to say."""
+        if not credentials:
+            yield ""
+            return
+        name = f"cri-shim-auth-{secrets.token_hex(8)}"
+        conversation = await self._client.streaming.open(name)
+        answering = asyncio.create_task(_answer(conversation, credentials))
+        try:
+            yield name
+        finally:
+            answering.cancel()
+            await asyncio.wait({answering})
+            conversation.close()
+
+
+async def _answer(conversation: Conversation[Any, Any], credentials: Credentials) -> None:
+    while (question := await conversation.receive()) is not None:
+        asked = pb.AuthRequest.FromString(question.value)
+        await conversation.send(packed(response_for(asked.host, credentials)))
+
+
+def response_for(host: str, credentials: Credentials) -> pb.AuthResponse:
+    """Return what containerd is told for one host; nothing for a host that the credentials are not for."""
+    if not credentials.fit(host):
+        return pb.AuthResponse(authType=pb.NONE)
+    if credentials.username:
+        return pb.AuthResponse(authType=pb.CREDENTIALS, username=credentials.username, secret=credentials.password)
+    if credentials.identity_token:
+        return pb.AuthResponse(authType=pb.REFRESH, secret=credentials.identity_token)
+    return pb.AuthResponse(authType=pb.HEADER, secret=f"Bearer {credentials.registry_token}")
+
+
+def packed(message: Message) -> Any:
+    """Return the message in an Any with a type URL as Go's typeurl makes it: the name alone."""
+    return Any(type_url=message.DESCRIPTOR.full_name, value=message.SerializeToString())
