@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.rpc.container_stats_list import container_subjects, stats_of
+from cri_shim.rpc.container_stats_list import container_subjects, fill_stats
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -15,4 +15,6 @@ async def container_stats(service: Service, request: cri.ContainerStatsRequest) 
     """The statistics of a container by id; raises NotFoundError. One that does not run has its writable layer only."""
     container = service.containers.get(request.container_id)
     readings = await service.stats.read(container_subjects([container]))
-    return cri.ContainerStatsResponse(stats=stats_of(service, [container], readings)[0])
+    response = cri.ContainerStatsResponse()
+    fill_stats(service, response.stats, container, readings)
+    return response

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.lifecycle.handlers import snapshotter_of
 from cri_shim.rpc.container_list import fitting
-from cri_shim.stats.messages import container_stats
+from cri_shim.stats.messages import fill_container
 from cri_shim.stats.reader import Subject
 from cri_shim.stats.values import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from cri_shim.service import Service
     from cri_shim.stats.values import Reading
@@ -34,7 +34,10 @@ async def list_container_stats(
     )
     containers = list(fitting(service.containers, wanted))
     readings = await service.stats.read(container_subjects(containers))
-    return cri.ListContainerStatsResponse(stats=stats_of(service, containers, readings))
+    response = cri.ListContainerStatsResponse()
+    for container in containers:
+        fill_stats(service, response.stats.add(), container, readings)
+    return response
 
 
 def container_subjects(containers: Iterable[Container]) -> list[Subject]:
@@ -46,23 +49,22 @@ def container_subjects(containers: Iterable[Container]) -> list[Subject]:
     ]
 
 
-def stats_of(
-    service: Service, containers: Sequence[Container], readings: Mapping[str, Reading]
-) -> list[cri.ContainerStats]:
-    """The message of each container; those without a reading get what is known without."""
-    return [
-        container_stats(
-            cri.ContainerAttributes(
-                id=container.id,
-                metadata=container.config.metadata,
-                labels=container.config.labels,
-                annotations=container.config.annotations,
-            ),
-            readings.get(container.id, NOTHING),
-            _writable_layer(service, container),
-        )
-        for container in containers
-    ]
+def fill_stats(
+    service: Service, stats: cri.ContainerStats, container: Container, readings: Mapping[str, Reading]
+) -> None:
+    """All that is known of a container; without a reading what is known without."""
+    attributes = stats.attributes
+    attributes.id = container.id
+    attributes.metadata.CopyFrom(container.config.metadata)
+    attributes.labels.MergeFrom(container.config.labels)
+    attributes.annotations.MergeFrom(container.config.annotations)
+    fill_container(stats, readings.get(container.id, NOTHING))
+    snapshotter, layer = layer_usage(service, container)
+    if layer is not None:  # unset until it has been measured once; 0 would be a claim
+        stats.writable_layer.timestamp = layer.measured_ns
+        stats.writable_layer.fs_id.mountpoint = service.snapshot_usage.mountpoint(snapshotter)
+        stats.writable_layer.used_bytes.value = layer.bytes
+        stats.writable_layer.inodes_used.value = layer.inodes
 
 
 def layer_usage(service: Service, container: Container) -> tuple[str, Usage | None]:
@@ -73,16 +75,3 @@ def layer_usage(service: Service, container: Container) -> tuple[str, Usage | No
     # A handler that has left the configuration since: its containers mostly lie where all others do.
     snapshotter = service.config.containerd.snapshotter if handler is None else snapshotter_of(service.config, handler)
     return snapshotter, service.snapshot_usage.usage(snapshotter, container.id)
-
-
-def _writable_layer(service: Service, container: Container) -> cri.FilesystemUsage | None:
-    """Unset until it has been measured once; 0 would be a claim."""
-    snapshotter, usage = layer_usage(service, container)
-    if usage is None:
-        return None
-    return cri.FilesystemUsage(
-        timestamp=usage.measured_ns,
-        fs_id=cri.FilesystemIdentifier(mountpoint=service.snapshot_usage.mountpoint(snapshotter)),
-        used_bytes=cri.UInt64Value(value=usage.bytes),
-        inodes_used=cri.UInt64Value(value=usage.inodes),
-    )

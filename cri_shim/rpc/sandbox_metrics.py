@@ -5,6 +5,7 @@ The kubelet asks for them with its gate PodAndContainerStatsFromCRI.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from cri_shim.kernel.executors import run
 from cri_shim.rpc.container_stats_list import container_subjects, layer_usage
 from cri_shim.rpc.sandbox_stats_list import has_cgroup, members_of, sandbox_subjects, whole_pod
 from cri_shim.stats.devices import device_name, file_system
-from cri_shim.stats.metric_table import NETWORK, OF_CONTAINERS, OF_PODS, metrics
+from cri_shim.stats.metric_table import NETWORK, OF_CONTAINERS, OF_PODS, fill_metrics
 from cri_shim.stats.metric_values import Measured
 from cri_shim.stats.sampler import DETAILS_THREAD
 from cri_shim.stats.values import NOTHING
@@ -45,19 +46,16 @@ async def list_pod_sandbox_metrics(
     mountpoints = {name: service.snapshot_usage.mountpoint(name) for name, _ in layers.values()}
     file_systems, devices = await run(DETAILS_THREAD, _disks, mountpoints, [found for found, _ in details.values()])
     view = _View(service, readings, details, file_systems, devices)
-    return cri.ListPodSandboxMetricsResponse(
-        pod_metrics=[
-            cri.PodSandboxMetrics(
-                pod_sandbox_id=sandbox.id,
-                metrics=view.pod(sandbox, members[sandbox.id]),
-                container_metrics=[
-                    cri.ContainerMetrics(container_id=container.id, metrics=view.container(sandbox, container))
-                    for container in members[sandbox.id]
-                ],
-            )
-            for sandbox in sandboxes
-        ]
-    )
+    response = cri.ListPodSandboxMetricsResponse()
+    for sandbox in sandboxes:
+        group = members[sandbox.id]
+        of_pod = response.pod_metrics.add(pod_sandbox_id=sandbox.id)
+        view.fill_pod(of_pod, sandbox, group)
+        for container in group:
+            view.fill_container(of_pod.container_metrics.add(container_id=container.id), sandbox, container)
+        # Some fifty numbers a container: let others have the loop between two pods.
+        await asyncio.sleep(0)
+    return response
 
 
 def _disks(
@@ -89,16 +87,16 @@ class _View:
         self._devices = devices
         self._now_ns = time.time_ns()
 
-    def pod(self, sandbox: Sandbox, containers: Iterable[Container]) -> list[cri.Metric]:
+    def fill_pod(self, target: cri.PodSandboxMetrics, sandbox: Sandbox, containers: Iterable[Container]) -> None:
         """Of the pod's cgroup where it has one, and of its network; the label ``container`` is empty."""
         reading = whole_pod(sandbox, containers, self._readings)
         details = self._details.get(sandbox.id, (None, None))[0] if has_cgroup(sandbox) else None
         measured = Measured(self._at(reading), reading, details, devices=self._devices)
         metadata = sandbox.config.metadata
         base = (reading.cgroup_path, sandbox.id, "", metadata.name, metadata.namespace, "")
-        return metrics(OF_PODS if has_cgroup(sandbox) else NETWORK, base, measured)
+        fill_metrics(target.metrics.add, OF_PODS if has_cgroup(sandbox) else NETWORK, base, measured)
 
-    def container(self, sandbox: Sandbox, container: Container) -> list[cri.Metric]:
+    def fill_container(self, target: cri.ContainerMetrics, sandbox: Sandbox, container: Container) -> None:
         """Of one container."""
         reading = self._readings.get(container.id, NOTHING)
         details, processes = self._details.get(container.id, (None, None))
@@ -123,7 +121,7 @@ class _View:
             metadata.namespace,
             container.config.metadata.name,
         )
-        return metrics(OF_CONTAINERS, base, measured)
+        fill_metrics(target.metrics.add, OF_CONTAINERS, base, measured)
 
     def _at(self, reading: Reading) -> int:
         return self._now_ns if reading.usage is None else reading.usage.at_ns

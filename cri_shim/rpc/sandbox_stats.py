@@ -19,5 +19,6 @@ async def pod_sandbox_stats(service: Service, request: cri.PodSandboxStatsReques
         raise UnavailableError(
             f"sandbox {sandbox.id} is not ready, so it has no statistics; stop and remove it, or ask for a ready one"
         )
-    (stats,) = await measure_pods(service, [sandbox])
-    return cri.PodSandboxStatsResponse(stats=stats)
+    response = cri.PodSandboxStatsResponse()
+    await measure_pods(service, [sandbox], lambda: response.stats)
+    return response

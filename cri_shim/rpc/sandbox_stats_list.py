@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.rpc.container_stats_list import container_subjects, stats_of
+from cri_shim.rpc.container_stats_list import container_subjects, fill_stats
 from cri_shim.rpc.sandbox_list import fitting
 from cri_shim.stats.combine import together
-from cri_shim.stats.messages import pod_stats
+from cri_shim.stats.messages import fill_pod
 from cri_shim.stats.reader import Subject
 from cri_shim.stats.values import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cri_shim.service import Service
     from cri_shim.stats.values import Reading
@@ -27,28 +27,28 @@ async def list_pod_sandbox_stats(
     """The statistics of all ready pods that fit the filter: id (or a prefix of it), and every label."""
     wanted = cri.PodSandboxFilter(id=request.filter.id, label_selector=request.filter.label_selector)
     ready = [sandbox for sandbox in fitting(service.sandboxes, wanted) if sandbox.ready]
-    return cri.ListPodSandboxStatsResponse(stats=await measure_pods(service, ready))
+    response = cri.ListPodSandboxStatsResponse()
+    await measure_pods(service, ready, response.stats.add)
+    return response
 
 
-async def measure_pods(service: Service, sandboxes: Sequence[Sandbox]) -> list[cri.PodSandboxStats]:
-    """The statistics of ready pods."""
+async def measure_pods(service: Service, sandboxes: Sequence[Sandbox], new: Callable[[], cri.PodSandboxStats]) -> None:
+    """The statistics of ready pods, each into a message that ``new`` gives."""
     members = members_of(service, sandboxes)
     containers = [container for group in members.values() for container in group]
     readings = await service.stats.read([*sandbox_subjects(sandboxes), *container_subjects(containers)], count=True)
-    return [
-        pod_stats(
-            cri.PodSandboxAttributes(
-                id=sandbox.id,
-                metadata=sandbox.config.metadata,
-                labels=sandbox.config.labels,
-                annotations=sandbox.config.annotations,
-            ),
-            whole_pod(sandbox, members[sandbox.id], readings),
-            _processes(readings[one.id] for one in members[sandbox.id] if one.id in readings),
-            stats_of(service, members[sandbox.id], readings),
-        )
-        for sandbox in sandboxes
-    ]
+    for sandbox in sandboxes:
+        group = members[sandbox.id]
+        stats = new()
+        attributes = stats.attributes
+        attributes.id = sandbox.id
+        attributes.metadata.CopyFrom(sandbox.config.metadata)
+        attributes.labels.MergeFrom(sandbox.config.labels)
+        attributes.annotations.MergeFrom(sandbox.config.annotations)
+        processes = _processes(readings[one.id] for one in group if one.id in readings)
+        fill_pod(stats.linux, whole_pod(sandbox, group, readings), processes)
+        for container in group:
+            fill_stats(service, stats.linux.containers.add(), container, readings)
 
 
 def members_of(service: Service, sandboxes: Iterable[Sandbox]) -> dict[str, list[Container]]:

@@ -1,5 +1,7 @@
 """Readings as CRI messages. Pure. What was not measured is left unset, never 0: the kubelet tells them apart.
 
+Messages are filled where they are, inside of their response: made apart and put in, each would be copied once more.
+
 Sources: the comments of the CRI's .proto, and containerd internal/cri/server/container_stats_list.go for the formulas.
 """
 
@@ -7,24 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from cri_shim.api.runtime.v1 import runtime_pb2 as cri
     from cri_shim.stats.values import Interface, Pressure, Reading, Stall, Usage
 
 _DEFAULT_INTERFACE = "eth0"
 
 
-def container_stats(
-    attributes: cri.ContainerAttributes, reading: Reading, layer: cri.FilesystemUsage | None
-) -> cri.ContainerStats:
-    """The statistics of a container; without a usage only its writable layer."""
-    stats = cri.ContainerStats(attributes=attributes, writable_layer=layer)
+def fill_container(stats: cri.ContainerStats, reading: Reading) -> None:
+    """The statistics of a container into ``stats``, whose attributes and writable layer are not touched."""
     usage = reading.usage
     if usage is None:
-        return stats
+        return
     _fill_cpu(stats.cpu, usage, reading.nano_cores)
     _fill_memory(stats.memory, usage)
     if usage.swap is not None:
@@ -32,37 +28,30 @@ def container_stats(
         stats.swap.swap_usage_bytes.value = usage.swap.usage
         if usage.swap.available is not None:
             stats.swap.swap_available_bytes.value = usage.swap.available
-    _fill_io(stats.io, usage)
-    return stats
+    _fill_io(stats, usage)
 
 
-def pod_stats(
-    attributes: cri.PodSandboxAttributes,
-    reading: Reading,
-    processes: int | None,
-    containers: Sequence[cri.ContainerStats],
-) -> cri.PodSandboxStats:
-    """The statistics of a pod; ``reading`` is of the pod as a whole, ``processes`` the sum over its containers."""
-    stats = cri.PodSandboxStats(attributes=attributes)
-    linux = stats.linux
-    linux.containers.extend(containers)
+def fill_pod(linux: cri.LinuxPodSandboxStats, reading: Reading, processes: int | None) -> None:
+    """The statistics of a pod into ``linux``, whose containers are not touched.
+
+    ``reading`` is of the pod as a whole, ``processes`` the sum over its containers.
+    """
     usage = reading.usage
     if usage is None:
-        return stats
+        return
     _fill_cpu(linux.cpu, usage, reading.nano_cores)
     _fill_memory(linux.memory, usage)
-    _fill_io(linux.io, usage)
+    _fill_io(linux, usage)
     if reading.interfaces:
         linux.network.timestamp = usage.at_ns
         for interface in reading.interfaces:
             if interface.name == _DEFAULT_INTERFACE:
-                linux.network.default_interface.CopyFrom(_interface(interface))
+                _fill_interface(linux.network.default_interface, interface)
             else:
-                linux.network.interfaces.append(_interface(interface))
+                _fill_interface(linux.network.interfaces.add(), interface)
     if processes is not None:
         linux.process.timestamp = usage.at_ns
         linux.process.process_count.value = processes
-    return stats
 
 
 def _fill_cpu(cpu: cri.CpuUsage, usage: Usage, nano_cores: int | None) -> None:
@@ -91,10 +80,10 @@ def _fill_memory(message: cri.MemoryUsage, usage: Usage) -> None:
         _fill_pressure(message.psi, usage.memory_pressure)
 
 
-def _fill_io(message: cri.IoUsage, usage: Usage) -> None:
+def _fill_io(message: cri.ContainerStats | cri.LinuxPodSandboxStats, usage: Usage) -> None:
     if usage.io_pressure is not None:
-        message.timestamp = usage.at_ns
-        _fill_pressure(message.psi, usage.io_pressure)
+        message.io.timestamp = usage.at_ns
+        _fill_pressure(message.io.psi, usage.io_pressure)
 
 
 def _fill_pressure(message: cri.PsiStats, pressure: Pressure) -> None:
@@ -108,11 +97,9 @@ def _fill_stall(message: cri.PsiData, stall: Stall) -> None:
     message.Avg10, message.Avg60, message.Avg300 = stall.avg10, stall.avg60, stall.avg300
 
 
-def _interface(interface: Interface) -> cri.NetworkInterfaceUsage:
-    return cri.NetworkInterfaceUsage(
-        name=interface.name,
-        rx_bytes=cri.UInt64Value(value=interface.rx_bytes),
-        rx_errors=cri.UInt64Value(value=interface.rx_errors),
-        tx_bytes=cri.UInt64Value(value=interface.tx_bytes),
-        tx_errors=cri.UInt64Value(value=interface.tx_errors),
-    )
+def _fill_interface(message: cri.NetworkInterfaceUsage, interface: Interface) -> None:
+    message.name = interface.name
+    message.rx_bytes.value = interface.rx_bytes
+    message.rx_errors.value = interface.rx_errors
+    message.tx_bytes.value = interface.tx_bytes
+    message.tx_errors.value = interface.tx_errors

@@ -6,8 +6,8 @@ from typing import Any
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.stats.combine import together
-from cri_shim.stats.messages import container_stats, pod_stats
-from cri_shim.stats.metric_table import ALL, BASE_LABELS, OF_CONTAINERS, OF_PODS, descriptors, metrics
+from cri_shim.stats.messages import fill_container, fill_pod
+from cri_shim.stats.metric_table import ALL, BASE_LABELS, OF_CONTAINERS, OF_PODS, Row, descriptors, fill_metrics
 from cri_shim.stats.metric_values import FileSystem, Measured
 from cri_shim.stats.values import (
     NOTHING,
@@ -40,15 +40,32 @@ USAGE = Usage(
 )
 ETH0, NET1 = Interface("eth0", 1, 2, 3, 4, 5, 6, 7, 8), Interface("net1", 11, 12, 13, 14, 15, 16, 17, 18)
 FULL = Reading(USAGE, 250_000_000, 4, (NET1, ETH0), "/kubepods/pod1/x")
-CONTAINER, POD = cri.ContainerAttributes(id="c"), cri.PodSandboxAttributes(id="p")
+
+
+def container_stats(reading: Reading) -> cri.ContainerStats:
+    """A message of a reading."""
+    stats = cri.ContainerStats()
+    fill_container(stats, reading)
+    return stats
+
+
+def pod_stats(reading: Reading, processes: int | None) -> cri.LinuxPodSandboxStats:
+    """A message of a pod's reading."""
+    stats = cri.LinuxPodSandboxStats()
+    fill_pod(stats, reading, processes)
+    return stats
+
+
+def metrics(rows: tuple[Row, ...], base: tuple[str, ...], measured: Measured) -> list[cri.Metric]:
+    """The metrics of some rows."""
+    message = cri.ContainerMetrics()
+    fill_metrics(message.metrics.add, rows, base, measured)
+    return list(message.metrics)
 
 
 def test_everything_of_a_container():
     """Each number is where CRI has it."""
-    layer = cri.FilesystemUsage(timestamp=9, fs_id=cri.FilesystemIdentifier(mountpoint="/snapshots"))
-    stats = container_stats(CONTAINER, FULL, layer)
-    assert stats.attributes.id == "c"
-    assert stats.writable_layer == layer
+    stats = container_stats(FULL)
     assert stats.cpu.usage_core_nano_seconds.value == 7_500_000_000
     assert stats.cpu.usage_nano_cores.value == 250_000_000
     assert stats.memory.working_set_bytes.value == 800
@@ -63,22 +80,21 @@ def test_everything_of_a_container():
 
 
 def test_a_container_that_cannot_be_measured():
-    """It is there, with its layer, and nothing else is claimed."""
-    stats = container_stats(CONTAINER, NOTHING, cri.FilesystemUsage(timestamp=9))
-    assert [field.name for field, _ in stats.ListFields()] == ["attributes", "writable_layer"]
-    assert not container_stats(CONTAINER, NOTHING, None).HasField("writable_layer")
+    """Nothing is claimed of it, nor of a pod."""
+    assert container_stats(NOTHING).ListFields() == []
+    assert pod_stats(NOTHING, None).ListFields() == []
 
 
 def test_no_sample_before():
     """usage_nano_cores is unset, not 0."""
-    assert not container_stats(CONTAINER, Reading(USAGE), None).cpu.HasField("usage_nano_cores")
-    assert container_stats(CONTAINER, Reading(USAGE, 0), None).cpu.HasField("usage_nano_cores")
+    assert not container_stats(Reading(USAGE)).cpu.HasField("usage_nano_cores")
+    assert container_stats(Reading(USAGE, 0)).cpu.HasField("usage_nano_cores")
 
 
 def test_what_version_1_does_not_have():
     """No pressure, no io; swap without a limit has no "available"."""
     usage = Usage(1, 1, cpu_ns=0, memory=MEMORY, swap=Swap(0, None))
-    stats = container_stats(CONTAINER, Reading(usage), None)
+    stats = container_stats(Reading(usage))
     assert not stats.cpu.HasField("psi")
     assert not stats.HasField("io")
     assert stats.swap.HasField("swap_usage_bytes")
@@ -86,21 +102,14 @@ def test_what_version_1_does_not_have():
 
 
 def test_a_pod():
-    """eth0 is the default interface, the others are listed; processes and containers are there."""
-    stats = pod_stats(POD, FULL, 6, [container_stats(CONTAINER, FULL, None)]).linux
+    """eth0 is the default interface, the others are listed; processes are there."""
+    stats = pod_stats(FULL, 6)
     assert stats.network.default_interface.name == "eth0"
     assert stats.network.default_interface.rx_bytes.value == 1
     assert stats.network.default_interface.tx_errors.value == 7
     assert [one.name for one in stats.network.interfaces] == ["net1"]
     assert stats.process.process_count.value == 6
-    assert stats.containers[0].attributes.id == "c"
     assert stats.memory.available_bytes.value == 2200
-
-
-def test_a_pod_that_cannot_be_measured_keeps_its_containers():
-    """What is known of the containers is not lost with the pod's cgroup."""
-    stats = pod_stats(POD, NOTHING, None, [container_stats(CONTAINER, FULL, None)]).linux
-    assert [field.name for field, _ in stats.ListFields()] == ["containers"]
 
 
 def test_a_pod_without_a_cgroup_is_the_sum_of_its_parts():
