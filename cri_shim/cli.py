@@ -29,6 +29,11 @@ _FLAGS = (
     ("--containerd-address", "containerd.address", "PATH", "containerd's socket"),
 )
 
+_LOAD = (
+    "Bring the images of an archive (of `docker save`, `skopeo copy … oci-archive:`, `ctr images export`) into "
+    "containerd, unpacked and under their names. The archive is read once, so it may be a pipe, and gzip is fine."
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the result is the exit code: 0 fine, 1 failed, 2 wrong usage."""
@@ -64,6 +69,15 @@ def _parser() -> argparse.ArgumentParser:
     dump = actions.add_parser("dump", help="print the settings that `serve` would use")
     _add_settings(dump)
     dump.set_defaults(run=_config_dump)
+
+    image = commands.add_parser("image", help="images of containerd, beside the daemon")
+    actions = image.add_subparsers(metavar="ACTION", required=True)
+    load_image = actions.add_parser(
+        "load", help="store, unpack and record the images of an OCI or docker archive", description=_LOAD
+    )
+    _add_settings(load_image)
+    load_image.add_argument("file", metavar="FILE.tar", help="the archive; - reads standard input")
+    load_image.set_defaults(run=_image_load)
 
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)
@@ -120,6 +134,14 @@ def _config_check(options: argparse.Namespace) -> int:
 def _config_dump(options: argparse.Namespace) -> int:
     sys.stdout.write(to_toml(_settings(options)))
     return 0
+
+
+def _image_load(options: argparse.Namespace) -> int:
+    config = _settings(options)
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+    from cri_shim.images import load_command  # noqa: PLC0415 - brings in grpc, which must see the variable above
+
+    return int(load_command.run(config.containerd, options.file))
 
 
 def _version(_options: argparse.Namespace) -> int:

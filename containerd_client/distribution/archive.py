@@ -1,0 +1,223 @@
+"""Images out of a tar archive into the content store, in one pass and without a copy on disk.
+
+Two layouts are known: OCI's (``index.json`` and ``blobs/ALGORITHM/HEX``; OCI image spec, ``image-layout.md``) and what
+``docker save`` has written for ever (``manifest.json``, configurations and layers under names of its own). Newer
+archives are both at once. What an archive calls its files is never a path here: nothing is extracted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import posixpath
+import tarfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from containerd_client.distribution.errors import CorruptBlobError, InvalidReferenceError, ManifestError
+from containerd_client.distribution.manifest import LARGEST_DOCUMENT, Descriptor, Index, parse_document
+from containerd_client.distribution.media_types import DOCKER_CONFIG, DOCKER_MANIFEST, ingest_ref
+from containerd_client.distribution.reference import is_digest, parse_reference
+from containerd_client.errors import ContainerdError, FailedPrecondition, NotFound
+
+if TYPE_CHECKING:
+    from typing import IO
+
+    from containerd_client import Containerd
+    from containerd_client.distribution.reference import Reference
+
+CHUNK = 1 << 20
+MOST_DOCUMENTS = 10_000
+CONTAINERD_NAME = "io.containerd.image.name"
+OCI_NAME = "org.opencontainers.image.ref.name"
+_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """One image of an archive, by now in the content store; ``names`` may be empty."""
+
+    target: Descriptor
+    names: tuple[Reference, ...]
+
+
+@dataclass(slots=True)
+class _Found:
+    """What one pass over the archive has found, by the archive's names."""
+
+    documents: dict[str, bytes] = field(default_factory=dict)
+    blobs: dict[str, Descriptor] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+
+    def blob(self, name: str) -> Descriptor:
+        for _ in range(8):
+            if name in self.blobs:
+                return self.blobs[name]
+            name = self.links.get(name, name)
+        raise ManifestError(f"the archive names {name!r} but does not hold it")
+
+
+async def read_archive(client: Containerd, file: IO[bytes]) -> tuple[Archived, ...]:
+    """Store every blob of the archive; the caller is inside ``call_options(lease=…)``, which holds them.
+
+    Raises :class:`ManifestError` when it is no archive of images, :class:`CorruptBlobError` for wrong bytes, and
+    ContainerdErrors.
+    """
+    found = _Found()
+    try:
+        with await asyncio.to_thread(tarfile.open, fileobj=file, mode="r|*") as archive:
+            while (entry := await asyncio.to_thread(archive.next)) is not None:
+                await _take(client, archive, entry, found)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise ManifestError(f"the archive cannot be read: {error}") from error
+    images = _oci_images(found) if "index.json" in found.documents else []
+    if not images and "manifest.json" in found.documents:
+        images = [await _docker_image(client, found, entry) for entry in _docker_entries(found)]
+    if not images:
+        raise ManifestError("the archive holds neither an index.json nor a manifest.json with images")
+    return tuple(images)
+
+
+async def _take(client: Containerd, archive: tarfile.TarFile, entry: tarfile.TarInfo, found: _Found) -> None:
+    name = posixpath.normpath(entry.name)
+    if entry.issym() or entry.islnk():
+        target = entry.linkname if entry.islnk() else posixpath.join(posixpath.dirname(name), entry.linkname)
+        found.links[name] = posixpath.normpath(target)
+        return
+    data = archive.extractfile(entry) if entry.isreg() else None
+    if data is None:
+        return
+    if name.endswith(".json"):
+        if entry.size > LARGEST_DOCUMENT or len(found.documents) >= MOST_DOCUMENTS:
+            raise ManifestError(f"the archive's {name!r} is too large, or one of too many, for an image")
+        found.documents[name] = await asyncio.to_thread(data.read)
+        return
+    parts = name.split("/")
+    digest = ":".join(parts[1:]) if parts[0] == "blobs" and len(parts) == 3 else ""
+    if digest and not is_digest(digest):
+        raise ManifestError(f"the archive's {name!r} is not named after a digest")
+    if digest or name.endswith((".tar", ".tar.gz")):
+        found.blobs[name] = await _store(client, data, entry.size, digest, name)
+
+
+async def _store(client: Containerd, data: IO[bytes], size: int, digest: str, name: str) -> Descriptor:
+    """Write one file; without a known digest it gets that of its bytes."""
+    ref = ingest_ref("", digest) if digest else f"load-{hashlib.sha256(name.encode()).hexdigest()}"
+    hashed = hashlib.sha256()
+    head = b""
+    stored = False
+    try:
+        async with client.content.writer(ref, size=size, expected=digest) as writer:
+            await writer.truncate()
+            while not writer.exists and (chunk := await asyncio.to_thread(data.read, CHUNK)):
+                head = head or chunk[:4]
+                if not digest:
+                    await asyncio.to_thread(hashed.update, chunk)
+                await writer.write(chunk)
+            digest = digest or f"sha256:{hashed.hexdigest()}"
+            await writer.commit(size, digest)
+        stored = True
+    except FailedPrecondition as error:
+        raise CorruptBlobError(f"the archive's {name!r} is not what its name says: {error.detail}") from error
+    finally:
+        if not stored:
+            await _abort(client, ref)
+    return Descriptor(_layer_type(head), digest, size)
+
+
+async def _abort(client: Containerd, ref: str) -> None:
+    try:
+        await client.content.abort(ref)
+    except ContainerdError:
+        return  # the lease takes it
+
+
+def _layer_type(head: bytes) -> str:
+    if head.startswith(_GZIP):
+        return f"{_LAYER}.gzip"
+    return f"{_LAYER}.zstd" if head.startswith(_ZSTD) else _LAYER
+
+
+def _oci_images(found: _Found) -> list[Archived]:
+    index = parse_document(found.documents["index.json"], "", "of the archive")
+    if not isinstance(index, Index):
+        raise ManifestError("the archive's index.json is no index")
+    members: list[Any] = json.loads(found.documents["index.json"])["manifests"]
+    tags = _docker_tags(found)
+    images = []
+    for member, raw in zip(index.manifests, members, strict=True):
+        annotations = raw.get("annotations")
+        told = annotations if isinstance(annotations, dict) else {}
+        name = told.get(CONTAINERD_NAME) or told.get(OCI_NAME)
+        # OCI's annotation may hold a bare tag, which names nothing by itself.
+        named = [name] if isinstance(name, str) and (told.get(CONTAINERD_NAME) or set("/:") & set(name)) else []
+        images.append(Archived(member, _references([*named, *(tags if len(members) == 1 else [])])))
+    return images
+
+
+def _docker_entries(found: _Found) -> list[dict[str, Any]]:
+    try:
+        entries = json.loads(found.documents["manifest.json"])
+    except ValueError as error:
+        raise ManifestError(f"the archive's manifest.json is not JSON: {error}") from error
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ManifestError("the archive's manifest.json is not a list of images")
+    return entries
+
+
+def _docker_tags(found: _Found) -> list[str]:
+    if "manifest.json" not in found.documents:
+        return []
+    return [tag for entry in _docker_entries(found) for tag in entry.get("RepoTags") or []]
+
+
+async def _docker_image(client: Containerd, found: _Found, entry: dict[str, Any]) -> Archived:
+    """Give an image that never had one a manifest: schema 2, as Docker would push it."""
+    layers, config_name = entry.get("Layers") or [], entry.get("Config")
+    if not isinstance(config_name, str) or not all(isinstance(layer, str) for layer in layers):
+        raise ManifestError("the archive's manifest.json: an image without Config, or with Layers that are no names")
+    config_name = posixpath.normpath(config_name)
+    if config_name in found.documents:
+        data = found.documents[config_name]
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        config = Descriptor(DOCKER_CONFIG, digest, len(data))
+        await client.content.write_blob(ingest_ref(DOCKER_CONFIG, digest), data, digest)
+    else:
+        blob = found.blob(config_name)
+        config = Descriptor(DOCKER_CONFIG, blob.digest, blob.size)
+    document = {
+        "schemaVersion": 2,
+        "mediaType": DOCKER_MANIFEST,
+        "config": _json(config),
+        "layers": [_json(found.blob(posixpath.normpath(layer))) for layer in layers],
+    }
+    manifest = json.dumps(document, separators=(",", ":")).encode()
+    digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
+    await client.content.write_blob(ingest_ref(DOCKER_MANIFEST, digest), manifest, digest)
+    return Archived(Descriptor(DOCKER_MANIFEST, digest, len(manifest)), _references(entry.get("RepoTags") or []))
+
+
+def _json(blob: Descriptor) -> dict[str, object]:
+    return {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}
+
+
+def _references(names: list[Any]) -> tuple[Reference, ...]:
+    found = []
+    for name in names:
+        try:
+            found.append(parse_reference(str(name)))
+        except InvalidReferenceError as error:
+            raise ManifestError(f"the archive names an image {name!r}: {error}") from error
+    return tuple(dict.fromkeys(found))
+
+
+async def label(client: Containerd, digest: str, labels: dict[str, str]) -> None:
+    """Set labels of a blob; raises :class:`CorruptBlobError` when the archive did not bring it."""
+    try:
+        info = await client.content.info(digest)
+        info.labels.update(labels)
+        await client.content.update(info, *(f"labels.{name}" for name in labels))
+    except NotFound as error:
+        raise CorruptBlobError(f"the archive does not hold {digest}") from error
