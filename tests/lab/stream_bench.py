@@ -58,6 +58,17 @@ def receive(url: str, protocol: str, wanted: list[dict[str, str]], size: int) ->
         return time.perf_counter() - begun
 
 
+async def quiet(lab: Lab, seconds: float = 1.0) -> float:
+    """The 99th percentile of ListPodSandbox (ms) while nothing flows: what the machine itself adds."""
+    times = []
+    until = time.perf_counter() + seconds
+    while (begun := time.perf_counter()) < until:
+        await lab.client.ListPodSandbox()
+        times.append((time.perf_counter() - begun) * 1000)
+        await asyncio.sleep(PAUSE)
+    return statistics.quantiles(times, n=100)[98]
+
+
 async def measured(lab: Lab, url: str, protocol: str, wanted: list[dict[str, str]], mib: int) -> tuple[float, float]:
     """MiB/s of one transfer, and the 99th percentile of ListPodSandbox (ms) meanwhile."""
     arguments = json.dumps([url, protocol, wanted, mib << 20])
@@ -105,6 +116,7 @@ async def main(mib: int, rounds: int) -> None:
         for number in range(rounds):
             for kind in ("bridge", "plugin") if number % 2 else ("plugin", "bridge"):
                 lab, pod, container = ready[kind]
+                print(f"{'nothing':13} {kind:7} {'':13} ListPodSandbox p99 {await quiet(lab):6.2f} ms", flush=True)
                 for what, (speed, p99) in (
                     ("exec", await exec_cat(lab, container, mib)),
                     ("port-forward", await forward(lab, pod, mib)),
