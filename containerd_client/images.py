@@ -50,6 +50,8 @@ class Images:
     async def update(self, image: pb.Image, *fieldpaths: str) -> pb.Image:
         """Change the fields at ``fieldpaths`` (``target``, ``labels``, ``labels.key``); raises NotFound."""
         request = pb.UpdateImageRequest(image=image, update_mask=field_mask(fieldpaths))
+        # containerd 1.7 and 2 die of an update without a target, even where only labels are to change.
+        request.image.target.SetInParent()
         return (await self._update(request)).image
 
     async def delete(self, name: str, *, sync: bool = False) -> None:

@@ -184,8 +184,8 @@ async def test_cancelled(modern, two):
 
 async def test_without_the_service(containerd, registry):
     """An older containerd is told from a failing one."""
-    if "1.6" not in containerd.ctr("version"):
-        pytest.skip("the installed containerd has the service")
+    if BINARIES:
+        pytest.skip("this is about the installed containerd, 1.6")
     async with parts_of(containerd, f"test-old-{next(NAMES)}", transfer=True) as parts:
         with pytest.raises(InternalError, match=r'no Transfer service .*set image\.pull to "client"'):
             await parts.puller.pull(f"{registry.address}/any:1")
