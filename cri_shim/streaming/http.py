@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 MESSAGE: Final = 1 << 20
 """Bytes of a WebSocket message from a client; the usual ones have 32 KiB."""
 
+CLOSE: Final = 2.0
+"""Seconds that a WebSocket client has to answer our closing message."""
+
 STOP: Final = 3.0
 """Seconds for sessions to end when the server does."""
 
@@ -126,7 +129,7 @@ class Application:
         if offered and not name:
             raise web.HTTPForbidden(text=f"none of the sub-protocols {offered} is spoken here: {sorted(known)}\n")
         socket = web.WebSocketResponse(
-            protocols=(name,) if name else (), max_msg_size=MESSAGE, compress=False, decode_text=True
+            protocols=(name,) if name else (), timeout=CLOSE, max_msg_size=MESSAGE, compress=False
         )
         await socket.prepare(request)
         await self._in_session(self._over_websocket(request, socket, name, pending))
