@@ -14,7 +14,7 @@ LIMIT_KIB = 80 * 1024
 
 @pytest.mark.timeout(600)
 async def test_memory_with_105_pods(lab, nothing_left):
-    """With 105 pods of one container each, after a minute of lists and some statistics, the daemon holds less than 80 MiB."""
+    """With 105 pods of one container each, after many lists and some statistics, the daemon holds less than 80 MiB."""
     await asyncio.to_thread(lab.bridge.restart)
     limit = asyncio.Semaphore(4)
 
