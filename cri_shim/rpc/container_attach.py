@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 async def attach(service: Service, request: cri.AttachRequest) -> cri.AttachResponse:
     """The URL of one attachment; several may be open at the same time.
 
-    Whether there is a terminal is what the container was created with. Raises InvalidArgumentError for streams that do
+    Raises InvalidArgumentError for streams that do
     not go together, FailedPreconditionError when the container does not run, ResourceExhaustedError when too many URLs
     wait for their clients.
     """
@@ -27,8 +26,9 @@ async def attach(service: Service, request: cri.AttachRequest) -> cri.AttachResp
         service.containerd,
         container.id,
         service.logs,
-        dataclasses.replace(wanted, tty=container.config.tty),
-        stdin_once=container.config.stdin_once,
+        wanted,
+        # A terminal's stdin has no end that a client's could be passed on to.
+        stdin_once=container.config.stdin_once and not container.config.tty,
         container_ended=lambda: service.exits.wait(container.id),
     )
     return cri.AttachResponse(url=await service.streaming.url("attach", RemoteRequest(wanted, session.run)))

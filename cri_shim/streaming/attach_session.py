@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class AttachSession:
-    """One attach; ``container_ended`` returns when the container has."""
+    """One attach. With ``stdin_once`` the client's end of stdin is passed on; ``container_ended`` returns when it has."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class AttachSession:
             return
         finally:
             stdin.close()
-        if self._stdin_once and not self._wanted.tty:
+        if self._stdin_once:
             self._logs.close_stdin(self._container_id)
             try:
                 await self._tasks.close_io(self._container_id, stdin=True)

@@ -71,6 +71,13 @@ async def test_a_terminal(spdy: SpdyPeer, pod: Pod) -> None:
     assert "30 70\r\n" in result["streams"]["stdout"]["text"]
 
 
+async def test_a_terminal_for_a_client_that_has_none(spdy: SpdyPeer, pod: Pod) -> None:
+    """The container's tty decides what comes, the request which streams the client opens: no resize here."""
+    container = await pod.start(command=sh("sleep 2; echo out"), tty=True)
+    result = await spdy.run(await attach_url(container), streams=["error", "stdout", "stderr"])
+    assert result["streams"]["stdout"]["text"] == "out\r\n"
+
+
 async def test_a_client_that_does_not_read_holds_nobody_back(spdy: SpdyPeer, pod: Pod) -> None:
     """The container runs on, its log is complete, another client gets everything, the slow one is cut off."""
     container = await pod.start(command=sh("sleep 3; seq 1 600000; echo end"))

@@ -10,6 +10,7 @@ import zlib
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 
 from cri_shim.streaming.spdy import frames
@@ -157,6 +158,25 @@ async def test_pings_without_end_and_without_ears(container: Container) -> None:
                 reader._buffer.clear()  # type: ignore[attr-defined]
                 reader._transport.pause_reading()  # type: ignore[attr-defined]
     writer.transport.abort()
+
+
+@pytest.mark.usefixtures("memory")
+async def test_websocket_messages_that_mean_nothing(lab: Lab, container: Container, pod: Pod) -> None:
+    """An unknown channel, a message that is too large, noise in the tunnel: the connection is closed, each time."""
+    noise = random.Random(1).randbytes(40000)
+    attacks = [
+        (await exec_url(container, "sleep", "1000", stdin=True), "v5.channel.k8s.io", b"\x63" + noise, 1002),
+        (await exec_url(container, "sleep", "1000", stdin=True), "v5.channel.k8s.io", bytes(2 << 20), 1009),
+        (await forward_url(pod), "SPDY/3.1+portforward.k8s.io", b"\x80" + noise, 1000),
+    ]
+    async with aiohttp.ClientSession() as http:
+        for url, protocol, message, code in attacks:
+            async with http.ws_connect(url, protocols=(protocol,)) as socket:
+                await socket.send_bytes(message)
+                received = [part.data async for part in socket]
+                assert socket.close_code == code
+                assert code != 1000 or frames.goaway(0, 1) in received
+    await lab.client.Version()
 
 
 async def test_nothing_is_left(lab: Lab, container: Container) -> None:

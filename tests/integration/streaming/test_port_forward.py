@@ -68,7 +68,7 @@ async def test_long_streams_both_ways(spdy: SpdyPeer, pod: Pod) -> None:
     """An echo gives every byte back."""
     await pod.start(command=sh("exec nc -ll -p 8097 -e cat"))
     await asyncio.sleep(0.5)
-    size = MANY // 2
+    size = MANY
     connections = [{"port": 8097, "sendBytes": size}]
     result = await spdy.run(await forward_url(pod), protocol=FORWARD, connections=connections, seconds=170)
     assert result["streams"]["data0"]["bytes"] == size
