@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class AttachSession:
-    """One attach. With ``stdin_once`` the client's end of stdin is passed on; ``container_ended`` returns when it has."""
+    """One attach. ``stdin_once``: the client's end of stdin is passed on. ``container_ended`` returns when it has."""
 
     def __init__(
         self,
