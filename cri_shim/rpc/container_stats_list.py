@@ -68,10 +68,16 @@ def fill_stats(
 
 
 def layer_usage(service: Service, container: Container) -> tuple[str, Usage | None]:
-    """The snapshotter that holds the container's own layer, and the layer's last measurement."""
+    """The snapshotter that holds the container's own layer, and the layer's last measurement.
+
+    A layer that has none yet is measured in the background: the next request finds it.
+    """
     sandbox = service.sandboxes.find(container.sandbox_id) if container.sandbox_id else None
     name = "" if sandbox is None else sandbox.runtime_handler
     handler = service.config.containerd.runtimes.get(name or service.config.containerd.default_runtime_name)
     # A handler that has left the configuration since: its containers mostly lie where all others do.
     snapshotter = service.config.containerd.snapshotter if handler is None else snapshotter_of(service.config, handler)
-    return snapshotter, service.snapshot_usage.usage(snapshotter, container.id)
+    usage = service.snapshot_usage.usage(snapshotter, container.id)
+    if usage is None:
+        service.snapshot_usage.measure_soon(snapshotter, container.id)
+    return snapshotter, usage

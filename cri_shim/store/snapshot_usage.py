@@ -59,6 +59,8 @@ class SnapshotUsage:
         self._usages: dict[str, dict[str, Usage]] = {name: {} for name in dict.fromkeys(snapshotters)}
         self._sampled_ns: dict[str, int] = {}
         self._roots: dict[str, str] = {}
+        self._wanted: set[tuple[str, str]] = set()
+        self._asked = asyncio.Event()
 
     async def run(self) -> None:
         """Sample for ever. What fails is logged and tried again; it never raises."""
@@ -72,7 +74,37 @@ class SnapshotUsage:
                 log.warning("snapshot_usage.failed", error=str(error))
             # On a slow disk a sample takes long; at least half of the time nothing is measured.
             spent = time.monotonic() - began
-            await asyncio.sleep(max(self._period - spent, self._period / 2))
+            await self._rest(max(self._period - spent, self._period / 2))
+
+    async def _rest(self, seconds: float) -> None:
+        """Let time pass, but measure at once what somebody has asked for and nobody has measured yet."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._asked.wait()
+            except TimeoutError:
+                return
+            self._asked.clear()
+            wanted, self._wanted = self._wanted, set()
+            for snapshotter, key in wanted:
+                await self._measure_new(snapshotter, key)
+
+    async def _measure_new(self, snapshotter: str, key: str) -> None:
+        """Measure the layer of a container, which is an active snapshot; what fails waits for the next sample."""
+        measured_ns = time.time_ns()
+        try:
+            size, inodes = await self._client.snapshots(snapshotter).usage(key)
+        except ContainerdError as error:
+            log.debug("snapshot_usage.one_failed", snapshot=key, error=str(error))
+        else:
+            self._usages[snapshotter][key] = Usage(size, inodes, measured_ns, active=True)
+
+    def measure_soon(self, snapshotter: str, key: str) -> None:
+        """Do not let a new container wait for the next sample. Nobody waits for this either; ask for it again."""
+        if snapshotter in self._usages:
+            self._wanted.add((snapshotter, key))
+            self._asked.set()
 
     def usage(self, snapshotter: str, key: str) -> Usage | None:
         """The last measurement of one snapshot."""

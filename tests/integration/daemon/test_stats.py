@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,20 @@ async def test_a_pod_without_a_cgroup_of_its_own(lab):
     assert container.memory.usage_bytes.value < of_pod.memory.usage_bytes.value < 16 << 20
     assert of_other.memory.usage_bytes.value > 24 << 20
     assert of_pod.network.default_interface.name == "eth0"
+
+
+async def test_the_layer_of_a_new_container(lab):
+    """The first request for a container's layer has it measured; the next one, not ten seconds later, has it."""
+    pod = await run_pod(lab)
+    await lab.client.ImageFsInfo()
+    container = await pod.start()
+    deadline = time.monotonic() + 5
+    while not (await lab.client.ContainerStats(container_id=container.id)).stats.HasField("writable_layer"):
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.1)
+    layer = (await lab.client.ContainerStats(container_id=container.id)).stats.writable_layer
+    assert layer.HasField("used_bytes")
+    assert layer.fs_id.mountpoint == (await lab.client.ImageFsInfo()).image_filesystems[0].fs_id.mountpoint
 
 
 async def test_containerd_is_not_asked(lab):
