@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
-from containerd_client.distribution.errors import CorruptBlobError
+from containerd_client.distribution.errors import CorruptBlobError, DistributionError, IncompleteImageError
 from containerd_client.distribution.flights import Flights
 from containerd_client.distribution.progress import LEAST, Progress
 from containerd_client.errors import AlreadyExists, ContainerdError, NotFound
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 UNCOMPRESSED = "containerd.io/uncompressed"
 TARGET = "containerd.io/snapshot.ref"
 CLEAN_UP_SECONDS = 10.0
+TRIES = 4
 LOOKS = 4
 """How often within the time limit the growth of a snapshot is looked at, which makes containerd walk it."""
 
@@ -41,7 +42,7 @@ class Unpacker:
         self._client = client
         self.progress_timeout = progress_timeout
         """Seconds without progress after which a layer is given up; 0 means never."""
-        self._flights: Flights[None] = Flights()
+        self._flights: Flights[bool] = Flights()
 
     async def present(self, snapshotter: str, chain: str) -> bool:
         """Whether the snapshot of this chain id is committed (an image without layers needs none)."""
@@ -67,26 +68,37 @@ class Unpacker:
         extract to what the configuration says, :class:`ContainerdError` otherwise.
         """
         chain = contents.chains[number]
-        key = f"{snapshotter} {chain}"
-        for _ in range(3):
+        ours = False
+
+        async def lead() -> bool:
+            nonlocal ours
+            ours = True
+            return await self._unpack(snapshotter, contents, number, labels or {})
+
+        for _ in range(TRIES):
+            ours = False
             try:
-                _, led = await self._flights.run(key, lambda: self._unpack(snapshotter, contents, number, labels or {}))
-            except ContainerdError:
-                if not await self._adopt(snapshotter, chain, lease):
-                    await self._flights.run(key, lambda: self._unpack(snapshotter, contents, number, labels or {}))
+                made, led = await self._flights.run(f"{snapshotter} {chain}", lead)
+            except (ContainerdError, DistributionError):
+                if ours:
+                    raise
+                made = led = False  # somebody else's failure; we have a try of our own
+            # What was made under our lease is held by it. What was there already may be the remains of a pull that was
+            # cut off, about to be collected: it must be taken under our lease, and then still be there.
+            if (made and led) or await self._adopt(snapshotter, chain, lease):
                 return
-            if led or await self._adopt(snapshotter, chain, lease):
-                return
+        raise IncompleteImageError(f"snapshot {chain} was removed again and again while the image was being unpacked")
 
     async def _adopt(self, snapshotter: str, chain: str, lease: str) -> bool:
         await self._client.leases.add_resource(lease, chain, f"snapshots/{snapshotter}")
         return await self.present(snapshotter, chain)
 
-    async def _unpack(self, snapshotter: str, contents: ImageContents, number: int, labels: Mapping[str, str]) -> None:
+    async def _unpack(self, snapshotter: str, contents: ImageContents, number: int, labels: Mapping[str, str]) -> bool:
+        """Make the snapshot; False when it was there already."""
         chain = contents.chains[number]
         parent = contents.chains[number - 1] if number else ""
         if await self.present(snapshotter, chain):
-            return
+            return False
         snapshots = self._client.snapshots(snapshotter)
         key = f"extract-{time.time_ns()}-{secrets.token_urlsafe(3)} {chain}"
         committed = False
@@ -104,6 +116,7 @@ class Unpacker:
             if not committed:
                 await self._discard(snapshots, key)
         await self._note_diff_id(contents.manifest.layers[number], contents.diff_ids[number])
+        return committed
 
     async def _apply(
         self, snapshots: Snapshots, key: str, layer: Descriptor, mounts: Sequence[types_pb2.Mount]

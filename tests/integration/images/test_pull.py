@@ -108,6 +108,19 @@ async def test_ten_at_once_download_once(parts, registry):
     assert len(set(blob_gets(registry))) == 4
 
 
+async def test_ten_pods_want_the_absent_sandbox_image(parts, registry):
+    """Ten pods that need the same image at once, some asking for it and some just needing it, cause one download."""
+    image = layered("tenpods")
+    push(registry.address, "tenpods:1", image)
+    registry.forget()
+    reference = f"{registry.address}/tenpods:1"
+    found = await asyncio.gather(
+        *(parts.puller.ensure(reference) for _ in range(5)), *(parts.puller.pull(reference) for _ in range(5))
+    )
+    assert {one.id for one in found} == {image.id}
+    assert len(blob_gets(registry)) == 4
+
+
 async def test_images_that_share_layers_at_once(parts, registry):
     """Different images pulled at once fetch and unpack the layers they share once, and keep them each for itself."""
     base = layered("shared").layers

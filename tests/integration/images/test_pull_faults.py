@@ -324,6 +324,24 @@ async def test_cancelled_pull_leaves_nothing(parts):
         assert await parts.left() == {}
 
 
+async def test_the_remains_of_a_cancelled_pull_are_collected_under_the_next(parts):
+    """A snapshot that a cancelled pull has left is held by the next pull before it is built upon."""
+    image = image_of(1000, layers=2)
+    with FaultyRegistry({"again:1": image}, stalls={image.layers[1].digest: 1.0}) as faulty:
+        other = await parts.containerd.leases.create("cut-off")
+        first = asyncio.create_task(parts.puller.pull(f"{faulty.address}/again:1"))
+        await until(lambda: faulty.count(image.layers[1].digest))
+        await asyncio.sleep(0.3)
+        lower = image.layers[0].diff_id
+        await parts.containerd.leases.add_resource(other.id, lower, "snapshots/overlayfs")
+        first.cancel()
+        await asyncio.wait([first])
+        second = asyncio.create_task(parts.puller.pull(f"{faulty.address}/again:1"))
+        await asyncio.sleep(0.5)  # it has found the lower snapshot, and waits for the upper layer
+        await parts.containerd.leases.delete(other.id, sync=True)
+        assert (await second).id == image.id
+
+
 async def test_one_of_two_clients_hangs_up(parts):
     """The pull goes on for the other client."""
     image = image_of(100_000)
