@@ -81,6 +81,10 @@ down: venv  ## take it down again
 bench: venv  ## time the start of a pod, here and through the in-process plugin
 	$(RUN) -m tests.lab.pod_start_bench
 
+.PHONY: bench-pull
+bench-pull: venv  ## time the pull of 1 GiB, here and through the in-process plugin
+	$(RUN) -m tests.lab.pull_bench
+
 .PHONY: bench-streams
 bench-streams: venv  ## time exec and port-forward of 1 GiB, here and through the in-process plugin
 	$(RUN) -m tests.lab.stream_bench

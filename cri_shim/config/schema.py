@@ -110,7 +110,9 @@ class RegistrySection:
     """Where images come from."""
 
     config_path: str = key(
-        "/etc/containerd/certs.d", "directories of HOST/hosts.toml, colons between", check=checks.path_list
+        "/etc/containerd/certs.d:/etc/docker/certs.d",
+        "directories of HOST/hosts.toml, or of HOST/*.crt, *.cert and *.key, colons between",
+        check=checks.path_list,
     )
 
 
