@@ -44,6 +44,7 @@ from cri_shim.sd_notify import Notifier
 from cri_shim.service import Service
 from cri_shim.stats.reader import Reader
 from cri_shim.stats.sampler import Sampler
+from cri_shim.store.container_events import Events
 from cri_shim.store.containers import Container
 from cri_shim.store.exits import Exits
 from cri_shim.store.images import ImageStore
@@ -203,6 +204,7 @@ class Daemon:
             logs=logs,
             streaming=_streaming_server(config),
             exits=exits,
+            events=Events(sandboxes, containers),
             operations=Operations(),
             locks=locks,
         )
@@ -244,6 +246,7 @@ class Daemon:
     async def _shut_down(self, server: grpc.aio.Server, service: Service) -> None:
         self._notifier.stopping("requests in flight end or are undone; pods keep running")
         grace = max(0.0, self._config.shutdown_grace - _UNDO_SECONDS)
+        service.events.close()
         await service.streaming.stop()
         await asyncio.gather(server.stop(grace), service.operations.drain(grace))
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cri_shim.paths import Paths
     from cri_shim.readiness import Readiness
     from cri_shim.stats.sampler import Sampler
+    from cri_shim.store.container_events import Events
     from cri_shim.store.containers import Container
     from cri_shim.store.exits import Exits
     from cri_shim.store.images import ImageStore
@@ -79,6 +80,8 @@ class Service:
     """URLs for exec, attach and port-forward, and who answers there."""
     exits: Exits
     """Ends of processes: told to the store, waited for by RPCs."""
+    events: Events
+    """What happens to pods and containers, for whoever subscribes."""
     operations: Operations
     """Mutations in flight."""
     locks: Locks

@@ -1,7 +1,8 @@
 """Every RPC that is served, one file each: ``NOUN_VERB.py`` with one public coroutine named after the RPC.
 
 A function takes the :class:`~cri_shim.service.Service` (its collaborators) and the request, and returns the response
-or raises a :class:`~cri_shim.errors.CriError`. RPCs that are not in this table are answered UNIMPLEMENTED.
+or raises a :class:`~cri_shim.errors.CriError`; that of a streaming RPC returns an asynchronous iterator of responses
+with an ``aclose``. RPCs that are not in this table are answered UNIMPLEMENTED.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cri_shim.rpc.container_attach import attach
 from cri_shim.rpc.container_create import create_container
+from cri_shim.rpc.container_events import get_container_events
 from cri_shim.rpc.container_exec import exec_command
 from cri_shim.rpc.container_execsync import exec_sync
 from cri_shim.rpc.container_list import list_containers
@@ -20,26 +22,33 @@ from cri_shim.rpc.container_reopen_log import reopen_container_log
 from cri_shim.rpc.container_start import start_container
 from cri_shim.rpc.container_stats import container_stats
 from cri_shim.rpc.container_stats_list import list_container_stats
+from cri_shim.rpc.container_stats_stream import stream_container_stats
 from cri_shim.rpc.container_status import container_status
 from cri_shim.rpc.container_stop import stop_container
+from cri_shim.rpc.container_stream import stream_containers
 from cri_shim.rpc.container_update import update_container_resources
 from cri_shim.rpc.image_fs_info import image_fs_info
 from cri_shim.rpc.image_list import list_images
 from cri_shim.rpc.image_pull import pull_image
 from cri_shim.rpc.image_remove import remove_image
 from cri_shim.rpc.image_status import image_status
+from cri_shim.rpc.image_stream import stream_images
 from cri_shim.rpc.metric_descriptors import list_metric_descriptors
 from cri_shim.rpc.runtime_config import runtime_config
 from cri_shim.rpc.runtime_config_update import update_runtime_config
 from cri_shim.rpc.sandbox_list import list_pod_sandbox
 from cri_shim.rpc.sandbox_metrics import list_pod_sandbox_metrics
+from cri_shim.rpc.sandbox_metrics_stream import stream_pod_sandbox_metrics
 from cri_shim.rpc.sandbox_port_forward import port_forward
 from cri_shim.rpc.sandbox_remove import remove_pod_sandbox
 from cri_shim.rpc.sandbox_run import run_pod_sandbox
 from cri_shim.rpc.sandbox_stats import pod_sandbox_stats
 from cri_shim.rpc.sandbox_stats_list import list_pod_sandbox_stats
+from cri_shim.rpc.sandbox_stats_stream import stream_pod_sandbox_stats
 from cri_shim.rpc.sandbox_status import pod_sandbox_status
 from cri_shim.rpc.sandbox_stop import stop_pod_sandbox
+from cri_shim.rpc.sandbox_stream import stream_pod_sandboxes
+from cri_shim.rpc.sandbox_update import update_pod_sandbox_resources
 from cri_shim.rpc.status import status
 from cri_shim.rpc.version import version
 
@@ -76,11 +85,14 @@ RPCS: dict[str, Rpc] = {
     "RemovePodSandbox": Rpc(remove_pod_sandbox, Kind.MUTATION),
     "PodSandboxStatus": Rpc(pod_sandbox_status, Kind.READ),
     "ListPodSandbox": Rpc(list_pod_sandbox, Kind.READ),
+    "StreamPodSandboxes": Rpc(stream_pod_sandboxes, Kind.READ),
+    "UpdatePodSandboxResources": Rpc(update_pod_sandbox_resources, Kind.MUTATION),
     "CreateContainer": Rpc(create_container, Kind.MUTATION),
     "StartContainer": Rpc(start_container, Kind.MUTATION),
     "StopContainer": Rpc(stop_container, Kind.WAIT),
     "RemoveContainer": Rpc(remove_container, Kind.MUTATION),
     "ListContainers": Rpc(list_containers, Kind.READ),
+    "StreamContainers": Rpc(stream_containers, Kind.READ),
     "ContainerStatus": Rpc(container_status, Kind.READ),
     "UpdateContainerResources": Rpc(update_container_resources, Kind.MUTATION),
     "ReopenContainerLog": Rpc(reopen_container_log, Kind.WAIT),
@@ -90,11 +102,16 @@ RPCS: dict[str, Rpc] = {
     "PortForward": Rpc(port_forward, Kind.WAIT),
     "ContainerStats": Rpc(container_stats, Kind.READ),
     "ListContainerStats": Rpc(list_container_stats, Kind.READ),
+    "StreamContainerStats": Rpc(stream_container_stats, Kind.READ),
     "PodSandboxStats": Rpc(pod_sandbox_stats, Kind.READ),
     "ListPodSandboxStats": Rpc(list_pod_sandbox_stats, Kind.READ),
+    "StreamPodSandboxStats": Rpc(stream_pod_sandbox_stats, Kind.READ),
     "ListMetricDescriptors": Rpc(list_metric_descriptors, Kind.READ),
     "ListPodSandboxMetrics": Rpc(list_pod_sandbox_metrics, Kind.READ),
+    "StreamPodSandboxMetrics": Rpc(stream_pod_sandbox_metrics, Kind.READ),
+    "GetContainerEvents": Rpc(get_container_events, Kind.READ),
     "ListImages": Rpc(list_images, Kind.READ),
+    "StreamImages": Rpc(stream_images, Kind.READ),
     "ImageStatus": Rpc(image_status, Kind.READ),
     "PullImage": Rpc(pull_image, Kind.WAIT),
     "RemoveImage": Rpc(remove_image, Kind.MUTATION),

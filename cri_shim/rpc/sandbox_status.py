@@ -1,12 +1,18 @@
-"""PodSandboxStatus: from memory; the verbose form asks containerd for the record."""
+"""PodSandboxStatus: from memory; the verbose form asks containerd for the record.
+
+The statuses of the pod's containers come with it, and the moment at which all of it was true: a kubelet that follows
+GetContainerEvents orders by that, and takes both or none.
+"""
 
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 from containerd_client import NotFound
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.rpc import container_status
 from cri_shim.store.go_json import to_go_json
 from cri_shim.store.spec import read_spec
 
@@ -18,8 +24,15 @@ if TYPE_CHECKING:
 async def pod_sandbox_status(service: Service, request: cri.PodSandboxStatusRequest) -> cri.PodSandboxStatusResponse:
     """The status of one pod. Raises NotFoundError for an unknown id, which the kubelet takes for "gone"."""
     sandbox = service.sandboxes.get(request.pod_sandbox_id)
-    info = {"info": json.dumps(await _info(service, sandbox))} if request.verbose else {}
-    return cri.PodSandboxStatusResponse(status=status_of(sandbox), info=info)
+    members = [one for one in service.containers if one.sandbox_id == sandbox.id]
+    response = cri.PodSandboxStatusResponse(
+        status=status_of(sandbox),
+        containers_statuses=[container_status.status_of(service, one) for one in members],
+        timestamp=time.time_ns(),
+    )
+    if request.verbose:
+        response.info["info"] = json.dumps(await _info(service, sandbox))
+    return response
 
 
 def status_of(sandbox: Sandbox) -> cri.PodSandboxStatus:

@@ -1,4 +1,7 @@
-"""Version: who answers here. The first call of every client; answered even before pods are read."""
+"""Version: who answers here. The first call of every client; answered even before pods are read.
+
+It is the one RPC whose answer depends on the version of the API in which it was asked.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,18 @@ _KUBELET_API_VERSION = "0.1.0"
 
 async def version(_service: Service, _request: cri.VersionRequest) -> cri.VersionResponse:
     """Name and versions; no field may be empty (the kubelet refuses a runtime that leaves one out)."""
+    return _version("v1")
+
+
+async def version_v1alpha2(_service: Service, _request: cri.VersionRequest) -> cri.VersionResponse:
+    """The same, asked in v1alpha2."""
+    return _version("v1alpha2")
+
+
+def _version(api: str) -> cri.VersionResponse:
     return cri.VersionResponse(
         version=_KUBELET_API_VERSION,
         runtime_name="cri-shim",
         runtime_version=cri_shim.__version__,
-        runtime_api_version="v1",
+        runtime_api_version=api,
     )

@@ -27,6 +27,7 @@ class Index(Generic[V]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._values: dict[str, V] = {}
+        self._watchers: list[Callable[[V | None, V | None], None]] = []
 
     def __len__(self) -> int:
         return len(self._values)
@@ -57,9 +58,19 @@ class Index(Generic[V]):
             raise NotFoundError(f"{self.kind} {ref!r} is not known")
         return value
 
+    def watch(self, watcher: Callable[[V | None, V | None], None]) -> None:
+        """Call ``watcher(old, new)`` right after each change; None stands for "not there". It must not fail."""
+        self._watchers.append(watcher)
+
+    def _changed(self, old: V | None, new: V | None) -> None:
+        for watcher in self._watchers:
+            watcher(old, new)
+
     def put(self, value: V) -> None:
         """Add ``value``, or put it in the place of the one with its id."""
+        old = self._values.get(value.id)
         self._values[value.id] = value
+        self._changed(old, value)
 
     def update(self, id_: str, change: Callable[[V], V]) -> V | None:
         """Replace the value of the full id ``id_`` by ``change(value)``; None when it has gone meanwhile."""
@@ -67,8 +78,12 @@ class Index(Generic[V]):
         if value is None:
             return None
         changed = self._values[id_] = change(value)
+        if changed is not value:
+            self._changed(value, changed)
         return changed
 
     def drop(self, id_: str) -> None:
         """Forget the full id ``id_``; nothing happens when it is not there."""
-        self._values.pop(id_, None)
+        value = self._values.pop(id_, None)
+        if value is not None:
+            self._changed(value, None)

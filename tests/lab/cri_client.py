@@ -45,9 +45,12 @@ class CriClient:
         target = endpoint if "://" in endpoint else f"unix://{endpoint}"
         self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
         self._calls: dict[str, Any] = {}
+        self._streams: dict[str, Callable[..., Any]] = {}
         for service in SERVICES.values():
             for method in service.methods:
-                if not method.server_streaming:
+                if method.server_streaming:
+                    self._streams[method.name] = self._bind_stream(service.full_name, method)
+                else:
                     self._calls[method.name] = self._bind(service.full_name, method)
 
     def _bind(self, service: str, method: Any) -> Callable[..., Awaitable[Any]]:
@@ -66,6 +69,19 @@ class CriClient:
             return await call(request_class(**fields), timeout=_deadline or self.deadline)
 
         return invoke
+
+    def _bind_stream(self, service: str, method: Any) -> Callable[..., Any]:
+        request_class = GetMessageClass(method.input_type)
+        call = self._channel.unary_stream(
+            f"/{service}/{method.name}",
+            request_serializer=request_class.SerializeToString,
+            response_deserializer=GetMessageClass(method.output_type).FromString,
+        )
+        return lambda **fields: call(request_class(**fields))
+
+    def stream(self, name: str, **fields: Any) -> Any:
+        """Begin a streaming RPC; its call, from which the responses are read with ``async for``."""
+        return self._streams[name](**fields)
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         """Return the call of an RPC."""

@@ -1,0 +1,52 @@
+"""GetContainerEvents: changes of pods and containers as they happen, each with the whole pod.
+
+The headers are sent when the subscription stands. What happened before is not told: whoever subscribes lists
+afterwards. Events of one pod come in their order, with statuses as they were then; a subscriber that does not keep up
+is ended with RESOURCE_EXHAUSTED (:mod:`cri_shim.store.container_events`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.rpc import container_status, sandbox_status
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+    from cri_shim.store.container_events import Event, Subscription
+
+
+async def get_container_events(service: Service, _request: cri.GetEventsRequest) -> EventStream:
+    """Everything that happens from now on."""
+    return EventStream(service, service.events.subscribe())
+
+
+class EventStream:
+    """A subscription as messages."""
+
+    def __init__(self, service: Service, subscription: Subscription) -> None:
+        self._service = service
+        self._subscription = subscription
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> cri.ContainerEventResponse:
+        """The next event; ends by raising why."""
+        return event_message(self._service, await self._subscription.__anext__())
+
+    async def aclose(self) -> None:
+        """Subscribe no longer."""
+        self._subscription.close()
+
+
+def event_message(service: Service, event: Event) -> cri.ContainerEventResponse:
+    """``event`` for the wire; without a pod there are no statuses at all, because the kubelet takes both or none."""
+    response = cri.ContainerEventResponse(
+        container_id=event.id, container_event_type=event.type, created_at=event.at_ns
+    )
+    if event.sandbox is not None:
+        response.pod_sandbox_status.CopyFrom(sandbox_status.status_of(event.sandbox))
+        response.containers_statuses.extend(container_status.status_of(service, one) for one in event.containers)
+    return response

@@ -1,0 +1,22 @@
+"""StreamContainers: what ListContainers gives, in batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.rpc.batches import batches
+from cri_shim.rpc.container_list import list_containers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from cri_shim.service import Service
+
+
+async def stream_containers(
+    service: Service, request: cri.StreamContainersRequest
+) -> AsyncGenerator[cri.StreamContainersResponse]:
+    """The containers of one moment, filtered as in the list."""
+    listed = await list_containers(service, cri.ListContainersRequest(filter=request.filter))
+    return batches(cri.StreamContainersResponse, "containers", listed.containers)

@@ -1,0 +1,20 @@
+"""StreamImages: what ListImages gives, in batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.rpc.batches import batches
+from cri_shim.rpc.image_list import list_images
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from cri_shim.service import Service
+
+
+async def stream_images(service: Service, request: cri.StreamImagesRequest) -> AsyncGenerator[cri.StreamImagesResponse]:
+    """The images of one moment, filtered as in the list."""
+    listed = await list_images(service, cri.ListImagesRequest(filter=request.filter))
+    return batches(cri.StreamImagesResponse, "images", listed.images)

@@ -1,0 +1,22 @@
+"""StreamPodSandboxes: what ListPodSandbox gives, in batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.rpc.batches import batches
+from cri_shim.rpc.sandbox_list import list_pod_sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from cri_shim.service import Service
+
+
+async def stream_pod_sandboxes(
+    service: Service, request: cri.StreamPodSandboxesRequest
+) -> AsyncGenerator[cri.StreamPodSandboxesResponse]:
+    """The pods of one moment, filtered as in the list."""
+    listed = await list_pod_sandbox(service, cri.ListPodSandboxRequest(filter=request.filter))
+    return batches(cri.StreamPodSandboxesResponse, "pod_sandboxes", listed.items)

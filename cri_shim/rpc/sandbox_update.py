@@ -1,0 +1,51 @@
+"""UpdatePodSandboxResources: what the kubelet has just changed of a pod's own cgroup, written down.
+
+The cgroup around a pod is the kubelet's and so is the change; a runtime is told of it. It is kept in the pod's stored
+configuration, so that it is still known after a restart and to containerd's own plugin.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from containerd_client.api.containerd.services.containers.v1 import containers_pb2
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import FailedPreconditionError
+from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+
+
+async def update_pod_sandbox_resources(
+    service: Service, request: cri.UpdatePodSandboxResourcesRequest
+) -> cri.UpdatePodSandboxResourcesResponse:
+    """Put ``overhead`` and ``resources`` in the place of the pod's; what is not set stays as it is.
+
+    Raises NotFoundError, and FailedPreconditionError for a pod that is not ready.
+    """
+    id_ = service.sandboxes.get(request.pod_sandbox_id).id
+    await service.operations.run(f"update/{id_}/{id(request)}", lambda: _update(service, id_, request))
+    return cri.UpdatePodSandboxResourcesResponse()
+
+
+async def _update(service: Service, id_: str, request: cri.UpdatePodSandboxResourcesRequest) -> None:
+    async with service.locks.of(id_):
+        sandbox = service.sandboxes.get(id_)
+        if not sandbox.ready:
+            raise FailedPreconditionError(f"sandbox {id_} is not running; its resources cannot be updated")
+        config = updated_config(sandbox.config, request)
+        record = containers_pb2.Container(id=id_)
+        record.extensions[SANDBOX_EXTENSION].CopyFrom(sandbox_extension(sandbox.but(config=config)))
+        await service.containerd.containers.update(record, f"extensions.{SANDBOX_EXTENSION}")
+        service.sandboxes.update(id_, lambda current: current.but(config=config))
+
+
+def updated_config(config: cri.PodSandboxConfig, request: cri.UpdatePodSandboxResourcesRequest) -> cri.PodSandboxConfig:
+    """A copy of ``config`` with the parts that ``request`` sets."""
+    changed = cri.PodSandboxConfig()
+    changed.CopyFrom(config)
+    for part in ("overhead", "resources"):
+        if request.HasField(part):
+            getattr(changed.linux, part).CopyFrom(getattr(request, part))
+    return changed

@@ -1,0 +1,147 @@
+"""What happens to pods and containers, handed to whoever subscribes (docs/adr/0009).
+
+The stores are the source: each change of an :class:`~cri_shim.store.index.Index` comes here as old and new value, and
+:mod:`cri_shim.store.transitions` says which events it makes. Nobody else publishes. An event holds the pod and its
+containers as they were at that moment; being immutable, they are kept by reference, and the messages are made by the
+subscriber that sends them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import structlog
+
+from cri_shim.errors import CriError, ResourceExhaustedError, UnavailableError
+from cri_shim.store.transitions import container_transitions, sandbox_transitions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cri_shim.store.containers import Container
+    from cri_shim.store.index import Index
+    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.store.transitions import EventType
+
+EVENTS_KEPT = 2048
+"""Events that one subscriber may be behind; about the lives of 250 pods of one container each."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. ``at_ns`` is nanoseconds since 1970, later than that of any event before."""
+
+    id: str
+    """The container, or the sandbox when it happened to the pod itself."""
+    type: EventType
+    at_ns: int
+    sandbox: Sandbox | None
+    """The pod then; None only for a container whose pod is not known."""
+    containers: tuple[Container, ...]
+    """All containers of the pod then."""
+
+
+class Subscription:
+    """The events of one subscriber, in order; ends by raising why it ended."""
+
+    def __init__(self, forget: Callable[[Subscription], None], kept: int) -> None:
+        self._forget = forget
+        self._kept = kept
+        self._waiting: deque[Event] = deque()
+        self._wake = asyncio.Event()
+        self._end: CriError | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event; raises ResourceExhaustedError for who was too slow, UnavailableError at the daemon's end."""
+        while not self._waiting:
+            if self._end is not None:
+                raise self._end
+            self._wake.clear()
+            await self._wake.wait()
+        return self._waiting.popleft()
+
+    def offer(self, event: Event) -> None:
+        """Add an event; whoever is too far behind is given up, and what waits for it is freed."""
+        if len(self._waiting) < self._kept:
+            self._waiting.append(event)
+            self._wake.set()
+            return
+        self._waiting.clear()
+        log.warning("events.subscriber_too_slow", kept=self._kept)
+        self.end(
+            ResourceExhaustedError(
+                f"this subscriber is more than {self._kept} events behind and was given up; subscribe again and list"
+            )
+        )
+
+    def end(self, reason: CriError) -> None:
+        """Let it read what waits, then raise ``reason``; nothing new comes."""
+        self._end = reason
+        self._wake.set()
+        self.close()
+
+    def close(self) -> None:
+        """Nobody reads any more."""
+        self._forget(self)
+
+
+class Events:
+    """Watches both stores and tells every subscriber what changed."""
+
+    def __init__(self, sandboxes: Index[Sandbox], containers: Index[Container]) -> None:
+        self._sandboxes = sandboxes
+        self._containers = containers
+        self._subscribers: dict[int, Subscription] = {}
+        self._latest = 0
+        sandboxes.watch(self._sandbox_changed)
+        containers.watch(self._container_changed)
+
+    def __len__(self) -> int:
+        return len(self._subscribers)
+
+    def subscribe(self, kept: int = EVENTS_KEPT) -> Subscription:
+        """What happens from now on; to be closed by whoever subscribes."""
+        subscription = Subscription(self._forget, kept)
+        self._subscribers[id(subscription)] = subscription
+        return subscription
+
+    def close(self) -> None:
+        """The daemon ends: end every subscription."""
+        for subscription in tuple(self._subscribers.values()):
+            subscription.end(UnavailableError("cri-shim is shutting down; subscribe again when it is back"))
+
+    def _forget(self, subscription: Subscription) -> None:
+        self._subscribers.pop(id(subscription), None)
+
+    def _sandbox_changed(self, old: Sandbox | None, new: Sandbox | None) -> None:
+        last = new or old
+        if last is not None and self._subscribers:
+            # Of a pod that is gone, the last that was known; it does not run any more, however it went.
+            self._tell(last.id, sandbox_transitions(old, new), new or last.but(pid=0))
+
+    def _container_changed(self, old: Container | None, new: Container | None) -> None:
+        last = new or old
+        if last is not None and self._subscribers:
+            # Not by find(): what an unreadable record names may be no id at all.
+            sandbox = next((one for one in self._sandboxes if one.id == last.sandbox_id), None)
+            self._tell(last.id, container_transitions(old, new), sandbox)
+
+    def _tell(self, id_: str, types: tuple[EventType, ...], sandbox: Sandbox | None) -> None:
+        if not types:
+            return
+        members = () if sandbox is None else tuple(c for c in self._containers if c.sandbox_id == sandbox.id)
+        for type_ in types:
+            # A clock that is set back must not make an older status look newer to the kubelet.
+            self._latest = max(self._latest + 1, time.time_ns())
+            event = Event(id_, type_, self._latest, sandbox, members)
+            for subscription in tuple(self._subscribers.values()):
+                subscription.offer(event)

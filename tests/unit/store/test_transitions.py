@@ -1,0 +1,93 @@
+"""Each change of a pod or container makes the events that happened, and no others."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.store.containers import Container, Status, exited
+from cri_shim.store.sandboxes import Sandbox
+from cri_shim.store.transitions import (
+    CREATED,
+    DELETED,
+    STARTED,
+    STOPPED,
+    container_transitions,
+    sandbox_transitions,
+)
+
+MADE = Container("c", "c", "s", cri.ContainerConfig(), Status(created_at=1), "i")
+RUNS = MADE.but_status(started_at=2, pid=7)
+ENDED = exited(0, 3)(RUNS)
+NEVER_RAN = exited(128, 3, reason="StartError")(MADE)
+UNKNOWN = ENDED.but(trouble="nobody can say")
+
+POD_MADE = Sandbox("s", "s", cri.PodSandboxConfig(), 1)
+POD_RUNS = POD_MADE.but(pid=5)
+POD_ENDED = POD_RUNS.but(pid=0, exited_at=9)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (None, MADE, (CREATED,)),
+        (MADE, RUNS, (STARTED,)),
+        (RUNS, ENDED, (STOPPED,)),
+        (ENDED, None, (DELETED,)),
+        (MADE, NEVER_RAN, (STOPPED,)),
+        (MADE, None, (DELETED,)),
+        (RUNS, None, (STOPPED, DELETED)),
+        (None, ENDED, (CREATED, STOPPED)),
+        (None, RUNS, (CREATED, STARTED)),
+        (UNKNOWN, exited(255, 4)(UNKNOWN), (STOPPED,)),
+        (ENDED, UNKNOWN, (STARTED,)),
+        (None, MADE.but(trouble="unreadable"), (CREATED,)),
+        (RUNS, RUNS.but(oom_killed=True), ()),
+        (MADE, MADE.but(starting=True), ()),
+        (ENDED, ENDED.but(removing=True), ()),
+        (RUNS, RUNS.but_status(resources=cri.ContainerResources()), ()),
+        (None, None, ()),
+    ],
+)
+def test_of_a_container(old, new, told):
+    """A step of a container's life is told once, and what is no step is not told."""
+    assert container_transitions(old, new) == told
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (None, POD_RUNS, (CREATED, STARTED)),
+        (None, POD_MADE, (CREATED,)),
+        (POD_MADE, POD_RUNS, (STARTED,)),
+        (POD_RUNS, POD_ENDED, (STOPPED,)),
+        (POD_ENDED, None, (DELETED,)),
+        (POD_RUNS, None, (STOPPED, DELETED)),
+        (POD_ENDED, POD_RUNS, (STARTED,)),
+        (None, POD_MADE.but(trouble="undo failed"), (CREATED,)),
+        (POD_RUNS, POD_RUNS.but(network_down=True), ()),
+        (POD_RUNS, POD_RUNS.but(config=cri.PodSandboxConfig(hostname="h")), ()),
+    ],
+)
+def test_of_a_pod(old, new, told):
+    """The same for the pod itself, which is stored when it already runs."""
+    assert sandbox_transitions(old, new) == told
+
+
+def test_any_way_through_life_is_told_in_order():
+    """Whatever way a container goes, CREATED comes first, DELETED last, none twice in a row; what started stops."""
+    for length in range(1, 5):
+        for way in itertools.product((MADE, RUNS, ENDED, NEVER_RAN, UNKNOWN), repeat=length):
+            if MADE in way[1:]:
+                continue  # nothing makes a container young again
+            told = [
+                type_
+                for old, new in itertools.pairwise((None, *way, None))
+                for type_ in container_transitions(old, new)
+            ]
+            assert told[0] == CREATED
+            assert told[-1] == DELETED
+            assert all(one != other for one, other in itertools.pairwise(told))
+            assert STARTED not in told or STOPPED in told
