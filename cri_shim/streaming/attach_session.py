@@ -96,6 +96,7 @@ class AttachSession:
 
     async def _feed(self, stdin: FifoWriter, client: RemoteClient) -> None:
         try:
+            await stdin.wait_reader()
             while data := await client.read_stdin():
                 await stdin.write(data)
         except BrokenPipeError:

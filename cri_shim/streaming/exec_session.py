@@ -149,6 +149,7 @@ class ExecSession:
 
 async def _feed(process: ExecProcess, stdin: FifoWriter, client: RemoteClient) -> None:
     try:
+        await stdin.wait_reader()
         while data := await client.read_stdin():
             await stdin.write(data)
     except BrokenPipeError:

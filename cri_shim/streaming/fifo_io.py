@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import select
 from typing import Final
 
 READ: Final = 128 * 1024
@@ -17,6 +18,12 @@ READ: Final = 128 * 1024
 
 PIPE_SIZE: Final = 1 << 20
 """What a FIFO may hold: the kernel's default limit."""
+
+
+READER = 10.0
+"""Seconds that a FIFO may lack a reader before it counts as closed."""
+
+_LOOK = 0.005
 
 
 class FifoReader:
@@ -70,6 +77,19 @@ class FifoWriter:
         self._fd = fd
         self._loop = asyncio.get_running_loop()
 
+    async def wait_reader(self, seconds: float = READER) -> None:
+        """Return when somebody reads, or after some seconds.
+
+        The shim opens stdin in the background, and a start may be over before that: what is written in between fails as
+        if the process had closed its stdin, and an end in between is never seen.
+        """
+        poll = select.poll()
+        poll.register(self._fd, select.POLLOUT)
+        until = self._loop.time() + seconds
+        # The kernel reports a missing reader as an error that stays, and its coming not at all: asking is the only way.
+        while _no_reader(poll) and self._loop.time() < until:  # noqa: ASYNC110 - see above
+            await asyncio.sleep(_LOOK)
+
     async def write(self, data: bytes) -> None:
         """Write all of it. Raises BrokenPipeError when nobody reads any more."""
         rest = memoryview(data)
@@ -106,3 +126,7 @@ class FifoWriter:
 def _settle(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+def _no_reader(poll: select.poll) -> bool:
+    return any(event & select.POLLERR for _, event in poll.poll(0))

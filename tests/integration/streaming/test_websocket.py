@@ -196,3 +196,25 @@ async def test_a_hundred_at_once(lab: Lab, container: Container) -> None:
     await asyncio.gather(*map(one, range(100)))
     await settled(lab, container)
     assert len(list(descriptors.iterdir())) <= before + 4
+
+
+async def test_a_hundred_live_at_once(lab: Lab, container: Container) -> None:
+    """Each is heard however soon it speaks after its start, and all together cost the daemon little memory."""
+    before = lab.bridge.rss_kib()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+
+        async def talk(number: int) -> aiohttp.ClientWebSocketResponse:
+            socket = await http.ws_connect(await exec_url(container, "cat", stdin=True), protocols=(V5,))
+            await socket.send_bytes(b"\x00" + str(number).encode())
+            while (message := await socket.receive()).data == b"\x01":
+                pass
+            assert message.data == b"\x01" + str(number).encode()
+            return socket
+
+        sockets = await asyncio.wait_for(asyncio.gather(*map(talk, range(100))), 60)
+        assert lab.bridge.rss_kib() - before < 32 << 10
+        for socket in sockets:
+            await socket.send_bytes(b"\xff\x00")
+        for socket in sockets:
+            assert b'"Success"' in [message.data async for message in socket][-1]
+    await settled(lab, container)
