@@ -84,7 +84,10 @@ class Subscription:
         )
 
     def end(self, reason: CriError) -> None:
-        """Let it read what waits, then raise ``reason``; nothing new comes."""
+        """Let it read what waits, then raise ``reason``; nothing new comes.
+
+        A client that takes nothing at all learns of it when it does, or when its connection goes.
+        """
         self._end = reason
         self._wake.set()
         self.close()
