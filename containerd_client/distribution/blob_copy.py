@@ -78,5 +78,10 @@ class BlobCopy:
             await writing
 
     async def _write(self, pieces: list[bytes]) -> None:
-        async with self._turns.take(self._rank), self._progress.within("containerd takes no bytes"):
-            await self._writer.write_pieces(pieces)
+        with self._progress.paused():
+            await self._turns.wait(self._rank)
+        try:
+            async with self._progress.within("containerd takes no bytes"):
+                await self._writer.write_pieces(pieces)
+        finally:
+            self._turns.end(self._rank)

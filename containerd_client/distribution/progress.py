@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from containerd_client.distribution.errors import StalledError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 LEAST = 16 << 10
 
@@ -40,6 +40,15 @@ class Progress:
             self._moved, self._since = 0, time.monotonic()
         else:
             self.check(f"only {self._moved} bytes came")
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do not count the time of the block: somebody is waiting for his turn."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._since += time.monotonic() - began
 
     def check(self, why: str) -> None:
         """Raise :class:`StalledError` when the limit is over."""

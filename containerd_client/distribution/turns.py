@@ -34,11 +34,11 @@ class Turns:
     @asynccontextmanager
     async def take(self, rank: int) -> AsyncIterator[None]:
         """Wait for a turn, and have it for the block."""
-        await self._wait(rank)
+        await self.wait(rank)
         try:
             yield
         finally:
-            self._end(rank)
+            self.end(rank)
 
     def leave(self, rank: int) -> None:
         """Say that this rank does not come back."""
@@ -46,7 +46,8 @@ class Turns:
             self._expect_nobody()
             self._next()
 
-    async def _wait(self, rank: int) -> None:
+    async def wait(self, rank: int) -> None:
+        """Wait for a turn; it must be ended."""
         if not self._busy and (self._expected is None or rank <= self._expected):
             self._expect_nobody()
             self._busy = True
@@ -63,7 +64,8 @@ class Turns:
                 self._busy = False
                 self._next()
 
-    def _end(self, rank: int) -> None:
+    def end(self, rank: int) -> None:
+        """Let the next one in."""
         self._busy = False
         if self._waiting and self._waiting[0][0] > rank:
             self._expected = rank

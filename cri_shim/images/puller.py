@@ -126,6 +126,7 @@ class ImagePuller:
 
         def on_layer(layer: Descriptor, served_by: str) -> None:
             served[layer.digest] = served_by
+            log.debug("image.layer", image=str(reference), layer=layer.digest, bytes=layer.size, served_by=served_by)
 
         # The pull belongs to everybody who waits for it, so the deadline of the request that began it is not its own.
         with detached_options():
