@@ -31,6 +31,7 @@ async def main(address, namespace, reference):
         print("go", flush=True)
         await puller.pull(reference)
         print("done", flush=True)
+        await asyncio.sleep(60)
 
 asyncio.run(main(*sys.argv[1:]))
 """
