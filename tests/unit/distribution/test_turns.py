@@ -1,0 +1,82 @@
+"""Whose bytes go next."""
+
+from __future__ import annotations
+
+import asyncio
+
+from containerd_client.distribution.turns import Turns
+
+
+async def test_lowest_rank_first():
+    """Of those who wait, the lowest rank; of equals, who came first."""
+    turns = Turns()
+    found = []
+
+    async def one(rank, name):
+        async with turns.take(rank):
+            found.append(name)
+        turns.leave(rank)
+
+    async with turns.take(9):
+        asking = [asyncio.create_task(one(rank, name)) for rank, name in ((2, "c"), (1, "a"), (1, "b"))]
+        await asyncio.sleep(0)
+    await asyncio.wait_for(asyncio.gather(*asking), 1)
+    assert found == ["a", "b", "c"]
+
+
+async def test_the_low_one_is_expected_back():
+    """A low rank that asks again soon keeps a high one waiting; when it stays away, the high one goes."""
+    turns = Turns()
+    found = []
+
+    async def high():
+        async with turns.take(5):
+            found.append("high")
+
+    async with turns.take(1):
+        asking = asyncio.create_task(high())
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.001)
+    async with turns.take(1):
+        found.append("low")
+    await asyncio.wait_for(asking, 1)
+    assert found == ["low", "high"]
+
+
+async def test_cancelled_waiters_do_not_block():
+    """A turn that comes to somebody who is gone goes on to the next."""
+    turns = Turns()
+
+    async def hold(rank):
+        async with turns.take(rank):
+            await asyncio.sleep(0)
+
+    async with turns.take(3):
+        gone, stays = (asyncio.create_task(hold(rank)) for rank in (1, 2))
+        await asyncio.sleep(0)
+        gone.cancel()
+    given = asyncio.create_task(hold(0))
+    await asyncio.sleep(0)
+    given.cancel()
+    await asyncio.wait_for(stays, 1)
+    await asyncio.wait({gone, given})
+    async with asyncio.timeout(1), turns.take(9):
+        pass
+
+
+async def test_cancelled_in_the_instant_of_its_turn():
+    """A turn given to somebody who is cancelled before he wakes up is not lost."""
+    turns = Turns()
+
+    async def hold():
+        async with turns.take(1):
+            await asyncio.sleep(0)
+
+    async with turns.take(1):
+        one = asyncio.create_task(hold())
+        await asyncio.sleep(0)
+    one.cancel()
+    await asyncio.wait({one})
+    assert one.cancelled()
+    async with asyncio.timeout(1), turns.take(7):
+        pass
