@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
+import grpc
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -34,6 +36,18 @@ def hand_over(lab, *, to_bridge: bool) -> None:
     lab.containerd.start()
     if to_bridge:
         lab.bridge.start()
+
+
+async def answering(plugin, seconds=30):
+    """Wait until the plugin has read its pods: containerd answers before that."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return await plugin.ListPodSandbox()
+        except grpc.aio.AioRpcError as error:
+            assert "not initialized" in (error.details() or ""), error
+            assert time.monotonic() < deadline, error
+        await asyncio.sleep(0.05)
 
 
 def run(lab, client, **config):
@@ -77,6 +91,7 @@ async def test_the_daemon_takes_over_from_the_plugin_and_gives_back(node):
 
     await asyncio.to_thread(hand_over, lab, to_bridge=False)
     async with CriClient(lab.containerd.endpoint) as plugin:
+        await answering(plugin)
         assert await told(plugin, first, web) == before
         assert await told(plugin, second, chatty) == between
         response = await plugin.ExecSync(container_id=chatty.id, cmd=["echo", "hello"], timeout=10)
