@@ -116,11 +116,13 @@ async def _instrumented(
             yield
     except (CriError, ContainerdError) as error:
         code, detail = _status_of(error)
-        _log_failure(name, message, request, code, detail)
+        # A kubelet asks for what it has just removed, and goes on asking while containerd is away (logged once).
+        expected = not service.readiness.ready or (rpc.kind is Kind.READ and code is grpc.StatusCode.NOT_FOUND)
+        _log_failure(name, message, request, code=code, detail=detail, expected=expected)
         await context.abort(code, detail)
     except Exception as error:
         log.exception("rpc.bug", rpc=name, **_subject(message))
-        _log_failure(name, message, request, grpc.StatusCode.INTERNAL, repr(error))
+        _log_failure(name, message, request, code=grpc.StatusCode.INTERNAL, detail=repr(error))
         await context.abort(grpc.StatusCode.INTERNAL, f"{name} failed unexpectedly: {error!r}")
     finally:
         request.ended = True
@@ -134,8 +136,11 @@ def _status_of(error: CriError | ContainerdError) -> tuple[grpc.StatusCode, str]
     return grpc.StatusCode[error.code], f"containerd: {error}"
 
 
-def _log_failure(name: str, message: Message, request: Request, code: grpc.StatusCode, detail: str) -> None:
-    log.warning("rpc.failed", rpc=name, code=code.name, error=detail, **_subject(message), **_bill(request))
+def _log_failure(
+    name: str, message: Message, request: Request, *, code: grpc.StatusCode, detail: str, expected: bool = False
+) -> None:
+    level = log.debug if expected else log.warning
+    level("rpc.failed", rpc=name, code=code.name, error=detail, **_subject(message), **_bill(request))
 
 
 def _bill(request: Request) -> dict[str, Any]:

@@ -90,4 +90,5 @@ async def discard_task(service: Service, id_: str) -> None:
         await tasks.delete(id_)
     except NotFound:
         # A create that broke off may have left a shim that containerd does not know.
-        await run(FS, end_stray_shims, service.config.containerd.namespace, {id_})
+        containerd = service.config.containerd
+        await run(FS, end_stray_shims, containerd.address, containerd.namespace, {id_})

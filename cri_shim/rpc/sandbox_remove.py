@@ -37,7 +37,8 @@ async def _remove(service: Service, id_: str) -> None:
     await every(*(remove(service, member) for member in members))
     sandbox = service.sandboxes.get(id_)
     if sandbox.found or sandbox.trouble:
-        await run(FS, end_stray_shims, service.config.containerd.namespace, {id_, *members})
+        containerd = service.config.containerd
+        await run(FS, end_stray_shims, containerd.address, containerd.namespace, {id_, *members})
     # An exit's process is told before its task is deleted; whoever holds the lock is deleting it.
     async with service.locks.of(id_):
         await every(

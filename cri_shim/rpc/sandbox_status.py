@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 async def pod_sandbox_status(service: Service, request: cri.PodSandboxStatusRequest) -> cri.PodSandboxStatusResponse:
     """The status of one pod. Raises NotFoundError for an unknown id, which the kubelet takes for "gone"."""
     sandbox = service.sandboxes.get(request.pod_sandbox_id)
-    members = [one for one in service.containers if one.sandbox_id == sandbox.id]
+    # Newest first: a kubelet with evented PLEG takes the first of a name for its latest attempt.
+    members = sorted(
+        (one for one in service.containers if one.sandbox_id == sandbox.id),
+        key=lambda one: one.status.created_at,
+        reverse=True,
+    )
     response = cri.PodSandboxStatusResponse(
         status=status_of(sandbox),
         containers_statuses=[container_status.status_of(service, one) for one in members],

@@ -116,7 +116,7 @@ class Recovery:
                     return
                 self._containers.put(container)
                 if container.trouble:
-                    log.error("recovery.container_unreadable", container_id=record.id, error=container.trouble)
+                    log.warning("recovery.container_unreadable", container_id=record.id, error=container.trouble)
             elif container.starting:
                 return  # the start in hand knows best
             process = await self._process(record.id, tasks)

@@ -28,8 +28,18 @@ _SHIM_SOCKETS = Path("/run/containerd/s")
 log = structlog.get_logger(__name__)
 
 
-def end_stray_shims(namespace: str, ids: set[str]) -> None:
-    """End the shims started for ``ids`` that do not end by themselves, and what they had made. Blocks."""
+def end_stray_shims(address: str, namespace: str, ids: set[str]) -> None:
+    """End the shims started for ``ids`` that do not end by themselves, and what they had made. Blocks.
+
+    ``address`` is containerd's socket, as its shims were told it; it is part of their own sockets' names.
+    """
+    _end_processes(namespace, ids)
+    for id_ in ids:
+        told = f"{address.removeprefix('unix://')}/{namespace}/{id_}"  # containerd runtime/v2/shim, ``SocketAddress``
+        (_SHIM_SOCKETS / hashlib.sha256(told.encode()).hexdigest()).unlink(missing_ok=True)
+
+
+def _end_processes(namespace: str, ids: set[str]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while strays := find_shims(namespace, ids):
         if time.monotonic() > deadline:
@@ -74,11 +84,3 @@ def _end(pid: int, arguments: list[str]) -> None:
         log.warning("shim.stray_not_undone", pid=pid, error=str(error))
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    _socket_of(arguments).unlink(missing_ok=True)
-
-
-def _socket_of(arguments: list[str]) -> Path:
-    """Where a shim listens (containerd runtime/v2/shim, ``SocketAddress``)."""
-    options = dict(itertools.pairwise(arguments[1:]))
-    told = f"{options.get('-address', '')}/{options.get('-namespace', '')}/{options.get('-id', '')}"
-    return _SHIM_SOCKETS / hashlib.sha256(told.encode()).hexdigest()
