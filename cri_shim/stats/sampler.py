@@ -99,7 +99,7 @@ class Sampler:
         while True:
             try:
                 await self.background_pass()
-            except Exception:
+            except Exception:  # whatever it is, the next pass comes in its turn: a pause would cost the rates
                 log.exception("stats.background_failed")
             await asyncio.sleep(self._period)
 
