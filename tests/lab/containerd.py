@@ -2,6 +2,9 @@
 
 With the plugin it is the reference that the daemon is compared with; without, it is what the daemon stands in front of.
 The one thing it shares with others is /run/containerd/s, where shims put their sockets whatever the configuration says.
+
+It is the installed one, or that of the folder that the environment variable CONTAINERD_BINARIES names: any version
+from 1.6 on, with its shims (see :mod:`tests.lab.containerd_versions`).
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,13 +22,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.lab.containerd_config import configuration
 from tests.lab.processes import Daemon, LabError, command_lines, kill_and_wait
 
-PLUGIN = "io.containerd.grpc.v1.cri"
-# Not on this machine, or of no use here; each costs start-up time.
-UNUSED = ("aufs.v1", "btrfs.v1", "devmapper.v1", "zfs.v1", "native.v1")
 CAP_SYS_RESOURCE = 24
 PAUSE_SECONDS = 0.05
+
+
+def binaries_named() -> Path | None:
+    """The folder that CONTAINERD_BINARIES names."""
+    named = os.environ.get("CONTAINERD_BINARIES")
+    return Path(named) if named else None
 
 
 def may_lower_oom_score() -> bool:
@@ -48,22 +56,22 @@ def toml(table: dict[str, Any], path: str = "") -> str:
 
 @dataclass(slots=True)
 class PrivateContainerd:
-    """One containerd 1.6 or 1.7. ``cri`` holds keys of the plugin's section that a test wants to set."""
+    """One containerd. ``cri`` holds keys that a test wants in the plugin's section, as 1.6 and 1.7 name them."""
 
     directory: Path
     cri_plugin: bool
     cni_conf_dir: Path | None = None
     sandbox_image: str = ""
     registry_hosts_dir: Path | None = None
-    binaries: Path | None = None
+    binaries: Path | None = field(default_factory=binaries_named)
     cri: dict[str, Any] = field(default_factory=dict)
     daemon: Daemon = field(init=False)
 
     def __post_init__(self) -> None:
         """Lay out the paths; nothing is started."""
         environment = {"PATH": f"{self.binaries}:{os.environ['PATH']}"} if self.binaries else {}
-        program = str(self.binaries / "containerd") if self.binaries else shutil.which("containerd") or "containerd"
-        command = [program, "--config", str(self.directory / "config.toml")]
+        program = self.binaries / "containerd" if self.binaries else shutil.which("containerd") or "containerd"
+        command = [str(program), "--config", str(self.directory / "config.toml")]
         self.daemon = Daemon("containerd", command, self.directory / "containerd.log", environment)
 
     @property
@@ -126,28 +134,25 @@ class PrivateContainerd:
     def ctr(self, *arguments: str, namespace: str = "k8s.io") -> str:
         """Ask containerd with its own command line client; raises :class:`LabError` with what it said."""
         command = ["ctr", "--address", self.address, "--namespace", namespace, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        environment = {**os.environ, **self.daemon.environment}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
         if done.returncode:
             raise LabError(f"{' '.join(command)}: {done.stderr.strip()}")
         return done.stdout
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        """Major, minor and patch number of the program; raises :class:`LabError` when it does not tell."""
+        printed = subprocess.run([self.daemon.command[0], "--version"], capture_output=True, text=True, check=False)
+        numbers = re.search(r" v?(\d+)\.(\d+)\.(\d+)", printed.stdout)
+        if numbers is None:
+            raise LabError(f"{self.daemon.command[0]} --version: {printed.stdout}{printed.stderr}")
+        return tuple(map(int, numbers.groups()))
+
     def configuration(self) -> dict[str, Any]:
-        """The configuration as nested tables (version 2, as containerd 1.6 and 1.7 read it)."""
-        disabled = [f"io.containerd.snapshotter.v1.{name.split('.')[0]}" for name in UNUSED]
-        plugins: dict[str, Any] = {"io.containerd.internal.v1.opt": {"path": str(self.directory / "opt")}}
-        if self.cri_plugin:
-            plugins[PLUGIN] = self._plugin_section()
-        else:
-            disabled.append(PLUGIN)
-        return {
-            "version": 2,
-            "root": str(self.root),
-            "state": str(self.state),
-            "disabled_plugins": disabled,
-            "grpc": {"address": self.address},
-            "debug": {"level": "info"},
-            "plugins": plugins,
-        }
+        """The configuration as nested tables, in the form of this version."""
+        section = self._plugin_section() if self.cri_plugin else None
+        return configuration(self.version, self.directory, self.address, section)
 
     def _plugin_section(self) -> dict[str, Any]:
         runc = {

@@ -1,0 +1,145 @@
+"""Get containerd 1.7 and 2.1 for the tests: ``python -m tests.lab.containerd_versions 1.7`` prints their folder.
+
+Debian's newer suites have them. Their packages are downloaded with the machine's own apt (its mirror, its proxies, its
+keys), into directories of our own, and unpacked below .containerd/ without being installed: nothing of the machine
+changes. The next call finds them there and asks nobody.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+CACHE = Path(__file__).resolve().parents[2] / ".containerd"
+KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+PACKAGE = "containerd"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The version wanted of a line, and the suites to look in."""
+
+    wanted: tuple[int, int, int]
+    suites: tuple[str, ...]
+
+
+LINES = {"1.7": Line((1, 7, 24), ("trixie",)), "2.1": Line((2, 1, 9), ("sid",))}
+
+
+class NotToBeHad(RuntimeError):  # noqa: N818 - reads as what it says
+    """A containerd of that line cannot be brought here; the text says what was missing."""
+
+
+def binaries(line: str) -> Path:
+    """Return the folder with the programs of a line ("1.7", "2.1"); raises :class:`NotToBeHad`."""
+    folder = CACHE / line / "usr" / "bin"
+    if not (folder / PACKAGE).exists():
+        CACHE.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as name:
+            unpacked = bring(LINES[line], Path(name))
+            shutil.rmtree(CACHE / line, ignore_errors=True)
+            unpacked.rename(CACHE / line)
+    return folder
+
+
+def bring(line: Line, directory: Path) -> Path:
+    """Download and unpack the package below a directory, and see that its program runs and is what it should be."""
+    apt = own_apt(directory, mirror(), line.suites)
+    run(["apt-get", *apt, "--quiet=2", "update"])
+    offered = run(["apt-cache", *apt, "madison", PACKAGE])
+    versions = {cells[1].strip() for cells in (row.split("|") for row in offered.splitlines()) if len(cells) > 1}
+    chosen = nearest(versions, line.wanted)
+    run(["apt-get", *apt, "--quiet=2", "download", f"{PACKAGE}={chosen}"], directory)
+    (package,) = directory.glob("*.deb")
+    unpacked = directory / "unpacked"
+    run(["dpkg-deb", "--extract", str(package), str(unpacked)])
+    printed = run([str(unpacked / "usr" / "bin" / PACKAGE), "--version"])
+    if numbers(printed.split()[2]) != numbers(chosen):
+        raise NotToBeHad(f"the program of {PACKAGE} {chosen} says {printed.strip()!r}")
+    if numbers(chosen) != line.wanted:
+        wanted = ".".join(map(str, line.wanted))
+        sys.stderr.write(f"{', '.join(line.suites)} has {PACKAGE} {chosen} instead of {wanted}: taking that\n")
+    return unpacked
+
+
+def mirror() -> str:
+    """Where this machine's apt has its Debian from."""
+    codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    listed = run(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Identifier: Packages"])
+    sites = [line.split()[0] for line in listed.splitlines() if line.split()[1:] in ([codename], ["stable"])]
+    if not sites:
+        raise NotToBeHad(f"apt on this machine has no repository of the suite {codename!r}, whose mirror could be used")
+    return sites[0]
+
+
+def own_apt(directory: Path, site: str, suites: tuple[str, ...]) -> list[str]:
+    """Return apt's options for a list of packages of our own; proxies and the rest stay the machine's."""
+    for name in ("lists/partial", "cache/archives/partial"):
+        (directory / name).mkdir(parents=True)
+    signed = f"[signed-by={KEYS}] " if KEYS.exists() else ""
+    sources = directory / "sources.list"
+    sources.write_text("".join(f"deb {signed}{site} {suite} main\n" for suite in suites))
+    options = {
+        "Dir::Etc::SourceList": sources,
+        "Dir::Etc::SourceParts": "-",
+        "Dir::State::Lists": directory / "lists",
+        "Dir::Cache": directory / "cache",
+        "APT::Sandbox::User": "root",
+        "Acquire::Languages": "none",
+        "Acquire::Retries": 3,
+    }
+    return [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+
+
+def nearest(versions: set[str], wanted: tuple[int, int, int]) -> str:
+    """Choose the version wanted, or else the one of the same major number that is nearest to it."""
+    same = [version for version in versions if numbers(version)[0] == wanted[0]]
+    if not same:
+        raise NotToBeHad(f"there is no {PACKAGE} {wanted[0]}.x among {sorted(versions)}")
+
+    def distance(version: str) -> tuple[int, int, str]:
+        _, minor, patch = numbers(version)
+        return abs(minor - wanted[1]), abs(patch - wanted[2]), version
+
+    return min(same, key=distance)
+
+
+def numbers(version: str) -> tuple[int, int, int]:
+    """Major, minor and patch number at the beginning of a version of Debian's or of containerd's."""
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
+    if found is None:
+        raise NotToBeHad(f"{version!r} is no version")
+    major, minor, patch = map(int, found.groups())
+    return major, minor, patch
+
+
+def run(command: list[str], directory: Path | None = None) -> str:
+    """Run a program; what it printed. Raises :class:`NotToBeHad` with what it said when it fails."""
+    try:
+        done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise NotToBeHad(f"{command[0]}: {error.strerror}") from error
+    if done.returncode:
+        raise NotToBeHad(f"{command[0]} {command[-1]}: {(done.stderr or done.stdout).strip()[-1000:]}")
+    return done.stdout
+
+
+def main() -> None:
+    """Print the folder of the line that was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.lab.containerd_versions", description=__doc__)
+    parser.add_argument("line", choices=sorted(LINES))
+    try:
+        sys.stdout.write(f"{binaries(parser.parse_args().line)}\n")
+    except NotToBeHad as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()
