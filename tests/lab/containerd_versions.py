@@ -54,7 +54,7 @@ def bring(line: Line, directory: Path) -> Path:
     apt = own_apt(directory, mirror(), line.suites)
     run(["apt-get", *apt, "--quiet=2", "update"])
     offered = run(["apt-cache", *apt, "madison", PACKAGE])
-    versions = {cells[1].strip() for cells in (row.split("|") for row in offered.splitlines()) if len(cells) > 1}
+    versions = [cells[1].strip() for cells in (row.split("|") for row in offered.splitlines()) if len(cells) > 1]
     chosen = nearest(versions, line.wanted)
     run(["apt-get", *apt, "--quiet=2", "download", f"{PACKAGE}={chosen}"], directory)
     (package,) = directory.glob("*.deb")
@@ -98,15 +98,15 @@ def own_apt(directory: Path, site: str, suites: tuple[str, ...]) -> list[str]:
     return [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
 
 
-def nearest(versions: set[str], wanted: tuple[int, int, int]) -> str:
-    """Choose the version wanted, or else the one of the same major number that is nearest to it."""
+def nearest(versions: list[str], wanted: tuple[int, int, int]) -> str:
+    """Choose the version wanted, or else the nearest of the same major number; of equals the first (apt's newest)."""
     same = [version for version in versions if numbers(version)[0] == wanted[0]]
     if not same:
-        raise NotToBeHad(f"there is no {PACKAGE} {wanted[0]}.x among {sorted(versions)}")
+        raise NotToBeHad(f"there is no {PACKAGE} {wanted[0]}.x among {versions}")
 
-    def distance(version: str) -> tuple[int, int, str]:
+    def distance(version: str) -> tuple[int, int]:
         _, minor, patch = numbers(version)
-        return abs(minor - wanted[1]), abs(patch - wanted[2]), version
+        return abs(minor - wanted[1]), abs(patch - wanted[2])
 
     return min(same, key=distance)
 

@@ -23,11 +23,11 @@ CRI = {
 @pytest.mark.parametrize(
     ("offered", "wanted", "chosen"),
     [
-        ({"1.7.24~ds1-6+deb13u1", "1.6.20~ds1-1"}, (1, 7, 24), "1.7.24~ds1-6+deb13u1"),
-        ({"1.7.24~ds1-6", "1.7.24~ds1-6+deb13u1"}, (1, 7, 24), "1.7.24~ds1-6+deb13u1"),
-        ({"1.7.27~ds1-1", "1.7.23~ds1-1", "2.1.9+ds1-5"}, (1, 7, 24), "1.7.23~ds1-1"),
-        ({"2.2.3+ds1-1", "1.7.24~ds1-6"}, (2, 1, 9), "2.2.3+ds1-1"),
-        ({"2.2.0+ds1-1", "2.1.12+ds1-1"}, (2, 1, 9), "2.1.12+ds1-1"),
+        (["1.7.24~ds1-6+deb13u1", "1.6.20~ds1-1"], (1, 7, 24), "1.7.24~ds1-6+deb13u1"),
+        (["1.7.24~ds1-6+deb13u1", "1.7.24~ds1-6"], (1, 7, 24), "1.7.24~ds1-6+deb13u1"),
+        (["2.1.9+ds1-5", "1.7.27~ds1-1", "1.7.23~ds1-1"], (1, 7, 24), "1.7.23~ds1-1"),
+        (["2.2.3+ds1-1", "1.7.24~ds1-6"], (2, 1, 9), "2.2.3+ds1-1"),
+        (["2.2.0+ds1-1", "2.1.12+ds1-1"], (2, 1, 9), "2.1.12+ds1-1"),
     ],
 )
 def test_the_nearest_of_the_same_major_number_is_taken(offered, wanted, chosen):
@@ -38,7 +38,7 @@ def test_the_nearest_of_the_same_major_number_is_taken(offered, wanted, chosen):
 def test_another_major_number_is_not_taken():
     """When the archive has only another major number, the error names what it has."""
     with pytest.raises(NotToBeHad, match=r"no containerd 2\.x among \['1\.7\.24~ds1-6'\]"):
-        nearest({"1.7.24~ds1-6"}, (2, 1, 9))
+        nearest(["1.7.24~ds1-6"], (2, 1, 9))
 
 
 def test_numbers_of_debians_and_of_containerds_versions():
