@@ -33,7 +33,7 @@ from containerd_client.errors import (
     is_shim_gone,
 )
 from containerd_client.exits import Exit
-from containerd_client.hops import Hop, OnHop
+from containerd_client.hops import Hop, OnCall, OnHop
 from containerd_client.options import call_options, detached_options
 from containerd_client.snapshots import Snapshots
 
@@ -52,6 +52,7 @@ __all__ = [
     "Internal",
     "InvalidArgument",
     "NotFound",
+    "OnCall",
     "OnHop",
     "OutOfRange",
     "PermissionDenied",

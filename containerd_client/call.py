@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError, Message
 
 from containerd_client.errors import AlreadyExists, ContainerdError, Internal, NotFound, from_rpc_error
 from containerd_client.hops import Hop
-from containerd_client.options import NAMESPACE_KEY, current
+from containerd_client.options import NAMESPACE_KEY, PLAIN, TRACE_KEY, current
 from containerd_client.retry import GONE_IS_DONE, RETRY, Retry, attempts, worth_repeating
 
 if TYPE_CHECKING:
@@ -38,10 +38,12 @@ CANCELLED: Final = "CANCELLED"
 class Tally:
     """What is known of a call while it runs; becomes a :class:`Hop` when it ends."""
 
-    __slots__ = ("attempts", "bytes_in", "bytes_out", "code", "maybe_sent", "started")
+    __slots__ = ("attempts", "bytes_in", "bytes_out", "code", "maybe_sent", "started", "trace")
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Connection, method: str) -> None:
         self.started = perf_counter()
+        on_call = connection.on_call
+        self.trace = "" if on_call is None else on_call(method, self.started)
         self.bytes_out = 0
         self.bytes_in = 0
         self.attempts = 0
@@ -62,8 +64,14 @@ class Tally:
                     self.bytes_in,
                     self.attempts,
                     self.code,
+                    self.trace,
                 )
             )
+
+    def metadata(self, options: CallOptions, namespace: str) -> tuple[tuple[str, str], ...]:
+        """What goes along with a call under ``options`` of a client whose own namespace is ``namespace``."""
+        metadata = options.metadata(namespace)
+        return (*metadata, (TRACE_KEY, self.trace)) if self.trace else metadata
 
 
 def cut_by_close(connection: Connection) -> bool:
@@ -112,7 +120,7 @@ class Unary(Generic[Request, Response]):
         Raises a :class:`ContainerdError`; CancelledError when the caller is cancelled, which ends the call.
         """
         connection = self._connection
-        tally = Tally()
+        tally = Tally(connection, self.method)
         connection.in_flight += 1
         try:
             payload = request.SerializeToString()
@@ -138,12 +146,13 @@ class Unary(Generic[Request, Response]):
         tally.attempts += 1
         tally.bytes_out += len(payload)
         try:
-            if options is None:
+            if options is None and not tally.trace:
                 data = await self._start(payload, metadata=self._metadata)
             else:
+                options = options or PLAIN
                 data = await self._start(
                     payload,
-                    metadata=options.metadata(self._connection.namespace),
+                    metadata=tally.metadata(options, self._connection.namespace),
                     timeout=options.remaining(),
                 )
         except grpc.aio.AioRpcError as error:

@@ -14,7 +14,7 @@ import grpc.aio
 from containerd_client.errors import ClientClosed
 
 if TYPE_CHECKING:
-    from containerd_client.hops import OnHop
+    from containerd_client.hops import OnCall, OnHop
 
 MAX_MESSAGE_BYTES: Final = 16 << 20
 """containerd's own limit, both ways (defaults.DefaultMaxRecvMsgSize); gRPC's would be 4 MiB."""
@@ -41,10 +41,13 @@ _OPTIONS: Final = (
 class Connection:
     """What every call of one client shares. Made inside a running event loop; connects at the first call."""
 
-    def __init__(self, address: str, namespace: str, on_hop: OnHop | None) -> None:
+    def __init__(
+        self, address: str, namespace: str, on_hop: OnHop | None = None, on_call: OnCall | None = None
+    ) -> None:
         self.target: Final = target_of(address)
         self.namespace: Final = namespace
         self.on_hop: OnHop | None = on_hop
+        self.on_call: OnCall | None = on_call
         self.in_flight = 0
         self.closed = False
         self.unary: Final = grpc.aio.insecure_channel(self.target, options=_OPTIONS)

@@ -25,18 +25,26 @@ from containerd_client.version import Version
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from containerd_client.hops import OnHop
+    from containerd_client.hops import OnCall, OnHop
 
 
 class Containerd:
     """A client of the containerd at ``address`` (a path or a ``unix://`` URL).
 
     ``namespace`` is used by every call unless ``call_options`` says otherwise. ``on_hop`` receives a record of every
-    call. Make it inside a running event loop and use it only there; it connects at the first call.
+    call, ``on_call`` is asked before each for a ``traceparent`` to send along. Make it inside a running event loop and
+    use it only there; it connects at the first call.
     """
 
-    def __init__(self, address: str, *, namespace: str = "default", on_hop: OnHop | None = None) -> None:
-        connection = self._connection = Connection(address, namespace, on_hop)
+    def __init__(
+        self,
+        address: str,
+        *,
+        namespace: str = "default",
+        on_hop: OnHop | None = None,
+        on_call: OnCall | None = None,
+    ) -> None:
+        connection = self._connection = Connection(address, namespace, on_hop, on_call)
         self.containers = Containers(connection)
         self.tasks = Tasks(connection)
         self.images = Images(connection)

@@ -10,14 +10,13 @@ import grpc.aio
 
 from containerd_client.call import Request, Response, Tally, cut_by_close, parsed
 from containerd_client.errors import ContainerdError, Internal, Unavailable, from_rpc_error
-from containerd_client.options import CallOptions, current
+from containerd_client.options import PLAIN, current
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from containerd_client.channel import Connection
 
-_PLAIN: Final = CallOptions()
 _WRITE_FAILED: Final = "Internal error from Core"
 """gRPC's words, with code INTERNAL, for a message that could not be handed to a dead connection."""
 
@@ -37,9 +36,11 @@ class Duplex(Generic[Request, Response]):
     def __call__(self) -> Conversation[Request, Response]:
         """Open the stream under the options in force. It must be closed."""
         self._connection.require_open(self.method)
-        options = current.get() or _PLAIN
-        call = self._start(metadata=options.metadata(self._connection.namespace), timeout=options.remaining())
-        return Conversation(self._connection, self.method, self._parse, call)
+        options = current.get() or PLAIN
+        tally = Tally(self._connection, self.method)
+        metadata = tally.metadata(options, self._connection.namespace)
+        call = self._start(metadata=metadata, timeout=options.remaining())
+        return Conversation(self._connection, self.method, self._parse, call, tally)
 
 
 class Conversation(Generic[Request, Response]):
@@ -51,6 +52,7 @@ class Conversation(Generic[Request, Response]):
         method: str,
         parse: Callable[[bytes], Response],
         call: grpc.aio.StreamStreamCall[bytes, bytes],
+        tally: Tally,
     ) -> None:
         self._connection = connection
         self._method = method
@@ -58,7 +60,7 @@ class Conversation(Generic[Request, Response]):
         self._call = call
         # Not call.read(): that one looks at the status first, and would miss a message that came together with it.
         self._responses = aiter(call)
-        self._tally = Tally()
+        self._tally = tally
         self._tally.attempts = 1
         self._ended = False
         connection.in_flight += 1

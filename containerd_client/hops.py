@@ -28,7 +28,16 @@ class Hop:
     """1 if nothing was repeated."""
     code: str
     """Name of the gRPC status that the caller got, ``OK`` or for example ``NOT_FOUND``."""
+    trace: str = ""
+    """The ``traceparent`` (W3C) that went with it, empty if none did."""
 
+
+OnCall: TypeAlias = Callable[[str, float], str]
+"""Called just before each call with its method and start (``perf_counter``), in the caller's context.
+
+What it returns goes along as ``traceparent``, so that the server's span becomes the child of this call; empty: nothing
+goes along. It must not raise.
+"""
 
 OnHop: TypeAlias = Callable[[Hop], None]
 """Called once for each call, in the caller's context, failed and cancelled calls included; it must not raise."""

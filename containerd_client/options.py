@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LEASE_KEY = "containerd-lease"
 NAMESPACE_KEY = "containerd-namespace"
+TRACE_KEY = "traceparent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class CallOptions:
         return (*head, (LEASE_KEY, self.lease), *self.extra) if self.lease else (*head, *self.extra)
 
 
-_NONE = CallOptions()
+PLAIN = CallOptions()
 current: ContextVar[CallOptions | None] = ContextVar("containerd_call_options", default=None)
 """Read by the client at each call; None when nothing is set."""
 
@@ -76,7 +77,7 @@ def call_options(
     ``timeout`` is in seconds from now; of nested blocks the earlier deadline wins. ``lease`` and ``namespace`` replace
     the outer ones (an empty string takes them away), ``metadata`` is added to the outer one; its keys are lower case.
     """
-    outer = current.get() or _NONE
+    outer = current.get() or PLAIN
     deadline = outer.deadline
     if timeout is not None:
         own = monotonic() + timeout

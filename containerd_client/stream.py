@@ -13,15 +13,13 @@ import grpc.aio
 
 from containerd_client.call import CANCELLED, Request, Response, Tally, cut_by_close, parsed
 from containerd_client.errors import ContainerdError, from_rpc_error
-from containerd_client.options import CallOptions, current
+from containerd_client.options import PLAIN, current
 from containerd_client.retry import RETRY, attempts, worth_repeating
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from containerd_client.channel import Connection
-
-_PLAIN: Final = CallOptions()
 
 
 class ServerStream(Generic[Request, Response]):
@@ -40,7 +38,7 @@ class ServerStream(Generic[Request, Response]):
     async def __call__(self, request: Request) -> AsyncGenerator[Response, None]:
         """Open at the first ``anext``; close (``aclose``, ``contextlib.aclosing``) to end it early."""
         connection = self._connection
-        tally = Tally()
+        tally = Tally(connection, self.method)
         connection.in_flight += 1
         call: grpc.aio.UnaryStreamCall[bytes, bytes] | None = None
         reading = True
@@ -66,7 +64,7 @@ class ServerStream(Generic[Request, Response]):
     async def collect(self, request: Request) -> list[Response]:
         """All messages, or an error and none; starts over where the table allows it."""
         connection = self._connection
-        tally = Tally()
+        tally = Tally(connection, self.method)
         connection.in_flight += 1
         try:
             try:
@@ -84,11 +82,13 @@ class ServerStream(Generic[Request, Response]):
 
     def _open(self, request: Request, tally: Tally) -> grpc.aio.UnaryStreamCall[bytes, bytes]:
         self._connection.require_open(self.method)
-        options = current.get() or _PLAIN
+        options = current.get() or PLAIN
         payload = request.SerializeToString()
         tally.attempts += 1
         tally.bytes_out += len(payload)
-        return self._start(payload, metadata=options.metadata(self._connection.namespace), timeout=options.remaining())
+        return self._start(
+            payload, metadata=tally.metadata(options, self._connection.namespace), timeout=options.remaining()
+        )
 
     async def _gather(self, request: Request, tally: Tally) -> list[Response]:
         call = self._open(request, tally)
@@ -105,7 +105,7 @@ class ServerStream(Generic[Request, Response]):
         return responses
 
     async def _gather_again(self, request: Request, tally: Tally, first: ContainerdError) -> list[Response]:
-        options = current.get() or _PLAIN
+        options = current.get() or PLAIN
         failed: ContainerdError | None = first
         async for attempt in attempts(self._rule, options.remaining()):
             with attempt:

@@ -23,7 +23,8 @@ import cri_shim
 from containerd_client import Containerd
 from cri_shim.endpoint import SocketLock, bind
 from cri_shim.handler_features import read_features
-from cri_shim.hops.ledger import note_helper, note_hop
+from cri_shim.hops.ledger import Ledger, LedgerOff
+from cri_shim.hops.trace_policy import TracePolicy
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
 from cri_shim.instrument import handlers
@@ -143,7 +144,13 @@ class Daemon:
     ) -> tuple[Service, Monitor, LogPump]:
         config = self._config
         kernel = LinuxKernel()
-        containerd = Containerd(config.containerd.address, namespace=config.containerd.namespace, on_hop=note_hop)
+        ledger = Ledger() if config.ledger.enabled else LedgerOff()
+        containerd = Containerd(
+            config.containerd.address,
+            namespace=config.containerd.namespace,
+            on_hop=ledger.note_hop if config.ledger.enabled else None,
+            on_call=ledger.note_call if config.ledger.enabled else None,
+        )
         readiness, locks = Readiness(), Locks()
         sandboxes, containers = Index[Sandbox]("sandbox"), Index[Container]("container")
         sandbox_names, container_names = Names(), Names()
@@ -200,12 +207,14 @@ class Daemon:
                 lambda: [*sandbox_subjects(sandboxes), *container_subjects(containers)],
             ),
             image_files=ImageFiles(containerd, kernel),
-            network=Network(kernel, _cni_config(config), on_helper=note_helper),
+            network=Network(kernel, _cni_config(config), on_helper=ledger.note_helper),
             logs=logs,
             streaming=_streaming_server(config),
             exits=exits,
             events=Events(sandboxes, containers),
             operations=Operations(),
+            ledger=ledger,
+            traces=TracePolicy(),
             locks=locks,
         )
         monitor = Monitor(

@@ -1,41 +1,49 @@
 """The one layer around every RPC: readiness, time limit, log line, ledger, error → status, cancellation guard.
 
-Files in :mod:`cri_shim.rpc` hold none of these. A request enters here, goes to the function that the table in
-:mod:`cri_shim.rpc` names, and its answer or error leaves here. Streams go the same way: the function gives the
-messages to send, and here they are sent.
+Files in :mod:`cri_shim.rpc` hold none of these. A request enters here as bytes, goes to the function that the table in
+:mod:`cri_shim.rpc` names, and its answer or error leaves here as bytes, with its bill: reading and writing messages is
+part of what a request costs. Streams go the same way: the function gives the messages to send, and here they are sent.
 """
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+import logging
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import grpc
 import structlog
 from google.protobuf import message_factory
+from google.protobuf.message import DecodeError
 
 from containerd_client import ContainerdError, call_options
+from containerd_client.options import TRACE_KEY
 from cri_shim.api.runtime.v1 import runtime_pb2
 from cri_shim.errors import CriError
-from cri_shim.hops.ledger import close_request, open_request
+from cri_shim.hops.bill_text import trailer, wants_hops
 from cri_shim.ops.guard import answered
 from cri_shim.rpc import RPCS, Kind, Rpc
+from cri_shim.timeline import note_stage
 from cri_shim.v1alpha2 import V1ALPHA2, v1alpha2_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from google.protobuf.descriptor import MethodDescriptor
     from google.protobuf.message import Message
 
-    from cri_shim.hops.ledger import Request
+    from cri_shim.hops.request import Request
     from cri_shim.service import Service
 
-    _Context = grpc.aio.ServicerContext[Any, Any]
+    _Context = grpc.aio.ServicerContext[bytes, bytes]
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 _ANSWERED_BEFORE_READY = frozenset({"Version", "Status"})
+_WORTH_A_STAGE = 0.0001  # seconds; reading and writing a short message is no stage of its own
 
 
 def handlers(service: Service) -> list[grpc.GenericRpcHandler]:
@@ -45,9 +53,11 @@ def handlers(service: Service) -> list[grpc.GenericRpcHandler]:
     """
     made = []
     for descriptor in runtime_pb2.DESCRIPTOR.services_by_name.values():
-        v1 = {method.name: _method_handler(service, method, RPCS.get(method.name)) for method in descriptor.methods}
+        v1 = {
+            method.name: _method_handler(service, method, RPCS.get(method.name), "v1") for method in descriptor.methods
+        }
         old = {
-            method.name: _method_handler(service, method, V1ALPHA2[method.name])
+            method.name: _method_handler(service, method, V1ALPHA2[method.name], "v1alpha2")
             for method in descriptor.methods
             if method.name in V1ALPHA2
         }
@@ -56,78 +66,122 @@ def handlers(service: Service) -> list[grpc.GenericRpcHandler]:
     return made
 
 
-def _method_handler(service: Service, method: MethodDescriptor, rpc: Rpc | None) -> grpc.RpcMethodHandler[Any, Any]:
-    handle: Callable[[Any, _Context], Awaitable[Any]]
+def _method_handler(
+    service: Service, method: MethodDescriptor, rpc: Rpc | None, api: str
+) -> grpc.RpcMethodHandler[bytes, bytes]:
+    handle: Callable[[bytes, _Context], Awaitable[Any]]
     if rpc is None:
         handle = _unimplemented(method.name)
     elif method.server_streaming:
-        handle = _streaming(service, rpc, method.name)
+        handle = _Instrumented(service, rpc, method, api).stream
     else:
-        handle = _answering(service, rpc, method.name)
+        handle = _Instrumented(service, rpc, method, api).answer
     make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
-    return make(handle, message_factory.GetMessageClass(method.input_type).FromString, _serialised)
+    return make(handle)
 
 
-def _serialised(message: Message) -> bytes:
-    return message.SerializeToString()
-
-
-def _unimplemented(name: str) -> Callable[[Any, _Context], Awaitable[Any]]:
-    async def handle(_request: Any, context: _Context) -> None:
+def _unimplemented(name: str) -> Callable[[bytes, _Context], Awaitable[None]]:
+    async def handle(_request: bytes, context: _Context) -> None:
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"cri-shim does not offer {name} yet")
 
     return handle
 
 
-def _answering(service: Service, rpc: Rpc, name: str) -> Callable[[Message, _Context], Awaitable[Message]]:
-    async def handle(message: Message, context: _Context) -> Message:
-        async with _instrumented(service, rpc, name, message, context):
-            response: Message = await answered(rpc.function(service, message))
-        return response
+class _Instrumented:
+    """One method of one version of the API, and all that surrounds the work of a request to it."""
 
-    return handle
+    def __init__(self, service: Service, rpc: Rpc, method: MethodDescriptor, api: str) -> None:
+        self._service = service
+        self._rpc = rpc
+        self._name = method.name
+        self._api = api
+        self._parse: Callable[[bytes], Message] = message_factory.GetMessageClass(method.input_type).FromString
+        self._always = method.name in _ANSWERED_BEFORE_READY
+        self._read = rpc.kind is Kind.READ
+        # Bound once: finding out that a line is not wanted shall cost a List next to nothing.
+        self._log = structlog.get_logger(__name__).bind()
 
+    async def answer(self, data: bytes, context: _Context) -> bytes:
+        """Serve a method with one answer."""
+        return await self._around(data, context, self._answered)
 
-def _streaming(service: Service, rpc: Rpc, name: str) -> Callable[[Message, _Context], Awaitable[None]]:
-    async def send(message: Message, context: _Context) -> None:
-        async with contextlib.aclosing(await rpc.function(service, message)) as responses:
+    async def stream(self, data: bytes, context: _Context) -> None:
+        """Serve a method whose answer is a stream."""
+        await self._around(data, context, self._streamed)
+
+    async def _answered(self, message: Message, _context: _Context) -> bytes:
+        return _written(await answered(self._rpc.function(self._service, message)))
+
+    async def _streamed(self, message: Message, context: _Context) -> None:
+        await answered(self._send(message, context))
+
+    async def _send(self, message: Message, context: _Context) -> None:
+        async with contextlib.aclosing(await self._rpc.function(self._service, message)) as responses:
             # From here on the stream misses nothing; a client may wait for the headers before it goes on.
             await context.send_initial_metadata(())
             async for response in responses:
-                await context.write(response)
+                await context.write(response.SerializeToString())
 
-    async def handle(message: Message, context: _Context) -> None:
-        async with _instrumented(service, rpc, name, message, context):
-            await answered(send(message, context))
+    async def _around(self, data: bytes, context: _Context, work: Callable[[Message, _Context], Awaitable[T]]) -> T:
+        """Do the work of one request; a cancellation by the client passes through."""
+        service = self._service
+        asked = tuple(context.invocation_metadata() or ())
+        traceparent = _value(asked, TRACE_KEY)
+        request = service.ledger.open(self._name, self._api, service.traces.begin(traceparent))
+        outcome = grpc.StatusCode.CANCELLED
+        detail = ""
+        try:
+            message = self._parse(data)
+            note_stage("parse", request.started, least=_WORTH_A_STAGE)
+            request.subject = _subject(message)
+            if not self._always:
+                service.readiness.require()
+            with call_options(timeout=context.time_remaining() if self._read else None):
+                response = await work(message, context)
+            outcome = grpc.StatusCode.OK
+        except (CriError, ContainerdError) as error:
+            outcome, detail = _status_of(error)
+        except DecodeError as error:
+            outcome, detail = grpc.StatusCode.INTERNAL, f"this is no message of {self._name}: {error}"
+        except Exception as error:
+            outcome, detail = grpc.StatusCode.INTERNAL, f"{self._name} failed unexpectedly: {error!r}"
+            log.exception("rpc.bug", rpc=self._name, **request.subject)
+        finally:
+            service.ledger.close(request, outcome.name, detail)
+        self._log_line(request)
+        told = trailer(request, hops=wants_hops(asked))
+        if outcome is not grpc.StatusCode.OK:
+            await context.abort(outcome, detail, told)
+        context.set_trailing_metadata(told)
+        return response
 
-    return handle
+    def _log_line(self, request: Request) -> None:
+        """One line for each request: what changes something at info, what only asks at debug, failures as warnings."""
+        if request.code == "OK":
+            level = logging.DEBUG if self._read else logging.INFO
+        else:
+            # A kubelet asks for what it has just removed, and goes on asking while containerd is away (logged once).
+            gone = self._read and request.code == grpc.StatusCode.NOT_FOUND.name
+            level = logging.DEBUG if gone or not self._service.readiness.ready else logging.WARNING
+        if not self._log.is_enabled_for(level):
+            return
+        how = {} if request.code == "OK" else {"code": request.code, "error": request.error}
+        event = "rpc.ok" if request.code == "OK" else "rpc.failed"
+        self._log.log(level, event, rpc=self._name, **how, **request.subject, **_bill(request))
 
 
-@contextlib.asynccontextmanager
-async def _instrumented(
-    service: Service, rpc: Rpc, name: str, message: Message, context: _Context
-) -> AsyncIterator[None]:
-    """All that surrounds the work of one request; a cancellation by the client passes through."""
-    request = open_request(name)
-    try:
-        if name not in _ANSWERED_BEFORE_READY:
-            service.readiness.require()
-        with call_options(timeout=context.time_remaining() if rpc.kind is Kind.READ else None):
-            yield
-    except (CriError, ContainerdError) as error:
-        code, detail = _status_of(error)
-        # A kubelet asks for what it has just removed, and goes on asking while containerd is away (logged once).
-        expected = not service.readiness.ready or (rpc.kind is Kind.READ and code is grpc.StatusCode.NOT_FOUND)
-        _log_failure(name, message, request, code=code, detail=detail, expected=expected)
-        await context.abort(code, detail)
-    except Exception as error:
-        log.exception("rpc.bug", rpc=name, **_subject(message))
-        _log_failure(name, message, request, code=grpc.StatusCode.INTERNAL, detail=repr(error))
-        await context.abort(grpc.StatusCode.INTERNAL, f"{name} failed unexpectedly: {error!r}")
-    finally:
-        request.ended = True
-    level = log.debug if rpc.kind is Kind.READ else log.info
-    level("rpc.ok", rpc=name, **_subject(message), **_bill(request))
+def _written(message: Message) -> bytes:
+    started = time.perf_counter()
+    data: bytes = message.SerializeToString()
+    note_stage("serialise", started, least=_WORTH_A_STAGE)
+    return data
+
+
+def _value(metadata: Sequence[tuple[str, str | bytes]], key: str) -> str:
+    for name, value in metadata:
+        if name == key:
+            return value if isinstance(value, str) else value.decode(errors="replace")
+    return ""
 
 
 def _status_of(error: CriError | ContainerdError) -> tuple[grpc.StatusCode, str]:
@@ -136,21 +190,16 @@ def _status_of(error: CriError | ContainerdError) -> tuple[grpc.StatusCode, str]
     return grpc.StatusCode[error.code], f"containerd: {error}"
 
 
-def _log_failure(
-    name: str, message: Message, request: Request, *, code: grpc.StatusCode, detail: str, expected: bool = False
-) -> None:
-    level = log.debug if expected else log.warning
-    level("rpc.failed", rpc=name, code=code.name, error=detail, **_subject(message), **_bill(request))
-
-
 def _bill(request: Request) -> dict[str, Any]:
-    bill = close_request(request)
+    bill = request.bill
     return {
+        "request": request.id,
         "ms": round(bill.wall * 1000, 2),
         "hops": bill.hop_count,
         "hops_ms": round(bill.hops * 1000, 2),
         "helpers_ms": round(bill.helpers * 1000, 2),
         "own_ms": round(bill.own * 1000, 2),
+        "extra_ms": round(bill.extra * 1000, 2),
     }
 
 

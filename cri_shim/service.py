@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
     from cri_shim.config import Config
     from cri_shim.handler_features import HandlerFeatures
+    from cri_shim.hops.ledger import Ledger
+    from cri_shim.hops.trace_policy import TracePolicy
     from cri_shim.images.image_files import ImageFiles
     from cri_shim.images.puller import ImagePuller
     from cri_shim.kernel import Kernel
@@ -84,6 +86,10 @@ class Service:
     """What happens to pods and containers, for whoever subscribes."""
     operations: Operations
     """Mutations in flight."""
+    ledger: Ledger
+    """What every request cost."""
+    traces: TracePolicy
+    """Which requests are traced."""
     locks: Locks
     """One for each container, against two changes at once."""
     exec_starts: Gates = field(default_factory=lambda: Gates(STARTS_AT_ONCE))

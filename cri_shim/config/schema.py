@@ -186,6 +186,13 @@ class StreamSection:
 
 
 @dataclass(frozen=True, slots=True)
+class LedgerSection:
+    """The record of what every request cost."""
+
+    enabled: bool = key(True, "keep bills of the last requests, for metrics, spans and the page; false: only log lines")
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole file. ``Config()`` is what an empty file means."""
 
@@ -204,6 +211,7 @@ class Config:
     image: ImageSection = section(ImageSection, "images and their pulls")
     runtime: RuntimeSection = section(RuntimeSection, "what containers get")
     stream: StreamSection = section(StreamSection, "where exec, attach and port-forward connect")
+    ledger: LedgerSection = section(LedgerSection, "the record of what every request cost")
 
     def runtime_handler(self, name: str) -> RuntimeHandler:
         """The handler that a pod asks for; an empty name is the default one.

@@ -1,83 +1,179 @@
-"""One request and what it was made of (DESIGN "Words").
+"""The one recorder: every request, its hops and helpers, kept while memory is bounded, told to whoever listens.
 
-``wall = hops ∪ helpers ∪ own``: unions of intervals, because hops overlap. The record of the request in hand travels
-in a context variable, which tasks inherit; whoever makes a hop or runs a helper needs to know nothing of requests.
+Metrics, spans, the explorer page, the terminal table and the line in the log are views of these records and therefore
+cannot disagree. A request is opened and closed in :mod:`cri_shim.instrument`; in between, the client of containerd and
+the runner of CNI plugins report to :meth:`Ledger.note_hop` and :meth:`Ledger.note_helper`, which find the request in
+hand in a context variable. Nothing here awaits.
 """
 
 from __future__ import annotations
 
-import time
-from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections import defaultdict, deque
+from heapq import heappush, heappushpop
+from typing import TYPE_CHECKING, Any, Protocol
+
+from cri_shim.hops.request import Request
+from cri_shim.timeline import in_hand
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from containerd_client.hops import Hop
+    from cri_shim.hops.trace_context import TraceContext
     from cri_shim.network.exec import Helper
 
-_current: ContextVar[Request | None] = ContextVar("cri_shim_request", default=None)
+KEPT = 2000
+"""Requests that are kept, the newest of all methods."""
+KEPT_OF_EACH = 100
+"""Of each method as many of the newest are kept beyond that: a quiet node asks for lists all day."""
+SLOWEST_OF_EACH = 10
+"""And as many of the slowest."""
 
 
-@dataclass(slots=True)
-class Request:
-    """A CRI RPC in hand. Times are seconds of ``time.perf_counter``."""
+class Listener(Protocol):
+    """A view that follows the ledger while it is written. Its methods run inside requests: short, and never raising."""
 
-    method: str
-    started: float = field(default_factory=time.perf_counter)
-    hops: list[Hop] = field(default_factory=list)
-    helpers: list[Helper] = field(default_factory=list)
-    ended: bool = False
-    """What an operation does after its request was answered is not part of the request."""
+    def opened(self, request: Request) -> None:
+        """A request has come in."""
 
+    def called(self, request: Request | None, method: str) -> None:
+        """A hop has begun; None: on behalf of no request."""
 
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """What a request took, in seconds; ``own`` is the wall time in which neither a hop nor a helper was in flight."""
+    def hopped(self, request: Request | None, hop: Hop) -> None:
+        """A hop has ended."""
 
-    wall: float
-    hops: float
-    hop_count: int
-    helpers: float
-    own: float
+    def helped(self, request: Request | None, helper: Helper) -> None:
+        """A helper has ended."""
+
+    def closed(self, request: Request) -> None:
+        """A request was answered and its bill is made out."""
 
 
-def open_request(method: str) -> Request:
-    """Begin the record of a request; hops and helpers of this task and its children are noted in it."""
-    request = Request(method)
-    _current.set(request)
-    return request
+class Silent:
+    """A listener that does nothing: the base of those that care for some of it."""
+
+    def opened(self, request: Request) -> None:
+        """Do nothing."""
+
+    def called(self, request: Request | None, method: str) -> None:
+        """Do nothing."""
+
+    def hopped(self, request: Request | None, hop: Hop) -> None:
+        """Do nothing."""
+
+    def helped(self, request: Request | None, helper: Helper) -> None:
+        """Do nothing."""
+
+    def closed(self, request: Request) -> None:
+        """Do nothing."""
 
 
-def close_request(request: Request) -> Bill:
-    """End the record and add it up."""
-    request.ended = True
-    now = time.perf_counter()
-    hops = [(hop.started, hop.started + hop.duration) for hop in request.hops]
-    helpers = [(helper.started, helper.started + helper.duration) for helper in request.helpers]
-    wall = now - request.started
-    return Bill(wall, covered(hops), len(hops), covered(helpers), max(0.0, wall - covered([*hops, *helpers])))
+class Ledger:
+    """Requests in hand and requests that have ended."""
+
+    def __init__(self) -> None:
+        self.null_call: float | None = None
+        """Seconds of a call to containerd that does nothing (see :mod:`cri_shim.hops.null_call`)."""
+        self.in_hand: dict[int, Request] = {}
+        self._count = 0
+        self._kept: deque[Request] = deque(maxlen=KEPT)
+        self._by_method: defaultdict[str, deque[Request]] = defaultdict(lambda: deque(maxlen=KEPT_OF_EACH))
+        self._slowest: defaultdict[str, list[tuple[float, int, Request]]] = defaultdict(list)
+        self._listeners: tuple[Listener, ...] = ()
+
+    def listen(self, listener: Listener) -> None:
+        """Tell ``listener`` everything from now on."""
+        self._listeners = (*self._listeners, listener)
+
+    def leave(self, listener: Listener) -> None:
+        """Tell ``listener`` nothing more."""
+        self._listeners = tuple(other for other in self._listeners if other is not listener)
+
+    def open(self, method: str, api: str = "v1", trace: TraceContext | None = None) -> Request:
+        """Begin the record of a request; hops and helpers of this task and its children are noted in it."""
+        self._count += 1
+        request = Request(self._count, method, api, trace)
+        self.in_hand[request.id] = request
+        in_hand.set(request)
+        for listener in self._listeners:
+            listener.opened(request)
+        return request
+
+    def close(self, request: Request, code: str = "OK", error: str = "") -> None:
+        """End the record, make out the bill and keep both."""
+        bill = request.close(code, error, self.null_call)
+        del self.in_hand[request.id]
+        self._kept.append(request)
+        self._by_method[request.method].append(request)
+        slowest = self._slowest[request.method]
+        if len(slowest) < SLOWEST_OF_EACH:
+            heappush(slowest, (bill.wall, request.id, request))
+        elif bill.wall > slowest[0][0]:
+            heappushpop(slowest, (bill.wall, request.id, request))
+        for listener in self._listeners:
+            listener.closed(request)
+
+    def note_call(self, method: str, started: float) -> str:
+        """A hop begins; the result is the ``traceparent`` that is to go with it."""
+        request = _request_in_hand()
+        for listener in self._listeners:
+            listener.called(request, method)
+        if request is None:
+            return ""
+        traceparent = "" if request.trace is None else request.trace.for_hop()
+        request.in_flight[(method, started)] = traceparent
+        return traceparent
+
+    def note_hop(self, hop: Hop) -> None:
+        """A hop has ended: add it to the request in hand, if there is one."""
+        request = _request_in_hand()
+        if request is not None:
+            request.in_flight.pop((hop.method, hop.started), None)
+            request.hops.append(hop)
+        for listener in self._listeners:
+            listener.hopped(request, hop)
+
+    def note_helper(self, helper: Helper) -> None:
+        """A helper has ended: add it to the request in hand, if there is one."""
+        request = _request_in_hand()
+        if request is not None:
+            request.helpers.append(helper)
+        for listener in self._listeners:
+            listener.helped(request, helper)
+
+    def requests(self) -> list[Request]:
+        """Those that have ended and are among the newest of all, oldest first."""
+        return list(self._kept)
+
+    def requests_of(self, method: str) -> list[Request]:
+        """The newest of one method, oldest first."""
+        return list(self._by_method.get(method, ()))
+
+    def slowest(self, method: str = "") -> list[Request]:
+        """The slowest of one method or of each, slowest first."""
+        heaps: Iterable[list[Any]] = [self._slowest.get(method, [])] if method else self._slowest.values()
+        return [request for _, _, request in sorted((entry for heap in heaps for entry in heap), reverse=True)]
+
+    def find(self, number: int) -> Request | None:
+        """One request by its id, in hand or kept."""
+        if (request := self.in_hand.get(number)) is not None:
+            return request
+        kept = (*reversed(self._kept), *self.slowest(), *(r for ring in self._by_method.values() for r in ring))
+        return next((request for request in kept if request.id == number), None)
 
 
-def note_hop(hop: Hop) -> None:
-    """Add a hop to the request in hand, if there is one."""
-    request = _current.get()
-    if request is not None and not request.ended:
-        request.hops.append(hop)
+class LedgerOff(Ledger):
+    """A ledger that keeps nothing: a request only knows its wall time, for the line in the log."""
+
+    def open(self, method: str, api: str = "v1", trace: TraceContext | None = None) -> Request:
+        """Make a request that nobody can note anything in."""
+        return Request(0, method, api, trace)
+
+    def close(self, request: Request, code: str = "OK", error: str = "") -> None:
+        """Take its wall time."""
+        request.close(code, error, None)
 
 
-def note_helper(helper: Helper) -> None:
-    """Add a helper to the request in hand, if there is one."""
-    request = _current.get()
-    if request is not None and not request.ended:
-        request.helpers.append(helper)
-
-
-def covered(intervals: Iterable[tuple[float, float]]) -> float:
-    """The length of the union of ``intervals``."""
-    total, reach = 0.0, float("-inf")
-    for start, end in sorted(intervals):
-        total += max(0.0, end - max(start, reach))
-        reach = max(reach, end)
-    return total
+def _request_in_hand() -> Request | None:
+    timeline = in_hand.get()
+    return timeline if isinstance(timeline, Request) and not timeline.ended else None

@@ -1,36 +1,163 @@
-"""A request's parts add up to its wall time."""
+"""The recorder: what belongs to a request, what is kept of it, and for how long."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from containerd_client.hops import Hop
-from cri_shim.hops.ledger import close_request, covered, note_hop, open_request
+from cri_shim.hops.ledger import KEPT, KEPT_OF_EACH, SLOWEST_OF_EACH, Ledger, LedgerOff, Silent
+from cri_shim.hops.request import UNFINISHED
+from cri_shim.hops.trace_context import TraceContext
+from cri_shim.network.exec import Helper
+from cri_shim.timeline import awaited, stage
 
-_intervals = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 20)).map(lambda t: (t[0], t[0] + t[1])), max_size=12)
 
-
-@given(_intervals)
-def test_covered_is_the_length_of_the_union(intervals):
-    """Overlaps count once: compared with counting unit steps."""
-    steps = {step for start, end in intervals for step in range(start, end)}
-    assert covered([(float(a), float(b)) for a, b in intervals]) == len(steps)
+def hop(method="m", started=None, duration=0.01, code="OK", trace=""):
+    return Hop(method, time.perf_counter() if started is None else started, duration, 1, 1, 1, code, trace)
 
 
 async def test_hops_of_child_tasks_belong_to_the_request():
     """An operation's hops are on its request's bill while the request is open, and not afterwards."""
-    request = open_request("RunPodSandbox")
+    ledger = Ledger()
+    request = ledger.open("RunPodSandbox")
 
-    async def hop() -> None:
-        note_hop(Hop("m", time.perf_counter(), 0.01, 1, 1, 1, "OK"))
+    async def one() -> None:
+        ledger.note_hop(hop())
 
-    await asyncio.gather(asyncio.create_task(hop()), asyncio.create_task(hop()))
-    bill = close_request(request)
-    await asyncio.create_task(hop())
-    assert bill.hop_count == 2
+    await asyncio.gather(asyncio.create_task(one()), asyncio.create_task(one()))
+    ledger.close(request)
+    await asyncio.create_task(one())
+    assert request.bill.hop_count == 2
     assert len(request.hops) == 2
-    assert abs(bill.own + covered([(h.started, h.started + h.duration) for h in request.hops]) - bill.wall) < 0.02
+
+
+async def test_a_hop_still_in_flight_counts_up_to_the_answer():
+    """What was waited for belongs to the request even if its end comes later."""
+    ledger = Ledger()
+    request = ledger.open("StopPodSandbox")
+    ledger.note_call("Tasks/Kill", request.started)
+    await asyncio.sleep(0.02)
+    ledger.close(request, "CANCELLED")
+    assert [h.code for h in request.hops] == [UNFINISHED]
+    assert abs(request.bill.hops - request.bill.wall) < 0.005
+    ledger.note_hop(hop("Tasks/Kill", request.started))
+    assert len(request.hops) == 1
+
+
+async def test_what_is_kept_is_bounded():
+    """The newest of all, the newest of each method and the slowest of each method stay; the rest goes."""
+    ledger = Ledger()
+    rare = ledger.open("RunPodSandbox")
+    ledger.close(rare)
+    requests = []
+    for _ in range(KEPT + 50):
+        requests.append(ledger.open("Version"))
+        ledger.close(requests[-1])
+    assert len(ledger.requests()) == KEPT
+    assert rare not in ledger.requests()
+    assert ledger.find(rare.id) is rare
+    assert ledger.requests_of("Version") == requests[-KEPT_OF_EACH:]
+    walls = [request.bill.wall for request in ledger.slowest("Version")]
+    assert walls == sorted((request.bill.wall for request in requests), reverse=True)[:SLOWEST_OF_EACH]
+    assert not ledger.in_hand
+
+
+async def test_listeners_are_told_in_order_until_they_leave():
+    """A view sees a request open, its hop begin and end, and the request close."""
+
+    class Told(Silent):
+        def __init__(self):
+            self.seen = []
+
+        def opened(self, request):
+            self.seen.append(("opened", request.id))
+
+        def called(self, request, method):
+            self.seen.append(("called", request and request.id, method))
+
+        def hopped(self, request, hop):
+            self.seen.append(("hopped", request and request.id, hop.method))
+
+        def helped(self, request, helper):
+            self.seen.append(("helped", request and request.id, helper.name))
+
+        def closed(self, request):
+            self.seen.append(("closed", request.id, request.bill.hop_count))
+
+    ledger, told = Ledger(), Told()
+    ledger.listen(told)
+    request = ledger.open("CreateContainer")
+    started = time.perf_counter()
+    ledger.note_call("Tasks/Create", started)
+    ledger.note_hop(hop("Tasks/Create", started))
+    ledger.note_helper(Helper("bridge", "ADD", started, 0.001, 0))
+    ledger.close(request)
+    ledger.note_hop(hop("Events/Subscribe"))
+    ledger.leave(told)
+    ledger.close(ledger.open("Version"))
+    assert told.seen == [
+        ("opened", 1),
+        ("called", 1, "Tasks/Create"),
+        ("hopped", 1, "Tasks/Create"),
+        ("helped", 1, "bridge"),
+        ("closed", 1, 1),
+        ("hopped", None, "Events/Subscribe"),
+    ]
+
+
+async def test_each_hop_of_a_traced_request_gets_a_span_of_its_own():
+    """The traceparent names the request's trace and a new span; without a trace there is none."""
+    ledger = Ledger()
+    request = ledger.open("Status", trace=TraceContext("a" * 32, "b" * 16))
+    sent = [ledger.note_call("m", float(n)) for n in range(3)]
+    assert len(set(sent)) == 3
+    assert all(traceparent.startswith("00-" + "a" * 32 + "-") and traceparent.endswith("-01") for traceparent in sent)
+    ledger.close(request)
+    ledger.open("Status")
+    assert ledger.note_call("m", 0.0) == ""
+
+
+async def test_waiting_for_others_is_own_time_but_not_on_the_bill():
+    """A container's grace period is nobody's price for a hop; time spent computing is."""
+    ledger = Ledger()
+    request = ledger.open("StopContainer")
+    with awaited("exit"):
+        await asyncio.sleep(0.05)
+    with stage("computing"):
+        time.sleep(0.02)
+    ledger.close(request)
+    bill = request.bill
+    assert bill.own == bill.wall
+    assert abs(bill.awaited - 0.05) < 0.02
+    assert bill.extra == bill.own - bill.awaited
+    assert [s.name for s in request.stages or ()] == ["computing"]
+
+
+async def test_containerds_own_spans_replace_the_estimate():
+    """A null call's length is transport until containerd tells its share of the hop."""
+    ledger = Ledger()
+    ledger.null_call = 0.001
+    request = ledger.open("Status", trace=TraceContext("a" * 32, "b" * 16))
+    trace = ledger.note_call("m", request.started)
+    ledger.note_hop(hop("m", request.started, 0.010, trace=trace))
+    ledger.close(request)
+    assert str(request.bill.split) == "estimate"
+    assert round(request.bill.transport, 6) == 0.001
+    request.server_spans = {trace[36:52]: 0.004}
+    request.settle(ledger.null_call)
+    assert str(request.bill.split) == "spans"
+    assert round(request.bill.transport, 6) == 0.006
+    assert round(request.bill.daemon, 6) == 0.004
+
+
+async def test_a_ledger_that_is_off_notes_nothing_but_the_wall_time():
+    """Nothing is kept, no listener is told, no hop is charged to anyone."""
+    ledger = LedgerOff()
+    request = ledger.open("Version")
+    assert ledger.note_call("m", 0.0) == ""
+    ledger.note_hop(hop())
+    ledger.close(request)
+    assert request.bill.hop_count == 0
+    assert request.bill.wall > 0
+    assert ledger.requests() == []

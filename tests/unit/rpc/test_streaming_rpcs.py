@@ -11,6 +11,8 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.hops.ledger import Ledger
+from cri_shim.hops.trace_policy import TracePolicy
 from cri_shim.instrument import handlers
 from cri_shim.readiness import Readiness
 from cri_shim.store.container_events import EVENTS_KEPT, Events
@@ -50,6 +52,8 @@ class Node:
             events=self.events,
             readiness=self.readiness,
             images=FakeImages(),
+            ledger=Ledger(),
+            traces=TracePolicy(),
         )
         self.server = grpc.aio.server()
         self.server.add_generic_rpc_handlers(handlers(cast("Service", self.service)))

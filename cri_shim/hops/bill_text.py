@@ -1,0 +1,74 @@
+"""The bill of a request as it travels in the trailing metadata of its answer.
+
+One line of ``name=value`` pairs, split by single blanks; times are whole microseconds, and names that are not known
+are to be skipped, so that the line can grow. A client that wants each hop as well asks for it in its metadata.
+docs/ledger.md documents both for clients in other languages.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.hops.request import Request
+
+KEY = "cri-shim-bill"
+"""The metadata key of the bill."""
+HOPS_KEY = "cri-shim-hops"
+"""The metadata key of the hops; a client asks for them by sending it with any value."""
+
+_MOST_HOPS = 64  # metadata has a limit of a few kilobytes in most clients
+
+
+def wants_hops(metadata: Sequence[tuple[str, str | bytes]]) -> bool:
+    """Tell whether the client asked for each hop."""
+    return any(key == HOPS_KEY for key, _ in metadata)
+
+
+def trailer(request: Request, *, hops: bool = False) -> tuple[tuple[str, str], ...]:
+    """The trailing metadata of an ended request; none when the ledger is off."""
+    if not request.id:
+        return ()
+    bill = (KEY, bill_text(request))
+    return (bill, (HOPS_KEY, hops_text(request))) if hops else (bill,)
+
+
+def hops_text(request: Request) -> str:
+    """The first hops and helpers in order of their start: ``Tasks/Create@1203+33120``, start and duration."""
+    timed = [(hop.started, hop.duration, hop.method.rsplit(".", 1)[-1]) for hop in request.hops]
+    timed += [(helper.started, helper.duration, f"{helper.name}:{helper.command}") for helper in request.helpers]
+    first = sorted(timed)[:_MOST_HOPS]
+    return " ".join(f"{name}@{_us(started - request.started)}+{_us(duration)}" for started, duration, name in first)
+
+
+def bill_text(request: Request) -> str:
+    """The bill of an ended request: ``id=7 wall=104912 hops=88100 … split=estimate``."""
+    bill = request.bill
+    wall, own = _us(bill.wall), _us(bill.own)
+    if not bill.hop_count and not bill.helper_count:
+        return f"id={request.id} wall={wall} own={own} awaited={_us(bill.awaited)} extra={_us(bill.extra)}"
+    return (
+        f"id={request.id} wall={wall} hops={_us(bill.hops)} hops_sum={_us(bill.hops_sum)} hop_count={bill.hop_count} "
+        f"helpers={_us(bill.helpers)} helpers_sum={_us(bill.helpers_sum)} helper_count={bill.helper_count} own={own} "
+        f"awaited={_us(bill.awaited)} daemon={_us(bill.daemon)} transport={_us(bill.transport)} "
+        f"extra={_us(bill.extra)} split={bill.split}"
+    )
+
+
+def parse_bill(text: str) -> dict[str, float | str]:
+    """Read what :func:`bill_text` wrote: microseconds and counts as numbers, the rest as text."""
+    found: dict[str, float | str] = {}
+    for pair in text.split():
+        name, equals, value = pair.partition("=")
+        if equals:
+            try:
+                found[name] = float(value)
+            except ValueError:
+                found[name] = value
+    return found
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * 1e6)

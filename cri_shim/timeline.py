@@ -1,0 +1,101 @@
+"""What a request notes about itself while it runs: named stretches of time.
+
+At the bottom of the house, so that a thread pool or a lock can say how long it kept a request waiting without knowing
+what a request is. The timeline in hand travels in a context variable, which tasks inherit; where there is none, nothing
+is noted and nothing is paid for.
+"""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A named stretch of time: a stage of the work, or a wait."""
+
+    name: str
+    started: float
+    """Seconds of ``time.perf_counter``."""
+    duration: float
+    """Seconds."""
+
+
+class Timeline:
+    """The stages and waits of one request."""
+
+    __slots__ = ("ended", "stages", "waits")
+
+    def __init__(self) -> None:
+        self.ended = False
+        """What an operation does after its request was answered is not part of the request."""
+        self.stages: list[Stretch] | None = None
+        self.waits: list[Stretch] | None = None
+
+
+in_hand: ContextVar[Timeline | None] = ContextVar("cri_shim_timeline", default=None)
+"""The timeline of the request that the running task works for."""
+
+
+class stage:  # noqa: N801 - reads as the statement it is: with stage("cni.setup_pod_network"):
+    """Note how long a ``with`` block took, under the name of what it does."""
+
+    __slots__ = ("_name", "_started")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        note_stage(self._name, self._started)
+
+
+class awaited:  # noqa: N801 - see above: with awaited("exit"):
+    """Note how long a ``with`` block waited, under the name of what it waited for (see :data:`OUTSIDE`)."""
+
+    __slots__ = ("_name", "_started")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        note_wait(self._name, self._started)
+
+
+OUTSIDE = frozenset({"exit", "output", "registry", "joined"})
+"""Waits for what is not ours: a process to end, its output, a registry, the request that does the same already.
+
+They are part of a request's own time, for no hop is in flight, but whoever stands in our place would wait as long.
+"""
+
+
+def note_stage(name: str, started: float, *, least: float = 0.0) -> None:
+    """Add the stage that began at ``started`` (perf_counter) and ends now to the request in hand, if there is one.
+
+    One shorter than ``least`` seconds is not worth a line.
+    """
+    timeline = in_hand.get()
+    if timeline is not None and not timeline.ended:
+        duration = time.perf_counter() - started
+        if duration >= least:
+            timeline.stages = [*(timeline.stages or ()), Stretch(name, started, duration)]
+
+
+def note_wait(name: str, started: float, *, least: float = 0.0) -> None:
+    """The same for a wait."""
+    timeline = in_hand.get()
+    if timeline is not None and not timeline.ended:
+        duration = time.perf_counter() - started
+        if duration >= least:
+            timeline.waits = [*(timeline.waits or ()), Stretch(name, started, duration)]
