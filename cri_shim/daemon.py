@@ -178,6 +178,7 @@ class Daemon:
             container_names=container_names,
             logs=logs,
             exits=exits,
+            snapshotters=_snapshotters(config),
         )
         service = Service(
             config=config,
@@ -301,6 +302,7 @@ def _make_directories(paths: Paths) -> None:
         paths.sandboxes_state(),
         paths.containers_root(),
         paths.containers_state(),
+        paths.image_mounts(),
     ):
         directory.mkdir(exist_ok=True, mode=0o711)
 

@@ -35,6 +35,10 @@ class Paths:
         """Parent of all containers' volatile directories."""
         return self.state / "containers"
 
+    def image_mounts(self) -> Path:
+        """Parent of the places where containers' image volumes are mounted, one directory for each container."""
+        return self.state / "image-mounts"
+
     def sandbox_root(self, id_: str) -> Path:
         """hostname, hosts and resolv.conf of one sandbox."""
         return self.sandboxes_root() / id_

@@ -23,6 +23,8 @@ from cri_shim.oci.users import plan_user, resolve_user
 from cri_shim.store.container_directories import make_container_dirs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cri_shim.config import RuntimeHandler
     from cri_shim.lifecycle.image_volumes import Volume
     from cri_shim.oci.devices import DeviceGrant, DeviceNode
@@ -43,7 +45,11 @@ class _NodeSide:
 
 
 def _look_up_node_side(
-    service: Service, container: Container, handler: RuntimeHandler, volumes: list[Volume]
+    service: Service,
+    container: Container,
+    handler: RuntimeHandler,
+    volumes: list[Volume],
+    images: Mapping[int, str],
 ) -> _NodeSide:
     """Make the directories and look up paths; blocks, and may block long on a dead network file system."""
     make_container_dirs(service.paths, container.id)
@@ -58,7 +64,7 @@ def _look_up_node_side(
     for device in config.devices:
         devices += read_device_grants(device.host_path, device.container_path, device.permissions)
     return _NodeSide(
-        mounts=resolve_mounts(config.mounts),
+        mounts=resolve_mounts(config.mounts, images),
         devices=tuple(devices),
         host_devices=host_devices,
         apparmor_profiles=read_apparmor_profiles() if service.node.apparmor else frozenset(),
@@ -74,8 +80,11 @@ async def container_spec(
     image: Image,
     sandbox_config: cri.PodSandboxConfig,
     volumes: list[Volume],
+    images: Mapping[int, str],
 ) -> dict[str, Any]:
     """The OCI runtime spec of ``container``; makes its directories and volumes on the way.
+
+    ``images`` says where the images that it mounts are (:func:`~cri_shim.lifecycle.image_mounts.mount_images`).
 
     Raises InvalidArgumentError, FailedPreconditionError or UnimplementedError for what cannot be done as asked.
     """
@@ -86,7 +95,7 @@ async def container_spec(
             f"container {container.name} asks for CDI devices ({names}), which are not offered yet"
         )
     security = config.linux.security_context
-    node_side = await run(FS, _look_up_node_side, service, container, handler, volumes)
+    node_side = await run(FS, _look_up_node_side, service, container, handler, volumes, images)
     plan = plan_user(security, image.config)
     snapshotter = snapshotter_of(service.config, handler)
     if plan.needs_files:

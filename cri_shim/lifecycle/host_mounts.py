@@ -11,24 +11,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import InvalidArgumentError, UnimplementedError
+from cri_shim.errors import InvalidArgumentError
 from cri_shim.kernel.mountinfo import mount_of, read_mountinfo
 from cri_shim.oci.mounts import ResolvedMount, SourceMount
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
-def resolve_mounts(mounts: Sequence[cri.Mount]) -> tuple[ResolvedMount, ...]:
+def resolve_mounts(mounts: Sequence[cri.Mount], images: Mapping[int, str]) -> tuple[ResolvedMount, ...]:
     """Find the source of every mount; raises InvalidArgumentError naming the one that cannot be found.
 
-    Blocks: call it in an executor.
+    ``images`` says where the images among them are mounted, by their place in ``mounts``. Blocks: call it in an
+    executor.
     """
     propagating = any(mount.propagation != cri.PROPAGATION_PRIVATE for mount in mounts)
     table = read_mountinfo() if propagating else []
     resolved = []
-    for mount in mounts:
-        source = _source(mount)
+    for place, mount in enumerate(mounts):
+        source = images[place] if place in images else _source(mount)
         below = None
         if mount.propagation != cri.PROPAGATION_PRIVATE:
             point = mount_of(source, table)
@@ -40,8 +41,6 @@ def resolve_mounts(mounts: Sequence[cri.Mount]) -> tuple[ResolvedMount, ...]:
 def _source(mount: cri.Mount) -> str:
     if not mount.container_path:
         raise InvalidArgumentError(f"mount of {mount.host_path!r} has no container_path")
-    if mount.HasField("image") and mount.image.image:
-        raise UnimplementedError(f"mounting image {mount.image.image!r} at {mount.container_path!r} is not offered yet")
     if not mount.host_path:
         raise InvalidArgumentError(f"mount at {mount.container_path!r} has no host_path")
     path = Path(mount.host_path)

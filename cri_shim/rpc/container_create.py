@@ -1,9 +1,9 @@
 """CreateContainer: everything of a container but its process.
 
-Order: reserve the name · find the image (it must be here already) · at once: directories and FIFO places, the node's
-side of mounts and devices, users of the image · write the containerd record · at once: snapshot, image volumes ·
-status checkpoint · listed. A retry of the same words gets the same container while it has not been started
-(docs/adr/0003).
+Order: reserve the name · find the image (it must be here already) · mount the images that are volumes · at once:
+directories and FIFO places, the node's side of mounts and devices, users of the image · write the containerd record ·
+at once: snapshot, volumes that the image declares · status checkpoint · listed. A retry of the same words gets the same
+container while it has not been started (docs/adr/0003).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from cri_shim.errors import FailedPreconditionError, InvalidArgumentError, NotFo
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.container_spec import container_spec
 from cri_shim.lifecycle.handlers import snapshotter_of
+from cri_shim.lifecycle.image_mounts import image_mounts, mount_images, unmount
 from cri_shim.lifecycle.image_volumes import fill_volumes, volumes_of
 from cri_shim.lifecycle.records import delete_record, labels_of, make_record, new_id
 from cri_shim.lifecycle.snapshots import prepare_snapshot, remove_snapshot
@@ -88,6 +89,8 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         handler = service.config.runtime_handler(sandbox.runtime_handler)
         snapshotter = snapshotter_of(service.config, handler)
         volumes = volumes_of(service, container, image)
+        if image_mounts(config):
+            undo.push("unmount its images", lambda: unmount(service, snapshotter, container))
         spec = await container_spec(
             service,
             sandbox,
@@ -96,6 +99,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
             image=image,
             sandbox_config=request.sandbox_config,
             volumes=volumes,
+            images=await mount_images(service, snapshotter, container),
         )
         record = await service.containerd.containers.create(
             make_record(

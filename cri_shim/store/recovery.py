@@ -20,12 +20,13 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import AlreadyExistsError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.store.container_directories import remove_container_files
+from cri_shim.store.image_mount_points import remove_orphaned_views, unmount_images
 from cri_shim.store.load import load_container, load_sandbox
 from cri_shim.store.metadata import KIND_LABEL
 from cri_shim.store.pod_directories import remove_pod_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from containerd_client import Containerd
@@ -63,6 +64,7 @@ class Recovery:
         container_names: Names,
         logs: ContainerLogs,
         exits: Exits,
+        snapshotters: Sequence[str],
     ) -> None:
         self._containerd = containerd
         self._kernel = kernel
@@ -73,6 +75,7 @@ class Recovery:
         self._container_names = container_names
         self._logs = logs
         self._exits = exits
+        self._snapshotters = snapshotters
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self) -> None:
@@ -219,6 +222,9 @@ class Recovery:
         """Directories without a record: a crash came between the two. Those of what is being made are spared."""
         spared = known | self._sandbox_names.holders() | self._container_names.holders()
         await run(FS, _remove_orphans, self._kernel, self._paths, spared)
+        removed = await remove_orphaned_views(self._containerd, self._snapshotters, spared)
+        if removed:
+            log.info("recovery.image_views_removed", views=removed)
 
 
 def _remove_orphans(kernel: Kernel, paths: Paths, spared: set[str]) -> None:
@@ -228,6 +234,8 @@ def _remove_orphans(kernel: Kernel, paths: Paths, spared: set[str]) -> None:
     for parent in (paths.containers_root(), paths.containers_state()):
         for id_ in _names(parent) - spared:
             _remove_orphan(id_, lambda id_: remove_container_files(paths, id_))
+    for id_ in _names(paths.image_mounts()) - spared:
+        _remove_orphan(id_, lambda id_: unmount_images(kernel, paths, id_))
 
 
 def _names(parent: Path) -> set[str]:
