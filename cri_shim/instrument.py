@@ -170,9 +170,11 @@ class _Instrumented:
         self._log.log(level, event, rpc=self._name, **how, **request.subject, **_bill(request))
 
 
-def _written(message: Message) -> bytes:
+def _written(response: Message | bytes) -> bytes:
+    if isinstance(response, bytes):
+        return response
     started = time.perf_counter()
-    data: bytes = message.SerializeToString()
+    data: bytes = response.SerializeToString()
     note_stage("serialise", started, least=_WORTH_A_STAGE)
     return data
 

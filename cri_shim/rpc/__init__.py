@@ -1,8 +1,8 @@
 """Every RPC that is served, one file each: ``NOUN_VERB.py`` with one public coroutine named after the RPC.
 
 A function takes the :class:`~cri_shim.service.Service` (its collaborators) and the request, and returns the response
-or raises a :class:`~cri_shim.errors.CriError`; that of a streaming RPC returns an asynchronous iterator of responses
-with an ``aclose``. RPCs that are not in this table are answered UNIMPLEMENTED.
+(as a message, or as its bytes) or raises a :class:`~cri_shim.errors.CriError`; that of a streaming RPC returns an
+asynchronous iterator of responses with an ``aclose``. RPCs that are not in this table are answered UNIMPLEMENTED.
 """
 
 from __future__ import annotations

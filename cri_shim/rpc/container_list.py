@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.store.containers import Container
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cri_shim.api.runtime.v1 import runtime_pb2 as cri
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
 
 
-async def list_containers(service: Service, request: cri.ListContainersRequest) -> cri.ListContainersResponse:
-    """All containers that fit the filter: id and pod (or prefixes), state, and every label of the selector."""
-    return cri.ListContainersResponse(
-        containers=[container.listed() for container in fitting(service.containers, request.filter)]
-    )
+async def list_containers(service: Service, request: cri.ListContainersRequest) -> bytes:
+    """All containers that fit the filter: id and pod (or prefixes), state, and every label of the selector.
+
+    The result is a serialised ListContainersResponse.
+    """
+    if not request.filter.ByteSize():  # a kubelet sends one that is set and empty
+        return service.containers.joined(Container.list_entry)
+    return b"".join(container.list_entry() for container in fitting(service.containers, request.filter))
 
 
 def fitting(containers: Iterable[Container], wanted: cri.ContainerFilter) -> Iterable[Container]:

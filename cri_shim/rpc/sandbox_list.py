@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.store.sandboxes import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cri_shim.api.runtime.v1 import runtime_pb2 as cri
     from cri_shim.service import Service
-    from cri_shim.store.sandboxes import Sandbox
 
 
-async def list_pod_sandbox(service: Service, request: cri.ListPodSandboxRequest) -> cri.ListPodSandboxResponse:
-    """All pods that fit the filter: id (or a prefix of it), state, and every label of the selector."""
-    return cri.ListPodSandboxResponse(
-        items=[sandbox.listed() for sandbox in fitting(service.sandboxes, request.filter)]
-    )
+async def list_pod_sandbox(service: Service, request: cri.ListPodSandboxRequest) -> bytes:
+    """All pods that fit the filter: id (or a prefix of it), state, and every label of the selector.
+
+    The result is a serialised ListPodSandboxResponse.
+    """
+    if not request.filter.ByteSize():
+        return service.sandboxes.joined(Sandbox.list_entry)
+    return b"".join(sandbox.list_entry() for sandbox in fitting(service.sandboxes, request.filter))
 
 
 def fitting(sandboxes: Iterable[Sandbox], wanted: cri.PodSandboxFilter) -> Iterable[Sandbox]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.store.wire import entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,7 @@ class Container:
     """How to mount its snapshot, as containerd said when it was prepared; empty when that was before a restart."""
     trouble: str = ""
     """Why nobody can say what this container is doing: state UNKNOWN, which may only be stopped and removed."""
+    _entry: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @property
     def state(self) -> cri.ContainerState.ValueType:
@@ -104,6 +106,13 @@ class Container:
             labels=self.config.labels,
             annotations=self.config.annotations,
         )
+
+    def list_entry(self) -> bytes:
+        """:meth:`listed` as a piece of a ListContainersResponse; made at the first call."""
+        if not self._entry:
+            number = cri.ListContainersResponse.CONTAINERS_FIELD_NUMBER
+            object.__setattr__(self, "_entry", entry(number, self.listed()))
+        return self._entry
 
 
 def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Callable[[Container], Container]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.store.wire import entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +37,7 @@ class Sandbox:
     """It was read from containerd: an earlier daemon made it, or was killed while it did."""
     trouble: str = ""
     """Why nobody can say what this sandbox is doing (a failed undo, an unreadable record)."""
+    _entry: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @property
     def ready(self) -> bool:
@@ -67,3 +69,9 @@ class Sandbox:
             annotations=self.config.annotations,
             runtime_handler=self.runtime_handler,
         )
+
+    def list_entry(self) -> bytes:
+        """:meth:`listed` as a piece of a ListPodSandboxResponse; made at the first call."""
+        if not self._entry:
+            object.__setattr__(self, "_entry", entry(cri.ListPodSandboxResponse.ITEMS_FIELD_NUMBER, self.listed()))
+        return self._entry
