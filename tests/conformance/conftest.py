@@ -1,7 +1,10 @@
 """Run every test of this folder on the bridge and on containerd's own CRI plugin, or on ``--cri-endpoint``.
 
 A test that the plugin is known to fail carries ``@pytest.mark.plugin_differs(REASON)``; it must then fail there, so
-that the list of differences stays true. With ``always=False`` it may also pass (a race that the plugin mostly loses).
+that the list of differences stays true. ``before="1.7"`` and ``since="2.0"`` name the containerd versions that it is
+said of; with all others it must pass. With ``always=False`` it may also pass (a race that the plugin mostly loses).
+
+``@pytest.mark.proves(NAME, ...)`` names the fields and RPCs whose effect a test shows: tests/conformance/coverage.py.
 """
 
 from __future__ import annotations
@@ -32,8 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "plugin_differs(reason, always=True): containerd 1.6's CRI plugin is known to fail this"
+        "markers",
+        "plugin_differs(reason, always=True, before=None, since=None): containerd's CRI plugin is known to fail this",
     )
+    config.addinivalue_line("markers", "proves(*names): fields and RPCs whose effect this test shows")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -67,9 +72,11 @@ async def node(request: pytest.FixtureRequest) -> AsyncIterator[Node]:
 @pytest_asyncio.fixture(loop_scope="session", autouse=True)
 async def _clean(request: pytest.FixtureRequest, node: Node) -> AsyncIterator[None]:
     """Mark what the plugin is known to fail, and remove the test's pods."""
-    marker = request.node.get_closest_marker("plugin_differs")
-    if marker is not None and node.kind == "plugin":
-        request.applymarker(pytest.mark.xfail(reason=marker.args[0], strict=marker.kwargs.get("always", True)))
+    for marker in request.node.iter_markers("plugin_differs"):
+        reason, said = marker.args[0], dict(marker.kwargs)
+        strict = said.pop("always", True)
+        if node.is_plugin(**said):
+            request.applymarker(pytest.mark.xfail(reason=reason, strict=strict))
     yield
     await node.remove_pods()
 

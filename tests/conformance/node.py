@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Node:
-    """One endpoint under test. ``kind`` "other" is one that somebody named on the command line."""
+    """One endpoint under test. ``kind`` "other" is one that somebody named on the command line.
+
+    ``version`` is containerd's, in front of which the bridge stands or which has the plugin; () for another endpoint.
+    """
 
     kind: Literal["bridge", "plugin", "other"]
     client: CriClient
     registry: Registry
     directory: Path
     cgroup_parent: str
+    version: tuple[int, ...] = ()
     pods: list[Pod] = field(default_factory=list)
 
     @property
@@ -59,16 +63,29 @@ class Node:
         while self.pods:
             await self.pods.pop().remove()
 
-    def code(self, right: grpc.StatusCode, *, plugin: grpc.StatusCode) -> grpc.StatusCode:
-        """Return the status code to expect: the right one, or what containerd 1.6's plugin is known to answer."""
-        return plugin if self.kind == "plugin" else right
+    def is_plugin(self, *, before: str | None = None, since: str | None = None) -> bool:
+        """Whether this is containerd's plugin, of a version before and since those that are given ("1.7")."""
+        return (
+            self.kind == "plugin"
+            and (before is None or self.version < numbers(before))
+            and (since is None or self.version >= numbers(since))
+        )
+
+    def code(self, right: grpc.StatusCode, *, plugin: grpc.StatusCode, **versions: str) -> grpc.StatusCode:
+        """Return the status code to expect: the right one, or what the plugin of these versions is known to answer."""
+        return plugin if self.is_plugin(**versions) else right
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Read a version such as "1.7"."""
+    return tuple(map(int, version.split(".")))
 
 
 @asynccontextmanager
 async def lab_node(kind: Literal["bridge", "plugin"]) -> AsyncIterator[Node]:
     """Bring up a lab and give it as a node."""
     async with Lab(kind) as lab:
-        yield Node(kind, lab.client, lab.images, lab.logs, lab.cgroup_parent)
+        yield Node(kind, lab.client, lab.images, lab.logs, lab.cgroup_parent, lab.containerd.version)
 
 
 @asynccontextmanager

@@ -58,7 +58,7 @@ async def test_a_pod_needs_a_config_and_metadata(node, client):
     assert "metadata" in message
 
 
-@pytest.mark.plugin_differs("1.6 takes any metadata that is not missing altogether")
+@pytest.mark.plugin_differs("the plugin takes any metadata that is not missing altogether")
 @pytest.mark.parametrize("missing", ["name", "namespace", "uid"])
 async def test_a_pod_needs_name_namespace_and_uid(client, missing):
     """RunPodSandbox names the field of the metadata that is empty."""
@@ -113,6 +113,7 @@ async def test_a_container_needs_a_pod(node, client):
     assert NOWHERE in message
 
 
+@pytest.mark.plugin_differs("2.x creates a container in a stopped pod", since="2.0")
 async def test_a_container_needs_a_running_pod(node):
     """CreateContainer in a stopped pod is refused."""
     pod = await node.run()
@@ -177,7 +178,8 @@ async def test_a_caller_that_hangs_up_gets_nothing_half_done(node, client):
     """A RunPodSandbox whose caller gave up either becomes a whole pod or none; it can be removed, or run again."""
     config = pod_config(cgroup_parent=node.cgroup_parent, labels={"hung": "up"})
     code, _ = await failure(client.RunPodSandbox(config=config, _deadline=0.03))
-    assert code == grpc.StatusCode.DEADLINE_EXCEEDED
+    # Who notices first, the client or the server, decides which of the two it is.
+    assert code in {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
     deadline = time.monotonic() + 10
     while True:
         # As the kubelet does: look for what is left, remove it, and only then count on the name.

@@ -108,7 +108,7 @@ async def test_image_fields_name_the_image(client, pod):
     assert status.image_ref in {image.id, *image.repo_digests}
 
 
-@pytest.mark.plugin_differs("1.6 leaves image_id empty")
+@pytest.mark.plugin_differs("the plugin leaves image_id empty up to 2.1")
 async def test_the_image_id_is_the_same_everywhere(client, pod):
     """Pull, image list, image status, container list and container status give one and the same image id."""
     container = await pod.create()
@@ -143,7 +143,7 @@ async def test_resources_are_in_the_status(pod):
     assert (linux.cpu_shares, linux.memory_limit_in_bytes) == (512, 64 * 1024 * 1024)
 
 
-@pytest.mark.plugin_differs("1.6 knows no user in the status")
+@pytest.mark.plugin_differs("1.x knows no user in the status", before="2.0")
 async def test_the_user_is_in_the_status(pod):
     """Uid, gid and supplemental groups of the process are in its status."""
     container = await pod.start(security={"run_as_user": {"value": 1000}, "supplemental_groups": [777]})

@@ -61,7 +61,9 @@ async def test_bytes_are_kept(pod):
     assert entries[0].content == b"\xff\x00\x01"
 
 
-@pytest.mark.plugin_differs("1.6 stops reading when the task ends, and loses what is still in the pipe", always=False)
+@pytest.mark.plugin_differs(
+    "the plugin stops reading when the task ends, and loses what is still in the pipe", always=False
+)
 async def test_nothing_is_lost_or_mixed_when_much_is_written(pod):
     """Fifty thousand lines on two streams all arrive, each stream in order."""
     script = "seq 1 25000 & seq 1 25000 >&2; wait"

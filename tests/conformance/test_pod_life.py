@@ -70,7 +70,7 @@ async def test_a_running_pod_can_be_removed_at_once(node, client):
     assert not (await client.ListPodSandbox(filter={"id": pod.id})).items
 
 
-@pytest.mark.plugin_differs("1.6 answers NotFound where the CRI wants stopping an unknown pod to succeed")
+@pytest.mark.plugin_differs("1.6 answers NotFound where the CRI wants stopping an unknown pod to succeed", before="1.7")
 async def test_stopping_an_unknown_pod_succeeds(client):
     """StopPodSandbox of an id that nobody knows succeeds."""
     await client.StopPodSandbox(pod_sandbox_id=UNKNOWN_ID)
