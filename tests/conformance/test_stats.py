@@ -30,7 +30,7 @@ async def pod_stats_of(client, pod):
 
 
 async def until_the_rate_is(ask, low, high, seconds=12):
-    """Ask once a second until the rate of CPU time, in cores, is between two bounds: the first ones are no rates yet."""
+    """Ask once a second until the rate of CPU time, in cores, is between two bounds: the first are no rates yet."""
     deadline = time.monotonic() + seconds
     while not low < (found := await ask()).usage_nano_cores.value / 1e9 < high:
         assert time.monotonic() < deadline, f"no rate between {low} and {high} within {seconds} s: {found}"
