@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import time
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextvars import Token
     from types import TracebackType
+
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,10 @@ class Stretch:
     """Seconds of ``time.perf_counter``."""
     duration: float
     """Seconds."""
+    about: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    """What it worked on, for the span; the names are those of the attributes."""
+    block: stage | None = None
+    """The block that was noted; hops that were made inside name it as theirs (see :data:`inside`)."""
 
 
 class Timeline:
@@ -43,19 +52,36 @@ in_hand: ContextVar[Timeline | None] = ContextVar("cri_shim_timeline", default=N
 """The timeline of the request that the running task works for."""
 
 
+inside: ContextVar[stage | None] = ContextVar("cri_shim_stage", default=None)
+"""The innermost stage that the running task is in."""
+
+
 class stage:  # noqa: N801 - reads as the statement it is: with stage("cni.setup_pod_network"):
-    """Note how long a ``with`` block took, under the name of what it does."""
+    """Note how long a ``with`` block took, under the name of what it does.
 
-    __slots__ = ("_name", "_started")
+    ``about`` may be completed inside the block: ``with stage("cri.sandbox.run") as running: running.tell(...)``.
+    """
 
-    def __init__(self, name: str) -> None:
+    __slots__ = ("_name", "_started", "_token", "about", "outer")
+
+    def __init__(self, name: str, about: Mapping[str, str] = _NOTHING) -> None:
         self._name = name
+        self.about = about
+        self.outer: stage | None = None
 
-    def __enter__(self) -> None:
+    def tell(self, about: Mapping[str, str]) -> None:
+        """Add to what it worked on."""
+        self.about = {**self.about, **about}
+
+    def __enter__(self) -> Self:
+        self.outer = inside.get()
+        self._token: Token[stage | None] = inside.set(self)
         self._started = time.perf_counter()
+        return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        note_stage(self._name, self._started)
+        inside.reset(self._token)
+        _note_block(self, self._name, self._started)
 
 
 class awaited:  # noqa: N801 - see above: with awaited("exit"):
@@ -80,7 +106,7 @@ They are part of a request's own time, for no hop is in flight, but whoever stan
 """
 
 
-def note_stage(name: str, started: float, *, least: float = 0.0) -> None:
+def note_stage(name: str, started: float, *, least: float = 0.0, about: Mapping[str, str] = _NOTHING) -> None:
     """Add the stage that began at ``started`` (perf_counter) and ends now to the request in hand, if there is one.
 
     One shorter than ``least`` seconds is not worth a line.
@@ -89,13 +115,23 @@ def note_stage(name: str, started: float, *, least: float = 0.0) -> None:
     if timeline is not None and not timeline.ended:
         duration = time.perf_counter() - started
         if duration >= least:
-            timeline.stages = [*(timeline.stages or ()), Stretch(name, started, duration)]
+            block = None if (outer := inside.get()) is None else stage(name)
+            if block is not None:
+                block.outer = outer
+            timeline.stages = [*(timeline.stages or ()), Stretch(name, started, duration, about, block)]
 
 
-def note_wait(name: str, started: float, *, least: float = 0.0) -> None:
-    """The same for a wait."""
+def _note_block(block: stage, name: str, started: float) -> None:
     timeline = in_hand.get()
     if timeline is not None and not timeline.ended:
         duration = time.perf_counter() - started
+        timeline.stages = [*(timeline.stages or ()), Stretch(name, started, duration, block.about, block)]
+
+
+def note_wait(name: str, started: float, *, ended: float | None = None, least: float = 0.0) -> None:
+    """The same for a wait; it may have ``ended`` (perf_counter) before now."""
+    timeline = in_hand.get()
+    if timeline is not None and not timeline.ended:
+        duration = (time.perf_counter() if ended is None else ended) - started
         if duration >= least:
             timeline.waits = [*(timeline.waits or ()), Stretch(name, started, duration)]

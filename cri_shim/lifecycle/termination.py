@@ -14,6 +14,7 @@ from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from containerd_client.errors import is_shim_gone
 from cri_shim.kernel.executors import FS, run
 from cri_shim.store.stray_shims import end_stray_shims
+from cri_shim.timeline import awaited
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -46,11 +47,12 @@ async def wait_ended(service: Service, id_: str) -> None:
     """Return when the exit of ``id_`` is in the store; every second its task is looked at, in case no event came."""
     listening = asyncio.ensure_future(service.exits.wait(id_))
     try:
-        while True:
-            done, _ = await asyncio.wait([listening], timeout=LOOK_EVERY)
-            if done:
-                return
-            await tell_if_ended(service, id_)
+        with awaited("exit"):
+            while True:
+                done, _ = await asyncio.wait([listening], timeout=LOOK_EVERY)
+                if done:
+                    return
+                await tell_if_ended(service, id_)
     finally:
         listening.cancel()
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 from weakref import WeakValueDictionary
+
+from cri_shim.timeline import awaited
 
 
 class Gates:
@@ -11,11 +14,22 @@ class Gates:
 
     def __init__(self, width: int) -> None:
         self._width = width
-        self._gates: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._gates: WeakValueDictionary[str, _Gate] = WeakValueDictionary()
 
     def of(self, key: str) -> asyncio.Semaphore:
         """The gate of ``key``; the same one for as long as anyone refers to it."""
         gate = self._gates.get(key)
         if gate is None:
-            gate = self._gates[key] = asyncio.Semaphore(self._width)
+            gate = self._gates[key] = _Gate(self._width)
         return gate
+
+
+class _Gate(asyncio.Semaphore):
+    """A gate that tells the request that had to wait before it."""
+
+    async def acquire(self) -> Literal[True]:
+        """Go in."""
+        if not self.locked():
+            return await super().acquire()
+        with awaited("gate"):
+            return await super().acquire()

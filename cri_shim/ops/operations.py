@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import structlog
 
 from cri_shim.errors import UnavailableError
+from cri_shim.timeline import awaited
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -43,6 +44,9 @@ class Operations:
             task = asyncio.create_task(work(), name=key)
             self._running[key] = task
             task.add_done_callback(self._finished)
+        else:
+            with awaited("joined"):
+                return cast("T", await asyncio.shield(task))
         # shield: cancelling the caller must not reach the task.
         return cast("T", await asyncio.shield(task))
 

@@ -19,6 +19,7 @@ from cri_shim.logs import Capture
 from cri_shim.oci.process import exec_process
 from cri_shim.store.spec import read_spec
 from cri_shim.streaming.exec_process import AFTER_KILL, ExecProcess
+from cri_shim.timeline import awaited
 
 if TYPE_CHECKING:
     from containerd_client import Exit
@@ -60,9 +61,12 @@ async def _run(service: Service, container: Container, request: cri.ExecSyncRequ
     capture = Capture(*process.fifos.open_readers(), limit=OUTPUT_LIMIT)
     try:
         await process.start()
-        exit_ = await _wait(process, container.id, request, capture)
+        with awaited("exit"):
+            exit_ = await _wait(process, container.id, request, capture)
         drain = service.config.runtime.drain_exec_sync_io_timeout
-        if not await capture.drained(drain or None):
+        with awaited("output"):
+            drained = await capture.drained(drain or None)
+        if not drained:
             log.info("exec.output_still_open", container_id=container.id, exec_id=process.id, waited_seconds=drain)
         return cri.ExecSyncResponse(stdout=capture.stdout, stderr=capture.stderr, exit_code=exit_.code)
     finally:

@@ -1,0 +1,115 @@
+"""What a request notes about itself while it runs: stages and waits, at the places that keep it waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from cri_shim.hops.ledger import Ledger
+from cri_shim.kernel import executors
+from cri_shim.ops.gates import Gates
+from cri_shim.ops.locks import Locks
+from cri_shim.ops.operations import Operations
+from cri_shim.timeline import awaited, note_stage, stage
+
+
+async def test_waiting_for_a_thread_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that found all threads busy notes how long it stood in the queue, not how long it ran."""
+    request = Ledger().open("RunPodSandbox")
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setitem(executors._WAITS, pool, "executor test")
+        release = threading.Event()
+        busy = pool.submit(release.wait, 10)
+        second = asyncio.create_task(executors.run(pool, threading.Event().wait, 0.2))
+        await asyncio.sleep(0.1)
+        release.set()
+        await second
+        assert busy.result()
+    (wait,) = request.waits or ()
+    assert wait.name == "executor test"
+    assert 0.1 <= wait.duration < 0.2 + wait.duration
+
+
+async def test_a_thread_at_hand_is_no_wait() -> None:
+    """A call that begins at once leaves no line."""
+    request = Ledger().open("RunPodSandbox")
+    await executors.run(executors.FS, int)
+    seconds = [wait.duration for wait in request.waits or ()]
+    assert [one for one in seconds if one < executors.QUEUED] == []
+
+
+@pytest.mark.parametrize(("make", "name"), [(Locks, "lock"), (lambda: Gates(1), "gate")])
+async def test_locks_and_gates_tell_who_had_to_wait(make, name) -> None:
+    """Taking what is free is no wait; taking what somebody holds is one."""
+    request = Ledger().open("StartContainer")
+    some = make()
+    held = some.of("id")
+    async with held:
+        assert request.waits is None
+
+        async def wants() -> None:
+            async with some.of("id"):
+                pass
+
+        second = asyncio.create_task(wants())
+        await asyncio.sleep(0.05)
+    await second
+    (wait,) = request.waits or ()
+    assert wait.name == name
+    assert wait.duration >= 0.04
+
+
+async def test_joining_a_running_operation_is_a_wait() -> None:
+    """The request that began the work did not wait for it; one that came along did."""
+    ledger, operations = Ledger(), Operations()
+
+    async def work() -> None:
+        await asyncio.sleep(0.05)
+
+    async def ask():
+        request = ledger.open("RunPodSandbox")
+        await operations.run("run/name", work)
+        ledger.close(request)
+        return request
+
+    first, second = await asyncio.gather(*(asyncio.create_task(ask()) for _ in range(2)))
+    assert first.waits is None
+    (wait,) = second.waits or ()
+    assert wait.name == "joined"
+    assert second.bill.awaited == pytest.approx(wait.duration, abs=0.01)
+    assert second.bill.extra < 0.03 < first.bill.extra
+
+
+async def test_stages_know_what_they_are_part_of() -> None:
+    """A stage inside another one names it as its outer one, in a task of its own too."""
+    request = Ledger().open("RunPodSandbox")
+
+    async def inner() -> None:
+        with stage("inner", {"image.ref": "x"}):
+            pass
+
+    with stage("outer") as outer:
+        await asyncio.gather(inner(), inner())
+        note_stage("told", outer._started)
+        outer.tell({"sandbox.id": "y"})
+    stages = {one.name: one for one in request.stages or ()}
+    assert set(stages) == {"inner", "told", "outer"}
+    assert stages["inner"].block is not None
+    assert stages["inner"].block.outer is outer
+    assert stages["told"].block is not None
+    assert stages["told"].block.outer is outer
+    assert stages["outer"].block is outer
+    assert (stages["inner"].about, stages["outer"].about) == ({"image.ref": "x"}, {"sandbox.id": "y"})
+
+
+async def test_what_happens_after_the_answer_is_not_noted() -> None:
+    """An operation that outlives its request adds nothing to it."""
+    ledger = Ledger()
+    request = ledger.open("RunPodSandbox")
+    ledger.close(request, "CANCELLED")
+    with stage("late"), awaited("exit"):
+        pass
+    assert (request.stages, request.waits) == (None, None)
