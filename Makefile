@@ -17,6 +17,9 @@ CODE := cri_shim containerd_client tests
 PACKAGES := python3 python3-venv containerd runc containernetworking-plugins docker-registry busybox-static \
             iptables iproute2 gcc libc6-dev systemd openssl apache2-utils zstd
 
+# What the guest of test-guest is made and run with.
+GUEST_PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs
+
 # More arguments for pytest: make test ARGS="-k logs -x"
 ARGS ?=
 
@@ -38,6 +41,10 @@ packages:  ## install what is missing of Debian's packages (as root, on a Debian
 	        DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends $$missing </dev/null; \
 	    fi; \
 	fi
+
+.PHONY: guest-packages
+guest-packages: packages
+	@$(MAKE) --no-print-directory packages PACKAGES="$(GUEST_PACKAGES)"
 
 .PHONY: venv
 venv: packages $(STAMP)  ## make the virtual environment, with the project in it
@@ -77,6 +84,11 @@ test-all: venv  ## run all tests, and those that need containerd on 1.7 and 2.1 
 .PHONY: unit
 unit: venv  ## run the tests that need neither root nor containerd
 	$(RUN) -m pytest tests/unit $(ARGS)
+
+# SUITES names some of tests/guest/suites.py; ARGS goes to pytest.
+.PHONY: test-guest
+test-guest: venv guest-packages  ## run the tests that need cgroup v2 or systemd, in a virtual machine
+	$(RUN) -m tests.guest.run $(SUITES) -- $(ARGS)
 
 .PHONY: demo
 demo: venv  ## show real pods on a private containerd, kill the daemon under them, remove everything

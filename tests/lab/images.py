@@ -16,10 +16,11 @@ import json
 import shutil
 import subprocess
 import tarfile
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.lab.pause import pause_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,23 +37,6 @@ DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 BUSYBOX = Path("/bin/busybox")
-
-PAUSE_C = r"""
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-static void leave(int signal_number) { _exit(signal_number == SIGTERM || signal_number == SIGINT ? 0 : 1); }
-static void reap(int signal_number) { (void)signal_number; while (waitpid(-1, 0, WNOHANG) > 0) {} }
-
-int main(void) {
-    struct sigaction on_leave = {.sa_handler = leave}, on_child = {.sa_handler = reap, .sa_flags = SA_NOCLDSTOP};
-    sigaction(SIGTERM, &on_leave, 0);
-    sigaction(SIGINT, &on_leave, 0);
-    sigaction(SIGCHLD, &on_child, 0);
-    for (;;) pause();
-}
-"""
 
 
 def digest_of(blob: bytes) -> str:
@@ -306,14 +290,11 @@ def _files_layer(files: Mapping[str, bytes | tuple[Any, ...]]) -> Layer:
 
 @functools.cache
 def pause_image() -> Image:
-    """Return the sandbox image: a PID 1 that waits, reaps, and exits on SIGTERM. C if gcc is here, else a shell."""
-    if shutil.which("gcc") is None:
+    """Return the sandbox image: a PID 1 that waits, reaps, and exits on SIGTERM. C if it can be had, else a shell."""
+    program = pause_program()
+    if program is None:
         return busybox_image(entrypoint=["sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 1 & wait; done"])
-    with tempfile.TemporaryDirectory(prefix="pause-") as directory:
-        source, program = Path(directory, "pause.c"), Path(directory, "pause")
-        source.write_text(PAUSE_C)
-        subprocess.run(["gcc", "-static", "-Os", "-s", "-o", program, source], check=True, capture_output=True)
-        layer = Tree().file("pause", program.read_bytes(), 0o755).layer()
+    layer = Tree().file("pause", program, 0o755).layer()
     return build_image(layer, config={"Entrypoint": ["/pause"], "User": "65535:65535", "Env": ["PATH=/"]})
 
 

@@ -1,0 +1,125 @@
+"""The guest's Debian: the release that this machine runs, from the sources that its apt has, as one disk image.
+
+mmdebstrap unpacks and configures it in a folder, which mkfs.ext4 turns into an image; neither needs a loop device. The
+image is kept, under a name made of everything that decides what is in it, so only the first run takes its time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.guest.commands import run
+from tests.guest.errors import GuestError
+
+# A node's programs, what tests/lab calls, and what an emulated machine needs to start.
+PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "linux-image-cloud-amd64",
+    "python3",
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "iptables",
+    "iproute2",
+    "kmod",
+    "procps",
+    "docker-registry",
+    "busybox-static",
+)
+SIZE = "3G"
+ROOT = Path(__file__).parent / "root"
+# The tests start these themselves, and nobody needs updates or consoles in a machine that lives for minutes.
+DISABLED = ("containerd.service", "docker-registry.service")
+MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "getty@tty1.service")
+# Settings of this machine's apt that decide whether and how the sources are reached.
+REACHING = ("Acquire::http", "Acquire::https", "Acquire::Check-", "Acquire::Retries")
+KEEP_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a machine boots from; the image must not be written to."""
+
+    image: Path
+    kernel: Path
+    initrd: Path
+
+    @classmethod
+    def made(cls, cache: Path) -> Base:
+        """The one of this recipe and these sources: kept from before, or else made; raises :class:`GuestError`."""
+        sources, settings = apt_sources(), apt_settings()
+        directory = cache / f"base-{recipe(sources, settings)}"
+        base = cls(directory / "root.img", directory / "vmlinuz", directory / "initrd")
+        if not directory.exists():
+            for old in cache.glob("base-*"):
+                shutil.rmtree(old)
+            build(directory, sources, settings)
+        return base
+
+
+def recipe(*parts: str) -> str:
+    """A name for all that decides what is in the image."""
+    files = [Path(__file__), *sorted(path for path in ROOT.rglob("*") if path.is_file())]
+    content = [*(part.encode() for part in parts), *(path.read_bytes() for path in files)]
+    return hashlib.sha256(b"\0".join(content)).hexdigest()[:16]
+
+
+def apt_sources() -> str:
+    """Where this machine's apt gets Debian from, one line each; raises :class:`GuestError` when it does not know."""
+    form = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
+    lines = run("apt-get", "indextargets", "--format", form, "Created-By: Packages", "Origin: Debian").splitlines()
+    release = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+    found = sorted({line for line in lines if release and line.split()[2].startswith(release)})
+    if not found:
+        raise GuestError(
+            f"apt has no sources of Debian {release!r} here; is this a Debian, and did apt-get update run?"
+        )
+    return "\n".join(found) + "\n"
+
+
+def apt_settings() -> str:
+    """The settings of this machine's apt that decide how sources are reached, such as a proxy."""
+    return "".join(line + "\n" for line in run("apt-config", "dump").splitlines() if line.startswith(REACHING))
+
+
+def build(directory: Path, sources: str, settings: str) -> None:
+    """Install the Debian and make the image; the directory appears when it is complete."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix="base-building-", dir=directory.parent) as name:
+        tree, done = Path(name, "tree"), Path(name, "done")
+        done.mkdir()
+        Path(name, "apt.conf").write_text(settings)
+        run(
+            "mmdebstrap",
+            "--mode=root",
+            "--variant=minbase",
+            f"--include={','.join(PACKAGES)}",
+            f"--aptopt={name}/apt.conf",
+            *(f"--dpkgopt=path-exclude={pattern}" for pattern in KEEP_OUT),
+            f"--customize-hook=sync-in {ROOT} /",
+            '--customize-hook=chroot "$1" systemctl enable guest-tests.service',
+            f'--customize-hook=chroot "$1" systemctl mask {" ".join(MASKED)}',
+            f'--customize-hook=chroot "$1" systemctl disable {" ".join(DISABLED)}',
+            platform.freedesktop_os_release()["VERSION_CODENAME"],
+            str(tree),
+            "-",
+            stdin=sources,
+        )
+        for pattern, target in (("vmlinuz-*", "vmlinuz"), ("initrd.img-*", "initrd")):
+            (boot,) = (tree / "boot").glob(pattern)
+            boot.rename(done / target)
+        make_disk(done / "root.img", tree, size=SIZE)
+        done.rename(directory)
+
+
+def make_disk(image: Path, tree: Path, *, size: str, label: str = "") -> None:
+    """Make an ext4 image of a folder; sparse, without a journal, for a machine that is thrown away."""
+    run("truncate", "--size", size, str(image))
+    run("mkfs.ext4", "-q", "-O", "^has_journal", "-L", label, "-d", str(tree), str(image))

@@ -1,0 +1,67 @@
+"""Run the suites, in the guest: ``python -m tests.guest.inside``, started by guest-tests.service below ``root/``.
+
+After each suite, what there is of results is written to the bare disk once more, so that those of the suites before are
+not lost when one never ends.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.guest.suites import SUITES, Suite
+
+RESULTS = Path("/run/results")
+DISK = "/dev/vdc"
+# Emulated, everything takes about ten times as long.
+TIMEOUT_SECONDS = 600
+PATIENCE = "5"
+
+
+def main() -> int:
+    """Run what the kernel's command line asks for, or else everything."""
+    RESULTS.mkdir(exist_ok=True)
+    wanted, more = asked_for(Path("/proc/cmdline").read_text())
+    for suite in SUITES:
+        if not wanted or suite.name in wanted:
+            print(f"=== {suite.name}: {suite.claim}", flush=True)
+            started = time.monotonic()
+            code = run(suite, more)
+            print(f"--- {suite.name}: ended with {code} after {time.monotonic() - started:.0f} s", flush=True)
+            (RESULTS / f"{suite.name}.code").write_text(str(code))
+            keep()
+    return 0
+
+
+def asked_for(command_line: str) -> tuple[list[str], list[str]]:
+    """Suites and further arguments for pytest, from ``guest.suites=a,b`` and ``guest.pytest=HEX``."""
+    words = dict(word.partition("=")[::2] for word in command_line.split())
+    suites = [name for name in words.get("guest.suites", "").split(",") if name]
+    arguments = bytes.fromhex(words.get("guest.pytest", "")).decode()
+    return suites, [word for word in arguments.split("\0") if word]
+
+
+def run(suite: Suite, more: list[str]) -> int:
+    """Run one; its exit code."""
+    command = [
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no"),
+        f"--timeout={TIMEOUT_SECONDS}",
+        f"--junit-xml={RESULTS / suite.name}.xml",
+        *suite.arguments,
+        *more,
+    ]
+    environment = {**os.environ, "LAB_PAUSE": "/opt/pause", "LAB_PATIENCE": PATIENCE, **dict(suite.environment)}
+    return subprocess.run(command, env=environment, check=False, stdin=subprocess.DEVNULL).returncode
+
+
+def keep() -> None:
+    """Write the results so far to the disk that the other side reads."""
+    subprocess.run(["tar", "--create", "--file", DISK, "--directory", RESULTS, "."], check=True)
+    os.sync()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Run the suites in the guest: ``python -m tests.guest.run [SUITE …] [-- PYTEST ARGUMENTS]``.
+
+Exit codes: 0 all passed, 1 some test failed, 3 the guest itself could not be had, so that nothing is known.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.guest.base import Base
+from tests.guest.errors import GuestError
+from tests.guest.machine import Run
+from tests.guest.project import project_disk
+from tests.guest.report import outcome, told
+from tests.guest.suites import SUITES
+
+CACHE = Path(__file__).resolve().parents[2] / ".cache" / "guest"
+LONGEST_SECONDS = 1500
+NO_GUEST = 3
+
+
+def main() -> int:
+    """Build, boot, report."""
+    names = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
+    more = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    if unknown := set(names) - {suite.name for suite in SUITES}:
+        sys.exit(f"no such suite: {', '.join(sorted(unknown))}; there are {', '.join(one.name for one in SUITES)}")
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"[{time.monotonic() - started:6.1f}] {line}", flush=True)
+
+    CACHE.mkdir(parents=True, exist_ok=True)
+    try:
+        base = Base.made(CACHE)
+        say("the Debian is there")
+        project = project_disk(CACHE)
+        say("the disk with the project is there")
+        with TemporaryDirectory(prefix="run-", dir=CACHE) as directory:
+            arguments = f"guest.suites={','.join(names)} guest.pytest={chr(0).join(more).encode().hex()}"
+            results = Run(base, project, Path(directory), arguments).boot(say, LONGEST_SECONDS)
+            outcomes = [outcome(suite, results) for suite in SUITES if not names or suite.name in names]
+    except GuestError as error:
+        say(f"no guest, so nothing is known: {error}")
+        return NO_GUEST
+    text, well = told(outcomes, time.monotonic() - started)
+    print(text, flush=True)
+    return 0 if well else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
