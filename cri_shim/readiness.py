@@ -15,6 +15,8 @@ class Readiness:
     def __init__(self) -> None:
         self._why_not: str = _STARTING
         self._told = asyncio.Event()
+        self.connects = 0
+        """How often containerd was found and read."""
 
     @property
     def ready(self) -> bool:
@@ -29,6 +31,7 @@ class Readiness:
     def set_ready(self) -> None:
         """What is in memory is what is in containerd."""
         self._why_not = ""
+        self.connects += 1
         self._told.set()
 
     def set_away(self, reason: str) -> None:

@@ -48,6 +48,9 @@ class Listener(Protocol):
     def closed(self, request: Request) -> None:
         """A request was answered and its bill is made out."""
 
+    def settled(self, request: Request) -> None:
+        """Containerd has told its share of the hops of a closed request; the bill was made out anew."""
+
 
 class Silent:
     """A listener that does nothing: the base of those that care for some of it."""
@@ -65,6 +68,9 @@ class Silent:
         """Do nothing."""
 
     def closed(self, request: Request) -> None:
+        """Do nothing."""
+
+    def settled(self, request: Request) -> None:
         """Do nothing."""
 
 
@@ -112,6 +118,12 @@ class Ledger:
             heappushpop(slowest, (bill.wall, request.id, request))
         for listener in self._listeners:
             listener.closed(request)
+
+    def settle(self, request: Request) -> None:
+        """Make out the bill of a closed request anew, with what containerd has told of its hops."""
+        request.settle(self.null_call)
+        for listener in self._listeners:
+            listener.settled(request)
 
     def note_call(self, method: str, started: float) -> str:
         """A hop begins; the result is the ``traceparent`` that is to go with it."""

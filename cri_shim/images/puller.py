@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -29,6 +30,8 @@ from cri_shim.store.image_names import MANAGED, record_names
 from cri_shim.store.image_unpack import LEASE_LABELS
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from containerd_client import Containerd
     from containerd_client.distribution.contents import ImageContents
     from containerd_client.distribution.credentials import Credentials
@@ -70,6 +73,15 @@ class ImagePuller:
         self._distribution = Distribution(client, self._registry, fetcher, images.unpacker)
         self._transfer = TransferPull(client, images.unpacker, self._config_path) if transfer else None
         self._flights: Flights[Image] = Flights()
+        self.outcomes: Counter[str] = Counter()
+        """Pulls that have ended, by ``ok`` or ``failed``; those that many waited for count once."""
+        self.bytes_by_host: Counter[str] = Counter()
+        """Bytes of layers, by the host that served them."""
+
+    @property
+    def in_flight(self) -> int:
+        """Pulls under way."""
+        return len(self._flights)
 
     async def close(self) -> None:
         """Close the connections to registries."""
@@ -98,7 +110,7 @@ class ImagePuller:
             # Whoever may see an image because of a login must not get it for somebody without.
             image, _ = await self._flights.run(
                 f"{snapshotter} {parsed} {fingerprint(credentials)}",
-                lambda: self._pull(parsed, snapshotter, credentials, pinned=pinned),
+                lambda: self._counted(self._pull(parsed, snapshotter, credentials, pinned=pinned)),
             )
         return image
 
@@ -120,12 +132,23 @@ class ImagePuller:
         with as_cri_errors(f"unpack image {image.id}"):
             return await self._images.ensure_unpacked(image, snapshotter, recheck=True)
 
+    async def _counted(self, pull: Coroutine[Any, Any, Image]) -> Image:
+        outcome = "failed"
+        try:
+            image = await pull
+            outcome = "ok"
+        finally:
+            self.outcomes[outcome] += 1
+        return image
+
     async def _pull(self, reference: Reference, snapshotter: str, credentials: Credentials, *, pinned: bool) -> Image:
         began = time.monotonic()
         served: dict[str, str] = {}
 
         def on_layer(layer: Descriptor, served_by: str) -> None:
             served[layer.digest] = served_by
+            if served_by:
+                self.bytes_by_host[served_by] += layer.size
             log.debug("image.layer", image=str(reference), layer=layer.digest, bytes=layer.size, served_by=served_by)
 
         # The pull belongs to everybody who waits for it, so the deadline of the request that began it is not its own.

@@ -1,0 +1,96 @@
+"""What the ledger saw since the daemon began, in numbers that never shrink: the source of the metrics.
+
+The records of single requests come and go; these stay. They are counted from the same records at the same moment, so a
+metric and a bill cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, TypeAlias
+
+from cri_shim.hops.histogram import Histogram
+from cri_shim.hops.request import daemon_share
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from containerd_client.hops import Hop
+    from cri_shim.hops.request import Request
+    from cri_shim.network.exec import Helper
+
+Labels: TypeAlias = tuple[str, ...]
+
+
+class Counts:
+    """A listener of the ledger (:class:`~cri_shim.hops.ledger.Listener`).
+
+    ``null_call`` gives the ledger's estimate. ``spans``: containerd reports its own share of hops, so the shares of
+    traced requests are counted when that has come (and not at all if it never does) instead of being estimated.
+    """
+
+    def __init__(self, null_call: Callable[[], float | None], *, spans: bool = False) -> None:
+        self._null_call = null_call
+        self._spans = spans
+        self.requests: defaultdict[Labels, Histogram] = defaultdict(Histogram)
+        """By method, API version and code."""
+        self.parts: defaultdict[Labels, float] = defaultdict(float)
+        """Seconds by method and part (hops, helpers, own, awaited, extra); the first three add up to at least wall."""
+        self.hops: defaultdict[Labels, Histogram] = defaultdict(Histogram)
+        """By method and code; hops on behalf of no request (events, sweeps, samples) included."""
+        self.shares: defaultdict[Labels, float] = defaultdict(float)
+        """Seconds by hop method, share (daemon, transport) and how it is known (spans, estimate)."""
+        self.bytes: defaultdict[Labels, int] = defaultdict(int)
+        """By hop method and direction (out, in)."""
+        self.repeats: defaultdict[Labels, int] = defaultdict(int)
+        """Attempts beyond the first, by hop method."""
+        self.helpers: defaultdict[Labels, Histogram] = defaultdict(Histogram)
+        """By plugin, command and outcome (ok, failed)."""
+        self.hops_in_flight = 0
+
+    def opened(self, request: Request) -> None:
+        """Nothing to count yet."""
+
+    def called(self, _request: Request | None, _method: str) -> None:
+        """A hop begins."""
+        self.hops_in_flight += 1
+
+    def hopped(self, _request: Request | None, hop: Hop) -> None:
+        """A hop has ended."""
+        self.hops_in_flight -= 1
+        self.hops[hop.method, hop.code].add(hop.duration)
+        self.bytes[hop.method, "out"] += hop.bytes_out
+        self.bytes[hop.method, "in"] += hop.bytes_in
+        if hop.attempts > 1:
+            self.repeats[(hop.method,)] += hop.attempts - 1
+
+    def helped(self, _request: Request | None, helper: Helper) -> None:
+        """A helper has ended."""
+        self.helpers[helper.name, helper.command, "failed" if helper.exit_code else "ok"].add(helper.duration)
+
+    def closed(self, request: Request) -> None:
+        """A request has its bill."""
+        bill = request.bill
+        self.requests[request.method, request.api, request.code].add(bill.wall)
+        method, parts = request.method, self.parts
+        parts[method, "own"] += bill.own
+        parts[method, "awaited"] += bill.awaited
+        parts[method, "extra"] += bill.extra
+        if bill.hop_count or bill.helper_count:
+            parts[method, "hops"] += bill.hops
+            parts[method, "helpers"] += bill.helpers
+            if not (self._spans and request.trace is not None and request.trace.sampled):
+                self._share(request)
+
+    def settled(self, request: Request) -> None:
+        """Containerd has told its share."""
+        if self._spans:
+            self._share(request)
+
+    def _share(self, request: Request) -> None:
+        null_call = self._null_call()
+        for hop in request.hops:
+            daemon, split = daemon_share(request, hop, null_call)
+            if split != "none":
+                self.shares[hop.method, "daemon", split] += daemon
+                self.shares[hop.method, "transport", split] += hop.duration - daemon

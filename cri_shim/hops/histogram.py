@@ -1,0 +1,45 @@
+"""How often something took how long: counts between fixed bounds, cheap enough for every hop."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final
+
+SECONDS: Final = (
+    *(0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.00075),
+    *(0.001, 0.0015, 0.002, 0.003, 0.005, 0.0075),
+    *(0.01, 0.015, 0.02, 0.03, 0.05, 0.075),
+    *(0.1, 0.15, 0.2, 0.3, 0.5, 0.75),
+    *(1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
+)
+"""Upper bounds. A List takes a third of a millisecond and a pod start a tenth of a second: both are to be told apart
+from one that takes half as long again."""
+
+
+class Histogram:
+    """Counts of durations in seconds."""
+
+    __slots__ = ("_counts", "total")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(SECONDS) + 1)
+        self.total = 0.0
+        """The sum of all durations."""
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self._counts[bisect_left(SECONDS, seconds)] += 1
+        self.total += seconds
+
+    @property
+    def count(self) -> int:
+        """How many were counted."""
+        return sum(self._counts)
+
+    def cumulative(self) -> list[tuple[str, int]]:
+        """Upper bound and how many were no longer than that, as Prometheus wants them; the last bound is ``+Inf``."""
+        below, reached = [], 0
+        for bound, count in zip((*map(repr, SECONDS), "+Inf"), self._counts, strict=True):
+            reached += count
+            below.append((bound, reached))
+        return below

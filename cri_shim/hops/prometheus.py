@@ -1,0 +1,106 @@
+"""The metrics page: what was counted, in the words and units of Prometheus.
+
+Base units (seconds, bytes), ``_total`` on what only grows, one prefix. The text format is written by prometheus_client,
+which is loaded with the first scrape; a daemon that nobody scrapes does not carry it. docs/metrics.md lists every name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from cri_shim.hops.counts import Counts, Labels
+    from cri_shim.hops.histogram import Histogram
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A number that some other part of the daemon knows, asked for at each scrape.
+
+    ``read`` gives values by the values of ``labels``; a name that ends with ``_total`` is a counter.
+    """
+
+    name: str
+    help: str
+    labels: tuple[str, ...]
+    read: Callable[[], Mapping[Labels, float]]
+
+
+class MetricsPage:
+    """The page: the ledger's counts and what ``gauges`` tell."""
+
+    def __init__(self, counts: Counts, gauges: Iterable[Gauge]) -> None:
+        self._counts = counts
+        self._gauges = tuple(gauges)
+
+    def text(self) -> bytes:
+        """The page in Prometheus' text format."""
+        from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest  # noqa: PLC0415 - see above
+
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(self)
+        ProcessCollector(registry=registry)  # CPU seconds, memory, file descriptors, under their usual names
+        return generate_latest(registry)
+
+    def collect(self) -> Iterator[Any]:
+        """All families; called by prometheus_client."""
+        from prometheus_client import core  # noqa: PLC0415 - with the first scrape
+
+        counts = self._counts
+        yield _histogram(
+            "cri_shim_request_duration_seconds",
+            "CRI requests, from the first byte read to the last byte written.",
+            ("method", "api", "code"),
+            counts.requests,
+        )
+        yield _histogram(
+            "cri_shim_hop_duration_seconds",
+            "Calls to containerd, repeats included.",
+            ("method", "code"),
+            counts.hops,
+        )
+        yield _histogram(
+            "cri_shim_helper_duration_seconds",
+            "Runs of CNI plugins.",
+            ("plugin", "command", "outcome"),
+            counts.helpers,
+        )
+        for name, text, labels, values in (
+            ("cri_shim_request_part_seconds", "Where requests spent their time.", ("method", "part"), counts.parts),
+            (
+                "cri_shim_hop_share_seconds",
+                "Hops of requests, split into containerd's work and transport; how that is known.",
+                ("method", "share", "split"),
+                counts.shares,
+            ),
+            ("cri_shim_hop_bytes", "Serialised messages of hops.", ("method", "direction"), counts.bytes),
+            ("cri_shim_hop_repeats", "Attempts beyond the first.", ("method",), counts.repeats),
+        ):
+            counter = core.CounterMetricFamily(name, text, labels=labels)
+            for key, value in sorted(values.items()):
+                counter.add_metric(key, value)
+            yield counter
+        in_flight = core.GaugeMetricFamily("cri_shim_hops_in_flight", "Calls to containerd under way.")
+        in_flight.add_metric((), counts.hops_in_flight)
+        yield in_flight
+        for gauge in self._gauges:
+            counts_up = gauge.name.endswith("_total")
+            family = core.CounterMetricFamily if counts_up else core.GaugeMetricFamily
+            metric = family(gauge.name, gauge.help, labels=gauge.labels)
+            for key, value in sorted(gauge.read().items()):
+                metric.add_metric(key, value)
+            yield metric
+
+
+def _histogram(name: str, text: str, labels: tuple[str, ...], histograms: Mapping[Labels, Histogram]) -> Any:
+    from prometheus_client.core import HistogramMetricFamily  # noqa: PLC0415 - with the first scrape
+
+    family = HistogramMetricFamily(name, text, labels=labels)
+    for key, histogram in sorted(histograms.items()):
+        family.add_metric(key, buckets=histogram.cumulative(), sum_value=histogram.total)
+    return family

@@ -1,0 +1,95 @@
+"""Metrics are the ledger's records, counted: sums, buckets and labels as Prometheus reads them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
+
+from containerd_client.hops import Hop
+from cri_shim.hops.counts import Counts
+from cri_shim.hops.histogram import SECONDS, Histogram
+from cri_shim.hops.ledger import Ledger
+from cri_shim.hops.prometheus import Gauge, MetricsPage
+from cri_shim.hops.trace_context import TraceContext
+from cri_shim.network.exec import Helper
+
+
+def scraped(page):
+    """Every sample of a scrape: name and labels to value."""
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(page.text().decode())
+        for sample in family.samples
+    }
+
+
+@given(st.lists(st.floats(0, 100), max_size=30))
+def test_each_bucket_counts_what_is_no_longer_than_its_bound(durations):
+    """Compared with counting by hand, bounds included."""
+    histogram = Histogram()
+    for duration in durations:
+        histogram.add(duration)
+    assert [count for _, count in histogram.cumulative()] == [
+        *(sum(duration <= bound for duration in durations) for bound in SECONDS),
+        len(durations),
+    ]
+    assert histogram.total == pytest.approx(sum(durations))
+
+
+def test_a_scrape_tells_what_the_bill_says():
+    """One request with a repeated hop and a failed plugin: every figure appears under its name."""
+    ledger = Ledger()
+    ledger.null_call = 0.001
+    counts = Counts(lambda: ledger.null_call)
+    ledger.listen(counts)
+    request = ledger.open("RunPodSandbox")
+    started = time.perf_counter()
+    ledger.note_call("s.Tasks/Create", started)
+    ledger.note_hop(Hop("s.Tasks/Create", started, 0.004, 100, 20, 3, "OK"))
+    ledger.note_helper(Helper("bridge", "ADD", started, 0.03, 1))
+    ledger.close(request, "UNAVAILABLE", "no")
+    ledger.note_call("s.Events/Subscribe", started)
+    page = MetricsPage(counts, [Gauge("cri_shim_pods", "Pods.", ("state",), lambda: {("ready",): 3})])
+    found = scraped(page)
+    of = ("method", "RunPodSandbox")
+    assert (
+        found["cri_shim_request_duration_seconds_sum", ("api", "v1"), ("code", "UNAVAILABLE"), of] == request.bill.wall
+    )
+    assert found["cri_shim_request_part_seconds_total", of, ("part", "hops")] == pytest.approx(0.004)
+    assert found["cri_shim_request_part_seconds_total", of, ("part", "helpers")] == pytest.approx(0.03)
+    assert found["cri_shim_request_part_seconds_total", of, ("part", "own")] == request.bill.own
+    assert found["cri_shim_request_part_seconds_total", of, ("part", "extra")] == request.bill.extra
+    hop = ("method", "s.Tasks/Create")
+    assert found["cri_shim_hop_duration_seconds_count", ("code", "OK"), hop] == 1
+    assert found["cri_shim_hop_duration_seconds_bucket", ("code", "OK"), ("le", "0.003"), hop] == 0
+    assert found["cri_shim_hop_duration_seconds_bucket", ("code", "OK"), ("le", "0.005"), hop] == 1
+    assert found["cri_shim_hop_bytes_total", ("direction", "out"), hop] == 100
+    assert found["cri_shim_hop_repeats_total", hop] == 2
+    share = ("split", "estimate")
+    assert found["cri_shim_hop_share_seconds_total", hop, ("share", "transport"), share] == pytest.approx(0.001)
+    assert found["cri_shim_hop_share_seconds_total", hop, ("share", "daemon"), share] == pytest.approx(0.003)
+    ran = (("command", "ADD"), ("outcome", "failed"), ("plugin", "bridge"))
+    assert found["cri_shim_helper_duration_seconds_count", *ran] == 1
+    assert found[("cri_shim_hops_in_flight",)] == 1
+    assert found["cri_shim_pods", ("state", "ready")] == 3
+    assert found[("process_resident_memory_bytes",)] > 0
+
+
+def test_shares_wait_for_containerds_spans_when_it_sends_them():
+    """With spans expected, a traced request's hops are not estimated first and told again later."""
+    ledger = Ledger()
+    ledger.null_call = 0.001
+    counts = Counts(lambda: ledger.null_call, spans=True)
+    ledger.listen(counts)
+    request = ledger.open("Status", trace=TraceContext("a" * 32, "b" * 16))
+    trace = ledger.note_call("m", request.started)
+    ledger.note_hop(Hop("m", request.started, 0.010, 1, 1, 1, "OK", trace))
+    ledger.close(request)
+    assert not counts.shares
+    request.server_spans = {trace[36:52]: 0.004}
+    ledger.settle(request)
+    assert dict(counts.shares) == {("m", "daemon", "spans"): 0.004, ("m", "transport", "spans"): pytest.approx(0.006)}
