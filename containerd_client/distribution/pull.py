@@ -21,6 +21,7 @@ from containerd_client.distribution.manifest import LARGEST_DOCUMENT
 from containerd_client.distribution.media_types import INDEXES, MANIFESTS, is_layer
 from containerd_client.distribution.platforms import host_platform
 from containerd_client.distribution.progress import Progress
+from containerd_client.distribution.watch import Unwatched, server_of
 from containerd_client.errors import NotFound
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from containerd_client.distribution.reference import Reference
     from containerd_client.distribution.registry import RegistryClient, Source
     from containerd_client.distribution.unpack import Unpacker
+    from containerd_client.distribution.watch import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Distribution:
     registry: RegistryClient
     fetcher: Fetcher
     unpacker: Unpacker
+    watch: Watch = field(default_factory=Unwatched)
 
     async def pull(
         self,
@@ -81,9 +84,22 @@ class Distribution:
         :class:`~containerd_client.distribution.errors.DistributionError` or a ContainerdError; what it had got by then
         hangs on the lease alone.
         """
+        with self.watch.phase("pull.fetch", {"image.ref": str(source.reference)}):
+            return await self._pull(source, lease, options, on_layer)
+
+    async def _pull(
+        self, source: Source, lease: str, options: PullOptions, on_layer: Callable[[Descriptor, str], None] | None
+    ) -> ImageContents:
         progress = Progress(f"image {source.reference}", options.progress_timeout)
-        async with progress.within("its registry does not say what it is"):
-            target = await self.registry.resolve(source)
+        with (
+            self.watch.phase("pull.resolve", {"image.ref": str(source.reference)}) as phase,
+            self.watch.waits("registry"),
+        ):
+            async with progress.within("its registry does not say what it is"):
+                target = await self.registry.resolve(source)
+            phase.tell(
+                {"descriptor.digest": target.digest, **server_of(source.answered.get(str(source.reference), ""))}
+            )
 
         async def small(blob: Descriptor) -> bytes:
             async with progress.within(f"{blob.digest} does not come"):
@@ -116,9 +132,12 @@ class Distribution:
         try:
             return await self.client.content.read_all(blob.digest, LARGEST_DOCUMENT)
         except NotFound:
-            if blob.media_type in INDEXES | MANIFESTS:
-                return await self.registry.manifest(source, blob)
-            return await self.registry.small_blob(source, blob)
+            manifest = blob.media_type in INDEXES | MANIFESTS
+            ask = self.registry.manifest if manifest else self.registry.small_blob
+            with self.watch.phase("pull.document", _described(blob)) as phase, self.watch.waits("registry"):
+                data = await ask(source, blob)
+                phase.tell(server_of(source.answered.get(blob.digest, "")))
+            return data
 
     async def _layers(
         self,
@@ -137,7 +156,9 @@ class Distribution:
 
         async def fetch(layer: Descriptor, rank: int) -> None:
             async with slots:
-                served_by = await self.fetcher.blob(source, layer, labels, lease, rank)
+                with self.watch.phase("pkg.unpack.unpacker.fetchLayer", _described(layer)) as phase:
+                    served_by = await self.fetcher.blob(source, layer, labels, lease, rank)
+                    phase.tell(server_of(served_by))
             here[layer.digest].set_result(None)
             if on_layer is not None:
                 on_layer(layer, served_by)
@@ -145,6 +166,15 @@ class Distribution:
         async def unpack() -> None:
             for number, layer in enumerate(contents.manifest.layers):
                 await here[layer.digest]
-                await self.unpacker.layer(options.snapshotter, contents, number, lease)
+                with self.watch.phase("pkg.unpack.unpacker.unpackLayer", _described(layer)):
+                    await self.unpacker.layer(options.snapshotter, contents, number, lease)
 
         await all_or_none(*(fetch(layer, rank) for rank, layer in enumerate(layers.values())), unpack())
+
+
+def _described(blob: Descriptor) -> dict[str, str]:
+    return {
+        "descriptor.digest": blob.digest,
+        "descriptor.media.type": blob.media_type,
+        "descriptor.size": str(blob.size),
+    }

@@ -55,6 +55,8 @@ class Source:
     credentials: Credentials = ANONYMOUS
     logins: dict[str, Login] = field(default_factory=dict, compare=False, repr=False)
     """How far each host has let us in; filled by the requests."""
+    answered: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Which host's URL the reference, or a digest, was had from; filled by the requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +175,12 @@ class RegistryClient:
             if capability not in host.capabilities:
                 continue
             try:
-                return await _persistently(ask, host, self._patience)
+                found = await _persistently(ask, host, self._patience)
             except DistributionError as error:
                 failures.append(error)
+            else:
+                source.answered[what] = host.base
+                return found
         if not failures:
             raise RegistryUnavailableError(f"no host for {source.reference.domain} has the capability {capability}")
         text = "; ".join(dict.fromkeys(str(failure) for failure in failures))

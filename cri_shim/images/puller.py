@@ -26,8 +26,10 @@ from containerd_client.distribution.registry import RegistryClient, Source
 from containerd_client.distribution.transfer_pull import TransferPull
 from cri_shim.images.auth_config import fingerprint
 from cri_shim.images.pull_errors import as_cri_errors
+from cri_shim.images.pull_watch import TimelineWatch
 from cri_shim.store.image_names import MANAGED, record_names
 from cri_shim.store.image_unpack import LEASE_LABELS
+from cri_shim.timeline import note_wait, stage
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -70,7 +72,7 @@ class ImagePuller:
         self._progress_timeout = progress_timeout
         images.unpacker.progress_timeout = progress_timeout
         fetcher = Fetcher(client, self._registry, FetchLimits(progress_timeout, at_once=max_total_downloads))
-        self._distribution = Distribution(client, self._registry, fetcher, images.unpacker)
+        self._distribution = Distribution(client, self._registry, fetcher, images.unpacker, TimelineWatch())
         self._transfer = TransferPull(client, images.unpacker, self._config_path) if transfer else None
         self._flights: Flights[Image] = Flights()
         self.outcomes: Counter[str] = Counter()
@@ -108,10 +110,13 @@ class ImagePuller:
         with as_cri_errors(f"pull image {reference!r}", credentials.secrets()):
             parsed = parse_reference(reference)
             # Whoever may see an image because of a login must not get it for somebody without.
-            image, _ = await self._flights.run(
+            began = time.perf_counter()
+            image, led = await self._flights.run(
                 f"{snapshotter} {parsed} {fingerprint(credentials)}",
                 lambda: self._counted(self._pull(parsed, snapshotter, credentials, pinned=pinned)),
             )
+            if not led:
+                note_wait("joined", began)
         return image
 
     async def ensure(self, reference: str, snapshotter: str = "") -> Image:
@@ -163,7 +168,8 @@ class ImagePuller:
                     source = Source(reference, hosts, credentials)
                     contents = await self._distribution.pull(source, lease.id, options, on_layer)
                 names = record_names(reference, contents.id, contents.target.digest)
-                image = await self._images.record(contents, names, snapshotter, pinned=pinned)
+                with stage("pull.createNewImage", {"image.ref": str(reference), "image.id": contents.id}):
+                    image = await self._images.record(contents, names, snapshotter, pinned=pinned)
         self._tell(reference, contents, served, time.monotonic() - began)
         return image
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.network import PodDns, PodNetwork, PortMapping
+from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -50,6 +51,7 @@ async def tear_down_network(service: Service, sandbox: Sandbox) -> None:
     """
     if sandbox.network_down or not sandbox.netns_path:
         return
-    await service.network.teardown(pod_network(sandbox), sandbox.cni_result)
+    with stage("cni.teardown_pod_network"):
+        await service.network.teardown(pod_network(sandbox), sandbox.cni_result)
     await run(MOUNT, service.kernel.remove_network_namespace, sandbox.netns_path)
     service.sandboxes.update(sandbox.id, lambda current: current.but(network_down=True))

@@ -31,6 +31,7 @@ from cri_shim.store.container_directories import remove_container_files
 from cri_shim.store.containers import Container, Status
 from cri_shim.store.metadata import CONTAINER_EXTENSION, container_extension
 from cri_shim.store.names import container_name
+from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -101,17 +102,18 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
             volumes=volumes,
             images=await mount_images(service, snapshotter, container),
         )
-        record = await service.containerd.containers.create(
-            make_record(
-                container.id,
-                handler=handler,
-                snapshotter=snapshotter,
-                image=image.references[0] if image.references else image.id,
-                spec=spec,
-                labels=labels_of(container.id, config.labels, image, CONTAINER),
-                extension=(CONTAINER_EXTENSION, container_extension(container)),
+        with stage("client.NewContainer"):
+            record = await service.containerd.containers.create(
+                make_record(
+                    container.id,
+                    handler=handler,
+                    snapshotter=snapshotter,
+                    image=image.references[0] if image.references else image.id,
+                    spec=spec,
+                    labels=labels_of(container.id, config.labels, image, CONTAINER),
+                    extension=(CONTAINER_EXTENSION, container_extension(container)),
+                )
             )
-        )
         undo.push("delete the record", lambda: delete_record(service, container.id))
         undo.push("remove the snapshot", lambda: remove_snapshot(service, snapshotter, container.id))
         rootfs, _ = await overlap(

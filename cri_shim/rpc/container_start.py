@@ -18,6 +18,7 @@ from cri_shim.lifecycle.termination import discard_task
 from cri_shim.ops.rollback import Rollback
 from cri_shim.store.checkpoint import write_status
 from cri_shim.store.containers import exited
+from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -91,16 +92,18 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
         fifos = await run(FS, service.logs.open, container.id, container.log_path, stdin=config.stdin, tty=config.tty)
         await service.logs.wait_opened(container.id)
         undo.push("end the process", lambda: discard_task(service, container.id))
-        pid = await service.containerd.tasks.create(
-            container.id,
-            rootfs=rootfs,
-            stdin=fifos.stdin,
-            stdout=fifos.stdout,
-            stderr=fifos.stderr,
-            terminal=config.tty,
-        )
+        with stage("container.NewTask"):
+            pid = await service.containerd.tasks.create(
+                container.id,
+                rootfs=rootfs,
+                stdin=fifos.stdin,
+                stdout=fifos.stdout,
+                stderr=fifos.stderr,
+                terminal=config.tty,
+            )
         started_at = time.time_ns()
-        await service.containerd.tasks.start(container.id)
+        with stage("client.task.Start"):
+            await service.containerd.tasks.start(container.id)
         return pid, started_at
 
 

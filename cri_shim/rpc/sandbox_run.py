@@ -40,6 +40,7 @@ from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
 from cri_shim.store.names import sandbox_name
 from cri_shim.store.pod_directories import pin_network_namespace, remove_pod_files
 from cri_shim.store.sandboxes import Sandbox
+from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,15 +64,31 @@ async def run_pod_sandbox(service: Service, request: cri.RunPodSandboxRequest) -
     if not metadata.name or not metadata.namespace or not metadata.uid:
         raise InvalidArgumentError("pod sandbox config needs metadata with name, namespace and uid")
     name = sandbox_name(metadata)
-    sandbox_id = await service.operations.run(f"run/{name}", lambda: _run(service, request, name))
+
+    async def work() -> str:
+        about = {"sandbox.name": name, "runtime.handler": request.runtime_handler}
+        with stage("cri.sandbox.run", about) as running:
+            sandbox = await _run(service, request, name)
+            running.tell(_told(sandbox))
+            return sandbox.id
+
+    sandbox_id = await service.operations.run(f"run/{name}", work)
     return cri.RunPodSandboxResponse(pod_sandbox_id=sandbox_id)
 
 
-async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -> str:
+def _told(sandbox: Sandbox) -> dict[str, str]:
+    """What a trace says of a pod that runs, under the names that the in-process plugin uses."""
+    told = {"sandbox.id": sandbox.id, "sandbox.pid": str(sandbox.pid), "netns.path": sandbox.netns_path}
+    if sandbox.ips:
+        told |= {"sandbox.ip": sandbox.ips[0], "sandbox.additional_ips.count": str(len(sandbox.ips) - 1)}
+    return told
+
+
+async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -> Sandbox:
     finished = _made_before(service, request, name)
     if finished is not None:
         log.info("sandbox.found_again", sandbox_id=finished.id, name=name)
-        return finished.id
+        return finished
     handler = service.config.runtime_handler(request.runtime_handler)
     sandbox = Sandbox(
         id=new_id(), name=name, config=request.config, created_at=0, runtime_handler=request.runtime_handler
@@ -83,8 +100,11 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
         f"sandbox {sandbox.id}", on_incomplete=lambda why: service.sandboxes.put(sandbox.but(trouble=why))
     ) as undo:
         undo.push("release the name", _release_name(service, sandbox.id))
-        image = await _sandbox_image_and_ground(service, sandbox, handler, undo)
-        record = await service.containerd.containers.create(await _record(service, sandbox, handler, image))
+        with stage("cri.sandbox.prepare"):
+            image = await _sandbox_image_and_ground(service, sandbox, handler, undo)
+            described = await _record(service, sandbox, handler, image)
+        with stage("client.NewContainer"):
+            record = await service.containerd.containers.create(described)
         undo.push("delete the record", lambda: delete_record(service, sandbox.id))
         sandbox = sandbox.but(created_at=record.created_at.ToNanoseconds())
         pid, (ips, cni_result) = await overlap(
@@ -93,7 +113,7 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
     sandbox = sandbox.but(pid=pid, ips=ips, cni_result=cni_result)
     service.sandboxes.put(sandbox)
     await service.exits.claim_early(sandbox.id)
-    return sandbox.id
+    return sandbox
 
 
 def _made_before(service: Service, request: cri.RunPodSandboxRequest, name: str) -> Sandbox | None:
@@ -174,8 +194,10 @@ async def _start_pause(service: Service, record: Record, image: Image, undo: Rol
     undo.push("remove the snapshot", lambda: remove_snapshot(service, record.snapshotter, record.id))
     mounts = await prepare_snapshot(service, record.snapshotter, record.id, image)
     undo.push("end the sandbox process", lambda: discard_task(service, record.id))
-    pid = await service.containerd.tasks.create(record.id, rootfs=mounts)
-    await service.containerd.tasks.start(record.id)
+    with stage("container.NewTask"):
+        pid = await service.containerd.tasks.create(record.id, rootfs=mounts)
+    with stage("client.task.Start"):
+        await service.containerd.tasks.start(record.id)
     return pid
 
 
@@ -187,7 +209,8 @@ async def _set_up_network(
     pod = pod_network(sandbox)
     # Before, not after: a plugin that fails may have taken an address already.
     undo.push("tear down the pod network", lambda: service.network.teardown(pod, None))
-    result = await service.network.setup(pod)
+    with stage("cni.setup_pod_network"):
+        result = await service.network.setup(pod)
     connected = sandbox.but(ips=result.ips, cni_result=result.stored)
     update = containers_pb2.Container(id=sandbox.id)
     update.extensions[SANDBOX_EXTENSION].CopyFrom(sandbox_extension(connected))

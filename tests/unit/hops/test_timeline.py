@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -23,14 +24,15 @@ async def test_waiting_for_a_thread_is_noted(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setitem(executors._WAITS, pool, "executor test")
         release = threading.Event()
         busy = pool.submit(release.wait, 10)
+        submitted = time.perf_counter()
         second = asyncio.create_task(executors.run(pool, threading.Event().wait, 0.2))
         await asyncio.sleep(0.1)
         release.set()
         await second
         assert busy.result()
-    (wait,) = request.waits or ()
+    (wait,) = list(request.waits or ())
     assert wait.name == "executor test"
-    assert 0.1 <= wait.duration < 0.2 + wait.duration
+    assert 0.09 <= wait.duration <= time.perf_counter() - submitted - 0.19
 
 
 async def test_a_thread_at_hand_is_no_wait() -> None:
@@ -45,7 +47,7 @@ async def test_a_thread_at_hand_is_no_wait() -> None:
 async def test_locks_and_gates_tell_who_had_to_wait(make, name) -> None:
     """Taking what is free is no wait; taking what somebody holds is one."""
     request = Ledger().open("StartContainer")
-    some = make()
+    some: Locks | Gates = make()
     held = some.of("id")
     async with held:
         assert request.waits is None
@@ -57,9 +59,9 @@ async def test_locks_and_gates_tell_who_had_to_wait(make, name) -> None:
         second = asyncio.create_task(wants())
         await asyncio.sleep(0.05)
     await second
-    (wait,) = request.waits or ()
-    assert wait.name == name
-    assert wait.duration >= 0.04
+    waits = [*(request.waits or ())]
+    assert [wait.name for wait in waits] == [name]
+    assert waits[0].duration >= 0.04
 
 
 async def test_joining_a_running_operation_is_a_wait() -> None:
@@ -77,7 +79,7 @@ async def test_joining_a_running_operation_is_a_wait() -> None:
 
     first, second = await asyncio.gather(*(asyncio.create_task(ask()) for _ in range(2)))
     assert first.waits is None
-    (wait,) = second.waits or ()
+    (wait,) = list(second.waits or ())
     assert wait.name == "joined"
     assert second.bill.awaited == pytest.approx(wait.duration, abs=0.01)
     assert second.bill.extra < 0.03 < first.bill.extra
