@@ -21,6 +21,7 @@ import structlog
 
 import cri_shim
 from containerd_client import Containerd
+from cri_shim.cdi.registry import CdiRegistry
 from cri_shim.endpoint import SocketLock, bind
 from cri_shim.handler_features import read_features
 from cri_shim.hops.ledger import Ledger, LedgerOff
@@ -208,6 +209,7 @@ class Daemon:
                 lambda: [*sandbox_subjects(sandboxes), *container_subjects(containers)],
             ),
             image_files=ImageFiles(containerd, kernel),
+            cdi=CdiRegistry(config.runtime.cdi_spec_dirs),
             network=Network(kernel, _cni_config(config), on_helper=ledger.note_helper),
             logs=logs,
             streaming=_streaming_server(config),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from containerd_client import Containerd
+    from cri_shim.cdi.registry import CdiRegistry
     from cri_shim.config import Config
     from cri_shim.handler_features import HandlerFeatures
     from cri_shim.hops.ledger import Ledger
@@ -74,6 +75,8 @@ class Service:
     """What pods and containers use, read from their cgroups."""
     image_files: ImageFiles
     """Looking into an image's root file system: users, groups, volumes."""
+    cdi: CdiRegistry
+    """Devices that vendors describe in files."""
     network: Network
     """CNI."""
     logs: ContainerLogs

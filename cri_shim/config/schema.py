@@ -157,6 +157,12 @@ class RuntimeSection:
     netns_mounts_under_state_dir: bool = key(False, "network namespaces in STATE/netns instead of /var/run/netns")
     enable_unprivileged_ports: bool = key(True, "let every container bind ports below 1024")
     enable_unprivileged_icmp: bool = key(True, "let every container open ICMP echo sockets")
+    enable_cdi: bool = key(True, "give containers the CDI devices that they ask for; false: refuse them")
+    cdi_spec_dirs: tuple[str, ...] = key(
+        ("/etc/cdi", "/var/run/cdi"),
+        "directories of CDI files; of two that describe one device the later directory wins",
+        check=checks.absolute_paths,
+    )
     drain_exec_sync_io_timeout: float = key(
         5.0, "how long the output of an ended exec may stay open; 0s = for ever", form=DURATION
     )

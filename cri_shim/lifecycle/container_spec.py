@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import FailedPreconditionError, InvalidArgumentError, UnimplementedError
+from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
 from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.cdi_devices import inject_cdi_devices
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
 from cri_shim.lifecycle.host_mounts import resolve_mounts
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname
@@ -89,11 +90,6 @@ async def container_spec(
     Raises InvalidArgumentError, FailedPreconditionError or UnimplementedError for what cannot be done as asked.
     """
     config = container.config
-    if config.CDI_devices:
-        names = ", ".join(device.name for device in config.CDI_devices)
-        raise UnimplementedError(
-            f"container {container.name} asks for CDI devices ({names}), which are not offered yet"
-        )
     security = config.linux.security_context
     node_side = await run(FS, _look_up_node_side, service, container, handler, volumes, images)
     plan = plan_user(security, image.config)
@@ -104,7 +100,7 @@ async def container_spec(
     else:
         users = NO_USER_FILES
     files = pod_files(service.paths, sandbox.id, sandbox.config)
-    return build_container_spec(
+    spec = build_container_spec(
         ContainerSpecInput(
             id=container.id,
             sandbox_id=sandbox.id,
@@ -141,6 +137,8 @@ async def container_spec(
             base_spec=await base_spec(handler),
         )
     )
+    await inject_cdi_devices(service, container, spec)
+    return spec
 
 
 def _target_pid(service: Service, sandbox: Sandbox, namespaces: cri.NamespaceOption) -> int | None:

@@ -94,6 +94,16 @@ def read_apparmor_profiles(path: Path = Path("/sys/kernel/security/apparmor/prof
     return frozenset(line.rpartition(" (")[0] for line in _text(path).splitlines() if " (" in line)
 
 
+def has_rdt(resctrl: Path = Path("/sys/fs/resctrl")) -> bool:
+    """Whether classes of cache and memory bandwidth (Intel RDT, AMD QoS) can be used: resctrl is mounted."""
+    return (resctrl / "schemata").exists()
+
+
+def read_device_node(path: str) -> DeviceNode | None:
+    """Look at one path without following it; None where it is no device. Raises OSError where nothing is there."""
+    return _node(Path(path))
+
+
 def read_device_grants(host_path: str, container_path: str, permissions: str) -> tuple[DeviceGrant, ...]:
     """Find the nodes a CRI ``Device`` means: one node, or all in a directory and below it.
 

@@ -1,0 +1,194 @@
+"""One CDI file, checked: its kind, its devices, and the edits that each makes to a container.
+
+A file with a mistake is refused whole, because half a device is worse than none. Files are YAML, of which JSON is a
+part. Source: CDI SPEC.md, "JSON Schema"; the checks are those of its Go library.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import yaml
+
+from cri_shim.cdi.names import check_device, check_kind
+from cri_shim.cdi.versions import check_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
+NO_ACCESS = "none"
+"""Permissions of a device whose node is wanted without a rule of the device cgroup."""
+
+_NAME_MAX = 4096
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What all parts of a document have in common: a key that is not known is a mistake."""
+
+
+class DeviceNode(Part, frozen=True):
+    """A device node; what is left out is read from the node of ``host_path`` (or ``path``) on the host."""
+
+    path: str
+    host_path: str = ""
+    type: str = ""
+    major: int = 0
+    minor: int = 0
+    file_mode: int | None = None
+    permissions: str = ""
+    uid: int | None = None
+    gid: int | None = None
+
+
+class NetDevice(Part, frozen=True):
+    """A network interface of the host that moves into the container."""
+
+    host_interface_name: str
+    name: str
+
+
+class Hook(Part, frozen=True):
+    """A program of the host that the OCI runtime runs; ``timeout`` in seconds."""
+
+    hook_name: str
+    path: str
+    args: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    timeout: int | None = None
+
+
+class Mount(Part, frozen=True):
+    """A mount of the host's."""
+
+    host_path: str
+    container_path: str
+    options: tuple[str, ...] = ()
+    type: str = ""
+
+
+class IntelRdt(Part, frozen=True):
+    """A class of cache and memory bandwidth."""
+
+    clos_id: str = msgspec.field(default="", name="closID")
+    l3_cache_schema: str = ""
+    mem_bw_schema: str = ""
+    schemata: tuple[str, ...] = ()
+    enable_monitoring: bool = False
+
+
+class Edits(Part, frozen=True):
+    """What changes in a container."""
+
+    env: tuple[str, ...] = ()
+    device_nodes: tuple[DeviceNode, ...] = ()
+    net_devices: tuple[NetDevice, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    intel_rdt: IntelRdt | None = None
+    additional_gids: tuple[int, ...] = ()
+
+
+class Device(Part, frozen=True):
+    """One device; ``name`` is unique within its kind."""
+
+    name: str
+    container_edits: Edits
+    annotations: dict[str, str] = {}
+
+
+class Document(Part, frozen=True):
+    """A whole file. ``container_edits`` are made once for any number of its devices, before theirs."""
+
+    cdi_version: str
+    kind: str
+    devices: tuple[Device, ...]
+    container_edits: Edits = Edits()
+    annotations: dict[str, str] = {}
+
+
+def parse_document(text: bytes) -> Document:
+    """Read and check a file; raises ValueError that says what is wrong with it."""
+    document = msgspec.convert(_load(text), Document)
+    problem = check_version(document) or check_kind(document.kind) or _edits_problem(document.container_edits)
+    if problem:
+        raise ValueError(problem)
+    if not document.devices:
+        raise ValueError("it has no devices")
+    seen = set[str]()
+    for device in document.devices:
+        problem = check_device(device.name) or _edits_problem(device.container_edits)
+        if not problem and device.container_edits == Edits():
+            problem = "its containerEdits are empty"
+        if not problem and device.name in seen:
+            problem = "it is there twice"
+        if problem:
+            raise ValueError(f"device {device.name!r}: {problem}")
+        seen.add(device.name)
+    return document
+
+
+def _load(text: bytes) -> Any:
+    # JSON is YAML but for the tabs that many programs indent it with.
+    if text.lstrip().startswith(b"{"):
+        with suppress(ValueError):
+            return json.loads(text)
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"neither YAML nor JSON: {' '.join(str(error).split())}") from error
+
+
+def _edits_problem(edits: Edits) -> str:
+    problems = [
+        _env_problem(edits.env),
+        *map(_node_problem, edits.device_nodes),
+        *map(_hook_problem, edits.hooks),
+        *("a mount without hostPath or containerPath" for m in edits.mounts if not (m.host_path and m.container_path)),
+        _net_problem(edits.net_devices),
+        _rdt_problem(edits.intel_rdt),
+        *(f"group {gid} is out of range" for gid in edits.additional_gids if not 0 <= gid < 2**32),
+    ]
+    return next(filter(None, problems), "")
+
+
+def _env_problem(env: Iterable[str]) -> str:
+    return next((f"environment entry {entry!r} is not KEY=value" for entry in env if entry.find("=") < 1), "")
+
+
+def _node_problem(node: DeviceNode) -> str:
+    if not node.path:
+        return "a device node without path"
+    if node.type not in {"", "b", "c", "u", "p"}:
+        return f"device node {node.path!r} has type {node.type!r}, which is none of b, c, u and p"
+    if node.permissions != NO_ACCESS and set(node.permissions) - set("rwm"):
+        return f"device node {node.path!r} has permissions {node.permissions!r}; they are letters out of r, w and m"
+    return ""
+
+
+def _hook_problem(hook: Hook) -> str:
+    if hook.hook_name not in HOOKS:
+        return f"hook {hook.hook_name!r} is none of {', '.join(HOOKS)}"
+    if not hook.path:
+        return f"hook {hook.hook_name!r} has no path"
+    return _env_problem(hook.env)
+
+
+def _net_problem(devices: tuple[NetDevice, ...]) -> str:
+    for names in ([d.host_interface_name for d in devices], [d.name for d in devices]):
+        if not all(names):
+            return "a net device without a name"
+        if len(set(names)) < len(names):
+            return f"two net devices have one name: {', '.join(names)}"
+    return ""
+
+
+def _rdt_problem(rdt: IntelRdt | None) -> str:
+    if rdt is None or rdt.clos_id == "/":
+        return ""
+    if len(rdt.clos_id) >= _NAME_MAX or rdt.clos_id in {".", ".."} or set(rdt.clos_id) & {"/", "\n"}:
+        return f"closID {rdt.clos_id!r} is no file name"
+    return ""

@@ -1,0 +1,133 @@
+"""Writing what CDI devices bring into a runtime spec that is otherwise finished.
+
+Pure but for ``look``, which says what a path on the host is. Source: CDI SPEC.md, "containerEdits"; where that is
+silent, what its Go library does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.cdi.document import NO_ACCESS
+from cri_shim.errors import FailedPreconditionError, UnimplementedError
+from cri_shim.oci.mounts import clean
+from cri_shim.oci.process import merge_env
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from cri_shim.cdi.document import DeviceNode, Edits, IntelRdt, Mount
+    from cri_shim.oci.defaults import Spec
+    from cri_shim.oci.devices import DeviceNode as HostNode
+
+    Look = Callable[[str], HostNode | None]
+    """What a path on the host is; None where it is no device. Raises OSError where it is nothing at all."""
+
+
+def apply_edits(spec: Spec, edits: Iterable[Edits], look: Look, *, rdt: bool) -> None:
+    """Make the changes in ``spec``, in order; ``rdt`` says whether the node has RDT classes.
+
+    Raises FailedPreconditionError for a device node that the host lacks or that is something else there, and for a
+    class on a node without RDT; UnimplementedError for what no runtime below could do.
+    """
+    for edit in edits:
+        if edit.net_devices:
+            names = ", ".join(device.host_interface_name for device in edit.net_devices)
+            raise UnimplementedError(f"CDI device injection failed: network interfaces ({names}) cannot be moved yet")
+        if edit.env:
+            spec["process"]["env"] = merge_env(spec["process"].get("env", ()), edit.env)
+        for node in edit.device_nodes:
+            _add_node(spec, node, look)
+        for mount in edit.mounts:
+            _add_mount(spec, mount)
+        for hook in edit.hooks:
+            entry: Spec = {"path": hook.path, "args": list(hook.args), "env": list(hook.env)}
+            if hook.timeout is not None:
+                entry["timeout"] = hook.timeout
+            spec.setdefault("hooks", {}).setdefault(hook.hook_name, []).append(_without_empty(entry))
+        if edit.intel_rdt is not None:
+            spec["linux"]["intelRdt"] = _rdt(edit.intel_rdt, rdt)
+        _add_groups(spec, edit.additional_gids)
+
+
+def _add_node(spec: Spec, node: DeviceNode, look: Look) -> None:
+    """Add one device node, replacing another of its path; what it leaves open is taken from the host."""
+    host_path = node.host_path or node.path
+    complete = bool(node.type) and (node.major != 0 or node.type == "p")
+    host, problem = None, "is no device"
+    try:
+        host = look(host_path)
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    if host is None and not complete:
+        raise FailedPreconditionError(f"CDI device injection failed: host device {host_path!r} {problem}")
+    kind, major, minor, mode = node.type, node.major, node.minor, node.file_mode
+    if host is not None:
+        mode = host.mode if mode is None else mode
+        if not complete:
+            if kind and kind.replace("u", "c") != host.kind:
+                raise FailedPreconditionError(
+                    f"CDI device injection failed: {host_path!r} is of type {host.kind} on this host, not {kind}"
+                )
+            kind = kind or host.kind
+            if kind != "p" and major == 0:
+                major, minor = host.major, host.minor
+    user = spec["process"].get("user", {})
+    entry: Spec = {"path": node.path, "type": kind, "major": major, "minor": minor}
+    if mode is not None:
+        entry["fileMode"] = mode
+    for name, given in (("uid", node.uid), ("gid", node.gid)):
+        owner = given if given is not None else user.get(name) or None
+        if owner is not None:
+            entry[name] = owner
+    linux = spec["linux"]
+    linux["devices"] = [*(old for old in linux.get("devices") or () if old["path"] != node.path), entry]
+    if kind in {"b", "c"}:
+        access = {"": "rwm", NO_ACCESS: ""}.get(node.permissions, node.permissions)
+        rule = {"allow": True, "type": kind, "major": major, "minor": minor, "access": access}
+        linux.setdefault("resources", {}).setdefault("devices", []).append(rule)
+
+
+def _add_mount(spec: Spec, mount: Mount) -> None:
+    """Add one mount, replacing another of its path; shallow paths come first, so that none hides another."""
+    options = list(mount.options)
+    own_users = any(namespace["type"] == "user" for namespace in spec["linux"].get("namespaces", ()))
+    if own_users and not {"idmap", "ridmap"} & set(options):
+        if "rbind" in options:
+            options.append("ridmap")
+        elif "bind" in options or mount.type == "bind":
+            options.append("idmap")
+    entry: Spec = {"destination": mount.container_path, "source": mount.host_path, "type": mount.type}
+    entry["options"] = options
+    path = clean(mount.container_path)
+    mounts = [*(old for old in spec["mounts"] if clean(old["destination"]) != path), _without_empty(entry)]
+    spec["mounts"] = sorted(mounts, key=lambda item: clean(item["destination"]).rstrip("/").count("/"))
+
+
+def _add_groups(spec: Spec, groups: Iterable[int]) -> None:
+    user = spec["process"].setdefault("user", {"uid": 0, "gid": 0})
+    held = user.get("additionalGids") or []
+    added = [group for group in dict.fromkeys(groups) if group and group not in held]
+    if added:
+        user["additionalGids"] = [*held, *added]
+
+
+def _rdt(asked: IntelRdt, available: bool) -> Spec:
+    if not available:
+        raise FailedPreconditionError(
+            f"CDI device injection failed: the device brings the RDT class {asked.clos_id!r}, "
+            "but this node has no resctrl file system mounted at /sys/fs/resctrl"
+        )
+    return _without_empty(
+        {
+            "closID": asked.clos_id,
+            "l3CacheSchema": asked.l3_cache_schema,
+            "memBwSchema": asked.mem_bw_schema,
+            "schemata": list(asked.schemata),
+            "enableMonitoring": asked.enable_monitoring,
+        }
+    )
+
+
+def _without_empty(entry: Spec) -> Spec:
+    return {key: value for key, value in entry.items() if value not in ("", [], False)}

@@ -1,0 +1,134 @@
+"""All CDI devices of the node, as the files in its directories say right now.
+
+Vendors' programs write and rewrite these files while the daemon runs, so each look compares names, times and sizes with
+what was read before, and reads what changed. Later directories win over earlier ones; a device that two files of one
+directory describe is nobody's. A broken file costs its own devices only. Source: CDI SPEC.md, "CDI JSON Specification";
+the rules are those of its Go library.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cri_shim.cdi.document import Document, parse_document
+from cri_shim.errors import FailedPreconditionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cri_shim.cdi.document import Edits
+
+_SUFFIXES = frozenset({".json", ".yaml"})
+_REASONS = 5
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """One file as it was read: its ``stamp`` then, and either what it says or why it cannot be used."""
+
+    stamp: tuple[int, int, int]
+    priority: int
+    document: Document | None
+    problem: str
+
+
+class CdiRegistry:
+    """Finds what devices bring with them. All methods block and may be called from any thread."""
+
+    def __init__(self, directories: Sequence[str]) -> None:
+        self._directories = [Path(directory) for directory in directories]
+        self._lock = threading.Lock()
+        self._files: dict[Path, _File] = {}
+        self._devices: dict[str, tuple[Path, Edits]] = {}
+        self._problems: dict[Path, str] = {}
+
+    def edits_of(self, names: Iterable[str]) -> list[Edits]:
+        """What the devices of these qualified names change, in the order in which to make the changes.
+
+        Raises FailedPreconditionError that names every device that is not there, and what is wrong with files that
+        might have had them.
+        """
+        with self._lock:
+            self._refresh()
+            missing = [name for name in names if name not in self._devices]
+            if missing:
+                raise FailedPreconditionError(self._not_found(missing))
+            result: list[Edits] = []
+            begun = set[Path]()
+            for name in names:
+                path, edits = self._devices[name]
+                document = self._files[path].document
+                if path not in begun and document is not None:
+                    begun.add(path)
+                    result.append(document.container_edits)
+                result.append(edits)
+            return result
+
+    def _not_found(self, missing: list[str]) -> str:
+        reasons = [f"{path}: {problem}" for path, problem in sorted(self._problems.items())[:_REASONS]]
+        where = ", ".join(map(str, self._directories))
+        return (
+            f"CDI device injection failed: unresolvable CDI devices {', '.join(missing)}; looked in {where}"
+            + "".join(f"; {reason}" for reason in reasons)
+        )
+
+    def _refresh(self) -> None:
+        found: dict[Path, tuple[tuple[int, int, int], int]] = {}
+        for priority, directory in enumerate(self._directories):
+            for path in _entries(directory):
+                try:
+                    info = path.stat()
+                except OSError:
+                    continue  # it has just gone
+                found[path] = ((info.st_mtime_ns, info.st_size, info.st_ino), priority)
+        if {path: file.stamp for path, file in self._files.items()} == {p: stamp for p, (stamp, _) in found.items()}:
+            return
+        known = self._files
+        self._files = {
+            path: known[path] if path in known and known[path].stamp == stamp else _read(path, stamp, priority)
+            for path, (stamp, priority) in found.items()
+        }
+        self._index()
+
+    def _index(self) -> None:
+        """Who describes which device, and who must not because another file of the same directory does too."""
+        self._problems = {path: file.problem for path, file in self._files.items() if file.problem}
+        claims: dict[str, list[tuple[int, Path, Edits]]] = {}
+        for path, file in sorted(self._files.items()):
+            if file.document is not None:
+                for device in file.document.devices:
+                    name = f"{file.document.kind}={device.name}"
+                    claims.setdefault(name, []).append((file.priority, path, device.container_edits))
+        self._devices = {}
+        for name, claimed in claims.items():
+            highest = max(priority for priority, _, _ in claimed)
+            best = [(path, edits) for priority, path, edits in claimed if priority == highest]
+            if len(best) == 1:
+                self._devices[name] = best[0]
+                continue
+            for path, _ in best:
+                others = ", ".join(str(other) for other, _ in best if other != path)
+                self._problems[path] = f"device {name} is described in {others} as well"
+        for path, problem in self._problems.items():
+            log.warning("cdi.file_problem", path=str(path), error=problem)
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return sorted(path for path in directory.iterdir() if path.suffix in _SUFFIXES and not path.is_dir())
+    except OSError:
+        return []
+
+
+def _read(path: Path, stamp: tuple[int, int, int], priority: int) -> _File:
+    try:
+        return _File(stamp, priority, parse_document(path.read_bytes()), "")
+    except (OSError, ValueError) as error:
+        return _File(stamp, priority, None, str(error))

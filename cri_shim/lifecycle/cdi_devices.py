@@ -1,0 +1,40 @@
+"""The CDI devices of a container: found, and written into its spec last, over everything else.
+
+Source: CRI ``ContainerConfig.CDI_devices``; containerd ``internal/cri/opts/spec_linux.go`` (WithCDI).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.cdi.edits import apply_edits
+from cri_shim.cdi.names import devices_asked
+from cri_shim.errors import FailedPreconditionError
+from cri_shim.kernel.executors import FS, run
+from cri_shim.oci.node import has_rdt, read_device_node
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.cdi.registry import CdiRegistry
+    from cri_shim.service import Service
+    from cri_shim.store.containers import Container
+
+
+async def inject_cdi_devices(service: Service, container: Container, spec: dict[str, Any]) -> None:
+    """Change ``spec`` so that the container can use the CDI devices that it asks for.
+
+    Raises InvalidArgumentError for a name that can be none, FailedPreconditionError for a device that is not there.
+    """
+    names = devices_asked(container.config)
+    if not names:
+        return
+    if not service.config.runtime.enable_cdi:
+        raise FailedPreconditionError(
+            f"CDI devices ({', '.join(names)}) are asked for, but enable_cdi is false in the configuration"
+        )
+    await run(FS, _inject, service.cdi, names, spec)
+
+
+def _inject(registry: CdiRegistry, names: Sequence[str], spec: dict[str, Any]) -> None:
+    apply_edits(spec, registry.edits_of(names), read_device_node, rdt=has_rdt())

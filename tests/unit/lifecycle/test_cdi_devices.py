@@ -1,0 +1,51 @@
+"""When CDI devices are injected, and when they are refused."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.cdi.registry import CdiRegistry
+from cri_shim.errors import FailedPreconditionError
+from cri_shim.lifecycle.cdi_devices import inject_cdi_devices
+
+
+def fake_service(directory, *, enable_cdi=True):
+    """The two collaborators that are used."""
+    runtime = SimpleNamespace(enable_cdi=enable_cdi)
+    return SimpleNamespace(config=SimpleNamespace(runtime=runtime), cdi=CdiRegistry([str(directory)]))
+
+
+def container(**config):
+    """A container with this much of a configuration."""
+    return SimpleNamespace(config=cri.ContainerConfig(**config))
+
+
+@pytest.mark.parametrize(
+    "asked", [{"CDI_devices": [cri.CDIDevice(name="v/c=d")]}, {"annotations": {"cdi.k8s.io/x": "v/c=d"}}]
+)
+async def test_switched_off(tmp_path, asked):
+    """With enable_cdi = false a container that asks for devices, either way, is refused and not run without them."""
+    with pytest.raises(FailedPreconditionError, match=r"v/c=d.*enable_cdi is false"):
+        await inject_cdi_devices(fake_service(tmp_path, enable_cdi=False), container(**asked), {})
+
+
+async def test_nobody_asks(tmp_path):
+    """Without a device nothing is changed, whether it is switched on or off."""
+    for enabled in (True, False):
+        spec = {}
+        await inject_cdi_devices(fake_service(tmp_path, enable_cdi=enabled), container(), spec)
+        assert spec == {}
+
+
+async def test_switched_on(tmp_path):
+    """A device of the configured directory changes the spec."""
+    device = {"name": "d", "containerEdits": {"env": ["A=1"]}}
+    (tmp_path / "v.json").write_text(json.dumps({"cdiVersion": "0.3.0", "kind": "v/c", "devices": [device]}))
+    spec = {"process": {"env": []}, "linux": {}, "mounts": []}
+    asked = container(CDI_devices=[cri.CDIDevice(name="v/c=d")])
+    await inject_cdi_devices(fake_service(tmp_path), asked, spec)
+    assert spec["process"]["env"] == ["A=1"]
