@@ -12,7 +12,11 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from tests.lab.cri_client import failure
 from tests.lab.pod_configs import sh
 
-pytestmark = pytest.mark.plugin_differs("containerd has CDI from 1.7 on")
+pytestmark = [
+    pytest.mark.plugin_differs("containerd has CDI from 1.7 on", before="1.7"),
+    pytest.mark.plugin_differs("off unless enable_cdi is set; on by itself from 2.0 on", before="2.0", since="1.7"),
+    pytest.mark.proves("ContainerConfig.CDI_devices", "CDIDevice.name"),
+]
 
 DIRECTORY = Path("/var/run/cdi")
 

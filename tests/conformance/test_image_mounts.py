@@ -10,7 +10,13 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from tests.lab.cri_client import failure
 from tests.lab.images import Tree, build_image
 
-pytestmark = pytest.mark.plugin_differs("containerd has image volumes from 2.1 on")
+pytestmark = [
+    pytest.mark.plugin_differs("containerd has image volumes from 2.1 on", before="2.1"),
+    pytest.mark.proves("Mount.image"),
+]
+sub_path = pytest.mark.proves("Mount.image_sub_path")
+later = pytest.mark.plugin_differs("containerd has image_sub_path from 2.2 on", since="2.1", before="2.2")
+ours = pytest.mark.plugin_differs("the plugin's codes for these are Unknown", since="2.1")
 
 INVALID, NOT_FOUND = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
 
@@ -55,6 +61,7 @@ async def test_an_image_of_one_layer_is_mounted(pod, thin):
     assert await pod.output(script, mounts=[image_mount(thin)]) == "top\nrefused"
 
 
+@pytest.mark.plugin_differs("the plugin mounts a snapshot that can be written to", since="2.1")
 async def test_it_cannot_be_written_even_by_a_privileged_container(node, volume):
     """Neither writing nor mounting it anew for writing works: there is nothing below that could be written to."""
     pod = await node.run(security={"privileged": True})
@@ -67,21 +74,27 @@ async def test_programs_in_it_can_be_run(pod, volume):
     assert await pod.output("/vol/models/run", mounts=[image_mount(volume)]) == "ran"
 
 
+@sub_path
+@later
 async def test_a_sub_path_is_mounted(pod, volume):
     """Only the directory that the sub-path names is seen."""
     mounts = [image_mount(volume, image_sub_path="models")]
     assert await pod.output("ls /vol | xargs; cat /vol/weights", mounts=mounts) == "more run weights\nweights"
 
 
-@pytest.mark.parametrize(("sub_path", "seen"), [("climbs", "whose"), ("absolute", "more run weights")])
-async def test_links_on_the_sub_path_stay_in_the_image(pod, volume, sub_path, seen):
+@sub_path
+@pytest.mark.plugin_differs("absolute links and links that climb are refused there", since="2.1")
+@pytest.mark.parametrize(("path", "seen"), [("climbs", "whose"), ("absolute", "more run weights")])
+async def test_links_on_the_sub_path_stay_in_the_image(pod, volume, path, seen):
     """A link that leads above the image's root, or starts at the root, is followed inside the image."""
-    mounts = [image_mount(volume, image_sub_path=sub_path)]
+    mounts = [image_mount(volume, image_sub_path=path)]
     assert await pod.output("ls /vol | xargs", mounts=mounts) == seen
 
 
+@sub_path
+@ours
 @pytest.mark.parametrize(
-    ("sub_path", "code", "says"),
+    ("path", "code", "says"),
     [
         ("nowhere", NOT_FOUND, "'nowhere'"),
         ("models/nowhere", NOT_FOUND, "'models/nowhere'"),
@@ -89,14 +102,15 @@ async def test_links_on_the_sub_path_stay_in_the_image(pod, volume, sub_path, se
         ("../models", INVALID, "'..'"),
     ],
 )
-async def test_a_sub_path_that_cannot_be_mounted_is_refused(pod, volume, sub_path, code, says):
+async def test_a_sub_path_that_cannot_be_mounted_is_refused(pod, volume, path, code, says):
     """A directory that the image lacks, a file, and a path that climbs are refused with the path."""
-    found, message = await failure(pod.create(mounts=[image_mount(volume, image_sub_path=sub_path)]))
+    found, message = await failure(pod.create(mounts=[image_mount(volume, image_sub_path=path)]))
     assert found == code
     assert message.startswith("ImageVolumeMountFailed")
     assert says in message
 
 
+@pytest.mark.plugin_differs("the plugin of 2.1 lacks the word", since="2.1", before="2.2")
 async def test_an_image_that_is_not_here_is_refused(pod, node):
     """The image is not pulled; the kubelet does that first. The error has the word that the kubelet looks for."""
     missing = f"{node.registry.address}/no-such-volume:1"
@@ -106,6 +120,7 @@ async def test_an_image_that_is_not_here_is_refused(pod, node):
     assert missing in message
 
 
+@ours
 async def test_a_mount_that_contradicts_itself_is_refused(pod, volume, tmp_path):
     """An image can be neither writable nor a host path as well, and must have a name."""
     for mount, word in (
@@ -118,6 +133,7 @@ async def test_a_mount_that_contradicts_itself_is_refused(pod, volume, tmp_path)
         assert word in message
 
 
+@ours
 async def test_mapped_ids_are_refused(pod, volume):
     """An overlay cannot be mounted with mapped ids; saying so is better than files that belong to nobody."""
     mapping = cri.IDMapping(host_id=100000, container_id=0, length=65536)
@@ -127,6 +143,7 @@ async def test_mapped_ids_are_refused(pod, volume):
     assert volume in message
 
 
+@later
 async def test_several_images_and_several_containers(pod, volume, thin):
     """One container mounts an image twice and another once; removing it takes nothing from its neighbour."""
     mounts = [
@@ -142,6 +159,8 @@ async def test_several_images_and_several_containers(pod, volume, thin):
     assert await second.output("cat /vol/top") == "top"
 
 
+@sub_path
+@later
 async def test_the_status_tells_the_image(pod, volume):
     """ContainerStatus names image and sub-path, by which the kubelet keeps the image from its garbage collection."""
     container = await pod.create(mounts=[image_mount(volume, image_sub_path="models")])
