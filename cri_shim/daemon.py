@@ -39,6 +39,7 @@ from cri_shim.ops.locks import Locks
 from cri_shim.ops.operations import Operations
 from cri_shim.ops.supervisor import Supervisor
 from cri_shim.paths import Paths
+from cri_shim.qos.blockio import BlockioClasses
 from cri_shim.readiness import Readiness
 from cri_shim.rpc.container_stats_list import container_subjects
 from cri_shim.rpc.sandbox_stats_list import sandbox_subjects
@@ -209,6 +210,7 @@ class Daemon:
                 lambda: [*sandbox_subjects(sandboxes), *container_subjects(containers)],
             ),
             image_files=ImageFiles(containerd, kernel),
+            blockio=_blockio_classes(config),
             cdi=CdiRegistry(config.runtime.cdi_spec_dirs),
             network=Network(kernel, _cni_config(config), on_helper=ledger.note_helper),
             logs=logs,
@@ -261,6 +263,14 @@ class Daemon:
         service.events.close()
         await service.streaming.stop()
         await asyncio.gather(server.stop(grace), service.operations.drain(grace))
+
+
+def _blockio_classes(config: Config) -> BlockioClasses:
+    """Read at start, as containerd does; a file with a mistake stops nothing but the containers that want a class."""
+    classes = BlockioClasses.load(config.runtime.blockio_config_file)
+    if classes.why_not and config.runtime.blockio_config_file:
+        log.error("daemon.no_blockio_classes", error=classes.why_not)
+    return classes
 
 
 def _snapshotters(config: Config) -> list[str]:

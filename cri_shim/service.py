@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cri_shim.ops.locks import Locks
     from cri_shim.ops.operations import Operations
     from cri_shim.paths import Paths
+    from cri_shim.qos.blockio import BlockioClasses
     from cri_shim.readiness import Readiness
     from cri_shim.stats.sampler import Sampler
     from cri_shim.store.container_events import Events
@@ -75,6 +76,8 @@ class Service:
     """What pods and containers use, read from their cgroups."""
     image_files: ImageFiles
     """Looking into an image's root file system: users, groups, volumes."""
+    blockio: BlockioClasses
+    """Classes of block I/O, read once."""
     cdi: CdiRegistry
     """Devices that vendors describe in files."""
     network: Network

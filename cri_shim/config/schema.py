@@ -68,6 +68,10 @@ class ContainerdSection:
         "k8s.io", "containerd namespace; kubelet's cAdvisor looks only into k8s.io", check=checks.identifier
     )
     snapshotter: str = key("overlayfs", "snapshotter for images and containers", check=checks.identifier)
+    ignore_blockio_not_enabled_errors: bool = key(
+        False, "run containers that ask for a blockio class without it where there are none, instead of refusing them"
+    )
+    ignore_rdt_not_enabled_errors: bool = key(False, "the same for RDT classes")
     default_runtime_name: str = key("runc", "runtime handler of pods that name none", check=checks.not_empty)
     runtimes: Mapping[str, RuntimeHandler] = table_of(
         _only_runc, "runtime handlers by name; runc is there unless it is redefined"
@@ -157,6 +161,10 @@ class RuntimeSection:
     netns_mounts_under_state_dir: bool = key(False, "network namespaces in STATE/netns instead of /var/run/netns")
     enable_unprivileged_ports: bool = key(True, "let every container bind ports below 1024")
     enable_unprivileged_icmp: bool = key(True, "let every container open ICMP echo sockets")
+    blockio_config_file: str = key(
+        "", "YAML file with the classes of block I/O that pods may ask for", check=checks.optional_path
+    )
+    rdt_classes: tuple[str, ...] = key((), "groups of /sys/fs/resctrl that pods may ask for as their RDT class")
     enable_cdi: bool = key(True, "give containers the CDI devices that they ask for; false: refuse them")
     cdi_spec_dirs: tuple[str, ...] = key(
         ("/etc/cdi", "/var/run/cdi"),

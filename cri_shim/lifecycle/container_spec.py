@@ -16,6 +16,7 @@ from cri_shim.lifecycle.cdi_devices import inject_cdi_devices
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
 from cri_shim.lifecycle.host_mounts import resolve_mounts
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname
+from cri_shim.lifecycle.qos_classes import apply_classes
 from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
 from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
 from cri_shim.oci.mounts import ResolvedMount, pod_file_mounts
@@ -137,6 +138,7 @@ async def container_spec(
             base_spec=await base_spec(handler),
         )
     )
+    await apply_classes(service, container, sandbox_config, spec)
     await inject_cdi_devices(service, container, spec)
     return spec
 

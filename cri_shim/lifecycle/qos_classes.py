@@ -1,0 +1,64 @@
+"""The classes of block I/O and of cache that a container's annotations ask for, written into its spec.
+
+Nothing is passed over in silence: a class on a node that has none is refused, unless the configuration says that it is
+to be ignored, and then it is logged. Source: containerd ``internal/cri/server/{blockio_linux,rdt}.go``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from cri_shim.errors import FailedPreconditionError
+from cri_shim.kernel.executors import FS, run
+from cri_shim.qos.annotations import class_asked
+from cri_shim.qos.blockio import find_disks, has_weights
+from cri_shim.qos.rdt import rdt_section, why_no_rdt
+
+if TYPE_CHECKING:
+    from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+    from cri_shim.service import Service
+    from cri_shim.store.containers import Container
+
+log = structlog.get_logger(__name__)
+
+
+async def apply_classes(
+    service: Service, container: Container, pod: cri.PodSandboxConfig, spec: dict[str, Any]
+) -> None:
+    """Write the container's classes into ``spec``; raises FailedPreconditionError for one that it cannot have."""
+    blockio = class_asked("blockio", container.config, pod)
+    rdt = class_asked("rdt", container.config, pod)
+    if blockio:
+        await run(FS, _blockio, service, container.id, blockio, spec)
+    if rdt:
+        await run(FS, _rdt, service, container.id, rdt, spec)
+
+
+def _blockio(service: Service, container_id: str, name: str, spec: dict[str, Any]) -> None:
+    if service.blockio.why_not:
+        ignored = service.config.containerd.ignore_blockio_not_enabled_errors
+        _refuse(container_id, "blockio", name, service.blockio.why_not, ignored=ignored)
+        return
+    section = service.blockio.section(name, find_disks, weights=has_weights())
+    if section:
+        spec["linux"].setdefault("resources", {})["blockIO"] = section
+
+
+def _rdt(service: Service, container_id: str, name: str, spec: dict[str, Any]) -> None:
+    allowed = service.config.runtime.rdt_classes
+    why_not = why_no_rdt(allowed)
+    if why_not:
+        ignored = service.config.containerd.ignore_rdt_not_enabled_errors
+        _refuse(container_id, "RDT", name, why_not, ignored=ignored)
+        return
+    spec["linux"]["intelRdt"] = rdt_section(name, allowed)
+
+
+def _refuse(container_id: str, what: str, name: str, why_not: str, *, ignored: bool) -> None:
+    if not ignored:
+        raise FailedPreconditionError(
+            f"{what} disabled, refusing to set {what} class of container {container_id} to {name!r}: {why_not}"
+        )
+    log.warning("container.class_ignored", container_id=container_id, kind=what, name=name, reason=why_not)

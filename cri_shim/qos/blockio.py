@@ -1,0 +1,166 @@
+"""Classes of block I/O: weights and limits for sets of disks, from a file in the format that containerd takes.
+
+A disk may be named by a pattern and through symbolic links (``/dev/disk/by-id/*SSD*``); which disks that are is found
+out for each container, because they come and go. Of two entries that set one thing for one disk the later one wins.
+Source: the format of ``blockio_config_file`` in containerd's ``docs/cri/config.md``; OCI runtime-spec ``blockIO``.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+import yaml
+
+from cri_shim.errors import FailedPreconditionError
+from cri_shim.qos.quantity import parse_quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from cri_shim.oci.defaults import Spec
+
+    Find = Callable[[str], Iterable[tuple[int, int]]]
+    """The numbers (major, minor) of the disks that a pattern means."""
+
+_LIMITS = {
+    "ThrottleReadBps": "throttleReadBpsDevice",
+    "ThrottleWriteBps": "throttleWriteBpsDevice",
+    "ThrottleReadIOPS": "throttleReadIOPSDevice",
+    "ThrottleWriteIOPS": "throttleWriteIOPSDevice",
+}
+_WEIGHTS = range(10, 1001)
+_RATES = range(2**63)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one entry of a class sets: ``limits`` by their name in the runtime spec. Without devices it is for all."""
+
+    devices: tuple[str, ...] = ()
+    weight: int | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockioClasses:
+    """The classes of this node; ``why_not`` says why there are none."""
+
+    classes: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
+    why_not: str = ""
+
+    @classmethod
+    def load(cls, path: str) -> BlockioClasses:
+        """Read the file; one that cannot be read, or has a mistake, gives no classes and says why. Blocks."""
+        if not path:
+            return cls(why_not="blockio_config_file is not set")
+        try:
+            return cls(parse_classes(Path(path).read_bytes()))
+        except (OSError, ValueError) as error:
+            return cls(why_not=f"{path}: {error}")
+
+    def section(self, name: str, find: Find, *, weights: bool) -> Spec:
+        """The runtime spec's ``blockIO`` of a class; ``weights`` says whether the node's cgroups have them.
+
+        Raises FailedPreconditionError for a class that is not there, and for a weight on a node without.
+        """
+        entries = self.classes.get(name)
+        if entries is None:
+            known = ", ".join(sorted(self.classes)) or "none"
+            raise FailedPreconditionError(f"there is no blockio class {name!r}; there is {known}")
+        if not weights and any(entry.weight is not None for entry in entries):
+            raise FailedPreconditionError(
+                f"blockio class {name!r} sets a weight, which this node's I/O controller does not have; "
+                "it needs the bfq scheduler, or cgroup v2 with io.cost"
+            )
+        result: Spec = {}
+        tables: dict[str, dict[tuple[int, int], int]] = {}
+        for entry in entries:
+            if not entry.devices and entry.weight is not None:
+                result["weight"] = entry.weight
+            disks = [numbers for pattern in entry.devices for numbers in find(pattern)]
+            if entry.devices and not disks:
+                log.warning("blockio.no_such_disks", name=name, devices=list(entry.devices))
+            for disk in disks:
+                if entry.weight is not None:
+                    tables.setdefault("weightDevice", {})[disk] = entry.weight
+                for limit, rate in entry.limits.items():
+                    tables.setdefault(limit, {})[disk] = rate
+        for table, values in tables.items():
+            what = "weight" if table == "weightDevice" else "rate"
+            result[table] = [{"major": disk[0], "minor": disk[1], what: value} for disk, value in values.items()]
+        return result
+
+
+def parse_classes(text: bytes) -> dict[str, tuple[Entry, ...]]:
+    """Read the classes; raises ValueError that says where the mistake is."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict) or set(document) != {"Classes"} or not isinstance(document["Classes"], dict):
+        raise ValueError("it must have one key, Classes, with a table of classes")
+    result = {}
+    for name, entries in document["Classes"].items():
+        if not isinstance(entries, list):
+            raise ValueError(f"class {name!r} is not a list")  # noqa: TRY004 - one error to catch
+        result[str(name)] = tuple(_entry(f"class {name!r}", entry) for entry in entries)
+    return result
+
+
+def find_disks(pattern: str) -> list[tuple[int, int]]:
+    """The numbers of the block devices that a pattern means, links followed; others are passed over. Blocks."""
+    found = []
+    for path in sorted({os.path.realpath(match) for match in glob.glob(pattern)}):  # noqa: PTH207 - an absolute pattern
+        try:
+            info = Path(path).stat()
+        except OSError:
+            continue
+        if stat.S_ISBLK(info.st_mode):
+            found.append((os.major(info.st_rdev), os.minor(info.st_rdev)))
+    return found
+
+
+def has_weights(cgroups: Path = Path("/sys/fs/cgroup")) -> bool:
+    """Whether cgroups of this node have I/O weights; a node without any cgroup to look at is trusted. Blocks."""
+    unified = (cgroups / "cgroup.controllers").exists()
+    parent = cgroups if unified else cgroups / "blkio"
+    names = ("io.weight", "io.bfq.weight") if unified else ("blkio.weight", "blkio.bfq.weight")
+    try:
+        groups = [path for path in parent.iterdir() if path.is_dir()]
+    except OSError:
+        return False
+    return not groups or any((group / name).exists() for group in groups for name in names)
+
+
+def _entry(where: str, entry: Any) -> Entry:
+    if not isinstance(entry, dict):
+        raise ValueError(f"{where}: an entry is not a table")  # noqa: TRY004 - one error to catch
+    unknown = set(entry) - {"Devices", "Weight", *_LIMITS}
+    if unknown:
+        raise ValueError(f"{where}: unknown key {min(map(str, unknown))}")
+    devices = entry.get("Devices") or []
+    if not isinstance(devices, list) or not all(isinstance(device, str) for device in devices):
+        raise ValueError(f"{where}: Devices is not a list of paths")
+    limits = {spec: _number(where, key, entry[key], _RATES) for key, spec in _LIMITS.items() if entry.get(key)}
+    if limits and not devices:
+        raise ValueError(f"{where}: an entry with a limit must list its Devices")
+    weight = _number(where, "Weight", entry["Weight"], _WEIGHTS) if entry.get("Weight") else None
+    return Entry(tuple(devices), weight, limits)
+
+
+def _number(where: str, key: str, value: Any, allowed: range) -> int:
+    try:
+        number = parse_quantity(str(value))
+    except ValueError as error:
+        raise ValueError(f"{where}: {key}: {error}") from error
+    if number not in allowed:
+        raise ValueError(f"{where}: {key} is {number}, not between {allowed.start} and {allowed.stop - 1}")
+    return number

@@ -1,0 +1,45 @@
+"""Classes of cache and memory bandwidth (Intel RDT, AMD QoS): groups of the kernel's resctrl file system.
+
+The groups and what they are allowed are made by others: containerd itself (``rdt_config_file`` of its tasks service),
+or the administrator. Here a class that pods may use is checked to be there. Source: the kernel's
+Documentation/filesystems/resctrl.rst; OCI runtime-spec ``intelRdt``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cri_shim.errors import FailedPreconditionError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from cri_shim.oci.defaults import Spec
+
+RESCTRL = Path("/sys/fs/resctrl")
+
+_NO_GROUPS = frozenset({"", ".", "..", "info", "mon_groups", "mon_data"})
+
+
+def why_no_rdt(allowed: Collection[str], resctrl: Path = RESCTRL) -> str:
+    """Why pods can use no class at all; empty when they can. Blocks."""
+    if not allowed:
+        return "rdt_classes is empty in the configuration"
+    if not (resctrl / "schemata").exists():
+        return f"this node has no resctrl file system mounted at {resctrl}"
+    return ""
+
+
+def rdt_section(name: str, allowed: Collection[str], resctrl: Path = RESCTRL) -> Spec:
+    """The runtime spec's ``intelRdt`` of a class. Blocks.
+
+    Raises FailedPreconditionError for a class that pods may not use, and for one that the kernel does not have.
+    """
+    if name not in allowed:
+        raise FailedPreconditionError(
+            f"RDT class {name!r} is not among the rdt_classes of the configuration: {', '.join(sorted(allowed))}"
+        )
+    if "/" in name or name in _NO_GROUPS or not (resctrl / name / "schemata").exists():
+        raise FailedPreconditionError(f"RDT class {name!r} is not a group of {resctrl}")
+    return {"closID": name}
