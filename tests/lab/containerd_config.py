@@ -36,7 +36,8 @@ def configuration(
     plugins: dict[str, Any] = {"io.containerd.internal.v1.opt": {"path": str(directory / "opt")}}
     disabled = [*(f"io.containerd.snapshotter.v1.{name}" for name in UNUSED), NRI]
     if cri is None:
-        disabled += [SERVER, IMAGES, RUNTIME]
+        # The two others of 2.x stay: the sandbox controller, which does without the CRI, is made of them.
+        disabled.append(SERVER)
     elif version >= (2,):
         plugins |= split(cri)
     else:

@@ -73,8 +73,8 @@ def test_three_sections_from_2_on():
 
 
 @pytest.mark.parametrize("version", [(1, 6, 20), (2, 1, 9)])
-def test_without_the_plugin_all_its_parts_are_off(version):
-    """Where the daemon serves the CRI, none of containerd's own CRI plugins runs."""
+def test_without_the_plugin_nobody_else_serves_the_cri(version):
+    """Where the daemon serves the CRI, containerd's own server of it is off."""
     made = configuration(version, Path("/d"), "/d/c.sock", None)
-    assert {SERVER, IMAGES, RUNTIME} <= set(made["disabled_plugins"])
+    assert SERVER in made["disabled_plugins"]
     assert not {SERVER, IMAGES, RUNTIME} & set(made["plugins"])
