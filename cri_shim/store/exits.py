@@ -8,6 +8,7 @@ deleted. Exits arrive as events; what events missed is found by :mod:`cri_shim.s
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
 
 LOG_DRAIN_SECONDS = 2.0
 """How long an exit waits for the last output. A process that outlives the container may hold the pipes open."""
+
+LATE_EXIT_SECONDS = 6.0
+"""How long an exit may be late. A shim that cannot reach containerd tries again after 1, 2, 3, 4 and 5 seconds."""
+
+UNKNOWN_EXIT_CODE = 255
+UNKNOWN_EXIT = "Unknown"
+"""What is said of an end that nobody saw, as the in-process plugin says it."""
 
 _KILLED = 137
 _EARLY_EXITS_KEPT = 1024
@@ -84,6 +92,21 @@ class Exits:
                 return
             self._wake(id_)
             await self._delete_task(id_)
+
+    def expect(self, id_: str) -> None:
+        """The task of ``id_`` has gone while containerd was away: its shim may be about to tell how it ended.
+
+        From 1.7 on containerd throws away at its start the task of every process that ended meanwhile
+        (loadShims in its runtime/v2), and with it the exit code; what is left are the events that the shim repeats.
+        """
+        self._supervisor.once(f"late-exit/{id_[:12]}", self._expect(id_, time.time_ns()))
+
+    async def _expect(self, id_: str, at_ns: int) -> None:
+        try:
+            async with asyncio.timeout(LATE_EXIT_SECONDS):
+                await self.wait(id_)
+        except TimeoutError:
+            await self.ended(id_, UNKNOWN_EXIT_CODE, at_ns, reason=UNKNOWN_EXIT)
 
     def _remember_early(self, id_: str, code: int, at_ns: int) -> None:
         """A sandbox is stored when it is complete; it may have died before that."""

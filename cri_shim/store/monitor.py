@@ -17,6 +17,7 @@ import structlog
 from containerd_client import ContainerdError
 from containerd_client.api.containerd.events import events_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from cri_shim.store.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 SWEEP_EVERY = 60.0
 """Seconds between two sweeps; one sweep is one hop, in which containerd asks every shim."""
 
-_UNKNOWN_EXIT_CODE = 255
 _TASK_EXIT = "/tasks/exit"
+_TASK_DELETE = "/tasks/delete"
 _TASK_OOM = "/tasks/oom"
 _IMAGES = "/images/"
 _PLUGIN_TYPE = "io.containerd.grpc.v1"
@@ -84,6 +85,7 @@ class Monitor:
     async def _follow(self) -> None:
         filters = [
             f'namespace=={self._namespace},topic=="{_TASK_EXIT}"',
+            f'namespace=={self._namespace},topic=="{_TASK_DELETE}"',
             f'namespace=={self._namespace},topic=="{_TASK_OOM}"',
             f'namespace=={self._namespace},topic~="^{_IMAGES}"',
         ]
@@ -131,6 +133,15 @@ class Monitor:
                 self._supervisor.once(
                     f"exit/{exit_.id[:12]}", self._exits.ended(exit_.container_id, exit_.exit_status, at_ns)
                 )
+        elif envelope.topic == _TASK_DELETE:
+            # Usually our own doing, after the exit. A task that containerd threw away has its exit code only here.
+            gone = events_pb2.TaskDelete.FromString(envelope.event.value)
+            container = self._containers.find(gone.container_id)
+            if container is not None and container.running:
+                at_ns = gone.exited_at.ToNanoseconds() or time.time_ns()
+                self._supervisor.once(
+                    f"exit/{gone.container_id[:12]}", self._exits.ended(gone.container_id, gone.exit_status, at_ns)
+                )
         elif envelope.topic == _TASK_OOM:
             oom = events_pb2.TaskOOM.FromString(envelope.event.value)
             self._containers.update(oom.container_id, lambda container: container.but(oom_killed=True))
@@ -164,7 +175,7 @@ class Monitor:
                 await self._exits.ended(id_, task.exit_status, task.exited_at.ToNanoseconds() or time.time_ns())
             elif task is None and await self._task_is_gone(id_):
                 log.warning("sweep.task_gone", id=id_)
-                await self._exits.ended(id_, _UNKNOWN_EXIT_CODE, time.time_ns(), reason="Unknown")
+                await self._exits.ended(id_, UNKNOWN_EXIT_CODE, time.time_ns(), reason=UNKNOWN_EXIT)
 
     async def _task_is_gone(self, id_: str) -> bool:
         """A shim that is slow to answer is left out of the list; only NotFound means that there is no task."""

@@ -20,6 +20,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import AlreadyExistsError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.store.container_directories import remove_container_files
+from cri_shim.store.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
 from cri_shim.store.image_mount_points import remove_orphaned_views, unmount_images
 from cri_shim.store.load import load_container, load_sandbox
 from cri_shim.store.metadata import KIND_LABEL
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from cri_shim.store.names import Names
     from cri_shim.store.sandboxes import Sandbox
 
-UNKNOWN_EXIT_CODE = 255
-UNKNOWN_EXIT = "Unknown"
 _TASK_LOOK_SECONDS = 10.0
 _AT_ONCE = 16
 
@@ -113,6 +112,7 @@ class Recovery:
     async def _container(self, record: Record, tasks: dict[str, Process]) -> None:
         async with self._places:
             container = self._containers.find(record.id)
+            was_followed = container is not None
             if container is None:
                 container = load_container(record, self._paths)
                 if not self._take_name(self._container_names, container.name, record.id):
@@ -124,7 +124,7 @@ class Recovery:
                 return  # the start in hand knows best
             process = await self._process(record.id, tasks)
             if process is None:
-                await self._without_task(container)
+                await self._without_task(container, was_followed=was_followed)
             elif process.status in (task_types.RUNNING, task_types.PAUSED):
                 self._running(container, process)
             elif process.status == task_types.CREATED:
@@ -147,10 +147,14 @@ class Recovery:
             log.warning("recovery.task_unreadable", id=id_, error=str(error) or "no answer")
             return None
 
-    async def _without_task(self, container: Container) -> None:
-        """Its process has gone and its exit code with it, unless it never ran."""
-        if container.state != cri.CONTAINER_CREATED and not container.status.finished_at:
-            self._collect_logs(container)
+    async def _without_task(self, container: Container, *, was_followed: bool) -> None:
+        """Its process has gone and its exit code with it, unless it never ran, or its shim can still tell."""
+        if container.state == cri.CONTAINER_CREATED or container.status.finished_at:
+            return
+        self._collect_logs(container)
+        if was_followed:
+            self._exits.expect(container.id)
+        else:
             await self._exits.ended(container.id, UNKNOWN_EXIT_CODE, time.time_ns(), reason=UNKNOWN_EXIT)
 
     def _running(self, container: Container, process: Process) -> None:
