@@ -25,6 +25,8 @@ from cri_shim.cdi.registry import CdiRegistry
 from cri_shim.endpoint import SocketLock, bind
 from cri_shim.handler_features import read_features
 from cri_shim.hops.ledger import Ledger, LedgerOff
+from cri_shim.hops.loop_lag import LoopLag
+from cri_shim.hops.null_call import NullCall
 from cri_shim.hops.trace_policy import TracePolicy
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
@@ -96,6 +98,7 @@ class Daemon:
         self._config = config
         self._stop = asyncio.Event()
         self._notifier = Notifier.from_environment()
+        self._loop_lag = LoopLag()
 
     async def run(self) -> int:
         """Serve until told to stop; raises OSError when the socket cannot be had."""
@@ -122,6 +125,9 @@ class Daemon:
             supervisor.forever("snapshot-usage", service.snapshot_usage.run)
             supervisor.forever("stats", service.stats.run)
             supervisor.forever("watchdog", self._notifier.feed_watchdog)
+            supervisor.forever("loop-lag", self._loop_lag.run)
+            if config.ledger.enabled:
+                supervisor.forever("null-call", NullCall(service.containerd, service.ledger).run)
             await self._until_read(service.readiness)
             _settle_memory()
             server = grpc.aio.server(

@@ -81,7 +81,8 @@ class Ledger:
         self.null_call: float | None = None
         """Seconds of a call to containerd that does nothing (see :mod:`cri_shim.hops.null_call`)."""
         self.in_hand: dict[int, Request] = {}
-        self._count = 0
+        self.count = 0
+        """Requests that have come in so far."""
         self._kept: deque[Request] = deque(maxlen=KEPT)
         self._by_method: defaultdict[str, deque[Request]] = defaultdict(lambda: deque(maxlen=KEPT_OF_EACH))
         self._slowest: defaultdict[str, list[tuple[float, int, Request]]] = defaultdict(list)
@@ -97,8 +98,8 @@ class Ledger:
 
     def open(self, method: str, api: str = "v1", trace: TraceContext | None = None) -> Request:
         """Begin the record of a request; hops and helpers of this task and its children are noted in it."""
-        self._count += 1
-        request = Request(self._count, method, api, trace)
+        self.count += 1
+        request = Request(self.count, method, api, trace)
         self.in_hand[request.id] = request
         in_hand.set(request)
         for listener in self._listeners:
