@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
+from tests.lab import cgroup_driver
 from tests.lab.cri_client import CriClient
 from tests.lab.images import busybox_image, push
 from tests.lab.lab import Lab, push_images
@@ -98,6 +99,6 @@ async def other_node(endpoint: str) -> AsyncIterator[Node]:
             logs = directory / "logs"
             logs.mkdir()
             async with CriClient(endpoint) as client:
-                node = Node("other", client, registry, logs, f"/{directory.name}")
+                node = Node("other", client, registry, logs, cgroup_driver.parent(directory.name))
                 await client.PullImage(image={"image": node.image})
                 yield node

@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from tests.lab.cgroup_driver import child
 from tests.lab.cri_client import failure
 from tests.lab.pod_configs import sh
 
@@ -157,7 +158,7 @@ async def test_filters_of_the_list(client, node):
 
 async def test_cpu_and_memory_of_a_pod(client, node):
     """A pod uses at least what its containers do, and its statistics have theirs in them."""
-    pod = await node.run(cgroup_parent=f"{node.cgroup_parent}/stats-pod")
+    pod = await node.run(cgroup_parent=child(node.cgroup_parent, "stats"))
     container = await pod.start(command=ALLOCATE)
     await container.logged("ready")
     stats = await pod_stats_of(client, pod)
@@ -245,7 +246,7 @@ async def test_what_is_not_known(client, node):
 @pytest.mark.plugin_differs("the plugin knows no metrics up to 2.1")
 async def test_metrics_of_a_pod(client, node):
     """Each metric has a descriptor and one value for each of its labels, and says what the statistics say."""
-    pod = await node.run(cgroup_parent=f"{node.cgroup_parent}/metrics-pod")
+    pod = await node.run(cgroup_parent=child(node.cgroup_parent, "metrics"))
     container = await pod.start(name="main", command=ALLOCATE, resources={"memory_limit_in_bytes": 128 * MIB})
     await container.logged("ready")
     keys = {one.name: list(one.label_keys) for one in (await client.ListMetricDescriptors()).descriptors}

@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from tests.lab import cgroup_driver
 from tests.lab.containerd import may_lower_oom_score, toml, unmount_below
 from tests.lab.processes import Daemon, LabError
 
@@ -109,7 +110,7 @@ class Bridge:
 
     def configuration(self) -> dict[str, Any]:
         """The configuration as nested tables."""
-        options: dict[str, Any] = {"SystemdCgroup": False}
+        options: dict[str, Any] = {"SystemdCgroup": cgroup_driver.by_systemd()}
         if self.runc_root is not None:
             options["Root"] = str(self.runc_root)
         runc = {"runtime_type": "io.containerd.runc.v2", "options": options}

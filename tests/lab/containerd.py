@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.lab import cgroup_driver
 from tests.lab.containerd_config import configuration
 from tests.lab.processes import Daemon, LabError, command_lines, kill_and_wait
 
@@ -157,7 +158,7 @@ class PrivateContainerd:
     def _plugin_section(self) -> dict[str, Any]:
         runc = {
             "runtime_type": "io.containerd.runc.v2",
-            "options": {"SystemdCgroup": False, "Root": str(self.directory / "runc")},
+            "options": {"SystemdCgroup": cgroup_driver.by_systemd(), "Root": str(self.directory / "runc")},
         }
         section: dict[str, Any] = {
             "sandbox_image": self.sandbox_image,

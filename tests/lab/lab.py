@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from tests.lab import cgroup_driver
 from tests.lab.bridge import Bridge
 from tests.lab.cni import PodNetwork
 from tests.lab.containerd import PrivateContainerd
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from tests.lab.processes import Daemon
 
 Kind = Literal["bridge", "plugin"]
-CGROUPS = Path("/sys/fs/cgroup")
+CGROUPS = cgroup_driver.ROOT
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ class Lab:
     @property
     def cgroup_parent(self) -> str:
         """A parent for the pods' cgroups that only this lab uses."""
-        return f"/{self.directory.name}"
+        return cgroup_driver.parent(self.directory.name)
 
     @property
     def images(self) -> Registry:
@@ -167,13 +168,16 @@ class Lab:
 
     def cgroups(self) -> list[Path]:
         """Directories below the lab's cgroup parent, in every hierarchy, deepest first."""
-        parents = [path / self.cgroup_parent.strip("/") for path in (*CGROUPS.iterdir(), CGROUPS) if path.is_dir()]
+        own = cgroup_driver.path(self.cgroup_parent)
+        parents = [path / own for path in (*CGROUPS.iterdir(), CGROUPS) if path.is_dir()]
         return sorted((found for parent in parents if parent.exists() for found in _folders(parent)), reverse=True)
 
     def remove_cgroups(self) -> None:
         """Remove the empty cgroups that are left."""
+        cgroup_driver.drop(self.cgroup_parent)
+        own = cgroup_driver.path(self.cgroup_parent)
         for _ in range(20):
-            for path in (*self.cgroups(), *(p / self.cgroup_parent.strip("/") for p in CGROUPS.iterdir())):
+            for path in (*self.cgroups(), *(hierarchy / own for hierarchy in (*CGROUPS.iterdir(), CGROUPS))):
                 with contextlib.suppress(OSError):
                     path.rmdir()
             if not self.cgroups():
