@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cri_shim.bench.arguments import add_compare
 from cri_shim.config import DEFAULT_PATH, Config, ConfigError, Flag, default_toml, load, to_toml
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(load_image)
     load_image.add_argument("file", metavar="FILE.tar", help="the archive; - reads standard input")
     load_image.set_defaults(run=_image_load)
+
+    add_compare(commands)
 
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)

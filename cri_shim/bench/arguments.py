@@ -1,0 +1,81 @@
+"""The arguments of ``cri-shim compare`` and ``cri-shim compare report``; nothing heavy is imported for them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+_COMPARE = (
+    "Run the same pods through two or more CRI endpoints in turns, after checking that all do the same work, and write "
+    "what was measured to a file; then the report. The first endpoint is what the others are measured against. Running "
+    "the same command again goes on where it was interrupted. Nothing else should run on the machine."
+)
+_REPORT = "Write the report of one run, or of two runs beside each other, as HTML and as Markdown."
+
+
+def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command. What it runs is imported when it runs."""
+    compare = commands.add_parser(
+        "compare", help="measure CRI endpoints against each other", description=_COMPARE, allow_abbrev=False
+    )
+    side = compare.add_argument
+    side(
+        "--endpoint", action="append", default=[], metavar="NAME=unix:///PATH", help="an endpoint, and what to call it"
+    )
+    side(
+        "--behind",
+        action="append",
+        default=[],
+        metavar="NAME=unix:///PATH",
+        help="a daemon behind an endpoint, whose CPU time, memory and shims count as that side's",
+    )
+    side("--image", default="", metavar="REF", help="what the pods run: an image with busybox in it")
+    side("--pull-image", default="", metavar="REF", help="an image for the scenario `pull`, which is left out without")
+    side("--output", type=Path, default=Path("compare.json"), metavar="FILE", help="the result (default: compare.json)")
+    side("--directory", type=Path, metavar="DIR", help="for logs of pods (default: a temporary directory)")
+    side("--cgroup-parent", default="/cri-compare", metavar="PATH", help="for the pods (default: /cri-compare)")
+    side("--note", action="append", default=[], metavar="TEXT", help="for the report: how the sides were set up")
+    side("--scenario", action="append", default=[], metavar="NAME", help="only this (may be repeated; default: all)")
+    side("--rounds", type=_count, default=0, metavar="N", help="rounds of each scenario (default: its own number)")
+    side("--warm-up", type=int, default=1, metavar="N", help="turns of each side that do not count (default: 1)")
+    side("--pods", type=_count, default=105, metavar="N", help="pods of `batch` (default: 105)")
+    side("--calls-at", type=_counts, metavar="N,N…", help="idle pods of `calls` (default: 0,35,105,250)")
+    side("--steady-at", type=_counts, metavar="N,N…", help="idle pods of `steady` (default: 105)")
+    side("--window", type=float, default=10.0, metavar="S", help="seconds of a turn of `steady` (default: 10)")
+    side("--log-mib", type=_count, default=64, metavar="N", help="what one chatty container prints (default: 64)")
+    side("--stream-mib", type=_count, default=256, metavar="N", help="what `streams` transfers (default: 256)")
+    # For whoever sets the sides up and runs this: the report shall name the command that does all of it.
+    side("--command-line", default="", help=argparse.SUPPRESS)
+    compare.set_defaults(run=_run_compare, parser=compare)
+    reports = compare.add_subparsers(metavar="[report FILE.json [OTHER.json]]")
+    report = reports.add_parser("report", help="write the report of one run, or of two", description=_REPORT)
+    report.add_argument("file", type=Path, metavar="FILE.json")
+    report.add_argument("other", type=Path, nargs="?", metavar="OTHER.json", help="a later run to put beside it")
+    report.add_argument("--html", type=Path, metavar="FILE", help="where to (default: beside FILE.json)")
+    report.add_argument("--markdown", type=Path, metavar="FILE", help="where to (default: beside FILE.json)")
+    report.set_defaults(run=_run_report)
+
+
+def _run_compare(options: argparse.Namespace) -> int:
+    if not options.endpoint or not options.image:
+        options.parser.error("--endpoint and --image are needed")
+    from cri_shim.bench import command  # noqa: PLC0415 - brings in grpc
+
+    return command.compare(options)
+
+
+def _run_report(options: argparse.Namespace) -> int:
+    from cri_shim.bench import command  # noqa: PLC0415 - brings in grpc
+
+    return command.report(options)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 on")
+    return number
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(","))

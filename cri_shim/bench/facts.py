@@ -1,0 +1,222 @@
+"""What a pod and its containers were given, seen from inside them and from the node: the facts that must be the same.
+
+Whatever belongs to one run only (ids, addresses, directories) is replaced by a word, so that facts of two sides can be
+compared as they are. The container's image needs a shell, cat, readlink, nc and httpd; busybox has them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.bench.node import Samples, next_name
+from cri_shim.bench.pod import Pod
+from cri_shim.bench.pod_configs import container_config, log_file
+
+if TYPE_CHECKING:
+    from cri_shim.bench.node import Node
+
+Facts = dict[str, dict[str, str]]
+"""By kind, then by name."""
+
+_NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+_OF_STATUS = (
+    "Uid",
+    "Gid",
+    "Groups",
+    "CapInh",
+    "CapPrm",
+    "CapEff",
+    "CapBnd",
+    "CapAmb",
+    "NoNewPrivs",
+    "Seccomp",
+    "Umask",
+)
+_CGROUP_FILES = (
+    *("memory/memory.limit_in_bytes", "cpu/cpu.shares", "cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"),
+    *("pids/pids.max", "cpuset/cpuset.cpus", "memory/memory.oom_control", "blkio/blkio.weight"),
+    *("memory.max", "memory.swap.max", "cpu.max", "cpu.weight", "pids.max", "cpuset.cpus"),
+)
+_FILES = (
+    "/etc/hosts",
+    "/etc/hostname",
+    "/etc/resolv.conf",
+    "/proc/1/cgroup",
+    "/proc/1/oom_score_adj",
+    "/proc/1/limits",
+)
+_SYSCTLS = ("net/ipv4/ip_unprivileged_port_start", "net/ipv4/ping_group_range", "kernel/shm_rmid_forced")
+_PORT = 8080
+_PAGE = "the same page everywhere"
+_SERVE = f"mkdir -p /www && echo '{_PAGE}' >/www/index.html && exec httpd -f -p {_PORT} -h /www"
+_TALK = (
+    "echo first; echo second >&2; printf '%20000d\\n' 7; printf 'no newline'; i=0; "
+    "while [ $i -lt 50 ]; do echo line $i; i=$((i+1)); done; exit 3"
+)
+_PATIENCE = 20.0
+
+
+async def gather(node: Node) -> Facts:
+    """Run two pods, look at them from all sides, and remove them."""
+    served, asking = (
+        Pod.of(node, next_name("facts"), command) for command in (("sh", "-c", _SERVE), ("sleep", "86400"))
+    )
+    try:
+        for pod in (served, asking):
+            await pod.start(Samples())
+        second = await _second_container(served)
+        facts = await _from_inside(served, second)
+        facts["reachability"] = await _reachability(served, asking, second)
+        facts["log lines"] = await _log_lines(node)
+    finally:
+        for pod in (served, asking):
+            if pod.container_id:
+                await pod.end(Samples())
+    return facts
+
+
+async def _second_container(pod: Pod) -> Pod:
+    """Another container of the same pod, as if it were a pod."""
+    other = Pod(pod.node, pod.config, container_config(pod.node.place, pod.config, name="second"), pod.id)
+    create = cri.CreateContainerRequest(pod_sandbox_id=pod.id, config=other.container, sandbox_config=pod.config)
+    other.container_id = (
+        await pod.node.client.ask("CreateContainer", create, cri.CreateContainerResponse)
+    ).container_id
+    start = cri.StartContainerRequest(container_id=other.container_id)
+    await pod.node.client.ask("StartContainer", start, cri.StartContainerResponse)
+    return other
+
+
+async def _from_inside(pod: Pod, second: Pod) -> Facts:
+    ip = await pod.ip()
+    words = {
+        pod.container_id: "ID",
+        pod.id: "POD",
+        pod.config.metadata.uid: "UID",
+        pod.config.metadata.name: "NAME",
+        ip: "IP",
+        pod.node.place.cgroup_parent: "PARENT",
+    }
+
+    async def printed(script: str, of: Pod = pod) -> str:
+        done = await of.exec("sh", "-c", script)
+        text = done.stdout.decode(errors="replace")
+        for own, word in words.items():
+            text = text.replace(own, word)
+        return text
+
+    links = "; ".join(f"readlink /proc/1/ns/{name}" for name in _NAMESPACES)
+    mine, others = (await printed(links)).split(), (await printed(links, second)).split()
+    status = dict(line.split(":", 1) for line in (await printed("cat /proc/1/status")).splitlines() if ":" in line)
+    show = 'for f in {}; do if [ -e $f ]; then echo "== $f"; cat $f; fi; done'
+    cgroup = await printed(show.format(" ".join(f"/sys/fs/cgroup/{name}" for name in _CGROUP_FILES)))
+    files = await printed(show.format(" ".join(_FILES)))
+    sysctls = await printed(show.format(" ".join(f"/proc/sys/{name}" for name in _SYSCTLS)))
+    return {
+        "namespaces": {
+            name: _whose(name, link, other) for name, link, other in zip(_NAMESPACES, mine, others, strict=True)
+        },
+        "mounts": _mounts(await printed("cat /proc/1/mountinfo")),
+        "cgroup values": _sections(cgroup),
+        "files": _sections(files),
+        "sysctls": _sections(sysctls),
+        "process": {name: " ".join(status.get(name, "").split()) for name in _OF_STATUS},
+        "environment": {"": "\n".join(sorted((await printed("cat /proc/1/environ")).split("\0")))},
+        "devices": {"": await printed("ls /dev")},
+        "interfaces": {"": " ".join(re.findall(r"^\s*(\S+):", await printed("cat /proc/net/dev"), re.MULTILINE))},
+    }
+
+
+def _whose(name: str, link: str, of_second: str) -> str:
+    """Whose namespace it is: the node's, the pod's (both containers have it), or the container's own."""
+    if link == str(Path("/proc/self/ns", name).readlink()):
+        return "the node's"
+    return "the pod's" if link == of_second else "the container's own"
+
+
+def _mounts(mountinfo: str) -> dict[str, str]:
+    """By mount point: type and options of each mount there; where its content comes from differs by run."""
+    found: dict[str, list[str]] = {}
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        fields = before.split()
+        kind, _source, superblock = after.split(" ", 2)
+        shared = superblock if kind in {"tmpfs", "proc", "sysfs", "mqueue", "devpts"} else superblock.split(",")[0]
+        found.setdefault(fields[4], []).append(f"{kind} {fields[5]} {shared}")
+    return {point: "; ".join(each) for point, each in found.items()}
+
+
+def _sections(text: str) -> dict[str, str]:
+    """What follows each ``== name`` line."""
+    pieces = re.split(r"^== (.*)$", text, flags=re.MULTILINE)[1:]
+    return {name: content.strip() for name, content in zip(pieces[::2], pieces[1::2], strict=True)}
+
+
+async def _reachability(served: Pod, asking: Pod, second: Pod) -> dict[str, str]:
+    """Who gets the page of the pod's web server."""
+    ip = await served.ip()
+    fetch = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {{}} {_PORT} | tail -n 1"
+    found = {"from the node": await _page(ip)}
+    for who, pod, host in (("from another pod", asking, ip), ("from its own pod, on localhost", second, "127.0.0.1")):
+        found[who] = (await pod.exec("sh", "-c", fetch.format(host))).stdout.decode().strip()
+    wrong = [who for who, page in found.items() if page != _PAGE]
+    return {who: "answered" if who not in wrong else f"no answer ({page!r})" for who, page in found.items()}
+
+
+async def _page(ip: str) -> str:
+    """Get the page by HTTP, again and again until the server is up."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            reader, writer = await asyncio.wait_for(asyncio.open_connection(ip, _PORT), 2)
+            writer.write(b"GET / HTTP/1.0\r\n\r\n")
+            answer = await asyncio.wait_for(reader.read(), 2)
+            writer.close()
+            return answer.partition(b"\r\n\r\n")[2].decode().strip()
+        except (OSError, TimeoutError) as error:
+            if time.monotonic() > deadline:
+                return str(error)
+            await asyncio.sleep(0.05)
+
+
+async def _log_lines(node: Node) -> dict[str, str]:
+    """What a container that prints this and that leaves in its log file, and how it ended."""
+    pod = Pod.of(node, next_name("facts"), ("sh", "-c", _TALK))
+    try:
+        await pod.start(Samples())
+        status = await _ended(pod)
+    finally:
+        if pod.container_id:
+            log = log_file(pod.config, pod.container).read_bytes()
+            await pod.end(Samples())
+    lines = [line.split(b" ", 3) for line in log.split(b"\n")[:-1]]
+    streams = {
+        stream: "\n".join(
+            f"{tag.decode()} {len(content)} {hashlib.sha256(content).hexdigest()[:12]}" for tag, content in found
+        )
+        for stream, found in (
+            (name, [(line[2], line[3]) for line in lines if line[1] == name.encode()]) for name in ("stdout", "stderr")
+        )
+    }
+    times = all(re.fullmatch(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}(Z|[+-]\d\d:\d\d)", line[0]) for line in lines)
+    return {
+        **streams,
+        "times": "all well formed" if times else "not all well formed",
+        "exit code": str(status.exit_code),
+    }
+
+
+async def _ended(pod: Pod) -> cri.ContainerStatus:
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        request = cri.ContainerStatusRequest(container_id=pod.container_id)
+        status = (await pod.node.client.ask("ContainerStatus", request, cri.ContainerStatusResponse)).status
+        if status.state == cri.CONTAINER_EXITED or time.monotonic() > deadline:
+            return status
+        await asyncio.sleep(0.05)

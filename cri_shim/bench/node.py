@@ -1,0 +1,151 @@
+"""One side while it is measured: its endpoint, the processes behind it, and where its pods live."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.bench import processes, schema
+from cri_shim.hops.bill_text import parse_bill
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.bench.client import Answer, Client
+    from cri_shim.bench.pod_configs import Place
+    from cri_shim.bench.processes import Clock
+
+_NAMES_OF_BILL = ("wall", "own", "hops", "hops_sum", "helpers", "daemon", "transport", "extra", "awaited")
+_COUNTS_OF_BILL = ("hop_count", "helper_count")
+_CGROUPS = Path("/sys/fs/cgroup")
+_names = itertools.count(1)
+
+
+@dataclass(slots=True)
+class Samples:
+    """What one turn yields: milliseconds by metric, and the bills that came with the answers."""
+
+    values: dict[str, list[float]] = field(default_factory=dict)
+    _bills: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+
+    def add(self, metric: str, ms: float) -> None:
+        """Note a value."""
+        self.values.setdefault(metric, []).append(round(ms, 3))
+
+    def add_answer(self, rpc: str, answer: Answer) -> None:
+        """Note how long an RPC took, and its bill."""
+        self.add(rpc, answer.ms)
+        if answer.bill:
+            self._bills.setdefault(rpc, []).append(_numbers(answer.bill))
+
+    def bills(self) -> dict[str, dict[str, float]]:
+        """The mean of the bills of each RPC; milliseconds and counts."""
+        return {
+            rpc: {name: round(sum(bill.get(name, 0.0) for bill in bills) / len(bills), 4) for name in bills[0]}
+            for rpc, bills in self._bills.items()
+        }
+
+
+@dataclass(slots=True)
+class Node:
+    """A side. ``behind`` are sockets of daemons whose work counts as this side's: the containerd behind a bridge."""
+
+    name: str
+    client: Client
+    place: Place
+    behind: tuple[str, ...] = ()
+    processes: tuple[schema.Process, ...] = ()
+    runtime: str = ""
+    configuration: str = ""
+
+    async def look(self) -> schema.Side:
+        """Find out who serves the endpoint and with what; the record of the side.
+
+        Raises :class:`processes.UnknownProcessError`, or grpc's error when the endpoint does not answer.
+        """
+        version = await self.client.ask("Version", cri.VersionRequest(), cri.VersionResponse)
+        self.runtime = f"{version.runtime_name} {version.runtime_version}"
+        status = await self.client.ask("Status", cri.StatusRequest(verbose=True), cri.StatusResponse)
+        wrong = [each for each in status.status.conditions if not each.status]
+        if wrong:
+            raise NotReadyError(f"{self.name} is not ready: {wrong[0].type}: {wrong[0].message}")
+        self.configuration = _configuration(dict(status.info))
+        found = {}
+        for endpoint in (self.client.endpoint, *self.behind):
+            pid = processes.server_of(endpoint)
+            found[pid] = schema.Process(processes.program_of(pid), pid, processes.version_of(pid))
+        self.processes = tuple(found.values())
+        return schema.Side(self.name, self.client.endpoint, self.runtime, self.processes, self.configuration)
+
+    def shims(self) -> list[int]:
+        """Process ids of the side's shims."""
+        return processes.shims_of([self.client.endpoint, *self.behind])
+
+    def clock(self, shims: Sequence[int]) -> Clock:
+        """CPU seconds so far."""
+        return processes.read_clock(self.processes, shims)
+
+    def memory(self) -> dict[str, float]:
+        """MiB now."""
+        return processes.read_memory(self.processes, self.shims())
+
+    async def call(self, samples: Samples, rpc: str, request: bytes) -> bytes:
+        """Call an RPC and note how long it took; the answer's bytes."""
+        answer = await self.client.timed(rpc, request)
+        samples.add_answer(rpc, answer)
+        return answer.content
+
+    def remove_cgroups(self) -> None:
+        """Remove the empty parents that pods have left, as a kubelet does; what is in use stays."""
+        parent = self.place.cgroup_parent.strip("/")
+        if not parent or parent.endswith(".slice"):
+            return
+        for top in (_CGROUPS, *_CGROUPS.iterdir()):
+            own = top / parent
+            if own.is_dir():
+                for folder in (*(entry for entry in own.iterdir() if entry.is_dir()), own):
+                    with contextlib.suppress(OSError):
+                        folder.rmdir()
+
+
+class NotReadyError(Exception):
+    """An endpoint that cannot run pods."""
+
+
+def next_name(kind: str) -> str:
+    """A pod name that this process has not used."""
+    return f"{kind}-{next(_names)}"
+
+
+def _numbers(text: str) -> dict[str, float]:
+    """A bill's numbers: its microseconds as milliseconds, its counts as they are."""
+    bill = parse_bill(text)
+    found = {}
+    for name in (*_NAMES_OF_BILL, *_COUNTS_OF_BILL):
+        value = bill.get(name)
+        if isinstance(value, float):
+            found[name] = value if name in _COUNTS_OF_BILL else value / 1000
+    return found
+
+
+def _configuration(info: dict[str, str]) -> str:
+    """The settings that decide what a pod start does, out of a verbose ``Status``; paths of one run are left out."""
+    found: dict[str, Any] = {}
+    with contextlib.suppress(ValueError, AttributeError):
+        config = json.loads(info.get("config", "{}"))
+        containerd = config.get("containerd") or {}
+        found["snapshotter"] = containerd.get("snapshotter")
+        found["runtimes"] = {
+            name: runtime.get("runtime_type") or runtime.get("runtimeType")
+            for name, runtime in (containerd.get("runtimes") or {}).items()
+        }
+        if sandbox := config.get("sandbox"):
+            found["sandbox"] = sandbox
+    if python := info.get("python"):
+        found["python"] = json.loads(python)
+    return json.dumps(found, sort_keys=True)

@@ -1,0 +1,91 @@
+"""How quiet the machine is: a loop of fixed work on every core, before each turn, and what its times tell.
+
+Two things spoil a comparison and can be seen from here: somebody else on our cores (the loop's wall time is longer than
+its CPU time) and a host that slows the machine down (the loop's CPU time itself grows). The work is hashing, which
+leaves the interpreter's lock alone, so that threads load all cores at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cri_shim.bench.schema import Probe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.bench.schema import Turn
+
+_WORK = bytes(1 << 20)
+_BLOCKS = 24
+_PAUSE = 0.03
+
+# A turn counts as disturbed when others had the cores for more than this share of the loop before it.
+DISTURBED = 0.15
+# No verdict is given when more than this share of a step's turns was disturbed.
+DISTURBED_TURNS = 0.25
+# … nor when the loop's CPU time varied by more than this factor (90th to 10th percentile).
+SPEED_SPREAD = 1.35
+# … nor when the hypervisor kept more than this share of the time.
+STOLEN = 0.02
+
+
+def probe(settle_seconds: float = 1.0) -> Probe:
+    """Wait until the cores are free, for some time at most: the last turn's clean-up shall not count. Then measure.
+
+    What is told is measured after the wait, else a busy machine would be judged by its luckiest moment. Blocks for
+    30 ms or so on a quiet machine, for ``settle_seconds`` and a little on a busy one.
+    """
+    until = time.monotonic() + settle_seconds
+    with ThreadPoolExecutor(os.cpu_count() or 1) as cores:
+        while _once(cores).waited > DISTURBED and time.monotonic() < until:
+            time.sleep(_PAUSE)
+        return _once(cores)
+
+
+def _once(cores: ThreadPoolExecutor) -> Probe:
+    loops = list(cores.map(_loop, range(os.cpu_count() or 1)))
+    waited = max(1 - cpu / wall for wall, cpu in loops)
+    load = float(Path("/proc/loadavg").read_text().split()[0])
+    return Probe(round(max(cpu for _, cpu in loops) * 1000, 3), round(max(0.0, waited), 3), load)
+
+
+def _loop(_core: int) -> tuple[float, float]:
+    """Wall and CPU seconds of the fixed work."""
+    wall, cpu = time.perf_counter(), time.thread_time()
+    digest = hashlib.sha256()
+    for _ in range(_BLOCKS):
+        digest.update(_WORK)
+    return time.perf_counter() - wall, time.thread_time() - cpu
+
+
+def objections(turns: Sequence[Turn]) -> tuple[str, ...]:
+    """Why a verdict on these turns would be worth nothing; empty when the machine was quiet enough."""
+    if not turns:
+        return ("nothing was measured",)
+    found = []
+    disturbed = sum(turn.probe.waited > DISTURBED for turn in turns) / len(turns)
+    if disturbed > DISTURBED_TURNS:
+        worst = max(turn.probe.waited for turn in turns)
+        found.append(
+            f"before {disturbed:.0%} of the turns something else had the cores for more than {DISTURBED:.0%} of the "
+            f"time (at worst {worst:.0%}; allowed are {DISTURBED_TURNS:.0%} of the turns)"
+        )
+    loops = [turn.probe.loop_ms for turn in turns]
+    if len(loops) > 1:
+        cuts = statistics.quantiles(loops, n=10, method="inclusive")
+        if cuts[0] > 0 and cuts[-1] / cuts[0] > SPEED_SPREAD:
+            found.append(
+                f"the speed of the machine itself varied by a factor of {cuts[-1] / cuts[0]:.2f} "
+                f"(allowed is {SPEED_SPREAD})"
+            )
+    stolen = statistics.mean(turn.stolen for turn in turns)
+    if stolen > STOLEN:
+        found.append(f"the hypervisor kept {stolen:.1%} of the machine's time (allowed are {STOLEN:.0%})")
+    return tuple(found)

@@ -1,0 +1,89 @@
+"""A pod's life as a kubelet lives it, one RPC after the other, each of them timed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.bench.pod_configs import NAMESPACE, container_config, pod_config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.bench.node import Node, Samples
+
+START = ("RunPodSandbox", "CreateContainer", "StartContainer")
+END = ("StopContainer", "StopPodSandbox", "RemoveContainer", "RemovePodSandbox")
+
+
+@dataclass(slots=True)
+class Pod:
+    """One pod with one container on one side. Its requests are serialised before any clock starts."""
+
+    node: Node
+    config: cri.PodSandboxConfig
+    container: cri.ContainerConfig
+    id: str = ""
+    container_id: str = ""
+
+    @classmethod
+    def of(cls, node: Node, name: str, command: Sequence[str] = ("sleep", "86400")) -> Pod:
+        """Describe it; nothing runs yet."""
+        config = pod_config(node.place, name)
+        return cls(node, config, container_config(node.place, config, command))
+
+    async def start(self, samples: Samples) -> None:
+        """Run the pod, then create and start the container."""
+        request = cri.RunPodSandboxRequest(config=self.config).SerializeToString()
+        answer = await self.node.call(samples, "RunPodSandbox", request)
+        self.id = cri.RunPodSandboxResponse.FromString(answer).pod_sandbox_id
+        create = cri.CreateContainerRequest(
+            pod_sandbox_id=self.id, config=self.container, sandbox_config=self.config
+        ).SerializeToString()
+        answer = await self.node.call(samples, "CreateContainer", create)
+        self.container_id = cri.CreateContainerResponse.FromString(answer).container_id
+        start = cri.StartContainerRequest(container_id=self.container_id).SerializeToString()
+        await self.node.call(samples, "StartContainer", start)
+
+    async def look(self, samples: Samples) -> None:
+        """Ask for the status of both, as a kubelet does after a start."""
+        pod = cri.PodSandboxStatusRequest(pod_sandbox_id=self.id).SerializeToString()
+        await self.node.call(samples, "PodSandboxStatus", pod)
+        container = cri.ContainerStatusRequest(container_id=self.container_id).SerializeToString()
+        await self.node.call(samples, "ContainerStatus", container)
+
+    async def end(self, samples: Samples) -> None:
+        """Stop and remove both, without grace: what is timed is the runtime, not a process that does not listen."""
+        stop = cri.StopContainerRequest(container_id=self.container_id, timeout=0).SerializeToString()
+        await self.node.call(samples, "StopContainer", stop)
+        pod = cri.StopPodSandboxRequest(pod_sandbox_id=self.id).SerializeToString()
+        await self.node.call(samples, "StopPodSandbox", pod)
+        remove = cri.RemoveContainerRequest(container_id=self.container_id).SerializeToString()
+        await self.node.call(samples, "RemoveContainer", remove)
+        pod = cri.RemovePodSandboxRequest(pod_sandbox_id=self.id).SerializeToString()
+        await self.node.call(samples, "RemovePodSandbox", pod)
+
+    async def exec(self, *command: str, seconds: int = 60) -> cri.ExecSyncResponse:
+        """Run a command in it, without a clock."""
+        request = cri.ExecSyncRequest(container_id=self.container_id, cmd=command, timeout=seconds)
+        return await self.node.client.ask("ExecSync", request, cri.ExecSyncResponse)
+
+    async def ip(self) -> str:
+        """The pod's address."""
+        request = cri.PodSandboxStatusRequest(pod_sandbox_id=self.id)
+        status = await self.node.client.ask("PodSandboxStatus", request, cri.PodSandboxStatusResponse)
+        return status.status.network.ip
+
+
+async def remove_all(node: Node) -> None:
+    """Stop and remove every pod that a comparison has left on a side; other pods are not touched."""
+    listed = await node.client.ask("ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse)
+    for item in listed.items:
+        if item.metadata.namespace == NAMESPACE:
+            await node.client.timed(
+                "StopPodSandbox", cri.StopPodSandboxRequest(pod_sandbox_id=item.id).SerializeToString()
+            )
+            await node.client.timed(
+                "RemovePodSandbox", cri.RemovePodSandboxRequest(pod_sandbox_id=item.id).SerializeToString()
+            )

@@ -1,0 +1,56 @@
+"""What a report is made of, before it is HTML or Markdown. Text may hold `code` and **strong** words, nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading; level 1 is the title of the report."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A paragraph; one that ``warns`` stands out."""
+
+    text: str
+    warns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list."""
+
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns and rows; all columns but the first ``words`` hold numbers."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    words: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An SVG; ``name`` is its file's, ``caption`` says how it is read."""
+
+    name: str
+    content: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A command."""
+
+    text: str
+
+
+Block = Heading | Paragraph | Items | Table | Picture | Code

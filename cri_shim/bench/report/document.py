@@ -1,0 +1,146 @@
+"""The report of one run: what came out, how it was measured, what it does not show."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from cri_shim.bench import noise, verdict
+from cri_shim.bench.report import pictures, tables, words
+from cri_shim.bench.report.blocks import Block, Code, Heading, Items, Paragraph
+from cri_shim.bench.report.numbers import ratio
+from cri_shim.bench.report.rows import rows_of, rows_of_step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.bench.report.rows import Row
+    from cri_shim.bench.schema import Run
+
+
+def document(run: Run) -> list[Block]:
+    """The whole report."""
+    rows = rows_of(run)
+    first, *others = [side.name for side in run.sides]
+    found: list[Block] = [
+        Heading(1, f"{' and '.join(others)} compared with {first}" if others else f"{first}, measured"),
+        Paragraph(
+            f"The same pods through {_count(len(run.sides))} CRI endpoints on one machine: "
+            + "; ".join(f"**{side.name}** is {side.runtime}" for side in run.sides)
+            + f". Measured on {_day(run.started_at)}. {first} is 1.00; less is better."
+        ),
+        *_noise_warning(run),
+        Paragraph(_tally(rows, others)),
+        *pictures.ratios(run, [row for row in rows if row.main]),
+        tables.first_page(run, rows),
+    ]
+    for other in others:
+        found += _slower(rows, first, other)
+    found += [
+        Heading(2, "How it was measured"),
+        Code(run.command),
+        Items(words.HOW),
+        *_setting(run),
+        *_same_work(run),
+        Heading(2, "How quiet the machine was"),
+        tables.quiet(run),
+    ]
+    for step in run.steps:
+        if not step.rounds:
+            continue
+        step_rows = rows_of_step(run, step)
+        around = f", {step.pods} idle pods" if step.pods else ""
+        options = ", ".join(f"{name} {value}" for name, value in step.options.items())
+        found += [
+            Heading(2, f"{step.title}{around}" if step.scenario != "logs-10" else f"{step.title}, ten containers"),
+            Paragraph(f"{step.about} {len(step.rounds)} rounds{f' ({options})' if options else ''}."),
+            *pictures.of_step(run, step, step_rows),
+            tables.of_step(run, step_rows),
+            tables.cpu(run, step),
+        ]
+    return [*found, Heading(2, "What this does not show"), Items(words.NOT_SHOWN)]
+
+
+def _tally(rows: Sequence[Row], others: Sequence[str]) -> str:
+    told = []
+    for other in others:
+        found = [row.verdicts[other].word for row in rows if other in row.verdicts]
+        counts = [f"{found.count(word)} {word}" for word in (verdict.FASTER, verdict.SLOWER)]
+        counts += [
+            f"{found.count(verdict.SAME)} with no difference seen",
+            f"{found.count(verdict.REFUSED)} without verdict",
+        ]
+        told.append(f"**{other}**: of {len(found)} numbers {', '.join(counts)} (where less memory counts as faster).")
+    return " ".join(told) or "There is one side only, so there is nothing to compare."
+
+
+def _noise_warning(run: Run) -> list[Block]:
+    turns = [turn for step in run.steps for one in step.rounds for turn in one.turns.values()]
+    reasons = noise.objections(turns)
+    return [Paragraph(words.NOT_QUIET.format(reasons="; ".join(reasons)), warns=True)] if reasons else []
+
+
+def _slower(rows: Sequence[Row], first: str, other: str) -> list[Block]:
+    """Where a side is slower, said plainly; and where it may be, but cannot be judged."""
+    slower = [row for row in rows if other in row.verdicts and row.verdicts[other].word == verdict.SLOWER]
+    unsure = [
+        row
+        for row in rows
+        if other in row.verdicts
+        and row.verdicts[other].word == verdict.REFUSED
+        and row.verdicts[other].ratio.estimate > 1
+    ]
+    found: list[Block] = [Heading(2, f"Where {other} takes more than {first}")]
+    if slower:
+        slower.sort(key=lambda row: -row.verdicts[other].ratio.estimate)
+        found.append(Items(tuple(_told(row, other) for row in slower)))
+    else:
+        found.append(Paragraph("In nothing that could be judged."))
+    if unsure:
+        found.append(Paragraph("Without a verdict, but measured as more:"))
+        found.append(Items(tuple(_told(row, other) for row in unsure)))
+    return found
+
+
+def _told(row: Row, other: str) -> str:
+    return f"{row.title} (`{row.step}`), {row.label}: {ratio(row.verdicts[other].ratio)}"
+
+
+def _setting(run: Run) -> list[Block]:
+    machine = run.machine
+    where = (
+        f"{machine.cores} cores ({machine.cpu}), {machine.memory_mib} MiB, {machine.distribution}, {machine.kernel}, "
+        f"cgroups {machine.cgroups}, {machine.runc}"
+    )
+    items = [
+        where,
+        f"client: Python {machine.python}, grpcio {machine.grpc}, event loop {machine.event_loop}",
+    ]
+    for side in run.sides:
+        daemons = ", ".join(f"{process.name} ({process.version or side.runtime})" for process in side.processes)
+        items.append(f"**{side.name}**: {side.runtime}; daemons: {daemons}; `{side.configuration}`")
+    items += run.notes
+    if run.resumed_at:
+        items.append(f"interrupted and gone on with {len(run.resumed_at)} times, on the same day, boot and versions")
+    return [Heading(2, "What ran where"), Items(tuple(items))]
+
+
+def _same_work(run: Run) -> list[Block]:
+    if run.parity is None:
+        return []
+    facts = ", ".join(f"{kind} ({count})" for kind, count in run.parity.facts.items())
+    found: list[Block] = [
+        Heading(2, "The same work"),
+        Paragraph(words.SAME_WORK.format(facts=facts)),
+    ]
+    if run.parity.tolerated:
+        found.append(Items(run.parity.tolerated))
+    return found
+
+
+def _count(number: int) -> str:
+    return {1: "one", 2: "two", 3: "three", 4: "four"}.get(number, str(number))
+
+
+def _day(moment: float) -> str:
+    return time.strftime("%Y-%m-%d, %H:%M UTC", time.gmtime(moment))

@@ -1,0 +1,53 @@
+"""Write the report to where it was asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.bench.report import document, svg, two_runs
+from cri_shim.bench.report.blocks import Picture
+from cri_shim.bench.report.html import to_html
+from cri_shim.bench.report.markdown import to_markdown
+from cri_shim.bench.report.numbers import number, ratio
+from cri_shim.bench.report.rows import rows_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cri_shim.bench.schema import Run
+
+
+def write(run: Run, other: Run | None, html: Path | None, markdown: Path | None) -> list[Path]:
+    """Write the files that were asked for; the Markdown has its pictures in a folder of its name."""
+    blocks = document.document(run) if other is None else two_runs.document(run, other)
+    written = []
+    if html:
+        html.write_text(to_html(blocks), encoding="utf-8")
+        written.append(html)
+    if markdown:
+        folder = markdown.with_suffix("")
+        for path, content in markdown_files(run, other, markdown.name, folder.name).items():
+            target = markdown.parent / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(content, encoding="utf-8")
+            written.append(target)
+    return written
+
+
+def markdown_files(run: Run, other: Run | None, page: str, folder: str) -> dict[str, str]:
+    """The Markdown page and its pictures: content by path."""
+    blocks = document.document(run) if other is None else two_runs.document(run, other)
+    found = {page: to_markdown(blocks, folder)}
+    found |= {f"{folder}/{block.name}.svg": svg.alone(block.content) for block in blocks if isinstance(block, Picture)}
+    return found
+
+
+def short(run: Run) -> str:
+    """What is printed at the end of a run: the rows that matter most, as plain text."""
+    lines = []
+    for row in rows_of(run):
+        if row.main:
+            medians = "  ".join(f"{side} {number(each.p50):>6}" for side, each in row.sides.items())
+            judged = "  ".join(f"{ratio(each.ratio)} {each.word}" for each in row.verdicts.values())
+            lines.append(f"{row.step:<10} {row.label[:44]:<44} {row.unit:<4} {medians}  {judged}")
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,25 @@
+"""How numbers are written: with as many digits as mean something."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cri_shim.bench.estimate import Interval
+
+
+def number(value: float) -> str:
+    """Three significant digits, never more than two after the point."""
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def ratio(interval: Interval) -> str:
+    """The estimate, with its range."""
+    return f"{interval.estimate:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+
+
+def percent(share: float) -> str:
+    """A share from 0 to 1."""
+    return f"{share:.0%}" if share >= 0.1 or share == 0 else f"{share:.1%}"

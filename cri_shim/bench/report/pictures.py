@@ -1,0 +1,150 @@
+"""Which plots a step gets, and what goes into them."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from cri_shim.bench.report import plots, words
+from cri_shim.bench.report.blocks import Picture
+from cri_shim.bench.report.rows import daemons_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.bench.report.rows import Row
+    from cri_shim.bench.schema import Run, Step, Turn
+
+_AT_WORK, _TRANSPORT, _HELPERS, _OWN = "containerd at work", "transport", "helpers alone", "own time"
+_WHOLE = "no view inside"
+_REST = "rest of the machine"
+_SPLIT_COLOURS = {_AT_WORK: 0, _TRANSPORT: 1, _HELPERS: 2, _OWN: 3, _WHOLE: 5}
+_GREY = 5
+
+
+def ratios(run: Run, rows: Sequence[Row], name: str = "ratios") -> list[Picture]:
+    """The ratio of each row, one picture for each side but the first."""
+    first, *others = [side.name for side in run.sides]
+    found = []
+    for other in others:
+        intervals = [(_in_context(row), row.verdicts[other].ratio) for row in rows if other in row.verdicts]
+        if intervals:
+            caption = words.RATIOS.format(other=other, first=first)
+            suffix = f"-{other}" if len(others) > 1 else ""
+            found.append(Picture(f"{name}{suffix}", plots.forest(intervals, first), caption))
+    return found
+
+
+def of_step(run: Run, step: Step, rows: Sequence[Row]) -> list[Picture]:
+    """The plots of one step: distributions, the curve of a batch, where the time goes, CPU, memory."""
+    found = []
+    stem = step.name.replace("@", "-at-")
+    timed = [(row.label, row.sides) for row in rows if row.unit == "ms"]
+    if timed:
+        caption = "Box: first to third quartile, with the median; line: p5 to p95; dot: p99."
+        found.append(Picture(f"{stem}-times", plots.boxes(timed, "ms"), caption))
+    if step.scenario == "batch":
+        found += [_curve(run, step, stem, "runs"), _curve(run, step, stem, "gone")]
+    split = where_time_goes(run, step)
+    if split:
+        caption = words.SPLIT.format(at_work=_AT_WORK, transport=_TRANSPORT, helpers=_HELPERS, own=_OWN)
+        found.append(
+            Picture(f"{stem}-split", plots.stacks(split, _SPLIT_COLOURS, "ms", "Where the time goes"), caption)
+        )
+    caption = (
+        "CPU time per turn, mean: each daemon, the programs it ran, shims that lived through the turn, the client."
+    )
+    found.append(Picture(f"{stem}-cpu", _cpu(run, step), caption))
+    if step.scenario == "steady":
+        found.append(
+            Picture(f"{stem}-memory", _memory(run, step), "Resident memory of daemons, proportional of shims.")
+        )
+    return found
+
+
+def where_time_goes(run: Run, step: Step) -> list[tuple[str, dict[str, float]]]:
+    """Of each RPC and side the parts of its mean time, in milliseconds; empty when no side tells."""
+    turns = {side.name: [one.turns[side.name] for one in step.rounds] for side in run.sides}
+    rpcs = [
+        metric.key
+        for metric in step.metrics
+        if any(metric.key in turn.bills for many in turns.values() for turn in many)
+    ]
+    bars: list[tuple[str, dict[str, float]]] = []
+    for rpc in rpcs:
+        for side, many in turns.items():
+            bills = [turn.bills[rpc] for turn in many if rpc in turn.bills]
+            measured = [value for turn in many for value in turn.samples.get(rpc, [])]
+            if not measured:
+                continue
+            mean = statistics.fmean(measured)
+            bars.append((f"{rpc}, {side}", split_of(bills, mean) if bills else {_WHOLE: mean}))
+    return bars
+
+
+def split_of(bills: Sequence[dict[str, float]], mean: float) -> dict[str, float]:
+    """The parts of a mean request of ``mean`` ms as the client saw it.
+
+    Hops overlap, so their union is divided like their sum; what the client waited beyond the bridge's own wall time
+    is the first connection's transport, which every endpoint has, and counts as own time here.
+    """
+    average = {name: statistics.fmean(bill.get(name, 0.0) for bill in bills) for name in bills[0]}
+    hops, own = average.get("hops", 0.0), average.get("own", 0.0)
+    total = average.get("daemon", 0.0) + average.get("transport", 0.0)
+    at_work = hops * average.get("daemon", 0.0) / total if total else hops
+    helpers = max(0.0, average.get("wall", 0.0) - own - hops)
+    return {
+        _AT_WORK: at_work,
+        _TRANSPORT: hops - at_work,
+        _HELPERS: helpers,
+        _OWN: max(0.0, mean - hops - helpers),
+    }
+
+
+def _curve(run: Run, step: Step, stem: str, what: str) -> Picture:
+    series = {
+        side.name: [[ms / 1000 for ms in one.turns[side.name].samples[f"pod {what}"]] for one in step.rounds]
+        for side in run.sides
+    }
+    words = {"runs": "Pods that run", "gone": "Pods that are gone"}[what]
+    caption = f"{words}, by seconds since all were asked for at once: one line a round, the median round thick."
+    return Picture(f"{stem}-{what}", plots.curves(series, "s", words), caption)
+
+
+def cpu_parts(run: Run, step: Step) -> dict[str, dict[str, float]]:
+    """Of each side the mean CPU seconds of a turn by who spent them; together the machine's."""
+    found = {}
+    for side in run.sides:
+        turns = [one.turns[side.name] for one in step.rounds]
+        own = {part: _mean(turns, part) for part in (*_daemons(run), "helpers", "shims", "client")}
+        own[_REST] = max(0.0, _mean(turns, "machine") - sum(own.values()))
+        found[side.name] = own
+    return found
+
+
+def _cpu(run: Run, step: Step) -> str:
+    bars = cpu_parts(run, step)
+    parts = [part for part in next(iter(bars.values())) if part != _REST]
+    colours = {part: min(colour, _GREY - 1) for colour, part in enumerate(parts)} | {_REST: _GREY}
+    return plots.stacks(list(bars.items()), colours, "CPU s per turn", "CPU time per turn")
+
+
+def _mean(turns: Sequence[Turn], name: str) -> float:
+    return statistics.fmean(turn.cpu.get(name, 0.0) for turn in turns)
+
+
+def _daemons(run: Run) -> list[str]:
+    return list(dict.fromkeys(name for side in run.sides for name in sorted(daemons_of(run, side.name))))
+
+
+def _memory(run: Run, step: Step) -> str:
+    parts = [*_daemons(run), "shims"]
+    bars = []
+    for side in run.sides:
+        turns = [one.turns[side.name] for one in step.rounds]
+        bars.append((side.name, {p: statistics.median(turn.memory.get(p, 0.0) for turn in turns) for p in parts}))
+    return plots.stacks(bars, {part: colour for colour, part in enumerate(parts)}, "MiB", "Memory at the end of a turn")
+
+
+def _in_context(row: Row) -> str:
+    return row.label if "@" not in row.step else f"{row.label}, {row.step.partition('@')[2]} pods"

@@ -1,0 +1,107 @@
+"""From the turns of a run to the rows of its report: distributions of each side, ratios, verdicts.
+
+One value of each side and round goes into the ratio: the median of the round's samples. CPU time and memory become rows
+where there is enough of them to be compared: the kernel counts CPU in hundredths of a second.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cri_shim.bench.estimate import distribution
+from cri_shim.bench.verdict import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cri_shim.bench.estimate import Distribution
+    from cri_shim.bench.schema import Run, Step, Turn
+    from cri_shim.bench.verdict import Verdict
+
+_ENOUGH_CPU = 0.1
+_MEMORY_SCENARIOS = {"steady"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One metric of one step. ``verdicts`` has every side but the first, which the others are compared with."""
+
+    step: str
+    title: str
+    key: str
+    label: str
+    unit: str
+    main: bool
+    sides: dict[str, Distribution]
+    verdicts: dict[str, Verdict]
+
+
+def rows_of(run: Run) -> list[Row]:
+    """Every row that there is something to say in."""
+    return [row for step in run.steps for row in rows_of_step(run, step)]
+
+
+def rows_of_step(run: Run, step: Step) -> list[Row]:
+    """The rows of one step: its metrics, then CPU time and memory."""
+    found = []
+    for metric in step.metrics:
+        key = metric.key
+        if all(turn.samples.get(key) for one in step.rounds for turn in one.turns.values()):
+            found.append(_row(run, step, (key, metric.label, "ms", metric.main), _samples_of(key)))
+    for key, label, read in (
+        ("daemons", "CPU time of the daemons and their helpers", partial(daemons_cpu, run)),
+        ("machine", "CPU time of the machine", _machine_cpu),
+    ):
+        lowest = min((read(side, turn) for one in step.rounds for side, turn in one.turns.items()), default=0)
+        # The turns of `calls` are mostly pauses, in which the machine does what it likes.
+        if lowest >= _ENOUGH_CPU and not (step.scenario == "calls" and key == "machine"):
+            main = step.scenario in {"steady", "batch"} and key == "daemons"
+            found.append(_row_by_side(run, step, (f"cpu {key}", label, "s", main), read))
+    if step.scenario in _MEMORY_SCENARIOS:
+        label = "resident memory of the daemons"
+        about = ("memory daemons", label, "MiB", True)
+        found.append(_row_by_side(run, step, about, partial(daemons_memory, run)))
+    return found
+
+
+def _samples_of(key: str) -> Callable[[Turn], list[float]]:
+    return lambda turn: turn.samples[key]
+
+
+def daemons_cpu(run: Run, side: str, turn: Turn) -> float:
+    """CPU seconds of a side's daemons, and of programs that they ran."""
+    return sum(turn.cpu.get(name, 0.0) for name in (*daemons_of(run, side), "helpers"))
+
+
+def _machine_cpu(_side: str, turn: Turn) -> float:
+    return turn.cpu.get("machine", 0.0)
+
+
+def daemons_memory(run: Run, side: str, turn: Turn) -> float:
+    """MiB that a side's daemons hold."""
+    return sum(turn.memory.get(name, 0.0) for name in daemons_of(run, side))
+
+
+def daemons_of(run: Run, side: str) -> list[str]:
+    """The names of a side's daemons."""
+    return [process.name for each in run.sides if each.name == side for process in each.processes]
+
+
+def _row_by_side(run: Run, step: Step, about: tuple[str, str, str, bool], read: Callable[[str, Turn], float]) -> Row:
+    """A row of a value that depends on whose turn it is, one a turn."""
+    by_turn = {id(turn): side for one in step.rounds for side, turn in one.turns.items()}
+    return _row(run, step, about, lambda turn: [read(by_turn[id(turn)], turn)])
+
+
+def _row(run: Run, step: Step, about: tuple[str, str, str, bool], read: Callable[[Turn], list[float]]) -> Row:
+    key, label, unit, main = about
+    names = [side.name for side in run.sides]
+    turns = [turn for one in step.rounds for turn in one.turns.values()]
+    middle = {name: [statistics.median(read(one.turns[name])) for one in step.rounds] for name in names}
+    sides = {name: distribution([v for one in step.rounds for v in read(one.turns[name])]) for name in names}
+    first, *others = names
+    verdicts = {other: judge(middle[other], middle[first], turns) for other in others if min(middle[first]) > 0}
+    return Row(step.name, step.title, key, label, unit, main, sides, verdicts)

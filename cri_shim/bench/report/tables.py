@@ -1,0 +1,96 @@
+"""The tables of the report."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from cri_shim.bench import noise
+from cri_shim.bench.report.blocks import Table
+from cri_shim.bench.report.numbers import number, percent, ratio
+from cri_shim.bench.report.pictures import cpu_parts
+from cri_shim.bench.verdict import REFUSED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.bench.report.rows import Row
+    from cri_shim.bench.schema import Run, Step
+
+
+def first_page(run: Run, rows: Sequence[Row]) -> Table:
+    """The rows that matter most: the medians, the ratio, the verdict."""
+    first, *others = [side.name for side in run.sides]
+    head = ("what", "idle pods", "unit", *(f"{side}, p50" for side in (first, *others)))
+    head += tuple(word for other in others for word in (f"{other} / {first}", "verdict"))
+    return Table(
+        head,
+        tuple(
+            (
+                f"{row.title}: {row.label}",
+                row.step.partition("@")[2] or "0",
+                row.unit,
+                *(number(row.sides[side].p50) for side in (first, *others)),
+                *(cell for other in others for cell in _judged(row, other)),
+            )
+            for row in rows
+            if row.main
+        ),
+    )
+
+
+def of_step(run: Run, rows: Sequence[Row]) -> Table:
+    """Everything of one step, one line for each metric and side."""
+    first = run.sides[0].name
+    lines = []
+    for row in rows:
+        for side, each in row.sides.items():
+            cuts = (number(each.p50), number(each.p95), number(each.p99), number(each.high), str(each.count))
+            judged = ("1.00", "") if side == first else _judged(row, side)
+            lines.append((row.label, side, row.unit, *cuts, *judged))
+    return Table(
+        ("what", "side", "unit", "p50", "p95", "p99", "max", "n", f"ratio to {first}", "verdict"), tuple(lines), 2
+    )
+
+
+def quiet(run: Run) -> Table:
+    """How quiet the machine was in each step."""
+    lines = []
+    for step in run.steps:
+        turns = [turn for one in step.rounds for turn in one.turns.values()]
+        if not turns:
+            continue
+        loops = sorted(turn.probe.loop_ms for turn in turns)
+        lines.append(
+            (
+                step.name,
+                str(len(step.rounds)),
+                percent(sum(turn.probe.waited > noise.DISTURBED for turn in turns) / len(turns)),
+                percent(max(turn.probe.waited for turn in turns)),
+                f"{number(loops[0])} to {number(loops[-1])}",
+                percent(statistics.fmean(turn.stolen for turn in turns)),
+                number(max(turn.probe.load for turn in turns)),
+                "; ".join(noise.objections(turns)) or "quiet enough",
+            )
+        )
+    head = ("step", "rounds", "turns disturbed", "worst", "loop, CPU ms", "stolen", "load, max", "judgement")
+    return Table(head, tuple(lines))
+
+
+def _judged(row: Row, side: str) -> tuple[str, str]:
+    verdict = row.verdicts.get(side)
+    if verdict is None:
+        return "", ""
+    word = verdict.word if verdict.word == REFUSED else f"**{verdict.word}**"
+    return ratio(verdict.ratio), word
+
+
+def cpu(run: Run, step: Step) -> Table:
+    """CPU seconds of a turn beside its wall time, by who spent them: means."""
+    parts = cpu_parts(run, step)
+    names = list(next(iter(parts.values())))
+    lines = []
+    for side, own in parts.items():
+        wall = statistics.fmean(one.turns[side].seconds for one in step.rounds)
+        lines.append((side, *(f"{value:.3f}" for value in (wall, *(own[name] for name in names), sum(own.values())))))
+    return Table(("side, seconds per turn", "wall", *names, "machine"), tuple(lines))

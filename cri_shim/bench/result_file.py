@@ -1,0 +1,101 @@
+"""Keep a run in its file: whole after each round, so that an interrupted run can go on where it stopped.
+
+Going on is refused where the rounds would not belong together: another machine, another boot, other sides or versions,
+or too long after the first round. Numbers of different days are two runs, to be compared and never averaged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cri_shim.bench.schema import SCHEMA, Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cri_shim.bench.schema import Round, Step
+
+MAX_HOURS = 12
+
+
+class ResultError(Exception):
+    """A file that cannot be used; the text names it, says why, and what to do."""
+
+
+def load(path: Path) -> Run:
+    """Read a run; raises :class:`ResultError` for what is none, or of another schema."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ResultError(f"{path}: {error.strerror}") from error
+    try:
+        schema = msgspec.json.decode(content, type=dict).get("schema")
+        if schema != SCHEMA:
+            raise ResultError(f"{path}: schema {schema} is not {SCHEMA}, which this version reads; measure again")
+        return msgspec.json.decode(content, type=Run)
+    except msgspec.DecodeError as error:
+        raise ResultError(f"{path}: not a result of `cri-shim compare`: {error}") from error
+
+
+def save(path: Path, run: Run) -> None:
+    """Write a run so that a crash leaves the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.write_bytes(_with_lines(run))
+    temporary.replace(path)
+
+
+def _with_lines(run: Run) -> bytes:
+    """One round a line, for diffs that can be read."""
+    text = msgspec.json.encode(run)
+    for mark in (b'{"number":', b'{"scenario":', b'"machine":{', b'"sides":[', b'"parity":', b'"steps":'):
+        text = text.replace(mark, b"\n" + mark)
+    return text + b"\n"
+
+
+def why_not_resumable(old: Run, new: Run, now: float | None = None) -> str:
+    """Why rounds made now (as ``new`` describes) must not join those of ``old``; empty when they may."""
+    now = time.time() if now is None else now
+    for field in dataclasses.fields(old.machine):
+        before, after = getattr(old.machine, field.name), getattr(new.machine, field.name)
+        if before != after:
+            return f"the machine's {field.name} was {before!r} and is {after!r}"
+    if [side.name for side in old.sides] != [side.name for side in new.sides]:
+        return "it compares other sides"
+    for before_side, after_side in zip(old.sides, new.sides, strict=True):
+        if before_side.runtime != after_side.runtime:
+            return f"{before_side.name} was {before_side.runtime} and is {after_side.runtime}"
+        versions = [{process.name: process.version for process in side.processes} for side in (before_side, after_side)]
+        if versions[0] != versions[1]:
+            return f"the daemons of {before_side.name} were {versions[0]} and are {versions[1]}"
+        if before_side.configuration != after_side.configuration:
+            return f"the configuration of {before_side.name} has changed"
+    first = min((one.started_at for step in old.steps for one in step.rounds), default=now)
+    if now - first > MAX_HOURS * 3600:
+        return (
+            f"its first round is {(now - first) / 3600:.0f} hours old, and numbers of different days are not averaged"
+        )
+    return ""
+
+
+def with_round(run: Run, step: Step, finished: Round) -> Run:
+    """The run with one more round of a step, which may be its first."""
+    found = step_of(run, step)
+    if found is None:
+        return dataclasses.replace(run, steps=(*run.steps, dataclasses.replace(step, rounds=(finished,))))
+    grown = dataclasses.replace(found, rounds=(*found.rounds, finished))
+    return dataclasses.replace(run, steps=tuple(grown if each is found else each for each in run.steps))
+
+
+def step_of(run: Run, step: Step) -> Step | None:
+    """What a run has of a step; None when nothing. Raises :class:`ResultError` when its options were others."""
+    for each in run.steps:
+        if each.name == step.name:
+            if each.options != step.options:
+                raise ResultError(f"{step.name} was measured with {each.options}, not {step.options}; use another file")
+            return each
+    return None

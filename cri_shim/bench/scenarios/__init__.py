@@ -1,0 +1,35 @@
+"""The experiments, one file each, and the table of them by the names they have on the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.bench.scenarios.batch import Batch
+from cri_shim.bench.scenarios.calls import Calls
+from cri_shim.bench.scenarios.life import Life
+from cri_shim.bench.scenarios.logs import Logs
+from cri_shim.bench.scenarios.probes import Probes
+from cri_shim.bench.scenarios.pull import Pull
+from cri_shim.bench.scenarios.scenario import Scenario, WrongWorkError
+from cri_shim.bench.scenarios.steady import Steady
+from cri_shim.bench.scenarios.streams import Streams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cri_shim.bench.plan import Wishes
+
+__all__ = ["SCENARIOS", "Scenario", "WrongWorkError"]
+
+SCENARIOS: dict[str, Callable[[Wishes, int], Scenario]] = {
+    "life": lambda _wishes, _pods: Life(),
+    "exec": lambda _wishes, _pods: Probes(),
+    "logs-1": lambda wishes, _pods: Logs(1, wishes.log_mebibytes),
+    "logs-10": lambda wishes, _pods: Logs(10, max(1, wishes.log_mebibytes // 8)),
+    "pull": lambda wishes, _pods: Pull(wishes.pull_image),
+    "streams": lambda wishes, _pods: Streams(wishes.stream_mebibytes),
+    "batch": lambda wishes, _pods: Batch(wishes.batch_pods),
+    "calls": lambda _wishes, pods: Calls(pods),
+    "steady": lambda wishes, pods: Steady(pods, wishes.window),
+}
+"""In the order in which they are run and reported; what is made of wishes and of the number of idle pods."""

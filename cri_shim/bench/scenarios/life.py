@@ -1,0 +1,57 @@
+"""One pod's life, RPC by RPC, nothing else going on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.bench.node import Samples, next_name
+from cri_shim.bench.pod import END, START, Pod
+from cri_shim.bench.schema import Metric
+
+if TYPE_CHECKING:
+    from cri_shim.bench.node import Node
+
+
+class Life:
+    """Start a pod with one container as a kubelet does, look at it, end it."""
+
+    title = "One pod's life"
+    about = (
+        "A pod with one container is started, looked at, stopped and removed, each RPC after the one before, with "
+        "nothing else going on. A pod's start is RunPodSandbox + CreateContainer + StartContainer, its end is "
+        "StopContainer + StopPodSandbox + RemoveContainer + RemovePodSandbox (without grace)."
+    )
+    metrics = (
+        Metric("pod start", "pod start (3 RPCs)", main=True),
+        Metric("pod end", "pod end (4 RPCs)", main=True),
+        *(Metric(rpc, rpc) for rpc in ("ImageStatus", *START, "PodSandboxStatus", "ContainerStatus", *END)),
+    )
+    rounds = 30
+    seconds = 0.5
+
+    @property
+    def options(self) -> dict[str, float | str]:
+        """Nothing to choose."""
+        return {}
+
+    async def prepare(self, node: Node) -> None:
+        """Nothing."""
+
+    async def warm(self, node: Node) -> None:
+        """Do it once."""
+        await self.turn(node, Samples())
+
+    async def turn(self, node: Node, samples: Samples) -> None:
+        """One pod."""
+        image = cri.ImageStatusRequest(image=cri.ImageSpec(image=node.place.image)).SerializeToString()
+        await node.call(samples, "ImageStatus", image)
+        pod = Pod.of(node, next_name("life"))
+        await pod.start(samples)
+        await pod.look(samples)
+        await pod.end(samples)
+        for metric, rpcs in (("pod start", START), ("pod end", END)):
+            samples.add(metric, sum(samples.values[rpc][-1] for rpc in rpcs))
+
+    async def clean(self, node: Node) -> None:
+        """Nothing."""

@@ -1,0 +1,57 @@
+"""ExecSync of a program that does nothing: what an exec probe costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.bench.node import Samples, next_name
+from cri_shim.bench.pod import Pod
+from cri_shim.bench.scenarios.scenario import WrongWorkError
+from cri_shim.bench.schema import Metric
+
+if TYPE_CHECKING:
+    from cri_shim.bench.node import Node
+
+
+class Probes:
+    """/bin/true in a running container, one after the other."""
+
+    title = "Exec probes"
+    about = "ExecSync of /bin/true in a running container, three times a turn, one after the other."
+    metrics = (Metric("ExecSync", "ExecSync of /bin/true", main=True),)
+    rounds = 20
+    seconds = 0.3
+
+    def __init__(self, repeats: int = 3) -> None:
+        """Choose how many make a turn."""
+        self.repeats = repeats
+        self._pods: dict[str, Pod] = {}
+
+    @property
+    def options(self) -> dict[str, float | str]:
+        """How many make a turn."""
+        return {"repeats": self.repeats}
+
+    async def prepare(self, node: Node) -> None:
+        """Run the container."""
+        self._pods[node.name] = Pod.of(node, next_name("probed"))
+        await self._pods[node.name].start(Samples())
+
+    async def warm(self, node: Node) -> None:
+        """Do it once."""
+        await self.turn(node, Samples())
+
+    async def turn(self, node: Node, samples: Samples) -> None:
+        """Run the program, and see that it did."""
+        pod = self._pods[node.name]
+        request = cri.ExecSyncRequest(container_id=pod.container_id, cmd=["/bin/true"], timeout=10).SerializeToString()
+        for _ in range(self.repeats):
+            answer = cri.ExecSyncResponse.FromString(await node.call(samples, "ExecSync", request))
+            if answer.exit_code != 0:
+                raise WrongWorkError(f"/bin/true ended with {answer.exit_code} on {node.name}")
+
+    async def clean(self, node: Node) -> None:
+        """Remove the pod."""
+        if node.name in self._pods:
+            await self._pods.pop(node.name).end(Samples())

@@ -1,0 +1,63 @@
+"""An image is pulled from a registry and unpacked; it is removed before each turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.bench.node import Samples
+from cri_shim.bench.scenarios.meanwhile import METRIC, meanwhile
+from cri_shim.bench.scenarios.scenario import WrongWorkError
+from cri_shim.bench.schema import Metric
+
+if TYPE_CHECKING:
+    from cri_shim.bench.node import Node
+
+
+class Pull:
+    """PullImage of the image that was named on the command line."""
+
+    title = "Image pull"
+    metrics = (Metric("PullImage", "PullImage", main=True), METRIC)
+    rounds = 6
+    seconds = 2.5
+
+    def __init__(self, image: str) -> None:
+        """Choose what is pulled."""
+        self.image = image
+        self.about = (
+            "PullImage of an image that is not there, from the registry to the unpacked snapshot; the image is "
+            "removed, and its content collected, before each turn. ListPodSandbox is asked for every 10 ms meanwhile."
+        )
+
+    @property
+    def options(self) -> dict[str, float | str]:
+        """The image without its registry, which may listen on another port each time."""
+        return {"image": self.image.rpartition("/")[2]}
+
+    async def prepare(self, node: Node) -> None:
+        """Nothing."""
+
+    async def warm(self, node: Node) -> None:
+        """Do it once."""
+        await self.turn(node, Samples())
+
+    async def turn(self, node: Node, samples: Samples) -> None:
+        """Pull; before and after it the image must be gone, and there."""
+        await self.clean(node)
+        if await self._there(node):
+            raise WrongWorkError(f"{self.image} is still on {node.name} after it was removed")
+        request = cri.PullImageRequest(image=cri.ImageSpec(image=self.image)).SerializeToString()
+        async with meanwhile(node, samples):
+            await node.call(samples, "PullImage", request)
+        if not await self._there(node):
+            raise WrongWorkError(f"{self.image} is not on {node.name} after it was pulled")
+
+    async def clean(self, node: Node) -> None:
+        """Remove the image."""
+        request = cri.RemoveImageRequest(image=cri.ImageSpec(image=self.image))
+        await node.client.ask("RemoveImage", request, cri.RemoveImageResponse)
+
+    async def _there(self, node: Node) -> bool:
+        request = cri.ImageStatusRequest(image=cri.ImageSpec(image=self.image))
+        return (await node.client.ask("ImageStatus", request, cri.ImageStatusResponse)).HasField("image")

@@ -1,0 +1,100 @@
+"""A quiet node: idle pods and a kubelet's own rhythm of calls; what it costs is CPU and memory.
+
+Periods are those of kubelet 1.36 (pkg/kubelet/kubelet.go and what it starts): the pod lifecycle event generator relists
+every second, housekeeping every two, the runtime's state is asked for every five, the eviction manager and the node
+status come every ten. What comes every half minute or more rarely is left out: a turn is ten seconds, in which
+everything else happens a whole number of times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.bench.node import Samples
+from cri_shim.bench.schema import Metric
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from cri_shim.bench.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Some calls, one after the other, every ``period`` seconds, first at ``offset``."""
+
+    what: str
+    period: float
+    offset: float
+    rpcs: tuple[str, ...]
+
+
+_LISTS = ("ListPodSandbox", "ListContainers")
+RHYTHM = (
+    Beat("pod lifecycle event generator", 1, 0.0, _LISTS),
+    Beat("housekeeping", 2, 0.3, _LISTS),
+    Beat("runtime state", 5, 0.5, ("Status",)),
+    Beat("eviction manager", 10, 0.7, ("ListContainerStats", *_LISTS, "ImageFsInfo")),
+    Beat("node status", 10, 1.6, ("Version",)),
+)
+_REQUESTS: dict[str, Message] = {
+    "ListPodSandbox": cri.ListPodSandboxRequest(),
+    "ListContainers": cri.ListContainersRequest(),
+    "Status": cri.StatusRequest(),
+    "Version": cri.VersionRequest(),
+    "ImageFsInfo": cri.ImageFsInfoRequest(),
+    "ListContainerStats": cri.ListContainerStatsRequest(),
+}
+
+
+class Steady:
+    """Ten seconds of a quiet node."""
+
+    title = "Steady state"
+    metrics = tuple(Metric(rpc, rpc) for rpc in _REQUESTS)
+    rounds = 6
+
+    def __init__(self, pods: int, window: float = 10.0) -> None:
+        """Choose the length of a turn in seconds."""
+        self.window = self.seconds = window
+        beats = "; ".join(f"{beat.what}: {' + '.join(beat.rpcs)} every {beat.period:g} s" for beat in RHYTHM)
+        self.about = (
+            f"{pods} idle pods, and for {window:g} s the calls of a kubelet in its own rhythm ({beats}). What "
+            "counts is the CPU time that the daemons and the machine spend on it, and the memory they hold."
+        )
+
+    @property
+    def options(self) -> dict[str, float | str]:
+        """How long."""
+        return {"window_s": self.window}
+
+    async def prepare(self, node: Node) -> None:
+        """Nothing."""
+
+    async def warm(self, node: Node) -> None:
+        """One of each call."""
+        for rpc, request in _REQUESTS.items():
+            await node.call(Samples(), rpc, request.SerializeToString())
+
+    async def turn(self, node: Node, samples: Samples) -> None:
+        """The window, to its end."""
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for beat in RHYTHM:
+                group.create_task(self._keep(beat, began, node, samples))
+        await asyncio.sleep(began + self.window - time.monotonic())
+
+    async def _keep(self, beat: Beat, began: float, node: Node, samples: Samples) -> None:
+        due = began + beat.offset
+        while due < began + self.window:
+            await asyncio.sleep(due - time.monotonic())
+            for rpc in beat.rpcs:
+                await node.call(samples, rpc, _REQUESTS[rpc].SerializeToString())
+            due += beat.period
+
+    async def clean(self, node: Node) -> None:
+        """Nothing."""

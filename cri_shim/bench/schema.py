@@ -1,0 +1,147 @@
+"""What a comparison leaves behind: one JSON document, described by these dataclasses and nothing else.
+
+Units: times of samples are milliseconds, CPU is seconds, memory is MiB, moments are Unix seconds. Every sample is
+"lower is better". ``SCHEMA`` changes when a reader of the old form would misread the new one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A daemon whose time and memory belong to a side."""
+
+    name: str
+    pid: int
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One endpoint. The first of a run is what the others are measured against."""
+
+    name: str
+    endpoint: str
+    runtime: str
+    """Name and version as the endpoint's ``Version`` tells them."""
+    processes: tuple[Process, ...] = ()
+    configuration: str = ""
+    """What ``Status`` tells about the configuration when asked to be verbose, shortened to what a reader compares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Where it ran. Two runs on machines that differ in this are not compared as one."""
+
+    kernel: str
+    distribution: str
+    cpu: str
+    cores: int
+    memory_mib: int
+    cgroups: str
+    boot_id: str
+    runc: str
+    python: str
+    grpc: str
+    event_loop: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How quiet the machine was just before a turn, measured by a loop of fixed work on every core."""
+
+    loop_ms: float
+    """CPU time of the loop on the slowest core: grows when the host slows the machine down."""
+    waited: float
+    """Share of the loop's wall time during which something else had the core, 0 to 1."""
+    load: float
+    """Load average over one minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side did in one round."""
+
+    seconds: float
+    samples: dict[str, list[float]]
+    """By metric; milliseconds."""
+    cpu: dict[str, float] = field(default_factory=dict)
+    """CPU seconds: each daemon by name, ``helpers`` (programs that daemons ran), ``shims``, ``client``, ``machine``."""
+    memory: dict[str, float] = field(default_factory=dict)
+    """MiB at the end: each daemon by name, ``shims`` (proportional), ``machine`` (total less available)."""
+    bills: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By RPC: the mean of the bills that its responses carried; milliseconds and counts."""
+    probe: Probe = Probe(0, 0, 0)
+    stolen: float = 0.0
+    """Share of the machine's time that the hypervisor kept, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One turn of every side, in ``order``. A round that was not finished is not kept: its turns would be no pair."""
+
+    number: int
+    started_at: float
+    order: tuple[str, ...]
+    turns: dict[str, Turn]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row of the report: a key of a turn's samples, and what it is called there."""
+
+    key: str
+    label: str
+    main: bool = False
+    """Whether it is one of the numbers that the first page tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One scenario with so many idle pods around it, described so that the file explains itself."""
+
+    scenario: str
+    pods: int
+    options: dict[str, float | str]
+    """What decides how much work a turn is."""
+    title: str = ""
+    about: str = ""
+    metrics: tuple[Metric, ...] = ()
+    rounds: tuple[Round, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As on the command line and in headings."""
+        return f"{self.scenario}@{self.pods}" if self.pods else self.scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """What was checked before anything was timed: what a pod and its containers are given, seen from inside them."""
+
+    checked_at: float
+    facts: dict[str, int]
+    """By kind (namespaces, mounts, …): how many facts were the same on all sides."""
+    tolerated: tuple[str, ...] = ()
+    """Differences that are known and do no work, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The whole document."""
+
+    schema: int
+    command: str
+    started_at: float
+    machine: Machine
+    sides: tuple[Side, ...]
+    notes: tuple[str, ...] = ()
+    """What whoever set the sides up wants a reader to know."""
+    parity: Parity | None = None
+    steps: tuple[Step, ...] = ()
+    resumed_at: tuple[float, ...] = ()
+    """When somebody went on with it."""

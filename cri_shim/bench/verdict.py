@@ -1,0 +1,52 @@
+"""What may be said of a metric: faster, slower, no difference seen, or nothing at all, and then why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cri_shim.bench import noise
+from cri_shim.bench.estimate import paired_ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.bench.estimate import Interval
+    from cri_shim.bench.schema import Turn
+
+# Fewer pairs than this have no interval worth the name.
+MIN_PAIRS = 4
+# An interval wider than this share of its estimate says nothing, unless all of it lies on one side of 1.
+MAX_WIDTH = 0.30
+
+FASTER, SLOWER, SAME, REFUSED = "faster", "slower", "no difference seen", "no verdict"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The word, the ratio it rests on, and the reasons if it is :data:`REFUSED`."""
+
+    word: str
+    ratio: Interval
+    reasons: tuple[str, ...] = ()
+
+
+def judge(ours: Sequence[float], theirs: Sequence[float], turns: Sequence[Turn]) -> Verdict:
+    """Judge by one value of each side a round; ``turns`` tell how quiet the machine was meanwhile.
+
+    Raises ValueError for values that make no pairs.
+    """
+    ratio = paired_ratio(ours, theirs)
+    reasons = list(noise.objections(turns))
+    if ratio.pairs < MIN_PAIRS:
+        reasons.append(f"{ratio.pairs} pairs are too few (at least {MIN_PAIRS})")
+    one_sided = ratio.high < 1 or ratio.low > 1
+    if not one_sided and ratio.width > MAX_WIDTH:
+        reasons.append(f"the interval is {ratio.width:.0%} of the ratio wide and has 1 in it")
+    if reasons:
+        return Verdict(REFUSED, ratio, tuple(reasons))
+    if ratio.high < 1:
+        return Verdict(FASTER, ratio)
+    if ratio.low > 1:
+        return Verdict(SLOWER, ratio)
+    return Verdict(SAME, ratio)

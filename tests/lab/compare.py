@@ -1,0 +1,109 @@
+"""Set up both sides of the comparison, and run ``cri-shim compare`` between them: ``make compare``.
+
+Two containerds of one version, below directories of their own: one with its CRI plugin, one with the plugin off and
+cri-shim in front. Same runc, same shim, same snapshotter, same chain of CNI plugins (each side with its own bridge and
+subnet, for two daemons cannot hand out one), same images from one registry on loopback. Arguments after ``--`` go to
+``cri-shim compare``; the environment variable CONTAINERD_BINARIES chooses another containerd for both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import random
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
+
+from cri_shim import cli
+from tests.lab.images import Image, Tree, build_image, push
+from tests.lab.lab import Lab, push_images
+from tests.lab.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MIB = 1 << 20
+PULLED = "big:1"
+LAYERS = 4
+WORDS = b"the quick brown fox jumps over the lazy dog and comes back for more of the same\n"
+
+# What the bridge, like containerd 2, has on by default and the plugin of 1.6 and 1.7 has not.
+PLUGIN_SETTINGS = {"enable_unprivileged_ports": True, "enable_unprivileged_icmp": True}
+
+
+def big_image(mebibytes: int, layers: int = LAYERS) -> Image:
+    """An image of about so many MiB as stored: three quarters noise, a quarter of text, which is larger unpacked."""
+    noise = random.Random(7)
+    built = []
+    for number in range(layers):
+        tree = Tree().directory(f"d{number}")
+        for part in range(max(1, mebibytes // layers // 4)):
+            tree.file(f"d{number}/noise{part}", noise.randbytes(4 * MIB))
+            tree.file(f"d{number}/text{part}", WORDS * (MIB * 3 // 2 // len(WORDS)))
+        built.append(tree.layer())
+    return build_image(*built, config={"Cmd": ["sh"]})
+
+
+def compare(arguments: Sequence[str], pull_mebibytes: int, command: str, settings: dict[str, Any]) -> int:
+    """Set up, compare, take down; the exit code of ``cri-shim compare``."""
+    with contextlib.ExitStack() as stack:
+        directory = Path(mkdtemp(prefix="compare-"))
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        registry = stack.enter_context(Registry.start(directory / "registry"))
+        push_images(registry)
+        push(registry.address, PULLED, big_image(pull_mebibytes))
+        plugin, bridge = sides = (
+            Lab("plugin", directory / "plugin", registry=registry, settings=dict(PLUGIN_SETTINGS)),
+            Lab("bridge", directory / "bridge", registry=registry, settings=settings),
+        )
+        for lab in sides:
+            stack.callback(lab.tear_down)
+            lab.prepare()
+            lab.serve()
+        return cli.main(
+            [
+                "compare",
+                *("--endpoint", f"plugin={plugin.endpoint}"),
+                *("--endpoint", f"bridge={bridge.endpoint}"),
+                *("--behind", f"bridge={bridge.containerd.endpoint}"),
+                *("--image", plugin.busybox),
+                *("--pull-image", f"{registry.address}/{PULLED}"),
+                *("--directory", str(directory / "run")),
+                *("--note", NOTE),
+                *("--command-line", command),
+                *arguments,
+            ]
+        )
+
+
+NOTE = (
+    "Two containerds of one version: `plugin` serves the CRI by itself, behind `bridge` it has its CRI plugin off. "
+    "Same runc, shim, overlayfs snapshotter, images and registry; the same chain of CNI plugins (bridge, portmap, "
+    "bandwidth), each side with its own subnet; data of both in one file system."
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Read the arguments, which are those of ``cri-shim compare`` without its endpoints."""
+    if os.geteuid() != 0:
+        sys.stderr.write("run this as root: containers, mounts and network namespaces need it\n")
+        return 1
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.lab.compare",
+        description="Set up the plugin and the bridge, and compare them. Other arguments: those of `cri-shim compare`.",
+    )
+    parser.add_argument(
+        "--pull-mib", type=int, default=128, metavar="N", help="size of the image of `pull` (default: 128)"
+    )
+    chosen, others = parser.parse_known_args(arguments)
+    command = "make compare" + (f' ARGS="{shlex.join(arguments)}"' if arguments else "")
+    return compare(others, chosen.pull_mib, command, {})
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
