@@ -12,6 +12,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
 from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.apparmor_load import apparmor_profiles
 from cri_shim.lifecycle.cdi_devices import inject_cdi_devices
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
 from cri_shim.lifecycle.host_mounts import resolve_mounts
@@ -20,7 +21,7 @@ from cri_shim.lifecycle.qos_classes import apply_classes
 from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
 from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
 from cri_shim.oci.mounts import ResolvedMount, pod_file_mounts
-from cri_shim.oci.node import read_apparmor_profiles, read_device_grants, read_host_devices
+from cri_shim.oci.node import read_device_grants, read_host_devices
 from cri_shim.oci.users import plan_user, resolve_user
 from cri_shim.store.container_directories import make_container_dirs
 
@@ -43,7 +44,6 @@ class _NodeSide:
     mounts: tuple[ResolvedMount, ...] = ()
     devices: tuple[DeviceGrant, ...] = ()
     host_devices: tuple[DeviceNode, ...] = ()
-    apparmor_profiles: frozenset[str] = frozenset()
 
 
 def _look_up_node_side(
@@ -69,7 +69,6 @@ def _look_up_node_side(
         mounts=resolve_mounts(config.mounts, images),
         devices=tuple(devices),
         host_devices=host_devices,
-        apparmor_profiles=read_apparmor_profiles() if service.node.apparmor else frozenset(),
     )
 
 
@@ -132,7 +131,7 @@ async def container_spec(
                 handler.privileged_without_host_devices_all_devices_allowed
             ),
             seccomp_localhost=await read_seccomp_profile(security, service.config.runtime.unset_seccomp_profile),
-            apparmor_profiles=node_side.apparmor_profiles,
+            apparmor_profiles=await apparmor_profiles(service, security),
             pod_annotations=handler.pod_annotations,
             container_annotations=handler.container_annotations,
             base_spec=await base_spec(handler),

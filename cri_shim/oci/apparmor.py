@@ -19,6 +19,12 @@ DEFAULT_PROFILE = "cri-containerd.apparmor.d"
 """The name under which containerd's plugin loads its default profile, and so under which it is expected."""
 
 
+def takes_default(security: cri.LinuxContainerSecurityContext) -> bool:
+    """Whether a container gets the default profile on a node that has AppArmor and that profile."""
+    asked = _asked(security)
+    return not security.privileged and (asked is None or asked.profile_type == cri.SecurityProfile.RuntimeDefault)
+
+
 def apparmor_profile(
     security: cri.LinuxContainerSecurityContext, *, available: bool, loaded: Container[str]
 ) -> str | None:
@@ -27,7 +33,7 @@ def apparmor_profile(
     ``loaded`` are the profiles that the kernel has. Without a wish the default profile is used if it is loaded.
     Raises FailedPreconditionError for a wish on a node without AppArmor or without that profile.
     """
-    asked = security.apparmor if security.HasField("apparmor") else named_profile(security.apparmor_profile)
+    asked = _asked(security)
     if asked is not None and checked(asked, "apparmor").profile_type == cri.SecurityProfile.Unconfined:
         return None
     if not available:
@@ -45,4 +51,11 @@ def apparmor_profile(
         return DEFAULT_PROFILE
     if asked is None:
         return None
-    raise FailedPreconditionError(f"the default AppArmor profile {DEFAULT_PROFILE!r} is not loaded on this node")
+    raise FailedPreconditionError(
+        f"the default AppArmor profile {DEFAULT_PROFILE!r} is not loaded on this node, "
+        "and there is no apparmor_parser that could load it"
+    )
+
+
+def _asked(security: cri.LinuxContainerSecurityContext) -> cri.SecurityProfile | None:
+    return security.apparmor if security.HasField("apparmor") else named_profile(security.apparmor_profile)

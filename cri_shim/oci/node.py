@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.oci import capabilities
+from cri_shim.oci.apparmor_default import AppArmorFiles
 from cri_shim.oci.devices import DeviceGrant, DeviceNode
 
 if TYPE_CHECKING:
@@ -78,7 +79,9 @@ class NodeFacts:
             oom_score_adj=int(_text(proc / "self/oom_score_adj").strip() or "0"),
             seccomp="Seccomp" in status,
             apparmor=_text(root / "sys/module/apparmor/parameters/enabled").startswith("Y")
-            and (root / "sys/kernel/security/apparmor").is_dir(),
+            and (root / "sys/kernel/security/apparmor").is_dir()
+            # In somebody's container the policy is not ours to load.
+            and not os.environ.get("container"),  # noqa: SIM112 - that is its name
             selinux=(root / "sys/fs/selinux/enforce").exists(),
             in_user_namespace=_text(proc / "self/uid_map").split() not in ([], ["0", "0", "4294967295"]),
             kernel=_kernel(uname.release),
@@ -92,6 +95,19 @@ class NodeFacts:
 def read_apparmor_profiles(path: Path = Path("/sys/kernel/security/apparmor/profiles")) -> frozenset[str]:
     """Give the names of the AppArmor profiles that the kernel has loaded; none where it has no AppArmor."""
     return frozenset(line.rpartition(" (")[0] for line in _text(path).splitlines() if " (" in line)
+
+
+def read_apparmor_files(root: Path = Path("/")) -> AppArmorFiles:
+    """Find what the default AppArmor profile may include; what cannot be read counts as not there."""
+    policy = root / "etc/apparmor.d"
+    # "name (mode)", or "unconfined"; names have no blanks.
+    own = _text(root / "proc/self/attr/current").strip("\0\n").partition(" ")[0]
+    return AppArmorFiles(
+        abi=(policy / "abi/3.0").exists(),
+        tunables=(policy / "tunables/global").exists(),
+        base=(policy / "abstractions/base").exists(),
+        daemon_profile=own or "unconfined",
+    )
 
 
 def has_rdt(resctrl: Path = Path("/sys/fs/resctrl")) -> bool:

@@ -1,0 +1,62 @@
+"""Which AppArmor profiles the kernel has, with the default one loaded if a container is to run under it.
+
+A profile may be unloaded by anyone at any time, so the kernel is asked for each container. Source: containerd
+``contrib/apparmor/apparmor.go``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cri_shim.errors import FailedPreconditionError
+from cri_shim.kernel.executors import FS, run
+from cri_shim.kernel.process import run_program
+from cri_shim.oci.apparmor import DEFAULT_PROFILE, takes_default
+from cri_shim.oci.apparmor_default import default_profile
+from cri_shim.oci.node import read_apparmor_files, read_apparmor_profiles
+
+if TYPE_CHECKING:
+    from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+    from cri_shim.service import Service
+
+_LOAD_SECONDS = 30.0
+_SYSTEM_PATH = "/usr/sbin:/sbin"
+
+log = structlog.get_logger(__name__)
+
+
+async def apparmor_profiles(service: Service, security: cri.LinuxContainerSecurityContext) -> frozenset[str]:
+    """The profiles that are loaded when a container with this security context is made.
+
+    The default one is among them if the container takes it and ``apparmor_parser`` is there. Raises
+    FailedPreconditionError when the parser refuses it: such a container must not run unconfined.
+    """
+    if not service.node.apparmor or service.config.runtime.disable_apparmor:
+        return frozenset()
+    loaded = await run(FS, read_apparmor_profiles)
+    if DEFAULT_PROFILE in loaded or not takes_default(security):
+        return loaded
+    parser = shutil.which("apparmor_parser", path=f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}")
+    if parser is None:
+        log.warning("apparmor.no_parser", profile=DEFAULT_PROFILE)
+        return loaded
+    async with service.locks.of("apparmor"):
+        await _load(parser)
+    return loaded | {DEFAULT_PROFILE}
+
+
+async def _load(parser: str) -> None:
+    """Load or replace the default profile; the parser reads it from its standard input."""
+    text = default_profile(DEFAULT_PROFILE, await run(FS, read_apparmor_files))
+    try:
+        done = await run_program([parser, "-K", "-r"], os.environ, text.encode(), time_limit=_LOAD_SECONDS)
+    except (OSError, TimeoutError) as error:
+        raise FailedPreconditionError(f"AppArmor profile {DEFAULT_PROFILE!r} cannot be loaded: {error}") from error
+    if done.exit_code:
+        said = " ".join(done.stderr.decode(errors="replace").split())
+        raise FailedPreconditionError(f"AppArmor profile {DEFAULT_PROFILE!r} cannot be loaded: {parser}: {said}")
+    log.info("apparmor.loaded", profile=DEFAULT_PROFILE)
