@@ -28,6 +28,11 @@ QUEUED: Final = 0.0002
 _WAITS: Final = {FS: "executor fs", MOUNT: "executor mount"}
 
 
+def queued() -> dict[str, int]:
+    """How many calls wait for a thread, by executor; only ever a snapshot."""
+    return {"fs": FS._work_queue.qsize(), "mount": MOUNT._work_queue.qsize()}  # noqa: SLF001 - told nowhere else
+
+
 async def run(executor: ThreadPoolExecutor, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a blocking call in `executor` and return what it returns; context variables are visible in the thread.
 

@@ -1,0 +1,147 @@
+"""``cri-shim hops`` and ``cri-shim explain``: arguments in, text out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.terminal.explain import explained
+from cri_shim.terminal.fetch import Explorer, UnreachableError
+from cri_shim.terminal.table import methods_table, request_line
+from cri_shim.terminal.waterfall import waterfall
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from cri_shim.config import Config
+
+    Settings: TypeAlias = Callable[[argparse.Namespace], Config]
+
+_FOLLOWED = ("Version", "Status", "List", "Stream", "ImageFsInfo", "ImageStatus", "RuntimeConfig")
+_HOPS = (
+    "A table of the requests that the running daemon remembers: by method, with percentiles and the share of hops, of "
+    "helpers and of own time; the bill of the extra hop (transport and own time) in the last column."
+)
+_EXPLAIN = (
+    "The hops of the last request of a method that the running daemon has answered, with what each is for. Without a "
+    "method: which methods there are."
+)
+
+
+def add_hops(commands: Any, add_settings: Callable[[argparse.ArgumentParser], None], settings: Settings) -> None:
+    """Add both commands; ``settings`` reads the configuration that the options name."""
+    hops = commands.add_parser("hops", help="what requests cost: table, live list, waterfall", description=_HOPS)
+    add_settings(hops)
+    hops.add_argument("--follow", "-f", action="store_true", help="print requests as they are answered")
+    hops.add_argument("--all", action="store_true", help="with --follow: what only asks, too")
+    hops.add_argument("--json", action="store_true", help="print the daemon's answer as it is")
+    hops.add_argument(
+        "what", nargs="*", metavar="show ID | slowest [METHOD]", help="one request as a waterfall; slow ones"
+    )
+    hops.set_defaults(run=_told(_hops, settings))
+
+    explain = commands.add_parser("explain", help="the hops of a request and what each is for", description=_EXPLAIN)
+    add_settings(explain)
+    explain.add_argument("method", nargs="?", default="", metavar="METHOD", help="for example RunPodSandbox")
+    explain.set_defaults(run=_told(_explain, settings))
+
+
+def _told(command: Callable[[argparse.Namespace, Explorer], int], settings: Settings) -> Callable[..., int]:
+    def run(options: argparse.Namespace) -> int:
+        try:
+            return command(options, Explorer.of(settings(options)))
+        except UnreachableError as error:
+            print(error, file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            return 0
+
+    return run
+
+
+def _hops(options: argparse.Namespace, explorer: Explorer) -> int:
+    match options.what:
+        case [] if options.follow:
+            return _follow(options, explorer)
+        case []:
+            return _table(options, explorer)
+        case ["show", number] if number.isdigit():
+            return _show(options, explorer, number)
+        case ["slowest", *method] if len(method) <= 1:
+            return _slowest(options, explorer, method[0] if method else "")
+        case _:
+            print("cri-shim hops takes nothing, `show ID` or `slowest [METHOD]`; see --help", file=sys.stderr)
+            return 2
+
+
+def _table(options: argparse.Namespace, explorer: Explorer) -> int:
+    answer = explorer.get("/api/methods")
+    if options.json:
+        return _as_json(answer)
+    print(methods_table(answer["methods"]) if answer["methods"] else "no request has been answered yet")
+    return 0
+
+
+def _follow(options: argparse.Namespace, explorer: Explorer) -> int:
+    for name, data in explorer.live():
+        if name != "end" or (not options.all and data["code"] == "OK" and data["method"].startswith(_FOLLOWED)):
+            continue
+        print(json.dumps(data) if options.json else request_line(data), flush=True)
+    return 0
+
+
+def _show(options: argparse.Namespace, explorer: Explorer, number: str) -> int:
+    try:
+        record = explorer.get(f"/api/requests/{number}")
+    except KeyError:
+        print(f"request {number} is not known (any more); `cri-shim hops slowest` lists some that are", file=sys.stderr)
+        return 1
+    if options.json:
+        return _as_json(record)
+    print(waterfall(record, width=_width(), plain=_plain()))
+    return 0
+
+
+def _slowest(options: argparse.Namespace, explorer: Explorer, method: str) -> int:
+    query = {"method": method} if method else {}
+    answer = explorer.get("/api/requests", slowest="1", **query)
+    if options.json:
+        return _as_json(answer)
+    for summary in answer["requests"]:
+        print(request_line(summary))
+    return 0
+
+
+def _explain(options: argparse.Namespace, explorer: Explorer) -> int:
+    known = sorted(method["method"] for method in explorer.get("/api/methods")["methods"])
+    if options.method not in known:
+        if options.method:
+            print(f"no {options.method} is remembered; make one, or explain one of these:", file=sys.stderr)
+        print("\n".join(known) or "no request has been answered yet")
+        return 1 if options.method else 0
+    candidates = explorer.get("/api/requests", method=options.method, limit="100")["requests"]
+    # A failed request shows half the way; a good one is the better lesson.
+    chosen = next((one for one in candidates if one["code"] == "OK"), candidates[0])
+    print(explained(explorer.get(f"/api/requests/{chosen['id']}"), width=_width()))
+    return 0
+
+
+def _as_json(answer: Any) -> int:
+    print(json.dumps(answer, indent=2))
+    return 0
+
+
+def _width() -> int:
+    return shutil.get_terminal_size((110, 24)).columns
+
+
+def _plain() -> bool:
+    with suppress(UnicodeEncodeError, LookupError):
+        "█▓─·".encode(sys.stdout.encoding or "ascii")
+        return False
+    return True

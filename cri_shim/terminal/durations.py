@@ -1,0 +1,24 @@
+"""Durations and sizes as people read them, always in the same width of column."""
+
+from __future__ import annotations
+
+
+def ms(milliseconds: float) -> str:
+    """Milliseconds with three significant digits or so: ``0.042``, ``1.25``, ``104.9``, ``12345``."""
+    if milliseconds < 1:
+        return f"{milliseconds:.3f}"
+    if milliseconds < 10:
+        return f"{milliseconds:.2f}"
+    return f"{milliseconds:.1f}" if milliseconds < 1000 else f"{milliseconds:.0f}"
+
+
+def size(count: int) -> str:
+    """A number of bytes: ``812 B``, ``1.2 kB``, ``3.4 MB``."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e3:.1f} kB" if count < 1_000_000 else f"{count / 1e6:.1f} MB"
+
+
+def percent(share: float) -> str:
+    """A share between 0 and 1."""
+    return f"{share * 100:.0f} %"

@@ -1,0 +1,38 @@
+"""The hop sequence of a request, with what each hop is for: a lesson from the last real one."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+from cri_shim.terminal.durations import ms
+from cri_shim.terminal.purposes import helper_purpose, purpose
+from cri_shim.terminal.waterfall import Row, bill_lines, rows_of
+
+_SIDE_BY_SIDE = 0.05  # milliseconds by which a row may begin before the one above it ends and still come after it
+
+
+def explained(record: dict[str, Any], *, width: int) -> str:
+    """The hops and helpers of a record in order; those that began while the one above still ran are marked with +."""
+    rows = [row for row in rows_of(record) if row.kind in ("hop", "helper")]
+    head = f"{record['method']} took {ms(record['bill']['wall_ms'])} ms (request {record['id']}, {record['code']})"
+    if not rows:
+        return f"{head}: answered from memory, with no call to containerd and no program run"
+    names = max(len(row.name) for row in rows)
+    lines = [head, ""]
+    reach = 0.0
+    for number, row in enumerate(rows, 1):
+        beside = "+" if number > 1 and row.start < reach - _SIDE_BY_SIDE else " "
+        reach = max(reach, row.start + row.duration)
+        prefix = f"{number:>3} {beside} {row.name:{names}} {ms(row.duration):>8} ms  "
+        text = _purpose(record["method"], row)
+        lines += textwrap.wrap(text, max(40, width), initial_indent=prefix, subsequent_indent=" " * len(prefix)) or [
+            prefix
+        ]
+    return "\n".join([*lines, "", "+ began while one above was still under way", *bill_lines(record)])
+
+
+def _purpose(request: str, row: Row) -> str:
+    if row.kind == "helper":
+        return helper_purpose(row.name.rsplit(" ", 1)[-1])
+    return purpose(request, row.name)

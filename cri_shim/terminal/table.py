@@ -1,0 +1,59 @@
+"""Rows under headings, in columns as wide as their widest cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.terminal.durations import ms, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_METHOD_HEADINGS = (
+    *("method", "count", "errors", "p50 ms", "p95 ms", "p99 ms", "max ms"),
+    *("hops", "in hops", "in helpers", "own", "extra p50 ms"),
+)
+
+
+def columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Lay out a table: the first column to the left, all others, which are numbers, to the right."""
+    widths = [max(len(row[place]) for row in (headings, *rows)) for place in range(len(headings))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if place else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in (headings, *rows)
+    )
+
+
+def methods_table(methods: Sequence[dict[str, Any]]) -> str:
+    """The answer of ``/api/methods``, the most expensive method first: count times median."""
+    ordered = sorted(methods, key=lambda method: -float(method["count"]) * float(method["p50_ms"]))
+    return columns(
+        _METHOD_HEADINGS,
+        [
+            (
+                str(method["method"]),
+                str(method["count"]),
+                str(method["errors"]),
+                *(ms(method[name]) for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms")),
+                f"{method['hops_per_request']:.1f}",
+                *(percent(method[name]) for name in ("hops_share", "helpers_share", "own_share")),
+                ms(method["extra_p50_ms"]),
+            )
+            for method in ordered
+        ],
+    )
+
+
+def request_line(summary: dict[str, Any]) -> str:
+    """One request in one line, for ``--follow`` and for lists of requests."""
+    bill = summary["bill"]
+    about = " ".join(f"{name}={str(value)[:24]}" for name, value in summary["subject"].items())
+    failed = "" if summary["code"] == "OK" else f"  {summary['code']}: {summary['error']}"
+    return (
+        f"{summary['id']:>7}  {summary['method']:<26} {ms(bill['wall_ms']):>8} ms  "
+        f"{summary['hop_count']:>3} hops {ms(bill['hops_ms']):>8}  helpers {ms(bill['helpers_ms']):>8}  "
+        f"own {ms(bill['own_ms']):>8}  extra {ms(bill['extra_ms']):>8}  {about}{failed}"
+    ).rstrip()

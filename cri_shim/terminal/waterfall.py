@@ -1,0 +1,128 @@
+"""One request as a waterfall of characters: what ran when, and beside what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.terminal.durations import ms, size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SHORTEST = 1e-6  # milliseconds; below that there is nothing to draw to scale
+_NARROWEST = 20  # characters of the time axis, however narrow the terminal is
+_ORDER = ("hop", "helper", "stage", "wait")
+_MARKS = {"hop": "█", "helper": "▓", "stage": "─", "wait": "·"}
+_PLAIN_MARKS = {"hop": "#", "helper": "+", "stage": "-", "wait": "."}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the waterfall; times in milliseconds since the request came in."""
+
+    kind: str
+    """hop, helper, stage or wait."""
+    name: str
+    start: float
+    duration: float
+    note: str = ""
+
+
+def rows_of(record: dict[str, Any]) -> list[Row]:
+    """All that a record (``/api/requests/ID``) has, in order of start."""
+    rows = [
+        Row("hop", short(hop["method"]), hop["start_ms"], hop["duration_ms"], _hop_note(hop)) for hop in record["hops"]
+    ]
+    rows += [
+        Row(
+            "helper",
+            f"{helper['name']} {helper['command']}",
+            helper["start_ms"],
+            helper["duration_ms"],
+            f"exit {helper['exit_code']}" if helper["exit_code"] else "",
+        )
+        for helper in record["helpers"]
+    ]
+    rows += [Row("stage", stage["name"], stage["start_ms"], stage["duration_ms"]) for stage in record["stages"]]
+    rows += [Row("wait", f"wait: {wait['name']}", wait["start_ms"], wait["duration_ms"]) for wait in record["waits"]]
+    return sorted(rows, key=lambda row: (row.start, _ORDER.index(row.kind), row.name))
+
+
+def short(method: str) -> str:
+    """A method without its package: ``Tasks/Create``."""
+    return method.rsplit(".", 1)[-1]
+
+
+def waterfall(record: dict[str, Any], *, width: int, plain: bool = False) -> str:
+    """Head, axis, one line for each row, and the bill; ``plain`` keeps to ASCII."""
+    rows = rows_of(record)
+    wall = max(record["bill"]["wall_ms"], *(row.start + row.duration for row in rows)) if rows else 0.0
+    parts = [_head(record)]
+    if rows:
+        parts += ["", *_chart(rows, wall, width, _PLAIN_MARKS if plain else _MARKS)]
+    return "\n".join([*parts, "", *bill_lines(record)])
+
+
+def _head(record: dict[str, Any]) -> str:
+    when = datetime.fromtimestamp(record["started_at"]).astimezone()
+    outcome = record["code"] if record["code"] == "OK" else f"{record['code']}: {record['error']}"
+    about = "  ".join(f"{name}={value}" for name, value in record["subject"].items())
+    lines = [f"{record['method']} {record['id']}  {outcome}  {when:%Y-%m-%d %H:%M:%S}"]
+    if about:
+        lines.append(about)
+    if record["trace_id"]:
+        lines.append(f"trace {record['trace_id']}")
+    return "\n".join(lines)
+
+
+def _chart(rows: Sequence[Row], wall: float, width: int, marks: dict[str, str]) -> list[str]:
+    names = max(len(row.name) for row in rows)
+    notes = max(len(row.note) for row in rows)
+    axis = max(_NARROWEST, width - names - notes - 15)
+    end = ms(wall)
+    lines = [f"{'':{names}}  {'ms':>8}  0{'':{max(0, axis - 1 - len(end))}}{end}"]
+    for row in rows:
+        bar = draw(row.start, row.duration, wall, axis, marks[row.kind])
+        lines.append(f"{row.name:{names}}  {ms(row.duration):>8}  {bar}  {row.note}".rstrip())
+    return lines
+
+
+def draw(start: float, duration: float, wall: float, axis: int, mark: str) -> str:
+    """A bar on an axis of ``axis`` characters that stands for ``wall``; whatever happened gets at least one."""
+    wall = max(wall, start + duration)
+    if wall < _SHORTEST:
+        return mark.ljust(axis)
+    first = min(axis - 1, int(start / wall * axis))
+    last = min(axis, max(first + 1, round((start + duration) / wall * axis)))
+    return (" " * first + mark * (last - first)).ljust(axis)
+
+
+def _hop_note(hop: dict[str, Any]) -> str:
+    notes = [f"{size(hop['bytes_out'])} out, {size(hop['bytes_in'])} in"]
+    if hop["attempts"] > 1:
+        notes.append(f"{hop['attempts']} attempts")
+    if hop["code"] != "OK":
+        notes.append(hop["code"])
+    return ", ".join(notes)
+
+
+def bill_lines(record: dict[str, Any]) -> list[str]:
+    """The bill: how the wall time adds up, and what of it the extra process costs."""
+    bill = record["bill"]
+    lines = [f"wall {ms(bill['wall_ms'])} ms, {ms(bill['own_ms'])} of it own time (no hop, no helper under way)"]
+    if record["hop_count"]:
+        lines.append(
+            f"hops {ms(bill['hops_ms'])} ms ({record['hop_count']} of them, {ms(bill['hops_sum_ms'])} one by one)"
+        )
+    if record["helper_count"]:
+        lines.append(f"helpers {ms(bill['helpers_ms'])} ms ({record['helper_count']} programs)")
+    if bill["awaited_ms"]:
+        lines.append(f"waited {ms(bill['awaited_ms'])} ms for others within own time")
+    if record["hop_count"] and bill["split"] != "none":
+        told = {"spans": "as containerd's spans say", "mixed": "partly estimated"}
+        how = told.get(bill["split"], "estimated by a null call")
+        lines.append(f"containerd {ms(bill['daemon_ms'])} ms, transport {ms(bill['transport_ms'])} ms ({how})")
+    lines.append(f"the extra hop costs {ms(bill['extra_ms'])} ms")
+    return lines
