@@ -1,26 +1,25 @@
-"""Resource limits: cgroups, their later change, and the out-of-memory score."""
+"""Resource limits: cgroups (of version 1; test_resources_v2.py has the other), and the out-of-memory score."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import grpc
 import pytest
 
+from tests.lab.cgroup_driver import ROOT, unified
 from tests.lab.containerd import may_lower_oom_score
 from tests.lab.cri_client import failure
 
-CGROUPS = Path("/sys/fs/cgroup")
 MIB = 1024 * 1024
 
-pytestmark = pytest.mark.skipif((CGROUPS / "cgroup.controllers").exists(), reason="reads cgroup v1 files")
+on_v1 = pytest.mark.skipif(unified(), reason="reads cgroup v1 files")
 
 
 def value(node, container, controller, name):
     """The content of a file of the container's cgroup."""
-    return (CGROUPS / controller / node.cgroup_parent.strip("/") / container.id / name).read_text().strip()
+    return (ROOT / controller / node.cgroup_parent.strip("/") / container.id / name).read_text().strip()
 
 
+@on_v1
 async def test_limits_are_set(node, pod):
     """CPU shares, quota and period, cpuset and memory are in the container's cgroup, below the pod's parent."""
     resources = {
@@ -39,6 +38,7 @@ async def test_limits_are_set(node, pod):
     assert value(node, container, "memory", "memory.limit_in_bytes") == str(64 * MIB)
 
 
+@on_v1
 async def test_without_limits_there_are_none(node, pod):
     """A container without resources has the usual CPU weight and no limit."""
     container = await pod.start()
@@ -47,11 +47,13 @@ async def test_without_limits_there_are_none(node, pod):
     assert int(value(node, container, "memory", "memory.limit_in_bytes")) > 2**60
 
 
+@on_v1
 async def test_the_sandbox_has_hardly_any_weight(node, pod):
     """The process that holds the pod has the lowest CPU weight."""
     assert value(node, pod, "cpu", "cpu.shares") == "2"
 
 
+@on_v1
 async def test_limits_of_a_running_container_are_changed(node, pod):
     """UpdateContainerResources changes what it names and leaves the rest."""
     container = await pod.start(resources={"cpu_shares": 512, "memory_limit_in_bytes": 64 * MIB})
@@ -66,6 +68,7 @@ async def test_limits_of_a_running_container_are_changed(node, pod):
     assert (await container.status()).resources.linux.cpu_shares == 256
 
 
+@on_v1
 async def test_limits_of_a_created_container_are_changed(node, pod):
     """A change before the start holds from the start."""
     container = await pod.create(resources={"cpu_shares": 512})

@@ -15,10 +15,30 @@ class Suite:
     environment: tuple[tuple[str, str], ...] = ()
 
 
+SYSTEMD = (("LAB_CGROUP_DRIVER", "systemd"),)
+CGROUPS = (
+    "tests/conformance/test_resources.py",
+    "tests/conformance/test_resources_v2.py",
+    "tests/conformance/test_pressure_v2.py",
+    "tests/conformance/test_stats.py",
+)
+
 SUITES = (
     Suite(
-        "conformance",
-        "CRI on cgroup v2, cgroupfs driver",
-        ("tests/conformance", "--cri-kind=bridge"),
+        "cgroupfs",
+        "limits, statistics and want of memory on cgroup v2, with the cgroupfs driver",
+        (*CGROUPS, "--cri-kind=bridge"),
+    ),
+    Suite(
+        "systemd",
+        "the same with the systemd driver",
+        (*CGROUPS, "--cri-kind=bridge"),
+        SYSTEMD,
+    ),
+    Suite(
+        "units",
+        "the shipped units under a real systemd: readiness, watchdog, restarts, stop",
+        ("tests/guest/test_installed.py",),
+        (*SYSTEMD, ("LAB_OWNS_MACHINE", "1")),
     ),
 )
