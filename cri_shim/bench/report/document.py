@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.bench.report.rows import Row
-    from cri_shim.bench.schema import Run
+    from cri_shim.bench.schema import Run, Turn
 
 
 def document(run: Run) -> list[Block]:
@@ -54,6 +54,7 @@ def document(run: Run) -> list[Block]:
         found += [
             Heading(2, f"{step.title}{around}" if step.scenario != "logs-10" else f"{step.title}, ten containers"),
             Paragraph(f"{step.about} {len(step.rounds)} rounds{f' ({options})' if options else ''}."),
+            *_objections([turn for one in step.rounds for turn in one.turns.values()], words.STEP_NOT_QUIET),
             *pictures.of_step(run, step, step_rows),
             tables.of_step(run, step_rows),
             tables.cpu(run, step),
@@ -76,8 +77,12 @@ def _tally(rows: Sequence[Row], others: Sequence[str]) -> str:
 
 def _noise_warning(run: Run) -> list[Block]:
     turns = [turn for step in run.steps for one in step.rounds for turn in one.turns.values()]
+    return _objections(turns, words.NOT_QUIET)
+
+
+def _objections(turns: Sequence[Turn], sentence: str) -> list[Block]:
     reasons = noise.objections(turns)
-    return [Paragraph(words.NOT_QUIET.format(reasons="; ".join(reasons)), warns=True)] if reasons else []
+    return [Paragraph(sentence.format(reasons="; ".join(reasons)), warns=True)] if reasons else []
 
 
 def _slower(rows: Sequence[Row], first: str, other: str) -> list[Block]:

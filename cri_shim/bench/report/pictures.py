@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cri_shim.bench.report import plots, words
 from cri_shim.bench.report.blocks import Picture
 from cri_shim.bench.report.rows import daemons_of
+from cri_shim.bench.verdict import FASTER, SLOWER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,8 @@ def ratios(run: Run, rows: Sequence[Row], name: str = "ratios") -> list[Picture]
     first, *others = [side.name for side in run.sides]
     found = []
     for other in others:
-        intervals = [(_in_context(row), row.verdicts[other].ratio) for row in rows if other in row.verdicts]
+        judged = [(row, row.verdicts[other]) for row in rows if other in row.verdicts]
+        intervals = [(_in_context(row), each.ratio, each.word in {FASTER, SLOWER}) for row, each in judged]
         if intervals:
             caption = words.RATIOS.format(other=other, first=first)
             suffix = f"-{other}" if len(others) > 1 else ""
@@ -147,4 +149,4 @@ def _memory(run: Run, step: Step) -> str:
 
 
 def _in_context(row: Row) -> str:
-    return row.label if "@" not in row.step else f"{row.label}, {row.step.partition('@')[2]} pods"
+    return f"{row.step}: {row.label}"

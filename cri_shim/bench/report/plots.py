@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
     from cri_shim.bench.estimate import Distribution, Interval
 
-_LEFT = 250.0
+_LEFT = 290.0
 _RIGHT = svg.WIDTH - 20
 _ROW = 22.0
 _BAR = 14.0
 
 
-def forest(rows: Sequence[tuple[str, Interval]], than: str) -> str:
-    """Ratios with their intervals around a line at 1; ``than`` is what 1 stands for."""
+def forest(rows: Sequence[tuple[str, Interval, bool]], than: str) -> str:
+    """Ratios with their intervals around a line at 1, which is ``than``; of each whether a difference may be told."""
     low = min([0.5, *(row[1].low for row in rows)]) * 0.9
     high = max([2.0, *(row[1].high for row in rows)]) * 1.1
     across = svg.logarithmic(max(low, 0.005), min(high, 200.0), _LEFT, _RIGHT)
@@ -28,9 +28,9 @@ def forest(rows: Sequence[tuple[str, Interval]], than: str) -> str:
     shapes.append(svg.text(across(1) + 6, 12, "takes more →", kind="quiet"))
     shapes += _log_axis(across, max(low, 0.005), min(high, 200.0), bottom, f"ratio to {than} (logarithmic)")
     shapes.append(svg.line(across(1), 18, across(1), bottom, "one"))
-    for place, (label, interval) in enumerate(rows):
+    for place, (label, interval, differs) in enumerate(rows):
         y = 24 + _ROW * place + _ROW / 2
-        colour = "0" if interval.high < 1 else "1" if interval.low > 1 else "5"
+        colour = "5" if not differs else "3" if interval.high < 1 else "4"
         shapes.append(svg.text(_LEFT - 10, y + 4, label, anchor="end"))
         shapes.append(svg.line(across(interval.low), y, across(interval.high), y, f"l{colour} whisker"))
         shapes.append(svg.dot(across(interval.estimate), y, 4, f"f{colour}", f"{label}: {ratio(interval)}"))

@@ -52,7 +52,7 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
         if all(turn.samples.get(key) for one in step.rounds for turn in one.turns.values()):
             found.append(_row(run, step, (key, metric.label, "ms", metric.main), _samples_of(key)))
     for key, label, read in (
-        ("daemons", "CPU time of the daemons and their helpers", partial(daemons_cpu, run)),
+        ("daemons", "CPU time of daemons and helpers", partial(daemons_cpu, run)),
         ("machine", "CPU time of the machine", _machine_cpu),
     ):
         lowest = min((read(side, turn) for one in step.rounds for side, turn in one.turns.items()), default=0)

@@ -70,7 +70,7 @@ def quiet(run: Run) -> Table:
                 f"{number(loops[0])} to {number(loops[-1])}",
                 percent(statistics.fmean(turn.stolen for turn in turns)),
                 number(max(turn.probe.load for turn in turns)),
-                "; ".join(noise.objections(turns)) or "quiet enough",
+                "not quiet" if noise.objections(turns) else "quiet enough",
             )
         )
     head = ("step", "rounds", "turns disturbed", "worst", "loop, CPU ms", "stolen", "load, max", "judgement")

@@ -64,9 +64,11 @@ NOT_QUIET = """\
 **The machine was not quiet while this was measured: {reasons}.** Steps that were disturbed have no verdict, and \
 their numbers say little; see the table of how quiet it was."""
 
+STEP_NOT_QUIET = "No verdict on this step: {reasons}."
+
 RATIOS = """\
 Each ratio is {other} / {first} with its 95 % interval: left of the line {other} takes less, right of it more. Grey: \
-the interval has 1 in it."""
+no difference seen, or no verdict."""
 
 SPLIT = """\
 Mean per RPC. A bridge says in each answer what it was made of: {at_work} and {transport} (the hops), {helpers} (CNI \

@@ -35,10 +35,10 @@ class Streams:
 
     title = "Streaming"
     metrics = (
-        Metric("exec first byte", "exec: from the connection to the first byte"),
-        Metric("exec all bytes", "exec: from the first byte to the last", main=True),
-        Metric("port-forward first byte", "port-forward: from the connection to the first byte"),
-        Metric("port-forward all bytes", "port-forward: from the first byte to the last", main=True),
+        Metric("exec first byte", "exec: until the first byte"),
+        Metric("exec all bytes", "exec: first to last byte", main=True),
+        Metric("port-forward first byte", "port-forward: until the first byte"),
+        Metric("port-forward all bytes", "port-forward: first to last byte", main=True),
         Metric("Exec", "Exec (the RPC that gives the URL)"),
         Metric("PortForward", "PortForward (the RPC that gives the URL)"),
         METRIC,

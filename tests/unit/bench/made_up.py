@@ -1,0 +1,75 @@
+"""Runs whose numbers were made up, for tests of what is said about them."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+from cri_shim.bench.order import order_of_round
+from cri_shim.bench.schema import SCHEMA, Machine, Metric, Parity, Probe, Process, Round, Run, Side, Step, Turn
+
+MACHINE = Machine("Linux 6", "Debian 12", "a CPU", 2, 8192, "v1", "boot-1", "runc 1.1.5", "3.11.7", "1.85", "asyncio")
+QUIET, BUSY = Probe(12.0, 0.01, 0.2), Probe(12.0, 0.6, 9.0)
+SIDES = (
+    Side("plugin", "unix:///p.sock", "containerd 1.6.20", (Process("containerd", 10, "containerd 1.6.20"),), "{}"),
+    Side(
+        "bridge",
+        "unix:///b.sock",
+        "cri-shim 0.1.0",
+        (Process("cri-shim", 20), Process("containerd", 21, "containerd 1.6.20")),
+        "{}",
+    ),
+)
+BILL = {
+    "wall": 8.0,
+    "own": 1.0,
+    "hops": 6.0,
+    "hops_sum": 12.0,
+    "helpers": 3.0,
+    "daemon": 9.0,
+    "transport": 3.0,
+    "extra": 4.0,
+    "awaited": 0.0,
+    "hop_count": 5.0,
+    "helper_count": 1.0,
+}
+
+
+def turn(factor: float, probe: Probe = QUIET, **more: Any) -> Turn:
+    """A turn whose numbers are ``factor`` times those of any other."""
+    samples = {"RunPodSandbox": [10 * factor, 11 * factor], "last pod runs": [900 * factor]}
+    samples |= {f"pod {what}": [number * 90 * factor for number in range(1, 11)] for what in ("runs", "gone")}
+    cpu = {"helpers": 0.3 * factor, "containerd": 0.5 * factor, "shims": 0.1, "client": 0.1, "machine": 2.0 * factor}
+    memory = {"containerd": 50.0 * factor, "cri-shim": 60.0, "shims": 90.0, "machine": 900.0}
+    return Turn(1.0, samples, cpu, memory, more.pop("bills", {}), probe, **more)
+
+
+def rounds(count: int, ratio: float, probe: Probe = QUIET) -> tuple[Round, ...]:
+    """Rounds in which the bridge takes ``ratio`` times what the plugin takes, with a little chance in it."""
+    draw = random.Random(3)
+    found = []
+    for number in range(count):
+        plugin = draw.uniform(0.95, 1.05)
+        bridge = plugin * ratio * draw.uniform(0.98, 1.02)
+        turns = {"plugin": turn(plugin, probe), "bridge": turn(bridge, probe, bills={"RunPodSandbox": BILL})}
+        found.append(Round(number, 1000.0 + number, order_of_round(("plugin", "bridge"), number), turns))
+    return tuple(found)
+
+
+METRICS = (Metric("last pod runs", "until the last pod runs", main=True), Metric("RunPodSandbox", "RunPodSandbox"))
+
+
+def run(*ratios: float, probe: Probe = QUIET, count: int = 8) -> Run:
+    """A run with one step for each ratio: a batch, then steady states."""
+    steps = tuple(
+        Step("batch" if not pods else "steady", pods, {"at_once": 10}, "A step", "It is made up.", METRICS, made)
+        for pods, made in ((10 * number, rounds(count, ratio, probe)) for number, ratio in enumerate(ratios))
+    )
+    parity = Parity(999.0, {"namespaces": 7, "mounts": 20})
+    return Run(SCHEMA, "make compare", 990.0, MACHINE, SIDES, ("a note",), parity, steps)
+
+
+def with_machine(original: Run, **changes: Any) -> Run:
+    """The run on another machine."""
+    return replace(original, machine=replace(original.machine, **changes))

@@ -1,0 +1,68 @@
+"""The command line of `cri-shim compare`."""
+
+from __future__ import annotations
+
+import pytest
+
+from cri_shim import cli
+from cri_shim.bench import result_file
+from tests.unit.bench.made_up import run
+
+
+def compare(*arguments: str) -> int:
+    return cli.main(["compare", *arguments])
+
+
+def test_an_endpoint_and_an_image_are_needed(capsys):
+    """Usage is told, with exit code 2."""
+    with pytest.raises(SystemExit) as left:
+        compare("--endpoint", "a=unix:///x.sock")
+    assert left.value.code == 2
+    assert "--image" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        (["--endpoint", "unix:///x.sock"], "not NAME=unix:///PATH"),
+        (["--endpoint", "a=tcp://x"], "not NAME=unix:///PATH"),
+        (["--endpoint", "../a=unix:///x.sock"], "not NAME=unix:///PATH"),
+        (["--endpoint", "a=unix:///x", "--endpoint", "a=unix:///y"], "named twice"),
+        (["--endpoint", "a=unix:///x", "--behind", "b=unix:///y"], "there is no --endpoint of that name"),
+        (["--endpoint", "a=unix:///x", "--scenario", "lief"], "no scenario lief"),
+    ],
+)
+def test_wrong_arguments_are_named(capsys, arguments, wrong):
+    """One line that says what was wrong, and exit code 1."""
+    assert compare(*arguments, "--image", "i") == 1
+    assert wrong in capsys.readouterr().err
+
+
+def test_an_endpoint_that_is_not_there_is_an_error(capsys, tmp_path):
+    """No traceback: the code of gRPC and what it says."""
+    assert compare("--endpoint", f"a=unix://{tmp_path}/none.sock", "--image", "i") == 1
+    assert "UNAVAILABLE" in capsys.readouterr().err
+
+
+def test_report_writes_beside_the_file(tmp_path, capsys):
+    """Without further words: HTML and Markdown of the same name."""
+    result_file.save(tmp_path / "run.json", run(0.8))
+    assert compare("report", str(tmp_path / "run.json")) == 0
+    assert (tmp_path / "run.html").exists()
+    assert (tmp_path / "run.md").exists()
+
+
+def test_report_of_two_runs(tmp_path):
+    """Both names are in the name of the report."""
+    result_file.save(tmp_path / "a.json", run(1.3))
+    result_file.save(tmp_path / "b.json", run(0.8))
+    assert (
+        compare("report", str(tmp_path / "a.json"), str(tmp_path / "b.json"), "--html", str(tmp_path / "x.html")) == 0
+    )
+    assert "Two runs" in (tmp_path / "x.html").read_text()
+
+
+def test_report_of_no_result_is_an_error(tmp_path, capsys):
+    """The file is named."""
+    assert compare("report", str(tmp_path / "none.json")) == 1
+    assert "none.json" in capsys.readouterr().err

@@ -1,0 +1,54 @@
+"""What a run consists of."""
+
+from __future__ import annotations
+
+import pytest
+
+from cri_shim.bench.plan import Wishes, plan
+from cri_shim.bench.runner import expected_seconds
+from cri_shim.bench.scenarios import SCENARIOS
+
+
+def test_the_default_plan_has_every_scenario():
+    """All of them, the periodic calls at 0, 35, 105 and 250 pods, the steady state at 105."""
+    names = [task.step.name for task in plan(Wishes(pull_image="r/i:1"))]
+    assert {name.partition("@")[0] for name in names} == set(SCENARIOS)
+    assert {name for name in names if name.startswith("calls")} == {"calls", "calls@35", "calls@105", "calls@250"}
+    assert "steady@105" in names
+
+
+def test_idle_pods_only_grow():
+    """Few first, so that pods are started once and removed once."""
+    counts = [task.step.pods for task in plan(Wishes())]
+    assert counts == sorted(counts)
+
+
+def test_the_default_run_is_expected_within_a_quarter_of_an_hour():
+    """The rounds of two sides, as the progress bar expects them, with two minutes for the idle pods."""
+    assert expected_seconds(plan(Wishes(pull_image="r/i:1")), 2) < 13 * 60
+
+
+def test_nothing_is_pulled_without_an_image_to_pull():
+    """The scenario is left out."""
+    assert "pull" not in [task.step.name for task in plan(Wishes())]
+
+
+def test_rounds_and_scenarios_may_be_chosen():
+    """What was asked for, and no more."""
+    (task,) = plan(Wishes(scenarios=("batch",), rounds=3, batch_pods=7))
+    assert (task.step.name, task.rounds, task.step.options) == ("batch", 3, {"at_once": 7})
+
+
+def test_an_unknown_scenario_is_refused_with_those_there_are():
+    """A spelling mistake does not measure nothing."""
+    with pytest.raises(ValueError, match=r"no scenario lief; there are life"):
+        plan(Wishes(scenarios=("lief",)))
+
+
+def test_a_step_explains_itself():
+    """What is written to the file says what was done and what its numbers are called."""
+    for task in plan(Wishes(pull_image="r/i:1")):
+        assert task.step.title
+        assert task.step.about.endswith(".")
+        assert "{" not in task.step.about
+        assert task.step.metrics

@@ -1,0 +1,85 @@
+"""What /proc tells: who serves a socket, CPU and memory."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from cri_shim.bench.processes import (
+    UnknownProcessError,
+    program_of,
+    read_clock,
+    read_memory,
+    server_of,
+    shims_of,
+    version_of,
+)
+from cri_shim.bench.schema import Process
+
+MYSELF = Process("myself", os.getpid())
+
+
+def test_who_listens_on_a_socket_is_found(tmp_path):
+    """The process that called listen()."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s.sock"))
+        server.listen()
+        assert server_of(f"unix://{tmp_path}/s.sock") == os.getpid()
+
+
+def test_a_socket_that_nobody_serves_is_an_error(tmp_path):
+    """The error names the socket."""
+    with pytest.raises(UnknownProcessError, match=r"none\.sock"):
+        server_of(f"unix://{tmp_path}/none.sock")
+
+
+def test_cpu_time_is_noticed():
+    """Work of this process shows in its own time, as the client's, and in the machine's."""
+    before = read_clock([MYSELF], [])
+    until = os.times().user + 0.3
+    while os.times().user < until:
+        sum(range(1000))
+    spent = read_clock([MYSELF], []).since(before)
+    assert spent["myself"] >= 0.25
+    assert spent["client"] >= 0.25
+    assert spent["machine"] >= 0.2
+    assert spent["shims"] == 0
+
+
+def test_helpers_are_children_that_were_waited_for():
+    """The time of a program that was run counts as a helper's and not as one's own."""
+    before = read_clock([MYSELF], [])
+    subprocess.run([sys.executable, "-c", "sum(range(20_000_000))"], check=True)
+    assert read_clock([MYSELF], []).since(before)["helpers"] >= 0.05
+
+
+def test_memory_is_told_in_mib():
+    """This interpreter holds some MiB, the machine has given away more."""
+    memory = read_memory([MYSELF], [])
+    assert 5 < memory["myself"] < memory["machine"]
+
+
+def test_a_process_that_is_gone_costs_nothing():
+    """A shim may end between being listed and being read."""
+    assert read_clock([], [2**22 - 1]).cpu["shims"] == 0
+    assert read_memory([Process("gone", 2**22 - 1)], [])["gone"] == 0
+
+
+def test_programs_are_named_by_what_they_run():
+    """A script by its own name, not by its interpreter's; an interpreter's version is nobody's."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(30)"])
+    try:
+        assert program_of(child.pid)
+        assert version_of(child.pid) == ""
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_only_shims_of_the_given_sockets_count():
+    """Another daemon's shims are not ours."""
+    assert shims_of(["unix:///no/such/containerd.sock"]) == []

@@ -1,0 +1,186 @@
+"""The report: complete, readable alone, honest about noise and about where the bridge takes more."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from cri_shim.bench.report import document, files, two_runs
+from cri_shim.bench.report.blocks import Items, Paragraph, Picture, Table
+from cri_shim.bench.report.html import to_html
+from cri_shim.bench.report.markdown import to_markdown
+from cri_shim.bench.report.pictures import split_of
+from cri_shim.bench.report.rows import rows_of
+from cri_shim.bench.verdict import FASTER, REFUSED, SLOWER
+from tests.unit.bench.made_up import BILL, BUSY, run, with_machine
+
+
+def text_of(blocks) -> str:
+    return to_markdown(blocks, "pictures")
+
+
+def test_html_needs_nothing_else():
+    """No script, and no address but the name of SVG's namespace."""
+    page = to_html(document.document(run(0.8)))
+    assert "<script" not in page
+    assert set(re.findall(r"https?://[^\"'\s<)]+", page)) == {"http://www.w3.org/2000/svg"}
+    assert "@import" not in page
+    assert "prefers-color-scheme:dark" in page
+
+
+def test_every_plot_is_well_formed_and_says_what_it_is():
+    """Each is XML with a label, inside the page and as a file of its own."""
+    blocks = document.document(run(0.8, 1.3))
+    pictures = [block for block in blocks if isinstance(block, Picture)]
+    names = {picture.name for picture in pictures}
+    assert names >= {"ratios", "batch-times", "batch-runs", "batch-gone", "batch-split", "batch-cpu"}
+    assert names >= {"steady-at-10-times", "steady-at-10-cpu", "steady-at-10-memory"}
+    for content in [*(p.content for p in pictures), *files.markdown_files(run(0.8), None, "x.md", "x").values()]:
+        if content.startswith("<svg"):
+            assert ET.fromstring(content).get("aria-label")
+
+
+def test_numbers_come_from_the_turns():
+    """The median of all samples, and the ratio that was put into the run."""
+    rows = {row.key: row for row in rows_of(run(0.8))}
+    assert rows["RunPodSandbox"].sides["plugin"].count == 16
+    assert rows["RunPodSandbox"].sides["plugin"].p50 == pytest.approx(10.5, rel=0.1)
+    assert rows["last pod runs"].verdicts["bridge"].ratio.estimate == pytest.approx(0.8, rel=0.02)
+    assert rows["last pod runs"].verdicts["bridge"].word == FASTER
+
+
+def test_cpu_of_a_side_is_that_of_its_daemons_and_helpers():
+    """Two daemons count for the bridge, and neither shims nor the client."""
+    row = next(row for row in rows_of(run(1.0)) if row.key == "cpu daemons")
+    assert row.sides["plugin"].p50 == pytest.approx(0.8, rel=0.05)
+    assert row.unit == "s"
+
+
+def test_memory_of_a_bridge_counts_the_containerd_behind_it():
+    """What the bridge holds comes on top of its containerd."""
+    row = next(row for row in rows_of(run(1.0, 1.0)) if row.key == "memory daemons")
+    assert row.sides["bridge"].p50 - row.sides["plugin"].p50 == pytest.approx(60, abs=5)
+
+
+def test_it_says_where_the_bridge_takes_more():
+    """A step that is slower is named under its own heading, with its ratio."""
+    told = text_of(document.document(run(0.8, 1.3)))
+    section = told.split("## Where bridge takes more than plugin")[1].split("\n## ")[0]
+    assert "until the last pod runs: 1.30" in section
+    assert "0.80" not in section
+
+
+def test_where_it_takes_more_nowhere_it_says_so_too():
+    """The heading is there in any case."""
+    assert "In nothing that could be judged." in text_of(document.document(run(0.5)))
+
+
+def test_a_noisy_run_has_no_verdict_and_says_why():
+    """However good the numbers look: the first page warns, and no row has a verdict."""
+    noisy = run(0.5, probe=BUSY)
+    assert {each.word for row in rows_of(noisy) for each in row.verdicts.values()} == {REFUSED}
+    blocks = document.document(noisy)
+    warning = next(block for block in blocks if isinstance(block, Paragraph) and block.warns)
+    assert "something else had the cores" in warning.text
+    assert blocks.index(warning) < 4
+    assert f"**{FASTER}**" not in text_of(blocks)
+    assert f"**{SLOWER}**" not in text_of(blocks)
+
+
+def test_a_noisy_step_does_not_forbid_the_verdict_on_a_quiet_one():
+    """Each step is judged by its own turns."""
+    mixed = replace(run(0.5), steps=(run(0.5).steps[0], run(1.0, 0.5, probe=BUSY).steps[1]))
+    words = {row.step: row.verdicts["bridge"].word for row in rows_of(mixed)}
+    assert words == {"batch": FASTER, "steady@10": REFUSED}
+
+
+def test_it_tells_method_setting_same_work_and_limits():
+    """A stranger finds the command, the versions, what was checked, and what is not shown."""
+    told = text_of(document.document(run(0.8)))
+    for wanted in ("make compare", "containerd 1.6.20", "Linux 6", "mounts (20)", "a note", "bootstrap", "A B, B A"):
+        assert wanted in told
+    assert "## What this does not show" in told
+
+
+def test_html_and_markdown_tell_the_same_numbers():
+    """Every cell of every table is in both."""
+    blocks = document.document(run(0.8, 1.3))
+    html, markdown = to_html(blocks), text_of(blocks)
+    for table in (block for block in blocks if isinstance(block, Table)):
+        for cells in table.rows:
+            for cell in cells:
+                assert cell.strip("*") in html
+                assert cell in markdown
+
+
+def test_words_that_look_like_html_stay_words():
+    """A note with a tag in it does not become one."""
+    page = to_html(document.document(replace(run(0.8), notes=("<script>alert(1)</script>",))))
+    assert "<script>" not in page
+
+
+def test_the_split_adds_up_to_what_the_client_saw():
+    """Hops are divided like their sum, what is neither hop nor helper is own time, and nothing is lost."""
+    parts = split_of([BILL, BILL], 9.0)
+    assert sum(parts.values()) == pytest.approx(9.0)
+    assert parts["containerd at work"] == pytest.approx(6.0 * 9 / 12)
+    assert parts["helpers alone"] == pytest.approx(8 - 1 - 6)
+
+
+def test_a_run_without_bills_has_no_split():
+    """Where no side tells what its time was made of, there is no such plot."""
+    plain = run(0.8)
+    step = plain.steps[0]
+    rounds = tuple(
+        replace(one, turns={name: replace(turn, bills={}) for name, turn in one.turns.items()}) for one in step.rounds
+    )
+    blocks = document.document(replace(plain, steps=(replace(step, rounds=rounds),)))
+    assert not any(isinstance(block, Picture) and block.name.endswith("split") for block in blocks)
+
+
+def test_one_side_alone_is_described():
+    """A run of one endpoint has distributions and no ratio."""
+    plain = run(0.8)
+    step = plain.steps[0]
+    rounds = tuple(replace(one, order=("plugin",), turns={"plugin": one.turns["plugin"]}) for one in step.rounds)
+    alone = replace(plain, sides=plain.sides[:1], steps=(replace(step, rounds=rounds),))
+    assert "nothing to compare" in text_of(document.document(alone))
+
+
+def test_two_runs_tell_what_has_changed():
+    """A ratio that went from 1.3 to 0.8 is less; nothing is said of one that stayed."""
+    table = next(block for block in two_runs.document(run(1.3), run(0.8)) if isinstance(block, Table))
+    assert {row[-1] for row in table.rows if row[0] == "until the last pod runs"} == {"**less**"}
+    same = next(block for block in two_runs.document(run(0.8), run(0.8)) if isinstance(block, Table))
+    assert {row[-1] for row in same.rows} == {"none seen"}
+
+
+def test_two_runs_say_in_what_they_differ():
+    """Another kernel is named, because then it may be the reason."""
+    blocks = two_runs.document(run(0.8), with_machine(run(0.8), kernel="Linux 7"))
+    assert ("kernel: Linux 6, then Linux 7",) in [block.items for block in blocks if isinstance(block, Items)]
+
+
+def test_a_noisy_run_beside_another_is_not_judged():
+    """No change is claimed when one of them has no verdict."""
+    table = next(block for block in two_runs.document(run(1.3), run(0.8, probe=BUSY)) if isinstance(block, Table))
+    assert {row[-1] for row in table.rows} == {"not judged"}
+
+
+def test_files_are_written_where_asked(tmp_path):
+    """HTML alone in its file, Markdown with its pictures in a folder of its name."""
+    written = files.write(run(0.8), None, tmp_path / "a.html", tmp_path / "b.md")
+    assert tmp_path / "a.html" in written
+    page = (tmp_path / "b.md").read_text()
+    for picture in re.findall(r"\]\((.*?)\)", page):
+        assert (tmp_path / picture).exists(), picture
+
+
+def test_the_summary_on_the_terminal_has_the_main_rows():
+    """One line for each number that the first page tells."""
+    lines = files.short(run(0.8, 1.3)).splitlines()
+    assert len(lines) == sum(row.main for row in rows_of(run(0.8, 1.3)))
+    assert any("until the last pod runs" in each and FASTER in each for each in lines)

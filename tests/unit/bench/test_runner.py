@@ -1,0 +1,106 @@
+"""Rounds are kept one by one, in alternating order, and only what is missing is done."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from cri_shim.bench import noise
+from cri_shim.bench.node import Node
+from cri_shim.bench.plan import Task
+from cri_shim.bench.pod_configs import Place
+from cri_shim.bench.progress import Progress
+from cri_shim.bench.result_file import load
+from cri_shim.bench.runner import Runner
+from cri_shim.bench.schema import Metric, Step
+from tests.unit.bench.made_up import QUIET, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class FakeClient:
+    """Has an address; nobody calls it."""
+
+    endpoint = "unix:///nowhere"
+
+
+class FakeScenario:
+    """Remembers who did what; fails in the turn that it is told to fail in."""
+
+    title, about, rounds, seconds = "Fake", "Nothing is done.", 3, 0.0
+    metrics = (Metric("x", "x"),)
+    options: ClassVar[dict[str, float | str]] = {}
+
+    def __init__(self, fail_at: int = -1):
+        self.did: list[str] = []
+        self.turns = 0
+        self.fail_at = fail_at
+
+    async def prepare(self, node):
+        self.did.append(f"prepare {node.name}")
+
+    async def warm(self, node):
+        self.did.append(f"warm {node.name}")
+
+    async def turn(self, node, samples):
+        if self.turns == self.fail_at:
+            raise RuntimeError("told to fail")
+        self.turns += 1
+        self.did.append(node.name)
+        samples.add("x", 1.0)
+
+    async def clean(self, node):
+        self.did.append(f"clean {node.name}")
+
+
+@pytest.fixture(autouse=True)
+def quiet_machine(monkeypatch):
+    """No loops in these tests."""
+    monkeypatch.setattr(noise, "probe", lambda: QUIET)
+
+
+def runner_of(file: Path, begun=None) -> Runner:
+    nodes = tuple(Node(name, FakeClient(), Place("image", file.parent, "/none")) for name in ("a", "b"))  # type: ignore[arg-type]
+    return Runner(nodes, begun or run(), file, Progress(io.StringIO(), 1))
+
+
+def task(scenario: FakeScenario, count: int) -> Task:
+    return Task(Step("fake", 0, {}), scenario, count)
+
+
+async def test_rounds_alternate_and_warming_up_is_apart(tmp_path):
+    """Prepared, warmed, then A B B A A B, then cleaned; only rounds are in the file."""
+    scenario = FakeScenario()
+    await runner_of(tmp_path / "run.json").measure([task(scenario, 3)])
+    assert scenario.did[:4] == ["prepare a", "prepare b", "warm a", "warm b"]
+    assert scenario.did[4:10] == ["a", "b", "b", "a", "a", "b"]
+    assert sorted(scenario.did[10:]) == ["clean a", "clean b"]
+    (step,) = load(tmp_path / "run.json").steps
+    assert [one.order for one in step.rounds] == [("a", "b"), ("b", "a"), ("a", "b")]
+    assert all(turn.samples == {"x": [1.0]} for one in step.rounds for turn in one.turns.values())
+
+
+async def test_an_interrupted_round_is_not_kept_and_the_rest_is_done_later(tmp_path):
+    """A failure in the middle of round 1 keeps round 0; going on does rounds 1 and 2 and no other."""
+    file = tmp_path / "run.json"
+    failing = FakeScenario(fail_at=3)
+    with pytest.raises(RuntimeError, match="told to fail"):
+        await runner_of(file).measure([task(failing, 3)])
+    assert {"clean a", "clean b"} <= set(failing.did)
+    assert [one.number for one in load(file).steps[0].rounds] == [0]
+    later = FakeScenario()
+    await runner_of(file, load(file)).measure([task(later, 3)])
+    assert [did for did in later.did if did in {"a", "b"}] == ["b", "a", "a", "b"]
+    assert [one.number for one in load(file).steps[0].rounds] == [0, 1, 2]
+
+
+async def test_what_is_done_is_not_done_again(tmp_path):
+    """A plan that the file has already touches no side."""
+    file = tmp_path / "run.json"
+    await runner_of(file).measure([task(FakeScenario(), 2)])
+    again = FakeScenario()
+    await runner_of(file, load(file)).measure([task(again, 2)])
+    assert again.did == []
