@@ -51,6 +51,18 @@ def wanted(
     return tuple(name for name in chosen if name not in drops)
 
 
+def ambient(request: cri.Capability, available: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the capabilities that a container asks to keep through the exec of a program that is not root's.
+
+    They are not limited to those that :func:`wanted` gives: who asks for one here has it in every set, as the kernel
+    wants it (capabilities(7)). A drop wins.
+    """
+    adds, drops = _names(request.add_ambient_capabilities), _names(request.drop_capabilities)
+    chosen = dict.fromkeys(available) if "CAP_ALL" in adds else {}
+    chosen.update(dict.fromkeys(name for name in adds if name != "CAP_ALL"))
+    return tuple(name for name in chosen if name not in drops)
+
+
 def _names(names: Iterable[str]) -> list[str]:
     """Write names the way the spec has them; CRI leaves ``CAP_`` out, but people write it."""
     upper = [name.upper() for name in names]

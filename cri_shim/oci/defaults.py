@@ -77,13 +77,15 @@ def default_mounts() -> list[Spec]:
     ]
 
 
-def capability_sets(names: tuple[str, ...]) -> Spec:
+def capability_sets(names: tuple[str, ...], ambient: tuple[str, ...] = ()) -> Spec:
     """Give ``process.capabilities`` with ``names`` in every set but the inheritable and the ambient one.
 
     A filled inheritable set would let a program with file capabilities of an unprivileged user gain them
-    (CVE-2022-24769); ambient ones are not something Kubernetes gives.
+    (CVE-2022-24769), so only ``ambient`` ones, which somebody asked for by name, are in all five.
     """
-    return {"bounding": list(names), "effective": list(names), "permitted": list(names)}
+    held = list(dict.fromkeys((*names, *ambient)))
+    sets = {"bounding": held, "effective": list(held), "permitted": list(held)}
+    return {**sets, "inheritable": list(ambient), "ambient": list(ambient)} if ambient else sets
 
 
 def base_spec(given: Spec | None, cgroups_path: str) -> Spec:

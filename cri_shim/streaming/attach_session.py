@@ -25,11 +25,17 @@ if TYPE_CHECKING:
     from cri_shim.logs.registry import ContainerLogs
     from cri_shim.streaming.remote import RemoteClient, Wanted
 
+LAST_WORDS = 0.5
+"""Seconds in which what a client sent before it hung up is still written to the container."""
+
 log = structlog.get_logger(__name__)
 
 
 class AttachSession:
-    """One attach. ``stdin_once``: the client's end of stdin is passed on. ``container_ended`` returns when it has."""
+    """One attach. ``container_ended`` returns when it has.
+
+    ``stdin_once``: the client's end of stdin is passed on, and so is that of a client that just hangs up.
+    """
 
     def __init__(
         self,
@@ -70,6 +76,8 @@ class AttachSession:
                 tap(b"stdout", b"")
                 await asyncio.wait({output, gone}, return_when=asyncio.FIRST_COMPLETED)
             if gone.done():
+                if stdin is not None and self._stdin_once:
+                    await asyncio.wait(others[:1], timeout=LAST_WORDS)
                 raise ClientGoneError("the client has hung up")
             output.result()
             if tap.overflowed:
@@ -80,9 +88,12 @@ class AttachSession:
             remove_tap()
             for task in (output, gone, ended, *others):
                 task.cancel()
+            went_first = gone.done() and not ended.done()
             await asyncio.gather(output, gone, ended, *others, return_exceptions=True)
             if stdin is not None:
                 stdin.close()
+                if self._stdin_once and went_first:
+                    await self._end_stdin()
 
     def _open_stdin(self) -> FifoWriter | None:
         fd = self._logs.stdin_fd(self._container_id)
@@ -104,11 +115,14 @@ class AttachSession:
         finally:
             stdin.close()
         if self._stdin_once:
-            self._logs.close_stdin(self._container_id)
-            try:
-                await self._tasks.close_io(self._container_id, stdin=True)
-            except ContainerdError as error:
-                log.debug("attach.stdin_not_closed", container_id=self._container_id, error=str(error))
+            await self._end_stdin()
+
+    async def _end_stdin(self) -> None:
+        self._logs.close_stdin(self._container_id)
+        try:
+            await self._tasks.close_io(self._container_id, stdin=True)
+        except ContainerdError as error:
+            log.debug("attach.stdin_not_closed", container_id=self._container_id, error=str(error))
 
     async def _resize(self, client: RemoteClient) -> None:
         while True:

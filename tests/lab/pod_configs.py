@@ -34,15 +34,21 @@ def pod_config(
     ipc: cri.NamespaceMode.ValueType = cri.POD,
     sysctls: Mapping[str, str] | None = None,
     security: Mapping[str, Any] | None = None,
+    linux_more: Mapping[str, Any] | None = None,
     attempt: int = 0,
     uid: str = "",
     **fields: Any,
 ) -> cri.PodSandboxConfig:
-    """Describe a pod; without a name it gets one of its own. Further fields go into the message as they are."""
+    """Describe a pod; without a name it gets one of its own. Further fields go into the message as they are.
+
+    ``security`` are more fields of its security context, ``linux_more`` of its Linux part.
+    """
     name = name or f"pod-{os.getpid()}-{next(_numbers)}"
     options = cri.NamespaceOption(network=network, pid=pid, ipc=ipc)
     context = cri.LinuxSandboxSecurityContext(namespace_options=options, **(security or {}))
-    linux = cri.LinuxPodSandboxConfig(cgroup_parent=cgroup_parent, sysctls=sysctls or {}, security_context=context)
+    linux = cri.LinuxPodSandboxConfig(
+        cgroup_parent=cgroup_parent, sysctls=sysctls or {}, security_context=context, **(linux_more or {})
+    )
     return cri.PodSandboxConfig(
         metadata=cri.PodSandboxMetadata(name=name, uid=uid or str(uuid.uuid4()), namespace=namespace, attempt=attempt),
         hostname=(name if network == cri.POD else "") if hostname is None else hostname,

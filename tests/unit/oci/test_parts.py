@@ -13,6 +13,7 @@ from cri_shim.errors import InvalidArgumentError
 from cri_shim.oci import capabilities
 from cri_shim.oci.annotations import passed_through
 from cri_shim.oci.cgroup_path import cgroups_path
+from cri_shim.oci.defaults import capability_sets
 from cri_shim.oci.image_config import ImageConfig, parse_image_config
 from cri_shim.oci.labels import record_labels, unfit_labels
 from cri_shim.oci.process import exec_process, merge_env, process_args
@@ -74,6 +75,21 @@ def test_capabilities_of_a_request(add, drop, expected):
     )
     assert set(result) == {f"CAP_{name}" for name in expected}
     assert len(result) == len(expected)
+
+
+def test_ambient_capabilities_of_a_request():
+    """What is asked for by name is in all five sets, even if not added otherwise; a drop wins; else none is."""
+    request = cri.Capability(add_ambient_capabilities=["kill", "CAP_CHOWN"], drop_capabilities=["CHOWN"])
+    kept = capabilities.ambient(request, ("CAP_A",))
+    assert kept == ("CAP_KILL",)
+    sets = capability_sets(("CAP_A",), kept)
+    assert sets["ambient"] == sets["inheritable"] == ["CAP_KILL"]
+    assert sets["bounding"] == sets["effective"] == sets["permitted"] == ["CAP_A", "CAP_KILL"]
+    assert capabilities.ambient(cri.Capability(add_ambient_capabilities=["ALL"]), ("CAP_A", "CAP_B")) == (
+        "CAP_A",
+        "CAP_B",
+    )
+    assert "ambient" not in capability_sets(("CAP_A",))
 
 
 @pytest.mark.parametrize(
