@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import sys
 from pathlib import Path
@@ -27,7 +28,8 @@ from cri_shim.handler_features import read_features
 from cri_shim.hops.ledger import Ledger, LedgerOff
 from cri_shim.hops.loop_lag import LoopLag
 from cri_shim.hops.null_call import NullCall
-from cri_shim.hops.trace_policy import TracePolicy
+from cri_shim.hops.span_export import span_export
+from cri_shim.hops.tracing import tracing_of
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
 from cri_shim.instrument import handlers
@@ -99,6 +101,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._notifier = Notifier.from_environment()
         self._loop_lag = LoopLag()
+        self._tracing = tracing_of(config.tracing, os.environ, http_address="", ledger=config.ledger.enabled)
 
     async def run(self) -> int:
         """Serve until told to stop; raises OSError when the socket cannot be had."""
@@ -120,6 +123,10 @@ class Daemon:
             stack.push_async_callback(service.streaming.stop)
             await service.network.start()
             stack.push_async_callback(service.network.stop)
+            if (export := span_export(self._tracing, config.containerd.address)) is not None:
+                service.ledger.listen(export)
+                stack.push_async_callback(export.close)
+                supervisor.forever("spans", export.run)
             stack.push_async_callback(supervisor.stop)
             monitor.start()
             supervisor.forever("snapshot-usage", service.snapshot_usage.run)
@@ -225,7 +232,7 @@ class Daemon:
             events=Events(sandboxes, containers),
             operations=Operations(),
             ledger=ledger,
-            traces=TracePolicy(),
+            traces=self._tracing.policy(),
             locks=locks,
         )
         monitor = Monitor(

@@ -22,9 +22,10 @@ from containerd_client.options import TRACE_KEY
 from cri_shim.api.runtime.v1 import runtime_pb2
 from cri_shim.errors import CriError
 from cri_shim.hops.bill_text import trailer, wants_hops
+from cri_shim.hops.request import Request
 from cri_shim.ops.guard import answered
 from cri_shim.rpc import RPCS, Kind, Rpc
-from cri_shim.timeline import note_stage
+from cri_shim.timeline import in_hand, note_stage
 from cri_shim.v1alpha2 import V1ALPHA2, v1alpha2_name
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor
     from google.protobuf.message import Message
 
-    from cri_shim.hops.request import Request
     from cri_shim.service import Service
 
     _Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -110,7 +110,11 @@ class _Instrumented:
         await self._around(data, context, self._streamed)
 
     async def _answered(self, message: Message, _context: _Context) -> bytes:
-        return _written(await answered(self._rpc.function(self._service, message)))
+        response = await answered(self._rpc.function(self._service, message))
+        request = in_hand.get()
+        if not self._read and isinstance(request, Request):
+            request.subject = {**request.subject, **_subject(response)}  # the id of what was made
+        return _written(response)
 
     async def _streamed(self, message: Message, context: _Context) -> None:
         await answered(self._send(message, context))

@@ -21,6 +21,7 @@ from cri_shim.config.schema import (
     RuntimeHandler,
     RuntimeSection,
     StreamSection,
+    TracingSection,
 )
 from cri_shim.config.toml_file import DEFAULT_PATH, Flag, load, parse
 
@@ -39,6 +40,7 @@ __all__ = [
     "RuntimeHandler",
     "RuntimeSection",
     "StreamSection",
+    "TracingSection",
     "default_toml",
     "document",
     "load",

@@ -207,6 +207,25 @@ class LedgerSection:
 
 
 @dataclass(frozen=True, slots=True)
+class TracingSection:
+    """Spans: told to a collector, and taken from containerd. Needs the extra ``cri-shim[otel]``."""
+
+    endpoint: str = key(
+        "", "collector of spans, such as http://127.0.0.1:4318; empty: OTEL_EXPORTER_OTLP_ENDPOINT, or none"
+    )
+    protocol: Literal["", "http/protobuf", "grpc"] = key(
+        "", "http/protobuf or grpc; empty: OTEL_EXPORTER_OTLP_PROTOCOL, or http/protobuf"
+    )
+    sampling_ratio: float = key(
+        1.0, "share of requests that are traced where the caller has no trace", check=checks.between(0, 1)
+    )
+    service_name: str = key("", "what we are called in traces; empty: OTEL_SERVICE_NAME, or cri-shim")
+    containerd_spans: Literal["off", "receive", "ask"] = key(
+        "off", "take containerd's own spans at the HTTP listener: of traced requests (receive), or of all (ask)"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole file. ``Config()`` is what an empty file means."""
 
@@ -226,6 +245,7 @@ class Config:
     runtime: RuntimeSection = section(RuntimeSection, "what containers get")
     stream: StreamSection = section(StreamSection, "where exec, attach and port-forward connect")
     ledger: LedgerSection = section(LedgerSection, "the record of what every request cost")
+    tracing: TracingSection = section(TracingSection, "spans for a collector, and from containerd")
 
     def runtime_handler(self, name: str) -> RuntimeHandler:
         """The handler that a pod asks for; an empty name is the default one.

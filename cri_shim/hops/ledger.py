@@ -13,7 +13,8 @@ from heapq import heappush, heappushpop
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cri_shim.hops.request import Request
-from cri_shim.timeline import in_hand
+from cri_shim.hops.trace_context import span_of
+from cri_shim.timeline import in_hand, inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -133,7 +134,10 @@ class Ledger:
             listener.called(request, method)
         if request is None:
             return ""
-        traceparent = "" if request.trace is None else request.trace.for_hop()
+        trace = request.trace
+        traceparent = "" if trace is None else trace.for_hop()
+        if trace is not None and trace.exported and (block := inside.get()) is not None:
+            request.blocks[span_of(traceparent)] = block
         request.in_flight[(method, started)] = traceparent
         return traceparent
 

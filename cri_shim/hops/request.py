@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from cri_shim.hops.trace_context import TraceContext
     from cri_shim.network.exec import Helper
+    from cri_shim.timeline import stage
 
 UNFINISHED = "UNFINISHED"
 """The code of a hop that was still in flight when its request was answered; its duration is the part before that."""
@@ -61,6 +62,7 @@ class Request(Timeline):
     __slots__ = (
         "api",
         "bill",
+        "blocks",
         "code",
         "error",
         "helpers",
@@ -88,6 +90,8 @@ class Request(Timeline):
         self.helpers: list[Helper] = []
         self.in_flight: dict[tuple[str, float], str] = {}
         """Hops that have begun: method and start, and the ``traceparent`` that went along."""
+        self.blocks: dict[str, stage] = {}
+        """The stage that a hop was made in, by span id of the hop; only of requests whose trace is exported."""
         self.server_spans: dict[str, float] | None = None
         """Seconds containerd says a hop took it, by span id of the hop."""
         self.code = ""

@@ -1,0 +1,163 @@
+"""Ended requests to a collector, by OpenTelemetry's own exporter.
+
+A request is only queued when it ends; the spans are made from its record afterwards, one request at a time, and handed
+to the SDK's batch processor with the ids that went over the wire. The SDK is imported when an exporter is made, that
+is, never unless a collector is configured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+import cri_shim
+from cri_shim.hops.bill_text import bill_text
+from cri_shim.hops.ledger import Silent
+from cri_shim.hops.spans import SpanMaker
+from cri_shim.hops.tracing import TracingError
+from cri_shim.kernel.executors import FS, run
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export import SpanExporter
+
+    from cri_shim.hops.request import Request
+    from cri_shim.hops.spans import Span
+    from cri_shim.hops.tracing import Tracing
+
+WAITING = 1000
+"""Requests that may wait for their spans to be made; beyond that the oldest go untold."""
+MISSING = "tracing needs OpenTelemetry, which is not installed ({}); install it: pip install 'cri-shim[otel]'"
+
+log = structlog.get_logger(__name__)
+
+
+def span_export(tracing: Tracing, containerd: str) -> SpanExport | None:
+    """Make the exporter that the settings ask for, if any; ``containerd`` is its socket.
+
+    Raises :class:`TracingError` when the file names a collector and the SDK is not installed. Where only the
+    environment names one, which it may do for every program of the node, that is a warning.
+    """
+    if not tracing.endpoint:
+        return None
+    try:
+        return SpanExport(tracing, SpanMaker(containerd, older_names=tracing.older_names))
+    except TracingError as error:
+        if tracing.configured:
+            raise
+        log.warning("tracing.not_installed", endpoint=tracing.endpoint, error=str(error))
+        return None
+
+
+class SpanExport(Silent):
+    """A listener of the ledger that tells a collector. Raises :class:`TracingError` when the SDK is not installed."""
+
+    def __init__(self, tracing: Tracing, maker: SpanMaker) -> None:
+        self._maker = maker
+        self._queue: deque[tuple[Request, str]] = deque(maxlen=WAITING)
+        self._wake = asyncio.Event()
+        self._assemble = _Assembler(tracing)
+        self.untold = 0
+        """Requests that found the queue full."""
+
+    def closed(self, request: Request) -> None:
+        """Queue a request whose trace is told; its bill is kept as it is sent with the answer."""
+        if request.trace is not None and request.trace.exported:
+            self.untold += len(self._queue) == WAITING
+            self._queue.append((request, bill_text(request)))
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Make spans for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                self._tell_one()
+                await asyncio.sleep(0)
+
+    def _tell_one(self) -> None:
+        request, bill = self._queue.popleft()
+        trace = request.trace
+        if trace is not None:
+            for span in self._maker.spans(request, bill):
+                self._assemble.end(trace.trace_id, span, remote=bool(trace.parent_id) and span.span_id == trace.span_id)
+
+    async def close(self) -> None:
+        """Tell what is queued, and end the exporter; a collector that is away is waited for a few seconds."""
+        while self._queue:
+            self._tell_one()
+        await run(FS, self._assemble.processor.shutdown)
+
+
+class _Assembler:
+    """Spans of ours into spans of the SDK."""
+
+    def __init__(self, tracing: Tracing) -> None:
+        try:
+            from opentelemetry import trace  # noqa: PLC0415 - heavy, and an extra
+            from opentelemetry.sdk import trace as sdk  # noqa: PLC0415
+            from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+            from opentelemetry.sdk.util.instrumentation import InstrumentationScope  # noqa: PLC0415
+
+            exporter = _exporter(tracing)
+        except ImportError as error:
+            raise TracingError(MISSING.format(error.name or error)) from error
+        self._api, self._sdk = trace, sdk
+        self._kinds = {name: trace.SpanKind[name.upper()] for name in ("server", "client", "internal")}
+        self._scope = InstrumentationScope("cri_shim", cri_shim.__version__)
+        self._resource = Resource.create(
+            {
+                "service.name": tracing.service_name,
+                "service.version": cri_shim.__version__,
+                "host.name": socket.gethostname(),
+                "process.pid": os.getpid(),
+            }
+        )
+        self.processor = BatchSpanProcessor(exporter)
+
+    def end(self, trace_id: str, span: Span, *, remote: bool) -> None:
+        """Hand one span on; ``remote``: its parent is somebody else's."""
+        self.processor.on_end(self._readable(trace_id, span, remote=remote))
+
+    def _readable(self, trace_id: str, span: Span, *, remote: bool) -> ReadableSpan:
+        trace, sdk = self._api, self._sdk
+        number = int(trace_id, 16)
+        sampled = trace.TraceFlags(trace.TraceFlags.SAMPLED)
+
+        def context(span_id: str, *, is_remote: bool = False) -> Any:
+            return trace.SpanContext(number, int(span_id, 16), is_remote=is_remote, trace_flags=sampled)
+
+        status = trace.Status() if span.error is None else trace.Status(trace.StatusCode.ERROR, span.error)
+        readable: ReadableSpan = sdk.ReadableSpan(
+            span.name,
+            context=context(span.span_id),
+            parent=context(span.parent_id, is_remote=remote) if span.parent_id else None,
+            resource=self._resource,
+            attributes=span.attributes,
+            events=[sdk.Event(event.name, event.attributes, event.at) for event in span.events],
+            kind=self._kinds[span.kind],
+            instrumentation_scope=self._scope,
+            status=status,
+            start_time=span.started,
+            end_time=span.ended,
+        )
+        return readable
+
+
+def _exporter(tracing: Tracing) -> SpanExporter:
+    if tracing.grpc:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (  # noqa: PLC0415 - an extra
+            OTLPSpanExporter as GrpcExporter,
+        )
+
+        return GrpcExporter(endpoint=tracing.endpoint)
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
+
+    return OTLPSpanExporter(endpoint=tracing.endpoint)

@@ -1,0 +1,225 @@
+"""A finished request as the spans of a trace: built afterwards from its record, so that trace and bill cannot differ.
+
+One server span for the request, below it its stages, below those the hops made inside of them and the CNI plugins.
+Names and attributes are those of docs/tracing.md: of gRPC the names of OpenTelemetry's stable conventions, beside them
+those older ones whose names do not collide, because containerd up to 2.1 still uses them; of stages and events the
+names that containerd's own CRI plugin has for them. Nothing of OpenTelemetry is imported here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import grpc
+
+from cri_shim.api.runtime.v1 import runtime_pb2
+from cri_shim.hops.bill_text import bill_text, parse_bill
+from cri_shim.hops.request import UNFINISHED
+from cri_shim.hops.trace_context import new_span_id, span_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from containerd_client.hops import Hop
+    from cri_shim.hops.request import Request
+    from cri_shim.network.exec import Helper
+    from cri_shim.timeline import Stretch, stage
+
+Value: TypeAlias = str | int | float | bool
+
+_SERVICE_OF = {
+    method.name: service.name
+    for service in runtime_pb2.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+}
+_SERVERS_FAULT = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
+"""Codes that make a server span an error; any code but OK makes a client span one."""
+_SUBJECT = {"sandbox_id": "sandbox.id", "container_id": "container.id", "image": "image.ref"}
+_ENDED = {
+    "CreateContainer": ("container created",),
+    "StartContainer": ("container started",),
+    "StopContainer": ("container stopped",),
+    "RemoveContainer": ("container removed",),
+    "StopPodSandbox": ("sandbox container stopped",),
+    "RemovePodSandbox": ("pod sandbox removed",),
+    "PullImage": ("Pull and unpack image complete",),
+}
+"""What the plugin calls the good end of a request."""
+_OF_STAGE = {
+    "cni.setup_pod_network": ("cni.setup.start", "cni.setup.complete"),
+    "cni.teardown_pod_network": ("start pod network teardown", "finished pod network teardown"),
+}
+"""And the beginning and end of a stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A moment in a span; ``at`` in ns since 1970."""
+
+    name: str
+    at: int
+    attributes: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One span; ids in hex digits, times in ns since 1970. ``error`` is None when all is well, else what was wrong."""
+
+    name: str
+    kind: Literal["server", "client", "internal"]
+    span_id: str
+    parent_id: str
+    started: int
+    ended: int
+    attributes: dict[str, Value]
+    events: tuple[Event, ...] = ()
+    error: str | None = None
+
+
+class SpanMaker:
+    """Makes the spans of requests. ``containerd`` is its socket; ``older_names`` adds the older attributes of gRPC."""
+
+    def __init__(self, containerd: str, *, older_names: bool = True) -> None:
+        self._containerd = containerd
+        self._older_names = older_names
+
+    def spans(self, request: Request, bill: str = "") -> Iterator[Span]:
+        """The spans of an ended request that has a trace, the request's own first.
+
+        ``bill`` is its bill as it was sent with the answer; later it may be known better.
+        """
+        trace = request.trace
+        if trace is None:
+            return
+        ids: dict[int, str] = {}
+        for one in request.stages or ():
+            if one.block is not None:
+                ids[id(one.block)] = new_span_id()
+        yield self._request(request, bill or bill_text(request))
+        for one in request.stages or ():
+            outer = None if one.block is None else one.block.outer
+            own = new_span_id() if one.block is None else ids[id(one.block)]
+            yield _stage(request, one, own, _within(outer, ids) or trace.span_id)
+        for hop in request.hops:
+            yield self._hop(request, hop, _within(request.blocks.get(span_of(hop.trace)), ids) or trace.span_id)
+        for helper in request.helpers:
+            yield _helper(request, helper, _around(request, helper, ids) or trace.span_id)
+
+    def _request(self, request: Request, bill: str) -> Span:
+        trace = request.trace
+        assert trace is not None  # noqa: S101 - seen by the caller
+        name = f"runtime.{request.api}.{_SERVICE_OF.get(request.method, 'RuntimeService')}/{request.method}"
+        subject = request.subject
+        attributes = self._rpc(name, request.code) | {_SUBJECT[key]: subject[key] for key in _SUBJECT if key in subject}
+        if pod_or_container := subject.get("name"):
+            what = "container" if request.method == "CreateContainer" else "pod"
+            attributes[f"k8s.{what}.name"] = pod_or_container
+        attributes |= {f"cri_shim.bill.{key}": _number(value) for key, value in parse_bill(bill).items() if key != "id"}
+        attributes["cri_shim.request.id"] = request.id
+        return Span(
+            name,
+            "server",
+            trace.span_id,
+            trace.parent_id,
+            _ns(request, request.started),
+            _ns(request, request.started + request.bill.wall),
+            attributes,
+            tuple(_events(request)),
+            request.error if request.code in _SERVERS_FAULT else None,
+        )
+
+    def _hop(self, request: Request, hop: Hop, parent: str) -> Span:
+        unfinished = hop.code == UNFINISHED
+        attributes = self._rpc(hop.method, "" if unfinished else hop.code)
+        attributes |= {
+            "server.address": self._containerd,
+            "network.transport": "unix",
+            "cri_shim.hop.bytes_out": hop.bytes_out,
+            "cri_shim.hop.bytes_in": hop.bytes_in,
+            "cri_shim.hop.attempts": hop.attempts,
+        }
+        if unfinished:
+            attributes["cri_shim.hop.unfinished"] = True
+        return Span(
+            hop.method,
+            "client",
+            span_of(hop.trace) or new_span_id(),
+            parent,
+            _ns(request, hop.started),
+            _ns(request, hop.started + hop.duration),
+            attributes,
+            error=None if unfinished or hop.code == "OK" else hop.code,
+        )
+
+    def _rpc(self, method: str, code: str) -> dict[str, Value]:
+        found: dict[str, Value] = {"rpc.system.name": "grpc", "rpc.method": method}
+        if code:
+            found["rpc.response.status_code"] = code
+        if code not in {"", "OK"}:
+            found["error.type"] = code
+        if self._older_names:
+            found |= {"rpc.system": "grpc", "rpc.service": method.partition("/")[0]}
+            if code:
+                found["rpc.grpc.status_code"] = grpc.StatusCode[code].value[0]
+        return found
+
+
+def _stage(request: Request, one: Stretch, own: str, parent: str) -> Span:
+    started, ended = _ns(request, one.started), _ns(request, one.started + one.duration)
+    about: dict[str, Value] = {key: value for key, value in one.about.items() if value}
+    return Span(one.name, "internal", own, parent, started, ended, about)
+
+
+def _helper(request: Request, helper: Helper, parent: str) -> Span:
+    return Span(
+        f"cni.{helper.command.lower()}.{helper.name}",
+        "internal",
+        new_span_id(),
+        parent,
+        _ns(request, helper.started),
+        _ns(request, helper.started + helper.duration),
+        {"cni.plugin": helper.name, "cni.command": helper.command, "process.exit.code": helper.exit_code},
+        error=f"exit code {helper.exit_code}" if helper.exit_code else None,
+    )
+
+
+def _events(request: Request) -> Iterator[Event]:
+    for one in request.stages or ():
+        if names := _OF_STAGE.get(one.name):
+            yield Event(names[0], _ns(request, one.started))
+            yield Event(names[1], _ns(request, one.started + one.duration))
+    for wait in request.waits or ():
+        about: dict[str, Value] = {"wait.for": wait.name, "wait.duration_ms": round(wait.duration * 1000, 3)}
+        yield Event("wait", _ns(request, wait.started), about)
+    if request.code == "OK":
+        wall = request.bill.wall
+        for name in _ENDED.get(request.method, ()):
+            about = {"container.create.duration": f"{wall:.6f}s"} if request.method == "CreateContainer" else {}
+            yield Event(name, _ns(request, request.started + wall), about)
+
+
+def _within(block: stage | None, ids: dict[int, str]) -> str:
+    """The span of the innermost stage that was noted: one that ended after the answer was not."""
+    while block is not None:
+        if found := ids.get(id(block)):
+            return found
+        block = block.outer
+    return ""
+
+
+def _around(request: Request, helper: Helper, ids: dict[int, str]) -> str:
+    """The span of the stage that a plugin ran in, by time: networks are set up and torn down in stages of their own."""
+    for one in request.stages or ():
+        if one.name in _OF_STAGE and one.started <= helper.started <= one.started + one.duration:
+            return _within(one.block, ids)
+    return ""
+
+
+def _ns(request: Request, at: float) -> int:
+    """What a moment of ``perf_counter`` is in ns since 1970."""
+    return int(request.started_at * 1e9) + int((at - request.started) * 1e9)
+
+
+def _number(value: float | str) -> Value:
+    return int(value) if isinstance(value, float) else value

@@ -1,0 +1,119 @@
+"""What the configuration and OpenTelemetry's environment variables say about traces, in one value.
+
+A key in the file wins; where it has its default, the variable of the OpenTelemetry specification counts
+(opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables). Nothing of OpenTelemetry is imported here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from cri_shim.hops.trace_policy import TracePolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cri_shim.config import TracingSection
+
+PATH = "/v1/traces"
+SERVICE_NAME = "cri-shim"
+
+
+class TracingError(OSError):
+    """Tracing is configured and cannot be had; the text says what is missing. The daemon does not start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """How to trace; ``endpoint`` is empty where no collector is told."""
+
+    endpoint: str = ""
+    """A whole URL, for http/protobuf with its path."""
+    configured: bool = False
+    """Does the file name the collector? Else the environment does."""
+    grpc: bool = False
+    ratio: float = 0.0
+    service_name: str = SERVICE_NAME
+    older_names: bool = True
+    receive: bool = False
+    """Are containerd's own spans taken in?"""
+    ask: bool = False
+    """Does every request get a trace, so that containerd reports its share?"""
+
+    def policy(self) -> TracePolicy:
+        """Which requests are traced."""
+        return TracePolicy(self.ratio if self.endpoint else 0.0, ask_containerd=self.ask)
+
+    def headers(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """What goes along with every export (``OTEL_EXPORTER_OTLP_HEADERS``: a login, mostly)."""
+        text = _of(environment, "HEADERS")
+        pairs = (pair.partition("=") for pair in text.split(","))
+        return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
+
+
+def tracing_of(
+    section: TracingSection, environment: Mapping[str, str], *, http_address: str, ledger: bool = True
+) -> Tracing:
+    """Lay the file over the environment.
+
+    ``http_address`` is that of the local HTTP listener, empty for none; without a ``ledger`` there is nothing to tell.
+
+    Raises :class:`TracingError` for settings that contradict each other.
+    """
+    receive = section.containerd_spans != "off"
+    if receive and not http_address:
+        raise TracingError(
+            f'tracing.containerd_spans is "{section.containerd_spans}", but containerd has nowhere to send its spans; '
+            "set http.address"
+        )
+    if not ledger and (receive or section.endpoint):
+        raise TracingError("tracing is made of the ledger's records, but ledger.enabled is false; set it to true")
+    disabled = not ledger or environment.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    protocol = section.protocol or _of(environment, "PROTOCOL") or "http/protobuf"
+    if protocol not in {"http/protobuf", "grpc"}:
+        raise TracingError(f'OTEL_EXPORTER_OTLP_PROTOCOL is "{protocol}"; use http/protobuf or grpc')
+    grpc = protocol == "grpc"
+    return Tracing(
+        endpoint="" if disabled else _endpoint(section.endpoint, environment, "grpc" if grpc else "http"),
+        configured=bool(section.endpoint),
+        grpc=grpc,
+        ratio=section.sampling_ratio if section.sampling_ratio < 1 else _ratio(environment),
+        service_name=section.service_name or environment.get("OTEL_SERVICE_NAME", "") or SERVICE_NAME,
+        older_names="rpc" not in environment.get("OTEL_SEMCONV_STABILITY_OPT_IN", "").split(","),
+        receive=receive,
+        ask=section.containerd_spans == "ask",
+    )
+
+
+def _endpoint(configured: str, environment: Mapping[str, str], kind: Literal["http", "grpc"]) -> str:
+    exact = environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "")
+    url = configured or exact or environment.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    if not url:
+        return ""
+    url = url if "://" in url else f"http://{url}"
+    parts = urlsplit(url)
+    if not parts.hostname or parts.scheme not in {"http", "https"}:
+        raise TracingError(f"the collector's endpoint {url!r} is no URL; write it like http://127.0.0.1:4318")
+    if kind == "grpc":
+        return f"{parts.scheme}://{parts.netloc}"
+    if (configured or exact) and parts.path.strip("/"):
+        return url
+    return url.rstrip("/") + PATH
+
+
+def _ratio(environment: Mapping[str, str]) -> float:
+    sampler = environment.get("OTEL_TRACES_SAMPLER", "").removeprefix("parentbased_")
+    if sampler == "always_off":
+        return 0.0
+    if sampler == "traceidratio":
+        try:
+            return min(1.0, max(0.0, float(environment.get("OTEL_TRACES_SAMPLER_ARG", "1"))))
+        except ValueError:
+            raise TracingError("OTEL_TRACES_SAMPLER_ARG is no number from 0 to 1") from None
+    return 1.0
+
+
+def _of(environment: Mapping[str, str], name: str) -> str:
+    return environment.get(f"OTEL_EXPORTER_OTLP_TRACES_{name}", "") or environment.get(f"OTEL_EXPORTER_OTLP_{name}", "")

@@ -1,0 +1,105 @@
+"""What the file and the environment make of tracing."""
+
+from __future__ import annotations
+
+import pytest
+
+from cri_shim.config import TracingSection
+from cri_shim.hops.tracing import Tracing, TracingError, tracing_of
+
+HTTP = "127.0.0.1:1"
+
+
+def tracing(environment: dict[str, str] | None = None, **keys) -> Tracing:
+    """The settings, with a local HTTP listener."""
+    return tracing_of(TracingSection(**keys), environment or {}, http_address=HTTP)
+
+
+def test_nothing_configured_is_nothing_done():
+    """Without a collector no request is traced, whatever the ratio says."""
+    found = tracing()
+    assert (found.endpoint, found.receive) == ("", False)
+    assert found.policy().begin("") is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "environment", "endpoint", "grpc"),
+    [
+        ({"endpoint": "127.0.0.1:4318"}, {}, "http://127.0.0.1:4318/v1/traces", False),
+        ({"endpoint": "https://c:1/"}, {}, "https://c:1/v1/traces", False),
+        ({"endpoint": "http://c:1/own/path"}, {}, "http://c:1/own/path", False),
+        ({"endpoint": "http://c:4317", "protocol": "grpc"}, {}, "http://c:4317", True),
+        ({"endpoint": "http://c"}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://d"}, "http://c/v1/traces", False),
+        ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://d/base"}, "http://d/base/v1/traces", False),
+        ({}, {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://d/exact"}, "http://d/exact", False),
+        ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://d", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "http://d", True),
+        ({"endpoint": "http://c"}, {"OTEL_SDK_DISABLED": "true"}, "", False),
+    ],
+)
+def test_the_endpoint(keys, environment, endpoint, grpc):
+    """The file wins over the environment; paths are added where the specification adds them."""
+    found = tracing(environment, **keys)
+    assert (found.endpoint, found.grpc, found.configured) == (endpoint, grpc, "endpoint" in keys)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "environment", "expected"),
+    [
+        (1.0, {}, 1.0),
+        (0.25, {"OTEL_TRACES_SAMPLER": "always_off"}, 0.25),
+        (1.0, {"OTEL_TRACES_SAMPLER": "parentbased_always_off"}, 0.0),
+        (1.0, {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.5"}, 0.5),
+    ],
+)
+def test_the_ratio(ratio, environment, expected):
+    """A ratio in the file wins; at its default the environment's sampler counts."""
+    assert tracing(environment, sampling_ratio=ratio).ratio == expected
+
+
+def test_names_and_headers():
+    """Service name, headers and the opt-in of the conventions are those of the environment unless the file has them."""
+    environment = {
+        "OTEL_SERVICE_NAME": "bridge",
+        "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic YQ==,x=1",
+        "OTEL_SEMCONV_STABILITY_OPT_IN": "http,rpc",
+    }
+    found = tracing(environment)
+    assert (found.service_name, found.older_names) == ("bridge", False)
+    assert found.headers(environment) == {"authorization": "Basic YQ==", "x": "1"}
+    assert tracing(environment, service_name="mine").service_name == "mine"
+    assert (tracing().service_name, tracing().older_names) == ("cri-shim", True)
+
+
+def test_asking_containerd_traces_everything_and_tells_nobody():
+    """Every request gets a trace of its own, which is not for the collector; a caller's sampled one is kept."""
+    policy = tracing(containerd_spans="ask").policy()
+    asking = policy.begin("")
+    assert asking is not None
+    assert (asking.sampled, asking.exported) == (True, False)
+    unsampled = policy.begin(f"00-{'a' * 32}-{'b' * 16}-00")
+    assert unsampled is not None
+    assert (unsampled.trace_id == "a" * 32, unsampled.exported) == (False, False)
+    followed = policy.begin(f"00-{'a' * 32}-{'b' * 16}-01")
+    assert followed is not None
+    assert (followed.trace_id, followed.parent_id, followed.exported) == ("a" * 32, "b" * 16, True)
+
+
+@pytest.mark.parametrize(
+    ("keys", "environment", "more", "words"),
+    [
+        ({"containerd_spans": "ask"}, {}, {"http_address": ""}, "set http.address"),
+        ({"endpoint": "http://c"}, {}, {"http_address": "", "ledger": False}, "ledger.enabled"),
+        ({"endpoint": "ftp://c"}, {}, {"http_address": ""}, "no URL"),
+        ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, {"http_address": ""}, "http/protobuf or grpc"),
+        (
+            {},
+            {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "x"},
+            {"http_address": ""},
+            "no number",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(keys, environment, more, words):
+    """Each refusal says what to change."""
+    with pytest.raises(TracingError, match=words):
+        tracing_of(TracingSection(**keys), environment, **more)
