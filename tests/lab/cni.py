@@ -21,15 +21,15 @@ ADDRESS = re.compile(r"\d+(\.\d+){3}(/\d+)?")
 _counter = itertools.count()
 
 
-def free_network() -> tuple[str, str]:
-    """A bridge name (at most 15 characters) and the first three octets of a /24 that nobody on this machine uses."""
+def free_network(bits: int = 24) -> tuple[str, str]:
+    """A bridge name (at most 15 characters) and the first three octets of a subnet that nobody on this machine uses."""
     words = f"{run('ip', '-o', 'addr', 'show')} {run('ip', 'route', 'show')}".split()
     taken = [ip_network(word, strict=False) for word in words if ADDRESS.fullmatch(word)]
     while True:
         number = next(_counter)
         name = f"lab{os.getpid() % 10**8}-{number}"[:15]
-        prefix = f"10.{64 + os.getpid() % 64}.{(os.getpid() // 64 + number) % 256}"
-        mine = ip_network(f"{prefix}.0/24")
+        prefix = f"10.{64 + os.getpid() % 64}.{(os.getpid() // 64 + number) * 2 ** (24 - bits) % 256}"
+        mine = ip_network(f"{prefix}.0/{bits}")
         if not any(mine.overlaps(other) for other in taken) and not Path("/sys/class/net", name).exists():
             return name, prefix
 
@@ -41,11 +41,12 @@ class PodNetwork:
     directory: Path
     bridge: str
     prefix: str
+    bits: int = 24
 
     @classmethod
-    def write(cls, directory: Path, *more_plugins: dict[str, Any]) -> PodNetwork:
-        """Choose a free bridge and subnet and write the configuration."""
-        network = cls(directory, *free_network())
+    def write(cls, directory: Path, *more_plugins: dict[str, Any], bits: int = 24) -> PodNetwork:
+        """Choose a free bridge and a subnet with so many bits (16 to 24), and write the configuration."""
+        network = cls(directory, *free_network(bits), bits)
         network.conf_dir.mkdir(parents=True)
         network.cache_dir.mkdir()
         network.save(*more_plugins)
@@ -83,7 +84,7 @@ class PodNetwork:
                 "ipam": {
                     "type": "host-local",
                     "dataDir": str(self.directory / "ipam"),
-                    "ranges": [[{"subnet": f"{self.prefix}.0/24"}]],
+                    "ranges": [[{"subnet": f"{self.prefix}.0/{self.bits}"}]],
                     "routes": [{"dst": "0.0.0.0/0"}],
                 },
             },

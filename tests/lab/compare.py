@@ -15,11 +15,13 @@ import random
 import shlex
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from cri_shim import cli
+from tests.lab.bridge import merged
 from tests.lab.images import Image, Tree, build_image, push
 from tests.lab.lab import Lab, push_images
 from tests.lab.registry import Registry
@@ -32,6 +34,8 @@ PULLED = "big:1"
 LAYERS = 4
 WORDS = b"the quick brown fox jumps over the lazy dog and comes back for more of the same\n"
 
+# Room for a thousand pods, which is about as many as a Linux bridge has ports.
+SUBNET_BITS = 22
 # What the bridge, like containerd 2, has on by default and the plugin of 1.6 and 1.7 has not.
 PLUGIN_SETTINGS = {"enable_unprivileged_ports": True, "enable_unprivileged_icmp": True}
 
@@ -49,8 +53,10 @@ def big_image(mebibytes: int, layers: int = LAYERS) -> Image:
     return build_image(*built, config={"Cmd": ["sh"]})
 
 
-def compare(arguments: Sequence[str], pull_mebibytes: int, command: str, settings: dict[str, Any]) -> int:
-    """Set up, compare, take down; the exit code of ``cri-shim compare``."""
+def compare(
+    arguments: Sequence[str], pull_mebibytes: int = 128, command: str = "", settings: dict[str, Any] | None = None
+) -> int:
+    """Set up, compare, take down; the exit code of ``cri-shim compare``. ``settings`` are the bridge's."""
     with contextlib.ExitStack() as stack:
         directory = Path(mkdtemp(prefix="compare-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -58,8 +64,8 @@ def compare(arguments: Sequence[str], pull_mebibytes: int, command: str, setting
         push_images(registry)
         push(registry.address, PULLED, big_image(pull_mebibytes))
         plugin, bridge = sides = (
-            Lab("plugin", directory / "plugin", registry=registry, settings=dict(PLUGIN_SETTINGS)),
-            Lab("bridge", directory / "bridge", registry=registry, settings=settings),
+            Lab("plugin", directory / "plugin", dict(PLUGIN_SETTINGS), registry=registry, subnet_bits=SUBNET_BITS),
+            Lab("bridge", directory / "bridge", settings or {}, registry=registry, subnet_bits=SUBNET_BITS),
         )
         for lab in sides:
             stack.callback(lab.tear_down)
@@ -75,7 +81,7 @@ def compare(arguments: Sequence[str], pull_mebibytes: int, command: str, setting
                 *("--pull-image", f"{registry.address}/{PULLED}"),
                 *("--directory", str(directory / "run")),
                 *("--note", NOTE),
-                *("--command-line", command),
+                *(("--command-line", command) if command else ()),
                 *arguments,
             ]
         )
@@ -86,6 +92,11 @@ NOTE = (
     "Same runc, shim, overlayfs snapshotter, images and registry; the same chain of CNI plugins (bridge, portmap, "
     "bandwidth), each side with its own subnet; data of both in one file system."
 )
+
+
+def setting(text: str) -> dict[str, Any]:
+    """Read ``KEY=VALUE`` as TOML, ``sandbox.infra="pinned"`` for instance; raises ValueError for what is none."""
+    return tomllib.loads(text)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -100,9 +111,20 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--pull-mib", type=int, default=128, metavar="N", help="size of the image of `pull` (default: 128)"
     )
+    parser.add_argument(
+        "--bridge",
+        type=setting,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of cri-shim, as in TOML",
+    )
     chosen, others = parser.parse_known_args(arguments)
+    settings: dict[str, Any] = {}
+    for each in chosen.bridge:
+        settings = merged(settings, each)
     command = "make compare" + (f' ARGS="{shlex.join(arguments)}"' if arguments else "")
-    return compare(others, chosen.pull_mib, command, {})
+    return compare(others, chosen.pull_mib, command, settings)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ class Lab:
     cni_plugins: tuple[dict[str, Any], ...] = ()
     registry: Registry | None = None
     keep: bool = False
+    subnet_bits: int = 24
     network: PodNetwork = field(init=False)
     containerd: PrivateContainerd = field(init=False)
     bridge: Bridge = field(init=False)
@@ -120,7 +121,7 @@ class Lab:
             self.registry = Registry.start(self.directory / "registry")
             self._own_registry = True
             push_images(self.registry)
-        self.network = PodNetwork.write(self.directory / "cni", *self.cni_plugins)
+        self.network = PodNetwork.write(self.directory / "cni", *self.cni_plugins, bits=self.subnet_bits)
         hosts = self.directory / "certs.d"
         hosts.mkdir()
         self.containerd = PrivateContainerd(
