@@ -180,3 +180,15 @@ async def test_containers_start_and_end_at_the_same_time(pod):
     containers = await asyncio.gather(*(pod.start(command=sh(f"exit {code}")) for code in range(8)))
     statuses = await asyncio.gather(*(container.ended() for container in containers))
     assert [status.exit_code for status in statuses] == list(range(8))
+
+
+@pytest.mark.plugin_differs("the plugin knows no stop signal of a container up to 2.1")
+async def test_the_stop_signal_of_the_container_is_used(node, pod):
+    """A stop signal in the configuration wins over the image's STOPSIGNAL, and is in the status."""
+    image = await node.pull("stopsignal:2", stop_signal="SIGUSR1")
+    script = "trap 'exit 11' USR1; trap 'exit 12' USR2; echo up; while :; do sleep 60 & wait $!; done"
+    container = await pod.start(image=image, command=sh(script), stop_signal=cri.SIGUSR2)
+    await container.logged("up")
+    await container.stop(timeout=20)
+    status = await container.status()
+    assert (status.exit_code, status.stop_signal) == (12, cri.SIGUSR2)

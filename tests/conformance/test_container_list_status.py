@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.pod_configs import sh
+from tests.lab.pod_configs import container_config, sh
 
 RUNNING, EXITED, CREATED = cri.CONTAINER_RUNNING, cri.CONTAINER_EXITED, cri.CONTAINER_CREATED
 
@@ -150,3 +150,30 @@ async def test_the_user_is_in_the_status(pod):
     linux = (await container.status()).user.linux
     assert (linux.uid, linux.gid) == (1000, 1000)
     assert 777 in linux.supplemental_groups
+
+
+async def test_annotations_of_the_image_are_told(client, pod):
+    """Annotations of the image's reference are kept as they were given."""
+    config = container_config(pod.image, "image-annotations")
+    config.image.annotations["note"] = "kept"
+    created = await client.CreateContainer(pod_sandbox_id=pod.id, config=config, sandbox_config=pod.config)
+    try:
+        answer = await client.ContainerStatus(container_id=created.container_id, verbose=True)
+        image = json.loads(answer.info["info"])["config"]["image"]
+        assert image["annotations"] == {"note": "kept"}
+    finally:
+        await client.RemoveContainer(container_id=created.container_id)
+
+
+@pytest.mark.plugin_differs("1.x does not know the field", before="2.0")
+async def test_the_users_name_of_the_image_is_told(client, pod):
+    """The runtime hears the image's name as the user wrote it, whatever the kubelet resolved it to."""
+    config = container_config(pod.image, "user-image")
+    config.image.user_specified_image = "as/the-user:wrote-it"
+    created = await client.CreateContainer(pod_sandbox_id=pod.id, config=config, sandbox_config=pod.config)
+    try:
+        answer = await client.ContainerStatus(container_id=created.container_id, verbose=True)
+        annotations = json.loads(answer.info["info"])["runtimeSpec"]["annotations"]
+        assert annotations["io.kubernetes.cri.image-name"] == "as/the-user:wrote-it"
+    finally:
+        await client.RemoveContainer(container_id=created.container_id)

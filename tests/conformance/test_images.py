@@ -149,3 +149,10 @@ async def test_the_image_file_system(client):
     assert filesystems
     assert os.path.isdir(filesystems[0].fs_id.mountpoint)
     assert filesystems[0].timestamp > 0
+
+
+async def test_pull_for_a_runtime_handler(node, client):
+    """An image may be pulled for a handler by name; one for the default handler is there for all."""
+    reference = await node.pull("for-handler:1", labels={"made": "for a handler"})
+    answer = await client.PullImage(image={"image": reference, "runtime_handler": "runc"})
+    assert (await status(client, reference)).id == answer.image_ref

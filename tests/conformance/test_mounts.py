@@ -135,3 +135,29 @@ async def test_the_usual_mounts_are_there(pod):
     """/proc, /sys, /dev, /dev/pts, /dev/shm, /dev/mqueue and the cgroups are mounted."""
     mounted = {line.split()[1] for line in (await pod.output("cat /proc/mounts")).splitlines()}
     assert {"/proc", "/sys", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys/fs/cgroup"} <= mounted
+
+
+async def test_relabelling_where_there_is_no_selinux(pod, tmp_path):
+    """A mount that is to be relabelled is an ordinary one on a node without SELinux."""
+    (tmp_path / "file").write_text("outside\n")
+    assert await pod.output("cat /mnt/file", mounts=[mount(tmp_path, selinux_relabel=True)]) == "outside"
+
+
+NEW = pytest.mark.plugin_differs("1.x does not know the field", before="2.0")
+
+
+@pytest.mark.parametrize("recursive", [False, pytest.param(True, marks=NEW)])
+async def test_a_mount_is_read_only_all_the_way_down(pod, tmp_path, recursive):
+    """With recursive_read_only what is mounted further down cannot be written either; without, it can."""
+    (tmp_path / "sub").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "lab", str(tmp_path / "sub")], check=True)
+    try:
+        mounts = [mount(tmp_path, readonly=True, recursive_read_only=recursive)]
+        container = await pod.start(mounts=mounts)
+        script = "touch /mnt/sub/new 2>/dev/null && echo written || echo refused"
+        assert await container.output(script) == ("refused" if recursive else "written")
+        (told,) = (await container.status()).mounts
+        assert told.recursive_read_only == recursive
+        await container.remove()
+    finally:
+        unmount_below(tmp_path)

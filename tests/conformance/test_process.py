@@ -161,3 +161,11 @@ async def test_with_stdin_reading_waits(pod):
     await container.logged("up")
     await asyncio.sleep(0.2)
     assert (await container.status()).state == cri.CONTAINER_RUNNING
+
+
+@pytest.mark.plugin_differs("1.6 and 1.7.24 do not look at the policy", before="2.0")
+async def test_strict_supplemental_groups(pod):
+    """With the policy Strict the groups that the image has for the user are left out."""
+    security = {"run_as_user": {"value": 1000}, "supplemental_groups": [5555], "supplemental_groups_policy": cri.Strict}
+    *_, groups = (await printed(pod, command=IDS, security=security)).splitlines()
+    assert set(groups.split()) == {"1000", "5555"}

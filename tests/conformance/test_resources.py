@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import grpc
 import pytest
 
@@ -88,3 +90,31 @@ async def test_the_out_of_memory_score(pod):
     assert await pod.output("cat /proc/self/oom_score_adj", resources={"oom_score_adj": 500}) == "500"
     low = await pod.output("cat /proc/self/oom_score_adj", resources={"oom_score_adj": -998})
     assert low == "-998" if may_lower_oom_score() else int(low) >= -998
+
+
+@on_v1
+async def test_swap(node, pod):
+    """The limit of memory and swap together is set; without one there is no swap over the memory limit."""
+    if not (ROOT / "memory/memory.memsw.limit_in_bytes").exists():
+        pytest.skip("this kernel does not count swap")
+    limits = {"memory_limit_in_bytes": 64 * MIB, "memory_swap_limit_in_bytes": 96 * MIB}
+    some = await pod.start(resources=limits)
+    assert value(node, some, "memory", "memory.memsw.limit_in_bytes") == str(96 * MIB)
+    none = await pod.start(resources={"memory_limit_in_bytes": 64 * MIB})
+    assert value(node, none, "memory", "memory.memsw.limit_in_bytes") == str(64 * MIB)
+
+
+@on_v1
+async def test_settings_of_cgroup_v2_on_v1(pod):
+    """Settings by the names of cgroup v2's files are refused by the runtime, not forgotten, on a node with v1."""
+    _, message = await failure(pod.start(resources={"unified": {"memory.high": str(64 * MIB)}}))
+    assert "unified" in message.lower()
+
+
+async def test_limits_of_huge_pages_are_off_by_default(client, pod):
+    """A limit of huge pages is taken, and by default not given to the runtime: the container runs as without."""
+    limits = [{"page_size": "2MB", "limit": 4 * MIB}]
+    container = await pod.start(resources={"hugepage_limits": limits, "cpu_shares": 512})
+    info = json.loads((await client.ContainerStatus(container_id=container.id, verbose=True)).info["info"])
+    assert info["config"]["linux"]["resources"]["hugepage_limits"] == limits
+    assert "hugepageLimits" not in info["runtimeSpec"]["linux"]["resources"]

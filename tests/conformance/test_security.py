@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -167,4 +168,35 @@ async def test_apparmor_where_there_is_none(pod):
     await pod.start(security={"apparmor": PROFILE(profile_type=PROFILE.Unconfined)})
     profile = PROFILE(profile_type=PROFILE.Localhost, localhost_ref="no-such-profile")
     _, message = await failure(pod.start(security={"apparmor": profile}))
+    assert "apparmor" in message.lower()
+
+
+@pytest.mark.plugin_differs("the plugin clears them")
+async def test_ambient_capabilities(pod):
+    """A process that is not root keeps the ambient capabilities that were asked for, and is able to use them."""
+    wanted = {"add_ambient_capabilities": ["NET_BIND_SERVICE"]}
+    assert await capabilities(pod, "Amb", capabilities=wanted, run_as_user={"value": 1000}) == {NET_BIND_SERVICE}
+    assert await capabilities(pod, capabilities=wanted, run_as_user={"value": 1000}) == {NET_BIND_SERVICE}
+
+
+@pytest.mark.parametrize(("path", "mode"), [("runtime/default", "2"), ("unconfined", "0"), ("", "0")])
+async def test_seccomp_in_the_old_form(pod, path, mode):
+    """Kubelets up to 1.18 name the filter by a string."""
+    assert await status_field(pod, "Seccomp", seccomp_profile_path=path) == mode
+
+
+async def test_a_seccomp_profile_of_the_node_in_the_old_form(pod, tmp_path):
+    """A filter's file is named after localhost/."""
+    profile = tmp_path / "no-chmod.json"
+    rules = [{"names": ["chmod", "fchmod", "fchmodat", "fchmodat2"], "action": "SCMP_ACT_ERRNO"}]
+    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules}))
+    script = "touch /tmp/f; chmod 700 /tmp/f 2>/dev/null && echo changed || echo refused"
+    assert await pod.output(script, security={"seccomp_profile_path": f"localhost/{profile}"}) == "refused"
+
+
+@pytest.mark.skipif(Path("/sys/kernel/security/apparmor").exists(), reason="this node has AppArmor")
+async def test_apparmor_in_the_old_form_where_there_is_none(pod):
+    """Kubelets up to 1.29 name the profile by a string: unconfined is fine, a profile of the node is refused."""
+    await pod.start(security={"apparmor_profile": "unconfined"})
+    _, message = await failure(pod.start(security={"apparmor_profile": "localhost/no-such-profile"}))
     assert "apparmor" in message.lower()
