@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from cri_shim.hops.trace_context import TraceContext, new_span_id, new_trace_id, parse
+from cri_shim.hops.trace_context import TraceContext, new_asking_trace_id, new_span_id, new_trace_id, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,5 +30,5 @@ class TracePolicy:
         elif self.ratio > 0 and random.random() < self.ratio:  # noqa: S311 - a share, not a secret
             return TraceContext(new_trace_id(), new_span_id())
         if self.ask_containerd:
-            return TraceContext(new_trace_id(), new_span_id(), exported=False)
+            return TraceContext(new_asking_trace_id(), new_span_id(), exported=False)
         return None

@@ -1,0 +1,124 @@
+"""containerd's own spans, taken in: its share of every hop, told by itself instead of estimated.
+
+containerd 1.7 and later export what they did for a call as a server span, the child of the client span whose id went
+along. Each that fits a hop of a request, running or remembered, is added to that request, and its bill is made out
+anew. What fits none, or comes too late, is dropped; how much is remembered is bounded. Everything else in an export
+goes on to the collector, if there is one, without the traces that were only made to ask (docs/tracing.md).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import DecodeError
+
+from cri_shim.hops.ledger import Silent
+from cri_shim.hops.span_export import MISSING
+from cri_shim.hops.trace_context import is_asking, span_of
+from cri_shim.hops.tracing import TracingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cri_shim.hops.ledger import Ledger
+    from cri_shim.hops.request import Request
+
+REMEMBERED = 8192
+"""Hops of ended requests that a span may still come for, and spans that must not be counted twice."""
+
+
+class ContainerdSpans(Silent):
+    """Takes exports, and listens to the ledger. Raises :class:`TracingError` when the OTLP messages are not installed.
+
+    ``forward`` gets what is for the collector, serialised.
+    """
+
+    def __init__(self, ledger: Ledger, forward: Callable[[bytes], None] | None = None) -> None:
+        try:
+            from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as pb  # noqa: PLC0415 - an extra
+            from opentelemetry.proto.trace.v1.trace_pb2 import Span  # noqa: PLC0415
+        except ImportError as error:
+            raise TracingError(MISSING.format(error.name or error)) from error
+        self._request_type = pb.ExportTraceServiceRequest
+        self._answer: bytes = pb.ExportTraceServiceResponse().SerializeToString()
+        self._server = Span.SPAN_KIND_SERVER
+        self._ledger = ledger
+        self._forward = forward
+        self._hops: OrderedDict[str, Request] = OrderedDict()
+        self._seen: OrderedDict[bytes, None] = OrderedDict()
+        self.matched = 0
+        """Spans that told containerd's share of a hop."""
+        self.dropped = 0
+        """Server spans below a span that is no hop of ours, or not any more."""
+
+    def closed(self, request: Request) -> None:
+        """Remember the hops of a request that has ended; containerd tells of them seconds later."""
+        if request.trace is None or not request.trace.sampled:
+            return
+        for hop in request.hops:
+            self._hops[span_of(hop.trace)] = request
+        while len(self._hops) > REMEMBERED:
+            self._hops.popitem(last=False)
+
+    def take(self, body: bytes, content_type: str) -> bytes:
+        """Take one OTLP export and answer it; raises ValueError for what is none."""
+        if content_type != "application/x-protobuf":
+            raise ValueError(f"an export is wanted as application/x-protobuf, not as {content_type!r}")
+        try:
+            export = self._request_type.FromString(body)
+        except DecodeError as error:
+            raise ValueError(f"this is no ExportTraceServiceRequest: {error}") from error
+        told: dict[int, Request] = {}
+        for resource in export.resource_spans:
+            for scope in resource.scope_spans:
+                for span in scope.spans:
+                    if span.kind == self._server and span.parent_span_id:
+                        self._match(span, told)
+        for request in told.values():
+            if request.ended:
+                request.settle(self._ledger.null_call)
+        if self._forward is not None:
+            self._hand_on(export)
+        return self._answer
+
+    def _match(self, span: Any, told: dict[int, Request]) -> None:
+        hop = span.parent_span_id.hex()
+        request = self._hops.get(hop) or self._in_hand(hop)
+        if request is None or request.trace is None or request.trace.trace_id != span.trace_id.hex():
+            self.dropped += 1
+            return
+        if span.span_id in self._seen:  # an export that was repeated
+            return
+        self._seen[span.span_id] = None
+        if len(self._seen) > REMEMBERED:
+            self._seen.popitem(last=False)
+        self.matched += 1
+        seconds = max(0, span.end_time_unix_nano - span.start_time_unix_nano) / 1e9
+        spans = request.server_spans
+        if spans is None:
+            spans = request.server_spans = {}
+        # Of a call that was repeated there are several.
+        spans[hop] = spans.get(hop, 0.0) + seconds
+        told[request.id] = request
+
+    def _in_hand(self, hop: str) -> Request | None:
+        for request in self._ledger.in_hand.values():
+            if any(span_of(one.trace) == hop for one in request.hops):
+                return request
+            if any(span_of(trace) == hop for trace in request.in_flight.values()):
+                return request
+        return None
+
+    def _hand_on(self, export: Any) -> None:
+        """Give the collector what is for it: all but the traces that were only made to ask containerd."""
+        for resource in export.resource_spans:
+            for scope in resource.scope_spans:
+                kept = [span for span in scope.spans if not is_asking(span.trace_id.hex())]
+                if len(kept) != len(scope.spans):
+                    del scope.spans[:]
+                    scope.spans.extend(kept)
+        if self._forward is not None and any(
+            scope.spans for resource in export.resource_spans for scope in resource.scope_spans
+        ):
+            self._forward(export.SerializeToString())

@@ -1,0 +1,91 @@
+"""Exports of containerd's, on their way to the collector: a short queue, and a connection that may fail.
+
+What a collector does not take is dropped and logged once until it takes something again: traces are no reason to hold
+memory or to ask twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from cri_shim.hops.tracing import Tracing
+
+WAITING = 64
+"""Exports that may wait; of further ones the oldest is dropped."""
+SECONDS = 10.0
+"""How long a collector may take to answer, as in OpenTelemetry's exporters."""
+_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
+log = structlog.get_logger(__name__)
+
+
+class SpanForward:
+    """Hands exports on, one after the other."""
+
+    def __init__(self, tracing: Tracing) -> None:
+        self._endpoint = tracing.endpoint
+        self._headers = tracing.headers(os.environ)
+        self._serve = self._over_grpc if tracing.grpc else self._over_http
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue(WAITING)
+        self._complained = False
+
+    def put(self, export: bytes) -> None:
+        """Queue one export."""
+        if self._queue.full():
+            self._queue.get_nowait()
+        self._queue.put_nowait(export)
+
+    async def run(self) -> None:
+        """Hand on for ever."""
+        await self._serve()
+
+    async def _over_http(self) -> None:
+        import aiohttp  # noqa: PLC0415 - 12 MiB that only this needs
+
+        headers = {"Content-Type": "application/x-protobuf", **self._headers}
+        async with aiohttp.ClientSession(headers=headers, timeout=aiohttp.ClientTimeout(total=SECONDS)) as session:
+
+            async def send(export: bytes) -> str:
+                try:
+                    async with session.post(self._endpoint, data=export) as response:
+                        return "" if response.status < 300 else f"it answers {response.status}"
+                except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                    return str(error) or type(error).__name__
+
+            await self._each(send)
+
+    async def _over_grpc(self) -> None:
+        import grpc.aio  # noqa: PLC0415 - beside its sibling above
+
+        parts = urlsplit(self._endpoint)
+        target = parts.netloc if parts.port else f"{parts.netloc}:4317"
+        make = grpc.aio.insecure_channel
+        channel = (
+            make(target) if parts.scheme == "http" else grpc.aio.secure_channel(target, grpc.ssl_channel_credentials())
+        )
+        async with channel:
+            call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(_METHOD)
+
+            async def send(export: bytes) -> str:
+                try:
+                    await call(export, timeout=SECONDS, metadata=tuple(self._headers.items()))
+                except grpc.aio.AioRpcError as error:
+                    return f"{error.code().name}: {error.details()}"
+                return ""
+
+            await self._each(send)
+
+    async def _each(self, send: Callable[[bytes], Awaitable[str]]) -> None:
+        while True:
+            failure = await send(await self._queue.get())
+            if failure and not self._complained:
+                log.warning("tracing.not_forwarded", endpoint=self._endpoint, error=failure)
+            self._complained = bool(failure)
