@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.bench.arguments import add_compare
 from cri_shim.config import DEFAULT_PATH, Config, ConfigError, Flag, default_toml, load, to_toml
+from cri_shim.terminal.commands import add_hops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     load_image.add_argument("file", metavar="FILE.tar", help="the archive; - reads standard input")
     load_image.set_defaults(run=_image_load)
 
+    add_hops(commands, _add_settings, _settings)
     add_compare(commands)
 
     version = commands.add_parser("version", help="print the version")

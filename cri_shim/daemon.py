@@ -22,14 +22,20 @@ import structlog
 
 import cri_shim
 from containerd_client import Containerd
+from cri_shim.about_node import about_node
 from cri_shim.cdi.registry import CdiRegistry
 from cri_shim.endpoint import SocketLock, bind
+from cri_shim.gauges import gauges
 from cri_shim.handler_features import read_features
+from cri_shim.hops.counts import Counts
 from cri_shim.hops.ledger import Ledger, LedgerOff
+from cri_shim.hops.listener import Listener
 from cri_shim.hops.loop_lag import LoopLag
 from cri_shim.hops.null_call import NullCall
+from cri_shim.hops.prometheus import MetricsPage
 from cri_shim.hops.span_export import span_export
 from cri_shim.hops.tracing import tracing_of
+from cri_shim.hops.web_sources import WebSources
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
 from cri_shim.instrument import handlers
@@ -128,6 +134,9 @@ class Daemon:
                 stack.push_async_callback(export.close)
                 supervisor.forever("spans", export.run)
             stack.push_async_callback(supervisor.stop)
+            listener = self._listener(paths, service, pump)
+            listener.bind()
+            stack.push_async_callback(listener.stop)
             monitor.start()
             supervisor.forever("snapshot-usage", service.snapshot_usage.run)
             supervisor.forever("stats", service.stats.run)
@@ -225,7 +234,7 @@ class Daemon:
             image_files=ImageFiles(containerd, kernel),
             blockio=_blockio_classes(config),
             cdi=CdiRegistry(config.runtime.cdi_spec_dirs),
-            network=Network(kernel, _cni_config(config), on_helper=ledger.note_helper),
+            network=Network(kernel, _cni_config(config), on_helper=ledger.note_helper, on_run=ledger.note_run),
             logs=logs,
             streaming=_streaming_server(config),
             exits=exits,
@@ -248,6 +257,16 @@ class Daemon:
             on_first_open=service.puller.forget_leases,
         )
         return service, monitor, pump
+
+    def _listener(self, paths: Paths, service: Service, pump: LogPump) -> Listener:
+        counts = Counts(lambda: service.ledger.null_call)
+        service.ledger.listen(counts)
+        sources = WebSources(
+            service.ledger,
+            metrics=MetricsPage(counts, gauges(service, pump, self._loop_lag)).text,
+            node=about_node(service, self._loop_lag),
+        )
+        return Listener(self._config.http.address, paths.state, sources)
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()

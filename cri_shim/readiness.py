@@ -17,6 +17,8 @@ class Readiness:
         self._told = asyncio.Event()
         self.connects = 0
         """How often containerd was found and read."""
+        self.containerd_version = ""
+        """Of the containerd that was found last; empty before that."""
 
     @property
     def ready(self) -> bool:
@@ -28,8 +30,9 @@ class Readiness:
         """The sentence for clients; empty when ready."""
         return self._why_not
 
-    def set_ready(self) -> None:
+    def set_ready(self, containerd_version: str = "") -> None:
         """What is in memory is what is in containerd."""
+        self.containerd_version = containerd_version
         self._why_not = ""
         self.connects += 1
         self._told.set()

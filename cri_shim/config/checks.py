@@ -69,6 +69,20 @@ def optional_identifier(value: str) -> str:
     return identifier(value) if value else ""
 
 
+def optional_listen_address(value: str) -> str:
+    """Empty, or ``ADDRESS:PORT`` with an IP address; an IPv6 one stands in brackets."""
+    if not value:
+        return ""
+    host, colon, port = value.rpartition(":")
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        colon = ""
+    if colon and port.isascii() and port.isdigit() and int(port) < 1 << 16:
+        return ""
+    return f"{value!r} is not an IP address and a port, such as 127.0.0.1:9735"
+
+
 def not_empty(value: str) -> str:
     """Something must be there."""
     return "" if value else "is empty"

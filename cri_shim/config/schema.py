@@ -226,6 +226,17 @@ class TracingSection:
 
 
 @dataclass(frozen=True, slots=True)
+class HttpSection:
+    """The local listener: the explorer page, its JSON, and metrics."""
+
+    address: str = key(
+        "127.0.0.1:9735",
+        "where to listen; port 0 = any that is free, empty = nowhere; others than loopback let the network in",
+        check=checks.optional_listen_address,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole file. ``Config()`` is what an empty file means."""
 
@@ -244,6 +255,7 @@ class Config:
     image: ImageSection = section(ImageSection, "images and their pulls")
     runtime: RuntimeSection = section(RuntimeSection, "what containers get")
     stream: StreamSection = section(StreamSection, "where exec, attach and port-forward connect")
+    http: HttpSection = section(HttpSection, "the page, JSON and metrics of the ledger, over HTTP")
     ledger: LedgerSection = section(LedgerSection, "the record of what every request cost")
     tracing: TracingSection = section(TracingSection, "spans for a collector, and from containerd")
 

@@ -64,6 +64,9 @@ class Counts:
         if hop.attempts > 1:
             self.repeats[(hop.method,)] += hop.attempts - 1
 
+    def helper_begun(self, _request: Request | None, _name: str, _command: str) -> None:
+        """Nothing to count yet."""
+
     def helped(self, _request: Request | None, helper: Helper) -> None:
         """A helper has ended."""
         self.helpers[helper.name, helper.command, "failed" if helper.exit_code else "ok"].add(helper.duration)

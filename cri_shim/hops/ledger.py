@@ -43,6 +43,9 @@ class Listener(Protocol):
     def hopped(self, request: Request | None, hop: Hop) -> None:
         """A hop has ended."""
 
+    def helper_begun(self, request: Request | None, name: str, command: str) -> None:
+        """A helper has begun."""
+
     def helped(self, request: Request | None, helper: Helper) -> None:
         """A helper has ended."""
 
@@ -63,6 +66,9 @@ class Silent:
         """Do nothing."""
 
     def hopped(self, request: Request | None, hop: Hop) -> None:
+        """Do nothing."""
+
+    def helper_begun(self, request: Request | None, name: str, command: str) -> None:
         """Do nothing."""
 
     def helped(self, request: Request | None, helper: Helper) -> None:
@@ -150,6 +156,12 @@ class Ledger:
         for listener in self._listeners:
             listener.hopped(request, hop)
 
+    def note_run(self, name: str, command: str) -> None:
+        """A helper begins."""
+        request = _request_in_hand()
+        for listener in self._listeners:
+            listener.helper_begun(request, name, command)
+
     def note_helper(self, helper: Helper) -> None:
         """A helper has ended: add it to the request in hand, if there is one."""
         request = _request_in_hand()
@@ -165,6 +177,13 @@ class Ledger:
     def requests_of(self, method: str) -> list[Request]:
         """The newest of one method, oldest first."""
         return list(self._by_method.get(method, ()))
+
+    def remembered(self, method: str = "") -> list[Request]:
+        """Of one method or of all, whatever is kept for being among the newest, oldest first."""
+        newest = (request for request in self._kept if not method or request.method == method)
+        rings = [self._by_method.get(method, ())] if method else list(self._by_method.values())
+        known = {request.id: request for ring in (newest, *rings) for request in ring}
+        return [known[number] for number in sorted(known)]
 
     def slowest(self, method: str = "") -> list[Request]:
         """The slowest of one method or of each, slowest first."""

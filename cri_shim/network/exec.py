@@ -43,9 +43,16 @@ class Helper:
 class PluginExec:
     """Finds plugins in the given directories and runs them."""
 
-    def __init__(self, bin_dirs: tuple[str, ...], on_helper: Callable[[Helper], None] | None = None) -> None:
+    def __init__(
+        self,
+        bin_dirs: tuple[str, ...],
+        on_helper: Callable[[Helper], None] | None = None,
+        on_run: Callable[[str, str], None] | None = None,
+    ) -> None:
+        """``on_run`` is told plugin and command when one begins, ``on_helper`` the record when it has ended."""
         self._bin_dirs = bin_dirs
         self._on_helper = on_helper
+        self._on_run = on_run
         # Plugins call iptables and the like, so they get our own environment. It does not change while we run.
         self._environment = {**os.environ, "CNI_PATH": ":".join(bin_dirs)}
 
@@ -60,6 +67,8 @@ class PluginExec:
         stdin = json.dumps(conf, separators=(",", ":")).encode()
         started = time.perf_counter()
         exit_code = NOT_STARTED
+        if self._on_run is not None:
+            self._on_run(plugin, command)
         try:
             completed = await self._run_found(plugin, command, env, stdin, time_limit)
             exit_code = completed.exit_code

@@ -55,10 +55,17 @@ class NetworkStatus:
 class Network:
     """The networks of one configuration directory."""
 
-    def __init__(self, kernel: Kernel, config: CniConfig, *, on_helper: Callable[[Helper], None] | None = None) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        config: CniConfig,
+        *,
+        on_helper: Callable[[Helper], None] | None = None,
+        on_run: Callable[[str, str], None] | None = None,
+    ) -> None:
         self._kernel = kernel
         self._config = config
-        self._runner = PluginExec(config.bin_dirs, on_helper)
+        self._runner = PluginExec(config.bin_dirs, on_helper, on_run)
         self._cache = ResultCache(config.cache_dir)
         self._loaded = Loaded()
         self._signature: object = None

@@ -99,7 +99,7 @@ class Monitor:
         if self._on_first_open is not None:
             await self._on_first_open()
             self._on_first_open = None
-        self._readiness.set_ready()
+        self._readiness.set_ready((await self._containerd.version.get()).version)
         log.info("containerd.connected")
         await self._warn_of_plugin()
 

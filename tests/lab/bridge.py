@@ -118,6 +118,7 @@ class Bridge:
             "root": str(self.root),
             "state": str(self.state),
             "socket_path": str(self.socket),
+            "http": {"address": "127.0.0.1:0"},
             "image": {
                 "sandbox_image": self.sandbox_image,
                 "registry": {"config_path": str(self.registry_hosts_dir)},

@@ -1,0 +1,65 @@
+"""What a request of a method usually looks like: the median of its last ones, hop by hop."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import fields
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.hops.record_json import ms
+from cri_shim.hops.request import Bill
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.hops.request import Request
+
+_LEAST = 2
+_TIMES = tuple(field.name for field in fields(Bill) if field.type == "float")
+
+
+def typical(requests: Sequence[Request]) -> dict[str, Any] | None:
+    """The typical shape of ``requests``, all of one method; those that failed are left out. None for fewer than two.
+
+    A hop is recognised by its method and by being the first, second, … of it in its request; ``share`` tells in how
+    many of the requests there is one. Times are medians of those that have it.
+    """
+    good = [request for request in requests if request.code == "OK"]
+    if len(good) < _LEAST:
+        return None
+    bill = {f"{name}_ms": ms(median(getattr(request.bill, name) for request in good)) for name in _TIMES}
+    bill["extra_ms"] = ms(median(request.bill.extra for request in good))
+    hops: defaultdict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
+    helpers: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
+    for request in good:
+        seen: Counter[str] = Counter()
+        for hop in sorted(request.hops, key=lambda hop: hop.started):
+            hops[hop.method, seen[hop.method]].append((hop.started - request.started, hop.duration))
+            seen[hop.method] += 1
+        for helper in request.helpers:
+            helpers[helper.name, helper.command].append((helper.started - request.started, helper.duration))
+    return {
+        "count": len(good),
+        "wall_ms": bill["wall_ms"],
+        "bill": bill,
+        "hops": _in_order(
+            {"method": method, "nth": nth, **_middle(times, len(good))} for (method, nth), times in hops.items()
+        ),
+        "helpers": _in_order(
+            {"name": name, "command": command, **_middle(times, len(good))}
+            for (name, command), times in helpers.items()
+        ),
+    }
+
+
+def _middle(times: Sequence[tuple[float, float]], of: int) -> dict[str, float]:
+    return {
+        "share": round(min(1.0, len(times) / of), 3),
+        "start_ms": ms(median(start for start, _ in times)),
+        "duration_ms": ms(median(duration for _, duration in times)),
+    }
+
+
+def _in_order(rows: Any) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: float(row["start_ms"]))

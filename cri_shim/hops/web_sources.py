@@ -1,0 +1,24 @@
+"""What the listener answers from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cri_shim.hops.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class WebSources:
+    """The ledger, and two questions to the rest of the daemon."""
+
+    ledger: Ledger
+    metrics: Callable[[], bytes]
+    """The page for Prometheus."""
+    node: Callable[[], Mapping[str, Any]]
+    """What ``/api/node`` tells of the daemon and the machine."""
+    take_spans: Callable[[bytes, str], bytes] | None = None
+    """Takes an OTLP export (body, content type) of containerd's own spans; None: they are not asked for."""
