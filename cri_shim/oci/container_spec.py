@@ -92,10 +92,12 @@ def build_container_spec(given: ContainerSpecInput) -> Spec:
     _set_mounts(spec, given)
     _set_paths(spec, given)
     _set_devices(spec, given)
+    # Without a score of its own the process would inherit the shim's, which may be as low as containerd's.
+    score = spec["process"].get("oomScoreAdj", 0)
     if given.config.linux.HasField("resources"):
         resources.apply_resources(spec, given.config.linux.resources, given.facts, given.options)
         score = given.config.linux.resources.oom_score_adj
-        spec["process"]["oomScoreAdj"] = resources.oom_score_adj(score, given.facts, given.options)
+    spec["process"]["oomScoreAdj"] = resources.oom_score_adj(score, given.facts, given.options)
     _set_security(spec, given)
     spec["annotations"] = {
         **spec.get("annotations", {}),

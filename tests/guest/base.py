@@ -29,6 +29,7 @@ PACKAGES = (
     "iptables",
     "iproute2",
     "kmod",
+    "apparmor",
     "procps",
     "docker-registry",
     "busybox-static",

@@ -54,9 +54,10 @@ async def pod(client, machine, tmp_path):
     await found.remove()
 
 
-def numbered(container):
-    """The numbers that the container has logged."""
-    return [int(entry.content.split()[1]) for entry in container.entries()]
+def every_line_once(container):
+    """The container has logged the numbers from 1 on, each once."""
+    numbers = [int(entry.content.split()[1]) for entry in container.entries()]
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 async def more_lines(container, count=10):
@@ -137,7 +138,7 @@ async def test_a_restart_under_a_running_pod(machine, pod):
     assert machine.pid not in {0, before}
     await more_lines(container)
     assert await pid_of(container) == process
-    assert numbered(container) == list(range(1, len(numbered(container)) + 1))
+    every_line_once(container)
 
 
 async def test_what_ends_while_the_daemon_is_stopped(machine, pod, tmp_path):
@@ -169,7 +170,7 @@ async def test_a_daemon_that_is_killed_comes_back(machine, pod):
     assert int(shown("NRestarts")) == restarts + 1
     await more_lines(container)
     assert (await container.status()).state == cri.CONTAINER_RUNNING
-    assert numbered(container) == list(range(1, len(numbered(container)) + 1))
+    every_line_once(container)
 
 
 async def test_the_watchdog(machine, pod):

@@ -216,7 +216,7 @@ def test_container_of_an_ordinary_pod():
     assert spec["process"]["terminal"] is False
     assert spec["process"]["env"][-1] == "HOSTNAME=web"
     assert "seccomp" not in spec["linux"]
-    assert "oomScoreAdj" not in spec["process"]
+    assert spec["process"]["oomScoreAdj"] == 0
     assert mount_options(spec, "/sys/fs/cgroup")[-1] == "ro"
     json.dumps(spec)
 
