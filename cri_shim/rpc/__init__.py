@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cri_shim.rpc.container_attach import attach
+from cri_shim.rpc.container_checkpoint import checkpoint_container
 from cri_shim.rpc.container_create import create_container
 from cri_shim.rpc.container_events import get_container_events
 from cri_shim.rpc.container_exec import exec_command
@@ -95,6 +96,7 @@ RPCS: dict[str, Rpc] = {
     "StreamContainers": Rpc(stream_containers, Kind.READ),
     "ContainerStatus": Rpc(container_status, Kind.READ),
     "UpdateContainerResources": Rpc(update_container_resources, Kind.MUTATION),
+    "CheckpointContainer": Rpc(checkpoint_container, Kind.MUTATION),
     "ReopenContainerLog": Rpc(reopen_container_log, Kind.WAIT),
     "ExecSync": Rpc(exec_sync, Kind.WAIT),
     "Exec": Rpc(exec_command, Kind.WAIT),

@@ -19,6 +19,7 @@ from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import AlreadyExistsError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.store.checkpoint_work import end_cut_off
 from cri_shim.store.container_directories import remove_container_files
 from cri_shim.store.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
 from cri_shim.store.image_mount_points import remove_orphaned_views, unmount_images
@@ -127,6 +128,8 @@ class Recovery:
                 await self._without_task(container, was_followed=was_followed)
             elif process.status in (task_types.RUNNING, task_types.PAUSED):
                 self._running(container, process)
+                paused = process.status == task_types.PAUSED
+                await end_cut_off(self._containerd, self._paths, record.id, paused=paused)
             elif process.status == task_types.CREATED:
                 await self._discard(process)
             else:

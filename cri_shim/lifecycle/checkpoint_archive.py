@@ -1,0 +1,144 @@
+"""The archive of a checkpoint: what is in it, and how it comes to its place.
+
+An uncompressed tar with the names that CRI-O and containerd give its parts, so that ``checkpointctl`` reads it::
+
+    config.dump       what was checkpointed, when, from which image (JSON)
+    spec.dump         the OCI runtime spec
+    status.dump       the CRI status
+    status            the status file of containerd's plugin
+    checkpoint/       criu's images
+    dump.log          what criu said        stats-dump   what it counted
+    rootfs-diff.tar   what the container changed in its image's files, as an OCI layer
+    container.log     its log so far
+
+Everything here blocks: call it in an executor.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import stat
+import tarfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from cri_shim.errors import InternalError, InvalidArgumentError
+from cri_shim.store.checkpoint_work import note_unfinished
+from cri_shim.store.go_json import to_go_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+
+ROOTFS_DIFF: Final = "rootfs-diff.tar"
+_CHUNK: Final = 1 << 20
+_NEVER: Final = "0001-01-01T00:00:00Z"
+"""Go's zero time."""
+
+
+def check_location(location: str) -> Path:
+    """Say whether an archive can be written there; raises InvalidArgumentError saying why not."""
+    path = Path(location)
+    if not path.is_absolute() or "\0" in location:
+        raise InvalidArgumentError(f"checkpoint location {location!r} is not an absolute path of a file to write")
+    if location.endswith("/") or path.is_dir():
+        raise InvalidArgumentError(f"checkpoint location {location!r} is a directory; name the file to write")
+    if not path.parent.is_dir():
+        raise InvalidArgumentError(f"checkpoint location {location!r}: there is no directory {str(path.parent)!r}")
+    return path
+
+
+def write_descriptions(
+    archive: Path,
+    status: cri.ContainerStatus,
+    *,
+    name: str,
+    runtime: str,
+    spec: Mapping[str, Any],
+    status_file: Path,
+) -> None:
+    """Write all that is known without criu; a log or a status file that is not there is left out."""
+    config = {
+        "id": status.id,
+        "name": name,
+        "rootfsImage": status.image.image,
+        "rootfsImageRef": status.image_ref,
+        "rootfsImageName": status.image.image,
+        "runtime": runtime,
+        "createdTime": _go_time(status.created_at),
+        "checkpointedTime": _go_time(time.time_ns()),
+        "restoredTime": _NEVER,
+        "restored": False,
+    }
+    for file, document in (("config.dump", config), ("spec.dump", spec), ("status.dump", to_go_json(status))):
+        with _new(archive / file) as out:
+            out.write(json.dumps(document, separators=(",", ":")).encode())
+    _copy(status_file, archive / "status")
+    if status.log_path:
+        _copy(Path(status.log_path), archive / "container.log")
+
+
+def write_archive(work: Path, location: Path, deadline: float | None) -> None:
+    """Pack ``work/archive`` and put it at ``location``, all of it or nothing; readable by its owner alone.
+
+    ``deadline`` is of ``time.monotonic``; raises TimeoutError when it passes, OSError naming what could not be written.
+    """
+    temporary = location.with_name(f".{location.name}.{secrets.token_hex(4)}.tmp")
+    note_unfinished(work, temporary)  # whoever removes the work directory removes it, too
+    with _new(temporary) as out:
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            for path in sorted((work / "archive").rglob("*")):
+                _in_time(deadline)
+                tar.add(path, str(path.relative_to(work / "archive")), recursive=False, filter=_of_root)
+        out.flush()
+        os.fsync(out.fileno())
+    _in_time(deadline)
+    temporary.replace(location)
+
+
+def criu_complaint(work: Path) -> str:
+    """Return the first error in criu's log, which says more than the runtime does; empty when there is none."""
+    try:
+        lines = (work / "archive" / "dump.log").read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line for line in lines if "Error" in line), "")[:500]
+
+
+def _new(path: Path) -> Any:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a regular file; no link is followed and no pipe waited for, since others can write where logs lie."""
+    try:
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    with os.fdopen(descriptor, "rb") as data:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InternalError(f"{source} is no regular file and does not go into a checkpoint")
+        with _new(target) as out:
+            while chunk := data.read(_CHUNK):
+                out.write(chunk)
+
+
+def _of_root(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry if entry.isreg() or entry.isdir() else None
+
+
+def _in_time(deadline: float | None) -> None:
+    if deadline is not None and time.monotonic() > deadline:
+        raise TimeoutError
+
+
+def _go_time(nanoseconds: int) -> str:
+    whole = datetime.fromtimestamp(nanoseconds // 10**9, UTC)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{nanoseconds % 10**9:09d}Z"

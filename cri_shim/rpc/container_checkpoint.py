@@ -1,0 +1,206 @@
+"""CheckpointContainer: the processes and files of a running container into an archive; the container runs on.
+
+Order: check · make the work directory, which marks the checkpoint · pause the container · have runc and criu write its
+memory there · have containerd write what changed of its files · resume it · pack the archive · put it in its place.
+criu is never cut short, because that could leave its code in the container's processes: a request whose time is over is
+answered, and the rest is thrown away once criu is done. (CRI ``CheckpointContainerRequest``; containerd
+``container_checkpoint_linux.go``, which takes no notice of ``timeout`` and has criu's images go through the content
+store.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from containerd_client import ContainerdError, NotFound, call_options, detached_options
+from containerd_client.api.containerd.runc.v1 import runc_pb2
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import (
+    DeadlineExceededError,
+    FailedPreconditionError,
+    InternalError,
+    InvalidArgumentError,
+    UnimplementedError,
+)
+from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.checkpoint_archive import (
+    ROOTFS_DIFF,
+    check_location,
+    criu_complaint,
+    write_archive,
+    write_descriptions,
+)
+from cri_shim.lifecycle.criu import require_criu
+from cri_shim.rpc.container_status import status_of
+from cri_shim.store.checkpoint_work import give_up, make_work, remove_work, resume
+from cri_shim.store.spec import read_spec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+    from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
+    from cri_shim.service import Service
+    from cri_shim.store.containers import Container
+
+_OPTIONS_TYPE = "containerd.runc.v1.CheckpointOptions"
+_RUNC = "io.containerd.runc."
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
+_RESUME_SECONDS = 30.0
+_LEASE_SECONDS = 3600.0
+
+log = structlog.get_logger(__name__)
+
+
+async def checkpoint_container(
+    service: Service, request: cri.CheckpointContainerRequest
+) -> cri.CheckpointContainerResponse:
+    """Write a checkpoint of a running container to ``location`` within ``timeout`` seconds (0: no limit).
+
+    Raises NotFoundError, InvalidArgumentError (location, timeout), FailedPreconditionError (not running, no criu),
+    UnimplementedError (another runtime than runc's), DeadlineExceededError, and InternalError with what criu said.
+    """
+    id_ = service.containers.get(request.container_id).id
+    if request.timeout < 0:
+        raise InvalidArgumentError(f"checkpoint of container {id_}: timeout is {request.timeout} s, below 0")
+    location = await run(FS, check_location, request.location)
+    _running(service, id_)
+    _runs_runc(service, id_)
+    await require_criu()
+    limit = request.timeout or None
+    deadline = None if limit is None else time.monotonic() + limit
+    try:
+        async with asyncio.timeout(limit):
+            await service.operations.run(
+                f"checkpoint/{id_}/{id(request)}", lambda: _checkpoint(service, id_, location, deadline)
+            )
+    except TimeoutError as error:
+        raise DeadlineExceededError(
+            f"checkpoint of container {id_} was not done within {request.timeout} s; nothing was written"
+        ) from error
+    return cri.CheckpointContainerResponse()
+
+
+async def _checkpoint(service: Service, id_: str, location: Path, deadline: float | None) -> None:
+    begun = time.monotonic()
+    async with service.locks.of(id_):
+        container = _running(service, id_)
+        record = await service.containerd.containers.get(id_)
+        async with _work(service, id_) as work:
+            await run(
+                FS,
+                write_descriptions,
+                work / "archive",
+                status_of(service, container),
+                name=container.name,
+                runtime=record.runtime.name,
+                spec=read_spec(record),
+                status_file=service.paths.container_root(id_) / "status",
+            )
+            async with _paused(service, id_, work):
+                await _write_memory(service, id_, work)
+                async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
+                    await _write_files(service, record, work)
+            try:
+                await run(FS, write_archive, work, location, deadline)
+            except OSError as error:
+                if isinstance(error, TimeoutError):
+                    raise
+                raise InternalError(
+                    f"checkpoint of container {id_} cannot be written to {location}: {error}"
+                ) from error
+    log.info("container.checkpointed", container_id=id_, location=str(location), seconds=time.monotonic() - begun)
+
+
+def _running(service: Service, id_: str) -> Container:
+    container = service.containers.get(id_)
+    if container.removing or not container.running:
+        state = "being removed" if container.removing else container.state_word
+        raise FailedPreconditionError(f"container {id_} is {state}; only a running container can be checkpointed")
+    return container
+
+
+def _runs_runc(service: Service, id_: str) -> None:
+    sandbox = service.sandboxes.get(service.containers.get(id_).sandbox_id)
+    handler = service.config.runtime_handler(sandbox.runtime_handler)
+    if not handler.runtime_type.startswith(_RUNC):
+        raise UnimplementedError(
+            f"container {id_} runs under {handler.runtime_type} (runtime handler {handler.name!r}); "
+            f"only containers under {_RUNC}v2 can be checkpointed"
+        )
+
+
+@contextlib.asynccontextmanager
+async def _work(service: Service, id_: str) -> AsyncGenerator[Path, None]:
+    """The work directory, gone afterwards whatever happened."""
+    try:
+        work = await run(FS, make_work, service.paths, id_)
+    except OSError as error:
+        raise InternalError(f"checkpoint of container {id_} cannot be begun: {error}") from error
+    try:
+        yield work
+    finally:
+        await run(FS, remove_work, work)
+
+
+@contextlib.asynccontextmanager
+async def _paused(service: Service, id_: str, work: Path) -> AsyncGenerator[None, None]:
+    """The container stands still inside; outside it runs, or is marked to be resumed once containerd is back."""
+    try:
+        await service.containerd.tasks.pause(id_)
+        yield
+    finally:
+        # With time of its own: a pause that failed or was cancelled may have taken hold all the same.
+        with detached_options(), call_options(timeout=_RESUME_SECONDS):
+            try:
+                await resume(service.containerd, id_)
+            except ContainerdError as error:
+                log.error("checkpoint.not_resumed", container_id=id_, error=str(error))
+                await run(FS, give_up, work)
+
+
+async def _write_memory(service: Service, id_: str, work: Path) -> None:
+    archive = work / "archive"
+    options = runc_pb2.CheckpointOptions(image_path=str(archive / "checkpoint"), work_path=str(archive))
+    packed = AnyMessage(type_url=_OPTIONS_TYPE, value=options.SerializeToString())
+    try:
+        await service.containerd.tasks.checkpoint(id_, options=packed)
+    except NotFound as error:
+        raise FailedPreconditionError(f"container {id_} has ended; there is nothing to checkpoint") from error
+    except ContainerdError as error:
+        said = await run(FS, criu_complaint, work)
+        raise InternalError(f"checkpoint of container {id_} failed: {error}{said and f'; criu: {said}'}") from error
+
+
+async def _write_files(service: Service, record: Record, work: Path) -> None:
+    """What the container changed, by way of containerd's content store; the lease takes all of it away again."""
+    snapshots = service.containerd.snapshots(record.snapshotter)
+    key = f"{record.id}-{work.name}"
+    async with service.containerd.leases.hold(expire_seconds=_LEASE_SECONDS):
+        parent = (await snapshots.stat(record.snapshot_key)).parent
+        try:
+            layer = await service.containerd.diff.diff(
+                await snapshots.view(key, parent),
+                await snapshots.mounts(record.snapshot_key),
+                media_type=_LAYER,
+                ref=key,
+            )
+        finally:
+            with detached_options(), call_options(timeout=_RESUME_SECONDS), contextlib.suppress(NotFound):
+                await snapshots.remove(key)
+        target = work / "archive" / ROOTFS_DIFF
+        await run(FS, target.touch, 0o600)
+        async with contextlib.aclosing(service.containerd.content.read(layer.digest)) as pieces:
+            async for piece in pieces:
+                await run(FS, _append, target, piece)
+
+
+def _append(target: Path, piece: bytes) -> None:
+    with target.open("ab") as file:
+        file.write(piece)
