@@ -15,6 +15,7 @@ from tests.lab.pod_configs import sh
 UNKNOWN_ID = "0" * 64
 
 
+@pytest.mark.proves("RuntimeService.CreateContainer", "RuntimeService.StartContainer")
 async def test_states_and_times_from_created_to_exited(pod):
     """A container is CREATED, RUNNING, EXITED; its times are set one after the other, in order."""
     before = time.time_ns()
@@ -47,6 +48,7 @@ async def test_death_by_signal_is_128_and_the_signal(pod):
     assert (status.exit_code, status.reason) == (137, "Error")
 
 
+@pytest.mark.proves("RuntimeService.StopContainer")
 async def test_stop_gives_grace(pod):
     """A process that handles SIGTERM ends by itself within the grace period, with its own exit code."""
     container = await pod.start(command=sh("trap 'exit 7' TERM; echo up; while :; do sleep 60 & wait $!; done"))
@@ -110,6 +112,7 @@ async def test_removing_an_unknown_container_succeeds(client):
     await client.RemoveContainer(container_id=UNKNOWN_ID)
 
 
+@pytest.mark.proves("RuntimeService.RemoveContainer")
 async def test_a_removed_container_is_gone(pod, client):
     """After RemoveContainer the container is unknown, and removing it again succeeds."""
     container = await pod.start(command=sh("exit 0"))
@@ -134,6 +137,7 @@ async def test_a_running_container_is_killed_by_removal(pod):
     assert (await failure(container.status()))[0] == grpc.StatusCode.NOT_FOUND
 
 
+@pytest.mark.proves("ContainerMetadata.name", "ContainerMetadata.attempt")
 async def test_a_name_is_free_again_after_removal(pod):
     """The name of a removed container can be used again, and so can a name with the next attempt."""
     container = await pod.create("same")
@@ -168,6 +172,7 @@ async def test_a_command_that_is_not_there_fails_the_start(pod):
     assert "no-such-program" in status.message
 
 
+@pytest.mark.proves("LinuxContainerResources.memory_limit_in_bytes")
 async def test_a_process_out_of_memory_is_reported(pod):
     """A container that the kernel killed for its memory limit has exit code 137 and reason OOMKilled."""
     container = await pod.start(command=("tail", "/dev/zero"), resources={"memory_limit_in_bytes": 16 * 1024 * 1024})
@@ -182,6 +187,7 @@ async def test_containers_start_and_end_at_the_same_time(pod):
     assert [status.exit_code for status in statuses] == list(range(8))
 
 
+@pytest.mark.proves("ContainerConfig.stop_signal")
 @pytest.mark.plugin_differs("the plugin knows no stop signal of a container up to 2.1")
 async def test_the_stop_signal_of_the_container_is_used(node, pod):
     """A stop signal in the configuration wins over the image's STOPSIGNAL, and is in the status."""

@@ -61,6 +61,7 @@ async def test_by_state(client, two_pods):
     assert await names(client, pod_sandbox_id=two.id, state={"state": RUNNING}) == []
 
 
+@pytest.mark.proves("RuntimeService.ListContainers", "ContainerConfig.labels")
 async def test_by_labels_and_all_at_once(client, two_pods):
     """Every label must match, and so must every other part of the filter."""
     one = two_pods[0]
@@ -86,6 +87,17 @@ async def test_an_item_has_what_the_status_has(client, two_pods):
     assert item.image.image == two_pods[0].image
 
 
+@pytest.mark.proves(
+    "RuntimeService.ContainerStatus",
+    "ContainerConfig.metadata",
+    "ContainerConfig.labels",
+    "ContainerConfig.annotations",
+    "ContainerConfig.mounts",
+    "ContainerConfig.log_path",
+    "ContainerMetadata.name",
+    "ContainerMetadata.attempt",
+    "PodSandboxConfig.log_directory",
+)
 async def test_status_tells_what_it_was_given(client, pod, tmp_path):
     """Metadata, labels, annotations, mounts, log path and image of the status are those of the request."""
     mount = cri.Mount(container_path="/mnt", host_path=str(tmp_path), readonly=True)
@@ -100,6 +112,7 @@ async def test_status_tells_what_it_was_given(client, pod, tmp_path):
     assert images[0].id == images[1].id
 
 
+@pytest.mark.proves("ContainerConfig.image", "ImageSpec.image")
 async def test_image_fields_name_the_image(client, pod):
     """image_ref names what ImageStatus of the same reference knows."""
     container = await pod.create()
@@ -136,6 +149,7 @@ async def test_verbose_status_has_the_spec(client, pod):
     assert annotations["io.kubernetes.cri.image-name"]
 
 
+@pytest.mark.proves("LinuxContainerConfig.resources")
 async def test_resources_are_in_the_status(pod):
     """The resources that a container got are in its status."""
     container = await pod.create(resources={"cpu_shares": 512, "memory_limit_in_bytes": 64 * 1024 * 1024})
@@ -152,6 +166,7 @@ async def test_the_user_is_in_the_status(pod):
     assert 777 in linux.supplemental_groups
 
 
+@pytest.mark.proves("ImageSpec.annotations")
 async def test_annotations_of_the_image_are_told(client, pod):
     """Annotations of the image's reference are kept as they were given."""
     config = container_config(pod.image, "image-annotations")
@@ -165,6 +180,7 @@ async def test_annotations_of_the_image_are_told(client, pod):
         await client.RemoveContainer(container_id=created.container_id)
 
 
+@pytest.mark.proves("ImageSpec.user_specified_image")
 @pytest.mark.plugin_differs("1.x does not know the field", before="2.0")
 async def test_the_users_name_of_the_image_is_told(client, pod):
     """The runtime hears the image's name as the user wrote it, whatever the kubelet resolved it to."""

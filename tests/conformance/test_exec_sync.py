@@ -6,12 +6,14 @@ import asyncio
 import time
 
 import grpc
+import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from tests.lab.cri_client import failure
 from tests.lab.pod_configs import sh
 
 
+@pytest.mark.proves("RuntimeService.ExecSync")
 async def test_output_and_exit_code(pod):
     """Both streams and the exit code come back apart."""
     container = await pod.start()

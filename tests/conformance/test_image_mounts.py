@@ -166,3 +166,15 @@ async def test_the_status_tells_the_image(pod, volume):
     container = await pod.create(mounts=[image_mount(volume, image_sub_path="models")])
     (mount,) = (await container.status()).mounts
     assert (mount.image.image, mount.image_sub_path, mount.readonly) == (volume, "models", True)
+
+
+@pytest.mark.proves("ImageSpec.image_ref")
+@pytest.mark.plugin_differs("the plugin does not know the field up to 2.2", since="2.1")
+async def test_the_status_tells_what_the_image_was_resolved_to(client, pod, volume):
+    """The reference that the kubelet resolved the image to comes back in ContainerStatus, for the pod's own status."""
+    found = (await client.ImageStatus(image={"image": volume})).image
+    mount = image_mount(volume)
+    mount.image.image_ref = found.repo_digests[0]
+    container = await pod.create(mounts=[mount])
+    (told,) = (await container.status()).mounts
+    assert told.image.image_ref == found.repo_digests[0]

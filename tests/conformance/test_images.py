@@ -18,6 +18,7 @@ async def status(client, reference):
     return response.image if response.HasField("image") else None
 
 
+@pytest.mark.proves("ImageService.ImageStatus")
 async def test_a_pulled_image_is_known_by_all_its_names(node, client):
     """Tag, digest, id and a prefix of the id all find it; it has one tag and one digest, a size and an id."""
     image = busybox_image(labels={"made": "for names"})
@@ -32,6 +33,7 @@ async def test_a_pulled_image_is_known_by_all_its_names(node, client):
         assert (await status(client, name)) == found
 
 
+@pytest.mark.proves("ImageService.PullImage", "ImageSpec.image")
 async def test_pull_answers_the_id(node, client):
     """PullImage answers what names the image from then on: ImageStatus finds it."""
     image = busybox_image(labels={"made": "for the answer"})
@@ -68,6 +70,7 @@ async def test_an_image_that_is_not_there(node, client):
     assert await status(client, "sha256:" + "0" * 64) is None
 
 
+@pytest.mark.proves("ImageService.ListImages")
 @pytest.mark.plugin_differs("the plugin does not look at the filter")
 async def test_the_list_and_its_filter(node, client):
     """ListImages lists every image; with a filter only the named one, or none."""
@@ -97,6 +100,7 @@ async def test_verbose_status_has_the_config(node, client):
     assert info["chainID"].startswith("sha256:")
 
 
+@pytest.mark.proves("ImageService.RemoveImage")
 async def test_removal(node, client):
     """A removed image is gone; removing it again, or one that never was, succeeds."""
     reference = await node.pull("removed:1", labels={"made": "for removal"})
@@ -143,6 +147,7 @@ async def test_a_registry_that_is_not_there(client):
     assert "127.0.0.1:1" in message
 
 
+@pytest.mark.proves("ImageService.ImageFsInfo")
 async def test_the_image_file_system(client):
     """ImageFsInfo names a directory that exists, and how much it holds."""
     filesystems = (await client.ImageFsInfo()).image_filesystems
@@ -151,6 +156,7 @@ async def test_the_image_file_system(client):
     assert filesystems[0].timestamp > 0
 
 
+@pytest.mark.proves("ImageSpec.runtime_handler")
 async def test_pull_for_a_runtime_handler(node, client):
     """An image may be pulled for a handler by name; one for the default handler is there for all."""
     reference = await node.pull("for-handler:1", labels={"made": "for a handler"})

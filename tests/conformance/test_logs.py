@@ -21,6 +21,7 @@ async def entries_of(pod, script, **config):
     return container.entries()
 
 
+@pytest.mark.proves("ContainerConfig.log_path", "PodSandboxConfig.log_directory")
 async def test_both_streams_are_logged_with_time_and_name(pod):
     """Each line is one full entry of its stream, in order, with a time that does not go back."""
     entries = await entries_of(pod, "echo one; sleep 0.05; echo two >&2; sleep 0.05; echo three")
@@ -87,6 +88,7 @@ async def test_without_a_log_path_nothing_is_written(pod):
     assert not (container.log.parent / "unlogged").exists()
 
 
+@pytest.mark.proves("RuntimeService.ReopenContainerLog")
 async def test_rotation_goes_on_in_a_new_file(pod, client):
     """After a rename and ReopenContainerLog new lines are in a new file and none is lost or twice."""
     container = await pod.start(command=sh("i=0; while :; do i=$((i+1)); echo line $i; sleep 0.01; done"))

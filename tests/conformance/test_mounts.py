@@ -25,12 +25,14 @@ def mount(source, target="/mnt", **fields):
     return cri.Mount(container_path=target, host_path=str(source), **fields)
 
 
+@pytest.mark.proves("ContainerConfig.mounts", "Mount.container_path", "Mount.host_path")
 async def test_a_directory_is_mounted_writable(pod, tmp_path):
     """What the container writes is in the node's directory."""
     await pod.output("echo inside > /mnt/file", mounts=[mount(tmp_path)])
     assert (tmp_path / "file").read_text() == "inside\n"
 
 
+@pytest.mark.proves("Mount.readonly")
 async def test_a_directory_is_mounted_read_only(pod, tmp_path):
     """A read-only mount can be read and not written."""
     (tmp_path / "file").write_text("outside\n")
@@ -70,6 +72,7 @@ async def test_propagation_private_is_the_default(pod, shared_directory):
     assert await container.output("grep -c ' /mnt/sub ' /proc/mounts || true") == "0"
 
 
+@pytest.mark.proves("Mount.propagation")
 async def test_propagation_from_the_node(pod, shared_directory):
     """With HOST_TO_CONTAINER a mount made on the node later is seen in the container."""
     (shared_directory / "sub").mkdir()
@@ -79,6 +82,7 @@ async def test_propagation_from_the_node(pod, shared_directory):
     assert await container.output("grep -c ' /mnt/sub ' /proc/mounts || true") == "1"
 
 
+@pytest.mark.proves("Mount.propagation")
 async def test_propagation_both_ways(node, shared_directory):
     """With BIDIRECTIONAL a mount that a privileged container makes is seen on the node."""
     (shared_directory / "sub").mkdir()
@@ -104,12 +108,14 @@ async def test_propagation_that_the_source_does_not_allow_is_refused(pod, tmp_pa
         unmount_below(tmp_path)
 
 
+@pytest.mark.proves("ContainerConfig.devices", "Device.container_path", "Device.host_path")
 async def test_a_device_is_added(pod):
     """A device of the node appears under the container's name and can be used."""
     device = cri.Device(host_path="/dev/zero", container_path="/dev/my-zero", permissions="rwm")
     assert await pod.output("head -c 3 /dev/my-zero | wc -c; test -c /dev/my-zero", devices=[device]) == "3"
 
 
+@pytest.mark.proves("Device.permissions")
 async def test_a_devices_permissions_hold(pod):
     """A device that may only be read cannot be written."""
     device = cri.Device(host_path="/dev/loop-control", container_path="/dev/my-loop", permissions="r")
@@ -137,6 +143,7 @@ async def test_the_usual_mounts_are_there(pod):
     assert {"/proc", "/sys", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys/fs/cgroup"} <= mounted
 
 
+@pytest.mark.proves("Mount.selinux_relabel")
 async def test_relabelling_where_there_is_no_selinux(pod, tmp_path):
     """A mount that is to be relabelled is an ordinary one on a node without SELinux."""
     (tmp_path / "file").write_text("outside\n")
@@ -146,6 +153,7 @@ async def test_relabelling_where_there_is_no_selinux(pod, tmp_path):
 NEW = pytest.mark.plugin_differs("1.x does not know the field", before="2.0")
 
 
+@pytest.mark.proves("Mount.recursive_read_only")
 @pytest.mark.parametrize("recursive", [False, pytest.param(True, marks=NEW)])
 async def test_a_mount_is_read_only_all_the_way_down(pod, tmp_path, recursive):
     """With recursive_read_only what is mounted further down cannot be written either; without, it can."""

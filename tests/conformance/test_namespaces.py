@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import pytest
+
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 
 if TYPE_CHECKING:
@@ -31,6 +33,11 @@ async def test_pid_of_its_own(node):
     assert (await one.output("cat /proc/1/cmdline | tr '\\0' ' '")).startswith("sh -c")
 
 
+@pytest.mark.proves(
+    "NamespaceOption.pid",
+    "LinuxSandboxSecurityContext.namespace_options",
+    "LinuxContainerSecurityContext.namespace_options",
+)
 async def test_pid_of_the_pod(node):
     """With POD the containers see each other's processes, and number 1 is the pod's own."""
     pod = await node.run(pid=cri.POD)
@@ -49,6 +56,7 @@ async def test_pid_of_the_node(node):
     assert await container.output(f"test -d /proc/{os.getpid()} && echo seen") == "seen"
 
 
+@pytest.mark.proves("NamespaceOption.target_id")
 async def test_pid_of_a_target(node):
     """With TARGET a container joins the processes of a running container of its pod."""
     pod = await node.run()
@@ -65,6 +73,7 @@ async def test_ipc_of_the_pod(node):
     assert await own(one, "ipc") == await own(two, "ipc") != of_node("ipc")
 
 
+@pytest.mark.proves("NamespaceOption.ipc")
 async def test_ipc_of_the_node(node):
     """With NODE the container has the node's IPC namespace and the node's /dev/shm."""
     pod = await node.run(ipc=cri.NODE)

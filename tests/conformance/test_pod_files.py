@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 
 
+@pytest.mark.proves("PodSandboxConfig.dns_config", "DNSConfig.servers", "DNSConfig.searches", "DNSConfig.options")
 async def test_dns_config_becomes_resolv_conf(node):
     """Servers, searches and options are in /etc/resolv.conf, and nothing else."""
     pod = await node.run(
@@ -23,6 +26,7 @@ async def test_without_dns_config_the_nodes_resolv_conf_is_used(node):
     assert await pod.output("cat /etc/resolv.conf") == Path("/etc/resolv.conf").read_text().strip()
 
 
+@pytest.mark.proves("PodSandboxConfig.hostname")
 async def test_the_hostname_is_the_pods(node):
     """The configured hostname is the host name, the content of /etc/hostname, and in $HOSTNAME."""
     pod = await node.run(hostname="some-host")
@@ -60,6 +64,7 @@ async def test_shared_memory_is_the_pods(node):
     assert await pod.output("cat /dev/shm/x") == "shared"
 
 
+@pytest.mark.proves("LinuxPodSandboxConfig.sysctls")
 async def test_sysctls_are_set(node):
     """Sysctls of the pod hold in its network and IPC namespaces, and leave the node's as they are."""
     before = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text()

@@ -15,6 +15,17 @@ from tests.lab.pods import Pod
 UNKNOWN_ID = "0" * 64
 
 
+@pytest.mark.proves(
+    "RuntimeService.RunPodSandbox",
+    "RuntimeService.PodSandboxStatus",
+    "PodSandboxConfig.metadata",
+    "PodSandboxConfig.labels",
+    "PodSandboxConfig.annotations",
+    "PodSandboxMetadata.name",
+    "PodSandboxMetadata.uid",
+    "PodSandboxMetadata.namespace",
+    "PodSandboxMetadata.attempt",
+)
 async def test_a_pod_is_ready_and_tells_what_it_was_given(node):
     """A pod that runs is READY, with its metadata, labels, annotations and a creation time of now."""
     before = time.time_ns()
@@ -31,6 +42,7 @@ async def test_a_pod_is_ready_and_tells_what_it_was_given(node):
     assert set(pod.id) <= set("0123456789abcdef")
 
 
+@pytest.mark.proves("RuntimeService.StopPodSandbox")
 async def test_a_stopped_pod_is_not_ready_and_can_be_stopped_again(node):
     """After StopPodSandbox the pod is NOTREADY without an address; stopping it again succeeds."""
     pod = await node.run()
@@ -50,6 +62,7 @@ async def test_stopping_a_pod_stops_its_containers(node):
     assert (await container.ended()).exit_code in {0, 137, 143}
 
 
+@pytest.mark.proves("RuntimeService.RemovePodSandbox")
 async def test_a_removed_pod_is_gone_with_its_containers(node, client):
     """After RemovePodSandbox neither the pod nor its containers are known."""
     pod = await node.run()

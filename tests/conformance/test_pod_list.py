@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -51,6 +52,7 @@ async def test_by_state(client, three):
     assert not {three[0].id, three[1].id} & not_ready
 
 
+@pytest.mark.proves("RuntimeService.ListPodSandbox", "PodSandboxConfig.labels")
 async def test_by_labels(client, three):
     """All labels of the selector must match."""
     assert await ids(client, label_selector={"set": "list"}) == {pod.id for pod in three}

@@ -51,6 +51,7 @@ async def test_containers_of_a_pod_share_localhost(node):
     assert await pod.output(fetch_script("127.0.0.1")) == "neighbour"
 
 
+@pytest.mark.proves("PodSandboxConfig.port_mappings", "PortMapping.container_port", "PortMapping.host_port")
 async def test_a_host_port_forwards(node):
     """A host port of the node leads to the container's port, and does so no more after the pod is gone."""
     port = free_port()
@@ -63,6 +64,7 @@ async def test_a_host_port_forwards(node):
         await fetch("127.0.0.1", port, seconds=0.2)
 
 
+@pytest.mark.proves("PortMapping.host_ip")
 async def test_a_host_port_may_be_bound_to_one_address(node):
     """With host_ip the port answers on that address of the node and on no other."""
     port = free_port()
@@ -74,6 +76,7 @@ async def test_a_host_port_may_be_bound_to_one_address(node):
         await fetch("127.0.0.3", port, seconds=0.2)
 
 
+@pytest.mark.proves("PortMapping.protocol")
 async def test_a_udp_host_port_forwards(node, client):
     """A UDP mapping forwards datagrams."""
     port = free_port()
@@ -99,6 +102,7 @@ async def test_a_mapping_without_host_port_is_no_mapping(node):
     assert await pod.ip()
 
 
+@pytest.mark.proves("NamespaceOption.network")
 async def test_a_host_network_pod_is_on_the_nodes_network(node):
     """A pod with network NODE has no address of its own and its containers see the node's interfaces."""
     pod = await node.run(network=cri.NODE)

@@ -20,6 +20,7 @@ async def printed(pod, **config):
     return text(container.entries(), "stdout").strip()
 
 
+@pytest.mark.proves("ContainerConfig.command", "ContainerConfig.args")
 @pytest.mark.parametrize(
     ("command", "args", "expected"),
     [
@@ -42,6 +43,7 @@ async def test_no_command_at_all_is_refused(node, pod):
     assert "command" in message
 
 
+@pytest.mark.proves("ContainerConfig.envs", "KeyValue.key", "KeyValue.value")
 async def test_environment_of_image_and_container(node, pod):
     """The container's variables win over the image's, values are taken as they are, HOSTNAME is there."""
     image = await node.pull("env:1", env=["A=image", "B=image"])
@@ -52,6 +54,7 @@ async def test_environment_of_image_and_container(node, pod):
     assert any(line.startswith("PATH=") for line in lines)
 
 
+@pytest.mark.proves("ContainerConfig.working_dir")
 async def test_the_working_directory(node, pod):
     """The image's working directory is used unless the container names one."""
     image = await node.pull("workdir:1", workdir="/var/log")
@@ -75,6 +78,7 @@ async def test_root_by_default(pod):
     assert "0" in groups.split()
 
 
+@pytest.mark.proves("LinuxContainerSecurityContext.run_as_user", "Int64Value.value")
 async def test_user_by_number(pod):
     """run_as_user with a number that /etc/passwd knows takes its group and its supplementary groups from there."""
     uid, gid, groups = (await printed(pod, command=IDS, security={"run_as_user": {"value": 1000}})).splitlines()
@@ -88,6 +92,7 @@ async def test_user_by_number_that_the_image_does_not_know(pod):
     assert (uid, gid) == ("4242", "0")
 
 
+@pytest.mark.proves("LinuxContainerSecurityContext.run_as_username")
 async def test_user_by_name(pod):
     """run_as_username is looked up in the image's /etc/passwd."""
     uid, gid, groups = (await printed(pod, command=IDS, security={"run_as_username": "app"})).splitlines()
@@ -95,6 +100,7 @@ async def test_user_by_name(pod):
     assert {"2000", "2001"} <= set(groups.split())
 
 
+@pytest.mark.proves("LinuxContainerSecurityContext.run_as_group")
 async def test_user_and_group(pod):
     """run_as_group is the primary group."""
     security = {"run_as_user": {"value": 1000}, "run_as_group": {"value": 3333}}
@@ -114,6 +120,7 @@ async def test_an_unknown_user_name_is_refused(pod):
     assert "nobody-knows" in message or "no users found" in message
 
 
+@pytest.mark.proves("LinuxContainerSecurityContext.supplemental_groups")
 async def test_supplemental_groups(pod):
     """Supplemental groups come in addition."""
     security = {"run_as_user": {"value": 1000}, "supplemental_groups": [5555, 6666]}
@@ -141,6 +148,7 @@ async def test_without_tty_there_is_none(pod):
     assert await printed(pod, command=sh("test -t 1 && echo tty || echo none; echo ${TERM:-unset}")) == "none\nunset"
 
 
+@pytest.mark.proves("ContainerConfig.tty")
 async def test_with_tty_there_is_one(pod):
     """With tty the process has a terminal, TERM is xterm, and both streams are logged as standard output."""
     container = await pod.start(tty=True, command=sh("test -t 1 && echo tty; echo $TERM; echo error >&2"))
@@ -155,6 +163,7 @@ async def test_without_stdin_reading_ends_at_once(pod):
     assert await printed(pod, command=sh("cat; echo end")) == "end"
 
 
+@pytest.mark.proves("ContainerConfig.stdin")
 async def test_with_stdin_reading_waits(pod):
     """With stdin a reader waits for whoever attaches."""
     container = await pod.start(stdin=True, command=sh("echo up; cat; echo end"))
@@ -163,6 +172,7 @@ async def test_with_stdin_reading_waits(pod):
     assert (await container.status()).state == cri.CONTAINER_RUNNING
 
 
+@pytest.mark.proves("LinuxContainerSecurityContext.supplemental_groups_policy")
 @pytest.mark.plugin_differs("1.6 and 1.7.24 do not look at the policy", before="2.0")
 async def test_strict_supplemental_groups(pod):
     """With the policy Strict the groups that the image has for the user are left out."""

@@ -21,6 +21,15 @@ def value(node, container, controller, name):
     return (ROOT / controller / node.cgroup_parent.strip("/") / container.id / name).read_text().strip()
 
 
+@pytest.mark.proves(
+    "LinuxPodSandboxConfig.cgroup_parent",
+    "LinuxContainerResources.cpu_period",
+    "LinuxContainerResources.cpu_quota",
+    "LinuxContainerResources.cpu_shares",
+    "LinuxContainerResources.cpuset_cpus",
+    "LinuxContainerResources.cpuset_mems",
+    "LinuxContainerResources.memory_limit_in_bytes",
+)
 @on_v1
 async def test_limits_are_set(node, pod):
     """CPU shares, quota and period, cpuset and memory are in the container's cgroup, below the pod's parent."""
@@ -37,6 +46,7 @@ async def test_limits_are_set(node, pod):
     assert value(node, container, "cpu", "cpu.cfs_quota_us") == "50000"
     assert value(node, container, "cpu", "cpu.cfs_period_us") == "100000"
     assert value(node, container, "cpuset", "cpuset.cpus") == "0"
+    assert value(node, container, "cpuset", "cpuset.mems") == "0"
     assert value(node, container, "memory", "memory.limit_in_bytes") == str(64 * MIB)
 
 
@@ -55,6 +65,7 @@ async def test_the_sandbox_has_hardly_any_weight(node, pod):
     assert value(node, pod, "cpu", "cpu.shares") == "2"
 
 
+@pytest.mark.proves("RuntimeService.UpdateContainerResources")
 @on_v1
 async def test_limits_of_a_running_container_are_changed(node, pod):
     """UpdateContainerResources changes what it names and leaves the rest."""
@@ -85,6 +96,7 @@ async def test_limits_of_an_unknown_container(client):
     assert (await failure(call))[0] == grpc.StatusCode.NOT_FOUND
 
 
+@pytest.mark.proves("LinuxContainerResources.oom_score_adj")
 async def test_the_out_of_memory_score(pod):
     """A positive oom_score_adj is set; a negative one is set where the node allows it, else clamped to the daemon's."""
     assert await pod.output("cat /proc/self/oom_score_adj", resources={"oom_score_adj": 500}) == "500"
@@ -92,6 +104,7 @@ async def test_the_out_of_memory_score(pod):
     assert low == "-998" if may_lower_oom_score() else int(low) >= -998
 
 
+@pytest.mark.proves("LinuxContainerResources.memory_swap_limit_in_bytes")
 @on_v1
 async def test_swap(node, pod):
     """The limit of memory and swap together is set; without one there is no swap over the memory limit."""
@@ -104,6 +117,7 @@ async def test_swap(node, pod):
     assert value(node, none, "memory", "memory.memsw.limit_in_bytes") == str(64 * MIB)
 
 
+@pytest.mark.proves("LinuxContainerResources.unified")
 @on_v1
 async def test_settings_of_cgroup_v2_on_v1(pod):
     """Settings by the names of cgroup v2's files are refused by the runtime, not forgotten, on a node with v1."""
@@ -111,6 +125,7 @@ async def test_settings_of_cgroup_v2_on_v1(pod):
     assert "unified" in message.lower()
 
 
+@pytest.mark.proves("LinuxContainerResources.hugepage_limits", "HugepageLimit.page_size", "HugepageLimit.limit")
 async def test_limits_of_huge_pages_are_off_by_default(client, pod):
     """A limit of huge pages is taken, and by default not given to the runtime: the container runs as without."""
     limits = [{"page_size": "2MB", "limit": 4 * MIB}]

@@ -28,6 +28,15 @@ def weight(shares):
     return 1 + (shares - 2) * 9999 // 262142
 
 
+@pytest.mark.proves(
+    "LinuxPodSandboxConfig.cgroup_parent",
+    "LinuxContainerResources.cpu_period",
+    "LinuxContainerResources.cpu_quota",
+    "LinuxContainerResources.cpu_shares",
+    "LinuxContainerResources.cpuset_cpus",
+    "LinuxContainerResources.cpuset_mems",
+    "LinuxContainerResources.memory_limit_in_bytes",
+)
 async def test_limits_are_set(node, pod):
     """CPU weight, quota and period, cpuset and memory are in the container's cgroup, below the pod's parent."""
     resources = {
@@ -46,6 +55,7 @@ async def test_limits_are_set(node, pod):
     assert value(node, container, "memory.max") == str(64 * MIB)
 
 
+@pytest.mark.proves("LinuxContainerResources.memory_swap_limit_in_bytes")
 async def test_swap(node, pod):
     """memory.swap.max is what the swap limit leaves over the memory limit; without a swap limit there is no swap."""
     some = await pod.start(
@@ -70,6 +80,7 @@ async def test_the_sandbox_has_hardly_any_weight(node, pod):
     assert value(node, pod, "cpu.weight") == "1"
 
 
+@pytest.mark.proves("LinuxContainerResources.unified")
 async def test_unified_keys_are_written_as_they_are(node, pod):
     """What is asked for in ``unified`` is in the files of those names."""
     unified = {"memory.high": str(48 * MIB), "memory.low": str(8 * MIB), "pids.max": "77", "memory.oom.group": "1"}

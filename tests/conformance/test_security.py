@@ -36,6 +36,13 @@ async def test_default_capabilities(pod):
     assert await capabilities(pod, "Amb") == set()
 
 
+@pytest.mark.proves(
+    "ContainerConfig.linux",
+    "LinuxContainerConfig.security_context",
+    "LinuxContainerSecurityContext.capabilities",
+    "Capability.add_capabilities",
+    "Capability.drop_capabilities",
+)
 @pytest.mark.parametrize(
     ("add", "drop", "expected"),
     [
@@ -70,6 +77,7 @@ async def test_a_user_has_no_effective_capabilities(pod):
     assert await capabilities(pod, run_as_user={"value": 1000}) == set()
 
 
+@pytest.mark.proves("LinuxContainerSecurityContext.privileged")
 async def test_a_privileged_container(node):
     """Privileged: all capabilities, no seccomp filter, the node's devices, nothing masked."""
     pod = await node.run(security={"privileged": True})
@@ -90,6 +98,7 @@ async def test_a_privileged_container_may_write_to_sys(node):
     assert " rw" in await container.output("grep ' /sys ' /proc/mounts | sed 's/,.*//'")
 
 
+@pytest.mark.proves("LinuxSandboxSecurityContext.privileged")
 async def test_a_privileged_container_needs_a_privileged_pod(pod):
     """In a pod that is not privileged a privileged container is refused."""
     _, message = await failure(pod.create(security={"privileged": True}))
@@ -102,6 +111,7 @@ async def test_an_ordinary_container_is_not_privileged(pod):
     assert " ro" in await pod.output("grep ' /sys ' /proc/mounts | sed 's/,.*//'")
 
 
+@pytest.mark.proves("LinuxContainerSecurityContext.readonly_rootfs")
 async def test_a_read_only_root(pod):
     """With readonly_rootfs nothing can be written, without it everything can."""
     script = "touch /file 2>/dev/null && echo written || echo refused"
@@ -109,12 +119,14 @@ async def test_a_read_only_root(pod):
     assert await pod.output(script, security={"readonly_rootfs": True}) == "refused"
 
 
+@pytest.mark.proves("LinuxContainerSecurityContext.no_new_privs")
 async def test_no_new_privileges(pod):
     """no_new_privs is set when asked for, and only then."""
     assert await status_field(pod, "NoNewPrivs", no_new_privs=True) == "1"
     assert await status_field(pod, "NoNewPrivs") == "0"
 
 
+@pytest.mark.proves("LinuxContainerSecurityContext.masked_paths", "LinuxContainerSecurityContext.readonly_paths")
 async def test_masked_and_read_only_paths(pod, tmp_path):
     """Masked paths are empty, read-only ones cannot be written, and only those that were named."""
     security = {"masked_paths": ["/proc/kcore", "/proc/acpi"], "readonly_paths": ["/proc/sys"]}
@@ -125,6 +137,7 @@ async def test_masked_and_read_only_paths(pod, tmp_path):
     assert await other.output("grep -c ' /proc/' /proc/mounts || true") == "0"
 
 
+@pytest.mark.proves("LinuxContainerSecurityContext.seccomp", "SecurityProfile.profile_type")
 @pytest.mark.parametrize(
     ("profile", "mode"),
     [
@@ -145,6 +158,7 @@ async def test_the_default_seccomp_profile_refuses_what_it_should(pod):
     assert await pod.output(script, security=security) == "refused\nworks"
 
 
+@pytest.mark.proves("SecurityProfile.localhost_ref")
 async def test_a_seccomp_profile_of_the_node(pod, tmp_path):
     """A Localhost profile is read from the node and applied."""
     profile = tmp_path / "no-chmod.json"
@@ -163,6 +177,7 @@ async def test_a_seccomp_profile_that_is_missing_is_refused(pod):
     assert "/no/such/profile.json" in message
 
 
+@pytest.mark.proves("LinuxContainerSecurityContext.apparmor")
 async def test_apparmor_where_there_is_none(pod):
     """On a node without AppArmor an unconfined profile is fine and a profile of the node is refused."""
     await pod.start(security={"apparmor": PROFILE(profile_type=PROFILE.Unconfined)})
@@ -171,6 +186,7 @@ async def test_apparmor_where_there_is_none(pod):
     assert "apparmor" in message.lower()
 
 
+@pytest.mark.proves("Capability.add_ambient_capabilities")
 @pytest.mark.plugin_differs("the plugin clears them")
 async def test_ambient_capabilities(pod):
     """A process that is not root keeps the ambient capabilities that were asked for, and is able to use them."""
@@ -179,6 +195,7 @@ async def test_ambient_capabilities(pod):
     assert await capabilities(pod, capabilities=wanted, run_as_user={"value": 1000}) == {NET_BIND_SERVICE}
 
 
+@pytest.mark.proves("LinuxContainerSecurityContext.seccomp_profile_path")
 @pytest.mark.parametrize(("path", "mode"), [("runtime/default", "2"), ("unconfined", "0"), ("", "0")])
 async def test_seccomp_in_the_old_form(pod, path, mode):
     """Kubelets up to 1.18 name the filter by a string."""
@@ -194,6 +211,7 @@ async def test_a_seccomp_profile_of_the_node_in_the_old_form(pod, tmp_path):
     assert await pod.output(script, security={"seccomp_profile_path": f"localhost/{profile}"}) == "refused"
 
 
+@pytest.mark.proves("LinuxContainerSecurityContext.apparmor_profile")
 @pytest.mark.skipif(Path("/sys/kernel/security/apparmor").exists(), reason="this node has AppArmor")
 async def test_apparmor_in_the_old_form_where_there_is_none(pod):
     """Kubelets up to 1.29 name the profile by a string: unconfined is fine, a profile of the node is refused."""

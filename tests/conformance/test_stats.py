@@ -68,6 +68,7 @@ async def _cpu(client, container):
     return (await stats_of(client, container)).cpu
 
 
+@pytest.mark.proves("RuntimeService.ContainerStats")
 async def test_memory_of_a_container(client, node):
     """What a container allocates shows in usage, working set and rss, and is not available any more."""
     pod = await node.run()
@@ -138,6 +139,7 @@ async def test_a_container_that_does_not_run(client, pod, ran):
     assert not stats.HasField("memory")
 
 
+@pytest.mark.proves("RuntimeService.ListContainerStats")
 async def test_filters_of_the_list(client, node):
     """ListContainerStats filters by id, by pod and by labels, and without a filter lists all."""
     one, two = await asyncio.gather(node.run(), node.run())
@@ -156,6 +158,7 @@ async def test_filters_of_the_list(client, node):
     assert await listed(id=first.id, pod_sandbox_id=two.id) == set()
 
 
+@pytest.mark.proves("RuntimeService.PodSandboxStats")
 async def test_cpu_and_memory_of_a_pod(client, node):
     """A pod uses at least what its containers do, and its statistics have theirs in them."""
     pod = await node.run(cgroup_parent=child(node.cgroup_parent, "stats"))
@@ -225,6 +228,7 @@ async def test_the_list_leaves_out_pods_that_are_not_ready(client, node):
     assert stopped.id not in listed
 
 
+@pytest.mark.proves("RuntimeService.ListPodSandboxStats")
 async def test_filters_of_the_pod_list(client, node):
     """ListPodSandboxStats filters by id and by labels."""
     one, two = await asyncio.gather(node.run(labels={"app": "one"}), node.run(labels={"app": "two"}))
@@ -243,6 +247,7 @@ async def test_what_is_not_known(client, node):
     assert (await failure(client.PodSandboxStats(pod_sandbox_id="0" * 64)))[0] == grpc.StatusCode.NOT_FOUND
 
 
+@pytest.mark.proves("RuntimeService.ListMetricDescriptors", "RuntimeService.ListPodSandboxMetrics")
 @pytest.mark.plugin_differs("the plugin knows no metrics up to 2.1")
 async def test_metrics_of_a_pod(client, node):
     """Each metric has a descriptor and one value for each of its labels, and says what the statistics say."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import pytest
 
+
+@pytest.mark.proves("RuntimeService.Version")
 async def test_version_says_v1(client):
     """Version answers the API version v1 and names the runtime."""
     version = await client.Version(version="0.1.0")
@@ -13,6 +16,7 @@ async def test_version_says_v1(client):
     assert version.runtime_version
 
 
+@pytest.mark.proves("RuntimeService.Status")
 async def test_status_is_ready(client):
     """Runtime and network are ready, each said exactly once."""
     conditions = (await client.Status()).status.conditions
@@ -29,6 +33,7 @@ async def test_status_is_brief_unless_asked(client):
     assert isinstance(json.loads(info["config"]), dict)
 
 
+@pytest.mark.proves("RuntimeService.UpdateRuntimeConfig")
 async def test_update_runtime_config_is_taken(client):
     """A pod CIDR that is not needed, because the network is configured, is taken without complaint."""
     await client.UpdateRuntimeConfig(runtime_config={"network_config": {"pod_cidr": "10.99.0.0/24"}})
