@@ -66,6 +66,7 @@ from cri_shim.store.monitor import Monitor
 from cri_shim.store.names import Names
 from cri_shim.store.recovery import Recovery
 from cri_shim.store.sandboxes import Sandbox
+from cri_shim.store.selinux_labels import SelinuxLabels, read_selinux_policy
 from cri_shim.store.snapshot_usage import SnapshotUsage
 from cri_shim.streaming.certificate import server_context
 from cri_shim.streaming.server import StreamingServer
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
 
     from cri_shim.config import Config
     from cri_shim.handler_features import HandlerFeatures
+    from cri_shim.oci.selinux import Policy
 
 MESSAGE_LIMIT = 16 << 20
 """Bytes of one gRPC message, both ways: what the kubelet and containerd use (kubernetes issue 63858)."""
@@ -232,6 +234,11 @@ class Daemon:
                 lambda: [*sandbox_subjects(sandboxes), *container_subjects(containers)],
             ),
             image_files=ImageFiles(containerd, kernel),
+            selinux=SelinuxLabels(
+                *_selinux_policy(config, node),
+                in_use=lambda: [each.process_label for each in (*sandboxes, *containers)],
+                categories=config.runtime.selinux_category_range,
+            ),
             blockio=_blockio_classes(config),
             cdi=CdiRegistry(config.runtime.cdi_spec_dirs),
             network=Network(kernel, _cni_config(config), on_helper=ledger.note_helper, on_run=ledger.note_run),
@@ -303,6 +310,13 @@ def _blockio_classes(config: Config) -> BlockioClasses:
     if classes.why_not and config.runtime.blockio_config_file:
         log.error("daemon.no_blockio_classes", error=classes.why_not)
     return classes
+
+
+def _selinux_policy(config: Config, node: NodeFacts) -> tuple[Policy | None, str]:
+    policy, why_not = read_selinux_policy(enabled=config.runtime.enable_selinux, available=node.selinux)
+    if why_not:
+        log.warning("daemon.no_selinux", reason=why_not)
+    return policy, why_not
 
 
 def _snapshotters(config: Config) -> list[str]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cri_shim.store.index import Index
     from cri_shim.store.names import Names
     from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.store.selinux_labels import SelinuxLabels
     from cri_shim.store.snapshot_usage import SnapshotUsage
     from cri_shim.streaming.server import StreamingServer
 
@@ -78,6 +79,8 @@ class Service:
     """Looking into an image's root file system: users, groups, volumes."""
     blockio: BlockioClasses
     """Classes of block I/O, read once."""
+    selinux: SelinuxLabels
+    """Labels of pods and containers."""
     cdi: CdiRegistry
     """Devices that vendors describe in files."""
     network: Network

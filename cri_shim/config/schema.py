@@ -147,6 +147,10 @@ class RuntimeSection:
 
     max_container_log_line_size: int = key(16384, "bytes of a log line before it is split; 0 or less = no limit")
     disable_apparmor: bool = key(False, "ignore AppArmor profiles, for a daemon that may not use AppArmor")
+    enable_selinux: bool = key(False, "label pods by SELinux; false: pass over what they ask of it")
+    selinux_category_range: int = key(
+        1024, "categories of SELinux that pods' levels are made of", check=checks.between(2, 1024)
+    )
     restrict_oom_score_adj: bool = key(
         False, "never below the daemon's own oom_score_adj; done by itself where CAP_SYS_RESOURCE is missing"
     )

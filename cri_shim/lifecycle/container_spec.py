@@ -132,6 +132,8 @@ async def container_spec(
             ),
             seccomp_localhost=await read_seccomp_profile(security, service.config.runtime.unset_seccomp_profile),
             apparmor_profiles=await apparmor_profiles(service, security),
+            process_label=container.process_label,
+            mount_label=service.selinux.of_files(container.process_label),
             pod_annotations=handler.pod_annotations,
             container_annotations=handler.container_annotations,
             base_spec=await base_spec(handler),

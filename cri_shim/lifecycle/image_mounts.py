@@ -18,6 +18,7 @@ from containerd_client import NotFound
 from cri_shim.errors import InvalidArgumentError, NotFoundError, UnimplementedError
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.mounts import mount_all, read_only
+from cri_shim.lifecycle.snapshots import labelled
 from cri_shim.store.image_mount_points import mount_point, unmount_images, view_key, view_labels
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def image_mounts(config: cri.ContainerConfig) -> dict[int, cri.Mount]:
     return {place: mount for place, mount in enumerate(config.mounts) if mount.HasField("image")}
 
 
-async def mount_images(service: Service, snapshotter: str, container: Container) -> Mapping[int, str]:
+async def mount_images(service: Service, snapshotter: str, container: Container, mount_label: str) -> Mapping[int, str]:
     """Mount every image that ``container`` asks for; the path on the node for each, by its place in the request.
 
     Raises InvalidArgumentError for a mount that contradicts itself, NotFoundError for an image that is not here or a
@@ -55,7 +56,7 @@ async def mount_images(service: Service, snapshotter: str, container: Container)
             raise NotFoundError(f"{FAILED}: image {mount.image.image!r} is not here; pull it first")
         point = mount_point(service.paths, container.id, place)
         view = await _view(service, snapshotter, container.id, place, image)
-        await run(MOUNT, _mount, service.kernel, view, point)
+        await run(MOUNT, _mount, service.kernel, labelled(view, mount_label), point)
         sources[place] = await run(MOUNT, _directory, service.kernel, point, mount)
     return sources
 

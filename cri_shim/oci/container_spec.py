@@ -226,4 +226,5 @@ def _set_security(spec: Spec, given: ContainerSpecInput) -> None:
         spec["process"]["apparmorProfile"] = profile
     if given.process_label and not security.privileged:
         spec["process"]["selinuxLabel"] = given.process_label
+    if given.mount_label:
         spec["linux"]["mountLabel"] = given.mount_label

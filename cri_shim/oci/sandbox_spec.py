@@ -161,4 +161,5 @@ def _set_security(spec: Spec, given: SandboxSpecInput) -> None:
         spec["linux"]["seccomp"] = section
     if given.process_label and not security.privileged:
         spec["process"]["selinuxLabel"] = given.process_label
+    if given.mount_label:
         spec["linux"]["mountLabel"] = given.mount_label

@@ -20,6 +20,7 @@ from cri_shim.lifecycle.handlers import snapshotter_of
 from cri_shim.lifecycle.image_mounts import image_mounts, mount_images, unmount
 from cri_shim.lifecycle.image_volumes import fill_volumes, volumes_of
 from cri_shim.lifecycle.records import delete_record, labels_of, make_record, new_id
+from cri_shim.lifecycle.relabel_sources import relabel_sources
 from cri_shim.lifecycle.snapshots import prepare_snapshot, remove_snapshot
 from cri_shim.oci.labels import CONTAINER
 from cri_shim.oci.resources import container_resources, container_user
@@ -77,6 +78,8 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         log_path=_log_path(request.sandbox_config, config),
         stop_signal=_stop_signal(config, image),
     )
+    asked = config.linux.security_context.selinux_options
+    container = container.but(process_label=service.selinux.of_container(asked, sandbox.process_label))
     service.container_names.reserve(name, container.id)
     async with Rollback(
         f"container {container.id}", on_incomplete=lambda why: service.containers.put(container.but(trouble=why))
@@ -90,6 +93,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         handler = service.config.runtime_handler(sandbox.runtime_handler)
         snapshotter = snapshotter_of(service.config, handler)
         volumes = volumes_of(service, container, image)
+        mount_label = service.selinux.of_files(container.process_label)
         if image_mounts(config):
             undo.push("unmount its images", lambda: unmount(service, snapshotter, container))
         spec = await container_spec(
@@ -100,7 +104,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
             image=image,
             sandbox_config=request.sandbox_config,
             volumes=volumes,
-            images=await mount_images(service, snapshotter, container),
+            images=await mount_images(service, snapshotter, container, mount_label),
         )
         with stage("client.NewContainer"):
             record = await service.containerd.containers.create(
@@ -117,9 +121,10 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         undo.push("delete the record", lambda: delete_record(service, container.id))
         undo.push("remove the snapshot", lambda: remove_snapshot(service, snapshotter, container.id))
         rootfs, _ = await overlap(
-            prepare_snapshot(service, snapshotter, container.id, image),
+            prepare_snapshot(service, snapshotter, container.id, image, mount_label),
             fill_volumes(service, snapshotter, image, volumes),
         )
+        await relabel_sources(service, sandbox, container, volumes)
         container = container.but(
             rootfs=tuple(rootfs),
             user=container_user(spec),

@@ -29,7 +29,7 @@ from cri_shim.lifecycle.pod_files import pod_files, pod_hostname, write_pod_file
 from cri_shim.lifecycle.pod_network import pod_network
 from cri_shim.lifecycle.records import delete_record, labels_of, make_record, new_id
 from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
-from cri_shim.lifecycle.snapshots import prepare_snapshot, remove_snapshot
+from cri_shim.lifecycle.snapshots import mount_label_of, prepare_snapshot, remove_snapshot
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.oci.labels import SANDBOX
 from cri_shim.oci.sandbox_spec import SandboxSpecInput, build_sandbox_spec
@@ -90,11 +90,13 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
         log.info("sandbox.found_again", sandbox_id=finished.id, name=name)
         return finished
     handler = service.config.runtime_handler(request.runtime_handler)
+    process_label = service.selinux.of_pod(request.config.linux.security_context.selinux_options)
     sandbox = Sandbox(
         id=new_id(), name=name, config=request.config, created_at=0, runtime_handler=request.runtime_handler
     )
     if not sandbox.host_network:
         sandbox = sandbox.but(netns_path=str(service.paths.new_netns()))
+    sandbox = sandbox.but(process_label=process_label)
     service.sandbox_names.reserve(name, sandbox.id)
     async with Rollback(
         f"sandbox {sandbox.id}", on_incomplete=lambda why: service.sandboxes.put(sandbox.but(trouble=why))
@@ -174,6 +176,8 @@ async def _record(service: Service, sandbox: Sandbox, handler: RuntimeHandler, i
             hostname=pod_hostname(sandbox.config),
             image_name=service.config.image.sandbox_image,
             user=resolve_user(plan, users.passwd, users.group),
+            process_label=sandbox.process_label,
+            mount_label=service.selinux.of_files(sandbox.process_label),
             pod_annotations=handler.pod_annotations,
             seccomp_localhost=await read_seccomp_profile(security, service.config.runtime.unset_seccomp_profile),
             base_spec=await base_spec(handler),
@@ -192,7 +196,7 @@ async def _record(service: Service, sandbox: Sandbox, handler: RuntimeHandler, i
 
 async def _start_pause(service: Service, record: Record, image: Image, undo: Rollback) -> int:
     undo.push("remove the snapshot", lambda: remove_snapshot(service, record.snapshotter, record.id))
-    mounts = await prepare_snapshot(service, record.snapshotter, record.id, image)
+    mounts = await prepare_snapshot(service, record.snapshotter, record.id, image, mount_label_of(record))
     undo.push("end the sandbox process", lambda: discard_task(service, record.id))
     with stage("container.NewTask"):
         pid = await service.containerd.tasks.create(record.id, rootfs=mounts)

@@ -1,0 +1,67 @@
+"""Giving what a container mounts the container's SELinux label.
+
+Only what is the pod's own, or what the kubelet wants relabelled: relabelling more would take files of the node away
+from it (CVE-2021-43816). Images are labelled by their mount. Source: CRI ``Mount.selinux_relabel``; containerd
+``WithMounts``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from cri_shim.errors import InvalidArgumentError
+from cri_shim.kernel.executors import FS, run
+from cri_shim.kernel.relabel import relabel
+from cri_shim.lifecycle.pod_files import pod_files
+from cri_shim.oci.mounts import clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+    from cri_shim.lifecycle.image_volumes import Volume
+    from cri_shim.lifecycle.pod_files import PodFiles
+    from cri_shim.service import Service
+    from cri_shim.store.containers import Container
+    from cri_shim.store.sandboxes import Sandbox
+
+_SHM = "/dev/shm"  # noqa: S108 - where it is in a container, and on a node that shares its own
+
+
+async def relabel_sources(service: Service, sandbox: Sandbox, container: Container, volumes: list[Volume]) -> None:
+    """Label the container's sources, which exist by now; nothing is done where there are no labels.
+
+    Raises InvalidArgumentError naming what cannot be labelled.
+    """
+    label = service.selinux.of_files(container.process_label)
+    if not label:
+        return
+    files = pod_files(service.paths, sandbox.id, sandbox.config)
+    sources = [*to_relabel(container.config, files), *(str(volume.directory) for volume in volumes)]
+    await run(FS, _relabel, sources, label)
+
+
+def to_relabel(config: cri.ContainerConfig, files: PodFiles) -> list[str]:
+    """The paths on the node that get the container's label: volumes that ask for it, and the pod's files it sees."""
+    asked = [
+        os.path.realpath(mount.host_path)
+        for mount in config.mounts
+        if mount.selinux_relabel and not mount.HasField("image")
+    ]
+    taken = {clean(mount.container_path) for mount in config.mounts}
+    own = {
+        "/etc/hostname": files.hostname,
+        "/etc/hosts": files.hosts,
+        "/etc/resolv.conf": files.resolv_conf,
+        _SHM: files.shm,
+    }
+    return [*asked, *(str(path) for place, path in own.items() if place not in taken and str(path) != _SHM)]
+
+
+def _relabel(sources: Iterable[str], label: str) -> None:
+    for source in sources:
+        try:
+            relabel(source, label)
+        except (OSError, ValueError) as error:
+            raise InvalidArgumentError(f"{source!r} cannot be relabelled with {label!r}: {error}") from error

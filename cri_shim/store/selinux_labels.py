@@ -1,0 +1,117 @@
+"""Which SELinux labels pods and containers get, no two pods the same level.
+
+Levels in use are read off the pods and containers that are known; nothing is kept beside them. Those given last are
+remembered too, for pods that are still being made.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cri_shim.errors import FailedPreconditionError, InternalError, ResourceExhaustedError
+from cri_shim.oci.selinux import Context, is_asked, mount_label, parse_policy, process_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+    from cri_shim.oci.selinux import Policy
+
+_TRIES = 10_000
+_REMEMBERED = 256
+
+log = structlog.get_logger(__name__)
+
+
+class SelinuxLabels:
+    """Gives labels; made once at start.
+
+    ``policy`` is None where there is nothing to label, and ``why_not`` then says why to who asks for it; with an empty
+    ``why_not`` what is asked is passed over, as containerd's plugin does with ``enable_selinux = false``. ``in_use``
+    gives the process labels of all pods and containers. ``categories`` bounds the categories' numbers.
+    """
+
+    def __init__(
+        self, policy: Policy | None, why_not: str, in_use: Callable[[], Iterable[str]], categories: int = 1024
+    ) -> None:
+        self._policy = policy
+        self._why_not = why_not
+        self._in_use = in_use
+        self._categories = categories
+        pairs = categories * (categories - 1) // 2
+        self._given: deque[str] = deque(maxlen=min(_REMEMBERED, pairs // 4))
+
+    def of_pod(self, options: cri.SELinuxOption) -> str:
+        """The process label of a new pod, empty for none.
+
+        Raises InvalidArgumentError, FailedPreconditionError, ResourceExhaustedError.
+        """
+        if self._policy is not None:
+            return process_label(self._policy, options, options.level or self._new_level())
+        if is_asked(options):
+            if self._why_not:
+                raise FailedPreconditionError(f"SELinux options are asked for, but {self._why_not}")
+            log.info("selinux.options_ignored", options=str(options).split(), reason="enable_selinux is false")
+        return ""
+
+    def of_container(self, options: cri.SELinuxOption, pod_label: str) -> str:
+        """The process label of a new container; without wishes of its own its pod's. Raises the same."""
+        if self._policy is None or is_asked(options) or not pod_label:
+            return self.of_pod(options)
+        return pod_label
+
+    def of_files(self, process: str) -> str:
+        """The label of the files of who has the process label ``process``; empty where there are no labels.
+
+        Raises InternalError for a stored label that is none.
+        """
+        if self._policy is None or not process:
+            return ""
+        try:
+            return mount_label(self._policy, process)
+        except ValueError as error:
+            raise InternalError(f"no files can be labelled: {error}") from error
+
+    def _new_level(self) -> str:
+        taken = {*self._given, *(Context.parse(label).level for label in self._in_use() if label)}
+        for _ in range(_TRIES):
+            low, high = sorted(random.sample(range(self._categories), 2))  # categories need not be secret
+            level = f"s0:c{low},c{high}"
+            if level not in taken:
+                self._given.append(level)
+                return level
+        raise ResourceExhaustedError(
+            f"every SELinux level of {self._categories} categories is in use; raise selinux_category_range"
+        )
+
+
+def read_selinux_policy(*, enabled: bool, available: bool, root: Path = Path("/")) -> tuple[Policy | None, str]:
+    """The node's policy for containers, or None and why a wish for a label is refused. Blocks.
+
+    ``enabled`` is the configuration, ``available`` the kernel.
+    """
+    if not enabled:
+        return None, ""
+    if not available:
+        return None, "this node has no SELinux; set enable_selinux = false to run such pods without labels"
+    try:
+        return parse_policy(_contexts(root)), ""
+    except (OSError, ValueError) as error:
+        return None, f"the SELinux policy of this node does not say how containers are labelled: {error}"
+
+
+def _contexts(root: Path) -> str:
+    own = root / "usr/share/containers/selinux/contexts"
+    if own.exists():
+        return own.read_text()
+    name = "targeted"
+    for line in (root / "etc/selinux/config").read_text().splitlines():
+        key, equals, value = line.partition("=")
+        if equals and key.strip() == "SELINUXTYPE":
+            name = value.strip()
+    return (root / "etc/selinux" / name / "contexts/lxc_contexts").read_text()
