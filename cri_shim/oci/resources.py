@@ -50,14 +50,32 @@ def apply_resources(spec: Spec, request: cri.LinuxContainerResources, facts: Nod
 
 
 def updated_spec(spec: Spec, request: cri.LinuxContainerResources, facts: NodeFacts, options: SpecOptions) -> Spec:
-    """Give a copy of ``spec`` with the limits of an UpdateContainerResources in it.
-
-    Its ``linux.resources`` is what the task is to be updated with. The OOM score is not among them: it belongs to
-    the process, which runs already.
-    """
+    """Give a copy of ``spec`` with the limits of an UpdateContainerResources in it, the OOM score among them."""
     result = copy.deepcopy(spec)
     apply_resources(result, request, facts, options)
+    if request.oom_score_adj:
+        process = result.setdefault("process", {})
+        process["oomScoreAdj"] = oom_score_adj(request.oom_score_adj, facts, options)
     return result
+
+
+def task_resources(spec: Spec, request: cri.LinuxContainerResources, facts: NodeFacts) -> Spec:
+    """Give the resources to update a running container with, once ``spec`` is the updated one.
+
+    ``runc update`` passes over limits of huge pages. On cgroup v2 they go by the names of the kernel's files instead;
+    on v1 there is no such way: raises FailedPreconditionError for a ``request`` that has some which would be heeded.
+    """
+    resources: Spec = dict((spec.get("linux") or {}).get("resources") or {})
+    limits = resources.pop("hugepageLimits", None)
+    if not limits or not request.hugepage_limits:
+        return resources
+    if not facts.cgroup_v2:
+        raise FailedPreconditionError(
+            "huge page limits of a running container cannot be changed on cgroup v1; change them before it is started"
+        )
+    named = {f"hugetlb.{item['pageSize']}.max": str(item["limit"]) for item in limits}
+    resources["unified"] = {**(resources.get("unified") or {}), **named}
+    return resources
 
 
 def oom_score_adj(wanted: int, facts: NodeFacts, options: SpecOptions) -> int:

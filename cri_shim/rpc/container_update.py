@@ -1,6 +1,8 @@
 """UpdateContainerResources: new limits for a container, running or not.
 
-The spec in containerd is the truth and changes first; if the task then refuses, the old spec is put back.
+The spec in containerd is the truth and changes first; if the task then refuses, the old spec is put back. The OOM score
+is none of the cgroup's limits: processes that have the old one are given the new one. (Commands run later by exec get
+from runc the one that the container was created with.)
 """
 
 from __future__ import annotations
@@ -13,13 +15,16 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from containerd_client import ContainerdError, NotFound
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import FailedPreconditionError
+from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
+from cri_shim.kernel.executors import FS, run
+from cri_shim.kernel.oom_score import move_oom_scores
 from cri_shim.lifecycle.handlers import spec_options
-from cri_shim.oci.resources import container_resources, updated_spec
+from cri_shim.oci.resources import container_resources, task_resources, updated_spec
 from cri_shim.store.checkpoint import write_status
 from cri_shim.store.spec import pack_spec, read_spec
 
 if TYPE_CHECKING:
+    from cri_shim.oci.defaults import Spec
     from cri_shim.service import Service
     from cri_shim.store.containers import Container
 
@@ -31,10 +36,13 @@ async def update_container_resources(
 ) -> cri.UpdateContainerResourcesResponse:
     """Write the limits of ``linux`` over the container's; what it leaves at 0 or empty stays as it is.
 
-    Raises NotFoundError, FailedPreconditionError (ended, or being removed), and what the OCI runtime could not do.
+    ``annotations`` are told to the runtime of a running container. Raises NotFoundError, InvalidArgumentError (limits
+    for Windows alone), FailedPreconditionError (ended, or being removed), and what the OCI runtime could not do.
     """
     id_ = service.containers.get(request.container_id).id
-    if request.HasField("linux"):
+    if request.HasField("windows") and not request.HasField("linux"):
+        raise InvalidArgumentError(f"container {id_} runs on Linux; limits for Windows cannot be given to it")
+    if request.HasField("linux") or request.annotations:
         await service.operations.run(f"update/{id_}/{id(request)}", lambda: _update(service, id_, request))
     return cri.UpdateContainerResourcesResponse()
 
@@ -44,11 +52,14 @@ async def _update(service: Service, id_: str, request: cri.UpdateContainerResour
         container = _updatable(service, id_)
         handler = service.config.runtime_handler(service.sandboxes.get(container.sandbox_id).runtime_handler)
         record = await service.containerd.containers.get(id_)
-        spec = updated_spec(read_spec(record), request.linux, service.node, spec_options(service, handler))
+        old = read_spec(record)
+        spec = updated_spec(old, request.linux, service.node, spec_options(service, handler))
+        limits = task_resources(spec, request.linux, service.node) if container.running else None
         await _write_spec(service, id_, pack_spec(spec))
-        if container.running:
+        if limits is not None:
             try:
-                await service.containerd.tasks.update(id_, _packed(spec["linux"]["resources"]))
+                await service.containerd.tasks.update(id_, _packed(limits), request.annotations)
+                await _pass_oom_score_on(service, id_, _oom_score(old), _oom_score(spec))
             except NotFound:
                 pass  # it has ended meanwhile: the limits stand in the record
             except ContainerdError:
@@ -70,6 +81,17 @@ def _updatable(service: Service, id_: str) -> Container:
 
 async def _write_spec(service: Service, id_: str, spec: AnyMessage) -> None:
     await service.containerd.containers.update(containers_pb2.Container(id=id_, spec=spec), "spec")
+
+
+async def _pass_oom_score_on(service: Service, id_: str, old: int, new: int) -> None:
+    """Give processes of the container that have the old score the new one; some may have chosen one of their own."""
+    if old != new:
+        pids = [process.pid for process in await service.containerd.tasks.list_pids(id_)]
+        await run(FS, move_oom_scores, pids, old, new)
+
+
+def _oom_score(spec: Spec) -> int:
+    return int((spec.get("process") or {}).get("oomScoreAdj") or 0)
 
 
 def _packed(resources: object) -> AnyMessage:

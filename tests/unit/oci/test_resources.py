@@ -10,7 +10,14 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.oci.options import SpecOptions
-from cri_shim.oci.resources import apply_resources, container_resources, container_user, oom_score_adj, updated_spec
+from cri_shim.oci.resources import (
+    apply_resources,
+    container_resources,
+    container_user,
+    oom_score_adj,
+    task_resources,
+    updated_spec,
+)
 from tests.unit.oci.facts import node
 
 if TYPE_CHECKING:
@@ -65,7 +72,29 @@ def test_update_merges_and_leaves_the_old_spec_alone():
     assert new["linux"]["resources"]["cpu"] == {**before["linux"]["resources"]["cpu"], "shares": 2}
     assert new["linux"]["resources"]["unified"] == {"memory.high": "9", "cpu.weight": "3"}
     assert len(new["linux"]["resources"]["hugepageLimits"]) == 1
-    assert new["process"]["oomScoreAdj"] == 3
+    assert new["process"]["oomScoreAdj"] == 900
+    assert updated_spec(old, cri.LinuxContainerResources(cpu_shares=2), node(), HUGE)["process"]["oomScoreAdj"] == 3
+
+
+def test_an_update_clamps_the_oom_score_too():
+    """A node that may not lower the score does not try."""
+    facts = node(may_lower_oom_score=False, oom_score_adj=-5)
+    new = updated_spec({}, cri.LinuxContainerResources(oom_score_adj=-998), facts, HUGE)
+    assert new["process"]["oomScoreAdj"] == -5
+
+
+def test_huge_pages_of_a_running_container_go_by_the_names_of_cgroup_v2():
+    """What the runtime passes over is given to it in a way that it heeds, or refused; without a change it is left."""
+    facts = node(hugetlb=True, cgroup_v2=True)
+    spec = updated_spec({}, FULL, facts, HUGE)
+    resources = task_resources(spec, FULL, facts)
+    assert resources["unified"] == {"memory.high": "9", "hugetlb.2MB.max": str(4 << 20)}
+    assert "hugepageLimits" not in resources
+    assert spec["linux"]["resources"]["unified"] == {"memory.high": "9"}
+    with pytest.raises(FailedPreconditionError, match="cgroup v1"):
+        task_resources(spec, FULL, node(hugetlb=True))
+    other = cri.LinuxContainerResources(cpu_shares=2)
+    assert task_resources(spec, other, node(hugetlb=True))["unified"] == {"memory.high": "9"}
 
 
 def test_huge_pages_without_the_controller():
