@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.process import run_program
@@ -20,7 +21,6 @@ from cri_shim.oci.apparmor_default import default_profile
 from cri_shim.oci.node import read_apparmor_files, read_apparmor_profiles
 
 if TYPE_CHECKING:
-    from cri_shim.api.runtime.v1 import runtime_pb2 as cri
     from cri_shim.service import Service
 
 _LOAD_SECONDS = 30.0
@@ -47,6 +47,14 @@ async def apparmor_profiles(service: Service, security: cri.LinuxContainerSecuri
     async with service.locks.of("apparmor"):
         await _load(parser)
     return loaded | {DEFAULT_PROFILE}
+
+
+async def sandbox_apparmor_profiles(service: Service, security: cri.LinuxSandboxSecurityContext) -> frozenset[str]:
+    """The same for a pod's own process, which is confined only if the request says so."""
+    if not security.HasField("apparmor"):
+        return frozenset()
+    alike = cri.LinuxContainerSecurityContext(apparmor=security.apparmor, privileged=security.privileged)
+    return await apparmor_profiles(service, alike)
 
 
 async def _load(parser: str) -> None:

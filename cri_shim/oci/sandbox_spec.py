@@ -12,6 +12,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.oci import defaults, resources, seccomp
 from cri_shim.oci.annotations import sandbox_annotations
+from cri_shim.oci.apparmor import apparmor_profile
 from cri_shim.oci.cgroup_path import cgroups_path
 from cri_shim.oci.mounts import host_sys_mount
 from cri_shim.oci.namespaces import set_sandbox_namespaces
@@ -54,6 +55,7 @@ class SandboxSpecInput:
     user: ResolvedUser | None = None
     pod_annotations: tuple[str, ...] = ()
     seccomp_localhost: bytes | None = None
+    apparmor_profiles: frozenset[str] = frozenset()
     process_label: str = ""
     mount_label: str = ""
     base_spec: Spec | None = None
@@ -159,6 +161,15 @@ def _set_security(spec: Spec, given: SandboxSpecInput) -> None:
     )
     if section is not None:
         spec["linux"]["seccomp"] = section
+    if security.HasField("apparmor"):
+        # Unlike a container, a pause process that nobody wants confined stays as it is.
+        profile = apparmor_profile(
+            cri.LinuxContainerSecurityContext(apparmor=security.apparmor, privileged=security.privileged),
+            available=given.facts.apparmor and not given.options.disable_apparmor,
+            loaded=given.apparmor_profiles,
+        )
+        if profile is not None:
+            spec["process"]["apparmorProfile"] = profile
     if given.process_label and not security.privileged:
         spec["process"]["selinuxLabel"] = given.process_label
     if given.mount_label:

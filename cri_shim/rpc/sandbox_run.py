@@ -24,6 +24,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import MOUNT, run
+from cri_shim.lifecycle.apparmor_load import sandbox_apparmor_profiles
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname, write_pod_files
 from cri_shim.lifecycle.pod_network import pod_network
@@ -176,6 +177,7 @@ async def _record(service: Service, sandbox: Sandbox, handler: RuntimeHandler, i
             hostname=pod_hostname(sandbox.config),
             image_name=service.config.image.sandbox_image,
             user=resolve_user(plan, users.passwd, users.group),
+            apparmor_profiles=await sandbox_apparmor_profiles(service, security),
             process_label=sandbox.process_label,
             mount_label=service.selinux.of_files(sandbox.process_label),
             pod_annotations=handler.pod_annotations,

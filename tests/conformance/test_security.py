@@ -218,3 +218,14 @@ async def test_apparmor_in_the_old_form_where_there_is_none(pod):
     await pod.start(security={"apparmor_profile": "unconfined"})
     _, message = await failure(pod.start(security={"apparmor_profile": "localhost/no-such-profile"}))
     assert "apparmor" in message.lower()
+
+
+@pytest.mark.proves("LinuxSandboxSecurityContext.apparmor")
+@pytest.mark.skipif(Path("/sys/kernel/security/apparmor").is_dir(), reason="this node has AppArmor")
+@pytest.mark.plugin_differs("the plugin passes over the profile of a pod itself")
+async def test_apparmor_of_a_pod_where_there_is_none(node):
+    """A pod that asks for a profile of its own on a node without AppArmor is refused, like a container."""
+    await node.run(security={"apparmor": PROFILE(profile_type=PROFILE.Unconfined)})
+    profile = PROFILE(profile_type=PROFILE.Localhost, localhost_ref="no-such-profile")
+    _, message = await failure(node.run(security={"apparmor": profile}))
+    assert "apparmor" in message.lower()

@@ -9,6 +9,7 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
+from cri_shim.oci.apparmor import DEFAULT_PROFILE
 from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
 from cri_shim.oci.defaults import DEFAULT_CAPABILITIES, DEFAULT_MASKED_PATHS
 from cri_shim.oci.devices import DeviceGrant, DeviceNode
@@ -355,6 +356,22 @@ def test_apparmor():
     ):
         with pytest.raises(FailedPreconditionError, match="AppArmor"):
             container(security, **more)
+
+
+def test_apparmor_of_a_sandbox():
+    """The pause process is confined only if the request says so; a wish that cannot be met fails as for containers."""
+    types = cri.SecurityProfile
+    wished = pod(apparmor=types(profile_type=types.Localhost, localhost_ref="mine"))
+    armed: dict[str, Any] = {"facts": node(apparmor=True), "apparmor_profiles": frozenset({"mine", DEFAULT_PROFILE})}
+    assert "apparmorProfile" not in sandbox(**armed)["process"]
+    assert sandbox(wished, **armed)["process"]["apparmorProfile"] == "mine"
+    default = pod(apparmor=types(profile_type=types.RuntimeDefault))
+    assert sandbox(default, **armed)["process"]["apparmorProfile"] == DEFAULT_PROFILE
+    unconfined = pod(apparmor=types(profile_type=types.Unconfined))
+    assert "apparmorProfile" not in sandbox(unconfined)["process"]
+    for more in ({}, {**armed, "apparmor_profiles": frozenset()}):
+        with pytest.raises(FailedPreconditionError, match="AppArmor"):
+            sandbox(wished, **more)
 
 
 def test_selinux_level_is_checked():
