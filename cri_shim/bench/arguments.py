@@ -44,6 +44,7 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     side("--window", type=float, default=10.0, metavar="S", help="seconds of a turn of `steady` (default: 10)")
     side("--log-mib", type=_count, default=64, metavar="N", help="what one chatty container prints (default: 64)")
     side("--stream-mib", type=_count, default=256, metavar="N", help="what `streams` transfers (default: 256)")
+    _add_report_files(compare, "the result")
     # For whoever sets the sides up and runs this: the report shall name the command that does all of it.
     side("--command-line", default="", help=argparse.SUPPRESS)
     compare.set_defaults(run=_run_compare, parser=compare)
@@ -51,9 +52,18 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     report = reports.add_parser("report", help="write the report of one run, or of two", description=_REPORT)
     report.add_argument("file", type=Path, metavar="FILE.json")
     report.add_argument("other", type=Path, nargs="?", metavar="OTHER.json", help="a later run to put beside it")
-    report.add_argument("--html", type=Path, metavar="FILE", help="where to (default: beside FILE.json)")
-    report.add_argument("--markdown", type=Path, metavar="FILE", help="where to (default: beside FILE.json)")
+    _add_report_files(report, "FILE.json")
     report.set_defaults(run=_run_report)
+
+
+def _add_report_files(parser: argparse.ArgumentParser, beside: str) -> None:
+    parser.add_argument("--html", type=Path, metavar="FILE", help=f"the report (default: both beside {beside})")
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help="the report as Markdown, its pictures in a folder of the same name",
+    )
 
 
 def _run_compare(options: argparse.Namespace) -> int:

@@ -54,8 +54,7 @@ def compare(options: argparse.Namespace) -> int:
         for told in dict.fromkeys(map(_told, causes)):
             _say(told)
         return 1
-    for written in files.write(run, None, options.output.with_suffix(".html"), options.output.with_suffix(".md")):
-        _say(f"wrote {written}")
+    _write(run, None, options, options.output)
     sys.stdout.write(files.short(run))
     return 0
 
@@ -68,15 +67,22 @@ def report(options: argparse.Namespace) -> int:
     except ResultError as error:
         _say(str(error))
         return 1
-    stem = options.file.with_suffix("")
+    beside = options.file
     if options.other:
-        stem = options.file.with_name(f"{options.file.stem}-and-{options.other.stem}")
+        beside = options.file.with_name(f"{options.file.stem}-and-{options.other.stem}.json")
+    _write(run, other, options, beside)
+    return 0
+
+
+def _write(run: schema.Run, other: schema.Run | None, options: argparse.Namespace, beside: Path) -> None:
+    """Write the report to where it was asked for, or else beside the result, and say where it is."""
     html, markdown = options.html, options.markdown
     if not html and not markdown:
-        html, markdown = stem.with_name(f"{stem.name}.html"), stem.with_name(f"{stem.name}.md")
-    for written in files.write(run, other, html, markdown):
-        _say(f"wrote {written}")
-    return 0
+        html, markdown = beside.with_suffix(".html"), beside.with_suffix(".md")
+    files.write(run, other, html, markdown)
+    for path in (html, markdown):
+        if path:
+            _say(f"wrote {path}")
 
 
 async def _compare(options: argparse.Namespace) -> schema.Run:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def write(run: Run, other: Run | None, html: Path | None, markdown: Path | None) -> list[Path]:
-    """Write the files that were asked for; the Markdown has its pictures in a folder of its name."""
+    """Write the files that were asked for; the Markdown has its pictures, and no older ones, in a folder of its name."""
     blocks = document.document(run) if other is None else two_runs.document(run, other)
     written = []
     if html:
@@ -26,6 +26,8 @@ def write(run: Run, other: Run | None, html: Path | None, markdown: Path | None)
         written.append(html)
     if markdown:
         folder = markdown.with_suffix("")
+        for picture in folder.glob("*.svg"):
+            picture.unlink()
         for path, content in markdown_files(run, other, markdown.name, folder.name).items():
             target = markdown.parent / path
             target.parent.mkdir(parents=True, exist_ok=True)
