@@ -102,17 +102,10 @@ up: venv  ## leave the same thing running, to play with
 down: venv  ## take it down again
 	$(RUN) -m tests.lab.down
 
-.PHONY: bench
-bench: venv  ## time the start of a pod, here and through the in-process plugin
-	$(RUN) -m tests.lab.pod_start_bench
-
-.PHONY: bench-pull
-bench-pull: venv  ## time the pull of 1 GiB, here and through the in-process plugin
-	$(RUN) -m tests.lab.pull_bench
-
-.PHONY: bench-streams
-bench-streams: venv  ## time exec and port-forward of 1 GiB, here and through the in-process plugin
-	$(RUN) -m tests.lab.stream_bench
+# ARGS are those of `cri-shim compare` without its endpoints; docs/measuring.md has them.
+.PHONY: compare
+compare: venv  ## measure this daemon against the in-process plugin, and report (a quarter of an hour)
+	$(RUN) -m tests.lab.compare $(ARGS)
 
 .PHONY: conformance
 conformance: venv  ## run the CRI tests on bridge and plugin, or on ENDPOINT=unix:///path/to.sock
