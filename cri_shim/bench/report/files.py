@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def write(run: Run, other: Run | None, html: Path | None, markdown: Path | None) -> list[Path]:
-    """Write the files that were asked for; the Markdown has its pictures, and no older ones, in a folder of its name."""
+    """Write what was asked for; the Markdown has its pictures, and no older ones, in a folder of its name."""
     blocks = document.document(run) if other is None else two_runs.document(run, other)
     written = []
     if html:
