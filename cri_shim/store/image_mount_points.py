@@ -17,7 +17,7 @@ import structlog
 from containerd_client import ContainerdError, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from containerd_client import Containerd
@@ -60,17 +60,22 @@ def unmount_images(kernel: Kernel, paths: Paths, container_id: str) -> None:
     directory.rmdir()
 
 
-async def remove_orphaned_views(containerd: Containerd, snapshotters: Sequence[str], spared: Collection[str]) -> int:
-    """Remove the views of containers that are not in ``spared`` and return how many there were.
+async def remove_orphaned_views(
+    containerd: Containerd, snapshotters: Sequence[str], spared: Callable[[], Collection[str]]
+) -> int:
+    """Remove the views of containers that are not among the ``spared`` and return how many there were.
 
-    A snapshotter that does not answer is passed over: its views wait for the next start.
+    Who is spared is asked after the views were listed: a container being made has its name before its views. A
+    snapshotter that does not answer is passed over: its views wait for the next start.
     """
     removed = 0
     for name in dict.fromkeys(snapshotters):
         snapshots = containerd.snapshots(name)
         try:
-            for info in await snapshots.list(f'labels."{_OWNER}"'):
-                if info.labels.get(_OWNER) not in spared:
+            views = await snapshots.list(f'labels."{_OWNER}"')
+            living = spared()
+            for info in views:
+                if info.labels.get(_OWNER) not in living:
                     with contextlib.suppress(NotFound):
                         await snapshots.remove(info.name)
                     removed += 1

@@ -229,7 +229,9 @@ class Recovery:
         """Directories without a record: a crash came between the two. Those of what is being made are spared."""
         spared = known | self._sandbox_names.holders() | self._container_names.holders()
         await run(FS, _remove_orphans, self._kernel, self._paths, spared)
-        removed = await remove_orphaned_views(self._containerd, self._snapshotters, spared)
+        removed = await remove_orphaned_views(
+            self._containerd, self._snapshotters, lambda: known | self._container_names.holders()
+        )
         if removed:
             log.info("recovery.image_views_removed", views=removed)
 
