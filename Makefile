@@ -68,16 +68,23 @@ check: venv  ## lint, format, types, import contracts
 test: venv  ## run all tests (as root: real containerd, runc, CNI and registry)
 	$(RUN) -m pytest $(ARGS)
 
-# The newer ones from Debian's newer suites, unpacked below .containerd. All three run, whatever the first one says.
+# Another containerd than the machine's, from Debian's newer suites, unpacked below .containerd. TESTS: which tests.
+LINE ?= 2.1
+TESTS ?= tests/integration tests/conformance
+
+.PHONY: test-with
+test-with: venv  ## run the tests that need containerd on another one: make test-with LINE=1.7 (or 2.1)
+	@binaries="$$($(RUN) -m tests.lab.containerd_versions $(LINE))"; \
+	"$$binaries/containerd" --version; \
+	CONTAINERD_BINARIES="$$binaries" $(RUN) -m pytest $(TESTS) $(ARGS)
+
+# All three run, whatever the first one says.
 .PHONY: test-all
 test-all: venv  ## run all tests, and those that need containerd on 1.7 and 2.1 as well
 	@failed=""; \
-	$(RUN) -m pytest $(ARGS) || failed="$$failed 1.6"; \
+	$(MAKE) --no-print-directory test || failed="$$failed 1.6"; \
 	for line in 1.7 2.1; do \
-	    binaries="$$($(RUN) -m tests.lab.containerd_versions $$line)"; \
-	    echo "containerd: $$("$$binaries/containerd" --version)"; \
-	    CONTAINERD_BINARIES="$$binaries" $(RUN) -m pytest tests/integration tests/conformance $(ARGS) \
-	        || failed="$$failed $$line"; \
+	    $(MAKE) --no-print-directory test-with LINE=$$line || failed="$$failed $$line"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "tests failed with containerd$$failed"; exit 1; fi
 
