@@ -39,6 +39,14 @@ class Paths:
         """Parent of the places where containers' image volumes are mounted, one directory for each container."""
         return self.state / "image-mounts"
 
+    def idmapped(self) -> Path:
+        """Parent of the places where mounts with mapped ids are made while a container starts."""
+        return self.state / "idmapped"
+
+    def pinned_userns(self, id_: str) -> Path:
+        """Where the user namespace of one sandbox is pinned, if it has one."""
+        return self.sandbox_state(id_) / "pinned-namespaces" / "user"
+
     def sandbox_root(self, id_: str) -> Path:
         """hostname, hosts and resolv.conf of one sandbox."""
         return self.sandboxes_root() / id_

@@ -19,11 +19,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from cri_shim.kernel.mount_tree import mount_idmapped
 from cri_shim.kernel.open_in_root import walk_in_root
 from cri_shim.kernel.protocol import MNT_DETACH, UMOUNT_NOFOLLOW
+from cri_shim.kernel.user_namespace import child_with_namespaces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from cri_shim.kernel.protocol import IdRange
 
 T = TypeVar("T")
 
@@ -110,9 +114,7 @@ class LinuxKernel:
 
         Raises `FileExistsError` when something is at `path` already, so that no namespace gets lost under another.
         """
-        place = Path(path)
-        place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+        place = _new_place(path)
 
         def make() -> None:
             _check(_libc.unshare(_CLONE_NEWNET), path, "make a network namespace for")
@@ -124,6 +126,29 @@ class LinuxKernel:
         except BaseException:
             place.unlink(missing_ok=True)
             raise
+
+    def new_user_namespace(
+        self, path: str, uids: Sequence[IdRange], gids: Sequence[IdRange], netns_path: str = ""
+    ) -> None:
+        """See `Kernel.new_user_namespace`. Both files are removed again when a step fails."""
+        wanted = [(path, "user"), (netns_path, "net")] if netns_path else [(path, "user")]
+        made: list[str] = []
+        try:
+            with child_with_namespaces(uids, gids, network=bool(netns_path)) as namespaces:
+                for place, kind in wanted:
+                    _new_place(place)
+                    made.append(place)
+                    self.mount(str(namespaces / kind), place, "", _MS_BIND, "")
+            if netns_path:
+                self.run_in_network_namespace(netns_path, lambda: _bring_up("lo"))
+        except BaseException:
+            for place in made:
+                self.remove_network_namespace(place)
+            raise
+
+    def mount_idmapped(self, source: str, target: str, userns: str) -> None:
+        """See `Kernel.mount_idmapped`."""
+        mount_idmapped(source, target, userns)
 
     def remove_network_namespace(self, path: str) -> None:
         """See `Kernel.remove_network_namespace`. Retries while another mount namespace makes the file busy."""
@@ -197,6 +222,14 @@ class LinuxKernel:
         _check(_libc.statfs(os.fsencode(path), buffer), path, "statfs")
         (magic,) = struct.unpack_from("@l", buffer)
         return int(magic) & 0xFFFFFFFF
+
+
+def _new_place(path: str) -> Path:
+    """Make the empty file that a namespace gets bound to; raises `FileExistsError` when something is there."""
+    place = Path(path)
+    place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))
+    return place
 
 
 def _bring_up(interface: str) -> None:

@@ -7,12 +7,15 @@ the order of mounts and namespaces can be tested without being root. All calls b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
+
+IdRange: TypeAlias = tuple[int, int, int]
+"""A line of an id mapping: first id inside the namespace, first id outside, how many."""
 
 # umount2(2)
 MNT_FORCE: Final = 0x1
@@ -43,8 +46,21 @@ class Kernel(Protocol):
         """Make a network namespace with `lo` up and keep it alive under `path`, which must not exist yet."""
         ...
 
+    def new_user_namespace(
+        self, path: str, uids: Sequence[IdRange], gids: Sequence[IdRange], netns_path: str = ""
+    ) -> None:
+        """Make a user namespace and keep it under `path`, with a network namespace of its own under `netns_path`.
+
+        Neither may exist yet; `lo` is up in the network namespace. Without a `netns_path` there is none.
+        """
+        ...
+
+    def mount_idmapped(self, source: str, target: str, userns: str) -> None:
+        """Bind `source` and all below it to `target`, ids mapped by the user namespace whose file is `userns`."""
+        ...
+
     def remove_network_namespace(self, path: str) -> None:
-        """Let go of the namespace under `path` and remove the file; what is gone already is fine."""
+        """Let go of the namespace under `path`, of any kind, and remove the file; what is gone already is fine."""
         ...
 
     def run_in_network_namespace(self, path: str, fn: Callable[[], T]) -> T:

@@ -8,7 +8,9 @@ from cri_shim.kernel.open_in_root import walk_in_root
 from cri_shim.kernel.protocol import MNT_DETACH, NSFS_MAGIC, TMPFS_MAGIC, UMOUNT_NOFOLLOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from cri_shim.kernel.protocol import IdRange
 
 T = TypeVar("T")
 
@@ -58,6 +60,18 @@ class RecordingKernel:
         """Record the call and remember the namespace."""
         self._record("new_network_namespace", path)
         self.namespaces.add(path)
+
+    def new_user_namespace(
+        self, path: str, uids: Sequence[IdRange], gids: Sequence[IdRange], netns_path: str = ""
+    ) -> None:
+        """Record the call and remember the namespaces."""
+        self._record("new_user_namespace", path, tuple(uids), tuple(gids), netns_path)
+        self.namespaces |= {path, netns_path} - {""}
+
+    def mount_idmapped(self, source: str, target: str, userns: str) -> None:
+        """Record the call and count the target as mounted."""
+        self._record("mount_idmapped", source, target, userns)
+        self.mounts.append(target)
 
     def remove_network_namespace(self, path: str) -> None:
         """Record the call and forget the namespace."""

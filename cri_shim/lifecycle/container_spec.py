@@ -16,6 +16,7 @@ from cri_shim.lifecycle.apparmor_load import apparmor_profiles
 from cri_shim.lifecycle.cdi_devices import inject_cdi_devices
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
 from cri_shim.lifecycle.host_mounts import resolve_mounts
+from cri_shim.lifecycle.id_mapping import id_map_of, mapped_mounts
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname
 from cri_shim.lifecycle.qos_classes import apply_classes
 from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
@@ -24,13 +25,16 @@ from cri_shim.oci.mounts import ResolvedMount, pod_file_mounts
 from cri_shim.oci.node import read_device_grants, read_host_devices
 from cri_shim.oci.users import plan_user, resolve_user
 from cri_shim.store.container_directories import make_container_dirs
+from cri_shim.store.idmapped_mounts import note_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cri_shim.config import RuntimeHandler
     from cri_shim.lifecycle.image_volumes import Volume
+    from cri_shim.lifecycle.pod_files import PodFiles
     from cri_shim.oci.devices import DeviceGrant, DeviceNode
+    from cri_shim.oci.id_map import IdMap
     from cri_shim.service import Service
     from cri_shim.store.containers import Container
     from cri_shim.store.images import Image
@@ -42,6 +46,8 @@ class _NodeSide:
     """What of the request had to be looked up on the node."""
 
     mounts: tuple[ResolvedMount, ...] = ()
+    extra_mounts: tuple[ResolvedMount, ...] = ()
+    volume_mounts: tuple[ResolvedMount, ...] = ()
     devices: tuple[DeviceGrant, ...] = ()
     host_devices: tuple[DeviceNode, ...] = ()
 
@@ -50,8 +56,11 @@ def _look_up_node_side(
     service: Service,
     container: Container,
     handler: RuntimeHandler,
+    *,
     volumes: list[Volume],
     images: Mapping[int, str],
+    files: PodFiles,
+    mapping: IdMap | None,
 ) -> _NodeSide:
     """Make the directories and look up paths; blocks, and may block long on a dead network file system."""
     make_container_dirs(service.paths, container.id)
@@ -65,8 +74,32 @@ def _look_up_node_side(
     devices: list[DeviceGrant] = []
     for device in config.devices:
         devices += read_device_grants(device.host_path, device.container_path, device.permissions)
+    uids, gids = (mapping.uid_entries, mapping.gid_entries) if mapping else ((), ())
+    mounts, sources = mapped_mounts(
+        service.paths, container.id, mapping, resolve_mounts(config.mounts, images), "mount-"
+    )
+    pod_mounts = pod_file_mounts(
+        config.mounts,
+        hostname=str(files.hostname),
+        hosts=str(files.hosts),
+        resolv_conf=str(files.resolv_conf),
+        shm=str(files.shm),
+        readonly_rootfs=security.readonly_rootfs,
+        uid_mappings=uids,
+        gid_mappings=gids,
+    )
+    pod_mounts, pod_sources = mapped_mounts(service.paths, container.id, mapping, pod_mounts, "pod-")
+    volume_mounts = [
+        ResolvedMount(volume.container_path, str(volume.directory), uid_mappings=uids, gid_mappings=gids)
+        for volume in volumes
+    ]
+    own_mounts, own_sources = mapped_mounts(service.paths, container.id, mapping, volume_mounts, "volume-")
+    if mapping is not None:
+        note_sources(service.paths, container.id, sources | pod_sources | own_sources)
     return _NodeSide(
-        mounts=resolve_mounts(config.mounts, images),
+        mounts=mounts,
+        extra_mounts=pod_mounts,
+        volume_mounts=own_mounts,
         devices=tuple(devices),
         host_devices=host_devices,
     )
@@ -91,7 +124,18 @@ async def container_spec(
     """
     config = container.config
     security = config.linux.security_context
-    node_side = await run(FS, _look_up_node_side, service, container, handler, volumes, images)
+    files = pod_files(service.paths, sandbox.id, sandbox.config)
+    node_side = await run(
+        FS,
+        _look_up_node_side,
+        service,
+        container,
+        handler,
+        volumes=volumes,
+        images=images,
+        files=files,
+        mapping=id_map_of(sandbox),
+    )
     plan = plan_user(security, image.config)
     snapshotter = snapshotter_of(service.config, handler)
     if plan.needs_files:
@@ -99,7 +143,6 @@ async def container_spec(
         users = await service.image_files.users(snapshotter, image.chain_id)
     else:
         users = NO_USER_FILES
-    files = pod_files(service.paths, sandbox.id, sandbox.config)
     spec = build_container_spec(
         ContainerSpecInput(
             id=container.id,
@@ -115,15 +158,8 @@ async def container_spec(
             hostname=pod_hostname(sandbox.config),
             target_pid=_target_pid(service, sandbox, security.namespace_options),
             mounts=node_side.mounts,
-            extra_mounts=pod_file_mounts(
-                config.mounts,
-                hostname=str(files.hostname),
-                hosts=str(files.hosts),
-                resolv_conf=str(files.resolv_conf),
-                shm=str(files.shm),
-                readonly_rootfs=security.readonly_rootfs,
-            ),
-            volume_mounts=tuple(ResolvedMount(volume.container_path, str(volume.directory)) for volume in volumes),
+            extra_mounts=node_side.extra_mounts,
+            volume_mounts=node_side.volume_mounts,
             devices=node_side.devices,
             host_devices=node_side.host_devices,
             privileged_without_host_devices=handler.privileged_without_host_devices,

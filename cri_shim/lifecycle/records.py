@@ -46,14 +46,18 @@ def make_record(
     labels: Mapping[str, str],
     extension: tuple[str, AnyMessage],
     sandbox_id: str = "",
+    io_owner: tuple[int, int] | None = None,
 ) -> containers_pb2.Container:
-    """The record of a sandbox or container; its snapshot's key is its id."""
+    """The record of a sandbox or container; its snapshot's key is its id.
+
+    ``io_owner`` are the node's ids of whoever shall be able to open the pipes of its output; a handler's options win.
+    """
     runtime = handler.runtime_path or handler.runtime_type
     record = containers_pb2.Container(
         id=id_,
         labels=dict(labels),
         image=image,
-        runtime=containers_pb2.Container.Runtime(name=runtime, options=_options(handler)),
+        runtime=containers_pb2.Container.Runtime(name=runtime, options=_options(handler, io_owner or (0, 0))),
         spec=pack_spec(spec),
         snapshotter=snapshotter,
         snapshot_key=id_,
@@ -80,7 +84,7 @@ async def delete_record(service: Service, id_: str) -> None:
         return
 
 
-def _options(handler: RuntimeHandler) -> AnyMessage | None:
+def _options(handler: RuntimeHandler, io_owner: tuple[int, int]) -> AnyMessage | None:
     """What the runc shim is told; other shims take none from here and read their own configuration."""
     if not handler.runtime_type.startswith("io.containerd.runc."):
         return None
@@ -88,8 +92,8 @@ def _options(handler: RuntimeHandler) -> AnyMessage | None:
     runc = runc_pb2.Options(
         no_new_keyring=options.no_new_keyring,
         shim_cgroup=options.shim_cgroup,
-        io_uid=options.io_uid,
-        io_gid=options.io_gid,
+        io_uid=options.io_uid or io_owner[0],
+        io_gid=options.io_gid or io_owner[1],
         binary_name=options.binary_name,
         root=options.root,
         systemd_cgroup=options.systemd_cgroup,

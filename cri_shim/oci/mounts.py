@@ -35,7 +35,8 @@ class ResolvedMount:
     """One bind mount into a container.
 
     ``source`` exists on the node. ``source_mount`` is needed only for a propagation other than private. The id
-    mappings are spec entries (see :func:`cri_shim.oci.namespaces.id_mappings`) and ask for an idmapped mount.
+    mappings are spec entries (see :func:`cri_shim.oci.namespaces.id_mappings`) and ask for an idmapped mount. ``flags``
+    are those of the source that a read-only mount has to repeat, because it is made inside a user namespace.
     """
 
     container_path: str
@@ -46,6 +47,7 @@ class ResolvedMount:
     source_mount: SourceMount | None = None
     uid_mappings: tuple[Spec, ...] = ()
     gid_mappings: tuple[Spec, ...] = ()
+    flags: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, request: cri.Mount, source: str, source_mount: SourceMount | None = None) -> ResolvedMount:
@@ -75,16 +77,19 @@ def pod_file_mounts(
     resolv_conf: str,
     shm: str,
     readonly_rootfs: bool,
+    uid_mappings: tuple[Spec, ...] = (),
+    gid_mappings: tuple[Spec, ...] = (),
 ) -> tuple[ResolvedMount, ...]:
     """Give the mounts that every container of a pod shares: its three files in /etc and its /dev/shm.
 
     One that the request mounts itself is left out; a pod that was made without a hostname file has None there. The
-    files are read-only only where the whole root is, shared memory never.
+    files are read-only only where the whole root is, shared memory never; with mappings the files belong to the pod's
+    root, while shared memory is everyone's anyway.
     """
     taken = {clean(request.container_path) for request in requested}
     files = (("/etc/hostname", hostname), ("/etc/hosts", hosts), ("/etc/resolv.conf", resolv_conf))
     result = [
-        ResolvedMount(path, source, readonly=readonly_rootfs)
+        ResolvedMount(path, source, readonly_rootfs, uid_mappings=uid_mappings, gid_mappings=gid_mappings)
         for path, source in files
         if source is not None and path not in taken
     ]
@@ -156,6 +161,7 @@ def _bind(item: ResolvedMount, *, recursive_read_only: bool) -> Spec:
         "rbind",
         _propagation(item),
         _access(item, supported=recursive_read_only),
+        *(item.flags if item.readonly else ()),
     )
     if item.uid_mappings or item.gid_mappings:
         entry["uidMappings"] = [dict(m) for m in item.uid_mappings]

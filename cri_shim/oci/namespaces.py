@@ -113,5 +113,9 @@ def set_container_namespaces(
     if not wanted:
         drop_namespace(spec, "user")
         return False
+    if sandbox.network == cri.NODE:
+        # Entering takes rights in the user namespace that owns a namespace, and the node's do not belong to the pod's.
+        drop_namespace(spec, "network")
+        drop_namespace(spec, "uts")
     set_user_namespace(spec, options, f"/proc/{sandbox_pid}/ns/user")
     return True

@@ -34,6 +34,7 @@ class NodeFacts:
     ``cgroup_v2`` means the unified hierarchy alone; a hybrid node counts as v1, as it does for runc. ``swap`` is
     whether memory cgroups count swap. ``capabilities`` are this daemon's effective ones. ``machine`` is uname's.
     ``cgroup2_options`` are the options of the unified mount that containers in its cgroup namespace must keep.
+    ``user_namespaces`` is whether the node allows any.
     """
 
     cgroup_v2: bool
@@ -52,6 +53,7 @@ class NodeFacts:
     hostname: str
     hugepage_sizes: tuple[str, ...]
     cgroup2_options: tuple[str, ...] = ()
+    user_namespaces: bool = False
 
     @classmethod
     def read(cls, root: Path = Path("/")) -> NodeFacts:
@@ -87,6 +89,7 @@ class NodeFacts:
             kernel=_kernel(uname.release),
             machine=uname.machine,
             hostname=uname.nodename,
+            user_namespaces=int(_text(proc / "sys/user/max_user_namespaces").strip() or "0") > 0,
             hugepage_sizes=_hugepage_sizes(root / "sys/kernel/mm/hugepages"),
             cgroup2_options=_cgroup2_options(_text(proc / "self/mountinfo")) if unified else (),
         )

@@ -17,6 +17,7 @@ from cri_shim.errors import FailedPreconditionError, InvalidArgumentError, NotFo
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.container_spec import container_spec
 from cri_shim.lifecycle.handlers import snapshotter_of
+from cri_shim.lifecycle.id_mapping import owner_on_node
 from cri_shim.lifecycle.image_mounts import image_mounts, mount_images, unmount
 from cri_shim.lifecycle.image_volumes import fill_volumes, volumes_of
 from cri_shim.lifecycle.records import delete_record, labels_of, make_record, new_id
@@ -116,6 +117,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
                     spec=spec,
                     labels=labels_of(container.id, config.labels, image, CONTAINER),
                     extension=(CONTAINER_EXTENSION, container_extension(container)),
+                    io_owner=owner_on_node(sandbox, spec),
                 )
             )
         undo.push("delete the record", lambda: delete_record(service, container.id))

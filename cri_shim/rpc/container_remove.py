@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.id_mapping import remove_mapped
 from cri_shim.lifecycle.image_mounts import remove_image_mounts
 from cri_shim.lifecycle.records import delete_record
 from cri_shim.lifecycle.snapshots import remove_snapshots_of
@@ -46,6 +47,7 @@ async def _leave_nothing(service: Service, id_: str) -> None:
     await every(
         remove_snapshots_of(service, id_),
         remove_image_mounts(service, service.containers.get(id_)),
+        remove_mapped(service, service.containers.get(id_)),
         run(FS, remove_container_files, service.paths, id_),
     )
     await delete_record(service, id_)

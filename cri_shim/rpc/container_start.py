@@ -13,6 +13,7 @@ from containerd_client import ContainerdError
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import CriError, FailedPreconditionError, InternalError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.id_mapping import mapped_for
 from cri_shim.lifecycle.snapshots import mounts_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.ops.rollback import Rollback
@@ -92,15 +93,16 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
         fifos = await run(FS, service.logs.open, container.id, container.log_path, stdin=config.stdin, tty=config.tty)
         await service.logs.wait_opened(container.id)
         undo.push("end the process", lambda: discard_task(service, container.id))
-        with stage("container.NewTask"):
-            pid = await service.containerd.tasks.create(
-                container.id,
-                rootfs=rootfs,
-                stdin=fifos.stdin,
-                stdout=fifos.stdout,
-                stderr=fifos.stderr,
-                terminal=config.tty,
-            )
+        async with mapped_for(service, container, rootfs) as mounts:
+            with stage("container.NewTask"):
+                pid = await service.containerd.tasks.create(
+                    container.id,
+                    rootfs=mounts,
+                    stdin=fifos.stdin,
+                    stdout=fifos.stdout,
+                    stderr=fifos.stderr,
+                    terminal=config.tty,
+                )
         started_at = time.time_ns()
         with stage("client.task.Start"):
             await service.containerd.tasks.start(container.id)

@@ -26,6 +26,7 @@ from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.lifecycle.apparmor_load import sandbox_apparmor_profiles
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
+from cri_shim.lifecycle.id_mapping import id_map_of, mapped, require_user_namespaces
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname, write_pod_files
 from cri_shim.lifecycle.pod_network import pod_network
 from cri_shim.lifecycle.records import delete_record, labels_of, make_record, new_id
@@ -39,7 +40,7 @@ from cri_shim.ops.overlap import every, overlap
 from cri_shim.ops.rollback import Rollback
 from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
 from cri_shim.store.names import sandbox_name
-from cri_shim.store.pod_directories import pin_network_namespace, remove_pod_files
+from cri_shim.store.pod_directories import pin_namespaces, remove_pod_files
 from cri_shim.store.sandboxes import Sandbox
 from cri_shim.timeline import stage
 
@@ -95,6 +96,7 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
     sandbox = Sandbox(
         id=new_id(), name=name, config=request.config, created_at=0, runtime_handler=request.runtime_handler
     )
+    require_user_namespaces(service, handler, id_map_of(sandbox), host_network=sandbox.host_network)
     if not sandbox.host_network:
         sandbox = sandbox.but(netns_path=str(service.paths.new_netns()))
     sandbox = sandbox.but(process_label=process_label)
@@ -111,7 +113,7 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
         undo.push("delete the record", lambda: delete_record(service, sandbox.id))
         sandbox = sandbox.but(created_at=record.created_at.ToNanoseconds())
         pid, (ips, cni_result) = await overlap(
-            _start_pause(service, record, image, undo), _set_up_network(service, sandbox, undo)
+            _start_pause(service, sandbox, record, image, undo), _set_up_network(service, sandbox, undo)
         )
     sandbox = sandbox.but(pid=pid, ips=ips, cni_result=cni_result)
     service.sandboxes.put(sandbox)
@@ -142,9 +144,10 @@ async def _sandbox_image_and_ground(
     """Everything that the record needs to exist or to name: image, network namespace, files."""
     files = pod_files(service.paths, sandbox.id, sandbox.config)
 
-    async def make_netns() -> None:
-        if sandbox.netns_path:
-            await run(MOUNT, pin_network_namespace, service.kernel, service.paths, sandbox.id, sandbox.netns_path)
+    async def make_namespaces() -> None:
+        mapping = id_map_of(sandbox)
+        if sandbox.netns_path or mapping is not None:
+            await run(MOUNT, pin_namespaces, service.kernel, service.paths, sandbox.id, sandbox.netns_path, mapping)
 
     undo.push("remove the pod's files", lambda: run(MOUNT, remove_pod_files, service.kernel, service.paths, sandbox.id))
     found: list[Image] = []
@@ -154,7 +157,7 @@ async def _sandbox_image_and_ground(
             await service.puller.ensure(service.config.image.sandbox_image, snapshotter_of(service.config, handler))
         )
 
-    await every(make_netns(), run(MOUNT, write_pod_files, service.kernel, files, sandbox.config), find_image())
+    await every(make_namespaces(), run(MOUNT, write_pod_files, service.kernel, files, sandbox.config), find_image())
     return found[0]
 
 
@@ -172,6 +175,7 @@ async def _record(service: Service, sandbox: Sandbox, handler: RuntimeHandler, i
             facts=service.node,
             options=spec_options(service, handler),
             netns_path=sandbox.netns_path,
+            userns_path=str(service.paths.pinned_userns(sandbox.id)),
             resolv_conf_path=str(files.resolv_conf),
             shm_path=str(files.shm),
             hostname=pod_hostname(sandbox.config),
@@ -196,12 +200,14 @@ async def _record(service: Service, sandbox: Sandbox, handler: RuntimeHandler, i
     )
 
 
-async def _start_pause(service: Service, record: Record, image: Image, undo: Rollback) -> int:
+async def _start_pause(service: Service, sandbox: Sandbox, record: Record, image: Image, undo: Rollback) -> int:
     undo.push("remove the snapshot", lambda: remove_snapshot(service, record.snapshotter, record.id))
     mounts = await prepare_snapshot(service, record.snapshotter, record.id, image, mount_label_of(record))
     undo.push("end the sandbox process", lambda: discard_task(service, record.id))
-    with stage("container.NewTask"):
-        pid = await service.containerd.tasks.create(record.id, rootfs=mounts)
+    userns = str(service.paths.pinned_userns(sandbox.id))
+    async with mapped(service, sandbox, sandbox.id, mounts, userns=userns, sources={}) as rootfs:
+        with stage("container.NewTask"):
+            pid = await service.containerd.tasks.create(record.id, rootfs=rootfs)
     with stage("client.task.Start"):
         await service.containerd.tasks.start(record.id)
     return pid

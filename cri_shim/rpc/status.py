@@ -24,6 +24,7 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
     """The conditions RuntimeReady and NetworkReady, each with a reason when it is false."""
     why_not = service.readiness.why_not
     network = service.network.status()
+    default = service.config.runtime_handler("").name
     conditions = [
         cri.RuntimeCondition(
             type=_RUNTIME_READY, status=not why_not, reason=_CONTAINERD_NOT_READY if why_not else "", message=why_not
@@ -39,7 +40,10 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
         status=cri.RuntimeStatus(conditions=conditions),
         info=_info(service) if request.verbose else {},
         runtime_handlers=_handlers(service),
-        features=cri.RuntimeFeatures(supplemental_groups_policy=True),
+        features=cri.RuntimeFeatures(
+            supplemental_groups_policy=True,
+            user_namespaces_host_network=service.features[default].user_namespaces_host_network,
+        ),
     )
 
 
@@ -49,7 +53,10 @@ def _handlers(service: Service) -> list[cri.RuntimeHandler]:
     return [
         cri.RuntimeHandler(
             name=name,
-            features=cri.RuntimeHandlerFeatures(recursive_read_only_mounts=feature.recursive_read_only_mounts),
+            features=cri.RuntimeHandlerFeatures(
+                recursive_read_only_mounts=feature.recursive_read_only_mounts,
+                user_namespaces=feature.user_namespaces,
+            ),
         )
         for name, feature in sorted(features.items())
     ]

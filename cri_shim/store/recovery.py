@@ -22,6 +22,7 @@ from cri_shim.kernel.executors import FS, run
 from cri_shim.store.checkpoint_work import end_cut_off
 from cri_shim.store.container_directories import remove_container_files
 from cri_shim.store.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
+from cri_shim.store.idmapped_mounts import unmount_idmapped
 from cri_shim.store.image_mount_points import remove_orphaned_views, unmount_images
 from cri_shim.store.load import load_container, load_sandbox
 from cri_shim.store.metadata import KIND_LABEL
@@ -243,6 +244,8 @@ def _remove_orphans(kernel: Kernel, paths: Paths, spared: set[str]) -> None:
     for parent in (paths.containers_root(), paths.containers_state()):
         for id_ in _names(parent) - spared:
             _remove_orphan(id_, lambda id_: remove_container_files(paths, id_))
+    for id_ in _names(paths.idmapped()) - spared:
+        _remove_orphan(id_, lambda id_: unmount_idmapped(kernel, paths, id_))
     for id_ in _names(paths.image_mounts()) - spared:
         _remove_orphan(id_, lambda id_: unmount_images(kernel, paths, id_))
 

@@ -31,7 +31,10 @@ CGROUPS = cgroup_driver.ROOT
 
 @dataclass(slots=True)
 class Lab:
-    """A node below one directory. ``settings`` are configuration keys of the bridge or of the plugin."""
+    """A node below one directory. ``settings`` are configuration keys of the bridge or of the plugin.
+
+    ``spans_to`` is the URL of the collector that containerd tells what it does.
+    """
 
     kind: Kind = "bridge"
     directory: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="crilab-")))
@@ -40,6 +43,7 @@ class Lab:
     registry: Registry | None = None
     keep: bool = False
     subnet_bits: int = 24
+    spans_to: str = ""
     network: PodNetwork = field(init=False)
     containerd: PrivateContainerd = field(init=False)
     bridge: Bridge = field(init=False)
@@ -95,6 +99,7 @@ class Lab:
 
     async def __aenter__(self) -> Self:
         """Bring it all up; what is up already goes down again when a later part fails."""
+        self.directory.chmod(0o711)  # as /run and /var are: the root of a pod with a user namespace passes through
         try:
             await asyncio.to_thread(self.prepare)
             await asyncio.to_thread(self.serve)
@@ -131,6 +136,7 @@ class Lab:
             sandbox_image=self.pause,
             registry_hosts_dir=hosts,
             cri=self.settings if self.kind == "plugin" else {},
+            spans_to=self.spans_to,
         )
         self.bridge = Bridge(
             self.directory / "bridge",

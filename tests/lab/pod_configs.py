@@ -32,6 +32,7 @@ def pod_config(
     network: cri.NamespaceMode.ValueType = cri.POD,
     pid: cri.NamespaceMode.ValueType = cri.CONTAINER,
     ipc: cri.NamespaceMode.ValueType = cri.POD,
+    userns: cri.UserNamespace | None = None,
     sysctls: Mapping[str, str] | None = None,
     security: Mapping[str, Any] | None = None,
     linux_more: Mapping[str, Any] | None = None,
@@ -44,7 +45,7 @@ def pod_config(
     ``security`` are more fields of its security context, ``linux_more`` of its Linux part.
     """
     name = name or f"pod-{os.getpid()}-{next(_numbers)}"
-    options = cri.NamespaceOption(network=network, pid=pid, ipc=ipc)
+    options = cri.NamespaceOption(network=network, pid=pid, ipc=ipc, userns_options=userns)
     context = cri.LinuxSandboxSecurityContext(namespace_options=options, **(security or {}))
     linux = cri.LinuxPodSandboxConfig(
         cgroup_parent=cgroup_parent, sysctls=sysctls or {}, security_context=context, **(linux_more or {})
@@ -74,12 +75,13 @@ def container_config(
     pid: cri.NamespaceMode.ValueType = cri.CONTAINER,
     network: cri.NamespaceMode.ValueType = cri.POD,
     ipc: cri.NamespaceMode.ValueType = cri.POD,
+    userns: cri.UserNamespace | None = None,
     target_id: str = "",
     log: bool = True,
     **fields: Any,
 ) -> cri.ContainerConfig:
     """Describe a container. Its log is NAME/ATTEMPT.log below the pod's log directory, as the kubelet has it."""
-    options = cri.NamespaceOption(network=network, pid=pid, ipc=ipc, target_id=target_id)
+    options = cri.NamespaceOption(network=network, pid=pid, ipc=ipc, target_id=target_id, userns_options=userns)
     context = cri.LinuxContainerSecurityContext(namespace_options=options, **(security or {}))
     linux = cri.LinuxContainerConfig(
         security_context=context, resources=cri.LinuxContainerResources(**resources) if resources else None

@@ -1,0 +1,214 @@
+"""Files for a pod with a user namespace: the same ones that everybody has, showing owners that the pod can be.
+
+The root file system is an overlay whose image layers are mounted with mapped ids, so that no file is copied and no
+owner changed on disk; the writable layer belongs to the pod's root from the beginning. Volumes, and the pod's files in
+/etc, are mounted with mapped ids too and handed to the OCI runtime as ordinary bind mounts. All these mounts are made
+right before the runtime makes the container and let go right after: the container has its copies by then.
+
+containerd 2.x and runc 1.2 can do both by themselves; done here it is the same with every containerd and every runc.
+Facts: CRI ``UserNamespace`` and ``Mount``; overlayfs takes mapped lower layers since Linux 5.19.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from containerd_client.api.containerd.types.types_pb2 import Mount
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
+from cri_shim.kernel.executors import FS, MOUNT, run
+from cri_shim.oci.id_map import IdMap, id_map
+from cri_shim.store.idmapped_mounts import idmapped_point, mount_idmapped_at, noted_sources, unmount_idmapped
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+    from cri_shim.config import RuntimeHandler
+    from cri_shim.kernel import Kernel
+    from cri_shim.oci.defaults import Spec
+    from cri_shim.oci.mounts import ResolvedMount
+    from cri_shim.paths import Paths
+    from cri_shim.service import Service
+    from cri_shim.store.containers import Container
+    from cri_shim.store.sandboxes import Sandbox
+
+_LOWER = "lowerdir="
+_UPPER = "upperdir="
+_MAPPED_ALREADY = ("uidmap=", "gidmap=")
+# A user namespace may not take these flags off a mount, and making it read-only would: they have to be repeated.
+_LOCKED = {os.ST_NOSUID: "nosuid", os.ST_NODEV: "nodev", os.ST_NOEXEC: "noexec"}
+
+
+def id_map_of(sandbox: Sandbox) -> IdMap | None:
+    """The mapping of a pod; None where it has the node's ids."""
+    return id_map(sandbox.config.linux.security_context.namespace_options)
+
+
+def require_user_namespaces(
+    service: Service, handler: RuntimeHandler, mapping: IdMap | None, *, host_network: bool
+) -> None:
+    """Refuse a pod with mapped ids where the handler does not report that it can have one."""
+    features = service.features[handler.name]
+    why_not = features.why_no_user_namespaces
+    if host_network and features.user_namespaces and not features.user_namespaces_host_network:
+        why_not = "on the node's network its /sys must be recursively read-only, which its runtime cannot do"
+    if mapping is not None and why_not:
+        raise FailedPreconditionError(
+            f"runtime handler {handler.name!r} cannot give a pod a user namespace of its own: {why_not}"
+        )
+
+
+def owner_on_node(sandbox: Sandbox, spec: Spec) -> tuple[int, int] | None:
+    """What the node calls the user of a process in a pod with mapped ids; None in other pods, whose runtime knows.
+
+    Raises InvalidArgumentError for a user that the mapping does not have.
+    """
+    mapping = id_map_of(sandbox)
+    if mapping is None:
+        return None
+    user = spec["process"]["user"]
+    uid, gid = mapping.uids.on_node(user["uid"]), mapping.gids.on_node(user["gid"])
+    if uid is None or gid is None:
+        raise InvalidArgumentError(
+            f"user {user['uid']}:{user['gid']} is outside the id mappings of the pod's user namespace "
+            f"({mapping.uids.size} users, {mapping.gids.size} groups)"
+        )
+    return uid, gid
+
+
+def mapped_mounts(
+    paths: Paths, container_id: str, mapping: IdMap | None, mounts: Iterable[ResolvedMount], prefix: str
+) -> tuple[tuple[ResolvedMount, ...], dict[str, str]]:
+    """Send mounts that ask for mapped ids through a place of their own.
+
+    Returns all mounts, and what belongs to the new places, which start with ``prefix``. Raises InvalidArgumentError
+    for a mapping other than the pod's, and for propagation to the node, which cannot be combined. Blocks.
+    """
+    result: list[ResolvedMount] = []
+    sources: dict[str, str] = {}
+    for mount in mounts:
+        if mount.uid_mappings or mount.gid_mappings:
+            _check(mount, mapping)
+            place = f"{prefix}{len(sources)}"
+            sources[place] = mount.source
+            point = str(idmapped_point(paths, container_id, place))
+            result.append(
+                replace(mount, source=point, uid_mappings=(), gid_mappings=(), flags=_locked_flags(mount.source))
+            )
+        else:
+            result.append(mount if mapping is None else replace(mount, flags=_locked_flags(mount.source)))
+    return tuple(result), sources
+
+
+def _check(mount: ResolvedMount, mapping: IdMap | None) -> None:
+    what = f"mount at {mount.container_path!r}"
+    if mapping is None:
+        raise InvalidArgumentError(f"{what} has id mappings, but the pod has no user namespace of its own")
+    if (mount.uid_mappings, mount.gid_mappings) != (mapping.uid_entries, mapping.gid_entries):
+        raise InvalidArgumentError(f"{what} has other id mappings than the pod; they must be the same")
+    if mount.propagation == cri.PROPAGATION_BIDIRECTIONAL:
+        raise InvalidArgumentError(f"{what} has id mappings and cannot propagate to the node at the same time")
+
+
+def _locked_flags(source: str) -> tuple[str, ...]:
+    found = os.statvfs(source).f_flag
+    return tuple(name for flag, name in _LOCKED.items() if found & flag)
+
+
+@asynccontextmanager
+async def mapped(
+    service: Service, sandbox: Sandbox, id_: str, rootfs: Sequence[Mount], *, userns: str, sources: Mapping[str, str]
+) -> AsyncIterator[Sequence[Mount]]:
+    """Have the mounts of a pod or container while its task is created; gives the root file system to create it on.
+
+    ``userns`` is the file of the pod's user namespace, ``sources`` are those of :func:`mapped_mounts`. In a pod with
+    the node's ids nothing is done. Raises FailedPreconditionError naming what cannot be mounted with mapped ids.
+    """
+    mapping = id_map_of(sandbox)
+    if mapping is None:
+        yield rootfs
+        return
+    mounter = _Mounter(service.kernel, service.paths, id_, mapping, userns)
+    try:
+        try:
+            mounts = await run(MOUNT, mounter.mount, rootfs, sources)
+        except OSError as error:
+            raise FailedPreconditionError(
+                f"{error.filename or id_} cannot be mounted with mapped ids, which a pod with a user namespace needs: "
+                f"{error.strerror or error}"
+            ) from error
+        yield mounts
+    finally:
+        await run(MOUNT, mounter.unmount)
+
+
+@asynccontextmanager
+async def mapped_for(service: Service, container: Container, rootfs: Sequence[Mount]) -> AsyncIterator[Sequence[Mount]]:
+    """:func:`mapped`, for a container of a running pod."""
+    sandbox = service.sandboxes.get(container.sandbox_id)
+    sources = {} if id_map_of(sandbox) is None else await run(FS, noted_sources, service.paths, container.id)
+    # Of the process and not the pinned one: a pod that the in-process plugin made need not have it pinned here.
+    userns = f"/proc/{sandbox.pid}/ns/user"
+    async with mapped(service, sandbox, container.id, rootfs, userns=userns, sources=sources) as mounts:
+        yield mounts
+
+
+async def remove_mapped(service: Service, container: Container) -> None:
+    """Take away what a daemon that died during the start of ``container`` has left; raises OSError."""
+    if container.config.linux.security_context.namespace_options.HasField("userns_options"):
+        await run(MOUNT, unmount_idmapped, service.kernel, service.paths, container.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mounter:
+    """Makes and unmakes the mounts of one pod or container. Everything blocks."""
+
+    kernel: Kernel
+    paths: Paths
+    id: str
+    mapping: IdMap
+    userns: str
+
+    def mount(self, rootfs: Sequence[Mount], sources: Mapping[str, str]) -> list[Mount]:
+        self.unmount()  # an earlier daemon may have died in here
+        for place, source in sources.items():
+            self._bind(source, place)
+        return [self._mapped_root(mount) for mount in rootfs]
+
+    def unmount(self) -> None:
+        unmount_idmapped(self.kernel, self.paths, self.id)
+
+    def _bind(self, source: str, place: str) -> str:
+        point = idmapped_point(self.paths, self.id, place)
+        mount_idmapped_at(self.kernel, source, point, self.userns)
+        return str(point)
+
+    def _mapped_root(self, mount: Mount) -> Mount:
+        """The same root file system with mapped ids."""
+        if any(option.startswith(_MAPPED_ALREADY) for option in mount.options):
+            return mount  # of a snapshot that the in-process plugin has prepared
+        if mount.type == "bind" and "rw" in mount.options:
+            self._give(mount.source, like=None)  # no image below: all of it is the container's own
+            return mount
+        lowers = next((o.removeprefix(_LOWER).split(":") for o in mount.options if o.startswith(_LOWER)), [])
+        upper = next((o.removeprefix(_UPPER) for o in mount.options if o.startswith(_UPPER)), "")
+        if mount.type != "overlay" or not lowers or not upper:
+            raise FailedPreconditionError(
+                f"the snapshotter gives a root file system of type {mount.type!r}, whose ids cannot be mapped; "
+                "a pod with a user namespace needs the snapshotter overlayfs"
+            )
+        self._give(upper, like=lowers[0])
+        points = [self._bind(lower, f"layer-{number}") for number, lower in enumerate(lowers)]
+        options = [_LOWER + ":".join(points) if option.startswith(_LOWER) else option for option in mount.options]
+        return Mount(type=mount.type, source=mount.source, target=mount.target, options=options)
+
+    def _give(self, directory: str, *, like: str | None) -> None:
+        """Let a root directory belong to whom the directory ``like`` in the image belongs, seen from the pod."""
+        info = Path(like or directory).stat()
+        uid, gid = (info.st_uid, info.st_gid) if like else (0, 0)
+        owner = self.mapping.uids.on_node(uid), self.mapping.gids.on_node(gid)
+        os.chown(directory, *(-1 if number is None else number for number in owner))
