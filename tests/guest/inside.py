@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.guest.suites import SUITES, Suite
+from tests.guest.suites import Suite, chosen
 
 RESULTS = Path("/run/results")
 DISK = "/dev/vdc"
@@ -25,14 +25,13 @@ def main() -> int:
     """Run what the kernel's command line asks for, or else everything."""
     RESULTS.mkdir(exist_ok=True)
     wanted, more = asked_for(Path("/proc/cmdline").read_text())
-    for suite in SUITES:
-        if not wanted or suite.name in wanted:
-            print(f"=== {suite.name}: {suite.claim}", flush=True)
-            started = time.monotonic()
-            code = run(suite, more)
-            print(f"--- {suite.name}: ended with {code} after {time.monotonic() - started:.0f} s", flush=True)
-            (RESULTS / f"{suite.name}.code").write_text(str(code))
-            keep()
+    for suite in chosen(wanted):
+        print(f"=== {suite.name}: {suite.claim}", flush=True)
+        started = time.monotonic()
+        code = run(suite, more)
+        print(f"--- {suite.name}: ended with {code} after {time.monotonic() - started:.0f} s", flush=True)
+        (RESULTS / f"{suite.name}.code").write_text(str(code))
+        keep()
     return 0
 
 

@@ -45,9 +45,10 @@ class Run:
         return self.directory / "console.log"
 
     def boot(self, say: Callable[[str], None], seconds: float) -> Path:
-        """Boot, hand on each line of the suites, and give the folder with the results.
+        """Boot, hand on each line of the suites, and give the folder with what they have left.
 
-        Raises :class:`GuestError` when QEMU fails, when the machine does not end in time, and when it has left nothing.
+        A machine that has not ended after ``seconds`` is ended; the suites that hung then have left nothing, which is
+        their fault. Raises :class:`GuestError` when QEMU fails, and when the suites never began.
         """
         if shutil.which(PROGRAM) is None:
             raise GuestError(f"{PROGRAM} is not installed")
@@ -63,23 +64,24 @@ class Run:
             )
         late = threading.Timer(seconds, process.kill)
         late.start()
+        began = False
         try:
             for line in process.stdout or ():
+                began = True
                 say(line.decode(errors="replace").rstrip())
             code = process.wait()
         finally:
             process.kill()
             process.wait()
-            in_time = late.is_alive()
+            ended = late.is_alive()
             late.cancel()
-        results = self._unpacked(disk)
-        if not in_time:
-            raise GuestError(f"the guest did not end within {seconds:.0f} s{self._last_words()}")
-        if code:
+        if not ended:
+            say(f"the guest did not end within {seconds:.0f} s{self._last_words()}")
+        elif code:
             raise GuestError(f"{PROGRAM} ended with {code}: {errors.read_text(errors='replace').strip()[-2000:]}")
-        if results is None:
-            raise GuestError(f"the guest has left no results{self._last_words()}")
-        return results
+        if not began:
+            raise GuestError(f"the suites did not begin{self._last_words()}")
+        return self._unpacked(disk)
 
     def _hardware(self, results: Path) -> list[str]:
         drives = ((self.base.image, "on"), (self.project, "on"), (results, "off"))
@@ -93,13 +95,13 @@ class Run:
             *(word for disk, temporary in drives for word in ("-drive", drive(disk, temporary))),
         ]
 
-    def _unpacked(self, disk: Path) -> Path | None:
+    def _unpacked(self, disk: Path) -> Path:
         target = self.directory / "results"
         target.mkdir()
         with contextlib.suppress(GuestError):  # nothing was written, or the machine was killed while it wrote
             run("tar", "--extract", "--file", str(disk), "--directory", str(target), "--no-same-owner")
         disk.unlink()
-        return target if any(target.iterdir()) else None
+        return target
 
     def _last_words(self) -> str:
         said = self.console.read_text(errors="replace").strip() if self.console.exists() else ""

@@ -1,4 +1,7 @@
-"""What runs in the guest, in this order: each suite is one run of pytest with its own node."""
+"""What runs in the guest, in this order: each suite is one run of pytest with its own node.
+
+Those without ``always`` run only when they are named: ``make test-guest SUITES=conformance``.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ class Suite:
     claim: str
     arguments: tuple[str, ...]
     environment: tuple[tuple[str, str], ...] = ()
+    always: bool = True
 
 
 SYSTEMD = (("LAB_CGROUP_DRIVER", "systemd"),)
@@ -26,14 +30,24 @@ CGROUPS = (
 SUITES = (
     Suite(
         "cgroupfs",
-        "limits, statistics and want of memory on cgroup v2, with the cgroupfs driver",
-        (*CGROUPS, "--cri-kind=bridge"),
+        "limits, statistics and want of memory on cgroup v2, with the cgroupfs driver; AppArmor",
+        (*CGROUPS, "tests/conformance/test_apparmor.py", "--cri-kind=bridge"),
     ),
     Suite(
         "systemd",
-        "the same with the systemd driver",
-        (*CGROUPS, "--cri-kind=bridge"),
+        "limits, statistics, want of memory and the life of containers with the systemd driver",
+        (*CGROUPS, "tests/conformance/test_container_life.py", "--cri-kind=bridge"),
         SYSTEMD,
+    ),
+    Suite(
+        "integration",
+        "specs under runc, the readers of statistics, namespaces and mounts",
+        (
+            "tests/integration/oci",
+            "tests/integration/stats",
+            "tests/integration/kernel",
+            "tests/integration/containerd_client/test_tasks.py",
+        ),
     ),
     Suite(
         "units",
@@ -41,4 +55,17 @@ SUITES = (
         ("tests/guest/test_installed.py",),
         (*SYSTEMD, ("LAB_OWNS_MACHINE", "1")),
     ),
+    Suite("conformance", "all of it, cgroupfs driver", ("tests/conformance", "--cri-kind=bridge"), always=False),
+    Suite(
+        "conformance-systemd",
+        "all of it, systemd driver",
+        ("tests/conformance", "--cri-kind=bridge"),
+        SYSTEMD,
+        always=False,
+    ),
 )
+
+
+def chosen(names: list[str]) -> list[Suite]:
+    """The suites of these names, or those that always run."""
+    return [suite for suite in SUITES if (suite.name in names if names else suite.always)]

@@ -177,12 +177,12 @@ async def test_the_watchdog(machine, pod):
     """A daemon that gives signs of life is left alone; one that is stuck is replaced, and the pod runs on."""
     container = await pod.start(command=COUNT)
     SHORT_WATCHDOG.parent.mkdir(parents=True, exist_ok=True)
-    SHORT_WATCHDOG.write_text("[Service]\nWatchdogSec=8\n")
+    SHORT_WATCHDOG.write_text("[Service]\nWatchdogSec=5\n")
     try:
         await asyncio.to_thread(systemctl, "daemon-reload")
         await asyncio.to_thread(systemctl, "restart", UNIT)
         before = machine.pid
-        await asyncio.sleep(20)
+        await asyncio.sleep(11)
         assert machine.pid == before
         os.kill(before, signal.SIGSTOP)
         await asyncio.to_thread(machine.until, lambda: machine.pid not in {0, before})

@@ -13,6 +13,7 @@ import grpc
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from tests.lab.log_file import Entry, read_log, text
+from tests.lab.patience import patient
 from tests.lab.pod_configs import container_config, pod_config, sh
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Container:
 
     async def until(self, condition: Callable[[cri.ContainerStatus], bool], seconds: float = 15) -> cri.ContainerStatus:
         """Wait for a status."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patient(seconds)
         while not condition(status := await self.status()):
             assert time.monotonic() < deadline, f"not within {seconds} s: {status}"
             await asyncio.sleep(0.02)
@@ -79,7 +80,7 @@ class Container:
 
     async def logged(self, wanted: str, seconds: float = 10) -> str:
         """Wait until its log has a text; all of the log then."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patient(seconds)
         while wanted not in (found := text(self.entries())):
             assert time.monotonic() < deadline, f"{wanted!r} not logged within {seconds} s: {found[-2000:]!r}"
             await asyncio.sleep(0.02)
@@ -169,7 +170,7 @@ def fetch_script(host: str, port: int = 8080) -> str:
 
 async def fetch(host: str, port: int, seconds: float = 5) -> str:
     """Get a page by HTTP, again and again until the server is up; raises the last error after some seconds."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patient(seconds)
     while True:
         try:
             reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 2)

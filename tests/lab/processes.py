@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.lab.patience import patient
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -57,7 +59,7 @@ class Daemon:
                 start_new_session=True,
                 env={**os.environ, **self.environment},
             )
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patient(seconds)
         while not ready():
             if self.process.poll() is not None:
                 raise LabError(f"{self.name} ended with {self.process.returncode} at its start\n{self.tail()}")
@@ -76,7 +78,7 @@ class Daemon:
         if self.process is None:
             raise LabError(f"{self.name} was not started")
         try:
-            return self.process.wait(seconds)
+            return self.process.wait(patient(seconds))
         except subprocess.TimeoutExpired as error:
             raise LabError(f"{self.name} did not end within {seconds} s\n{self.tail()}") from error
 
