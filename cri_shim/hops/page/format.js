@@ -1,0 +1,42 @@
+// Numbers and names as text.
+
+/** Milliseconds with all three decimals, as the ledger has them. */
+export function exact(ms) {
+  return ms.toFixed(3);
+}
+
+/** Milliseconds for a glance: three significant digits or so. */
+export function brief(ms) {
+  if (ms >= 1000) return `${(ms / 1000).toFixed(ms >= 10_000 ? 1 : 2)} s`;
+  return `${ms.toFixed(ms >= 100 ? 0 : ms >= 10 ? 1 : ms >= 1 ? 2 : 3)} ms`;
+}
+
+export function bytes(count) {
+  if (count < 1000) return `${count} B`;
+  return count < 1_000_000 ? `${(count / 1000).toFixed(1)} kB` : `${(count / 1_000_000).toFixed(1)} MB`;
+}
+
+export function percent(share) {
+  return `${(share * 100).toFixed(share < 0.1 && share > 0 ? 1 : 0)} %`;
+}
+
+export function clock(unixSeconds) {
+  const at = new Date(unixSeconds * 1000);
+  return at.toLocaleTimeString([], { hour12: false }) + `.${String(at.getMilliseconds()).padStart(3, "0")}`;
+}
+
+/** `containerd.services.tasks.v1.Tasks/Create` → `Tasks/Create`. */
+export function hopName(method) {
+  return method.slice(method.lastIndexOf(".", method.indexOf("/")) + 1);
+}
+
+/** What a request is about: the pod's or container's name, the image, or the beginning of an id. */
+export function about(subject) {
+  const id = subject.container_id || subject.sandbox_id;
+  return subject.name || subject.image || (id ? id.slice(0, 12) : "");
+}
+
+/** Requests that only ask. Everything else changes something or waits for something. */
+export function isRead(method) {
+  return /^(List|Stream)|(Status|Stats)$|^(Version|RuntimeConfig|ImageFsInfo|GetContainerEvents)$/.test(method);
+}

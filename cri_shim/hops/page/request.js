@@ -1,0 +1,85 @@
+// One request: what it was, its bill, its waterfall.
+
+import { get, listen } from "./api.js";
+import { bars, figures, legend } from "./bill.js";
+import { h } from "./dom.js";
+import { bytes, clock } from "./format.js";
+import { waterfall } from "./waterfall.js";
+
+const place = document.getElementById("request");
+let shown = 0;
+let drawing = 0;
+
+/** Show request `id`. */
+export async function openRequest(id) {
+  const first = shown !== id;
+  shown = id;
+  const turn = (drawing += 1);
+  if (first) place.replaceChildren(h("p", { class: "hint" }, `Request ${id} …`));
+  try {
+    const record = await get(`/api/requests/${id}`);
+    if (turn !== drawing) return;
+    place.replaceChildren(...drawn(record));
+  } catch (error) {
+    if (turn !== drawing) return;
+    place.replaceChildren(back(), h("h2", { tabindex: "-1" }, `Request ${id}`), h("p", { class: "error" }, error.message));
+  }
+  if (first && matchMedia("(max-width: 60rem)").matches) place.focus();
+}
+
+/** Show what the words mean instead. */
+export function closeRequest() {
+  shown = 0;
+  drawing += 1;
+  place.replaceChildren(...words());
+}
+
+function drawn(record) {
+  const subject = Object.entries(record.subject).map(([name, value]) => h("div", {}, h("dt", {}, name.replace("_", " ")), h("dd", {}, value)));
+  const facts = [["started", clock(record.started_at)], ["CRI", record.api], ["out", bytes(record.bytes_out)], ["in", bytes(record.bytes_in)],
+    ["repeats", record.retries], ...(record.trace_id ? [["trace", record.trace_id]] : [])];
+  const outcome = record.running ? "running" : record.code;
+  return [
+    back(),
+    h("header", { class: "title" },
+      h("h2", {}, record.method), h("span", { class: "number" }, `request ${record.id}`),
+      h("span", { class: `outcome ${record.running ? "running" : record.code === "OK" ? "ok" : "bad"}` }, outcome)),
+    record.error && h("p", { class: "error" }, record.error),
+    h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(value)))), ...subject),
+    h("section", { "aria-label": "Bill" }, bars(record), legend(), figures(record)),
+    h("section", { "aria-label": "Waterfall" }, h("h3", { class: "heading" }, "When it did what"), waterfall(record)),
+    ["RunPodSandbox", "CreateContainer", "StartContainer"].includes(record.method) && !record.running &&
+      h("p", {}, h("a", { href: `#/architecture/${record.id}` }, "Watch it in the architecture, in slow motion")),
+  ].filter(Boolean);
+}
+
+function back() {
+  return h("p", { class: "back" }, h("a", { href: "#/requests" }, "← Requests"), h("kbd", {}, "Esc"));
+}
+
+function words() {
+  const meanings = [
+    ["request", "one CRI call as it came in from the kubelet"],
+    ["hop", "one gRPC call of ours to containerd"],
+    ["helper", "one program that we ran: a CNI plugin"],
+    ["own", "wall time in which neither a hop nor a helper was in flight"],
+    ["transport", "what of a hop was not containerd at work: serialising, socket, scheduling"],
+    ["extra", "transport + own time, without waiting for others: the bill of the extra process"],
+  ];
+  return [
+    h("h2", {}, "Choose a request"),
+    h("p", { class: "hint" }, "Each request from the kubelet is here as it happens, with what it cost and where the time went."),
+    h("dl", { class: "words" }, ...meanings.map(([word, text]) => h("div", {}, h("dt", {}, word), h("dd", {}, text)))),
+    legend(),
+  ];
+}
+
+// A request that is being looked at while it runs is drawn again as it goes on.
+let soon = 0;
+listen((name, data) => {
+  if (!shown || data?.id !== shown || soon) return;
+  soon = setTimeout(() => {
+    soon = 0;
+    if (shown === data.id) openRequest(shown);
+  }, 250);
+});
