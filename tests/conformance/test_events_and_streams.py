@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tarfile
 
 import grpc
 import pytest
@@ -107,4 +108,22 @@ async def test_resources_of_a_pod_are_changed(client, node):
     pod = await node.run()
     await client.UpdatePodSandboxResources(pod_sandbox_id=pod.id, resources={"cpu_shares": 512}, overhead={})
     code, _ = await failure(client.UpdatePodSandboxResources(pod_sandbox_id="0" * 64, resources={"cpu_shares": 512}))
+    assert code == grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.plugin_differs("1.x has no CheckpointContainer", before="2.0")
+@pytest.mark.proves("RuntimeService.CheckpointContainer")
+async def test_a_checkpoint(client, pod, tmp_path):
+    """A checkpoint is an archive, or where criu is missing a refusal that says so; the container runs on either way."""
+    container = await pod.start()
+    archive = tmp_path / "checkpoint.tar"
+    try:
+        await client.CheckpointContainer(container_id=container.id, location=str(archive), timeout=30)
+    except grpc.aio.AioRpcError as error:
+        assert "criu" in (error.details() or "").lower()
+        assert not archive.exists()
+    else:
+        assert tarfile.is_tarfile(archive)
+    assert (await container.status()).state == cri.CONTAINER_RUNNING
+    code, _ = await failure(client.CheckpointContainer(container_id="0" * 64, location=str(tmp_path / "none.tar")))
     assert code == grpc.StatusCode.NOT_FOUND
