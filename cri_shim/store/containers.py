@@ -130,3 +130,13 @@ def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Cal
         )
 
     return change
+
+
+def out_of_memory(container: Container) -> Container:
+    """The change that the kernel's word makes; it may come after the exit, which then gets its right reason.
+
+    (containerd issue 12260)
+    """
+    told = container.but(oom_killed=True)
+    ended = container.status.finished_at and container.status.exit_code != 0
+    return told.but_status(reason=OOM_KILLED) if ended and container.status.reason == ERROR else told

@@ -16,7 +16,7 @@ import structlog
 
 from containerd_client import ContainerdError, NotFound
 from cri_shim.store.checkpoint import write_status
-from cri_shim.store.containers import exited
+from cri_shim.store.containers import exited, out_of_memory
 from cri_shim.store.oom import was_oom_killed
 
 if TYPE_CHECKING:
@@ -131,11 +131,21 @@ class Exits:
         changed = self._containers.update(id_, exited(code, at_ns, reason=reason))
         if changed is None:
             return
-        try:
-            write_status(self._paths.container_root(id_), changed.status)
-        except OSError as error:
-            log.error("container.status_not_written", container_id=id_, error=str(error))
+        self._write_status(changed)
         log.info("container.exited", container_id=id_, exit_code=code, reason=changed.status.reason)
+
+    def out_of_memory(self, id_: str) -> None:
+        """The kernel killed in the cgroup of ``id_`` for want of memory; the event of it may be later than the exit."""
+        before = self._containers.find(id_)
+        changed = self._containers.update(id_, out_of_memory)
+        if before is not None and changed is not None and changed.status != before.status:
+            self._write_status(changed)
+
+    def _write_status(self, container: Container) -> None:
+        try:
+            write_status(self._paths.container_root(container.id), container.status)
+        except OSError as error:
+            log.error("container.status_not_written", container_id=container.id, error=str(error))
 
     def _has_ended(self, id_: str) -> bool:
         container = self._containers.find(id_)

@@ -144,7 +144,7 @@ class Monitor:
                 )
         elif envelope.topic == _TASK_OOM:
             oom = events_pb2.TaskOOM.FromString(envelope.event.value)
-            self._containers.update(oom.container_id, lambda container: container.but(oom_killed=True))
+            self._exits.out_of_memory(oom.container_id)
         elif envelope.topic.startswith(_IMAGES):
             self._image_events.put_nowait(envelope)
 

@@ -7,7 +7,7 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
 from cri_shim.oci.stop_signal import signal_number
-from cri_shim.store.containers import Container, Status, exited
+from cri_shim.store.containers import Container, Status, exited, out_of_memory
 from cri_shim.store.index import Index
 from cri_shim.store.names import Names
 
@@ -68,6 +68,23 @@ def test_reason_of_an_exit(code, oom, reason):
     """The kubelet reads the reason; it follows from the code and the kernel's word."""
     ended = exited(code, 9)(_container("a", created_at=1, started_at=2).but(oom_killed=oom))
     assert (ended.status.exit_code, ended.status.finished_at, ended.status.reason) == (code, 9, reason)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "told"),
+    [(0, "", "Completed"), (137, "", "OOMKilled"), (1, "", "OOMKilled"), (255, "Unknown", "Unknown")],
+)
+def test_an_exit_whose_want_of_memory_is_told_later(code, reason, told):
+    """The reason is the same, whichever of the two events comes first; one that was known otherwise stays."""
+    ended = exited(code, 9, reason=reason)(_container("a", created_at=1, started_at=2))
+    later = out_of_memory(ended)
+    assert (later.oom_killed, later.status.reason, later.status.finished_at) == (True, told, 9)
+
+
+def test_want_of_memory_of_a_container_that_gets_over_it():
+    """A container that runs on is not said to have ended."""
+    running = _container("a", created_at=1, started_at=2)
+    assert out_of_memory(running).status == running.status
 
 
 def test_the_first_exit_wins():
