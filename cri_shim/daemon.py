@@ -27,6 +27,7 @@ from cri_shim.cdi.registry import CdiRegistry
 from cri_shim.endpoint import SocketLock, bind
 from cri_shim.gauges import gauges
 from cri_shim.handler_features import read_features
+from cri_shim.hops.containerd_spans import ContainerdSpans
 from cri_shim.hops.counts import Counts
 from cri_shim.hops.ledger import Ledger, LedgerOff
 from cri_shim.hops.listener import Listener
@@ -34,6 +35,7 @@ from cri_shim.hops.loop_lag import LoopLag
 from cri_shim.hops.null_call import NullCall
 from cri_shim.hops.prometheus import MetricsPage
 from cri_shim.hops.span_export import span_export
+from cri_shim.hops.span_forward import SpanForward
 from cri_shim.hops.tracing import tracing_of
 from cri_shim.hops.web_sources import WebSources
 from cri_shim.images.image_files import ImageFiles
@@ -51,6 +53,7 @@ from cri_shim.ops.supervisor import Supervisor
 from cri_shim.paths import Paths
 from cri_shim.qos.blockio import BlockioClasses
 from cri_shim.readiness import Readiness
+from cri_shim.rpc import RPCS, Kind
 from cri_shim.rpc.container_stats_list import container_subjects
 from cri_shim.rpc.sandbox_stats_list import sandbox_subjects
 from cri_shim.sd_notify import Notifier
@@ -72,7 +75,7 @@ from cri_shim.streaming.certificate import server_context
 from cri_shim.streaming.server import StreamingServer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from cri_shim.config import Config
     from cri_shim.handler_features import HandlerFeatures
@@ -109,7 +112,9 @@ class Daemon:
         self._stop = asyncio.Event()
         self._notifier = Notifier.from_environment()
         self._loop_lag = LoopLag()
-        self._tracing = tracing_of(config.tracing, os.environ, http_address="", ledger=config.ledger.enabled)
+        self._tracing = tracing_of(
+            config.tracing, os.environ, http_address=config.http.address, ledger=config.ledger.enabled
+        )
 
     async def run(self) -> int:
         """Serve until told to stop; raises OSError when the socket cannot be had."""
@@ -136,7 +141,7 @@ class Daemon:
                 stack.push_async_callback(export.close)
                 supervisor.forever("spans", export.run)
             stack.push_async_callback(supervisor.stop)
-            listener = self._listener(paths, service, pump)
+            listener = self._listener(paths, service, pump, self._take_spans(service.ledger, supervisor))
             listener.bind()
             stack.push_async_callback(listener.stop)
             monitor.start()
@@ -265,13 +270,28 @@ class Daemon:
         )
         return service, monitor, pump
 
-    def _listener(self, paths: Paths, service: Service, pump: LogPump) -> Listener:
+    def _take_spans(self, ledger: Ledger, supervisor: Supervisor) -> Callable[[bytes, str], bytes] | None:
+        """What takes containerd's own spans in, if it is wanted."""
+        if not self._tracing.receive:
+            return None
+        forward = SpanForward(self._tracing) if self._tracing.endpoint else None
+        receiver = ContainerdSpans(ledger, None if forward is None else forward.put)
+        ledger.listen(receiver)
+        if forward is not None:
+            supervisor.forever("span-forward", forward.run)
+        return receiver.take
+
+    def _listener(
+        self, paths: Paths, service: Service, pump: LogPump, take_spans: Callable[[bytes, str], bytes] | None
+    ) -> Listener:
         counts = Counts(lambda: service.ledger.null_call)
         service.ledger.listen(counts)
         sources = WebSources(
             service.ledger,
             metrics=MetricsPage(counts, gauges(service, pump, self._loop_lag)).text,
             node=about_node(service, self._loop_lag),
+            take_spans=take_spans,
+            reads=frozenset(name for name, rpc in RPCS.items() if rpc.kind is Kind.READ),
         )
         return Listener(self._config.http.address, paths.state, sources)
 

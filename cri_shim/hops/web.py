@@ -33,6 +33,7 @@ _LARGEST_EXPORT = 4 << 20
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
@@ -110,6 +111,8 @@ class Site:
             found = ledger.slowest(method)
         elif method:
             found = ledger.remembered(method)[::-1]
+        elif request.query.get("reads") == "0":
+            found = [one for one in ledger.remembered()[::-1] if one.method not in self._sources.reads]
         else:
             found = ledger.requests()[::-1]
         return web.json_response({"requests": [summary(one) for one in found[:limit]]})
@@ -147,7 +150,11 @@ class Site:
         if self._sources.take_spans is None:
             raise web.HTTPNotFound
         kind = request.content_type
-        return web.Response(body=self._sources.take_spans(await request.read(), kind), content_type=kind)
+        try:
+            answer = self._sources.take_spans(await request.read(), kind)
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=str(error)) from error
+        return web.Response(body=answer, content_type=kind)
 
 
 def _is_ours(host: str, bound_to: str) -> bool:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.lab import cgroup_driver
-from tests.lab.containerd_config import configuration
+from tests.lab.containerd_config import configuration, spans_environment
 from tests.lab.processes import Daemon, LabError, command_lines, kill_and_wait
 
 CAP_SYS_RESOURCE = 24
@@ -57,7 +57,10 @@ def toml(table: dict[str, Any], path: str = "") -> str:
 
 @dataclass(slots=True)
 class PrivateContainerd:
-    """One containerd. ``cri`` holds keys that a test wants in the plugin's section, as 1.6 and 1.7 name them."""
+    """One containerd. ``cri`` holds keys that a test wants in the plugin's section, as 1.6 and 1.7 name them.
+
+    ``spans_to`` is the URL of a collector that it tells what it does (1.7 and later), within a fraction of a second.
+    """
 
     directory: Path
     cri_plugin: bool
@@ -66,11 +69,13 @@ class PrivateContainerd:
     registry_hosts_dir: Path | None = None
     binaries: Path | None = field(default_factory=binaries_named)
     cri: dict[str, Any] = field(default_factory=dict)
+    spans_to: str = ""
     daemon: Daemon = field(init=False)
 
     def __post_init__(self) -> None:
         """Lay out the paths; nothing is started."""
         environment = {"PATH": f"{self.binaries}:{os.environ['PATH']}"} if self.binaries else {}
+        environment |= spans_environment(self.spans_to)
         program = self.binaries / "containerd" if self.binaries else shutil.which("containerd") or "containerd"
         command = [str(program), "--config", str(self.directory / "config.toml")]
         self.daemon = Daemon("containerd", command, self.directory / "containerd.log", environment)
@@ -153,7 +158,7 @@ class PrivateContainerd:
     def configuration(self) -> dict[str, Any]:
         """The configuration as nested tables, in the form of this version."""
         section = self._plugin_section() if self.cri_plugin else None
-        return configuration(self.version, self.directory, self.address, section)
+        return configuration(self.version, self.directory, self.address, section, self.spans_to)
 
     def _plugin_section(self) -> dict[str, Any]:
         runc = {
