@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cri_shim.deprecations import Deprecations
 from cri_shim.ops.gates import Gates
 from cri_shim.streaming.exec_process import STARTS_AT_ONCE
 
@@ -101,5 +102,7 @@ class Service:
     """Which requests are traced."""
     locks: Locks
     """One for each container, against two changes at once."""
+    deprecations: Deprecations = field(default_factory=Deprecations)
+    """What containerd warns of."""
     exec_starts: Gates = field(default_factory=lambda: Gates(STARTS_AT_ONCE))
     """Commands being started, a few at a time for each pod."""

@@ -21,7 +21,7 @@ _CONTAINERD_NOT_READY = "ContainerdNotReady"
 
 
 async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResponse:
-    """The conditions RuntimeReady and NetworkReady, each with a reason when it is false."""
+    """The conditions RuntimeReady and NetworkReady, each with a reason when it is false; and containerd's warnings."""
     why_not = service.readiness.why_not
     network = service.network.status()
     default = service.config.runtime_handler("").name
@@ -36,6 +36,8 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
             message="" if network.ready else network.message,
         ),
     ]
+    if not why_not:
+        conditions += await service.deprecations.conditions(service.containerd.introspection)
     return cri.StatusResponse(
         status=cri.RuntimeStatus(conditions=conditions),
         info=_info(service) if request.verbose else {},

@@ -1,0 +1,42 @@
+"""containerd's deprecation warnings as a condition of the node."""
+
+from __future__ import annotations
+
+import json
+
+from containerd_client.api.containerd.services.introspection.v1 import introspection_pb2 as pb
+from containerd_client.errors import Unavailable
+from cri_shim.deprecations import CONDITION, Deprecations
+
+
+class FakeIntrospection:
+    """Answers with these warnings, or not at all, and counts the questions."""
+
+    def __init__(self, **warnings: str) -> None:
+        self.warnings, self.asked, self.away = warnings, 0, False
+
+    async def server(self):
+        self.asked += 1
+        if self.away:
+            raise Unavailable("Server", "away")
+        return pb.ServerResponse(
+            deprecations=[pb.DeprecationWarning(id=name, message=text) for name, text in self.warnings.items()]
+        )
+
+
+async def test_warnings_become_one_condition():
+    """All warnings are in one condition that is false, by their names; containerd is not asked again at once."""
+    containerd, deprecations = FakeIntrospection(old="use new", older="gone soon"), Deprecations()
+    for _ in range(2):
+        (condition,) = await deprecations.conditions(containerd)
+        assert (condition.type, condition.status) == (CONDITION, False)
+        assert json.loads(condition.message) == {"old": "use new", "older": "gone soon"}
+    assert containerd.asked == 1
+
+
+async def test_nothing_to_warn_of():
+    """Without warnings, or while containerd does not answer, there is no condition."""
+    assert await Deprecations().conditions(FakeIntrospection()) == []
+    away = FakeIntrospection(old="use new")
+    away.away = True
+    assert await Deprecations().conditions(away) == []
