@@ -22,3 +22,5 @@ class WebSources:
     """What ``/api/node`` tells of the daemon and the machine."""
     take_spans: Callable[[bytes, str], bytes] | None = None
     """Takes an OTLP export (body, content type) of containerd's own spans; None: they are not asked for."""
+    reads: frozenset[str] = frozenset()
+    """Methods that only ask; a list may be had without them."""

@@ -126,8 +126,8 @@ function priced(cost, node, start) {
 function sum(picture, start) {
   const extra = start ? `${exact(start.extra_p50_ms)} ms` : "";
   const told = {
-    measured: [extra || "no pod start yet", "extra for each RunPodSandbox, measured here"],
-    saved: [start ? "0 hops" : "0 hops", "what cri-shim's bill calls extra is not paid"],
+    measured: [extra || "no pod start yet", "extra for each RunPodSandbox here, its transport an estimate unless containerd tells"],
+    saved: ["0 hops", "what cri-shim's bill calls extra is not paid"],
     alike: ["the same arrows", "its own cost is not measurable here; cri-shim stands in for it"],
   }[picture.sum] ?? ["–", picture.sum];
   return h("p", { class: `sum ${picture.sum}` }, h("b", {}, told[0]), " ", told[1]);
