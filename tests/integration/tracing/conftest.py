@@ -1,0 +1,68 @@
+"""Nodes of these tests: each has its own settings, so each test file brings its own up."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+import pytest_asyncio
+from google.protobuf.message_factory import GetMessageClass
+
+from tests.lab.cri_client import OPTIONS, SERVICES
+
+if TYPE_CHECKING:
+    from tests.lab.lab import Lab
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            if pytest_asyncio.is_async_test(item):
+                item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
+            item.add_marker(pytest.mark.root)
+
+
+def need_containerd() -> None:
+    """Skip where there is none."""
+    if shutil.which("containerd") is None:
+        pytest.skip("containerd is not installed")
+    pytest.importorskip("opentelemetry.sdk", reason="the extra otel is not installed")
+
+
+def need_spans(lab: Lab) -> None:
+    """Skip where containerd exports no spans for its services."""
+    if lab.containerd.version < (1, 7):
+        pytest.skip("containerd 1.6 tells nothing of its services; make test-all runs this on 1.7 and 2.1")
+
+
+async def call(lab: Lab, name: str, traceparent: str = "", **fields: Any) -> tuple[Any, dict[str, str]]:
+    """Make a call, as part of a trace; its response and its trailing metadata."""
+    service, method = next(
+        (service.full_name, method)
+        for service in SERVICES.values()
+        for method in service.methods
+        if method.name == name
+    )
+    request = GetMessageClass(method.input_type)(**fields)
+    async with grpc.aio.insecure_channel(lab.endpoint, options=OPTIONS) as channel:
+        calling = channel.unary_unary(
+            f"/{service}/{name}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=GetMessageClass(method.output_type).FromString,
+        )(request, metadata=(("traceparent", traceparent),) if traceparent else (), timeout=60)
+        response = await calling
+        return response, {key: str(value) for key, value in await calling.trailing_metadata()}
+
+
+def get(lab: Lab, path: str) -> Any:
+    """Ask the daemon's HTTP listener. Blocks: call it in a thread."""
+    address = (lab.bridge.state / "http-address").read_text().strip()
+    with urllib.request.urlopen(f"http://{address}{path}", timeout=30) as response:
+        return json.load(response)
