@@ -1,0 +1,106 @@
+"""One daemon on a private containerd, and a headless Chromium that looks at its page."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from tests.lab.lab import Lab
+from tests.lab.pods import Pod
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from playwright.async_api import BrowserContext, Page
+
+HERE = Path(__file__).parent
+PATIENCE = 30_000
+"""Milliseconds that a machine with other work may take to draw something."""
+SWITCHES = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update"),
+    *("--disable-background-networking", "--disable-sync"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            if pytest_asyncio.is_async_test(item):
+                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            item.add_marker(pytest.mark.root)
+
+
+@dataclass(slots=True)
+class Explorer:
+    """The listener of a lab's daemon."""
+
+    lab: Lab
+    url: str
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """What the API answers."""
+        async with aiohttp.ClientSession() as session, session.get(f"{self.url}{path}") as response:
+            response.raise_for_status()
+            answer: dict[str, Any] = await response.json()
+            return answer
+
+    async def run_pod(self, **config: Any) -> Pod:
+        """Start a pod."""
+        return await Pod.run(self.lab.client, self.lab.busybox, cgroup_parent=self.lab.cgroup_parent, **config)
+
+    async def newest(self, method: str) -> dict[str, Any]:
+        """The last ended request of a method."""
+        found: dict[str, Any] = (await self.get(f"/api/requests?method={method}&limit=1"))["requests"][0]
+        return found
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def explorer() -> AsyncIterator[Explorer]:
+    """A lab's page, with a few pods already started and removed."""
+    if shutil.which("containerd") is None:
+        pytest.skip("containerd is not installed")
+    async with Lab("bridge", settings={"http": {"address": "127.0.0.1:0"}}) as lab:
+        address = (lab.state / "http-address").read_text().strip()
+        found = Explorer(lab, f"http://{address}")
+        for _ in range(3):
+            await (await found.run_pod()).remove()
+        yield found
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserContext]:
+    """Chromium with a profile of its own."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium is not installed")
+    playwright = pytest.importorskip("playwright.async_api")
+    async with playwright.async_playwright() as driver:
+        profile = await asyncio.to_thread(tmp_path_factory.mktemp, "chromium")
+        context = await driver.chromium.launch_persistent_context(
+            profile, executable_path=program, headless=True, args=SWITCHES, viewport={"width": 1360, "height": 900}
+        )
+        context.set_default_timeout(PATIENCE)
+        yield context
+        await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: BrowserContext) -> AsyncIterator[Page]:
+    """An empty tab. What the page complains of in the console fails the test, and so does a request elsewhere."""
+    tab = await browser.new_page()
+    complaints: list[str] = []
+    elsewhere: list[str] = []
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    tab.on("request", lambda asked: None if "//127.0.0.1:" in asked.url else elsewhere.append(asked.url))
+    yield tab
+    await tab.close()
+    assert complaints == []
+    assert [url for url in elsewhere if not url.startswith("data:")] == []

@@ -1,0 +1,201 @@
+"""The explorer page in a real browser: what it shows is what the ledger has."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import grpc
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.hops.bill_text import KEY, parse_bill
+from cri_shim.rpc import RPCS, Kind
+from tests.lab.cri_client import OPTIONS
+from tests.lab.pod_configs import pod_config
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+    from tests.integration.explorer.conftest import Explorer
+
+FIGURES = ("wall_ms", "hops_ms", "helpers_ms", "own_ms", "awaited_ms", "daemon_ms", "transport_ms", "extra_ms")
+
+
+async def figures(page: Page) -> dict[str, str]:
+    """The bill as the page shows it."""
+    await page.wait_for_selector(".figures")
+    found: dict[str, str] = await page.eval_on_selector_all(
+        "[data-figure]", "cells => Object.fromEntries(cells.map(c => [c.dataset.figure, c.textContent]))"
+    )
+    return found
+
+
+async def becomes(page: Page, truth: str, seconds: float = 30) -> None:
+    """Wait until an expression is true. (Playwright's own way evaluates text, which the page's policy forbids.)"""
+    deadline = time.monotonic() + seconds
+    while not await page.evaluate(truth):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {truth}"
+        await asyncio.sleep(0.05)
+
+
+async def wide_as(page: Page) -> int:
+    """Pixels that the page would like to be wide."""
+    width: int = await page.evaluate("document.documentElement.scrollWidth")
+    return width
+
+
+async def test_a_pod_start_appears_as_it_happens_and_opens(explorer: Explorer, page: Page):
+    """Without a reload the request stands in the list; a click opens its waterfall with every hop and helper."""
+    await page.goto(explorer.url)
+    await page.wait_for_selector("#live[data-state=open]")
+    pod = await explorer.run_pod(name="as-it-happens")
+    row = page.locator("#rows a", has_text="as-it-happens").filter(has_text="RunPodSandbox")
+    await row.locator(".bar:not(.going)").wait_for()
+    await row.click()
+    await page.wait_for_selector(".waterfall")
+    newest = await explorer.newest("RunPodSandbox")
+    record = await explorer.get(f"/api/requests/{newest['id']}")
+    assert page.url.endswith(f"#/request/{record['id']}")
+    assert record["hops"]
+    assert record["helpers"]
+    assert await page.locator(".track > i.hop").count() == len(record["hops"])
+    assert await page.locator(".track > i.helper").count() == len(record["helpers"])
+    assert await page.locator(".track > u").count() > 0, "the typical shape is beside it"
+    drawn = await page.eval_on_selector_all(
+        ".piece:has(i.hop) .time", "all => all.map(one => Number(one.dataset.duration))"
+    )
+    assert sorted(drawn) == sorted(hop["duration_ms"] for hop in record["hops"])
+    await pod.remove()
+
+
+async def test_page_api_and_trailing_metadata_agree(explorer: Explorer, page: Page):
+    """The bill in the answer, the one of the API and the one in the page are one, to the microsecond."""
+    config = pod_config(cgroup_parent=explorer.lab.cgroup_parent)
+    async with grpc.aio.insecure_channel(explorer.lab.endpoint, options=OPTIONS) as to:
+        run = to.unary_unary(
+            "/runtime.v1.RuntimeService/RunPodSandbox",
+            request_serializer=cri.RunPodSandboxRequest.SerializeToString,
+            response_deserializer=cri.RunPodSandboxResponse.FromString,
+        )(cri.RunPodSandboxRequest(config=config), timeout=60)
+        answer = await run
+        told = parse_bill(str(dict(await run.trailing_metadata())[KEY]))
+    number = int(told["id"])
+    record = await explorer.get(f"/api/requests/{number}")
+    await page.goto(f"{explorer.url}/#/request/{number}")
+    shown = await figures(page)
+    for name in FIGURES:
+        assert float(shown[name]) == record["bill"][name], name
+        assert abs(record["bill"][name] * 1000 - float(told[name.removesuffix("_ms")])) <= 1, name
+    parts = await page.eval_on_selector_all(
+        ".billed:first-child .bar i", "all => all.reduce((sum, one) => sum + parseFloat(one.style.width), 0)"
+    )
+    longest = max(record["bill"]["wall_ms"], record["typical"]["wall_ms"])
+    assert abs(parts - 100 * record["bill"]["wall_ms"] / longest) < 1, "the bar's parts add up to the wall time"
+    await explorer.lab.client.StopPodSandbox(pod_sandbox_id=answer.pod_sandbox_id)
+    await explorer.lab.client.RemovePodSandbox(pod_sandbox_id=answer.pod_sandbox_id)
+
+
+async def test_reads_are_hidden_until_asked_for(explorer: Explorer, page: Page):
+    """Lists do not crowd out what changes something; the toggle brings them, and each is one in the daemon's table."""
+    await explorer.lab.client.ListPodSandbox()
+    await page.goto(explorer.url)
+    await page.wait_for_selector("#rows a")
+    assert await page.locator("#rows .method", has_text="ListPodSandbox").count() == 0
+    await page.check("#reads")
+    await page.locator("#rows .method", has_text="ListPodSandbox").first.wait_for()
+    reads = await page.evaluate(
+        "names => import('/page/format.js').then(({ isRead }) => names.filter(isRead))", sorted(RPCS)
+    )
+    assert reads == sorted(name for name, rpc in RPCS.items() if rpc.kind is Kind.READ)
+
+
+async def test_everything_by_keyboard(explorer: Explorer, page: Page):
+    """Tab reaches the list, arrows move in it, Enter opens, Escape comes back to the same row."""
+    await page.goto(explorer.url)
+    await page.wait_for_selector("#rows li:nth-child(3)")
+    await page.keyboard.press("Tab")
+    for _ in range(20):
+        if await page.evaluate("document.activeElement.closest('#rows') !== null"):
+            break
+        await page.keyboard.press("Tab")
+    else:
+        raise AssertionError("Tab does not reach the list")
+    for key in ("ArrowDown", "ArrowDown", "ArrowUp"):
+        await page.keyboard.press(key)
+    row = await page.evaluate("document.activeElement.getAttribute('href')")
+    assert row == await page.get_attribute("#rows li:nth-child(2) a", "href")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(".figures")
+    assert page.url.endswith(row)
+    await page.keyboard.press("Escape")
+    await becomes(page, "location.hash === '#/requests'")
+    assert await page.evaluate("document.activeElement.getAttribute('href')") == row
+
+
+async def test_light_and_dark(explorer: Explorer, page: Page):
+    """The page follows the system, and the button overrides it for good."""
+    ground = "getComputedStyle(document.body).backgroundColor"
+    await page.emulate_media(color_scheme="light")
+    await page.goto(explorer.url)
+    light = await page.evaluate(ground)
+    await page.emulate_media(color_scheme="dark")
+    dark = await page.evaluate(ground)
+    assert light != dark
+    await page.click("#theme")
+    assert await page.inner_text("#theme") == "Theme: light"
+    assert await page.evaluate(ground) == light
+    await page.reload()
+    assert await page.evaluate(ground) == light
+    await page.click("#theme")
+    assert await page.evaluate(ground) == dark
+    await page.click("#theme")
+
+
+async def test_on_a_phone_nothing_sticks_out(explorer: Explorer, page: Page):
+    """360 pixels are wide enough for every view; the list gives way to the request that was opened."""
+    newest = await explorer.newest("RunPodSandbox")
+    await page.set_viewport_size({"width": 360, "height": 740})
+    for path, drawn in (
+        ("requests", "#rows a"),
+        (f"request/{newest['id']}", ".waterfall"),
+        ("methods", ".totals td"),
+        ("architecture", ".pictures svg"),
+    ):
+        await page.goto(f"{explorer.url}/#/{path}")
+        await page.wait_for_selector(drawn)
+        assert await wide_as(page) == 360, path
+    await page.goto(f"{explorer.url}/#/request/{newest['id']}")
+    await page.wait_for_selector(".figures")
+    assert not await page.is_visible("#rows")
+
+
+async def test_the_architecture_lights_up(explorer: Explorer, page: Page):
+    """While a pod starts, the hop, containerd and the CNI plugins are lit in the picture of this daemon, and go out."""
+    await page.goto(f"{explorer.url}/#/architecture")
+    await page.wait_for_selector("svg.is-live")
+    assert await page.locator(".pictures svg").count() == 4
+    await page.evaluate(
+        """() => { window.seen = new Set(); new MutationObserver((all) => all.forEach(({ target }) =>
+        target.classList.contains('lit') && window.seen.add(target.dataset.part)))
+        .observe(document.querySelector('svg.is-live'), { subtree: true, attributeFilter: ['class'] }); }"""
+    )
+    pod = await explorer.run_pod()
+    await becomes(page, "['kubelet-cri', 'cri-containerd', 'shim', 'cni'].every((part) => window.seen.has(part))")
+    await pod.remove()
+    await becomes(page, "document.querySelectorAll('.lit').length === 0")
+    node = await explorer.get("/api/node")
+    if node["null_hop_ms"] is not None:
+        assert "measured" in await page.inner_text(".costs")
+
+
+async def test_totals_are_those_of_the_api(explorer: Explorer, page: Page):
+    """The table has a row for each method, with its count."""
+    await page.goto(f"{explorer.url}/#/methods")
+    await page.wait_for_selector(".totals td")
+    answer = await explorer.get("/api/methods")
+    counts = await page.eval_on_selector_all(
+        ".totals tr[data-method]",
+        "all => Object.fromEntries(all.map(row => [row.dataset.method, Number(row.cells[1].textContent)]))",
+    )
+    assert counts == {row["method"]: row["count"] for row in answer["methods"]}
