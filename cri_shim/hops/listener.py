@@ -76,6 +76,7 @@ class Listener:
         if self._site is not None:
             await self._site.stop()
         if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._socket.close()
+            if self._socket.fileno() >= 0:  # the site, once there was one, has closed it
+                asyncio.get_running_loop().remove_reader(self._socket)
+                self._socket.close()
             self._file.unlink(missing_ok=True)
