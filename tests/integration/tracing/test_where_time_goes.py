@@ -1,0 +1,152 @@
+"""Time that is put somewhere on purpose appears there, and nowhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import stat
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cri_shim.hops.bill_text import KEY, parse_bill
+from tests.integration.tracing.conftest import call, get, need_containerd, need_spans
+from tests.lab.lab import Lab
+from tests.lab.pod_configs import container_config, pod_config, sh
+from tests.lab.registry import free_port
+from tests.lab.slow_socket import SlowSocket
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LATE = 0.020
+PODS = 5
+SLOW = 0.6
+
+SLOW_BRIDGE = """#!/bin/sh
+sleep "$(cat {seconds})"
+exec /usr/lib/cni/bridge
+"""
+
+
+async def bills(lab: Lab, split: str, pods: int = PODS) -> list[dict[str, Any]]:
+    """Run and remove pods, one after the other; their records, once their hops are split as wanted."""
+    found = []
+    for _ in range(pods):
+        made, trailer = await call(lab, "RunPodSandbox", config=pod_config(cgroup_parent=lab.cgroup_parent))
+        path = f"/api/requests/{int(parse_bill(trailer[KEY])['id'])}"
+        async with asyncio.timeout(40):
+            while (record := await asyncio.to_thread(get, lab, path))["bill"]["split"] != split:
+                await asyncio.sleep(0.1)
+        found.append(record)
+        await lab.client.StopPodSandbox(pod_sandbox_id=made.pod_sandbox_id)
+        await lab.client.RemovePodSandbox(pod_sandbox_id=made.pod_sandbox_id)
+    return found
+
+
+def of_bill(records: list[dict[str, Any]], name: str) -> float:
+    """The median of one figure of the bill, in ms."""
+    return float(median(record["bill"][name] for record in records))
+
+
+def of_hops(records: list[dict[str, Any]], name: str) -> float:
+    """The median over all hops, in ms."""
+    return float(median(hop[name] for record in records for hop in record["hops"]))
+
+
+async def measured(lab: Lab, slow: SlowSocket, seconds: float, split: str) -> list[dict[str, Any]]:
+    """The records of pods made by a daemon that has known only this delay."""
+    slow.seconds = seconds
+    await asyncio.to_thread(lab.bridge.restart)
+    async with asyncio.timeout(30):
+        while (await asyncio.to_thread(get, lab, "/api/node"))["null_hop_ms"] is None:
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(1)  # the few null calls of the start
+    await bills(lab, split, 1)
+    return await bills(lab, split)
+
+
+@pytest.mark.parametrize("split", ["estimate", "spans"])
+async def test_a_delay_before_containerd_is_transport(split: str) -> None:
+    """20 ms more before every call are 20 ms more of transport for every hop; containerd's share and helpers stay."""
+    need_containerd()
+    port = free_port()
+    settings: dict[str, Any] = {"http": {"address": f"127.0.0.1:{port}"}}
+    if split == "spans":
+        settings["tracing"] = {"containerd_spans": "ask"}
+    spans_to = f"http://127.0.0.1:{port}" if split == "spans" else ""
+    lab = Lab("bridge", settings=settings, spans_to=spans_to)
+    path = lab.directory / "slow.sock"
+    settings["containerd"] = {"address": str(path)}
+    async with SlowSocket(path, str(lab.directory / "containerd" / "c.sock")) as slow, lab:
+        if split == "spans":
+            need_spans(lab)
+        before = await measured(lab, slow, 0.0, split)
+        after = await measured(lab, slow, LATE, split)
+    more = of_hops(after, "transport_ms") - of_hops(before, "transport_ms")
+    print(
+        f"{split}: transport of a hop {of_hops(before, 'transport_ms'):.2f} -> {of_hops(after, 'transport_ms'):.2f} ms,"
+    )
+    for name in ("wall_ms", "daemon_ms", "transport_ms", "helpers_ms", "own_ms"):
+        print(f"  {name} {of_bill(before, name):.1f} -> {of_bill(after, name):.1f}")
+    assert LATE * 1000 * 0.9 <= more <= LATE * 1000 * 1.6
+    hops = median(record["hop_count"] for record in after)
+    assert of_bill(after, "transport_ms") - of_bill(before, "transport_ms") >= hops * LATE * 1000 * 0.8
+    for name in ("daemon_ms", "helpers_ms", "own_ms"):
+        assert of_bill(after, name) < of_bill(before, name) + hops * LATE * 1000 / 2
+
+
+async def test_a_slow_plugin_is_helper_time(tmp_path: Path) -> None:
+    """A CNI plugin that takes longer makes helpers longer by as much, and neither transport nor own time."""
+    need_containerd()
+    seconds = tmp_path / "seconds"
+    seconds.write_text("0")
+    plugin = tmp_path / "bin" / "bridge"
+    plugin.parent.mkdir()
+    plugin.write_text(SLOW_BRIDGE.format(seconds=seconds))
+    plugin.chmod(plugin.stat().st_mode | stat.S_IXUSR)
+    async with Lab(
+        "bridge", settings={"cni": {"bin_dir": "", "bin_dirs": [str(plugin.parent), "/usr/lib/cni"]}}
+    ) as lab:
+        await asyncio.sleep(1)  # for the first null calls
+        before = await bills(lab, "estimate", 3)
+        seconds.write_text(str(SLOW))
+        after = await bills(lab, "estimate", 3)
+    assert of_bill(after, "helpers_ms") - of_bill(before, "helpers_ms") == pytest.approx(SLOW * 1000, rel=0.3)
+    for name in ("own_ms", "transport_ms", "extra_ms"):
+        assert of_bill(after, name) - of_bill(before, name) < SLOW * 1000 / 3
+    slow = max(after[0]["helpers"], key=lambda helper: helper["duration_ms"])
+    assert (slow["name"], slow["command"]) == ("bridge", "ADD")
+    assert slow["duration_ms"] >= SLOW * 1000
+
+
+async def test_a_loop_that_stands_still_is_own_time_and_lag() -> None:
+    """While the daemon is stopped (SIGSTOP) neither hop nor helper runs: its own time grows, and its loop is late."""
+    need_containerd()
+    still = 1.5
+    async with Lab("bridge") as lab:
+        config = pod_config(cgroup_parent=lab.cgroup_parent)
+        pod = (await lab.client.RunPodSandbox(config=config)).pod_sandbox_id
+        ends_late = container_config(
+            lab.busybox, "c", command=sh("trap 'sleep 0.5; exit 0' TERM; while :; do sleep 3600 & wait $!; done")
+        )
+        container = (
+            await lab.client.CreateContainer(pod_sandbox_id=pod, config=ends_late, sandbox_config=config)
+        ).container_id
+        await lab.client.StartContainer(container_id=container)
+        lag_before = (await asyncio.to_thread(get, lab, "/api/node"))["loop_lag_ms"]
+        stopping = asyncio.create_task(call(lab, "StopContainer", container_id=container, timeout=20))
+        await asyncio.sleep(0.25)  # the signal was sent; it waits for the exit, which no hop does
+        lab.bridge.daemon.signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(still)
+        finally:
+            lab.bridge.daemon.signal(signal.SIGCONT)
+        _, trailer = await stopping
+        bill = parse_bill(trailer[KEY])
+        lag = (await asyncio.to_thread(get, lab, "/api/node"))["loop_lag_ms"]
+    assert float(bill["own"]) >= still * 0.9e6
+    assert float(bill["wall"]) - float(bill["own"]) < still * 0.5e6
+    assert lag >= still * 600
+    assert lag_before < lag
