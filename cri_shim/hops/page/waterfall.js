@@ -24,8 +24,17 @@ export function waterfall(record) {
     ...groups.map(([title, rows]) =>
       h("section", {}, h("h3", {}, title), h("ol", {}, ...rows.map((one) => row(one, whole, step, record.bill.wall_ms)))),
     ),
-    record.typical && h("p", { class: "hint" }, `Outlines: the median of the last ${record.typical.count} that went well.`),
+    h("p", { class: "hint" }, notes(record)),
   );
+}
+
+function notes(record) {
+  const said = ["The dashed line is the answer."];
+  if (record.hops.some((hop) => hop.split !== "none")) {
+    said.push("The lighter end of a hop is its share of transport; when in the hop it fell is not known.");
+  }
+  if (record.typical) said.push(`Outlines: the median of the last ${record.typical.count} that went well.`);
+  return said.join(" ");
 }
 
 function piecesOf(record) {
