@@ -42,11 +42,11 @@ def summary(request: Request) -> dict[str, Any]:
     }
 
 
-def record(request: Request, null_call: float | None) -> dict[str, Any]:
+def record(request: Request) -> dict[str, Any]:
     """A request with everything in it; hops that are under way end now and have the code UNFINISHED."""
     now = time.perf_counter()
     return summary(request) | {
-        "hops": [_hop(request, hop, null_call) for hop in sorted(request.hops, key=lambda hop: hop.started)]
+        "hops": [_hop(request, hop) for hop in sorted(request.hops, key=lambda hop: hop.started)]
         + [
             {
                 "method": method,
@@ -100,8 +100,8 @@ def ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def _hop(request: Request, hop: Hop, null_call: float | None) -> dict[str, Any]:
-    daemon, split = daemon_share(request, hop, null_call)
+def _hop(request: Request, hop: Hop) -> dict[str, Any]:
+    daemon, split = daemon_share(request, hop, request.null_call)
     known = split != "none"
     return {
         "method": hop.method,

@@ -70,6 +70,7 @@ class Request(Timeline):
         "id",
         "in_flight",
         "method",
+        "null_call",
         "server_spans",
         "started",
         "started_at",
@@ -97,6 +98,8 @@ class Request(Timeline):
         self.code = ""
         self.error = ""
         self.bill = Bill(0.0)
+        self.null_call: float | None = None
+        """Seconds of the null call that the bill was made out with; the shares of single hops go by it as well."""
 
     def close(self, code: str, error: str, null_call: float | None) -> Bill:
         """End it and add it up; ``null_call``: seconds of a call to containerd that does nothing, if known."""
@@ -119,6 +122,7 @@ class Request(Timeline):
         return self.bill
 
     def _add_up(self, wall: float, null_call: float | None) -> Bill:
+        self.null_call = null_call
         if not self.hops and not self.helpers:
             return Bill(wall, own=wall, awaited=min(wall, covered(_outside(self))))
         hops = [(hop.started, hop.started + hop.duration) for hop in self.hops]

@@ -105,16 +105,18 @@ class Site:
 
     async def _requests(self, request: web.Request) -> web.Response:
         method, slowest = request.query.get("method", ""), request.query.get("slowest") == "1"
+        reads = request.query.get("reads") != "0"
         limit = _number(request.query.get("limit", "100"), _MOST_LISTED)
         ledger = self._sources.ledger
         if slowest:
             found = ledger.slowest(method)
-        elif method:
-            found = ledger.remembered(method)[::-1]
-        elif request.query.get("reads") == "0":
-            found = [one for one in ledger.remembered()[::-1] if one.method not in self._sources.reads]
         else:
-            found = ledger.requests()[::-1]
+            # Those that run are among them: a client that comes in the middle of a long one shall see it.
+            ended = ledger.remembered(method) if method or not reads else ledger.requests()
+            found = [*ended, *(one for one in ledger.in_hand.values() if method in {"", one.method})]
+            found.sort(key=lambda one: one.id, reverse=True)
+            if not reads:
+                found = [one for one in found if one.method not in self._sources.reads]
         return web.json_response({"requests": [summary(one) for one in found[:limit]]})
 
     async def _request(self, request: web.Request) -> web.Response:
@@ -123,7 +125,7 @@ class Site:
         if found is None:
             raise web.HTTPNotFound(text="this request is not known, or not any more\n")
         shape = typical(ledger.requests_of(found.method))
-        return web.json_response(record(found, ledger.null_call) | {"typical": shape})
+        return web.json_response(record(found) | {"typical": shape})
 
     async def _methods(self, _request: web.Request) -> web.Response:
         return web.json_response({"methods": totals(self._sources.ledger.remembered())})

@@ -57,8 +57,8 @@ class Explorer:
 
     async def newest(self, method: str) -> dict[str, Any]:
         """The last ended request of a method."""
-        found: dict[str, Any] = (await self.get(f"/api/requests?method={method}&limit=1"))["requests"][0]
-        return found
+        listed: list[dict[str, Any]] = (await self.get(f"/api/requests?method={method}"))["requests"]
+        return next(one for one in listed if not one["running"])
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

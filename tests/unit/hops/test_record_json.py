@@ -1,0 +1,86 @@
+"""Records, typical shapes and totals as JSON: the figures of the ledger, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from containerd_client.hops import Hop
+from cri_shim.hops.ledger import Ledger
+from cri_shim.hops.record_json import record, summary
+from cri_shim.hops.request import UNFINISHED, Request
+from cri_shim.hops.totals import percentile, totals
+from cri_shim.hops.typical import typical
+from cri_shim.network.exec import Helper
+
+
+def ended(
+    ledger: Ledger, method: str = "RunPodSandbox", *, hops: int = 2, took: float = 0.01, code: str = "OK"
+) -> Request:
+    """A request with hops one after the other and one helper beside the first."""
+    request = ledger.open(method)
+    for number in range(hops):
+        ledger.note_hop(Hop("a.v1.Tasks/Create", request.started + number * took, took, 10, 20, 1 + number, "OK"))
+    ledger.note_helper(Helper("bridge", "ADD", request.started, took / 2, 0))
+    ledger.close(request, code)
+    return request
+
+
+def test_shares_of_hops_add_up_to_the_bill_even_when_the_null_call_changes():
+    """The estimate that a bill was made out with is the one its hops are shown with, later too."""
+    ledger = Ledger()
+    ledger.null_call = 0.001
+    request = ended(ledger)
+    ledger.null_call = 0.004
+    told = record(request)
+    assert sum(hop["daemon_ms"] for hop in told["hops"]) == pytest.approx(told["bill"]["daemon_ms"], abs=0.002)
+    assert sum(hop["transport_ms"] for hop in told["hops"]) == pytest.approx(2.0, abs=0.002)
+    assert told["bill"]["extra_ms"] == pytest.approx(told["bill"]["transport_ms"] + told["bill"]["own_ms"], abs=0.002)
+
+
+def test_a_summary_counts_bytes_and_repeats():
+    """Bytes are sums over hops, repeats are attempts beyond the first."""
+    told = summary(ended(Ledger(), hops=3))
+    assert (told["bytes_out"], told["bytes_in"], told["retries"], told["hop_count"]) == (30, 60, 3, 3)
+    assert not told["running"]
+    assert "hops" not in told
+
+
+def test_a_request_in_hand_shows_what_is_under_way():
+    """A hop that has begun is there, without an end of its own and without a share."""
+    ledger = Ledger()
+    request = ledger.open("PullImage")
+    ledger.note_call("a.v1.Content/Write", request.started)
+    told = record(request)
+    assert told["running"]
+    assert [(hop["code"], hop["split"]) for hop in told["hops"]] == [(UNFINISHED, "none")]
+    assert told["bill"]["wall_ms"] >= told["hops"][0]["duration_ms"] - 1
+
+
+def test_the_typical_shape_is_the_median_of_what_went_well():
+    """One slow request does not move it, a failed one is left out, a hop that is not always there has its share."""
+    ledger = Ledger()
+    shown = [ended(ledger, took=took, hops=hops) for took, hops in ((0.01, 2), (0.01, 2), (0.01, 1), (0.5, 2))]
+    shape = typical([*shown, ended(ledger, took=9.0, code="INTERNAL")])
+    assert shape is not None
+    assert shape["count"] == 4
+    assert [(hop["nth"], hop["share"]) for hop in shape["hops"]] == [(0, 1.0), (1, 0.75)]
+    assert shape["hops"][0]["duration_ms"] == 10.0
+    assert shape["hops"][1]["start_ms"] == 10.0
+    assert shape["helpers"][0]["duration_ms"] == 5.0
+    assert typical(shown[:1]) is None
+
+
+def test_totals_by_method():
+    """Each method has a row with its count, errors and hops for each request."""
+    ledger = Ledger()
+    requests = [ended(ledger, "A"), ended(ledger, "A", code="INTERNAL", hops=4), ended(ledger, "B")]
+    rows = {row["method"]: row for row in totals(requests)}
+    assert list(rows) == ["A", "B"]
+    assert (rows["A"]["count"], rows["A"]["errors"], rows["A"]["hops_per_request"]) == (2, 1, 3.0)
+
+
+def test_percentiles_lie_between_neighbours():
+    """The median of an even number is the middle of the two in the middle, the last is the greatest."""
+    assert percentile([1.0, 2.0, 3.0, 4.0], 0.5) == 2.5
+    assert percentile([1.0, 2.0], 1.0) == 2.0
+    assert percentile([7.0], 0.99) == 7.0
