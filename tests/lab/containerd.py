@@ -158,7 +158,7 @@ class PrivateContainerd:
     def configuration(self) -> dict[str, Any]:
         """The configuration as nested tables, in the form of this version."""
         section = self._plugin_section() if self.cri_plugin else None
-        return configuration(self.version, self.directory, self.address, section, self.spans_to)
+        return configuration(self.version, self.directory, self.address, section)
 
     def _plugin_section(self) -> dict[str, Any]:
         runc = {
