@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cri_shim.bench.schema import Run, Step, Turn
     from cri_shim.bench.verdict import Verdict
 
-_ENOUGH_CPU = 0.1
+_ENOUGH_CPU = 0.05
 _MEMORY_SCENARIOS = {"steady"}
 
 
