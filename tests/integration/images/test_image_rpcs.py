@@ -16,6 +16,7 @@ from cri_shim.rpc.image_list import list_images
 from cri_shim.rpc.image_pull import pull_image
 from cri_shim.rpc.image_remove import remove_image
 from cri_shim.rpc.image_status import image_status
+from cri_shim.store.snapshot_usage import SMALL
 from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
 
 pytestmark = pytest.mark.root
@@ -161,3 +162,29 @@ async def test_committed_snapshots_are_measured_once(service, pulled):
     await service.snapshot_usage.sample()
     assert service.snapshot_usage.usage("overlayfs", image.chain_id).measured_ns == measured[image.chain_id]
     assert service.snapshot_usage.usage("overlayfs", "busy").measured_ns > measured["busy"]
+
+
+async def test_small_layers_are_counted_here_as_containerd_counts_them(service, pulled, monkeypatch):
+    """What we count of a writable layer is what containerd says, and a layer that grows large is left to containerd."""
+    image, _, _ = pulled
+    snapshots = service.containerd.snapshots("overlayfs")
+    (mount,) = await snapshots.prepare("written", image.chain_id, labels=ROOT)
+    (upper,) = (option.removeprefix("upperdir=") for option in mount.options if option.startswith("upperdir="))
+    os.mkdir(f"{upper}/folder")
+    with open(f"{upper}/folder/file", "wb") as file:
+        file.write(b"x" * 70_000)
+    os.link(f"{upper}/folder/file", f"{upper}/again")
+    await service.snapshot_usage.sample()
+    counted = service.snapshot_usage.usage("overlayfs", "written")
+    assert (counted.bytes, counted.inodes) == await snapshots.usage("written")
+    assert counted.inodes == 3
+    hops = []
+    monkeypatch.setattr(service.containerd._connection, "on_hop", hops.append)
+    await service.snapshot_usage.sample()
+    assert not [hop for hop in hops if hop.method.endswith("Snapshots/Usage")]
+    for number in range(SMALL):
+        with open(f"{upper}/{number}", "wb"):
+            pass
+    await service.snapshot_usage.sample()
+    assert service.snapshot_usage.usage("overlayfs", "written").inodes == SMALL + 3
+    assert [hop for hop in hops if hop.method.endswith("Snapshots/Usage")]
