@@ -127,7 +127,7 @@ function sum(picture, start) {
   const extra = start ? `${exact(start.extra_p50_ms)} ms` : "";
   const told = {
     measured: [extra || "no pod start yet", "extra for each RunPodSandbox here, its transport an estimate unless containerd tells"],
-    saved: ["0 hops", "what cri-shim's bill calls extra is not paid"],
+    saved: ["0 hops", "no transport is paid; part of what cri-shim counts as own time is work here, too"],
     alike: ["the same arrows", "its own cost is not measurable here; cri-shim stands in for it"],
   }[picture.sum] ?? ["–", picture.sum];
   return h("p", { class: `sum ${picture.sum}` }, h("b", {}, told[0]), " ", told[1]);

@@ -44,6 +44,11 @@ async def ask(listener: Listener, path: str, method: str = "GET", **headers: str
         return answer.status, await answer.text()
 
 
+def watchers(ledger: Ledger) -> int:
+    """How many follow the ledger."""
+    return len(ledger._listeners)
+
+
 async def test_the_address_in_use_is_told_and_taken_back(listener: Listener, tmp_path: Path):
     """Port 0 takes a free one; the file names it, and goes when the listener does."""
     assert (tmp_path / ADDRESS_FILE).read_text() == f"{listener.address}\n"
@@ -115,13 +120,13 @@ async def test_lists_newest_first_with_those_that_run(listener: Listener, ledger
 
 async def test_live_events_tell_a_request_from_start_to_end(listener: Listener, ledger: Ledger):
     """The stream has the request's start and its summary; nobody listens before or after."""
-    assert len(ledger._listeners) == 0
+    assert watchers(ledger) == 0
     timeout = aiohttp.ClientTimeout(total=20)
     async with (
         aiohttp.ClientSession(timeout=timeout) as session,
         session.get(f"http://{listener.address}/api/live") as live,
     ):
-        while len(ledger._listeners) == 0:
+        while watchers(ledger) == 0:
             await asyncio.sleep(0.01)
         request = ledger.open("RunPodSandbox")
         ledger.close(request)
@@ -144,7 +149,7 @@ async def test_who_watches_too_slowly_is_told_what_was_lost(ledger: Ledger):
         rest = [await watcher.next() for _ in range(QUEUED - 10 + 2)]
     assert rest[-2] == b'event: lost\ndata: {"events":2}\n\n'
     assert rest[-1].startswith(b"event: start\n")
-    assert len(ledger._listeners) == 0
+    assert watchers(ledger) == 0
 
 
 async def _lines(answer: aiohttp.ClientResponse, count: int) -> AsyncIterator[str]:
