@@ -124,6 +124,6 @@ default: venv  ## print a configuration file with every key and its default
 
 .PHONY: clean
 clean:  ## remove what was built, the virtual environment too
-	rm -rf $(VENV) build dist *.egg-info cri_shim/api containerd_client/api
+	rm -rf $(VENV) .cache build dist *.egg-info cri_shim/api containerd_client/api
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
