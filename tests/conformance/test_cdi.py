@@ -147,7 +147,7 @@ async def test_a_device_whose_node_is_missing_is_refused(pod, vendor):
 async def test_a_name_that_is_none_is_refused(pod, where):
     """A name that is not vendor/class=device is an error that repeats it."""
     name = "not-qualified"
-    asked = {"annotations": {"cdi.k8s.io/x": name}} if where == "annotation" else {}
-    asked = asked or {"CDI_devices": [cri.CDIDevice(name=name)]}
-    _, message = await failure(pod.create(command=sh("true"), **asked))
+    annotations = {"cdi.k8s.io/x": name} if where == "annotation" else {}
+    devices = [] if annotations else [cri.CDIDevice(name=name)]
+    _, message = await failure(pod.create(command=sh("true"), annotations=annotations, CDI_devices=devices))
     assert name in message

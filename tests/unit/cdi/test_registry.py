@@ -40,7 +40,7 @@ def test_edits_of_the_file_come_once_and_first(directories):
     low, high = directories
     write(low / "a.json", "a", "x", "y")
     write(high / "b.yaml", "b", "z", kind="v/d")
-    registry = CdiRegistry(map(str, directories))
+    registry = CdiRegistry([*map(str, directories)])
     assert env(registry, "v/c=y", "v/d=z", "v/c=x") == ["ALL=a", "ONE=y-a", "ALL=b", "ONE=z-b", "ONE=x-a"]
 
 
@@ -49,7 +49,7 @@ def test_a_later_directory_wins(directories):
     low, high = directories
     write(low / "a.json", "low", "x", "y")
     write(high / "a.json", "high", "x")
-    registry = CdiRegistry(map(str, directories))
+    registry = CdiRegistry([*map(str, directories)])
     assert env(registry, "v/c=x") == ["ALL=high", "ONE=x-high"]
     assert env(registry, "v/c=y") == ["ALL=low", "ONE=y-low"]
 
@@ -59,7 +59,7 @@ def test_two_files_of_one_directory_conflict(directories):
     low, high = directories
     write(low / "a.json", "a", "x", "y")
     write(low / "b.json", "b", "x")
-    registry = CdiRegistry(map(str, directories))
+    registry = CdiRegistry([*map(str, directories)])
     with pytest.raises(FailedPreconditionError, match=r"v/c=x.*a\.json.*b\.json"):
         registry.edits_of(["v/c=x"])
     assert env(registry, "v/c=y") == ["ALL=a", "ONE=y-a"]
@@ -70,7 +70,7 @@ def test_two_files_of_one_directory_conflict(directories):
 def test_files_are_read_again_when_they_change(directories):
     """A file that comes, changes, is replaced or goes is noticed at the next look."""
     low, _ = directories
-    registry = CdiRegistry(map(str, directories))
+    registry = CdiRegistry([*map(str, directories)])
     with pytest.raises(FailedPreconditionError, match="v/c=x"):
         registry.edits_of(["v/c=x"])
     write(low / "a.json", "1", "x")
@@ -106,7 +106,7 @@ def test_what_has_not_changed_is_not_read_again(directories, monkeypatch):
     """A look at unchanged directories parses nothing."""
     low, _ = directories
     write(low / "a.json", "1", "x")
-    registry = CdiRegistry(map(str, directories))
+    registry = CdiRegistry([*map(str, directories)])
     env(registry, "v/c=x")
     monkeypatch.setattr("cri_shim.cdi.registry.parse_document", lambda _: pytest.fail("read again"))
     assert env(registry, "v/c=x")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ async def test_switched_off(tmp_path, asked):
 async def test_nobody_asks(tmp_path):
     """Without a device nothing is changed, whether it is switched on or off."""
     for enabled in (True, False):
-        spec = {}
+        spec: dict[str, Any] = {}
         await inject_cdi_devices(fake_service(tmp_path, enable_cdi=enabled), container(), spec)
         assert spec == {}
 
@@ -45,7 +46,7 @@ async def test_switched_on(tmp_path):
     """A device of the configured directory changes the spec."""
     device = {"name": "d", "containerEdits": {"env": ["A=1"]}}
     (tmp_path / "v.json").write_text(json.dumps({"cdiVersion": "0.3.0", "kind": "v/c", "devices": [device]}))
-    spec = {"process": {"env": []}, "linux": {}, "mounts": []}
+    spec: dict[str, Any] = {"process": {"env": []}, "linux": {}, "mounts": []}
     asked = container(CDI_devices=[cri.CDIDevice(name="v/c=d")])
     await inject_cdi_devices(fake_service(tmp_path), asked, spec)
     assert spec["process"]["env"] == ["A=1"]

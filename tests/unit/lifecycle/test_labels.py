@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from containerd_client.api.containerd.services.containers.v1.containers_pb2 impo
 from containerd_client.api.containerd.types.types_pb2 import Mount as SnapshotMount
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.lifecycle import relabel_sources as module
+from cri_shim.kernel.relabel import relabel
 from cri_shim.lifecycle.pod_files import PodFiles
 from cri_shim.lifecycle.relabel_sources import relabel_sources, to_relabel
 from cri_shim.lifecycle.snapshots import labelled, mount_label_of
@@ -56,12 +57,14 @@ def fake_service(label):
 
 async def relabelled(monkeypatch, label, **mount):
     """What is relabelled for a container with this mount."""
-    done = []
-    real = module.relabel
-    monkeypatch.setattr(module, "relabel", lambda path, new: done.append(path) if "/s/" in path else real(path, new))
+    done: list[str] = []
+    monkeypatch.setattr(
+        "cri_shim.lifecycle.relabel_sources.relabel",
+        lambda path, new: done.append(path) if "/s/" in path else relabel(path, new),
+    )
     config = cri.ContainerConfig(mounts=[cri.Mount(container_path="/a", **mount)])
-    container = SimpleNamespace(config=config, process_label="p")
-    sandbox = SimpleNamespace(id="i", config=cri.PodSandboxConfig())
+    container: Any = SimpleNamespace(config=config, process_label="p")
+    sandbox: Any = SimpleNamespace(id="i", config=cri.PodSandboxConfig())
     await relabel_sources(fake_service(label), sandbox, container, [])
     return done
 
