@@ -24,6 +24,7 @@ import cri_shim
 from containerd_client import Containerd
 from cri_shim.about_node import about_node
 from cri_shim.cdi.registry import CdiRegistry
+from cri_shim.deprecations import Deprecations
 from cri_shim.endpoint import SocketLock, bind
 from cri_shim.gauges import gauges
 from cri_shim.handler_features import read_features
@@ -214,6 +215,7 @@ class Daemon:
         service = Service(
             config=config,
             readiness=readiness,
+            deprecations=Deprecations(config.containerd.ignore_deprecation_warnings),
             containerd=containerd,
             kernel=kernel,
             node=node,

@@ -16,7 +16,7 @@ from containerd_client import ContainerdError
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from containerd_client.introspection import Introspection
 
@@ -30,7 +30,9 @@ _PATIENCE = 2.0
 class Deprecations:
     """The warnings, as of the last time that containerd answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, ignored: Iterable[str] = ()) -> None:
+        """``ignored`` are the names of warnings that are left out."""
+        self._ignored = frozenset(ignored)
         self._warnings: Mapping[str, str] = {}
         self._asked = float("-inf")
 
@@ -44,7 +46,9 @@ class Deprecations:
             except (ContainerdError, TimeoutError):
                 pass  # the last answer holds until the next
             else:
-                self._warnings = {warning.id: warning.message for warning in server.deprecations}
+                self._warnings = {
+                    warning.id: warning.message for warning in server.deprecations if warning.id not in self._ignored
+                }
         if not self._warnings:
             return []
         message = json.dumps(dict(self._warnings), sort_keys=True)

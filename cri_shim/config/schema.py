@@ -72,6 +72,9 @@ class ContainerdSection:
         False, "run containers that ask for a blockio class without it where there are none, instead of refusing them"
     )
     ignore_rdt_not_enabled_errors: bool = key(False, "the same for RDT classes")
+    ignore_deprecation_warnings: tuple[str, ...] = key(
+        (), "names of containerd's deprecation warnings that Status leaves out"
+    )
     default_runtime_name: str = key("runc", "runtime handler of pods that name none", check=checks.not_empty)
     runtimes: Mapping[str, RuntimeHandler] = table_of(
         _only_runc, "runtime handlers by name; runc is there unless it is redefined"

@@ -59,6 +59,8 @@ def toml(table: dict[str, Any], path: str = "") -> str:
 class PrivateContainerd:
     """One containerd. ``cri`` holds keys that a test wants in the plugin's section, as 1.6 and 1.7 name them.
 
+    ``plugins`` are sections of other plugins.
+
     ``spans_to`` is the URL of a collector that it tells what it does (1.7 and later), within a fraction of a second.
     """
 
@@ -69,6 +71,7 @@ class PrivateContainerd:
     registry_hosts_dir: Path | None = None
     binaries: Path | None = field(default_factory=binaries_named)
     cri: dict[str, Any] = field(default_factory=dict)
+    plugins: dict[str, Any] = field(default_factory=dict)
     spans_to: str = ""
     daemon: Daemon = field(init=False)
 
@@ -158,7 +161,9 @@ class PrivateContainerd:
     def configuration(self) -> dict[str, Any]:
         """The configuration as nested tables, in the form of this version."""
         section = self._plugin_section() if self.cri_plugin else None
-        return configuration(self.version, self.directory, self.address, section)
+        tables = configuration(self.version, self.directory, self.address, section)
+        tables["plugins"] |= self.plugins
+        return tables
 
     def _plugin_section(self) -> dict[str, Any]:
         runc = {

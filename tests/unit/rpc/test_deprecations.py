@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from containerd_client.api.containerd.services.introspection.v1 import introspection_pb2 as pb
 from containerd_client.errors import Unavailable
@@ -26,7 +27,8 @@ class FakeIntrospection:
 
 async def test_warnings_become_one_condition():
     """All warnings are in one condition that is false, by their names; containerd is not asked again at once."""
-    containerd, deprecations = FakeIntrospection(old="use new", older="gone soon"), Deprecations()
+    containerd: Any = FakeIntrospection(old="use new", older="gone soon")
+    deprecations = Deprecations()
     for _ in range(2):
         (condition,) = await deprecations.conditions(containerd)
         assert (condition.type, condition.status) == (CONDITION, False)
@@ -36,7 +38,16 @@ async def test_warnings_become_one_condition():
 
 async def test_nothing_to_warn_of():
     """Without warnings, or while containerd does not answer, there is no condition."""
-    assert await Deprecations().conditions(FakeIntrospection()) == []
-    away = FakeIntrospection(old="use new")
+    nothing: Any = FakeIntrospection()
+    assert await Deprecations().conditions(nothing) == []
+    away: Any = FakeIntrospection(old="use new")
     away.away = True
     assert await Deprecations().conditions(away) == []
+
+
+async def test_what_is_ignored_is_left_out():
+    """Warnings that the configuration names are in no condition; with all of them left out there is none."""
+    containerd: Any = FakeIntrospection(old="use new", older="gone soon")
+    (condition,) = await Deprecations(["old"]).conditions(containerd)
+    assert json.loads(condition.message) == {"older": "gone soon"}
+    assert await Deprecations(["old", "older"]).conditions(containerd) == []
