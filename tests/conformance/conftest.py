@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import shutil
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
     from tests.lab.cri_client import CriClient
     from tests.lab.pods import Pod
-
-HERE = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,14 +44,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         kind = metafunc.config.getoption("--cri-kind", default=None)
         kinds = [endpoint] if endpoint else [kind] if kind else ["bridge", "plugin"]
         metafunc.parametrize("node", kinds, indirect=True, scope="session")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            if pytest_asyncio.is_async_test(item):
-                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-            item.add_marker(pytest.mark.root)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

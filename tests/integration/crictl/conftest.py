@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,10 +20,10 @@ from tests.lab.pod_configs import container_config, pod_config
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from google.protobuf.message import Message
 
-HERE = Path(__file__).parent
 SECONDS = 60
 
 
@@ -103,14 +102,6 @@ class Crictl:
         container = (await self("create", pod, container_file, pod_file)).out.strip()
         await self("start", container)
         return pod, container
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            if pytest_asyncio.is_async_test(item):
-                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-            item.add_marker(pytest.mark.root)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,6 @@ from tests.lab.pods import Pod
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-HERE = Path(__file__).parent
 # How long SIGTERM waits for requests, in seconds; the default would make one test slow.
 GRACE = 6
 
@@ -65,14 +64,6 @@ def moody_settings(directory: Path) -> tuple[tuple[dict[str, Any], ...], dict[st
     cni = {"bin_dir": "", "bin_dirs": ["/usr/lib/cni", str(bin_dir)], "timeout": "5s"}
     broken = {"runtime_type": "io.containerd.runc.v2", "options": {"BinaryName": str(bin_dir / "no-such-runc")}}
     return (entry,), {"cni": cni, "containerd": {"runtimes": {"broken": broken}}, "shutdown_grace": f"{GRACE}s"}
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            if pytest_asyncio.is_async_test(item):
-                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-            item.add_marker(pytest.mark.root)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

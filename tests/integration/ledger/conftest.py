@@ -6,7 +6,6 @@ import json
 import shutil
 import urllib.request
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -20,16 +19,6 @@ from tests.lab.lab import Lab
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            if pytest_asyncio.is_async_test(item):
-                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-            item.add_marker(pytest.mark.root)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,16 +19,7 @@ if TYPE_CHECKING:
 
     from tests.lab.pods import Container
 
-HERE = Path(__file__).parent
 PACKAGE = "spdy-transport@3.0.0"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            if pytest_asyncio.is_async_test(item):
-                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-            item.add_marker(pytest.mark.root)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -10,23 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-import pytest_asyncio
 from google.protobuf.message_factory import GetMessageClass
 
 from tests.lab.cri_client import OPTIONS, SERVICES
 
 if TYPE_CHECKING:
     from tests.lab.lab import Lab
-
-HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            if pytest_asyncio.is_async_test(item):
-                item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
-            item.add_marker(pytest.mark.root)
 
 
 def need_containerd() -> None:

@@ -1,0 +1,34 @@
+"""Which tests need root and a node, and which share one event loop because they share a node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+import pytest_asyncio
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Literal
+
+HERE = Path(__file__).parent
+LOOPS: Final[Mapping[str, Literal["session", "module"]]] = {
+    "conformance": "session",
+    "integration/crictl": "session",
+    "integration/daemon": "session",
+    "integration/explorer": "session",
+    "integration/ledger": "session",
+    "integration/streaming": "session",
+    "integration/tracing": "module",
+}
+"""For how long the node of a folder's tests lives, and with it the loop that its clients belong to."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        scope = next((LOOPS[name] for name in LOOPS if HERE / name in item.path.parents), None)
+        if scope is not None:
+            item.add_marker(pytest.mark.root)
+            if pytest_asyncio.is_async_test(item):
+                item.add_marker(pytest.mark.asyncio(loop_scope=scope), append=False)
