@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +19,9 @@ from cri_shim.rpc.image_remove import remove_image
 from cri_shim.rpc.image_status import image_status
 from cri_shim.store.snapshot_usage import SMALL
 from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
+
+if TYPE_CHECKING:
+    from containerd_client.hops import Hop
 
 pytestmark = pytest.mark.root
 
@@ -178,7 +182,7 @@ async def test_small_layers_are_counted_here_as_containerd_counts_them(service, 
     counted = service.snapshot_usage.usage("overlayfs", "written")
     assert (counted.bytes, counted.inodes) == await snapshots.usage("written")
     assert counted.inodes == 3
-    hops = []
+    hops: list[Hop] = []
     monkeypatch.setattr(service.containerd._connection, "on_hop", hops.append)
     await service.snapshot_usage.sample()
     assert not [hop for hop in hops if hop.method.endswith("Snapshots/Usage")]
