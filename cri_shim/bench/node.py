@@ -45,10 +45,12 @@ class Samples:
 
     def bills(self) -> dict[str, dict[str, float]]:
         """The mean of the bills of each RPC; milliseconds and counts."""
-        return {
-            rpc: {name: round(sum(bill.get(name, 0.0) for bill in bills) / len(bills), 4) for name in bills[0]}
-            for rpc, bills in self._bills.items()
-        }
+        found = {}
+        for rpc, bills in self._bills.items():
+            # A request without hops has a shorter bill than one with them.
+            names = dict.fromkeys(name for bill in bills for name in bill)
+            found[rpc] = {name: round(sum(bill.get(name, 0.0) for bill in bills) / len(bills), 4) for name in names}
+        return found
 
 
 @dataclass(slots=True)
@@ -130,6 +132,9 @@ def _numbers(text: str) -> dict[str, float]:
         value = bill.get(name)
         if isinstance(value, float):
             found[name] = value if name in _COUNTS_OF_BILL else value / 1000
+    if "split" in bill:
+        # How transport is known: from containerd's own spans, or, all or some of it, from an idle null call.
+        found["estimated"] = float(bill["split"] in {"estimate", "mixed"})
     return found
 
 

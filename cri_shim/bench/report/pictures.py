@@ -50,6 +50,8 @@ def of_step(run: Run, step: Step, rows: Sequence[Row]) -> list[Picture]:
     split = where_time_goes(run, step)
     if split:
         caption = words.SPLIT.format(at_work=_AT_WORK, transport=_TRANSPORT, helpers=_HELPERS, own=_OWN)
+        if _is_estimate(step):
+            caption = f"{caption} {words.ESTIMATE}"
         found.append(
             Picture(f"{stem}-split", plots.stacks(split, _SPLIT_COLOURS, "ms", "Where the time goes"), caption)
         )
@@ -90,7 +92,8 @@ def split_of(bills: Sequence[dict[str, float]], mean: float) -> dict[str, float]
     Hops overlap, so their union is divided like their sum; what the client waited beyond the bridge's own wall time
     is the first connection's transport, which every endpoint has, and counts as own time here.
     """
-    average = {name: statistics.fmean(bill.get(name, 0.0) for bill in bills) for name in bills[0]}
+    names = {name for bill in bills for name in bill}
+    average = {name: statistics.fmean(bill.get(name, 0.0) for bill in bills) for name in names}
     hops, own = average.get("hops", 0.0), average.get("own", 0.0)
     total = average.get("daemon", 0.0) + average.get("transport", 0.0)
     at_work = hops * average.get("daemon", 0.0) / total if total else hops
@@ -101,6 +104,14 @@ def split_of(bills: Sequence[dict[str, float]], mean: float) -> dict[str, float]
         _HELPERS: helpers,
         _OWN: max(0.0, mean - hops - helpers),
     }
+
+
+def _is_estimate(step: Step) -> bool:
+    """Whether any transport was estimated; a bill that does not say so is taken for one."""
+    turns = [turn for one in step.rounds for turn in one.turns.values()]
+    return any(
+        bill.get("estimated", 1.0) > 0 for turn in turns for bill in turn.bills.values() if bill.get("hop_count")
+    )
 
 
 def _curve(run: Run, step: Step, stem: str, what: str) -> Picture:

@@ -74,6 +74,10 @@ SPLIT = """\
 Mean per RPC. A bridge says in each answer what it was made of: {at_work} and {transport} (the hops), {helpers} (CNI \
 plugins while no hop was in flight), {own} (neither). Of others only the whole is known."""
 
+ESTIMATE = """\
+**Transport is an estimate** here: this containerd tells no spans of its own, so a null call on the idle connection \
+stands for it, and the rest of a hop counts as containerd's work."""
+
 TWO_RUNS = """\
 Each run is judged by itself; only its ratios are put beside each other, because times of different days also tell \
 how the machine was. A ratio has changed where the intervals of both do not touch and both have a verdict."""

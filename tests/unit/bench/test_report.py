@@ -130,6 +130,23 @@ def test_the_split_adds_up_to_what_the_client_saw():
     assert parts["helpers alone"] == pytest.approx(8 - 1 - 6)
 
 
+def test_an_estimated_split_is_called_one():
+    """Transport that comes from a null call is marked; transport from containerd's spans is not."""
+
+    def caption(estimated: float) -> str:
+        plain = run(0.8)
+        bill = {"RunPodSandbox": {**BILL, "estimated": estimated}}
+        rounds = tuple(
+            replace(one, turns={name: replace(turn, bills=bill) for name, turn in one.turns.items()})
+            for one in plain.steps[0].rounds
+        )
+        blocks = document.document(replace(plain, steps=(replace(plain.steps[0], rounds=rounds),)))
+        return next(block.caption for block in blocks if isinstance(block, Picture) and block.name == "batch-split")
+
+    assert "estimate" in caption(1.0)
+    assert "estimate" not in caption(0.0)
+
+
 def test_a_run_without_bills_has_no_split():
     """Where no side tells what its time was made of, there is no such plot."""
     plain = run(0.8)
