@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from cri_shim.kernel.mount_tree import mount_idmapped
 from cri_shim.kernel.open_in_root import walk_in_root
 from cri_shim.kernel.protocol import MNT_DETACH, UMOUNT_NOFOLLOW
+from cri_shim.kernel.sysctls import write_sysctls
 from cri_shim.kernel.user_namespace import child_with_namespaces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cri_shim.kernel.protocol import IdRange
 
@@ -33,6 +34,7 @@ T = TypeVar("T")
 
 _CLONE_FS: Final = 0x00000200
 _CLONE_NEWNET: Final = 0x40000000
+_CLONE_OF: Final = {"net": _CLONE_NEWNET, "uts": 0x04000000, "ipc": 0x08000000}
 _MS_BIND: Final = 4096
 _SPLICE_F_NONBLOCK: Final = 2
 _SYS_OPENAT2: Final = 437  # the same number on every architecture
@@ -125,6 +127,32 @@ class LinuxKernel:
             _in_own_thread(make, "new-netns")
         except BaseException:
             place.unlink(missing_ok=True)
+            raise
+
+    def new_pod_namespaces(self, places: Mapping[str, str], hostname: str, sysctls: Mapping[str, str]) -> None:
+        """See `Kernel.new_pod_namespaces`. All files are removed again when a step fails."""
+        made: list[str] = []
+
+        def make() -> None:
+            flags = 0
+            for kind in places:
+                flags |= _CLONE_OF[kind]
+            _check(_libc.unshare(flags), None, f"make the namespaces {', '.join(places)}")
+            if "net" in places:
+                _bring_up("lo")
+            if "uts" in places:
+                socket.sethostname(hostname)
+            write_sysctls(sysctls)
+            for kind, place in places.items():
+                _new_place(place)
+                made.append(place)
+                self.mount(f"/proc/thread-self/ns/{kind}", place, "", _MS_BIND, "")
+
+        try:
+            _in_own_thread(make, "new-pod-namespaces")
+        except BaseException:
+            for place in made:
+                self.remove_network_namespace(place)
             raise
 
     def new_user_namespace(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T")
 
@@ -44,6 +44,14 @@ class Kernel(Protocol):
 
     def new_network_namespace(self, path: str) -> None:
         """Make a network namespace with `lo` up and keep it alive under `path`, which must not exist yet."""
+        ...
+
+    def new_pod_namespaces(self, places: Mapping[str, str], hostname: str, sysctls: Mapping[str, str]) -> None:
+        """Make new namespaces, and keep each alive under its place, by kind: "net" (with `lo` up), "uts", "ipc".
+
+        `hostname` is that of the UTS namespace, `sysctls` are set in the new ones: values by path below /proc/sys,
+        which must belong to one of them. No place may exist yet.
+        """
         ...
 
     def new_user_namespace(

@@ -8,7 +8,7 @@ from cri_shim.kernel.open_in_root import walk_in_root
 from cri_shim.kernel.protocol import MNT_DETACH, NSFS_MAGIC, TMPFS_MAGIC, UMOUNT_NOFOLLOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cri_shim.kernel.protocol import IdRange
 
@@ -60,6 +60,11 @@ class RecordingKernel:
         """Record the call and remember the namespace."""
         self._record("new_network_namespace", path)
         self.namespaces.add(path)
+
+    def new_pod_namespaces(self, places: Mapping[str, str], hostname: str, sysctls: Mapping[str, str]) -> None:
+        """Record the call and remember the namespaces."""
+        self._record("new_pod_namespaces", dict(places), hostname, dict(sysctls))
+        self.namespaces |= set(places.values())
 
     def new_user_namespace(
         self, path: str, uids: Sequence[IdRange], gids: Sequence[IdRange], netns_path: str = ""

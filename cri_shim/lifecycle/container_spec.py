@@ -22,6 +22,7 @@ from cri_shim.lifecycle.qos_classes import apply_classes
 from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
 from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
 from cri_shim.oci.mounts import ResolvedMount, pod_file_mounts
+from cri_shim.oci.namespaces import PodNamespaces
 from cri_shim.oci.node import read_device_grants, read_host_devices
 from cri_shim.oci.users import plan_user, resolve_user
 from cri_shim.store.container_directories import make_container_dirs
@@ -147,7 +148,7 @@ async def container_spec(
         ContainerSpecInput(
             id=container.id,
             sandbox_id=sandbox.id,
-            sandbox_pid=sandbox.pid,
+            namespaces=PodNamespaces.of_process(sandbox.pid),
             config=config,
             sandbox_config=sandbox_config,
             image_config=image.config,

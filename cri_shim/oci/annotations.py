@@ -1,7 +1,7 @@
 """The annotations of a spec: how the shim, Kata and other tools recognise a pod, and what a handler passes through.
 
-The runc shim reads ``sandbox-id`` to run all containers of a pod in one process. Source: containerd
-``pkg/cri/annotations``.
+The runc shim reads ``sandbox-id`` to run all containers of a pod in one process, unless there is a group of its own
+name, which it heeds first. Source: containerd ``pkg/cri/annotations`` and ``runtime/v2/runc``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ SANDBOX_CPU_QUOTA = PREFIX + "sandbox-cpu-quota"
 SANDBOX_CPU_SHARES = PREFIX + "sandbox-cpu-shares"
 SANDBOX_MEMORY = PREFIX + "sandbox-memory"
 SANDBOX_IMAGE_NAME = PREFIX + "podsandbox.image-name"
+SHIM_GROUP = "io.containerd.runc.v2.group"
 CONTAINER_NAME = PREFIX + "container-name"
 IMAGE_NAME = PREFIX + "image-name"
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.oci import capabilities, defaults, resources, seccomp
-from cri_shim.oci.annotations import container_annotations
+from cri_shim.oci.annotations import SHIM_GROUP, container_annotations
 from cri_shim.oci.apparmor import apparmor_profile
 from cri_shim.oci.cgroup_path import cgroups_path
 from cri_shim.oci.devices import DeviceGrant, DeviceNode, add_devices, add_host_devices
 from cri_shim.oci.mounts import ResolvedMount, apply_mounts, cgroup_mount, host_sys_mount
-from cri_shim.oci.namespaces import set_container_namespaces, set_namespace
+from cri_shim.oci.namespaces import PodNamespaces, set_container_namespaces, set_namespace
 from cri_shim.oci.options import SpecOptions
 from cri_shim.oci.process import DEFAULT_PATH, merge_env, process_args
 from cri_shim.oci.selinux import check_level
@@ -38,12 +38,13 @@ class ContainerSpecInput:
     and ``volume_mounts`` the image's VOLUMEs; of two on one path the request's wins. ``target_pid`` is for pid mode
     TARGET. ``host_devices`` are shown to a privileged container unless ``privileged_without_host_devices``.
     ``hostname`` is the pod's, or the node's where the pod has none. ``image_name`` is the reference the user wrote.
+    ``own_shim``: it does not share a shim with other containers of its pod.
     The last three fields are the handler's globs and its ``base_runtime_spec``, already parsed.
     """
 
     id: str
     sandbox_id: str
-    sandbox_pid: int
+    namespaces: PodNamespaces
     config: cri.ContainerConfig
     sandbox_config: cri.PodSandboxConfig
     image_config: ImageConfig
@@ -64,6 +65,7 @@ class ContainerSpecInput:
     apparmor_profiles: frozenset[str] = frozenset()
     process_label: str = ""
     mount_label: str = ""
+    own_shim: bool = False
     pod_annotations: tuple[str, ...] = ()
     container_annotations: tuple[str, ...] = ()
     base_spec: Spec | None = None
@@ -110,6 +112,8 @@ def build_container_spec(given: ContainerSpecInput) -> Spec:
             container_patterns=given.container_annotations,
         ),
     }
+    if given.own_shim:
+        spec["annotations"][SHIM_GROUP] = given.id
     return spec
 
 
@@ -149,7 +153,7 @@ def _set_process(spec: Spec, given: ContainerSpecInput) -> None:
 def _set_namespaces(spec: Spec, given: ContainerSpecInput) -> None:
     security = given.config.linux.security_context
     sandbox = given.sandbox_config.linux.security_context.namespace_options
-    own_users = set_container_namespaces(spec, security.namespace_options, sandbox, given.sandbox_pid, given.target_pid)
+    own_users = set_container_namespaces(spec, security.namespace_options, sandbox, given.namespaces, given.target_pid)
     if given.facts.cgroup_v2 and not security.privileged:
         # It hides the rest of the tree; under v1 containers have always seen the host's names.
         set_namespace(spec, "cgroup")

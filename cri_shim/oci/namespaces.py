@@ -1,11 +1,13 @@
 """Which namespaces a process gets: new ones, the sandbox's, another container's, or the host's.
 
 A sandbox makes the pod's namespaces; its network one exists before it, as a file that CNI has worked on. A container
-joins the sandbox's by pid. Source: CRI ``NamespaceOption``; containerd ``WithPodNamespaces``.
+joins the sandbox's by pid, or, in a pod without a process of its own, by the files that hold them. Source: CRI
+``NamespaceOption``; containerd ``WithPodNamespaces``.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -15,6 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cri_shim.oci.defaults import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class PodNamespaces:
+    """The files by which a pod's namespaces are joined; an empty one is the node's, of ``pid`` and ``user``: none."""
+
+    network: str
+    ipc: str
+    uts: str
+    pid: str = ""
+    user: str = ""
+
+    @classmethod
+    def of_process(cls, pid: int) -> PodNamespaces:
+        """Those of a pod's process. Where the pod has the node's, so has its process."""
+        return cls(*(f"/proc/{pid}/ns/{kind}" for kind in ("net", "ipc", "uts", "pid", "user")))
 
 
 def set_namespace(spec: Spec, kind: str, path: str = "") -> None:
@@ -90,15 +108,17 @@ def set_sandbox_namespaces(spec: Spec, options: cri.NamespaceOption, netns_path:
 
 
 def set_container_namespaces(
-    spec: Spec, options: cri.NamespaceOption, sandbox: cri.NamespaceOption, sandbox_pid: int, target_pid: int | None
+    spec: Spec, options: cri.NamespaceOption, sandbox: cri.NamespaceOption, pod: PodNamespaces, target_pid: int | None
 ) -> bool:
-    """Put a container into its pod's namespaces; returns whether the pod has a user namespace.
+    """Put a container into the namespaces of its ``pod``; returns whether that has a user namespace.
 
-    ``target_pid`` is the init process of the container whose processes it shall see (mode TARGET only). A pod on
-    the host's network, ipc or pids has a sandbox that is itself in the host's, so its pid is right there too.
+    ``target_pid`` is the init process of the container whose processes it shall see (mode TARGET only).
     """
-    for kind, name in (("network", "net"), ("ipc", "ipc"), ("uts", "uts")):
-        set_namespace(spec, kind, f"/proc/{sandbox_pid}/ns/{name}")
+    for kind, path in (("network", pod.network), ("ipc", pod.ipc), ("uts", pod.uts)):
+        if path:
+            set_namespace(spec, kind, path)
+        else:
+            drop_namespace(spec, kind)
     if options.pid == cri.TARGET:
         if target_pid is None:
             raise InvalidArgumentError(
@@ -106,7 +126,12 @@ def set_container_namespaces(
             )
         set_namespace(spec, "pid", f"/proc/{target_pid}/ns/pid")
     elif options.pid != cri.CONTAINER:
-        set_namespace(spec, "pid", f"/proc/{sandbox_pid}/ns/pid")
+        if not pod.pid:
+            raise InvalidArgumentError(
+                f"pid namespace mode {cri.NamespaceMode.Name(options.pid)} of the container differs from its pod's, "
+                "which is CONTAINER: there is no namespace to share; ask for the same in both"
+            )
+        set_namespace(spec, "pid", pod.pid)
     wanted = user_namespace_wanted(options)
     if wanted != user_namespace_wanted(sandbox) or (wanted and options.userns_options != sandbox.userns_options):
         raise InvalidArgumentError("the container's user namespace differs from its pod's; they must be the same")
@@ -117,5 +142,5 @@ def set_container_namespaces(
         # Entering takes rights in the user namespace that owns a namespace, and the node's do not belong to the pod's.
         drop_namespace(spec, "network")
         drop_namespace(spec, "uts")
-    set_user_namespace(spec, options, f"/proc/{sandbox_pid}/ns/user")
+    set_user_namespace(spec, options, pod.user)
     return True

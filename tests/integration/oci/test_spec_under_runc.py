@@ -18,6 +18,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
 from cri_shim.oci.image_config import ImageConfig
 from cri_shim.oci.mounts import ResolvedMount, SourceMount, pod_file_mounts
+from cri_shim.oci.namespaces import PodNamespaces
 from cri_shim.oci.node import NodeFacts, read_device_grants, read_host_devices
 from cri_shim.oci.options import Rlimit, SpecOptions
 from cri_shim.oci.process import exec_process
@@ -105,7 +106,7 @@ class Pod:
             ContainerSpecInput(
                 id=f"{config.metadata.name}-{os.getpid()}",
                 sandbox_id=f"sandbox-{os.getpid()}",
-                sandbox_pid=self.pid,
+                namespaces=PodNamespaces.of_process(self.pid),
                 config=config,
                 sandbox_config=self.config,
                 image_config=IMAGE,

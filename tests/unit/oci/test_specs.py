@@ -15,6 +15,7 @@ from cri_shim.oci.defaults import DEFAULT_CAPABILITIES, DEFAULT_MASKED_PATHS
 from cri_shim.oci.devices import DeviceGrant, DeviceNode
 from cri_shim.oci.image_config import ImageConfig
 from cri_shim.oci.mounts import ResolvedMount
+from cri_shim.oci.namespaces import PodNamespaces
 from cri_shim.oci.options import Rlimit, SpecOptions
 from cri_shim.oci.sandbox_spec import SandboxSpecInput, build_sandbox_spec
 from cri_shim.oci.users import ResolvedUser
@@ -49,8 +50,8 @@ def container(security: dict[str, Any] | None = None, **changes: Any) -> dict[st
     )
     config.linux.security_context.MergeFrom(cri.LinuxContainerSecurityContext(**(security or {})))
     values: dict[str, Any] = {
-        "id": "c1", "sandbox_id": "s1", "sandbox_pid": 77, "config": config, "sandbox_config": pod(),
-        "image_config": ImageConfig(), "user": ResolvedUser(1, 2, (2, 3)), "facts": NODE, "hostname": "web",
+        "id": "c1", "sandbox_id": "s1", "namespaces": PodNamespaces.of_process(77), "config": config,
+        "sandbox_config": pod(), "image_config": ImageConfig(), "user": ResolvedUser(1, 2, (2, 3)), "facts": NODE, "hostname": "web",
         "image_name": "app:1", **changes,
     }  # fmt: skip
     return build_container_spec(ContainerSpecInput(**values))

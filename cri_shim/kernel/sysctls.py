@@ -1,0 +1,29 @@
+"""Setting kernel parameters in the namespaces of the calling thread.
+
+Those of the network, of IPC and of UTS exist once in each namespace, and files below /proc/sys show the ones of whoever
+opens them: a thread that is in a namespace sets that namespace's. (proc(5); the OCI runtime spec's ``linux.sysctl``)
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def write_sysctls(values: Mapping[str, str], root: str = "/proc/sys") -> None:
+    """Write each value to its file, by path below ``root``; raises `OSError` naming the file. Blocks.
+
+    The paths are taken as they are: :mod:`cri_shim.oci.sysctls` sees to it that they lead nowhere else.
+    """
+    for path, value in values.items():
+        file = f"{root}/{path}"
+        descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, value.encode())
+        except OSError as error:
+            raise OSError(error.errno, f"set to {value!r}: {os.strerror(error.errno or 0).lower()}", file) from error
+        finally:
+            os.close(descriptor)
