@@ -55,7 +55,8 @@ SUITES = (
         (
             "tests/integration/oci",
             "tests/integration/stats",
-            "tests/integration/kernel",
+            "tests/integration/kernel/test_namespaces.py",
+            "tests/integration/kernel/test_readonly_mounts.py",
             "tests/integration/containerd_client/test_tasks.py",
         ),
     ),

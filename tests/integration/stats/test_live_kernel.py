@@ -39,6 +39,7 @@ def cgroups(id_, parents):
             directory.mkdir()
             for process in processes:
                 (directory / "cgroup.procs").write_text(str(process.pid))
+                os.sched_setaffinity(process.pid, {0})  # cgroup v2 gives it all CPUs of the cgroup
         yield processes
     finally:
         for process in processes:
