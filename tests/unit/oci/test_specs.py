@@ -51,8 +51,8 @@ def container(security: dict[str, Any] | None = None, **changes: Any) -> dict[st
     config.linux.security_context.MergeFrom(cri.LinuxContainerSecurityContext(**(security or {})))
     values: dict[str, Any] = {
         "id": "c1", "sandbox_id": "s1", "namespaces": PodNamespaces.of_process(77), "config": config,
-        "sandbox_config": pod(), "image_config": ImageConfig(), "user": ResolvedUser(1, 2, (2, 3)), "facts": NODE, "hostname": "web",
-        "image_name": "app:1", **changes,
+        "sandbox_config": pod(), "image_config": ImageConfig(), "user": ResolvedUser(1, 2, (2, 3)), "facts": NODE,
+        "hostname": "web", "image_name": "app:1", **changes,
     }  # fmt: skip
     return build_container_spec(ContainerSpecInput(**values))
 
