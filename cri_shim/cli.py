@@ -10,13 +10,13 @@ import argparse
 import os
 import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cri_shim
 from cri_shim.bench.arguments import add_compare
 from cri_shim.config import DEFAULT_PATH, Config, ConfigError, Flag, default_toml, load, to_toml
-from cri_shim.terminal.commands import add_hops
+from cri_shim.terminal.arguments import add_hops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,7 +150,7 @@ def _image_load(options: argparse.Namespace) -> int:
 
 
 def _version(_options: argparse.Namespace) -> int:
-    print(f"cri-shim {metadata.version('cri-shim')} (Python {platform.python_version()})")
+    print(f"cri-shim {cri_shim.__version__} (Python {platform.python_version()})")
     return 0
 
 

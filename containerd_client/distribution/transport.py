@@ -11,7 +11,6 @@ import json
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from containerd_client.distribution.errors import RegistryUnavailableError, TransferError
 from containerd_client.distribution.hosts import Tls, is_loopback
@@ -211,6 +210,8 @@ def _authorization(value: str) -> list[tuple[str, str]]:
 
 def _proxy(url: str) -> str | None:
     """Return the proxy that the environment names for this URL; loopback is never proxied."""
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - a MiB for what the first pull needs
+
     parts: Any = urlsplit(url)
     if is_loopback(parts.netloc) or proxy_bypass(parts.netloc):
         return None

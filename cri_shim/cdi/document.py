@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import yaml
 
 from cri_shim.cdi.names import check_device, check_kind
 from cri_shim.cdi.versions import check_version
@@ -136,6 +135,8 @@ def _load(text: bytes) -> Any:
     if text.lstrip().startswith(b"{"):
         with suppress(ValueError):
             return json.loads(text)
+    import yaml  # noqa: PLC0415 - few nodes have such files, and none needs a MiB for not having them
+
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -6,7 +6,6 @@ default for the rest of the reading and never used.
 
 from __future__ import annotations
 
-import difflib
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -162,6 +161,8 @@ def _hint(name: str, siblings: Iterable[str]) -> str:
     """The key that was probably meant: one of the same table, else one of any table."""
     for names in ({each: each for each in siblings}, _all_names(Config)):
         lower = {each.lower(): full for each, full in names.items()}
+        import difflib  # noqa: PLC0415 - only for a mistake
+
         near = difflib.get_close_matches(name.lower().replace("-", "_"), lower, n=1, cutoff=0.8)
         if near:
             return f"; did you mean {lower[near[0]]}?"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -60,5 +59,5 @@ class NullCall:
         counts = self._ledger.count == before and seconds < GIVEN_UP
         if counts:
             self._seconds.append(seconds)
-            self._ledger.null_call = median(self._seconds)
+            self._ledger.null_call = sorted(self._seconds)[len(self._seconds) // 2]
         return counts

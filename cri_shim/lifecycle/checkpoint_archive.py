@@ -20,7 +20,6 @@ import json
 import os
 import secrets
 import stat
-import tarfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +30,7 @@ from cri_shim.store.checkpoint_work import note_unfinished
 from cri_shim.store.go_json import to_go_json
 
 if TYPE_CHECKING:
+    import tarfile
     from collections.abc import Mapping
 
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -88,6 +88,8 @@ def write_archive(work: Path, location: Path, deadline: float | None) -> None:
 
     ``deadline`` is of ``time.monotonic``; raises TimeoutError when it passes, OSError naming what could not be written.
     """
+    import tarfile  # noqa: PLC0415 - with the first checkpoint
+
     temporary = location.with_name(f".{location.name}.{secrets.token_hex(4)}.tmp")
     note_unfinished(work, temporary)  # whoever removes the work directory removes it, too
     with _new(temporary) as out:

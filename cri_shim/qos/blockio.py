@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
-import yaml
 
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.qos.quantity import parse_quantity
@@ -101,6 +100,8 @@ class BlockioClasses:
 
 def parse_classes(text: bytes) -> dict[str, tuple[Entry, ...]]:
     """Read the classes; raises ValueError that says where the mistake is."""
+    import yaml  # noqa: PLC0415 - only a node with such a file pays for it
+
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:

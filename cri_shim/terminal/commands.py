@@ -1,4 +1,4 @@
-"""``cri-shim hops`` and ``cri-shim explain``: arguments in, text out."""
+"""``cri-shim hops`` and ``cri-shim explain``: the daemon's answers in, text out."""
 
 from __future__ import annotations
 
@@ -16,55 +16,25 @@ from cri_shim.terminal.waterfall import waterfall
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
-    from typing import TypeAlias
 
     from cri_shim.config import Config
 
-    Settings: TypeAlias = Callable[[argparse.Namespace], Config]
-
 _FOLLOWED = ("Version", "Status", "List", "Stream", "ImageFsInfo", "ImageStatus", "RuntimeConfig")
-_HOPS = (
-    "A table of the requests that the running daemon remembers: by method, with percentiles and the share of hops, of "
-    "helpers and of own time; the bill of the extra hop (transport and own time) in the last column."
-)
-_EXPLAIN = (
-    "The hops of the last request of a method that the running daemon has answered, with what each is for. Without a "
-    "method: which methods there are."
-)
 
 
-def add_hops(commands: Any, add_settings: Callable[[argparse.ArgumentParser], None], settings: Settings) -> None:
-    """Add both commands; ``settings`` reads the configuration that the options name."""
-    hops = commands.add_parser("hops", help="what requests cost: table, live list, waterfall", description=_HOPS)
-    add_settings(hops)
-    hops.add_argument("--follow", "-f", action="store_true", help="print requests as they are answered")
-    hops.add_argument("--all", action="store_true", help="with --follow: what only asks, too")
-    hops.add_argument("--json", action="store_true", help="print the daemon's answer as it is")
-    hops.add_argument(
-        "what", nargs="*", metavar="show ID | slowest [METHOD]", help="one request as a waterfall; slow ones"
-    )
-    hops.set_defaults(run=_told(_hops, settings))
-
-    explain = commands.add_parser("explain", help="the hops of a request and what each is for", description=_EXPLAIN)
-    add_settings(explain)
-    explain.add_argument("method", nargs="?", default="", metavar="METHOD", help="for example RunPodSandbox")
-    explain.set_defaults(run=_told(_explain, settings))
+def told(command: Callable[[argparse.Namespace, Explorer], int], options: argparse.Namespace, config: Config) -> int:
+    """Run a command against the daemon that serves with ``config``; the exit code."""
+    try:
+        return command(options, Explorer.of(config))
+    except UnreachableError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
 
 
-def _told(command: Callable[[argparse.Namespace, Explorer], int], settings: Settings) -> Callable[..., int]:
-    def run(options: argparse.Namespace) -> int:
-        try:
-            return command(options, Explorer.of(settings(options)))
-        except UnreachableError as error:
-            print(error, file=sys.stderr)
-            return 1
-        except KeyboardInterrupt:
-            return 0
-
-    return run
-
-
-def _hops(options: argparse.Namespace, explorer: Explorer) -> int:
+def hops(options: argparse.Namespace, explorer: Explorer) -> int:
+    """``cri-shim hops``."""
     match options.what:
         case [] if options.follow:
             return _follow(options, explorer)
@@ -117,7 +87,8 @@ def _slowest(options: argparse.Namespace, explorer: Explorer, method: str) -> in
     return 0
 
 
-def _explain(options: argparse.Namespace, explorer: Explorer) -> int:
+def explain(options: argparse.Namespace, explorer: Explorer) -> int:
+    """``cri-shim explain``."""
     known = sorted(method["method"] for method in explorer.get("/api/methods")["methods"])
     if options.method not in known:
         if options.method:

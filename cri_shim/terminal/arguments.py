@@ -1,0 +1,53 @@
+"""The arguments of ``cri-shim hops`` and ``cri-shim explain``; what they run is imported when it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from cri_shim.config import Config
+
+_HOPS = (
+    "A table of the requests that the running daemon remembers: by method, with percentiles and the share of hops, of "
+    "helpers and of own time; the bill of the extra hop (transport and own time) in the last column."
+)
+_EXPLAIN = (
+    "The hops of the last request of a method that the running daemon has answered, with what each is for. Without a "
+    "method: which methods there are."
+)
+
+
+def add_hops(
+    commands: Any,
+    add_settings: Callable[[argparse.ArgumentParser], None],
+    settings: Callable[[argparse.Namespace], Config],
+) -> None:
+    """Add both commands; ``settings`` reads the configuration that the options name."""
+
+    def hops_command(options: argparse.Namespace) -> int:
+        from cri_shim.terminal import commands  # noqa: PLC0415 - see above
+
+        return commands.told(commands.hops, options, settings(options))
+
+    def explain_command(options: argparse.Namespace) -> int:
+        from cri_shim.terminal import commands  # noqa: PLC0415 - see above
+
+        return commands.told(commands.explain, options, settings(options))
+
+    hops = commands.add_parser("hops", help="what requests cost: table, live list, waterfall", description=_HOPS)
+    add_settings(hops)
+    hops.add_argument("--follow", "-f", action="store_true", help="print requests as they are answered")
+    hops.add_argument("--all", action="store_true", help="with --follow: what only asks, too")
+    hops.add_argument("--json", action="store_true", help="print the daemon's answer as it is")
+    hops.add_argument(
+        "what", nargs="*", metavar="show ID | slowest [METHOD]", help="one request as a waterfall; the slowest ones"
+    )
+    hops.set_defaults(run=hops_command)
+
+    explain = commands.add_parser("explain", help="the hops of a request and what each is for", description=_EXPLAIN)
+    add_settings(explain)
+    explain.add_argument("method", nargs="?", default="", metavar="METHOD", help="for example RunPodSandbox")
+    explain.set_defaults(run=explain_command)
