@@ -18,19 +18,15 @@ from containerd_client import ContainerdError, NotFound
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import AlreadyExistsError
-from cri_shim.kernel.executors import FS, run
 from cri_shim.store.checkpoint_work import end_cut_off
-from cri_shim.store.container_directories import remove_container_files
 from cri_shim.store.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
-from cri_shim.store.idmapped_mounts import unmount_idmapped
-from cri_shim.store.image_mount_points import remove_orphaned_views, unmount_images
+from cri_shim.store.image_mount_points import remove_orphaned_views
 from cri_shim.store.load import load_container, load_sandbox
 from cri_shim.store.metadata import KIND_LABEL
-from cri_shim.store.pod_directories import remove_pod_files
+from cri_shim.store.orphans import remove_orphans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from containerd_client import Containerd
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
@@ -88,7 +84,7 @@ class Recovery:
         await asyncio.gather(*(self._container(record, tasks) for record in containers))
         known = {record.id for record in (*sandboxes, *containers)}
         self._forget_vanished(known)
-        await self._remove_orphan_directories(known)
+        await self._remove_orphans(known)
         log.info("recovery.done", sandboxes=len(self._sandboxes), containers=len(self._containers))
 
     async def _sandbox(self, record: Record, tasks: dict[str, Process]) -> None:
@@ -226,38 +222,13 @@ class Recovery:
                 self._sandboxes.drop(sandbox.id)
                 self._sandbox_names.release(sandbox.id)
 
-    async def _remove_orphan_directories(self, known: set[str]) -> None:
-        """Directories without a record: a crash came between the two. Those of what is being made are spared."""
-        spared = known | self._sandbox_names.holders() | self._container_names.holders()
-        await run(FS, _remove_orphans, self._kernel, self._paths, spared)
-        removed = await remove_orphaned_views(
-            self._containerd, self._snapshotters, lambda: known | self._container_names.holders()
-        )
+    async def _remove_orphans(self, known: set[str]) -> None:
+        """What has no record: a crash came between the two. What is being made is spared: it holds its name."""
+
+        def living() -> set[str]:
+            return known | self._sandbox_names.holders() | self._container_names.holders()
+
+        await remove_orphans(self._kernel, self._paths, living)
+        removed = await remove_orphaned_views(self._containerd, self._snapshotters, living)
         if removed:
             log.info("recovery.image_views_removed", views=removed)
-
-
-def _remove_orphans(kernel: Kernel, paths: Paths, spared: set[str]) -> None:
-    for parent in (paths.sandboxes_root(), paths.sandboxes_state()):
-        for id_ in _names(parent) - spared:
-            _remove_orphan(id_, lambda id_: remove_pod_files(kernel, paths, id_))
-    for parent in (paths.containers_root(), paths.containers_state()):
-        for id_ in _names(parent) - spared:
-            _remove_orphan(id_, lambda id_: remove_container_files(paths, id_))
-    for id_ in _names(paths.idmapped()) - spared:
-        _remove_orphan(id_, lambda id_: unmount_idmapped(kernel, paths, id_))
-    for id_ in _names(paths.image_mounts()) - spared:
-        _remove_orphan(id_, lambda id_: unmount_images(kernel, paths, id_))
-
-
-def _names(parent: Path) -> set[str]:
-    return {entry.name for entry in parent.iterdir()} if parent.is_dir() else set()
-
-
-def _remove_orphan(id_: str, remove: Callable[[str], None]) -> None:
-    try:
-        remove(id_)
-    except OSError as error:
-        log.warning("recovery.orphan_stays", id=id_, error=str(error))
-    else:
-        log.info("recovery.orphan_removed", id=id_)

@@ -1,0 +1,65 @@
+"""What is removed of what lies on disk without a record."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from cri_shim.kernel.recording import RecordingKernel
+from cri_shim.paths import Paths
+from cri_shim.store.orphans import remove_orphans
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """Directories of a daemon, all empty."""
+    return Paths(tmp_path / "root", tmp_path / "state")
+
+
+def directories(paths, id_):
+    """All directories that may be named after one pod or container."""
+    pod = paths.sandbox_root(id_), paths.sandbox_state(id_)
+    container = paths.container_root(id_), paths.container_state(id_)
+    return *pod, *container, paths.idmapped() / id_, paths.image_mounts() / id_
+
+
+def make(paths, id_):
+    """Make all of them."""
+    for directory in directories(paths, id_):
+        directory.mkdir(parents=True)
+
+
+async def test_only_what_is_not_alive_goes(paths):
+    """Everything of an unknown id goes, nothing of a living one."""
+    make(paths, "dead")
+    make(paths, "alive")
+    await remove_orphans(RecordingKernel(), paths, lambda: {"alive"})
+    assert not [directory for directory in directories(paths, "dead") if directory.exists()]
+    assert all(directory.exists() for directory in directories(paths, "alive"))
+
+
+async def test_what_is_made_meanwhile_is_spared(paths):
+    """A pod that comes right after the question who is alive keeps its directories: they were listed before."""
+    make(paths, "dead")
+
+    def living():
+        make(paths, "newborn")
+        return set()
+
+    await remove_orphans(RecordingKernel(), paths, living)
+    assert not paths.sandbox_root("dead").exists()
+    assert all(directory.exists() for directory in directories(paths, "newborn"))
+
+
+async def test_what_cannot_be_removed_stops_nothing(paths):
+    """A thing that stays is passed over; what comes after it still goes."""
+    make(paths, "dead")
+    (paths.image_mounts() / "dead" / "0").mkdir()
+    kernel = RecordingKernel()
+    kernel.fail["umount"] = OSError(errno.EINVAL, "not a mount point")
+    (paths.image_mounts() / "dead" / "0" / "somebody's file").touch()
+    await remove_orphans(kernel, paths, set)
+    assert (paths.image_mounts() / "dead" / "0" / "somebody's file").exists()
+    assert not paths.idmapped().joinpath("dead").exists()
+    assert not paths.sandbox_root("dead").exists()
