@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError, Message
 from containerd_client.errors import AlreadyExists, ContainerdError, Internal, NotFound, from_rpc_error
 from containerd_client.hops import Hop
 from containerd_client.options import NAMESPACE_KEY, PLAIN, TRACE_KEY, current
-from containerd_client.retry import GONE_IS_DONE, RETRY, Retry, attempts, worth_repeating
+from containerd_client.retry import GONE_IS_DONE, RETRY, TAKEN_BACK, Retry, attempts, worth_repeating
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,7 +38,7 @@ CANCELLED: Final = "CANCELLED"
 class Tally:
     """What is known of a call while it runs; becomes a :class:`Hop` when it ends."""
 
-    __slots__ = ("attempts", "bytes_in", "bytes_out", "code", "maybe_sent", "started", "trace")
+    __slots__ = ("attempts", "bytes_in", "bytes_out", "code", "maybe_sent", "passes", "started", "trace")
 
     def __init__(self, connection: Connection, method: str) -> None:
         self.started = perf_counter()
@@ -50,6 +50,8 @@ class Tally:
         # Whatever ends a call without saying how is a cancellation: the await was cut from outside.
         self.code = CANCELLED
         self.maybe_sent = False
+        # The last failure, if it is one that an earlier attempt explains and that ends by itself.
+        self.passes: ContainerdError | None = None
 
     def report(self, connection: Connection, method: str) -> None:
         """Hand the record to whoever listens."""
@@ -168,7 +170,8 @@ class Unary(Generic[Request, Response]):
         self, request: Request, payload: bytes, options: CallOptions | None, tally: Tally, first: ContainerdError
     ) -> Response:
         failed: ContainerdError | None = first
-        async for attempt in attempts(self._rule, None if options is None else options.remaining()):
+        remaining = None if options is None else options.remaining()
+        async for attempt in attempts(self._rule, remaining, passes=lambda error: error is tally.passes):
             with attempt:
                 if failed is not None:
                     failure, failed = failed, None
@@ -192,9 +195,11 @@ class Unary(Generic[Request, Response]):
                 tally.code = "OK"
                 return self._parse(b"")
             raise
-        except AlreadyExists:
+        except AlreadyExists as failure:
             found = await look(request) if look is not None else None
             if found is None:
+                if maybe_done and self.method in TAKEN_BACK:
+                    tally.passes = failure
                 raise
             tally.code = "OK"
             return found

@@ -14,7 +14,7 @@ from tenacity import AsyncRetrying, retry_if_exception, wait_exponential, wait_r
 from containerd_client.errors import Aborted, ClientClosed, ContainerdError, Unavailable, is_ingest_locked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tenacity import RetryCallState
 
@@ -177,6 +177,15 @@ GONE_IS_DONE: Final[frozenset[str]] = frozenset(
 )
 """Deletes whose response is empty: NotFound on a repeat means that the attempt before it took effect."""
 
+TAKEN_BACK: Final[frozenset[str]] = frozenset(
+    {
+        "containerd.services.tasks.v1.Tasks/Create",
+        "containerd.services.sandbox.v1.Controller/Create",
+    }
+)
+"""Creates that start a shim: what is left of a lost one is cleared away by the containerd that comes back, in its own
+time. Until then a repeat is told AlreadyExists although there is nothing to be seen; that passes."""
+
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 0.4
 BUDGET_AWAY: Final = 0.8
@@ -194,15 +203,19 @@ def worth_repeating(rule: Retry, error: ContainerdError) -> bool:
     return isinstance(error, Unavailable | Aborted)
 
 
-def attempts(rule: Retry, remaining: float | None) -> AsyncRetrying:
+def attempts(
+    rule: Retry, remaining: float | None, *, passes: Callable[[ContainerdError], bool] = lambda _: False
+) -> AsyncRetrying:
     """The further attempts of a call, with pauses between them, for ``remaining`` seconds at most (None: no deadline).
+
+    ``passes`` tells of a failure that the rule does not know whether it ends by itself.
 
     tenacity counts a first attempt of its own: raise in it the failure that brought you here. The last failure is
     what comes out.
     """
 
     def repeatable(error: BaseException) -> bool:
-        return isinstance(error, ContainerdError) and worth_repeating(rule, error)
+        return isinstance(error, ContainerdError) and (worth_repeating(rule, error) or passes(error))
 
     def exhausted(state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome is not None else None

@@ -203,6 +203,31 @@ async def test_task_create_and_exec_recognise_their_own_by_the_fifos(client, fak
     assert (fake.calls(f"{TASKS}/Create"), fake.calls(f"{TASKS}/Exec")) == (1, 1)
 
 
+async def test_a_create_whose_traces_are_still_being_cleared_away_is_repeated(client, fake, hops):
+    """The lost attempt left something that is no task: AlreadyExists, which passes, is no answer."""
+    fake.script[f"{TASKS}/Create"] = [AWAY, TAKEN, TAKEN, tasks_pb2.CreateTaskResponse(pid=7)]
+    fake.script[f"{TASKS}/Get"] = [ABSENT]
+    assert await client.tasks.create("a", stdout="/f") == 7
+    assert next(hop for hop in hops if hop.method == f"{TASKS}/Create").attempts == 4
+
+
+async def test_traces_that_stay_are_an_error(client, fake):
+    """What does not pass within the budget is AlreadyExists in the end."""
+    fake.script[f"{TASKS}/Create"] = [AWAY, TAKEN]
+    fake.script[f"{TASKS}/Get"] = [ABSENT]
+    with pytest.raises(AlreadyExists):
+        await client.tasks.create("a", stdout="/f")
+    assert fake.calls(f"{TASKS}/Create") > 3
+
+
+async def test_a_task_that_was_there_before_is_an_error_at_once(client, fake):
+    """Without a lost attempt of ours nothing explains AlreadyExists."""
+    fake.script[f"{TASKS}/Create"] = [TAKEN]
+    with pytest.raises(AlreadyExists):
+        await client.tasks.create("a", stdout="/f")
+    assert fake.calls(f"{TASKS}/Create") == 1
+
+
 async def test_pause_and_resume_look_at_the_state(client, fake):
     """A second pause would be FailedPrecondition."""
     fake.script[f"{TASKS}/Pause"] = [AWAY, grpc.StatusCode.FAILED_PRECONDITION]
