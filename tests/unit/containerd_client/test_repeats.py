@@ -289,6 +289,16 @@ async def test_a_cancelled_hold_drops_the_lease_that_it_may_have_made(client, fa
     assert leases_pb2.CreateRequest.FromString(made).id == leases_pb2.DeleteRequest.FromString(dropped).id
 
 
+async def noticed(client):
+    """Wait until the client knows that its connection is gone; before that a call may have been sent."""
+    async with asyncio.timeout(30):
+        while True:
+            with pytest.raises(Unavailable) as failure:
+                await client.version.get()
+            if failure.value.never_sent:
+                return
+
+
 async def test_a_never_class_call_is_repeated_only_when_it_was_not_sent(client, fake, hops):
     """A layer is not applied twice; but nothing speaks against sending it later for the first time."""
     apply = "containerd.services.diff.v1.Diff/Apply"
@@ -297,6 +307,7 @@ async def test_a_never_class_call_is_repeated_only_when_it_was_not_sent(client, 
         await client.diff.apply(types_pb2.Descriptor(), [])
     assert hops[-1].attempts == 1
     await fake.stop()
+    await noticed(client)
     with pytest.raises(Unavailable):
         await client.diff.apply(types_pb2.Descriptor(), [])
     assert hops[-1].attempts > 1
