@@ -286,7 +286,7 @@ class Daemon:
     def _listener(
         self, paths: Paths, service: Service, pump: LogPump, take_spans: Callable[[bytes, str], bytes] | None
     ) -> Listener:
-        counts = Counts(lambda: service.ledger.null_call)
+        counts = Counts(lambda: service.ledger.null_call, spans=take_spans is not None)
         service.ledger.listen(counts)
         sources = WebSources(
             service.ledger,

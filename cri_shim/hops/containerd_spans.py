@@ -69,20 +69,20 @@ class ContainerdSpans(Silent):
             export = self._request_type.FromString(body)
         except DecodeError as error:
             raise ValueError(f"this is no ExportTraceServiceRequest: {error}") from error
-        told: dict[int, Request] = {}
+        told: dict[int, tuple[Request, set[str]]] = {}
         for resource in export.resource_spans:
             for scope in resource.scope_spans:
                 for span in scope.spans:
                     if span.kind == self._server and span.parent_span_id:
                         self._match(span, told)
-        for request in told.values():
+        for request, hops in told.values():
             if request.ended:
-                request.settle(self._ledger.null_call)
+                self._ledger.settle(request, hops)
         if self._forward is not None:
             self._hand_on(export)
         return self._answer
 
-    def _match(self, span: Any, told: dict[int, Request]) -> None:
+    def _match(self, span: Any, told: dict[int, tuple[Request, set[str]]]) -> None:
         hop = span.parent_span_id.hex()
         request = self._hops.get(hop) or self._in_hand(hop)
         if request is None or request.trace is None or request.trace.trace_id != span.trace_id.hex():
@@ -100,7 +100,7 @@ class ContainerdSpans(Silent):
             spans = request.server_spans = {}
         # Of a call that was repeated there are several.
         spans[hop] = spans.get(hop, 0.0) + seconds
-        told[request.id] = request
+        told.setdefault(request.id, (request, set()))[1].add(hop)
 
     def _in_hand(self, hop: str) -> Request | None:
         for request in self._ledger.in_hand.values():

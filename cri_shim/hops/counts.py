@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from cri_shim.hops.histogram import Histogram
 from cri_shim.hops.request import daemon_share
+from cri_shim.hops.trace_context import span_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable
 
     from containerd_client.hops import Hop
     from cri_shim.hops.request import Request
@@ -82,17 +83,20 @@ class Counts:
         if bill.hop_count or bill.helper_count:
             parts[method, "hops"] += bill.hops
             parts[method, "helpers"] += bill.helpers
-            if not (self._spans and request.trace is not None and request.trace.sampled):
-                self._share(request)
+            if self._spans and request.trace is not None and request.trace.sampled:
+                # Of a long request some may have come already; the others follow, each once.
+                self.settled(request, request.server_spans or ())
+            else:
+                self._share(request, request.hops)
 
-    def settled(self, request: Request) -> None:
-        """Containerd has told its share."""
+    def settled(self, request: Request, told: Collection[str]) -> None:
+        """Containerd has told its share of some hops."""
         if self._spans:
-            self._share(request)
+            self._share(request, [hop for hop in request.hops if span_of(hop.trace) in told])
 
-    def _share(self, request: Request) -> None:
+    def _share(self, request: Request, hops: Iterable[Hop]) -> None:
         null_call = self._null_call()
-        for hop in request.hops:
+        for hop in hops:
             daemon, split = daemon_share(request, hop, null_call)
             if split != "none":
                 self.shares[hop.method, "daemon", split] += daemon

@@ -17,7 +17,7 @@ from cri_shim.hops.trace_context import span_of
 from cri_shim.timeline import in_hand, inside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from containerd_client.hops import Hop
     from cri_shim.hops.trace_context import TraceContext
@@ -52,8 +52,8 @@ class Listener(Protocol):
     def closed(self, request: Request) -> None:
         """A request was answered and its bill is made out."""
 
-    def settled(self, request: Request) -> None:
-        """Containerd has told its share of the hops of a closed request; the bill was made out anew."""
+    def settled(self, request: Request, told: Collection[str]) -> None:
+        """Containerd has told its share of hops of a closed request (span ids ``told``); there is a new bill."""
 
 
 class Silent:
@@ -77,7 +77,7 @@ class Silent:
     def closed(self, request: Request) -> None:
         """Do nothing."""
 
-    def settled(self, request: Request) -> None:
+    def settled(self, request: Request, told: Collection[str]) -> None:
         """Do nothing."""
 
 
@@ -127,11 +127,11 @@ class Ledger:
         for listener in self._listeners:
             listener.closed(request)
 
-    def settle(self, request: Request) -> None:
-        """Make out the bill of a closed request anew, with what containerd has told of its hops."""
+    def settle(self, request: Request, told: Collection[str]) -> None:
+        """Make out the bill of a closed request anew: containerd has told its share of the hops ``told`` (span ids)."""
         request.settle(self.null_call)
         for listener in self._listeners:
-            listener.settled(request)
+            listener.settled(request, told)
 
     def note_call(self, method: str, started: float) -> str:
         """A hop begins; the result is the ``traceparent`` that is to go with it."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cri_shim.hops.record_json import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from containerd_client.hops import Hop
     from cri_shim.hops.ledger import Ledger
@@ -61,7 +61,7 @@ class Watcher:
         """``end``."""
         self._put("end", summary(request))
 
-    def settled(self, request: Request) -> None:
+    def settled(self, request: Request, _told: Collection[str]) -> None:
         """``settled``: the bill has changed since ``end``."""
         self._put("settled", summary(request))
 

@@ -1,4 +1,4 @@
-"""How late the event loop is: a timer that should fire every quarter of a second, and how long after that it does.
+"""How late the event loop is: a timer that should fire every half second, and how long after that it does.
 
 What keeps the loop busy or blocked keeps every request waiting, so its lag belongs beside the requests' own time.
 """
@@ -9,9 +9,9 @@ import asyncio
 import time
 from collections import deque
 
-EVERY = 0.25
+EVERY = 0.5
 """Seconds between looks."""
-KEPT = 240
+KEPT = 120
 """Looks of which the greatest lag is told: the last minute's."""
 
 

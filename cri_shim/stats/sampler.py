@@ -109,7 +109,8 @@ class Sampler:
         for id_ in [id_ for id_ in self._entries if id_ not in living]:
             del self._entries[id_]
         async with self._turn:
-            due = self._clock() - self._period / 2
+            # Whoever asks as often as this comes round keeps the rates going: it must not be done twice.
+            due = self._clock() - self._period
             subjects = [subject for subject in living.values() if self._entry(subject).taken < due]
             if not subjects:
                 return
