@@ -15,6 +15,7 @@ import structlog
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.checkpoint_refusal import refuse_archive, refuse_checkpoint_image
 from cri_shim.lifecycle.container_spec import container_spec
 from cri_shim.lifecycle.handlers import snapshotter_of
 from cri_shim.lifecycle.id_mapping import owner_on_node
@@ -47,7 +48,8 @@ async def create_container(service: Service, request: cri.CreateContainerRequest
     """Make a container in a ready pod from an image that is here.
 
     Raises InvalidArgumentError, NotFoundError (pod or image), FailedPreconditionError (the pod is not ready),
-    AlreadyExistsError (the name belongs to another container), and what containerd could not do.
+    AlreadyExistsError (the name belongs to another container), UnimplementedError (the image is a checkpoint), and what
+    containerd could not do.
     """
     if not request.config.metadata.name:
         raise InvalidArgumentError("container config needs metadata with a name")
@@ -151,12 +153,15 @@ def _made_before(
 async def _image(service: Service, config: cri.ContainerConfig) -> Image:
     if not config.image.image:
         raise InvalidArgumentError(f"container {config.metadata.name!r} names no image")
+    if config.image.image.startswith("/"):
+        await run(FS, refuse_archive, config.image.image)
     image = await service.images.find(config.image.image)
     if image is None:
         raise NotFoundError(
             f"image {config.image.image!r} is not here; pull it first "
             f"(containerd namespace {service.config.containerd.namespace})"
         )
+    refuse_checkpoint_image(config.image.image, image)
     return image
 
 

@@ -30,6 +30,8 @@ class Image:
     repo_tags: tuple[str, ...] = ()
     repo_digests: tuple[str, ...] = ()
     pinned: bool = False
+    checkpoint: bool = False
+    """It holds a container's checkpoint and is no image to run."""
 
 
 class ImageTable:

@@ -23,6 +23,7 @@ from containerd_client.distribution.reference import is_digest
 from containerd_client.distribution.unpack import Unpacker
 from containerd_client.errors import AlreadyExists, NotFound
 from cri_shim.errors import CriError
+from cri_shim.oci.checkpoint_image import is_checkpoint
 from cri_shim.oci.image_config import parse_image_config
 from cri_shim.store.image_names import MANAGED, PINNED, normal_name
 from cri_shim.store.image_table import Image, ImageTable
@@ -285,4 +286,5 @@ def _image(contents: ImageContents) -> Image:
         chain_id=contents.chain_id,
         size=contents.size,
         config=parse_image_config(contents.config),
+        checkpoint=any(is_checkpoint(document.data) for document in contents.documents),
     )

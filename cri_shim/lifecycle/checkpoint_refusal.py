@@ -1,0 +1,29 @@
+"""Containers are not made from checkpoints: who asks for that is told so, and not that there is no such image.
+
+CRI-O takes the path of an archive, or an image that holds one, in the place of the image. containerd's plugin could do
+so for one release and does not any more.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cri_shim.errors import UnimplementedError
+
+if TYPE_CHECKING:
+    from cri_shim.store.images import Image
+
+_CANNOT = "cri-shim writes checkpoints and does not restore them; start the container from its own image"
+
+
+def refuse_archive(reference: str) -> None:
+    """Raise UnimplementedError if ``reference`` is the path of a file; no image is named like that. Blocks."""
+    if reference.startswith("/") and Path(reference).exists():
+        raise UnimplementedError(f"image {reference!r} is a file of this node, as of a checkpoint: {_CANNOT}")
+
+
+def refuse_checkpoint_image(reference: str, image: Image) -> None:
+    """Raise UnimplementedError if the image holds a checkpoint."""
+    if image.checkpoint:
+        raise UnimplementedError(f"image {reference!r} is the checkpoint of a container: {_CANNOT}")
