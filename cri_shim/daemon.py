@@ -237,7 +237,7 @@ class Daemon:
             ),
             snapshot_usage=SnapshotUsage(containerd, _snapshotters(config), config.image.stats_collect_period),
             stats=Sampler(
-                Reader(unified=node.cgroup_v2, huge_page_sizes=node.hugepage_sizes if node.hugetlb else ()),
+                Reader(kernel, unified=node.cgroup_v2, huge_page_sizes=node.hugepage_sizes if node.hugetlb else ()),
                 lambda: [*sandbox_subjects(sandboxes), *container_subjects(containers)],
             ),
             image_files=ImageFiles(containerd, kernel),
@@ -260,6 +260,7 @@ class Daemon:
         )
         monitor = Monitor(
             containerd=containerd,
+            kernel=kernel,
             namespace=config.containerd.namespace,
             readiness=readiness,
             recovery=recovery,

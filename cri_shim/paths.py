@@ -43,9 +43,13 @@ class Paths:
         """Parent of the places where mounts with mapped ids are made while a container starts."""
         return self.state / "idmapped"
 
+    def pinned_namespaces(self, id_: str) -> Path:
+        """Where those namespaces of one sandbox are pinned that no process holds, but for the network's."""
+        return self.sandbox_state(id_) / "pinned-namespaces"
+
     def pinned_userns(self, id_: str) -> Path:
         """Where the user namespace of one sandbox is pinned, if it has one."""
-        return self.sandbox_state(id_) / "pinned-namespaces" / "user"
+        return self.pinned_namespaces(id_) / "user"
 
     def sandbox_root(self, id_: str) -> Path:
         """hostname, hosts and resolv.conf of one sandbox."""

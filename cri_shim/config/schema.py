@@ -82,6 +82,15 @@ class ContainerdSection:
 
 
 @dataclass(frozen=True, slots=True)
+class SandboxSection:
+    """What a pod is made of, beside its containers."""
+
+    infra: Literal["pause", "pinned"] = key(
+        "pause", "what holds a pod's namespaces: a pause process, or bind mounts where that is enough (pinned)"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class CniSection:
     """Pod networks."""
 
@@ -258,6 +267,7 @@ class Config:
     oom_score: int = key(0, "the daemon's own oom_score_adj; 0 = leave it", check=checks.between(-1000, 1000))
     shutdown_grace: float = key(25.0, "how long SIGTERM waits for requests that run", form=DURATION)
     containerd: ContainerdSection = section(ContainerdSection, "which containerd, and how it runs pods")
+    sandbox: SandboxSection = section(SandboxSection, "what a pod is made of, beside its containers")
     cni: CniSection = section(CniSection, "pod networks")
     image: ImageSection = section(ImageSection, "images and their pulls")
     runtime: RuntimeSection = section(RuntimeSection, "what containers get")

@@ -7,19 +7,22 @@ opens them: a thread that is in a namespace sets that namespace's. (proc(5); the
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def write_sysctls(values: Mapping[str, str], root: str = "/proc/sys") -> None:
-    """Write each value to its file, by path below ``root``; raises `OSError` naming the file. Blocks.
+SYSCTLS: Final = "/proc/sys/"
+
+
+def write_sysctls(values: Mapping[str, str]) -> None:
+    """Write each value to its file, by path below :data:`SYSCTLS`; raises `OSError` naming the file. Blocks.
 
     The paths are taken as they are: :mod:`cri_shim.oci.sysctls` sees to it that they lead nowhere else.
     """
     for path, value in values.items():
-        file = f"{root}/{path}"
+        file = f"{SYSCTLS}{path}"
         descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(descriptor, value.encode())

@@ -17,12 +17,12 @@ from cri_shim.lifecycle.cdi_devices import inject_cdi_devices
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
 from cri_shim.lifecycle.host_mounts import resolve_mounts
 from cri_shim.lifecycle.id_mapping import id_map_of, mapped_mounts
+from cri_shim.lifecycle.pinned_pod import namespaces_of
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname
 from cri_shim.lifecycle.qos_classes import apply_classes
 from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
 from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
 from cri_shim.oci.mounts import ResolvedMount, pod_file_mounts
-from cri_shim.oci.namespaces import PodNamespaces
 from cri_shim.oci.node import read_device_grants, read_host_devices
 from cri_shim.oci.users import plan_user, resolve_user
 from cri_shim.store.container_directories import make_container_dirs
@@ -148,7 +148,7 @@ async def container_spec(
         ContainerSpecInput(
             id=container.id,
             sandbox_id=sandbox.id,
-            namespaces=PodNamespaces.of_process(sandbox.pid),
+            namespaces=namespaces_of(sandbox),
             config=config,
             sandbox_config=sandbox_config,
             image_config=image.config,
@@ -171,6 +171,7 @@ async def container_spec(
             apparmor_profiles=await apparmor_profiles(service, security),
             process_label=container.process_label,
             mount_label=service.selinux.of_files(container.process_label),
+            own_shim=sandbox.pinned is not None,
             pod_annotations=handler.pod_annotations,
             container_annotations=handler.container_annotations,
             base_spec=await base_spec(handler),

@@ -48,7 +48,7 @@ def make_record(
     sandbox_id: str = "",
     io_owner: tuple[int, int] | None = None,
 ) -> containers_pb2.Container:
-    """The record of a sandbox or container; its snapshot's key is its id.
+    """The record of a sandbox or container; its snapshot's key is its id, without a ``snapshotter`` it has none.
 
     ``io_owner`` are the node's ids of whoever shall be able to open the pipes of its output; a handler's options win.
     """
@@ -60,7 +60,7 @@ def make_record(
         runtime=containers_pb2.Container.Runtime(name=runtime, options=_options(handler, io_owner or (0, 0))),
         spec=pack_spec(spec),
         snapshotter=snapshotter,
-        snapshot_key=id_,
+        snapshot_key=id_ if snapshotter else "",
         sandbox=sandbox_id,
     )
     name, value = extension

@@ -8,6 +8,9 @@ Order (the in-process plugin does these one after another; what does not depend 
 4. at once: CNI ADD and its result into the record · snapshot, task, start
 5. the pod is ready
 
+A pod that needs no process (:mod:`cri_shim.lifecycle.pinned_pod`) does 2 and 3 at once, without an image, and of 4 the
+network only.
+
 A retry with the same name and the same configuration gets the same pod: while it is being made it waits for it,
 afterwards it is told its id (docs/adr/0003). Differences from the plugin: the record comes before the network, and no
 lease is taken (docs/adr/0002).
@@ -24,17 +27,16 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import MOUNT, run
-from cri_shim.lifecycle.apparmor_load import sandbox_apparmor_profiles
-from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
+from cri_shim.lifecycle.handlers import snapshotter_of
 from cri_shim.lifecycle.id_mapping import id_map_of, mapped, require_user_namespaces
-from cri_shim.lifecycle.pod_files import pod_files, pod_hostname, write_pod_files
+from cri_shim.lifecycle.pinned_pod import make_pinned, may_be_pinned, set_sysctls_of_interfaces
+from cri_shim.lifecycle.pod_files import pod_files, write_pod_files
 from cri_shim.lifecycle.pod_network import pod_network
 from cri_shim.lifecycle.records import delete_record, labels_of, make_record, new_id
-from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
+from cri_shim.lifecycle.sandbox_spec import sandbox_spec
 from cri_shim.lifecycle.snapshots import mount_label_of, prepare_snapshot, remove_snapshot
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.oci.labels import SANDBOX
-from cri_shim.oci.sandbox_spec import SandboxSpecInput, build_sandbox_spec
 from cri_shim.oci.users import plan_sandbox_user, resolve_user
 from cri_shim.ops.overlap import every, overlap
 from cri_shim.ops.rollback import Rollback
@@ -105,20 +107,33 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
         f"sandbox {sandbox.id}", on_incomplete=lambda why: service.sandboxes.put(sandbox.but(trouble=why))
     ) as undo:
         undo.push("release the name", _release_name(service, sandbox.id))
-        with stage("cri.sandbox.prepare"):
-            image = await _sandbox_image_and_ground(service, sandbox, handler, undo)
-            described = await _record(service, sandbox, handler, image)
-        with stage("client.NewContainer"):
-            record = await service.containerd.containers.create(described)
-        undo.push("delete the record", lambda: delete_record(service, sandbox.id))
-        sandbox = sandbox.but(created_at=record.created_at.ToNanoseconds())
-        pid, (ips, cni_result) = await overlap(
-            _start_pause(service, sandbox, record, image, undo), _set_up_network(service, sandbox, undo)
-        )
-    sandbox = sandbox.but(pid=pid, ips=ips, cni_result=cni_result)
+        make = _make_pinned if may_be_pinned(service, sandbox, handler) else _make_with_pause
+        sandbox = await make(service, sandbox, handler, undo)
     service.sandboxes.put(sandbox)
     await service.exits.claim_early(sandbox.id)
     return sandbox
+
+
+async def _make_with_pause(service: Service, sandbox: Sandbox, handler: RuntimeHandler, undo: Rollback) -> Sandbox:
+    with stage("cri.sandbox.prepare"):
+        image = await _sandbox_image_and_ground(service, sandbox, handler, undo)
+        described = await _record(service, sandbox, handler, image)
+    with stage("client.NewContainer"):
+        record = await service.containerd.containers.create(described)
+    undo.push("delete the record", lambda: delete_record(service, sandbox.id))
+    sandbox = sandbox.but(created_at=record.created_at.ToNanoseconds())
+    pid, (ips, cni_result) = await overlap(
+        _start_pause(service, sandbox, record, image, undo), _set_up_network(service, sandbox, undo)
+    )
+    return sandbox.but(pid=pid, ips=ips, cni_result=cni_result)
+
+
+async def _make_pinned(service: Service, sandbox: Sandbox, handler: RuntimeHandler, undo: Rollback) -> Sandbox:
+    with stage("cri.sandbox.prepare"):
+        sandbox, sysctls = await make_pinned(service, sandbox, handler, undo)
+    ips, cni_result = await _set_up_network(service, sandbox, undo)
+    await set_sysctls_of_interfaces(service, sandbox, sysctls)
+    return sandbox.but(ips=ips, cni_result=cni_result)
 
 
 def _made_before(service: Service, request: cri.RunPodSandboxRequest, name: str) -> Sandbox | None:
@@ -162,39 +177,17 @@ async def _sandbox_image_and_ground(
 
 
 async def _record(service: Service, sandbox: Sandbox, handler: RuntimeHandler, image: Image) -> Record:
-    files = pod_files(service.paths, sandbox.id, sandbox.config)
     snapshotter = snapshotter_of(service.config, handler)
-    security = sandbox.config.linux.security_context
-    plan = plan_sandbox_user(security, image.config)
+    image_name = service.config.image.sandbox_image
+    plan = plan_sandbox_user(sandbox.config.linux.security_context, image.config)
     users = await service.image_files.users(snapshotter, image.chain_id) if plan.needs_files else NO_USER_FILES
-    spec = build_sandbox_spec(
-        SandboxSpecInput(
-            id=sandbox.id,
-            config=sandbox.config,
-            image_config=image.config,
-            facts=service.node,
-            options=spec_options(service, handler),
-            netns_path=sandbox.netns_path,
-            userns_path=str(service.paths.pinned_userns(sandbox.id)),
-            resolv_conf_path=str(files.resolv_conf),
-            shm_path=str(files.shm),
-            hostname=pod_hostname(sandbox.config),
-            image_name=service.config.image.sandbox_image,
-            user=resolve_user(plan, users.passwd, users.group),
-            apparmor_profiles=await sandbox_apparmor_profiles(service, security),
-            process_label=sandbox.process_label,
-            mount_label=service.selinux.of_files(sandbox.process_label),
-            pod_annotations=handler.pod_annotations,
-            seccomp_localhost=await read_seccomp_profile(security, service.config.runtime.unset_seccomp_profile),
-            base_spec=await base_spec(handler),
-        )
-    )
+    user = resolve_user(plan, users.passwd, users.group)
     return make_record(
         sandbox.id,
         handler=handler,
         snapshotter=snapshotter,
-        image=service.config.image.sandbox_image,
-        spec=spec,
+        image=image_name,
+        spec=await sandbox_spec(service, sandbox, handler, image=image.config, image_name=image_name, user=user),
         labels=labels_of(sandbox.id, sandbox.config.labels, image, SANDBOX),
         extension=(SANDBOX_EXTENSION, sandbox_extension(sandbox)),
     )

@@ -68,6 +68,8 @@ def sandbox_subjects(sandboxes: Iterable[Sandbox]) -> list[Subject]:
             sandbox.pid,
             pod=has_cgroup(sandbox),
             network=not sandbox.host_network,
+            cgroup_parent=sandbox.config.linux.cgroup_parent if sandbox.pinned else "",
+            netns=sandbox.netns_path if sandbox.pinned else "",
         )
         for sandbox in sandboxes
         if sandbox.ready

@@ -65,6 +65,7 @@ async def _info(service: Service, sandbox: Sandbox) -> dict[str, Any]:
     info: dict[str, Any] = {
         "pid": sandbox.pid,
         "processStatus": "running" if sandbox.ready else "unknown" if sandbox.trouble else "deleted",
+        "infra": "pause" if sandbox.pinned is None else "pinned",
         "netNamespaceClosed": sandbox.network_down,
         "runtimeHandler": sandbox.runtime_handler,
         "config": to_go_json(sandbox.config),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import MOUNT, run
+from cri_shim.lifecycle.pinned_pod import unpin
 from cri_shim.lifecycle.pod_network import tear_down_network
 from cri_shim.lifecycle.termination import kill_and_wait, tell_if_ended
 from cri_shim.ops.overlap import every
@@ -45,7 +46,11 @@ async def _end_processes(service: Service, sandbox: Sandbox) -> None:
         for container in service.containers
         if container.sandbox_id == sandbox.id and (container.running or container.trouble)
     ]
-    await every(*ending, _end_pause(service, sandbox))
+    if sandbox.pinned is None:
+        await every(*ending, _end_pause(service, sandbox))
+    else:
+        await every(*ending)
+        await unpin(service, sandbox)
 
 
 async def _end_pause(service: Service, sandbox: Sandbox) -> None:

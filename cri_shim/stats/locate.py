@@ -71,6 +71,29 @@ class Hierarchies:
                 path = path or own
         return Cgroup(path, found) if found else None
 
+    def in_parent(self, parent: str, name: str) -> Cgroup | None:
+        """The cgroup ``name``, which need not exist, in one of the kubelet's, which must; None where it does not.
+
+        For a pod in which no process is, to whose parent this leads. ``parent`` is a path or, where systemd makes the
+        cgroups, a slice by its name alone.
+        """
+        for path in dict.fromkeys((parent, slice_path(posixpath.basename(parent)))):
+            points = [point for point, _ in self.mounts.values()]
+            if path.startswith("/") and any(Path(point + path).is_dir() for point in points):
+                # All of them: a hierarchy in which the kubelet has made none gets one with the first container.
+                own = f"{path}/{name}"
+                return Cgroup(own, {controller: point + own for controller, (point, _) in self.mounts.items()})
+        return None
+
+
+def slice_path(name: str) -> str:
+    """Where systemd puts a slice: each dash in its name is a level (systemd.slice(5)); empty for what is no slice."""
+    stem, dot, kind = name.rpartition(".")
+    if not dot or kind != "slice" or not stem:
+        return ""
+    parts = stem.split("-")
+    return "".join(f"/{'-'.join(parts[: number + 1])}.slice" for number in range(len(parts)))
+
 
 def mounts(mountinfo: str, *, unified: bool) -> dict[str, tuple[str, str]]:
     """Controller → (mount point, root) of the first mount of each."""

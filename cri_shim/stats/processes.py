@@ -56,3 +56,8 @@ def opened(directory: str, first: int, proc: str = "/proc") -> Processes | None:
 def network(pid: int, proc: str = "/proc") -> tuple[Interface, ...]:
     """The interfaces of the network namespace of ``pid``, without entering it; none when it has ended."""
     return files.look(f"{proc}/{pid}/net/dev", interfaces) or ()
+
+
+def network_of_thread() -> tuple[Interface, ...]:
+    """The interfaces of the network namespace that the calling thread is in."""
+    return files.look("/proc/thread-self/net/dev", interfaces) or ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from cri_shim.stats.locate import Hierarchies
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cri_shim.kernel import Kernel
     from cri_shim.stats.locate import Cgroup
     from cri_shim.stats.values import Details, Interface, Processes, Usage
 
@@ -20,13 +22,16 @@ class Subject:
     """A container or pod to be measured: its id and its first process.
 
     ``pod``: the cgroup around its own is what is measured (a sandbox whose pod has a cgroup). ``network``: its
-    interfaces are asked for, too.
+    interfaces are asked for, too. A pod without a process (``pid`` 0) is found by the cgroup that the kubelet named
+    as its parent, and its interfaces by the file of its network namespace.
     """
 
     id: str
     pid: int
     pod: bool = False
     network: bool = False
+    cgroup_parent: str = ""
+    netns: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,10 @@ class Found:
 class Reader:
     """Reads what it is asked for. Every method blocks."""
 
-    def __init__(self, *, unified: bool, huge_page_sizes: Iterable[str] = (), proc: str = "/proc") -> None:
+    def __init__(
+        self, kernel: Kernel, *, unified: bool, huge_page_sizes: Iterable[str] = (), proc: str = "/proc"
+    ) -> None:
+        self._kernel = kernel
         self._version = cgroup_v2 if unified else cgroup_v1
         self._hierarchies = Hierarchies.read(unified=unified, proc=proc)
         self._huge_page_sizes = tuple(huge_page_sizes)
@@ -53,24 +61,34 @@ class Reader:
         return [self._usage(subject, own, count=count) for subject, own in wanted]
 
     def _usage(self, subject: Subject, known: Cgroup | None, *, count: bool) -> Found:
-        own = known or self._hierarchies.find(subject.pid, subject.id)
-        if own is None:
-            return Found()
-        usage = self._version.usage(measured(subject, own))
-        if usage is None:
-            return Found()
+        own = known or self._own(subject)
+        usage = None if own is None else self._version.usage(measured(subject, own))
+        if own is None or usage is None:
+            return Found(interfaces=self._network(subject)) if subject.netns else Found()
         return Found(
             own,
             usage,
             processes.count(self._version.process_directory(own)) if count and not subject.pod else None,
-            processes.network(subject.pid, self._proc) if subject.network else (),
+            self._network(subject) if subject.network else (),
         )
+
+    def _own(self, subject: Subject) -> Cgroup | None:
+        if subject.pid:
+            return self._hierarchies.find(subject.pid, subject.id)
+        return self._hierarchies.in_parent(subject.cgroup_parent, subject.id) if subject.cgroup_parent else None
+
+    def _network(self, subject: Subject) -> tuple[Interface, ...]:
+        if not subject.netns:
+            return processes.network(subject.pid, self._proc)
+        with contextlib.suppress(OSError):  # it was stopped meanwhile
+            return self._kernel.run_in_network_namespace(subject.netns, processes.network_of_thread)
+        return ()
 
     def cpu_times(self, wanted: Sequence[tuple[Subject, Cgroup | None]]) -> list[tuple[Cgroup | None, int | None]]:
         """Only the CPU counters, for the sample before."""
         answers: list[tuple[Cgroup | None, int | None]] = []
         for subject, known in wanted:
-            own = known or self._hierarchies.find(subject.pid, subject.id)
+            own = known or self._own(subject)
             cpu_ns = None if own is None else self._version.cpu_time(measured(subject, own))
             answers.append((own if cpu_ns is not None else None, cpu_ns))
         return answers

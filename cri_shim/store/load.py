@@ -14,7 +14,7 @@ from cri_shim.oci.annotations import SANDBOX_ID
 from cri_shim.oci.resources import container_user
 from cri_shim.store.checkpoint import read_status
 from cri_shim.store.containers import COMPLETED, ERROR, Container, Status
-from cri_shim.store.metadata import read_container, read_sandbox
+from cri_shim.store.metadata import read_container, read_pinned, read_sandbox
 from cri_shim.store.sandboxes import Sandbox
 from cri_shim.store.spec import read_spec
 
@@ -29,6 +29,7 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
     created_at = record.created_at.ToNanoseconds()
     try:
         stored = read_sandbox(record)
+        pinned = read_pinned(record)
     except ValueError as error:
         name = f"unreadable_{record.id}"
         metadata = cri.PodSandboxMetadata(name=name, namespace="", uid=record.id)
@@ -56,6 +57,7 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
         ips=stored.ips if netns_open else (),
         cni_result=stored.cni_result,
         process_label=stored.process_label,
+        pinned=pinned,
         found=True,
     )
 

@@ -14,6 +14,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.store.go_json import from_go_json, to_go_json
+from cri_shim.store.sandboxes import PinnedNamespaces
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
 KIND_LABEL = "io.cri-containerd.kind"
 SANDBOX_EXTENSION = "io.cri-containerd.sandbox.metadata"
 CONTAINER_EXTENSION = "io.cri-containerd.container.metadata"
+PINNED_EXTENSION = "cri-shim.sandbox.pinned"
+"""Ours, and only in the records of pods without a process; containerd's own plugin passes over it."""
+
 _SANDBOX_TYPE = "github.com/containerd/cri/pkg/store/sandbox/Metadata"
 _CONTAINER_TYPE = "github.com/containerd/cri/pkg/store/container/Metadata"
+_PINNED_TYPE = "cri-shim/sandbox/pinned"
 _VERSION = "v1"
 
 
@@ -76,6 +81,22 @@ def sandbox_extension(sandbox: Sandbox) -> AnyMessage:
     )
 
 
+def pinned_extension(pinned: PinnedNamespaces) -> AnyMessage:
+    """The value to put under :data:`PINNED_EXTENSION`."""
+    return _pack(_PINNED_TYPE, {"UTS": pinned.uts, "IPC": pinned.ipc})
+
+
+def read_pinned(record: containers_pb2.Container) -> PinnedNamespaces | None:
+    """Where the namespaces of a pod without a process are; None for a pod that has one.
+
+    Raises ValueError with the record's id when it says that it is one and not where they are.
+    """
+    if PINNED_EXTENSION not in record.extensions:
+        return None
+    stored = _unpack(record, PINNED_EXTENSION)
+    return PinnedNamespaces(uts=_text(stored, "UTS"), ipc=_text(stored, "IPC"))
+
+
 def container_extension(container: Container) -> AnyMessage:
     """The value to put under :data:`CONTAINER_EXTENSION`."""
     return _pack(
@@ -95,7 +116,7 @@ def container_extension(container: Container) -> AnyMessage:
 
 def read_sandbox(record: containers_pb2.Container) -> SandboxMetadata:
     """What ``record`` says; raises ValueError with the record's id when it cannot be read."""
-    stored = _unpack(record, SANDBOX_EXTENSION)
+    stored = _named(record, SANDBOX_EXTENSION)
     first = _text(stored, "IP")
     return SandboxMetadata(
         id=record.id,
@@ -111,7 +132,7 @@ def read_sandbox(record: containers_pb2.Container) -> SandboxMetadata:
 
 def read_container(record: containers_pb2.Container) -> ContainerMetadata:
     """What ``record`` says; raises ValueError with the record's id when it cannot be read."""
-    stored = _unpack(record, CONTAINER_EXTENSION)
+    stored = _named(record, CONTAINER_EXTENSION)
     return ContainerMetadata(
         id=record.id,
         name=_text(stored, "Name"),
@@ -139,6 +160,11 @@ def _unpack(record: containers_pb2.Container, key: str) -> dict[str, Any]:
         raise ValueError(f"extension {key} of containerd container {record.id} is not readable: {error!r}") from error
     if version != _VERSION or not isinstance(metadata, dict):
         raise ValueError(f"extension {key} of containerd container {record.id} has version {version!r}, not {_VERSION}")
+    return metadata
+
+
+def _named(record: containers_pb2.Container, key: str) -> dict[str, Any]:
+    metadata = _unpack(record, key)
     if not metadata.get("Name"):
         raise ValueError(f"extension {key} of containerd container {record.id} names nothing")
     return metadata

@@ -17,13 +17,16 @@ import structlog
 from containerd_client import ContainerdError
 from containerd_client.api.containerd.events import events_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from cri_shim.kernel.executors import FS, run
 from cri_shim.store.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
+from cri_shim.store.pod_directories import are_pinned, let_go
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from containerd_client import Containerd
     from containerd_client.api.containerd.types.types_pb2 import Envelope
+    from cri_shim.kernel import Kernel
     from cri_shim.ops.supervisor import Supervisor
     from cri_shim.readiness import Readiness
     from cri_shim.store.containers import Container
@@ -53,6 +56,7 @@ class Monitor:
         self,
         *,
         containerd: Containerd,
+        kernel: Kernel,
         namespace: str,
         readiness: Readiness,
         recovery: Recovery,
@@ -65,6 +69,7 @@ class Monitor:
     ) -> None:
         """``on_first_open`` tidies up after an earlier daemon, before the first request."""
         self._containerd = containerd
+        self._kernel = kernel
         self._namespace = namespace
         self._readiness = readiness
         self._recovery = recovery
@@ -160,7 +165,10 @@ class Monitor:
                 await self._look_for_lost_exits()
 
     async def _look_for_lost_exits(self) -> None:
-        should_run = {c.id for c in self._containers if c.running} | {s.id for s in self._sandboxes if s.ready}
+        await self._look_for_lost_namespaces()
+        should_run = {c.id for c in self._containers if c.running} | {
+            s.id for s in self._sandboxes if s.ready and s.pid
+        }
         if not should_run:
             return
         try:
@@ -176,6 +184,13 @@ class Monitor:
             elif task is None and await self._task_is_gone(id_):
                 log.warning("sweep.task_gone", id=id_)
                 await self._exits.ended(id_, UNKNOWN_EXIT_CODE, time.time_ns(), reason=UNKNOWN_EXIT)
+
+    async def _look_for_lost_namespaces(self) -> None:
+        """Nobody tells when somebody unmounts what holds a pod without a process."""
+        for sandbox in [sandbox for sandbox in self._sandboxes if sandbox.ready and sandbox.pinned]:
+            if not await run(FS, are_pinned, self._kernel, sandbox):
+                log.warning("sweep.namespaces_gone", sandbox_id=sandbox.id)
+                let_go(self._sandboxes, sandbox.id)
 
     async def _task_is_gone(self, id_: str) -> bool:
         """A shim that is slow to answer is left out of the list; only NotFound means that there is no task."""

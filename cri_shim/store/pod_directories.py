@@ -1,20 +1,26 @@
 """The two directories of a sandbox, what is mounted in them, and the namespaces that belong to them.
 
-The path of the namespace is written into the directory before the namespace is made. A daemon that dies before it has
-written the containerd record leaves a directory without a record, and with it the way to everything it had made.
+The path of the network namespace is written into the directory before the namespace is made. A daemon that dies before
+it has written the containerd record leaves a directory without a record, and with it the way to everything it had made.
 """
 
 from __future__ import annotations
 
 import shutil
+import time
 from typing import TYPE_CHECKING
 
+from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.store.idmapped_mounts import unmount_idmapped
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cri_shim.kernel import Kernel
     from cri_shim.oci.id_map import IdMap
     from cri_shim.paths import Paths
+    from cri_shim.store.index import Index
+    from cri_shim.store.sandboxes import Sandbox
 
 _NETNS = "netns"
 
@@ -24,15 +30,51 @@ def pin_namespaces(kernel: Kernel, paths: Paths, sandbox_id: str, netns_path: st
 
     Raises OSError naming the path. Blocks, like all of these.
     """
-    directory = paths.sandbox_state(sandbox_id)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if netns_path:
-        (directory / _NETNS).write_text(netns_path)
+    _note(paths, sandbox_id, netns_path)
     if id_map is not None:
         userns = str(paths.pinned_userns(sandbox_id))
         kernel.new_user_namespace(userns, [id_map.uids.line()], [id_map.gids.line()], netns_path)
     elif netns_path:
         kernel.new_network_namespace(netns_path)
+
+
+def pin_all_namespaces(
+    kernel: Kernel, paths: Paths, sandbox: Sandbox, *, hostname: str, sysctls: Mapping[str, str]
+) -> None:
+    """Make all namespaces of a pod that has no process; ``sysctls`` by path below /proc/sys. Raises OSError."""
+    _note(paths, sandbox.id, sandbox.netns_path)
+    places = {"net": sandbox.netns_path}
+    if sandbox.pinned is not None:
+        places |= {"uts": sandbox.pinned.uts, "ipc": sandbox.pinned.ipc}
+    kernel.new_pod_namespaces({kind: place for kind, place in places.items() if place}, hostname, sysctls)
+
+
+def _note(paths: Paths, sandbox_id: str, netns_path: str) -> None:
+    directory = paths.sandbox_state(sandbox_id)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if netns_path:
+        (directory / _NETNS).write_text(netns_path)
+
+
+def are_pinned(kernel: Kernel, sandbox: Sandbox) -> bool:
+    """Whether the namespaces of a pod without a process are all there; they are not after a reboot."""
+    if sandbox.pinned is None:
+        return False
+    places = (sandbox.netns_path, sandbox.pinned.uts, sandbox.pinned.ipc)
+    return all(is_namespace_file(kernel, place) for place in places if place)
+
+
+def let_go(sandboxes: Index[Sandbox], sandbox_id: str) -> None:
+    """Have it known that the namespaces of a pod without a process are gone; the first time told counts."""
+    sandboxes.update(sandbox_id, lambda sandbox: sandbox.but(exited_at=sandbox.exited_at or time.time_ns()))
+
+
+def unpin_namespaces(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
+    """Let go of what is pinned in the pod's directory, which is not the network's; nothing there is fine."""
+    directory = paths.pinned_namespaces(sandbox_id)
+    if directory.exists():
+        for place in sorted(directory.iterdir()):
+            kernel.remove_network_namespace(str(place))
 
 
 def unmount_shm(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
@@ -43,13 +85,13 @@ def unmount_shm(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
 
 
 def remove_pod_files(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
-    """Remove both directories of a sandbox, its mount and its namespace; raises OSError naming what stays."""
+    """Remove both directories of a sandbox, its mount and its namespaces; raises OSError naming what stays."""
     unmount_shm(kernel, paths, sandbox_id)
     unmount_idmapped(kernel, paths, sandbox_id)
     pinned = paths.sandbox_state(sandbox_id) / _NETNS
     if pinned.exists():
         kernel.remove_network_namespace(pinned.read_text())
-    kernel.remove_network_namespace(str(paths.pinned_userns(sandbox_id)))
+    unpin_namespaces(kernel, paths, sandbox_id)
     for directory in (paths.sandbox_root(sandbox_id), paths.sandbox_state(sandbox_id)):
         if directory.exists():
             shutil.rmtree(directory)

@@ -18,12 +18,14 @@ from containerd_client import ContainerdError, NotFound
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import AlreadyExistsError
+from cri_shim.kernel.executors import FS, run
 from cri_shim.store.checkpoint_work import end_cut_off
 from cri_shim.store.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
 from cri_shim.store.image_mount_points import remove_orphaned_views
 from cri_shim.store.load import load_container, load_sandbox
 from cri_shim.store.metadata import KIND_LABEL
 from cri_shim.store.orphans import remove_orphans
+from cri_shim.store.pod_directories import are_pinned, let_go
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,6 +99,11 @@ class Recovery:
                 self._sandboxes.put(sandbox)
                 if sandbox.trouble:
                     log.error("recovery.sandbox_unreadable", sandbox_id=record.id, error=sandbox.trouble)
+            if sandbox.pinned is not None:
+                # Never complete, stopped, or a reboot: whatever it was, there is no way back.
+                if not sandbox.begun or not await run(FS, are_pinned, self._kernel, sandbox):
+                    let_go(self._sandboxes, record.id)
+                return
             process = await self._process(record.id, tasks)
             if process is not None and process.status in (task_types.RUNNING, task_types.PAUSED):
                 self._sandboxes.update(record.id, lambda s: s.but(pid=process.pid, exited_at=0))

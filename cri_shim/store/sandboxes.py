@@ -1,4 +1,8 @@
-"""A pod sandbox as this daemon knows it."""
+"""A pod sandbox as this daemon knows it.
+
+Most have a process that holds their namespaces and whose end is theirs. A pinned one has none: it is alive as long as
+the files are that its namespaces are bound to (docs/adr/0013).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,14 @@ from cri_shim.store.wire import entry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedNamespaces:
+    """The files of those namespaces of a pod without a process that ``netns_path`` is not; empty: the node's."""
+
+    uts: str
+    ipc: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +41,12 @@ class Sandbox:
     cni_result: Mapping[str, Any] | None = None
     """What the CNI plugins answered, in the stored form; None until then."""
     process_label: str = ""
+    pinned: PinnedNamespaces | None = None
+    """Where its namespaces are, if it is a pod without a process of its own."""
     pid: int = 0
+    """0 for a pod without a process, too."""
     exited_at: int = 0
+    """When its process ended, or when its namespaces were let go."""
     network_down: bool = False
     """The network was torn down; addresses are history."""
     found: bool = False
@@ -40,9 +56,14 @@ class Sandbox:
     _entry: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @property
+    def begun(self) -> bool:
+        """It was ready once: its process has run, or its network was in its namespaces."""
+        return self.pid != 0 or (self.pinned is not None and self.cni_result is not None)
+
+    @property
     def ready(self) -> bool:
-        """Its process runs and nothing is in doubt: SANDBOX_READY."""
-        return self.pid != 0 and self.exited_at == 0 and not self.trouble
+        """It is alive and nothing is in doubt: SANDBOX_READY."""
+        return self.begun and self.exited_at == 0 and not self.trouble
 
     @property
     def state(self) -> cri.PodSandboxState.ValueType:

@@ -50,7 +50,7 @@ def _sandbox_phase(sandbox: Sandbox | None) -> EventType | None:
         return None
     if sandbox.exited_at:
         return STOPPED
-    return STARTED if sandbox.pid else CREATED
+    return STARTED if sandbox.begun else CREATED
 
 
 def _container_phase(container: Container | None) -> EventType | None:

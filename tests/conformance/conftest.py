@@ -1,5 +1,8 @@
 """Run every test of this folder on the bridge and on containerd's own CRI plugin, or on ``--cri-endpoint``.
 
+The kind ``pinned`` is the bridge with pods that have no pause process (``sandbox.infra``): some modules are run on it
+each time, all with ``--cri-kind pinned``.
+
 A test that the plugin is known to fail carries ``@pytest.mark.plugin_differs(REASON)``; it must then fail there, so
 that the list of differences stays true. ``before="1.7"`` and ``since="2.0"`` name the containerd versions that it is
 said of; with all others it must pass. With ``always=False`` it may also pass (a race that the plugin mostly loses).
@@ -24,10 +27,14 @@ if TYPE_CHECKING:
     from tests.lab.cri_client import CriClient
     from tests.lab.pods import Pod
 
+KINDS = ("bridge", "plugin", "pinned")
+# What can be different without a pause process.
+ALSO_PINNED = frozenset({"test_namespaces", "test_pod_life", "test_pod_network", "test_sandbox_process", "test_stats"})
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--cri-endpoint", default=None, help="run on this CRI endpoint (unix:///path) only")
-    parser.addoption("--cri-kind", default=None, choices=["bridge", "plugin"], help="run on one of the two only")
+    parser.addoption("--cri-kind", default=None, choices=KINDS, help="run on one of the three only")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "plugin_differs(reason, always=True, before=None, since=None): containerd's CRI plugin is known to fail this",
     )
+    config.addinivalue_line("markers", "pause_process: about a pod's own process, which a pinned pod does not have")
     config.addinivalue_line("markers", "proves(*names): fields and RPCs whose effect this test shows")
 
 
@@ -42,7 +50,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "node" in metafunc.fixturenames:
         endpoint = metafunc.config.getoption("--cri-endpoint", default=None)
         kind = metafunc.config.getoption("--cri-kind", default=None)
-        kinds = [endpoint] if endpoint else [kind] if kind else ["bridge", "plugin"]
+        usual = KINDS if metafunc.definition.path.stem in ALSO_PINNED else ("bridge", "plugin")
+        kinds = [endpoint] if endpoint else [kind] if kind else usual
         metafunc.parametrize("node", kinds, indirect=True, scope="session")
 
 
@@ -51,9 +60,9 @@ async def node(request: pytest.FixtureRequest) -> AsyncIterator[Node]:
     """The endpoint under test."""
     if shutil.which("containerd") is None:
         pytest.skip("containerd is not installed")
-    if request.param == "bridge" and find_spec("cri_shim.cli") is None:
+    if request.param in {"bridge", "pinned"} and find_spec("cri_shim.cli") is None:
         pytest.skip("the daemon is not installed")
-    brought_up = lab_node(request.param) if request.param in {"bridge", "plugin"} else other_node(request.param)
+    brought_up = lab_node(request.param) if request.param in KINDS else other_node(request.param)
     async with brought_up as found:
         yield found
 
@@ -66,6 +75,8 @@ async def _clean(request: pytest.FixtureRequest, node: Node) -> AsyncIterator[No
         strict = said.pop("always", True)
         if node.is_plugin(**said):
             request.applymarker(pytest.mark.xfail(reason=reason, strict=strict))
+    if node.pinned and request.node.get_closest_marker("pause_process"):
+        pytest.skip("a pinned pod has no process")
     yield
     await node.remove_pods()
 

@@ -28,6 +28,7 @@ class Node:
     """One endpoint under test. ``kind`` "other" is one that somebody named on the command line.
 
     ``version`` is containerd's, in front of which the bridge stands or which has the plugin; () for another endpoint.
+    ``pinned``: the bridge, whose pods have no process of their own where they need none.
     """
 
     kind: Literal["bridge", "plugin", "other"]
@@ -36,6 +37,7 @@ class Node:
     directory: Path
     cgroup_parent: str
     version: tuple[int, ...] = ()
+    pinned: bool = False
     pods: list[Pod] = field(default_factory=list)
 
     @property
@@ -83,10 +85,14 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 @asynccontextmanager
-async def lab_node(kind: Literal["bridge", "plugin"]) -> AsyncIterator[Node]:
+async def lab_node(kind: Literal["bridge", "plugin", "pinned"]) -> AsyncIterator[Node]:
     """Bring up a lab and give it as a node."""
-    async with Lab(kind) as lab:
-        yield Node(kind, lab.client, lab.images, lab.logs, lab.cgroup_parent, lab.containerd.version)
+    pinned = kind == "pinned"
+    server: Literal["bridge", "plugin"] = "plugin" if kind == "plugin" else "bridge"
+    settings = {"sandbox": {"infra": "pinned"}} if pinned else {}
+    async with Lab(server, settings=settings) as lab:
+        version = lab.containerd.version
+        yield Node(server, lab.client, lab.images, lab.logs, lab.cgroup_parent, version, pinned)
 
 
 @asynccontextmanager

@@ -132,6 +132,7 @@ async def test_an_id_may_be_cut_short(node, client):
     await client.StopPodSandbox(pod_sandbox_id=pod.id[:13])
 
 
+@pytest.mark.pause_process
 async def test_verbose_status_has_the_process(node, client):
     """Verbose info holds a JSON document with the pid of the sandbox process, brief status holds none."""
     pod = await node.run()

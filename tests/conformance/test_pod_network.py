@@ -82,10 +82,11 @@ async def test_a_udp_host_port_forwards(node, client):
     port = free_port()
     mapping = cri.PortMapping(protocol=cri.UDP, container_port=5000, host_port=port)
     pod = await node.run(port_mappings=[mapping])
-    info = (await client.PodSandboxStatus(pod_sandbox_id=pod.id, verbose=True)).info["info"]
+    info = json.loads((await client.PodSandboxStatus(pod_sandbox_id=pod.id, verbose=True)).info["info"])
+    (netns,) = [one["path"] for one in info["runtimeSpec"]["linux"]["namespaces"] if one["type"] == "network"]
     # The image has no program that receives datagrams, so one of the node's runs in the pod's network.
     receiver = await asyncio.create_subprocess_exec(
-        *("nsenter", f"--net=/proc/{json.loads(info)['pid']}/ns/net", sys.executable, "-c", RECEIVE),
+        *("nsenter", f"--net={netns}", sys.executable, "-c", RECEIVE),
         stdout=asyncio.subprocess.PIPE,
     )
     assert receiver.stdout is not None

@@ -60,6 +60,7 @@ async def test_without_limits_there_are_none(node, pod):
 
 
 @on_v1
+@pytest.mark.pause_process
 async def test_the_sandbox_has_hardly_any_weight(node, pod):
     """The process that holds the pod has the lowest CPU weight."""
     assert value(node, pod, "cpu", "cpu.shares") == "2"

@@ -29,6 +29,7 @@ async def process(client, pod):
     "LinuxSandboxSecurityContext.run_as_group",
     "Int64Value.value",
 )
+@pytest.mark.pause_process
 async def test_user_and_group(client, node):
     """The pod's process runs as the user and with the group that were asked for."""
     security = {"run_as_user": {"value": 1234}, "run_as_group": {"value": 2345}}
@@ -39,6 +40,7 @@ async def test_user_and_group(client, node):
 
 @pytest.mark.proves("LinuxSandboxSecurityContext.supplemental_groups")
 @pytest.mark.plugin_differs("the plugin forgets them over the user")
+@pytest.mark.pause_process
 async def test_supplemental_groups(client, node):
     """The pod's process has the groups that were asked for as well."""
     security = {"run_as_user": {"value": 1234}, "supplemental_groups": [3456]}
@@ -47,6 +49,7 @@ async def test_supplemental_groups(client, node):
 
 @pytest.mark.proves("LinuxSandboxSecurityContext.supplemental_groups_policy")
 @pytest.mark.plugin_differs("1.6 does not know the field", before="1.7")
+@pytest.mark.pause_process
 async def test_strict_groups(client, node):
     """With the policy Strict the pod's process has exactly the groups that were asked for, and the policy is told."""
     security = {
@@ -62,6 +65,7 @@ async def test_strict_groups(client, node):
 
 
 @pytest.mark.proves("LinuxSandboxSecurityContext.readonly_rootfs")
+@pytest.mark.pause_process
 async def test_the_root_is_read_only(client, node):
     """The root of the pod's process is mounted read-only, as it was asked for."""
     pod = await node.run(security={"readonly_rootfs": True})
@@ -72,6 +76,7 @@ async def test_the_root_is_read_only(client, node):
 
 @pytest.mark.proves("LinuxSandboxSecurityContext.seccomp", "SecurityProfile.profile_type")
 @pytest.mark.parametrize(("profile", "mode"), [(PROFILE.RuntimeDefault, "2"), (PROFILE.Unconfined, "0")])
+@pytest.mark.pause_process
 async def test_seccomp(client, node, profile, mode):
     """The pod's process has the system call filter that was asked for."""
     pod = await node.run(security={"seccomp": PROFILE(profile_type=profile)})
@@ -80,6 +85,7 @@ async def test_seccomp(client, node, profile, mode):
 
 @pytest.mark.proves("LinuxSandboxSecurityContext.seccomp_profile_path")
 @pytest.mark.parametrize(("path", "mode"), [("runtime/default", "2"), ("unconfined", "0")])
+@pytest.mark.pause_process
 async def test_seccomp_in_the_old_form(client, node, path, mode):
     """Kubelets up to 1.18 name the filter by a string."""
     pod = await node.run(security={"seccomp_profile_path": path})

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cri_shim.kernel import LinuxKernel
 from cri_shim.stats.reader import Reader, Subject
 
 pytestmark = pytest.mark.root
@@ -68,7 +69,7 @@ def test_two_busy_processes(unified):
     if not parents or not os.access(parents[0], os.W_OK):
         pytest.skip("no such hierarchy here")
     id_ = f"stats-test-{secrets.token_hex(28)}"
-    reader = Reader(unified=unified)
+    reader = Reader(LinuxKernel(), unified=unified)
     with cgroups(id_, parents) as processes:
         subject = Subject(id_, processes[0].pid, network=True)
         (first,) = reader.usages([(subject, None)], count=True)

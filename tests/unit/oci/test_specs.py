@@ -17,6 +17,7 @@ from cri_shim.oci.image_config import ImageConfig
 from cri_shim.oci.mounts import ResolvedMount
 from cri_shim.oci.namespaces import PodNamespaces
 from cri_shim.oci.options import Rlimit, SpecOptions
+from cri_shim.oci.pinned_spec import pinned_spec
 from cri_shim.oci.sandbox_spec import SandboxSpecInput, build_sandbox_spec
 from cri_shim.oci.users import ResolvedUser
 from tests.unit.oci.facts import NODE, node
@@ -422,3 +423,23 @@ def test_building_twice_gives_the_same_and_shares_nothing():
     first["mounts"][0]["options"].append("changed")
     first["linux"]["resources"]["devices"][0]["allow"] = True
     assert container() == second
+
+
+def test_the_spec_of_a_pod_without_a_process():
+    """It says what the pod is, which namespaces its containers join, and nothing of a process."""
+    spec = pinned_spec(sandbox(), PodNamespaces(network="/n", ipc="", uts="/u"))
+    assert namespaces(spec) == {"network": "/n", "uts": "/u"}
+    assert not {"process", "root", "mounts"} & set(spec)
+    assert set(spec["linux"]) == {"cgroupsPath", "namespaces", "sysctl"}
+    assert spec["annotations"]["io.kubernetes.cri.sandbox-id"] == "s1"
+
+
+def test_a_container_of_a_pod_without_a_process():
+    """It joins the pod's files, shares no processes, and has a shim of its own; what its pod lacks cannot be shared."""
+    files = PodNamespaces(network="/n", ipc="", uts="/u")
+    options = cri.NamespaceOption(pid=cri.CONTAINER)
+    spec = container({"namespace_options": options}, namespaces=files, own_shim=True)
+    assert namespaces(spec) == {"network": "/n", "uts": "/u", "pid": "", "mount": ""}
+    assert spec["annotations"]["io.containerd.runc.v2.group"] == "c1"
+    with pytest.raises(InvalidArgumentError, match="pid namespace mode POD"):
+        container({"namespace_options": cri.NamespaceOption(pid=cri.POD)}, namespaces=files)

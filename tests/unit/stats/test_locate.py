@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cri_shim.stats.locate import UNIFIED, Cgroup, Hierarchies, below, memberships, mounts, up_to
+from cri_shim.stats.locate import UNIFIED, Cgroup, Hierarchies, below, memberships, mounts, slice_path, up_to
 
 ID = "4f1c2a9b7d3e5f60718293a4b5c6d7e8f9012345678901234567890123456789"
 V1_MOUNTS = """\
@@ -98,3 +98,34 @@ def test_a_number_that_is_somebody_elses_now(tmp_path):
 def test_memberships_with_colons():
     """A path may have colons in it."""
     assert memberships("4:memory:/a:b:c\n0::/x\n") == {"memory": "/a:b:c", "": "/x"}
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("kubepods-burstable-pod1.slice", "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice"),
+        ("system.slice", "/system.slice"),
+        ("pod1", ""),
+        (".slice", ""),
+    ],
+)
+def test_where_systemd_puts_a_slice(name, path):
+    """Each dash in the name of a slice is a level of the tree."""
+    assert slice_path(name) == path
+
+
+def test_a_pod_without_a_process_is_found_by_its_parent(tmp_path):
+    """The parent may be a path or the name of a slice; one that is in no hierarchy is not found."""
+    hierarchies = Hierarchies({"cpu": (f"{tmp_path}/cpu", "/"), "memory": (f"{tmp_path}/memory", "/")})
+    (tmp_path / "cpu/kubepods/pod1").mkdir(parents=True)
+    (tmp_path / "memory/a.slice/a-b.slice").mkdir(parents=True)
+    found = hierarchies.in_parent("/kubepods/pod1", "s1")
+    assert found is not None
+    assert found.parent().directories == {
+        "cpu": f"{tmp_path}/cpu/kubepods/pod1",
+        "memory": f"{tmp_path}/memory/kubepods/pod1",
+    }
+    by_slice = hierarchies.in_parent("a-b.slice", "s1")
+    assert by_slice is not None
+    assert by_slice.path == "/a.slice/a-b.slice/s1"
+    assert hierarchies.in_parent("/kubepods/pod2", "s1") is None

@@ -13,13 +13,16 @@ from cri_shim.store.containers import Container, Status
 from cri_shim.store.go_json import from_go_json, to_go_json
 from cri_shim.store.metadata import (
     CONTAINER_EXTENSION,
+    PINNED_EXTENSION,
     SANDBOX_EXTENSION,
     container_extension,
+    pinned_extension,
     read_container,
+    read_pinned,
     read_sandbox,
     sandbox_extension,
 )
-from cri_shim.store.sandboxes import Sandbox
+from cri_shim.store.sandboxes import PinnedNamespaces, Sandbox
 
 CONFIG = cri.PodSandboxConfig(
     metadata=cri.PodSandboxMetadata(name="web", namespace="default", uid="u1", attempt=2),
@@ -155,3 +158,14 @@ def test_a_damaged_status_file_is_an_error_that_names_it(tmp_path, text):
     (tmp_path / "status").write_text(text)
     with pytest.raises(ValueError, match=str(tmp_path / "status")):
         read_status(tmp_path)
+
+
+def test_a_pod_without_a_process_is_told_by_an_extension():
+    """Its places are read back as they were written; a record without the extension is of a pod with a process."""
+    record = containers_pb2.Container(id="s1")
+    assert read_pinned(record) is None
+    record.extensions[PINNED_EXTENSION].CopyFrom(pinned_extension(PinnedNamespaces("/run/uts", "")))
+    assert read_pinned(record) == PinnedNamespaces("/run/uts", "")
+    record.extensions[PINNED_EXTENSION].value = b"{"
+    with pytest.raises(ValueError, match="s1 is not readable"):
+        read_pinned(record)

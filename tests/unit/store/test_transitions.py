@@ -8,7 +8,7 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.store.containers import Container, Status, exited
-from cri_shim.store.sandboxes import Sandbox
+from cri_shim.store.sandboxes import PinnedNamespaces, Sandbox
 from cri_shim.store.transitions import (
     CREATED,
     DELETED,
@@ -27,6 +27,8 @@ UNKNOWN = ENDED.but(trouble="nobody can say")
 POD_MADE = Sandbox("s", "s", cri.PodSandboxConfig(), 1)
 POD_RUNS = POD_MADE.but(pid=5)
 POD_ENDED = POD_RUNS.but(pid=0, exited_at=9)
+PINNED_MADE = POD_MADE.but(pinned=PinnedNamespaces("/uts", "/ipc"))
+PINNED_UP = PINNED_MADE.but(cni_result={})
 
 
 @pytest.mark.parametrize(
@@ -91,3 +93,13 @@ def test_any_way_through_life_is_told_in_order():
             assert told[-1] == DELETED
             assert all(one != other for one, other in itertools.pairwise(told))
             assert STARTED not in told or STOPPED in told
+
+
+def test_a_pod_without_a_process_is_up_with_its_network():
+    """It has begun when the network is in its namespaces, is ready from then on, and stops when they are let go."""
+    assert not PINNED_MADE.ready
+    assert PINNED_UP.ready
+    assert not PINNED_UP.but(trouble="nobody can say").ready
+    assert sandbox_transitions(None, PINNED_MADE) == (CREATED,)
+    assert sandbox_transitions(PINNED_MADE, PINNED_UP) == (STARTED,)
+    assert sandbox_transitions(PINNED_UP, PINNED_UP.but(exited_at=9)) == (STOPPED,)

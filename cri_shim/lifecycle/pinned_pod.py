@@ -1,0 +1,143 @@
+"""A pod without a process: its namespaces are held by bind mounts, so there is no pause container, shim or snapshot.
+
+That is enough for pods whose containers do not share their processes: a PID namespace lives and dies with its first
+process and cannot be kept by a mount. The containerd record is written all the same, with the same labels and metadata,
+so a pinned pod is found again like any other; what tells it is an extension of ours in the record. (docs/adr/0013;
+CRI ``NamespaceOption``; CRI-O has the same under ``drop_infra_ctr``)
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import InvalidArgumentError
+from cri_shim.kernel.executors import MOUNT, run
+from cri_shim.kernel.sysctls import SYSCTLS, write_sysctls
+from cri_shim.lifecycle.id_mapping import id_map_of
+from cri_shim.lifecycle.pod_files import pod_files, pod_hostname, write_pod_files
+from cri_shim.lifecycle.records import delete_record, make_record
+from cri_shim.lifecycle.sandbox_spec import sandbox_spec
+from cri_shim.oci.labels import SANDBOX, record_labels
+from cri_shim.oci.namespaces import PodNamespaces
+from cri_shim.oci.pinned_spec import NO_IMAGE, pinned_spec
+from cri_shim.oci.sysctls import pod_sysctls
+from cri_shim.oci.users import ResolvedUser
+from cri_shim.ops.overlap import every
+from cri_shim.store.metadata import PINNED_EXTENSION, SANDBOX_EXTENSION, pinned_extension, sandbox_extension
+from cri_shim.store.pod_directories import let_go, pin_all_namespaces, remove_pod_files, unpin_namespaces
+from cri_shim.store.sandboxes import PinnedNamespaces
+from cri_shim.timeline import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from cri_shim.config import RuntimeHandler
+    from cri_shim.ops.rollback import Rollback
+    from cri_shim.service import Service
+    from cri_shim.store.sandboxes import Sandbox
+
+_SHIM = "io.containerd.runc.v2"
+
+
+def may_be_pinned(service: Service, sandbox: Sandbox, handler: RuntimeHandler) -> bool:
+    """Whether this pod is to have no process: the setting asks for it, and nothing in the pod needs one.
+
+    A shared PID namespace, the node's network, mapped ids, and shims of other kinds do (some keep a machine for it).
+    """
+    return (
+        service.config.sandbox.infra == "pinned"
+        and sandbox.config.linux.security_context.namespace_options.pid == cri.CONTAINER
+        and not sandbox.host_network
+        and id_map_of(sandbox) is None
+        and handler.runtime_type == _SHIM
+        and not handler.runtime_path
+    )
+
+
+def namespaces_of(sandbox: Sandbox) -> PodNamespaces:
+    """By which files the containers of ``sandbox`` join its namespaces."""
+    if sandbox.pinned is None:
+        return PodNamespaces.of_process(sandbox.pid)
+    return PodNamespaces(network=sandbox.netns_path, ipc=sandbox.pinned.ipc, uts=sandbox.pinned.uts)
+
+
+def _places(service: Service, sandbox: Sandbox) -> PinnedNamespaces:
+    directory = service.paths.pinned_namespaces(sandbox.id)
+    own_ipc = sandbox.config.linux.security_context.namespace_options.ipc != cri.NODE
+    return PinnedNamespaces(uts=str(directory / "uts"), ipc=str(directory / "ipc") if own_ipc else "")
+
+
+async def make_pinned(
+    service: Service, sandbox: Sandbox, handler: RuntimeHandler, undo: Rollback
+) -> tuple[Sandbox, Mapping[str, str]]:
+    """Make the files, the namespaces and the record of a pod, all at once.
+
+    Returns the pod as it is now, and the sysctls that are left for when its interfaces are there. Raises
+    InvalidArgumentError or FailedPreconditionError for what cannot be done as asked.
+    """
+    places = _places(service, sandbox)
+    sandbox = sandbox.but(pinned=places)
+    spec = pinned_spec(
+        await sandbox_spec(service, sandbox, handler, image=NO_IMAGE, image_name="", user=ResolvedUser(0, 0, ())),
+        namespaces_of(sandbox),
+    )
+    at_once, of_interfaces = pod_sysctls(spec["linux"].get("sysctl") or {}, own_ipc=bool(places.ipc))
+    record = make_record(
+        sandbox.id,
+        handler=handler,
+        snapshotter="",
+        image="",
+        spec=spec,
+        labels=record_labels({}, sandbox.config.labels, kind=SANDBOX),
+        extension=(SANDBOX_EXTENSION, sandbox_extension(sandbox)),
+    )
+    record.extensions[PINNED_EXTENSION].CopyFrom(pinned_extension(places))
+    files = pod_files(service.paths, sandbox.id, sandbox.config)
+    hostname = pod_hostname(sandbox.config)
+    kernel_and_paths = (service.kernel, service.paths)
+
+    async def keep_record() -> None:
+        nonlocal sandbox
+        with stage("client.NewContainer"):
+            written = await service.containerd.containers.create(record)
+        sandbox = sandbox.but(created_at=written.created_at.ToNanoseconds())
+
+    undo.push("remove the pod's files", lambda: run(MOUNT, remove_pod_files, *kernel_and_paths, sandbox.id))
+    undo.push("delete the record", lambda: delete_record(service, sandbox.id))
+    with _refused_sysctls():
+        await every(
+            run(MOUNT, pin_all_namespaces, *kernel_and_paths, sandbox, hostname=hostname, sysctls=at_once),
+            run(MOUNT, write_pod_files, service.kernel, files, sandbox.config),
+            keep_record(),
+        )
+    return sandbox, of_interfaces
+
+
+async def set_sysctls_of_interfaces(service: Service, sandbox: Sandbox, values: Mapping[str, str]) -> None:
+    """Set in the pod's network namespace what could not be set before its interfaces were there.
+
+    Raises InvalidArgumentError for what the kernel does not take.
+    """
+    if values:
+        with _refused_sysctls():
+            await run(MOUNT, service.kernel.run_in_network_namespace, sandbox.netns_path, lambda: write_sysctls(values))
+
+
+@contextmanager
+def _refused_sysctls() -> Iterator[None]:
+    """The kernel's no to a value is the fault of who asked for it."""
+    try:
+        yield
+    except OSError as error:
+        if not str(error.filename).startswith(SYSCTLS):
+            raise
+        name = str(error.filename).removeprefix(SYSCTLS)
+        raise InvalidArgumentError(f"sysctl {name} of the pod cannot be set: {error.strerror}") from error
+
+
+async def unpin(service: Service, sandbox: Sandbox) -> None:
+    """The end of such a pod, but for its network: its containers have ended, so its namespaces may."""
+    await run(MOUNT, unpin_namespaces, service.kernel, service.paths, sandbox.id)
+    let_go(service.sandboxes, sandbox.id)
