@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import grpc
+import pytest
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -106,3 +107,51 @@ async def test_the_daemon_takes_over_from_the_plugin_and_gives_back(node):
         await bridge.RemovePodSandbox(pod_sandbox_id=first.id)
         assert not (await bridge.ListContainers()).containers
     await asyncio.to_thread(hand_over, lab, to_bridge=False)
+
+
+def mapping():
+    """A user namespace of ids that nobody on the node has."""
+    line = cri.IDMapping(host_id=1_000_000, container_id=0, length=65_536)
+    return cri.UserNamespace(mode=cri.POD, uids=[line], gids=[line])
+
+
+async def mapped(container):
+    """Where the container's root is on the node, and its user namespace."""
+    return await container.output("tr -s ' ' < /proc/self/uid_map; readlink /proc/self/ns/user")
+
+
+async def test_pods_with_user_namespaces_are_taken_over(node):
+    """Each side runs commands and further containers in a pod with mapped ids of the other, and removes it."""
+    lab = node
+    if not (1, 7) <= lab.containerd.version < (2, 0):
+        pytest.skip("the plugin of 1.6 knows no user namespaces, that of 2.x needs runc 1.2")
+    theirs = await run(lab, lab.client, name="theirs", userns=mapping())
+    web = await theirs.start("web", userns=mapping())
+    before = await mapped(web)
+    assert " 1000000 " in before
+
+    await asyncio.to_thread(hand_over, lab, to_bridge=True)
+    async with CriClient(lab.bridge.endpoint) as bridge:
+        for part in (theirs, web):
+            part.client = bridge
+        assert await mapped(web) == before
+        more = await theirs.start("more", userns=mapping())
+        assert await mapped(more) == before
+        await more.output("chown 5:6 /bin && touch /made")
+        await web.stop()
+        await theirs.remove()
+        ours = await run(lab, bridge, name="ours", userns=mapping())
+        mine = await ours.start("mine", userns=mapping())
+        between = await mapped(mine)
+
+    await asyncio.to_thread(hand_over, lab, to_bridge=False)
+    async with CriClient(lab.containerd.endpoint) as plugin:
+        await answering(plugin)
+        for part in (ours, mine):
+            part.client = plugin
+        assert await mapped(mine) == between
+        more = await ours.start("more", userns=mapping())
+        assert await mapped(more) == between
+        await ours.remove()
+        assert not (await plugin.ListPodSandbox()).items
+    assert not list(lab.containerd.state.rglob("pinned-namespaces/*"))
