@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import grpc
 import pytest
@@ -116,6 +117,15 @@ async def test_swap(node, pod):
     assert value(node, some, "memory", "memory.memsw.limit_in_bytes") == str(96 * MIB)
     none = await pod.start(resources={"memory_limit_in_bytes": 64 * MIB})
     assert value(node, none, "memory", "memory.memsw.limit_in_bytes") == str(64 * MIB)
+
+
+async def test_the_cgroup_namespace(node, pod):
+    """With cgroup v2 a container that is not privileged has one of its own; with v1 it has the node's."""
+    script = "readlink /proc/self/ns/cgroup"
+    nodes = os.readlink("/proc/self/ns/cgroup")
+    assert (await pod.output(script) == nodes) is not unified()
+    privileged = await node.run(security={"privileged": True})
+    assert await privileged.output(script, security={"privileged": True}) == nodes
 
 
 @pytest.mark.proves("LinuxContainerResources.unified")

@@ -57,6 +57,7 @@ SUITES = (
             "tests/integration/stats",
             "tests/integration/kernel/test_namespaces.py",
             "tests/integration/kernel/test_readonly_mounts.py",
+            "tests/integration/daemon/test_handler_settings.py::test_limits_of_huge_pages",
             "tests/integration/containerd_client/test_tasks.py",
         ),
     ),
