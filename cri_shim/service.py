@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Everything a file in :mod:`cri_shim.rpc` works with; made once, in :mod:`cri_shim.daemon`."""
+    """Everything a file in :mod:`cri_shim.rpc` works with; made once, in :mod:`cri_shim.wiring`."""
 
     config: Config
     """What the operator wrote."""

@@ -1,0 +1,62 @@
+"""The views of the ledger that are there from the start: spans, metrics, the local HTTP listener."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.about_node import about_node
+from cri_shim.gauges import gauges
+from cri_shim.hops.containerd_spans import ContainerdSpans
+from cri_shim.hops.counts import Counts
+from cri_shim.hops.listener import Listener
+from cri_shim.hops.prometheus import MetricsPage
+from cri_shim.hops.span_export import span_export
+from cri_shim.hops.span_forward import SpanForward
+from cri_shim.hops.web_sources import WebSources
+from cri_shim.rpc import RPCS, Kind
+
+if TYPE_CHECKING:
+    import contextlib
+    from collections.abc import Callable
+
+    from cri_shim.hops.ledger import Ledger
+    from cri_shim.hops.loop_lag import LoopLag
+    from cri_shim.hops.tracing import Tracing
+    from cri_shim.ops.supervisor import Supervisor
+    from cri_shim.wiring import Wired
+
+
+def open_views(
+    wired: Wired, tracing: Tracing, lag: LoopLag, supervisor: Supervisor, stack: contextlib.AsyncExitStack
+) -> None:
+    """Let all views follow the ledger, and take the listener's port; ``stack`` closes them."""
+    service = wired.service
+    if (export := span_export(tracing, service.config.containerd.address)) is not None:
+        service.ledger.listen(export)
+        stack.push_async_callback(export.close)
+        supervisor.forever("spans", export.run)
+    take_spans = _take_spans(tracing, service.ledger, supervisor)
+    counts = Counts(lambda: service.ledger.null_call, spans=take_spans is not None)
+    service.ledger.listen(counts)
+    sources = WebSources(
+        service.ledger,
+        metrics=MetricsPage(counts, gauges(service, wired.pump, lag)).text,
+        node=about_node(service, lag),
+        take_spans=take_spans,
+        reads=frozenset(name for name, rpc in RPCS.items() if rpc.kind is Kind.READ),
+    )
+    listener = Listener(service.config.http.address, service.paths.state, sources)
+    listener.bind()
+    stack.push_async_callback(listener.stop)
+
+
+def _take_spans(tracing: Tracing, ledger: Ledger, supervisor: Supervisor) -> Callable[[bytes, str], bytes] | None:
+    """What takes containerd's own spans in, if it is wanted."""
+    if not tracing.receive:
+        return None
+    forward = SpanForward(tracing) if tracing.endpoint else None
+    receiver = ContainerdSpans(ledger, None if forward is None else forward.put)
+    ledger.listen(receiver)
+    if forward is not None:
+        supervisor.forever("span-forward", forward.run)
+    return receiver.take

@@ -1,0 +1,222 @@
+"""The collaborators, made and given to each other; :class:`~cri_shim.service.Service` says what each is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from containerd_client import Containerd
+from cri_shim.cdi.registry import CdiRegistry
+from cri_shim.deprecations import Deprecations
+from cri_shim.hops.ledger import Ledger, LedgerOff
+from cri_shim.images.image_files import ImageFiles
+from cri_shim.images.puller import ImagePuller
+from cri_shim.kernel.linux import LinuxKernel
+from cri_shim.logs.holding import Holding
+from cri_shim.logs.pump import LogPump
+from cri_shim.logs.registry import ContainerLogs
+from cri_shim.network import CniConfig, Network
+from cri_shim.ops.locks import Locks
+from cri_shim.ops.operations import Operations
+from cri_shim.qos.blockio import BlockioClasses
+from cri_shim.readiness import Readiness
+from cri_shim.rpc.container_stats_list import container_subjects
+from cri_shim.rpc.sandbox_stats_list import sandbox_subjects
+from cri_shim.service import Service
+from cri_shim.stats.reader import Reader
+from cri_shim.stats.sampler import Sampler
+from cri_shim.store.container_events import Events
+from cri_shim.store.containers import Container
+from cri_shim.store.exits import Exits
+from cri_shim.store.images import ImageStore
+from cri_shim.store.index import Index
+from cri_shim.store.monitor import Monitor
+from cri_shim.store.names import Names
+from cri_shim.store.recovery import Recovery
+from cri_shim.store.sandboxes import Sandbox
+from cri_shim.store.selinux_labels import SelinuxLabels, read_selinux_policy
+from cri_shim.store.snapshot_usage import SnapshotUsage
+from cri_shim.streaming.certificate import server_context
+from cri_shim.streaming.server import StreamingServer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cri_shim.config import Config
+    from cri_shim.handler_features import HandlerFeatures
+    from cri_shim.hops.trace_policy import TracePolicy
+    from cri_shim.oci.node import NodeFacts
+    from cri_shim.oci.selinux import Policy
+    from cri_shim.ops.supervisor import Supervisor
+    from cri_shim.paths import Paths
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """What the daemon starts and stops."""
+
+    service: Service
+    monitor: Monitor
+    """Keeps the stores true."""
+    pump: LogPump
+    """Carries the output of containers."""
+
+
+def wire(
+    config: Config,
+    paths: Paths,
+    supervisor: Supervisor,
+    traces: TracePolicy,
+    *,
+    node: NodeFacts,
+    features: Mapping[str, HandlerFeatures],
+) -> Wired:
+    """Make everything; nothing is started, and no socket is opened."""
+    kernel = LinuxKernel()
+    ledger = Ledger() if config.ledger.enabled else LedgerOff()
+    containerd = Containerd(
+        config.containerd.address,
+        namespace=config.containerd.namespace,
+        on_hop=ledger.note_hop if config.ledger.enabled else None,
+        on_call=ledger.note_call if config.ledger.enabled else None,
+    )
+    readiness, locks = Readiness(), Locks()
+    sandboxes, containers = Index[Sandbox]("sandbox"), Index[Container]("container")
+    sandbox_names, container_names = Names(), Names()
+    pump = LogPump(kernel.tee)
+    logs = ContainerLogs(
+        pump, Holding(paths.state / "fifo-holder.sock"), paths, config.runtime.max_container_log_line_size
+    )
+    exits = Exits(
+        containerd=containerd,
+        sandboxes=sandboxes,
+        containers=containers,
+        locks=locks,
+        paths=paths,
+        logs=logs,
+        supervisor=supervisor,
+    )
+    images = ImageStore(containerd, config.containerd.snapshotter, pinned=[config.image.sandbox_image])
+    recovery = Recovery(
+        containerd=containerd,
+        kernel=kernel,
+        paths=paths,
+        sandboxes=sandboxes,
+        containers=containers,
+        sandbox_names=sandbox_names,
+        container_names=container_names,
+        logs=logs,
+        exits=exits,
+        snapshotters=_snapshotters(config),
+    )
+    service = Service(
+        config=config,
+        readiness=readiness,
+        deprecations=Deprecations(config.containerd.ignore_deprecation_warnings),
+        containerd=containerd,
+        kernel=kernel,
+        node=node,
+        features=features,
+        paths=paths,
+        sandboxes=sandboxes,
+        containers=containers,
+        sandbox_names=sandbox_names,
+        container_names=container_names,
+        images=images,
+        puller=ImagePuller(
+            containerd,
+            images,
+            config_path=config.image.registry.config_path,
+            max_concurrent_downloads=config.image.max_concurrent_downloads,
+            max_total_downloads=config.image.max_total_downloads,
+            transfer=config.image.pull == "transfer",
+            progress_timeout=config.image.image_pull_progress_timeout,
+        ),
+        snapshot_usage=SnapshotUsage(containerd, _snapshotters(config), config.image.stats_collect_period),
+        stats=Sampler(
+            Reader(kernel, unified=node.cgroup_v2, huge_page_sizes=node.hugepage_sizes if node.hugetlb else ()),
+            lambda: [*sandbox_subjects(sandboxes), *container_subjects(containers)],
+        ),
+        image_files=ImageFiles(containerd, kernel),
+        selinux=SelinuxLabels(
+            *_selinux_policy(config, node),
+            in_use=lambda: [each.process_label for each in (*sandboxes, *containers)],
+            categories=config.runtime.selinux_category_range,
+        ),
+        blockio=_blockio_classes(config),
+        cdi=CdiRegistry(config.runtime.cdi_spec_dirs),
+        network=Network(kernel, _cni_config(config), on_helper=ledger.note_helper, on_run=ledger.note_run),
+        logs=logs,
+        streaming=_streaming_server(config),
+        exits=exits,
+        events=Events(sandboxes, containers),
+        operations=Operations(),
+        ledger=ledger,
+        traces=traces,
+        locks=locks,
+    )
+    monitor = Monitor(
+        containerd=containerd,
+        kernel=kernel,
+        namespace=config.containerd.namespace,
+        readiness=readiness,
+        recovery=recovery,
+        images=images,
+        exits=exits,
+        sandboxes=sandboxes,
+        containers=containers,
+        supervisor=supervisor,
+        on_first_open=service.puller.forget_leases,
+    )
+    return Wired(service, monitor, pump)
+
+
+def _blockio_classes(config: Config) -> BlockioClasses:
+    """Read at start, as containerd does; a file with a mistake stops nothing but the containers that want a class."""
+    classes = BlockioClasses.load(config.runtime.blockio_config_file)
+    if classes.why_not and config.runtime.blockio_config_file:
+        log.error("daemon.no_blockio_classes", error=classes.why_not)
+    return classes
+
+
+def _selinux_policy(config: Config, node: NodeFacts) -> tuple[Policy | None, str]:
+    policy, why_not = read_selinux_policy(enabled=config.runtime.enable_selinux, available=node.selinux)
+    if why_not:
+        log.warning("daemon.no_selinux", reason=why_not)
+    return policy, why_not
+
+
+def _snapshotters(config: Config) -> list[str]:
+    """All that images are unpacked for, the default one first."""
+    own = (handler.snapshotter for handler in config.containerd.runtimes.values())
+    return [config.containerd.snapshotter, *filter(None, own)]
+
+
+def _streaming_server(config: Config) -> StreamingServer:
+    stream = config.stream
+    pair = stream.x509_key_pair_streaming
+    tls = server_context(pair.tls_cert_file, pair.tls_key_file, stream.stream_server_address)
+    return StreamingServer(
+        stream.stream_server_address,
+        int(stream.stream_server_port),
+        idle_timeout=stream.stream_idle_timeout,
+        tls=tls if stream.enable_tls_streaming else None,
+    )
+
+
+def _cni_config(config: Config) -> CniConfig:
+    cni = config.cni
+    return CniConfig(
+        bin_dir=":".join(cni.plugin_dirs),
+        conf_dir=cni.conf_dir,
+        max_conf_num=cni.max_conf_num,
+        conf_template=cni.conf_template,
+        ip_pref=cni.ip_pref,
+        setup_serially=cni.setup_serially,
+        timeout=cni.timeout,
+        cache_dir=cni.cache_dir,
+    )
