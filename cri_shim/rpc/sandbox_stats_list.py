@@ -86,7 +86,8 @@ def whole_pod(sandbox: Sandbox, containers: Iterable[Container], readings: Mappi
     own = readings.get(sandbox.id, NOTHING)
     if has_cgroup(sandbox):
         return own
-    return together(own, [readings[container.id] for container in containers if container.id in readings])
+    parts = [readings[container.id] for container in containers if container.id in readings]
+    return together(own, parts, has_process=sandbox.pinned is None)
 
 
 def _processes(readings: Iterable[Reading]) -> int | None:

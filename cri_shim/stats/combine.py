@@ -10,15 +10,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def together(sandbox: Reading, containers: Sequence[Reading]) -> Reading:
+def together(sandbox: Reading, containers: Sequence[Reading], *, has_process: bool = True) -> Reading:
     """The sum over a sandbox and its containers, with the sandbox's network. Pressure has no sum and is left out.
 
-    Without a sandbox that could be read there is no sum. The rate is that of the parts that have one.
+    Without a sandbox that could be read there is no sum, unless it has no process that could be. The rate is that of
+    the parts that have one.
     """
-    first = sandbox.usage
-    if first is None:
+    parts = [reading.usage for reading in (sandbox, *containers) if reading.usage is not None]
+    if not parts or (has_process and sandbox.usage is None):
         return sandbox
-    parts = [first, *(reading.usage for reading in containers if reading.usage is not None)]
+    first = parts[0]
     rates = [reading.nano_cores for reading in (sandbox, *containers) if reading.nano_cores is not None]
     memories = [part.memory for part in parts if part.memory is not None]
     swaps = [part.swap for part in parts if part.swap is not None]

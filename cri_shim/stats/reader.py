@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cri_shim.stats import cgroup_v1, cgroup_v2, processes
 from cri_shim.stats.locate import Hierarchies
+from cri_shim.stats.values import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cri_shim.kernel import Kernel
     from cri_shim.stats.locate import Cgroup
-    from cri_shim.stats.values import Details, Interface, Processes, Usage
+    from cri_shim.stats.values import Details, Interface, Processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,9 @@ class Reader:
         own = known or self._own(subject)
         usage = None if own is None else self._version.usage(measured(subject, own))
         if own is None or usage is None:
-            return Found(interfaces=self._network(subject)) if subject.netns else Found()
+            # A pod without a process has its network even while nothing has made a cgroup for it.
+            now = Usage(time.time_ns(), time.monotonic_ns())
+            return Found(usage=now, interfaces=self._network(subject)) if subject.netns else Found()
         return Found(
             own,
             usage,

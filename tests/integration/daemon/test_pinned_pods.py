@@ -276,6 +276,17 @@ async def test_statistics_of_a_pod_without_containers(lab):
     await pod.remove()
 
 
+async def test_statistics_of_a_pod_without_a_cgroup_of_its_own(lab):
+    """A pod that names no cgroup parent is the sum of its containers, with its own network."""
+    pod = await run_pod(lab, cgroup_parent="")
+    await pod.start()
+    stats = (await lab.client.PodSandboxStats(pod_sandbox_id=pod.id)).stats.linux
+    (container,) = stats.containers
+    assert 0 < container.memory.usage_bytes.value == stats.memory.usage_bytes.value
+    assert stats.network.default_interface.name == "eth0"
+    await pod.remove()
+
+
 async def test_a_container_cannot_share_what_is_not_there(lab):
     """A container that wants its pod's processes, in a pod that has none of its own, is refused with the reason."""
     pod = await run_pod(lab)
