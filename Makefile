@@ -7,6 +7,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+# import-linter's own; pyproject.toml says why.
+CONTRACTS := .venv-contracts
 # Made anew when the dependencies or the protocol definitions change.
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml proto/compile.py $(shell find proto -name '*.proto')
@@ -63,7 +65,10 @@ check: venv  ## lint, format, types, import contracts
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy $(CODE)
-	$(VENV)/bin/lint-imports --no-logo
+	@test -x $(CONTRACTS)/bin/lint-imports || { $(PYTHON) -m venv $(CONTRACTS) && \
+	    $(CONTRACTS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && \
+	    $(CONTRACTS)/bin/python -m pip install --quiet --disable-pip-version-check --group contracts; }
+	PYTHONPATH=. $(CONTRACTS)/bin/lint-imports --no-logo
 
 .PHONY: test
 test: venv  ## run all tests (as root: real containerd, runc, CNI and registry)
@@ -125,6 +130,6 @@ default: venv  ## print a configuration file with every key and its default
 
 .PHONY: clean
 clean:  ## remove what was built, the virtual environment too
-	rm -rf $(VENV) .cache build dist *.egg-info cri_shim/api containerd_client/api
+	rm -rf $(VENV) $(CONTRACTS) .cache build dist *.egg-info cri_shim/api containerd_client/api
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
