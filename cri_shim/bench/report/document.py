@@ -50,7 +50,7 @@ def document(run: Run) -> list[Block]:
             continue
         step_rows = rows_of_step(run, step)
         around = f", {step.pods} idle pods" if step.pods else ""
-        options = ", ".join(f"{name} {value}" for name, value in step.options.items())
+        options = ", ".join(f"{name} {_plain(value)}" for name, value in step.options.items())
         found += [
             Heading(2, f"{step.title}{around}" if step.scenario != "logs-10" else f"{step.title}, ten containers"),
             Paragraph(f"{step.about} {len(step.rounds)} rounds{f' ({options})' if options else ''}."),
@@ -149,3 +149,8 @@ def _count(number: int) -> str:
 
 def _day(moment: float) -> str:
     return time.strftime("%Y-%m-%d, %H:%M UTC", time.gmtime(moment))
+
+
+def _plain(value: float | str) -> str:
+    """As it was written: a number that went through JSON as a float may have been a whole one."""
+    return value if isinstance(value, str) else f"{value:g}"
