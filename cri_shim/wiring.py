@@ -136,7 +136,12 @@ def wire(
             transfer=config.image.pull == "transfer",
             progress_timeout=config.image.image_pull_progress_timeout,
         ),
-        snapshot_usage=SnapshotUsage(containerd, _snapshotters(config), config.image.stats_collect_period),
+        snapshot_usage=SnapshotUsage(
+            containerd,
+            _snapshotters(config),
+            config.image.stats_collect_period,
+            idle=lambda key: key in sandboxes,
+        ),
         stats=Sampler(
             Reader(kernel, unified=node.cgroup_v2, huge_page_sizes=node.hugepage_sizes if node.hugetlb else ()),
             lambda: [*sandbox_subjects(sandboxes), *container_subjects(containers)],

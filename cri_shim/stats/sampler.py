@@ -29,7 +29,10 @@ SHARED_SECONDS = 0.5
 """Callers within this time get the same reading. The kubelet asks for the same things several times in a round."""
 
 BACKGROUND_SECONDS = 10.0
-"""Between two passes over the CPU counters."""
+"""Between two passes over the CPU counters; what is new is read in the next."""
+
+RENEWED_SECONDS = 50.0
+"""Age at which a counter that no request has read is read again, as a base for the rate that the next one wants."""
 
 # Of their own: a dead network file system, which stops the threads for files, does not stop these.
 THREAD: Final = ThreadPoolExecutor(1, thread_name_prefix="stats")
@@ -41,7 +44,7 @@ log = structlog.get_logger(__name__)
 class _Entry:
     """What is kept of one subject."""
 
-    __slots__ = ("cgroup", "counted", "history", "pid", "reading", "taken")
+    __slots__ = ("cgroup", "counted", "history", "pid", "reading", "sampled", "taken")
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -49,6 +52,7 @@ class _Entry:
         self.history = CpuHistory()
         self.reading = NOTHING
         self.taken = float("-inf")
+        self.sampled = float("-inf")
         self.counted = False
 
 
@@ -104,14 +108,13 @@ class Sampler:
             await asyncio.sleep(self._period)
 
     async def background_pass(self) -> None:
-        """One pass over what lives; what a request has read meanwhile is left out."""
+        """One pass over what lives; what was read not long ago, by a request or here, is left out."""
         living = {subject.id: subject for subject in self._living()}
         for id_ in [id_ for id_ in self._entries if id_ not in living]:
             del self._entries[id_]
         async with self._turn:
-            # Whoever asks as often as this comes round keeps the rates going: it must not be done twice.
-            due = self._clock() - self._period
-            subjects = [subject for subject in living.values() if self._entry(subject).taken < due]
+            due = self._clock() - RENEWED_SECONDS
+            subjects = [subject for subject in living.values() if self._entry(subject).sampled < due]
             if not subjects:
                 return
             wanted = [(subject, self._entry(subject).cgroup) for subject in subjects]
@@ -120,6 +123,7 @@ class Sampler:
                 entry = self._entry(subject)
                 entry.cgroup = cgroup
                 if cpu_ns is not None:
+                    entry.sampled = self._clock()
                     entry.history.add(time.monotonic_ns(), cpu_ns)
 
     def __len__(self) -> int:
@@ -147,6 +151,7 @@ class Sampler:
         usage = found.usage
         nano_cores = None
         if usage is not None and usage.cpu_ns is not None:
+            entry.sampled = entry.taken
             nano_cores = entry.history.add(usage.monotonic_ns, usage.cpu_ns)
         entry.reading = Reading(
             usage=usage,

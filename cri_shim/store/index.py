@@ -37,6 +37,10 @@ class Index(Generic[V]):
         """All values, in the order they were added; a snapshot, so that an await between two is harmless."""
         return iter(tuple(self._values.values()))
 
+    def __contains__(self, id_: object) -> bool:
+        """Whether there is a value with exactly this id."""
+        return id_ in self._values
+
     def find(self, ref: str) -> V | None:
         """The value whose id is ``ref`` or begins with it; None when there is none.
 

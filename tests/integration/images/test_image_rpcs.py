@@ -17,7 +17,7 @@ from cri_shim.rpc.image_list import list_images
 from cri_shim.rpc.image_pull import pull_image
 from cri_shim.rpc.image_remove import remove_image
 from cri_shim.rpc.image_status import image_status
-from cri_shim.store.snapshot_usage import SMALL
+from cri_shim.store.snapshot_usage import RARELY, SMALL, SnapshotUsage
 from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
 
 if TYPE_CHECKING:
@@ -192,3 +192,16 @@ async def test_small_layers_are_counted_here_as_containerd_counts_them(service, 
     await service.snapshot_usage.sample()
     assert service.snapshot_usage.usage("overlayfs", "written").inodes == SMALL + 3
     assert [hop for hop in hops if hop.method.endswith("Snapshots/Usage")]
+
+
+async def test_layers_that_nobody_writes_to_are_looked_at_rarely(service, pulled):
+    """An idle one keeps its first measurement for some samples, and is measured again all the same."""
+    image, _, _ = pulled
+    await service.containerd.snapshots("overlayfs").prepare("resting", image.chain_id, labels=ROOT)
+    usage = SnapshotUsage(service.containerd, idle=lambda key: key == "resting")
+    measured = []
+    for _ in range(RARELY + 1):
+        await usage.sample()
+        measured.append(usage.usage("overlayfs", "resting").measured_ns)
+    assert len(set(measured)) == 2
+    assert measured[0] == measured[1]
