@@ -202,6 +202,8 @@ async def test_layers_that_nobody_writes_to_are_looked_at_rarely(service, pulled
     measured = []
     for _ in range(RARELY + 1):
         await usage.sample()
-        measured.append(usage.usage("overlayfs", "resting").measured_ns)
+        found = usage.usage("overlayfs", "resting")
+        assert found is not None
+        measured.append(found.measured_ns)
     assert len(set(measured)) == 2
     assert measured[0] == measured[1]
