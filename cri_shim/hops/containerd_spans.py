@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 
-from cri_shim.hops.ledger import Silent
+from cri_shim.hops.ledger import Listener
 from cri_shim.hops.span_export import MISSING
 from cri_shim.hops.trace_context import is_asking, span_of
 from cri_shim.hops.tracing import TracingError
@@ -28,7 +28,7 @@ REMEMBERED = 8192
 """Hops of ended requests that a span may still come for, and spans that must not be counted twice."""
 
 
-class ContainerdSpans(Silent):
+class ContainerdSpans(Listener):
     """Takes exports, and listens to the ledger. Raises :class:`TracingError` when the OTLP messages are not installed.
 
     ``forward`` gets what is for the collector, serialised.

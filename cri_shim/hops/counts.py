@@ -10,6 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, TypeAlias
 
 from cri_shim.hops.histogram import Histogram
+from cri_shim.hops.ledger import Listener
 from cri_shim.hops.request import daemon_share
 from cri_shim.hops.trace_context import span_of
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 Labels: TypeAlias = tuple[str, ...]
 
 
-class Counts:
+class Counts(Listener):
     """A listener of the ledger (:class:`~cri_shim.hops.ledger.Listener`).
 
     ``null_call`` gives the ledger's estimate. ``spans``: containerd reports its own share of hops, so the shares of
@@ -49,9 +50,6 @@ class Counts:
         """By plugin, command and outcome (ok, failed)."""
         self.hops_in_flight = 0
 
-    def opened(self, request: Request) -> None:
-        """Nothing to count yet."""
-
     def called(self, _request: Request | None, _method: str) -> None:
         """A hop begins."""
         self.hops_in_flight += 1
@@ -64,9 +62,6 @@ class Counts:
         self.bytes[hop.method, "in"] += hop.bytes_in
         if hop.attempts > 1:
             self.repeats[(hop.method,)] += hop.attempts - 1
-
-    def helper_begun(self, _request: Request | None, _name: str, _command: str) -> None:
-        """Nothing to count yet."""
 
     def helped(self, _request: Request | None, helper: Helper) -> None:
         """A helper has ended."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from heapq import heappush, heappushpop
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from cri_shim.hops.request import Request
 from cri_shim.hops.trace_context import span_of
@@ -31,8 +31,11 @@ SLOWEST_OF_EACH = 10
 """And as many of the slowest."""
 
 
-class Listener(Protocol):
-    """A view that follows the ledger while it is written. Its methods run inside requests: short, and never raising."""
+class Listener:
+    """A view that follows the ledger while it is written; it overrides what it cares for.
+
+    Its methods run inside requests: short, and never raising.
+    """
 
     def opened(self, request: Request) -> None:
         """A request has come in."""
@@ -54,31 +57,6 @@ class Listener(Protocol):
 
     def settled(self, request: Request, told: Collection[str]) -> None:
         """Containerd has told its share of hops of a closed request (span ids ``told``); there is a new bill."""
-
-
-class Silent:
-    """A listener that does nothing: the base of those that care for some of it."""
-
-    def opened(self, request: Request) -> None:
-        """Do nothing."""
-
-    def called(self, request: Request | None, method: str) -> None:
-        """Do nothing."""
-
-    def hopped(self, request: Request | None, hop: Hop) -> None:
-        """Do nothing."""
-
-    def helper_begun(self, request: Request | None, name: str, command: str) -> None:
-        """Do nothing."""
-
-    def helped(self, request: Request | None, helper: Helper) -> None:
-        """Do nothing."""
-
-    def closed(self, request: Request) -> None:
-        """Do nothing."""
-
-    def settled(self, request: Request, told: Collection[str]) -> None:
-        """Do nothing."""
 
 
 class Ledger:

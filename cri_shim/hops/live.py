@@ -11,6 +11,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from cri_shim.hops.ledger import Listener
 from cri_shim.hops.record_json import summary
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ QUEUED = 1000
 """Events that wait for one client."""
 
 
-class Watcher:
+class Watcher(Listener):
     """One client: a listener of the ledger with a bounded queue of finished event texts."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ import structlog
 
 import cri_shim
 from cri_shim.hops.bill_text import bill_text
-from cri_shim.hops.ledger import Silent
+from cri_shim.hops.ledger import Listener
 from cri_shim.hops.spans import SpanMaker
 from cri_shim.hops.tracing import TracingError
 from cri_shim.kernel.executors import FS, run
@@ -54,7 +54,7 @@ def span_export(tracing: Tracing, containerd: str) -> SpanExport | None:
         return None
 
 
-class SpanExport(Silent):
+class SpanExport(Listener):
     """A listener of the ledger that tells a collector. Raises :class:`TracingError` when the SDK is not installed."""
 
     def __init__(self, tracing: Tracing, maker: SpanMaker) -> None:

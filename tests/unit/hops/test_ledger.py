@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from containerd_client.hops import Hop
-from cri_shim.hops.ledger import KEPT, KEPT_OF_EACH, SLOWEST_OF_EACH, Ledger, LedgerOff, Silent
+from cri_shim.hops.ledger import KEPT, KEPT_OF_EACH, SLOWEST_OF_EACH, Ledger, LedgerOff, Listener
 from cri_shim.hops.request import UNFINISHED
 from cri_shim.hops.trace_context import TraceContext
 from cri_shim.network.exec import Helper
@@ -66,7 +66,7 @@ async def test_what_is_kept_is_bounded():
 async def test_listeners_are_told_in_order_until_they_leave():
     """A view sees a request open, its hop begin and end, and the request close."""
 
-    class Told(Silent):
+    class Told(Listener):
         def __init__(self):
             self.seen = []
 
