@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from cri_shim.kernel.mount_tree import mount_idmapped
+from cri_shim.kernel.mounts import unmount_all
 from cri_shim.kernel.open_in_root import walk_in_root
 from cri_shim.kernel.protocol import MNT_DETACH, UMOUNT_NOFOLLOW
 from cri_shim.kernel.sysctls import write_sysctls
@@ -196,15 +197,11 @@ class LinuxKernel:
 
     def _unmount_all(self, path: str) -> bool:
         """Unmount whatever is stacked on `path`; False when there is no such file."""
-        while True:
-            try:
-                self.umount(path)
-            except FileNotFoundError:
-                return False
-            except OSError as error:
-                if error.errno == errno.EINVAL:  # no mount point any more
-                    return True
-                raise
+        try:
+            unmount_all(self, path)
+        except FileNotFoundError:
+            return False
+        return True
 
     def run_in_network_namespace(self, path: str, fn: Callable[[], T]) -> T:
         """See `Kernel.run_in_network_namespace`."""

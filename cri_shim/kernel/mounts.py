@@ -162,6 +162,20 @@ def mount_all(kernel: Kernel, mounts: Iterable[MountLike], target: str) -> None:
         raise
 
 
+def unmount_all(kernel: Kernel, target: str) -> None:
+    """Unmount everything that is stacked at `target`; a target where nothing is mounted is fine. Raises `OSError`.
+
+    Asking first would not do: a bind mount of the same file system cannot be told from a directory.
+    """
+    while True:
+        try:
+            kernel.umount(target)
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # no mount point any more
+                return
+            raise
+
+
 def read_only(mounts: Iterable[MountLike]) -> list[Mount]:
     """Return the same file system trees as mounts that cannot be written to.
 

@@ -7,11 +7,12 @@ what belongs there.
 
 from __future__ import annotations
 
-import errno
 import json
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from cri_shim.kernel.mounts import unmount_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,19 +62,9 @@ def unmount_idmapped(kernel: Kernel, paths: Paths, id_: str) -> None:
     if not directory.exists():
         return
     for point in sorted(directory.iterdir()):
-        _unmount(kernel, point)
+        unmount_all(kernel, str(point))
         if point.is_dir():
             point.rmdir()
         else:
             point.unlink()
     directory.rmdir()
-
-
-def _unmount(kernel: Kernel, point: Path) -> None:
-    while True:
-        try:
-            kernel.umount(str(point))
-        except OSError as error:
-            if error.errno == errno.EINVAL:  # no mount point any more
-                return
-            raise

@@ -9,12 +9,12 @@ leaves nothing that the next one does not find. (containerd docs/garbage-collect
 from __future__ import annotations
 
 import contextlib
-import errno
 from typing import TYPE_CHECKING
 
 import structlog
 
 from containerd_client import ContainerdError, NotFound
+from cri_shim.kernel.mounts import unmount_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -55,7 +55,7 @@ def unmount_images(kernel: Kernel, paths: Paths, container_id: str) -> None:
     if not directory.exists():
         return
     for point in sorted(directory.iterdir()):
-        _unmount(kernel, point)
+        unmount_all(kernel, str(point))
         point.rmdir()
     directory.rmdir()
 
@@ -82,14 +82,3 @@ async def remove_orphaned_views(
         except ContainerdError as error:
             log.warning("image_mount.views_not_listed", snapshotter=name, error=str(error))
     return removed
-
-
-def _unmount(kernel: Kernel, point: Path) -> None:
-    """Unmount all that is stacked here. A bind mount of the same file system cannot be told from a directory."""
-    while True:
-        try:
-            kernel.umount(str(point))
-        except OSError as error:
-            if error.errno == errno.EINVAL:  # no mount point any more
-                return
-            raise

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import subprocess
-import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
 from cri_shim.oci.image_config import ImageConfig
-from cri_shim.oci.mounts import ResolvedMount, SourceMount, pod_file_mounts
-from cri_shim.oci.namespaces import PodNamespaces
-from cri_shim.oci.node import NodeFacts, read_device_grants, read_host_devices
-from cri_shim.oci.options import Rlimit, SpecOptions
+from cri_shim.oci.mounts import ResolvedMount, SourceMount
+from cri_shim.oci.node import read_device_grants, read_host_devices
+from cri_shim.oci.options import Rlimit
 from cri_shim.oci.process import exec_process
 from cri_shim.oci.resources import updated_spec
 from cri_shim.oci.sandbox_spec import SandboxSpecInput, build_sandbox_spec
-from cri_shim.oci.users import plan_user, resolve_user
-
-if TYPE_CHECKING:
-    from cri_shim.oci.defaults import Spec
+from tests.integration.oci.runc_pod import CGROUP, RUNTIME_DEFAULT, container
 
 pytestmark = [
     pytest.mark.root,
@@ -35,167 +27,6 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("runc") is None, reason="needs runc"),
     pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="needs busybox-static"),
 ]
-
-CGROUP = f"/cri-shim-test-oci-{os.getpid()}"
-PASSWD = b"root:x:0:0::/:/bin/sh\napp:x:1000:1001::/:/bin/sh\n"
-GROUP = b"root:x:0:\napp:x:1001:\naudio:x:29:root,app\nvideo:x:44:app\n"
-IMAGE = ImageConfig(env=("FROM_IMAGE=1", "BOTH=image"), cmd=("sh",), working_dir="/work")
-
-
-@dataclass
-class Pod:
-    """A running sandbox and what is needed to run containers in it."""
-
-    directory: Path
-    rootfs: Path
-    facts: NodeFacts
-    config: cri.PodSandboxConfig
-    options: SpecOptions = field(default_factory=SpecOptions)
-    pid: int = 0
-    ids: list[str] = field(default_factory=list)
-
-    def runc(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            ["runc", "--root", str(self.directory / "runc"), *arguments],
-            check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
-        assert not check or done.returncode == 0, f"runc {arguments}: {done.stdout}{done.stderr}"
-        return done
-
-    def bundle(self, name: str, spec: Spec) -> str:
-        spec = {**spec, "root": {**spec["root"], "path": str(self.rootfs)}}
-        directory = self.directory / name
-        directory.mkdir()
-        (directory / "config.json").write_text(json.dumps(spec))
-        self.ids.append(name)
-        return str(directory)
-
-    def start_sandbox(self, netns: str) -> None:
-        shm = self.directory / "shm"
-        shm.mkdir()
-        resolv = self.directory / "resolv.conf"
-        resolv.write_text("nameserver 192.0.2.1\n")
-        for name in ("hosts", "hostname"):
-            (self.directory / name).write_text(f"{name} of the pod\n")
-        spec = build_sandbox_spec(
-            SandboxSpecInput(
-                id=f"sandbox-{os.getpid()}",
-                config=self.config,
-                image_config=ImageConfig(user="65535:65535", entrypoint=("sleep", "600")),
-                facts=self.facts,
-                options=self.options,
-                netns_path=netns,
-                resolv_conf_path=str(resolv),
-                shm_path=str(shm),
-                hostname=self.config.hostname,
-            )
-        )
-        name = f"sandbox-{os.getpid()}"
-        # Its output goes nowhere: a detached container holds what it inherits open.
-        subprocess.run(
-            ["runc", "--root", str(self.directory / "runc"), "run", "-d", "-b", self.bundle(name, spec), name],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=60,
-        )  # fmt: skip
-        self.pid = json.loads(self.runc("state", name).stdout)["pid"]
-
-    def spec(self, config: cri.ContainerConfig, **more) -> Spec:
-        config.metadata.name = config.metadata.name or f"c{len(self.ids)}"
-        security = config.linux.security_context
-        options = more.pop("options", self.options)
-        return build_container_spec(
-            ContainerSpecInput(
-                id=f"{config.metadata.name}-{os.getpid()}",
-                sandbox_id=f"sandbox-{os.getpid()}",
-                namespaces=PodNamespaces.of_process(self.pid),
-                config=config,
-                sandbox_config=self.config,
-                image_config=IMAGE,
-                user=resolve_user(plan_user(security, IMAGE), PASSWD, GROUP),
-                facts=self.facts,
-                options=options,
-                hostname=self.config.hostname,
-                extra_mounts=pod_file_mounts(
-                    config.mounts,
-                    hostname=str(self.directory / "hostname"),
-                    hosts=str(self.directory / "hosts"),
-                    resolv_conf=str(self.directory / "resolv.conf"),
-                    shm=str(self.directory / "shm"),
-                    readonly_rootfs=security.readonly_rootfs,
-                ),
-                **more,
-            )
-        )
-
-    def run(self, config: cri.ContainerConfig, script: str, **more) -> str:
-        """Run a script in a container and give what it printed; failing commands in it do not matter."""
-        config.command[:] = ["sh", "-c"]
-        config.args[:] = [f"{script}\ntrue"]
-        spec = self.spec(config, **more)
-        name = f"{config.metadata.name}-{os.getpid()}"
-        return self.runc("run", "-b", self.bundle(name, spec), name).stdout
-
-    def status(self, config: cri.ContainerConfig, **more) -> dict[str, str]:
-        text = self.run(config, "cat /proc/self/status", **more)
-        return {line.partition(":")[0]: line.partition(":")[2].strip() for line in text.splitlines()}
-
-
-def make_rootfs(directory: Path) -> Path:
-    for name in ("bin", "etc", "proc", "sys", "dev", "tmp", "work", "data"):
-        (directory / name).mkdir(parents=True)
-    shutil.copy("/bin/busybox", directory / "bin/busybox")
-    for applet in subprocess.run(["/bin/busybox", "--list"], capture_output=True, text=True, check=True).stdout.split():
-        if applet != "busybox":
-            (directory / "bin" / applet).symlink_to("busybox")
-    (directory / "etc/passwd").write_bytes(PASSWD)
-    (directory / "etc/group").write_bytes(GROUP)
-    return directory
-
-
-@pytest.fixture(scope="module")
-def pod(tmp_path_factory):
-    """A privileged pod with its own network namespace, hostname, sysctl and cgroup parent."""
-    directory = tmp_path_factory.mktemp("pod")
-    config = cri.PodSandboxConfig(
-        metadata=cri.PodSandboxMetadata(name="pod", namespace="ns", uid="uid"),
-        hostname="podhost",
-        linux=cri.LinuxPodSandboxConfig(cgroup_parent=CGROUP, sysctls={"net.ipv4.ip_default_ttl": "77"}),
-    )
-    config.linux.security_context.privileged = True
-    holder = subprocess.Popen(["unshare", "--net", "sleep", "600"])
-    made = Pod(directory, make_rootfs(directory / "rootfs"), NodeFacts.read(), config)
-    try:
-        wait_for_own_network(holder.pid)
-        made.start_sandbox(f"/proc/{holder.pid}/ns/net")
-        yield made
-    finally:
-        for name in reversed(made.ids):
-            made.runc("delete", "--force", name, check=False)
-        holder.kill()
-        holder.wait()
-        remove_cgroups(CGROUP)
-
-
-def wait_for_own_network(pid: int) -> None:
-    deadline = time.monotonic() + 5
-    while os.readlink(f"/proc/{pid}/ns/net") == os.readlink("/proc/self/ns/net"):
-        assert time.monotonic() < deadline, "unshare made no network namespace"
-        time.sleep(0.01)
-
-
-def remove_cgroups(path: str) -> None:
-    roots = [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()]
-    for directory in (root / path.lstrip("/") for root in roots):
-        with contextlib.suppress(OSError):
-            directory.rmdir()
-
-
-def container(**security) -> cri.ContainerConfig:
-    return cri.ContainerConfig(
-        linux=cri.LinuxContainerConfig(security_context=cri.LinuxContainerSecurityContext(**security))
-    )
-
-
-RUNTIME_DEFAULT = cri.SecurityProfile(profile_type=cri.SecurityProfile.RuntimeDefault)
 
 
 def test_sandbox_holds_the_namespaces_and_sysctls_of_the_pod(pod):
@@ -298,86 +129,6 @@ def test_no_new_privs_and_oom_score(pod):
         config.linux.resources.oom_score_adj = asked
         wanted = asked if pod.facts.may_lower_oom_score else max(asked, pod.facts.oom_score_adj)
         assert pod.run(config, "cat /proc/self/oom_score_adj").strip() == str(wanted)
-
-
-def test_default_seccomp_profile_filters(pod):
-    """RuntimeDefault forbids what needs no capability but is not on its list; without it the same calls succeed."""
-    script = (
-        "unshare -U true 2>/dev/null && echo user namespace; linux32 true && echo linux32; "
-        "echo a | grep -q a && echo pipes; grep Seccomp: /proc/self/status"
-    )
-    filtered = pod.run(container(seccomp=RUNTIME_DEFAULT), script).splitlines()
-    assert filtered == ["linux32", "pipes", "Seccomp:\t2"]
-    free = pod.run(container(), script).splitlines()
-    assert free == ["user namespace", "linux32", "pipes", "Seccomp:\t0"]
-
-
-SYSTEM_CALLS = """
-import ctypes, errno, socket, threading
-libc = ctypes.CDLL(None, use_errno=True)
-def call(name, number, *arguments):
-    ctypes.set_errno(0)
-    result = libc.syscall(number, *arguments)
-    print(name, "ok" if result >= 0 else errno.errorcode[ctypes.get_errno()])
-def family(name, number):
-    try:
-        socket.socket(number, {16: socket.SOCK_RAW, 38: socket.SOCK_SEQPACKET}.get(number, socket.SOCK_STREAM)).close()
-        print(name, "ok")
-    except OSError as error:
-        print(name, errno.errorcode[error.errno])
-call("clone3", 435, 0, 0)
-call("io_uring_setup", 425, 0, 0)
-call("keyctl", 250, 0, -3, 0)
-call("personality", 135, 0x40000)
-call("personality?", 135, ctypes.c_ulong(0xFFFFFFFF))
-family("unix", 1)
-family("inet", 2)
-family("netlink", 16)
-family("alg", 38)
-family("vsock", 40)
-thread = threading.Thread(target=lambda: print("thread ok"))
-thread.start()
-thread.join()
-"""
-
-
-@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="needs Debian's python3")
-def test_default_seccomp_profile_call_by_call(pod):
-    """Calls off the list fail with EPERM, clone3 with ENOSYS so that the C library falls back; threads still work."""
-    system = tuple(
-        ResolvedMount(path, os.path.realpath(path), readonly=True)
-        for path in ("/usr", "/lib", "/lib64")
-        if Path(path).exists()
-    )
-    config = container(seccomp=RUNTIME_DEFAULT)
-    config.envs.add(key="SCRIPT", value=SYSTEM_CALLS.encode())
-    out = dict(line.rsplit(" ", 1) for line in pod.run(
-        config, '/usr/bin/python3 -c "$SCRIPT"', mounts=system).splitlines())  # fmt: skip
-    assert out == {
-        "clone3": "ENOSYS", "io_uring_setup": "EPERM", "keyctl": "EPERM", "personality": "EPERM", "personality?": "ok",
-        "unix": "ok", "inet": "ok", "netlink": "ok", "alg": "EPERM", "vsock": "EPERM", "thread": "ok",
-    }  # fmt: skip
-
-
-def test_seccomp_opens_with_the_capability(pod):
-    """With CAP_SYS_ADMIN the default profile lets a container mount; without, the same mount fails."""
-    script = "mount -t tmpfs none /tmp && echo mounted"
-    admin = cri.Capability(add_capabilities=["SYS_ADMIN"])
-    assert pod.run(container(seccomp=RUNTIME_DEFAULT, capabilities=admin), script) == "mounted\n"
-    assert pod.run(container(seccomp=RUNTIME_DEFAULT), script + " 2>/dev/null") == ""
-
-
-def test_localhost_seccomp_profile(pod):
-    """A profile from a file forbids exactly what it names."""
-    profile = cri.SecurityProfile(profile_type=cri.SecurityProfile.Localhost, localhost_ref="/profiles/x.json")
-    content = {"defaultAction": "SCMP_ACT_ALLOW", "comment": "not OCI",
-               "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}  # fmt: skip
-    out = pod.run(
-        container(seccomp=profile),
-        "mkdir /tmp/never 2>/dev/null || echo refused; touch /tmp/file && rm /tmp/file && echo fine",
-        seccomp_localhost=json.dumps(content).encode(),
-    )
-    assert out == "refused\nfine\n"
 
 
 def test_masked_and_readonly_paths(pod):
