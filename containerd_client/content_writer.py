@@ -12,7 +12,7 @@ from containerd_client.api.containerd.services.content.v1 import content_pb2 as 
 from containerd_client.errors import AlreadyExists, ContainerdError, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
     from types import TracebackType
 
     from containerd_client.duplex import Conversation, Duplex
@@ -54,11 +54,11 @@ class Writer:
         """Append ``data``, in messages of at most CHUNK_BYTES. Once ``exists`` is true this does nothing."""
         view = memoryview(data)
         for start in range(0, len(view), CHUNK_BYTES):
-            await self.write_pieces((view[start : start + CHUNK_BYTES],))
+            await self.write_pieces([view[start : start + CHUNK_BYTES]])
         await self.flush()
 
-    async def write_pieces(self, pieces: Sequence[bytes | memoryview]) -> None:
-        """Append all of ``pieces`` in one message; together they may have a few MiB.
+    async def write_pieces(self, pieces: list[bytes | memoryview]) -> None:
+        """Append all of ``pieces`` in one message; together they may have a few MiB. The list is emptied.
 
         ``offset`` follows one message later: containerd receives this one while it stores the one before.
         """
@@ -71,8 +71,10 @@ class Writer:
         # copies them once, where the message would copy each byte four times.
         size = sum(len(piece) for piece in pieces)
         payload = b"".join((head.SerializeToString(), _DATA_TAG, _varint(size), *pieces))
+        pieces.clear()
         conversation = self._open_conversation()
         await conversation.send_bytes(payload)
+        del payload  # gRPC has its copy, and while the answer is awaited the next message gathers
         before, self._ahead = self._ahead, size
         if before:
             self.offset = (await conversation.answer()).offset

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from containerd_client.distribution.progress import Progress
     from containerd_client.distribution.turns import Turns
 
-CHUNK = 1 << 20
-"""Bytes per message to containerd, which takes at most 16 MiB."""
+MESSAGE = 4 << 20
+"""Bytes per message to containerd, which takes at most 16 MiB.
+
+containerd allocates each byte that it receives twice, and its garbage collector runs the oftener the less is alive
+meanwhile. docs/adr/0010 has what other sizes measured.
+"""
 
 
 class BlobCopy:
-    """One blob into one open ingest; what is in memory are two messages at most."""
+    """One blob into one open ingest; what is in memory are two messages at most, and one while it is not our turn."""
 
     def __init__(self, wanted: Descriptor, writer: Writer, progress: Progress, turns: Turns, rank: int) -> None:
         self._wanted = wanted
@@ -28,7 +32,7 @@ class BlobCopy:
         self._progress = progress
         self._turns = turns
         self._rank = rank
-        self._writing: asyncio.Task[None] | None = None
+        self._sending: asyncio.Task[None] | None = None
 
     async def run(self, chunks: AsyncIterator[bytes]) -> None:
         """Copy to the end of ``chunks``. What came before a :class:`TransferError` is kept.
@@ -39,13 +43,13 @@ class BlobCopy:
             await self._run(chunks)
         finally:
             self._turns.leave(self._rank)
-            if self._writing is not None:  # left early
-                self._writing.cancel()
-                await asyncio.wait({self._writing})
-                self._writing = None
+            if self._sending is not None:  # left early
+                self._sending.cancel()
+                await asyncio.wait({self._sending})
+                self._sending = None
 
     async def _run(self, chunks: AsyncIterator[bytes]) -> None:
-        pieces: list[bytes] = []
+        pieces: list[bytes | memoryview] = []
         size, offset = 0, self._writer.offset
         broken: TransferError | None = None
         try:
@@ -57,31 +61,34 @@ class BlobCopy:
                     raise CorruptBlobError(
                         f"blob {self._wanted.digest}: more than the promised {self._wanted.size} bytes arrive"
                     )
-                if size >= CHUNK:
-                    await self._written()
-                    self._writing = asyncio.create_task(self._write(pieces))
+                if size >= MESSAGE:
+                    await self._send(pieces)
                     offset += size
                     pieces, size = [], 0
         except TransferError as error:
             broken = error  # what came before is good
-        await self._written()
         if pieces:
-            await self._write(pieces)
+            await self._send(pieces)
+        await self._sent()
         async with self._progress.within("containerd takes no bytes"):
             await self._writer.flush()
         if broken is not None:
             raise broken
 
-    async def _written(self) -> None:
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            await writing
-
-    async def _write(self, pieces: list[bytes]) -> None:
+    async def _send(self, pieces: list[bytes | memoryview]) -> None:
+        """Send a message when it is our turn, and come back while it is on its way."""
+        await self._sent()
         with self._progress.paused():
             await self._turns.wait(self._rank)
-        try:
-            async with self._progress.within("containerd takes no bytes"):
-                await self._writer.write_pieces(pieces)
-        finally:
-            self._turns.end(self._rank)
+        self._sending = asyncio.create_task(self._write(pieces))
+        # Not in the task itself, which does not even begin when it is cancelled at once.
+        self._sending.add_done_callback(lambda _: self._turns.end(self._rank))
+
+    async def _sent(self) -> None:
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            await sending
+
+    async def _write(self, pieces: list[bytes | memoryview]) -> None:
+        async with self._progress.within("containerd takes no bytes"):
+            await self._writer.write_pieces(pieces)

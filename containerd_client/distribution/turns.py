@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-EXPECTED_BACK = 0.008
+EXPECTED_BACK = 0.03
 """Seconds; a few times what it takes to fill the next message at full speed."""
 
 
