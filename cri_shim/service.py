@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cri_shim.store.images import ImageStore
     from cri_shim.store.index import Index
     from cri_shim.store.names import Names
+    from cri_shim.store.process_specs import ProcessSpecs
     from cri_shim.store.sandboxes import Sandbox
     from cri_shim.store.selinux_labels import SelinuxLabels
     from cri_shim.store.snapshot_usage import SnapshotUsage
@@ -64,6 +65,8 @@ class Service:
     """Pods, by id."""
     containers: Index[Container]
     """Containers, by id."""
+    process_specs: ProcessSpecs
+    """How containers' own processes run, for commands that are run in them."""
     sandbox_names: Names
     """Which pod holds which name."""
     container_names: Names

@@ -34,6 +34,7 @@ from cri_shim.store.images import ImageStore
 from cri_shim.store.index import Index
 from cri_shim.store.monitor import Monitor
 from cri_shim.store.names import Names
+from cri_shim.store.process_specs import ProcessSpecs
 from cri_shim.store.recovery import Recovery
 from cri_shim.store.sandboxes import Sandbox
 from cri_shim.store.selinux_labels import SelinuxLabels, read_selinux_policy
@@ -124,6 +125,7 @@ def wire(
         paths=paths,
         sandboxes=sandboxes,
         containers=containers,
+        process_specs=ProcessSpecs(containerd),
         sandbox_names=sandbox_names,
         container_names=container_names,
         images=images,

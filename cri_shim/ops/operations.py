@@ -50,6 +50,15 @@ class Operations:
         # shield: cancelling the caller must not reach the task.
         return cast("T", await asyncio.shield(task))
 
+    def begin(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Begin ``work`` and leave it to itself, at shutdown too: it clears up after something that nobody waits for.
+
+        What it raises is only logged.
+        """
+        task = asyncio.create_task(work(), name=key)
+        self._running[key] = task
+        task.add_done_callback(self._finished)
+
     def _finished(self, task: asyncio.Task[Any]) -> None:
         del self._running[task.get_name()]
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -59,8 +68,10 @@ class Operations:
     async def drain(self, grace: float) -> None:
         """Begin nothing new, give what runs ``grace`` seconds, then cancel it and wait for its undo."""
         self._draining = True
-        if self._running:
-            await asyncio.wait(self._running.values(), timeout=grace)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + grace
+        while self._running and (left := until - loop.time()) > 0:  # what ends may begin its clearing up
+            await asyncio.wait(self._running.values(), timeout=left)
         late = list(self._running.values())
         for task in late:
             log.warning("operation.cancelled", operation=task.get_name(), grace_seconds=grace)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
 from cri_shim.oci.process import exec_process
-from cri_shim.store.spec import read_spec
 from cri_shim.streaming.exec_process import ExecProcess
 from cri_shim.streaming.exec_session import ExecSession
 from cri_shim.streaming.remote import RemoteRequest, Wanted
@@ -29,8 +28,7 @@ async def exec_command(service: Service, request: cri.ExecRequest) -> cri.ExecRe
     container = running(service, request.container_id)
 
     async def make() -> ExecProcess:
-        record = await service.containerd.containers.get(container.id)
-        spec = exec_process(read_spec(record)["process"], request.cmd, tty=wanted.tty)
+        spec = exec_process(await service.process_specs.of(container.id), request.cmd, tty=wanted.tty)
         directory = service.paths.container_state(container.id)
         gate = service.exec_starts.of(container.sandbox_id)
         return ExecProcess(service.containerd, container.id, spec, directory, stdin=wanted.stdin, gate=gate)

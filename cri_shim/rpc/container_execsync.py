@@ -17,7 +17,6 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import DeadlineExceededError, FailedPreconditionError, InvalidArgumentError
 from cri_shim.logs import Capture
 from cri_shim.oci.process import exec_process
-from cri_shim.store.spec import read_spec
 from cri_shim.streaming.exec_process import AFTER_KILL, ExecProcess
 from cri_shim.timeline import awaited
 
@@ -53,8 +52,7 @@ async def exec_sync(service: Service, request: cri.ExecSyncRequest) -> cri.ExecS
 
 
 async def _run(service: Service, container: Container, request: cri.ExecSyncRequest) -> cri.ExecSyncResponse:
-    record = await service.containerd.containers.get(container.id)
-    spec = exec_process(read_spec(record)["process"], request.cmd, tty=False)
+    spec = exec_process(await service.process_specs.of(container.id), request.cmd, tty=False)
     directory = service.paths.container_state(container.id)
     gate = service.exec_starts.of(container.sandbox_id)
     process = ExecProcess(service.containerd, container.id, spec, directory, stdin=False, gate=gate)
@@ -70,8 +68,9 @@ async def _run(service: Service, container: Container, request: cri.ExecSyncRequ
             log.info("exec.output_still_open", container_id=container.id, exec_id=process.id, waited_seconds=drain)
         return cri.ExecSyncResponse(stdout=capture.stdout, stderr=capture.stderr, exit_code=exit_.code)
     finally:
-        await service.operations.run(f"exec-end/{process.id}", process.remove)
         capture.close()
+        # Nothing of the answer comes from it, so nobody waits for it.
+        service.operations.begin(f"exec-end/{process.id}", process.remove)
 
 
 async def _wait(process: ExecProcess, container_id: str, request: cri.ExecSyncRequest, capture: Capture) -> Exit:

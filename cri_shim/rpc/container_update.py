@@ -80,7 +80,10 @@ def _updatable(service: Service, id_: str) -> Container:
 
 
 async def _write_spec(service: Service, id_: str, spec: AnyMessage) -> None:
-    await service.containerd.containers.update(containers_pb2.Container(id=id_, spec=spec), "spec")
+    try:
+        await service.containerd.containers.update(containers_pb2.Container(id=id_, spec=spec), "spec")
+    finally:
+        service.process_specs.forget(id_)
 
 
 async def _pass_oom_score_on(service: Service, id_: str, old: int, new: int) -> None:

@@ -54,6 +54,7 @@ class ExecProcess:
         self._spec = spec
         self._gate = gate
         self._tty = bool(spec.get("terminal"))
+        self._exit: asyncio.Task[Exit] | None = None
         self.fifos = FifoSet.create(str(directory / f"exec-{self.id}"), self.id, stdin=stdin, tty=self._tty)
 
     async def start(self) -> None:
@@ -69,11 +70,15 @@ class ExecProcess:
                 stderr=self.fifos.stderr,
                 terminal=self._tty,
             )
+            # Asked for while it is being started, so that the end of a short command is told with its start.
+            self._exit = asyncio.create_task(self._tasks.wait(self._container_id, self.id))
             await self._tasks.start(self._container_id, self.id)
 
     async def wait(self) -> Exit:
-        """Return when it has ended, and how."""
-        return await self._tasks.wait(self._container_id, self.id)
+        """Return when it has ended, and how. May be waited for by several, and cancelled."""
+        if self._exit is None:  # whether it was made is not known
+            return await self._tasks.wait(self._container_id, self.id)
+        return await asyncio.shield(self._exit)
 
     async def kill(self) -> None:
         """Send SIGKILL."""
@@ -103,6 +108,9 @@ class ExecProcess:
             await self._kill_and_delete()
         finally:
             self.fifos.remove()
+            if self._exit is not None:
+                self._exit.cancel()
+                await asyncio.gather(self._exit, return_exceptions=True)
 
     async def _kill_and_delete(self) -> None:
         try:

@@ -58,7 +58,7 @@ class ExecSession:
         try:
             return await self._run(process, client)
         finally:
-            await self._operations.run(f"exec-end/{process.id}", process.remove)
+            self._operations.begin(f"exec-end/{process.id}", process.remove)
 
     async def _run(self, process: ExecProcess, client: RemoteClient) -> Outcome:
         stdout_fd, stderr_fd = process.fifos.open_readers()
