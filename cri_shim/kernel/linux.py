@@ -3,7 +3,7 @@
 libc's wrappers set errno per thread and ctypes releases the GIL during the call, so many threads may be in here at the
 same time. Namespaces belong to a thread in Linux: whatever changes one runs in a thread of its own that ends
 afterwards, and never in a pool thread, which others would inherit.
-Facts: mount(2), umount2(2), unshare(2), setns(2), openat2(2), tee(2), netdevice(7).
+Facts: mount(2), umount2(2), unshare(2), setns(2), openat2(2), tee(2), malloc_trim(3), netdevice(7).
 """
 
 from __future__ import annotations
@@ -247,6 +247,12 @@ class LinuxKernel:
         _check(_libc.statfs(os.fsencode(path), buffer), path, "statfs")
         (magic,) = struct.unpack_from("@l", buffer)
         return int(magic) & 0xFFFFFFFF
+
+    def give_back_memory(self) -> None:
+        """See the protocol. A libc that has no malloc_trim keeps nothing back either."""
+        trim = getattr(_libc, "malloc_trim", None)
+        if trim is not None:
+            trim(ctypes.c_size_t(0))
 
 
 def _new_place(path: str) -> Path:

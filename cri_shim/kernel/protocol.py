@@ -87,6 +87,10 @@ class Kernel(Protocol):
         """Return the magic number of the file system that `path` is on (statfs(2), f_type)."""
         ...
 
+    def give_back_memory(self) -> None:
+        """Let the kernel have the pages of this process that hold nothing but freed memory (malloc_trim(3))."""
+        ...
+
 
 def is_cgroup2(kernel: Kernel, path: str = "/sys/fs/cgroup") -> bool:
     """Tell whether `path` is the unified cgroup hierarchy (v2). A hybrid setup has a tmpfs there and counts as v1."""
