@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 FIRST = 5
 """Calls at the start, one after the other."""
-EVERY = 10.0
+EVERY = 30.0
 """Seconds between calls after that."""
-KEPT = 15
-"""Calls of which the median is taken: one slow one, and two minutes ago, do not count."""
+KEPT = 7
+"""Calls of which the median is taken: one slow one, and what was minutes ago, does not count."""
 SOON = 0.1
 """Seconds until the next look when a request is in hand."""
 GIVEN_UP = 1.0
