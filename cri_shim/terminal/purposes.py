@@ -32,7 +32,6 @@ _IN_REQUEST: Final[dict[tuple[str, str], str]] = {
     ("StartContainer", "Snapshots/Mounts"): "how to mount the container's root file system",
     ("ExecSync", "Tasks/Exec"): "describe a further process in the container",
     ("ExecSync", "Tasks/Start"): "run it",
-    ("ExecSync", "Tasks/DeleteProcess"): "take its exit code and forget it",
     ("StopPodSandbox", "Tasks/Kill"): "end what still runs in the pod, pause last",
     ("PullImage", "Leases/Create"): "keep the garbage collector's hands off until the image is complete",
     ("PullImage", "Leases/Delete"): "the image's own references hold everything now",

@@ -1,0 +1,106 @@
+"""Bytes from a registry on into containerd, a message at a time and in turn."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from containerd_client.distribution import blob_copy
+from containerd_client.distribution.blob_copy import BlobCopy
+from containerd_client.distribution.errors import CorruptBlobError, TransferError
+from containerd_client.distribution.manifest import Descriptor
+from containerd_client.distribution.progress import Progress
+from containerd_client.distribution.turns import Turns
+
+
+class FakeWriter:
+    """An ingest in memory, which takes messages only while its gate is open."""
+
+    def __init__(self):
+        self.offset, self.messages = 0, []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def write_pieces(self, pieces):
+        await self.gate.wait()
+        self.messages.append(b"".join(pieces))
+        self.offset += len(self.messages[-1])
+        pieces.clear()
+
+    async def flush(self):
+        await self.gate.wait()
+
+
+@pytest.fixture
+def writer(monkeypatch):
+    monkeypatch.setattr(blob_copy, "MESSAGE", 10)
+    return FakeWriter()
+
+
+def copy_of(writer, turns, size=25, rank=0):
+    blob = Descriptor("application/octet-stream", "sha256:" + "0" * 64, size)
+    return BlobCopy(blob, cast("Any", writer), Progress("blob", 0), turns, rank)
+
+
+async def chunks(*sizes, then=None):
+    for size in sizes:
+        yield bytes(size)
+        await asyncio.sleep(0)
+    if then is not None:
+        raise then
+
+
+async def test_small_chunks_become_messages(writer):
+    """A message is sent when it is full, and the rest at the end."""
+    await copy_of(writer, Turns()).run(chunks(*[4] * 6, 1))
+    assert [len(message) for message in writer.messages] == [12, 12, 1]
+
+
+async def test_what_came_before_a_break_is_kept(writer):
+    """The next connection goes on behind it."""
+    with pytest.raises(TransferError):
+        await copy_of(writer, Turns()).run(chunks(10, 3, then=TransferError("broken")))
+    assert [len(message) for message in writer.messages] == [10, 3]
+
+
+async def test_more_than_was_promised_is_refused(writer):
+    """What is too much is not written."""
+    with pytest.raises(CorruptBlobError):
+        await copy_of(writer, Turns(), size=12).run(chunks(10, 3))
+    assert writer.offset <= 12
+
+
+async def test_who_waits_for_a_turn_reads_no_further(writer):
+    """Memory holds one message of a blob whose turn it is not."""
+    turns, read = Turns(), []
+
+    async def counted():
+        async for chunk in chunks(*[10] * 5):
+            read.append(len(chunk))
+            yield chunk
+
+    async with turns.take(0):
+        waiting = asyncio.create_task(copy_of(writer, turns, size=50, rank=1).run(counted()))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert read == [10]
+    turns.leave(0)
+    await asyncio.wait_for(waiting, 1)
+    assert writer.offset == 50
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_cancelled_at_any_moment_it_gives_its_turn_back(writer, steps):
+    """Before its message has begun to be sent, too; the next one is not kept waiting."""
+    turns = Turns()
+    writer.gate.clear()
+    copying = asyncio.create_task(copy_of(writer, turns).run(chunks(10, 10, 5)))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    copying.cancel()
+    await asyncio.wait({copying})
+    assert copying.cancelled()
+    async with asyncio.timeout(1), turns.take(9):
+        pass
