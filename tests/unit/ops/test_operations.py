@@ -74,3 +74,23 @@ async def test_the_guard_lets_a_true_cancellation_through():
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_clearing_up_may_begin_while_draining_and_is_waited_for():
+    """What ends at shutdown leaves nothing behind: what it begins then is not refused, and has the rest of the grace."""
+    operations, cleared = Operations(), []
+
+    async def clear() -> None:
+        await asyncio.sleep(0.05)
+        cleared.append(1)
+
+    async def work() -> None:
+        await asyncio.sleep(0.05)
+        operations.begin("end/a", clear)
+
+    caller = asyncio.create_task(operations.run("run/a", work))
+    await asyncio.sleep(0)
+    await operations.drain(5)
+    await caller
+    assert cleared == [1]
+    assert len(operations) == 0
