@@ -77,7 +77,7 @@ async def test_the_guard_lets_a_true_cancellation_through():
 
 
 async def test_clearing_up_may_begin_while_draining_and_is_waited_for():
-    """What ends at shutdown leaves nothing behind: what it begins then is not refused, and has the rest of the grace."""
+    """What ends at shutdown leaves nothing behind: what it begins is not refused, and has the rest of the grace."""
     operations, cleared = Operations(), []
 
     async def clear() -> None:
