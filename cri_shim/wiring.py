@@ -25,6 +25,7 @@ from cri_shim.readiness import Readiness
 from cri_shim.rpc.container_stats_list import container_subjects
 from cri_shim.rpc.sandbox_stats_list import sandbox_subjects
 from cri_shim.service import Service
+from cri_shim.stats.locate import Hierarchies
 from cri_shim.stats.reader import Reader
 from cri_shim.stats.sampler import Sampler
 from cri_shim.store.container_events import Events
@@ -34,6 +35,7 @@ from cri_shim.store.images import ImageStore
 from cri_shim.store.index import Index
 from cri_shim.store.monitor import Monitor
 from cri_shim.store.names import Names
+from cri_shim.store.oom import OomKills
 from cri_shim.store.process_specs import ProcessSpecs
 from cri_shim.store.recovery import Recovery
 from cri_shim.store.sandboxes import Sandbox
@@ -97,6 +99,7 @@ def wire(
         sandboxes=sandboxes,
         containers=containers,
         locks=locks,
+        oom_kills=OomKills(containerd, Hierarchies.read(unified=True) if node.cgroup_v2 else None),
         paths=paths,
         logs=logs,
         supervisor=supervisor,

@@ -92,6 +92,7 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
         undo.push("close the log", close_logs)
         fifos = await run(FS, service.logs.open, container.id, container.log_path, stdin=config.stdin, tty=config.tty)
         await service.logs.wait_opened(container.id)
+        await service.exits.begin(container.id)
         undo.push("end the process", lambda: discard_task(service, container.id))
         async with mapped_for(service, container, rootfs) as mounts:
             with stage("container.NewTask"):

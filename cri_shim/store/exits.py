@@ -17,7 +17,6 @@ import structlog
 from containerd_client import ContainerdError, NotFound
 from cri_shim.store.checkpoint import write_status
 from cri_shim.store.containers import exited, out_of_memory
-from cri_shim.store.oom import was_oom_killed
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from cri_shim.paths import Paths
     from cri_shim.store.containers import Container
     from cri_shim.store.index import Index
+    from cri_shim.store.oom import OomKills
     from cri_shim.store.sandboxes import Sandbox
 
 LOG_DRAIN_SECONDS = 2.0
@@ -56,6 +56,7 @@ class Exits:
         sandboxes: Index[Sandbox],
         containers: Index[Container],
         locks: Locks,
+        oom_kills: OomKills,
         paths: Paths,
         logs: ContainerLogs,
         supervisor: Supervisor,
@@ -64,6 +65,7 @@ class Exits:
         self._sandboxes = sandboxes
         self._containers = containers
         self._locks = locks
+        self._oom_kills = oom_kills
         self._paths = paths
         self._logs = logs
         self._supervisor = supervisor
@@ -92,6 +94,12 @@ class Exits:
                 return
             self._wake(id_)
             await self._delete_task(id_)
+        await self._settle_oom_kills(id_)
+
+    async def begin(self, id_: str) -> None:
+        """The process of container ``id_`` is about to be made, or runs: note what may have to be told of its end."""
+        parents = {sandbox.config.linux.cgroup_parent for sandbox in self._sandboxes}
+        await self._oom_kills.begin(self._cgroup_parent(self._containers.get(id_)), parents)
 
     def expect(self, id_: str) -> None:
         """The task of ``id_`` has gone while containerd was away: its shim may be about to tell how it ended.
@@ -126,13 +134,26 @@ class Exits:
             return
         if not await self._logs.wait_drained(id_, LOG_DRAIN_SECONDS):
             log.info("container.output_still_open", container_id=id_)
-        if code == _KILLED and not container.oom_killed and await was_oom_killed(self._containerd, id_):
+        killed = code == _KILLED and not container.oom_killed
+        if killed and await self._oom_kills.happened(id_, self._cgroup_parent(container)):
             self._containers.update(id_, lambda c: c.but(oom_killed=True))
         changed = self._containers.update(id_, exited(code, at_ns, reason=reason))
         if changed is None:
             return
         self._write_status(changed)
         log.info("container.exited", container_id=id_, exit_code=code, reason=changed.status.reason)
+
+    async def _settle_oom_kills(self, id_: str) -> None:
+        container = self._containers.find(id_)
+        if container is not None:
+            parent = self._cgroup_parent(container)
+            running = [each.id for each in self._containers if each.running and self._cgroup_parent(each) == parent]
+            await self._oom_kills.settle(parent, running)
+
+    def _cgroup_parent(self, container: Container) -> str:
+        """Its pod's cgroup, as the kubelet names it; empty when the kubelet did not, and for a pod that has gone."""
+        sandbox = self._sandboxes.find(container.sandbox_id)
+        return "" if sandbox is None else sandbox.config.linux.cgroup_parent
 
     def out_of_memory(self, id_: str) -> None:
         """The kernel killed in the cgroup of ``id_`` for want of memory; the event of it may be later than the exit."""

@@ -1,7 +1,9 @@
 """Whether a killed container was killed for want of memory.
 
 The kernel's own count in the container's cgroup says so; the TaskOOM event says it too, but may come after the exit
-(containerd issue 12260). The cgroup lives until the task is deleted.
+(containerd issue 12260) or never. The cgroup lives until the task is deleted, unless systemd made it: a scope goes
+with its last process. On cgroup v2 the pod's own cgroup still counts what happened in it then, and of each pod it is
+remembered how many such kills have been told of somebody (:mod:`cri_shim.stats.oom_kills`).
 """
 
 from __future__ import annotations
@@ -11,23 +13,81 @@ from typing import TYPE_CHECKING
 from containerd_client import ContainerdError
 from containerd_client.api.io.containerd.cgroups.v1 import cgroups_pb2 as cgroups_v1
 from containerd_client.api.io.containerd.cgroups.v2 import cgroups_pb2 as cgroups_v2
+from cri_shim.kernel.executors import FS, run
+from cri_shim.stats.locate import UNIFIED
+from cri_shim.stats.oom_kills import Kills, has_child, kills_below
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from google.protobuf.any_pb2 import Any as AnyMessage
 
     from containerd_client import Containerd
+    from cri_shim.stats.locate import Hierarchies
 
 _V1 = "io.containerd.cgroups.v1.Metrics"
 _V2 = "io.containerd.cgroups.v2.Metrics"
 
 
-async def was_oom_killed(containerd: Containerd, container_id: str) -> bool:
-    """Ask the container's cgroup; a cgroup that cannot be asked any more says no."""
-    try:
-        metrics = await containerd.tasks.metrics(f"id=={container_id}")
-    except ContainerdError:
-        return False
-    return any(_oom_kills(metric.data) > 0 for metric in metrics)
+class OomKills:
+    """Tells of a container that has ended by SIGKILL. ``parent`` is its pod's cgroup as the kubelet names it.
+
+    Two containers of a pod that are killed in the same moment, one of them for want of memory, may both be told so.
+    """
+
+    def __init__(self, containerd: Containerd, unified: Hierarchies | None) -> None:
+        """``unified``: where cgroup v2 is, on a node that has no other."""
+        self._containerd = containerd
+        self._unified = unified
+        self._told: dict[str, int] = {}
+        """Parent → kills in cgroups below it that have gone, of which nobody else may be told any more."""
+
+    async def begin(self, parent: str, parents: Collection[str]) -> None:
+        """A container is about to run below ``parent``, or runs; ``parents`` are those of all pods there are."""
+        if self._unified is None or not parent or parent in self._told:
+            return
+        kills = await run(FS, self._below, parent)
+        if len(self._told) > 2 * len(parents):
+            self._told = {each: count for each, count in self._told.items() if each in parents}
+        self._told.setdefault(parent, kills.vanished)
+
+    async def happened(self, container_id: str, parent: str) -> bool:
+        """Whether there was such a kill in the container's cgroup; one that cannot be asked any more says no."""
+        if parent not in self._told:
+            return await self._asked_of_containerd(container_id)
+        kills = await run(FS, self._below, parent, container_id)
+        return kills.vanished > self._told[parent] if kills.own is None else kills.own > 0
+
+    async def settle(self, parent: str, running: Collection[str]) -> None:
+        """A container's cgroup has gone and its end is told: what it counted is no other's.
+
+        ``running``: the containers below ``parent`` that are thought to run. If the cgroup of one has gone already, it
+        has ended too, and the count may be its own: then nothing is settled before its end.
+        """
+        if parent not in self._told:
+            return
+        kills = await run(FS, self._settled, parent, running)
+        if kills is not None:
+            self._told[parent] = kills.vanished
+
+    async def _asked_of_containerd(self, container_id: str) -> bool:
+        try:
+            metrics = await self._containerd.tasks.metrics(f"id=={container_id}")
+        except ContainerdError:
+            return False
+        return any(_oom_kills(metric.data) > 0 for metric in metrics)
+
+    def _settled(self, parent: str, running: Collection[str]) -> Kills | None:
+        kills, directory = self._below(parent), self._directory(parent)
+        return kills if all(has_child(directory, id_) for id_ in running) else None
+
+    def _below(self, parent: str, container_id: str = "") -> Kills:
+        return kills_below(self._directory(parent), container_id)
+
+    def _directory(self, parent: str) -> str:
+        """Empty where there is none yet, and where nothing is counted."""
+        cgroup = self._unified.in_parent(parent, "-") if self._unified is not None else None
+        return "" if cgroup is None else cgroup.parent().directories.get(UNIFIED, "")
 
 
 def _oom_kills(data: AnyMessage) -> int:

@@ -132,6 +132,7 @@ class Recovery:
                 await self._without_task(container, was_followed=was_followed)
             elif process.status in (task_types.RUNNING, task_types.PAUSED):
                 self._running(container, process)
+                await self._exits.begin(record.id)
                 paused = process.status == task_types.PAUSED
                 await end_cut_off(self._containerd, self._paths, record.id, paused=paused)
             elif process.status == task_types.CREATED:

@@ -180,6 +180,20 @@ async def test_a_process_out_of_memory_is_reported(pod):
     assert (status.exit_code, status.reason) == (137, "OOMKilled")
 
 
+async def test_want_of_memory_is_told_of_whom_it_was(pod):
+    """Six containers of a pod that are killed for it in the same moment say so; a neighbour that is killed does not."""
+    neighbour = await pod.start()
+    limit = {"memory_limit_in_bytes": 16 * 1024 * 1024}
+    hungry = [await pod.create(command=("tail", "/dev/zero"), resources=limit) for _ in range(6)]
+    await asyncio.gather(*(container.start() for container in hungry))
+    for container in hungry:
+        status = await container.until(lambda status: status.finished_at > 0 and status.reason != "Error")
+        assert (status.exit_code, status.reason) == (137, "OOMKilled")
+    await neighbour.stop(timeout=0)
+    status = await neighbour.status()
+    assert (status.exit_code, status.reason) == (137, "Error")
+
+
 async def test_containers_start_and_end_at_the_same_time(pod):
     """Eight containers of one pod, started together, each end with their own exit code."""
     containers = await asyncio.gather(*(pod.start(command=sh(f"exit {code}")) for code in range(8)))

@@ -1,0 +1,161 @@
+"""Which container was killed for want of memory, when its cgroup has gone before anybody could look."""
+
+from __future__ import annotations
+
+import shutil
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from containerd_client import NotFound
+from cri_shim.stats.locate import UNIFIED, Hierarchies
+from cri_shim.store.oom import OomKills
+
+POD = "kubepods-pod1.slice"
+
+
+class FakeTasks:
+    """A containerd that knows no cgroup any more."""
+
+    async def metrics(self, _filter):
+        raise NotFound("Tasks/Metrics", "cgroup deleted")
+
+
+class FakePod:
+    """The files of a pod's cgroup below a root of its own."""
+
+    def __init__(self, root):
+        self.directory = root / "kubepods.slice/kubepods-pod1.slice"
+        self.kills: dict[str, int] = {}
+        self.directory.mkdir(parents=True)
+        self.total = 0
+        self._write()
+
+    def start(self, id_):
+        self.kills[id_] = 0
+        (self.directory / f"cri-containerd-{id_}.scope").mkdir()
+        self._write()
+
+    def kill(self, id_):
+        self.kills[id_] += 1
+        self.total += 1
+        self._write()
+
+    def vanish(self, id_):
+        del self.kills[id_]
+        shutil.rmtree(self.directory / f"cri-containerd-{id_}.scope")
+
+    def _write(self):
+        (self.directory / "memory.events").write_text(f"oom_kill {self.total}\n")
+        for id_, count in self.kills.items():
+            (self.directory / f"cri-containerd-{id_}.scope/memory.events").write_text(f"oom_kill {count}\n")
+
+
+@pytest.fixture
+def pod(tmp_path):
+    return FakePod(tmp_path)
+
+
+@pytest.fixture
+async def kills(tmp_path, pod):
+    kills = OomKills(cast("Any", SimpleNamespace(tasks=FakeTasks())), Hierarchies({UNIFIED: (str(tmp_path), "/")}))
+    await kills.begin(POD, {POD})
+    pod.start("aaa")
+    pod.start("bbb")
+    return kills
+
+
+async def test_the_scope_has_gone(pod, kills):
+    """The pod's count says that it was killed for want of memory."""
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    assert await kills.happened("aaa", POD)
+
+
+async def test_the_scope_is_still_there(pod, kills):
+    """Then it speaks for itself, and a neighbour's kill is not its own."""
+    pod.kill("aaa")
+    assert await kills.happened("aaa", POD)
+    assert not await kills.happened("bbb", POD)
+
+
+async def test_killed_by_somebody(pod, kills):
+    """SIGKILL alone is no want of memory."""
+    pod.vanish("aaa")
+    assert not await kills.happened("aaa", POD)
+
+
+async def test_one_kill_is_told_of_one_container(pod, kills):
+    """What has been told of the first one is not told of the next one that is killed."""
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    assert await kills.happened("aaa", POD)
+    await kills.settle(POD, ["bbb"])
+    pod.vanish("bbb")
+    assert not await kills.happened("bbb", POD)
+
+
+async def test_a_child_process_of_one_that_ended_otherwise(pod, kills):
+    """A container may outlive a kill in it; the kill is its own all the same."""
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    await kills.settle(POD, ["bbb"])
+    pod.vanish("bbb")
+    assert not await kills.happened("bbb", POD)
+
+
+async def test_two_at_once(pod, kills):
+    """The end of one is told while the other, killed for want of memory, has ended and is not told yet."""
+    pod.kill("bbb")
+    pod.vanish("bbb")
+    pod.vanish("aaa")
+    await kills.settle(POD, ["bbb"])
+    assert await kills.happened("bbb", POD)
+
+
+async def test_what_was_before_the_daemon(pod, tmp_path, kills):
+    """Kills that another daemon has told of do not count for this one's containers."""
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    later = OomKills(cast("Any", SimpleNamespace(tasks=FakeTasks())), Hierarchies({UNIFIED: (str(tmp_path), "/")}))
+    await later.begin(POD, {POD})
+    pod.vanish("bbb")
+    assert not await later.happened("bbb", POD)
+
+
+async def test_a_pod_whose_cgroup_comes_with_the_container(tmp_path):
+    """A slice that nobody has made yet has counted nothing."""
+    kills = OomKills(cast("Any", SimpleNamespace(tasks=FakeTasks())), Hierarchies({UNIFIED: (str(tmp_path), "/")}))
+    await kills.begin(POD, {POD})
+    pod = FakePod(tmp_path)
+    pod.start("aaa")
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    assert await kills.happened("aaa", POD)
+
+
+@pytest.mark.parametrize("parent", ["", "unknown.slice"])
+async def test_no_parent(kills, parent):
+    """Without a pod's cgroup containerd is asked; what it cannot say any more is no."""
+    await kills.begin("", {POD})
+    assert not await kills.happened("aaa", parent)
+
+
+async def test_cgroup_v1(pod):
+    """There a container's own cgroup is all there is."""
+    kills = OomKills(cast("Any", SimpleNamespace(tasks=FakeTasks())), None)
+    await kills.begin(POD, {POD})
+    pod.start("aaa")
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    assert not await kills.happened("aaa", POD)
+    await kills.settle(POD, [])
+
+
+async def test_pods_that_have_gone_are_forgotten(kills):
+    """Memory does not grow with the pods that have been."""
+    for number in range(100):
+        parent = f"kubepods-pod{number}.slice"
+        await kills.begin(parent, {parent})
+    assert len(kills._told) <= 4
