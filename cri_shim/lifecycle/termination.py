@@ -75,7 +75,7 @@ async def tell_if_ended(service: Service, id_: str) -> None:
         log.debug("task.not_readable", id=id_, error=str(error))
         return
     if process.status == task_types.STOPPED:
-        await service.exits.ended(id_, process.exit_status, process.exited_at.ToNanoseconds() or time.time_ns())
+        await service.exits.ended(id_, process.exit_status, process.exited_at.ToNanoseconds())
 
 
 async def discard_task(service: Service, id_: str) -> None:

@@ -13,6 +13,7 @@ from cri_shim.lifecycle.id_mapping import remove_mapped
 from cri_shim.lifecycle.image_mounts import remove_image_mounts
 from cri_shim.lifecycle.records import delete_record
 from cri_shim.lifecycle.snapshots import remove_snapshots_of
+from cri_shim.lifecycle.stray_cgroups import clear_cgroups
 from cri_shim.ops.overlap import every
 from cri_shim.rpc.container_stop import stop
 from cri_shim.store.container_directories import remove_container_files
@@ -44,10 +45,14 @@ async def remove(service: Service, id_: str) -> None:
 
 async def _leave_nothing(service: Service, id_: str) -> None:
     service.logs.close(id_)
+    container = service.containers.get(id_)
+    sandbox = service.sandboxes.find(container.sandbox_id)
+    if sandbox is not None and not container.status.started_at:
+        await clear_cgroups(service, sandbox, [id_])
     await every(
         remove_snapshots_of(service, id_),
-        remove_image_mounts(service, service.containers.get(id_)),
-        remove_mapped(service, service.containers.get(id_)),
+        remove_image_mounts(service, container),
+        remove_mapped(service, container),
         run(FS, remove_container_files, service.paths, id_),
     )
     await delete_record(service, id_)

@@ -12,6 +12,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import FS, MOUNT, run
 from cri_shim.lifecycle.records import delete_record
 from cri_shim.lifecycle.snapshots import remove_snapshots_of
+from cri_shim.lifecycle.stray_cgroups import clear_cgroups
 from cri_shim.ops.overlap import every
 from cri_shim.rpc.container_remove import remove
 from cri_shim.rpc.sandbox_stop import stop
@@ -39,6 +40,7 @@ async def _remove(service: Service, id_: str) -> None:
     if sandbox.found or sandbox.trouble:
         containerd = service.config.containerd
         await run(FS, end_stray_shims, containerd.address, containerd.namespace, {id_, *members})
+        await clear_cgroups(service, sandbox, [id_, *members])
     # An exit's process is told before its task is deleted; whoever holds the lock is deleting it.
     async with service.locks.of(id_):
         await every(

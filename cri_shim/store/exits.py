@@ -81,8 +81,10 @@ class Exits:
     async def ended(self, id_: str, code: int, at_ns: int, *, reason: str = "") -> None:
         """The main process of ``id_`` ended with ``code`` at ``at_ns``; being told twice is fine.
 
-        ``reason`` is for the case that nobody knows how it ended.
+        ``reason`` is for the case that nobody knows how it ended. A time of 1970 or before is none, and now is taken:
+        containerd tells the end of a process that was never started with Go's zero time, the year 1.
         """
+        at_ns = at_ns if at_ns > 0 else time.time_ns()
         async with self._locks.of(id_):
             if self._containers.find(id_) is not None:
                 await self._container_ended(id_, code, at_ns, reason)

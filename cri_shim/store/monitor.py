@@ -143,7 +143,7 @@ class Monitor:
             gone = events_pb2.TaskDelete.FromString(envelope.event.value)
             container = self._containers.find(gone.container_id)
             if container is not None and container.running:
-                at_ns = gone.exited_at.ToNanoseconds() or time.time_ns()
+                at_ns = gone.exited_at.ToNanoseconds()
                 self._supervisor.once(
                     f"exit/{gone.container_id[:12]}", self._exits.ended(gone.container_id, gone.exit_status, at_ns)
                 )
@@ -180,7 +180,7 @@ class Monitor:
             task = tasks.get(id_)
             if task is not None and task.status == task_types.STOPPED:
                 log.warning("sweep.exit_found", id=id_, exit_code=task.exit_status)
-                await self._exits.ended(id_, task.exit_status, task.exited_at.ToNanoseconds() or time.time_ns())
+                await self._exits.ended(id_, task.exit_status, task.exited_at.ToNanoseconds())
             elif task is None and await self._task_is_gone(id_):
                 log.warning("sweep.task_gone", id=id_)
                 await self._exits.ended(id_, UNKNOWN_EXIT_CODE, time.time_ns(), reason=UNKNOWN_EXIT)

@@ -192,7 +192,7 @@ class Recovery:
             log.warning("recovery.log_not_collected", container_id=container.id, error=str(error))
 
     async def _tell_exit(self, process: Process) -> None:
-        at_ns = process.exited_at.ToNanoseconds() or time.time_ns()
+        at_ns = process.exited_at.ToNanoseconds()
         await self._exits.ended(process.id, process.exit_status, at_ns)
 
     async def _discard(self, process: Process | None) -> None:

@@ -1,0 +1,85 @@
+"""Cgroups, and processes in them, that a start has left which was cut off.
+
+When the daemon is killed in the middle of Tasks.Create, containerd gives the call up, but the pod's shim may go on with
+it: from 1.7 on, where all containers of a pod share a shim, runc then makes a process of which containerd knows
+nothing, or is ended after it has made the cgroups and before it has noted that. A kubelet would remove the cgroups
+with the pod's own, later. Scopes of systemd end with their processes and need no help.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cri_shim.kernel.executors import FS, run
+from cri_shim.kernel.mountinfo import read_mountinfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cri_shim.kernel.mountinfo import MountPoint
+    from cri_shim.service import Service
+    from cri_shim.store.sandboxes import Sandbox
+
+PATIENCE_SECONDS = 2.0
+"""How long killed processes are given to leave."""
+
+_LOOK_EVERY = 0.02
+
+log = structlog.get_logger(__name__)
+
+
+async def clear_cgroups(service: Service, sandbox: Sandbox, ids: Iterable[str]) -> None:
+    """Leave nothing in and of the cgroups of ``ids``: this sandbox, or containers in it, of which no task is left."""
+    parent = sandbox.config.linux.cgroup_parent or f"/{service.config.containerd.namespace}"
+    await run(FS, clear, [posixpath.join(parent, id_) for id_ in ids])
+
+
+def clear(paths: Iterable[str], mounts: Iterable[MountPoint] | None = None) -> None:
+    """Kill what is in the cgroups ``paths`` and remove them from every hierarchy; one with children stays. Blocks.
+
+    A path that does not begin with a slash is below a slice, and systemd's affair.
+    """
+    points = [
+        mount.path
+        for mount in (read_mountinfo() if mounts is None else mounts)
+        if mount.fstype in {"cgroup", "cgroup2"} and mount.root == "/"
+    ]
+    below = [posixpath.normpath(path) for path in paths if path.startswith("/")]
+    left = [directory for path in below for point in points if (directory := Path(point + path)).is_dir()]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while left := [directory for directory in left if not _removed(directory)]:
+        if time.monotonic() > deadline:
+            log.warning("cgroup.stray_not_removed", paths=[str(directory) for directory in left])
+            return
+        time.sleep(_LOOK_EVERY)
+
+
+def _removed(directory: Path) -> bool:
+    for pid in _processes(directory):
+        log.warning("cgroup.stray_process_ended", pid=pid, path=str(directory))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    try:
+        directory.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    log.info("cgroup.stray_removed", path=str(directory))
+    return True
+
+
+def _processes(directory: Path) -> list[int]:
+    try:
+        pids = map(int, (directory / "cgroup.procs").read_text().split())
+    except OSError:
+        return []  # it has gone meanwhile, or rmdir tells
+    return [pid for pid in pids if pid]  # 0: one that this process's PID namespace cannot name

@@ -1,0 +1,74 @@
+"""Removing a cgroup from all hierarchies."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+
+import pytest
+
+from cri_shim.kernel.mountinfo import parse_mountinfo
+from cri_shim.lifecycle import stray_cgroups
+from cri_shim.lifecycle.stray_cgroups import clear
+
+PATH = "/kubepods/pod1/abc"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two hierarchies of cgroup v1 and a directory that is none; a container's place in each."""
+    for name in ("memory", "devices", "elsewhere"):
+        (tmp_path / name / PATH.lstrip("/")).mkdir(parents=True)
+    return tmp_path
+
+
+def mounts(root):
+    lines = [f"{number} 1 0:{number} / {root}/{name} rw - cgroup cgroup rw" for number, name in kinds()]
+    return parse_mountinfo("\n".join([*lines, f"9 1 0:9 / {root}/elsewhere rw - tmpfs tmpfs rw"]))
+
+
+def kinds():
+    return enumerate(("memory", "devices", "freezer"), start=2)
+
+
+def left(root):
+    return {name for name in ("memory", "devices", "elsewhere") if (root / name / PATH.lstrip("/")).exists()}
+
+
+def test_from_every_hierarchy(root):
+    """It goes wherever it is, and only there; a hierarchy without it is passed over. The pod's own stays."""
+    clear([PATH], mounts(root))
+    assert left(root) == {"elsewhere"}
+    assert (root / "memory/kubepods/pod1").is_dir()
+
+
+def test_processes_are_killed(root):
+    """What is in it ends, and then it can go."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        (root / "memory" / PATH.lstrip("/") / "cgroup.procs").write_text(f"{process.pid}\n")
+        threading.Timer(0.1, (root / "memory" / PATH.lstrip("/") / "cgroup.procs").unlink).start()
+        clear([PATH], mounts(root))
+        assert process.wait() == -signal.SIGKILL
+    assert left(root) == {"elsewhere"}
+
+
+def test_one_that_has_children(root, monkeypatch):
+    """What lives in it is more than a remainder."""
+    monkeypatch.setattr(stray_cgroups, "PATIENCE_SECONDS", 0.05)
+    (root / "memory" / PATH.lstrip("/") / "child").mkdir()
+    clear([PATH], mounts(root))
+    assert left(root) == {"memory", "elsewhere"}
+
+
+@pytest.mark.parametrize("path", ["pod1.slice/abc", "../kubepods/pod1/abc"])
+def test_what_is_no_path(root, path):
+    """A slice's name says nothing about directories."""
+    clear([path], mounts(root))
+    assert left(root) == {"memory", "devices", "elsewhere"}
+
+
+def test_a_path_stays_below_the_hierarchy(root):
+    """Steps upwards lead no further than to its root."""
+    clear(["/../elsewhere" + PATH], mounts(root))
+    assert left(root) == {"memory", "devices", "elsewhere"}
