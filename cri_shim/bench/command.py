@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _EXPECTED = (ResultError, NotReadyError, NotTheSameError, UnknownProcessError, WrongWorkError, ValueError)
 _INTERRUPTED = 130
+_REMOVE_AGAIN = (0.5, 1.0, 2.0, 5.0)
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -148,8 +149,11 @@ async def _own_pods(node: Node) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await remove_all(node)
-        node.remove_cgroups()
+        for pause in _REMOVE_AGAIN:
+            await remove_all(node)
+            if node.remove_cgroups():
+                break
+            await asyncio.sleep(pause)  # a pod that was being made is listed, or undone, only now
 
 
 async def _have_image(node: Node) -> None:

@@ -102,17 +102,18 @@ class Node:
         samples.add_answer(rpc, answer)
         return answer.content
 
-    def remove_cgroups(self) -> None:
-        """Remove the empty parents that pods have left, as a kubelet does; what is in use stays."""
+    def remove_cgroups(self) -> bool:
+        """Remove the empty parents that pods have left, as a kubelet does; False while one is in use, which stays."""
         parent = self.place.cgroup_parent.strip("/")
         if not parent or parent.endswith(".slice"):
-            return
+            return True
         for top in (_CGROUPS, *_CGROUPS.iterdir()):
             own = top / parent
             if own.is_dir():
                 for folder in (*(entry for entry in own.iterdir() if entry.is_dir()), own):
                     with contextlib.suppress(OSError):
                         folder.rmdir()
+        return not any((top / parent).is_dir() for top in (_CGROUPS, *_CGROUPS.iterdir()))
 
 
 class NotReadyError(Exception):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import grpc
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.pod_configs import NAMESPACE, container_config, pod_config
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 START = ("RunPodSandbox", "CreateContainer", "StartContainer")
 END = ("StopContainer", "StopPodSandbox", "RemoveContainer", "RemovePodSandbox")
+REMOVE_RETRIES = (0.5, 1.0, 2.0, 5.0)
+"""Seconds between attempts to remove a pod that an interrupted run has left."""
 
 
 @dataclass(slots=True)
@@ -81,9 +86,20 @@ async def remove_all(node: Node) -> None:
     listed = await node.client.ask("ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse)
     for item in listed.items:
         if item.metadata.namespace == NAMESPACE:
-            await node.client.timed(
-                "StopPodSandbox", cri.StopPodSandboxRequest(pod_sandbox_id=item.id).SerializeToString()
-            )
-            await node.client.timed(
-                "RemovePodSandbox", cri.RemovePodSandboxRequest(pod_sandbox_id=item.id).SerializeToString()
-            )
+            await _remove(node, item.id)
+
+
+async def _remove(node: Node, id_: str) -> None:
+    """Remove a pod as a kubelet does, again and again: what is being started some daemons do not let go at once."""
+    stop = cri.StopPodSandboxRequest(pod_sandbox_id=id_).SerializeToString()
+    remove = cri.RemovePodSandboxRequest(pod_sandbox_id=id_).SerializeToString()
+    for pause in (*REMOVE_RETRIES, None):
+        try:
+            await node.client.timed("StopPodSandbox", stop)
+            await node.client.timed("RemovePodSandbox", remove)
+        except grpc.aio.AioRpcError:
+            if pause is None:
+                raise
+            await asyncio.sleep(pause)
+        else:
+            return

@@ -14,6 +14,7 @@ import os
 import random
 import shlex
 import shutil
+import signal
 import sys
 import tomllib
 from pathlib import Path
@@ -123,6 +124,7 @@ def main(arguments: Sequence[str]) -> int:
     settings: dict[str, Any] = {}
     for each in chosen.bridge:
         settings = merged(settings, each)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends this shall find nothing left
     command = "make compare" + (f' ARGS="{shlex.join(arguments)}"' if arguments else "")
     return compare(others, chosen.pull_mib, command, settings)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,15 +36,23 @@ def _needs_root() -> Iterator[None]:
 def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run what ``make compare`` runs, in a process of its own: the client brings its own event loop."""
     command = [sys.executable, "-m", "tests.lab.compare", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=800, check=False)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            out, err = process.communicate(timeout=800)
+        finally:
+            process.terminate()  # one that still runs takes down what it has set up; it is waited for
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def made_by(pid: int | str) -> list[str]:
+    """Cgroups of the comparison with this process id, under either version; ``*``: of all."""
+    return [str(path) for place in ("*/", "") for path in CGROUPS.glob(f"{place}cri-compare-{pid}-*")]
 
 
 def left_over() -> list[str]:
-    """Cgroups and network namespaces of comparisons on this machine that belong to no running one."""
-    found = [str(path) for path in CGROUPS.glob("*/cri-compare-*")] + [
-        str(path) for path in CGROUPS.glob("cri-compare-*")
-    ]
-    return [path for path in found if not Path("/proc", path.rpartition("cri-compare-")[2].split("-")[0]).exists()]
+    """Cgroups of comparisons on this machine that belong to no running one."""
+    owners = {path: path.rpartition("cri-compare-")[2].split("-")[0] for path in made_by("*")}
+    return [path for path, pid in owners.items() if not Path("/proc", pid).exists()]
 
 
 def test_every_scenario_on_both_sides(tmp_path):
@@ -64,6 +73,23 @@ def test_every_scenario_on_both_sides(tmp_path):
     assert set(run.parity.facts) >= {"namespaces", "mounts", "cgroup values", "log lines", "reachability"}
     assert {process.name for process in run.sides[1].processes} == {"cri-shim", "containerd"}
     assert "2 pairs are too few" in (tmp_path / "run.html").read_text() or "no verdict" in done.stdout
+    assert not left_over()
+
+
+def test_ended_on_the_way(tmp_path):
+    """SIGTERM in the middle takes both sides down: no daemon, no pod, no mount, no bridge stays."""
+    command = [sys.executable, "-m", "tests.lab.compare", *TINY, "--output", str(tmp_path / "run.json")]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}) as process:
+        deadline = time.monotonic() + 120
+        while not made_by(process.pid):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        process.terminate()
+        process.wait(120)
+    assert list(tmp_path.glob("compare-*")) == []
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+    assert not [name for name in os.listdir("/sys/class/net") if name.startswith(f"lab{process.pid}-")]
     assert not left_over()
 
 
