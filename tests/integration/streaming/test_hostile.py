@@ -194,7 +194,11 @@ async def test_websocket_messages_that_mean_nothing(lab: Lab, container: Contain
     async with aiohttp.ClientSession() as http:
         for url, protocol, message, code in attacks:
             async with http.ws_connect(url, protocols=(protocol,)) as socket:
-                await socket.send_bytes(message)
+                try:
+                    await socket.send_bytes(message)
+                except ConnectionError:
+                    assert code == 1009  # nobody reads the rest of it; the code comes too late for who still sends
+                    continue
                 received = [part.data async for part in socket]
                 assert socket.close_code == code
                 assert code != 1000 or frames.goaway(0, 1) in received
