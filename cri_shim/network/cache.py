@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cri_shim.network.errors import NetworkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from cri_shim.network.invoke import Attachment
 
@@ -79,25 +79,30 @@ class ResultCache:
 
     def find(self, container_id: str) -> list[Cached]:
         """Return what is remembered of a container, by network and interface. Unreadable files are passed over."""
-        found = []
-        for path in sorted(self._results.glob(f"*-{container_id}-*")):
-            with suppress(OSError, ValueError, KeyError, TypeError):
-                cached = _parse(path.read_bytes())
-                if cached.container_id == container_id:
-                    found.append(cached)
-        return found
+        entries = map(_read, self._files(container_id))
+        return [cached for cached in entries if cached is not None and cached.container_id == container_id]
 
-    def remove(self, entries: Iterable[Cached]) -> None:
-        """Forget attachments; forgetting twice is fine."""
-        for entry in entries:
-            with suppress(FileNotFoundError):
-                self._path(entry.network, entry.container_id, entry.ifname).unlink()
+    def forget(self, container_id: str) -> None:
+        """Remove a container's files, those too that a killed daemon has left empty; forgetting twice is fine."""
+        for path in self._files(container_id):
+            cached = _read(path)
+            if cached is None or cached.container_id == container_id:
+                path.unlink(missing_ok=True)
+
+    def _files(self, container_id: str) -> list[Path]:
+        return sorted(self._results.glob(f"*-{container_id}-*"))
 
     def _path(self, network: str, container_id: str, ifname: str) -> Path:
         name = f"{network}-{container_id}-{ifname}"
         if "/" in name or not (network and container_id and ifname):
             raise NetworkError(f"{name!r} cannot be the name of a cached network result")
         return self._results / name
+
+
+def _read(path: Path) -> Cached | None:
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return _parse(path.read_bytes())
+    return None
 
 
 def _parse(data: bytes) -> Cached:

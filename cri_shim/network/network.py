@@ -166,7 +166,7 @@ class Network:
         for attachment in reversed(self._attachments(pod, known, netns, values)):
             if attachment.ifname not in cached_interfaces:
                 await invoke.delete(self._runner, attachment, None, time_limit=self._config.timeout)
-        await executors.run(executors.FS, self._cache.remove, cached)
+        await executors.run(executors.FS, self._cache.forget, pod.sandbox_id)
         self._gone[pod.sandbox_id] = None
         while len(self._gone) > _REMEMBERED:
             self._gone.popitem(last=False)

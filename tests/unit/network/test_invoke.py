@@ -153,8 +153,8 @@ def test_cache_round_trip(tmp_path: Path) -> None:
     assert found.args == cni_args(POD)
     assert found.capability_args == {"dns": {"servers": []}}
     assert parse_conflist(found.source) == attachment.network
-    cache.remove([found])
-    cache.remove([found])
+    cache.forget("abc")
+    cache.forget("abc")
     assert cache.find("abc") == []
     assert len(cache.find("abcd")) == 1
 
@@ -169,7 +169,10 @@ def test_cache_passes_over_what_it_cannot_read(tmp_path: Path) -> None:
     for number, text in enumerate(["", "{", "[]", '{"kind":"other"}', json.dumps({**good, "config": "%%"})]):
         (results / f"n{number}-abc-eth0").write_text(text)
     (results / "ok-abc-eth0").write_text(json.dumps(good))
+    (results / "n-abcd-eth0").write_text(json.dumps({**good, "containerId": "abcd"}))
     assert [entry.network for entry in cache.find("abc")] == ["n"]
+    cache.forget("abc")
+    assert [path.name for path in results.iterdir()] == ["n-abcd-eth0"]
 
 
 @pytest.mark.parametrize(("network_name", "id_"), [("n", "../x"), ("n", "")])
