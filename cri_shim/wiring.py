@@ -146,6 +146,11 @@ def wire(
             _snapshotters(config),
             config.image.stats_collect_period,
             idle=lambda key: key in sandboxes,
+            owners=lambda: (
+                [sandbox.id for sandbox in sandboxes],
+                [container.id for container in containers],
+                [image.references for image in images.list()],
+            ),
         ),
         stats=Sampler(
             Reader(kernel, unified=node.cgroup_v2, huge_page_sizes=node.hugepage_sizes if node.hugetlb else ()),

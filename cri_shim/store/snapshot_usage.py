@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4
 RARELY = 6
-"""Samples after which a layer is looked at in which nobody writes."""
+"""Samples after which a layer is looked at in which nobody writes, and the list of snapshots if nothing has changed."""
 SMALL = 1000
 """Inodes of a writable layer that is counted here."""
 PLUGIN_TYPE = "io.containerd.snapshotter.v1"
@@ -66,7 +66,8 @@ class SnapshotUsage:
     """The samples. ``snapshotters``: the default one first; ``period``: seconds between samples.
 
     ``idle`` tells of a snapshot whether nobody writes to it (that of a pause process); it is measured one time in
-    :data:`RARELY`.
+    :data:`RARELY`. ``owners`` gives what snapshots are made for; while that stays equal they are listed as rarely: what
+    somebody else makes or removes is seen within a minute.
     """
 
     def __init__(
@@ -76,9 +77,13 @@ class SnapshotUsage:
         period: float = 10.0,
         *,
         idle: Callable[[str], bool] = lambda _: False,
+        owners: Callable[[], object] = object,
     ) -> None:
         self._client = client
         self._idle = idle
+        self._owners = owners
+        self._listed: dict[str, tuple[object, dict[str, bool]]] = {}
+        """Snapshotter → its snapshots when it was asked last, with the owners of that time; True: an active one."""
         self._samples = 0
         self._period = period
         self._usages: dict[str, dict[str, Usage]] = {name: {} for name in dict.fromkeys(snapshotters)}
@@ -163,8 +168,8 @@ class SnapshotUsage:
             self._roots[snapshotter] = await self._root(snapshotter)
         snapshots = self._client.snapshots(snapshotter)
         before = self._usages[snapshotter]
-        infos = await snapshots.list()
-        active = [info.name for info in infos if info.kind == snapshots_pb2.ACTIVE]
+        present = await self._list(snapshotter)
+        active = [name for name, is_active in present.items() if is_active]
         self._forget(snapshotter, active)
         resting = (
             {}
@@ -176,29 +181,38 @@ class SnapshotUsage:
         after = resting | await self._count(snapshotter, busy)
         slots = asyncio.Semaphore(AT_ONCE)
 
-        async def measure(info: snapshots_pb2.Info) -> None:
-            is_active = info.kind == snapshots_pb2.ACTIVE
-            known = before.get(info.name)
+        async def measure(name: str, *, is_active: bool) -> None:
+            known = before.get(name)
             if known is not None and not is_active and not known.active:
-                after[info.name] = known
+                after[name] = known
                 return
             async with slots:
                 try:
-                    after[info.name] = await self._asked_for(snapshots, info.name, active=is_active)
+                    after[name] = await self._asked_for(snapshots, name, active=is_active)
                 except NotFound:
                     return
                 except Unavailable:
                     raise
                 except ContainerdError as error:
                     # A directory that vanished under the walk, for example: the rest still counts.
-                    log.debug("snapshot_usage.one_failed", snapshot=info.name, error=str(error))
+                    log.debug("snapshot_usage.one_failed", snapshot=name, error=str(error))
 
-        left = [info for info in infos if info.name not in after]
-        for outcome in await asyncio.gather(*(measure(info) for info in left), return_exceptions=True):
+        left = (measure(name, is_active=is_active) for name, is_active in present.items() if name not in after)
+        for outcome in await asyncio.gather(*left, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
         self._usages[snapshotter] = after
         self._sampled_ns[snapshotter] = time.time_ns()
+
+    async def _list(self, snapshotter: str) -> dict[str, bool]:
+        owners = self._owners()
+        known = self._listed.get(snapshotter)
+        if known is not None and known[0] == owners and self._samples % RARELY:
+            return known[1]
+        infos = await self._client.snapshots(snapshotter).list()
+        present = {info.name: info.kind == snapshots_pb2.ACTIVE for info in infos}
+        self._listed[snapshotter] = owners, present
+        return present
 
     async def _asked_for(self, snapshots: Snapshots, key: str, *, active: bool) -> Usage:
         measured_ns = time.time_ns()

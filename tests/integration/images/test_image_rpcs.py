@@ -207,3 +207,29 @@ async def test_layers_that_nobody_writes_to_are_looked_at_rarely(service, pulled
         measured.append(found.measured_ns)
     assert len(set(measured)) == 2
     assert measured[0] == measured[1]
+
+
+async def test_snapshots_are_listed_when_what_they_are_made_for_changes(service, pulled, monkeypatch):
+    """While nothing changes the list is asked for rarely; what another program made is in it then."""
+    image, _, _ = pulled
+    owners = ["a pod"]
+    hops: list[Hop] = []
+    monkeypatch.setattr(service.containerd._connection, "on_hop", hops.append)
+    usage = SnapshotUsage(service.containerd, owners=lambda: list(owners))
+    snapshots = service.containerd.snapshots("overlayfs")
+
+    async def sampled():
+        hops.clear()
+        await usage.sample()
+        return len([hop for hop in hops if hop.method.endswith("Snapshots/List")])
+
+    assert await sampled() == 1
+    await snapshots.prepare("unseen", image.chain_id, labels=ROOT)
+    assert await sampled() == 0
+    assert usage.usage("overlayfs", "unseen") is None
+    owners.append("another pod")
+    assert await sampled() == 1
+    assert usage.usage("overlayfs", "unseen") is not None
+    await snapshots.remove("unseen")
+    assert [await sampled() for _ in range(RARELY)].count(1) == 1
+    assert usage.usage("overlayfs", "unseen") is None
