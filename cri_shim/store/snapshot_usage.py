@@ -20,7 +20,7 @@ import structlog
 
 from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
 from containerd_client.errors import ContainerdError, NotFound, Unavailable
-from cri_shim.kernel.disk_usage import disk_usage
+from cri_shim.kernel.disk_usage import DiskUsage, disk_usage
 from cri_shim.kernel.executors import FS, run
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ class SnapshotUsage:
         self._roots: dict[str, str] = {}
         self._directories: dict[tuple[str, str], str] = {}
         """Where the writable layer of an active snapshot lies; empty: ask containerd."""
+        self._counted: dict[tuple[str, str], DiskUsage] = {}
+        """What was found there last."""
         self._wanted: set[tuple[str, str]] = set()
         self._asked = asyncio.Event()
 
@@ -224,6 +226,7 @@ class SnapshotUsage:
         gone = [place for place in self._directories if place[0] == snapshotter and place[1] not in present]
         for place in gone:
             del self._directories[place]
+            self._counted.pop(place, None)
 
     async def _locate(self, snapshotter: str, keys: Iterable[str]) -> None:
         """Ask once for each active snapshot where its writable layer is; what has gone meanwhile has none."""
@@ -240,11 +243,20 @@ class SnapshotUsage:
 
     async def _count(self, snapshotter: str, keys: Iterable[str]) -> dict[str, Usage]:
         """Count what is small, all in one call to a thread; what is not is containerd's business from now on."""
-        places = {key: place for key in keys if (place := self._directories.get((snapshotter, key)))}
+        places = {
+            key: (place, self._counted.get((snapshotter, key)))
+            for key in keys
+            if (place := self._directories.get((snapshotter, key)))
+        }
         counted = await run(FS, _counted, places) if places else {}
         for key in places.keys() - counted.keys():
             self._directories[snapshotter, key] = ""
-        return counted
+            self._counted.pop((snapshotter, key), None)
+        usages = {}
+        for key, (found, measured_ns) in counted.items():
+            self._counted[snapshotter, key] = found
+            usages[key] = Usage(found.size, found.inodes, measured_ns, active=True)
+        return usages
 
     async def _root(self, snapshotter: str) -> str:
         """Ask where the snapshotter keeps its files; proxy snapshotters export nothing and get the usual place."""
@@ -274,14 +286,14 @@ def upper_directory(mounts: Sequence[Mount]) -> str:
     return next(upper, "")
 
 
-def _counted(places: Mapping[str, str]) -> dict[str, Usage]:
+def _counted(places: Mapping[str, tuple[str, DiskUsage | None]]) -> dict[str, tuple[DiskUsage, int]]:
     usages = {}
-    for key, place in places.items():
+    for key, (place, before) in places.items():
         measured_ns = time.time_ns()
         try:
-            found = disk_usage(place, SMALL)
+            found = disk_usage(place, SMALL, before)
         except OSError:  # it has gone, or containerd sees another root than we: whoever knows shall say
             continue
         if found is not None:
-            usages[key] = Usage(*found, measured_ns, active=True)
+            usages[key] = found, measured_ns
     return usages

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 
-from cri_shim.kernel.disk_usage import disk_usage
+import pytest
+
+from cri_shim.kernel.disk_usage import REMEMBERED, disk_usage
 
 PLENTY = 10_000
+
+
+def counted(directory, before=None):
+    """Of a directory that is not too large."""
+    found = disk_usage(str(directory), PLENTY, before)
+    assert found is not None
+    return found
 
 
 def test_it_agrees_with_du(tmp_path):
@@ -19,9 +29,10 @@ def test_it_agrees_with_du(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     with (tmp_path / "hole").open("wb") as hole:
         hole.truncate(1 << 30)
-    counted = subprocess.run(["du", "-s", "--block-size=1", tmp_path], capture_output=True, text=True, check=True)
+    blocks = subprocess.run(["du", "-s", "--block-size=1", tmp_path], capture_output=True, text=True, check=True)
     inodes = subprocess.run(["du", "-s", "--inodes", tmp_path], capture_output=True, text=True, check=True)
-    assert disk_usage(str(tmp_path), PLENTY) == (int(counted.stdout.split()[0]), int(inodes.stdout.split()[0]))
+    found = counted(tmp_path)
+    assert (found.size, found.inodes) == (int(blocks.stdout.split()[0]), int(inodes.stdout.split()[0]))
 
 
 def test_a_large_directory_is_given_up(tmp_path):
@@ -30,3 +41,89 @@ def test_a_large_directory_is_given_up(tmp_path):
         (tmp_path / str(number)).write_text("")
     assert disk_usage(str(tmp_path), 10) is not None
     assert disk_usage(str(tmp_path), 9) is None
+
+
+@pytest.fixture
+def layer(tmp_path):
+    """A small writable layer in which nothing has happened for a while."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "hosts").write_bytes(b"x" * 5000)
+    (tmp_path / "etc" / "name").symlink_to("hosts")
+    os.link(tmp_path / "etc" / "hosts", tmp_path / "again")
+    settle(tmp_path)
+    return tmp_path
+
+
+def settle(layer):
+    """Let the last change be long ago."""
+    for directory in (layer / "etc", layer):
+        os.utime(directory, (1_000_000, 1_000_000))
+
+
+def walks(monkeypatch):
+    """Directories that are read from now on."""
+    read = []
+    scandir = os.scandir
+
+    def noted(path):
+        read.append(path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", noted)
+    return read
+
+
+def test_what_has_not_changed_is_not_walked_again(layer, monkeypatch):
+    """The same inodes are asked for their size only, and it is told when they grow."""
+    first = counted(layer)
+    read = walks(monkeypatch)
+    assert counted(layer, first) == first
+    with (layer / "etc" / "hosts").open("ab") as file:
+        file.write(b"y" * 100_000)
+    second = counted(layer, first)
+    assert read == []
+    assert second == counted(layer)
+    assert second.size > first.size
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda layer: (layer / "etc" / "new").write_text("n"),
+        lambda layer: (layer / "etc" / "name").unlink(),
+        lambda layer: (layer / "again").rename(layer / "etc" / "name"),
+        lambda layer: (layer / "var").mkdir(),
+        lambda layer: shutil.rmtree(layer / "etc"),
+    ],
+)
+def test_what_has_changed_is_walked_again(layer, change):
+    """New, gone and replaced inodes are seen, wherever they are."""
+    first = counted(layer)
+    change(layer)
+    second = counted(layer, first)
+    whole = counted(layer)
+    assert (second.size, second.inodes) == (whole.size, whole.inodes) != (first.size, first.inodes)
+
+
+def test_a_layer_that_changes_right_now_is_not_remembered(layer):
+    """The next change may leave the modification time that is there already."""
+    (layer / "etc" / "new").write_text("n")
+    assert counted(layer).directories == ()
+    settle(layer)
+    assert counted(layer).directories != ()
+
+
+def test_a_large_layer_is_not_remembered(layer):
+    """Its memory is worth more than the time."""
+    for number in range(REMEMBERED):
+        (layer / str(number)).write_text("")
+    settle(layer)
+    assert counted(layer).directories == ()
+
+
+def test_a_directory_that_has_gone(layer):
+    """That is an error, remembered or not."""
+    first = counted(layer)
+    shutil.rmtree(layer)
+    with pytest.raises(FileNotFoundError):
+        counted(layer, first)
