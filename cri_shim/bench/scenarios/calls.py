@@ -48,7 +48,8 @@ class Calls:
         self.about = (
             f"With {pods} idle pods on the node, each list is asked for {repeats} times a turn and each kind of "
             f"statistics once, one call after the other. Before each request for statistics there is a pause of "
-            f"{_PAUSE_BEFORE_STATS} s, so that none is answered from what another has read."
+            f"{_PAUSE_BEFORE_STATS} s, so that none is answered from what another has read, and then a call of Version "
+            "without a clock, so that it is not the sleeping client whose waking is measured."
         )
 
     @property
@@ -82,6 +83,7 @@ class Calls:
         for rpc, request in _STATS.items():
             content = request.SerializeToString()
             await asyncio.sleep(_PAUSE_BEFORE_STATS)
+            await node.call(Samples(), "Version", _LISTS["Version"].SerializeToString())
             await node.call(samples, rpc, content)
 
     async def clean(self, node: Node) -> None:
