@@ -100,7 +100,7 @@ class Exits:
 
     async def begin(self, id_: str) -> None:
         """The process of container ``id_`` is about to be made, or runs: note what may have to be told of its end."""
-        parents = {sandbox.config.linux.cgroup_parent for sandbox in self._sandboxes}
+        parents = (sandbox.config.linux.cgroup_parent for sandbox in self._sandboxes)
         await self._oom_kills.begin(self._cgroup_parent(self._containers.get(id_)), parents)
 
     def expect(self, id_: str) -> None:

@@ -18,12 +18,15 @@ from cri_shim.stats.locate import UNIFIED
 from cri_shim.stats.oom_kills import Kills, has_child, kills_below
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from google.protobuf.any_pb2 import Any as AnyMessage
 
     from containerd_client import Containerd
     from cri_shim.stats.locate import Hierarchies
+
+ROOM = 64
+"""Pods that are remembered before it is looked whether they are still there."""
 
 _V1 = "io.containerd.cgroups.v1.Metrics"
 _V2 = "io.containerd.cgroups.v2.Metrics"
@@ -41,14 +44,17 @@ class OomKills:
         self._unified = unified
         self._told: dict[str, int] = {}
         """Parent → kills in cgroups below it that have gone, of which nobody else may be told any more."""
+        self._room = ROOM
 
-    async def begin(self, parent: str, parents: Collection[str]) -> None:
+    async def begin(self, parent: str, parents: Iterable[str]) -> None:
         """A container is about to run below ``parent``, or runs; ``parents`` are those of all pods there are."""
         if self._unified is None or not parent or parent in self._told:
             return
         kills = await run(FS, self._below, parent)
-        if len(self._told) > 2 * len(parents):
-            self._told = {each: count for each, count in self._told.items() if each in parents}
+        if len(self._told) >= self._room:
+            living = set(parents)
+            self._told = {each: count for each, count in self._told.items() if each in living}
+            self._room = max(ROOM, 2 * len(self._told))
         self._told.setdefault(parent, kills.vanished)
 
     async def happened(self, container_id: str, parent: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from containerd_client import NotFound
 from cri_shim.stats.locate import UNIFIED, Hierarchies
-from cri_shim.store.oom import OomKills
+from cri_shim.store.oom import ROOM, OomKills
 
 POD = "kubepods-pod1.slice"
 
@@ -155,7 +155,18 @@ async def test_cgroup_v1(pod):
 
 async def test_pods_that_have_gone_are_forgotten(kills):
     """Memory does not grow with the pods that have been."""
-    for number in range(100):
+    for number in range(3 * ROOM):
         parent = f"kubepods-pod{number}.slice"
         await kills.begin(parent, {parent})
-    assert len(kills._told) <= 4
+    assert len(kills._told) <= ROOM
+
+
+async def test_pods_that_are_there_are_not_forgotten(pod, kills):
+    """However many come and go besides."""
+    pod.kill("aaa")
+    pod.vanish("aaa")
+    await kills.settle(POD, ["bbb"])
+    for number in range(3 * ROOM):
+        await kills.begin(f"other{number}.slice", {POD})
+    pod.vanish("bbb")
+    assert not await kills.happened("bbb", POD)
