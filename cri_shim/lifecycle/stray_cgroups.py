@@ -55,6 +55,8 @@ def clear(paths: Iterable[str], mounts: Iterable[MountPoint] | None = None) -> N
     below = [posixpath.normpath(path) for path in paths if path.startswith("/")]
     left = [directory for path in below for point in points if (directory := Path(point + path)).is_dir()]
     deadline = time.monotonic() + PATIENCE_SECONDS
+    for pid in sorted({pid for directory in left for pid in _processes(directory)}):
+        log.warning("cgroup.stray_process_ended", pid=pid, paths=below)
     while left := [directory for directory in left if not _removed(directory)]:
         if time.monotonic() > deadline:
             log.warning("cgroup.stray_not_removed", paths=[str(directory) for directory in left])
@@ -64,7 +66,6 @@ def clear(paths: Iterable[str], mounts: Iterable[MountPoint] | None = None) -> N
 
 def _removed(directory: Path) -> bool:
     for pid in _processes(directory):
-        log.warning("cgroup.stray_process_ended", pid=pid, path=str(directory))
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     try:

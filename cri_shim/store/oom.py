@@ -62,7 +62,9 @@ class OomKills:
         if parent not in self._told:
             return await self._asked_of_containerd(container_id)
         kills = await run(FS, self._below, parent, container_id)
-        return kills.vanished > self._told[parent] if kills.own is None else kills.own > 0
+        if kills.own is not None:
+            return kills.own > 0
+        return kills.vanished > self._told.get(parent, kills.vanished)  # the pod may have been forgotten meanwhile
 
     async def settle(self, parent: str, running: Collection[str]) -> None:
         """A container's cgroup has gone and its end is told: what it counted is no other's.
@@ -73,7 +75,7 @@ class OomKills:
         if parent not in self._told:
             return
         kills = await run(FS, self._settled, parent, running)
-        if kills is not None:
+        if kills is not None and parent in self._told:
             self._told[parent] = kills.vanished
 
     async def _asked_of_containerd(self, container_id: str) -> bool:
