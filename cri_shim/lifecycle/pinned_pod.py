@@ -17,6 +17,7 @@ from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.sysctls import SYSCTLS, write_sysctls
 from cri_shim.lifecycle.id_mapping import id_map_of
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname, write_pod_files
+from cri_shim.lifecycle.pod_network import set_up_network
 from cri_shim.lifecycle.records import delete_record, make_record
 from cri_shim.lifecycle.sandbox_spec import sandbox_spec
 from cri_shim.oci.labels import SANDBOX, record_labels
@@ -69,14 +70,23 @@ def _places(service: Service, sandbox: Sandbox) -> PinnedNamespaces:
     return PinnedNamespaces(uts=str(directory / "uts"), ipc=str(directory / "ipc") if own_ipc else "")
 
 
-async def make_pinned(
+async def make_pinned(service: Service, sandbox: Sandbox, handler: RuntimeHandler, undo: Rollback) -> Sandbox:
+    """Make the files, the namespaces and the record of a pod, all at once, and then its network.
+
+    Returns the pod as it is now. Raises InvalidArgumentError or FailedPreconditionError for what cannot be done as
+    asked, and what CNI or containerd could not do.
+    """
+    with stage("cri.sandbox.prepare"):
+        sandbox, sysctls = await _make_ground(service, sandbox, handler, undo)
+    ips, cni_result = await set_up_network(service, sandbox, undo)
+    await _set_sysctls_of_interfaces(service, sandbox, sysctls)
+    return sandbox.but(ips=ips, cni_result=cni_result)
+
+
+async def _make_ground(
     service: Service, sandbox: Sandbox, handler: RuntimeHandler, undo: Rollback
 ) -> tuple[Sandbox, Mapping[str, str]]:
-    """Make the files, the namespaces and the record of a pod, all at once.
-
-    Returns the pod as it is now, and the sysctls that are left for when its interfaces are there. Raises
-    InvalidArgumentError or FailedPreconditionError for what cannot be done as asked.
-    """
+    """Everything but the network; returns also the sysctls that are left for when the interfaces are there."""
     places = _places(service, sandbox)
     sandbox = sandbox.but(pinned=places)
     spec = pinned_spec(
@@ -115,7 +125,7 @@ async def make_pinned(
     return sandbox, of_interfaces
 
 
-async def set_sysctls_of_interfaces(service: Service, sandbox: Sandbox, values: Mapping[str, str]) -> None:
+async def _set_sysctls_of_interfaces(service: Service, sandbox: Sandbox, values: Mapping[str, str]) -> None:
     """Set in the pod's network namespace what could not be set before its interfaces were there.
 
     Raises InvalidArgumentError for what the kernel does not take.

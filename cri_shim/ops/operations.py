@@ -50,14 +50,22 @@ class Operations:
         # shield: cancelling the caller must not reach the task.
         return cast("T", await asyncio.shield(task))
 
-    def begin(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Begin ``work`` and leave it to itself, at shutdown too: it clears up after something that nobody waits for.
+    def begin(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        """Begin ``work``, at shutdown too, and leave it to itself: the end of something that is answered already.
 
-        What it raises is only logged.
+        What it raises is only logged, unless somebody looks at the task.
         """
         task = asyncio.create_task(work(), name=key)
         self._running[key] = task
         task.add_done_callback(self._finished)
+        return task
+
+    async def settled(self, key: str) -> None:
+        """Return when nothing with this key is in hand, however it ended."""
+        task = self._running.get(key)
+        if task is not None:
+            with awaited("joined"):
+                await asyncio.wait([task])
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         del self._running[task.get_name()]

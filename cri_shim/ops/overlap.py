@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -28,6 +28,15 @@ async def overlap(steady: Coroutine[Any, Any, A], abortable: Coroutine[Any, Any,
             beside.exception()  # retrieved: the failure of ``steady`` is the one that is told
         raise
     return result, await beside
+
+
+async def both(one: Coroutine[Any, Any, A], other: Coroutine[Any, Any, B]) -> tuple[A, B]:
+    """Run both at once to their ends, as neither may be cut; return both results, or raise the first that failed."""
+    results = await asyncio.gather(one, other, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return cast("tuple[A, B]", tuple(results))
 
 
 async def every(*steps: Coroutine[Any, Any, Any]) -> None:

@@ -14,8 +14,10 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import CriError, FailedPreconditionError, InternalError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.id_mapping import mapped_for
+from cri_shim.lifecycle.pause_pod import pause_settled
 from cri_shim.lifecycle.snapshots import mounts_of
 from cri_shim.lifecycle.termination import discard_task
+from cri_shim.ops.overlap import overlap
 from cri_shim.ops.rollback import Rollback
 from cri_shim.store.checkpoint import write_status
 from cri_shim.store.containers import exited
@@ -42,6 +44,7 @@ async def start_container(service: Service, request: cri.StartContainerRequest) 
 
 async def _start(service: Service, id_: str) -> None:
     async with service.locks.of(id_):
+        await pause_settled(service, service.containers.get(id_).sandbox_id)
         container = _startable(service, id_)
         service.containers.update(id_, lambda c: c.but(starting=True))
         try:
@@ -91,12 +94,11 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
 
         undo.push("close the log", close_logs)
         fifos = await run(FS, service.logs.open, container.id, container.log_path, stdin=config.stdin, tty=config.tty)
-        await service.logs.wait_opened(container.id)
         await service.exits.begin(container.id)
         undo.push("end the process", lambda: discard_task(service, container.id))
         async with mapped_for(service, container, rootfs) as mounts:
             with stage("container.NewTask"):
-                pid = await service.containerd.tasks.create(
+                creating = service.containerd.tasks.create(
                     container.id,
                     rootfs=mounts,
                     stdin=fifos.stdin,
@@ -104,6 +106,7 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
                     stderr=fifos.stderr,
                     terminal=config.tty,
                 )
+                pid, _ = await overlap(creating, service.logs.wait_opened(container.id))
         started_at = time.time_ns()
         with stage("client.task.Start"):
             await service.containerd.tasks.start(container.id)

@@ -104,6 +104,8 @@ class Recovery:
                 if not sandbox.begun or not await run(FS, are_pinned, self._kernel, sandbox):
                     let_go(self._sandboxes, record.id)
                 return
+            if sandbox.starting:
+                return  # the start in hand knows best
             process = await self._process(record.id, tasks)
             if process is not None and process.status in (task_types.RUNNING, task_types.PAUSED):
                 self._sandboxes.update(record.id, lambda s: s.but(pid=process.pid, exited_at=0))

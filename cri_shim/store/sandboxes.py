@@ -45,6 +45,8 @@ class Sandbox:
     """Where its namespaces are, if it is a pod without a process of its own."""
     pid: int = 0
     """0 for a pod without a process, too."""
+    starting: bool = False
+    """Its process is there and holds its namespaces, and is about to run (docs/adr/0017)."""
     exited_at: int = 0
     """When its process ended, or when its namespaces were let go."""
     network_down: bool = False

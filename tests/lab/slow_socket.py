@@ -16,7 +16,10 @@ CHUNK = 1 << 16
 
 
 class SlowSocket:
-    """``async with SlowSocket(path, target) as slow``; ``slow.seconds`` may be changed at any time."""
+    """``async with SlowSocket(path, target) as slow``; ``slow.seconds`` may be changed at any time.
+
+    What was said before a change is not overtaken by what is said after it.
+    """
 
     def __init__(self, path: Path, target: str, seconds: float = 0.0) -> None:
         self.path = path
@@ -33,10 +36,15 @@ class SlowSocket:
     async def __aexit__(self, *_: object) -> None:
         """Cut all connections."""
         self._server.close()
-        for task in list(self._tasks):
+        await self.hang_up()
+
+    async def hang_up(self) -> None:
+        """Cut the connections there are, with what is on its way."""
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -51,15 +59,23 @@ class SlowSocket:
 
     async def _hand_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, late: bool) -> None:
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(OSError):
-            while data := await source.read(CHUNK):
-                if late and self.seconds:
-                    loop.call_later(self.seconds, self._write, sink, data)
-                else:
-                    sink.write(data)
-        sink.close()
+        said: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        saying = asyncio.create_task(self._say(said, sink))
+        try:
+            with contextlib.suppress(OSError):
+                while data := await source.read(CHUNK):
+                    said.put_nowait((loop.time() + (self.seconds if late else 0.0), data))
+        finally:
+            saying.cancel()
+            sink.close()
 
     @staticmethod
-    def _write(sink: asyncio.StreamWriter, data: bytes) -> None:
-        if not sink.is_closing():
+    async def _say(said: asyncio.Queue[tuple[float, bytes]], sink: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            when, data = await said.get()
+            if (left := when - loop.time()) > 0:
+                await asyncio.sleep(left)
+            if sink.is_closing():
+                return
             sink.write(data)

@@ -94,3 +94,22 @@ async def test_clearing_up_may_begin_while_draining_and_is_waited_for():
     await caller
     assert cleared == [1]
     assert len(operations) == 0
+
+
+async def test_settled_waits_for_the_end_whatever_it_is():
+    """Who waits for something to be settled is not told how it ended, and nothing is there to wait for afterwards."""
+    operations, gate = Operations(), asyncio.Event()
+
+    async def work() -> None:
+        await gate.wait()
+        raise RuntimeError("it failed")
+
+    task = operations.begin("start/a", work)
+    waiting = asyncio.create_task(operations.settled("start/a"))
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    gate.set()
+    await asyncio.wait_for(waiting, 1)
+    assert isinstance(task.exception(), RuntimeError)
+    await asyncio.wait_for(operations.settled("start/a"), 1)
+    assert len(operations) == 0
