@@ -7,6 +7,7 @@ part of what a request costs. Streams go the same way: the function gives the me
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -152,7 +153,8 @@ class _Instrumented:
             log.exception("rpc.bug", rpc=self._name, **request.subject)
         finally:
             service.ledger.close(request, outcome.name, detail)
-        self._log_line(request)
+        # When the answer is on its way: whoever asked need not wait for a line to be written.
+        asyncio.get_running_loop().call_soon(self._log_line, request)
         told = trailer(request, hops=wants_hops(asked))
         if outcome is not grpc.StatusCode.OK:
             await context.abort(outcome, detail, told)

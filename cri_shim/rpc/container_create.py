@@ -29,7 +29,7 @@ from cri_shim.oci.resources import container_resources, container_user
 from cri_shim.oci.stop_signal import signal_number
 from cri_shim.ops.overlap import overlap
 from cri_shim.ops.rollback import Rollback
-from cri_shim.store.checkpoint import write_status
+from cri_shim.store.checkpoint import draft_status, keep_draft
 from cri_shim.store.container_directories import remove_container_files
 from cri_shim.store.containers import Container, Status
 from cri_shim.store.metadata import CONTAINER_EXTENSION, container_extension
@@ -124,17 +124,19 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
             )
         undo.push("delete the record", lambda: delete_record(service, container.id))
         undo.push("remove the snapshot", lambda: remove_snapshot(service, snapshotter, container.id))
+        status = Status(created_at=record.created_at.ToNanoseconds(), resources=container_resources(spec))
+        files = service.paths.container_root(container.id)
+
+        async def complete_files() -> None:
+            draft_status(files, status)
+            await fill_volumes(service, snapshotter, image, volumes)
+
         rootfs, _ = await overlap(
-            prepare_snapshot(service, snapshotter, container.id, image, mount_label),
-            fill_volumes(service, snapshotter, image, volumes),
+            prepare_snapshot(service, snapshotter, container.id, image, mount_label), complete_files()
         )
         await relabel_sources(service, sandbox, container, volumes)
-        container = container.but(
-            rootfs=tuple(rootfs),
-            user=container_user(spec),
-            status=Status(created_at=record.created_at.ToNanoseconds(), resources=container_resources(spec)),
-        )
-        write_status(service.paths.container_root(container.id), container.status)
+        container = container.but(rootfs=tuple(rootfs), user=container_user(spec), status=status)
+        keep_draft(files)
     service.containers.put(container)
     return container.id
 

@@ -20,10 +20,20 @@ if TYPE_CHECKING:
 
 _VERSION = "v1"
 _FILE = "status"
+_DRAFT = ".status.tmp"
 
 
 def write_status(directory: Path, status: Status) -> None:
     """Replace the status below a container's directory; raises OSError naming the file."""
+    draft_status(directory, status)
+    keep_draft(directory)
+
+
+def draft_status(directory: Path, status: Status) -> None:
+    """Write the status beside the one that is there, while what it says is still coming true; raises OSError.
+
+    Making a file is what takes its time when the disk is busy; the renaming is cheap.
+    """
     document = {
         "Version": _VERSION,
         "Pid": status.pid,
@@ -35,10 +45,14 @@ def write_status(directory: Path, status: Status) -> None:
         "Message": status.message,
         "Resources": None if status.resources is None else to_go_json(status.resources),
     }
-    temporary = directory / f".{_FILE}.tmp"
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:  # noqa: PTH123
+    draft = directory / _DRAFT
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:  # noqa: PTH123
         json.dump(document, file, separators=(",", ":"))
-    temporary.replace(directory / _FILE)
+
+
+def keep_draft(directory: Path) -> None:
+    """Put the draft in the place of the status; raises OSError naming the file."""
+    (directory / _DRAFT).replace(directory / _FILE)
 
 
 def read_status(directory: Path) -> Status:
