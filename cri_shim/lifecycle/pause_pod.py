@@ -86,9 +86,9 @@ async def _record(
     snapshotter = snapshotter_of(service.config, handler)
     image = await service.puller.ensure(service.config.image.sandbox_image, snapshotter)
     described = await _described(service, sandbox, handler, image)
+    undo.push("delete the record", lambda: delete_record(service, sandbox.id))
     with stage("client.NewContainer"):
         record = await service.containerd.containers.create(described)
-    undo.push("delete the record", lambda: delete_record(service, sandbox.id))
     mounts = asyncio.create_task(prepare_snapshot(service, snapshotter, record.id, image, mount_label_of(record)))
 
     async def remove() -> None:
