@@ -19,7 +19,7 @@ _IN_REQUEST: Final[dict[tuple[str, str], str]] = {
     ): "the pod's record: labels, spec and CRI metadata; from now on it survives us",
     ("RunPodSandbox", "Containers/Update"): "write into the pod's record what the CNI plugins answered: its addresses",
     ("RunPodSandbox", "Tasks/Create"): "start the pod's shim, which has runc make the pause container",
-    ("RunPodSandbox", "Tasks/Start"): "let pause run: it holds the pod's namespaces",
+    ("RunPodSandbox", "Tasks/Start"): "let pause run, which holds the pod's namespaces; the answer comes before",
     ("CreateContainer", "Snapshots/Prepare"): "a writable layer on top of the image: the container's root file system",
     ("CreateContainer", "Snapshots/Mounts"): "how to mount the layer, to look up users and volumes in it",
     ("CreateContainer", "Containers/Create"): "the container's record: labels, OCI spec and CRI metadata",

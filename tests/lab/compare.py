@@ -91,7 +91,9 @@ def compare(
 NOTE = (
     "Two containerds of one version: `plugin` serves the CRI by itself, behind `bridge` it has its CRI plugin off. "
     "Same runc, shim, overlayfs snapshotter, images and registry; the same chain of CNI plugins (bridge, portmap, "
-    "bandwidth), each side with its own subnet; data of both in one file system."
+    "bandwidth), each side with its own subnet; data of both in one file system. RunPodSandbox of `bridge` answers "
+    "when the start of the pause container has begun, and its StartContainer waits for that start to end: the three "
+    "RPCs together have all of it on both sides."
 )
 
 
