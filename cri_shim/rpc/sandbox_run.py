@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run_pod_sandbox(service: Service, request: cri.RunPodSandboxRequest) -> cri.RunPodSandboxResponse:
-    """Make and start a pod; the answer comes when its network is up and its process runs.
+    """Make and start a pod; the answer comes when its network is up and something holds its namespaces.
 
     Raises InvalidArgumentError for a request that cannot be carried out, AlreadyExistsError when the name belongs to
     a pod with another configuration, and what CNI or containerd could not do.
