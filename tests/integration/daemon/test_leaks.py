@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+import urllib.request
 
 import grpc
 import pytest
@@ -156,6 +158,14 @@ async def test_a_failed_container_leaves_nothing_while_its_pod_runs(lab):
     await pod.remove()
 
 
+def operations_in_flight(lab):
+    """How many mutations the daemon is at, those whose caller has gone included. Blocks."""
+    address = (lab.bridge.state / "http-address").read_text().strip()
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as response:
+        (value,) = re.findall(r"^cri_shim_operations_in_flight (\S+)$", response.read().decode(), re.MULTILINE)
+    return float(value)
+
+
 @pytest.mark.parametrize("patience", [0.005, 0.02, 0.05, 0.1])
 async def test_callers_that_hang_up(lab, patience):
     """Callers that give up in the middle of a pod's start leave whole pods or none; all of them can be removed."""
@@ -169,7 +179,10 @@ async def test_callers_that_hang_up(lab, patience):
             await lab.client.StartContainer(container_id=created.container_id, _deadline=patience)
 
     await asyncio.gather(*(impatient(pod_config(cgroup_parent=lab.cgroup_parent)) for _ in range(4)))
-    await asyncio.sleep(1)
+    await asyncio.sleep(0.2)  # what has been sent arrives
+    async with asyncio.timeout(30):
+        while await asyncio.to_thread(operations_in_flight, lab):
+            await asyncio.sleep(0.1)
     await lab.remove_all()
 
 
