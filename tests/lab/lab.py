@@ -99,7 +99,6 @@ class Lab:
 
     async def __aenter__(self) -> Self:
         """Bring it all up; what is up already goes down again when a later part fails."""
-        self.directory.chmod(0o711)  # as /run and /var are: the root of a pod with a user namespace passes through
         try:
             await asyncio.to_thread(self.prepare)
             await asyncio.to_thread(self.serve)
@@ -121,6 +120,7 @@ class Lab:
     def prepare(self) -> None:
         """Registry, images, network and a configured containerd; only the registry runs after this."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.chmod(0o711)  # as /run and /var are: the root of a pod with a user namespace passes through
         self.logs.mkdir(exist_ok=True)
         if self.registry is None:
             self.registry = Registry.start(self.directory / "registry")

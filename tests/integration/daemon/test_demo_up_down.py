@@ -1,0 +1,60 @@
+"""The commands for people: ``make demo`` proves what it claims, ``make up`` leaves a node, ``make down`` removes it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab.processes import command_lines
+from tests.lab.up import DEMO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
+
+
+def run(module: str, *arguments: str) -> str:
+    """Run one of the lab's programs to its end; what it printed."""
+    command = [sys.executable, "-m", f"tests.lab.{module}", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=DEMO.parent, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def nobody_plays() -> Iterator[None]:
+    """No node of these commands is up, before and after."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    if DEMO.exists():
+        pytest.skip(f"{DEMO} is there: somebody plays with it")
+    yield
+    if DEMO.exists():
+        run("down")
+
+
+@pytest.mark.usefixtures("nobody_plays")
+def test_up_and_down() -> None:
+    """From nothing to a node with a pod that can be looked at, and back to nothing."""
+    assert "It is up." in run("up")
+    assert "demo" in run("cri", "pods")
+    deadline = time.monotonic() + 30
+    while "hello from the neighbour" not in run("cri", "logs", "asker"):
+        assert time.monotonic() < deadline
+    assert "nothing is left" in run("down")
+    assert not DEMO.exists()
+    assert not [pid for pid, arguments in command_lines() if str(DEMO) in " ".join(arguments)]
+    assert str(DEMO) not in Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("nobody_plays")
+def test_demo() -> None:
+    """Its exit code is 0 only if all of it held."""
+    assert "the pod answers while no daemon is there" in run("demo")
