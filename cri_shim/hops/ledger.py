@@ -12,6 +12,7 @@ from collections import defaultdict, deque
 from heapq import heappush, heappushpop
 from typing import TYPE_CHECKING, Any
 
+from cri_shim.hops.kept import Kept
 from cri_shim.hops.request import Request
 from cri_shim.hops.trace_context import span_of
 from cri_shim.timeline import in_hand, inside
@@ -68,9 +69,9 @@ class Ledger:
         self.in_hand: dict[int, Request] = {}
         self.count = 0
         """Requests that have come in so far."""
-        self._kept: deque[Request] = deque(maxlen=KEPT)
-        self._by_method: defaultdict[str, deque[Request]] = defaultdict(lambda: deque(maxlen=KEPT_OF_EACH))
-        self._slowest: defaultdict[str, list[tuple[float, int, Request]]] = defaultdict(list)
+        self._newest: deque[Kept] = deque(maxlen=KEPT)
+        self._by_method: defaultdict[str, deque[Kept]] = defaultdict(lambda: deque(maxlen=KEPT_OF_EACH))
+        self._slowest: defaultdict[str, list[tuple[float, int, Kept]]] = defaultdict(list)
         self._listeners: tuple[Listener, ...] = ()
 
     def listen(self, listener: Listener) -> None:
@@ -95,19 +96,22 @@ class Ledger:
         """End the record, make out the bill and keep both."""
         bill = request.close(code, error, self.null_call)
         del self.in_hand[request.id]
-        self._kept.append(request)
-        self._by_method[request.method].append(request)
+        kept = request.kept = Kept(request)
+        self._newest.append(kept)
+        self._by_method[request.method].append(kept)
         slowest = self._slowest[request.method]
         if len(slowest) < SLOWEST_OF_EACH:
-            heappush(slowest, (bill.wall, request.id, request))
+            heappush(slowest, (bill.wall, request.id, kept))
         elif bill.wall > slowest[0][0]:
-            heappushpop(slowest, (bill.wall, request.id, request))
+            heappushpop(slowest, (bill.wall, request.id, kept))
         for listener in self._listeners:
             listener.closed(request)
 
     def settle(self, request: Request, told: Collection[str]) -> None:
         """Make out the bill of a closed request anew: containerd has told its share of the hops ``told`` (span ids)."""
         request.settle(self.null_call)
+        if request.kept is not None:
+            request.kept.keep(request)
         for listener in self._listeners:
             listener.settled(request, told)
 
@@ -148,32 +152,32 @@ class Ledger:
         for listener in self._listeners:
             listener.helped(request, helper)
 
-    def requests(self) -> list[Request]:
+    def newest(self) -> list[Kept]:
         """Those that have ended and are among the newest of all, oldest first."""
-        return list(self._kept)
+        return list(self._newest)
 
-    def requests_of(self, method: str) -> list[Request]:
+    def newest_of(self, method: str) -> list[Kept]:
         """The newest of one method, oldest first."""
         return list(self._by_method.get(method, ()))
 
-    def remembered(self, method: str = "") -> list[Request]:
+    def remembered(self, method: str = "") -> list[Kept]:
         """Of one method or of all, whatever is kept for being among the newest, oldest first."""
-        newest = (request for request in self._kept if not method or request.method == method)
+        newest = (kept for kept in self._newest if not method or kept.method == method)
         rings = [self._by_method.get(method, ())] if method else list(self._by_method.values())
-        known = {request.id: request for ring in (newest, *rings) for request in ring}
+        known = {kept.id: kept for ring in (newest, *rings) for kept in ring}
         return [known[number] for number in sorted(known)]
 
-    def slowest(self, method: str = "") -> list[Request]:
+    def slowest(self, method: str = "") -> list[Kept]:
         """The slowest of one method or of each, slowest first."""
         heaps: Iterable[list[Any]] = [self._slowest.get(method, [])] if method else self._slowest.values()
-        return [request for _, _, request in sorted((entry for heap in heaps for entry in heap), reverse=True)]
+        return [kept for _, _, kept in sorted((entry for heap in heaps for entry in heap), reverse=True)]
 
     def find(self, number: int) -> Request | None:
         """One request by its id, in hand or kept."""
         if (request := self.in_hand.get(number)) is not None:
             return request
-        kept = (*reversed(self._kept), *self.slowest(), *(r for ring in self._by_method.values() for r in ring))
-        return next((request for request in kept if request.id == number), None)
+        everything = (*reversed(self._newest), *self.slowest(), *(k for ring in self._by_method.values() for k in ring))
+        return next((kept.request() for kept in everything if kept.id == number), None)
 
 
 class LedgerOff(Ledger):

@@ -17,6 +17,7 @@ from cri_shim.timeline import OUTSIDE, Timeline
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cri_shim.hops.kept import Kept
     from cri_shim.hops.trace_context import TraceContext
     from cri_shim.network.exec import Helper
     from cri_shim.timeline import stage
@@ -69,6 +70,7 @@ class Request(Timeline):
         "hops",
         "id",
         "in_flight",
+        "kept",
         "method",
         "null_call",
         "server_spans",
@@ -95,6 +97,8 @@ class Request(Timeline):
         """The stage that a hop was made in, by span id of the hop; only of requests whose trace is exported."""
         self.server_spans: dict[str, float] | None = None
         """Seconds containerd says a hop took it, by span id of the hop."""
+        self.kept: Kept | None = None
+        """What the ledger keeps of it, once it has ended."""
         self.code = ""
         self.error = ""
         self.bill = Bill(0.0)

@@ -11,21 +11,21 @@ from cri_shim.hops.record_json import ms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cri_shim.hops.request import Request
+    from cri_shim.hops.kept import Kept
 
 
-def totals(requests: Iterable[Request]) -> list[dict[str, Any]]:
+def totals(requests: Iterable[Kept]) -> list[dict[str, Any]]:
     """Percentiles, shares of the wall time and the median bill, by method, in order of names.
 
     Shares of hops and helpers are those of unions; where both were under way at once, both count it.
     """
-    by_method: defaultdict[str, list[Request]] = defaultdict(list)
+    by_method: defaultdict[str, list[Kept]] = defaultdict(list)
     for request in requests:
         by_method[request.method].append(request)
     return [_totals(method, by_method[method]) for method in sorted(by_method)]
 
 
-def _totals(method: str, requests: Sequence[Request]) -> dict[str, Any]:
+def _totals(method: str, requests: Sequence[Kept]) -> dict[str, Any]:
     walls = sorted(request.bill.wall for request in requests)
     whole = sum(walls) or 1.0
     return {

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from cri_shim.hops.kept import Kept
 from cri_shim.hops.live import watching
 from cri_shim.hops.prometheus import CONTENT_TYPE
 from cri_shim.hops.record_json import record, summary
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Awaitable, Callable
 
+    from cri_shim.hops.request import Request
     from cri_shim.hops.web_sources import WebSources
 
 _KEEPALIVE_SECONDS = 15.0
@@ -109,22 +111,23 @@ class Site:
         limit = _number(request.query.get("limit", "100"), _MOST_LISTED)
         ledger = self._sources.ledger
         if slowest:
-            found = ledger.slowest(method)
+            found: list[Request | Kept] = [*ledger.slowest(method)]
         else:
             # Those that run are among them: a client that comes in the middle of a long one shall see it.
-            ended = ledger.remembered(method) if method or not reads else ledger.requests()
+            ended = ledger.remembered(method) if method or not reads else ledger.newest()
             found = [*ended, *(one for one in ledger.in_hand.values() if method in {"", one.method})]
             found.sort(key=lambda one: one.id, reverse=True)
             if not reads:
                 found = [one for one in found if one.method not in self._sources.reads]
-        return web.json_response({"requests": [summary(one) for one in found[:limit]]})
+        listed = (one.request() if isinstance(one, Kept) else one for one in found[:limit])
+        return web.json_response({"requests": [summary(one) for one in listed]})
 
     async def _request(self, request: web.Request) -> web.Response:
         ledger = self._sources.ledger
         found = ledger.find(int(request.match_info["id"]))
         if found is None:
             raise web.HTTPNotFound(text="this request is not known, or not any more\n")
-        shape = typical(ledger.requests_of(found.method))
+        shape = typical([kept.request() for kept in ledger.newest_of(found.method)])
         return web.json_response(record(found) | {"typical": shape})
 
     async def _methods(self, _request: web.Request) -> web.Response:

@@ -54,11 +54,14 @@ async def test_what_is_kept_is_bounded():
     for _ in range(KEPT + 50):
         requests.append(ledger.open("Version"))
         ledger.close(requests[-1])
-    assert len(ledger.requests()) == KEPT
-    assert rare not in ledger.requests()
-    assert ledger.find(rare.id) is rare
-    assert ledger.requests_of("Version") == requests[-KEPT_OF_EACH:]
-    walls = [request.bill.wall for request in ledger.slowest("Version")]
+    assert len(ledger.newest()) == KEPT
+    assert rare.id not in {kept.id for kept in ledger.newest()}
+    found = ledger.find(rare.id)
+    assert found is not None
+    assert found.bill == rare.bill
+    newest = [request.id for request in requests[-KEPT_OF_EACH:]]
+    assert [kept.id for kept in ledger.newest_of("Version")] == newest
+    walls = [kept.bill.wall for kept in ledger.slowest("Version")]
     assert walls == sorted((request.bill.wall for request in requests), reverse=True)[:SLOWEST_OF_EACH]
     assert not ledger.in_hand
 
@@ -160,4 +163,4 @@ async def test_a_ledger_that_is_off_notes_nothing_but_the_wall_time():
     ledger.close(request)
     assert request.bill.hop_count == 0
     assert request.bill.wall > 0
-    assert ledger.requests() == []
+    assert ledger.newest() == []

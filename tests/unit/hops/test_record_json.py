@@ -73,8 +73,9 @@ def test_the_typical_shape_is_the_median_of_what_went_well():
 def test_totals_by_method():
     """Each method has a row with its count, errors and hops for each request."""
     ledger = Ledger()
-    requests = [ended(ledger, "A"), ended(ledger, "A", code="INTERNAL", hops=4), ended(ledger, "B")]
-    rows = {row["method"]: row for row in totals(requests)}
+    for method, code, hops in (("A", "OK", 2), ("A", "INTERNAL", 4), ("B", "OK", 2)):
+        ended(ledger, method, code=code, hops=hops)
+    rows = {row["method"]: row for row in totals(ledger.remembered())}
     assert list(rows) == ["A", "B"]
     assert (rows["A"]["count"], rows["A"]["errors"], rows["A"]["hops_per_request"]) == (2, 1, 3.0)
 

@@ -1,0 +1,98 @@
+"""An ended request as the ledger keeps it: its details packed, because thousands are kept and few are ever read.
+
+A pod's start notes dozens of hops, stages and helpers: as objects ten kilobytes, packed one or two.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import msgpack
+
+from containerd_client.hops import Hop
+from cri_shim.hops.request import Request
+from cri_shim.hops.trace_context import TraceContext
+from cri_shim.network.exec import Helper
+from cri_shim.timeline import Stretch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.hops.request import Bill
+
+_encode = msgpack.Encoder().encode
+_decode = msgpack.Decoder().decode
+
+
+class Kept:
+    """What totals are made of, and on demand the whole request."""
+
+    __slots__ = ("_packed", "bill", "code", "id", "method")
+
+    def __init__(self, request: Request) -> None:
+        self.id = request.id
+        self.method = request.method
+        self.code = request.code
+        self.bill: Bill = request.bill
+        self._packed = _pack(request)
+
+    def keep(self, request: Request) -> None:
+        """Keep what has become known of the same request since."""
+        self.bill = request.bill
+        self._packed = _pack(request)
+
+    def request(self) -> Request:
+        """The request, made anew. Blocks are not in it, nor what stages worked on: spans are made before this."""
+        api, trace, started, started_at, subject, error, null_call, spans, hops, helpers, stages, waits = _decode(
+            self._packed
+        )
+        request = Request(self.id, self.method, api, None if trace is None else TraceContext(*trace))
+        request.ended = True
+        request.started, request.started_at = started, started_at
+        request.subject = subject
+        request.code, request.error = self.code, error
+        request.bill, request.null_call = self.bill, null_call
+        request.server_spans = spans
+        request.hops = [Hop(*row) for row in hops]
+        request.helpers = [Helper(*row) for row in helpers]
+        request.stages = [Stretch(*row) for row in stages]
+        request.waits = [Stretch(*row) for row in waits]
+        return request
+
+
+def _pack(request: Request) -> bytes:
+    trace = request.trace
+    # Which hop containerd told of is read from the hop's traceparent; as long as it tells nothing, nobody asks for it.
+    told = request.server_spans is not None
+    return _encode(
+        (
+            request.api,
+            None if trace is None else (trace.trace_id, trace.span_id, trace.parent_id, trace.sampled, trace.exported),
+            request.started,
+            request.started_at,
+            dict(request.subject),
+            request.error,
+            request.null_call,
+            request.server_spans,
+            [
+                (
+                    hop.method,
+                    hop.started,
+                    hop.duration,
+                    hop.bytes_out,
+                    hop.bytes_in,
+                    hop.attempts,
+                    hop.code,
+                    hop.trace if told else "",
+                )
+                for hop in request.hops
+            ],
+            [(one.name, one.command, one.started, one.duration, one.exit_code) for one in request.helpers],
+            _rows(request.stages),
+            _rows(request.waits),
+        )
+    )
+
+
+def _rows(stretches: Sequence[Stretch] | None) -> list[tuple[Any, ...]]:
+    return [(one.name, one.started, one.duration) for one in stretches or ()]
