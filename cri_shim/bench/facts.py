@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.node import Samples, next_name
-from cri_shim.bench.pod import Pod
+from cri_shim.bench.pod import Pod, remove_all
 from cri_shim.bench.pod_configs import container_config, log_file
 
 if TYPE_CHECKING:
@@ -75,9 +75,7 @@ async def gather(node: Node) -> Facts:
         facts["reachability"] = await _reachability(served, asking, second)
         facts["log lines"] = await _log_lines(node)
     finally:
-        for pod in (served, asking):
-            if pod.container_id:
-                await pod.end(Samples())
+        await remove_all(node)
     return facts
 
 
@@ -188,13 +186,9 @@ async def _page(ip: str) -> str:
 async def _log_lines(node: Node) -> dict[str, str]:
     """What a container that prints this and that leaves in its log file, and how it ended."""
     pod = Pod.of(node, next_name("facts"), ("sh", "-c", _TALK))
-    try:
-        await pod.start(Samples())
-        status = await _ended(pod)
-    finally:
-        if pod.container_id:
-            log = log_file(pod.config, pod.container).read_bytes()
-            await pod.end(Samples())
+    await pod.start(Samples())
+    status = await _ended(pod)
+    log = log_file(pod.config, pod.container).read_bytes()
     lines = [line.split(b" ", 3) for line in log.split(b"\n")[:-1]]
     streams = {
         stream: "\n".join(
