@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cri_shim.oci.node import NodeFacts
     from cri_shim.ops.locks import Locks
     from cri_shim.ops.operations import Operations
+    from cri_shim.ops.pace import Pace
     from cri_shim.paths import Paths
     from cri_shim.qos.blockio import BlockioClasses
     from cri_shim.readiness import Readiness
@@ -105,6 +106,10 @@ class Service:
     """Which requests are traced."""
     locks: Locks
     """One for each container, against two changes at once."""
+    pod_starts: Pace
+    """Pods being made, a few at a time while the cores are busy."""
+    container_starts: Pace
+    """Containers being started, likewise."""
     deprecations: Deprecations = field(default_factory=Deprecations)
     """What containerd warns of."""
     exec_starts: Gates = field(default_factory=lambda: Gates(STARTS_AT_ONCE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from cri_shim.logs.registry import ContainerLogs
 from cri_shim.network import CniConfig, Network
 from cri_shim.ops.locks import Locks
 from cri_shim.ops.operations import Operations
+from cri_shim.ops.pace import Pace, width_for
 from cri_shim.qos.blockio import BlockioClasses
 from cri_shim.readiness import Readiness
 from cri_shim.rpc.container_stats_list import container_subjects
@@ -117,6 +119,7 @@ def wire(
         exits=exits,
         snapshotters=_snapshotters(config),
     )
+    starts = config.runtime.starts_at_once or width_for(os.cpu_count() or 1)
     service = Service(
         config=config,
         readiness=readiness,
@@ -173,6 +176,8 @@ def wire(
         ledger=ledger,
         traces=traces,
         locks=locks,
+        pod_starts=Pace(starts),
+        container_starts=Pace(starts),
     )
     monitor = Monitor(
         containerd=containerd,

@@ -187,6 +187,11 @@ class RuntimeSection:
         "directories of CDI files; of two that describe one device the later directory wins",
         check=checks.absolute_paths,
     )
+    starts_at_once: int = key(
+        0,
+        "pods, and containers, that are started at once while the cores are busy; 0 = two for each core",
+        check=checks.between(0, 10000),
+    )
     drain_exec_sync_io_timeout: float = key(
         5.0, "how long the output of an ended exec may stay open; 0s = for ever", form=DURATION
     )

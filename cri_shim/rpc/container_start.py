@@ -43,7 +43,7 @@ async def start_container(service: Service, request: cri.StartContainerRequest) 
 
 
 async def _start(service: Service, id_: str) -> None:
-    async with service.locks.of(id_):
+    async with service.container_starts.turn(), service.locks.of(id_):
         await pause_settled(service, service.containers.get(id_).sandbox_id)
         container = _startable(service, id_)
         service.containers.update(id_, lambda c: c.but(starting=True))

@@ -84,7 +84,8 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
     ) as undo:
         undo.push("release the name", _release_name(service, sandbox.id))
         make = make_pinned if may_be_pinned(service, sandbox, handler) else make_with_pause
-        sandbox = await make(service, sandbox, handler, undo)
+        async with service.pod_starts.turn():
+            sandbox = await make(service, sandbox, handler, undo)
     service.sandboxes.put(sandbox)
     await service.exits.claim_early(sandbox.id)
     return sandbox

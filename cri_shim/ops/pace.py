@@ -1,0 +1,98 @@
+"""A few at a time while the cores are busy, in order of arrival.
+
+A hundred pods that are started at once do not get done sooner for all being begun: they take each other's time and
+locks, and the first of them runs when the last does. How many are under way matters only while there is nobody to do
+the work. So whoever waits is let in as well when cores stand idle, because those inside wait for a network plugin, or
+hang; nobody waits for one that hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cri_shim.timeline import awaited
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+PERIOD = 0.1
+"""Seconds between two looks at the cores while somebody waits."""
+IDLE = 0.25
+"""Share of the cores' time that nobody used, from which on more are let in."""
+OF_EACH_CORE = 2
+
+
+def width_for(cores: int) -> int:
+    """How many at a time suit a machine: enough that one can wait for the kernel while another computes."""
+    return OF_EACH_CORE * cores
+
+
+def idle_seconds() -> float:
+    """Seconds for which cores had nothing to do since the start of the machine, mean of all cores (proc(5), uptime)."""
+    return float(Path("/proc/uptime").read_text(encoding="ascii").split()[1]) / (os.cpu_count() or 1)
+
+
+class Pace:
+    """``async with pace.turn():`` lets ``width`` in at the same time, and more while cores are idle."""
+
+    def __init__(self, width: int, idle: Callable[[], float] = idle_seconds) -> None:
+        self._width = width
+        self._idle = idle
+        self._inside = 0
+        self._line: deque[asyncio.Future[None]] = deque()
+        self._looking: asyncio.TimerHandle | None = None
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn and hold it; a cancellation while waiting gives up the place in the line."""
+        await self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    async def _enter(self) -> None:
+        if self._inside < self._width:  # and so nobody else waits
+            self._inside += 1
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._line.append(place)
+        self._look_later()
+        with awaited("turn"):
+            try:
+                await place
+            except asyncio.CancelledError:
+                if not place.cancelled():  # let in at the very moment
+                    self._leave()
+                raise
+
+    def _leave(self) -> None:
+        self._inside -= 1
+        if self._inside < self._width:
+            self._let_in(1)
+
+    def _let_in(self, count: int) -> None:
+        while count and self._line:
+            place = self._line.popleft()
+            if not place.done():  # who was cancelled does not wait any more
+                place.set_result(None)
+                self._inside += 1
+                count -= 1
+
+    def _look_later(self) -> None:
+        if self._looking is None:
+            loop = asyncio.get_running_loop()
+            self._looking = loop.call_later(PERIOD, self._look, loop.time(), self._idle())
+
+    def _look(self, since: float, idle_before: float) -> None:
+        self._looking = None
+        elapsed = asyncio.get_running_loop().time() - since
+        if self._idle() - idle_before >= IDLE * elapsed:
+            self._let_in(self._width)
+        if self._line:
+            self._look_later()
