@@ -1,9 +1,9 @@
 """A few at a time while the cores are busy, in order of arrival.
 
 A hundred pods that are started at once do not get done sooner for all being begun: they take each other's time and
-locks, and the first of them runs when the last does. How many are under way matters only while there is nobody to do
-the work. So whoever waits is let in as well when cores stand idle, because those inside wait for a network plugin, or
-hang; nobody waits for one that hangs.
+locks, and the first of them runs when the last does. That holds while those inside are at work. When cores stand idle,
+because they wait for a network plugin, more are let in; and on a busy node as well when none of them has ended for a
+while: one that hangs may wait for what the next in line would start, the network's own pod for instance.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ PERIOD = 0.1
 """Seconds between two looks at the cores while somebody waits."""
 IDLE = 0.25
 """Share of the cores' time that nobody used, from which on more are let in."""
+STILL = 1.0
+"""Seconds in which nobody has come in or out, after which more are let in, however busy the cores are."""
 OF_EACH_CORE = 2
 
 
@@ -44,6 +46,8 @@ class Pace:
         self._width = width
         self._idle = idle
         self._inside = 0
+        self._moved = 0.0
+        """When somebody came in or out last, by the loop's clock."""
         self._line: deque[asyncio.Future[None]] = deque()
         self._looking: asyncio.TimerHandle | None = None
 
@@ -58,7 +62,7 @@ class Pace:
 
     async def _enter(self) -> None:
         if self._inside < self._width:  # and so nobody else waits
-            self._inside += 1
+            self._count(1)
             return
         place = asyncio.get_running_loop().create_future()
         self._line.append(place)
@@ -71,8 +75,12 @@ class Pace:
                     self._leave()
                 raise
 
+    def _count(self, change: int) -> None:
+        self._inside += change
+        self._moved = asyncio.get_running_loop().time()
+
     def _leave(self) -> None:
-        self._inside -= 1
+        self._count(-1)
         if self._inside < self._width:
             self._let_in(1)
 
@@ -81,7 +89,7 @@ class Pace:
             place = self._line.popleft()
             if not place.done():  # who was cancelled does not wait any more
                 place.set_result(None)
-                self._inside += 1
+                self._count(1)
                 count -= 1
 
     def _look_later(self) -> None:
@@ -91,8 +99,9 @@ class Pace:
 
     def _look(self, since: float, idle_before: float) -> None:
         self._looking = None
-        elapsed = asyncio.get_running_loop().time() - since
-        if self._idle() - idle_before >= IDLE * elapsed:
+        now = asyncio.get_running_loop().time()
+        idle = self._idle() - idle_before >= IDLE * (now - since)
+        if idle or now - self._moved >= STILL:
             self._let_in(self._width)
         if self._line:
             self._look_later()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from cri_shim.ops.pace import IDLE, PERIOD, Pace, idle_seconds
+from cri_shim.ops.pace import IDLE, PERIOD, STILL, Pace, idle_seconds
 from cri_shim.timeline import Timeline, in_hand
 
 
@@ -59,6 +59,20 @@ async def test_idle_cores_let_in_more():
     async with asyncio.timeout(5):
         while len(visitors.inside) < 5:
             await asyncio.sleep(PERIOD / 4)
+    assert visitors.inside == [0, 1, 2, 3, 4]
+    visitors.go.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_nobody_waits_for_ever_behind_some_that_hang():
+    """On a busy node others come in all the same, though later, when nobody has ended for a while."""
+    visitors = Visitors(Pace(2, FakeCores(0.0)))
+    tasks = visitors.all(5)
+    began = asyncio.get_running_loop().time()
+    async with asyncio.timeout(10 * STILL):
+        while len(visitors.inside) < 5:
+            await asyncio.sleep(PERIOD / 4)
+    assert asyncio.get_running_loop().time() - began >= 2 * STILL  # two at a time
     assert visitors.inside == [0, 1, 2, 3, 4]
     visitors.go.set()
     await asyncio.gather(*tasks)
