@@ -19,7 +19,8 @@ from cri_shim.errors import InvalidArgumentError, NotFoundError, UnimplementedEr
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.mounts import mount_all, read_only
 from cri_shim.lifecycle.snapshots import labelled
-from cri_shim.store.image_mount_points import mount_point, unmount_images, view_key, view_labels
+from cri_shim.store.image_mount_points import mount_point, unmount_images, view_key
+from cri_shim.store.owned_snapshots import IMAGE_MOUNT, owned_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,7 +99,7 @@ def _check(mount: cri.Mount) -> None:
 
 async def _view(service: Service, snapshotter: str, container_id: str, place: int, image: Image) -> list[SnapshotMount]:
     snapshots = service.containerd.snapshots(snapshotter)
-    key, labels = view_key(container_id, place), view_labels(container_id)
+    key, labels = view_key(container_id, place), owned_by(container_id, IMAGE_MOUNT)
     chain_id = await service.puller.ensure_unpacked(image, snapshotter)
     try:
         return await snapshots.view(key, chain_id, labels)

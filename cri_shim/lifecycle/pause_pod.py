@@ -4,40 +4,38 @@ What waits for what, and nothing else does:
 
 * the network namespace and the pod's files: for nothing
 * the containerd record: for the image
-* the snapshot: for the record, which keeps it from being collected (docs/adr/0002)
+* the snapshot: for the image, too; it keeps itself from being collected (docs/adr/0019)
 * CNI ADD: for the namespace, and for the record, so that a crash leaves something that is listed
 * the task: for the snapshot, the namespace and the files; its start for the task
-* the answer: for the task, the network, and not for the start (docs/adr/0017)
+* the answer: for the task and the network, and neither for the start nor for the network's way into the record
+  (:mod:`cri_shim.lifecycle.pod_settled`)
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import TYPE_CHECKING
 
-import structlog
-
-from containerd_client import ContainerdError
 from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.lifecycle.handlers import snapshotter_of
 from cri_shim.lifecycle.id_mapping import id_map_of, mapped
 from cri_shim.lifecycle.pod_files import pod_files, write_pod_files
 from cri_shim.lifecycle.pod_network import set_up_network
+from cri_shim.lifecycle.pod_settled import begin_recording, begin_start, fail_if_failed, pod_settled
 from cri_shim.lifecycle.records import delete_record, labels_of, make_record
 from cri_shim.lifecycle.sandbox_spec import sandbox_spec
-from cri_shim.lifecycle.snapshots import mount_label_of, prepare_snapshot, remove_snapshot
+from cri_shim.lifecycle.snapshots import begin_snapshot, mount_label_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.oci.labels import SANDBOX
 from cri_shim.oci.users import plan_sandbox_user, resolve_user
 from cri_shim.ops.overlap import both, every, overlap
-from cri_shim.store.exits import UNKNOWN_EXIT_CODE
 from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
 from cri_shim.store.pod_directories import pin_namespaces, remove_pod_files
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
+    import asyncio
+
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
     from containerd_client.api.containerd.types.types_pb2 import Mount
     from cri_shim.config import RuntimeHandler
@@ -45,8 +43,6 @@ if TYPE_CHECKING:
     from cri_shim.service import Service
     from cri_shim.store.images import Image
     from cri_shim.store.sandboxes import Sandbox
-
-log = structlog.get_logger(__name__)
 
 
 async def make_with_pause(service: Service, sandbox: Sandbox, handler: RuntimeHandler, undo: Rollback) -> Sandbox:
@@ -59,12 +55,14 @@ async def make_with_pause(service: Service, sandbox: Sandbox, handler: RuntimeHa
     with stage("cri.sandbox.prepare"):
         (record, mounts), _ = await both(_record(service, sandbox, handler, undo), _ground(service, sandbox))
     sandbox = sandbox.but(created_at=record.created_at.ToNanoseconds())
-    (pid, start), (ips, cni_result) = await overlap(
-        _make_pause(service, sandbox, mounts, undo), set_up_network(service, sandbox, undo)
-    )
-    if start.done():
-        start.result()
-    return sandbox.but(pid=pid, ips=ips, cni_result=cni_result, starting=not start.done())
+
+    async def connect() -> tuple[Sandbox, asyncio.Task[None]]:
+        connected = await set_up_network(service, sandbox, undo)
+        return connected, begin_recording(service, connected, undo)
+
+    (pid, start), (connected, recording) = await overlap(_make_pause(service, sandbox, mounts, undo), connect())
+    fail_if_failed(start, recording)
+    return connected.but(pid=pid, starting=not start.done())
 
 
 async def _ground(service: Service, sandbox: Sandbox) -> None:
@@ -82,22 +80,14 @@ async def _ground(service: Service, sandbox: Sandbox) -> None:
 async def _record(
     service: Service, sandbox: Sandbox, handler: RuntimeHandler, undo: Rollback
 ) -> tuple[Record, asyncio.Task[list[Mount]]]:
-    """Write the record; the snapshot is begun, and is being prepared when this returns."""
+    """Write the record; the snapshot is begun, and may be in preparation still when this returns."""
     snapshotter = snapshotter_of(service.config, handler)
     image = await service.puller.ensure(service.config.image.sandbox_image, snapshotter)
     described = await _described(service, sandbox, handler, image)
+    mounts = begin_snapshot(service, snapshotter, sandbox.id, image, undo, mount_label=mount_label_of(described))
     undo.push("delete the record", lambda: delete_record(service, sandbox.id))
     with stage("client.NewContainer"):
         record = await service.containerd.containers.create(described)
-    mounts = asyncio.create_task(prepare_snapshot(service, snapshotter, record.id, image, mount_label_of(record)))
-
-    async def remove() -> None:
-        await asyncio.wait([mounts])
-        if not mounts.cancelled():
-            mounts.exception()  # retrieved: another failure may be the one that is told
-        await remove_snapshot(service, snapshotter, record.id)
-
-    undo.push("remove the snapshot", remove)
     return record, mounts
 
 
@@ -125,7 +115,7 @@ async def _make_pause(
     rootfs = await mounts
 
     async def end() -> None:
-        await pause_settled(service, sandbox.id)
+        await pod_settled(service, sandbox.id)
         await discard_task(service, sandbox.id)
 
     undo.push("end the sandbox process", end)
@@ -133,41 +123,4 @@ async def _make_pause(
     async with mapped(service, sandbox, sandbox.id, rootfs, userns=userns, sources={}) as mapped_rootfs:
         with stage("container.NewTask"):
             pid = await service.containerd.tasks.create(sandbox.id, rootfs=mapped_rootfs)
-    return pid, service.operations.begin(_start_of(sandbox.id), lambda: _start(service, sandbox.id))
-
-
-async def pause_settled(service: Service, sandbox_id: str) -> None:
-    """Return when the pause container of a pod runs, or could not be started and the pod is not ready.
-
-    Whatever starts or ends a process in a pod waits for this. It has no need to be told of a failure.
-    """
-    await service.operations.settled(_start_of(sandbox_id))
-
-
-def _start_of(sandbox_id: str) -> str:
-    return f"start-pause/{sandbox_id}"
-
-
-async def _start(service: Service, sandbox_id: str) -> None:
-    try:
-        with stage("client.task.Start"):
-            await service.containerd.tasks.start(sandbox_id)
-    except ContainerdError as error:
-        # A pod that is not listed yet has a request that sees this, and undoes what it has made.
-        if sandbox_id in service.sandboxes:
-            log.error("sandbox.start_failed", sandbox_id=sandbox_id, error=str(error))
-            await _not_started(service, sandbox_id, str(error))
-        raise
-    service.sandboxes.update(sandbox_id, lambda sandbox: sandbox.but(starting=False))
-
-
-async def _not_started(service: Service, sandbox_id: str, why: str) -> None:
-    """The pod was said to be ready and is not any more: the kubelet will make another."""
-    try:
-        await discard_task(service, sandbox_id)
-    except ContainerdError:
-        # Nobody knows whether it runs: it stays listed as not ready, and its removal looks again.
-        service.sandboxes.update(sandbox_id, lambda sandbox: sandbox.but(starting=False, trouble=why))
-    else:
-        service.sandboxes.update(sandbox_id, lambda sandbox: sandbox.but(starting=False))
-        await service.exits.ended(sandbox_id, UNKNOWN_EXIT_CODE, time.time_ns())
+    return pid, begin_start(service, sandbox.id)

@@ -18,6 +18,7 @@ from cri_shim.kernel.sysctls import SYSCTLS, write_sysctls
 from cri_shim.lifecycle.id_mapping import id_map_of
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname, write_pod_files
 from cri_shim.lifecycle.pod_network import set_up_network
+from cri_shim.lifecycle.pod_settled import begin_recording, fail_if_failed
 from cri_shim.lifecycle.records import delete_record, make_record
 from cri_shim.lifecycle.sandbox_spec import sandbox_spec
 from cri_shim.oci.labels import SANDBOX, record_labels
@@ -78,9 +79,11 @@ async def make_pinned(service: Service, sandbox: Sandbox, handler: RuntimeHandle
     """
     with stage("cri.sandbox.prepare"):
         sandbox, sysctls = await _make_ground(service, sandbox, handler, undo)
-    ips, cni_result = await set_up_network(service, sandbox, undo)
+    sandbox = await set_up_network(service, sandbox, undo)
+    recording = begin_recording(service, sandbox, undo)
     await _set_sysctls_of_interfaces(service, sandbox, sysctls)
-    return sandbox.but(ips=ips, cni_result=cni_result)
+    fail_if_failed(recording)
+    return sandbox
 
 
 async def _make_ground(

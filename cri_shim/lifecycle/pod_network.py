@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.network import PodDns, PodNetwork, PortMapping
-from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     from cri_shim.ops.rollback import Rollback
     from cri_shim.service import Service
     from cri_shim.store.sandboxes import Sandbox
@@ -49,25 +44,19 @@ def _dns(config: cri.PodSandboxConfig) -> PodDns | None:
     return PodDns(tuple(dns.servers), tuple(dns.searches), tuple(dns.options))
 
 
-async def set_up_network(
-    service: Service, sandbox: Sandbox, undo: Rollback
-) -> tuple[tuple[str, ...], Mapping[str, Any] | None]:
-    """CNI ADD, and its result into the pod's record; returns the addresses and the result in the stored form.
+async def set_up_network(service: Service, sandbox: Sandbox, undo: Rollback) -> Sandbox:
+    """CNI ADD; returns the pod with its addresses and the result, which are not in its record yet.
 
-    A pod on the node's network has neither. Raises :class:`~cri_shim.network.NetworkError`.
+    A pod on the node's network gets neither. Raises :class:`~cri_shim.network.NetworkError`.
     """
     if sandbox.host_network:
-        return (), None
+        return sandbox
     pod = pod_network(sandbox)
     # Before, not after: a plugin that fails may have taken an address already.
     undo.push("tear down the pod network", lambda: service.network.teardown(pod, None))
     with stage("cni.setup_pod_network"):
         result = await service.network.setup(pod)
-    connected = sandbox.but(ips=result.ips, cni_result=result.stored)
-    update = containers_pb2.Container(id=sandbox.id)
-    update.extensions[SANDBOX_EXTENSION].CopyFrom(sandbox_extension(connected))
-    await service.containerd.containers.update(update, f"extensions.{SANDBOX_EXTENSION}")
-    return connected.ips, connected.cni_result
+    return sandbox.but(ips=result.ips, cni_result=result.stored)
 
 
 async def tear_down_network(service: Service, sandbox: Sandbox) -> None:

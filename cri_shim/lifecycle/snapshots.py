@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from containerd_client import NotFound
 from cri_shim.oci.selinux import mount_option
+from cri_shim.store.owned_snapshots import OWN_ROOT, owned_by
 from cri_shim.store.spec import read_spec
 
 if TYPE_CHECKING:
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
     from containerd_client.api.containerd.types.types_pb2 import Mount
+    from cri_shim.ops.rollback import Rollback
     from cri_shim.service import Service
     from cri_shim.store.images import Image
 
 
-async def prepare_snapshot(service: Service, snapshotter: str, key: str, image: Image, mount_label: str) -> list[Mount]:
-    """Make the snapshot ``key`` on top of ``image`` and return how to mount it.
+def begin_snapshot(
+    service: Service, snapshotter: str, id_: str, image: Image, undo: Rollback, *, mount_label: str
+) -> asyncio.Task[list[Mount]]:
+    """Begin to make the snapshot of the pod or container ``id_`` on top of ``image``; the result is how to mount it.
 
-    An image that is here but not unpacked for this snapshotter (imported, or unpacked for another) is unpacked first.
-    ``mount_label`` is the SELinux label that its files are to have, empty for none.
+    Its record need not be there. ``mount_label`` is the SELinux label that its files are to have, empty for none.
     """
-    snapshots = service.containerd.snapshots(snapshotter)
+    preparing = asyncio.create_task(_prepare(service, snapshotter, id_, image, mount_label))
+
+    async def remove() -> None:
+        await asyncio.wait([preparing])
+        if not preparing.cancelled():
+            preparing.exception()  # retrieved: another failure may be the one that is told
+        await remove_snapshot(service, snapshotter, id_)
+
+    undo.push("remove the snapshot", remove)
+    return preparing
+
+
+async def _prepare(service: Service, snapshotter: str, id_: str, image: Image, mount_label: str) -> list[Mount]:
+    """An image that is here but not unpacked for this snapshotter (imported, or for another) is unpacked first."""
+    snapshots, labels = service.containerd.snapshots(snapshotter), owned_by(id_, OWN_ROOT)
     try:
-        return labelled(await snapshots.prepare(key, image.chain_id), mount_label)
+        mounts = await snapshots.prepare(id_, image.chain_id, labels)
     except NotFound:
         await service.puller.unpack(image, snapshotter)
-        return labelled(await snapshots.prepare(key, image.chain_id), mount_label)
+        mounts = await snapshots.prepare(id_, image.chain_id, labels)
+    return labelled(mounts, mount_label)
 
 
 async def mounts_of(service: Service, id_: str) -> list[Mount]:

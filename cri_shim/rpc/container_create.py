@@ -1,9 +1,9 @@
 """CreateContainer: everything of a container but its process.
 
-Order: reserve the name · find the image (it must be here already) · mount the images that are volumes · at once:
-directories and FIFO places, the node's side of mounts and devices, users of the image · write the containerd record ·
-at once: snapshot, volumes that the image declares · status checkpoint · listed. A retry of the same words gets the same
-container while it has not been started (docs/adr/0003).
+Order: reserve the name · find the image (it must be here already) · begin the snapshot, which goes on beside all that
+follows · mount the images that are volumes · at once: directories and FIFO places, the node's side of mounts and
+devices, users of the image · write the containerd record · volumes that the image declares · status checkpoint ·
+listed. A retry of the same words gets the same container while it has not been started (docs/adr/0003).
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from cri_shim.lifecycle.image_mounts import image_mounts, mount_images, unmount
 from cri_shim.lifecycle.image_volumes import fill_volumes, volumes_of
 from cri_shim.lifecycle.records import delete_record, labels_of, make_record, new_id
 from cri_shim.lifecycle.relabel_sources import relabel_sources
-from cri_shim.lifecycle.snapshots import prepare_snapshot, remove_snapshot
+from cri_shim.lifecycle.snapshots import begin_snapshot
 from cri_shim.oci.labels import CONTAINER
 from cri_shim.oci.resources import container_resources, container_user
 from cri_shim.oci.stop_signal import signal_number
-from cri_shim.ops.overlap import overlap
 from cri_shim.ops.rollback import Rollback
 from cri_shim.store.checkpoint import draft_status, keep_draft
 from cri_shim.store.container_directories import remove_container_files
@@ -97,6 +96,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         snapshotter = snapshotter_of(service.config, handler)
         volumes = volumes_of(service, container, image)
         mount_label = service.selinux.of_files(container.process_label)
+        rootfs = begin_snapshot(service, snapshotter, container.id, image, undo, mount_label=mount_label)
         if image_mounts(config):
             undo.push("unmount its images", lambda: unmount(service, snapshotter, container))
         spec = await container_spec(
@@ -123,19 +123,12 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
                 )
             )
         undo.push("delete the record", lambda: delete_record(service, container.id))
-        undo.push("remove the snapshot", lambda: remove_snapshot(service, snapshotter, container.id))
         status = Status(created_at=record.created_at.ToNanoseconds(), resources=container_resources(spec))
         files = service.paths.container_root(container.id)
-
-        async def complete_files() -> None:
-            draft_status(files, status)
-            await fill_volumes(service, snapshotter, image, volumes)
-
-        rootfs, _ = await overlap(
-            prepare_snapshot(service, snapshotter, container.id, image, mount_label), complete_files()
-        )
+        draft_status(files, status)
+        await fill_volumes(service, snapshotter, image, volumes)
         await relabel_sources(service, sandbox, container, volumes)
-        container = container.but(rootfs=tuple(rootfs), user=container_user(spec), status=status)
+        container = container.but(rootfs=tuple(await rootfs), user=container_user(spec), status=status)
         keep_draft(files)
     service.containers.put(container)
     return container.id

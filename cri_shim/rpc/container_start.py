@@ -14,7 +14,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import CriError, FailedPreconditionError, InternalError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.id_mapping import mapped_for
-from cri_shim.lifecycle.pause_pod import pause_settled
+from cri_shim.lifecycle.pod_settled import pod_settled
 from cri_shim.lifecycle.snapshots import mounts_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.ops.overlap import overlap
@@ -44,7 +44,7 @@ async def start_container(service: Service, request: cri.StartContainerRequest) 
 
 async def _start(service: Service, id_: str) -> None:
     async with service.container_starts.turn(), service.locks.of(id_):
-        await pause_settled(service, service.containers.get(id_).sandbox_id)
+        await pod_settled(service, service.containers.get(id_).sandbox_id)
         container = _startable(service, id_)
         service.containers.update(id_, lambda c: c.but(starting=True))
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError
+from cri_shim.lifecycle.pod_settled import pod_settled
 from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ async def update_pod_sandbox_resources(
 
 
 async def _update(service: Service, id_: str, request: cri.UpdatePodSandboxResourcesRequest) -> None:
+    await pod_settled(service, id_)
     async with service.locks.of(id_):
         sandbox = service.sandboxes.get(id_)
         if not sandbox.ready:

@@ -21,10 +21,10 @@ from cri_shim.errors import AlreadyExistsError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.store.checkpoint_work import end_cut_off
 from cri_shim.store.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
-from cri_shim.store.image_mount_points import remove_orphaned_views
 from cri_shim.store.load import load_container, load_sandbox
 from cri_shim.store.metadata import KIND_LABEL
 from cri_shim.store.orphans import remove_orphans
+from cri_shim.store.owned_snapshots import remove_orphaned_snapshots
 from cri_shim.store.pod_directories import are_pinned, let_go
 
 if TYPE_CHECKING:
@@ -239,6 +239,6 @@ class Recovery:
             return known | self._sandbox_names.holders() | self._container_names.holders()
 
         await remove_orphans(self._kernel, self._paths, living)
-        removed = await remove_orphaned_views(self._containerd, self._snapshotters, living)
+        removed = await remove_orphaned_snapshots(self._containerd, self._snapshotters, living)
         if removed:
-            log.info("recovery.image_views_removed", views=removed)
+            log.info("recovery.snapshots_removed", snapshots=removed)

@@ -92,8 +92,8 @@ NOTE = (
     "Two containerds of one version: `plugin` serves the CRI by itself, behind `bridge` it has its CRI plugin off. "
     "Same runc, shim, overlayfs snapshotter, images and registry; the same chain of CNI plugins (bridge, portmap, "
     "bandwidth), each side with its own subnet; data of both in one file system. RunPodSandbox of `bridge` answers "
-    "when the start of the pause container has begun, and its StartContainer waits for that start to end: the three "
-    "RPCs together have all of it on both sides."
+    "when the start of the pause container and the writing of the addresses into the record have begun, and its "
+    "StartContainer waits for both to end: the three RPCs together have all of it on both sides."
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from tests.integration.daemon.conftest import run_pod
+from tests.integration.daemon.test_recovery import collect_garbage
 from tests.lab.containerd import mounts_below
 from tests.lab.cri_client import failure
 from tests.lab.images import Tree, build_image, push
@@ -96,9 +97,3 @@ async def test_what_a_dead_daemon_left_is_removed(lab):
     assert await container.output("cat /vol/b") == "orphan:1"
     await pod.remove()
     await lab.client.RemoveImage(image={"image": image})
-
-
-def collect_garbage(lab):
-    """Have containerd collect now: it does so before it answers that a lease is gone."""
-    lab.containerd.ctr("leases", "create", "--id", "collect")
-    lab.containerd.ctr("leases", "delete", "--sync", "collect")

@@ -19,7 +19,6 @@ from containerd_client import Containerd
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from tests.integration.daemon.conftest import moody_settings, run_pod
-from tests.integration.daemon.test_containerd_away import until_ready
 from tests.lab.bridge import merged
 from tests.lab.cri_client import failure
 from tests.lab.lab import Lab
@@ -140,8 +139,11 @@ async def test_a_connection_that_breaks_in_between(lab, slow):
     pod = await run_pod(lab)
     assert (await pause_of(lab, pod)).status == task_types.CREATED
     slow.seconds = 0.0
+    read_before = lab.bridge.log.count("recovery.done")
     await slow.hang_up()
-    await until_ready(lab, wanted=True)
+    async with asyncio.timeout(10):
+        while lab.bridge.log.count("recovery.done") == read_before:
+            await asyncio.sleep(0.05)
     container = await pod.start()
     assert (await pause_of(lab, pod)).status == task_types.RUNNING
     assert await state(pod) == cri.SANDBOX_READY

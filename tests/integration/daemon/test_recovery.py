@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.store.owned_snapshots import OWN_ROOT, owned_by
 from tests.integration.daemon.conftest import run_pod
 from tests.lab.containerd import unmount_below
 from tests.lab.pod_configs import container_config, pod_config, sh
@@ -184,6 +185,31 @@ async def test_a_peaceful_restart_changes_nothing(lab):
     await asyncio.to_thread(lab.bridge.restart)
     assert await everything(lab) == before
     await pod.remove()
+
+
+async def test_a_snapshot_that_no_record_came_for(lab):
+    """It holds itself against the garbage collector, and goes at the next start of the daemon; others stay."""
+    pod = await run_pod(lab)
+    container = await pod.create(command=sh("sleep 1000"))
+    ghost = "0" * 64
+    rows = [line.split() for line in lab.containerd.ctr("snapshots", "list").splitlines()]
+    (parent,) = {row[1] for row in rows if row[0] == container.id}
+    lab.containerd.ctr("snapshots", "prepare", ghost, parent)
+    lab.containerd.ctr("snapshots", "label", ghost, *(f"{k}={v}" for k, v in owned_by(ghost, OWN_ROOT).items()))
+    collect_garbage(lab)
+    assert ghost in lab.containerd.ctr("snapshots", "list")
+    await asyncio.to_thread(lab.bridge.restart)
+    listed = lab.containerd.ctr("snapshots", "list")
+    assert ghost not in listed
+    assert {pod.id, container.id} <= set(listed.split())
+    await container.start()
+    await pod.remove()
+
+
+def collect_garbage(lab):
+    """Have containerd collect now: it does so before it answers that a lease is gone."""
+    lab.containerd.ctr("leases", "create", "--id", "collect")
+    lab.containerd.ctr("leases", "delete", "--sync", "collect")
 
 
 async def test_a_reboot(lab):

@@ -1,0 +1,57 @@
+"""Snapshots that are there before the record that refers to them, and how those are found that no record came for.
+
+Such a snapshot holds itself against containerd's garbage collector by a label, so it can be made beside the record, and
+no lease is needed (docs/adr/0019). A second label says whose it is: a daemon that died before it had written the record
+leaves nothing that the next one does not find. (containerd docs/garbage-collection.md)
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from containerd_client import ContainerdError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from containerd_client import Containerd
+
+_GC_ROOT: Final = "containerd.io/gc.root"
+OWN_ROOT: Final = "io.cri-shim.rootfs"
+"""The label of the root file system of a pod or container."""
+IMAGE_MOUNT: Final = "io.cri-shim.image-mount"
+"""The label of an image that a container mounts as a volume."""
+
+log = structlog.get_logger(__name__)
+
+
+def owned_by(id_: str, what: str) -> dict[str, str]:
+    """The labels of a snapshot of the pod or container ``id_``; ``what`` is :data:`OWN_ROOT` or :data:`IMAGE_MOUNT`."""
+    return {_GC_ROOT: "cri-shim", what: id_}
+
+
+async def remove_orphaned_snapshots(
+    containerd: Containerd, snapshotters: Sequence[str], spared: Callable[[], Collection[str]]
+) -> int:
+    """Remove the snapshots of pods and containers that are not among the ``spared``; return how many there were.
+
+    Who is spared is asked after the snapshots were listed: what is being made has its name before its snapshots. A
+    snapshotter that does not answer is passed over: what lies there waits for the next start.
+    """
+    removed = 0
+    for name in dict.fromkeys(snapshotters):
+        snapshots = containerd.snapshots(name)
+        try:
+            owned = await snapshots.list(f'labels."{OWN_ROOT}"', f'labels."{IMAGE_MOUNT}"')
+            living = spared()
+            for info in owned:
+                if (info.labels.get(OWN_ROOT) or info.labels.get(IMAGE_MOUNT)) not in living:
+                    with contextlib.suppress(NotFound):
+                        await snapshots.remove(info.name)
+                    removed += 1
+        except ContainerdError as error:
+            log.warning("recovery.snapshots_not_listed", snapshotter=name, error=str(error))
+    return removed
