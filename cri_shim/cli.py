@@ -106,7 +106,9 @@ def _serve(options: argparse.Namespace) -> int:
     config = _settings(options)
     # grpc's fork handlers slow down and sometimes hang a process that starts children; we only ever fork to exec.
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
-    from cri_shim import daemon, log_setup  # noqa: PLC0415 - brings in grpc, which must see the variable above
+    # Whoever waits for messages looks for them itself, instead of being told by threads of grpc's (docs/adr/0020).
+    os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_listener")
+    from cri_shim import daemon, log_setup  # noqa: PLC0415 - brings in grpc, which must see the variables above
 
     log_setup.configure(config.log_level, config.log_format)
     _set_oom_score(config.oom_score)

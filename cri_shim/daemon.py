@@ -28,7 +28,7 @@ from cri_shim.hops.null_call import NullCall
 from cri_shim.hops.tracing import tracing_of
 from cri_shim.instrument import handlers
 from cri_shim.oci.node import NodeFacts
-from cri_shim.ops.freed_memory import give_back_freed_memory
+from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.ops.supervisor import Supervisor
 from cri_shim.paths import Paths
 from cri_shim.sd_notify import Notifier
@@ -103,7 +103,7 @@ class Daemon:
             supervisor.forever("stats", service.stats.run)
             supervisor.forever("watchdog", self._notifier.feed_watchdog)
             supervisor.forever("loop-lag", self._loop_lag.run)
-            supervisor.forever("freed-memory", lambda: give_back_freed_memory(service.kernel))
+            supervisor.forever("freed-memory", lambda: give_back_memory(service.kernel))
             if config.ledger.enabled:
                 supervisor.forever("null-call", NullCall(service.containerd, service.ledger).run)
             await self._until_read(service.readiness)

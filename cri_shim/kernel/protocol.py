@@ -91,6 +91,13 @@ class Kernel(Protocol):
         """Let the kernel have the pages of this process that hold nothing but freed memory (malloc_trim(3))."""
         ...
 
+    def let_go_of_pages(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Unmap the pages between these addresses (madvise(2), MADV_DONTNEED); read again, they come from their file.
+
+        The caller answers for it that they are there: what was written to them is lost. Never fails.
+        """
+        ...
+
 
 def is_cgroup2(kernel: Kernel, path: str = "/sys/fs/cgroup") -> bool:
     """Tell whether `path` is the unified cgroup hierarchy (v2). A hybrid setup has a tmpfs there and counts as v1."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.kernel.executors import FS, run
+from cri_shim.ops.start_pages import StartPages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,17 +27,22 @@ LONGEST_PAUSE = 31
 """Looks that are passed over, at most, when giving back has brought nothing."""
 
 
-def resident() -> int:
-    """Bytes of this process that are in memory (proc(5), statm)."""
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+def own_memory() -> int:
+    """Bytes in memory that are this process's alone, which pages of files are not (proc_pid_statm(5))."""
+    _, resident, of_files, *_ = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    return (int(resident) - int(of_files)) * resource.getpagesize()
 
 
-async def give_back_freed_memory(kernel: Kernel) -> None:
-    """Look again and again how large this process is; when it is larger than it was, give back what of it is free."""
-    memory = await run(FS, FreedMemory, kernel)
+async def give_back_memory(kernel: Kernel) -> None:
+    """Look again and again how large this process is; when it is larger than it was, give back what of it is free.
+
+    Pages of libraries that were needed once go as well (:mod:`cri_shim.ops.start_pages`).
+    """
+    memory, pages = await run(FS, FreedMemory, kernel), StartPages(kernel)
     while True:
         await asyncio.sleep(PERIOD)
         await run(FS, memory.look)
+        await run(FS, pages.look)
 
 
 class FreedMemory:
@@ -46,7 +52,7 @@ class FreedMemory:
     large is tried again, less and less often as long as that brings nothing: its pods may need it.
     """
 
-    def __init__(self, kernel: Kernel, size: Callable[[], int] = resident) -> None:
+    def __init__(self, kernel: Kernel, size: Callable[[], int] = own_memory) -> None:
         """The size of now is taken for the smallest there is."""
         self._kernel = kernel
         self._size = size

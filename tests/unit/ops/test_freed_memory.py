@@ -7,7 +7,7 @@ from itertools import repeat
 import pytest
 
 from cri_shim.kernel import LinuxKernel, RecordingKernel
-from cri_shim.ops.freed_memory import LONGEST_PAUSE, FreedMemory, resident
+from cri_shim.ops.freed_memory import LONGEST_PAUSE, FreedMemory, own_memory
 
 MIB = 1 << 20
 
@@ -15,14 +15,14 @@ MIB = 1 << 20
 def test_what_was_freed_below_something_that_stays_is_given_back():
     """Pieces too small for mappings of their own, of which the last one stays: glibc alone would keep them all."""
     memory = FreedMemory(LinuxKernel())
-    before = resident()
+    before = own_memory()
     pieces = [b"x" * 100_000 for _ in range(400)]
     last = b"y" * 100_000
-    grown = resident()
+    grown = own_memory()
     assert grown > before + 30 * MIB
     pieces.clear()
     memory.look()
-    assert resident() < grown - 30 * MIB
+    assert own_memory() < grown - 30 * MIB
     assert last
 
 
