@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import stat
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
+from tests.lab.bridge import merged
 from tests.lab.census import Census, settled
 from tests.lab.lab import Lab
 from tests.lab.pods import Pod
+from tests.lab.slow_socket import SlowSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -64,6 +67,19 @@ def moody_settings(directory: Path) -> tuple[tuple[dict[str, Any], ...], dict[st
     cni = {"bin_dir": "", "bin_dirs": ["/usr/lib/cni", str(bin_dir)], "timeout": "5s"}
     broken = {"runtime_type": "io.containerd.runc.v2", "options": {"BinaryName": str(bin_dir / "no-such-runc")}}
     return (entry,), {"cni": cni, "containerd": {"runtimes": {"broken": broken}}, "shutdown_grace": f"{GRACE}s"}
+
+
+@contextlib.asynccontextmanager
+async def slow_node(cni_directory: Path, settings: dict[str, Any]) -> AsyncIterator[tuple[Lab, SlowSocket]]:
+    """A node of these tests whose daemon reaches containerd by a way that can be made slow."""
+    if shutil.which("containerd") is None:
+        pytest.skip("containerd is not installed")
+    plugins, base = moody_settings(cni_directory)
+    lab = Lab("bridge", cni_plugins=plugins)
+    path = lab.directory / "slow.sock"
+    lab.settings = merged(merged(base, settings), {"containerd": {"address": str(path)}})
+    async with SlowSocket(path, str(lab.directory / "containerd" / "c.sock")) as way, lab:
+        yield lab, way
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -7,7 +7,6 @@ nothing else under way then.
 from __future__ import annotations
 
 import asyncio
-import shutil
 from typing import TYPE_CHECKING
 
 import grpc
@@ -17,15 +16,15 @@ import pytest_asyncio
 from containerd_client import Containerd
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.store.metadata import read_sandbox
-from tests.integration.daemon.conftest import moody_settings, run_pod
+from tests.integration.daemon.conftest import run_pod, slow_node
 from tests.integration.daemon.test_pause_start import slow, state
-from tests.lab.bridge import merged
 from tests.lab.cri_client import failure
-from tests.lab.lab import Lab
-from tests.lab.slow_socket import SlowSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from tests.lab.lab import Lab
+    from tests.lab.slow_socket import SlowSocket
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -34,14 +33,8 @@ __all__ = ["slow"]
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def _slow_node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Lab, SlowSocket]]:
-    if shutil.which("containerd") is None:
-        pytest.skip("containerd is not installed")
-    plugins, settings = moody_settings(tmp_path_factory.mktemp("cni"))
-    lab = Lab("bridge", cni_plugins=plugins)
-    path = lab.directory / "slow.sock"
-    lab.settings = merged(settings, {"containerd": {"address": str(path)}, "sandbox": {"infra": "pinned"}})
-    async with SlowSocket(path, str(lab.directory / "containerd" / "c.sock")) as slow, lab:
-        yield lab, slow
+    async with slow_node(tmp_path_factory.mktemp("cni"), {"sandbox": {"infra": "pinned"}}) as node:
+        yield node
 
 
 @pytest.fixture(scope="session")

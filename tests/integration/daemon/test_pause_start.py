@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 from typing import TYPE_CHECKING
 
@@ -18,14 +17,14 @@ import pytest_asyncio
 from containerd_client import Containerd
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.integration.daemon.conftest import moody_settings, run_pod
-from tests.lab.bridge import merged
+from tests.integration.daemon.conftest import run_pod, slow_node
 from tests.lab.cri_client import failure
-from tests.lab.lab import Lab
-from tests.lab.slow_socket import SlowSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+
+    from tests.lab.lab import Lab
+    from tests.lab.slow_socket import SlowSocket
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -35,14 +34,8 @@ LATE = 0.5
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def _slow_node(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Lab, SlowSocket]]:
-    if shutil.which("containerd") is None:
-        pytest.skip("containerd is not installed")
-    plugins, settings = moody_settings(tmp_path_factory.mktemp("cni"))
-    lab = Lab("bridge", cni_plugins=plugins)
-    path = lab.directory / "slow.sock"
-    lab.settings = merged(settings, {"containerd": {"address": str(path)}})
-    async with SlowSocket(path, str(lab.directory / "containerd" / "c.sock")) as slow, lab:
-        yield lab, slow
+    async with slow_node(tmp_path_factory.mktemp("cni"), {}) as node:
+        yield node
 
 
 @pytest.fixture(scope="session")
