@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cri_shim.logs.registry import ContainerLogs
     from cri_shim.network import Network
     from cri_shim.oci.node import NodeFacts
+    from cri_shim.ops.cgroup_moves import CgroupMoves
     from cri_shim.ops.locks import Locks
     from cri_shim.ops.operations import Operations
     from cri_shim.ops.pace import Pace
@@ -110,6 +111,8 @@ class Service:
     """Pods being made, a few at a time while the cores are busy."""
     container_starts: Pace
     """Containers being started, likewise."""
+    cgroup_moves: CgroupMoves
+    """Getting the kernel ready for processes that the OCI runtime will move."""
     deprecations: Deprecations = field(default_factory=Deprecations)
     """What containerd warns of."""
     exec_starts: Gates = field(default_factory=lambda: Gates(STARTS_AT_ONCE))

@@ -14,11 +14,13 @@ from cri_shim.deprecations import Deprecations
 from cri_shim.hops.ledger import Ledger, LedgerOff
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
+from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.kernel.linux import LinuxKernel
 from cri_shim.logs.holding import Holding
 from cri_shim.logs.pump import LogPump
 from cri_shim.logs.registry import ContainerLogs
 from cri_shim.network import CniConfig, Network
+from cri_shim.ops.cgroup_moves import CgroupMoves
 from cri_shim.ops.locks import Locks
 from cri_shim.ops.operations import Operations
 from cri_shim.ops.pace import Pace, width_for
@@ -27,7 +29,6 @@ from cri_shim.readiness import Readiness
 from cri_shim.rpc.container_stats_list import container_subjects
 from cri_shim.rpc.sandbox_stats_list import sandbox_subjects
 from cri_shim.service import Service
-from cri_shim.stats.locate import Hierarchies
 from cri_shim.stats.reader import Reader
 from cri_shim.stats.sampler import Sampler
 from cri_shim.store.container_events import Events
@@ -178,6 +179,7 @@ def wire(
         locks=locks,
         pod_starts=Pace(starts),
         container_starts=Pace(starts),
+        cgroup_moves=CgroupMoves.of_this_process(cgroup_v2=node.cgroup_v2),
     )
     monitor = Monitor(
         containerd=containerd,

@@ -121,6 +121,7 @@ async def _make_pause(
     undo.push("end the sandbox process", end)
     userns = str(service.paths.pinned_userns(sandbox.id))
     async with mapped(service, sandbox, sandbox.id, rootfs, userns=userns, sources={}) as mapped_rootfs:
+        service.cgroup_moves.expect()
         with stage("container.NewTask"):
             pid = await service.containerd.tasks.create(sandbox.id, rootfs=mapped_rootfs)
     return pid, begin_start(service, sandbox.id)

@@ -31,7 +31,15 @@ async def exec_command(service: Service, request: cri.ExecRequest) -> cri.ExecRe
         spec = exec_process(await service.process_specs.of(container.id), request.cmd, tty=wanted.tty)
         directory = service.paths.container_state(container.id)
         gate = service.exec_starts.of(container.sandbox_id)
-        return ExecProcess(service.containerd, container.id, spec, directory, stdin=wanted.stdin, gate=gate)
+        return ExecProcess(
+            service.containerd,
+            container.id,
+            spec,
+            directory,
+            stdin=wanted.stdin,
+            gate=gate,
+            cgroup_moves=service.cgroup_moves,
+        )
 
     session = ExecSession(
         make,

@@ -55,7 +55,9 @@ async def _run(service: Service, container: Container, request: cri.ExecSyncRequ
     spec = exec_process(await service.process_specs.of(container.id), request.cmd, tty=False)
     directory = service.paths.container_state(container.id)
     gate = service.exec_starts.of(container.sandbox_id)
-    process = ExecProcess(service.containerd, container.id, spec, directory, stdin=False, gate=gate)
+    process = ExecProcess(
+        service.containerd, container.id, spec, directory, stdin=False, gate=gate, cgroup_moves=service.cgroup_moves
+    )
     capture = Capture(*process.fifos.open_readers(), limit=OUTPUT_LIMIT)
     try:
         await process.start()

@@ -44,6 +44,7 @@ async def start_container(service: Service, request: cri.StartContainerRequest) 
 
 async def _start(service: Service, id_: str) -> None:
     async with service.container_starts.turn(), service.locks.of(id_):
+        service.cgroup_moves.expect()
         await pod_settled(service, service.containers.get(id_).sandbox_id)
         container = _startable(service, id_)
         service.containers.update(id_, lambda c: c.but(starting=True))

@@ -12,7 +12,7 @@ from cri_shim.stats.values import Details, DeviceIo, HugePages, Memory, Swap, Us
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cri_shim.stats.locate import Cgroup
+    from cri_shim.kernel.cgroups import Cgroup
 
 _NANOSECONDS_A_TICK = 10_000_000  # USER_HZ is 100 on every architecture that containerd runs on
 

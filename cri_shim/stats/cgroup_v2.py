@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from cri_shim.kernel.cgroups import UNIFIED
 from cri_shim.stats.files import look
-from cri_shim.stats.locate import UNIFIED
 from cri_shim.stats.parse import cpu_max, device_io_v2, limit, number, pairs, pressure, shares_of_weight
 from cri_shim.stats.values import Details, HugePages, Memory, Swap, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cri_shim.stats.locate import Cgroup
+    from cri_shim.kernel.cgroups import Cgroup
 
 
 def cpu_time(cgroup: Cgroup) -> int | None:

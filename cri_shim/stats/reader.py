@@ -7,15 +7,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.stats import cgroup_v1, cgroup_v2, processes
-from cri_shim.stats.locate import Hierarchies
 from cri_shim.stats.values import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cri_shim.kernel import Kernel
-    from cri_shim.stats.locate import Cgroup
+    from cri_shim.kernel.cgroups import Cgroup
     from cri_shim.stats.values import Details, Interface, Processes
 
 

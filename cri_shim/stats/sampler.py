@@ -22,7 +22,7 @@ from cri_shim.stats.values import NOTHING, Details, Processes, Reading
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from cri_shim.stats.locate import Cgroup
+    from cri_shim.kernel.cgroups import Cgroup
     from cri_shim.stats.reader import Found, Reader, Subject
 
 SHARED_SECONDS = 0.5

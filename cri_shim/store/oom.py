@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from containerd_client import ContainerdError
 from containerd_client.api.io.containerd.cgroups.v1 import cgroups_pb2 as cgroups_v1
 from containerd_client.api.io.containerd.cgroups.v2 import cgroups_pb2 as cgroups_v2
+from cri_shim.kernel.cgroups import UNIFIED
 from cri_shim.kernel.executors import FS, run
-from cri_shim.stats.locate import UNIFIED
 from cri_shim.stats.oom_kills import Kills, has_child, kills_below
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from google.protobuf.any_pb2 import Any as AnyMessage
 
     from containerd_client import Containerd
-    from cri_shim.stats.locate import Hierarchies
+    from cri_shim.kernel.cgroups import Hierarchies
 
 ROOM = 64
 """Pods that are remembered before it is looked whether they are still there."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from containerd_client import Containerd, Exit
+    from cri_shim.ops.cgroup_moves import CgroupMoves
 
 STARTS_AT_ONCE = 4
 """Commands being started in one pod at the same time; each makes up to three exits for the shim's queue of 32."""
@@ -47,12 +48,14 @@ class ExecProcess:
         *,
         stdin: bool,
         gate: asyncio.Semaphore,
+        cgroup_moves: CgroupMoves,
     ) -> None:
         self.id = secrets.token_hex(32)
         self._tasks = containerd.tasks
         self._container_id = container_id
         self._spec = spec
         self._gate = gate
+        self._cgroup_moves = cgroup_moves
         self._tty = bool(spec.get("terminal"))
         self._exit: asyncio.Task[Exit] | None = None
         self.fifos = FifoSet.create(str(directory / f"exec-{self.id}"), self.id, stdin=stdin, tty=self._tty)
@@ -61,6 +64,7 @@ class ExecProcess:
         """Start it; raises what containerd or the OCI runtime has against it (no such program, mostly)."""
         packed = AnyMessage(type_url=_PROCESS_TYPE, value=json.dumps(self._spec, separators=(",", ":")).encode())
         async with self._gate:
+            self._cgroup_moves.expect()
             await self._tasks.exec(
                 self._container_id,
                 self.id,

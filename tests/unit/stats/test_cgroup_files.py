@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import pytest
 
+from cri_shim.kernel.cgroups import UNIFIED, Cgroup
 from cri_shim.stats import cgroup_v1, cgroup_v2, processes
-from cri_shim.stats.locate import UNIFIED, Cgroup
 from cri_shim.stats.values import DeviceIo, HugePages, Memory, Stall, Swap
 
 T = TypeVar("T")

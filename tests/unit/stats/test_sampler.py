@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Any, cast
 
-from cri_shim.stats.locate import Cgroup
+from cri_shim.kernel.cgroups import Cgroup
 from cri_shim.stats.reader import Found, Subject
 from cri_shim.stats.sampler import Sampler
 from cri_shim.stats.values import NOTHING, Usage

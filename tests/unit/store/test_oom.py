@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from containerd_client import NotFound
-from cri_shim.stats.locate import UNIFIED, Hierarchies
+from cri_shim.kernel.cgroups import UNIFIED, Hierarchies
 from cri_shim.store.oom import ROOM, OomKills
 
 POD = "kubepods-pod1.slice"

@@ -1,4 +1,4 @@
-"""Where the cgroups of a container lie: asked of the kernel, by the container's process.
+"""Where cgroups lie, a container's above all: asked of the kernel, by the process in it.
 
 /proc/PID/cgroup tells it whatever driver made the cgroup and whatever daemon started the container, so neither slices
 nor defaults of runc have to be worked out here; it is read once in a container's life. The mount table tells where
@@ -11,8 +11,6 @@ import posixpath
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from cri_shim.stats import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,7 +55,7 @@ class Hierarchies:
         to somebody else by now: what counts is the part of the path that has the id.
         """
         try:
-            text = files.read(f"{self.proc}/{pid}/cgroup").decode(errors="replace")
+            text = Path(self.proc, str(pid), "cgroup").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None
         found: dict[str, str] = {}
@@ -70,6 +68,12 @@ class Hierarchies:
                 found[name] = directory
                 path = path or own
         return Cgroup(path, found) if found else None
+
+    def own(self) -> str | None:
+        """The directory of this process's cgroup in one of them, None where it lies outside of what is mounted."""
+        paths = memberships(Path(self.proc, "self/cgroup").read_text(encoding="utf-8", errors="replace"))
+        found = (below(mount, paths[name]) for name, mount in sorted(self.mounts.items()) if name in paths)
+        return next((path for path in found if path is not None), None)
 
     def in_parent(self, parent: str, name: str) -> Cgroup | None:
         """The cgroup ``name``, which need not exist, in one of the kubelet's, which must; None where it does not.

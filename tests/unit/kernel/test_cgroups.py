@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cri_shim.stats.locate import UNIFIED, Cgroup, Hierarchies, below, memberships, mounts, slice_path, up_to
+from cri_shim.kernel.cgroups import UNIFIED, Cgroup, Hierarchies, below, memberships, mounts, slice_path, up_to
 
 ID = "4f1c2a9b7d3e5f60718293a4b5c6d7e8f9012345678901234567890123456789"
 V1_MOUNTS = """\
@@ -129,3 +129,25 @@ def test_a_pod_without_a_process_is_found_by_its_parent(tmp_path):
     assert by_slice is not None
     assert by_slice.path == "/a.slice/a-b.slice/s1"
     assert hierarchies.in_parent("/kubepods/pod2", "s1") is None
+
+
+@pytest.mark.parametrize(
+    ("mountinfo", "unified", "membership", "wanted"),
+    [
+        (V1_MOUNTS, False, "9:pids:/a\n8:memory:/b\n3:cpu,cpuacct:/c\n0::/d\n", "/sys/fs/cgroup/cpu,cpuacct/c"),
+        (
+            V1_MOUNTS,
+            False,
+            "9:pids:/system.slice/cri-shim.service\n0::/d\n",
+            "/sys/fs/cgroup/pids/system.slice/cri-shim.service",
+        ),
+        (V2_MOUNTS, True, "0::/system.slice/cri-shim.service\n", "/sys/fs/cgroup/system.slice/cri-shim.service"),
+        (V2_MOUNTS.replace(" / /sys", " /inside /sys"), True, "0::/outside\n", None),
+    ],
+    ids=["version 1", "version 1 in part", "version 2", "outside of what is mounted"],
+)
+def test_the_cgroup_of_this_process(tmp_path, mountinfo, unified, membership, wanted):
+    """Any hierarchy that it is seen in."""
+    proc = _proc(tmp_path, mountinfo, membership)
+    (tmp_path / "77/cgroup").rename(tmp_path / "self/cgroup")
+    assert Hierarchies.read(unified=unified, proc=proc).own() == wanted
