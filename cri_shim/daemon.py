@@ -27,6 +27,7 @@ from cri_shim.hops.loop_lag import LoopLag
 from cri_shim.hops.null_call import NullCall
 from cri_shim.hops.tracing import tracing_of
 from cri_shim.instrument import handlers
+from cri_shim.kernel import LinuxKernel
 from cri_shim.oci.node import NodeFacts
 from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.ops.supervisor import Supervisor
@@ -55,6 +56,8 @@ log = structlog.get_logger(__name__)
 
 def serve(config: Config) -> int:
     """Run the daemon until SIGTERM or SIGINT; the result is the exit code."""
+    # Of a heap for each thread most would lie idle: threads of ours work for moments, and one at a time.
+    LinuxKernel().keep_one_heap()
     with asyncio.Runner() as runner:
         try:
             return runner.run(Daemon(config).run())

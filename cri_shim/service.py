@@ -109,6 +109,8 @@ class Service:
     """One for each container, against two changes at once."""
     pod_starts: Pace
     """Pods being made, a few at a time while the cores are busy."""
+    pod_stops: Pace
+    """Pods being stopped, likewise."""
     container_starts: Pace
     """Containers being started, likewise."""
     cgroup_moves: CgroupMoves

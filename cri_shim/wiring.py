@@ -178,6 +178,7 @@ def wire(
         traces=traces,
         locks=locks,
         pod_starts=Pace(starts),
+        pod_stops=Pace(starts),
         container_starts=Pace(starts),
         cgroup_moves=CgroupMoves.of_this_process(cgroup_v2=node.cgroup_v2),
     )

@@ -189,7 +189,7 @@ class RuntimeSection:
     )
     starts_at_once: int = key(
         0,
-        "pods, and containers, that are started at once while the cores are busy; 0 = two for each core",
+        "starts of pods and of containers, and stops of pods, under way at once on busy cores; 0 = two for each core",
         check=checks.between(0, 10000),
     )
     drain_exec_sync_io_timeout: float = key(

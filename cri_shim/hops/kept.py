@@ -1,16 +1,19 @@
-"""An ended request as the ledger keeps it: its details packed, because thousands are kept and few are ever read.
+"""An ended request as the ledger keeps it: its details packed, because a thousand are kept and few are ever read.
 
-A pod's start notes dozens of hops, stages and helpers: as objects ten kilobytes, packed one or two.
+A pod's start notes dozens of hops, stages and helpers: as objects ten kilobytes, packed one or two. And packed into one
+piece of memory: what is kept long, while much around it comes and goes, should hold on to no more than itself.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from struct import Struct
+from typing import TYPE_CHECKING, Any, get_args
 
 from msgspec import msgpack
 
 from containerd_client.hops import Hop
-from cri_shim.hops.request import Request
+from cri_shim.hops.request import Bill, Request, Split
 from cri_shim.hops.trace_context import TraceContext
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import Stretch
@@ -18,33 +21,41 @@ from cri_shim.timeline import Stretch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.hops.request import Bill
 
 _encode = msgpack.Encoder().encode
 _decode = msgpack.Decoder().decode
+
+_NUMBERS = tuple(each.name for each in fields(Bill) if each.name != "split")
+_SPLITS: tuple[Split, ...] = get_args(Split)
+_BILL = Struct("=" + "".join("i" if name.endswith("_count") else "d" for name in _NUMBERS) + "B")  # split
+"""The bill, in front of everything else: totals need nothing but that."""
 
 
 class Kept:
     """What totals are made of, and on demand the whole request."""
 
-    __slots__ = ("_packed", "bill", "code", "id", "method")
+    __slots__ = ("_packed", "code", "id", "method")
 
     def __init__(self, request: Request) -> None:
         self.id = request.id
         self.method = request.method
         self.code = request.code
-        self.bill: Bill = request.bill
         self._packed = _pack(request)
+
+    @property
+    def bill(self) -> Bill:
+        """Its bill, made anew."""
+        *numbers, split = _BILL.unpack_from(self._packed)
+        return Bill(**dict(zip(_NUMBERS, numbers, strict=True)), split=_SPLITS[split])
 
     def keep(self, request: Request) -> None:
         """Keep what has become known of the same request since."""
-        self.bill = request.bill
         self._packed = _pack(request)
 
     def request(self) -> Request:
         """The request, made anew. Blocks are not in it, nor what stages worked on: spans are made before this."""
         api, trace, started, started_at, subject, error, null_call, spans, hops, helpers, stages, waits = _decode(
-            self._packed
+            memoryview(self._packed)[_BILL.size :]
         )
         request = Request(self.id, self.method, api, None if trace is None else TraceContext(*trace))
         request.ended = True
@@ -61,10 +72,11 @@ class Kept:
 
 
 def _pack(request: Request) -> bytes:
-    trace = request.trace
+    bill, trace = request.bill, request.trace
+    numbers = _BILL.pack(*(getattr(bill, name) for name in _NUMBERS), _SPLITS.index(bill.split))
     # Which hop containerd told of is read from the hop's traceparent; as long as it tells nothing, nobody asks for it.
     told = request.server_spans is not None
-    return _encode(
+    return numbers + _encode(
         (
             request.api,
             None if trace is None else (trace.trace_id, trace.span_id, trace.parent_id, trace.sampled, trace.exported),

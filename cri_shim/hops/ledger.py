@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cri_shim.hops.trace_context import TraceContext
     from cri_shim.network.exec import Helper
 
-KEPT = 2000
+KEPT = 1000
 """Requests that are kept, the newest of all methods."""
 KEPT_OF_EACH = 100
 """Of each method as many of the newest are kept beyond that: a quiet node asks for lists all day."""

@@ -47,6 +47,7 @@ _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 0x1
 _MADV_DONTNEED: Final = 4
+_M_ARENA_MAX: Final = -8
 _STATFS_SIZE: Final = 256  # struct statfs has 120 bytes on 64-bit machines
 _BUSY_TRIES: Final = 5
 _BUSY_PAUSE: Final = 0.02  # seconds, doubled each time
@@ -249,6 +250,12 @@ class LinuxKernel:
         _check(_libc.statfs(os.fsencode(path), buffer), path, "statfs")
         (magic,) = struct.unpack_from("@l", buffer)
         return int(magic) & 0xFFFFFFFF
+
+    def keep_one_heap(self) -> None:
+        """See the protocol. A libc that has no mallopt has no such heaps either."""
+        mallopt = getattr(_libc, "mallopt", None)
+        if mallopt is not None:
+            mallopt(ctypes.c_int(_M_ARENA_MAX), ctypes.c_int(1))
 
     def give_back_memory(self) -> None:
         """See the protocol. A libc that has no malloc_trim keeps nothing back either."""

@@ -87,6 +87,13 @@ class Kernel(Protocol):
         """Return the magic number of the file system that `path` is on (statfs(2), f_type)."""
         ...
 
+    def keep_one_heap(self) -> None:
+        """Have all threads allocate from one heap, instead of each from its own (mallopt(3), M_ARENA_MAX).
+
+        To be called before there are threads. Never fails.
+        """
+        ...
+
     def give_back_memory(self) -> None:
         """Let the kernel have the pages of this process that hold nothing but freed memory (malloc_trim(3))."""
         ...

@@ -105,6 +105,10 @@ class RecordingKernel:
             return NSFS_MAGIC
         return self.filesystem_types.get(path, TMPFS_MAGIC)
 
+    def keep_one_heap(self) -> None:
+        """Record the call."""
+        self._record("keep_one_heap")
+
     def give_back_memory(self) -> None:
         """Record the call."""
         self._record("give_back_memory")

@@ -90,7 +90,11 @@ class ResultCache:
                 path.unlink(missing_ok=True)
 
     def _files(self, container_id: str) -> list[Path]:
-        return sorted(self._results.glob(f"*-{container_id}-*"))
+        try:
+            # No glob: each pattern would be compiled, and hundreds of them kept.
+            return sorted(path for path in self._results.iterdir() if f"-{container_id}-" in path.name)
+        except FileNotFoundError:
+            return []
 
     def _path(self, network: str, container_id: str, ifname: str) -> Path:
         name = f"{network}-{container_id}-{ifname}"

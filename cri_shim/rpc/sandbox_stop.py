@@ -1,8 +1,8 @@
 """StopPodSandbox: end everything in a pod and give its address back.
 
-Idempotent: an unknown pod is stopped. The processes are killed and the network is torn down at the same time; a CNI
-DEL that fails is told to the kubelet, which asks again. CRI: "StopPodSandbox stops any running process that is part of
-the sandbox and reclaims network resources".
+Idempotent: an unknown pod is stopped. The processes are killed and the network is torn down at the same time, of a few
+pods at once while the cores are busy (docs/adr/0018); a CNI DEL that fails is told to the kubelet, which asks again.
+CRI: "StopPodSandbox stops any running process that is part of the sandbox and reclaims network resources".
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ async def stop(service: Service, sandbox_id: str) -> None:
     sandbox = service.sandboxes.find(sandbox_id)
     if sandbox is None:
         return
-    await every(_end_processes(service, sandbox), tear_down_network(service, sandbox))
+    async with service.pod_stops.turn():
+        await every(_end_processes(service, sandbox), tear_down_network(service, sandbox))
     await run(MOUNT, unmount_shm, service.kernel, service.paths, sandbox.id)
 
 
