@@ -7,6 +7,7 @@ CRI: "StopPodSandbox stops any running process that is part of the sandbox and r
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -38,17 +39,27 @@ async def stop(service: Service, sandbox_id: str) -> None:
     sandbox = service.sandboxes.find(sandbox_id)
     if sandbox is None:
         return
-    async with service.pod_stops.turn():
+    async with nullcontext() if _has_ended(service, sandbox) else service.pod_stops.turn():
         await every(_end_processes(service, sandbox), tear_down_network(service, sandbox))
     await run(MOUNT, unmount_shm, service.kernel, service.paths, sandbox.id)
 
 
-async def _end_processes(service: Service, sandbox: Sandbox) -> None:
-    ending = [
-        kill_and_wait(service, container.id)
+def _has_ended(service: Service, sandbox: Sandbox) -> bool:
+    """Whether nothing is left to be done that takes the cores: a removal comes after a stop, and need not line up."""
+    network_ended = sandbox.network_down or not sandbox.netns_path
+    return bool(sandbox.exited_at) and not sandbox.trouble and network_ended and not _to_be_ended(service, sandbox)
+
+
+def _to_be_ended(service: Service, sandbox: Sandbox) -> list[str]:
+    return [
+        container.id
         for container in service.containers
         if container.sandbox_id == sandbox.id and (container.running or container.trouble)
     ]
+
+
+async def _end_processes(service: Service, sandbox: Sandbox) -> None:
+    ending = [kill_and_wait(service, id_) for id_ in _to_be_ended(service, sandbox)]
     if sandbox.pinned is None:
         await every(*ending, _end_pause(service, sandbox))
     else:
