@@ -93,7 +93,7 @@ class ResultCache:
         try:
             # No glob: each pattern would be compiled, and hundreds of them kept.
             return sorted(path for path in self._results.iterdir() if f"-{container_id}-" in path.name)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def _path(self, network: str, container_id: str, ifname: str) -> Path:

@@ -68,7 +68,9 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
     if finished is not None:
         log.info("container.found_again", container_id=finished.id, name=name)
         return finished.id
-    config = request.config
+    # A copy: what is a part of the request would keep all of it in memory for as long as there is the container.
+    config = cri.ContainerConfig()
+    config.CopyFrom(request.config)
     image = await _image(service, config)
     container = Container(
         id=new_id(),

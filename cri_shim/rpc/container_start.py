@@ -57,7 +57,7 @@ async def _start(service: Service, id_: str) -> None:
             raise
         finally:
             service.containers.update(id_, lambda c: c.but(starting=False))
-        service.containers.update(id_, lambda c: c.but_status(pid=pid, started_at=started_at))
+        service.containers.update(id_, lambda c: c.but(rootfs=()).but_status(pid=pid, started_at=started_at))
         write_status(service.paths.container_root(id_), service.containers.get(id_).status)
 
 
