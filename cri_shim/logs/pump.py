@@ -208,15 +208,15 @@ class LogPump:
         if self._stopping:
             self._end(handle, drained=False)
             return
-        file = handle.sink.file
-        if file is None:
-            handle.opening.set_result(True)
-        else:
-            settle(handle.opening, file.open)
+        settle(handle.opening, lambda: self._watch(handle))
+
+    def _watch(self, handle: LogHandle) -> None:
         for source in handle.sources:
             self._peek.fit(source.fd)
-            self._by_fd[source.fd] = source, handle
             self._epoll.register(source.fd, select.EPOLLIN | select.EPOLLET)
+            self._by_fd[source.fd] = source, handle
+        if handle.sink.file:
+            handle.sink.file.open()
 
     def _turn(self, source: Source, handle: LogHandle) -> None:
         try:
@@ -226,8 +226,8 @@ class LogPump:
             self._ready.pop(source, None)
             self._hold(source, handle, LONGEST_PAUSE)
             return
-        if source.closed:
-            self._forget(source)
+        if source.ended:
+            self._close(source)
             if all(each.closed for each in handle.sources):
                 self._end(handle, drained=True)
         elif not more:
@@ -254,17 +254,22 @@ class LogPump:
                 source.due = now + source.pause
         self._look_again = min((source.due for source in self._held), default=math.inf)
 
-    def _forget(self, source: Source) -> None:
-        self._by_fd.pop(source.fd, None)
+    def _close(self, source: Source) -> None:
+        # Once: from here on the descriptor's number may be another container's.
+        if source.closed:
+            return
         self._ready.pop(source, None)
         self._held.pop(source, None)
+        if self._by_fd.pop(source.fd, None):
+            # Closing alone does not do that while a child that has yet to execute its program has the same open file.
+            self._epoll.unregister(source.fd)
+        source.close()
 
     def _end(self, handle: LogHandle, *, drained: bool) -> None:
         if handle.draining.done():
             return
         for source in handle.sources:
-            self._forget(source)
-            source.close()  # which takes it out of the epoll set
+            self._close(source)
         if handle.sink.file:
             handle.sink.file.close()
         if not handle.opening.done():

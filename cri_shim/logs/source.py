@@ -97,6 +97,8 @@ class Source:
     held_limit: int
     hung_up: bool = False
     """The last writer has closed: what the FIFO holds is all there will ever be."""
+    ended: bool = False
+    """All that there will ever be is in the log."""
     closed: bool = False
     held: int = 0
     """Bytes of an unfinished line that were left in the FIFO by the last turn; taps have seen them."""
@@ -105,7 +107,10 @@ class Source:
     _chunk: int = field(default=CHUNK)
 
     def turn(self, peek: Peek, counters: Counters) -> bool:
-        """Write what the FIFO holds, up to :data:`TURN` bytes. True: there may be more, call again soon."""
+        """Write what the FIFO holds, up to :data:`TURN` bytes. True: there may be more, call again soon.
+
+        After the last of it :attr:`ended` is set, and the source is to be closed.
+        """
         budget = TURN
         while budget > 0:
             # Room for the longest line that is held back, with its line end, whatever the chunk size is.
@@ -124,7 +129,7 @@ class Source:
             self.held -= taken
             counters.bytes_read += taken
             if ending:
-                self.close()
+                self.ended = True
                 return False
             if len(chunk) < size:
                 return False
@@ -158,7 +163,6 @@ class Source:
         return waiting(self.fd) > self.held
 
     def close(self) -> None:
-        """Close the FIFO; what it still holds stays there for the next reader."""
-        if not self.closed:
-            self.closed = True
-            os.close(self.fd)
+        """Close the FIFO, once; what it still holds stays there for the next reader."""
+        self.closed = True
+        os.close(self.fd)

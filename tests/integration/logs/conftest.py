@@ -60,6 +60,11 @@ class ShimEnds:
         thread.start()
         return thread
 
+    def close_stream(self, stream: int) -> None:
+        """Close both ends of one of two, as the shim does when the container's process has closed it."""
+        for ends in (self.writers, self.readers):
+            os.close(ends.pop(stream))
+
     def close(self) -> None:
         """Close both ends, as the shim does when the container's output has ended."""
         for fd in (*self.writers, *self.readers):

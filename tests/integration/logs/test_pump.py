@@ -324,3 +324,44 @@ async def test_a_hundred_containers_at_once(pump, container, tmp_path) -> None:
         assert text(log) == b"".join(b"%d.%d\n" % (number, line) for line in range(lines))
         assert text(log, b"stderr").count(b"!\n") == lines // 3
     assert pump.statistics().streams == 0
+
+
+async def test_a_descriptor_number_may_be_used_again_while_its_container_goes_on(pump, container, tmp_path) -> None:
+    """A stream that has ended frees its number; the end of the container's other stream is then no one else's."""
+    first, fds = container("first")
+    one = pump.attach("first", *fds, str(tmp_path / "first.log"))
+    first.close_stream(0)
+    await until(lambda: pump.statistics().streams == 1)
+
+    second, others = container("second")
+    assert others[0] == fds[0], "the kernel gives the lowest number that is free"
+    two = pump.attach("second", *others, str(tmp_path / "second.log"))
+    await two.wait_opened()
+    first.close()
+    assert await one.wait_drained(5)
+
+    second.write(b"still followed\n")
+    await until(lambda: text(log_of(two)) == b"still followed\n")
+    second.close()
+    assert await two.wait_drained(5)
+
+
+async def test_a_stream_that_a_child_of_ours_still_has_open_tells_nothing(pump, container, tmp_path) -> None:
+    """A program being started has all our descriptors for a moment, with what epoll knows of them."""
+    first, fds = container("first", tty=True)
+    one = pump.attach("first", *fds, str(tmp_path / "first.log"))
+    await one.wait_opened()
+    child = os.dup(fds[0])  # the same open file, as in a child before it executes its program
+    first.close()
+    assert await one.wait_drained(5)
+
+    second, others = container("second", tty=True)
+    assert others[0] == fds[0]
+    two = pump.attach("second", *others, str(tmp_path / "second.log"))
+    await two.wait_opened()
+    os.close(os.open(first.fifos.stdout, os.O_WRONLY | os.O_NONBLOCK))  # hangs up once more
+    await asyncio.sleep(0.05)
+    os.close(child)
+
+    second.write(b"still followed\n")
+    await until(lambda: text(log_of(two)) == b"still followed\n")
