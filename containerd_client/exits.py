@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from containerd_client.api.containerd.services.sandbox.v1 import sandbox_pb2
     from containerd_client.api.containerd.services.tasks.v1 import tasks_pb2
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """Exit code and time of a process."""
 
     code: int

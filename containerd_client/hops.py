@@ -6,12 +6,12 @@ Metrics, traces and bills are views of these records; the client itself keeps no
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+
+class Hop(Struct, frozen=True):
     """One call, repeats included; a stream is one call from its opening to its end."""
 
     method: str

@@ -8,9 +8,10 @@ starts with ``with detached_options():``.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +23,7 @@ NAMESPACE_KEY = "containerd-namespace"
 TRACE_KEY = "traceparent"
 
 
-@dataclass(frozen=True, slots=True)
-class CallOptions:
+class CallOptions(Struct, frozen=True):
     """The options in force; made by :class:`call_options`."""
 
     deadline: float | None = None

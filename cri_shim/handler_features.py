@@ -10,10 +10,11 @@ import asyncio
 import json
 import os
 import shutil
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cri_shim.kernel.process import run_program
 from cri_shim.kernel.user_namespace import unshare_program
@@ -37,8 +38,7 @@ _USERNS_SNAPSHOTTER = "overlayfs"
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class HandlerFeatures:
+class HandlerFeatures(Struct, frozen=True):
     """What may be asked of a handler's pods."""
 
     recursive_read_only_mounts: bool = False

@@ -7,12 +7,12 @@ network namespaces).
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Paths:
+
+class Paths(Struct, frozen=True):
     """The two directories and what is in them."""
 
     root: Path

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from cri_shim.deprecations import Deprecations
 from cri_shim.ops.gates import Gates
@@ -45,8 +46,7 @@ if TYPE_CHECKING:
     from cri_shim.streaming.server import StreamingServer
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(Struct, frozen=True):
     """Everything a file in :mod:`cri_shim.rpc` works with; made once, in :mod:`cri_shim.wiring`."""
 
     config: Config

@@ -12,8 +12,9 @@ import hashlib
 import json
 import posixpath
 import tarfile
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from containerd_client.distribution.errors import CorruptBlobError, InvalidReferenceError, ManifestError
 from containerd_client.distribution.manifest import LARGEST_DOCUMENT, Descriptor, Index, parse_document
@@ -35,16 +36,14 @@ _LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
-@dataclass(frozen=True, slots=True)
-class Archived:
+class Archived(Struct, frozen=True):
     """One image of an archive, by now in the content store; ``names`` may be empty."""
 
     target: Descriptor
     names: tuple[Reference, ...]
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(Struct):
     """What one pass over the archive has found, by the archive's names."""
 
     documents: dict[str, bytes] = field(default_factory=dict)

@@ -6,8 +6,9 @@ function that gets a blob differs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from containerd_client.distribution.chain import chain_ids
 from containerd_client.distribution.errors import IncompleteImageError, ManifestError, NoPlatformError
@@ -34,8 +35,7 @@ DEEPEST = 4
 """Indexes within indexes that are followed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """One small blob of an image, with the labels that keep what it refers to from being collected."""
 
     blob: Descriptor
@@ -43,8 +43,7 @@ class Document:
     gc_labels: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class ImageContents:
+class ImageContents(Struct, frozen=True):
     """One image for one platform. ``diff_ids`` and ``chains`` run parallel to ``manifest.layers``."""
 
     target: Descriptor

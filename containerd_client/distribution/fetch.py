@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
+
+from msgspec import Struct
 
 from containerd_client.distribution.blob_copy import BlobCopy
 from containerd_client.distribution.errors import (
@@ -53,8 +54,7 @@ LONGEST_PAUSE = 120.0
 """Seconds between two attempts at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class FetchLimits:
+class FetchLimits(Struct, frozen=True):
     """When a blob is given up, in seconds, and how many are fetched at the same time.
 
     ``progress_timeout``: as good as nothing moves for so long; 0 means never. ``patience``: no connection brings any

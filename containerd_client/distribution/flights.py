@@ -7,8 +7,9 @@ off; when nobody is left aboard, the work is cancelled, and the last one waits u
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class _Flight(Generic[T]):
+class _Flight(Struct, Generic[T]):
     task: asyncio.Task[T]
     passengers: int = 0
     aborted: bool = False

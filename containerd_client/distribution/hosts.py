@@ -9,10 +9,12 @@ Loopback names default to plain HTTP, unless there are certificates for them.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from containerd_client.distribution.errors import HostsConfigError
 from containerd_client.distribution.hosts_file import parse_hosts_file
@@ -29,8 +31,7 @@ HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 """All of these are Docker Hub."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(Struct, frozen=True):
     """Whom to trust besides the system's authorities, and what to show: (certificate, key) files."""
 
     ca: tuple[str, ...] = ()
@@ -39,13 +40,15 @@ class Tls:
     skip_verify: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+ORDINARY_TLS: Final = Tls()
+
+
+class Host(Struct, frozen=True):
     """One server to ask. ``base`` is its URL up to and including ``/v2``; ``mirror`` if it is not the name itself."""
 
     base: str
     capabilities: frozenset[str] = frozenset({RESOLVE, PULL})
-    tls: Tls = Tls()
+    tls: Tls = ORDINARY_TLS
     headers: tuple[tuple[str, str], ...] = ()
     mirror: bool = False
     dial_timeout: float = 30.0
@@ -68,10 +71,10 @@ def is_loopback(authority: str) -> bool:
         return False
 
 
-def default_host(domain: str, tls: Tls = Tls()) -> Host:
+def default_host(domain: str, tls: Tls = ORDINARY_TLS) -> Host:
     """Return the upstream of a registry name when nothing else is said."""
     authority = "registry-1.docker.io" if domain == "docker.io" else domain
-    scheme = "http" if is_loopback(authority) and tls == Tls() else "https"
+    scheme = "http" if is_loopback(authority) and tls == ORDINARY_TLS else "https"
     return Host(f"{scheme}://{authority}/v2", tls=tls)
 
 

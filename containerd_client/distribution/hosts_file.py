@@ -15,9 +15,10 @@ from __future__ import annotations
 import logging
 import re
 import tomllib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from containerd_client.distribution.errors import HostsConfigError
 
@@ -33,8 +34,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d*)?)(h|ms|m|s|us|µs|ns)")
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class HostEntry:
+class HostEntry(Struct, frozen=True):
     """One host as the file has it; ``base`` is empty for a server that is not named. Files are absolute paths."""
 
     base: str

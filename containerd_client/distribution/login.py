@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from containerd_client.distribution.challenges import Challenge, parse_challenges
 from containerd_client.distribution.credentials import ANONYMOUS
@@ -32,8 +33,7 @@ NO_POST = frozenset({400, 401, 404, 405})
 CLIENT_ID = "cri-shim"
 
 
-@dataclass(frozen=True, slots=True)
-class TokenAnswer:
+class TokenAnswer(Struct, frozen=True):
     """What a token server said; ``document`` is empty unless ``status`` is 200 and it sent a JSON object."""
 
     status: int

@@ -7,8 +7,9 @@ before it is used: a digest becomes part of a path, a size becomes a limit.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from containerd_client.api.containerd.types import types_pb2
 from containerd_client.distribution.errors import ManifestError, NoPlatformError
@@ -29,8 +30,7 @@ LARGEST_DOCUMENT = 8 << 20
 """Bytes; more than this is taken for no manifest or image configuration (containerd's own limit)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """Where a blob is (its digest), what it is and how long; ``platform`` only for the members of an index."""
 
     media_type: str
@@ -48,8 +48,7 @@ class Descriptor:
         return Descriptor(message.media_type, message.digest, message.size)
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """One image for one platform."""
 
     config: Descriptor
@@ -60,8 +59,7 @@ class Manifest:
         return {"config": self.config} | {f"l.{number}": layer for number, layer in enumerate(self.layers)}
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """Several images (or further indexes) under one digest."""
 
     manifests: tuple[Descriptor, ...]
@@ -71,8 +69,7 @@ class Index:
         return {f"m.{number}": member for number, member in enumerate(self.manifests)}
 
 
-@dataclass(frozen=True, slots=True)
-class RootFs:
+class RootFs(Struct, frozen=True):
     """What an image configuration says about layers and platform."""
 
     diff_ids: tuple[str, ...]

@@ -7,7 +7,8 @@ older variants that the processor also runs, then its 32-bit kin.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _ARCHITECTURES = {
     "x86_64": "amd64",
@@ -23,8 +24,7 @@ _ARCHITECTURES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(Struct, frozen=True):
     """Operating system, architecture and variant, in Go's spelling."""
 
     os: str

@@ -9,9 +9,10 @@ ends; until then a crash leaves nothing but a lease that runs out.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from containerd_client.distribution.contents import walk
 from containerd_client.distribution.errors import ManifestError
@@ -38,8 +39,7 @@ if TYPE_CHECKING:
     from containerd_client.distribution.watch import Watch
 
 
-@dataclass(frozen=True, slots=True)
-class PullOptions:
+class PullOptions(Struct, frozen=True):
     """How to pull; ``concurrent_downloads`` is per image, 0 means no limit.
 
     ``progress_timeout`` is in seconds, for each of the manifests and for the configuration; 0 means none.
@@ -61,8 +61,7 @@ def source_labels(reference: Reference) -> dict[str, str]:
     return {f"{SOURCE_LABEL}{urlsplit(f'//{reference.domain}').hostname}": reference.path}
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
+class Distribution(Struct, frozen=True):
     """The parts that a pull is made with."""
 
     client: Containerd

@@ -9,7 +9,8 @@ form, as ``ParseDockerRef`` does: a tag that may meanwhile point elsewhere must 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from containerd_client.distribution.errors import InvalidReferenceError
 
@@ -26,8 +27,7 @@ _DIGEST_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 _HEX = re.compile(r"[0-9a-f]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A normalised reference: ``domain`` and ``path`` always, and exactly one of ``tag`` and ``digest``."""
 
     domain: str

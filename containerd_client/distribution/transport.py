@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from containerd_client.distribution.errors import RegistryUnavailableError, TransferError
-from containerd_client.distribution.hosts import Tls, is_loopback
+from containerd_client.distribution.hosts import ORDINARY_TLS, Tls, is_loopback
 from containerd_client.distribution.login import Login, TokenAnswer, plain
 from containerd_client.distribution.retry_after import BUSY, wait_of
 from containerd_client.distribution.tls import TlsContexts
@@ -34,7 +34,6 @@ RENEWALS = 2
 """New Authorizations tried for one request: the first, and one for a token that has just run out."""
 BUFFER = 1 << 18
 """Bytes; aiohttp drops what it has buffered (twice as much) when a connection breaks, and that is asked for again."""
-SYSTEM = Tls()
 
 
 class Transport:
@@ -178,7 +177,7 @@ class Transport:
         return self._session
 
     async def _tls(self, tls: Tls, url: str) -> ssl.SSLContext | bool:
-        if tls == SYSTEM or not url.startswith("https:"):
+        if tls == ORDINARY_TLS or not url.startswith("https:"):
             return True
         return await asyncio.to_thread(self._contexts.of, tls)
 

@@ -9,11 +9,11 @@ the rules are those of its Go library.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
 
 from cri_shim.cdi.document import Document, parse_document
 from cri_shim.errors import FailedPreconditionError
@@ -29,8 +29,7 @@ _REASONS = 5
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     """One file as it was read: its ``stamp`` then, and either what it says or why it cannot be used."""
 
     stamp: tuple[int, int, int]

@@ -6,7 +6,6 @@ piece of memory: what is kept long, while much around it comes and goes, should 
 
 from __future__ import annotations
 
-from dataclasses import fields
 from struct import Struct
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 _encode = msgpack.Encoder().encode
 _decode = msgpack.Decoder().decode
 
-_NUMBERS = tuple(each.name for each in fields(Bill) if each.name != "split")
+_NUMBERS = tuple(name for name in Bill.__struct_fields__ if name != "split")
 _SPLITS: tuple[Split, ...] = get_args(Split)
 _BILL = Struct("=" + "".join("i" if name.endswith("_count") else "d" for name in _NUMBERS) + "B")  # split
 """The bill, in front of everything else: totals need nothing but that."""

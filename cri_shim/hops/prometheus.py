@@ -6,8 +6,9 @@ which is loaded with the first scrape; a daemon that nobody scrapes does not car
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-@dataclass(frozen=True, slots=True)
-class Gauge:
+class Gauge(Struct, frozen=True):
     """A number that some other part of the daemon knows, asked for at each scrape.
 
     ``read`` gives values by the values of ``labels``; a name that ends with ``_total`` is a counter.

@@ -7,8 +7,9 @@ adding up happens once, when the request has ended (:meth:`Request.close`).
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from msgspec import Struct
 
 from containerd_client.hops import Hop
 from cri_shim.hops.intervals import covered, uncovered
@@ -29,8 +30,7 @@ Split: TypeAlias = Literal["spans", "estimate", "mixed", "none"]
 """How the share of containerd in a hop is known: from its own spans, from a null call, or not at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+class Bill(Struct, frozen=True):
     """What a request took, in seconds.
 
     ``hops``, ``helpers``: lengths of unions; ``own``: wall time in which neither was in flight; ``awaited``: the part

@@ -8,10 +8,10 @@ names that containerd's own CRI plugin has for them. Nothing of OpenTelemetry is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import grpc
+from msgspec import Struct, field
 
 from cri_shim.api.runtime.v1 import runtime_pb2
 from cri_shim.hops.bill_text import bill_text, parse_bill
@@ -53,8 +53,7 @@ _OF_STAGE = {
 """And the beginning and end of a stage."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """A moment in a span; ``at`` in ns since 1970."""
 
     name: str
@@ -62,8 +61,7 @@ class Event:
     attributes: dict[str, Value] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """One span; ids in hex digits, times in ns since 1970. ``error`` is None when all is well, else what was wrong."""
 
     name: str

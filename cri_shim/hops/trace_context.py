@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SAMPLED = 1
@@ -16,8 +17,7 @@ _ASKING = "c21b111e"
 """What ids of traces that are kept from collectors begin with; the random part that samplers look at is at the end."""
 
 
-@dataclass(frozen=True, slots=True)
-class TraceContext:
+class TraceContext(Struct, frozen=True):
     """Which trace a request belongs to, and which span of it the request is."""
 
     trace_id: str

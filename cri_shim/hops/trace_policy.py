@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cri_shim.hops.trace_context import TraceContext, new_asking_trace_id, new_span_id, new_trace_id, parse
 
 
-@dataclass(frozen=True, slots=True)
-class TracePolicy:
+class TracePolicy(Struct, frozen=True):
     """What becomes of a request's trace.
 
     The caller's decision counts; where there is no caller's trace, ``ratio`` decides (0 none, 1 all). With

@@ -6,9 +6,10 @@ A key in the file wins; where it has its default, the variable of the OpenTeleme
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from cri_shim.hops.trace_policy import TracePolicy
 
@@ -25,8 +26,7 @@ class TracingError(OSError):
     """Tracing is configured and cannot be had; the text says what is missing. The daemon does not start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tracing:
+class Tracing(Struct, frozen=True):
     """How to trace; ``endpoint`` is empty where no collector is told."""
 
     endpoint: str = ""

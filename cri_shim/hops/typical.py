@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import fields
 from statistics import median
 from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
 
 from cri_shim.hops.record_json import ms
 from cri_shim.hops.request import Bill
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from cri_shim.hops.request import Request
 
 _LEAST = 2
-_TIMES = tuple(field.name for field in fields(Bill) if field.type == "float")
+_TIMES = tuple(field.name for field in structs.fields(Bill) if field.type is float)
 
 
 def typical(requests: Sequence[Request]) -> dict[str, Any] | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -11,8 +12,7 @@ if TYPE_CHECKING:
     from cri_shim.hops.ledger import Ledger
 
 
-@dataclass(frozen=True, slots=True)
-class WebSources:
+class WebSources(Struct, frozen=True):
     """The ledger, and two questions to the rest of the daemon."""
 
     ledger: Ledger

@@ -11,8 +11,9 @@ import contextlib
 import os
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from containerd_client import NotFound
 from cri_shim.images.copy_tree import copy_tree
@@ -35,8 +36,7 @@ FILE_LIMIT = 4 << 20
 _KEPT = 128
 
 
-@dataclass(frozen=True, slots=True)
-class UserFiles:
+class UserFiles(Struct, frozen=True):
     """``/etc/passwd`` and ``/etc/group`` of an image; None where it has none."""
 
     passwd: bytes | None

@@ -8,9 +8,10 @@ the hierarchies are. (cgroups(7), proc(5))
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +22,7 @@ UNIFIED = ""
 _CONTROLLERS = frozenset({"cpu", "cpuacct", "memory", "pids", "blkio", "hugetlb"})
 
 
-@dataclass(frozen=True, slots=True)
-class Cgroup:
+class Cgroup(Struct, frozen=True):
     """One cgroup: its path as the kernel says it, and its directory in each hierarchy, by controller."""
 
     path: str
@@ -35,8 +35,7 @@ class Cgroup:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Hierarchies:
+class Hierarchies(Struct, frozen=True):
     """The mounted hierarchies: controller → (mount point, which cgroup is mounted there)."""
 
     mounts: Mapping[str, tuple[str, str]]

@@ -13,8 +13,9 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 BLOCK: Final = 512
 REMEMBERED: Final = 64
@@ -24,8 +25,7 @@ _SETTLED_NS: Final = 1_000_000_000
 """Two changes so shortly after each other may leave the same modification time: the kernel's clock for it is coarse."""
 
 
-@dataclass(frozen=True, slots=True)
-class DiskUsage:
+class DiskUsage(Struct, frozen=True):
     """What was counted, and if it is small, in what: ``directories`` with their modification times, and ``others``."""
 
     size: int

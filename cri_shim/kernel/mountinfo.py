@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 Propagation = Literal["shared", "slave", "private", "unbindable"]
 
 
-@dataclass(frozen=True, slots=True)
-class MountPoint:
+class MountPoint(Struct, frozen=True):
     """One line of mountinfo; later lines lie on top of earlier ones at the same path."""
 
     id: int

@@ -12,9 +12,11 @@ import errno
 import os
 import tempfile
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -77,8 +79,7 @@ class MountLike(Protocol):
     def options(self) -> Sequence[str]: ...  # noqa: D102
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """One mount; `target` is a path below the common target, mostly empty (containerd 1.7 and later)."""
 
     type: str
@@ -87,8 +88,7 @@ class Mount:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class MountOptions:
+class MountOptions(Struct, frozen=True):
     """Options as the system call takes them: `flags`, `propagation` flags of a call of its own, and `data`."""
 
     flags: int = 0

@@ -14,9 +14,10 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +28,7 @@ _UNKNOWN: Final = 255
 _KILL_WAIT: Final = 2.0  # seconds; what SIGKILL does not end by then hangs inside the kernel
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """How a program ended: exit code (negative: the signal that ended it) and what it wrote."""
 
     exit_code: int

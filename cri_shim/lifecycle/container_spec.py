@@ -5,8 +5,9 @@ The building itself is pure (:mod:`cri_shim.oci.container_spec`); this is where 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
     from cri_shim.store.sandboxes import Sandbox
 
 
-@dataclass(slots=True)
-class _NodeSide:
+class _NodeSide(Struct):
     """What of the request had to be looked up on the node."""
 
     mounts: tuple[ResolvedMount, ...] = ()

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from containerd_client.api.containerd.types.types_pb2 import Mount
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -163,8 +165,7 @@ async def remove_mapped(service: Service, container: Container) -> None:
         await run(MOUNT, unmount_idmapped, service.kernel, service.paths, container.id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Mounter:
+class _Mounter(Struct, frozen=True):
     """Makes and unmakes the mounts of one pod or container. Everything blocks."""
 
     kernel: Kernel

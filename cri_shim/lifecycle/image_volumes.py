@@ -6,8 +6,9 @@ A path that the request mounts something over is not made. (OCI image-spec confi
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cri_shim.oci.mounts import clean
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from cri_shim.store.images import Image
 
 
-@dataclass(frozen=True, slots=True)
-class Volume:
+class Volume(Struct, frozen=True):
     """A VOLUME of the image that the request mounts nothing over: a directory of the container's own."""
 
     container_path: str

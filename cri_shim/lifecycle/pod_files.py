@@ -6,9 +6,10 @@ Sources: CRI PodSandboxConfig (hostname, dns_config); containerd pkg/cri/server/
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 
@@ -20,8 +21,7 @@ _SHM_OPTIONS = "mode=1777,size=65536k"
 _MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
 
 
-@dataclass(frozen=True, slots=True)
-class PodFiles:
+class PodFiles(Struct, frozen=True):
     """Where the shared files of one pod are."""
 
     hostname: Path

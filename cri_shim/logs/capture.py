@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 DEFAULT_LIMIT: Final = 16 * 1024 * 1024
 READ_SIZE: Final = 64 * 1024
 READS_PER_CALLBACK: Final = 4  # then other callbacks of the loop have their turn
 
 
-@dataclass(slots=True)
-class _Collected:
+class _Collected(Struct):
     fd: int
     data: bytearray = field(default_factory=bytearray)
     truncated: bool = False

@@ -13,14 +13,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class FifoSet:
+class FifoSet(Struct, frozen=True):
     """Paths for ``Tasks.Create`` and ``Tasks.Exec``; an empty one is a stream that does not exist."""
 
     dir: str

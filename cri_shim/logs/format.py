@@ -15,9 +15,10 @@ meanwhile. Hence one time for all entries made of one chunk, which is when it wa
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
+
+from msgspec import Struct
 
 Stream = Literal[b"stdout", b"stderr"]
 
@@ -26,8 +27,7 @@ STDERR: Final[Stream] = b"stderr"
 DEFAULT_MAX_LINE: Final = 16 * 1024  # max_container_log_line_size of containerd's CRI plugin
 
 
-@dataclass(frozen=True, slots=True)
-class Entries:
+class Entries(Struct, frozen=True):
     """Log entries made of the first ``consumed`` bytes of a chunk."""
 
     data: bytes

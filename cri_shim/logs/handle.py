@@ -23,25 +23,32 @@ class Thread(Protocol):
 
 
 def pending() -> Future[bool]:
-    """Return a future that a waiter which gives up cannot cancel for the others."""
+    """Return a future that the pump's thread can resolve even after its waiter has given up."""
     future: Future[bool] = Future()
     future.set_running_or_notify_cancel()
     return future
 
 
 class LogHandle:
-    """One container that is being followed, from ``LogPump.attach``; methods are for the event loop."""
+    """One container that is being followed, from ``LogPump.attach``; methods are for the event loop.
+
+    What is known of it belongs to the pump's thread, and who wants to know submits a question: a future that nobody
+    waits for yet would be a kilobyte and a half for each idle container.
+    """
 
     def __init__(self, pump: Thread, sink: Sink, sources: tuple[Source, ...]) -> None:
         self._pump = pump
         self.sink = sink
         self.sources = sources
-        self.opening: Future[bool] = pending()
-        self.draining: Future[bool] = pending()
+        self.trouble: OSError | None = None
+        """Why its output cannot be followed, or its log file could not be opened."""
+        self.drained: bool | None = None
+        """None while it is followed; then whether that was to the end of all streams."""
+        self._waiters: list[Future[bool]] = []
 
     def __repr__(self) -> str:
         """Name the container, its file and what state it is in."""
-        state = "following" if not self.draining.done() else "drained" if self.draining.result() else "closed"
+        state = "following" if self.drained is None else "drained" if self.drained else "closed"
         return f"<LogHandle {self.sink.container_id} {self.path or 'discarded'} {state}>"
 
     @property
@@ -56,18 +63,41 @@ class LogHandle:
             OSError: it could not be opened; the container's output is drained and dropped until it can.
 
         """
-        await asyncio.wrap_future(self.opening)
+
+        def check() -> None:
+            if self.trouble is not None:
+                raise self.trouble
+
+        opened = pending()
+        self._pump.submit(lambda: settle(opened, check))
+        await asyncio.wrap_future(opened)
 
     async def wait_drained(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - running out of time is an answer here
         """Wait up to ``timeout`` seconds for the end of all streams; true: everything is in the log file.
 
         False: writers are still there (a process that outlived the container's first one), or :meth:`close` came first.
         """
+
+        def ask() -> None:
+            if self.drained is None:
+                self._waiters.append(ended)
+            else:
+                ended.set_result(self.drained)
+
+        ended = pending()
+        self._pump.submit(ask)
         try:
             async with asyncio.timeout(timeout):
-                return await asyncio.wrap_future(self.draining)
+                return await asyncio.wrap_future(ended)
         except TimeoutError:
             return False
+
+    def end(self, *, drained: bool) -> None:
+        """Nothing more will come; in the pump's thread."""
+        self.drained = drained
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.set_result(drained)
 
     async def reopen(self) -> None:
         """Open ``path`` anew after the file was renamed; what comes later goes there. Nothing is lost or repeated.
@@ -82,7 +112,7 @@ class LogHandle:
         done = pending()
 
         def job() -> None:
-            if self.draining.done():  # the file is closed for good; an empty new one is what a reader expects
+            if self.drained is not None:  # the file is closed for good; an empty new one is what a reader expects
                 file.open()
                 file.close()
             else:
@@ -100,7 +130,7 @@ class LogHandle:
         """
 
         def add() -> None:
-            if self.draining.done():
+            if self.drained is not None:
                 callback(self.sources[0].stream, b"")
             else:
                 self.sink.taps = (*self.sink.taps, callback)

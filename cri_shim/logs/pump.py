@@ -20,13 +20,13 @@ import select
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from msgspec import Struct
 
 from cri_shim.logs.format import DEFAULT_MAX_LINE, STDERR, STDOUT
-from cri_shim.logs.handle import LogHandle, settle
+from cri_shim.logs.handle import LogHandle
 from cri_shim.logs.log_file import LogFile
 from cri_shim.logs.peek import Peek, grow, pipe_size
 from cri_shim.logs.source import Counters, Sink, Source, max_held, wanted_pipe_size
@@ -45,8 +45,7 @@ CLOSE: Final = 0.002  # seconds between two rounds below which the thread naps f
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class PumpStatistics:
+class PumpStatistics(Struct, frozen=True):
     """Numbers since the pump was made; bytes are the containers', without the log's own prefix."""
 
     containers: int
@@ -164,13 +163,15 @@ class LogPump:
             self._finish()
 
     def _finish(self) -> None:
-        with self._lock:
-            if self._ended:
-                return
-            self._ended = True
+        if self._ended:
+            return
+        self._stopping = True  # whatever is still to be followed ends at once
         self._run_jobs()
         for handle in tuple(self._handles):
             self._end(handle, drained=False)
+        with self._lock:
+            self._ended = True
+        self._run_jobs()
         self._epoll.close()
         os.close(self._wake)
         self._peek.close()
@@ -208,7 +209,10 @@ class LogPump:
         if self._stopping:
             self._end(handle, drained=False)
             return
-        settle(handle.opening, lambda: self._watch(handle))
+        try:
+            self._watch(handle)
+        except OSError as error:
+            handle.trouble = error
 
     def _watch(self, handle: LogHandle) -> None:
         for source in handle.sources:
@@ -266,15 +270,13 @@ class LogPump:
         source.close()
 
     def _end(self, handle: LogHandle, *, drained: bool) -> None:
-        if handle.draining.done():
+        if handle.drained is not None:
             return
         for source in handle.sources:
             self._close(source)
         if handle.sink.file:
             handle.sink.file.close()
-        if not handle.opening.done():
-            handle.opening.set_result(False)
         self._handles.discard(handle)
-        handle.draining.set_result(drained)
+        handle.end(drained=drained)
         handle.sink.pass_on(handle.sources[0].stream, b"")
         handle.sink.taps = ()

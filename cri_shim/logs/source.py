@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from msgspec import Struct, field
 
 from cri_shim.logs.format import format_chunk, rfc3339nano
 from cri_shim.logs.peek import waiting
@@ -36,8 +36,7 @@ MAX_PIPE_SIZE: Final = 1024 * 1024  # the kernel's default for fs.pipe-max-size
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class Counters:
+class Counters(Struct):
     """What went through; written by the pump's thread only."""
 
     bytes_read: int = 0
@@ -46,8 +45,7 @@ class Counters:
     write_errors: int = 0
 
 
-@dataclass(slots=True)
-class Sink:
+class Sink(Struct):
     """Where a container's streams go: its log file (None: nowhere) and whoever is attached."""
 
     container_id: str
@@ -87,8 +85,7 @@ def wanted_pipe_size(max_line: int) -> int:
     return size
 
 
-@dataclass(slots=True, eq=False)
-class Source:
+class Source(Struct, eq=False):
     """The reading end ``fd`` of one FIFO. All of it belongs to the pump's thread."""
 
     fd: int

@@ -14,9 +14,10 @@ import binascii
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from cri_shim.network.errors import NetworkError
 
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 _KIND: Final = "cniCacheV1"
 
 
-@dataclass(frozen=True, slots=True)
-class Cached:
+class Cached(Struct, frozen=True):
     """One remembered attachment. `result` is None when the ADD never came to its end."""
 
     network: str

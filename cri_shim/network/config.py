@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class CniConfig:
+class CniConfig(Struct, frozen=True):
     """Where plugins and network configurations are, and how they are used.
 
     `timeout` (seconds) bounds one attachment or detachment, all plugins of its chain together. The kubelet gives

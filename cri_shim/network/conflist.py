@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from msgspec import Struct
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 _NEWEST: Final = (1, 1, 0)
@@ -22,8 +23,7 @@ class ConfError(ValueError):
     """A network configuration cannot be used; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plugin:
+class Plugin(Struct, frozen=True):
     """One plugin of a chain: its program's name, the capabilities it declares, and its configuration."""
 
     type: str
@@ -31,8 +31,7 @@ class Plugin:
     conf: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkConf:
+class NetworkConf(Struct, frozen=True):
     """One network: a chain of plugins. `source` is the list as JSON, as libcni's cache keeps it."""
 
     name: str
@@ -45,8 +44,7 @@ class NetworkConf:
         return version_key(self.cni_version) >= version
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """What the configuration directory holds: networks in order, and a sentence for every file passed over."""
 
     networks: tuple[NetworkConf, ...] = ()

@@ -11,8 +11,9 @@ import errno
 import json
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 from cri_shim.kernel.process import Completed, run_program
 from cri_shim.network.errors import CniError
@@ -26,8 +27,7 @@ _TAIL: Final = 400  # how much of a plugin's stderr an error shows, in character
 NOT_STARTED: Final = 127
 
 
-@dataclass(frozen=True, slots=True)
-class Helper:
+class Helper(Struct, frozen=True):
     """One run of a program: the plugin's name, CNI_COMMAND, start (perf_counter), duration (s) and exit code.
 
     Exit code 127 means that it could not be started, a negative one the signal that ended it (-9: our timeout).

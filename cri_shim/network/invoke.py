@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct, field
 
 from cri_shim.network.errors import CniError
 
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 _UNKNOWN_CONTAINER: Final = 3  # CNI error code: nothing to do for the plugin, so nothing left to delete
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(Struct, frozen=True):
     """One sandbox on one network: what stays the same for all plugins of the chain."""
 
     network: NetworkConf

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cri_shim.kernel import executors
 from cri_shim.kernel.protocol import is_namespace_file
@@ -42,8 +43,7 @@ _REMEMBERED: Final = 4096  # sandboxes known to be off their networks, so that r
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkStatus:
+class NetworkStatus(Struct, frozen=True):
     """The CRI condition NetworkReady: with a CamelCase `reason` and a sentence when it does not hold."""
 
     ready: bool

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class PortMapping:
+class PortMapping(Struct, frozen=True):
     """A container port that shall be reachable on the host; `protocol` is tcp, udp or sctp."""
 
     protocol: str
@@ -19,8 +19,7 @@ class PortMapping:
     host_ip: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PodDns:
+class PodDns(Struct, frozen=True):
     """The pod's resolver settings, for plugins that declare the `dns` capability."""
 
     servers: tuple[str, ...] = ()
@@ -28,8 +27,7 @@ class PodDns:
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PodNetwork:
+class PodNetwork(Struct, frozen=True):
     """One pod sandbox as CNI sees it."""
 
     sandbox_id: str

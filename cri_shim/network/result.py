@@ -9,8 +9,9 @@ Source: CNI specification 0.1.0 to 1.1.0, "Success" results; go-cni result.go.
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+from msgspec import Struct
 
 from cri_shim.network.errors import NetworkError
 
@@ -23,8 +24,7 @@ _DNS_KEYS: Final = ("nameservers", "domain", "search", "options")
 IpPreference = Literal["", "ipv4", "ipv6", "cni"]
 
 
-@dataclass(frozen=True, slots=True)
-class CniResult:
+class CniResult(Struct, frozen=True):
     """What a pod got: its addresses on eth0, the preferred one first, and the result as it is stored."""
 
     ips: tuple[str, ...]

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct, field
 
 from cri_shim.errors import InvalidArgumentError
 
@@ -27,20 +28,17 @@ _RANGE: Final = re.compile(r"range\s+(?:(?:(\$\w+)\s*,\s*)?(\$\w+)\s*:=\s*)?(.+)
 _VARIABLE: Final = re.compile(r"\$\w*")
 
 
-@dataclass(slots=True)
-class _Block:
+class _Block(Struct):
     """A list of things to render: text, an expression, or (`range`/`if`, expression, body, else-body)."""
 
     items: list[str | _Print | _Branch] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Print:
+class _Print(Struct):
     expression: str
 
 
-@dataclass(slots=True)
-class _Branch:
+class _Branch(Struct):
     keyword: str
     expression: str
     names: tuple[str, ...]

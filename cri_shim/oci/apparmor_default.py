@@ -7,7 +7,7 @@ The policy is the one of containerd's plugin. Source: containerd ``contrib/appar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 _SIGNAL_SENDERS = ("unconfined", "runc", "crun")
 
@@ -24,8 +24,7 @@ _DENIED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AppArmorFiles:
+class AppArmorFiles(Struct, frozen=True):
     """What of the distribution's policy there is to include, and under which profile this daemon runs."""
 
     abi: bool = False

@@ -7,8 +7,9 @@ default seccomp profile depends on the final capabilities. Source: CRI ``Contain
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from cri_shim.oci.users import ResolvedUser
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerSpecInput:
+class ContainerSpecInput(Struct, frozen=True, kw_only=True):
     """All that a container's spec is made of.
 
     ``mounts`` are those of the request, ``extra_mounts`` the pod's files (:func:`~cri_shim.oci.mounts.pod_file_mounts`)

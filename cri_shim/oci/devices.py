@@ -6,8 +6,9 @@ node is was found out before, see :func:`cri_shim.oci.node.read_device_grants`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cri_shim.errors import InvalidArgumentError
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from cri_shim.oci.defaults import Spec
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceNode:
+class DeviceNode(Struct, frozen=True):
     """A device node of the host: ``kind`` is ``c``, ``b`` or ``p``, ``mode`` its permission bits."""
 
     path: str
@@ -30,8 +30,7 @@ class DeviceNode:
     gid: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceGrant:
+class DeviceGrant(Struct, frozen=True):
     """A node that a container gets, at ``container_path``, with ``permissions`` out of ``rwm``."""
 
     node: DeviceNode

@@ -5,8 +5,9 @@ CRI allows one range for users and one for groups. Source: CRI ``UserNamespace``
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
@@ -19,8 +20,7 @@ LAST_ID = 2**32 - 2
 """The highest id there is; 2^32 - 1 means "none" to the kernel."""
 
 
-@dataclass(frozen=True, slots=True)
-class IdRange:
+class IdRange(Struct, frozen=True):
     """Ids from ``inside`` on, as the pod sees them, are ``size`` ids from ``outside`` on for the node."""
 
     inside: int
@@ -37,8 +37,7 @@ class IdRange:
         return self.inside, self.outside, self.size
 
 
-@dataclass(frozen=True, slots=True)
-class IdMap:
+class IdMap(Struct, frozen=True):
     """The mapping of one pod."""
 
     uids: IdRange

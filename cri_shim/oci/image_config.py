@@ -7,8 +7,9 @@ same fields). Only its ``config`` object matters for running it.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from cri_shim.errors import InvalidArgumentError
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
+class ImageConfig(Struct, frozen=True):
     """The ``config`` object of an image: defaults for whatever a container request leaves open.
 
     ``user`` is ``name``, ``uid``, ``uid:gid`` or ``name:group``; ``env`` holds ``KEY=value``; ``volumes`` are absolute

@@ -7,8 +7,9 @@ followed, and knows how the mount below it propagates. Source: CRI ``Mount``; co
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 CGROUP_MOUNT = "/sys/fs/cgroup"
 
 
-@dataclass(frozen=True, slots=True)
-class SourceMount:
+class SourceMount(Struct, frozen=True):
     """The mount on the node that a source path lies on, from ``/proc/self/mountinfo``."""
 
     mount_point: str
@@ -30,8 +30,7 @@ class SourceMount:
     slave: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedMount:
+class ResolvedMount(Struct, frozen=True):
     """One bind mount into a container.
 
     ``source`` exists on the node. ``source_mount`` is needed only for a propagation other than private. The id

@@ -7,8 +7,9 @@ joins the sandbox's by pid, or, in a pod without a process of its own, by the fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from cri_shim.oci.defaults import Spec
 
 
-@dataclass(frozen=True, slots=True)
-class PodNamespaces:
+class PodNamespaces(Struct, frozen=True):
     """The files by which a pod's namespaces are joined; an empty one is the node's, of ``pid`` and ``user``: none."""
 
     network: str

@@ -10,9 +10,10 @@ import contextlib
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.oci import capabilities
@@ -27,8 +28,7 @@ _SKIPPED_DIRECTORIES = frozenset({"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mo
 _SHARED_CGROUP2_OPTIONS = ("nsdelegate", "memory_recursiveprot", "memory_localevents", "memory_hugetlb_accounting")
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFacts:
+class NodeFacts(Struct, frozen=True):
     """The node as spec building sees it.
 
     ``cgroup_v2`` means the unified hierarchy alone; a hybrid node counts as v1, as it does for runc. ``swap`` is

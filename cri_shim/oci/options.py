@@ -5,11 +5,10 @@ The names are those of containerd's CRI plugin, see ``docs/cri/config.md`` there
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Rlimit:
+class Rlimit(Struct, frozen=True):
     """A resource limit of the process: ``name`` as in ``RLIMIT_NOFILE``."""
 
     name: str
@@ -17,8 +16,7 @@ class Rlimit:
     hard: int
 
 
-@dataclass(frozen=True, slots=True)
-class SpecOptions:
+class SpecOptions(Struct, frozen=True):
     """What the administrator decided; the defaults are the plugin's of 2.x.
 
     ``namespace`` is containerd's: the cgroup of a pod without a parent goes below a directory of that name.

@@ -5,8 +5,9 @@ Source: CRI ``PodSandboxConfig``; containerd ``sandboxContainerSpec``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
@@ -31,8 +32,7 @@ UNPRIVILEGED_PORTS = "net.ipv4.ip_unprivileged_port_start"
 PING_GROUPS = "net.ipv4.ping_group_range"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SandboxSpecInput:
+class SandboxSpecInput(Struct, frozen=True, kw_only=True):
     """All that a sandbox's spec is made of.
 
     ``netns_path`` is unused for a pod on the host's network. ``shm_path`` is the pod's shared memory on the node,

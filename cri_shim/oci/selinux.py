@@ -9,8 +9,10 @@ plugin: ``s0``, ``s0-s3``, ``s0:c1,c2.c4``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cri_shim.errors import InvalidArgumentError
 
@@ -21,8 +23,7 @@ _LEVEL = re.compile(r"s\d(?:-s\d)?(?::c\d{1,4}(?:\.c\d{1,4})?(?:,c\d{1,4}(?:\.c\
 _POLICY_LINE = re.compile(r"\s*(\w+)\s*=\s*\"([^\"]*)\"", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """One label, taken apart; ``level`` is empty where the policy has none."""
 
     user: str
@@ -43,8 +44,7 @@ class Context:
         return ":".join(filter(None, (self.user, self.role, self.type, self.level)))
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """What the node's policy says of containers: under what their processes run, and under what their files lie."""
 
     process: Context

@@ -13,8 +13,9 @@ belongs into the additional ones, or leaving it by setgid would get rid of a den
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
@@ -31,8 +32,7 @@ MAX_ID = 2**31 - 1
 _NUMBER = re.compile(r"[+-]?[0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedUser:
+class ResolvedUser(Struct, frozen=True):
     """The numbers a process runs with. ``additional_gids`` is sorted, has no duplicates and contains ``gid``."""
 
     uid: int
@@ -44,8 +44,7 @@ class ResolvedUser:
         return {"uid": self.uid, "gid": self.gid, "additionalGids": list(self.additional_gids)}
 
 
-@dataclass(frozen=True, slots=True)
-class UserPlan:
+class UserPlan(Struct, frozen=True):
     """What was asked, before any file is read.
 
     ``user`` and ``group`` are a name or a number as text, ``group`` is empty where only the user was named.

@@ -1,21 +1,26 @@
-"""Let go of pages of programs and libraries that only the start, or an import, has touched.
+"""Let go of pages of programs and libraries that only the start, an import or a piece of work has touched.
 
 A page of a library that was needed once stays mapped for good, and the kernel maps its neighbours with it: half of what
-this daemon has of its libraries it never looks at again. Each library's pages are let go of once, some time after it
-was loaded; those that are needed come back from the page cache, a soft fault for sixteen. A node that is short of
-memory finds the others unmapped, which are the first it takes. (docs/adr/0021; madvise(2), proc_pid_smaps(5))
+this daemon has of its libraries it never looks at again. Each library's pages are let go of some time after it was
+loaded, and all of them when they have become more than what the daemon went on to use; those that are needed come back
+from the page cache, a soft fault for sixteen. A node that is short of memory finds the others unmapped, which are the
+first it takes. (docs/adr/0021; madvise(2), proc_pid_smaps(5))
 """
 
 from __future__ import annotations
 
 import re
+import resource
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cri_shim.kernel import Kernel
+
+WORTH: Final = 2 << 20
+"""Bytes by which they must have grown to be let go of again."""
 
 _READ_ONLY: Final = ("r-xp", "r--p")
 _MAPS: Final = Path("/proc/self/maps")
@@ -34,27 +39,45 @@ class Mapping(NamedTuple):
     file: str
 
 
+def memory_of_files() -> int:
+    """Bytes that this process has mapped in of files (proc_pid_statm(5))."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[2]) * resource.getpagesize()
+
+
 class StartPages:
     """Knows what was let go of already. What it does blocks for a moment: call it in an executor."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, size: Callable[[], int] = memory_of_files) -> None:
         self._kernel = kernel
+        self._size = size
         self._before: frozenset[Mapping] = frozenset()
-        self._done: frozenset[Mapping] = frozenset()
+        self._known: frozenset[Mapping] = frozenset()
+        self._in_use: int | None = None
+        """How large they had become again by the look after the last time."""
 
     def look(self) -> None:
-        """Let go of what is new since the look before the last one.
+        """Let go of what is new since the look before the last one, or of all when that has grown.
 
         Never of what is younger: a library that is being loaded is mapped as a whole first, and what is written into
         its parts then (relocations) would be lost.
         """
         now = frozenset(read_only_mappings(_MAPS.read_text()))
-        ready = (now & self._before) - self._done
+        ready = now & self._before
+        new = ready - self._known
         self._before = now
-        if ready and _SMAPS.exists():
-            self._done |= ready
+        self._known = ready
+        if new:
+            self._let_go(new)
+        elif self._in_use is None:
+            self._in_use = self._size()
+        elif self._size() > self._in_use + WORTH:
+            self._let_go(ready)
+
+    def _let_go(self, mappings: frozenset[Mapping]) -> None:
+        self._in_use = None
+        if _SMAPS.exists():
             clean = frozenset(clean_mappings(_SMAPS.read_text()))
-            self._kernel.let_go_of_pages([(each.start, each.end) for each in sorted(ready & clean)])
+            self._kernel.let_go_of_pages([(each.start, each.end) for each in sorted(mappings & clean)])
 
 
 def read_only_mappings(maps: str) -> Iterator[Mapping]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from msgspec import Struct, field
 
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.qos.quantity import parse_quantity
@@ -39,8 +39,7 @@ _RATES = range(2**63)
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What one entry of a class sets: ``limits`` by their name in the runtime spec. Without devices it is for all."""
 
     devices: tuple[str, ...] = ()
@@ -48,8 +47,7 @@ class Entry:
     limits: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class BlockioClasses:
+class BlockioClasses(Struct, frozen=True):
     """The classes of this node; ``why_not`` says why there are none."""
 
     classes: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)

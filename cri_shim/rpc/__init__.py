@@ -8,8 +8,9 @@ asynchronous iterator of responses with an ``aclose``. RPCs that are not in this
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from cri_shim.rpc.container_attach import attach
 from cri_shim.rpc.container_checkpoint import checkpoint_container
@@ -68,8 +69,7 @@ class Kind(enum.Enum):
     """Is carried to its end as an operation, whatever becomes of the client."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rpc:
+class Rpc(Struct, frozen=True):
     """One served RPC."""
 
     function: Callable[[Any, Any], Coroutine[Any, Any, Any]]

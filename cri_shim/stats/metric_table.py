@@ -7,8 +7,9 @@ whole numbers; what is named ``_seconds`` is therefore in whole seconds. Limits 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.stats import metric_values as of
@@ -24,8 +25,7 @@ BASE_LABELS = ("id", "name", "image", "pod", "namespace", "container")
 _COUNTER, _GAUGE = cri.COUNTER, cri.GAUGE
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One metric: ``labels`` come after the base labels, ``values`` gives a number for each set of them."""
 
     name: str

@@ -6,8 +6,9 @@ A number that this node does not have gives no pair, so the metric is missing th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +21,7 @@ Give = Callable[["Measured"], Values]
 _SECOND = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class FileSystem:
+class FileSystem(Struct, frozen=True):
     """The file system that writable layers lie on."""
 
     device: str
@@ -30,8 +30,7 @@ class FileSystem:
     inodes_free: int
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """Everything that is known of a container or pod when its metrics are made."""
 
     at_ns: int

@@ -8,7 +8,8 @@ has gone. (kernel Documentation/admin-guide/cgroup-v2.rst, memory.events)
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from cri_shim.stats.files import look
 from cri_shim.stats.parse import pairs
@@ -16,8 +17,7 @@ from cri_shim.stats.parse import pairs
 _FILE = "memory.events"
 
 
-@dataclass(frozen=True, slots=True)
-class Kills:
+class Kills(Struct, frozen=True):
     """``own``: in the child that was asked for, None when it has gone; ``vanished``: in children that have gone."""
 
     own: int | None

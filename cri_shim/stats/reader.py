@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.stats import cgroup_v1, cgroup_v2, processes
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from cri_shim.stats.values import Details, Interface, Processes
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True):
     """A container or pod to be measured: its id and its first process.
 
     ``pod``: the cgroup around its own is what is measured (a sandbox whose pod has a cgroup). ``network``: its
@@ -36,8 +36,7 @@ class Subject:
     netns: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What one pass found of one subject; ``own`` is its own cgroup, to be given to the next pass."""
 
     own: Cgroup | None = None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Stall:
+class Stall(Struct, frozen=True):
     """One line of a pressure file: shares of time in percent over 10, 60 and 300 s, and the time in all."""
 
     avg10: float
@@ -15,16 +14,14 @@ class Stall:
     total_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pressure:
+class Pressure(Struct, frozen=True):
     """Time in which some or all tasks waited for a resource (PSI; cgroup v2 only)."""
 
     some: Stall
     full: Stall | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """Memory of a cgroup with all below it. ``limit`` None is no limit."""
 
     usage: int
@@ -37,16 +34,14 @@ class Memory:
     major_page_faults: int
 
 
-@dataclass(frozen=True, slots=True)
-class Swap:
+class Swap(Struct, frozen=True):
     """Swap of a cgroup. ``available`` is None where nothing limits it."""
 
     usage: int
     available: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """One reading of a cgroup. ``at_ns`` is since 1970, ``monotonic_ns`` for differences."""
 
     at_ns: int
@@ -59,8 +54,7 @@ class Usage:
     io_pressure: Pressure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(Struct, frozen=True):
     """The counters of one network interface since it was made."""
 
     name: str
@@ -74,8 +68,7 @@ class Interface:
     tx_dropped: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceIo:
+class DeviceIo(Struct, frozen=True):
     """What went to or came from one block device; ``operation`` is "Read" or "Write"."""
 
     major: int
@@ -85,8 +78,7 @@ class DeviceIo:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class HugePages:
+class HugePages(Struct, frozen=True):
     """Huge pages of one size ("2MB"). ``highest`` is None where the kernel keeps no such mark (v2)."""
 
     size: str
@@ -94,8 +86,7 @@ class HugePages:
     highest: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Details:
+class Details(Struct, frozen=True):
     """What only metrics ask for. Limits that are not set are 0, as cAdvisor has them."""
 
     cpu_user_ns: int | None = None
@@ -118,8 +109,7 @@ class Details:
     huge_pages: tuple[HugePages, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Processes:
+class Processes(Struct, frozen=True):
     """The processes of a cgroup: how many, and what they have open."""
 
     count: int
@@ -128,8 +118,7 @@ class Processes:
     open_files_limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """All that is known of one container or pod at one moment."""
 
     usage: Usage | None = None

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import structlog
+from msgspec import Struct
 
 from cri_shim.errors import CriError, ResourceExhaustedError, UnavailableError
 from cri_shim.store.transitions import container_transitions, sandbox_transitions
@@ -33,8 +33,7 @@ EVENTS_KEPT = 2048
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One thing that happened. ``at_ns`` is nanoseconds since 1970, later than that of any event before."""
 
     id: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import force_setattr, replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.store.wire import entry
@@ -20,8 +21,7 @@ ERROR = "Error"
 OOM_KILLED = "OOMKilled"
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """The part of a container that changes and is kept in a file. Times are nanoseconds since 1970, 0 for "not yet"."""
 
     created_at: int = 0
@@ -34,8 +34,7 @@ class Status:
     resources: cri.ContainerResources | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Struct, frozen=True):
     """What is known of one container."""
 
     id: str
@@ -61,7 +60,8 @@ class Container:
     """How to mount its snapshot, as containerd said when it was prepared; empty when that was before a restart."""
     trouble: str = ""
     """Why nobody can say what this container is doing: state UNKNOWN, which may only be stopped and removed."""
-    _entry: bytes = field(default=b"", init=False, repr=False, compare=False)
+    _entry: bytes = b""
+    """What :meth:`list_entry` has made; nobody else's."""
 
     @property
     def state(self) -> cri.ContainerState.ValueType:
@@ -86,11 +86,11 @@ class Container:
 
     def but(self, **changes: Any) -> Container:
         """The same container with some fields changed."""
-        return dataclasses.replace(self, **changes)
+        return replace(self, _entry=b"", **changes)
 
     def but_status(self, **changes: Any) -> Container:
         """The same container with some fields of its status changed."""
-        return dataclasses.replace(self, status=dataclasses.replace(self.status, **changes))
+        return replace(self, _entry=b"", status=replace(self.status, **changes))
 
     def listed(self) -> cri.Container:
         """As ListContainers shows it."""
@@ -111,7 +111,7 @@ class Container:
         """:meth:`listed` as a piece of a ListContainersResponse; made at the first call."""
         if not self._entry:
             number = cri.ListContainersResponse.CONTAINERS_FIELD_NUMBER
-            object.__setattr__(self, "_entry", entry(number, self.listed()))
+            force_setattr(self, "_entry", entry(number, self.listed()))
         return self._entry
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from containerd_client.distribution.reference import id_prefix, is_digest
 from cri_shim.errors import InvalidArgumentError
@@ -16,8 +18,7 @@ if TYPE_CHECKING:
     from containerd_client.distribution.manifest import Descriptor
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Struct, frozen=True):
     """One image. ``size`` is in bytes as stored (compressed); ``target`` is what its newest name points at."""
 
     id: str

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
 
 from containerd_client.api.containerd.services.images.v1 import images_pb2
 from containerd_client.distribution.contents import missing_layers, read_contents
@@ -45,8 +45,7 @@ AT_ONCE = 8
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(Struct):
     """One look at a record under way; ``stale`` when the record was changed meanwhile by ourselves."""
 
     stale: bool = False

@@ -5,8 +5,9 @@ A thing in trouble is listed (pods as not ready, containers as unknown), so that
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.protocol import is_namespace_file

@@ -7,10 +7,10 @@ take over each other's running pods (DESIGN "Stored form"; containerd pkg/cri/st
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.any_pb2 import Any as AnyMessage
+from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.store.go_json import from_go_json, to_go_json
@@ -35,8 +35,7 @@ _PINNED_TYPE = "cri-shim/sandbox/pinned"
 _VERSION = "v1"
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxMetadata:
+class SandboxMetadata(Struct, frozen=True):
     """What a sandbox's record says of it."""
 
     id: str
@@ -49,8 +48,7 @@ class SandboxMetadata:
     process_label: str
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerMetadata:
+class ContainerMetadata(Struct, frozen=True):
     """What a container's record says of it."""
 
     id: str

@@ -6,10 +6,10 @@ so either its directories are not listed or it is alive; the other way round it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
 
 from cri_shim.kernel.executors import FS, run
 from cri_shim.store.container_directories import remove_container_files
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(Struct, frozen=True):
     """Directories named after what they belong to, and how one goes."""
 
     parents: tuple[Path, ...]

@@ -6,9 +6,10 @@ the files are that its namespaces are bound to (docs/adr/0013).
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import force_setattr, replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.store.wire import entry
@@ -17,16 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedNamespaces:
+class PinnedNamespaces(Struct, frozen=True):
     """The files of those namespaces of a pod without a process that ``netns_path`` is not; empty: the node's."""
 
     uts: str
     ipc: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sandbox:
+class Sandbox(Struct, frozen=True):
     """What is known of one sandbox. Times are nanoseconds since 1970; 0 means "not yet"."""
 
     id: str
@@ -55,7 +54,8 @@ class Sandbox:
     """It was read from containerd: an earlier daemon made it, or was killed while it did."""
     trouble: str = ""
     """Why nobody can say what this sandbox is doing (a failed undo, an unreadable record)."""
-    _entry: bytes = field(default=b"", init=False, repr=False, compare=False)
+    _entry: bytes = b""
+    """What :meth:`list_entry` has made; nobody else's."""
 
     @property
     def begun(self) -> bool:
@@ -79,7 +79,7 @@ class Sandbox:
 
     def but(self, **changes: Any) -> Sandbox:
         """The same sandbox with some fields changed."""
-        return dataclasses.replace(self, **changes)
+        return replace(self, _entry=b"", **changes)
 
     def listed(self) -> cri.PodSandbox:
         """As ListPodSandbox shows it."""
@@ -96,5 +96,5 @@ class Sandbox:
     def list_entry(self) -> bytes:
         """:meth:`listed` as a piece of a ListPodSandboxResponse; made at the first call."""
         if not self._entry:
-            object.__setattr__(self, "_entry", entry(cri.ListPodSandboxResponse.ITEMS_FIELD_NUMBER, self.listed()))
+            force_setattr(self, "_entry", entry(cri.ListPodSandboxResponse.ITEMS_FIELD_NUMBER, self.listed()))
         return self._entry

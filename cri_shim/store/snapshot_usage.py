@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
 
 from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
 from containerd_client.errors import ContainerdError, NotFound, Unavailable
@@ -41,8 +41,7 @@ USUAL_ROOT = "/var/lib/containerd"
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """One snapshot: bytes and inodes of its own layer; ``measured_ns`` since the epoch; its kind at that time."""
 
     bytes: int
@@ -51,8 +50,7 @@ class Usage:
     active: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotterUsage:
+class SnapshotterUsage(Struct, frozen=True):
     """All snapshots of one snapshotter; ``timestamp_ns`` is the time of the sample."""
 
     snapshotter: str

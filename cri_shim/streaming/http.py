@@ -1,18 +1,27 @@
-"""From an HTTP request with a token to a session: which upgrade the client wants, and who then speaks with it."""
+"""From an HTTP request with a token to a session: which upgrade the client wants, and who then speaks with it.
+
+There is one kind of path, so this is aiohttp's low-level server: its router, its application and what they can serve
+would take another 1.3 MiB.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from aiohttp import web
+from aiohttp.web_exceptions import HTTPBadRequest, HTTPForbidden, HTTPMethodNotAllowed, HTTPNotFound
+from aiohttp.web_response import StreamResponse
+from aiohttp.web_server import Server
+from aiohttp.web_ws import WebSocketResponse
 
 from cri_shim.streaming.channels import BY_NAME, PORT_FORWARD_TUNNEL
 from cri_shim.streaming.link import SocketLink
 from cri_shim.streaming.port_forward import PROTOCOL, ForwardRequest, SpdyForward
 from cri_shim.streaming.remote import ClientGoneError, Outcome
 from cri_shim.streaming.remotecommand import VERSIONS, SpdyRemoteClient
+from cri_shim.streaming.server import BACKLOG
 from cri_shim.streaming.tunnel import TunnelLink
 from cri_shim.streaming.websocket import WebSocketRemoteClient
 from cri_shim.streaming.websocket_forward import WebSocketForward
@@ -21,6 +30,8 @@ if TYPE_CHECKING:
     import socket
     import ssl
     from collections.abc import Callable, Coroutine
+
+    from aiohttp.web_request import BaseRequest
 
     from cri_shim.streaming.remote import RemoteClient, RemoteRequest
     from cri_shim.streaming.server import Pending
@@ -35,47 +46,56 @@ CLOSE: Final = 2.0
 STOP: Final = 3.0
 """Seconds for sessions to end when the server does."""
 
+_PATH: Final = re.compile(r"/(exec|attach|portforward)/([^/]+)")
+_METHODS: Final = ("GET", "POST")
 _SPDY: Final = "spdy/3.1"
 _VERSION_HEADER: Final = "X-Stream-Protocol-Version"
 
 log = structlog.get_logger(__name__)
 
 
-class Application:
-    """The routes and the connections. ``take`` gives a token's request, once."""
+class Streams:
+    """The connections. ``take`` gives a token's request, once."""
 
     def __init__(self, take: Callable[[str], Pending | None], *, idle_timeout: float) -> None:
         self._take = take
         self._idle_timeout = idle_timeout
         self._sessions: set[asyncio.Task[None]] = set()
-        application = web.Application()
-        for method in ("GET", "POST"):
-            application.router.add_route(method, "/{kind:exec|attach|portforward}/{token}", self._handle)
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=STOP)
+        self._connections = Server(self._handle, access_log=None)
+        self._listener: asyncio.Server | None = None
 
     async def start(self, listening: socket.socket, context: ssl.SSLContext | None) -> None:
         """Serve on a socket."""
-        await self._runner.setup()
-        await web.SockSite(self._runner, listening, ssl_context=context).start()
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._connections, sock=listening, ssl=context, backlog=BACKLOG)
 
     async def stop(self) -> None:
         """End the sessions, then the server."""
+        if self._listener is not None:
+            self._listener.close()
         for session in tuple(self._sessions):
             session.cancel()
         if self._sessions:
             await asyncio.wait(tuple(self._sessions), timeout=STOP)
-        await self._runner.cleanup()
+        self._connections.pre_shutdown()
+        await self._connections.shutdown(STOP)
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        pending = self._take(request.match_info["token"])
-        if pending is None or pending.kind != request.match_info["kind"]:
-            raise web.HTTPNotFound(text="no such streaming request; tokens are good for one connection in one minute\n")
+    async def _handle(self, request: BaseRequest) -> StreamResponse:
+        asked = _PATH.fullmatch(request.path)
+        if asked is None:
+            raise HTTPNotFound
+        if request.method not in _METHODS:
+            raise HTTPMethodNotAllowed(request.method, _METHODS)
+        kind, token = asked.groups()
+        pending = self._take(token)
+        if pending is None or pending.kind != kind:
+            raise HTTPNotFound(text="no such streaming request; tokens are good for one connection in one minute\n")
         upgrade = request.headers.get("Upgrade", "").lower()
         if upgrade == "websocket":
             return await self._websocket(request, pending)
         if upgrade == _SPDY:
             return await self._spdy(request, pending)
-        raise web.HTTPBadRequest(text="this URL is for an upgrade to SPDY/3.1 or websocket\n")
+        raise HTTPBadRequest(text="this URL is for an upgrade to SPDY/3.1 or websocket\n")
 
     async def _in_session(self, work: Coroutine[None, None, None]) -> None:
         """Do ``work`` in a task of its own, which :meth:`stop` can end."""
@@ -94,10 +114,10 @@ class Application:
 
     # SPDY
 
-    async def _spdy(self, request: web.Request, pending: Pending) -> web.StreamResponse:
+    async def _spdy(self, request: BaseRequest, pending: Pending) -> StreamResponse:
         forward = isinstance(pending.request, ForwardRequest)
         version = _negotiated(request, (PROTOCOL,) if forward else VERSIONS)
-        response = web.StreamResponse(
+        response = StreamResponse(
             status=101, headers={"Connection": "Upgrade", "Upgrade": "SPDY/3.1", _VERSION_HEADER: version}
         )
         response.force_close()
@@ -120,15 +140,15 @@ class Application:
 
     # WebSocket
 
-    async def _websocket(self, request: web.Request, pending: Pending) -> web.StreamResponse:
+    async def _websocket(self, request: BaseRequest, pending: Pending) -> StreamResponse:
         offered = [
             name.strip() for line in request.headers.getall("Sec-WebSocket-Protocol", []) for name in line.split(",")
         ]
         known = {PORT_FORWARD_TUNNEL: None, **BY_NAME} if isinstance(pending.request, ForwardRequest) else BY_NAME
         name = next((name for name in known if name in offered), "")
         if offered and not name:
-            raise web.HTTPForbidden(text=f"none of the sub-protocols {offered} is spoken here: {sorted(known)}\n")
-        socket = web.WebSocketResponse(
+            raise HTTPForbidden(text=f"none of the sub-protocols {offered} is spoken here: {sorted(known)}\n")
+        socket = WebSocketResponse(
             protocols=(name,) if name else (), timeout=CLOSE, max_msg_size=MESSAGE, compress=False
         )
         await socket.prepare(request)
@@ -138,7 +158,7 @@ class Application:
         return socket
 
     async def _over_websocket(
-        self, request: web.Request, socket: web.WebSocketResponse, name: str, pending: Pending
+        self, request: BaseRequest, socket: WebSocketResponse, name: str, pending: Pending
     ) -> None:
         if not isinstance(pending.request, ForwardRequest):
             wanted = pending.request.wanted
@@ -184,15 +204,15 @@ async def _remote(request: RemoteRequest, client: RemoteClient, ready: Coroutine
     await client.finish(outcome)
 
 
-def _negotiated(request: web.Request, spoken: tuple[str, ...]) -> str:
+def _negotiated(request: BaseRequest, spoken: tuple[str, ...]) -> str:
     """The protocol version to speak; raises HTTPBadRequest or HTTPForbidden as the kubelet's own server answers."""
     offered = [name.strip() for line in request.headers.getall(_VERSION_HEADER, []) for name in line.split(",")]
     if not any(offered):
-        raise web.HTTPBadRequest(text=f"header {_VERSION_HEADER} is missing\n")
+        raise HTTPBadRequest(text=f"header {_VERSION_HEADER} is missing\n")
     for version in spoken:
         if version in offered:
             return version
-    raise web.HTTPForbidden(
+    raise HTTPForbidden(
         text=f"none of the protocol versions {offered} is spoken here\n",
         headers=[("X-Accepted-Stream-Protocol-Versions", version) for version in spoken],
     )

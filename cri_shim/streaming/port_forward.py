@@ -14,10 +14,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
+from msgspec import Struct
 
 from cri_shim.kernel import executors
 from cri_shim.streaming.remote import ClientGoneError
@@ -49,16 +49,14 @@ _LIMITS: Final = Limits(streams=1024)
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardRequest:
+class ForwardRequest(Struct, frozen=True):
     """A port-forward that waits for its client; ``ports`` are those the RPC named, which only WebSocket needs."""
 
     pod: Pod
     ports: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pod:
+class Pod(Struct, frozen=True):
     """Where to connect: ``netns_path`` is empty for a pod on the node's own network."""
 
     id: str
@@ -162,8 +160,7 @@ async def carry(sock: socket.socket, pipe: Pipe) -> None:
     await _Connection(sock, pipe).carry()
 
 
-@dataclass(slots=True)
-class _Pair:
+class _Pair(Struct):
     timer: asyncio.TimerHandle
     data: SpdyStream | None = None
     error: SpdyStream | None = None

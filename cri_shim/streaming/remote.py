@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,8 +22,7 @@ class Output(enum.Enum):
     STDERR = "stderr"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Which streams the request asked for; a terminal has no stderr of its own."""
 
     stdin: bool
@@ -31,16 +31,14 @@ class Wanted:
     tty: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """A terminal's size in characters."""
 
     width: int
     height: int
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How a session ended: ``error`` where something failed, else the exit code of what ran (0 for attach)."""
 
     exit_code: int = 0
@@ -71,8 +69,7 @@ class RemoteClient(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteRequest:
+class RemoteRequest(Struct, frozen=True):
     """An exec or attach that waits for its client. ``run`` may raise ClientGoneError."""
 
     wanted: Wanted

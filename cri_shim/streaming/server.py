@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec import Struct
 
 from cri_shim.streaming.tokens import Tokens
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from cri_shim.streaming.http import Application
+    from cri_shim.streaming.http import Streams
     from cri_shim.streaming.port_forward import ForwardRequest
     from cri_shim.streaming.remote import RemoteRequest
 
@@ -28,8 +28,7 @@ BACKLOG = 128
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """A request that waits for its client. ``kind`` is the first word of the path: exec, attach or portforward."""
 
     kind: str
@@ -49,7 +48,7 @@ class StreamingServer:
         self._tokens: Tokens[Pending] = Tokens()
         self._socket: socket.socket | None = None
         self._starting: asyncio.Lock = asyncio.Lock()
-        self._application: Application | None = None
+        self._streams: Streams | None = None
 
     def bind(self) -> None:
         """Take the port; raises OSError when it is not to be had."""
@@ -78,19 +77,19 @@ class StreamingServer:
 
     async def _serve(self) -> None:
         async with self._starting:
-            if self._application is not None or self._socket is None:
+            if self._streams is not None or self._socket is None:
                 return
-            from cri_shim.streaming.http import Application  # noqa: PLC0415 - aiohttp's 12 MiB
+            from cri_shim.streaming.http import Streams  # noqa: PLC0415 - aiohttp's 12 MiB
 
             context = await asyncio.to_thread(self._tls) if self._tls else None
-            application = Application(self._tokens.take, idle_timeout=self._idle_timeout)
-            await application.start(self._socket, context)
-            self._application = application
+            streams = Streams(self._tokens.take, idle_timeout=self._idle_timeout)
+            await streams.start(self._socket, context)
+            self._streams = streams
             log.info("stream.serving", url=self.base_url)
 
     async def stop(self) -> None:
         """End all sessions and let go of the port."""
-        if self._application is not None:
-            await self._application.stop()
+        if self._streams is not None:
+            await self._streams.stop()
         if self._socket is not None:
             self._socket.close()

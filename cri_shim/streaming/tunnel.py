@@ -12,7 +12,7 @@ from cri_shim.streaming.link import WRITE_HIGH, hung_up
 from cri_shim.streaming.remote import ClientGoneError
 
 if TYPE_CHECKING:
-    from aiohttp.web import WebSocketResponse
+    from aiohttp.web_ws import WebSocketResponse
 
     from cri_shim.streaming.spdy_session import SpdySession
 

@@ -16,7 +16,7 @@ from cri_shim.streaming.resize import ResizeReader
 from cri_shim.streaming.status import status_json, status_text
 
 if TYPE_CHECKING:
-    from aiohttp.web import WebSocketResponse
+    from aiohttp.web_ws import WebSocketResponse
 
     from cri_shim.streaming.channels import ChannelProtocol
     from cri_shim.streaming.remote import Outcome, Size, Wanted

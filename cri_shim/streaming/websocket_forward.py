@@ -19,7 +19,7 @@ from cri_shim.streaming.port_forward import carry
 from cri_shim.streaming.remote import ClientGoneError
 
 if TYPE_CHECKING:
-    from aiohttp.web import WebSocketResponse
+    from aiohttp.web_ws import WebSocketResponse
 
     from cri_shim.streaming.channels import ChannelProtocol
     from cri_shim.streaming.port_forward import ForwardRequest

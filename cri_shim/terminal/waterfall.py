@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from cri_shim.terminal.durations import ms, size
 
@@ -18,8 +19,7 @@ _MARKS = {"hop": "█", "helper": "▓", "stage": "─", "wait": "·"}
 _PLAIN_MARKS = {"hop": "#", "helper": "+", "stage": "-", "wait": "."}
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One line of the waterfall; times in milliseconds since the request came in."""
 
     kind: str

@@ -17,6 +17,20 @@ from tests.lab import cgroup_driver
 from tests.lab.containerd import may_lower_oom_score, toml, unmount_below
 from tests.lab.processes import Daemon, LabError
 
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def interpreter_settings() -> dict[str, str]:
+    """What the systemd unit says to Python: the daemon is tested, and measured, as it is installed.
+
+    What it compiles for that is kept in the checkout, even where Python is told to keep nothing.
+    """
+    unit = CHECKOUT / "deploy" / "systemd" / "cri-shim.service"
+    lines = unit.read_text(encoding="utf-8").splitlines()
+    said = (line.removeprefix("Environment=") for line in lines if line.startswith("Environment=PYTHON"))
+    settings = dict(each.split("=", 1) for each in said)
+    return settings | {"PYTHONPYCACHEPREFIX": str(CHECKOUT / ".pycache"), "PYTHONDONTWRITEBYTECODE": ""}
+
 
 def program() -> list[str]:
     """The daemon's command: the script beside this interpreter, or else the module."""
@@ -44,6 +58,7 @@ class Bridge:
 
     def __post_init__(self) -> None:
         """Lay out the paths; nothing is started."""
+        self.environment = {**interpreter_settings(), **self.environment}
         command = [*program(), "serve", "--config", str(self.config_file)]
         self.daemon = Daemon("cri-shim", command, self.directory / "cri-shim.log", self.environment)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import enum
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from cri_shim.streaming.channels.protocols import ChannelProtocol
@@ -29,16 +30,14 @@ class ChannelError(Exception):
     """The client sent something that the sub-protocol has no meaning for; the connection ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelData:
+class ChannelData(Struct, frozen=True):
     """Bytes for a channel; may be none."""
 
     channel: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ChannelEnd:
+class ChannelEnd(Struct, frozen=True):
     """The client will send no more on a channel."""
 
     channel: int

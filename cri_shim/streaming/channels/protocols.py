@@ -10,12 +10,12 @@ has two channels, data and error, and the first message on each carries the port
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class ChannelProtocol:
+
+class ChannelProtocol(Struct, frozen=True):
     """One sub-protocol."""
 
     name: str

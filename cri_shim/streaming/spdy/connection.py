@@ -13,8 +13,9 @@ the first SETTINGS or WINDOW_UPDATE of the peer. Until then, whoever does the I/
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cri_shim.streaming.spdy import frames
 from cri_shim.streaming.spdy.errors import GoAwayCode, LocalProtocolError, RemoteProtocolError, ResetCode
@@ -43,8 +44,7 @@ if TYPE_CHECKING:
 _NO_HEADERS: Mapping[str, str] = {}
 
 
-@dataclass(slots=True)
-class _Stream:
+class _Stream(Struct):
     id: int
     receive_window: ReceiveWindow
     send_window: SendWindow

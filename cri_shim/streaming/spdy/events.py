@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -11,47 +12,41 @@ if TYPE_CHECKING:
     from cri_shim.streaming.spdy.errors import GoAwayCode, ResetCode
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOpened:
+class StreamOpened(Struct, frozen=True):
     """The peer opened a stream, which waits for :meth:`~.Connection.accept` or :meth:`~.Connection.reset`."""
 
     stream_id: int
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class StreamAccepted:
+class StreamAccepted(Struct, frozen=True):
     """The peer answered a stream of ours."""
 
     stream_id: int
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class HeadersReceived:
+class HeadersReceived(Struct, frozen=True):
     """More headers on an open stream."""
 
     stream_id: int
     headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class DataReceived:
+class DataReceived(Struct, frozen=True):
     """Bytes of a stream, as they came: a frame may come in several of these."""
 
     stream_id: int
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEnded:
+class StreamEnded(Struct, frozen=True):
     """The peer will send no more on this stream; we may."""
 
     stream_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class StreamReset:
+class StreamReset(Struct, frozen=True):
     """The stream is over in both directions; ``ours``: because of what the peer did, we have reset it."""
 
     stream_id: int
@@ -59,22 +54,19 @@ class StreamReset:
     ours: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WindowOpened:
+class WindowOpened(Struct, frozen=True):
     """More may be sent, on one stream or (0) on all of them."""
 
     stream_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class PingAnswered:
+class PingAnswered(Struct, frozen=True):
     """A ping of ours came back."""
 
     ping_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class GoneAway:
+class GoneAway(Struct, frozen=True):
     """The peer opens no more streams, and takes none after ``last_stream_id``."""
 
     last_stream_id: int

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from cri_shim.streaming.spdy.errors import RemoteProtocolError
 
@@ -48,8 +49,7 @@ class Setting(enum.IntEnum):
     INITIAL_WINDOW_SIZE = 7
 
 
-@dataclass(frozen=True, slots=True)
-class ControlFrame:
+class ControlFrame(Struct, frozen=True):
     """A whole control frame; ``type`` may be one that nobody has defined."""
 
     type: int
@@ -63,8 +63,7 @@ class ControlFrame:
         return struct.unpack(f">{count}I", self.body)
 
 
-@dataclass(frozen=True, slots=True)
-class DataPiece:
+class DataPiece(Struct, frozen=True):
     """Some bytes of a data frame, none for an empty one; ``fin`` only with the last of a frame that says so."""
 
     stream_id: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 DEFAULT_WINDOW = 64 * 1024
 """Bytes in flight on a stream, and on the connection, that need no word about it (SPDY/3.1, 2.6.8)."""
@@ -11,8 +11,7 @@ LARGEST_WINDOW = 2**31 - 1
 """A window that grows beyond this is an error of the peer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The bounds of one connection; each keeps its memory small, whatever the peer sends."""
 
     control_frame: int = 16 * 1024

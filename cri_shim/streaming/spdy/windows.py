@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(slots=True)
-class ReceiveWindow:
+class ReceiveWindow(Struct):
     """What the peer may still send, and what it has not been given back yet."""
 
     size: int
@@ -38,8 +37,7 @@ class ReceiveWindow:
         self.left += more
 
 
-@dataclass(slots=True)
-class SendWindow:
+class SendWindow(Struct):
     """What we have sent and been given back, to be added to the size that the window began with.
 
     The beginning is kept apart because the peer may change it for all streams at once, as often as it likes.

@@ -6,10 +6,10 @@ import json
 import os
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.oci.image_config import ImageConfig

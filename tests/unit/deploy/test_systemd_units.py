@@ -123,6 +123,13 @@ def test_readiness_and_life_are_told_by_the_daemon_alone():
     assert (values("Type"), values("NotifyAccess"), values("WatchdogSec")) == (["notify"], ["main"], ["60"])
 
 
+def test_what_python_compiles_has_a_directory_of_its_own():
+    """Without docstrings it would be beside what other programs use, or be compiled at every start."""
+    environment = dict(each.split("=", 1) for each in values("Environment"))
+    assert environment["PYTHONOPTIMIZE"] == "2"
+    assert environment["PYTHONPYCACHEPREFIX"] == f"/var/cache/{values('CacheDirectory')[0]}"
+
+
 def test_stopping_leaves_requests_their_grace():
     """systemd waits longer than the daemon does."""
     assert float(values("TimeoutStopSec")[0]) > Config().shutdown_grace

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from cri_shim.oci.capabilities import NAMES
 from cri_shim.oci.node import NodeFacts

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cri_shim.kernel import RecordingKernel
-from cri_shim.ops.start_pages import Mapping, StartPages, clean_mappings, read_only_mappings
+from cri_shim.ops.start_pages import WORTH, Mapping, StartPages, clean_mappings, read_only_mappings
 
 MAPS = """\
 55faf88ed000-55faf88ef000 r--p 00000000 fe:00 260386                     /usr/bin/head
@@ -61,7 +61,7 @@ def test_which_are_clean(text, clean):
 def test_each_goes_once_and_not_while_it_is_new(tmp_path):
     """What is there at two looks goes at the second, what came between them at the third, and nothing twice."""
     kernel = RecordingKernel()
-    pages = StartPages(kernel)
+    pages = StartPages(kernel, lambda: 0)
     pages.look()
     assert kernel.calls == []
     file = tmp_path / "library"
@@ -84,6 +84,29 @@ def test_each_goes_once_and_not_while_it_is_new(tmp_path):
     pages.look()
     assert len(kernel.calls) == 2
     mapping.close()
+
+
+def test_all_go_again_when_they_have_grown():
+    """What counts is by how much they exceed what was in use half a minute after the last time."""
+    kernel = RecordingKernel()
+    size = 30 << 20
+    pages = StartPages(kernel, lambda: size)
+    pages.look()
+    pages.look()
+    assert len(kernel.calls) == 1
+    size = 14 << 20
+    pages.look()  # that is what is in use
+    size += WORTH
+    pages.look()
+    assert len(kernel.calls) == 1
+    size += 1
+    pages.look()
+    assert len(kernel.calls) == 2
+    assert kernel.calls[1] == kernel.calls[0]
+    size = 17 << 20
+    pages.look()
+    pages.look()
+    assert len(kernel.calls) == 2
 
 
 def test_a_process_that_does_it_gets_smaller_and_goes_on():

@@ -126,7 +126,7 @@ def test_a_pod_without_a_cgroup_is_the_sum_of_its_parts():
 
 
 # Every field that is a number; the last two are not.
-_NUMBERS: dict[str, Any] = {name: 1_000_000_000 + at for at, name in enumerate(Details.__slots__[:-2])}
+_NUMBERS: dict[str, Any] = {name: 1_000_000_000 + at for at, name in enumerate(Details.__struct_fields__[:-2])}
 _LISTS: dict[str, Any] = {
     "io": (DeviceIo(254, 0, "Read", 10, 1), DeviceIo(254, 0, "Write", 20, 2), DeviceIo(8, 0, "Read", 30, 3)),
     "huge_pages": (HugePages("2MB", 4, 8),),
