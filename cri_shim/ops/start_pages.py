@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from cri_shim.kernel import Kernel
 
 WORTH: Final = 2 << 20
-"""Bytes by which they must have grown to be let go of again."""
+"""Bytes by which they must exceed what they can be to be let go of again."""
+LONGEST_PAUSE: Final = 7
+"""Looks that are passed over, at most, when letting go has brought nothing."""
 
 _READ_ONLY: Final = ("r-xp", "r--p")
 _MAPS: Final = Path("/proc/self/maps")
@@ -45,18 +47,20 @@ def memory_of_files() -> int:
 
 
 class StartPages:
-    """Knows what was let go of already. What it does blocks for a moment: call it in an executor."""
+    """Knows what was let go of already, and how few pages can do. It blocks for a moment: call it in an executor."""
 
     def __init__(self, kernel: Kernel, size: Callable[[], int] = memory_of_files) -> None:
         self._kernel = kernel
         self._size = size
         self._before: frozenset[Mapping] = frozenset()
         self._known: frozenset[Mapping] = frozenset()
-        self._in_use: int | None = None
-        """How large they had become again by the look after the last time."""
+        self._smallest = size()
+        self._let_go_at = 0
+        """How large they were when they were let go of a look ago."""
+        self._pause = self._passed_over = 0
 
     def look(self) -> None:
-        """Let go of what is new since the look before the last one, or of all when that has grown.
+        """Let go of what is new since the look before the last one, or of all when that is more than it can be.
 
         Never of what is younger: a library that is being loaded is mapped as a whole first, and what is written into
         its parts then (relocations) would be lost.
@@ -66,15 +70,27 @@ class StartPages:
         new = ready - self._known
         self._before = now
         self._known = ready
+        size = self._size()
+        if self._let_go_at:
+            self._learn(size)
         if new:
-            self._let_go(new)
-        elif self._in_use is None:
-            self._in_use = self._size()
-        elif self._size() > self._in_use + WORTH:
-            self._let_go(ready)
+            self._let_go(new, size)
+        elif size > self._smallest + WORTH:
+            if self._passed_over < self._pause:
+                self._passed_over += 1
+            else:
+                self._let_go(ready, size)
 
-    def _let_go(self, mappings: frozenset[Mapping]) -> None:
-        self._in_use = None
+    def _learn(self, size: int) -> None:
+        # What is in use has come back by now. A daemon that has work to do needs it, and is left alone for a while.
+        brought_something = size <= self._let_go_at - WORTH
+        self._pause = 0 if brought_something else min(2 * self._pause + 1, LONGEST_PAUSE)
+        self._passed_over = 0
+        self._smallest = min(self._smallest, size)
+        self._let_go_at = 0
+
+    def _let_go(self, mappings: frozenset[Mapping], size: int) -> None:
+        self._let_go_at = size
         if _SMAPS.exists():
             clean = frozenset(clean_mappings(_SMAPS.read_text()))
             self._kernel.let_go_of_pages([(each.start, each.end) for each in sorted(mappings & clean)])

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -86,27 +87,42 @@ def test_each_goes_once_and_not_while_it_is_new(tmp_path):
     mapping.close()
 
 
-def test_all_go_again_when_they_have_grown():
-    """What counts is by how much they exceed what was in use half a minute after the last time."""
+def test_all_go_again_when_they_are_more_than_they_can_be():
+    """What they can be is what was in use half a minute after they had been let go of."""
     kernel = RecordingKernel()
     size = 30 << 20
     pages = StartPages(kernel, lambda: size)
     pages.look()
     pages.look()
     assert len(kernel.calls) == 1
+    size = (14 << 20) + WORTH
+    pages.look()
     size = 14 << 20
-    pages.look()  # that is what is in use
+    pages.look()
     size += WORTH
     pages.look()
     assert len(kernel.calls) == 1
-    size += 1
+    size += WORTH + 1
     pages.look()
     assert len(kernel.calls) == 2
     assert kernel.calls[1] == kernel.calls[0]
-    size = 17 << 20
+
+
+def test_a_daemon_that_needs_them_is_left_alone_for_longer_and_longer():
+    """What comes back at once is tried again after 1, 3, 7 and 7 looks."""
+    kernel = RecordingKernel()
+    size = 14 << 20
+    pages = StartPages(kernel, lambda: size)
     pages.look()
     pages.look()
-    assert len(kernel.calls) == 2
+    size = 20 << 20
+    tries = []
+    for number in range(40):
+        before = len(kernel.calls)
+        pages.look()
+        if len(kernel.calls) > before:
+            tries.append(number)
+    assert [after - first for first, after in pairwise(tries)] == [4, 8, 8, 8, 8]
 
 
 def test_a_process_that_does_it_gets_smaller_and_goes_on():
