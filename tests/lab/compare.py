@@ -93,7 +93,8 @@ NOTE = (
     "Same runc, shim, overlayfs snapshotter, images and registry; the same chain of CNI plugins (bridge, portmap, "
     "bandwidth), each side with its own subnet; data of both in one file system. RunPodSandbox of `bridge` answers "
     "when the start of the pause container and the writing of the addresses into the record have begun, and its "
-    "StartContainer waits for both to end: the three RPCs together have all of it on both sides."
+    "StartContainer waits for both to end: the three RPCs together have all of it on both sides. The daemon "
+    "of `bridge` runs with what its systemd unit says to Python (no docstrings in memory)."
 )
 
 
