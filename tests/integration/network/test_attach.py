@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.network import CniError, NetworkError, NetworkNotReadyError, PortMapping
@@ -151,7 +152,7 @@ async def test_teardown_without_a_namespace(lab: Lab, state: str) -> None:
         with open(pod.netns_path, "x"):
             pass
     if state == "empty path":
-        object.__setattr__(pod, "netns_path", "")
+        pod = replace(pod, netns_path="")
     await lab.network().teardown(pod, result.stored)
     assert lab.reservations() == []
     assert lab.cached() == []
