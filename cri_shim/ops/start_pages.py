@@ -2,15 +2,15 @@
 
 A page of a library that was needed once stays mapped for good, and the kernel maps its neighbours with it: half of what
 this daemon has of its libraries it never looks at again. Each library's pages are let go of some time after it was
-loaded, and all of them when they have become more than what the daemon went on to use; those that are needed come back
-from the page cache, a soft fault for sixteen. A node that is short of memory finds the others unmapped, which are the
-first it takes. (docs/adr/0021; madvise(2), proc_pid_smaps(5))
+loaded, and all of them when a daemon that had work to do is quiet again; those that are needed come back from the page
+cache, a soft fault for sixteen. A node that is short of memory finds the others unmapped, which are the first it takes.
+(docs/adr/0021; madvise(2), proc_pid_smaps(5))
 """
 
 from __future__ import annotations
 
 import re
-import resource
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
     from cri_shim.kernel import Kernel
 
-WORTH: Final = 2 << 20
-"""Bytes by which they must exceed what they can be to be let go of again."""
-LONGEST_PAUSE: Final = 7
-"""Looks that are passed over, at most, when letting go has brought nothing."""
+QUIET: Final = 1.5
+"""Seconds of CPU time between two looks, 30 s apart, up to which a daemon is quiet: a twentieth of a core."""
 
 _READ_ONLY: Final = ("r-xp", "r--p")
 _MAPS: Final = Path("/proc/self/maps")
@@ -41,26 +39,20 @@ class Mapping(NamedTuple):
     file: str
 
 
-def memory_of_files() -> int:
-    """Bytes that this process has mapped in of files (proc_pid_statm(5))."""
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[2]) * resource.getpagesize()
-
-
 class StartPages:
-    """Knows what was let go of already, and how few pages can do. It blocks for a moment: call it in an executor."""
+    """Knows what was let go of already. What it does blocks for a moment: call it in an executor."""
 
-    def __init__(self, kernel: Kernel, size: Callable[[], int] = memory_of_files) -> None:
+    def __init__(self, kernel: Kernel, cpu_time: Callable[[], float] = time.process_time) -> None:
         self._kernel = kernel
-        self._size = size
+        self._cpu_time = cpu_time
+        self._cpu = cpu_time()
+        self._worked = False
+        """It has not been quiet all the time since they were let go of."""
         self._before: frozenset[Mapping] = frozenset()
         self._known: frozenset[Mapping] = frozenset()
-        self._smallest = size()
-        self._let_go_at = 0
-        """How large they were when they were let go of a look ago."""
-        self._pause = self._passed_over = 0
 
     def look(self) -> None:
-        """Let go of what is new since the look before the last one, or of all when that is more than it can be.
+        """Let go of what is new since the look before the last one, or of all when there is quiet after work.
 
         Never of what is younger: a library that is being loaded is mapped as a whole first, and what is written into
         its parts then (relocations) would be lost.
@@ -70,28 +62,19 @@ class StartPages:
         new = ready - self._known
         self._before = now
         self._known = ready
-        size = self._size()
-        if self._let_go_at:
-            self._learn(size)
-        if new:
-            self._let_go(new, size)
-        elif size > self._smallest + WORTH:
-            if self._passed_over < self._pause:
-                self._passed_over += 1
-            else:
-                self._let_go(ready, size)
+        cpu, before = self._cpu_time(), self._cpu
+        self._cpu = cpu
+        if cpu - before > QUIET:
+            self._worked = True
+            self._let_go(new)
+        elif self._worked:
+            self._worked = False
+            self._let_go(ready)
+        else:
+            self._let_go(new)
 
-    def _learn(self, size: int) -> None:
-        # What is in use has come back by now. A daemon that has work to do needs it, and is left alone for a while.
-        brought_something = size <= self._let_go_at - WORTH
-        self._pause = 0 if brought_something else min(2 * self._pause + 1, LONGEST_PAUSE)
-        self._passed_over = 0
-        self._smallest = min(self._smallest, size)
-        self._let_go_at = 0
-
-    def _let_go(self, mappings: frozenset[Mapping], size: int) -> None:
-        self._let_go_at = size
-        if _SMAPS.exists():
+    def _let_go(self, mappings: frozenset[Mapping]) -> None:
+        if mappings and _SMAPS.exists():
             clean = frozenset(clean_mappings(_SMAPS.read_text()))
             self._kernel.let_go_of_pages([(each.start, each.end) for each in sorted(mappings & clean)])
 

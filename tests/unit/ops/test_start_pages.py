@@ -7,13 +7,12 @@ import re
 import subprocess
 import sys
 import textwrap
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from cri_shim.kernel import RecordingKernel
-from cri_shim.ops.start_pages import WORTH, Mapping, StartPages, clean_mappings, read_only_mappings
+from cri_shim.ops.start_pages import QUIET, Mapping, StartPages, clean_mappings, read_only_mappings
 
 MAPS = """\
 55faf88ed000-55faf88ef000 r--p 00000000 fe:00 260386                     /usr/bin/head
@@ -62,7 +61,7 @@ def test_which_are_clean(text, clean):
 def test_each_goes_once_and_not_while_it_is_new(tmp_path):
     """What is there at two looks goes at the second, what came between them at the third, and nothing twice."""
     kernel = RecordingKernel()
-    pages = StartPages(kernel, lambda: 0)
+    pages = StartPages(kernel, lambda: 0.0)
     pages.look()
     assert kernel.calls == []
     file = tmp_path / "library"
@@ -87,42 +86,19 @@ def test_each_goes_once_and_not_while_it_is_new(tmp_path):
     mapping.close()
 
 
-def test_all_go_again_when_they_are_more_than_they_can_be():
-    """What they can be is what was in use half a minute after they had been let go of."""
+def test_all_go_again_when_there_is_quiet_after_work():
+    """Once for each time; not while there is work, which would fetch them back at once."""
     kernel = RecordingKernel()
-    size = 30 << 20
-    pages = StartPages(kernel, lambda: size)
+    cpu = 0.0
+    pages = StartPages(kernel, lambda: cpu)
     pages.look()
     pages.look()
     assert len(kernel.calls) == 1
-    size = (14 << 20) + WORTH
-    pages.look()
-    size = 14 << 20
-    pages.look()
-    size += WORTH
-    pages.look()
-    assert len(kernel.calls) == 1
-    size += WORTH + 1
-    pages.look()
-    assert len(kernel.calls) == 2
-    assert kernel.calls[1] == kernel.calls[0]
-
-
-def test_a_daemon_that_needs_them_is_left_alone_for_longer_and_longer():
-    """What comes back at once is tried again after 1, 3, 7 and 7 looks."""
-    kernel = RecordingKernel()
-    size = 14 << 20
-    pages = StartPages(kernel, lambda: size)
-    pages.look()
-    pages.look()
-    size = 20 << 20
-    tries = []
-    for number in range(40):
-        before = len(kernel.calls)
+    for used, times in ((QUIET, 1), (QUIET + 1, 1), (9, 1), (QUIET, 2), (0, 2), (QUIET + 1, 2), (0, 3), (0, 3)):
+        cpu += used
         pages.look()
-        if len(kernel.calls) > before:
-            tries.append(number)
-    assert [after - first for first, after in pairwise(tries)] == [4, 8, 8, 8, 8]
+        assert len(kernel.calls) == times
+    assert kernel.calls[0] == kernel.calls[1] == kernel.calls[2]
 
 
 def test_a_process_that_does_it_gets_smaller_and_goes_on():
