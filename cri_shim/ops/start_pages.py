@@ -47,7 +47,7 @@ class StartPages:
         self._cpu_time = cpu_time
         self._cpu = cpu_time()
         self._worked = False
-        """It has not been quiet all the time since they were let go of."""
+        """It was not quiet between the last two looks."""
         self._before: frozenset[Mapping] = frozenset()
         self._known: frozenset[Mapping] = frozenset()
 
@@ -64,14 +64,9 @@ class StartPages:
         self._known = ready
         cpu, before = self._cpu_time(), self._cpu
         self._cpu = cpu
-        if cpu - before > QUIET:
-            self._worked = True
-            self._let_go(new)
-        elif self._worked:
-            self._worked = False
-            self._let_go(ready)
-        else:
-            self._let_go(new)
+        works = cpu - before > QUIET
+        self._let_go(ready if self._worked and not works else new)
+        self._worked = works
 
     def _let_go(self, mappings: frozenset[Mapping]) -> None:
         if mappings and _SMAPS.exists():

@@ -117,6 +117,17 @@ async def test_a_token_is_bound_to_its_path():
                 assert response.status == 404
 
 
+async def test_other_paths_and_methods_are_refused():
+    """Neither uses a token up."""
+    async with serving() as server, aiohttp.ClientSession() as http:
+        url = await server.url("exec", REQUEST)
+        async with http.get(f"{server.base_url}/metrics") as response:
+            assert response.status == 404
+        async with http.put(url) as response:
+            assert (response.status, response.headers["Allow"]) == (405, "GET,POST")
+        assert (await over_websocket(url))[1] == b"\x01hello"
+
+
 async def test_a_port_that_is_taken_is_told_at_once():
     """With the address, not at the first exec."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
