@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import structlog
+import uvloop
 
 import cri_shim
 from cri_shim.endpoint import SocketLock, bind
@@ -58,7 +59,7 @@ def serve(config: Config) -> int:
     """Run the daemon until SIGTERM or SIGINT; the result is the exit code."""
     # Of a heap for each thread most would lie idle: threads of ours work for moments, and one at a time.
     LinuxKernel().keep_one_heap()
-    with asyncio.Runner() as runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(Daemon(config).run())
         except OSError as error:

@@ -44,6 +44,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 _ANSWERED_BEFORE_READY = frozenset({"Version", "Status"})
+_TELLING = frozenset({"pod_sandbox_id", "container_id", "config", "image"})
 _WORTH_A_STAGE = 0.0001  # seconds; reading and writing a short message is no stage of its own
 
 
@@ -99,6 +100,7 @@ class _Instrumented:
         self._parse: Callable[[bytes], Message] = message_factory.GetMessageClass(method.input_type).FromString
         self._always = method.name in _ANSWERED_BEFORE_READY
         self._read = rpc.kind is Kind.READ
+        self._tells = not _TELLING.isdisjoint(method.input_type.fields_by_name)
         # Bound once: finding out that a line is not wanted shall cost a List next to nothing.
         self._log = structlog.get_logger(__name__).bind()
 
@@ -138,7 +140,8 @@ class _Instrumented:
         try:
             message = self._parse(data)
             note_stage("parse", request.started, least=_WORTH_A_STAGE)
-            request.subject = _subject(message)
+            if self._tells:
+                request.subject = _subject(message)
             if not self._always:
                 service.readiness.require()
             with call_options(timeout=context.time_remaining() if self._read else None):
@@ -153,24 +156,26 @@ class _Instrumented:
             log.exception("rpc.bug", rpc=self._name, **request.subject)
         finally:
             service.ledger.close(request, outcome.name, detail)
-        # When the answer is on its way: whoever asked need not wait for a line to be written.
-        asyncio.get_running_loop().call_soon(self._log_line, request)
+        level = self._log_level(request)
+        if self._log.is_enabled_for(level):
+            # When the answer is on its way: whoever asked need not wait for a line to be written.
+            asyncio.get_running_loop().call_soon(self._log_line, level, request)
         told = trailer(request, hops=wants_hops(asked))
         if outcome is not grpc.StatusCode.OK:
             await context.abort(outcome, detail, told)
         context.set_trailing_metadata(told)
         return response
 
-    def _log_line(self, request: Request) -> None:
-        """One line for each request: what changes something at info, what only asks at debug, failures as warnings."""
+    def _log_level(self, request: Request) -> int:
+        """What changes something at info, what only asks at debug, failures as warnings."""
         if request.code == "OK":
-            level = logging.DEBUG if self._read else logging.INFO
-        else:
-            # A kubelet asks for what it has just removed, and goes on asking while containerd is away (logged once).
-            gone = self._read and request.code == grpc.StatusCode.NOT_FOUND.name
-            level = logging.DEBUG if gone or not self._service.readiness.ready else logging.WARNING
-        if not self._log.is_enabled_for(level):
-            return
+            return logging.DEBUG if self._read else logging.INFO
+        # A kubelet asks for what it has just removed, and goes on asking while containerd is away (logged once).
+        gone = self._read and request.code == grpc.StatusCode.NOT_FOUND.name
+        return logging.DEBUG if gone or not self._service.readiness.ready else logging.WARNING
+
+    def _log_line(self, level: int, request: Request) -> None:
+        """One line for each request."""
         how = {} if request.code == "OK" else {"code": request.code, "error": request.error}
         event = "rpc.ok" if request.code == "OK" else "rpc.failed"
         self._log.log(level, event, rpc=self._name, **how, **request.subject, **_bill(request))

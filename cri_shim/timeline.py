@@ -36,16 +36,13 @@ class Stretch(Struct, frozen=True):
     """The block that was noted; hops that were made inside name it as theirs (see :data:`inside`)."""
 
 
-class Timeline:
+class Timeline(Struct, kw_only=True, eq=False):
     """The stages and waits of one request."""
 
-    __slots__ = ("ended", "stages", "waits")
-
-    def __init__(self) -> None:
-        self.ended = False
-        """What an operation does after its request was answered is not part of the request."""
-        self.stages: list[Stretch] | None = None
-        self.waits: list[Stretch] | None = None
+    ended: bool = False
+    """What an operation does after its request was answered is not part of the request."""
+    stages: list[Stretch] | None = None
+    waits: list[Stretch] | None = None
 
 
 in_hand: ContextVar[Timeline | None] = ContextVar("cri_shim_timeline", default=None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -58,6 +60,9 @@ if TYPE_CHECKING:
     from cri_shim.ops.supervisor import Supervisor
     from cri_shim.paths import Paths
 
+_BOOKS_KEPT_WITHIN = 0.25
+"""Seconds after which, at the latest, what is known of an ended request is where metrics and views look for it."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -82,7 +87,8 @@ def wire(
 ) -> Wired:
     """Make everything; nothing is started, and no socket is opened."""
     kernel = LinuxKernel()
-    ledger = Ledger() if config.ledger.enabled else LedgerOff()
+    later = partial(asyncio.get_running_loop().call_later, _BOOKS_KEPT_WITHIN)
+    ledger = Ledger(later) if config.ledger.enabled else LedgerOff()
     containerd = Containerd(
         config.containerd.address,
         namespace=config.containerd.namespace,

@@ -69,6 +69,7 @@ class ContainerdSpans(Listener):
             export = self._request_type.FromString(body)
         except DecodeError as error:
             raise ValueError(f"this is no ExportTraceServiceRequest: {error}") from error
+        self._ledger.catch_up()  # a request that has ended is either in hand or in the books when its hops are told
         told: dict[int, tuple[Request, set[str]]] = {}
         for resource in export.resource_spans:
             for scope in resource.scope_spans:

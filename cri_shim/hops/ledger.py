@@ -3,7 +3,8 @@
 Metrics, spans, the explorer page, the terminal table and the line in the log are views of these records and therefore
 cannot disagree. A request is opened and closed in :mod:`cri_shim.instrument`; in between, the client of containerd and
 the runner of CNI plugins report to :meth:`Ledger.note_hop` and :meth:`Ledger.note_helper`, which find the request in
-hand in a context variable. Nothing here awaits.
+hand in a context variable. The bill is made out at once, for the answer takes it along; the books are kept a moment
+later, for several requests in one go (docs/adr/0024). Nothing here awaits.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from cri_shim.hops.trace_context import span_of
 from cri_shim.timeline import in_hand, inside
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from containerd_client.hops import Hop
     from cri_shim.hops.trace_context import TraceContext
@@ -30,6 +31,8 @@ KEPT_OF_EACH = 100
 """Of each method as many of the newest are kept beyond that: a quiet node asks for lists all day."""
 SLOWEST_OF_EACH = 10
 """And as many of the slowest."""
+MOST_WAITING = 64
+"""Requests that have ended and wait for the books to be kept, at most."""
 
 
 class Listener:
@@ -37,6 +40,9 @@ class Listener:
 
     Its methods run inside requests: short, and never raising.
     """
+
+    at_once = False
+    """It is to be told of a closed request when that is closed, not when there is time."""
 
     def opened(self, request: Request) -> None:
         """A request has come in."""
@@ -61,9 +67,12 @@ class Listener:
 
 
 class Ledger:
-    """Requests in hand and requests that have ended."""
+    """Requests in hand and requests that have ended.
 
-    def __init__(self) -> None:
+    ``later`` runs what it is given in a moment, as an event loop can; without it the books are kept at once.
+    """
+
+    def __init__(self, later: Callable[[Callable[[], None]], object] | None = None) -> None:
         self.null_call: float | None = None
         """Seconds of a call to containerd that does nothing (see :mod:`cri_shim.hops.null_call`)."""
         self.in_hand: dict[int, Request] = {}
@@ -73,14 +82,22 @@ class Ledger:
         self._by_method: defaultdict[str, deque[Kept]] = defaultdict(lambda: deque(maxlen=KEPT_OF_EACH))
         self._slowest: defaultdict[str, list[tuple[float, int, Kept]]] = defaultdict(list)
         self._listeners: tuple[Listener, ...] = ()
+        self._later = later
+        self._at_once = later is None
+        self._ended: list[Request] = []
 
     def listen(self, listener: Listener) -> None:
         """Tell ``listener`` everything from now on."""
-        self._listeners = (*self._listeners, listener)
+        self._follow((*self._listeners, listener))
 
     def leave(self, listener: Listener) -> None:
         """Tell ``listener`` nothing more."""
-        self._listeners = tuple(other for other in self._listeners if other is not listener)
+        self._follow(tuple(other for other in self._listeners if other is not listener))
+
+    def _follow(self, listeners: tuple[Listener, ...]) -> None:
+        self.catch_up()
+        self._listeners = listeners
+        self._at_once = self._later is None or any(listener.at_once for listener in listeners)
 
     def open(self, method: str, api: str = "v1", trace: TraceContext | None = None) -> Request:
         """Begin the record of a request; hops and helpers of this task and its children are noted in it."""
@@ -93,17 +110,30 @@ class Ledger:
         return request
 
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:
-        """End the record, make out the bill and keep both."""
-        bill = request.close(code, error, self.null_call)
+        """End the record and make out the bill; both are kept when the ledger catches up."""
+        request.close(code, error, self.null_call)
         del self.in_hand[request.id]
+        self._ended.append(request)
+        if self._later is None or self._at_once or len(self._ended) >= MOST_WAITING:
+            self.catch_up()
+        elif len(self._ended) == 1:
+            self._later(self.catch_up)
+
+    def catch_up(self) -> None:
+        """Keep what has ended since the last time, and tell the listeners; whoever reads what is kept asks for it."""
+        ended, self._ended = self._ended, []
+        for request in ended:
+            self._keep(request)
+
+    def _keep(self, request: Request) -> None:
         kept = request.kept = Kept(request)
         self._newest.append(kept)
         self._by_method[request.method].append(kept)
-        slowest = self._slowest[request.method]
+        slowest, wall = self._slowest[request.method], request.bill.wall
         if len(slowest) < SLOWEST_OF_EACH:
-            heappush(slowest, (bill.wall, request.id, kept))
-        elif bill.wall > slowest[0][0]:
-            heappushpop(slowest, (bill.wall, request.id, kept))
+            heappush(slowest, (wall, request.id, kept))
+        elif wall > slowest[0][0]:
+            heappushpop(slowest, (wall, request.id, kept))
         for listener in self._listeners:
             listener.closed(request)
 

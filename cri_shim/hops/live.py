@@ -29,6 +29,8 @@ QUEUED = 1000
 class Watcher(Listener):
     """One client: a listener of the ledger with a bounded queue of finished event texts."""
 
+    at_once = True
+
     def __init__(self) -> None:
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUED)
         self._lost = 0

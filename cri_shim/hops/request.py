@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from containerd_client.hops import Hop
 from cri_shim.hops.intervals import covered, uncovered
@@ -57,53 +57,31 @@ class Bill(Struct, frozen=True):
         return self.transport + self.own - self.awaited
 
 
-class Request(Timeline):
+class Request(Timeline, eq=False):
     """A CRI RPC: first in hand, then ended and only read. Times are seconds of ``time.perf_counter``."""
 
-    __slots__ = (
-        "api",
-        "bill",
-        "blocks",
-        "code",
-        "error",
-        "helpers",
-        "hops",
-        "id",
-        "in_flight",
-        "kept",
-        "method",
-        "null_call",
-        "server_spans",
-        "started",
-        "started_at",
-        "subject",
-        "trace",
-    )
-
-    def __init__(self, number: int, method: str, api: str, trace: TraceContext | None = None) -> None:
-        super().__init__()
-        self.id = number
-        self.method = method
-        self.api = api
-        self.trace = trace
-        self.started = time.perf_counter()
-        self.started_at = time.time()
-        self.subject: Mapping[str, str] = {}
-        self.hops: list[Hop] = []
-        self.helpers: list[Helper] = []
-        self.in_flight: dict[tuple[str, float], str] = {}
-        """Hops that have begun: method and start, and the ``traceparent`` that went along."""
-        self.blocks: dict[str, stage] = {}
-        """The stage that a hop was made in, by span id of the hop; only of requests whose trace is exported."""
-        self.server_spans: dict[str, float] | None = None
-        """Seconds containerd says a hop took it, by span id of the hop."""
-        self.kept: Kept | None = None
-        """What the ledger keeps of it, once it has ended."""
-        self.code = ""
-        self.error = ""
-        self.bill = Bill(0.0)
-        self.null_call: float | None = None
-        """Seconds of the null call that the bill was made out with; the shares of single hops go by it as well."""
+    id: int
+    method: str
+    api: str
+    trace: TraceContext | None = None
+    started: float = field(default_factory=time.perf_counter)
+    started_at: float = field(default_factory=time.time)
+    subject: Mapping[str, str] = field(default_factory=dict)
+    hops: list[Hop] = field(default_factory=list)
+    helpers: list[Helper] = field(default_factory=list)
+    in_flight: dict[tuple[str, float], str] = field(default_factory=dict)
+    """Hops that have begun: method and start, and the ``traceparent`` that went along."""
+    blocks: dict[str, stage] = field(default_factory=dict)
+    """The stage that a hop was made in, by span id of the hop; only of requests whose trace is exported."""
+    server_spans: dict[str, float] | None = None
+    """Seconds containerd says a hop took it, by span id of the hop."""
+    kept: Kept | None = None
+    """What the ledger keeps of it, once it has ended."""
+    code: str = ""
+    error: str = ""
+    bill: Bill = Bill(0.0)
+    null_call: float | None = None
+    """Seconds of the null call that the bill was made out with; the shares of single hops go by it as well."""
 
     def close(self, code: str, error: str, null_call: float | None) -> Bill:
         """End it and add it up; ``null_call``: seconds of a call to containerd that does nothing, if known."""
@@ -128,7 +106,7 @@ class Request(Timeline):
     def _add_up(self, wall: float, null_call: float | None) -> Bill:
         self.null_call = null_call
         if not self.hops and not self.helpers:
-            return Bill(wall, own=wall, awaited=min(wall, covered(_outside(self))))
+            return Bill(wall, own=wall, awaited=min(wall, covered(_outside(self))) if self.waits else 0.0)
         hops = [(hop.started, hop.started + hop.duration) for hop in self.hops]
         helpers = [(helper.started, helper.started + helper.duration) for helper in self.helpers]
         shares = [daemon_share(self, hop, null_call) for hop in self.hops]

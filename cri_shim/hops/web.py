@@ -83,6 +83,7 @@ class Site:
     ) -> web.StreamResponse:
         if not _is_ours(request.host, self._bound_to):
             raise web.HTTPForbidden(text="the Host header must be an address of this listener or localhost\n")
+        self._sources.ledger.catch_up()
         response = await handler(request)
         if not response.prepared:
             response.headers.update(_HEADERS)

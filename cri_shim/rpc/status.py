@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import platform
 import tomllib
@@ -68,7 +69,9 @@ def _info(service: Service) -> dict[str, str]:
     network = service.network.status()
     return {
         "config": json.dumps(tomllib.loads(to_toml(service.config))),
-        "python": json.dumps({"version": platform.python_version(), "grpcio": grpc.__version__}),
+        "python": json.dumps(
+            {"version": platform.python_version(), "grpcio": grpc.__version__, "event_loop": _event_loop()}
+        ),
         "cniconfig": json.dumps({"Networks": list(network.networks)}),
         "lastCNILoadStatus": "OK" if network.ready else network.message,
         "counts": json.dumps(
@@ -79,3 +82,8 @@ def _info(service: Service) -> dict[str, str]:
             }
         ),
     }
+
+
+def _event_loop() -> str:
+    """The package whose event loop runs: ``uvloop``, or ``asyncio``."""
+    return type(asyncio.get_running_loop()).__module__.partition(".")[0]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 from containerd_client.hops import Hop
-from cri_shim.hops.ledger import KEPT, KEPT_OF_EACH, SLOWEST_OF_EACH, Ledger, LedgerOff, Listener
+from cri_shim.hops.ledger import KEPT, KEPT_OF_EACH, MOST_WAITING, SLOWEST_OF_EACH, Ledger, LedgerOff, Listener
 from cri_shim.hops.request import UNFINISHED
 from cri_shim.hops.trace_context import TraceContext
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import awaited, stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def hop(method="m", started=None, duration=0.01, code="OK", trace=""):
@@ -107,6 +111,65 @@ async def test_listeners_are_told_in_order_until_they_leave():
         ("closed", 1, 1),
         ("hopped", None, "Events/Subscribe"),
     ]
+
+
+class Closed(Listener):
+    """Remembers the ids of requests that were closed."""
+
+    def __init__(self, *, at_once=False):
+        self.at_once = at_once
+        self.ids = []
+
+    def closed(self, request):
+        self.ids.append(request.id)
+
+
+async def test_the_books_are_kept_later_for_several_requests_in_one_go():
+    """The bill is there at once; what is kept, and listeners, wait for one appointment, or for whoever looks."""
+    appointments: list[Callable[[], None]] = []
+    ledger, told = Ledger(appointments.append), Closed()
+    ledger.listen(told)
+    first, second = ledger.open("Version"), ledger.open("Status")
+    ledger.close(first)
+    ledger.close(second)
+    assert first.ended
+    assert first.bill.wall > 0
+    assert not ledger.in_hand
+    assert (told.ids, ledger.newest(), len(appointments)) == ([], [], 1)
+    appointments.pop()()
+    assert told.ids == [kept.id for kept in ledger.newest()] == [1, 2]
+    ledger.close(ledger.open("Version"))
+    assert len(appointments) == 1
+    ledger.catch_up()
+    assert told.ids == [1, 2, 3]
+    appointments.pop()()
+    assert told.ids == [1, 2, 3]
+
+
+async def test_many_requests_do_not_wait_for_the_appointment():
+    """In a burst the books are kept now and then, so that no moment has to do it for all."""
+    appointments: list[Callable[[], None]] = []
+    ledger, told = Ledger(appointments.append), Closed()
+    ledger.listen(told)
+    for _ in range(MOST_WAITING):
+        ledger.close(ledger.open("Version"))
+    assert len(told.ids) == MOST_WAITING
+    assert len(appointments) == 1
+
+
+async def test_a_listener_that_is_to_be_told_at_once_is():
+    """As long as somebody watches, nobody waits; what had ended before the watching began is not its business."""
+    appointments: list[Callable[[], None]] = []
+    ledger, patient, watcher = Ledger(appointments.append), Closed(), Closed(at_once=True)
+    ledger.listen(patient)
+    ledger.close(ledger.open("Version"))
+    ledger.listen(watcher)
+    assert (patient.ids, watcher.ids) == ([1], [])
+    ledger.close(ledger.open("Version"))
+    assert (patient.ids, watcher.ids) == ([1, 2], [2])
+    ledger.leave(watcher)
+    ledger.close(ledger.open("Version"))
+    assert (patient.ids, watcher.ids) == ([1, 2], [2])
 
 
 async def test_each_hop_of_a_traced_request_gets_a_span_of_its_own():
