@@ -34,7 +34,7 @@ def open_views(
     if (export := span_export(tracing, service.config.containerd.address)) is not None:
         service.ledger.listen(export)
         stack.push_async_callback(export.close)
-        stack.callback(service.ledger.catch_up)
+        stack.callback(service.ledger.catch_up)  # before the export ends: it is to be told of the last requests too
         supervisor.forever("spans", export.run)
     take_spans = _take_spans(tracing, service.ledger, supervisor)
     counts = Counts(lambda: service.ledger.null_call, spans=take_spans is not None)

@@ -83,7 +83,7 @@ class Ledger:
         self._slowest: defaultdict[str, list[tuple[float, int, Kept]]] = defaultdict(list)
         self._listeners: tuple[Listener, ...] = ()
         self._later = later
-        self._at_once = later is None
+        self._at_once = False
         self._ended: list[Request] = []
 
     def listen(self, listener: Listener) -> None:
@@ -97,7 +97,7 @@ class Ledger:
     def _follow(self, listeners: tuple[Listener, ...]) -> None:
         self.catch_up()
         self._listeners = listeners
-        self._at_once = self._later is None or any(listener.at_once for listener in listeners)
+        self._at_once = any(listener.at_once for listener in listeners)
 
     def open(self, method: str, api: str = "v1", trace: TraceContext | None = None) -> Request:
         """Begin the record of a request; hops and helpers of this task and its children are noted in it."""
