@@ -44,6 +44,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 _ANSWERED_BEFORE_READY = frozenset({"Version", "Status"})
+# Fields of requests that _subject looks at; most lists have none of them.
 _TELLING = frozenset({"pod_sandbox_id", "container_id", "config", "image"})
 _WORTH_A_STAGE = 0.0001  # seconds; reading and writing a short message is no stage of its own
 
