@@ -15,7 +15,7 @@ CONTRACTS := .venv-contracts
 # Made anew when the dependencies or the protocol definitions change.
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml proto/compile.py $(shell find proto -name '*.proto')
-CODE := cri_shim containerd_client tests
+CODE := cri_shim containerd_client untrusted tests
 
 # What Debian has and the tests and the demo use: a real containerd with runc and CNI plugins, a registry, a static
 # busybox for images; util-linux, whose unshare makes user namespaces; gcc for small programs that images need; systemd
@@ -99,7 +99,7 @@ test-all: venv  ## run all tests, and those that need containerd on 1.7 and 2.1 
 
 .PHONY: unit
 unit: venv  ## run the tests that need neither root nor containerd
-	$(RUN) -m pytest tests/unit $(ARGS)
+	$(RUN) -m pytest tests/unit tests/hostile $(ARGS)
 
 # SUITES names some of tests/guest/suites.py; ARGS goes to pytest.
 .PHONY: test-guest

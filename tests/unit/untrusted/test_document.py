@@ -1,0 +1,47 @@
+"""The accessors of a document, beyond what tests/hostile/json-document holds."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from untrusted import DocumentError, parse_object
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(),
+    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.text(), JSON))
+def test_plain_is_what_was_written(document):
+    assert parse_object(json.dumps(document).encode()).plain() == document
+
+
+def test_objects_of_the_same_name_are_merged():
+    document = parse_object(b'{"config": {"User": "1"}, "Config": {"Cmd": ["a", null]}}')
+    config = document.object("config")
+    assert config is not None
+    assert (config.text("User"), config.texts("Cmd")) == ("1", ("a", ""))
+
+
+def test_the_error_names_the_place():
+    document = parse_object(b'{"layers": [{"size": 1}, {"size": "2"}]}')
+    with pytest.raises(DocumentError, match=r"^layers\[1\].size is a string, not a whole number$"):
+        [layer.integer("size") for layer in document.objects("layers")]
+
+
+def test_an_absent_object_is_none_and_an_absent_list_is_empty():
+    document = parse_object(b'{"a": null}')
+    assert document.object("a") is None
+    assert document.objects("b") == ()
+    assert "a" not in document
+
+
+def test_a_document_that_is_too_long_is_not_parsed():
+    with pytest.raises(DocumentError, match="12 bytes are more than the 10"):
+        parse_object(b"not JSON ...", limit=10)

@@ -1,0 +1,11 @@
+"""Text, numbers and shapes from outside, cleaned and bounded where they are parsed.
+
+Images, registries, CNI plugins, files of the node and clients send data of unknown quality. This package turns it into
+values that the rest of the program can rely on: strings that can be encoded, numbers that fit, objects whose fields
+have the types that were asked for. It may import nothing but the standard library; it must never do input or output.
+"""
+
+from untrusted.document import DocumentError, Object, parse_object
+from untrusted.text import decode_utf8, encodable, escaped, shorten
+
+__all__ = ["DocumentError", "Object", "decode_utf8", "encodable", "escaped", "parse_object", "shorten"]

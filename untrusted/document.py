@@ -1,0 +1,268 @@
+"""JSON as Go's ``encoding/json`` reads it into a struct, with limits.
+
+Wherever the usual reader of a document is a Go program (image configurations, manifests, CNI results, registry tokens,
+seccomp profiles), its writers have only ever been tested against these rules:
+
+* A key matches a field whatever its case; when several keys match, the last one wins, and objects are merged.
+* ``null`` leaves a field at its zero value, also as an element of a list or as a value of a map.
+* What is not UTF-8 becomes U+FFFD, lone surrogates too.
+* A number must fit: an integer has no fraction, no exponent and at most 64 bits.
+
+A document that breaks a rule is refused with a :class:`DocumentError` that names the field. Unlike Go, which follows
+nesting ten thousand levels deep, no document may be deeper than :data:`DEEPEST`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, NoReturn
+
+from untrusted.text import decode_utf8, encodable, escaped
+
+DEEPEST: Final = 256
+"""Levels of objects and lists within each other that are followed."""
+LONGEST_NUMBER: Final = 64
+"""Characters of a number; a longer one does not fit into any field."""
+
+_LARGEST: Final = (1 << 63) - 1
+_LIKE_ASCII: Final = {0x17F: "s", 0x212A: "k"}
+"""The long s and the Kelvin sign: Go's comparison takes them for the letters."""
+
+
+class DocumentError(ValueError):
+    """A document is not JSON, or one of its fields is not what it has to be; the text says which."""
+
+
+class _Pairs(tuple[tuple[str, Any], ...]):
+    """The members of one JSON object in their order, duplicates included."""
+
+    __slots__ = ()
+
+
+class _Number:
+    """A number that fits into no field of 64 bits."""
+
+    __slots__ = ()
+
+
+_TOO_LONG: Final = _Number()
+
+
+class Object:
+    """One JSON object. Every method takes a field's name as its Go struct has it, and raises DocumentError.
+
+    An absent field and ``null`` are the same: the zero value of the type.
+    """
+
+    __slots__ = ("_pairs", "_path")
+
+    def __init__(self, pairs: tuple[tuple[str, Any], ...] = (), path: str = "") -> None:
+        """For :func:`parse_object`; ``path`` is where the object stands in its document."""
+        self._pairs = pairs
+        self._path = path
+
+    def __contains__(self, name: str) -> bool:
+        """Whether the field is there and not ``null``."""
+        return bool(self._values(name))
+
+    def text(self, name: str) -> str:
+        """Return a string."""
+        text: str = self._last(name, str, "a string", "")
+        return text
+
+    def boolean(self, name: str) -> bool:
+        """Return true or false."""
+        value: bool = self._last(name, bool, "true or false", False)
+        return value
+
+    def integer(self, name: str, *, least: int = -_LARGEST - 1, most: int = _LARGEST) -> int:
+        """Return a whole number between ``least`` and ``most``; an absent one is 0 even if ``least`` is more."""
+        found = 0
+        for value in self._values(name):
+            if isinstance(value, bool) or not isinstance(value, int | _Number):
+                self._refuse(name, value, "a whole number")
+            if not isinstance(value, int) or not least <= value <= most:
+                raise DocumentError(f"{self._where(name)} is not between {least} and {most}")
+            found = value
+        return found
+
+    def number(self, name: str) -> float:
+        """Return a number that may have a fraction."""
+        found = 0.0
+        for value in self._values(name):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                self._refuse(name, value, "a number")
+            found = float(value)
+        return found
+
+    def object(self, name: str) -> Object | None:
+        """Return an object, or None if it is absent; the members of several are merged."""
+        values = self._values(name)
+        if not values:
+            return None
+        members: list[tuple[str, Any]] = []
+        for value in values:
+            if not isinstance(value, _Pairs):
+                self._refuse(name, value, "an object")
+            members.extend(value)
+        return Object(tuple(members), self._where(name))
+
+    def objects(self, name: str) -> tuple[Object, ...]:
+        """Return a list of objects; a ``null`` in it is an object without fields."""
+        made = []
+        for number, item in enumerate(self._list(name)):
+            if item is not None and not isinstance(item, _Pairs):
+                self._refuse(f"{name}[{number}]", item, "an object")
+            made.append(Object(item or (), self._where(f"{name}[{number}]")))
+        return tuple(made)
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Return a list of strings; a ``null`` in it is an empty string."""
+        items = self._list(name)
+        for number, item in enumerate(items):
+            if item is not None and not isinstance(item, str):
+                self._refuse(f"{name}[{number}]", item, "a string")
+        return tuple(item or "" for item in items)
+
+    def text_map(self, name: str) -> dict[str, str]:
+        """Return an object whose values are strings; its keys are data, and so kept as they are."""
+        found = self.object(name)
+        values: dict[str, str] = {}
+        for key, value in found.members() if found is not None else ():
+            if value is not None and not isinstance(value, str):
+                self._refuse(f"{name}.{escaped(key)}", value, "a string")
+            values[key] = value or ""
+        return values
+
+    def members(self) -> tuple[tuple[str, Any], ...]:
+        """Return keys and values as they stand, duplicates included."""
+        return self._pairs
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the keys as they stand, each once."""
+        return tuple(dict.fromkeys(key for key, _ in self._pairs))
+
+    def plain(self) -> dict[str, Any]:
+        """Return the whole object as dicts and lists, for a reader that has rules of its own; duplicates: the last."""
+        return {key: _plain(value) for key, value in self._pairs}
+
+    def value(self, name: str) -> Any:
+        """Return whatever stands there as :meth:`plain` would, None if it is absent."""
+        values = self._values(name)
+        return _plain(values[-1]) if values else None
+
+    def _values(self, name: str) -> list[Any]:
+        folded = _fold(name)
+        return [value for key, value in self._pairs if value is not None and _fold(key) == folded]
+
+    def _last(self, name: str, kind: type[Any], words: str, zero: Any) -> Any:
+        found = zero
+        for value in self._values(name):
+            if not isinstance(value, kind):
+                self._refuse(name, value, words)
+            found = value
+        return found
+
+    def _list(self, name: str) -> list[Any]:
+        items: list[Any] = self._last(name, list, "a list", [])
+        return items
+
+    def _where(self, name: str) -> str:
+        return f"{self._path}.{name}" if self._path else name
+
+    def _refuse(self, name: str, value: Any, wanted: str) -> NoReturn:
+        raise DocumentError(f"{self._where(name)} is {_kind(value)}, not {wanted}")
+
+
+def parse_object(data: bytes, *, limit: int | None = None) -> Object:
+    """Parse a document that has to be one object; raises DocumentError, also for more than ``limit`` bytes."""
+    if limit is not None and len(data) > limit:
+        raise DocumentError(f"{len(data)} bytes are more than the {limit} that are allowed")
+    try:
+        document = json.loads(
+            decode_utf8(data),
+            object_pairs_hook=_Pairs,
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_refuse_constant,
+        )
+    except RecursionError:
+        raise DocumentError(f"not JSON that can be read: nested more than {DEEPEST} levels deep") from None
+    except DocumentError:
+        raise
+    except ValueError as error:
+        raise DocumentError(f"not JSON: {error}") from None
+    if document is None:
+        return Object()
+    if not isinstance(document, _Pairs):
+        raise DocumentError(f"the document is {_kind(document)}, not an object")
+    _require_shallow(document)
+    return Object(_clean(document) if _may_hold_surrogates(data) else document)
+
+
+def _integer(digits: str) -> Any:
+    return int(digits) if len(digits) <= LONGEST_NUMBER else _TOO_LONG
+
+
+def _float(digits: str) -> Any:
+    value = float(digits)
+    return _TOO_LONG if value in (float("inf"), float("-inf")) else value
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise DocumentError(f"not JSON: {word} is not a number")
+
+
+def _require_shallow(document: Any) -> None:
+    level = [document]
+    for _ in range(DEEPEST):
+        level = [child for value in level for child in _children(value) if isinstance(child, list | _Pairs)]
+        if not level:
+            return
+    raise DocumentError(f"not JSON that can be read: nested more than {DEEPEST} levels deep")
+
+
+def _children(value: Any) -> list[Any]:
+    return [child for _, child in value] if isinstance(value, _Pairs) else value
+
+
+def _may_hold_surrogates(data: bytes) -> bool:
+    return b"\\ud" in data or b"\\uD" in data
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, _Pairs):
+        return _Pairs((encodable(key), _clean(item)) for key, item in value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    return value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, _Pairs):
+        return {key: _plain(item) for key, item in value}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, _Number):
+        raise DocumentError(f"a number has more than {LONGEST_NUMBER} digits")
+    return value
+
+
+def _fold(key: str) -> str:
+    return key.translate(_LIKE_ASCII).lower()
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "a string"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, _Pairs):
+        return "an object"
+    return "a number"

@@ -1,0 +1,60 @@
+"""Strings from outside as strings that can be encoded, shown and sent.
+
+Python and JSON both know strings that have no UTF-8 form: a lone surrogate survives ``json.loads`` and fails much
+later, where a message is serialised. Go replaces what is not UTF-8 by U+FFFD when it parses, and so do these functions.
+"""
+
+from __future__ import annotations
+
+import codecs
+from typing import Final
+
+REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+LONGEST_NAME: Final = 256
+"""Characters of a name from outside that an error text shows."""
+
+_HANDLER: Final = "untrusted.replace"
+
+
+def _replace_each_byte(error: UnicodeError) -> tuple[str, int]:
+    """Put one U+FFFD in the place of every invalid byte, as Go does; Python's own handler puts one for several."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return REPLACEMENT * (error.end - error.start), error.end
+
+
+codecs.register_error(_HANDLER, _replace_each_byte)
+
+
+def decode_utf8(data: bytes) -> str:
+    """Return ``data`` as text; each byte that is not UTF-8 becomes U+FFFD, as in Go's ``encoding/json``."""
+    return data.decode("utf-8", _HANDLER)
+
+
+def encodable(text: str) -> str:
+    """Return ``text`` in a form that UTF-8 has: surrogate pairs become one character, lone surrogates U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return ``text`` if it has at most ``limit`` characters, else its beginning and how much was left out."""
+    if len(text) <= limit:
+        return text
+    return f"{text[:limit]}... ({len(text) - limit} more characters)"
+
+
+def escaped(text: str, limit: int = LONGEST_NAME) -> str:
+    """Return a name from outside as an error text may show it: at most ``limit`` characters, none of them unprintable.
+
+    Control characters, line ends and surrogates appear as escapes, so that a name cannot forge a line of the log.
+    """
+    shown = "".join(char if char.isprintable() else _escape(char) for char in text[:limit])
+    return shown if len(text) <= limit else f"{shown}... ({len(text) - limit} more characters)"
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
