@@ -1,6 +1,7 @@
 """RemoveImage: every name of the image, and with the last one (synchronously) what only it held.
 
-CRI: idempotent; an image that is not here, or that somebody else is removing, is a success.
+CRI: idempotent; an image that is not here, or that somebody else is removing, is a success. A client that hangs up does
+not cut it in the middle.
 """
 
 from __future__ import annotations
@@ -12,13 +13,22 @@ from cri_shim.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
+    from cri_shim.store.images import Image
 
 
 async def remove_image(service: Service, request: cri.RemoveImageRequest) -> cri.RemoveImageResponse:
     """Remove the image of an id, tag or digest. Raises InvalidArgumentError when the request names none."""
     if not request.image.image:
         raise InvalidArgumentError("image.image is empty; name an image by reference or id")
-    image = await service.images.find(request.image.image)
-    if image is not None:
-        await service.images.remove(image)
+    ref = request.image.image
+    image = await service.images.find(ref)
+    key = f"remove-image/{ref}" if image is None else f"remove-image/{image.id}"
+    await service.operations.run(key, lambda: _remove(service, image, ref))
     return cri.RemoveImageResponse()
+
+
+async def _remove(service: Service, image: Image | None, ref: str) -> None:
+    if image is None:
+        await service.images.remove_unusable(ref)
+    else:
+        await service.images.remove(image, ref)

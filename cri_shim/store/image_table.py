@@ -82,6 +82,10 @@ class ImageTable:
             raise InvalidArgumentError(f"image id {ref!r} fits {len(fitting)} images; give more of it")
         return fitting[0] if fitting else None
 
+    def name_of(self, ref: str) -> str:
+        """Return the record name that a reference in any form stands for; empty if no record has it."""
+        return next((name for name in (normal_name(ref), ref) if name in self._names), "")
+
     def put(self, name: str, image: Image, *, pinned: bool) -> Image:
         """Let ``name`` point at ``image`` (whose references are taken from here), and at no other any more."""
         before = self._names.get(name)

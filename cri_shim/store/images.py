@@ -1,8 +1,9 @@
 """Images: in memory for reading, in containerd for real.
 
 containerd's image store is the truth. What changes there behind our back arrives as events; what an event did not tell
-(containerd 1.7's import sends none) is found by looking there when a name is not known. Every image record that is
-seen gets the label of containerd's CRI plugin, so that the plugin can take over.
+(containerd 1.7's import sends none) is found by looking there when a name is not known. Every image that is seen gets
+the records and labels of containerd's CRI plugin (:mod:`cri_shim.store.image_records`), so that the plugin can take
+over.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, field
 
 from containerd_client.api.containerd.services.images.v1 import images_pb2
 from containerd_client.distribution.contents import missing_layers, read_contents
@@ -21,16 +22,26 @@ from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.platforms import host_platform
 from containerd_client.distribution.reference import is_digest
 from containerd_client.distribution.unpack import Unpacker
-from containerd_client.errors import AlreadyExists, NotFound
 from cri_shim.errors import CriError
 from cri_shim.oci.checkpoint_image import is_checkpoint
 from cri_shim.oci.image_config import parse_image_config
-from cri_shim.store.image_names import MANAGED, PINNED, normal_name
+from cri_shim.ops.locks import Locks
+from cri_shim.store.image_names import normal_name
+from cri_shim.store.image_records import (
+    adopt_record,
+    delete_record,
+    find_record,
+    is_managed,
+    is_pinned,
+    label_record,
+    write_record,
+)
 from cri_shim.store.image_table import Image, ImageTable
 from cri_shim.store.image_unpack import unpack_stored
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Coroutine, Iterable, Iterator, Sequence
+    from typing import Any
 
     from containerd_client import Containerd
     from containerd_client.api.containerd.types import types_pb2
@@ -45,10 +56,19 @@ AT_ONCE = 8
 log = structlog.get_logger(__name__)
 
 
-class _Reading(Struct):
-    """One look at a record under way; ``stale`` when the record was changed meanwhile by ourselves."""
+class _Reading(Struct, eq=False):
+    """One look at a record under way; ``stale`` when the record was changed meanwhile by ourselves.
+
+    Two looks are never the same one, however alike: they are kept in sets by identity, and so are the two below.
+    """
 
     stale: bool = False
+
+
+class _Loading(Struct, eq=False):
+    """One reading of all records under way, and the names that have changed since it began."""
+
+    changed: set[str] = field(default_factory=set)
 
 
 class ImageStore:
@@ -68,10 +88,13 @@ class ImageStore:
         self._client = client
         self._pinned = frozenset(normal_name(name) or name for name in pinned)
         self._table = ImageTable()
-        self._readings: dict[str, list[_Reading]] = {}
-        self._changes: list[set[str]] = []
+        self._locks = Locks()
+        """By image id: what changes several records of one image."""
+        self._readings: dict[str, set[_Reading]] = {}
+        self._loadings: set[_Loading] = set()
         self._unpacked: set[tuple[str, str]] = set()
         self._broken: dict[str, str] = {}
+        """Record names of images that cannot be used, and what they point at."""
 
     def list(self) -> tuple[Image, ...]:
         """All images, from memory."""
@@ -100,12 +123,12 @@ class ImageStore:
         Raises a ContainerdError only when the list itself cannot be had.
         """
         before = self._table.names()
-        changed: set[str] = set()
-        self._changes.append(changed)
+        loading = _Loading()
+        self._loadings.add(loading)
         try:
-            await self._load_all(before, changed)
+            await self._load_all(before, loading.changed)
         finally:
-            self._changes.remove(changed)
+            self._loadings.discard(loading)
         log.info("images.loaded", images=len(self._table), names=len(self._table.names()))
 
     async def _load_all(self, before: tuple[str, ...], changed: set[str]) -> None:
@@ -118,11 +141,16 @@ class ImageStore:
                 # What the list said of a name that has changed since is out of date.
                 await self.refresh(name, None if name in changed else record)
 
-        gone = [name for name in before if name not in listed]
-        work = [one(record.name, record) for record in records] + [one(name, None) for name in gone]
-        for outcome in await asyncio.gather(*work, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                log.warning("images.unread", error=str(outcome))
+        async def complete(image: Image) -> None:
+            async with slots:
+                for name in image.references:
+                    if await self._adopt(name, image):
+                        break
+
+        gone = [name for name in (*before, *self._broken) if name not in listed]
+        await _all_done([one(record.name, record) for record in records] + [one(name, None) for name in gone])
+        # Earlier versions set the label without making the record under the id.
+        await _all_done([complete(image) for image in self._table if image.id not in image.references])
 
     async def on_event(self, envelope: types_pb2.Envelope) -> None:
         """Take in one event of topic ``/images/create``, ``/images/update`` or ``/images/delete``."""
@@ -137,18 +165,36 @@ class ImageStore:
             while True:
                 reading.stale = False
                 if record is None:
-                    record = await self._record(name)
+                    record = await find_record(self._client, name)
                 image = await self._described(record) if record is not None else None
                 if not reading.stale:
                     break
                 record = None
             if image is None or record is None:
+                if record is None:
+                    self._broken.pop(name, None)
                 self._table.drop(name)
                 return None
             pinned = self._put(record, image)
-        if pinned != (record.labels.get(PINNED[0]) == PINNED[1]) or record.labels.get(MANAGED[0]) != MANAGED[1]:
-            await self._label(record, pinned=pinned)
+        if not is_managed(record):
+            await self._adopt(name, image)
+        elif pinned and not is_pinned(record):
+            await label_record(self._client, name, pinned=True)
         return self._table.by_name(name)
+
+    async def _adopt(self, name: str, image: Image) -> bool:
+        """Complete the records of an image that somebody else brought as ``name``; False if that is out of date."""
+        async with self._locks.of(image.id):
+            # A removal may have been first: what it has removed is not to come back.
+            record = await find_record(self._client, name)
+            if record is None or record.target.digest != image.target.digest:
+                return False
+            pinned = self._is_pinned(record)
+            if not await adopt_record(self._client, name, image.target, image.id, pinned=pinned):
+                return False
+            self._touch(image.id)
+            self._table.put(image.id, image, pinned=pinned)
+            return True
 
     async def record(
         self, contents: ImageContents, names: Iterable[str], snapshotter: str, *, pinned: bool = False
@@ -158,26 +204,53 @@ class ImageStore:
         The caller holds a lease on the contents. Raises a ContainerdError.
         """
         image = _image(contents)
-        for name in names:
-            pin = pinned or name in self._pinned
-            await self._write(name, contents.target, pinned=pin)
-            self._touch(name)
-            image = self._table.put(name, image, pinned=pin)
+        async with self._locks.of(image.id):
+            for name in names:
+                pin = pinned or name in self._pinned
+                await write_record(self._client, name, contents.target, pinned=pin)
+                self._touch(name)
+                image = self._table.put(name, image, pinned=pin)
         self._unpacked.add((snapshotter, contents.chain_id))
         return image
 
-    async def remove(self, image: Image) -> None:
-        """Delete every record of the image; containerd has collected what they held when the last one is gone."""
-        records = await self._client.images.list(f"target.digest=={image.target.digest}")
-        names = tuple(dict.fromkeys((*image.references, *(record.name for record in records))))
+    async def remove(self, image: Image, ref: str = "") -> None:
+        """Delete every record of the image; containerd has collected what they held when the last one is gone.
+
+        The record that ``ref`` names goes last, so that a removal which was cut off finds the rest when it is repeated.
+        Raises a ContainerdError.
+        """
+        async with self._locks.of(image.id):
+            records = await self._client.images.list(f"target.digest=={image.target.digest}")
+            last = self._table.name_of(ref) if ref else ""
+            names = {*image.references, *(record.name for record in records)}
+            await self._delete(sorted(names, key=lambda name: (name == last, name == image.id, name)), image.id)
+        self._unpacked = {pair for pair in self._unpacked if pair[1] != image.chain_id}
+
+    async def remove_unusable(self, ref: str) -> None:
+        """Delete the records of an image that is in containerd but cannot be used, and so is not known here.
+
+        Nothing happens if there is none. Raises a ContainerdError.
+        """
+        name = ref if is_digest(ref) else normal_name(ref)
+        target = self._broken.get(name)
+        if target is None:
+            return
+        async with self._locks.of(target):
+            records = await self._client.images.list(f"target.digest=={target}")
+            names = {name, *(record.name for record in records)}
+            await self._delete(sorted(names, key=lambda each: (each == name, each)), "")
+            for each in names:
+                self._broken.pop(each, None)
+
+    async def _delete(self, names: Sequence[str], image_id: str) -> None:
         for name in names:
-            try:
-                await self._client.images.delete(name, sync=name == names[-1])
-            except NotFound:
+            now = self._table.by_name(name)
+            if now is not None and now.id != image_id:
+                continue  # a pull has let it point at another image since
+            if not await delete_record(self._client, name, sync=name == names[-1]):
                 log.debug("image.record_gone", name=name)
             self._touch(name)
             self._table.drop(name)
-        self._unpacked = {pair for pair in self._unpacked if pair[1] != image.chain_id}
 
     async def ensure_unpacked(self, image: Image, snapshotter: str = "", *, recheck: bool = False) -> str:
         """Return the chain id of the image's topmost snapshot, after unpacking what an import left packed.
@@ -209,12 +282,6 @@ class ImageStore:
 
     # -- containerd's side ------------------------------------------------------------------------------------------
 
-    async def _record(self, name: str) -> images_pb2.Image | None:
-        try:
-            return await self._client.images.get(name)
-        except NotFound:
-            return None
-
     async def _described(self, record: images_pb2.Image) -> Image | None:
         """Read what a record points at; None, with one line in the log, when that cannot be used."""
         known = self._table.by_target(record.target.digest)
@@ -235,26 +302,13 @@ class ImageStore:
         self._broken.pop(record.name, None)
         return image
 
-    async def _write(self, name: str, target: Descriptor, *, pinned: bool) -> None:
-        labels = dict([MANAGED, PINNED] if pinned else [MANAGED])
-        record = images_pb2.Image(name=name, target=target.to_message(), labels=labels)
-        try:
-            await self._client.images.create(record)
-        except AlreadyExists:
-            await self._client.images.update(record, "target", *(f"labels.{key}" for key in labels))
-
-    async def _label(self, record: images_pb2.Image, *, pinned: bool) -> None:
-        labels = dict([MANAGED, PINNED] if pinned else [MANAGED])
-        changed = images_pb2.Image(name=record.name, labels=labels)
-        try:
-            await self._client.images.update(changed, *(f"labels.{key}" for key in labels))
-        except NotFound:
-            return  # removed meanwhile; its event is on the way
-
     # -- memory's side ----------------------------------------------------------------------------------------------
 
+    def _is_pinned(self, record: images_pb2.Image) -> bool:
+        return record.name in self._pinned or is_pinned(record)
+
     def _put(self, record: images_pb2.Image, image: Image) -> bool:
-        pinned = record.name in self._pinned or record.labels.get(PINNED[0]) == PINNED[1]
+        pinned = self._is_pinned(record)
         self._touch(record.name)
         self._table.put(record.name, image, pinned=pinned)
         return pinned
@@ -262,11 +316,11 @@ class ImageStore:
     @contextmanager
     def _reading(self, name: str) -> Iterator[_Reading]:
         reading = _Reading()
-        self._readings.setdefault(name, []).append(reading)
+        self._readings.setdefault(name, set()).add(reading)
         try:
             yield reading
         finally:
-            self._readings[name].remove(reading)
+            self._readings[name].discard(reading)
             if not self._readings[name]:
                 del self._readings[name]
 
@@ -274,8 +328,14 @@ class ImageStore:
         """Let every look at this name that is under way begin again: what it has read is older than what we know."""
         for reading in self._readings.get(name, ()):
             reading.stale = True
-        for changed in self._changes:
-            changed.add(name)
+        for loading in self._loadings:
+            loading.changed.add(name)
+
+
+async def _all_done(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    for outcome in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            log.warning("images.unread", error=str(outcome))
 
 
 def _image(contents: ImageContents) -> Image:

@@ -17,6 +17,7 @@ import pytest
 
 from containerd_client import Containerd
 from cri_shim.images.puller import ImagePuller
+from cri_shim.ops.operations import Operations
 from cri_shim.store.images import ImageStore
 from cri_shim.store.snapshot_usage import SnapshotUsage
 from tests.lab.containerd import PrivateContainerd
@@ -56,6 +57,7 @@ class Parts:
     images: ImageStore
     puller: ImagePuller
     snapshot_usage: SnapshotUsage
+    operations: Operations = field(default_factory=Operations)
     config: Any = None
     watching: list[asyncio.Task[None]] = field(default_factory=list)
 

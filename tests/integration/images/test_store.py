@@ -217,3 +217,18 @@ async def test_removed_by_several_at_once(parts, registry):
     pulled = await parts.puller.pull(f"{registry.address}/at-once:1")
     await asyncio.gather(*(parts.images.remove(pulled) for _ in range(5)))
     assert await parts.left() == {}
+
+
+async def test_an_imported_image_outlives_its_name(parts, tmp_path):
+    """As with containerd's plugin it gets a record under its id, by which it is known when its tag is removed."""
+    image = image_of()
+    await parts.watch()
+    parts.ctr("images", "import", str(write_oci_layout(tmp_path, image, NAME)))
+    assert await parts.images.find("imported:1")  # the import of 1.7 publishes no event
+    await until(lambda: image.id in parts.images.resolve(image.id).references)
+    parts.ctr("images", "rm", "--sync", NAME)
+    await until(lambda: parts.images.resolve(image.id).repo_tags == ())
+    assert await parts.puller.ensure_unpacked(parts.images.resolve(image.id)) == image.chain_id
+    await parts.images.remove(parts.images.resolve(image.id))
+    await asyncio.sleep(0.2)
+    assert await parts.left() == {}

@@ -1,0 +1,86 @@
+"""Image records in containerd, in the form that containerd's CRI plugin gives them.
+
+An image has one record under its id, beside those under its names, so that it stays known by its id when somebody
+removes the name that it came with. The label on a record says that the record under the id was made: it is set last.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from containerd_client.api.containerd.services.images.v1 import images_pb2
+from containerd_client.errors import AlreadyExists, NotFound
+from cri_shim.store.image_names import MANAGED, PINNED
+
+if TYPE_CHECKING:
+    from containerd_client import Containerd
+    from containerd_client.distribution.manifest import Descriptor
+
+
+def is_managed(record: images_pb2.Image) -> bool:
+    """Whether the plugin, or this daemon, has taken the record in."""
+    return bool(record.labels.get(MANAGED[0]) == MANAGED[1])
+
+
+def is_pinned(record: images_pb2.Image) -> bool:
+    """Whether the record's label keeps the image from being collected by the kubelet."""
+    return bool(record.labels.get(PINNED[0]) == PINNED[1])
+
+
+async def find_record(client: Containerd, name: str) -> images_pb2.Image | None:
+    """Return the record of exactly this name, or None if containerd has none."""
+    try:
+        return await client.images.get(name)
+    except NotFound:
+        return None
+
+
+async def write_record(client: Containerd, name: str, target: Descriptor, *, pinned: bool) -> bool:
+    """Let ``name`` point at ``target``; return whether the record is a new one."""
+    labels = _labels(pinned=pinned)
+    record = images_pb2.Image(name=name, target=target.to_message(), labels=labels)
+    try:
+        await client.images.create(record)
+    except AlreadyExists:
+        await client.images.update(record, "target", *(f"labels.{key}" for key in labels))
+        return False
+    return True
+
+
+async def adopt_record(client: Containerd, name: str, target: Descriptor, image_id: str, *, pinned: bool) -> bool:
+    """Give a record that somebody else made what a pull would have given it; return whether it is still there.
+
+    If ``name`` disappears meanwhile, the record under the id that was made for it goes too.
+    """
+    made = name != image_id and await write_record(client, image_id, target, pinned=pinned)
+    if await label_record(client, name, pinned=pinned):
+        return True
+    if made:
+        await delete_record(client, image_id)
+    return False
+
+
+async def label_record(client: Containerd, name: str, *, pinned: bool) -> bool:
+    """Set the plugin's labels; return False if the record has gone meanwhile."""
+    labels = _labels(pinned=pinned)
+    try:
+        await client.images.update(images_pb2.Image(name=name, labels=labels), *(f"labels.{key}" for key in labels))
+    except NotFound:
+        return False
+    return True
+
+
+async def delete_record(client: Containerd, name: str, *, sync: bool = False) -> bool:
+    """Delete a record; return False if it had gone already.
+
+    With ``sync`` containerd's garbage collector has run when this returns.
+    """
+    try:
+        await client.images.delete(name, sync=sync)
+    except NotFound:
+        return False
+    return True
+
+
+def _labels(*, pinned: bool) -> dict[str, str]:
+    return dict([MANAGED, PINNED] if pinned else [MANAGED])

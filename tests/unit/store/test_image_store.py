@@ -1,0 +1,176 @@
+"""The image store against containerd in dictionaries: looks that overlap, removals that are cut, images of others."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from containerd_client.distribution.contents import read_contents
+from containerd_client.distribution.manifest import Descriptor
+from containerd_client.distribution.platforms import Platform
+from containerd_client.errors import Unavailable
+from cri_shim.store.image_names import MANAGED
+from cri_shim.store.images import ImageStore
+from tests.unit.store.fake_images import FakeContainerd
+
+if TYPE_CHECKING:
+    from containerd_client import Containerd
+
+AMD64 = Platform("linux", "amd64")
+TAG, SECOND = "docker.io/library/one:1", "docker.io/library/two:2"
+AT = "docker.io/library/one@sha256:" + "0" * 64
+
+
+def store_of(client):
+    return ImageStore(client, platform=AMD64)
+
+
+async def rest():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_two_looks_at_once_are_two():
+    """The first look learns that it is stale although a second one, just like it, has ended meanwhile."""
+    client = FakeContainerd()
+    store = store_of(client)
+    image_id = client.add_image(TAG)
+    slow, fast = client.hold(TAG), client.hold(TAG)
+    first = asyncio.create_task(store.refresh(TAG))
+    await rest()
+    second = asyncio.create_task(store.refresh(TAG))
+    await rest()
+    fast.set()
+    await second
+    await store.remove(store.resolve(image_id))
+    slow.set()
+    assert await first is None
+    assert store.list() == ()
+
+
+async def test_two_loads_at_once_are_two():
+    """A load that ends does not make the other one forget what changes from then on."""
+    client = FakeContainerd()
+    store = store_of(client)
+    client.add_image(TAG)
+    gate = client.hold_list()
+    first = asyncio.create_task(store.load_all())
+    await rest()
+    client.records.clear()
+    await store.load_all()
+    client.add_image(TAG)
+    image = await store.refresh(TAG)
+    assert image is not None
+    await store.remove(image)
+    gate.set()
+    await first
+    assert store.list() == ()
+    assert client.records == {}
+
+
+@pytest.mark.parametrize("cut", range(4))
+@pytest.mark.parametrize("named", ["tag", "second tag", "digest", "id"])
+async def test_a_removal_that_was_cut_is_finished_by_the_next(cut, named):
+    """Whichever delete fails, a new daemon that is asked for the same removal leaves nothing."""
+    client = FakeContainerd()
+    store = store_of(client)
+    image_id = client.add_image(TAG, SECOND, AT)
+    await store.load_all()
+    assert set(client.records) == {TAG, SECOND, AT, image_id}
+    ref = {"tag": "one:1", "second tag": SECOND, "digest": AT, "id": image_id}[named]
+    client.fail_delete = cut
+    with pytest.raises(Unavailable):
+        await store.remove(await store.find(ref), ref)
+    again = store_of(client)
+    await again.load_all()
+    found = await again.find(ref)
+    assert found is not None
+    await again.remove(found, ref)
+    assert client.records == {}
+    assert client.deleted[-1].endswith(" sync")
+
+
+async def test_a_name_that_points_elsewhere_by_now_stays():
+    """A pull that moves the tag while its old image is being removed keeps the tag."""
+    client = FakeContainerd()
+    store = store_of(client)
+    old = client.add_image(TAG)
+    await store.load_all()
+    image = store.resolve(old)
+    new = client.add_image(TAG, User="other")
+    await store.refresh(TAG)
+    await store.remove(image)
+    assert store.resolve("one:1").id == new
+    assert set(client.records) == {TAG, new}
+
+
+async def test_an_image_of_others_gets_a_record_under_its_id():
+    """It stays known by its id when its name is taken away, as after containerd's plugin has adopted it."""
+    client = FakeContainerd()
+    store = store_of(client)
+    image_id = client.add_image(TAG)
+    await store.refresh(TAG)
+    assert dict(client.records[image_id].labels) == dict([MANAGED])
+    assert dict(client.records[TAG].labels) == dict([MANAGED])
+    del client.records[TAG]
+    await store.refresh(TAG)
+    assert store.resolve(image_id).id == image_id
+    assert (await store.find(image_id)).repo_tags == ()
+
+
+async def test_what_was_adopted_without_a_record_is_completed_at_the_next_load():
+    """Earlier versions set the label alone."""
+    client = FakeContainerd()
+    store = store_of(client)
+    image_id = client.add_image(TAG, labels=dict([MANAGED]))
+    await store.load_all()
+    assert image_id in client.records
+    del client.records[TAG]
+    await store.load_all()
+    assert store.resolve(image_id) is not None
+
+
+@pytest.mark.parametrize("when", ["before", "during"])
+async def test_what_was_removed_is_not_adopted(when):
+    """A removal that overlaps with an adoption wins; no record under the id comes back."""
+    client = FakeContainerd()
+    store = store_of(client)
+    image_id = client.add_image(TAG)
+    client.hold(TAG).set()
+    gate = client.hold(TAG)
+    adopting = asyncio.create_task(store.refresh(TAG))
+    await rest()
+    removing = asyncio.create_task(store.remove(store.resolve(image_id)))
+    if when == "before":
+        del client.records[TAG]  # by another client
+    await rest()
+    gate.set()
+    await asyncio.gather(adopting, removing)
+    assert store.list() == ()
+    assert client.records == {}
+
+
+async def test_an_image_that_cannot_be_used_can_be_removed():
+    """It is not listed, and RemoveImage by its name still takes its records away."""
+    client = FakeContainerd()
+    store = store_of(client)
+    client.add_image(TAG, SECOND, config=b"[]")
+    await store.load_all()
+    assert await store.find(TAG) is None
+    await store.remove_unusable("one:1")
+    assert client.records == {}
+    await store.remove_unusable("one:1")
+
+
+async def test_a_pull_and_a_removal_of_one_image_do_not_mix():
+    """Records are written all or deleted all: whichever comes second decides."""
+    client = FakeContainerd()
+    store = store_of(client)
+    image_id = client.add_image(TAG)
+    contents = await read_contents(cast("Containerd", client), Descriptor.of(client.records[TAG].target), AMD64)
+    await store.load_all()
+    image = store.resolve(image_id)
+    await asyncio.gather(store.remove(image), store.record(contents, (image_id, TAG, AT), "overlayfs"))
+    assert set(client.records) == {image_id, TAG, AT}
