@@ -34,6 +34,7 @@ from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.ops.supervisor import Supervisor
 from cri_shim.paths import Paths
 from cri_shim.sd_notify import Notifier
+from cri_shim.store.lost_namespaces import watch
 from cri_shim.views import open_views
 from cri_shim.wiring import wire
 
@@ -105,6 +106,7 @@ class Daemon:
             monitor.start()
             supervisor.forever("snapshot-usage", service.snapshot_usage.run)
             supervisor.forever("stats", service.stats.run)
+            supervisor.forever("lost-namespaces", lambda: watch(service.kernel, paths.netns_dir(), service.sandboxes))
             supervisor.forever("watchdog", self._notifier.feed_watchdog)
             supervisor.forever("loop-lag", self._loop_lag.run)
             supervisor.forever("freed-memory", lambda: give_back_memory(service.kernel))

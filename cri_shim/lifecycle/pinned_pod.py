@@ -80,9 +80,9 @@ async def make_pinned(service: Service, sandbox: Sandbox, handler: RuntimeHandle
     with stage("cri.sandbox.prepare"):
         sandbox, sysctls = await _make_ground(service, sandbox, handler, undo)
     sandbox = await set_up_network(service, sandbox, undo)
-    recording = begin_recording(service, sandbox, undo)
+    # Before the record, which says that the pod is whole.
     await _set_sysctls_of_interfaces(service, sandbox, sysctls)
-    fail_if_failed(recording)
+    fail_if_failed(begin_recording(service, sandbox, undo))
     return sandbox
 
 

@@ -63,7 +63,7 @@ async def create_container(service: Service, request: cri.CreateContainerRequest
 async def _create(service: Service, sandbox_id: str, request: cri.CreateContainerRequest, name: str) -> str:
     sandbox = service.sandboxes.get(sandbox_id)
     if not sandbox.ready:
-        raise FailedPreconditionError(f"sandbox {sandbox.id} is not running; a container needs a running pod")
+        raise FailedPreconditionError(f"sandbox {sandbox.id} {sandbox.unready_reason}; a container needs a running pod")
     finished = _made_before(service, sandbox, request, name)
     if finished is not None:
         log.info("container.found_again", container_id=finished.id, name=name)

@@ -71,7 +71,9 @@ def _startable(service: Service, id_: str) -> Container:
         )
     sandbox = service.sandboxes.get(container.sandbox_id)
     if not sandbox.ready:
-        raise FailedPreconditionError(f"container {id_} cannot be started: its sandbox {sandbox.id} is not running")
+        raise FailedPreconditionError(
+            f"container {id_} cannot be started: its sandbox {sandbox.id} {sandbox.unready_reason}"
+        )
     namespaces = container.config.linux.security_context.namespace_options
     if namespaces.pid == cri.TARGET and not service.containers.get(namespaces.target_id).running:
         raise FailedPreconditionError(

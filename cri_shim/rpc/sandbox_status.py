@@ -14,6 +14,7 @@ from containerd_client import NotFound
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc import container_status
 from cri_shim.store.go_json import to_go_json
+from cri_shim.store.lost_namespaces import look
 from cri_shim.store.spec import read_spec
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 async def pod_sandbox_status(service: Service, request: cri.PodSandboxStatusRequest) -> cri.PodSandboxStatusResponse:
     """The status of one pod. Raises NotFoundError for an unknown id, which the kubelet takes for "gone"."""
-    sandbox = service.sandboxes.get(request.pod_sandbox_id)
+    sandbox = look(service.kernel, service.sandboxes, service.sandboxes.get(request.pod_sandbox_id))
     # Newest first: a kubelet with evented PLEG takes the first of a name for its latest attempt.
     members = sorted(
         (one for one in service.containers if one.sandbox_id == sandbox.id),
@@ -42,7 +43,7 @@ async def pod_sandbox_status(service: Service, request: cri.PodSandboxStatusRequ
 
 def status_of(sandbox: Sandbox) -> cri.PodSandboxStatus:
     """What is told of ``sandbox``; addresses only while its network is up, and never the node's."""
-    ips = () if sandbox.host_network or sandbox.network_down else sandbox.ips
+    ips = () if sandbox.host_network or sandbox.network_down or sandbox.netns_gone else sandbox.ips
     return cri.PodSandboxStatus(
         id=sandbox.id,
         metadata=sandbox.config.metadata,
@@ -66,7 +67,7 @@ async def _info(service: Service, sandbox: Sandbox) -> dict[str, Any]:
         "pid": sandbox.pid,
         "processStatus": "running" if sandbox.ready else "unknown" if sandbox.trouble else "deleted",
         "infra": "pause" if sandbox.pinned is None else "pinned",
-        "netNamespaceClosed": sandbox.network_down,
+        "netNamespaceClosed": sandbox.network_down or sandbox.netns_gone,
         "runtimeHandler": sandbox.runtime_handler,
         "config": to_go_json(sandbox.config),
         "cniResult": sandbox.cni_result,

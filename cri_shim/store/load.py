@@ -46,7 +46,11 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
             found=True,
             trouble=str(error),
         )
-    netns_open = bool(stored.netns_path) and is_namespace_file(kernel, stored.netns_path)
+    netns_open, unknown_reason = False, ""
+    try:
+        netns_open = bool(stored.netns_path) and is_namespace_file(kernel, stored.netns_path)
+    except OSError as error:
+        unknown_reason = f"its network namespace {stored.netns_path} cannot be looked at: {error.strerror}"
     return Sandbox(
         id=record.id,
         name=stored.name,
@@ -59,7 +63,9 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
         cni_result=stored.cni_result,
         process_label=stored.process_label,
         pinned=pinned,
+        netns_gone=bool(stored.netns_path) and not netns_open,
         found=True,
+        trouble=unknown_reason,
     )
 
 

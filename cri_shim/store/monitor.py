@@ -18,6 +18,7 @@ from containerd_client import ContainerdError
 from containerd_client.api.containerd.events import events_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.kernel.executors import FS, run
+from cri_shim.store import lost_namespaces
 from cri_shim.store.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
 from cri_shim.store.pod_directories import are_pinned, let_go
 
@@ -186,11 +187,16 @@ class Monitor:
                 await self._exits.ended(id_, UNKNOWN_EXIT_CODE, time.time_ns(), reason=UNKNOWN_EXIT)
 
     async def _look_for_lost_namespaces(self) -> None:
-        """Nobody tells when somebody unmounts what holds a pod without a process."""
-        for sandbox in [sandbox for sandbox in self._sandboxes if sandbox.ready and sandbox.pinned]:
-            if not await run(FS, are_pinned, self._kernel, sandbox):
-                log.warning("sweep.namespaces_gone", sandbox_id=sandbox.id)
-                let_go(self._sandboxes, sandbox.id)
+        """No event tells that what holds a pod's namespaces was unmounted."""
+        for sandbox in [sandbox for sandbox in self._sandboxes if sandbox.ready and sandbox.netns_path]:
+            try:
+                if sandbox.pinned is None:
+                    lost_namespaces.look(self._kernel, self._sandboxes, sandbox)
+                elif not await run(FS, are_pinned, self._kernel, sandbox):
+                    log.warning("sweep.namespaces_gone", sandbox_id=sandbox.id)
+                    let_go(self._sandboxes, sandbox.id)
+            except OSError as error:
+                log.debug("sweep.failed", sandbox_id=sandbox.id, error=str(error))
 
     async def _task_is_gone(self, id_: str) -> bool:
         """A shim that is slow to answer is left out of the list; only NotFound means that there is no task."""

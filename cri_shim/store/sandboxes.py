@@ -50,6 +50,8 @@ class Sandbox(Struct, frozen=True):
     """When its process ended, or when its namespaces were let go."""
     network_down: bool = False
     """The network was torn down; addresses are history."""
+    netns_gone: bool = False
+    """The file that its network namespace was bound to has vanished; DEL is still owed."""
     found: bool = False
     """It was read from containerd: an earlier daemon made it, or was killed while it did."""
     trouble: str = ""
@@ -63,9 +65,28 @@ class Sandbox(Struct, frozen=True):
         return self.pid != 0 or (self.pinned is not None and self.cni_result is not None)
 
     @property
+    def networked(self) -> bool:
+        """Its network is in place: the plugins' result is known, and the namespace that they worked in is there."""
+        return self.host_network or (self.cni_result is not None and not self.network_down and not self.netns_gone)
+
+    @property
     def ready(self) -> bool:
-        """It is alive and nothing is in doubt: SANDBOX_READY."""
-        return self.begun and self.exited_at == 0 and not self.trouble
+        """It is alive, on its network, and nothing is in doubt: SANDBOX_READY.
+
+        Process and network are made at the same time, so neither says anything about the other (docs/adr/0027).
+        """
+        return self.begun and self.exited_at == 0 and not self.trouble and self.networked
+
+    @property
+    def unready_reason(self) -> str:
+        """Why no container can be made in it, as the end of a sentence that begins with the sandbox."""
+        if self.trouble:
+            return f"is in an unknown state: {self.trouble}"
+        if not self.begun or self.exited_at or self.networked:
+            return "is not running"
+        if self.network_down or self.netns_gone:
+            return "has lost its network namespace"
+        return "has no network: its CNI ADD was cut off or its result was not recorded"
 
     @property
     def state(self) -> cri.PodSandboxState.ValueType:

@@ -103,5 +103,5 @@ async def test_a_record_that_cannot_be_completed(lab, slow):
     assert await state(pod) == cri.SANDBOX_NOTREADY
     code, why = await failure(pod.create())
     assert code == grpc.StatusCode.FAILED_PRECONDITION
-    assert "is not running" in why
+    assert "its addresses could not be recorded" in why
     await pod.remove()

@@ -60,7 +60,9 @@ class Node:
         self.server.add_insecure_port(f"unix://{socket}")
 
     def run_pod(self, id_, annotations=None):
-        self.sandboxes.put(Sandbox(id_, id_, cri.PodSandboxConfig(annotations=annotations or {}), 1, pid=5))
+        self.sandboxes.put(
+            Sandbox(id_, id_, cri.PodSandboxConfig(annotations=annotations or {}), 1, pid=5, cni_result={})
+        )
 
     def create(self, id_, sandbox_id):
         self.containers.put(Container(id_, id_, sandbox_id, cri.ContainerConfig(), Status(created_at=1), "i"))

@@ -24,7 +24,7 @@ class Stores:
         self.events = Events(self.sandboxes, self.containers)
 
     def run_pod(self, id_="s"):
-        self.sandboxes.put(Sandbox(id_, id_, cri.PodSandboxConfig(), 1, pid=5))
+        self.sandboxes.put(Sandbox(id_, id_, cri.PodSandboxConfig(), 1, pid=5, cni_result={}))
 
     def create(self, id_, sandbox_id="s"):
         self.containers.put(Container(id_, id_, sandbox_id, cri.ContainerConfig(), Status(created_at=1), "i"))

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def sandbox(number: int, labels: dict[str, str]) -> Sandbox:
-    return Sandbox(f"{number:064x}", f"pod-{number}", cri.PodSandboxConfig(labels=labels), number + 1, pid=number)
+    return Sandbox(
+        f"{number:064x}", f"pod-{number}", cri.PodSandboxConfig(labels=labels), number + 1, pid=number, cni_result={}
+    )
 
 
 def service(*sandboxes: Sandbox) -> Service:

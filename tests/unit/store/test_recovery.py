@@ -43,7 +43,7 @@ async def test_a_pause_container_that_is_about_to_start(tmp_path, starting):
     """It is left to the start in hand; where there is none it is of no use, and the pod is not ready."""
     containerd = FakeContainerd()
     sandboxes: Index[Sandbox] = Index("sandbox")
-    sandboxes.put(Sandbox(ID, "name", cri.PodSandboxConfig(), created_at=1, pid=7, starting=starting))
+    sandboxes.put(Sandbox(ID, "name", cri.PodSandboxConfig(), created_at=1, pid=7, cni_result={}, starting=starting))
     names = Names()
     names.reserve("name", ID)
     recovery = Recovery(

@@ -1,0 +1,73 @@
+"""Noticing that the file which holds a pod's network namespace has vanished.
+
+Somebody may unmount and remove it while the pod's processes run. No container can join the namespace then, so the pod
+is not ready and shows no address, and the kubelet makes another one. The removal of the file is seen at once; for one
+that was only unmounted there are a look at each PodSandboxStatus and the monitor's sweep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from asyncinotify import Inotify, Mask
+
+from cri_shim.kernel.protocol import is_namespace_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cri_shim.kernel import Kernel
+    from cri_shim.store.index import Index
+    from cri_shim.store.sandboxes import Sandbox
+
+_UNTIL_THERE: Final = 5.0  # seconds between looks for the directory, which the first pod makes
+_OWN_REMOVAL: Final = 0.1  # seconds in which a removal of ours gets recorded
+_REMOVED: Final = Mask.DELETE | Mask.MOVED_FROM | Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.ONLYDIR
+_ENDED: Final = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.IGNORED | Mask.UNMOUNT
+
+log = structlog.get_logger(__name__)
+
+
+async def watch(kernel: Kernel, directory: Path, sandboxes: Index[Sandbox]) -> None:
+    """Look again at each pod whose file in ``directory`` is removed; return when the directory itself is."""
+    loop = asyncio.get_running_loop()
+
+    def look_again(sandbox_id: str) -> None:
+        if sandbox_id in sandboxes:
+            look(kernel, sandboxes, sandboxes.get(sandbox_id))
+
+    with Inotify() as inotify:
+        while not _watched(inotify, directory):  # noqa: ASYNC110 - no event comes from what is not there
+            await asyncio.sleep(_UNTIL_THERE)
+        async for event in inotify:
+            if event.mask & _ENDED:
+                return
+            path = str(directory / (event.name or ""))
+            for sandbox in sandboxes:
+                if sandbox.netns_path == path:
+                    loop.call_later(_OWN_REMOVAL, look_again, sandbox.id)
+
+
+def _watched(inotify: Inotify, directory: Path) -> bool:
+    try:
+        inotify.add_watch(directory, _REMOVED)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def look(kernel: Kernel, sandboxes: Index[Sandbox], sandbox: Sandbox) -> Sandbox:
+    """Return the pod as it is, after one system call; one that was ready and has no namespace is so no longer.
+
+    What cannot be looked at stays as it was.
+    """
+    if not sandbox.ready or not sandbox.netns_path:
+        return sandbox
+    with suppress(OSError):
+        if not is_namespace_file(kernel, sandbox.netns_path):
+            log.warning("sandbox.network_namespace_vanished", sandbox_id=sandbox.id, path=sandbox.netns_path)
+            return sandboxes.update(sandbox.id, lambda current: current.but(netns_gone=True)) or sandbox
+    return sandbox

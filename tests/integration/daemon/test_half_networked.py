@@ -1,0 +1,96 @@
+"""A pod of which only one half is there: its process without its network, or without the file of its namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from pathlib import Path
+
+import grpc
+import pytest
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from tests.integration.daemon.conftest import run_pod
+from tests.lab.cri_client import failure
+from tests.lab.pod_configs import pod_config
+from tests.lab.pods import Pod
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+async def only_pod(lab):
+    """The one pod that is listed."""
+    [item] = (await lab.client.ListPodSandbox()).items
+    return item
+
+
+async def netns_of(pod):
+    """The file that its network namespace is bound to, and where its process has it."""
+    answer = await pod.client.PodSandboxStatus(pod_sandbox_id=pod.id, verbose=True)
+    info = json.loads(answer.info["info"])
+    namespaces = info["runtimeSpec"]["linux"]["namespaces"]
+    path = next(entry["path"] for entry in namespaces if entry["type"] == "network")
+    return Path(path), f"/proc/{info['pid']}/ns/net"
+
+
+async def removed_with_its_rules(pod, netns, in_process):
+    """Remove the pod; Debian's bridge only finds its masquerading rules by the namespace, so bind that again."""
+    netns.touch()
+    await asyncio.to_thread(subprocess.run, ["mount", "--bind", in_process, netns], check=True)
+    await pod.remove()
+
+
+async def test_a_daemon_that_is_killed_during_add(lab, moody):
+    """The pod is not ready although its process runs; nothing is made in it, and its removal frees the address."""
+    moody.be("hang-ADD")
+    config = pod_config(cgroup_parent=lab.cgroup_parent)
+    call = asyncio.ensure_future(lab.client.RunPodSandbox(config=config))
+    async with asyncio.timeout(10):
+        while "RUNNING" not in await asyncio.to_thread(lab.containerd.ctr, "tasks", "list") or not lab.network.veths():
+            await asyncio.sleep(0.05)
+    await asyncio.to_thread(lab.bridge.kill9)
+    await asyncio.gather(call, return_exceptions=True)
+    moody.be()
+    await asyncio.to_thread(lab.bridge.start)
+    item = await only_pod(lab)
+    assert item.state == cri.SANDBOX_NOTREADY
+    pod = Pod(lab.client, item.id, config, lab.busybox)
+    status = (await lab.client.PodSandboxStatus(pod_sandbox_id=item.id)).status
+    assert (status.state, status.network.ip) == (cri.SANDBOX_NOTREADY, "")
+    code, why = await failure(pod.create())
+    assert code == grpc.StatusCode.FAILED_PRECONDITION
+    assert "has no network" in why
+    await pod.remove()
+    assert lab.network.reservations() == []
+
+
+async def test_a_namespace_file_that_is_removed(lab):
+    """List and Status agree that the pod is not ready and has no address; nothing is made in it, and it can go."""
+    pod = await run_pod(lab)
+    netns, in_process = await netns_of(pod)
+    await asyncio.to_thread(subprocess.run, ["umount", netns], check=True)
+    netns.unlink()
+    async with asyncio.timeout(10):
+        while (await only_pod(lab)).state == cri.SANDBOX_READY:  # without any Status in between
+            await asyncio.sleep(0.05)
+    status = (await lab.client.PodSandboxStatus(pod_sandbox_id=pod.id)).status
+    assert (status.state, status.network.ip) == (cri.SANDBOX_NOTREADY, "")
+    code, why = await failure(pod.create())
+    assert code == grpc.StatusCode.FAILED_PRECONDITION
+    assert "network namespace" in why
+    await removed_with_its_rules(pod, netns, in_process)
+
+
+async def test_a_namespace_file_that_is_only_unmounted(lab):
+    """The first PodSandboxStatus notices it, and the list agrees from then on; so does the next daemon."""
+    pod = await run_pod(lab)
+    netns, in_process = await netns_of(pod)
+    await asyncio.to_thread(subprocess.run, ["umount", netns], check=True)
+    status = (await lab.client.PodSandboxStatus(pod_sandbox_id=pod.id)).status
+    assert (status.state, status.network.ip) == (cri.SANDBOX_NOTREADY, "")
+    assert (await only_pod(lab)).state == cri.SANDBOX_NOTREADY
+    await asyncio.to_thread(lab.bridge.stop)
+    await asyncio.to_thread(lab.bridge.start)
+    assert (await only_pod(lab)).state == cri.SANDBOX_NOTREADY
+    await removed_with_its_rules(pod, netns, in_process)

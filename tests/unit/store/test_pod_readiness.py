@@ -1,0 +1,102 @@
+"""When a pod is ready: its process and its network are both there, and each is known from what it left itself."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from containerd_client.api.containerd.services.containers.v1 import containers_pb2
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.kernel.protocol import NSFS_MAGIC
+from cri_shim.kernel.recording import RecordingKernel
+from cri_shim.store.index import Index
+from cri_shim.store.load import load_sandbox
+from cri_shim.store.lost_namespaces import look
+from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
+from cri_shim.store.sandboxes import Sandbox
+
+NETNS = "/run/netns/cni-1"
+TMPFS_MAGIC = 0x01021994
+RESULT = {"Interfaces": {"eth0": {"IPConfigs": [{"IP": "10.0.0.2", "Gateway": ""}]}}}
+UP = Sandbox("s", "s", cri.PodSandboxConfig(), 1, netns_path=NETNS, pid=5, ips=("10.0.0.2",), cni_result=RESULT)
+
+
+class Kernel(RecordingKernel):
+    """A kernel that knows one file: a namespace, a plain file, none, or one that it does not tell of."""
+
+    def __init__(self, found: int | OSError) -> None:
+        super().__init__()
+        self._found = found
+
+    def filesystem_type(self, path: str) -> int:
+        """Tell of the file what the test says."""
+        assert path == NETNS
+        if isinstance(self._found, OSError):
+            raise self._found
+        return self._found
+
+
+THERE = NSFS_MAGIC
+GONE = FileNotFoundError(2, "No such file or directory", NETNS)
+UNKNOWN = OSError(5, "Input/output error", NETNS)
+
+
+def on_host() -> Sandbox:
+    """A running pod on the node's own network."""
+    config = cri.PodSandboxConfig()
+    config.linux.security_context.namespace_options.network = cri.NODE
+    return Sandbox("s", "s", config, 1, pid=5)
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "ready", "reason"),
+    [
+        (UP, True, "is not running"),
+        (on_host(), True, "is not running"),
+        (UP.but(cni_result=None), False, "has no network"),
+        (UP.but(netns_gone=True), False, "lost its network namespace"),
+        (UP.but(network_down=True), False, "lost its network namespace"),
+        (UP.but(exited_at=7), False, "is not running"),
+        (UP.but(pid=0), False, "is not running"),
+        (UP.but(trouble="undo failed"), False, "unknown state: undo failed"),
+    ],
+)
+def test_a_running_process_is_half_of_it(sandbox, ready, reason):
+    """A pod that needs a network is ready when its process runs and its network's result is known."""
+    assert sandbox.ready is ready
+    assert (sandbox.state == cri.SANDBOX_READY) is ready
+    if not ready:
+        assert reason in sandbox.unready_reason
+
+
+def loaded(sandbox: Sandbox, found: int | OSError) -> Sandbox:
+    """The pod as a new daemon reads it from its record, with a task that runs."""
+    record = containers_pb2.Container(id=sandbox.id, created_at=Timestamp(seconds=1))
+    record.extensions[SANDBOX_EXTENSION].CopyFrom(sandbox_extension(sandbox))
+    return load_sandbox(record, Kernel(found)).but(pid=5)
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "found", "ready", "ips"),
+    [
+        (UP, THERE, True, ("10.0.0.2",)),
+        (UP.but(cni_result=None, ips=()), THERE, False, ()),
+        (UP, GONE, False, ()),
+        (UP, TMPFS_MAGIC, False, ()),
+        (UP, UNKNOWN, False, ()),
+    ],
+)
+def test_what_a_new_daemon_makes_of_a_record(sandbox, found, ready, ips):
+    """Without the result of its ADD, or without its namespace, a pod is not ready although its process runs."""
+    read = loaded(sandbox, found)
+    assert (read.ready, read.ips) == (ready, ips)
+    assert bool(read.trouble) is (found is UNKNOWN)
+
+
+@pytest.mark.parametrize(("found", "ready"), [(THERE, True), (GONE, False), (TMPFS_MAGIC, False), (UNKNOWN, True)])
+def test_a_namespace_that_vanishes(found, ready):
+    """A pod whose namespace has gone is not ready any more; one that cannot be looked at stays what it was."""
+    sandboxes: Index[Sandbox] = Index("sandbox")
+    sandboxes.put(UP)
+    assert look(Kernel(found), sandboxes, UP).ready is ready
+    assert sandboxes.get("s").ready is ready
