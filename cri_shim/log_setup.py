@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import structlog
 
+from untrusted import encodable, escaped, shorten
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 # syslog(3) priorities by the names that structlog gives levels.
 _PRIORITIES = {"critical": 2, "error": 3, "exception": 3, "warning": 4, "warn": 4, "info": 6, "debug": 7}
 _FIRST = ("time", "level", "event")
+_LONGEST_VALUE = 1 << 16
+"""Characters of one value of a line; a traceback has fewer, and the journal cuts lines at about as many."""
 # Local variables stay out of tracebacks: they may hold a registry's password.
 _TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
@@ -82,9 +86,10 @@ def _renderer(log_format: str, *, journal: bool, colors: bool) -> list[Processor
     prefix: list[Processor] = []
     last: Callable[[WrappedLogger, str, EventDict], str | bytes]
     if log_format == "json":
-        prefix = [structlog.processors.ExceptionRenderer(_TRACEBACK), _in_order]
+        prefix = [structlog.processors.ExceptionRenderer(_TRACEBACK), _bounded, _in_order]
         last = structlog.processors.JSONRenderer(default=repr)
     elif log_format == "console":
+        prefix = [_for_terminals]
         last = structlog.dev.ConsoleRenderer(
             colors=colors, timestamp_key="time", exception_formatter=structlog.dev.plain_traceback
         )
@@ -108,9 +113,37 @@ def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
 def _flatten(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Bring values into a shape that logfmt has: a missing one is empty, anything but a number is text."""
     return {
-        _logfmt_key(key): value if isinstance(value, bool | int | float) else "" if value is None else str(value)
+        _logfmt_key(key): value
+        if isinstance(value, bool | int | float)
+        else ""
+        if value is None
+        else _shown(str(value))
         for key, value in event.items()
     }
+
+
+def _bounded(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Make every text one that can be written, and none longer than :data:`_LONGEST_VALUE`."""
+    return {key: _writable(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _for_terminals(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {key: _shown(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _writable(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE and text.isascii() else shorten(encodable(text), _LONGEST_VALUE)
+
+
+def _shown(text: str) -> str:
+    """A value of a line of logfmt: without the control characters with which it could rewrite a terminal.
+
+    Line ends stay, for the renderer escapes them.
+    """
+    text = _writable(text)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or char in "\n\t" else escaped(char) for char in text)
 
 
 def _logfmt_key(key: str) -> str:

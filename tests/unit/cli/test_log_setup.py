@@ -104,3 +104,17 @@ def test_a_line_that_cannot_be_written_costs_nothing_else():
         logging.getLogger("y").error("z")
         # Drop what the stream still holds, or closing it would raise here.
         os.dup2(os.open(os.devnull, os.O_WRONLY), full.fileno())
+
+
+@pytest.mark.parametrize("log_format", ["logfmt", "json", "console"])
+def test_text_from_outside_stays_text(log_format: str) -> None:
+    """It neither rewrites a terminal nor loses its line, and a line has an end."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    log_setup.configure("info", log_format, stream=stream)
+    structlog.get_logger("x").info("area.event", error="a\ud800b", long="x" * 1_000_000, title="\x1b]0;gone\x07")
+    stream.seek(0)
+    line = stream.read()
+    assert "a\ufffdb" in line or r"a\ufffdb" in line
+    assert "more characters" in line
+    assert len(line) < 100_000
+    assert "\x1b" not in line
