@@ -6,6 +6,7 @@ piece of memory: what is kept long, while much around it comes and goes, should 
 
 from __future__ import annotations
 
+import struct
 from struct import Struct
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -20,6 +21,8 @@ from cri_shim.timeline import Stretch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+UNPACKABLE = (ValueError, TypeError, ArithmeticError, struct.error)
+"""What a record raises whose texts cannot be encoded or whose numbers do not fit."""
 
 _encode = msgpack.Encoder().encode
 _decode = msgpack.Decoder().decode

@@ -5,6 +5,9 @@ cannot disagree. A request is opened and closed in :mod:`cri_shim.instrument`; i
 the runner of CNI plugins report to :meth:`Ledger.note_hop` and :meth:`Ledger.note_helper`, which find the request in
 hand in a context variable. The bill is made out at once, for the answer takes it along; the books are kept a moment
 later, for several requests in one go (docs/adr/0024). Nothing here awaits.
+
+Text that enters a record is encodable and of bounded length: that of requests comes so from the instrument layer, names
+of helpers are cleaned here. A record that cannot be kept or counted all the same costs itself only.
 """
 
 from __future__ import annotations
@@ -13,10 +16,15 @@ from collections import defaultdict, deque
 from heapq import heappush, heappushpop
 from typing import TYPE_CHECKING, Any
 
-from cri_shim.hops.kept import Kept
+import structlog
+from msgspec import structs
+
+from cri_shim.hops.kept import UNPACKABLE, Kept
 from cri_shim.hops.request import Request
 from cri_shim.hops.trace_context import span_of
+from cri_shim.status_text import status_text
 from cri_shim.timeline import in_hand, inside
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -33,6 +41,8 @@ SLOWEST_OF_EACH = 10
 """And as many of the slowest."""
 MOST_WAITING = 64
 """Requests that have ended and wait for the books to be kept, at most."""
+
+log = structlog.get_logger(__name__)
 
 
 class Listener:
@@ -84,7 +94,9 @@ class Ledger:
         self._listeners: tuple[Listener, ...] = ()
         self._later = later
         self._at_once = False
-        self._ended: list[Request] = []
+        self._ended: deque[Request] = deque()
+        self.lost = 0
+        """Requests whose record could not be kept or counted."""
 
     def listen(self, listener: Listener) -> None:
         """Tell ``listener`` everything from now on."""
@@ -121,9 +133,23 @@ class Ledger:
 
     def catch_up(self) -> None:
         """Keep what has ended since the last time, and tell the listeners; whoever reads what is kept asks for it."""
-        ended, self._ended = self._ended, []
-        for request in ended:
+        while self._ended:
+            request = self._ended.popleft()
+            try:
+                self._keep(request)
+            except UNPACKABLE:
+                self._keep_cleaned(request)
+            for listener in self._listeners:
+                _tell(listener.closed, request)
+
+    def _keep_cleaned(self, request: Request) -> None:
+        request.subject = {key: escaped(str(value)) for key, value in request.subject.items()}
+        request.error = status_text(request.error)
+        try:
             self._keep(request)
+        except UNPACKABLE:
+            self.lost += 1
+            log.exception("ledger.record_lost", request=request.id, rpc=request.method)
 
     def _keep(self, request: Request) -> None:
         kept = request.kept = Kept(request)
@@ -134,8 +160,6 @@ class Ledger:
             heappush(slowest, (wall, request.id, kept))
         elif wall > slowest[0][0]:
             heappushpop(slowest, (wall, request.id, kept))
-        for listener in self._listeners:
-            listener.closed(request)
 
     def settle(self, request: Request, told: Collection[str]) -> None:
         """Make out the bill of a closed request anew: containerd has told its share of the hops ``told`` (span ids)."""
@@ -170,13 +194,15 @@ class Ledger:
 
     def note_run(self, name: str, command: str) -> None:
         """A helper begins."""
-        request = _request_in_hand()
+        request, name = _request_in_hand(), escaped(name)
         for listener in self._listeners:
             listener.helper_begun(request, name, command)
 
     def note_helper(self, helper: Helper) -> None:
         """A helper has ended: add it to the request in hand, if there is one."""
         request = _request_in_hand()
+        if (name := escaped(helper.name)) != helper.name:
+            helper = structs.replace(helper, name=name)
         if request is not None:
             request.helpers.append(helper)
         for listener in self._listeners:
@@ -220,6 +246,14 @@ class LedgerOff(Ledger):
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:
         """Take its wall time."""
         request.close(code, error, None)
+
+
+def _tell(closed: Callable[[Request], None], request: Request) -> None:
+    """Tell one listener of a closed request; what it cannot say of this one does not keep it from the next."""
+    try:
+        closed(request)
+    except UNPACKABLE:
+        log.exception("ledger.view_failed", request=request.id, rpc=request.method)
 
 
 def _request_in_hand() -> Request | None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from untrusted import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -82,7 +84,7 @@ class MetricsPage:
             ("cri_shim_hop_repeats", "Attempts beyond the first.", ("method",), counts.repeats),
         ):
             counter = core.CounterMetricFamily(name, text, labels=labels)
-            for key, value in sorted(values.items()):
+            for key, value in _by_label(values):
                 counter.add_metric(key, value)
             yield counter
         in_flight = core.GaugeMetricFamily("cri_shim_hops_in_flight", "Calls to containerd under way.")
@@ -92,9 +94,18 @@ class MetricsPage:
             counts_up = gauge.name.endswith("_total")
             family = core.CounterMetricFamily if counts_up else core.GaugeMetricFamily
             metric = family(gauge.name, gauge.help, labels=gauge.labels)
-            for key, value in sorted(gauge.read().items()):
+            for key, value in _by_label(gauge.read()):
                 metric.add_metric(key, value)
             yield metric
+
+
+def _by_label(values: Mapping[Labels, float]) -> list[tuple[Labels, float]]:
+    """Values in order of their labels; names of hosts and plugins are escaped, for one bad one would cost the page."""
+    cleaned: dict[Labels, float] = {}
+    for key, value in values.items():
+        shown = tuple(map(escaped, key))
+        cleaned[shown] = cleaned.get(shown, 0.0) + value
+    return sorted(cleaned.items())
 
 
 def _histogram(name: str, text: str, labels: tuple[str, ...], histograms: Mapping[Labels, Histogram]) -> Any:
@@ -102,5 +113,5 @@ def _histogram(name: str, text: str, labels: tuple[str, ...], histograms: Mappin
 
     family = HistogramMetricFamily(name, text, labels=labels)
     for key, histogram in sorted(histograms.items()):
-        family.add_metric(key, buckets=histogram.cumulative(), sum_value=histogram.total)
+        family.add_metric(tuple(map(escaped, key)), buckets=histogram.cumulative(), sum_value=histogram.total)
     return family

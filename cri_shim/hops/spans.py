@@ -17,6 +17,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2
 from cri_shim.hops.bill_text import bill_text, parse_bill
 from cri_shim.hops.request import UNFINISHED
 from cri_shim.hops.trace_context import new_span_id, span_of
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,8 @@ _SERVICE_OF = {
 _SERVERS_FAULT = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 """Codes that make a server span an error; any code but OK makes a client span one."""
 _SUBJECT = {"sandbox_id": "sandbox.id", "container_id": "container.id", "image": "image.ref"}
+_LONGEST_VALUE = 1024
+"""Characters of an attribute."""
 _ENDED = {
     "CreateContainer": ("container created",),
     "StartContainer": ("container started",),
@@ -165,7 +168,8 @@ class SpanMaker:
 
 def _stage(request: Request, one: Stretch, own: str, parent: str) -> Span:
     started, ended = _ns(request, one.started), _ns(request, one.started + one.duration)
-    about: dict[str, Value] = {key: value for key, value in one.about.items() if value}
+    # One text that cannot be encoded would cost the whole batch that it is exported in.
+    about: dict[str, Value] = {key: escaped(value, _LONGEST_VALUE) for key, value in one.about.items() if value}
     return Span(one.name, "internal", own, parent, started, ended, about)
 
 

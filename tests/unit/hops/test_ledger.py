@@ -227,3 +227,37 @@ async def test_a_ledger_that_is_off_notes_nothing_but_the_wall_time():
     assert request.bill.hop_count == 0
     assert request.bill.wall > 0
     assert ledger.newest() == []
+
+
+async def test_one_bad_record_costs_itself_only():
+    """Of a batch that is kept at once, the records beside one that cannot be packed are kept and counted."""
+
+    class Counting(Listener):
+        def __init__(self):
+            self.closed_ones = []
+
+        def closed(self, request):
+            if request.method == "Odd":
+                raise ValueError("cannot be said")
+            self.closed_ones.append(request.id)
+
+    pending: list[Callable[[], None]] = []
+    ledger = Ledger(pending.append)
+    counting = Counting()
+    ledger.listen(counting)
+    methods = ["Version", "PullImage", "Odd", "Version", "PullImage", "Version"]
+    for method in methods:
+        request = ledger.open(method)
+        if method == "PullImage":
+            request.subject = {"image": "reg/a\ud800"}
+        if method == "Odd":
+            request.server_spans = {"x": object()}  # type: ignore[dict-item]
+        ledger.close(request, "INTERNAL", "no match for \ud800")
+    pending[0]()
+    assert [kept.method for kept in ledger.newest()] == [one for one in methods if one != "Odd"]
+    assert ledger.lost == 1
+    assert counting.closed_ones == [1, 2, 4, 5, 6]
+    found = ledger.find(2)
+    assert found is not None
+    assert found.subject == {"image": "reg/a\\ud800"}
+    assert found.error == "no match for \ufffd"
