@@ -27,7 +27,7 @@ from cri_shim.handler_features import read_features
 from cri_shim.hops.loop_lag import LoopLag
 from cri_shim.hops.null_call import NullCall
 from cri_shim.hops.tracing import tracing_of
-from cri_shim.instrument import handlers
+from cri_shim.instrument import MESSAGE_LIMIT, handlers
 from cri_shim.kernel import LinuxKernel
 from cri_shim.oci.node import NodeFacts
 from cri_shim.ops.freed_memory import give_back_memory
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from cri_shim.config import Config
     from cri_shim.readiness import Readiness
     from cri_shim.service import Service
-
-MESSAGE_LIMIT = 16 << 20
-"""Bytes of one gRPC message, both ways: what the kubelet and containerd use (kubernetes issue 63858)."""
 
 FIRST_READ_SECONDS = 30.0
 """How long the socket is held back for pods to be read, so that nobody is told "not yet" by a daemon that is nearly

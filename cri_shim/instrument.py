@@ -21,13 +21,16 @@ from google.protobuf.message import DecodeError
 from containerd_client import ContainerdError, call_options
 from containerd_client.options import TRACE_KEY
 from cri_shim.api.runtime.v1 import runtime_pb2
-from cri_shim.errors import CriError
+from cri_shim.errors import CriError, ResourceExhaustedError
 from cri_shim.hops.bill_text import trailer, wants_hops
 from cri_shim.hops.request import Request
 from cri_shim.ops.guard import answered
 from cri_shim.rpc import RPCS, Kind, Rpc
+from cri_shim.status_text import status_text
 from cri_shim.timeline import in_hand, note_stage
+from cri_shim.unexpected import in_words
 from cri_shim.v1alpha2 import V1ALPHA2, v1alpha2_name
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -42,6 +45,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
+
+MESSAGE_LIMIT = 16 << 20
+"""Bytes of one gRPC message, both ways: what the kubelet and containerd use (kubernetes issue 63858)."""
 
 _ANSWERED_BEFORE_READY = frozenset({"Version", "Status"})
 # Fields of requests that _subject looks at; most lists have none of them.
@@ -118,7 +124,7 @@ class _Instrumented:
         request = in_hand.get()
         if not self._read and isinstance(request, Request):
             request.subject = {**request.subject, **_subject(response)}  # the id of what was made
-        return _written(response)
+        return _fitting(self._name, _written(response))
 
     async def _streamed(self, message: Message, context: _Context) -> None:
         await answered(self._send(message, context))
@@ -128,7 +134,7 @@ class _Instrumented:
             # From here on the stream misses nothing; a client may wait for the headers before it goes on.
             await context.send_initial_metadata(())
             async for response in responses:
-                await context.write(response.SerializeToString())
+                await context.write(_fitting(self._name, response.SerializeToString()))
 
     async def _around(self, data: bytes, context: _Context, work: Callable[[Message, _Context], Awaitable[T]]) -> T:
         """Do the work of one request; a cancellation by the client passes through."""
@@ -151,10 +157,9 @@ class _Instrumented:
         except (CriError, ContainerdError) as error:
             outcome, detail = _status_of(error)
         except DecodeError as error:
-            outcome, detail = grpc.StatusCode.INTERNAL, f"this is no message of {self._name}: {error}"
-        except Exception as error:
-            outcome, detail = grpc.StatusCode.INTERNAL, f"{self._name} failed unexpectedly: {error!r}"
-            log.exception("rpc.bug", rpc=self._name, **request.subject)
+            outcome, detail = grpc.StatusCode.INTERNAL, status_text(f"this is no message of {self._name}: {error}")
+        except Exception as error:  # noqa: BLE001 - the one place where every error becomes a status
+            outcome, detail = self._unforeseen(error, request)
         finally:
             service.ledger.close(request, outcome.name, detail)
         level = self._log_level(request)
@@ -166,6 +171,15 @@ class _Instrumented:
             await context.abort(outcome, detail, told)
         context.set_trailing_metadata(told)
         return response
+
+    def _unforeseen(self, error: Exception, request: Request) -> tuple[grpc.StatusCode, str]:
+        """The status of an error that no collaborator has put into words."""
+        meant = in_words(error)
+        if meant is not None:
+            log.debug("rpc.unforeseen", rpc=self._name, **request.subject, exc_info=error)
+            return meant.code, status_text(f"{self._name}: {meant}")
+        log.error("rpc.bug", rpc=self._name, **request.subject, exc_info=error)
+        return grpc.StatusCode.INTERNAL, status_text(f"{self._name} failed unexpectedly: {error!r}")
 
     def _log_level(self, request: Request) -> int:
         """What changes something at info, what only asks at debug, failures as warnings."""
@@ -200,8 +214,18 @@ def _value(metadata: Sequence[tuple[str, str | bytes]], key: str) -> str:
 
 def _status_of(error: CriError | ContainerdError) -> tuple[grpc.StatusCode, str]:
     if isinstance(error, CriError):
-        return error.code, str(error)
-    return grpc.StatusCode[error.code], f"containerd: {error}"
+        return error.code, status_text(str(error))
+    return grpc.StatusCode[error.code], status_text(f"containerd: {error}")
+
+
+def _fitting(name: str, message: bytes) -> bytes:
+    """Return a message that may be sent; a larger one would end as an error of gRPC's own."""
+    if len(message) > MESSAGE_LIMIT:
+        raise ResourceExhaustedError(
+            f"the answer of {name} has {len(message)} bytes, and a message may have {MESSAGE_LIMIT}; "
+            "ask for less with a filter, or use the streaming form of the call"
+        )
+    return message
 
 
 def _bill(request: Request) -> dict[str, Any]:
@@ -218,17 +242,17 @@ def _bill(request: Request) -> dict[str, Any]:
 
 
 def _subject(message: Any) -> dict[str, str]:
-    """What the request is about, under the names the log uses."""
+    """What the request is about, under the names the log uses, each fit to be stored, logged and sent."""
     found: dict[str, str] = {}
     if sandbox_id := getattr(message, "pod_sandbox_id", None):
-        found["sandbox_id"] = sandbox_id
+        found["sandbox_id"] = escaped(sandbox_id)
     if container_id := getattr(message, "container_id", None):
-        found["container_id"] = container_id
+        found["container_id"] = escaped(container_id)
     config = getattr(message, "config", None)
     metadata = getattr(config, "metadata", None)
     if metadata is not None and metadata.name:
-        found["name"] = metadata.name
+        found["name"] = escaped(metadata.name)
     image = getattr(message, "image", None)
     if image is not None and getattr(image, "image", None):
-        found["image"] = image.image
+        found["image"] = escaped(image.image)
     return found

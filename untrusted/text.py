@@ -52,6 +52,8 @@ def escaped(text: str, limit: int = LONGEST_NAME) -> str:
 
     Control characters, line ends and surrogates appear as escapes, so that a name cannot forge a line of the log.
     """
+    if len(text) <= limit and text.isprintable():
+        return text
     shown = "".join(char if char.isprintable() else _escape(char) for char in text[:limit])
     return shown if len(text) <= limit else f"{shown}... ({len(text) - limit} more characters)"
 

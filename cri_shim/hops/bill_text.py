@@ -7,6 +7,8 @@ docs/ledger.md documents both for clients in other languages.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ HOPS_KEY = "cri-shim-hops"
 """The metadata key of the hops; a client asks for them by sending it with any value."""
 
 _MOST_HOPS = 64  # metadata has a limit of a few kilobytes in most clients
+_LONGEST_NAME = 64
+_MOST_BYTES = 3072  # beside a status message of 4 KiB
 
 
 def wants_hops(metadata: Sequence[tuple[str, str | bytes]]) -> bool:
@@ -40,7 +44,18 @@ def hops_text(request: Request) -> str:
     timed = [(hop.started, hop.duration, hop.method.rsplit(".", 1)[-1]) for hop in request.hops]
     timed += [(helper.started, helper.duration, f"{helper.name}:{helper.command}") for helper in request.helpers]
     first = sorted(timed)[:_MOST_HOPS]
-    return " ".join(f"{name}@{_us(started - request.started)}+{_us(duration)}" for started, duration, name in first)
+    parts = [
+        f"{_printable(name)}@{_us(started - request.started)}+{_us(duration)}" for started, duration, name in first
+    ]
+    size = list(accumulate(len(part) + 1 for part in parts))
+    return " ".join(parts[: bisect_right(size, _MOST_BYTES)])
+
+
+def _printable(name: str) -> str:
+    """A name as one word of a header: names of CNI plugins are those of files, which may hold anything."""
+    if name.isascii() and name.isprintable() and " " not in name and len(name) <= _LONGEST_NAME:
+        return name
+    return "".join(char if "!" <= char <= "~" else "?" for char in name[:_LONGEST_NAME])
 
 
 def bill_text(request: Request) -> str:
