@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,6 +105,8 @@ def _settings(options: argparse.Namespace) -> Config:
 
 def _serve(options: argparse.Namespace) -> int:
     config = _settings(options)
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)  # until the daemon has handlers for them
     # grpc's fork handlers slow down and sometimes hang a process that starts children; we only ever fork to exec.
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     # Whoever waits for messages looks for them itself, instead of being told by threads of grpc's (docs/adr/0020).

@@ -1,6 +1,6 @@
 """Start-up and shutdown, in order.
 
-Up: lock the socket → containerd client → network, logs → event stream (which reads pods and images)
+Up: lock the socket, root and state → containerd client → network, logs → event stream (which reads pods and images)
 → serve → READY.
 Down: refuse new mutations → stop serving within the grace period → operations end or are undone → close. Pods keep
 running: their shims are containerd's children, and the next daemon finds them again.
@@ -22,7 +22,7 @@ import structlog
 import uvloop
 
 import cri_shim
-from cri_shim.endpoint import SocketLock, bind
+from cri_shim.endpoint import Endpoint, directory_locks, socket_lock
 from cri_shim.handler_features import read_features
 from cri_shim.hops.loop_lag import LoopLag
 from cri_shim.hops.null_call import NullCall
@@ -32,6 +32,7 @@ from cri_shim.kernel import LinuxKernel
 from cri_shim.oci.node import NodeFacts
 from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.ops.supervisor import Supervisor
+from cri_shim.os_errors import cri_error_of
 from cri_shim.paths import Paths
 from cri_shim.sd_notify import Notifier
 from cri_shim.store.lost_namespaces import watch
@@ -47,8 +48,14 @@ FIRST_READ_SECONDS = 30.0
 """How long the socket is held back for pods to be read, so that nobody is told "not yet" by a daemon that is nearly
 there. When containerd is away it is up at once, and Status says what it is waiting for."""
 
+MOST_PENDING = 65536
+"""Calls that have come in and wait for the event loop. gRPC's own limit of 1000 cancels some of a burst."""
+
 _UNDO_SECONDS = 5.0
 """Part of the shutdown grace that is kept for undoing what did not end by itself."""
+
+IGNORED_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Would end the process by default. Other daemons reread their files for them; this one has nothing to do."""
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +68,7 @@ def serve(config: Config) -> int:
         try:
             return runner.run(Daemon(config).run())
         except OSError as error:
-            log.error("daemon.failed", error=str(error))
+            log.error("daemon.failed", error=str(error if error.errno is None else cri_error_of(error)))
             return 1
 
 
@@ -71,6 +78,7 @@ class Daemon:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._stop = asyncio.Event()
+        self._exit_code = 0
         self._notifier = Notifier.from_environment()
         self._loop_lag = LoopLag()
         self._tracing = tracing_of(
@@ -84,7 +92,8 @@ class Daemon:
         paths = Paths(Path(config.root), Path(config.state), config.runtime.netns_mounts_under_state_dir)
         _make_directories(paths)
         async with contextlib.AsyncExitStack() as stack:
-            stack.enter_context(SocketLock(config.socket_path))
+            stack.enter_context(socket_lock(config.socket_path))
+            stack.enter_context(directory_locks(paths))
             supervisor = Supervisor()
             node = NodeFacts.read()
             features = await read_features(config, node)
@@ -111,33 +120,33 @@ class Daemon:
                 supervisor.forever("null-call", NullCall(service.containerd, service.ledger).run)
             await self._until_read(service.readiness)
             _settle_memory()
-            server = grpc.aio.server(
-                options=[
-                    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
-                    ("grpc.max_send_message_length", MESSAGE_LIMIT),
-                    ("grpc.so_reuseport", 0),
-                ]
-            )
-            server.add_generic_rpc_handlers(handlers(service))
-            bind(server, config.socket_path, config.socket_mode)
-            await server.start()
+            endpoint = Endpoint(config.socket_path, config.socket_mode, lambda: _server(service), self._socket_lost)
+            await endpoint.open()
+            supervisor.forever("socket", endpoint.watch)
             log.info("daemon.serving", socket=config.socket_path, version=cri_shim.__version__)
             self._notifier.ready(service.readiness.why_not or "serving")
             await self._stop.wait()
-            await self._shut_down(server, service)
+            await self._shut_down(endpoint, service)
         log.info("daemon.stopped")
-        return 0
+        return self._exit_code
 
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told_to_stop, number)
+        for number in IGNORED_SIGNALS:
+            loop.add_signal_handler(number, _ignored, number)
 
     def _told_to_stop(self, number: int) -> None:
         if self._stop.is_set():
             log.warning("daemon.stopped_at_once", signal=signal.Signals(number).name)
             sys.exit(1)
         log.info("daemon.stopping", signal=signal.Signals(number).name)
+        self._stop.set()
+
+    def _socket_lost(self) -> None:
+        """End, so that the service manager starts another: a daemon without a socket is of no use."""
+        self._exit_code = 1
         self._stop.set()
 
     async def _until_read(self, readiness: Readiness) -> None:
@@ -149,12 +158,30 @@ class Daemon:
         if not readiness.ready:
             log.warning("daemon.containerd_not_ready", reason=readiness.why_not)
 
-    async def _shut_down(self, server: grpc.aio.Server, service: Service) -> None:
+    async def _shut_down(self, endpoint: Endpoint, service: Service) -> None:
         self._notifier.stopping("requests in flight end or are undone; pods keep running")
         grace = max(0.0, self._config.shutdown_grace - _UNDO_SECONDS)
         service.events.close()
         await service.streaming.stop()
-        await asyncio.gather(server.stop(grace), service.operations.drain(grace))
+        await asyncio.gather(endpoint.stop(grace), service.operations.drain(grace))
+
+
+def _ignored(number: int) -> None:
+    log.info("daemon.signal_ignored", signal=signal.Signals(number).name)
+
+
+def _server(service: Service) -> grpc.aio.Server:
+    server = grpc.aio.server(
+        options=[
+            ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+            ("grpc.max_send_message_length", MESSAGE_LIMIT),
+            ("grpc.server.max_pending_requests", MOST_PENDING),
+            ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING),
+            ("grpc.so_reuseport", 0),
+        ]
+    )
+    server.add_generic_rpc_handlers(handlers(service))
+    return server
 
 
 def _make_directories(paths: Paths) -> None:

@@ -1,51 +1,125 @@
-"""The daemon's own socket: held by one daemon, and never open to others, not even for a moment.
+"""The daemon's own socket: held by one daemon, never open to others, and made anew when its file is deleted.
 
 grpc removes whatever socket lies at the path, a living one too, so a second daemon would steal it silently
-(grpc issue 17122). Hence a lock beside it, and a look whether somebody else answers.
+(grpc issue 17122). Hence a lock beside it, and a look whether somebody else answers. Root and state are locked as well:
+two daemons with different sockets would write each other's logs and statuses.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import fcntl
 import os
-import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from cri_shim.kernel.file_lock import FileLock, HeldError
+from cri_shim.kernel.unix_socket import answers, identity
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Callable, Iterator
 
     import grpc
 
+    from cri_shim.paths import Paths
 
-class SocketLock:
-    """Holds ``PATH.lock`` for as long as the daemon lives; the kernel lets go of it when the process dies."""
+LOOK_SECONDS: Final = 1.0
+"""Between looks whether the socket's file is still there."""
+MOST_REMADE: Final = 16
+"""Times that a deleted socket is made anew: each costs a server, for the old one keeps its connections."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._fd = -1
+log = structlog.get_logger(__name__)
 
-    def __enter__(self) -> Self:
-        """Take the lock; raises OSError when another daemon has it or something answers on the socket."""
-        Path(self._path).parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-        fd = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+@contextlib.contextmanager
+def socket_lock(path: str) -> Iterator[None]:
+    """Hold ``PATH.lock`` for the length of a ``with`` block.
+
+    Raises OSError when another daemon has it or something answers on the socket.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(fd)
-            raise OSError(f"another cri-shim serves {self._path}; stop it, or use another socket_path") from error
-        self._fd = fd
-        if _somebody_answers(self._path):
-            self.__exit__(None, None, None)
-            raise OSError(f"something that is not cri-shim answers on {self._path}; use another socket_path")
-        return self
+            stack.enter_context(FileLock(f"{path}.lock"))
+        except HeldError as error:
+            raise OSError(
+                f"another cri-shim ({error.holder}) serves {path}; stop it, or use another socket_path"
+            ) from error
+        if answers(path):
+            raise OSError(f"something that is not cri-shim answers on {path}; use another socket_path")
+        yield
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Let go; the lock file stays, because removing it would race with the next daemon."""
-        os.close(self._fd)
+
+@contextlib.contextmanager
+def directory_locks(paths: Paths) -> Iterator[None]:
+    """Hold root and state for the length of a ``with`` block; raises OSError when another daemon has one of them."""
+    with contextlib.ExitStack() as stack:
+        for key, directory in (("root", paths.root), ("state", paths.state)):
+            try:
+                stack.enter_context(FileLock(str(directory / f"{key}.lock")))
+            except HeldError as error:
+                raise OSError(
+                    f"another cri-shim ({error.holder}) uses {directory}; stop it, or give this one a {key} of its own"
+                ) from error
+        yield
+
+
+class Endpoint:
+    """The CRI socket at ``path``; ``make`` makes a server that is not started yet.
+
+    A server that runs takes no second socket, so that each time the file is deleted another server is made. The one
+    before keeps the connections it has. ``lost`` is called, once, when there can be no socket any more.
+    """
+
+    def __init__(self, path: str, mode: int, make: Callable[[], grpc.aio.Server], lost: Callable[[], None]) -> None:
+        self._path = path
+        self._mode = mode
+        self._make = make
+        self._lost = lost
+        self._servers: list[grpc.aio.Server] = []
+        self._identity: tuple[int, int] | None = None
+        self._stopping = False
+
+    async def open(self) -> None:
+        """Make the socket and serve there; raises OSError when it cannot be made."""
+        server = self._make()
+        bind(server, self._path, self._mode)
+        await server.start()
+        self._servers.append(server)
+        self._identity = identity(self._path)
+
+    async def watch(self) -> None:
+        """Look after the socket's file until it cannot be had any more."""
+        while await self._look():  # noqa: ASYNC110 - what others do to a file sets no event
+            await asyncio.sleep(LOOK_SECONDS)
+        self._lost()
+        await asyncio.Event().wait()
+
+    async def _look(self) -> bool:
+        found = identity(self._path)
+        if found == self._identity or self._stopping:
+            return True
+        if found is not None and answers(self._path):
+            log.error("daemon.socket_taken", socket=self._path)
+            return False
+        if len(self._servers) > MOST_REMADE:
+            log.error("daemon.socket_lost", socket=self._path, error=f"it was deleted {MOST_REMADE + 1} times")
+            return False
+        try:
+            Path(self._path).parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+            await self.open()
+        except OSError as error:
+            log.error("daemon.socket_lost", socket=self._path, error=str(error))
+            return False
+        log.warning("daemon.socket_remade", socket=self._path)
+        return True
+
+    async def stop(self, grace: float) -> None:
+        """Take no more requests; those in flight have ``grace`` seconds to end."""
+        self._stopping = True  # a server that ends removes the file
+        await asyncio.gather(*(server.stop(grace) for server in self._servers))
 
 
 def bind(server: grpc.aio.Server, path: str, mode: int) -> None:
@@ -59,12 +133,3 @@ def bind(server: grpc.aio.Server, path: str, mode: int) -> None:
         os.umask(before)
     if not bound:
         raise OSError(f"socket {path} cannot be made")
-
-
-def _somebody_answers(path: str) -> bool:
-    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
-        try:
-            probe.connect(path)
-        except OSError:
-            return False
-        return True

@@ -73,7 +73,9 @@ def cri_error_of(error: OSError) -> CriError:
         if isinstance(error, TimeoutError):
             return DeadlineExceededError(str(error) or "a step took longer than it may")
         return InternalError(str(error) or type(error).__name__)
-    said = (error.strerror or os.strerror(error.errno)).lower().rstrip(".")
+    usual = os.strerror(error.errno)
+    # Where a collaborator has put its own words there, they hold names whose case matters.
+    said = usual.lower() if error.strerror in {None, usual} else error.strerror
     paths = " and ".join(escaped(_text(one)) for one in (error.filename, error.filename2) if one is not None)
     return kind(": ".join(filter(None, (paths, f"{said}; {advice}" if advice else said))))
 

@@ -1,0 +1,55 @@
+"""A file that one process at a time holds, for as long as it lives.
+
+The kernel drops the lock when the process ends, however it ends, so a file that was left behind locks nothing. The
+descriptor is closed on exec: no program that the daemon starts, and none that outlives it, holds on to the lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_LONGEST_PID: Final = 20
+
+
+class HeldError(OSError):
+    """Another process holds the lock; ``holder`` names it as far as it is known, such as ``process 4711``."""
+
+    def __init__(self, path: str, holder: str) -> None:
+        super().__init__(f"{path} is held by {holder}")
+        self.holder = holder
+
+
+class FileLock:
+    """The lock of ``path``, a file that is made for it and stays: removing it would race with the next holder."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+
+    def __enter__(self) -> Self:
+        """Take the lock; raises :class:`HeldError` when another process has it, OSError when there can be no file."""
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = os.read(fd, _LONGEST_PID).strip()
+            os.close(fd)
+            raise HeldError(self._path, f"process {int(pid)}" if pid.isdigit() else "another process") from error
+        except OSError:
+            os.close(fd)
+            raise
+        os.ftruncate(fd, 0)
+        os.write(fd, f"{os.getpid()}\n".encode())
+        self._fd = fd
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Give the lock back."""
+        os.close(self._fd)

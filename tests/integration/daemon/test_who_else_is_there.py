@@ -1,0 +1,118 @@
+"""Other daemons, other hands on the sockets, signals that were meant for others, and a thousand calls at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import grpc
+import pytest
+
+from tests.integration.daemon.conftest import run_pod
+from tests.lab.bridge import program
+from tests.lab.containerd import toml
+from tests.lab.cri_client import CriClient
+
+PATIENCE = 30.0
+
+
+async def until(condition, what):
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.05)
+    assert condition(), what
+
+
+@pytest.mark.parametrize("own", ["root", "state"])
+async def test_two_daemons_never_share_a_directory(lab, tmp_path, own):
+    """A second daemon with another socket is refused by the directory it shares, with the holder and what to do."""
+    settings = lab.bridge.configuration() | {"socket_path": str(tmp_path / "s"), own: str(tmp_path / own)}
+    (tmp_path / "toml").write_text(toml(settings))
+    command = [*program(), "serve", "--config", str(tmp_path / "toml")]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20, check=False)
+    shared = "state" if own == "root" else "root"
+    assert done.returncode == 1
+    assert f"another cri-shim (process {lab.bridge.daemon.pid}) uses {getattr(lab.bridge, shared)}" in done.stderr
+    assert f"give this one a {shared} of its own" in done.stderr
+    assert (await lab.client.Version()).runtime_api_version == "v1"
+
+
+async def test_locks_end_with_the_daemon(lab):
+    """No child of it has them, and a daemon that was killed leaves none that hinder the next."""
+    pod = await run_pod(lab)
+    container = await pod.start()
+    inodes = {(lab.bridge.root / "root.lock").stat().st_ino, (lab.bridge.state / "state.lock").stat().st_ino}
+    assert len(inodes) == 2
+    holders = Counter(
+        int(line.split()[4]) for line in Path("/proc/locks").read_text().splitlines() if int(_inode(line)) in inodes
+    )
+    assert holders == {lab.bridge.daemon.pid: 2}
+    lab.bridge.kill9()
+    await asyncio.to_thread(lab.bridge.start)
+    assert (await container.status()).id == container.id
+    await pod.remove()
+
+
+def _inode(line: str) -> str:
+    return line.split()[5].rpartition(":")[2]
+
+
+async def test_signals_that_others_reread_their_files_for(lab):
+    """SIGHUP, SIGUSR1 and SIGUSR2 are logged, and the daemon serves on."""
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
+        os.kill(lab.bridge.daemon.pid, number)
+    await until(lambda: lab.bridge.log.count("daemon.signal_ignored") >= 3, "signals are logged")
+    assert (await lab.client.Version()).runtime_api_version == "v1"
+    assert lab.bridge.daemon.alive
+
+
+async def test_a_deleted_socket_is_made_again(lab):
+    """With its mode; who was connected goes on, who connects now is answered, and a stop removes it."""
+    mode = lab.bridge.socket.stat().st_mode
+    events = lab.client.stream("GetContainerEvents")
+    await asyncio.wait_for(events.initial_metadata(), PATIENCE)
+    for _ in range(2):
+        lab.bridge.socket.unlink()
+        await until(lab.bridge.socket.exists, "the socket is back")
+        async with CriClient(lab.endpoint) as new:
+            await asyncio.wait_for(new.Version(), PATIENCE)
+        assert lab.bridge.socket.stat().st_mode == mode
+    async with CriClient(lab.endpoint) as new:
+        assert await lab.client.ListPodSandbox() == await new.ListPodSandbox()
+    pod = await run_pod(lab)
+    assert (await asyncio.wait_for(events.read(), PATIENCE)).container_id == pod.id
+    events.cancel()
+    await pod.remove()
+    assert lab.bridge.log.count("daemon.socket_remade") == 2
+    assert await asyncio.to_thread(lab.bridge.stop) == 0
+    assert not lab.bridge.socket.exists()
+
+
+async def test_a_socket_that_cannot_be_had_ends_the_daemon(lab):
+    """With a line in the log and an exit code, so that the service manager and the operator see it."""
+    lab.bridge.socket.unlink()
+    lab.bridge.socket.mkdir()
+    try:
+        assert await asyncio.to_thread(lab.bridge.daemon.wait, PATIENCE) == 1
+    finally:
+        lab.bridge.socket.rmdir()
+    assert "daemon.socket_lost" in lab.bridge.log
+
+
+async def test_thousands_of_calls_at_once_are_all_answered(lab):
+    """None is cancelled by the server for its number."""
+    async with CriClient(lab.endpoint) as client:
+        outcomes = await asyncio.gather(*(_outcome(client) for _ in range(4000)))
+    assert Counter(outcomes) == {"OK": 4000}
+
+
+async def _outcome(client: CriClient) -> str:
+    try:
+        await client.ListPodSandbox()
+    except grpc.aio.AioRpcError as error:
+        return f"{error.code().name}: {error.details()}"
+    return "OK"
