@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.kernel.write_file import write_file
 
 if TYPE_CHECKING:
     from cri_shim.kernel import Kernel
@@ -79,5 +80,5 @@ def _host_file(path: str) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_text(text)
+    write_file(path, text.encode())
     path.chmod(0o644)

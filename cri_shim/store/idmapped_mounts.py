@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.kernel.mounts import unmount_all
+from cri_shim.kernel.write_file import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,7 @@ def idmapped_point(paths: Paths, id_: str, place: str) -> Path:
 
 def note_sources(paths: Paths, container_id: str, sources: Mapping[str, str]) -> None:
     """Keep what has to be mounted, source by place, until the container starts; raises OSError."""
-    (paths.container_state(container_id) / _NOTE).write_text(json.dumps(dict(sources)))
+    write_file(paths.container_state(container_id) / _NOTE, json.dumps(dict(sources)).encode())
 
 
 def noted_sources(paths: Paths, container_id: str) -> dict[str, str]:

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cri_shim.kernel.protocol import is_namespace_file
+from cri_shim.kernel.write_file import write_file
 from cri_shim.store.idmapped_mounts import unmount_idmapped
 
 if TYPE_CHECKING:
@@ -53,7 +54,15 @@ def _note(paths: Paths, sandbox_id: str, netns_path: str) -> None:
     directory = paths.sandbox_state(sandbox_id)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     if netns_path:
-        (directory / _NETNS).write_text(netns_path)
+        write_file(directory / _NETNS, netns_path.encode())
+
+
+def _noted(paths: Paths, sandbox_id: str) -> str:
+    """The path that :func:`_note` wrote; empty for a pod without one, or whose note found no room on the disk."""
+    try:
+        return (paths.sandbox_state(sandbox_id) / _NETNS).read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def are_pinned(kernel: Kernel, sandbox: Sandbox) -> bool:
@@ -88,9 +97,9 @@ def remove_pod_files(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
     """Remove both directories of a sandbox, its mount and its namespaces; raises OSError naming what stays."""
     unmount_shm(kernel, paths, sandbox_id)
     unmount_idmapped(kernel, paths, sandbox_id)
-    pinned = paths.sandbox_state(sandbox_id) / _NETNS
-    if pinned.exists():
-        kernel.remove_network_namespace(pinned.read_text())
+    netns_path = _noted(paths, sandbox_id)
+    if netns_path:
+        kernel.remove_network_namespace(netns_path)
     unpin_namespaces(kernel, paths, sandbox_id)
     for directory in (paths.sandbox_root(sandbox_id), paths.sandbox_state(sandbox_id)):
         if directory.exists():

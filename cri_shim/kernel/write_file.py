@@ -1,0 +1,34 @@
+"""Write a small file so that a failure always names it.
+
+Python names the file when it cannot be opened, but not when the disk is full at a write or at the close, which is when
+the name is wanted most.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an OSError that names no file name ``path``."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write ``data`` to ``path``, which is made with ``mode`` or emptied before; raises OSError naming the path."""
+    with naming(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
