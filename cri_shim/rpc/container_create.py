@@ -8,6 +8,7 @@ listed. A retry of the same words gets the same container while it has not been 
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -77,7 +78,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         name=name,
         sandbox_id=sandbox.id,
         config=config,
-        status=Status(),
+        status=Status(created_at=time.time_ns()),  # until its record says so: one that cannot be undone is listed, too
         image_id=image.id,
         log_path=_log_path(request.sandbox_config, config),
         stop_signal=_stop_signal(config, image),

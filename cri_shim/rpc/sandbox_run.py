@@ -11,6 +11,7 @@ lease is taken (docs/adr/0002).
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -71,8 +72,10 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
         return finished
     handler = service.config.runtime_handler(request.runtime_handler)
     process_label = service.selinux.of_pod(request.config.linux.security_context.selinux_options)
+    # Until its record says when it was made: a pod whose making fails and cannot be undone is listed, too.
+    now = time.time_ns()
     sandbox = Sandbox(
-        id=new_id(), name=name, config=request.config, created_at=0, runtime_handler=request.runtime_handler
+        id=new_id(), name=name, config=request.config, created_at=now, runtime_handler=request.runtime_handler
     )
     require_user_namespaces(service, handler, id_map_of(sandbox), host_network=sandbox.host_network)
     if not sandbox.host_network:

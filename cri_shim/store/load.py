@@ -5,6 +5,7 @@ A thing in trouble is listed (pods as not ready, containers as unknown), so that
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
     """The sandbox of ``record``, without what its task says."""
-    created_at = record.created_at.ToNanoseconds()
+    created_at = _created_at(record)
     try:
         stored = read_sandbox(record)
         pinned = read_pinned(record)
@@ -71,14 +72,14 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
 
 def load_container(record: Record, paths: Paths) -> Container:
     """The container of ``record``, without what its task says."""
-    created_at = record.created_at.ToNanoseconds()
+    created_at = _created_at(record)
     trouble = ""
     try:
         status = read_status(paths.container_root(record.id))
     except ValueError as error:
         status, trouble = Status(), str(error)
-    if not status.created_at:
-        status = Status(created_at=created_at)
+    if status.created_at <= 0:
+        status = replace(status, created_at=created_at)
     if status.finished_at and not status.reason:
         # The plugin leaves out what the exit code says.
         status = replace(status, reason=COMPLETED if status.exit_code == 0 else ERROR)
@@ -110,6 +111,12 @@ def load_container(record: Record, paths: Paths) -> Container:
         user=user,
         trouble=trouble,
     )
+
+
+def _created_at(record: Record) -> int:
+    """When the record was made. One without a time, or with Go's zero time, gets the present: 0 is no time to list."""
+    made = record.created_at.ToNanoseconds()
+    return made if made > 0 else time.time_ns()
 
 
 def _netns_of(record: Record) -> str:
