@@ -1,7 +1,8 @@
 """StartContainer: the process of a container that was created.
 
 Only from CREATED. The log's reader is there before the process is, the exit is told by event. A start that fails makes
-the container EXITED with code 128 and reason StartError, which the kubelet shows to the user.
+the container EXITED with code 128 and reason StartError, which the kubelet shows to the user. The status is drafted on
+disk before the process runs, so that a full disk fails the start and not what comes after it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from containerd_client import ContainerdError
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import CriError, FailedPreconditionError, InternalError
+from cri_shim.errors import CriError, FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.id_mapping import mapped_for
 from cri_shim.lifecycle.pod_settled import pod_settled
@@ -19,7 +22,8 @@ from cri_shim.lifecycle.snapshots import mounts_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.ops.overlap import overlap
 from cri_shim.ops.rollback import Rollback
-from cri_shim.store.checkpoint import write_status
+from cri_shim.os_errors import cri_error_of
+from cri_shim.store.checkpoint import draft_status, keep_draft
 from cri_shim.store.containers import exited
 from cri_shim.timeline import stage
 
@@ -50,15 +54,17 @@ async def _start(service: Service, id_: str) -> None:
         service.containers.update(id_, lambda c: c.but(starting=True))
         try:
             pid, started_at = await _run(service, container)
-        except (CriError, ContainerdError, OSError) as error:
+        except OSError as error:
+            refused = cri_error_of(error)
+            why = f"container {id_} cannot be started: {refused}"
+            _failed(service, id_, why)
+            raise type(refused)(why) from error
+        except (CriError, ContainerdError) as error:
             _failed(service, id_, str(error))
-            if isinstance(error, OSError):
-                raise InternalError(f"container {id_} cannot be started: {error}") from error
             raise
         finally:
             service.containers.update(id_, lambda c: c.but(starting=False))
         service.containers.update(id_, lambda c: c.but(rootfs=()).but_status(pid=pid, started_at=started_at))
-        write_status(service.paths.container_root(id_), service.containers.get(id_).status)
 
 
 def _startable(service: Service, id_: str) -> Container:
@@ -83,7 +89,7 @@ def _startable(service: Service, id_: str) -> Container:
 
 
 async def _run(service: Service, container: Container) -> tuple[int, int]:
-    """Create the task and start it; returns its pid and the time before it began."""
+    """Create the task and start it; returns its pid and the time before it began, which are on disk then."""
 
     def not_undone(why: str) -> None:
         service.containers.update(container.id, lambda c: c.but(trouble=why))
@@ -111,14 +117,16 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
                 )
                 pid, _ = await overlap(creating, service.logs.wait_opened(container.id))
         started_at = time.time_ns()
+        files = service.paths.container_root(container.id)
+        draft_status(files, replace(service.containers.get(container.id).status, pid=pid, started_at=started_at))
         with stage("client.task.Start"):
             await service.containerd.tasks.start(container.id)
+        keep_draft(files)
         return pid, started_at
 
 
 def _failed(service: Service, id_: str, message: str) -> None:
-    changed = service.containers.update(
-        id_, exited(START_ERROR_CODE, time.time_ns(), reason=START_ERROR, message=message)
-    )
-    if changed is not None:
-        write_status(service.paths.container_root(id_), changed.status)
+    if service.containers.get(id_).trouble:
+        return  # the start could not be undone: unknown, not ended, until its end is seen
+    service.containers.update(id_, exited(START_ERROR_CODE, time.time_ns(), reason=START_ERROR, message=message))
+    service.exits.write_status(id_)

@@ -8,10 +8,10 @@ The form is the in-process plugin's (containerd pkg/cri/store/container/status.g
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Any
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.kernel.write_file import write_file
 from cri_shim.store.containers import Status
 from cri_shim.store.go_json import from_go_json, to_go_json
 
@@ -30,9 +30,9 @@ def write_status(directory: Path, status: Status) -> None:
 
 
 def draft_status(directory: Path, status: Status) -> None:
-    """Write the status beside the one that is there, while what it says is still coming true; raises OSError.
+    """Write the status beside the one that is there, while what it says is still coming true.
 
-    Making a file is what takes its time when the disk is busy; the renaming is cheap.
+    Raises OSError naming the file. Making a file is what takes its time when the disk is busy; the renaming is cheap.
     """
     document = {
         "Version": _VERSION,
@@ -45,9 +45,7 @@ def draft_status(directory: Path, status: Status) -> None:
         "Message": status.message,
         "Resources": None if status.resources is None else to_go_json(status.resources),
     }
-    draft = directory / _DRAFT
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:  # noqa: PTH123
-        json.dump(document, file, separators=(",", ":"))
+    write_file(directory / _DRAFT, json.dumps(document, separators=(",", ":")).encode(), mode=0o600)
 
 
 def keep_draft(directory: Path) -> None:

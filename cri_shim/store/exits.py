@@ -1,8 +1,9 @@
 """What happens when a process ends: log drained, status written, task deleted — in this order.
 
 A crash between two of the steps loses nothing, because the stopped task still tells its exit code until it is
-deleted. Exits arrive as events; what events missed is found by :mod:`cri_shim.store.recovery`, which calls
-:meth:`Exits.ended` too. (containerd pkg/cri/server/events.go)
+deleted. A step that fails (a full disk, a busy mount) is tried again until it succeeds; the steps after it wait for it,
+and so does the removal of the record (docs/adr/0028). Exits arrive as events; what events missed is found by
+:mod:`cri_shim.store.recovery`, which calls :meth:`Exits.ended` too. (containerd pkg/cri/server/events.go)
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -41,7 +43,11 @@ UNKNOWN_EXIT = "Unknown"
 
 _KILLED = 137
 _EARLY_EXITS_KEPT = 1024
-_DELETE_RETRIES = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
+WRITE_RETRIES = (1.0, 2.0, 5.0, 10.0)
+"""Seconds between attempts to write a status; the last one is repeated for as long as it takes."""
+
+DELETE_RETRIES = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
+"""Seconds between attempts to delete a task, likewise. A removal does not wait for them: it tries by itself."""
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +77,11 @@ class Exits:
         self._supervisor = supervisor
         self._waiting: dict[str, asyncio.Event] = {}
         self._early: OrderedDict[str, tuple[int, int]] = OrderedDict()
+        self._unwritten: set[str] = set()
+        self._deleted: set[str] = set()
+        self._finishing: set[str] = set()
+        sandboxes.watch(self._forget)
+        containers.watch(self._forget)
 
     async def wait(self, id_: str) -> None:
         """Return once the exit of ``id_`` is in the store."""
@@ -95,7 +106,9 @@ class Exits:
                 self._wake(id_)  # whoever waits for something that was forgotten meanwhile
                 return
             self._wake(id_)
-            await self._delete_task(id_)
+            finished = await self._finish(id_)
+        if not finished:
+            self._finish_in_background(id_)
         await self._settle_oom_kills(id_)
 
     async def begin(self, id_: str) -> None:
@@ -142,7 +155,7 @@ class Exits:
         changed = self._containers.update(id_, exited(code, at_ns, reason=reason))
         if changed is None:
             return
-        self._write_status(changed)
+        self._written(id_)
         log.info("container.exited", container_id=id_, exit_code=code, reason=changed.status.reason)
 
     async def _settle_oom_kills(self, id_: str) -> None:
@@ -162,13 +175,29 @@ class Exits:
         before = self._containers.find(id_)
         changed = self._containers.update(id_, out_of_memory)
         if before is not None and changed is not None and changed.status != before.status:
-            self._write_status(changed)
+            self.write_status(id_)
 
-    def _write_status(self, container: Container) -> None:
+    def write_status(self, id_: str) -> None:
+        """Have the status of container ``id_`` on disk; while that fails, it is tried again in the background."""
+        if not self._written(id_):
+            self._finish_in_background(id_)
+
+    def _written(self, id_: str) -> bool:
+        """Write the status of ``id_`` as it is now; True for a thing that has none."""
+        container = self._containers.find(id_)
+        if container is None:
+            return True
         try:
-            write_status(self._paths.container_root(container.id), container.status)
+            write_status(self._paths.container_root(id_), container.status)
         except OSError as error:
-            log.error("container.status_not_written", container_id=container.id, error=str(error))
+            if id_ not in self._unwritten:
+                log.error("container.status_not_written", container_id=id_, error=str(error))
+            self._unwritten.add(id_)
+            return False
+        if id_ in self._unwritten:
+            self._unwritten.discard(id_)
+            log.info("container.status_written", container_id=id_)
+        return True
 
     def _has_ended(self, id_: str) -> bool:
         container = self._containers.find(id_)
@@ -182,24 +211,57 @@ class Exits:
         if event is not None:
             event.set()
 
-    async def _delete_task(self, id_: str) -> None:
-        try:
-            await self._containerd.tasks.delete(id_)
-        except NotFound:
-            return
-        except ContainerdError as error:
-            # A task that stays keeps its shim; its exit is already known, so nobody waits for this.
-            log.warning("task.delete_failed", container_id=id_, error=str(error))
-            self._supervisor.once(f"delete-task/{id_[:12]}", self._delete_task_later(id_))
+    async def delete_task(self, id_: str) -> None:
+        """Delete the task of ``id_``, with its shim and mounts; a task that is gone is fine.
 
-    async def _delete_task_later(self, id_: str) -> None:
-        for pause in _DELETE_RETRIES:
-            await asyncio.sleep(pause)
-            try:
-                await self._containerd.tasks.delete(id_)
-            except NotFound:
-                return
-            except ContainerdError as error:
-                log.warning("task.delete_failed", container_id=id_, error=str(error), retry_after=pause)
-            else:
-                return
+        Raises ContainerdError when containerd cannot, or does not say. Once it could, there is no further hop.
+        """
+        if id_ in self._deleted:
+            return
+        with suppress(NotFound):
+            await self._containerd.tasks.delete(id_)
+        if id_ in self._containers or id_ in self._sandboxes:
+            self._deleted.add(id_)
+
+    async def _finish(self, id_: str) -> bool:
+        """Delete the task of ``id_``, which has ended, unless its status waits for room on the disk.
+
+        Returns whether nothing is left to be done.
+        """
+        if id_ in self._unwritten and not self._written(id_):
+            return False
+        try:
+            await self.delete_task(id_)
+        except ContainerdError as error:
+            # A task that stays keeps its shim. Its exit is known, so an RPC that waits for it need not wait for this.
+            log.warning("task.delete_failed", container_id=id_, error=str(error))
+            return False
+        return True
+
+    def _finish_in_background(self, id_: str) -> None:
+        if id_ not in self._finishing:
+            self._finishing.add(id_)
+            self._supervisor.once(f"finish-exit/{id_[:12]}", self._finish_later(id_))
+
+    async def _finish_later(self, id_: str) -> None:
+        """Try again until it is done or the record has been removed, which takes the task with it."""
+        try:
+            attempt = 0
+            while True:
+                pauses = WRITE_RETRIES if id_ in self._unwritten else DELETE_RETRIES
+                await asyncio.sleep(pauses[min(attempt, len(pauses) - 1)])
+                attempt += 1
+                async with self._locks.of(id_):
+                    if id_ not in self._containers and id_ not in self._sandboxes:
+                        return
+                    done = await self._finish(id_) if self._has_ended(id_) else self._written(id_)
+                if done:
+                    return
+        finally:
+            self._finishing.discard(id_)
+
+    def _forget(self, old: Container | Sandbox | None, new: Container | Sandbox | None) -> None:
+        """What has been dropped from a store needs no note any more."""
+        if new is None and old is not None:
+            self._unwritten.discard(old.id)
+            self._deleted.discard(old.id)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import time
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from containerd_client import NotFound
+from containerd_client import NotFound, Unknown
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.ops.locks import Locks
+from cri_shim.ops.supervisor import Supervisor
 from cri_shim.paths import Paths
+from cri_shim.store import exits as exits_module
+from cri_shim.store.checkpoint import read_status
+from cri_shim.store.container_directories import make_container_dirs
 from cri_shim.store.containers import Container, Status
 from cri_shim.store.exits import Exits
 from cri_shim.store.index import Index
@@ -21,10 +27,17 @@ GO_ZERO_TIME = -62_135_596_800_000_000_000
 
 
 class FakeTasks:
-    """A containerd that has deleted the task already."""
+    """A containerd that answers ``Tasks/Delete`` as it is told to, and then that there is no such task."""
+
+    def __init__(self):
+        self.answers: list[Exception | None] = []
+        self.deletes = 0
 
     async def delete(self, _id):
-        raise NotFound("Tasks/Delete", "no running task found")
+        self.deletes += 1
+        answer = self.answers.pop(0) if self.answers else NotFound("Tasks/Delete", "no running task found")
+        if answer is not None:
+            raise answer
 
 
 class FakeLogs:
@@ -42,16 +55,34 @@ def containers():
 
 
 @pytest.fixture
-def exits(containers, tmp_path):
+def tasks():
+    return FakeTasks()
+
+
+@pytest.fixture
+async def background():
+    supervisor = Supervisor()
+    yield supervisor
+    await supervisor.stop()
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return Paths(tmp_path / "root", tmp_path / "state")
+
+
+@pytest.fixture
+def exits(containers, tasks, paths, background):
+    make_container_dirs(paths, ID)
     return Exits(
-        containerd=cast("Any", SimpleNamespace(tasks=FakeTasks())),
+        containerd=cast("Any", SimpleNamespace(tasks=tasks)),
         sandboxes=Index("sandbox"),
         containers=containers,
         locks=Locks(),
         oom_kills=cast("Any", FakeOomKills()),
-        paths=Paths(tmp_path / "root", tmp_path / "state"),
+        paths=paths,
         logs=cast("Any", FakeLogs()),
-        supervisor=cast("Any", None),
+        supervisor=background,
     )
 
 
@@ -80,3 +111,52 @@ async def test_the_first_end_counts(exits, containers):
     await exits.ended(ID, 255, 2_000)
     status = containers.get(ID).status
     assert (status.exit_code, status.finished_at, status.reason) == (3, 1_000, "Error")
+
+
+async def test_a_status_that_cannot_be_written_keeps_the_task(exits, containers, tasks, paths, monkeypatch):
+    """The exit code is in the task alone then; both follow in the background when there is a place for the status."""
+    monkeypatch.setattr(exits_module, "WRITE_RETRIES", (0.01,))
+    shutil.rmtree(paths.container_root(ID))
+    await exits.ended(ID, 7, 1_000)
+    assert containers.get(ID).status.exit_code == 7
+    await asyncio.sleep(0.05)
+    assert tasks.deletes == 0
+    make_container_dirs(paths, ID)
+    await until(lambda: tasks.deletes)
+    assert read_status(paths.container_root(ID)).exit_code == 7
+
+
+async def test_a_task_that_cannot_be_deleted_is_not_forgotten(exits, tasks, monkeypatch):
+    """containerd is asked again until it could, however often it could not."""
+    monkeypatch.setattr(exits_module, "DELETE_RETRIES", (0.001, 0.002))
+    tasks.answers = [*[Unknown("Tasks/Delete", "unmount: device or resource busy")] * 9, None]
+    await exits.ended(ID, 0, 1_000)
+    await until(lambda: tasks.deletes == 10)
+    await asyncio.sleep(0.02)
+    assert tasks.deletes == 10
+
+
+async def test_a_task_that_is_deleted_costs_no_further_hop(exits, tasks):
+    """A second word of the end, and the removal, know it; what could not be deleted is tried by each of them."""
+    tasks.answers = [None]
+    await exits.ended(ID, 0, 1_000)
+    await exits.ended(ID, 0, 1_000)
+    await exits.delete_task(ID)
+    assert tasks.deletes == 1
+
+
+async def test_a_removal_is_told_what_containerd_said(exits, tasks):
+    """It raises, and the next attempt asks again."""
+    tasks.answers = [Unknown("Tasks/Delete", "busy"), Unknown("Tasks/Delete", "still busy"), None]
+    await exits.ended(ID, 0, 1_000)
+    with pytest.raises(Unknown, match="still busy"):
+        await exits.delete_task(ID)
+    await exits.delete_task(ID)
+    assert tasks.deletes == 3
+
+
+async def until(condition):
+    """Wait for it, with patience for a machine that is busy."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
