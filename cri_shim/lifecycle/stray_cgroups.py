@@ -9,6 +9,7 @@ with the pod's own, later. Scopes of systemd end with their processes and need n
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import posixpath
 import signal
@@ -37,15 +38,19 @@ log = structlog.get_logger(__name__)
 
 
 async def clear_cgroups(service: Service, sandbox: Sandbox, ids: Iterable[str]) -> None:
-    """Leave nothing in and of the cgroups of ``ids``: this sandbox, or containers in it, of which no task is left."""
+    """Leave nothing in and of the cgroups of ``ids``: this sandbox, or containers in it, of which no task is left.
+
+    Raises OSError with EBUSY naming a cgroup that cannot be removed.
+    """
     parent = sandbox.config.linux.cgroup_parent or f"/{service.config.containerd.namespace}"
     await run(FS, clear, [posixpath.join(parent, id_) for id_ in ids])
 
 
 def clear(paths: Iterable[str], mounts: Iterable[MountPoint] | None = None) -> None:
-    """Kill what is in the cgroups ``paths`` and remove them from every hierarchy; one with children stays. Blocks.
+    """Kill what is in the cgroups ``paths`` and below, and remove them from every hierarchy. Blocks.
 
-    A path that does not begin with a slash is below a slice, and systemd's affair.
+    A path that does not begin with a slash is below a slice, and systemd's affair. Raises OSError with EBUSY naming a
+    cgroup whose processes do not end.
     """
     points = [
         mount.path
@@ -53,15 +58,26 @@ def clear(paths: Iterable[str], mounts: Iterable[MountPoint] | None = None) -> N
         if mount.fstype in {"cgroup", "cgroup2"} and mount.root == "/"
     ]
     below = [posixpath.normpath(path) for path in paths if path.startswith("/")]
-    left = [directory for path in below for point in points if (directory := Path(point + path)).is_dir()]
+    tops = [directory for path in below for point in points if (directory := Path(point + path)).is_dir()]
+    left = [directory for top in tops for directory in _tree(top)]
     deadline = time.monotonic() + PATIENCE_SECONDS
     for pid in sorted({pid for directory in left for pid in _processes(directory)}):
         log.warning("cgroup.stray_process_ended", pid=pid, paths=below)
     while left := [directory for directory in left if not _removed(directory)]:
         if time.monotonic() > deadline:
             log.warning("cgroup.stray_not_removed", paths=[str(directory) for directory in left])
-            return
+            raise OSError(errno.EBUSY, f"cgroup with {_population(left[0])} cannot be removed", str(left[0]))
         time.sleep(_LOOK_EVERY)
+
+
+def _tree(top: Path) -> list[Path]:
+    """The cgroup and all below it, deepest first."""
+    return [Path(directory) for directory, _, _ in os.walk(top, topdown=False)]
+
+
+def _population(directory: Path) -> str:
+    pids = _processes(directory)
+    return f"process {pids[0]}, which does not end," if pids else "processes or cgroups in it"
 
 
 def _removed(directory: Path) -> bool:

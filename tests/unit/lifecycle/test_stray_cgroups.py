@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import subprocess
 import threading
@@ -53,11 +54,21 @@ def test_processes_are_killed(root):
     assert left(root) == {"elsewhere"}
 
 
-def test_one_that_has_children(root, monkeypatch):
-    """What lives in it is more than a remainder."""
-    monkeypatch.setattr(stray_cgroups, "PATIENCE_SECONDS", 0.05)
-    (root / "memory" / PATH.lstrip("/") / "child").mkdir()
+def test_one_that_has_children(root):
+    """What a container has made below its own cgroup goes with it, in every hierarchy."""
+    (root / "memory" / PATH.lstrip("/") / "child" / "grandchild").mkdir(parents=True)
     clear([PATH], mounts(root))
+    assert left(root) == {"elsewhere"}
+
+
+def test_one_that_cannot_be_removed(root, monkeypatch):
+    """A cgroup that stays is named, so that the record it belongs to stays as well; the others have gone."""
+    monkeypatch.setattr(stray_cgroups, "PATIENCE_SECONDS", 0.05)
+    busy = root / "memory" / PATH.lstrip("/")
+    (busy / "something").touch()  # rmdir(2) refuses, as it does where a process does not end
+    with pytest.raises(OSError, match="cannot be removed") as raised:
+        clear([PATH], mounts(root))
+    assert (raised.value.errno, raised.value.filename) == (errno.EBUSY, str(busy))
     assert left(root) == {"memory", "elsewhere"}
 
 
