@@ -1,4 +1,8 @@
-"""Ending a process for certain: a signal, then the wait for its exit, which looks as well as listens."""
+"""Ending a process for certain: a signal, then the wait for its exit, which looks as well as listens.
+
+The process is one thing, its task is another: a task may stay when its process has ended, because a program of the node
+holds its root file system. Stopping is about the process; removing is about both (docs/adr/0028).
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """RemoveContainer: end a container by force if need be and leave nothing of it behind.
 
-Idempotent: an unknown container is removed. The record goes last, so that a crash on the way leaves it listed.
+Idempotent: an unknown container is removed. The record goes last, and only when everything else has gone, so that a
+crash or a failure on the way leaves it listed and the removal can be repeated (docs/adr/0028). Nothing here writes to
+the disk: removing is what makes room on a full one.
 """
 
 from __future__ import annotations
@@ -12,8 +14,10 @@ from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.id_mapping import remove_mapped
 from cri_shim.lifecycle.image_mounts import remove_image_mounts
 from cri_shim.lifecycle.records import delete_record
+from cri_shim.lifecycle.removal_errors import removal_of
 from cri_shim.lifecycle.snapshots import remove_snapshots_of
 from cri_shim.lifecycle.stray_cgroups import clear_cgroups
+from cri_shim.lifecycle.task_end import end_task
 from cri_shim.ops.overlap import every
 from cri_shim.rpc.container_stop import stop
 from cri_shim.store.container_directories import remove_container_files
@@ -23,7 +27,10 @@ if TYPE_CHECKING:
 
 
 async def remove_container(service: Service, request: cri.RemoveContainerRequest) -> cri.RemoveContainerResponse:
-    """Remove a container; unknown is success. Raises what containerd could not do."""
+    """Remove a container; unknown is success.
+
+    Raises FailedPreconditionError when something on the node holds what belongs to it, and what else could not be done.
+    """
     container = service.containers.find(request.container_id)
     if container is not None:
         id_ = container.id
@@ -38,7 +45,8 @@ async def remove(service: Service, id_: str) -> None:
         await stop(service, id_, grace=0)
         # An exit is told before its task is deleted; whoever holds the lock is deleting it.
         async with service.locks.of(id_):
-            await _leave_nothing(service, id_)
+            with removal_of(f"container {id_}"):
+                await _leave_nothing(service, id_)
     finally:
         service.containers.update(id_, lambda c: c.but(removing=False))  # still there only if it could not be removed
 
@@ -46,6 +54,7 @@ async def remove(service: Service, id_: str) -> None:
 async def _leave_nothing(service: Service, id_: str) -> None:
     service.logs.close(id_)
     container = service.containers.get(id_)
+    await end_task(service, f"container {id_}", id_)
     sandbox = service.sandboxes.find(container.sandbox_id)
     if sandbox is not None and not container.status.started_at:
         await clear_cgroups(service, sandbox, [id_])

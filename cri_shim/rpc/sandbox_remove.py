@@ -1,7 +1,8 @@
 """RemovePodSandbox: stop a pod if need be and leave nothing of it behind.
 
-Idempotent: an unknown pod is removed. The record goes last, so that a crash on the way leaves the pod listed. CRI: "if
-there are any running containers in the sandbox, they must be forcibly terminated and removed".
+Idempotent: an unknown pod is removed. The record goes last, and only when everything else has gone, so that a crash or
+a failure on the way leaves the pod listed and the removal can be repeated (docs/adr/0028). CRI: "if there are any
+running containers in the sandbox, they must be forcibly terminated and removed".
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import FS, MOUNT, run
 from cri_shim.lifecycle.records import delete_record
+from cri_shim.lifecycle.removal_errors import removal_of
 from cri_shim.lifecycle.snapshots import remove_snapshots_of
 from cri_shim.lifecycle.stray_cgroups import clear_cgroups
+from cri_shim.lifecycle.task_end import end_task
 from cri_shim.ops.overlap import every
 from cri_shim.rpc.container_remove import remove
 from cri_shim.rpc.sandbox_stop import stop
@@ -24,7 +27,11 @@ if TYPE_CHECKING:
 
 
 async def remove_pod_sandbox(service: Service, request: cri.RemovePodSandboxRequest) -> cri.RemovePodSandboxResponse:
-    """Remove a pod and its containers; unknown is success. Raises what CNI or containerd could not do."""
+    """Remove a pod and its containers; unknown is success.
+
+    Raises FailedPreconditionError when something on the node holds what belongs to it, and what CNI or containerd
+    could not do.
+    """
     sandbox = service.sandboxes.find(request.pod_sandbox_id)
     if sandbox is not None:
         id_ = sandbox.id
@@ -36,17 +43,24 @@ async def _remove(service: Service, id_: str) -> None:
     await stop(service, id_)
     members = [container.id for container in service.containers if container.sandbox_id == id_]
     await every(*(remove(service, member) for member in members))
+    # An exit's process is told before its task is deleted; whoever holds the lock is deleting it.
+    async with service.locks.of(id_):
+        with removal_of(f"sandbox {id_}"):
+            await _leave_nothing(service, id_, members)
+
+
+async def _leave_nothing(service: Service, id_: str, members: list[str]) -> None:
     sandbox = service.sandboxes.get(id_)
+    if sandbox.pinned is None:
+        await end_task(service, f"sandbox {id_}", id_)
     if sandbox.found or sandbox.trouble:
         containerd = service.config.containerd
         await run(FS, end_stray_shims, containerd.address, containerd.namespace, {id_, *members})
         await clear_cgroups(service, sandbox, [id_, *members])
-    # An exit's process is told before its task is deleted; whoever holds the lock is deleting it.
-    async with service.locks.of(id_):
-        await every(
-            remove_snapshots_of(service, id_),
-            run(MOUNT, remove_pod_files, service.kernel, service.paths, id_),
-        )
-        await delete_record(service, id_)
-        service.sandboxes.drop(id_)
-        service.sandbox_names.release(id_)
+    await every(
+        remove_snapshots_of(service, id_),
+        run(MOUNT, remove_pod_files, service.kernel, service.paths, id_),
+    )
+    await delete_record(service, id_)
+    service.sandboxes.drop(id_)
+    service.sandbox_names.release(id_)

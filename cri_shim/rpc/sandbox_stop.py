@@ -15,6 +15,7 @@ from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.lifecycle.pinned_pod import unpin
 from cri_shim.lifecycle.pod_network import tear_down_network
 from cri_shim.lifecycle.pod_settled import pod_settled
+from cri_shim.lifecycle.removal_errors import removal_of
 from cri_shim.lifecycle.termination import kill_and_wait, tell_if_ended
 from cri_shim.ops.overlap import every
 from cri_shim.store.pod_directories import unmount_shm
@@ -41,7 +42,8 @@ async def stop(service: Service, sandbox_id: str) -> None:
         return
     async with nullcontext() if _has_ended(service, sandbox) else service.pod_stops.turn():
         await every(_end_processes(service, sandbox), tear_down_network(service, sandbox))
-    await run(MOUNT, unmount_shm, service.kernel, service.paths, sandbox.id)
+    with removal_of(f"shared memory of sandbox {sandbox.id}"):
+        await run(MOUNT, unmount_shm, service.kernel, service.paths, sandbox.id)
 
 
 def _has_ended(service: Service, sandbox: Sandbox) -> bool:

@@ -1,0 +1,76 @@
+"""The end of a task as a removal needs it: containerd has deleted it, or the removal fails and says what is in the way.
+
+With the task go its shim, the mount of its root file system and its cgroups. The record goes after them, because
+without the record no call of containerd's reaches them any more (docs/adr/0028).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+import structlog
+
+from containerd_client import ContainerdError, FailedPrecondition, NotFound, Unavailable
+from cri_shim.errors import FailedPreconditionError, InternalError
+from cri_shim.kernel.executors import FS, run
+from cri_shim.kernel.mount_users import users_of
+from untrusted import shorten
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+
+RETRIES = (0.1, 0.4)
+"""Seconds between attempts of one removal: what looks around on a node holds a directory for a moment only."""
+
+_BUSY = "device or resource busy"
+_LONGEST_WORDS = 1024
+
+log = structlog.get_logger(__name__)
+
+
+async def end_task(service: Service, what: str, id_: str) -> None:
+    """Have containerd delete the task of ``id_``, whose process has ended; gone is fine.
+
+    ``what`` names the thing in errors ("container 12ab…"). Raises FailedPreconditionError when something on the node
+    is in the way, InternalError with containerd's words when it cannot, and Unavailable when it is away.
+    """
+    for pause in (*RETRIES, None):
+        try:
+            await service.exits.delete_task(id_)
+        except Unavailable:
+            raise
+        except ContainerdError as error:
+            if pause is None:
+                raise await _refused(what, id_, error) from error
+            log.debug("task.delete_failed", id=id_, error=str(error))
+            if isinstance(error, FailedPrecondition):
+                await _kill(service, id_)  # it runs, although it was taken for ended
+            await asyncio.sleep(pause)
+        else:
+            return
+
+
+async def _kill(service: Service, id_: str) -> None:
+    try:
+        await service.containerd.tasks.kill(id_, signal.SIGKILL)
+    except NotFound:
+        pass
+    except ContainerdError as error:
+        log.debug("task.kill_failed", id=id_, error=str(error))
+
+
+async def _refused(what: str, id_: str, error: ContainerdError) -> FailedPreconditionError | InternalError:
+    said = shorten(error.detail, _LONGEST_WORDS)
+    if _BUSY not in error.detail:
+        return InternalError(
+            f"{what} cannot be removed: containerd cannot delete its task ({said}); "
+            "mend what it names and remove it again"
+        )
+    users = await run(FS, users_of, f"/{id_}/rootfs")
+    holders = f"it is held by {', '.join(users)}" if users else "what holds it is not to be seen from here"
+    return FailedPreconditionError(
+        f"{what} cannot be removed: its root file system is in use and cannot be unmounted ({said}); {holders}; "
+        "end that, or let it leave the directory, and remove it again"
+    )
