@@ -5,7 +5,7 @@ values that the rest of the program can rely on: strings that can be encoded, nu
 have the types that were asked for. It may import nothing but the standard library; it must never do input or output.
 """
 
-from untrusted.document import DocumentError, Object, parse_object
+from untrusted.document import DocumentError, Object, parse_object, parse_objects
 from untrusted.text import decode_utf8, encodable, escaped, shorten
 
-__all__ = ["DocumentError", "Object", "decode_utf8", "encodable", "escaped", "parse_object", "shorten"]
+__all__ = ["DocumentError", "Object", "decode_utf8", "encodable", "escaped", "parse_object", "parse_objects", "shorten"]

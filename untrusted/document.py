@@ -176,6 +176,23 @@ class Object:
 
 def parse_object(data: bytes, *, limit: int | None = None) -> Object:
     """Parse a document that has to be one object; raises DocumentError, also for more than ``limit`` bytes."""
+    document = _load(data, limit)
+    if document is None:
+        return Object()
+    if not isinstance(document, _Pairs):
+        raise DocumentError(f"the document is {_kind(document)}, not an object")
+    return Object(document)
+
+
+def parse_objects(data: bytes, *, limit: int | None = None) -> tuple[Object, ...]:
+    """Parse a document that has to be a list of objects; raises DocumentError as :func:`parse_object` does."""
+    document = _load(data, limit)
+    if document is not None and not isinstance(document, list):
+        raise DocumentError(f"the document is {_kind(document)}, not a list")
+    return Object((("", document),)).objects("")
+
+
+def _load(data: bytes, limit: int | None) -> Any:
     if limit is not None and len(data) > limit:
         raise DocumentError(f"{len(data)} bytes are more than the {limit} that are allowed")
     try:
@@ -192,12 +209,8 @@ def parse_object(data: bytes, *, limit: int | None = None) -> Object:
         raise
     except ValueError as error:
         raise DocumentError(f"not JSON: {error}") from None
-    if document is None:
-        return Object()
-    if not isinstance(document, _Pairs):
-        raise DocumentError(f"the document is {_kind(document)}, not an object")
     _require_shallow(document)
-    return Object(_clean(document) if _may_hold_surrogates(data) else document)
+    return _clean(document) if _may_hold_surrogates(data) else document
 
 
 def _integer(digits: str) -> Any:
@@ -223,7 +236,9 @@ def _require_shallow(document: Any) -> None:
 
 
 def _children(value: Any) -> list[Any]:
-    return [child for _, child in value] if isinstance(value, _Pairs) else value
+    if isinstance(value, _Pairs):
+        return [child for _, child in value]
+    return value if isinstance(value, list) else []
 
 
 def _may_hold_surrogates(data: bytes) -> bool:

@@ -12,17 +12,19 @@ import hashlib
 import json
 import posixpath
 import tarfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from containerd_client.distribution.errors import CorruptBlobError, InvalidReferenceError, ManifestError
-from containerd_client.distribution.manifest import LARGEST_DOCUMENT, Descriptor, Index, parse_document
+from containerd_client.distribution.manifest import LARGEST_DOCUMENT, Descriptor, parse_descriptor
 from containerd_client.distribution.media_types import DOCKER_CONFIG, DOCKER_MANIFEST, ingest_ref
 from containerd_client.distribution.reference import is_digest, parse_reference
 from containerd_client.errors import ContainerdError, FailedPrecondition, NotFound
+from untrusted import DocumentError, escaped, parse_object, parse_objects
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import IO
 
     from containerd_client import Containerd
@@ -43,6 +45,14 @@ class Archived(Struct, frozen=True):
     names: tuple[Reference, ...]
 
 
+class _DockerEntry(Struct, frozen=True):
+    """One image of ``docker save``; the names of files in the archive."""
+
+    config: str
+    tags: tuple[str, ...]
+    layers: tuple[str, ...]
+
+
 class _Found(Struct):
     """What one pass over the archive has found, by the archive's names."""
 
@@ -55,7 +65,7 @@ class _Found(Struct):
             if name in self.blobs:
                 return self.blobs[name]
             name = self.links.get(name, name)
-        raise ManifestError(f"the archive names {name!r} but does not hold it")
+        raise ManifestError(f"the archive names '{escaped(name)}' but does not hold it")
 
 
 async def read_archive(client: Containerd, file: IO[bytes]) -> tuple[Archived, ...]:
@@ -70,7 +80,7 @@ async def read_archive(client: Containerd, file: IO[bytes]) -> tuple[Archived, .
             while (entry := await asyncio.to_thread(archive.next)) is not None:
                 await _take(client, archive, entry, found)
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise ManifestError(f"the archive cannot be read: {error}") from error
+        raise ManifestError(f"the archive cannot be read: {escaped(str(error))}") from error
     images = _oci_images(found) if "index.json" in found.documents else []
     if not images and "manifest.json" in found.documents:
         images = [await _docker_image(client, found, entry) for entry in _docker_entries(found)]
@@ -90,13 +100,13 @@ async def _take(client: Containerd, archive: tarfile.TarFile, entry: tarfile.Tar
         return
     if name.endswith(".json"):
         if entry.size > LARGEST_DOCUMENT or len(found.documents) >= MOST_DOCUMENTS:
-            raise ManifestError(f"the archive's {name!r} is too large, or one of too many, for an image")
+            raise ManifestError(f"the archive's '{escaped(name)}' is too large, or one of too many, for an image")
         found.documents[name] = await asyncio.to_thread(data.read)
         return
     parts = name.split("/")
     digest = ":".join(parts[1:]) if parts[0] == "blobs" and len(parts) == 3 else ""
     if digest and not is_digest(digest):
-        raise ManifestError(f"the archive's {name!r} is not named after a digest")
+        raise ManifestError(f"the archive's '{escaped(name)}' is not named after a digest")
     if digest or name.endswith((".tar", ".tar.gz")):
         found.blobs[name] = await _store(client, data, entry.size, digest, name)
 
@@ -119,7 +129,7 @@ async def _store(client: Containerd, data: IO[bytes], size: int, digest: str, na
             await writer.commit(size, digest)
         stored = True
     except FailedPrecondition as error:
-        raise CorruptBlobError(f"the archive's {name!r} is not what its name says: {error.detail}") from error
+        raise CorruptBlobError(f"the archive's '{escaped(name)}' is not what its name says: {error.detail}") from error
     finally:
         if not stored:
             await _abort(client, ref)
@@ -140,44 +150,44 @@ def _layer_type(head: bytes) -> str:
 
 
 def _oci_images(found: _Found) -> list[Archived]:
-    index = parse_document(found.documents["index.json"], "", "of the archive")
-    if not isinstance(index, Index):
-        raise ManifestError("the archive's index.json is no index")
-    members: list[Any] = json.loads(found.documents["index.json"])["manifests"]
+    try:
+        index = parse_object(found.documents["index.json"], limit=LARGEST_DOCUMENT)
+        entries = [(parse_descriptor(item, "the archive's index.json"), item) for item in index.objects("manifests")]
+        annotated = [(target, item.text_map("annotations")) for target, item in entries]
+    except DocumentError as error:
+        raise ManifestError(f"the archive's index.json: {error}") from error
     tags = _docker_tags(found)
     images = []
-    for member, raw in zip(index.manifests, members, strict=True):
-        annotations = raw.get("annotations")
-        told = annotations if isinstance(annotations, dict) else {}
-        name = told.get(CONTAINERD_NAME) or told.get(OCI_NAME)
+    for target, notes in annotated:
+        name = notes.get(CONTAINERD_NAME) or notes.get(OCI_NAME, "")
         # OCI's annotation may hold a bare tag, which names nothing by itself.
-        named = [name] if isinstance(name, str) and (told.get(CONTAINERD_NAME) or set("/:") & set(name)) else []
-        images.append(Archived(member, _references([*named, *(tags if len(members) == 1 else [])])))
+        named = [name] if notes.get(CONTAINERD_NAME) or set("/:") & set(name) else []
+        images.append(Archived(target, _references([*named, *(tags if len(annotated) == 1 else [])])))
     return images
 
 
-def _docker_entries(found: _Found) -> list[dict[str, Any]]:
+def _docker_entries(found: _Found) -> list[_DockerEntry]:
+    """Read what ``docker save`` says of its images (moby ``image/tarexport``)."""
     try:
-        entries = json.loads(found.documents["manifest.json"])
-    except ValueError as error:
-        raise ManifestError(f"the archive's manifest.json is not JSON: {error}") from error
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ManifestError("the archive's manifest.json is not a list of images")
-    return entries
+        return [
+            _DockerEntry(item.text("Config"), item.texts("RepoTags"), item.texts("Layers"))
+            for item in parse_objects(found.documents["manifest.json"], limit=LARGEST_DOCUMENT)
+        ]
+    except DocumentError as error:
+        raise ManifestError(f"the archive's manifest.json: {error}") from error
 
 
 def _docker_tags(found: _Found) -> list[str]:
     if "manifest.json" not in found.documents:
         return []
-    return [tag for entry in _docker_entries(found) for tag in entry.get("RepoTags") or []]
+    return [tag for entry in _docker_entries(found) for tag in entry.tags]
 
 
-async def _docker_image(client: Containerd, found: _Found, entry: dict[str, Any]) -> Archived:
+async def _docker_image(client: Containerd, found: _Found, entry: _DockerEntry) -> Archived:
     """Give an image that never had one a manifest: schema 2, as Docker would push it."""
-    layers, config_name = entry.get("Layers") or [], entry.get("Config")
-    if not isinstance(config_name, str) or not all(isinstance(layer, str) for layer in layers):
-        raise ManifestError("the archive's manifest.json: an image without Config, or with Layers that are no names")
-    config_name = posixpath.normpath(config_name)
+    if not entry.config:
+        raise ManifestError("the archive's manifest.json: an image without Config")
+    config_name = posixpath.normpath(entry.config)
     if config_name in found.documents:
         data = found.documents[config_name]
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
@@ -190,25 +200,25 @@ async def _docker_image(client: Containerd, found: _Found, entry: dict[str, Any]
         "schemaVersion": 2,
         "mediaType": DOCKER_MANIFEST,
         "config": _json(config),
-        "layers": [_json(found.blob(posixpath.normpath(layer))) for layer in layers],
+        "layers": [_json(found.blob(posixpath.normpath(layer))) for layer in entry.layers],
     }
     manifest = json.dumps(document, separators=(",", ":")).encode()
     digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
     await client.content.write_blob(ingest_ref(DOCKER_MANIFEST, digest), manifest, digest)
-    return Archived(Descriptor(DOCKER_MANIFEST, digest, len(manifest)), _references(entry.get("RepoTags") or []))
+    return Archived(Descriptor(DOCKER_MANIFEST, digest, len(manifest)), _references(entry.tags))
 
 
 def _json(blob: Descriptor) -> dict[str, object]:
     return {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}
 
 
-def _references(names: list[Any]) -> tuple[Reference, ...]:
+def _references(names: Iterable[str]) -> tuple[Reference, ...]:
     found = []
     for name in names:
         try:
-            found.append(parse_reference(str(name)))
+            found.append(parse_reference(name))
         except InvalidReferenceError as error:
-            raise ManifestError(f"the archive names an image {name!r}: {error}") from error
+            raise ManifestError(f"the archive names an image '{escaped(name)}': {escaped(str(error))}") from error
     return tuple(dict.fromkeys(found))
 
 

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from containerd_client.distribution.chain import chain_ids
-from containerd_client.distribution.errors import IncompleteImageError, ManifestError, NoPlatformError
+from containerd_client.distribution.errors import (
+    IncompleteImageError,
+    ManifestError,
+    NoPlatformError,
+    NotAnImageError,
+)
 from containerd_client.distribution.manifest import (
     LARGEST_DOCUMENT,
     Descriptor,
@@ -22,8 +27,10 @@ from containerd_client.distribution.manifest import (
     parse_document,
     parse_rootfs,
 )
+from containerd_client.distribution.media_types import CONFIGS, LEGACY_CONFIG
 from containerd_client.distribution.platforms import rank
-from containerd_client.errors import NotFound
+from containerd_client.errors import NotFound, ResourceExhausted
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,6 +40,10 @@ if TYPE_CHECKING:
 
 DEEPEST = 4
 """Indexes within indexes that are followed."""
+SHOWN_KINDS = 4
+"""Media types that an error text shows of an artifact."""
+LARGEST_SIZE = (1 << 63) - 1
+"""Bytes of an image at most; more is shown as this, which is what fits into every client's number."""
 
 
 class Document(Struct, frozen=True):
@@ -68,18 +79,22 @@ class ImageContents(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Bytes as they are stored: indexes, manifest, configuration, layers. What containerd's client counts."""
-        return (
-            sum(document.blob.size for document in self.documents)
-            + self.manifest.config.size
-            + sum(layer.size for layer in self.manifest.layers)
+        blobs = (
+            *(document.blob for document in self.documents),
+            self.manifest.config,
+            *self.manifest.layers,
+            *self.manifest.others,
         )
+        return min(sum(blob.size for blob in blobs), LARGEST_SIZE)
 
 
 async def walk(get: Callable[[Descriptor], Awaitable[bytes]], target: Descriptor, host: Platform) -> ImageContents:
     """Follow ``target`` to the image for ``host``; ``get`` returns the bytes of an index, manifest or configuration.
 
     A member of an index whose blob is missing (``get`` raises :class:`~containerd_client.errors.NotFound`) is passed
-    over for the next best. Raises :class:`ManifestError` and whatever ``get`` raises.
+    over for the next best. As in containerd the index decides about the platform, and only a member for which it names
+    none is judged by its configuration; a manifest that was asked for by itself is taken for whatever machine it is,
+    which may have an emulator. Raises :class:`ManifestError` and whatever ``get`` raises.
     """
     documents: list[Document] = []
     step: tuple[Descriptor, ...] = (target,)
@@ -90,17 +105,32 @@ async def walk(get: Callable[[Descriptor], Awaitable[bytes]], target: Descriptor
         if isinstance(parsed, Index):
             step = candidates(parsed, host, blob.digest)
             continue
+        known_config = parsed.config.media_type in CONFIGS or parsed.config.media_type == LEGACY_CONFIG
+        if not known_config and not parsed.layers:
+            raise _not_an_image(target, parsed)
         config = await get(parsed.config)
         rootfs = parse_rootfs(config, parsed.config.digest)
-        if rootfs.platform is not None and rank(rootfs.platform, host) is None:
-            raise NoPlatformError(f"image {target.digest} is for {rootfs.platform}, this machine is {host}")
+        if blob is not target and blob.platform is None and rank(rootfs.platform, host) is None:
+            there = escaped(str(rootfs.platform)) or "an unnamed platform"
+            raise NoPlatformError(f"image {target.digest} is for {there}, this machine is {host}")
         if len(rootfs.diff_ids) != len(parsed.layers):
+            if not known_config or (parsed.others and not parsed.layers):
+                raise _not_an_image(target, parsed)
             raise ManifestError(
                 f"image {target.digest}: the manifest lists {len(parsed.layers)} layers, the configuration "
                 f"{len(rootfs.diff_ids)}"
             )
         return ImageContents(target, parsed, tuple(documents), config, rootfs.diff_ids, chain_ids(rootfs.diff_ids))
     raise ManifestError(f"index {target.digest}: indexes within indexes, more than {DEEPEST} deep")
+
+
+def _not_an_image(target: Descriptor, manifest: Manifest) -> NotAnImageError:
+    kinds = dict.fromkeys(blob.media_type for blob in manifest.others)
+    holds = ", ".join(escaped(kind) for kind in list(kinds)[:SHOWN_KINDS]) or "no file system layers"
+    return NotAnImageError(
+        f"{target.digest} is no container image but another artifact: its configuration is "
+        f"'{escaped(manifest.config.media_type)}', it holds {holds}"
+    )
 
 
 async def _first_present(
@@ -124,6 +154,8 @@ async def read_contents(client: Containerd, target: Descriptor, host: Platform) 
         return await walk(get, target, host)
     except NotFound as error:
         raise IncompleteImageError(f"image {target.digest} is incomplete in containerd: {error.detail}") from error
+    except ResourceExhausted as error:
+        raise ManifestError(f"image {target.digest}: {error.detail}") from error
 
 
 async def missing_layers(client: Containerd, contents: ImageContents) -> tuple[str, ...]:

@@ -43,6 +43,14 @@ class NoPlatformError(ManifestError):
     """The image exists, but not for this machine."""
 
 
+class NotAnImageError(ManifestError):
+    """The reference names something else that registries keep: a chart, a signature, any other OCI artifact."""
+
+
+class RefusedByPolicyError(DistributionError):
+    """A program of this node that is asked before every pull does not want the image here, or could not be asked."""
+
+
 class CorruptBlobError(DistributionError):
     """The bytes received have another size or digest than the manifest promised."""
 

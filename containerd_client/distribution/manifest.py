@@ -1,13 +1,14 @@
 """Manifests, indexes and image configurations as values.
 
 OCI's and Docker's (schema 2, list) differ in nothing but media types. Everything that a registry sends is checked
-before it is used: a digest becomes part of a path, a size becomes a limit.
+before it is used: a digest becomes part of a path, a size becomes a limit. JSON is read by Go's rules
+(:mod:`untrusted`), because those are what images are tested with.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -22,21 +23,35 @@ from containerd_client.distribution.media_types import (
     OCI_MANIFEST,
     SCHEMA1,
     bare,
+    is_layer,
 )
 from containerd_client.distribution.platforms import Platform, rank
 from containerd_client.distribution.reference import is_digest
+from untrusted import DocumentError, Object, escaped, parse_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LARGEST_DOCUMENT = 8 << 20
 """Bytes; more than this is taken for no manifest or image configuration (containerd's own limit)."""
 
 
+LONGEST_PLATFORM = 64
+MOST_PLATFORMS = 32
+"""Characters of a platform, and platforms, that an error text shows of an index."""
+
+
 class Descriptor(Struct, frozen=True):
-    """Where a blob is (its digest), what it is and how long; ``platform`` only for the members of an index."""
+    """Where a blob is (its digest), what it is and how long; ``platform`` only for the members of an index.
+
+    ``urls`` are places outside of the registry that have it too, of layers that may not be copied.
+    """
 
     media_type: str
     digest: str
     size: int
     platform: Platform | None = None
+    urls: tuple[str, ...] = ()
 
     def to_message(self) -> types_pb2.Descriptor:
         """Return what containerd's services take."""
@@ -49,14 +64,19 @@ class Descriptor(Struct, frozen=True):
 
 
 class Manifest(Struct, frozen=True):
-    """One image for one platform."""
+    """One image for one platform.
+
+    ``others`` are blobs of no known layer type among the layers: like containerd we store them and unpack none.
+    """
 
     config: Descriptor
     layers: tuple[Descriptor, ...]
+    others: tuple[Descriptor, ...] = ()
 
     def children(self) -> dict[str, Descriptor]:
         """Return the blobs it refers to, under the names of containerd's garbage-collection labels."""
-        return {"config": self.config} | {f"l.{number}": layer for number, layer in enumerate(self.layers)}
+        layers = {f"l.{number}": layer for number, layer in enumerate(self.layers)}
+        return {"config": self.config} | layers | {str(number): blob for number, blob in enumerate(self.others)}
 
 
 class Index(Struct, frozen=True):
@@ -70,10 +90,10 @@ class Index(Struct, frozen=True):
 
 
 class RootFs(Struct, frozen=True):
-    """What an image configuration says about layers and platform."""
+    """What an image configuration says about layers and platform, whose fields may be empty."""
 
     diff_ids: tuple[str, ...]
-    platform: Platform | None
+    platform: Platform
 
 
 def gc_labels(document: Manifest | Index) -> dict[str, str]:
@@ -87,39 +107,52 @@ def parse_document(data: bytes, media_type: str, digest: str) -> Manifest | Inde
     Raises :class:`ManifestError`, also for Docker's schema 1, which no current containerd takes.
     """
     what = f"manifest {digest}"
-    document = _object(data, what)
-    own = document.get("mediaType")
-    kind = bare(own if isinstance(own, str) else media_type)
-    if document.get("schemaVersion") == 1 or kind in SCHEMA1:
-        raise ManifestError(
-            f"{what} has Docker's schema 1, which is obsolete and not supported; push the image again with a newer tool"
-        )
-    if kind in INDEXES or (kind not in MANIFESTS and "manifests" in document):
-        if "layers" in document:
-            raise ManifestError(f"{what} is an index but also lists layers")
-        return Index(tuple(_descriptor(item, what) for item in _list(document, "manifests", what)))
-    if kind in MANIFESTS or "layers" in document:
-        if "manifests" in document:
-            raise ManifestError(f"{what} is a manifest but also lists manifests")
-        layers = _list(document, "layers", what)
-        return Manifest(_descriptor(document.get("config"), what), tuple(_descriptor(item, what) for item in layers))
-    raise ManifestError(f"{what} has media type {kind or 'none'!r}, which is no image manifest or index")
+    with _refused(what):
+        document = parse_object(data, limit=LARGEST_DOCUMENT)
+        own = document.text("mediaType")
+        kind = bare(own or media_type)
+        if document.value("schemaVersion") == 1 or "fsLayers" in document or kind in SCHEMA1:
+            raise ManifestError(
+                f"{what} has Docker's schema 1, which is obsolete and not supported; "
+                "push the image again with a newer tool"
+            )
+        _require_one_kind(kind, bare(media_type), what)
+        document.text_map("annotations")
+        if kind in INDEXES or (kind not in MANIFESTS and "manifests" in document):
+            if "layers" in document or "config" in document:
+                raise ManifestError(f"{what} is an index but also lists layers or a configuration")
+            return Index(tuple(_descriptor(item, what) for item in document.objects("manifests")))
+        if kind in MANIFESTS or "layers" in document or "config" in document:
+            if "manifests" in document:
+                raise ManifestError(f"{what} is a manifest but also lists manifests")
+            blobs = [_descriptor(item, what) for item in document.objects("layers")]
+            return Manifest(
+                _descriptor(document.object("config") or Object(), what),
+                tuple(blob for blob in blobs if is_layer(blob.media_type)),
+                tuple(blob for blob in blobs if not is_layer(blob.media_type)),
+            )
+    raise ManifestError(f"{what} has media type '{escaped(kind) or 'none'}', which is no image manifest or index")
+
+
+def _require_one_kind(own: str, offered: str, what: str) -> None:
+    """Refuse an index that poses as a manifest, or the reverse: two programs would see two images (CVE-2021-41190)."""
+    if (own in INDEXES and offered in MANIFESTS) or (own in MANIFESTS and offered in INDEXES):
+        raise ManifestError(f"{what} is offered as {offered} but says that it is {own}")
 
 
 def media_type_of(data: bytes, offered: str) -> str:
     """Return the document's media type: its own field, else what was offered, else what its shape tells."""
+    kind = bare(offered)
     try:
-        document = json.loads(data)
-    except ValueError:
-        return bare(offered)
-    own = document.get("mediaType") if isinstance(document, dict) else None
-    kind = bare(own if isinstance(own, str) else offered)
-    known = INDEXES | MANIFESTS | SCHEMA1
-    if kind in known or not isinstance(document, dict):
+        document = parse_object(data)
+        kind = bare(document.text("mediaType")) or kind
+        if kind in INDEXES | MANIFESTS | SCHEMA1:
+            return kind
+        if document.value("schemaVersion") == 1:
+            return next(iter(sorted(SCHEMA1)))
+        docker = "docker" in str(document.value("config" if "config" in document else "manifests"))
+    except DocumentError:
         return kind
-    if document.get("schemaVersion") == 1:
-        return next(iter(sorted(SCHEMA1)))
-    docker = "docker" in str((document.get("config") or {}) if "config" in document else document.get("manifests"))
     if "manifests" in document:
         return DOCKER_LIST if docker else OCI_INDEX
     if "layers" in document:
@@ -130,14 +163,13 @@ def media_type_of(data: bytes, offered: str) -> str:
 def parse_rootfs(data: bytes, digest: str) -> RootFs:
     """Read the diff ids and the platform out of an image configuration; raises :class:`ManifestError`."""
     what = f"image configuration {digest}"
-    document = _object(data, what)
-    rootfs = document.get("rootfs")
-    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-    if diff_ids is None:
-        diff_ids = []
-    if not isinstance(diff_ids, list) or not all(isinstance(item, str) and is_digest(item) for item in diff_ids):
+    with _refused(what):
+        document = parse_object(data, limit=LARGEST_DOCUMENT)
+        diff_ids = (document.object("rootfs") or Object()).texts("diff_ids")
+        platform = _platform(document)
+    if not all(is_digest(diff_id) for diff_id in diff_ids):
         raise ManifestError(f"{what}: rootfs.diff_ids is not a list of digests")
-    return RootFs(tuple(diff_ids), _platform(document))
+    return RootFs(diff_ids, platform)
 
 
 def candidates(index: Index, host: Platform, digest: str) -> tuple[Descriptor, ...]:
@@ -151,46 +183,47 @@ def candidates(index: Index, host: Platform, digest: str) -> tuple[Descriptor, .
         if place is not None:
             ranked.append((place, number, member))
     if not ranked:
-        there = ", ".join(sorted({str(member.platform) for member in index.manifests})) or "nothing"
-        raise NoPlatformError(f"index {digest} has no image for {host}; it has {there}")
+        raise NoPlatformError(f"index {digest} has no image for {host}; it has {_offered(index)}")
     return tuple(member for _, _, member in sorted(ranked, key=lambda item: item[:2]))
 
 
-def _object(data: bytes, what: str) -> dict[str, Any]:
-    if len(data) > LARGEST_DOCUMENT:
-        raise ManifestError(f"{what} has {len(data)} bytes, more than the {LARGEST_DOCUMENT} that are allowed")
+def _offered(index: Index) -> str:
+    there = sorted({escaped(str(member.platform or "unknown"), LONGEST_PLATFORM) for member in index.manifests})
+    more = f" and {len(there) - MOST_PLATFORMS} more" if len(there) > MOST_PLATFORMS else ""
+    return (", ".join(there[:MOST_PLATFORMS]) or "nothing") + more
+
+
+@contextmanager
+def _refused(what: str) -> Iterator[None]:
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise ManifestError(f"{what} is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise ManifestError(f"{what} is not a JSON object")
-    return document
+        yield
+    except DocumentError as error:
+        raise ManifestError(f"{what}: {error}") from error
 
 
-def _list(document: dict[str, Any], key: str, what: str) -> list[Any]:
-    value = document.get(key)
-    if not isinstance(value, list):
-        raise ManifestError(f"{what}: {key} is not a list")
-    return value
+def parse_descriptor(item: Object, what: str) -> Descriptor:
+    """Read a descriptor, of which ``what`` is the document; raises :class:`ManifestError`."""
+    with _refused(what):
+        return _descriptor(item, what)
 
 
-def _descriptor(item: Any, what: str) -> Descriptor:
-    if not isinstance(item, dict):
-        raise ManifestError(f"{what}: a descriptor is missing or no object")
-    media_type, digest, size = item.get("mediaType"), item.get("digest"), item.get("size")
-    if not isinstance(media_type, str) or not media_type:
-        raise ManifestError(f"{what}: a descriptor has no mediaType")
-    if not isinstance(digest, str) or not is_digest(digest):
-        raise ManifestError(f"{what}: descriptor digest {digest!r} is not a digest")
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise ManifestError(f"{what}: descriptor size {size!r} of {digest} is not a number of bytes")
-    platform = item.get("platform")
-    return Descriptor(media_type, digest, size, _platform(platform) if isinstance(platform, dict) else None)
+def _descriptor(item: Object, what: str) -> Descriptor:
+    media_type, digest = item.text("mediaType"), item.text("digest")
+    if not is_digest(digest):
+        raise ManifestError(f"{what}: a descriptor's digest '{escaped(digest)}' is not a digest")
+    if not media_type:
+        raise ManifestError(f"{what}: the descriptor of {digest} has no mediaType")
+    if "size" not in item:
+        raise ManifestError(f"{what}: the descriptor of {digest} has no size")
+    platform = item.object("platform")
+    return Descriptor(
+        media_type,
+        digest,
+        item.integer("size", least=0),
+        None if platform is None else _platform(platform),
+        item.texts("urls"),
+    )
 
 
-def _platform(document: dict[str, Any]) -> Platform | None:
-    os, architecture, variant = document.get("os"), document.get("architecture"), document.get("variant", "")
-    if not isinstance(os, str) or not isinstance(architecture, str) or not os or not architecture:
-        return None
-    return Platform(os, architecture, variant if isinstance(variant, str) else "")
+def _platform(document: Object) -> Platform:
+    return Platform(document.text("os"), document.text("architecture"), document.text("variant"))

@@ -14,6 +14,8 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
 DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+LEGACY_CONFIG = "application/octet-stream"
+"""What old registries made of a configuration's type."""
 
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
@@ -22,12 +24,18 @@ SCHEMA1 = frozenset({DOCKER_SCHEMA1, DOCKER_SCHEMA1_SIGNED})
 
 ACCEPT = f"{DOCKER_MANIFEST}, {DOCKER_LIST}, {OCI_MANIFEST}, {OCI_INDEX}, */*"
 
-_LAYER_PREFIXES = (
-    "application/vnd.oci.image.layer.v1.tar",
-    "application/vnd.oci.image.layer.nondistributable.v1.tar",
-    "application/vnd.docker.image.rootfs.diff.tar",
-    "application/vnd.docker.image.rootfs.foreign.diff.tar",
+_OCI_LAYER = "application/vnd.oci.image.layer."
+_OTHER_LAYERS = frozenset(
+    {
+        "application/vnd.docker.image.rootfs.diff.tar",
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        "application/vnd.docker.image.rootfs.diff.tar.zstd",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        "application/vnd.erofs.layer.v1",
+    }
 )
+"""Any compression or encryption may follow behind a plus sign."""
 
 
 def bare(media_type: str) -> str:
@@ -36,8 +44,11 @@ def bare(media_type: str) -> str:
 
 
 def is_layer(media_type: str) -> bool:
-    """Whether it is a file system layer (of any compression, encrypted ones too)."""
-    return media_type.startswith(_LAYER_PREFIXES)
+    """Whether containerd takes it for a file system layer; it stores what else a manifest lists and unpacks these.
+
+    (containerd core/images/mediatypes.go)
+    """
+    return media_type.startswith(_OCI_LAYER) or media_type.partition("+")[0] in _OTHER_LAYERS
 
 
 def ingest_ref(media_type: str, digest: str) -> str:

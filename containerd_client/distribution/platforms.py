@@ -37,7 +37,10 @@ class Platform(Struct, frozen=True):
 
 
 def normalised(platform: Platform) -> Platform:
-    """Return the spelling in which two equal platforms are equal: ``arm64/v8`` is ``arm64``, ``arm`` is ``arm/v7``."""
+    """Return the spelling in which two equal platforms are equal: ``arm64/v8`` is ``arm64``, ``arm`` is ``arm/v7``.
+
+    As in containerd an empty operating system is this one, and an empty architecture is none that any machine has.
+    """
     architecture = platform.architecture.lower()
     variant = platform.variant.lower()
     if architecture == "armel" and not variant:
@@ -49,7 +52,7 @@ def normalised(platform: Platform) -> Platform:
         variant = "v7"
     if (architecture, variant) in {("arm64", "v8"), ("amd64", "v1"), ("386", "v1")}:
         variant = ""
-    return Platform(platform.os.lower(), architecture, variant)
+    return Platform(platform.os.lower() or "linux", architecture, variant)
 
 
 def host_platform() -> Platform:

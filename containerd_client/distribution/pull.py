@@ -15,11 +15,10 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field
 
 from containerd_client.distribution.contents import walk
-from containerd_client.distribution.errors import ManifestError
 from containerd_client.distribution.fetch import SOURCE_LABEL
 from containerd_client.distribution.flights import all_or_none
 from containerd_client.distribution.manifest import LARGEST_DOCUMENT
-from containerd_client.distribution.media_types import INDEXES, MANIFESTS, is_layer
+from containerd_client.distribution.media_types import INDEXES, MANIFESTS
 from containerd_client.distribution.platforms import host_platform
 from containerd_client.distribution.progress import Progress
 from containerd_client.distribution.watch import Unwatched, server_of
@@ -105,11 +104,6 @@ class Distribution(Struct, frozen=True):
                 return await self._small(source, blob)
 
         contents = await walk(small, target, options.platform)
-        for layer in contents.manifest.layers:
-            if not is_layer(layer.media_type):
-                raise ManifestError(
-                    f"{source.reference}: {layer.media_type!r} is no file system layer; this is no image"
-                )
         labels = source_labels(source.reference)
         await all_or_none(
             *(
@@ -150,7 +144,8 @@ class Distribution(Struct, frozen=True):
     ) -> None:
         loop = asyncio.get_running_loop()
         slots = asyncio.Semaphore(options.concurrent_downloads or 1_000)
-        layers = {layer.digest: layer for layer in contents.manifest.layers}
+        manifest = contents.manifest
+        layers = {layer.digest: layer for layer in (*manifest.layers, *manifest.others)}
         here: dict[str, asyncio.Future[None]] = {digest: loop.create_future() for digest in layers}
 
         async def fetch(layer: Descriptor, rank: int) -> None:

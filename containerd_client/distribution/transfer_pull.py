@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from google.protobuf.any_pb2 import Any
@@ -17,11 +17,11 @@ from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
 from containerd_client.api.containerd.types import types_pb2
 from containerd_client.api.containerd.types.transfer import transfer_pb2 as pb
 from containerd_client.distribution.contents import read_contents
-from containerd_client.distribution.errors import DistributionError
+from containerd_client.distribution.errors import DistributionError, ManifestError
 from containerd_client.distribution.hosts import directory_of, is_loopback
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.progress import LEAST, Progress
-from containerd_client.errors import ContainerdError, Unimplemented
+from containerd_client.errors import ContainerdError, NotFound, Unimplemented
 from containerd_client.options import call_options
 
 if TYPE_CHECKING:
@@ -93,12 +93,21 @@ class TransferPull:
                 raise DistributionError(
                     'containerd has no Transfer service (it came with 1.7); set image.pull to "client"'
                 ) from error
-        record = await self._client.images.get(str(reference))
-        contents = await read_contents(self._client, Descriptor.of(record.target), options.platform)
+        contents = await self._contents(str(reference), options)
         if not await self._unpacker.present(options.snapshotter, contents.chain_id):
             for number in range(len(contents.chains)):
                 await self._unpacker.layer(options.snapshotter, contents, number, lease)
         return contents
+
+    async def _contents(self, name: str, options: PullOptions) -> ImageContents:
+        """Read what containerd has brought; of something that is no image the record goes, which else would stay."""
+        record = await self._client.images.get(name)
+        try:
+            return await read_contents(self._client, Descriptor.of(record.target), options.platform)
+        except ManifestError:
+            with suppress(NotFound):
+                await self._client.images.delete(name)
+            raise
 
     async def _watched(self, source: Message, store: Message, options: PullOptions) -> None:
         """Call, and end the call when nothing moves any more."""

@@ -1,7 +1,8 @@
 """What a failed pull is told to the kubelet as.
 
-The kubelet knows one text: a message with code UNKNOWN that begins with ``RegistryUnavailable`` becomes a reason of its
-own in the pod's status (``pkg/kubelet/images``). Its client strips that code only; any other would hide the word.
+The kubelet knows two words: a message with code UNKNOWN that begins with ``RegistryUnavailable`` or with
+``SignatureValidationFailed`` becomes a reason of its own in the pod's status (``pkg/kubelet/images``). Its client
+strips that code only; any other would hide the word.
 """
 
 from __future__ import annotations
@@ -12,20 +13,17 @@ from typing import TYPE_CHECKING
 from containerd_client.distribution.credentials import strike_out
 from containerd_client.distribution.errors import (
     DistributionError,
-    HostsConfigError,
-    IncompleteImageError,
     InvalidReferenceError,
     NoPlatformError,
     NotInRegistryError,
+    RefusedByPolicyError,
     RegistryUnavailableError,
     StalledError,
-    UnauthorizedError,
 )
 from cri_shim.errors import (
     CriError,
     DeadlineExceededError,
     FailedPreconditionError,
-    InternalError,
     InvalidArgumentError,
     NotFoundError,
 )
@@ -34,16 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 REGISTRY_UNAVAILABLE = "RegistryUnavailable"
+SIGNATURE_INVALID = "SignatureValidationFailed"
 
 _KINDS: dict[type[DistributionError], type[CriError]] = {
     InvalidReferenceError: InvalidArgumentError,
     NotInRegistryError: NotFoundError,
     NoPlatformError: NotFoundError,
     StalledError: DeadlineExceededError,
-    UnauthorizedError: FailedPreconditionError,
-    HostsConfigError: FailedPreconditionError,
-    IncompleteImageError: FailedPreconditionError,
 }
+"""All others are FAILED_PRECONDITION: what the registry or this node holds has to be mended before a retry helps."""
 
 
 def cri_error(error: DistributionError, what: str, secrets: Iterable[str] = ()) -> CriError:
@@ -53,7 +50,9 @@ def cri_error(error: DistributionError, what: str, secrets: Iterable[str] = ()) 
         return InvalidArgumentError(str(error))
     if isinstance(error, RegistryUnavailableError):
         return CriError(f"{REGISTRY_UNAVAILABLE}: {text}")
-    return _KINDS.get(type(error), InternalError)(text)
+    if isinstance(error, RefusedByPolicyError):
+        return CriError(f"{SIGNATURE_INVALID}: {text}")
+    return _KINDS.get(type(error), FailedPreconditionError)(text)
 
 
 @contextmanager

@@ -6,15 +6,15 @@ its manifest: ``org.criu.checkpoint.container.name`` where containerd restores, 
 
 from __future__ import annotations
 
-import json
 from typing import Final
+
+from untrusted import parse_object
 
 ANNOTATIONS: Final = ("org.criu.checkpoint.container.name", "io.kubernetes.cri-o.annotations.checkpoint.name")
 
 
 def is_checkpoint(manifest: bytes) -> bool:
-    """Tell it from the bytes of a manifest or an index, which were parsed before."""
+    """Tell it from the bytes of a manifest or an index; raises DocumentError for what was not parsed before."""
     if not any(name.encode() in manifest for name in ANNOTATIONS):
         return False
-    annotations = json.loads(manifest).get("annotations")
-    return isinstance(annotations, dict) and any(name in annotations for name in ANNOTATIONS)
+    return not parse_object(manifest).text_map("annotations").keys().isdisjoint(ANNOTATIONS)

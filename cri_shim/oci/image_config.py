@@ -6,12 +6,13 @@ same fields). Only its ``config`` object matters for running it.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from cri_shim.errors import InvalidArgumentError
+from cri_shim.errors import FailedPreconditionError
+from untrusted import DocumentError, Object, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,65 +35,41 @@ class ImageConfig(Struct, frozen=True):
     stop_signal: str = ""
 
 
-def parse_image_config(data: bytes) -> ImageConfig:
-    """Read an image configuration blob.
+LONGEST_USER = 4096
+"""Characters of a user's name that clients are shown; no system has such a user."""
 
-    Raises :class:`~cri_shim.errors.InvalidArgumentError` where it is not JSON or a field has the wrong type.
+_NUMBER = re.compile(r"([+-]?)0*([0-9]{1,19})")
+_INT64 = range(-(1 << 63), 1 << 63)
+
+
+def uid_or_name(user: str) -> tuple[int | None, str]:
+    """Return the uid or the name that an image's ``user`` begins with, as containerd's plugin shows it to clients.
+
+    What is not a number of 64 bits is a name. The uid is None for a name, the name empty for a uid.
+    """
+    name = user.partition(":")[0]
+    number = _NUMBER.fullmatch(name)
+    if number is not None and (uid := int("".join(number.groups()))) in _INT64:
+        return uid, ""
+    return None, name[:LONGEST_USER]
+
+
+def parse_image_config(data: bytes) -> ImageConfig:
+    """Read an image configuration blob, by Go's rules: ``"user"`` is ``"User"``, and ``null`` is nothing.
+
+    Raises :class:`~cri_shim.errors.FailedPreconditionError` where it is not JSON or a field has the wrong type.
     """
     try:
-        document = json.loads(data)
-    except ValueError as error:
-        raise InvalidArgumentError(f"the image configuration is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise InvalidArgumentError("the image configuration is not a JSON object")
-    config = document.get("config") or {}
-    if not isinstance(config, dict):
-        raise InvalidArgumentError("the image configuration's field config is not an object")
-    return ImageConfig(
-        user=_text(config, "User"),
-        env=_texts(config, "Env"),
-        entrypoint=_texts(config, "Entrypoint"),
-        cmd=_texts(config, "Cmd"),
-        working_dir=_text(config, "WorkingDir"),
-        labels=_labels(config),
-        volumes=tuple(sorted(_object(config, "Volumes"))),
-        stop_signal=_text(config, "StopSignal"),
-    )
-
-
-def _wrong(name: str, wanted: str) -> InvalidArgumentError:
-    return InvalidArgumentError(f"the image configuration's field config.{name} is not {wanted}")
-
-
-def _text(config: dict[str, Any], name: str) -> str:
-    value = config.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise _wrong(name, "a string")
-    return value
-
-
-def _texts(config: dict[str, Any], name: str) -> tuple[str, ...]:
-    value = config.get(name)
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _wrong(name, "a list of strings")
-    return tuple(value)
-
-
-def _object(config: dict[str, Any], name: str) -> dict[str, Any]:
-    value = config.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise _wrong(name, "an object")
-    return value
-
-
-def _labels(config: dict[str, Any]) -> dict[str, str]:
-    labels = _object(config, "Labels")
-    if not all(isinstance(value, str) for value in labels.values()):
-        raise _wrong("Labels", "an object of strings")
-    return labels
+        config = parse_object(data).object("config") or Object()
+        return ImageConfig(
+            user=config.text("User"),
+            env=config.texts("Env"),
+            entrypoint=config.texts("Entrypoint"),
+            cmd=config.texts("Cmd"),
+            working_dir=config.text("WorkingDir"),
+            labels=config.text_map("Labels"),
+            volumes=tuple(sorted((config.object("Volumes") or Object()).keys())),
+            stop_signal=config.text("StopSignal"),
+        )
+    except DocumentError as error:
+        raise FailedPreconditionError(f"the image configuration cannot be used: {error}") from error

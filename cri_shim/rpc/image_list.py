@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.oci.image_config import uid_or_name
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -32,9 +33,7 @@ def image_message(image: Image) -> cri.Image:
         size=image.size,
         pinned=image.pinned,
     )
-    user = image.config.user.partition(":")[0]
-    if user.isascii() and user.isdigit() and int(user) < 1 << 63:
-        message.uid.value = int(user)
-    elif user:
-        message.username = user
+    uid, message.username = uid_or_name(image.config.user)
+    if uid is not None:
+        message.uid.value = uid
     return message

@@ -6,11 +6,13 @@ An absent image is an empty response and no error (CRI comment). The verbose for
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from containerd_client.errors import ResourceExhausted
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.rpc.image_list import image_message
+from untrusted import DocumentError, parse_object
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -32,5 +34,9 @@ async def image_status(service: Service, request: cri.ImageStatusRequest) -> cri
 
 
 async def _info(service: Service, image: Image) -> str:
-    spec = json.loads(await service.images.config_document(image))
-    return json.dumps({"chainID": image.chain_id, "imageSpec": spec})
+    shown: dict[str, Any] = {"chainID": image.chain_id}
+    try:
+        shown["imageSpec"] = parse_object(await service.images.config_document(image)).plain()
+    except (DocumentError, ResourceExhausted) as error:
+        shown["imageSpecError"] = str(error)
+    return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))

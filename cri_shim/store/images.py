@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from containerd_client.api.containerd.services.images.v1 import images_pb2
 from containerd_client.distribution.contents import missing_layers, read_contents
-from containerd_client.distribution.errors import DistributionError, IncompleteImageError
+from containerd_client.distribution.errors import DistributionError, IncompleteImageError, ManifestError
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.platforms import host_platform
 from containerd_client.distribution.reference import is_digest
@@ -294,7 +294,7 @@ class ImageStore:
                 if absent:
                     raise IncompleteImageError(f"layers {', '.join(absent)} are missing")
             image = _image(contents)
-        except (DistributionError, CriError) as error:
+        except DistributionError as error:
             if self._broken.get(record.name) != record.target.digest:
                 self._broken[record.name] = record.target.digest
                 log.warning("image.skipped", name=record.name, target=record.target.digest, error=str(error))
@@ -339,11 +339,15 @@ async def _all_done(work: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 def _image(contents: ImageContents) -> Image:
+    try:
+        config = parse_image_config(contents.config)
+    except CriError as error:
+        raise ManifestError(f"image {contents.id}: {error}") from error
     return Image(
         id=contents.id,
         target=contents.target,
         chain_id=contents.chain_id,
         size=contents.size,
-        config=parse_image_config(contents.config),
+        config=config,
         checkpoint=any(is_checkpoint(document.data) for document in contents.documents),
     )

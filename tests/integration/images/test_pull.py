@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +18,8 @@ from tests.lab.images import (
     OCI_LAYER_GZIP,
     OCI_LAYER_PLAIN,
     OCI_LAYER_ZSTD,
+    Index,
+    Layer,
     Tree,
     build_image,
     build_index,
@@ -209,11 +213,47 @@ async def test_index_without_this_machine(parts, registry):
 
 
 async def test_single_image_for_another_machine(parts, registry):
-    """A manifest without an index is held against its configuration."""
-    push(registry.address, "alien:1", build_image(Tree().layer(), architecture="s390x"))
+    """A manifest that was asked for by itself is taken, as by containerd: the node may have an emulator."""
+    image = build_image(Tree().file("x", b"alien").layer(), architecture="s390x")
+    push(registry.address, "alien:1", image)
+    pulled = await parts.puller.pull(f"{registry.address}/alien:1")
+    assert (pulled.id, pulled.chain_id) == (image.id, image.chain_id)
+    assert (await parts.left())["snapshots"] == [image.chain_id]
+
+
+@pytest.mark.parametrize("names_platform", [True, False])
+async def test_an_index_decides_about_the_platform(parts, registry, names_platform):
+    """A member is held against its own configuration only where the index does not say what it is for."""
+    image = build_image(Tree().file("x", os.urandom(10)).layer(), architecture="s390x")
+    host = parts.images.platform
+    platform = {"platform": {"os": host.os, "architecture": host.architecture}} if names_platform else {}
+    document = json.loads(build_index(image).manifest)
+    document["manifests"] = [{k: v for k, v in document["manifests"][0].items() if k != "platform"} | platform]
+    index = Index((image,), json.dumps(document).encode())
+    push(registry.address, f"platform{names_platform}:1".lower(), index)
+    reference = f"{registry.address}/platform{names_platform}:1".lower()
+    if names_platform:
+        assert (await parts.puller.pull(reference)).id == image.id
+        return
     with pytest.raises(NotFoundError, match=r"is for linux/s390x, this machine is"):
-        await parts.puller.pull(f"{registry.address}/alien:1")
+        await parts.puller.pull(reference)
     assert await parts.left() == {}
+
+
+async def test_a_layer_of_unknown_type(parts, registry):
+    """It is stored and held by the manifest, as by containerd, and nothing of it is unpacked."""
+    layer = Tree().file("x", os.urandom(10)).layer()
+    extra = Layer(b"signed", "application/vnd.example.signature", "")
+    image = build_image(layer)
+    manifest = json.loads(image.manifest)
+    manifest["layers"].append({"mediaType": extra.media_type, "digest": extra.digest, "size": len(extra.blob)})
+    image = replace(image, layers=(layer, extra), manifest=json.dumps(manifest).encode())
+    push(registry.address, "extra:1", image)
+    pulled = await parts.puller.pull(f"{registry.address}/extra:1")
+    assert pulled.size == image.size
+    left = await parts.left()
+    assert extra.digest in left["content"]
+    assert left["snapshots"] == [layer.diff_id]
 
 
 async def test_absent_image(parts, registry):

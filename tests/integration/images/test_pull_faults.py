@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 
 import pytest
 
 from containerd_client import call_options
-from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError, InternalError
+from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError
 from tests.integration.images.conftest import parts_of
 from tests.integration.images.faulty import FaultyRegistry
-from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, digest_of, with_manifest
+from tests.lab.images import OCI_CONFIG, OCI_LAYER_PLAIN, Tree, build_image, digest_of, with_manifest
 
 pytestmark = pytest.mark.root
+
+OCI_EMPTY = "application/vnd.oci.empty.v1+json"
 
 
 def image_of(size: int, layers: int = 1):
@@ -58,7 +61,7 @@ async def test_wrong_digest(parts):
     image = image_of(100_000, layers=2)
     layer = image.layers[1]
     with FaultyRegistry({"lie:1": image}, lies={layer.digest: bytes(len(layer.blob))}) as faulty:
-        with pytest.raises(InternalError, match=rf"blob {layer.digest} is not what the registry sent"):
+        with pytest.raises(FailedPreconditionError, match=rf"blob {layer.digest} is not what the registry sent"):
             await parts.puller.pull(f"{faulty.address}/lie:1")
     assert await parts.left() == {}
 
@@ -72,7 +75,7 @@ async def test_wrong_size(parts, change):
     for no_lengths in (False, True):
         with FaultyRegistry({"size:1": image}, lies={layer.digest: lie}) as faulty:
             faulty.no_lengths = no_lengths
-            with pytest.raises(InternalError, match=layer.digest):
+            with pytest.raises(FailedPreconditionError, match=layer.digest):
                 await parts.puller.pull(f"{faulty.address}/size:1")
         assert await parts.left() == {}
 
@@ -81,7 +84,7 @@ async def test_wrong_config(parts):
     """A configuration with other bytes is refused."""
     image = image_of(10)
     with FaultyRegistry({"config:1": image}, lies={image.id: image.config.replace(b"linux", b"LINUX")}) as faulty:
-        with pytest.raises(InternalError, match="another digest"):
+        with pytest.raises(FailedPreconditionError, match="another digest"):
             await parts.puller.pull(f"{faulty.address}/config:1")
     assert await parts.left() == {}
 
@@ -103,7 +106,7 @@ async def test_layer_that_extracts_to_something_else(parts):
     )
     with FaultyRegistry({"diff:1": lying}) as faulty:
         with pytest.raises(
-            InternalError, match=f"extracts to {image.layers[0].diff_id}, its configuration says {other}"
+            FailedPreconditionError, match=f"extracts to {image.layers[0].diff_id}, its configuration says {other}"
         ):
             await parts.puller.pull(f"{faulty.address}/diff:1")
     assert await parts.left() == {}
@@ -125,21 +128,31 @@ async def test_fewer_layers_than_promised(parts):
     image = image_of(10, layers=2)
     short = with_manifest(image, {"layers": []})
     with FaultyRegistry({"few:1": short}) as faulty:
-        with pytest.raises(InternalError, match="lists 0 layers, the configuration 2"):
+        with pytest.raises(FailedPreconditionError, match="lists 0 layers, the configuration 2"):
             await parts.puller.pull(f"{faulty.address}/few:1")
     assert await parts.left() == {}
 
 
-async def test_something_that_is_no_image(parts):
-    """A chart or another artifact is refused by the type of its layers."""
+@pytest.mark.parametrize("config_type", ["application/vnd.cncf.helm.config.v1+json", OCI_CONFIG, OCI_EMPTY])
+async def test_something_that_is_no_image(parts, config_type):
+    """A chart or another artifact is named as what it is, and leaves nothing."""
     image = image_of(10)
     artifact = build_image(
         type(image.layers[0])(b"x", "application/vnd.cncf.helm.chart.content.v1.tar+gzip", digest_of(b"x"))
     )
-    with FaultyRegistry({"chart:1": artifact}) as faulty:
-        with pytest.raises(InternalError, match="no file system layer"):
+    config = json.loads(artifact.manifest)["config"] | {"mediaType": config_type}
+    with FaultyRegistry({"chart:1": with_manifest(artifact, {"config": config})}) as faulty:
+        with pytest.raises(FailedPreconditionError, match=r"no container image .*application/vnd\.cncf\.helm\.chart"):
             await parts.puller.pull(f"{faulty.address}/chart:1")
     assert await parts.left() == {}
+
+
+async def test_a_manifest_without_layers(parts):
+    """``null`` is an empty list, as Go writes it: an image of nothing but its configuration."""
+    image = with_manifest(build_image(), {"layers": None})
+    with FaultyRegistry({"null:1": image}) as faulty:
+        pulled = await parts.puller.pull(f"{faulty.address}/null:1")
+    assert (pulled.id, pulled.chain_id) == (image.id, "")
 
 
 async def test_login_wanted(parts):
@@ -169,7 +182,7 @@ async def test_truncated_manifest(parts):
     broken = with_manifest(image, {})
     broken = type(image)(image.layers, image.config, broken.manifest[:40])
     with FaultyRegistry({"json:1": broken}) as faulty:
-        with pytest.raises(InternalError, match="is not JSON"):
+        with pytest.raises(FailedPreconditionError, match="not JSON"):
             await parts.puller.pull(f"{faulty.address}/json:1")
     assert await parts.left() == {}
 

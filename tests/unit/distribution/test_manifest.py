@@ -80,12 +80,12 @@ def test_schema_1_is_refused_in_a_sentence():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"layers": None}, "layers is not a list"),
+        ({"layers": {}}, "layers is an object, not a list"),
         ({"layers": [{"mediaType": "x", "digest": "sha256:../../etc/passwd", "size": 1}]}, "is not a digest"),
-        ({"layers": [{"mediaType": "x", "digest": A, "size": -1}]}, "number of bytes"),
-        ({"layers": [{"mediaType": "x", "digest": A, "size": "1"}]}, "number of bytes"),
+        ({"layers": [{"mediaType": "x", "digest": A, "size": -1}]}, r"layers\[0\].size is not between 0 and"),
+        ({"layers": [{"mediaType": "x", "digest": A, "size": "1"}]}, "not a whole number"),
         ({"layers": [{"digest": A, "size": 1}]}, "mediaType"),
-        ({"layers": ["x"]}, "descriptor"),
+        ({"layers": ["x"]}, "not an object"),
         ({"config": None}, "descriptor"),
         ({"manifests": []}, "also lists manifests"),
         ({"mediaType": "application/json", "layers": []}, None),
@@ -106,9 +106,12 @@ def test_hostile_manifests(change, said):
     | st.recursive(st.none() | st.text(), st.lists, max_leaves=5).map(lambda v: json.dumps(v).encode())
 )
 def test_garbage_is_refused_as_a_manifest_error(data):
-    """No bytes at all raise anything but a ManifestError."""
+    """No bytes at all raise anything but a ManifestError; a configuration may be nothing, as in Go."""
     with pytest.raises(ManifestError):
         parse_document(data, "", A)
+    if data.strip() == b"null":
+        assert parse_rootfs(data, A).diff_ids == ()
+        return
     with pytest.raises(ManifestError):
         parse_rootfs(data, A)
 

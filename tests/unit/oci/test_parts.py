@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import InvalidArgumentError
+from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
 from cri_shim.oci import capabilities
 from cri_shim.oci.annotations import passed_through
 from cri_shim.oci.cgroup_path import cgroups_path
 from cri_shim.oci.defaults import capability_sets
-from cri_shim.oci.image_config import ImageConfig, parse_image_config
+from cri_shim.oci.image_config import ImageConfig, parse_image_config, uid_or_name
 from cri_shim.oci.labels import record_labels, unfit_labels
 from cri_shim.oci.process import exec_process, merge_env, process_args
 
@@ -188,11 +188,22 @@ def test_image_configuration():
 
 
 @pytest.mark.parametrize(
+    ("user", "shown"),
+    [("", (None, "")), ("1000:1000", (1000, "")), ("+5", (5, "")), ("-5", (-5, "")), ("0" * 5000 + "7", (7, "")),
+     ("9223372036854775807", (2**63 - 1, "")), ("9223372036854775808", (None, "9223372036854775808")),
+     ("1" * 5000, (None, "1" * 4096)), ("app:1", (None, "app")), ("\u0661", (None, "\u0661")), (":5", (None, ""))],
+)  # fmt: skip
+def test_the_user_of_an_image_as_clients_see_it(user, shown):
+    """A number that Go's ParseInt takes is a uid, anything else a name."""
+    assert uid_or_name(user) == shown
+
+
+@pytest.mark.parametrize(
     "document",
     ["", "[]", '{"config": 1}', '{"config": {"Env": [1]}}', '{"config": {"Env": "A"}}', '{"config": {"User": 1}}',
      '{"config": {"Volumes": []}}', '{"config": {"Labels": {"a": 1}}}'],
 )  # fmt: skip
 def test_a_damaged_image_configuration_is_refused(document):
     """Registries can hold anything: a wrong type is an error of ours, not a TypeError later."""
-    with pytest.raises(InvalidArgumentError, match="image configuration"):
+    with pytest.raises(FailedPreconditionError, match="image configuration"):
         parse_image_config(document.encode())

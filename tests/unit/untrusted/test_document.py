@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from untrusted import DocumentError, parse_object
+from untrusted import DocumentError, parse_object, parse_objects
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(),
@@ -45,3 +45,24 @@ def test_an_absent_object_is_none_and_an_absent_list_is_empty():
 def test_a_document_that_is_too_long_is_not_parsed():
     with pytest.raises(DocumentError, match="12 bytes are more than the 10"):
         parse_object(b"not JSON ...", limit=10)
+
+
+def test_a_list_of_objects():
+    first, second = parse_objects(b'[{"Config": "a"}, null]')
+    assert (first.text("config"), second.text("config")) == ("a", "")
+    assert parse_objects(b"null") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"{}", "the document is an object, not a list"),
+        (b'[{}, "x"]', r"\[1\] is a string, not an object"),
+        (b"[" * 10_000, "not JSON"),
+        (b"[" * 300 + b"]" * 300, "nested more than"),
+        (b"[{}", "not JSON"),
+    ],
+)
+def test_what_is_no_list_of_objects(text, said):
+    with pytest.raises(DocumentError, match=said):
+        parse_objects(text)
