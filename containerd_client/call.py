@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
-from containerd_client.errors import AlreadyExists, ContainerdError, Internal, NotFound, from_rpc_error
+from containerd_client.errors import AlreadyExists, ContainerdError, DeadlineExceeded, Internal, NotFound, from_rpc_error
 from containerd_client.hops import Hop
 from containerd_client.options import NAMESPACE_KEY, PLAIN, TRACE_KEY, current
 from containerd_client.retry import GONE_IS_DONE, RETRY, TAKEN_BACK, Retry, attempts, worth_repeating
+from containerd_client.time_limits import TIME_LIMITS, within
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     Look: TypeAlias = Callable[[Request], Awaitable[Response | None]]
 
 CANCELLED: Final = "CANCELLED"
+_ALL_OF_IT: Final = 0.95
+"""Share of a time limit after which it is the limit that ended a call; containerd, which knows it too, may say so."""
 
 
 class Tally:
@@ -82,6 +85,13 @@ def cut_by_close(connection: Connection) -> bool:
     return connection.closed and (task is None or not task.cancelling())
 
 
+def late(failure: ContainerdError, timeout: float | None, seconds: float) -> ContainerdError:
+    """The same failure; one of our own time limit in words that say so, where gRPC says only that there was one."""
+    if isinstance(failure, DeadlineExceeded) and timeout is not None and seconds >= timeout * _ALL_OF_IT:
+        return DeadlineExceeded(failure.method, f"containerd did not answer within {round(timeout, 1):g} s")
+    return failure
+
+
 def parsed(method: str, parse: Callable[[bytes], Response], data: bytes) -> Response:
     """Parse a message; one that is not what the .proto says raises Internal."""
     try:
@@ -93,7 +103,7 @@ def parsed(method: str, parse: Callable[[bytes], Response], data: bytes) -> Resp
 class Unary(Generic[Request, Response]):
     """One method of one client: ``await method(request)``."""
 
-    __slots__ = ("_connection", "_look", "_metadata", "_parse", "_rule", "_start", "method")
+    __slots__ = ("_connection", "_limit", "_look", "_metadata", "_parse", "_rule", "_start", "method")
 
     def __init__(
         self,
@@ -107,6 +117,7 @@ class Unary(Generic[Request, Response]):
         """``look`` belongs to methods of class LOOK_FIRST: it answers what the first attempt would have, or None."""
         self.method: Final = method
         self._rule: Final = RETRY[method]
+        self._limit: Final = TIME_LIMITS[method]
         if (look is not None) is not (self._rule is Retry.LOOK_FIRST):
             raise TypeError(f"{method} is {self._rule.name}: only LOOK_FIRST has, and needs, a look")
         self._connection: Final = connection
@@ -117,7 +128,7 @@ class Unary(Generic[Request, Response]):
         self._start: Final = start
 
     async def __call__(self, request: Request) -> Response:
-        """Make the call under the options in force.
+        """Make the call under the options in force, and within the time limit of its method.
 
         Raises a :class:`ContainerdError`; CancelledError when the caller is cancelled, which ends the call.
         """
@@ -147,18 +158,19 @@ class Unary(Generic[Request, Response]):
         self._connection.require_open(self.method)
         tally.attempts += 1
         tally.bytes_out += len(payload)
+        timeout = self._limit
+        begun = perf_counter()
         try:
             if options is None and not tally.trace:
-                data = await self._start(payload, metadata=self._metadata)
+                data = await self._start(payload, metadata=self._metadata, timeout=timeout)
             else:
                 options = options or PLAIN
+                timeout = within(timeout, options.remaining())
                 data = await self._start(
-                    payload,
-                    metadata=tally.metadata(options, self._connection.namespace),
-                    timeout=options.remaining(),
+                    payload, metadata=tally.metadata(options, self._connection.namespace), timeout=timeout
                 )
         except grpc.aio.AioRpcError as error:
-            failure = from_rpc_error(self.method, error)
+            failure = late(from_rpc_error(self.method, error), timeout, perf_counter() - begun)
             tally.maybe_sent = tally.maybe_sent or not failure.never_sent
             raise failure from None
         tally.bytes_in += len(data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from google.protobuf.empty_pb2 import Empty
 
@@ -12,6 +12,7 @@ from containerd_client.content_writer import Writer, WriterBlock
 from containerd_client.duplex import Duplex
 from containerd_client.errors import NotFound, ResourceExhausted
 from containerd_client.field_mask import field_mask
+from containerd_client.options import call_options
 from containerd_client.stream import ServerStream
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from containerd_client.channel import Connection
 
 _SERVICE = "containerd.services.content.v1.Content"
+_DOCUMENT_SECONDS: Final = 60.0
+"""For a blob that is read whole: manifests and configurations."""
 
 
 class Content:
@@ -86,7 +89,8 @@ class Content:
             raise ResourceExhausted(
                 self._read.method, f"content {digest} has {size} bytes, more than the {limit} that are allowed here"
             )
-        messages = await self._read.collect(pb.ReadContentRequest(digest=digest))
+        with call_options(timeout=_DOCUMENT_SECONDS):
+            messages = await self._read.collect(pb.ReadContentRequest(digest=digest))
         return b"".join(message.data for message in messages)
 
     async def status(self, ref: str) -> pb.Status:

@@ -15,6 +15,7 @@ from containerd_client.call import CANCELLED, Request, Response, Tally, cut_by_c
 from containerd_client.errors import ContainerdError, from_rpc_error
 from containerd_client.options import PLAIN, current
 from containerd_client.retry import RETRY, attempts, worth_repeating
+from containerd_client.time_limits import TIME_LIMITS, within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -25,11 +26,12 @@ if TYPE_CHECKING:
 class ServerStream(Generic[Request, Response]):
     """One method of one client that answers with a stream."""
 
-    __slots__ = ("_connection", "_parse", "_rule", "_start", "method")
+    __slots__ = ("_connection", "_limit", "_parse", "_rule", "_start", "method")
 
     def __init__(self, connection: Connection, method: str, parse: Callable[[bytes], Response]) -> None:
         self.method: Final = method
         self._rule: Final = RETRY[method]
+        self._limit: Final = TIME_LIMITS[method]
         self._connection: Final = connection
         self._parse: Final = parse
         start: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = connection.streams.unary_stream(f"/{method}")
@@ -87,7 +89,9 @@ class ServerStream(Generic[Request, Response]):
         tally.attempts += 1
         tally.bytes_out += len(payload)
         return self._start(
-            payload, metadata=tally.metadata(options, self._connection.namespace), timeout=options.remaining()
+            payload,
+            metadata=tally.metadata(options, self._connection.namespace),
+            timeout=within(self._limit, options.remaining()),
         )
 
     async def _gather(self, request: Request, tally: Tally) -> list[Response]:
