@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
-from containerd_client.errors import AlreadyExists, ContainerdError, DeadlineExceeded, Internal, NotFound, from_rpc_error
+from containerd_client.errors import (
+    AlreadyExists,
+    ContainerdError,
+    DeadlineExceeded,
+    Internal,
+    NotFound,
+    from_rpc_error,
+)
 from containerd_client.hops import Hop
 from containerd_client.options import NAMESPACE_KEY, PLAIN, TRACE_KEY, current
 from containerd_client.retry import GONE_IS_DONE, RETRY, TAKEN_BACK, Retry, attempts, worth_repeating

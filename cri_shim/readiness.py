@@ -20,6 +20,11 @@ class Readiness:
         self.containerd_version = ""
         """Of the containerd that was found last; empty before that."""
 
+    def set_step(self, doing: str) -> None:
+        """Say what is being waited for, until it is done or fails."""
+        if not self.ready:
+            self._why_not = f"{_STARTING}: it is {doing}" if not self.connects else f"containerd is back: {doing}"
+
     @property
     def ready(self) -> bool:
         """Requests are answered."""

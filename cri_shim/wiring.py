@@ -46,6 +46,8 @@ from cri_shim.store.recovery import Recovery
 from cri_shim.store.sandboxes import Sandbox
 from cri_shim.store.selinux_labels import SelinuxLabels, read_selinux_policy
 from cri_shim.store.snapshot_usage import SnapshotUsage
+from cri_shim.store.task_states import TaskStates
+from cri_shim.store.unanswered import Unanswered
 from cri_shim.streaming.certificate import server_context
 from cri_shim.streaming.server import StreamingServer
 
@@ -112,6 +114,17 @@ def wire(
         logs=logs,
         supervisor=supervisor,
     )
+    unanswered = Unanswered(containerd=containerd, sandboxes=sandboxes, containers=containers, supervisor=supervisor)
+    states = TaskStates(
+        containerd=containerd,
+        paths=paths,
+        sandboxes=sandboxes,
+        containers=containers,
+        logs=logs,
+        exits=exits,
+        supervisor=supervisor,
+        unanswered=unanswered,
+    )
     images = ImageStore(containerd, config.containerd.snapshotter, pinned=[config.image.sandbox_image])
     recovery = Recovery(
         containerd=containerd,
@@ -122,7 +135,9 @@ def wire(
         sandbox_names=sandbox_names,
         container_names=container_names,
         logs=logs,
-        exits=exits,
+        states=states,
+        unanswered=unanswered,
+        supervisor=supervisor,
         snapshotters=_snapshotters(config),
     )
     starts = config.runtime.starts_at_once or width_for(os.cpu_count() or 1)

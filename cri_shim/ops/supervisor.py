@@ -26,14 +26,22 @@ class Supervisor:
         """Run ``work`` in the background; a failure is logged."""
         self._add(name, self._logged(name, work))
 
+    async def wait_a_while(self, name: str, work: Coroutine[Any, Any, None], seconds: float) -> None:
+        """Run ``work`` in the background and wait at most ``seconds`` for its end; a failure is logged."""
+        task = self._add(name, self._logged(name, work))
+        done, _ = await asyncio.wait([task], timeout=seconds)
+        if not done:
+            log.warning("background.goes_on", work=name, waited_seconds=seconds)
+
     def forever(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run ``work()`` again whenever it fails or ends, after 1 s doubling to 60 s."""
         self._add(name, self._restarted(name, work))
 
-    def _add(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+    def _add(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _logged(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         try:

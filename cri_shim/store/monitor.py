@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from containerd_client import ContainerdError
+from containerd_client import ContainerdError, call_options
 from containerd_client.api.containerd.events import events_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.kernel.executors import FS, run
 from cri_shim.store import lost_namespaces
 from cri_shim.store.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
 from cri_shim.store.pod_directories import are_pinned, let_go
+from cri_shim.store.task_look import Absent, NotKnown, look_at_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,9 +37,12 @@ if TYPE_CHECKING:
     from cri_shim.store.index import Index
     from cri_shim.store.recovery import Recovery
     from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.store.task_look import TaskLook
 
 SWEEP_EVERY = 60.0
 """Seconds between two sweeps; one sweep is one hop, in which containerd asks every shim."""
+_TIDY_SECONDS = 10.0
+_VERSION_SECONDS = 5.0
 
 _TASK_EXIT = "/tasks/exit"
 _TASK_DELETE = "/tasks/delete"
@@ -99,15 +103,41 @@ class Monitor:
             self._dispatch(envelope)
 
     async def _opened(self) -> None:
-        """The subscription stands: read everything, then answer requests."""
+        """The subscription stands: read everything, then answer requests.
+
+        Each step has an end, and is named while it is waited for. Only what requests are answered from has to succeed.
+        """
+        self._readiness.set_step("reading pods and containers from containerd")
         await self._recovery.run()
+        self._readiness.set_step("reading images from containerd")
         await self._images.load_all()
-        if self._on_first_open is not None:
-            await self._on_first_open()
-            self._on_first_open = None
-        self._readiness.set_ready((await self._containerd.version.get()).version)
+        await self._tidy_up()
+        self._readiness.set_step("asking containerd for its version")
+        self._readiness.set_ready(await self._version())
         log.info("containerd.connected")
-        await self._warn_of_plugin()
+        self._supervisor.once("plugin-check", self._warn_of_plugin())
+
+    async def _tidy_up(self) -> None:
+        """What an earlier daemon has left costs disk space, no more: what cannot be removed waits for the next time."""
+        if self._on_first_open is None:
+            return
+        self._readiness.set_step("removing what an earlier daemon has left in containerd")
+        try:
+            with call_options(timeout=_TIDY_SECONDS):
+                await self._on_first_open()
+        except ContainerdError as error:
+            log.warning("containerd.not_tidied", error=str(error))
+        else:
+            self._on_first_open = None
+
+    async def _version(self) -> str:
+        """What containerd calls itself; empty when it does not say in time, which holds nothing up."""
+        try:
+            with call_options(timeout=_VERSION_SECONDS):
+                return (await self._containerd.version.get()).version
+        except ContainerdError as error:
+            log.warning("containerd.version_unknown", error=str(error))
+            return ""
 
     async def _warn_of_plugin(self) -> None:
         """Containerd's own CRI plugin would take our pods for its own, and we its: say so, loudly, at each connect."""
@@ -143,7 +173,7 @@ class Monitor:
             # Usually our own doing, after the exit. A task that containerd threw away has its exit code only here.
             gone = events_pb2.TaskDelete.FromString(envelope.event.value)
             container = self._containers.find(gone.container_id)
-            if container is not None and container.running:
+            if container is not None and (container.running or container.trouble):
                 at_ns = gone.exited_at.ToNanoseconds()
                 self._supervisor.once(
                     f"exit/{gone.container_id[:12]}", self._exits.ended(gone.container_id, gone.exit_status, at_ns)
@@ -167,24 +197,31 @@ class Monitor:
 
     async def _look_for_lost_exits(self) -> None:
         await self._look_for_lost_namespaces()
-        should_run = {c.id for c in self._containers if c.running} | {
-            s.id for s in self._sandboxes if s.ready and s.pid
-        }
-        if not should_run:
+        should_run = {c.id: c for c in self._containers if c.running}
+        pods = {s.id: s for s in self._sandboxes if s.ready and s.pid and not s.starting}
+        if not should_run and not pods:
             return
         try:
-            tasks = {task.id: task for task in await self._containerd.tasks.list()}
+            looks = await look_at_tasks(self._containerd, [*should_run, *pods])
         except ContainerdError as error:
             log.debug("sweep.failed", error=str(error))
             return
-        for id_ in should_run:
-            task = tasks.get(id_)
-            if task is not None and task.status == task_types.STOPPED:
-                log.warning("sweep.exit_found", id=id_, exit_code=task.exit_status)
-                await self._exits.ended(id_, task.exit_status, task.exited_at.ToNanoseconds())
-            elif task is None and await self._task_is_gone(id_):
-                log.warning("sweep.task_gone", id=id_)
-                await self._exits.ended(id_, UNKNOWN_EXIT_CODE, time.time_ns(), reason=UNKNOWN_EXIT)
+        for id_, look in looks.items():
+            if self._containers.find(id_) is should_run.get(id_) and self._sandboxes.find(id_) is pods.get(id_):
+                self._take_in(id_, look)
+
+    def _take_in(self, id_: str, look: TaskLook) -> None:
+        """An end that was found is told beside the sweep: one whose shim hangs then holds up no other."""
+        if isinstance(look, NotKnown):
+            log.info("sweep.task_unknown", id=id_, reason=look.reason)
+        elif isinstance(look, Absent):
+            log.warning("sweep.task_gone", id=id_)
+            gone = self._exits.ended(id_, UNKNOWN_EXIT_CODE, time.time_ns(), reason=UNKNOWN_EXIT)
+            self._supervisor.once(f"exit/{id_[:12]}", gone)
+        elif look.status == task_types.STOPPED:
+            log.warning("sweep.exit_found", id=id_, exit_code=look.exit_status)
+            end = self._exits.ended(id_, look.exit_status, look.exited_at.ToNanoseconds())
+            self._supervisor.once(f"exit/{id_[:12]}", end)
 
     async def _look_for_lost_namespaces(self) -> None:
         """No event tells that what holds a pod's namespaces was unmounted."""
@@ -197,11 +234,3 @@ class Monitor:
                     let_go(self._sandboxes, sandbox.id)
             except OSError as error:
                 log.debug("sweep.failed", sandbox_id=sandbox.id, error=str(error))
-
-    async def _task_is_gone(self, id_: str) -> bool:
-        """A shim that is slow to answer is left out of the list; only NotFound means that there is no task."""
-        try:
-            await self._containerd.tasks.get(id_)
-        except ContainerdError as error:
-            return error.code == "NOT_FOUND"
-        return False

@@ -7,7 +7,6 @@ leaves nothing that the next one does not find. (containerd docs/garbage-collect
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from containerd_client import Containerd
+    from containerd_client.snapshots import Snapshots
 
 _GC_ROOT: Final = "containerd.io/gc.root"
 OWN_ROOT: Final = "io.cri-shim.rootfs"
@@ -38,20 +38,32 @@ async def remove_orphaned_snapshots(
 ) -> int:
     """Remove the snapshots of pods and containers that are not among the ``spared``; return how many there were.
 
-    Who is spared is asked after the snapshots were listed: what is being made has its name before its snapshots. A
-    snapshotter that does not answer is passed over: what lies there waits for the next start.
+    Who is spared is asked after the snapshots were listed: what is being made has its name before its snapshots. What
+    cannot be removed, and a snapshotter that does not answer, is passed over: what lies there waits for the next start.
     """
     removed = 0
     for name in dict.fromkeys(snapshotters):
         snapshots = containerd.snapshots(name)
         try:
             owned = await snapshots.list(f'labels."{OWN_ROOT}"', f'labels."{IMAGE_MOUNT}"')
-            living = spared()
-            for info in owned:
-                if (info.labels.get(OWN_ROOT) or info.labels.get(IMAGE_MOUNT)) not in living:
-                    with contextlib.suppress(NotFound):
-                        await snapshots.remove(info.name)
-                    removed += 1
         except ContainerdError as error:
             log.warning("recovery.snapshots_not_listed", snapshotter=name, error=str(error))
+            continue
+        living = spared()
+        orphaned = [
+            info.name for info in owned if (info.labels.get(OWN_ROOT) or info.labels.get(IMAGE_MOUNT)) not in living
+        ]
+        for key in orphaned:
+            removed += await _remove(snapshots, key)
     return removed
+
+
+async def _remove(snapshots: Snapshots, key: str) -> bool:
+    try:
+        await snapshots.remove(key)
+    except NotFound:
+        pass
+    except ContainerdError as error:
+        log.warning("recovery.snapshot_stays", snapshot=key, snapshotter=snapshots.name, error=str(error))
+        return False
+    return True

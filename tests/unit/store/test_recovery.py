@@ -1,63 +1,314 @@
-"""What reading containerd anew makes of a pod that is in somebody's hand."""
+"""What reading containerd anew makes of pods and containers, whatever containerd answers."""
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from containerd_client import Containerd, DeadlineExceeded, NotFound, Unavailable, Unknown
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.recording import RecordingKernel
+from cri_shim.ops.supervisor import Supervisor
 from cri_shim.paths import Paths
+from cri_shim.store import task_look, task_states, unanswered
+from cri_shim.store.containers import Container, Status
 from cri_shim.store.index import Index
 from cri_shim.store.names import Names
 from cri_shim.store.recovery import Recovery
 from cri_shim.store.sandboxes import Sandbox
+from cri_shim.store.task_states import TaskStates
+from cri_shim.store.unanswered import Unanswered
 
-ID = "a" * 64
+POD = "a" * 64
+CONTAINER = "b" * 64
+OTHER = "c" * 64
+
+GET = "containerd.services.tasks.v1.Tasks/Get"
+NO_ANSWERS = {
+    "unavailable": Unavailable(GET, "shim is busy"),
+    "unknown": Unknown(GET, "ttrpc: closed: unknown"),
+    "deadline": DeadlineExceeded(GET, "context deadline exceeded"),
+    "no status": task_types.Process(id=CONTAINER, status=task_types.UNKNOWN),
+}
 
 
 class FakeContainerd:
-    """One pod whose pause container was made and not started yet: a moment that cannot be had with a broken stream."""
+    """Records by id, and what ``Tasks/Get`` answers for each: a process, an error, or ``None`` for never."""
 
     def __init__(self):
+        self.sandboxes = []
+        self.members = []
+        self.listed: Any = []
+        self.answers = {}
         self.deleted = []
         self.containers = SimpleNamespace(list=self._records)
-        self.tasks = SimpleNamespace(list=self._tasks, delete=self._delete)
+        self.tasks = SimpleNamespace(list=self._tasks, get=self._get, delete=self._delete)
 
     async def _records(self, selected):
-        return [containers_pb2.Container(id=ID)] if "sandbox" in selected else []
+        return self.sandboxes if "sandbox" in selected else self.members
 
     async def _tasks(self):
-        return [task_types.Process(id=ID, pid=7, status=task_types.CREATED)]
+        if self.listed is None:
+            await asyncio.sleep(task_look.LIST_SECONDS)
+            raise DeadlineExceeded("containerd.services.tasks.v1.Tasks/List", "no answer")
+        return self.listed
+
+    async def _get(self, id_):
+        answer = self.answers.get(id_, NotFound(GET, "no such task"))
+        if answer is None:
+            await asyncio.sleep(task_look.LOOK_SECONDS)
+            raise DeadlineExceeded(GET, "no answer")
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     async def _delete(self, id_):
         self.deleted.append(id_)
 
 
+class FakeExits:
+    """Notes the ends that are told, and puts them into the stores."""
+
+    def __init__(self, containers):
+        self.told = []
+        self._containers = containers
+
+    async def ended(self, id_, code, at_ns, *, reason=""):
+        self.told.append((id_, code, reason))
+
+    async def begin(self, id_):
+        pass
+
+    def expect(self, id_):
+        self.told.append((id_, None, "expected"))
+
+
+class FakeLogs:
+    """Follows nothing, and notes what it is asked to follow."""
+
+    def __init__(self):
+        self.asked = []
+
+    def follows(self, _id):
+        return False
+
+    def resume(self, id_, _path, _process):
+        self.asked.append(("resume", id_))
+
+    def collect(self, id_, _path, *, tty):
+        self.asked.append(("collect", id_))
+
+    def close(self, _id):
+        pass
+
+
+class Node:
+    """A recovery with everything around it."""
+
+    def __init__(self, tmp_path):
+        self.containerd = FakeContainerd()
+        self.sandboxes: Index[Sandbox] = Index("sandbox")
+        self.containers: Index[Container] = Index("container")
+        self.exits = FakeExits(self.containers)
+        self.logs = FakeLogs()
+        self.supervisor = Supervisor()
+        self.names = Names(), Names()
+        paths = Paths(tmp_path / "root", tmp_path / "state")
+        client = cast("Containerd", self.containerd)
+        stores: Any = {"sandboxes": self.sandboxes, "containers": self.containers, "supervisor": self.supervisor}
+        doubts = Unanswered(containerd=client, **stores)
+        states = TaskStates(
+            containerd=client,
+            paths=paths,
+            logs=cast("Any", self.logs),
+            exits=cast("Any", self.exits),
+            unanswered=doubts,
+            **stores,
+        )
+        self.recovery = Recovery(
+            containerd=client,
+            kernel=RecordingKernel(),
+            paths=paths,
+            sandbox_names=self.names[0],
+            container_names=self.names[1],
+            logs=cast("Any", self.logs),
+            states=states,
+            unanswered=doubts,
+            snapshotters=(),
+            **stores,
+        )
+
+    def pod(self, *, id_=POD, **fields):
+        """A pod that this daemon knows and containerd has a record of."""
+        result = {"cniVersion": "1.0.0"}
+        fields = {"pid": 7, "cni_result": result, "created_at": 1} | fields
+        self.sandboxes.put(Sandbox(id_, f"pod-{id_}", cri.PodSandboxConfig(), **fields))
+        self.names[0].reserve(f"pod-{id_}", id_)
+        self.containerd.sandboxes.append(containers_pb2.Container(id=id_))
+
+    def member(self, id_=CONTAINER, **status):
+        """A container that runs, of the same kind."""
+        told = Status(**({"created_at": 1, "started_at": 2, "pid": 8} | status))
+        self.containers.put(Container(id_, f"c-{id_}", POD, cri.ContainerConfig(), told, "sha256:1"))
+        self.names[1].reserve(f"c-{id_}", id_)
+        self.containerd.members.append(containers_pb2.Container(id=id_))
+
+
+@pytest.fixture
+async def node(tmp_path, monkeypatch):
+    for module, name, seconds in (
+        (task_look, "LIST_SECONDS", 0.05),
+        (task_look, "LOOK_SECONDS", 0.1),
+        (task_states, "PATIENCE_SECONDS", 0.1),
+        (unanswered, "FIRST_PAUSE", 0.01),
+        (unanswered, "LONGEST_PAUSE", 0.02),
+    ):
+        monkeypatch.setattr(module, name, seconds)
+    made = Node(tmp_path)
+    yield made
+    await made.supervisor.stop()
+
+
+async def until(true, seconds=5.0):
+    """Wait for a condition."""
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
 @pytest.mark.parametrize("starting", [True, False])
-async def test_a_pause_container_that_is_about_to_start(tmp_path, starting):
+async def test_a_pause_container_that_is_about_to_start(node, starting):
     """It is left to the start in hand; where there is none it is of no use, and the pod is not ready."""
-    containerd = FakeContainerd()
-    sandboxes: Index[Sandbox] = Index("sandbox")
-    sandboxes.put(Sandbox(ID, "name", cri.PodSandboxConfig(), created_at=1, pid=7, cni_result={}, starting=starting))
-    names = Names()
-    names.reserve("name", ID)
-    recovery = Recovery(
-        containerd=cast("Any", containerd),
-        kernel=RecordingKernel(),
-        paths=Paths(tmp_path / "root", tmp_path / "state"),
-        sandboxes=sandboxes,
-        containers=Index("container"),
-        sandbox_names=names,
-        container_names=Names(),
-        logs=cast("Any", None),
-        exits=cast("Any", None),
-        snapshotters=(),
-    )
-    await recovery.run()
-    assert sandboxes.get(ID).ready is starting
-    assert containerd.deleted == ([] if starting else [ID])
+    node.pod(starting=starting)
+    node.containerd.listed = [task_types.Process(id=POD, pid=7, status=task_types.CREATED)]
+    await node.recovery.run()
+    assert node.sandboxes.get(POD).ready is starting
+    assert node.containerd.deleted == ([] if starting else [POD])
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
+async def test_a_task_that_does_not_answer(node, answer):
+    """Nobody knows whether it runs: nothing is told, written or deleted, and everybody sees why."""
+    node.pod()
+    node.member()
+    node.containerd.answers = {POD: answer, CONTAINER: answer}
+    await node.recovery.run()
+    container, sandbox = node.containers.get(CONTAINER), node.sandboxes.get(POD)
+    assert container.state == cri.CONTAINER_UNKNOWN
+    assert "could not be looked at" in container.trouble
+    assert not sandbox.ready
+    assert not sandbox.exited_at
+    assert "could not be looked at" in sandbox.unready_reason
+    assert node.exits.told == []
+    assert node.containerd.deleted == []
+    assert ("collect", CONTAINER) in node.logs.asked, "its output is read meanwhile"
+
+
+@pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
+async def test_a_task_that_answers_later(node, answer):
+    """It is looked at again, and what it is comes to light."""
+    node.pod()
+    node.member()
+    node.member(OTHER)
+    node.containerd.answers = {POD: answer, CONTAINER: answer, OTHER: answer}
+    await node.recovery.run()
+    running = task_types.Process(id=POD, pid=7, status=task_types.RUNNING)
+    stopped = task_types.Process(id=OTHER, status=task_types.STOPPED, exit_status=3)
+    node.containerd.answers = {POD: running, CONTAINER: running, OTHER: stopped}
+    await until(lambda: node.sandboxes.get(POD).ready and node.containers.get(CONTAINER).running and node.exits.told)
+    assert node.exits.told == [(OTHER, 3, "")]
+    assert not node.containers.get(CONTAINER).trouble
+    assert ("resume", CONTAINER) in node.logs.asked
+
+
+async def test_a_task_that_is_not_there(node):
+    """NotFound alone says so: then the end is told, of which this daemon may still hear more."""
+    node.pod()
+    node.member()
+    await node.recovery.run()
+    assert node.exits.told == [(CONTAINER, None, "expected")]
+    assert node.sandboxes.get(POD).exited_at
+
+
+async def test_an_end_that_is_known(node):
+    """A task that does not answer is no news of a container that has ended."""
+    node.pod(exited_at=5)
+    node.member(finished_at=9)
+    node.containerd.answers = {POD: NO_ANSWERS["unavailable"], CONTAINER: NO_ANSWERS["unavailable"]}
+    await node.recovery.run()
+    assert node.containers.get(CONTAINER).state == cri.CONTAINER_EXITED
+    assert not node.sandboxes.get(POD).trouble
+
+
+async def test_many_that_hang_and_one_that_does_not(node):
+    """The time that recovery takes does not grow with the number of those that hang."""
+    node.pod()
+    hanging = [f"{number:064x}" for number in range(task_look.AT_ONCE * 3)]
+    for id_ in (CONTAINER, *hanging):
+        node.member(id_)
+    node.containerd.listed = None
+    node.containerd.answers = dict.fromkeys(hanging) | {
+        POD: task_types.Process(id=POD, pid=7, status=task_types.RUNNING),
+        CONTAINER: task_types.Process(id=CONTAINER, pid=8, status=task_types.RUNNING),
+    }
+    async with asyncio.timeout(5):
+        await node.recovery.run()
+    assert node.containers.get(CONTAINER).running
+    assert node.sandboxes.get(POD).ready
+    assert {node.containers.get(id_).state for id_ in hanging} == {cri.CONTAINER_UNKNOWN}
+
+
+async def test_a_containerd_that_has_gone_meanwhile(node):
+    """Then nothing is known of anybody, and recovery begins anew when it is back."""
+    node.pod()
+    node.member()
+    node.containerd.answers = {CONTAINER: Unavailable(GET, "no connection", never_sent=True)}
+    with pytest.raises(Unavailable):
+        await node.recovery.run()
+    assert node.containers.get(CONTAINER).running
+
+
+async def test_an_unknown_container_that_is_removed(node):
+    """The looks at it end, and it does not come back."""
+    node.pod()
+    node.member()
+    node.containerd.answers = {CONTAINER: NO_ANSWERS["deadline"]}
+    await node.recovery.run()
+    node.containers.drop(CONTAINER)
+    await until(lambda: not any("look-again/b" in task.get_name() for task in asyncio.all_tasks()))
+    assert CONTAINER not in node.containers
+
+
+async def test_what_is_made_while_the_records_are_read(node):
+    """It is not in the list, and is not taken for removed."""
+    node.pod()
+
+    async def list_and_make(selected):
+        records = await FakeContainerd._records(node.containerd, selected)
+        if "container" in selected and CONTAINER not in node.containers:
+            listed = list(node.containerd.members)
+            node.member()
+            return listed
+        return records
+
+    node.containerd.containers.list = list_and_make
+    await node.recovery.run()
+    assert CONTAINER in node.containers
+
+
+async def test_a_state_without_an_end(node):
+    """A container that is being paused runs: it has not ended with code 0."""
+    node.pod()
+    node.member()
+    node.containerd.listed = [
+        task_types.Process(id=POD, pid=7, status=task_types.RUNNING),
+        task_types.Process(id=CONTAINER, pid=8, status=task_types.PAUSING),
+    ]
+    await node.recovery.run()
+    assert node.containers.get(CONTAINER).running
+    assert node.exits.told == []

@@ -1,0 +1,169 @@
+"""Making one pod or container agree with what a look at its task has found.
+
+A process that runs is followed again, an end is told, a task that was made and never started is thrown away. No answer
+changes nothing that is kept: what is in doubt is shown as unknown and looked at again.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from containerd_client import ContainerdError
+from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.store.checkpoint_work import end_cut_off
+from cri_shim.store.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
+from cri_shim.store.task_look import ALIVE, Absent, NotKnown
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
+    from containerd_client import Containerd
+    from containerd_client.api.containerd.v1.types.types_pb2 import Process
+    from cri_shim.logs.registry import ContainerLogs
+    from cri_shim.ops.supervisor import Supervisor
+    from cri_shim.paths import Paths
+    from cri_shim.store.containers import Container
+    from cri_shim.store.exits import Exits
+    from cri_shim.store.index import Index
+    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.store.task_look import TaskLook
+    from cri_shim.store.unanswered import Unanswered
+
+PATIENCE_SECONDS: Final = 4.0
+"""How long recovery waits for what an end or a start that was cut off has left to do; then it goes on beside it."""
+
+log = structlog.get_logger(__name__)
+
+
+class TaskStates:
+    """Applies looks to the stores."""
+
+    def __init__(
+        self,
+        *,
+        containerd: Containerd,
+        paths: Paths,
+        sandboxes: Index[Sandbox],
+        containers: Index[Container],
+        logs: ContainerLogs,
+        exits: Exits,
+        supervisor: Supervisor,
+        unanswered: Unanswered,
+    ) -> None:
+        self._containerd = containerd
+        self._paths = paths
+        self._sandboxes = sandboxes
+        self._containers = containers
+        self._logs = logs
+        self._exits = exits
+        self._supervisor = supervisor
+        self._unanswered = unanswered
+
+    async def sandbox(self, id_: str, look: TaskLook) -> None:
+        """Make the pod ``id_`` agree with ``look``."""
+        sandbox = self._sandboxes.find(id_)
+        if sandbox is None or sandbox.starting:
+            return  # the start in hand knows best
+        if isinstance(look, NotKnown):
+            if not sandbox.exited_at:
+                self._unanswered.add(id_, look.reason, lambda answer: self.sandbox(id_, answer))
+            return
+        self._unanswered.clear(id_)
+        if isinstance(look, Absent) or look.status == task_types.CREATED:
+            # Never started, or a reboot: there is nothing to wait for.
+            self._sandboxes.update(id_, lambda s: s.but(pid=0, exited_at=s.exited_at or time.time_ns()))
+            if not isinstance(look, Absent):
+                await self._patiently(id_, self._discard(id_))
+        elif look.status in ALIVE:
+            self._sandboxes.update(id_, lambda s: s.but(pid=look.pid, exited_at=0))
+        else:
+            await self._tell_exit(look)
+
+    async def container(self, id_: str, look: TaskLook, *, was_followed: bool = False) -> None:
+        """Make the container ``id_`` agree with ``look``; ``was_followed``: this daemon saw it run."""
+        container = self._containers.find(id_)
+        if container is None or container.starting:
+            return  # the start in hand knows best
+        if isinstance(look, NotKnown):
+            self._in_doubt(container, look, was_followed=was_followed)
+            return
+        self._unanswered.clear(id_)
+        container = self._containers.get(id_)
+        if isinstance(look, Absent):
+            await self._without_task(container, was_followed=was_followed)
+        elif look.status == task_types.CREATED:
+            await self._patiently(id_, self._discard(id_))
+        elif look.status in ALIVE:
+            self._running(container, look)
+            await self._exits.begin(id_)
+            paused = look.status != task_types.RUNNING
+            await self._patiently(id_, end_cut_off(self._containerd, self._paths, id_, paused=paused))
+        else:
+            self._collect_logs(container)
+            await self._tell_exit(look)
+
+    def _in_doubt(self, container: Container, look: NotKnown, *, was_followed: bool) -> None:
+        if container.status.finished_at and not container.trouble:
+            return  # its end is known
+        id_ = container.id
+        self._unanswered.add(id_, look.reason, lambda answer: self.container(id_, answer, was_followed=was_followed))
+        if container.status.started_at and not container.config.stdin:
+            # If it runs, its output must not stand still until containerd answers.
+            self._collect_logs(container)
+
+    async def _without_task(self, container: Container, *, was_followed: bool) -> None:
+        """Its process has gone and its exit code with it, unless it never ran, or its shim can still tell."""
+        if container.state == cri.CONTAINER_CREATED or container.status.finished_at:
+            return
+        self._collect_logs(container)
+        if was_followed:
+            self._exits.expect(container.id)
+        else:
+            end = self._exits.ended(container.id, UNKNOWN_EXIT_CODE, time.time_ns(), reason=UNKNOWN_EXIT)
+            await self._patiently(container.id, end)
+
+    def _running(self, container: Container, process: Process) -> None:
+        if container.status.finished_at:
+            why = f"its process {process.pid} runs although it was seen to end"
+            self._containers.update(container.id, lambda c: c.but(trouble=why))
+            return
+        started = container.status.started_at or container.status.created_at or time.time_ns()
+        self._containers.update(container.id, lambda c: c.but_status(pid=process.pid, started_at=started))
+        self._resume_logs(container, process)
+
+    def _resume_logs(self, container: Container, process: Process) -> None:
+        if self._logs.follows(container.id):
+            return
+        try:
+            self._logs.resume(container.id, container.log_path, process)
+        except OSError as error:
+            log.error("recovery.log_not_resumed", container_id=container.id, error=str(error))
+
+    def _collect_logs(self, container: Container) -> None:
+        """What it wrote before it ended and nobody was there to read (:mod:`cri_shim.logs.fifo_holder`)."""
+        if self._logs.follows(container.id):
+            return
+        try:
+            self._logs.collect(container.id, container.log_path, tty=container.config.tty)
+        except OSError as error:
+            log.warning("recovery.log_not_collected", container_id=container.id, error=str(error))
+
+    async def _tell_exit(self, process: Process) -> None:
+        at_ns = process.exited_at.ToNanoseconds()
+        await self._patiently(process.id, self._exits.ended(process.id, process.exit_status, at_ns))
+
+    async def _discard(self, id_: str) -> None:
+        """A task that was made and never started is of no use: its daemon died in between."""
+        try:
+            await self._containerd.tasks.delete(id_)
+        except ContainerdError as error:
+            log.warning("recovery.task_not_deleted", id=id_, error=str(error))
+
+    async def _patiently(self, id_: str, work: Coroutine[Any, Any, None]) -> None:
+        """One pod whose shim hangs while its end is told must not hold up all others."""
+        await self._supervisor.wait_a_while(f"recover/{id_[:12]}", work, PATIENCE_SECONDS)

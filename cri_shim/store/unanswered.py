@@ -1,0 +1,103 @@
+"""Pods and containers whose task could not be looked at: shown as unknown, with the reason, and looked at again.
+
+Nothing is persisted or deleted for them and nothing is said of their end. They are looked at with growing pauses until
+containerd answers, until their exit is told, or until they have been removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from cri_shim.store.task_look import NotKnown, look_at_task
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from containerd_client import Containerd
+    from cri_shim.ops.supervisor import Supervisor
+    from cri_shim.store.containers import Container
+    from cri_shim.store.index import Index
+    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.store.task_look import TaskLook
+
+FIRST_PAUSE: Final = 0.25
+LONGEST_PAUSE: Final = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Unanswered:
+    """Which pods and containers are in doubt because containerd did not answer, and the looks at their tasks."""
+
+    def __init__(
+        self,
+        *,
+        containerd: Containerd,
+        sandboxes: Index[Sandbox],
+        containers: Index[Container],
+        supervisor: Supervisor,
+    ) -> None:
+        self._containerd = containerd
+        self._sandboxes = sandboxes
+        self._containers = containers
+        self._supervisor = supervisor
+        self._reasons: dict[str, str] = {}
+
+    def __contains__(self, id_: object) -> bool:
+        """Whether the task of ``id_`` is being looked at again."""
+        return id_ in self._reasons
+
+    def add(self, id_: str, reason: str, then: Callable[[TaskLook], Awaitable[None]]) -> None:
+        """Show ``id_`` as unknown and look again; ``then`` is called with the first answer."""
+        known = id_ in self._reasons
+        self._show(id_, f"its task could not be looked at: {reason}")
+        if not known:
+            log.warning("recovery.task_unknown", id=id_, error=reason)
+            self._supervisor.once(f"look-again/{id_[:12]}", self._look_again(id_, then))
+
+    def clear(self, id_: str) -> None:
+        """It is not in doubt any more, unless for another reason."""
+        reason = self._reasons.get(id_)
+        if reason is not None:
+            self._replace(id_, reason, "")
+
+    def _show(self, id_: str, reason: str) -> None:
+        self._replace(id_, self._reasons.get(id_, ""), reason)
+        self._reasons[id_] = reason
+
+    def _replace(self, id_: str, before: str, after: str) -> None:
+        """Change the reason for doubt that was put here; one that something else has given stays."""
+        self._containers.update(id_, lambda c: c.but(trouble=after) if c.trouble == before else c)
+        self._sandboxes.update(id_, lambda s: s.but(trouble=after) if s.trouble == before else s)
+
+    async def _look_again(self, id_: str, then: Callable[[TaskLook], Awaitable[None]]) -> None:
+        pause = FIRST_PAUSE
+        try:
+            while True:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+                if not self._in_doubt(id_):
+                    return
+                look = await look_at_task(self._containerd, id_)
+                if not self._in_doubt(id_):
+                    return
+                if isinstance(look, NotKnown):
+                    self._show(id_, f"its task could not be looked at: {look.reason}")
+                    continue
+                log.info("recovery.task_answered", id=id_)
+                self.clear(id_)
+                await then(look)
+                return
+        finally:
+            self.clear(id_)
+            self._reasons.pop(id_, None)
+
+    def _in_doubt(self, id_: str) -> bool:
+        container = self._containers.find(id_)
+        if container is not None:
+            return bool(container.trouble)
+        sandbox = self._sandboxes.find(id_)
+        return sandbox is not None and bool(sandbox.trouble) and not sandbox.exited_at
