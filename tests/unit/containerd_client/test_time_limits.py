@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import grpc
 import pytest
@@ -83,7 +82,5 @@ async def test_a_stream_that_is_never_answered(hang, fake):
 async def test_containerds_own_time_out_keeps_its_words(client, fake):
     """A shim that did not answer containerd in time is containerd's news, told as it came."""
     fake.script[KILL] = [(grpc.StatusCode.DEADLINE_EXCEEDED, "shim: context deadline exceeded")]
-    begun = time.monotonic()
     with pytest.raises(DeadlineExceeded, match="shim: context deadline exceeded"):
         await client.tasks.kill("x", 9)
-    assert time.monotonic() - begun < TIME_LIMITS[KILL]

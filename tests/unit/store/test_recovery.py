@@ -146,8 +146,8 @@ class Node:
     def pod(self, *, id_=POD, **fields):
         """A pod that this daemon knows and containerd has a record of."""
         result = {"cniVersion": "1.0.0"}
-        fields = {"pid": 7, "cni_result": result, "created_at": 1} | fields
-        self.sandboxes.put(Sandbox(id_, f"pod-{id_}", cri.PodSandboxConfig(), **fields))
+        told: dict[str, Any] = {"pid": 7, "cni_result": result, "created_at": 1} | fields
+        self.sandboxes.put(Sandbox(id_, f"pod-{id_}", cri.PodSandboxConfig(), **told))
         self.names[0].reserve(f"pod-{id_}", id_)
         self.containerd.sandboxes.append(containers_pb2.Container(id=id_))
 
