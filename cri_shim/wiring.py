@@ -16,6 +16,7 @@ from cri_shim.deprecations import Deprecations
 from cri_shim.hops.ledger import Ledger, LedgerOff
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
+from cri_shim.images.verifier import ImageVerifier
 from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.kernel.linux import LinuxKernel
 from cri_shim.logs.holding import Holding
@@ -164,6 +165,11 @@ def wire(
             max_total_downloads=config.image.max_total_downloads,
             transfer=config.image.pull == "transfer",
             progress_timeout=config.image.image_pull_progress_timeout,
+            verifier=ImageVerifier(
+                bin_dir=config.image.verifier.bin_dir,
+                max_verifiers=config.image.verifier.max_verifiers,
+                per_verifier_timeout=config.image.verifier.per_verifier_timeout,
+            ),
         ),
         snapshot_usage=SnapshotUsage(
             containerd,

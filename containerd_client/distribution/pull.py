@@ -25,7 +25,7 @@ from containerd_client.distribution.watch import Unwatched, server_of
 from containerd_client.errors import NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from containerd_client import Containerd
     from containerd_client.distribution.contents import ImageContents
@@ -75,20 +75,23 @@ class Distribution(Struct, frozen=True):
         lease: str,
         options: PullOptions,
         on_layer: Callable[[Descriptor, str], None] | None = None,
+        verify: Callable[[Descriptor], Awaitable[None]] | None = None,
     ) -> ImageContents:
         """Bring one image; ``on_layer`` is told each layer and the URL it came from ("" if it was there already).
 
-        The caller is inside ``call_options(lease=lease)``. Raises
+        ``verify`` is given what the reference points at before anything of it is fetched, and raises to refuse it; what
+        is fetched then is that digest. The caller is inside ``call_options(lease=lease)``. Raises
         :class:`~containerd_client.distribution.errors.DistributionError` or a ContainerdError; what it had got by then
         hangs on the lease alone.
         """
         with self.watch.phase("pull.fetch", {"image.ref": str(source.reference)}):
-            return await self._pull(source, lease, options, on_layer)
+            progress = Progress(f"image {source.reference}", options.progress_timeout)
+            target = await self._resolve(source, progress)
+            if verify is not None:
+                await verify(target)
+            return await self._fetch(source, target, progress, lease=lease, options=options, on_layer=on_layer)
 
-    async def _pull(
-        self, source: Source, lease: str, options: PullOptions, on_layer: Callable[[Descriptor, str], None] | None
-    ) -> ImageContents:
-        progress = Progress(f"image {source.reference}", options.progress_timeout)
+    async def _resolve(self, source: Source, progress: Progress) -> Descriptor:
         with (
             self.watch.phase("pull.resolve", {"image.ref": str(source.reference)}) as phase,
             self.watch.waits("registry"),
@@ -98,7 +101,18 @@ class Distribution(Struct, frozen=True):
             phase.tell(
                 {"descriptor.digest": target.digest, **server_of(source.answered.get(str(source.reference), ""))}
             )
+        return target
 
+    async def _fetch(
+        self,
+        source: Source,
+        target: Descriptor,
+        progress: Progress,
+        *,
+        lease: str,
+        options: PullOptions,
+        on_layer: Callable[[Descriptor, str], None] | None,
+    ) -> ImageContents:
         async def small(blob: Descriptor) -> bytes:
             async with progress.within(f"{blob.digest} does not come"):
                 return await self._small(source, blob)

@@ -67,11 +67,14 @@ class TransferPull:
         lease: str,
         options: PullOptions,
         labels: Mapping[str, str],
+        *,
+        digest: str = "",
     ) -> ImageContents:
         """Bring one image, and its record of this reference, with ``labels``.
 
-        The caller is inside ``call_options(lease=lease)``. Raises :class:`DistributionError`, or the ContainerdError
-        that says what containerd met with.
+        With ``digest`` it is that one that is fetched, whatever the reference points at by now. The caller is inside
+        ``call_options(lease=lease)``. Raises :class:`DistributionError`, or the ContainerdError that says what
+        containerd met with.
         """
         platform = types_pb2.Platform(
             os=options.platform.os, architecture=options.platform.architecture, variant=options.platform.variant
@@ -86,7 +89,8 @@ class TransferPull:
                 # Without it a loopback registry is spoken to in TLS first.
                 default_scheme="http" if directory is None and is_loopback(reference.domain) else "",
             )
-            source = pb.OCIRegistry(reference=str(reference), resolver=resolver)
+            wanted = f"{reference}@{digest}" if digest and not reference.digest else str(reference)
+            source = pb.OCIRegistry(reference=wanted, resolver=resolver)
             try:
                 await self._watched(source, store, options)
             except Unimplemented as error:

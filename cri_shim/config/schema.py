@@ -133,6 +133,26 @@ class RegistrySection:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifierSection:
+    """Programs that are asked before an image is pulled; those of containerd's image verifier ``bindir``."""
+
+    bin_dir: str = key(
+        "/opt/containerd/image-verifier/bin",
+        "directory of the programs; absent or empty: nothing is asked",
+        check=checks.optional_path,
+    )
+    max_verifiers: int = key(
+        10, "how many of them are asked, the first by name; less than 0 = all", check=checks.between(-1, 1000)
+    )
+    per_verifier_timeout: float = key(
+        10.0,
+        "a program without an answer for so long is ended, and the image is not pulled",
+        form=DURATION,
+        check=checks.at_least_a_second,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ImageSection:
     """Images and their pulls."""
 
@@ -151,6 +171,7 @@ class ImageSection:
         10.0, "how often the space that snapshots take is read", form=DURATION, check=checks.at_least_a_second
     )
     registry: RegistrySection = section(RegistrySection, "where images come from")
+    verifier: VerifierSection = section(VerifierSection, "programs that are asked before an image is pulled")
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from containerd_client.distribution.transfer_pull import TransferPull
 from cri_shim.images.auth_config import fingerprint
 from cri_shim.images.pull_errors import as_cri_errors
 from cri_shim.images.pull_watch import TimelineWatch
+from cri_shim.images.verifier import ImageVerifier
 from cri_shim.store.image_names import MANAGED, record_names
 from cri_shim.store.image_unpack import LEASE_LABELS
 from cri_shim.timeline import note_wait, stage
@@ -49,7 +50,8 @@ class ImagePuller:
 
     ``config_path``: directories of HOST/hosts.toml, colons between. ``max_concurrent_downloads``: layers of one image
     at the same time, ``max_total_downloads``: of all images, 0 means no limit. ``progress_timeout``: seconds without
-    progress in any phase, 0 means never. ``transfer``: containerd's Transfer service does it.
+    progress in any phase, 0 means never. ``transfer``: containerd's Transfer service does it. ``verifier``: what is
+    asked before a pull.
     """
 
     def __init__(
@@ -63,12 +65,14 @@ class ImagePuller:
         progress_timeout: float = 300.0,
         transfer: bool = False,
         registry: RegistryClient | None = None,
+        verifier: ImageVerifier | None = None,
     ) -> None:
         self._client = client
         self._images = images
         self._config_path = split_config_path(config_path)
         self._downloads = max_concurrent_downloads
         self._registry = registry or RegistryClient()
+        self._verifier = verifier or ImageVerifier()
         self._progress_timeout = progress_timeout
         images.unpacker.progress_timeout = progress_timeout
         fetcher = Fetcher(client, self._registry, FetchLimits(progress_timeout, at_once=max_total_downloads))
@@ -156,22 +160,42 @@ class ImagePuller:
                 self.bytes_by_host[served_by] += layer.size
             log.debug("image.layer", image=str(reference), layer=layer.digest, bytes=layer.size, served_by=served_by)
 
+        async def verify(target: Descriptor) -> None:
+            if programs := await self._verifier.programs():
+                with stage("pull.verify"):
+                    await self._verifier.verify(str(reference), target, programs)
+
         # The pull belongs to everybody who waits for it, so the deadline of the request that began it is not its own.
         with detached_options():
             options = PullOptions(snapshotter, self._images.platform, self._downloads, self._progress_timeout)
             async with self._client.leases.hold(LEASE_LABELS) as lease:
                 if self._transfer is not None and await self._transfer.serves(reference):
                     labels = dict([MANAGED])
-                    contents = await self._transfer.pull(reference, credentials, lease.id, options, labels)
+                    digest = await self._verified(reference, credentials)
+                    contents = await self._transfer.pull(
+                        reference, credentials, lease.id, options, labels, digest=digest
+                    )
                 else:
-                    hosts = await asyncio.to_thread(hosts_of, reference.domain, self._config_path)
-                    source = Source(reference, hosts, credentials)
-                    contents = await self._distribution.pull(source, lease.id, options, on_layer)
+                    source = await self._source(reference, credentials)
+                    contents = await self._distribution.pull(source, lease.id, options, on_layer, verify)
                 names = record_names(reference, contents.id, contents.target.digest)
                 with stage("pull.createNewImage", {"image.ref": str(reference), "image.id": contents.id}):
                     image = await self._images.record(contents, names, snapshotter, pinned=pinned)
         self._tell(reference, contents, served, time.monotonic() - began)
         return image
+
+    async def _source(self, reference: Reference, credentials: Credentials) -> Source:
+        hosts = await asyncio.to_thread(hosts_of, reference.domain, self._config_path)
+        return Source(reference, hosts, credentials)
+
+    async def _verified(self, reference: Reference, credentials: Credentials) -> str:
+        """Return the digest that the verifiers allow containerd to fetch; empty where there is nobody to ask."""
+        programs = await self._verifier.programs()
+        if not programs:
+            return ""
+        target = await self._registry.resolve(await self._source(reference, credentials))
+        await self._verifier.verify(str(reference), target, programs)
+        return target.digest
 
     def _tell(self, reference: Reference, contents: ImageContents, served: dict[str, str], seconds: float) -> None:
         fetched = [layer for layer in contents.manifest.layers if served.get(layer.digest)]

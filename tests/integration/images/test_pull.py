@@ -12,6 +12,7 @@ import pytest
 
 from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
 from cri_shim.errors import CriError, InvalidArgumentError, NotFoundError
+from cri_shim.images.verifier import ImageVerifier
 from tests.integration.images.conftest import parts_of
 from tests.lab.images import (
     DOCKER_LAYER_GZIP,
@@ -349,3 +350,36 @@ async def test_layers_of_a_running_image(parts, registry):
     assert pulled.config.user == "app:more"
     assert "A=1" in pulled.config.env
     assert json.loads(await parts.images.config_document(pulled))["config"]["User"] == "app:more"
+
+
+async def test_a_verifier_refuses(containerd, registry, tmp_path):
+    """It is asked before anything is fetched, and of a refusal nothing is left."""
+    program = tmp_path / "policy"
+    program.write_text('#!/bin/sh\necho "$2 is not signed"; exit 1\n')
+    program.chmod(0o755)
+    push(registry.address, "unsigned:1", layered("unsigned"))
+    before = len(blob_gets(registry))
+    async with parts_of(containerd, "verified", verifier=ImageVerifier(str(tmp_path))) as parts:
+        with pytest.raises(CriError, match=r"^SignatureValidationFailed: .*unsigned:1 is not signed") as refused:
+            await parts.puller.pull(f"{registry.address}/unsigned:1")
+        assert refused.value.code.name == "UNKNOWN"
+        assert await parts.left() == {}
+    assert len(blob_gets(registry)) == before
+
+
+async def test_what_was_verified_is_what_is_pulled(containerd, registry, tmp_path):
+    """A tag that moves while the verifier thinks about it does not bring the other image."""
+    good, bad = layered("good"), layered("bad")
+    push(registry.address, "moving:1", good)
+
+    class MovingVerifier(ImageVerifier, frozen=True):
+        async def programs(self):
+            return ("any",)
+
+        async def verify(self, name, target, programs):
+            assert (name, target.digest) == (f"{registry.address}/moving:1", good.digest)
+            push(registry.address, "moving:1", bad)
+
+    async with parts_of(containerd, "moved", verifier=MovingVerifier()) as parts:
+        pulled = await parts.puller.pull(f"{registry.address}/moving:1")
+    assert (pulled.id, pulled.target.digest) == (good.id, good.digest)

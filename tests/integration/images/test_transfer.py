@@ -14,14 +14,16 @@ import pytest
 
 from containerd_client import NotFound
 from containerd_client.distribution.credentials import Credentials
+from containerd_client.distribution.errors import RefusedByPolicyError
 from containerd_client.distribution.transfer_pull import TransferPull
 from containerd_client.errors import ContainerdError
-from cri_shim.errors import CriError, DeadlineExceededError, InternalError
+from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError
+from cri_shim.images.verifier import ImageVerifier
 from tests.integration.images.conftest import NAMES, parts_of
 from tests.integration.images.faulty import FaultyRegistry
 from tests.lab.certificates import Authority
 from tests.lab.containerd import PrivateContainerd
-from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, build_index, push
+from tests.lab.images import OCI_LAYER_PLAIN, Layer, Tree, build_image, build_index, digest_of, push
 from tests.lab.registry import Registry
 
 pytestmark = pytest.mark.root
@@ -167,6 +169,45 @@ async def test_no_progress(modern, two):
 
 
 @newer
+async def test_verifiers_are_asked_first(modern, two, registry):
+    """What they allow is what containerd fetches, although the tag has moved meanwhile; what they refuse stays away."""
+    good, bad = image_of(), image_of()
+    push(registry.address, "policy:1", good)
+    seen = []
+
+    class Policy(ImageVerifier, frozen=True):
+        async def programs(self):
+            return ("any",)
+
+        async def verify(self, name, target, programs):
+            seen.append((name, target.digest))
+            if len(seen) > 1:
+                raise RefusedByPolicyError("not this one")
+            push(registry.address, "policy:1", bad)
+
+    reference = f"{registry.address}/policy:1"
+    async with parts_of(modern, f"test-policy-{next(NAMES)}", transfer=True, verifier=Policy()) as parts:
+        pulled = await parts.puller.pull(reference)
+        assert (pulled.id, pulled.repo_tags) == (good.id, (reference,))
+        with pytest.raises(CriError, match=r"^SignatureValidationFailed: .* not this one"):
+            await parts.puller.pull(reference)
+        assert seen == [(reference, good.digest), (reference, bad.digest)]
+        assert [image.id for image in parts.images.list()] == [good.id]
+
+
+@newer
+async def test_an_artifact_leaves_no_record(modern, two, registry):
+    """containerd brings it and makes a record of it; it is no image for CRI, and its record goes."""
+    layer = Layer(b"chart", "application/vnd.example.chart", digest_of(b"chart"))
+    artifact = build_image(layer)
+    push(registry.address, "artifact:1", artifact)
+    async with parts_of(modern, f"test-artifact-{next(NAMES)}", transfer=True) as parts:
+        with pytest.raises(FailedPreconditionError, match=r"no container image .*vnd\.example\.chart"):
+            await parts.puller.pull(f"{registry.address}/artifact:1")
+        assert await parts.left() == {}
+
+
+@newer
 async def test_cancelled(modern, two):
     """A client that hangs up ends the transfer; what it brought goes with its lease."""
     image = image_of(2)
@@ -187,6 +228,6 @@ async def test_without_the_service(containerd, registry):
     if BINARIES:
         pytest.skip("this is about the installed containerd, 1.6")
     async with parts_of(containerd, f"test-old-{next(NAMES)}", transfer=True) as parts:
-        with pytest.raises(InternalError, match=r'no Transfer service .*set image\.pull to "client"'):
+        with pytest.raises(FailedPreconditionError, match=r'no Transfer service .*set image\.pull to "client"'):
             await parts.puller.pull(f"{registry.address}/any:1")
         assert await parts.left() == {}
