@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+from untrusted import encodable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,6 +16,10 @@ if TYPE_CHECKING:
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _PARAMETER = re.compile(rf'({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_WORD}))')
 _SCHEME = re.compile(rf"({_WORD})(?:\s+|$|(?=,))")
+_LONGEST = 16 << 10
+"""Characters of a header that are read."""
+_MOST = 16
+"""Headers that are read."""
 _BETWEEN = re.compile(r"[\s,]*")
 
 
@@ -25,7 +32,8 @@ class Challenge(Struct, frozen=True):
 
 def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
     """Read all challenges in order; what makes no sense ends the reading of its header."""
-    return tuple(challenge for header in headers for challenge in _parse(header))
+    read = itertools.islice(headers, _MOST)
+    return tuple(challenge for header in read for challenge in _parse(encodable(header[:_LONGEST])))
 
 
 def _parse(header: str) -> list[Challenge]:

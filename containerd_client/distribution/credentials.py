@@ -11,10 +11,10 @@ import base64
 import binascii
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from containerd_client.distribution.errors import UnauthorizedError
-from containerd_client.distribution.hosts import HUB_NAMES
+from containerd_client.distribution.hosts import HUB_NAMES, HUB_REALM
+from containerd_client.distribution.urls import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,15 +42,19 @@ class Credentials:
         """Whether they may be sent to ``host[:port]``. All names of Docker Hub are one."""
         if not self.server:
             return True
-        wanted = _authority(self.server)
-        return wanted == authority.lower() or HUB_NAMES.issuperset({wanted, authority.lower()})
+        wanted = server_authorities(self.server)
+        return authority.lower() in wanted or (authority.lower() in HUB_NAMES and not HUB_NAMES.isdisjoint(wanted))
+
+    def fit_realm(self, authority: str) -> bool:
+        """Whether a token server at ``host[:port]``, which a registry that they fit has named, may have them."""
+        return self.fit(authority) or (authority == HUB_REALM and self.fit("docker.io"))
 
     @property
     def basic(self) -> str:
         """The value of a Basic Authorization header; empty without a user."""
         if not self.username:
             return ""
-        return "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        return "Basic " + base64.b64encode(as_bytes(f"{self.username}:{self.password}")).decode()
 
     def secrets(self) -> tuple[str, ...]:
         """Every form in which they may turn up in a text."""
@@ -61,14 +65,38 @@ ANONYMOUS = Credentials()
 
 
 def decode_auth(text: str) -> tuple[str, str]:
-    """Read ``auth``: base64 of ``user:password``, perhaps padded with NUL. Raises :class:`UnauthorizedError`."""
+    """Read ``auth``: base64 of ``user:password``, perhaps padded with NUL. Raises :class:`UnauthorizedError`.
+
+    Line ends are passed over, as Go does (the ``base64`` program writes them); what is not UTF-8 is kept by
+    surrogates, which :func:`as_bytes` turns back.
+    """
     try:
-        user, colon, password = base64.b64decode(text, validate=True).decode().partition(":")
+        plain = base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
     except (binascii.Error, ValueError):
-        colon = ""
+        plain = b""
+    user, colon, password = plain.decode("utf-8", "surrogateescape").partition(":")
     if not colon:
         raise UnauthorizedError("the field auth of the credentials is not base64 of user:password")
     return user, password.strip("\0")
+
+
+def as_bytes(text: str) -> bytes:
+    """Return a user or a password as it is sent."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def server_authorities(server: str) -> frozenset[str]:
+    """Return the forms of ``host[:port]`` that a server address stands for: a URL, or a bare name with or without path.
+
+    Raises :class:`~containerd_client.distribution.urls.UrlError`.
+    """
+    urls = (server,) if "://" in server else (f"https://{server}", f"http://{server}")
+    return frozenset(parse_url(url).authority for url in urls)
+
+
+def fits_a_header(text: str) -> bool:
+    """Whether the value of a header can hold the text."""
+    return text.isprintable()
 
 
 def strike_out(text: str, secrets: Iterable[str]) -> str:
@@ -77,8 +105,3 @@ def strike_out(text: str, secrets: Iterable[str]) -> str:
         if len(secret) >= _SHORTEST:
             text = text.replace(secret, STRUCK_OUT)
     return text
-
-
-def _authority(server: str) -> str:
-    """The ``host[:port]`` of a server address, which may be a URL or a bare name, with or without a path."""
-    return urlsplit(server if "://" in server else f"//{server}").netloc.rpartition("@")[2].lower()

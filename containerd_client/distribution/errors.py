@@ -19,6 +19,10 @@ class HostsConfigError(DistributionError):
     """A hosts.toml cannot be read or says something that is not understood."""
 
 
+class ProxyConfigError(DistributionError):
+    """The environment names a proxy that cannot be used."""
+
+
 class NotInRegistryError(DistributionError):
     """Every host that was asked answered that it has no such manifest or blob."""
 

@@ -198,26 +198,32 @@ class Fetcher:
         limits = self._limits
         progress = Progress(f"blob {wanted.digest}", limits.progress_timeout)
         copy = BlobCopy(wanted, writer, progress, self._turns, rank)
-        fruitless, attempt, since = 0, 0, time.monotonic()
+        fruitless, since = 0, time.monotonic()
+        hosts = self._registry.rotation(source)
         while writer.offset < wanted.size:
             before, pause, failure = writer.offset, 0.0, "the connection ended early"
+            host = hosts.next()
             try:
                 # Half of the limit, so that a connection that has silently died is replaced once before giving up.
                 async with self._registry.blob(
-                    source, wanted, offset=before, host=attempt, read_timeout=limits.progress_timeout / 2 or None
+                    source, wanted, offset=before, host=host, read_timeout=limits.progress_timeout / 2 or None
                 ) as body:
                     served_by = body.served_by
                     await copy.run(body.chunks)
             except TransferError as error:
-                pause, failure = error.wait, str(error)
-            except (NotInRegistryError, UnauthorizedError, RegistryUnavailableError):
-                if attempt + 1 >= len(source.hosts):
+                pause, failure = error.wait if hosts.is_last(host) else 0.0, str(error)
+            except (NotInRegistryError, UnauthorizedError, RegistryUnavailableError) as error:
+                if hosts.exhausted:
                     raise
+                hosts.refused(host)
+                failure = str(error)
             progress.check(failure)
             if writer.offset > before:
                 fruitless, since = 0, time.monotonic()
+                hosts.gave(host)
                 continue
-            attempt += 1
+            if hosts.more:
+                continue  # only the last host is waited for
             fruitless += 1
             # One that says that it is busy, or that has given something, is worth waiting for.
             patience = limits.patience if pause or writer.offset else 0.0

@@ -8,7 +8,9 @@ Loopback names default to plain HTTP, unless there are certificates for them.
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -16,8 +18,10 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
-from containerd_client.distribution.errors import HostsConfigError
-from containerd_client.distribution.hosts_file import parse_hosts_file
+from containerd_client.distribution.errors import HostsConfigError, InvalidReferenceError
+from containerd_client.distribution.hosts_file import LARGEST, parse_hosts_file
+from containerd_client.distribution.regular_file import read_regular_file
+from containerd_client.distribution.urls import UrlError, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +31,12 @@ if TYPE_CHECKING:
 RESOLVE = "resolve"
 PULL = "pull"
 
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
+
 HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 """All of these are Docker Hub."""
+HUB_REALM = "auth.docker.io"
+"""Its token server."""
 
 
 class Tls(Struct, frozen=True):
@@ -62,18 +70,23 @@ class Host(Struct, frozen=True):
 
 def is_loopback(authority: str) -> bool:
     """Whether ``host[:port]`` is this machine: ``localhost``, 127.0.0.0/8 or [::1]."""
-    name = urlsplit(f"//{authority}").hostname or ""
-    if name == "localhost":
-        return True
     try:
-        return ipaddress.ip_address(name).is_loopback
+        name = urlsplit(f"//{authority}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
 
 
 def default_host(domain: str, tls: Tls = ORDINARY_TLS) -> Host:
-    """Return the upstream of a registry name when nothing else is said."""
+    """Return the upstream of a registry name when nothing else is said.
+
+    Raises :class:`InvalidReferenceError` for a name that has the form of a host but cannot be one (port 99999).
+    """
     authority = "registry-1.docker.io" if domain == "docker.io" else domain
+    try:
+        parse_url(f"https://{authority}")
+    except UrlError as error:
+        raise InvalidReferenceError(f"{domain} is not the address of a registry: it {error}") from None
     scheme = "http" if is_loopback(authority) and tls == ORDINARY_TLS else "https"
     return Host(f"{scheme}://{authority}/v2", tls=tls)
 
@@ -88,18 +101,33 @@ def hosts_of(domain: str, config_path: Sequence[Path] = ()) -> tuple[Host, ...]:
         return (default_host(domain),)
     file = directory / "hosts.toml"
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_regular_file(file, LARGEST).decode()
     except FileNotFoundError:
+        text = ""
+    except OSError as error:
+        raise HostsConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise HostsConfigError(f"{file}: cannot be read: byte {error.start} is not UTF-8") from error
+    except ValueError as error:
+        raise HostsConfigError(f"{file}: cannot be read: it {error}") from error
+    if not text:  # an empty file is none
         return (default_host(domain, _docker_style(directory)),)
-    except (OSError, ValueError) as error:
-        raise HostsConfigError(f"{file}: cannot be read: {error}") from error
     return parse_hosts(text, domain, file)
 
 
 def directory_of(domain: str, config_path: Sequence[Path]) -> Path | None:
-    """Return the directory of a registry name, the first that exists."""
-    found = (root / name for root in config_path for name in _directories(domain))
-    return next((path for path in found if path.is_dir()), None)
+    """Return the directory of a registry name, the first that exists. Raises :class:`HostsConfigError`."""
+    for path in (root / name for root in config_path for name in _directories(domain)):
+        try:
+            found = path.stat()
+        except OSError as error:
+            if error.errno in _ABSENT:
+                continue
+            raise HostsConfigError(f"{path}: cannot be read: {error.strerror}") from error
+        if not stat.S_ISDIR(found.st_mode):
+            raise HostsConfigError(f"{path}: is not a directory")
+        return path
+    return None
 
 
 def split_config_path(text: str) -> tuple[Path, ...]:
@@ -137,15 +165,25 @@ def _directories(domain: str) -> tuple[str, ...]:
 
 
 def _docker_style(directory: Path) -> Tls:
-    """Read a directory as Docker does: ``*.crt`` are authorities, ``NAME.cert`` with ``NAME.key`` is a client."""
+    """Read a directory as Docker does.
+
+    ``*.crt`` are authorities, ``NAME.cert`` with ``NAME.key`` (or both in one file) is a client.
+    """
     try:
-        files = sorted(directory.iterdir())
+        files = sorted(file for file in directory.iterdir() if not file.is_dir())
     except OSError as error:
         raise HostsConfigError(f"{directory}: cannot be read: {error}") from error
     client: list[tuple[str, str]] = []
     for certificate in (file for file in files if file.suffix == ".cert"):
         key = certificate.with_suffix(".key")
-        if key not in files:
+        if key not in files and not _holds_key(certificate):
             raise HostsConfigError(f"{certificate}: its key {key.name} is missing beside it")
-        client.append((str(certificate), str(key)))
+        client.append((str(certificate), str(key) if key in files else ""))
     return Tls(tuple(str(file) for file in files if file.suffix == ".crt"), tuple(client))
+
+
+def _holds_key(certificate: Path) -> bool:
+    try:
+        return b"PRIVATE KEY-----" in read_regular_file(certificate)
+    except (OSError, ValueError) as error:
+        raise HostsConfigError(f"{certificate}: cannot be read: {error}") from error

@@ -16,20 +16,28 @@ import logging
 import re
 import tomllib
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from containerd_client.distribution.errors import HostsConfigError
+from containerd_client.distribution.urls import UrlError, parse_url, shown
+from untrusted import encodable, escaped, shorten
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CAPABILITIES = frozenset({"resolve", "pull", "push", "referrers"})
 DIAL_TIMEOUT = 30.0
+LONGEST_DIAL_TIMEOUT = 600.0
+LARGEST = 128 << 10
+"""Bytes of a hosts.toml."""
 _KNOWN = {"capabilities", "skip_verify", "header", "override_path", "ca", "client", "dial_timeout"}
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_DURATION = re.compile(r"(\d+(?:\.\d*)?)(h|ms|m|s|us|µs|ns)")
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?)(h|ms|m|s|us|µs|ns)")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_NOT_TO_BE_SET = frozenset({"host", "content-length", "transfer-encoding", "trailer"})
+"""Headers that Go's client takes from the request and not from the table either."""
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +58,15 @@ def parse_hosts_file(text: str, file: Path) -> tuple[HostEntry, ...]:
     """Read the hosts in order, the server last. Raises :class:`HostsConfigError`, which names the file and the key."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise HostsConfigError(f"{file}: {error}") from error
+    except RecursionError:
+        raise HostsConfigError(f"{file}: cannot be read: nested too deep") from None
+    except ValueError as error:  # tomllib's own, and a number of thousands of digits
+        raise HostsConfigError(f"{file}: {shorten(encodable(str(error)), 256)}") from error
     entries = document.pop("host", {})
     server = document.pop("server", "")
     if not isinstance(entries, dict):
         raise HostsConfigError(f'{file}: host is not a table like [host."https://mirror"]')
-    hosts = [_entry(url, entry, file, f'{file}: host."{url}"') for url, entry in entries.items()]
+    hosts = [_entry(url, entry, file, f'{file}: host."{shown(url)}"') for url, entry in entries.items()]
     return (*hosts, _entry(server, document, file, f"{file}: server"))
 
 
@@ -64,38 +74,49 @@ def _entry(url: Any, entry: Any, file: Path, what: str) -> HostEntry:
     if not isinstance(entry, dict):
         raise HostsConfigError(f"{what} is not a table")
     if unknown := sorted(entry.keys() - _KNOWN):
-        log.warning("%s: %s is not a setting and is not used", what, ", ".join(unknown))
+        log.warning("%s: %s is not a setting and is not used", what, escaped(", ".join(unknown)))
     if not isinstance(url, str):
         raise HostsConfigError(f"{what} is not a URL")
-    capabilities = entry.get("capabilities") or sorted(CAPABILITIES)
-    if not isinstance(capabilities, list) or not CAPABILITIES.issuperset(str(one).lower() for one in capabilities):
-        raise HostsConfigError(f"{what}: capabilities may hold pull, resolve and push, not {capabilities!r}")
+    if not url and what != f"{file}: server":
+        raise HostsConfigError(f"{what} is not a URL: it is empty")
     return HostEntry(
-        base=_base(url, what, override_path=bool(entry.get("override_path", False))) if url else "",
-        capabilities=frozenset(one.lower() for one in capabilities),
+        base=_base(url, what, override_path=_boolean(entry, "override_path", what)) if url else "",
+        capabilities=_capabilities(entry.get("capabilities", []), what),
         ca=tuple(_path(one, file, f"{what}: ca") for one in _listed(entry.get("ca"))),
         client=tuple(_client(one, file, f"{what}: client") for one in _listed(entry.get("client"))),
-        skip_verify=bool(entry.get("skip_verify", False)),
+        skip_verify=_boolean(entry, "skip_verify", what),
         headers=_headers(entry.get("header", {}), what),
         dial_timeout=_seconds(entry.get("dial_timeout", ""), what),
     )
 
 
+def _boolean(entry: dict[str, Any], key: str, what: str) -> bool:
+    value = entry.get(key, False)
+    if not isinstance(value, bool):
+        raise HostsConfigError(f"{what}: {key} is true or false, not {_quoted(value)}")
+    return value
+
+
+def _capabilities(value: Any, what: str) -> frozenset[str]:
+    names = [one.lower() if isinstance(one, str) else one for one in value] if isinstance(value, list) else None
+    if names is None or not all(isinstance(one, str) and one in CAPABILITIES for one in names):
+        raise HostsConfigError(f"{what}: capabilities may hold pull, resolve and push, not {_quoted(value)}")
+    return frozenset(names) or CAPABILITIES
+
+
 def _base(url: str, what: str, *, override_path: bool) -> str:
+    """Return the URL up to where the API begins. A user in it is not kept: it would show wherever the host is named."""
+    scheme = re.match(r"https?://", url)
     try:
-        parts = urlsplit(url if url.startswith("http") and "://" in url else f"https://{url}")
-        # A login in the URL is none of ours, and would show wherever the host is named.
-        authority = parts.netloc.rpartition("@")[2]
-        valid = bool(parts.hostname) and parts.scheme in {"http", "https"} and "://" not in url.partition("://")[2]
-        _ = parts.port
-    except ValueError as error:
-        raise HostsConfigError(f"{what}: not an http or https URL: {error}") from error
-    if not valid or ("://" in url and not url.startswith(("http://", "https://"))):
-        raise HostsConfigError(f"{what}: {url!r} is not an http or https URL")
-    path = re.sub("//+", "/", parts.path).rstrip("/")
+        parsed = parse_url(url if scheme else f"https://{url}")
+    except UrlError as error:
+        raise HostsConfigError(f"{what}: not an http or https URL: it {error}") from None
+    if "://" in url[scheme.end() if scheme else 0 :].partition("?")[0]:
+        raise HostsConfigError(f"{what}: {shown(url)!r} is not an http or https URL")
+    path = re.sub("//+", "/", parsed.target.partition("?")[0]).rstrip("/")
     if not override_path and not path.endswith("/v2"):
         path += "/v2"
-    return f"{parts.scheme}://{authority}{path}"
+    return f"{parsed.origin}{path}"
 
 
 def _listed(value: Any) -> list[Any]:
@@ -105,7 +126,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _path(value: Any, file: Path, what: str) -> str:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or "\0" in value:
         raise HostsConfigError(f"{what} is neither a path nor a list of paths")
     return str(file.parent / value)
 
@@ -116,7 +137,7 @@ def _client(value: Any, file: Path, what: str) -> tuple[str, str]:
         if not 1 <= len(value) <= 2:
             raise HostsConfigError(f"{what}: a pair is [certificate, key], not {len(value)} files")
         certificate = _path(value[0], file, what)
-        return certificate, _path(value[1], file, what) if len(value) == 2 and value[1] else ""
+        return certificate, _path(value[1], file, what) if len(value) == 2 and value[1] != "" else ""
     return _path(value, file, what), ""
 
 
@@ -125,17 +146,30 @@ def _headers(table: Any, what: str) -> tuple[tuple[str, str], ...]:
         raise HostsConfigError(f"{what}: header is not a table")
     found: list[tuple[str, str]] = []
     for name, value in table.items():
+        shown_name = escaped(name, 64)
         values = value if isinstance(value, list) else [value]
         if not all(isinstance(item, str) for item in values):
-            raise HostsConfigError(f"{what}: header {name} is neither a string nor a list of strings")
+            raise HostsConfigError(f"{what}: header {shown_name} is neither a string nor a list of strings")
+        if not _HEADER_NAME.fullmatch(name):
+            raise HostsConfigError(f"{what}: header: {shown_name!r} cannot be the name of a header")
+        if any(_NOT_IN_A_HEADER.search(item) for item in values):
+            raise HostsConfigError(f"{what}: header {shown_name} holds a line end or another control character")
+        if name.lower() in _NOT_TO_BE_SET:
+            log.warning("%s: header %s is the request's own and is not set", what, shown_name)
+            continue
         found += [(name, item) for item in values]
     return tuple(found)
 
 
 def _seconds(text: Any, what: str) -> float:
-    """A duration as Go writes it."""
+    """A duration as Go writes it; 0 and what is longer than the longest mean the limits of the program."""
     if text == "":
         return DIAL_TIMEOUT
-    if not isinstance(text, str) or not re.fullmatch(f"(?:{_DURATION.pattern})+", text):
-        raise HostsConfigError(f'{what}: dial_timeout is a duration like "10s", not {text!r}')
-    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+    if not isinstance(text, str) or len(text) > 64 or not re.fullmatch(f"(?:{_DURATION.pattern})+", text):
+        raise HostsConfigError(f'{what}: dial_timeout is a duration like "10s", not {_quoted(text)}')
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
+    return min(seconds, LONGEST_DIAL_TIMEOUT) or DIAL_TIMEOUT
+
+
+def _quoted(value: Any) -> str:
+    return escaped(repr(value), 64)

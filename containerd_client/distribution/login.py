@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from containerd_client.distribution.challenges import Challenge, parse_challenges
-from containerd_client.distribution.credentials import ANONYMOUS
+from containerd_client.distribution.credentials import ANONYMOUS, fits_a_header
 from containerd_client.distribution.errors import UnauthorizedError
+from containerd_client.distribution.urls import Url, UrlError, parse_url, shown
+from untrusted import DocumentError, escaped, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 SHORTEST_LIFE = 60.0
 """Seconds that a token lasts if its server does not say; the specification's default."""
+LONGEST_LIFE = 86_400.0
+LARGEST_TOKEN = 1 << 20
+"""Bytes of a token server's answer."""
 EARLY = 5.0
 """Seconds before its end at which a token is not used any more, or a tenth of its life."""
 NO_POST = frozenset({400, 401, 404, 405})
@@ -34,10 +38,15 @@ CLIENT_ID = "cri-shim"
 
 
 class TokenAnswer(Struct, frozen=True):
-    """What a token server said; ``document`` is empty unless ``status`` is 200 and it sent a JSON object."""
+    """What a token server said; ``body`` is empty unless ``status`` is one of success."""
 
     status: int
-    document: Mapping[str, object]
+    body: bytes
+
+    @property
+    def successful(self) -> bool:
+        """Whether the body ought to be a token."""
+        return 200 <= self.status < 300
 
 
 class TokenServer(Protocol):
@@ -54,8 +63,8 @@ class Login:
     """The way in at one host for one repository."""
 
     def __init__(self, base: str, repository: str, credentials: Credentials, ask: TokenServer) -> None:
-        self._scheme, authority = urlsplit(base)[:2]
-        self._authority = authority
+        self._server = parse_url(base)
+        self._authority = authority = self._server.authority
         self._scope = f"repository:{repository}:pull"
         self._credentials = credentials if credentials.fit(authority) else ANONYMOUS
         self._ask = ask
@@ -63,7 +72,11 @@ class Login:
         self._bearer: Challenge | None = None
         self._header = ""
         self._ends = 0.0
+        self.remark = ""
+        """What an error about this login has to add."""
         if self._credentials.registry_token:
+            if not fits_a_header(self._credentials.registry_token):
+                raise UnauthorizedError("the registry token holds a character that no header can hold")
             self._take(self._credentials.registry_token, float("inf"))
 
     def secrets(self) -> tuple[str, ...]:
@@ -98,29 +111,51 @@ class Login:
             return False
 
     async def _fetch(self, challenge: Challenge) -> None:
-        realm = challenge.parameters["realm"]
-        if urlsplit(realm).scheme not in {"http", "https"}:
-            raise UnauthorizedError(f"{self._authority} names {plain(realm)!r} as its token server, which is no URL")
-        if self._scheme == "https" != urlsplit(realm).scheme and self._credentials:
-            raise UnauthorizedError(f"{self._authority} wants the login sent in clear to {plain(realm)}; refused")
+        realm = self._realm(challenge.parameters["realm"])
+        credentials = self._credentials_for(realm)
         service = challenge.parameters.get("service", "")
         scope = " ".join(dict.fromkeys([*challenge.parameters.get("scope", "").split(), self._scope]))
         known = {"service": service} if service else {}
-        answer = await self._post(realm, known, scope)
+        answer = await self._post(credentials, str(realm), known, scope)
         if answer is None:
             answer = await self._ask(
-                realm, query={**known, "scope": scope}, form=None, authorization=self._credentials.basic
+                str(realm), query={**known, "scope": scope}, form=None, authorization=credentials.basic
             )
-        if answer.status != 200:
-            raise UnauthorizedError(f"token server {plain(realm)} of {self._authority} answers {answer.status}")
-        token = answer.document.get("token") or answer.document.get("access_token")
-        if not isinstance(token, str) or not token or not token.isprintable():
-            raise UnauthorizedError(f"token server {plain(realm)} of {self._authority} gives no token")
-        self._take(token, _life(answer.document))
+        who = f"token server {realm.shown} of {self._authority}"
+        if not answer.successful:
+            raise UnauthorizedError(f"{who} answers {answer.status}{self.remark}")
+        try:
+            token, life = read_token(answer.body)
+        except DocumentError as error:
+            raise UnauthorizedError(f"{who} gives no token: {error}{self.remark}") from None
+        self._take(token, life)
 
-    async def _post(self, realm: str, known: Mapping[str, str], scope: str) -> TokenAnswer | None:
-        """Ask in the manner of OAuth 2; None where that is not to be tried, or the server does not know it."""
+    def _realm(self, text: str) -> Url:
+        try:
+            return parse_url(text)
+        except UrlError as error:
+            raise UnauthorizedError(
+                f"{self._authority} names '{shown(text)}' as its token server, which is not a URL: it {error}"
+            ) from None
+
+    def _credentials_for(self, realm: Url) -> Credentials:
+        """Return what the token server may see. Raises :class:`UnauthorizedError` rather than send it in clear."""
         credentials = self._credentials
+        if not credentials.fit_realm(realm.authority):
+            self.remark = (
+                f" (the login is for {escaped(credentials.server)} alone, and so was not sent to the token server at "
+                f"{realm.authority})"
+            )
+            return ANONYMOUS
+        self.remark = ""
+        if self._server.scheme == "https" != realm.scheme and credentials:
+            raise UnauthorizedError(f"{self._authority} wants the login sent in clear to {realm.shown}; refused")
+        return credentials
+
+    async def _post(
+        self, credentials: Credentials, realm: str, known: Mapping[str, str], scope: str
+    ) -> TokenAnswer | None:
+        """Ask in the manner of OAuth 2; None where that is not to be tried, or the server does not know it."""
         form = {**known, "scope": scope, "client_id": CLIENT_ID}
         if credentials.username:
             form |= {"grant_type": "password", "username": credentials.username, "password": credentials.password}
@@ -136,13 +171,16 @@ class Login:
         self._ends = time.monotonic() + life - min(EARLY, life / 10)
 
 
-def plain(url: str) -> str:
-    """A URL without what may be secret in it: user, query (signed links) and fragment."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+def read_token(body: bytes) -> tuple[str, float]:
+    """Read a token server's answer: the token, and the seconds from now that it lasts. Raises DocumentError.
 
-
-def _life(document: Mapping[str, object]) -> float:
-    """Seconds from now; the server's own clock (``issued_at``) is not trusted."""
-    told = document.get("expires_in")
-    return float(told) if isinstance(told, int | float) and told > 0 else SHORTEST_LIFE
+    The server's own clock (``issued_at``) is not trusted.
+    """
+    document = parse_object(body, limit=LARGEST_TOKEN)
+    token = document.text("access_token") or document.text("token")
+    if not token:
+        raise DocumentError("neither token nor access_token is in it")
+    if not fits_a_header(token):
+        raise DocumentError("it holds a character that no header can hold")
+    life = document.number("expires_in")
+    return token, min(life, LONGEST_LIFE) if life > 0 else SHORTEST_LIFE

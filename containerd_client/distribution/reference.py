@@ -8,15 +8,19 @@ form, as ``ParseDockerRef`` does: a tag that may meanwhile point elsewhere must 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from msgspec import Struct
 
 from containerd_client.distribution.errors import InvalidReferenceError
+from untrusted import escaped
 
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
 LONGEST_NAME = 255
+LONGEST_REFERENCE = 1024
+"""Characters of a reference with its tag and digest."""
 
 _DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _DOMAIN = re.compile(rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")
@@ -73,21 +77,28 @@ def parse_reference(text: str) -> Reference:
     """
     if not text:
         raise InvalidReferenceError("image reference is empty")
+    if len(text) > LONGEST_REFERENCE:
+        raise InvalidReferenceError(
+            f"image reference '{escaped(text, 64)}' is longer than {LONGEST_REFERENCE} characters"
+        )
+    shown = f"'{escaped(text)}'"
     name, at, digest = text.partition("@")
     if at and not is_digest(digest):
-        raise InvalidReferenceError(f"image reference {text!r}: {digest!r} is not a digest like sha256:<64 hex digits>")
+        raise InvalidReferenceError(
+            f"image reference {shown}: '{escaped(digest)}' is not a digest like sha256:<64 hex digits>"
+        )
     name, tag = _split_tag(name)
     if tag is not None and not _TAG.fullmatch(tag):
-        raise InvalidReferenceError(f"image reference {text!r}: {tag!r} is not a tag")
+        raise InvalidReferenceError(f"image reference {shown}: '{escaped(tag)}' is not a tag")
     domain, path = _split_domain(name)
-    if not _DOMAIN.fullmatch(domain):
-        raise InvalidReferenceError(f"image reference {text!r}: {domain!r} is not a registry host")
+    if not _DOMAIN.fullmatch(domain) or (domain.startswith("[") and not _is_ipv6(domain[1:].partition("]")[0])):
+        raise InvalidReferenceError(f"image reference {shown}: '{escaped(domain)}' is not a registry host")
     if not _PATH.fullmatch(path):
         hint = ": repository names are lower case" if path != path.lower() else ""
-        raise InvalidReferenceError(f"image reference {text!r}: {path!r} is not a repository name{hint}")
+        raise InvalidReferenceError(f"image reference {shown}: '{escaped(path)}' is not a repository name{hint}")
     if not at and _is_bare_id(text):
         raise InvalidReferenceError(
-            f"image reference {text!r} looks like an image id, which no registry can be asked for"
+            f"image reference {shown} looks like an image id, which no registry can be asked for"
         )
     if len(domain) + 1 + len(path) > LONGEST_NAME:
         raise InvalidReferenceError(f"image reference {text[:64]!r}… is longer than {LONGEST_NAME} characters")
@@ -120,3 +131,11 @@ def _split_domain(name: str) -> tuple[str, str]:
 
 def _is_bare_id(text: str) -> bool:
     return len(text) == 64 and _HEX.fullmatch(text) is not None
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True

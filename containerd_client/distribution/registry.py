@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import re
 import time
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,27 +24,31 @@ from containerd_client.distribution.errors import (
     TransferError,
     UnauthorizedError,
 )
+from containerd_client.distribution.host_health import HostHealth, Rotation
 from containerd_client.distribution.hosts import PULL, RESOLVE, Host
-from containerd_client.distribution.login import Login, plain
 from containerd_client.distribution.manifest import LARGEST_DOCUMENT, Descriptor, media_type_of
 from containerd_client.distribution.media_types import ACCEPT, bare
 from containerd_client.distribution.reference import is_digest
 from containerd_client.distribution.retry_after import BUSY, wait_of
-from containerd_client.distribution.transport import Transport, as_transfer_errors
+from containerd_client.distribution.transport import Transport
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    import aiohttp
-
+    from containerd_client.distribution.answer import Answer
+    from containerd_client.distribution.login import Login
     from containerd_client.distribution.reference import Reference
 
 T = TypeVar("T")
 
 DOCUMENT_TIMEOUT = 60.0
 PATIENCE = 20.0
-"""Seconds for which a host that says that it is busy is asked again, when it is about a small thing."""
+"""Seconds for which the last host, if it says that it is busy, is asked again, when it is about a small thing."""
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(\*|[0-9]{1,19})")
+LONGEST_DETAIL = 200
+"""Characters of a server's own words that an error shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,8 @@ class Source:
     """How far each host has let us in; filled by the requests."""
     answered: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     """Which host's URL the reference, or a digest, was had from; filled by the requests."""
+    failed: set[str] = field(default_factory=set, compare=False, repr=False)
+    """URLs of mirrors that could not be reached, or were busy, in this pull; filled by the requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class RegistryClient:
     def __init__(self, *, user_agent: str = "cri-shim", patience: float = PATIENCE) -> None:
         self._patience = patience
         self._transport = Transport(user_agent)
+        self._health = HostHealth()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -126,66 +134,113 @@ class RegistryClient:
             raise ManifestError(f"blob {wanted.digest} has {wanted.size} bytes, too many for an image configuration")
         return await self._first(source, PULL, wanted.digest, ask)
 
+    def rotation(self, source: Source) -> Rotation:
+        """Return the hosts to ask for one blob. Raises :class:`RegistryUnavailableError` when there are none."""
+        serving = [one for one in source.hosts if PULL in one.capabilities]
+        if not serving:
+            raise RegistryUnavailableError(f"no host for {source.reference.domain} may serve blobs (capability pull)")
+        return Rotation(serving, self._health, source.failed)
+
     @asynccontextmanager
     async def blob(
-        self, source: Source, wanted: Descriptor, *, offset: int = 0, host: int = 0, read_timeout: float | None = None
+        self,
+        source: Source,
+        wanted: Descriptor,
+        *,
+        offset: int = 0,
+        host: Host | None = None,
+        read_timeout: float | None = None,
     ) -> AsyncIterator[Body]:
-        """Open a blob at ``offset``; ``host`` picks one of the hosts that may serve it (counted round and round).
+        """Open a blob at ``offset``, at ``host`` or at the first that may serve it.
 
         A server that ignores the range is read from its beginning and the known part dropped. Raises
         :class:`TransferError` where trying again may help, also from within the iteration over the chunks; no byte for
         ``read_timeout`` seconds is one such case. Nothing is verified here but the promised length.
         """
-        serving = [one for one in source.hosts if PULL in one.capabilities]
-        if not serving:
-            raise RegistryUnavailableError(f"no host for {source.reference.domain} may serve blobs (capability pull)")
-        one = serving[host % len(serving)]
+        one = host or self.rotation(source).next()
+        async with AsyncExitStack() as stack:
+            try:
+                answer = await self._open(stack, one, source, wanted, offset=offset, limit=read_timeout)
+                if answer.status == 206 and not _is_the_rest(answer, offset, wanted.size):
+                    # A part of something else, perhaps of an encoded form: only the whole can be made sense of.
+                    await stack.aclose()
+                    answer = await self._open(stack, one, source, wanted, offset=0, limit=read_timeout)
+            except RegistryUnavailableError as error:
+                self._failed(one, source, error)
+                raise
+            self._succeeded(one, source)
+            start = offset if answer.status == 206 else 0
+            rest = wanted.size - start
+            if not answer.encodings and answer.length is not None and answer.length != rest:
+                raise CorruptBlobError(
+                    f"blob {wanted.digest}: {one.base} announces {answer.length} bytes where the manifest promises "
+                    f"{rest}"
+                )
+            yield Body(_without_first(answer.blob(rest, wanted.media_type), offset - start), one.base)
+
+    async def _open(
+        self,
+        stack: AsyncExitStack,
+        host: Host,
+        source: Source,
+        wanted: Descriptor,
+        *,
+        offset: int,
+        limit: float | None,
+    ) -> Answer:
         path = f"{source.reference.path}/blobs/{wanted.digest}"
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        async with self._get(one, source, path, headers=headers, read_timeout=read_timeout) as response:
-            if response.status not in {200, 206}:
-                raise await _failure(response, wanted.digest, self._login(one, source))
-            rest = wanted.size - (offset if response.status == 206 else 0)
-            if response.content_length is not None and response.content_length != rest:
-                raise CorruptBlobError(
-                    f"blob {wanted.digest}: {one.base} announces {response.content_length} bytes where the manifest "
-                    f"promises {rest}"
-                )
-            yield Body(_chunks(response, offset if response.status == 200 else 0), one.base)
+        answer = await stack.enter_async_context(self._get(host, source, path, headers=headers, read_timeout=limit))
+        if answer.status != 200 and not (answer.status == 206 and offset):
+            raise await _failure(answer, wanted.digest, self._login(host, source))
+        return answer
+
+    def _failed(self, host: Host, source: Source, error: DistributionError) -> None:
+        """Pass a mirror over for a while that cannot be reached, or is busy."""
+        if host != source.hosts[-1] and isinstance(error, RegistryUnavailableError):
+            source.failed.add(host.base)
+            self._health.failed(host, error.wait if isinstance(error, TransferError) else 0.0)
+
+    def _succeeded(self, host: Host, source: Source) -> None:
+        source.failed.discard(host.base)
+        self._health.answered(host)
 
     async def _document(self, host: Host, source: Source, path: str) -> tuple[bytes, str]:
-        async with self._get(host, source, path, accept=ACCEPT, total_timeout=DOCUMENT_TIMEOUT) as response:
-            if response.status != 200:
-                raise await _failure(response, str(source.reference), self._login(host, source))
-            data = bytearray()
-            async for chunk in response.content.iter_any():
-                data += chunk
-                if len(data) > LARGEST_DOCUMENT:
-                    raise ManifestError(
-                        f"{plain(str(response.url))} sends more than {LARGEST_DOCUMENT} bytes, too many for a manifest"
-                    )
-            return bytes(data), bare(response.headers.get("Content-Type", ""))
+        async with self._get(host, source, path, accept=ACCEPT, total_timeout=DOCUMENT_TIMEOUT) as answer:
+            if answer.status != 200:
+                raise await _failure(answer, str(source.reference), self._login(host, source))
+            data = await answer.read(LARGEST_DOCUMENT)
+            if data is None:
+                raise ManifestError(
+                    f"{host.base}/{path} sends more than {LARGEST_DOCUMENT} bytes, too many for a manifest"
+                )
+            return data, bare(answer.headers.get("Content-Type", ""))
 
     async def _first(
         self, source: Source, capability: str, what: str, ask: Callable[[Host], Coroutine[Any, Any, T]]
     ) -> T:
-        """Ask the hosts in order until one answers; the failure of the last one (the upstream) decides the error."""
-        failures: list[DistributionError] = []
-        for host in source.hosts:
-            if capability not in host.capabilities:
-                continue
+        """Ask the hosts until one answers; the failure of the last one (the upstream) decides the error."""
+        hosts = [host for host in source.hosts if capability in host.capabilities]
+        if not hosts:
+            raise RegistryUnavailableError(f"no host for {source.reference.domain} has the capability {capability}")
+        rotation = Rotation(hosts, self._health, source.failed)
+        failures: dict[str, DistributionError] = {}
+        while not rotation.exhausted:
+            host = rotation.next()
             try:
-                found = await _persistently(ask, host, self._patience)
+                found = await _persistently(ask, host, self._patience if rotation.is_last(host) else 0.0)
             except DistributionError as error:
-                failures.append(error)
+                failures.setdefault(host.base, error)
+                self._failed(host, source, error)
+                rotation.refused(host)
             else:
+                self._succeeded(host, source)
                 source.answered[what] = host.base
                 return found
-        if not failures:
-            raise RegistryUnavailableError(f"no host for {source.reference.domain} has the capability {capability}")
-        text = "; ".join(dict.fromkeys(str(failure) for failure in failures))
-        kind = type(failures[-1]) if not isinstance(failures[-1], TransferError) else RegistryUnavailableError
-        raise kind(f"{what}: {text}" if what not in text else text) from failures[-1]
+        text = "; ".join(dict.fromkeys(str(failures[host.base]) for host in hosts))
+        last = failures[hosts[-1].base]
+        kind = type(last) if not isinstance(last, TransferError) else RegistryUnavailableError
+        raise kind(f"{what}: {text}" if what not in text else text) from last
 
     def _get(
         self,
@@ -198,7 +253,7 @@ class RegistryClient:
         headers: Mapping[str, str] | None = None,
         read_timeout: float | None = DOCUMENT_TIMEOUT,
         total_timeout: float | None = None,
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    ) -> AbstractAsyncContextManager[Answer]:
         return self._transport.request(
             host,
             self._login(host, source),
@@ -232,14 +287,8 @@ async def _persistently(ask: Callable[[Host], Coroutine[Any, Any, T]], host: Hos
         await asyncio.sleep(pause * random.uniform(1, 1.2))  # noqa: S311 - jitter
 
 
-async def _chunks(response: aiohttp.ClientResponse, skip: int) -> AsyncIterator[bytes]:
-    """Give a body from ``skip`` on; the reader gets a broken connection as an error, and keeps what came before."""
-    chunks = response.content.iter_any()
-    while True:
-        with as_transfer_errors(f"GET {plain(str(response.url))}"):
-            chunk = await anext(chunks, b"")
-        if not chunk:
-            return
+async def _without_first(chunks: AsyncIterator[bytes], skip: int) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
         if skip >= len(chunk):
             skip -= len(chunk)
         elif skip:
@@ -249,33 +298,43 @@ async def _chunks(response: aiohttp.ClientResponse, skip: int) -> AsyncIterator[
             yield chunk
 
 
-def _described(response: aiohttp.ClientResponse, digest: str) -> Descriptor | None:
+def _is_the_rest(answer: Answer, offset: int, size: int) -> bool:
+    """Whether a partial answer is the blob's own bytes from ``offset`` on."""
+    if answer.encodings and answer.length != size - offset:
+        return False
+    found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+    if found is None:  # nothing that can be held against it but its length
+        return answer.length is None or answer.length == size - offset
+    return int(found[1]) == offset and found[3] in {"*", str(size)}
+
+
+def _described(answer: Answer, digest: str) -> Descriptor | None:
     """Read the descriptor out of the headers of a HEAD response; None when they do not tell all of it."""
-    told = response.headers.get("Docker-Content-Digest", "")
-    media_type = bare(response.headers.get("Content-Type", ""))
-    size = response.content_length
+    told = answer.headers.get("Docker-Content-Digest", "")
+    media_type = bare(answer.headers.get("Content-Type", ""))
+    size = answer.length
     if not is_digest(told) or not media_type or not size or (digest and told != digest):
         return None
-    if media_type not in ACCEPT:
+    if media_type not in ACCEPT or answer.encodings or size > LARGEST_DOCUMENT:
         return None
     return Descriptor(media_type, told, size)
 
 
-async def _failure(response: aiohttp.ClientResponse, what: str, login: Login) -> DistributionError:
+async def _failure(answer: Answer, what: str, login: Login) -> DistributionError:
     """Return the error for a status that is no success."""
-    server = plain(str(response.url.origin()))
-    status = response.status
+    server = answer.url.origin
+    status = answer.status
     if status in {401, 403}:
-        return UnauthorizedError(f"{server} answers {status} for {what}: it wants a login, or the image does not exist")
+        wish = "redirected there" if answer.foreign else "it wants a login, or the image does not exist"
+        return UnauthorizedError(f"{server} answers {status} for {what}: {wish}{login.remark}")
     if status == 404:
         return NotInRegistryError(f"{what}: not found at {server}")
     if status in BUSY:
-        return TransferError(f"{server} answers {status} for {what}", wait_of(response.headers))
+        return TransferError(f"{server} answers {status} for {what}", wait_of(answer.headers))
     if status == 416:
         return CorruptBlobError(f"{server} has fewer bytes of {what} than the manifest promises")
-    body = (await response.content.read(1000)).decode(errors="replace")
-    detail = strike_out(body, login.secrets()).strip()[:200]
-    return RegistryUnavailableError(f"{server} answers {status} for {what}: {detail!r}")
+    detail = escaped(strike_out(await answer.error_text(), login.secrets()).strip(), LONGEST_DETAIL)
+    return RegistryUnavailableError(f"{server} answers {status} for {what}" + (f": '{detail}'" if detail else ""))
 
 
 def _verify(data: bytes, digest: str, size: int | None = None) -> None:

@@ -13,17 +13,19 @@ BUSY = frozenset({408, 429, 500, 502, 503, 504})
 """Statuses after which the same request may succeed."""
 UNTOLD = 0.5
 SHORTEST = 0.1
+LONGEST = 7 * 86_400.0
+_LONGEST_TEXT = 64
 
 
 def wait_of(headers: Mapping[str, str]) -> float:
-    """Return the seconds to wait; half a second when nothing is said, never less than a tenth."""
-    text = headers.get("Retry-After", "").strip()
+    """Return the seconds to wait; half a second when nothing is said that makes sense, a week at most."""
+    text = headers.get("Retry-After", "").strip()[:_LONGEST_TEXT]
     if text.isascii() and text.isdigit():
-        return max(SHORTEST, float(text))
+        return min(max(SHORTEST, float(text)), LONGEST)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):  # it does not promise to raise ValueError alone
         return UNTOLD
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
-    return max(SHORTEST, (when - datetime.now(UTC)).total_seconds())
+    return min(max(SHORTEST, (when - datetime.now(UTC)).total_seconds()), LONGEST)

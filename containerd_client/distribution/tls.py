@@ -1,17 +1,24 @@
 """TLS settings of a registry host as Python's ``ssl`` takes them.
 
+The rules are those of Go, whose programs the certificates were made for: every certificate that is trusted is an
+anchor, be it self-signed or not; a server is known by its subject alternative names alone; and certificates that merely
+lack extensions, as those of private authorities often do, are taken.
+
 Reading the system's authorities takes milliseconds, so a context is made in a thread and kept for as long as the files
 it was made of are the same: a certificate that is renewed on disk is used by the next request.
 """
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from containerd_client.distribution.errors import HostsConfigError
+from containerd_client.distribution.pem import trust_certificates
+from containerd_client.distribution.regular_file import read_regular_file
 
 if TYPE_CHECKING:
     from containerd_client.distribution.hosts import Tls
@@ -23,7 +30,7 @@ class TlsContexts:
     """One context for each kind of TLS settings that was asked for lately. Blocks: call it in a thread."""
 
     def __init__(self) -> None:
-        self._contexts: OrderedDict[tuple[Tls, tuple[int, ...]], ssl.SSLContext] = OrderedDict()
+        self._contexts: OrderedDict[tuple[Tls, tuple[tuple[int, ...], ...]], ssl.SSLContext] = OrderedDict()
 
     def of(self, tls: Tls) -> ssl.SSLContext:
         """The context for these settings. Raises :class:`HostsConfigError` naming the file that cannot be used."""
@@ -35,32 +42,65 @@ class TlsContexts:
                 self._contexts.popitem(last=False)
         return context
 
+    def without_files(self, tls: Tls) -> ssl.SSLContext | None:
+        """The context for settings that name no file, if it has been made; does not block."""
+        return None if tls.ca or tls.client else self._contexts.get((tls, ()))
+
 
 def _files(tls: Tls) -> tuple[str, ...]:
     return (*tls.ca, *(file for pair in tls.client for file in pair if file))
 
 
-def _stamp(file: str) -> int:
+def _stamp(file: str) -> tuple[int, ...]:
     try:
-        return Path(file).stat().st_mtime_ns
+        found = Path(file).stat()
+    except (OSError, ValueError) as error:
+        raise HostsConfigError(f"{file}: cannot be read: {getattr(error, 'strerror', '') or error}") from error
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read(file: str) -> bytes:
+    try:
+        return read_regular_file(Path(file))
     except OSError as error:
         raise HostsConfigError(f"{file}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise HostsConfigError(f"{file}: {error}") from error
 
 
 def _context(tls: Tls) -> ssl.SSLContext:
     context = ssl.create_default_context()
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # set by default from Python 3.13 on
+    context.hostname_checks_common_name = False
+    context.set_alpn_protocols(("http/1.1",))
     if tls.skip_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     for ca in tls.ca:
-        try:
-            context.load_verify_locations(cafile=ca)
-        except (OSError, ssl.SSLError) as error:
-            raise HostsConfigError(f"{ca}: holds no certificates that can be used: {error}") from error
+        if not trust_certificates(context, _read(ca)):
+            raise HostsConfigError(f"{ca}: holds no certificates that can be used (they have to be in PEM form)")
     for certificate, key in tls.client:
-        try:
-            # Asked for a passphrase, OpenSSL would read the terminal.
-            context.load_cert_chain(certificate, key or None, password=b"")
-        except (OSError, ssl.SSLError) as error:
-            raise HostsConfigError(f"{certificate}: no certificate and key that fit: {error}") from error
+        _show(context, certificate, key)
     return context
+
+
+def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """Load a client's certificate; OpenSSL takes it from files only, so it gets copies that cannot hold it up."""
+    pair = _copy(_read(certificate)), _copy(_read(key or certificate))
+    try:
+        # Asked for a passphrase, OpenSSL would read the terminal.
+        context.load_cert_chain(f"/proc/self/fd/{pair[0]}", f"/proc/self/fd/{pair[1]}", password=b"")
+    except (OSError, ssl.SSLError) as error:
+        raise HostsConfigError(f"{certificate}: no certificate and key that fit: {error}") from error
+    finally:
+        for one in pair:
+            os.close(one)
+
+
+def _copy(data: bytes) -> int:
+    descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    return descriptor

@@ -17,6 +17,7 @@ from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
 from containerd_client.api.containerd.types import types_pb2
 from containerd_client.api.containerd.types.transfer import transfer_pb2 as pb
 from containerd_client.distribution.contents import read_contents
+from containerd_client.distribution.credentials import as_bytes
 from containerd_client.distribution.errors import DistributionError, ManifestError
 from containerd_client.distribution.hosts import directory_of, is_loopback
 from containerd_client.distribution.manifest import Descriptor
@@ -172,7 +173,11 @@ def response_for(host: str, credentials: Credentials) -> pb.AuthResponse:
     if not credentials.fit(host):
         return pb.AuthResponse(authType=pb.NONE)
     if credentials.username:
-        return pb.AuthResponse(authType=pb.CREDENTIALS, username=credentials.username, secret=credentials.password)
+        # Bytes that are not UTF-8 cannot be said here; what containerd then sends is another password.
+        name, secret = (
+            as_bytes(text).decode("utf-8", "replace") for text in (credentials.username, credentials.password)
+        )
+        return pb.AuthResponse(authType=pb.CREDENTIALS, username=name, secret=secret)
     if credentials.identity_token:
         return pb.AuthResponse(authType=pb.REFRESH, secret=credentials.identity_token)
     return pb.AuthResponse(authType=pb.HEADER, secret=f"Bearer {credentials.registry_token}")

@@ -1,26 +1,34 @@
-"""How a request gets to a registry: one HTTP session, TLS, proxies, logins, and errors that hold no secrets.
+"""How a request gets to a registry: the hops of a redirect, proxies, TLS, logins, and errors that hold no secrets.
 
-aiohttp is imported with the first request: a daemon whose images are all there never pays for it.
+Redirects are followed here and not by the library, because at each hop everything is decided anew: which proxy, which
+headers, which credentials. What was meant for one server (a login, the headers and the client certificate of its
+hosts.toml, the form with a password) goes to no other.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib
-import json
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+import base64
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final, Literal
+from urllib.parse import urlencode
 
-from containerd_client.distribution.errors import RegistryUnavailableError, TransferError
-from containerd_client.distribution.hosts import ORDINARY_TLS, Tls, is_loopback
-from containerd_client.distribution.login import Login, TokenAnswer, plain
+from msgspec import Struct
+from msgspec.structs import replace
+
+from containerd_client.distribution.answer import Answer
+from containerd_client.distribution.errors import RegistryUnavailableError, TransferError, UnauthorizedError
+from containerd_client.distribution.login import LARGEST_TOKEN, Login, TokenAnswer
+from containerd_client.distribution.proxies import proxy_for
 from containerd_client.distribution.retry_after import BUSY, wait_of
+from containerd_client.distribution.sessions import SOCKS, Sessions, proxy_headers
 from containerd_client.distribution.tls import TlsContexts
+from containerd_client.distribution.urls import Url, UrlError, parse_url, resolve_location
+from containerd_client.distribution.wire_errors import as_transfer_errors
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     import aiohttp
 
@@ -28,27 +36,41 @@ if TYPE_CHECKING:
     from containerd_client.distribution.hosts import Host
 
 TOKEN_TIMEOUT = 30.0
-LARGEST_TOKEN = 1 << 20
-"""Bytes of a token server's answer."""
 RENEWALS = 2
 """New Authorizations tried for one request: the first, and one for a token that has just run out."""
-BUFFER = 1 << 18
-"""Bytes; aiohttp drops what it has buffered (twice as much) when a connection breaks, and that is asked for again."""
+REDIRECTS = 10
+"""Hops of one request after the first, as many as Go follows."""
+_REDIRECT = frozenset({301, 302, 303, 307, 308})
+_WITH_BODY = frozenset({307, 308})
+_FORM: Final = "application/x-www-form-urlencoded"
+
+
+class _Request(Struct, frozen=True):
+    """One request of ours, of which each hop sees its part."""
+
+    host: Host
+    method: str
+    url: Url
+    headers: Mapping[str, str] = {}
+    """For every server that is asked."""
+    own_headers: tuple[tuple[str, str], ...] = ()
+    """For the server of ``url`` alone."""
+    body: bytes | None = None
+    """For the server of ``url`` alone."""
+    read_timeout: float | None = None
+    total_timeout: float | None = None
 
 
 class Transport:
-    """The session that all requests share, opened at the first."""
+    """All requests to registries and token servers."""
 
     def __init__(self, user_agent: str) -> None:
-        self._user_agent = user_agent
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions = Sessions(user_agent)
         self._contexts = TlsContexts()
 
     async def close(self) -> None:
         """Close all connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._sessions.close()
 
     def login(self, host: Host, repository: str, credentials: Credentials) -> Login:
         """Make the way in at one host for one repository."""
@@ -72,30 +94,34 @@ class Transport:
         query: Mapping[str, str] | None = None,
         read_timeout: float | None = None,
         total_timeout: float | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> AsyncIterator[Answer]:
         """Send a request, with a new Authorization if the host wants one, and give the answer, whatever its status.
 
-        What breaks on the way, in the body too, comes out as :class:`TransferError`; a refused login as
-        :class:`UnauthorizedError`. The body is given as it is on the wire.
+        What breaks on the way comes out as :class:`TransferError`, a refused login as :class:`UnauthorizedError`.
         """
+        address = parse_url(url).with_query(query or {})
         for number in range(RENEWALS + 1):
             authorization = await login.header()
             again = False
-            async with self._send(
+            request = _Request(
                 host,
                 method,
-                url,
-                headers=[*host.headers, *headers.items(), *_authorization(authorization)],
-                params=query,
-                timeouts=(total_timeout, read_timeout),
-            ) as response:
+                address,
+                headers,
+                _own_headers(host, headers, authorization),
+                read_timeout=read_timeout,
+                total_timeout=total_timeout,
+            )
+            async with self._send(request) as answer:
                 again = (
-                    response.status == 401
+                    answer.status == 401
+                    # Another server's challenge is not this host's to answer.
+                    and not answer.foreign
                     and number < RENEWALS
-                    and await login.answer(response.headers.getall("WWW-Authenticate", []), authorization)
+                    and await login.answer(answer.headers.getall("WWW-Authenticate", []), authorization)
                 )
                 if not again:
-                    yield response
+                    yield answer
             if not again:
                 return
 
@@ -103,115 +129,130 @@ class Transport:
         self, host: Host, url: str, query: Mapping[str, str], form: Mapping[str, str] | None, authorization: str
     ) -> TokenAnswer:
         """Ask a token server. One that is busy is a :class:`TransferError`, like a registry."""
-        async with self._send(
-            host,
+        address = parse_url(url).with_query(query)
+        request = _Request(
+            # A client's certificate is for the name that it was given for, as at the hops of a redirect.
+            host if address.host == parse_url(host.base).host else replace(host, tls=replace(host.tls, client=())),
             "GET" if form is None else "POST",
-            url,
-            headers=_authorization(authorization),
-            params=query,
-            data=form,
-            timeouts=(TOKEN_TIMEOUT, TOKEN_TIMEOUT),
-        ) as response:
-            if response.status in BUSY:
-                raise TransferError(f"token server {plain(url)} answers {response.status}", wait_of(response.headers))
-            if response.status != 200:
-                return TokenAnswer(response.status, {})
-            data = await response.content.read(LARGEST_TOKEN)
-            while more := await response.content.read(LARGEST_TOKEN):
-                data += more
-                if len(data) > LARGEST_TOKEN:
-                    raise RegistryUnavailableError(f"token server {plain(url)} sends more than a token")
-        try:
-            document = json.loads(data)
-        except (ValueError, RecursionError):
-            document = None
-        return TokenAnswer(200, document if isinstance(document, dict) else {})
+            address,
+            own_headers=(("Authorization", authorization),) if authorization else (),
+            body=urlencode(form, errors="surrogateescape").encode() if form is not None else None,
+            read_timeout=TOKEN_TIMEOUT,
+            total_timeout=TOKEN_TIMEOUT,
+        )
+        async with self._send(request) as answer:
+            who = f"token server {address.shown}"
+            if answer.status in BUSY:
+                raise TransferError(f"{who} answers {answer.status}", wait_of(answer.headers))
+            if not 200 <= answer.status < 300:
+                return TokenAnswer(answer.status, b"")
+            body = await answer.read(LARGEST_TOKEN)
+        if body is None:
+            raise RegistryUnavailableError(f"{who} sends more than {LARGEST_TOKEN} bytes, too many for a token")
+        return TokenAnswer(answer.status, body)
 
     @asynccontextmanager
-    async def _send(
+    async def _send(self, request: _Request) -> AsyncIterator[Answer]:
+        """Send a request and follow its redirects; the whole of it has ``total_timeout``."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + request.total_timeout if request.total_timeout else None
+        url, method, body = request.url, request.method, request.body
+        what = f"{method} {url.shown}"
+        for _ in range(REDIRECTS + 1):
+            foreign = not url.same_server(request.url)
+            if body is not None and foreign:
+                raise UnauthorizedError(f"{what}: the login is redirected to another server, {url.origin}; refused")
+            response = await self._hop(request, method, url, body, what, ends=ends, foreign=foreign)
+            try:
+                location = response.headers.get("Location", "") if response.status in _REDIRECT else ""
+                if not location:
+                    yield Answer(response, url, what, foreign=foreign)
+                    return
+            finally:
+                response.release()
+            url = _next(url, location, what)
+            what = f"{request.method} {request.url.shown} (redirected to {url.origin})"
+            if response.status not in _WITH_BODY and method != "HEAD":
+                method, body = "GET", None
+        raise RegistryUnavailableError(f"{method} {request.url.shown}: more than {REDIRECTS} redirects")
+
+    async def _hop(
         self,
-        host: Host,
+        request: _Request,
         method: str,
-        url: str,
+        url: Url,
+        body: bytes | None,
+        what: str,
         *,
-        headers: list[tuple[str, str]],
-        timeouts: tuple[float | None, float | None],
-        params: Mapping[str, str] | None = None,
-        data: Mapping[str, str] | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        session = await self._open()
-        context = await self._tls(host.tls, url)
-        import aiohttp  # noqa: PLC0415 - loaded by _open
+        ends: float | None,
+        foreign: bool,
+    ) -> aiohttp.ClientResponse:
+        """Ask one server and return its answer as soon as its headers are here."""
+        proxy = proxy_for(url)
+        session = await self._sessions.through(proxy)
+        context = await self._tls(request, url)
+        import aiohttp  # noqa: PLC0415 - loaded with the session
+        import yarl  # noqa: PLC0415 - loaded with aiohttp
 
-        total, read = timeouts
-        with as_transfer_errors(f"{method} {plain(url)}"):
-            # aiohttp itself takes Authorization away when it is sent on to another host.
-            async with session.request(
-                method,
-                url,
-                headers=headers,
-                params=params,
-                data=data,
-                timeout=aiohttp.ClientTimeout(total=total, sock_connect=host.dial_timeout, sock_read=read),
-                ssl=context,
-                proxy=_proxy(url),
-                allow_redirects=True,
-            ) as response:
-                yield response
+        dial, read = request.host.dial_timeout, request.read_timeout
+        headers = [*request.headers.items(), *_login_of(url), *(() if foreign else request.own_headers)]
+        if body is not None:
+            headers.append(("Content-Type", _FORM))
+        through = proxy if proxy is not None and proxy.scheme not in SOCKS else None
+        if through is not None and url.scheme == "http":
+            headers += proxy_headers(through).items()
+        if through is not None:
+            what = f"{what} through the proxy {through.origin}"
+        left = ends - asyncio.get_running_loop().time() if ends is not None else None
+        with as_transfer_errors(what):
+            # A proxy that falls silent is under no other limit.
+            async with asyncio.timeout(_shortest(left, 2 * dial + read if read else None)):
+                return await session.request(
+                    method,
+                    yarl.URL(str(url), encoded=True),
+                    headers=headers,
+                    data=body,
+                    timeout=aiohttp.ClientTimeout(
+                        total=max(left, 0.001) if left is not None else None, sock_connect=dial, sock_read=read
+                    ),
+                    ssl=context,
+                    proxy=yarl.URL(f"{through.origin}/", encoded=True) if through is not None else None,
+                    proxy_headers=proxy_headers(through) if through is not None else None,
+                    allow_redirects=False,
+                )
 
-    async def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            # 7 MiB that only pulling needs; in a thread, because it takes a tenth of a second.
-            await asyncio.to_thread(importlib.import_module, "aiohttp")
-        import aiohttp  # noqa: PLC0415 - loaded just now
-
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                auto_decompress=False,
-                headers={"User-Agent": self._user_agent},
-                timeout=aiohttp.ClientTimeout(total=None),
-                read_bufsize=BUFFER,
-                # One user's cookies are not the next one's.
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._session
-
-    async def _tls(self, tls: Tls, url: str) -> ssl.SSLContext | bool:
-        if tls == ORDINARY_TLS or not url.startswith("https:"):
+    async def _tls(self, request: _Request, url: Url) -> ssl.SSLContext | Literal[True]:
+        """Return whom to trust; a client's certificate is shown to servers of the name that it was given for only."""
+        if url.scheme != "https":
             return True
-        return await asyncio.to_thread(self._contexts.of, tls)
+        tls = request.host.tls
+        if tls.client and url.host != request.url.host:
+            tls = replace(tls, client=())
+        known = self._contexts.without_files(tls)
+        return known if known is not None else await asyncio.to_thread(self._contexts.of, tls)
 
 
-@contextmanager
-def as_transfer_errors(what: str) -> Iterator[None]:
-    """Let what aiohttp raises leave the block as an error of this package, without the URLs it might hold."""
-    import aiohttp  # noqa: PLC0415 - loaded before the first request
+def _own_headers(host: Host, headers: Mapping[str, str], authorization: str) -> tuple[tuple[str, str], ...]:
+    """Return what hosts.toml adds to the headers of the request, and the Authorization, which comes before its own."""
+    ours = {name.lower() for name in headers} | ({"authorization"} if authorization else set())
+    added = tuple((name, value) for name, value in host.headers if name.lower() not in ours)
+    return (*added, ("Authorization", authorization)) if authorization else added
 
+
+def _login_of(url: Url) -> list[tuple[str, str]]:
+    """Return the Authorization for a login that stands in the URL of a redirect."""
+    login = url.login()
+    if login is None:
+        return []
+    return [("Authorization", "Basic " + base64.b64encode(b":".join(login)).decode())]
+
+
+def _next(url: Url, location: str, what: str) -> Url:
     try:
-        yield
-    except TimeoutError as error:
-        raise TransferError(f"{what}: no answer or no byte in time") from error
-    except aiohttp.TooManyRedirects as error:
-        raise RegistryUnavailableError(f"{what}: too many redirects") from error
-    except aiohttp.InvalidURL:
-        # A redirect to nowhere; the address, which aiohttp would show, is the server's and may be signed.
-        raise RegistryUnavailableError(f"{what}: is redirected to something that is no URL") from None
-    except aiohttp.ClientResponseError as error:
-        text = f"{type(error).__name__} {error.status} {error.message}"
-        raise TransferError(f"{what}: {text}") from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise TransferError(f"{what}: {error or type(error).__name__}") from error
+        return resolve_location(url, location)
+    except UrlError as error:
+        raise RegistryUnavailableError(f"{what}: is redirected to something that is not a URL: it {error}") from None
 
 
-def _authorization(value: str) -> list[tuple[str, str]]:
-    return [("Authorization", value)] if value else []
-
-
-def _proxy(url: str) -> str | None:
-    """Return the proxy that the environment names for this URL; loopback is never proxied."""
-    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - a MiB for what the first pull needs
-
-    parts: Any = urlsplit(url)
-    if is_loopback(parts.netloc) or proxy_bypass(parts.netloc):
-        return None
-    return getproxies().get(parts.scheme)
+def _shortest(*limits: float | None) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)

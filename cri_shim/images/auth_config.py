@@ -6,8 +6,16 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.credentials import ANONYMOUS, Credentials, decode_auth
+from containerd_client.distribution.credentials import (
+    ANONYMOUS,
+    Credentials,
+    as_bytes,
+    decode_auth,
+    fits_a_header,
+    server_authorities,
+)
 from containerd_client.distribution.errors import UnauthorizedError
+from containerd_client.distribution.urls import UrlError, shown
 from cri_shim.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -19,9 +27,13 @@ _SALT = secrets.token_bytes(16)
 def credentials_of(auth: cri.AuthConfig) -> Credentials:
     """Read the first that is given of: user and password, identity token, ``auth``, registry token.
 
-    Raises InvalidArgumentError when ``auth`` makes no sense.
+    Raises InvalidArgumentError when what is given makes no sense.
     """
     server = auth.server_address
+    if not (auth.username or auth.identity_token or auth.auth or auth.registry_token):
+        return ANONYMOUS
+    if server:
+        _require_address(server)
     if auth.username:
         return Credentials(username=auth.username, password=auth.password, server=server)
     if auth.identity_token:
@@ -32,9 +44,18 @@ def credentials_of(auth: cri.AuthConfig) -> Credentials:
         except UnauthorizedError as error:
             raise InvalidArgumentError(str(error)) from None
         return Credentials(username=username, password=password, server=server)
-    if auth.registry_token:
-        return Credentials(registry_token=auth.registry_token, server=server)
-    return ANONYMOUS
+    if not fits_a_header(auth.registry_token):
+        raise InvalidArgumentError("auth.registry_token holds a line end or another character that no header can hold")
+    return Credentials(registry_token=auth.registry_token, server=server)
+
+
+def _require_address(server: str) -> None:
+    try:
+        server_authorities(server)
+    except UrlError as error:
+        raise InvalidArgumentError(
+            f"auth.server_address '{shown(server)}' is not the address of a server: it {error}"
+        ) from None
 
 
 def fingerprint(credentials: Credentials) -> str:
@@ -48,5 +69,5 @@ def fingerprint(credentials: Credentials) -> str:
         credentials.registry_token,
         credentials.server,
     )
-    text = b"".join(len(part).to_bytes(4, "big") + part.encode() for part in parts)
+    text = b"".join(len(part).to_bytes(4, "big") + as_bytes(part) for part in parts)
     return hashlib.blake2b(text, key=_SALT, digest_size=16).hexdigest()

@@ -27,6 +27,7 @@ from cri_shim.errors import (
     InvalidArgumentError,
     NotFoundError,
 )
+from untrusted import encodable, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,20 +40,24 @@ _KINDS: dict[type[DistributionError], type[CriError]] = {
     NotInRegistryError: NotFoundError,
     NoPlatformError: NotFoundError,
     StalledError: DeadlineExceededError,
+    # All others: what the registry or this node holds has to be mended before a retry helps.
+    DistributionError: FailedPreconditionError,
 }
-"""All others are FAILED_PRECONDITION: what the registry or this node holds has to be mended before a retry helps."""
+LONGEST = 2048
+"""Characters of an error's text; several hosts may each have their words in it."""
 
 
 def cri_error(error: DistributionError, what: str, secrets: Iterable[str] = ()) -> CriError:
     """Return the error to answer with; ``what`` ("pull image X") says what failed."""
-    text = f"{what}: {strike_out(str(error), secrets)}"
+    words = shorten(encodable(strike_out(str(error), secrets)), LONGEST)
     if isinstance(error, InvalidReferenceError):
-        return InvalidArgumentError(str(error))
+        return InvalidArgumentError(words)
+    text = f"{what}: {words}"
     if isinstance(error, RegistryUnavailableError):
         return CriError(f"{REGISTRY_UNAVAILABLE}: {text}")
     if isinstance(error, RefusedByPolicyError):
         return CriError(f"{SIGNATURE_INVALID}: {text}")
-    return _KINDS.get(type(error), FailedPreconditionError)(text)
+    return next(_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS)(text)
 
 
 @contextmanager

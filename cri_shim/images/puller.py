@@ -31,6 +31,7 @@ from cri_shim.images.verifier import ImageVerifier
 from cri_shim.store.image_names import MANAGED, record_names
 from cri_shim.store.image_unpack import LEASE_LABELS
 from cri_shim.timeline import note_wait, stage
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -111,7 +112,7 @@ class ImagePuller:
         Raises a CriError that names the reference, or a ContainerdError.
         """
         snapshotter = snapshotter or self._images.snapshotter
-        with as_cri_errors(f"pull image {reference!r}", credentials.secrets()):
+        with as_cri_errors(f"pull image '{escaped(reference)}'", credentials.secrets()):
             parsed = parse_reference(reference)
             # Whoever may see an image because of a login must not get it for somebody without.
             began = time.perf_counter()

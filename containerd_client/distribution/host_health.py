@@ -1,0 +1,93 @@
+"""Which hosts have failed lately, and so whom to ask next.
+
+A mirror is there to make pulls faster. One that is down or busy is passed over at once, for the rest of the pull and
+for a short while by all pulls, and only the last host, the registry itself, is waited for. A host that is passed over
+is still asked when no other host has the thing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from containerd_client.distribution.hosts import Host
+
+REMEMBERED = 30.0
+"""Seconds for which a host that failed is passed over by all pulls."""
+LONGEST = 300.0
+"""The same for one that asks to be left alone for longer."""
+
+
+class HostHealth:
+    """The hosts that have failed lately, by their URL."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._until: dict[str, float] = {}
+
+    def failed(self, host: Host, wait: float = 0.0) -> None:
+        """Remember that a host could not be reached, or was busy; ``wait`` is what it asked for, in seconds."""
+        now = self._clock()
+        for base in [base for base, until in self._until.items() if until <= now]:
+            del self._until[base]
+        self._until[host.base] = now + min(max(REMEMBERED, wait), LONGEST)
+
+    def answered(self, host: Host) -> None:
+        """Forget that a host has failed."""
+        self._until.pop(host.base, None)
+
+    def failing(self, host: Host) -> bool:
+        """Whether a host is to be passed over."""
+        return self._until.get(host.base, 0.0) > self._clock()
+
+
+class Rotation:
+    """The hosts for one thing, one after the other, for as long as it takes.
+
+    ``failed`` are those that have failed in this pull. The order is that of the file, except that a host that fails
+    waits until the others have been asked twice, and that after all have been asked they are asked again.
+    """
+
+    def __init__(self, hosts: Sequence[Host], health: HostHealth, failed: set[str]) -> None:
+        self._hosts = tuple(hosts)
+        self._health = health
+        self._failed = failed
+        self._asked: Counter[str] = Counter()
+
+    def next(self) -> Host:
+        """Return whom to ask now."""
+        chosen = min(self._hosts, key=self._rank)
+        self._asked[chosen.base] += 1
+        return chosen
+
+    def gave(self, host: Host) -> None:
+        """Stay with a host that has given something before it failed."""
+        self._asked[host.base] -= 1
+
+    def refused(self, host: Host) -> None:
+        """Ask all others before this host, whose answer was clear, is asked again."""
+        self._asked[host.base] += 2
+
+    @property
+    def more(self) -> bool:
+        """Whether a host is left that has not been asked and does not fail."""
+        return any(not self._asked[host.base] and not self._passed_over(host) for host in self._hosts)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every host has been asked."""
+        return all(self._asked[host.base] for host in self._hosts)
+
+    def is_last(self, host: Host) -> bool:
+        """Whether this is the host that is waited for."""
+        return host == self._hosts[-1]
+
+    def _rank(self, host: Host) -> int:
+        return self._asked[host.base] + (2 if self._passed_over(host) else 0)
+
+    def _passed_over(self, host: Host) -> bool:
+        return not self.is_last(host) and (host.base in self._failed or self._health.failing(host))

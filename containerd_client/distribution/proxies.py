@@ -1,0 +1,144 @@
+"""Which proxy a request takes, by the environment, as Go's ``net/http`` and ``httpproxy`` decide it.
+
+Administrators write HTTP_PROXY, HTTPS_PROXY and NO_PROXY once for kubelet, containerd and this daemon, so the same
+text must mean the same here. docs/operating.md has the rules. Two things differ on purpose: a value that is not a
+proxy's address is an error where Go silently connects directly, and so is a kind of proxy that is not supported.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from containerd_client.distribution.errors import ProxyConfigError
+from containerd_client.distribution.urls import Url, UrlError, host_name, parse_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
+_VARIABLES = {"http": ("HTTP_PROXY", "http_proxy"), "https": ("HTTPS_PROXY", "https_proxy")}
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Exceptions(Struct, frozen=True):
+    """NO_PROXY, read: networks, and (address or name, port) with an empty port for any."""
+
+    everything: bool = False
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
+    addresses: tuple[tuple[Address, str], ...] = ()
+    domains: tuple[tuple[str, str], ...] = ()
+    """A name with a leading dot is for names below it only."""
+
+    def cover(self, host: str, port: int) -> bool:
+        """Whether requests to ``host``, a name in lower case or an address, go there directly."""
+        if host == "localhost":
+            return True
+        address = _address(host)
+        if address is not None and address.is_loopback:
+            return True
+        if self.everything:
+            return True
+        if address is not None:
+            return any(address.version == one.version and address in one for one in self.networks) or any(
+                address == one and wanted in {"", str(port)} for one, wanted in self.addresses
+            )
+        return any(_covers(name, host) and wanted in {"", str(port)} for name, wanted in self.domains)
+
+
+def proxy_for(url: Url, environment: Mapping[str, str] = os.environ) -> Url | None:
+    """Return the proxy for a request, None for a direct connection. Raises :class:`ProxyConfigError`."""
+    variable, text = _first(environment, _VARIABLES[url.scheme])
+    if not text:
+        return None
+    if parse_exceptions(_first(environment, ("NO_PROXY", "no_proxy"))[1]).cover(url.host, url.port):
+        return None
+    return parse_proxy(text, variable)
+
+
+def parse_proxy(text: str, variable: str) -> Url:
+    """Read a proxy's address, http if it has no scheme. The error shows nothing of it: it may hold a password."""
+    try:
+        return parse_url(text if "://" in text else f"http://{text}", SCHEMES)
+    except UrlError:
+        raise ProxyConfigError(
+            f"the environment variable {variable} is not the address of a proxy, like http://proxy.example:3128; "
+            f"these kinds of proxies are known: {', '.join(sorted(SCHEMES))}"
+        ) from None
+
+
+def parse_exceptions(text: str) -> Exceptions:
+    """Read NO_PROXY; what makes no sense in it is passed over, as Go does."""
+    networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+    addresses: list[tuple[Address, str]] = []
+    domains: list[tuple[str, str]] = []
+    for part in text.split(","):
+        entry = part.strip().lower()
+        if entry == "*":
+            return Exceptions(everything=True)
+        network = _network(entry)
+        if network is not None:
+            networks.append(network)
+            continue
+        name, port = _split_port(entry)
+        if not name:
+            continue
+        address = _address(name)
+        if address is not None:
+            addresses.append((address, port))
+        else:
+            domains.append((_domain(name), port))
+    return Exceptions(networks=tuple(networks), addresses=tuple(addresses), domains=tuple(domains))
+
+
+def _first(environment: Mapping[str, str], names: tuple[str, ...]) -> tuple[str, str]:
+    return next(((name, environment[name]) for name in names if environment.get(name)), (names[0], ""))
+
+
+def _address(text: str) -> Address | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    # Go's addresses know no difference between the two.
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    _, slash, length = text.partition("/")
+    if not slash or not (length.isascii() and length.isdigit()):
+        return None
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _split_port(entry: str) -> tuple[str, str]:
+    """Split ``name:port``, ``address:port`` or ``[address]:port``; an address of IPv6 alone has no port."""
+    if entry.startswith("["):
+        address, bracket, port = entry[1:].partition("]")
+        return (address, port[1:]) if bracket and port.startswith(":") else (entry, "")
+    name, colon, port = entry.rpartition(":")
+    return (name, port) if colon and ":" not in name else (entry, "")
+
+
+def _domain(name: str) -> str:
+    name = name[1:] if name.startswith("*.") else name
+    if name.isascii():
+        return name
+    try:
+        dot = "." if name.startswith(".") else ""
+        return dot + host_name(name.removeprefix("."))
+    except UrlError:
+        return name
+
+
+def _covers(domain: str, host: str) -> bool:
+    if domain.startswith("."):
+        return host.endswith(domain)
+    return host == domain or host.endswith(f".{domain}")

@@ -1,0 +1,49 @@
+"""Small files of the node: hosts.toml, certificates, keys.
+
+Whoever puts a FIFO, a device or fifty megabytes in the place of one of them must not hold up a pull, so a file is
+opened without waiting, has to be a regular one, and is read up to a limit.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LARGEST = 1 << 20
+"""Bytes of a certificate or key file; the bundles of all public authorities have a quarter of that."""
+
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def read_regular_file(path: Path, limit: int = LARGEST) -> bytes:
+    """Return the bytes of a file; blocks no longer than the disk does.
+
+    Raises OSError for a file that cannot be opened, ValueError for one that is not a regular file or
+    has more than ``limit`` bytes.
+    """
+    _require_regular(path.stat())  # before it is opened: opening some devices does something
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        _require_regular(os.fstat(descriptor))
+        data = bytearray()
+        while len(data) <= limit and (more := file.read(limit + 1 - len(data))):
+            data += more
+    if len(data) > limit:
+        raise ValueError(f"has more than {limit} bytes")
+    return bytes(data)
+
+
+def _require_regular(found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
+        raise ValueError(f"is {kind}, not a regular file")

@@ -1,0 +1,95 @@
+"""aiohttp's sessions: one for all requests, and one for each SOCKS proxy.
+
+aiohttp is imported with the first request: a daemon whose images are all there never pays for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import importlib
+from typing import TYPE_CHECKING
+
+from containerd_client.distribution.errors import ProxyConfigError
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from containerd_client.distribution.urls import Url
+
+BUFFER = 1 << 18
+"""Bytes; aiohttp drops what it has buffered (twice as much) when a connection breaks, and that is asked for again."""
+LARGEST_HEADER = 1 << 20
+"""Bytes of one header of a response, or of its first line."""
+MOST_HEADERS = 10_000
+SOCKS = frozenset({"socks5", "socks5h"})
+
+
+class Sessions:
+    """The sessions that are open."""
+
+    def __init__(self, user_agent: str) -> None:
+        self._user_agent = user_agent
+        self._sessions: dict[Url | None, aiohttp.ClientSession] = {}
+
+    async def close(self) -> None:
+        """Close all connections."""
+        sessions = [*self._sessions.values()]
+        self._sessions.clear()
+        for session in sessions:
+            await session.close()
+
+    async def through(self, proxy: Url | None) -> aiohttp.ClientSession:
+        """Return the session for a proxy. Raises :class:`ProxyConfigError` where no library for SOCKS is installed."""
+        through = proxy if proxy is not None and proxy.scheme in SOCKS else None
+        if through not in self._sessions:
+            # 7 MiB that only pulling needs; in a thread, because it takes a tenth of a second.
+            await asyncio.to_thread(importlib.import_module, "aiohttp")
+            connector = await _socks_connector(through) if through is not None else None
+            if through not in self._sessions:  # still
+                self._sessions[through] = self._opened(connector)
+        return self._sessions[through]
+
+    def _opened(self, connector: aiohttp.BaseConnector | None) -> aiohttp.ClientSession:
+        import aiohttp  # noqa: PLC0415 - loaded just now
+
+        return aiohttp.ClientSession(
+            connector=connector,
+            auto_decompress=False,
+            headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
+            timeout=aiohttp.ClientTimeout(total=None),
+            read_bufsize=BUFFER,
+            max_line_size=LARGEST_HEADER,
+            max_field_size=LARGEST_HEADER,
+            max_headers=MOST_HEADERS,
+            # One user's cookies are not the next one's.
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+
+async def _socks_connector(proxy: Url) -> aiohttp.BaseConnector:
+    try:
+        library = await asyncio.to_thread(importlib.import_module, "aiohttp_socks")
+    except ImportError as error:
+        raise ProxyConfigError(
+            f"the environment names the SOCKS proxy {proxy.origin}, for which the Python package aiohttp-socks is "
+            f"missing; install cri-shim[socks] ({error})"
+        ) from None
+    login = proxy.login()
+    connector: aiohttp.BaseConnector = library.ProxyConnector(
+        host=proxy.host,
+        port=proxy.port,
+        proxy_type=library.ProxyType.SOCKS5,
+        username=login[0].decode(errors="replace") if login else None,
+        password=login[1].decode(errors="replace") if login else None,
+        rdns=True,  # the proxy looks the name up, as Go has it for both schemes
+    )
+    return connector
+
+
+def proxy_headers(proxy: Url) -> dict[str, str]:
+    """Return what an HTTP proxy is told about who asks."""
+    login = proxy.login()
+    if login is None:
+        return {}
+    return {"Proxy-Authorization": "Basic " + base64.b64encode(b":".join(login)).decode()}

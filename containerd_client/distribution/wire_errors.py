@@ -1,0 +1,47 @@
+"""What the HTTP library raises, as the errors of this package, in words that hold no addresses of strangers."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from containerd_client.distribution.errors import RegistryUnavailableError, TransferError
+from untrusted import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONGEST = 512
+"""Characters of a text of the library's or the server's."""
+
+
+@contextmanager
+def as_transfer_errors(what: str) -> Iterator[None]:
+    """Let what aiohttp raises leave the block as a :class:`TransferError` that begins with ``what``."""
+    import aiohttp  # noqa: PLC0415 - loaded before the first request
+
+    try:
+        yield
+    except TimeoutError as error:
+        raise TransferError(f"{what}: no answer or no byte in time") from error
+    except aiohttp.InvalidURL:
+        raise RegistryUnavailableError(f"{what}: this is not an address that can be asked") from None
+    except aiohttp.ClientHttpProxyError as error:
+        raise TransferError(f"{what}: the proxy answers {error.status} {escaped(error.message, 64)}") from None
+    except aiohttp.ClientResponseError as error:
+        text = f"{type(error).__name__} {error.status} {error.message}"
+        raise TransferError(f"{what}: {escaped(text, LONGEST)}") from None
+    except aiohttp.ClientConnectorError as error:
+        raise TransferError(f"{what}: {escaped(str(error.os_error) or str(error), LONGEST)}") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise TransferError(f"{what}: {escaped(str(error) or type(error).__name__, LONGEST)}") from error
+    except _socks_errors() as error:
+        raise TransferError(f"{what}: the SOCKS proxy: {escaped(str(error), LONGEST)}") from error
+
+
+def _socks_errors() -> tuple[type[Exception], ...]:
+    library = sys.modules.get("aiohttp_socks")
+    if library is None:
+        return ()
+    return (library.ProxyError, library.ProxyConnectionError, library.ProxyTimeoutError)
