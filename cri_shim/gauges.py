@@ -33,6 +33,11 @@ def gauges(service: Service, pump: LogPump, lag: LoopLag) -> list[Gauge]:
             "A call to containerd that does nothing, while nothing else happens; 0: not measured yet.",
             lambda: ledger.null_call or 0.0,
         ),
+        _single(
+            "cri_shim_ledger_records_lost_total",
+            "Requests whose record could not be kept.",
+            lambda: ledger.lost,
+        ),
         Gauge(
             "cri_shim_requests_in_flight",
             "CRI requests being worked on.",

@@ -17,7 +17,7 @@ from cri_shim.rpc import RPCS, Kind
 
 if TYPE_CHECKING:
     import contextlib
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from cri_shim.hops.ledger import Ledger
     from cri_shim.hops.loop_lag import LoopLag
@@ -49,9 +49,12 @@ def open_views(
     listener = Listener(service.config.http.address, service.paths.state, sources)
     listener.bind()
     stack.push_async_callback(listener.stop)
+    supervisor.forever("http-socket", listener.watch)
 
 
-def _take_spans(tracing: Tracing, ledger: Ledger, supervisor: Supervisor) -> Callable[[bytes, str], bytes] | None:
+def _take_spans(
+    tracing: Tracing, ledger: Ledger, supervisor: Supervisor
+) -> Callable[[bytes, str], Awaitable[bytes]] | None:
     """What takes containerd's own spans in, if it is wanted."""
     if not tracing.receive:
         return None

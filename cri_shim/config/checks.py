@@ -70,9 +70,11 @@ def optional_identifier(value: str) -> str:
 
 
 def optional_listen_address(value: str) -> str:
-    """Empty, or ``ADDRESS:PORT`` with an IP address; an IPv6 one stands in brackets."""
+    """Empty, ``ADDRESS:PORT`` with an IP address (an IPv6 one stands in brackets), or ``unix://PATH``."""
     if not value:
         return ""
+    if value.startswith("unix://"):
+        return socket_path(value.removeprefix("unix://"))
     host, colon, port = value.rpartition(":")
     try:
         ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
@@ -80,7 +82,7 @@ def optional_listen_address(value: str) -> str:
         colon = ""
     if colon and port.isascii() and port.isdigit() and int(port) < 1 << 16:
         return ""
-    return f"{value!r} is not an IP address and a port, such as 127.0.0.1:9735"
+    return f"{value!r} is not an IP address and a port, such as 127.0.0.1:9735, nor unix:///PATH"
 
 
 def not_empty(value: str) -> str:

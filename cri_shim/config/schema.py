@@ -273,7 +273,8 @@ class HttpSection:
 
     address: str = key(
         "127.0.0.1:9735",
-        "where to listen; port 0 = any that is free, empty = nowhere; others than loopback let the network in",
+        "where to listen: IP:PORT (port 0 = any that is free), unix:///PATH, or empty = nowhere; others than loopback "
+        "let the network in",
         check=checks.optional_listen_address,
     )
 

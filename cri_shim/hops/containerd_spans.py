@@ -8,7 +8,9 @@ goes on to the collector, if there is one, without the traces that were only mad
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
@@ -19,13 +21,17 @@ from cri_shim.hops.trace_context import is_asking, span_of
 from cri_shim.hops.tracing import TracingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from cri_shim.hops.ledger import Ledger
     from cri_shim.hops.request import Request
 
 REMEMBERED = 8192
 """Hops of ended requests that a span may still come for, and spans that must not be counted twice."""
+
+
+SLICE = 200
+"""Spans that are matched before others have the event loop."""
 
 
 class ContainerdSpans(Listener):
@@ -61,31 +67,44 @@ class ContainerdSpans(Listener):
         while len(self._hops) > REMEMBERED:
             self._hops.popitem(last=False)
 
-    def take(self, body: bytes, content_type: str) -> bytes:
-        """Take one OTLP export and answer it; raises ValueError for what is none."""
+    async def take(self, body: bytes, content_type: str) -> bytes:
+        """Take one OTLP export and answer it; raises ValueError for what is none.
+
+        It is done a slice at a time, so that requests need not wait for all of it.
+        """
         if content_type != "application/x-protobuf":
             raise ValueError(f"an export is wanted as application/x-protobuf, not as {content_type!r}")
         try:
             export = self._request_type.FromString(body)
         except DecodeError as error:
             raise ValueError(f"this is no ExportTraceServiceRequest: {error}") from error
-        self._ledger.catch_up()  # a request that has ended is either in hand or in the books when its hops are told
-        told: dict[int, tuple[Request, set[str]]] = {}
-        for resource in export.resource_spans:
-            for scope in resource.scope_spans:
-                for span in scope.spans:
-                    if span.kind == self._server and span.parent_span_id:
-                        self._match(span, told)
-        for request, hops in told.values():
-            if request.ended:
-                self._ledger.settle(request, hops)
+        spans = (
+            span
+            for resource in export.resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+            if span.kind == self._server and span.parent_span_id
+        )
+        while piece := list(islice(spans, SLICE)):
+            self._take_slice(piece)
+            await asyncio.sleep(0)
         if self._forward is not None:
             self._hand_on(export)
         return self._answer
 
-    def _match(self, span: Any, told: dict[int, tuple[Request, set[str]]]) -> None:
+    def _take_slice(self, spans: Iterable[Any]) -> None:
+        self._ledger.catch_up()  # a request that has ended is either in hand or in the books when its hops are told
+        in_hand = self._hops_in_hand()
+        told: dict[int, tuple[Request, set[str]]] = {}
+        for span in spans:
+            self._match(span, in_hand, told)
+        for request, hops in told.values():
+            if request.ended:
+                self._ledger.settle(request, hops)
+
+    def _match(self, span: Any, in_hand: Mapping[str, Request], told: dict[int, tuple[Request, set[str]]]) -> None:
         hop = span.parent_span_id.hex()
-        request = self._hops.get(hop) or self._in_hand(hop)
+        request = self._hops.get(hop) or in_hand.get(hop)
         if request is None or request.trace is None or request.trace.trace_id != span.trace_id.hex():
             self.dropped += 1
             return
@@ -103,13 +122,14 @@ class ContainerdSpans(Listener):
         spans[hop] = spans.get(hop, 0.0) + seconds
         told.setdefault(request.id, (request, set()))[1].add(hop)
 
-    def _in_hand(self, hop: str) -> Request | None:
+    def _hops_in_hand(self) -> dict[str, Request]:
+        """The hops of requests that have not ended, by span id."""
+        found: dict[str, Request] = {}
         for request in self._ledger.in_hand.values():
-            if any(span_of(one.trace) == hop for one in request.hops):
-                return request
-            if any(span_of(trace) == hop for trace in request.in_flight.values()):
-                return request
-        return None
+            for traceparent in (*(hop.trace for hop in request.hops), *request.in_flight.values()):
+                if traceparent:
+                    found[span_of(traceparent)] = request
+        return found
 
     def _hand_on(self, export: Any) -> None:
         """Give the collector what is for it: all but the traces that were only made to ask containerd."""

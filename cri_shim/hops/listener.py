@@ -1,4 +1,4 @@
-"""The local HTTP listener: its port, and the moment at which it begins to answer.
+"""The local HTTP listener: its port or socket, and the moment at which it begins to answer.
 
 It listens from the start, so that its address is known; aiohttp, which takes 12 MiB of memory, is loaded when the first
 client connects. What is answered is in :mod:`cri_shim.hops.web`.
@@ -7,56 +7,72 @@ client connects. What is answered is in :mod:`cri_shim.hops.web`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import socket
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from cri_shim.kernel.file_lock import FileLock
+from cri_shim.kernel.unix_socket import identity, listen
 
+if TYPE_CHECKING:
     from cri_shim.hops.web import Site
     from cri_shim.hops.web_sources import WebSources
 
-_BACKLOG = 32
-ADDRESS_FILE = "http-address"
-"""In the state directory: where the listener of the running daemon is, ``127.0.0.1:9735``."""
+BACKLOG: Final = 32
+SOCKET_MODE: Final = 0o660
+LOOK_SECONDS: Final = 1.0
+"""Between looks whether a unix socket's file is still there."""
+UNIX: Final = "unix://"
+ADDRESS_FILE: Final = "http-address"
+"""In the state directory: where the listener of the running daemon is, ``127.0.0.1:9735`` or ``unix:///path``."""
 
 log = structlog.get_logger(__name__)
 
 
 class Listener:
-    """``address`` is ``HOST:PORT``, port 0 for any that is free; empty: there is no listener."""
+    """``address`` is ``HOST:PORT``, port 0 for any that is free, or ``unix://PATH``; empty: there is no listener."""
 
     def __init__(self, address: str, state: Path, sources: WebSources) -> None:
         self._wanted = address
+        self._path = address.removeprefix(UNIX) if address.startswith(UNIX) else ""
         self._file = state / ADDRESS_FILE
         self._sources = sources
         self._socket: socket.socket | None = None
+        self._identity: tuple[int, int] | None = None
         self._site: Site | None = None
         self._starting: asyncio.Task[None] | None = None
+        self._lock = contextlib.ExitStack()
         self.address = ""
         """Where it listens; empty while it does not."""
 
     def bind(self) -> None:
-        """Take the port. One that is taken is logged: pods are run all the same."""
+        """Take the port or make the socket. One that is taken is logged: pods are run all the same."""
         self._file.unlink(missing_ok=True)
         if not self._wanted:
             return
-        host, _, port = self._wanted.rpartition(":")
-        host = host.strip("[]")
         try:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            self._socket = socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
+            if self._path:
+                Path(self._path).parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+                self._lock.enter_context(FileLock(f"{self._path}.lock"))
+            self._listen()
         except OSError as error:
+            self._lock.close()
             log.error("http.not_listening", address=self._wanted, error=error.strerror or str(error))
             return
-        self._socket.setblocking(False)
-        bound = self._socket.getsockname()
-        self.address = f"[{bound[0]}]:{bound[1]}" if family is socket.AF_INET6 else f"{bound[0]}:{bound[1]}"
-        self._file.write_text(f"{self.address}\n", encoding="ascii")
-        asyncio.get_running_loop().add_reader(self._socket, self._first_client)
+        self._file.write_bytes(os.fsencode(f"{self.address}\n"))
         log.info("http.listening", address=self.address)
+
+    def _listen(self) -> None:
+        """Open the socket, and wait for the first client unless there was one."""
+        bound = listen(self._path, SOCKET_MODE, BACKLOG) if self._path else _on_port(self._wanted)
+        self._identity = identity(self._path) if self._path else None
+        self._socket = bound
+        self.address = self._wanted if self._path else _host_and_port(bound)
+        asyncio.get_running_loop().add_reader(bound, self._first_client)
 
     def _first_client(self) -> None:
         if self._socket is not None:
@@ -66,17 +82,67 @@ class Listener:
     async def _serve(self, bound: socket.socket) -> None:
         from cri_shim.hops.web import Site  # noqa: PLC0415 - aiohttp's 12 MiB
 
-        self._site = Site(self._sources, bound.getsockname()[0])
-        await self._site.start(bound)
+        if self._site is None:
+            self._site = Site(self._sources, "" if self._path else bound.getsockname()[0])
+        await self._site.serve(bound)
 
-    async def stop(self) -> None:
-        """End all connections and let go of the port."""
+    async def watch(self) -> None:
+        """Make a unix socket anew when its file is deleted, until cancelled."""
+        complained = False
+        while self._path and self.address:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._socket is not None and identity(self._path) == self._identity:
+                continue
+            await self._let_go()
+            try:
+                Path(self._path).parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+                self._listen()
+            except OSError as error:
+                if not complained:
+                    log.error("http.not_listening", address=self._wanted, error=error.strerror or str(error))
+                complained = True
+            else:
+                log.warning("http.socket_remade", address=self.address)
+                complained = False
+        await asyncio.Event().wait()
+
+    async def _let_go(self) -> None:
+        """Stop listening; connections that exist go on."""
         if self._starting is not None:
             await self._starting
+            self._starting = None
+        if self._site is not None:
+            self._site.let_go()
+        if self._socket is not None and self._socket.fileno() >= 0:  # the site, once there was one, has closed it
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+        self._socket = None
+
+    async def stop(self) -> None:
+        """End all connections and let go of the port; a socket that is still ours is removed."""
+        bound, self.address = bool(self.address), ""
+        await self._let_go()
         if self._site is not None:
             await self._site.stop()
-        if self._socket is not None:
-            if self._socket.fileno() >= 0:  # the site, once there was one, has closed it
-                asyncio.get_running_loop().remove_reader(self._socket)
-                self._socket.close()
+        if bound:
             self._file.unlink(missing_ok=True)
+            self._remove_socket()
+        self._lock.close()
+
+    def _remove_socket(self) -> None:
+        if self._path and identity(self._path) == self._identity:
+            Path(self._path).unlink(missing_ok=True)
+
+
+def _on_port(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.create_server((host, int(port)), family=family, backlog=BACKLOG)
+    bound.setblocking(False)
+    return bound
+
+
+def _host_and_port(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"[{host}]:{port}" if bound.family is socket.AF_INET6 else f"{host}:{port}"

@@ -1,13 +1,15 @@
 """The ledger as it is written, for those who watch: server-sent events.
 
-While nobody watches, the ledger does not know of this. A client that does not read fast enough loses events and is told
-how many; the daemon never waits for one.
+While nobody watches, the ledger does not know of this. Each event is written once, whatever the number of clients, and
+what happens within a moment goes to them in one piece. A client that does not read fast enough loses events and is
+notified how many; the daemon never waits for one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,29 +17,81 @@ from cri_shim.hops.ledger import Listener
 from cri_shim.hops.record_json import summary
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from containerd_client.hops import Hop
     from cri_shim.hops.ledger import Ledger
     from cri_shim.hops.request import Request
     from cri_shim.network.exec import Helper
 
+MOST_WATCHERS = 32
+"""Clients that may watch at once."""
 QUEUED = 1000
 """Events that wait for one client."""
+MOMENT = 0.05
+"""Seconds for which events are collected before they are sent."""
 
 
-class Watcher(Listener):
-    """One client: a listener of the ledger with a bounded queue of finished event texts."""
+class Watcher:
+    """What waits for one client: pieces of finished text, and of how many events each is made."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[bytes] = deque()
+        self._waiting = 0
+        self._lost = 0
+        self._wake = asyncio.Event()
+
+    async def next(self) -> bytes:
+        """All that waits, ready to be sent; waits for the next event when nothing does."""
+        await self._wake.wait()
+        self._wake.clear()
+        text = b"".join(self._pieces)
+        self._pieces.clear()
+        self._waiting = 0
+        return text
+
+    def offer(self, piece: bytes, events: int) -> None:
+        """Add a piece, unless too much waits already."""
+        if self._waiting + events > QUEUED:
+            self._lost += events
+            return
+        if self._lost:
+            self._pieces.append(event("lost", {"events": self._lost}))
+            self._lost = 0
+        self._pieces.append(piece)
+        self._waiting += events
+        self._wake.set()
+
+
+class LiveFeed(Listener):
+    """All who watch ``ledger``; ``later`` runs what it is given after some seconds, as an event loop can."""
 
     at_once = True
 
-    def __init__(self) -> None:
-        self._queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUED)
-        self._lost = 0
+    def __init__(self, ledger: Ledger, later: Callable[[float, Callable[[], None]], object]) -> None:
+        self._ledger = ledger
+        self._later = later
+        self._watchers: set[Watcher] = set()
+        self._texts: list[bytes] = []
 
-    async def next(self) -> bytes:
-        """The next event, ready to be sent."""
-        return await self._queue.get()
+    def __len__(self) -> int:
+        return len(self._watchers)
+
+    @contextmanager
+    def watching(self) -> Iterator[Watcher]:
+        """Follow the ledger for the length of a ``with`` block."""
+        self._flush()  # what was before is not for the new one
+        watcher = Watcher()
+        self._watchers.add(watcher)
+        if len(self._watchers) == 1:
+            self._ledger.listen(self)
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
+            if not self._watchers:
+                self._ledger.leave(self)
+                self._texts.clear()
 
     def opened(self, request: Request) -> None:
         """``start``."""
@@ -69,24 +123,18 @@ class Watcher(Listener):
         self._put("settled", summary(request))
 
     def _put(self, name: str, data: dict[str, Any]) -> None:
-        if self._queue.full():
-            self._lost += 1
-            return
-        if self._lost and self._queue.maxsize - self._queue.qsize() > 1:
-            self._queue.put_nowait(event("lost", {"events": self._lost}))
-            self._lost = 0
-        self._queue.put_nowait(event(name, data))
+        self._texts.append(event(name, data))
+        if len(self._texts) >= QUEUED // 2:
+            self._flush()
+        elif len(self._texts) == 1:
+            self._later(MOMENT, self._flush)
 
-
-@contextmanager
-def watching(ledger: Ledger) -> Iterator[Watcher]:
-    """Follow ``ledger`` for the length of a ``with`` block."""
-    watcher = Watcher()
-    ledger.listen(watcher)
-    try:
-        yield watcher
-    finally:
-        ledger.leave(watcher)
+    def _flush(self) -> None:
+        texts, self._texts = self._texts, []
+        if texts:
+            piece = b"".join(texts)
+            for watcher in self._watchers:
+                watcher.offer(piece, len(texts))
 
 
 def event(name: str, data: Any) -> bytes:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WAITING = 64
 """Exports that may wait; of further ones the oldest is dropped."""
+WAITING_BYTES = 16 << 20
+"""And bytes of them."""
 SECONDS = 10.0
 """How long a collector may take to answer, as in OpenTelemetry's exporters."""
 _METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -34,14 +36,16 @@ class SpanForward:
         self._endpoint = tracing.endpoint
         self._headers = tracing.headers(os.environ)
         self._serve = self._over_grpc if tracing.grpc else self._over_http
-        self._queue: asyncio.Queue[bytes] = asyncio.Queue(WAITING)
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue()
+        self._waiting_bytes = 0
         self._complained = False
 
     def put(self, export: bytes) -> None:
         """Queue one export."""
-        if self._queue.full():
-            self._queue.get_nowait()
         self._queue.put_nowait(export)
+        self._waiting_bytes += len(export)
+        while self._queue.qsize() > WAITING or self._waiting_bytes > WAITING_BYTES:
+            self._waiting_bytes -= len(self._queue.get_nowait())
 
     async def run(self) -> None:
         """Hand on for ever."""
@@ -85,7 +89,9 @@ class SpanForward:
 
     async def _each(self, send: Callable[[bytes], Awaitable[str]]) -> None:
         while True:
-            failure = await send(await self._queue.get())
+            export = await self._queue.get()
+            self._waiting_bytes -= len(export)
+            failure = await send(export)
             if failure and not self._complained:
                 log.warning("tracing.not_forwarded", endpoint=self._endpoint, error=failure)
             self._complained = bool(failure)

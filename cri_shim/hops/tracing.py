@@ -68,6 +68,11 @@ def tracing_of(
             f'tracing.containerd_spans is "{section.containerd_spans}", but containerd has nowhere to send its spans; '
             "set http.address"
         )
+    if receive and http_address.startswith("unix://"):
+        raise TracingError(
+            f'tracing.containerd_spans is "{section.containerd_spans}", but containerd sends its spans to no unix '
+            "socket; set http.address to an IP address and a port"
+        )
     if not ledger and (receive or section.endpoint):
         raise TracingError("tracing is made of the ledger's records, but ledger.enabled is false; set it to true")
     disabled = not ledger or environment.get("OTEL_SDK_DISABLED", "").lower() == "true"

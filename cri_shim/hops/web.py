@@ -2,7 +2,8 @@
 
 Whoever can connect sees ids of pods and methods of requests, no secrets; the listener is bound to loopback unless the
 operator says otherwise. A web page of another origin must not read it through a browser: no CORS headers are sent, and
-a Host that is neither an address nor ``localhost`` is refused, which ends DNS rebinding.
+a Host that is neither an address nor ``localhost`` is refused, which ends DNS rebinding; so is a foreign Origin, whose
+page could not read a stream but could hold it open. Clients are limited in number and in time.
 """
 
 from __future__ import annotations
@@ -10,20 +11,23 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import mimetypes
+import socket
+import zlib
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from cri_shim.hops.kept import Kept
-from cri_shim.hops.live import watching
+from cri_shim.hops.live import MOST_WATCHERS, LiveFeed
 from cri_shim.hops.prometheus import CONTENT_TYPE
 from cri_shim.hops.record_json import record, summary
 from cri_shim.hops.totals import totals
 from cri_shim.hops.typical import typical
+from cri_shim.http_limits import LOGGER, PATIENCE, ConnectionLimits
+from untrusted import escaped
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Awaitable, Callable
 
     from cri_shim.hops.request import Request
@@ -32,6 +36,10 @@ if TYPE_CHECKING:
 _KEEPALIVE_SECONDS = 15.0
 _MOST_LISTED = 2000
 _LARGEST_EXPORT = 4 << 20
+_EXPORTS_WAITING = 4
+_MOST_CONNECTIONS = 128
+_LARGEST_NUMBER_DIGITS = 18
+_STALLED_SECONDS = 30.0
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -42,13 +50,19 @@ _HEADERS = {
 
 
 class Site:
-    """The application on a socket that listens already."""
+    """The application on sockets that listen already; ``bound_to`` is their address, empty for a unix socket."""
 
     def __init__(self, sources: WebSources, bound_to: str) -> None:
         self._sources = sources
         self._bound_to = bound_to
         self._page = resources.files("cri_shim.hops") / "page"
         self._streams: set[asyncio.Task[Any]] = set()
+        self._feed = LiveFeed(sources.ledger, asyncio.get_running_loop().call_later)
+        self._taking = asyncio.Lock()
+        self._to_take = 0
+        self._limits: ConnectionLimits | None = None
+        self._listening: asyncio.Server | None = None
+        self._watch: asyncio.Task[None] | None = None
         application = web.Application(middlewares=[self._guard], client_max_size=_LARGEST_EXPORT)
         application.add_routes(
             [
@@ -56,7 +70,7 @@ class Site:
                 web.get("/page/{name}", self._file),
                 web.get("/metrics", self._metrics),
                 web.get("/api/requests", self._requests),
-                web.get(r"/api/requests/{id:\d+}", self._request),
+                web.get("/api/requests/{id}", self._request),
                 web.get("/api/methods", self._methods),
                 web.get("/api/node", self._node),
                 web.get("/api/live", self._live),
@@ -64,15 +78,41 @@ class Site:
         )
         if sources.take_spans is not None:
             application.router.add_post("/v1/traces", self._take_spans)
-        self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            logger=LOGGER,
+            handle_signals=False,
+            shutdown_timeout=1.0,
+            handler_cancellation=True,  # a watcher that has gone makes room at once
+            auto_decompress=False,  # a kilobyte may become a megabyte
+            keepalive_timeout=PATIENCE,
+            lingering_time=1.0,
+        )
 
-    async def start(self, bound: socket.socket) -> None:
-        """Answer whoever has connected or will."""
-        await self._runner.setup()
-        await web.SockSite(self._runner, bound).start()
+    async def serve(self, bound: socket.socket) -> None:
+        """Answer whoever has connected or will; where it listened before, it does so no more."""
+        loop = asyncio.get_running_loop()
+        self.let_go()
+        if self._limits is None:
+            await self._runner.setup()
+            assert self._runner.server is not None  # noqa: S101 - made by setup
+            self._limits = ConnectionLimits(self._runner.server, most=_MOST_CONNECTIONS)
+            self._watch = asyncio.create_task(self._limits.watch(), name="http-connections")
+        create: Any = loop.create_unix_server if bound.family is socket.AF_UNIX else loop.create_server
+        self._listening = await create(self._limits, sock=bound)
+
+    def let_go(self) -> None:
+        """Close the socket that clients connect to; connections that exist go on."""
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
 
     async def stop(self) -> None:
         """End all connections."""
+        self.let_go()
+        if self._watch is not None:
+            self._watch.cancel()
         for stream in self._streams:
             stream.cancel()
         await self._runner.cleanup()
@@ -81,13 +121,18 @@ class Site:
     async def _guard(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        if not _is_ours(request.host, self._bound_to):
+        host = request.headers.get("Host", "")
+        if self._bound_to and host and not _is_ours(host, self._bound_to):
             raise web.HTTPForbidden(text="the Host header must be an address of this listener or localhost\n")
-        self._sources.ledger.catch_up()
-        response = await handler(request)
-        if not response.prepared:
-            response.headers.update(_HEADERS)
-        return response
+        if request.headers.get("Origin", "").partition("://")[2] not in {"", host}:
+            raise web.HTTPForbidden(text="pages of another origin are not answered\n")
+        assert self._limits is not None  # noqa: S101 - made before the first request
+        with self._limits.at_work(request.protocol):
+            self._sources.ledger.catch_up()
+            response = await handler(request)
+            if not response.prepared:
+                response.headers.update(_HEADERS)
+            return response
 
     async def _index(self, _request: web.Request) -> web.Response:
         return self._sent("index.html")
@@ -99,7 +144,7 @@ class Site:
         # Only names that are there: no path leads out of the folder.
         found = next((file for file in self._page.iterdir() if file.name == name and file.is_file()), None)
         if found is None:
-            raise web.HTTPNotFound(text=f"there is no {name}\n")
+            raise web.HTTPNotFound(text=f"there is no {escaped(name)}\n")
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         return web.Response(body=found.read_bytes(), content_type=kind, charset="utf-8" if "text" in kind else None)
 
@@ -109,7 +154,7 @@ class Site:
     async def _requests(self, request: web.Request) -> web.Response:
         method, slowest = request.query.get("method", ""), request.query.get("slowest") == "1"
         reads = request.query.get("reads") != "0"
-        limit = _number(request.query.get("limit", "100"), _MOST_LISTED)
+        limit = min(_number("limit", request.query.get("limit", "100")), _MOST_LISTED)
         ledger = self._sources.ledger
         if slowest:
             found: list[Request | Kept] = [*ledger.slowest(method)]
@@ -125,7 +170,7 @@ class Site:
 
     async def _request(self, request: web.Request) -> web.Response:
         ledger = self._sources.ledger
-        found = ledger.find(int(request.match_info["id"]))
+        found = ledger.find(_number("the id of a request", request.match_info["id"]))
         if found is None:
             raise web.HTTPNotFound(text="this request is not known, or not any more\n")
         shape = typical([kept.request() for kept in ledger.newest_of(found.method)])
@@ -138,29 +183,70 @@ class Site:
         return web.json_response(dict(self._sources.node()))
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
-        await response.prepare(request)
+        if len(self._feed) >= MOST_WATCHERS:
+            raise web.HTTPServiceUnavailable(
+                text=f"{MOST_WATCHERS} clients watch already, and each costs time of every request; close one\n",
+                headers={"Retry-After": f"{PATIENCE:.0f}", "Connection": "close"},
+            )
         task = asyncio.current_task()
         if task is not None:
             self._streams.add(task)
             task.add_done_callback(self._streams.discard)
-        with watching(self._sources.ledger) as watcher:
+        with self._feed.watching() as watcher:
+            response = web.StreamResponse(headers={**_HEADERS, "Content-Type": "text/event-stream"})
+            await response.prepare(request)
             while True:
                 try:
                     text = await asyncio.wait_for(watcher.next(), _KEEPALIVE_SECONDS)
                 except TimeoutError:
                     text = b": still here\n\n"
-                await response.write(text)
+                try:
+                    await asyncio.wait_for(response.write(text), _STALLED_SECONDS)
+                except TimeoutError:
+                    # It reads nothing, and holds a place that others want.
+                    if request.transport is not None:
+                        request.transport.abort()
+                    return response
 
     async def _take_spans(self, request: web.Request) -> web.Response:
         if self._sources.take_spans is None:
             raise web.HTTPNotFound
+        if self._to_take >= _EXPORTS_WAITING:
+            raise web.HTTPServiceUnavailable(
+                text=f"{_EXPORTS_WAITING} exports wait already\n", headers={"Retry-After": "1"}
+            )
         kind = request.content_type
+        self._to_take += 1
         try:
-            answer = self._sources.take_spans(await request.read(), kind)
+            body = await asyncio.wait_for(request.read(), PATIENCE)
+            body = _inflated(body, request.headers.get("Content-Encoding", ""))
+            async with self._taking:
+                answer = await self._sources.take_spans(body, kind)
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text=f"the body did not come within {PATIENCE:g} s\n") from None
         except ValueError as error:
-            raise web.HTTPBadRequest(text=str(error)) from error
+            raise web.HTTPBadRequest(text=f"{escaped(str(error))}\n") from error
+        finally:
+            self._to_take -= 1
         return web.Response(body=answer, content_type=kind)
+
+
+def _inflated(body: bytes, encoding: str) -> bytes:
+    """Undo what exporters do to large exports; raises ValueError, also for what would become too large."""
+    if encoding in {"", "identity"}:
+        return body
+    if encoding not in {"gzip", "deflate"}:
+        raise ValueError(f"content encoding {encoding!r} is not understood, gzip and deflate are")
+    reader = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        found = reader.decompress(body, _LARGEST_EXPORT + 1)
+    except zlib.error as error:
+        raise ValueError(f"the body is not {encoding}: {error}") from None
+    if len(found) > _LARGEST_EXPORT:
+        raise web.HTTPRequestEntityTooLarge(_LARGEST_EXPORT, text=f"an export may have {_LARGEST_EXPORT} bytes\n")
+    if not reader.eof:
+        raise ValueError(f"the body is not complete {encoding}")
+    return found
 
 
 def _is_ours(host: str, bound_to: str) -> bool:
@@ -175,7 +261,8 @@ def _is_ours(host: str, bound_to: str) -> bool:
     return True
 
 
-def _number(text: str, most: int) -> int:
-    if not text.isdigit():
-        raise web.HTTPBadRequest(text=f"limit must be a number up to {most}\n")
-    return min(int(text), most)
+def _number(what: str, text: str) -> int:
+    """A number of a path or a query, as ASCII digits; longer ones are no number of anything here."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _LARGEST_NUMBER_DIGITS):
+        raise web.HTTPBadRequest(text=f"{what} is a number of at most {_LARGEST_NUMBER_DIGITS} digits\n")
+    return int(text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from cri_shim.hops.ledger import Ledger
 
@@ -20,7 +20,7 @@ class WebSources(Struct, frozen=True):
     """The page for Prometheus."""
     node: Callable[[], Mapping[str, Any]]
     """What ``/api/node`` tells of the daemon and the machine."""
-    take_spans: Callable[[bytes, str], bytes] | None = None
+    take_spans: Callable[[bytes, str], Awaitable[bytes]] | None = None
     """Takes an OTLP export (body, content type) of containerd's own spans; None: they are not asked for."""
     reads: frozenset[str] = frozenset()
     """Methods that only ask; a list may be had without them."""

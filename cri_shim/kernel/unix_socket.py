@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 from typing import Final
 
 _PATIENCE: Final = 1.0  # seconds; a connection is taken at once, unless a living server's queue is full
@@ -30,3 +31,28 @@ def identity(path: str) -> tuple[int, int] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
+
+
+def listen(path: str, mode: int, backlog: int) -> socket.socket:
+    """Make a listening socket with ``mode`` from its first moment; one that was left behind at ``path`` is removed.
+
+    The caller holds a lock that says that no other daemon of ours is there. Raises OSError when something answers, or
+    when something else than a socket lies there.
+    """
+    if answers(path):
+        raise OSError(f"another program answers on {path}")
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o777 & ~mode)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISSOCK(os.stat(path, follow_symlinks=False).st_mode):  # noqa: PTH116 - as above
+                os.unlink(path)  # noqa: PTH108 - as above
+        made.bind(path)
+        made.listen(backlog)
+    except OSError:
+        made.close()
+        raise
+    finally:
+        os.umask(before)
+    made.setblocking(False)
+    return made

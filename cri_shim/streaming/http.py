@@ -16,6 +16,7 @@ from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 from aiohttp.web_ws import WebSocketResponse
 
+from cri_shim.http_limits import LOGGER, PATIENCE, ConnectionLimits
 from cri_shim.streaming.channels import BY_NAME, PORT_FORWARD_TUNNEL
 from cri_shim.streaming.link import SocketLink
 from cri_shim.streaming.port_forward import PROTOCOL, ForwardRequest, SpdyForward
@@ -46,6 +47,9 @@ CLOSE: Final = 2.0
 STOP: Final = 3.0
 """Seconds for sessions to end when the server does."""
 
+MOST_WAITING: Final = 256
+"""Connections without a session: of clients that have not brought their token yet."""
+
 _PATH: Final = re.compile(r"/(exec|attach|portforward)/([^/]+)")
 _METHODS: Final = ("GET", "POST")
 _SPDY: Final = "spdy/3.1"
@@ -61,18 +65,31 @@ class Streams:
         self._take = take
         self._idle_timeout = idle_timeout
         self._sessions: set[asyncio.Task[None]] = set()
-        self._connections = Server(self._handle, access_log=None)
+        self._connections = Server(
+            self._handle, access_log=None, logger=LOGGER, keepalive_timeout=PATIENCE, lingering_time=1.0
+        )
+        self._limits = ConnectionLimits(self._connections, most=MOST_WAITING)
+        self._watch: asyncio.Task[None] | None = None
         self._listener: asyncio.Server | None = None
 
     async def start(self, listening: socket.socket, context: ssl.SSLContext | None) -> None:
         """Serve on a socket."""
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._connections, sock=listening, ssl=context, backlog=BACKLOG)
+        self._listener = await loop.create_server(
+            self._limits,
+            sock=listening,
+            ssl=context,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=PATIENCE if context is not None else None,
+        )
+        self._watch = loop.create_task(self._limits.watch(), name="streaming-connections")
 
     async def stop(self) -> None:
         """End the sessions, then the server."""
         if self._listener is not None:
             self._listener.close()
+        if self._watch is not None:
+            self._watch.cancel()
         for session in tuple(self._sessions):
             session.cancel()
         if self._sessions:
@@ -81,6 +98,10 @@ class Streams:
         await self._connections.shutdown(STOP)
 
     async def _handle(self, request: BaseRequest) -> StreamResponse:
+        with self._limits.at_work(request.protocol):
+            return await self._answer(request)
+
+    async def _answer(self, request: BaseRequest) -> StreamResponse:
         asked = _PATH.fullmatch(request.path)
         if asked is None:
             raise HTTPNotFound

@@ -37,8 +37,17 @@ def add_hops(
 
         return commands.told(commands.explain, options, settings(options))
 
+    def add_address(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--address",
+            metavar="ADDRESS",
+            default="",
+            help="the daemon's HTTP listener: IP:PORT, unix:///PATH or a path (default: that of the running daemon)",
+        )
+
     hops = commands.add_parser("hops", help="what requests cost: table, live list, waterfall", description=_HOPS)
     add_settings(hops)
+    add_address(hops)
     hops.add_argument("--follow", "-f", action="store_true", help="print requests as they are answered")
     hops.add_argument("--all", action="store_true", help="with --follow: what only asks, too")
     hops.add_argument("--json", action="store_true", help="print the daemon's answer as it is")
@@ -49,5 +58,6 @@ def add_hops(
 
     explain = commands.add_parser("explain", help="the hops of a request and what each is for", description=_EXPLAIN)
     add_settings(explain)
+    add_address(explain)
     explain.add_argument("method", nargs="?", default="", metavar="METHOD", help="for example RunPodSandbox")
     explain.set_defaults(run=explain_command)

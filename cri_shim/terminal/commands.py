@@ -25,7 +25,7 @@ _FOLLOWED = ("Version", "Status", "List", "Stream", "ImageFsInfo", "ImageStatus"
 def told(command: Callable[[argparse.Namespace, Explorer], int], options: argparse.Namespace, config: Config) -> int:
     """Run a command against the daemon that serves with ``config``; the exit code."""
     try:
-        return command(options, Explorer.of(config))
+        return command(options, Explorer(options.address) if options.address else Explorer.of(config))
     except UnreachableError as error:
         print(error, file=sys.stderr)
         return 1

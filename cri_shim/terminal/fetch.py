@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import socket
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from cri_shim.config import Config
 
 _PATIENCE = 10.0  # seconds
+_UNIX = "unix://"
 
 
 class UnreachableError(Exception):
@@ -22,10 +25,10 @@ class UnreachableError(Exception):
 
 
 class Explorer:
-    """The listener at ``address`` (``127.0.0.1:9735``)."""
+    """The listener at ``address``: ``127.0.0.1:9735``, with or without ``http://``, ``unix:///path`` or a path."""
 
     def __init__(self, address: str) -> None:
-        self._address = address
+        self._address = f"{_UNIX}{address}" if address.startswith("/") else address.removeprefix("http://").rstrip("/")
 
     @classmethod
     def of(cls, config: Config) -> Explorer:
@@ -34,7 +37,7 @@ class Explorer:
         A daemon that runs has written its address down, for the port may have been its own choice.
         """
         try:
-            address = Path(config.state, "http-address").read_text(encoding="ascii").strip()
+            address = os.fsdecode(Path(config.state, "http-address").read_bytes()).strip()
         except OSError:
             address = config.http.address
         if not address:
@@ -49,13 +52,16 @@ class Explorer:
             response = self._answer(connection, f"{path}?{urlencode(query)}" if query else path)
             if response.status == http.client.NOT_FOUND:
                 raise KeyError(path)
-            return json.loads(response.read())
+            return json.loads(self._body(response))
 
     def live(self) -> Iterator[tuple[str, Any]]:
         """Server-sent events, name and data, until the daemon ends; raises UnreachableError."""
         with closing(self._connection(None)) as connection:
             name = ""
-            for raw in self._answer(connection, "/api/live"):
+            response = self._answer(connection, "/api/live")
+            if response.status != http.client.OK:
+                self._body(response)
+            for raw in response:
                 field, _, value = raw.decode().rstrip("\n").partition(": ")
                 if field == "event":
                     name = value
@@ -63,14 +69,42 @@ class Explorer:
                     yield name, json.loads(value)
 
     def _connection(self, patience: float | None) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self._address, timeout=patience)
+        if self._address.startswith(_UNIX):
+            return _UnixConnection(self._address.removeprefix(_UNIX), patience)
+        try:
+            return http.client.HTTPConnection(self._address, timeout=patience)
+        except http.client.InvalidURL as error:
+            raise UnreachableError(f"{self._address} is not an address of a listener: {error}") from error
+
+    def _body(self, response: http.client.HTTPResponse) -> bytes:
+        """The body of a good answer; raises UnreachableError with what the daemon says otherwise."""
+        body = response.read()
+        if response.status != http.client.OK:
+            said = body.decode(errors="replace").strip() or response.reason
+            raise UnreachableError(f"cri-shim at {self._address} answers {response.status}: {said}")
+        return body
 
     def _answer(self, connection: http.client.HTTPConnection, path: str) -> http.client.HTTPResponse:
         try:
             connection.request("GET", path)
             return connection.getresponse()
-        except OSError as error:
-            reason = error.strerror or str(error)
+        except (OSError, http.client.HTTPException) as error:
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise UnreachableError(
                 f"cri-shim does not answer at {self._address}: {reason.lower()}; does it run?"
             ) from error
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: str, patience: float | None) -> None:
+        super().__init__("localhost", timeout=patience)
+        self._path = path
+        self._patience = patience
+
+    def connect(self) -> None:
+        """Open the socket."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self._patience)
+        self.sock.connect(self._path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import stat
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -13,7 +14,7 @@ import grpc
 import pytest
 
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.bridge import program
+from tests.lab.bridge import merged, program
 from tests.lab.containerd import toml
 from tests.lab.cri_client import CriClient
 
@@ -108,6 +109,34 @@ async def test_thousands_of_calls_at_once_are_all_answered(lab):
     async with CriClient(lab.endpoint) as client:
         outcomes = await asyncio.gather(*(_outcome(client) for _ in range(4000)))
     assert Counter(outcomes) == {"OK": 4000}
+
+
+async def test_the_ledger_on_a_unix_socket(lab):
+    """Nobody else than root and its group reads it, the terminal commands find it, and it survives its deletion."""
+    before, path = lab.bridge.settings, lab.directory / "http.sock"
+    lab.bridge.settings = merged(before, {"http": {"address": f"unix://{path}"}})
+    try:
+        await asyncio.to_thread(lab.bridge.restart)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        await lab.client.Version()
+        config = ("--config", str(lab.bridge.config_file))
+        assert "Version" in await _printed("hops", *config)
+        path.unlink()
+        await until(path.exists, "the socket is back")
+        for address in (str(path), f"unix://{path}"):
+            assert "Version" in await _printed("hops", *config, "--address", address)
+        assert "Version" in await _printed("explain", *config, "Version")
+    finally:
+        lab.bridge.settings = before
+        await asyncio.to_thread(lab.bridge.restart)
+    assert not path.exists()
+
+
+async def _printed(*arguments: str) -> str:
+    command = [*program(), *arguments]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 async def _outcome(client: CriClient) -> str:

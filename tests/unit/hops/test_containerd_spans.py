@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -65,7 +66,7 @@ def export(*spans: Span) -> bytes:
     return message.SerializeToString()
 
 
-def test_the_bill_is_settled_by_what_containerd_says():
+async def test_the_bill_is_settled_by_what_containerd_says():
     """Transport is the hop without containerd's share, and the split says how that is known."""
     ledger = Ledger()
     receiver = ContainerdSpans(ledger)
@@ -76,15 +77,15 @@ def test_the_bill_is_settled_by_what_containerd_says():
     ledger.close(request)
     assert how(request) == ("estimate", pytest.approx(0.002))
     own, hops = request.bill.own, request.bill.hops
-    receiver.take(export(span(first, 7)), KIND)
+    await receiver.take(export(span(first, 7)), KIND)
     assert how(request) == ("mixed", pytest.approx(0.003 + 0.001))
-    receiver.take(export(span(second, 15)), KIND)
+    await receiver.take(export(span(second, 15)), KIND)
     assert how(request) == ("spans", pytest.approx(0.003 + 0.005))
     assert request.bill.daemon == pytest.approx(0.022)
     assert (request.bill.own, request.bill.hops) == (own, hops)
 
 
-def test_a_hop_of_a_request_in_hand_counts():
+async def test_a_hop_of_a_request_in_hand_counts():
     """What containerd tells before the request has ended is in its first bill, for hops in flight too."""
     ledger = Ledger()
     receiver = ContainerdSpans(ledger)
@@ -92,13 +93,13 @@ def test_a_hop_of_a_request_in_hand_counts():
     request = traced(ledger)
     done = hop(ledger, 0.010)
     flying = ledger.note_call("x.Y/Wait", time.perf_counter())
-    receiver.take(export(span(done, 6), span(flying, 0)), KIND)
+    await receiver.take(export(span(done, 6), span(flying, 0)), KIND)
     assert receiver.matched == 2
     ledger.close(request)
     assert request.bill.split == "spans"
 
 
-def test_calls_that_were_repeated_add_up_but_exports_do_not():
+async def test_calls_that_were_repeated_add_up_but_exports_do_not():
     """Two spans of two attempts are both containerd's work; the same span told twice is not."""
     ledger = Ledger()
     receiver = ContainerdSpans(ledger)
@@ -107,12 +108,12 @@ def test_calls_that_were_repeated_add_up_but_exports_do_not():
     parent = hop(ledger, 0.050)
     ledger.close(request)
     twice = export(span(parent, 10), span(parent, 20))
-    receiver.take(twice, KIND)
-    receiver.take(twice, KIND)
+    await receiver.take(twice, KIND)
+    await receiver.take(twice, KIND)
     assert request.bill.daemon == pytest.approx(0.030)
 
 
-def test_what_fits_no_hop_is_dropped(monkeypatch):
+async def test_what_fits_no_hop_is_dropped(monkeypatch):
     """Unknown parents, other traces, spans that are no server's and spans that come too late change nothing."""
     monkeypatch.setattr(containerd_spans, "REMEMBERED", 1)
     ledger = Ledger()
@@ -124,12 +125,12 @@ def test_what_fits_no_hop_is_dropped(monkeypatch):
     stranger = f"00-{new_trace_id()}-{new_span_id()}-01"
     same_parent = f"00-{new_trace_id()}-{parent[36:52]}-01"
     internal = span(parent, 5, Span.SPAN_KIND_INTERNAL)
-    receiver.take(export(span(stranger, 5), span(same_parent, 5), internal, span(late, 5)), KIND)
+    await receiver.take(export(span(stranger, 5), span(same_parent, 5), internal, span(late, 5)), KIND)
     assert (receiver.matched, receiver.dropped, request.bill.split) == (0, 3, "none")
     assert len(receiver._hops) == 1
 
 
-def test_memory_is_bounded():
+async def test_memory_is_bounded():
     """However many requests there were, so many hops are remembered and no more."""
     ledger = Ledger()
     receiver = ContainerdSpans(ledger)
@@ -137,12 +138,12 @@ def test_memory_is_bounded():
     for _ in range(containerd_spans.REMEMBERED // 8 + 10):
         request = traced(ledger)
         spans = [span(hop(ledger), 1) for _ in range(8)]
-        receiver.take(export(*spans), KIND)
+        await receiver.take(export(*spans), KIND)
         ledger.close(request)
     assert len(receiver._hops) == len(receiver._seen) == containerd_spans.REMEMBERED
 
 
-def test_the_collector_gets_all_but_the_traces_made_to_ask():
+async def test_the_collector_gets_all_but_the_traces_made_to_ask():
     """Spans of requests that are told go on, and containerd's own; those of asking traces stay here."""
     handed: list[bytes] = []
     ledger = Ledger()
@@ -156,10 +157,10 @@ def test_the_collector_gets_all_but_the_traces_made_to_ask():
     ledger.close(asking)
     assert is_asking(hidden[3:35])
     assert not is_asking(parent[3:35])
-    receiver.take(export(span(hidden, 1)), KIND)
+    await receiver.take(export(span(hidden, 1)), KIND)
     assert handed == []
     own = f"00-{new_trace_id()}-{new_span_id()}-01"
-    receiver.take(export(span(hidden, 1), span(parent, 1), span(own, 1)), KIND)
+    await receiver.take(export(span(hidden, 1), span(parent, 1), span(own, 1)), KIND)
     (body,) = handed
     passed = ExportTraceServiceRequest.FromString(body).resource_spans[0].scope_spans[0].spans
     assert [one.trace_id.hex() for one in passed] == [parent[3:35], own[3:35]]
@@ -167,7 +168,31 @@ def test_the_collector_gets_all_but_the_traces_made_to_ask():
 
 
 @pytest.mark.parametrize(("body", "kind"), [(b"\xff\xff", KIND), (b"{}", "application/json")])
-def test_what_is_no_export_is_refused(body, kind):
+async def test_what_is_no_export_is_refused(body, kind):
     """Nonsense and JSON are errors that say what is wanted."""
     with pytest.raises(ValueError, match=r"ExportTraceServiceRequest|application/x-protobuf"):
-        ContainerdSpans(Ledger()).take(body, kind)
+        await ContainerdSpans(Ledger()).take(body, kind)
+
+
+async def test_a_large_export_is_taken_in_slices():
+    """Others have the event loop in between, and each slice is settled by itself."""
+    ledger = Ledger()
+    receiver = ContainerdSpans(ledger)
+    request = traced(ledger)
+    parents = [hop(ledger) for _ in range(3)]
+    stranger = f"00-{new_trace_id()}-{new_span_id()}-01"
+    others = [span(stranger, 1) for _ in range(containerd_spans.SLICE * 5)]
+    rounds = 0
+
+    async def count_rounds() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.create_task(count_rounds())
+    await receiver.take(export(*others, *(span(parent, 5) for parent in parents)), KIND)
+    counting.cancel()
+    assert rounds >= 5
+    assert receiver.matched == 3
+    assert request.server_spans is not None

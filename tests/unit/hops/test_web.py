@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import socket
+import stat
+import zlib
+from contextlib import ExitStack, closing, suppress
 from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 
+from cri_shim import http_limits
+from cri_shim.hops import listener as listener_module
+from cri_shim.hops import live
 from cri_shim.hops.ledger import Ledger
 from cri_shim.hops.listener import ADDRESS_FILE, Listener
-from cri_shim.hops.live import QUEUED, watching
+from cri_shim.hops.live import MOST_WATCHERS, QUEUED, LiveFeed
 from cri_shim.hops.request import Request
 from cri_shim.hops.web_sources import WebSources
+from cri_shim.http_limits import ConnectionLimits
+from cri_shim.terminal.fetch import Explorer, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+PATIENCE = 20.0
 
 
 @pytest.fixture
@@ -137,21 +148,265 @@ async def test_live_events_tell_a_request_from_start_to_end(listener: Listener, 
 
 
 async def test_who_watches_too_slowly_is_told_what_was_lost(ledger: Ledger):
-    """The queue is bounded; after a gap the client learns of it before it gets the next event."""
-    with watching(ledger) as watcher:
-        for _ in range(QUEUED):
+    """What waits is bounded; after a gap the client learns of it before it gets the next event."""
+    due: list[Callable[[], None]] = []
+    feed = LiveFeed(ledger, lambda _seconds, flush: due.append(flush))
+    with feed.watching() as slow, feed.watching() as quick:
+        for _ in range(QUEUED + 2):
             ledger.open("Version")
+            while due:
+                due.pop()()
+        assert (await slow.next()).count(b"event: start\n") == QUEUED
+        assert (await quick.next()).count(b"event: start\n") == QUEUED
         ledger.open("Version")
-        ledger.open("Version")
-        for _ in range(10):
-            await watcher.next()
-        ledger.open("Version")
-        rest = [await watcher.next() for _ in range(QUEUED - 10 + 2)]
-    assert rest[-2] == b'event: lost\ndata: {"events":2}\n\n'
-    assert rest[-1].startswith(b"event: start\n")
+        due.pop()()
+        told = await slow.next()
+    assert told.startswith(b'event: lost\ndata: {"events":2}\n\nevent: start\n')
+    assert told.count(b"event: ") == 2
     assert watchers(ledger) == 0
+
+
+async def test_each_event_is_written_once_for_all_who_watch(ledger: Ledger, monkeypatch: pytest.MonkeyPatch):
+    """The ledger has one listener, and what happens within a moment goes out in one piece, the same for all."""
+    written: list[str] = []
+
+    def write(name: str, _data: object) -> bytes:
+        written.append(name)
+        return f"{name} ".encode()
+
+    monkeypatch.setattr(live, "event", write)
+    due: list[Callable[[], None]] = []
+    feed = LiveFeed(ledger, lambda _seconds, flush: due.append(flush))
+    with ExitStack() as stack:
+        many = [stack.enter_context(feed.watching()) for _ in range(20)]
+        assert watchers(ledger) == 1
+        ledger.close(ledger.open("Version"))
+        assert len(due) == 1
+        due.pop()()
+        assert {await one.next() for one in many} == {b"start end "}
+    assert written == ["start", "end"]
+
+
+async def test_no_more_than_some_may_watch(listener: Listener, ledger: Ledger):
+    """The next is refused in words; one that leaves makes room at once."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        url = f"http://{listener.address}/api/live"
+        many = [await session.get(url) for _ in range(MOST_WATCHERS)]
+        async with session.get(url) as refused:
+            assert refused.status == 503
+            assert "clients watch already" in await refused.text()
+            assert refused.headers["Connection"] == "close"
+        assert watchers(ledger) == 1
+        many.pop().close()
+        async with asyncio.timeout(PATIENCE):
+            while (again := await session.get(url)).status == 503:
+                await asyncio.sleep(0.05)
+        assert again.status == 200
+        for one in (again, *many):
+            one.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/api/requests/{'9' * 5000}",
+        f"/api/requests?limit={'9' * 5000}",
+        "/api/requests/-1",
+        "/api/requests/x",
+        "/api/requests?limit=-1",
+        "/api/requests?limit=%C2%B2",
+        "/api/requests?limit=",
+        "/api/requests?limit=1e9",
+    ],
+)
+async def test_numbers_that_are_none_are_refused_in_words(listener: Listener, path: str):
+    """A path or a query may hold anything."""
+    status, text = await ask(listener, path)
+    assert (status, "is a number of at most 18 digits" in text) == (400, True)
+
+
+async def test_a_page_of_another_origin_is_not_answered(listener: Listener):
+    """It could not read a stream, but it could hold all places of those who may."""
+    assert (await ask(listener, "/api/node", Origin="http://evil.example"))[0] == 403
+    assert (await ask(listener, "/api/node", Origin=f"http://{listener.address}"))[0] == 200
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers with less patience than usual."""
+    monkeypatch.setattr(http_limits, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(ConnectionLimits.__init__, "__kwdefaults__", {"patience": 0.5})
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /api/node HT", b"GET / HTTP/1.1\r\nX: ", b"GET /api/node HTTP/1.1\r\n\r\n"]
+)
+async def test_half_a_request_and_an_idle_connection_end(listener: Listener, sent: bytes):
+    """Whatever came so far, the connection is closed; others are answered meanwhile."""
+    host, port = listener.address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(sent)
+    assert (await ask(listener, "/api/node"))[0] == 200
+    async with asyncio.timeout(PATIENCE):
+        with suppress(ConnectionError):
+            await reader.read()
+    writer.close()
+
+
+async def test_too_many_connections_are_told_so(listener: Listener):
+    """One beyond the limit gets an answer, and those that wait are as many as they may be."""
+    await ask(listener, "/api/node")
+    assert listener._site is not None
+    assert listener._site._limits is not None
+    listener._site._limits._most = 3
+    host, port = listener.address.split(":")
+    idle = [await asyncio.open_connection(host, int(port)) for _ in range(5)]
+    answers = [asyncio.create_task(reader.read()) for reader, _ in idle]
+    done, _ = await asyncio.wait(answers, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+    assert all(b"503 " in one.result() and b"connections wait already" in one.result() for one in done)
+    for task, (_, writer) in zip(answers, idle, strict=True):
+        task.cancel()
+        writer.close()
+
+
+class Spans:
+    """What takes exports."""
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+
+    async def take(self, body: bytes, _kind: str) -> bytes:
+        """Remember one."""
+        self.taken.append(body)
+        return b"thanks"
+
+
+@pytest.fixture
+async def spans(ledger: Ledger, tmp_path: Path) -> AsyncIterator[tuple[Spans, Listener]]:
+    taker = Spans()
+    one = Listener("127.0.0.1:0", tmp_path, WebSources(ledger, metrics=lambda: b"", node=dict, take_spans=taker.take))
+    one.bind()
+    yield taker, one
+    await one.stop()
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status", "words"),
+    [
+        (b"x" * 1000, "identity", 200, "thanks"),
+        (gzip.compress(b"x" * 1000), "gzip", 200, "thanks"),
+        (zlib.compress(b"x" * 1000), "deflate", 200, "thanks"),
+        (b"x" * (5 << 20), "identity", 413, ""),
+        (gzip.compress(bytes(64 << 20)), "gzip", 413, "an export may have 4194304 bytes"),
+        (gzip.compress(b"x" * 1000)[:-9], "gzip", 400, "not complete"),
+        (b"x" * 1000, "gzip", 400, "the body is not gzip"),
+        (b"x" * 1000, "br", 400, "is not understood"),
+    ],
+)
+async def test_exports_are_inflated_and_bounded(spans, body: bytes, encoding: str, status: int, words: str):
+    """What exporters compress is taken; what would become too large is refused before it does."""
+    taker, listener = spans
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
+            f"http://{listener.address}/v1/traces",
+            data=body,
+            headers={"Content-Encoding": encoding, "Content-Type": "application/x-protobuf"},
+        ) as answer,
+    ):
+        assert answer.status == status
+        assert words in await answer.text()
+    assert taker.taken == ([b"x" * 1000] if status == 200 else [])
+
+
+@pytest.fixture
+async def on_socket(ledger: Ledger, tmp_path: Path) -> AsyncIterator[tuple[Listener, Path]]:
+    path = tmp_path / "run" / "http.sock"
+    sources = WebSources(ledger, metrics=lambda: b"m 1\n", node=lambda: {"pods": 0})
+    one = Listener(f"unix://{path}", tmp_path, sources)
+    one.bind()
+    yield one, path
+    await one.stop()
+
+
+async def over_unix(path: Path, host: str = "") -> bytes:
+    reader, writer = await asyncio.open_unix_connection(path)
+    header = f"Host: {host}\r\n" if host else ""
+    writer.write(f"GET /api/node HTTP/1.0\r\n{header}Connection: close\r\n\r\n".encode())
+    answer = await asyncio.wait_for(reader.read(), PATIENCE)
+    writer.close()
+    return answer
+
+
+async def test_a_unix_socket_is_for_root_and_its_group(on_socket, tmp_path: Path):
+    """Mode 0660, whatever Host the client names; terminal commands find it; it goes with the listener."""
+    listener, path = on_socket
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert (tmp_path / ADDRESS_FILE).read_text() == f"unix://{path}\n"
+    assert b'{"pods": 0}' in await over_unix(path)
+    assert b'{"pods": 0}' in await over_unix(path, "any.example")
+    for address in (f"unix://{path}", str(path)):
+        assert await asyncio.to_thread(Explorer(address).get, "/api/node") == {"pods": 0}
+    await listener.stop()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("asked_before", [False, True])
+async def test_a_deleted_unix_socket_is_made_again(on_socket, monkeypatch, asked_before: bool):
+    """Whether or not there was a client before."""
+    monkeypatch.setattr(listener_module, "LOOK_SECONDS", 0.05)
+    listener, path = on_socket
+    if asked_before:
+        await over_unix(path)
+    watching = asyncio.create_task(listener.watch())
+    for _ in range(2):
+        path.unlink()
+        async with asyncio.timeout(PATIENCE):
+            while not path.exists():
+                await asyncio.sleep(0.01)
+        assert b'{"pods": 0}' in await over_unix(path)
+    watching.cancel()
+
+
+async def test_a_socket_that_was_left_behind_is_replaced_and_a_living_one_is_not(ledger: Ledger, tmp_path: Path):
+    """A second daemon and another program are left alone; so is a file that is no socket."""
+    path = tmp_path / "http.sock"
+    sources = WebSources(ledger, metrics=lambda: b"", node=lambda: {"pods": 0})
+    with closing(socket.socket(socket.AF_UNIX)) as stale:
+        stale.bind(str(path))
+    first = Listener(f"unix://{path}", tmp_path, sources)
+    first.bind()
+    (tmp_path / "other").mkdir()
+    second = Listener(f"unix://{path}", tmp_path / "other", sources)
+    second.bind()
+    assert (second.address, first.address) == ("", f"unix://{path}")
+    await second.stop()
+    assert b'{"pods": 0}' in await over_unix(path)
+    await first.stop()
+    path.write_text("precious")
+    third = Listener(f"unix://{path}", tmp_path, sources)
+    third.bind()
+    await third.stop()
+    assert path.read_text() == "precious"
+
+
+async def test_what_the_daemon_refuses_is_said_in_the_terminal(listener: Listener):
+    """An answer that is no JSON is no traceback."""
+    with pytest.raises(UnreachableError, match="answers 400: limit is a number"):
+        await asyncio.to_thread(Explorer(listener.address).get, "/api/requests", limit="x")
 
 
 async def _lines(answer: aiohttp.ClientResponse, count: int) -> AsyncIterator[str]:
     for _ in range(count):
         yield (await answer.content.readline()).decode().strip()
+
+
+async def test_what_is_not_http_fills_no_log(listener: Listener, caplog: pytest.LogCaptureFixture):
+    """The client is told; an error with a traceback would be one that anybody can cause."""
+    host, port = listener.address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"\x16\x03\x01 hello\r\n\r\n")
+    assert b" 400 " in await asyncio.wait_for(reader.read(), PATIENCE)
+    writer.close()
+    assert not caplog.records

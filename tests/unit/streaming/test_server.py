@@ -6,13 +6,15 @@ import asyncio
 import shutil
 import socket
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
+from cri_shim import http_limits
+from cri_shim.http_limits import ConnectionLimits
 from cri_shim.streaming.certificate import server_context
 from cri_shim.streaming.remote import Outcome, Output, RemoteRequest, Wanted
 from cri_shim.streaming.server import StreamingServer
@@ -165,3 +167,26 @@ async def test_a_bug_in_a_session_is_told_to_its_client():
         request = RemoteRequest(REQUEST.wanted, broken)
         assert b"oops" in (await over_websocket(await server.url("exec", request)))[-1]
         assert (await over_websocket(await server.url("exec", REQUEST)))[1] == b"\x01hello"
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /exec/x HTTP/1.1\r\nHost: ", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"])
+async def test_who_brings_no_token_in_time_is_closed(monkeypatch: pytest.MonkeyPatch, sent: bytes):
+    """Half a request and an idle connection end; a session that is idle does not."""
+    monkeypatch.setattr(http_limits, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(ConnectionLimits.__init__, "__kwdefaults__", {"patience": 0.5})
+
+    async def wait(client: RemoteClient) -> Outcome:
+        await asyncio.sleep(2)
+        return await echo(client)
+
+    async with serving() as server:
+        url = await server.url("exec", RemoteRequest(Wanted(stdin=True, stdout=True, stderr=False, tty=False), wait))
+        session = asyncio.create_task(over_websocket(url))
+        where = urlsplit(server.base_url)
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        writer.write(sent)
+        async with asyncio.timeout(20):
+            with suppress(ConnectionError):
+                await reader.read()
+        writer.close()
+        assert b"\x01hello" in await session
