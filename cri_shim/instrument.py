@@ -25,6 +25,7 @@ from cri_shim.errors import CriError, ResourceExhaustedError
 from cri_shim.hops.bill_text import trailer, wants_hops
 from cri_shim.hops.request import Request
 from cri_shim.ops.guard import answered
+from cri_shim.request_check import RequestCheck
 from cri_shim.rpc import RPCS, Kind, Rpc
 from cri_shim.status_text import status_text
 from cri_shim.timeline import in_hand, note_stage
@@ -105,6 +106,7 @@ class _Instrumented:
         self._name = method.name
         self._api = api
         self._parse: Callable[[bytes], Message] = message_factory.GetMessageClass(method.input_type).FromString
+        self._check = RequestCheck(method.input_type).check
         self._always = method.name in _ANSWERED_BEFORE_READY
         self._read = rpc.kind is Kind.READ
         self._tells = not _TELLING.isdisjoint(method.input_type.fields_by_name)
@@ -151,6 +153,7 @@ class _Instrumented:
                 request.subject = _subject(message)
             if not self._always:
                 service.readiness.require()
+            self._check(message, data)
             with call_options(timeout=context.time_remaining() if self._read else None):
                 response = await work(message, context)
             outcome = grpc.StatusCode.OK

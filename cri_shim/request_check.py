@@ -1,0 +1,163 @@
+"""What no request may contain, whichever it is: enum values that this CRI does not name, and NUL in strings.
+
+A client that speaks a newer CRI may send an enum value that this .proto has no name for. Taken for one of the known
+values it would mean something else than was asked, so it is refused, and the client learns which field it was. A NUL
+ends every string that reaches the kernel or a program, so a path or a name with one would silently be a shorter one.
+Values of annotations and registry credentials may hold anything: neither ends in a C string.
+
+What there is to look at is found out once for each kind of message, from its descriptor. Most List requests are empty
+and cost one look; strings are looked at only when the bytes of the request contain a zero at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from cri_shim.errors import InvalidArgumentError
+from untrusted import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from google.protobuf.descriptor import Descriptor, EnumDescriptor
+    from google.protobuf.message import Message
+
+    _Look = Callable[[Any], tuple[str, str] | None]
+    """What is wrong with the value of a field: the path below the field, and the words; None for nothing."""
+
+_NUL: Final = "contains a NUL character, which ends a string for the kernel; remove it"
+_FREE_VALUES: Final = frozenset({"annotations"})
+"""Maps whose values may hold a NUL; their keys may not."""
+_FREE_MESSAGES: Final = frozenset({"AuthConfig"})
+
+
+class RequestCheck:
+    """The check of one kind of request, by its descriptor."""
+
+    def __init__(self, descriptor: Descriptor) -> None:
+        self._enums = _shape(descriptor, _enum_look)
+        self._strings = _shape(descriptor, _string_look)
+
+    def check(self, message: Message, data: bytes) -> None:
+        """Raise InvalidArgumentError that names the field; ``data`` are the bytes that ``message`` was read from."""
+        found = _first(message, self._enums) if self._enums else None
+        if found is None and self._strings and b"\0" in data:
+            found = _first(message, self._strings)
+        if found is not None:
+            path, words = found
+            raise InvalidArgumentError(f"{path} {words}")
+
+
+def _first(message: Message, shape: dict[int, _Look]) -> tuple[str, str] | None:
+    for field, value in message.ListFields():
+        look = shape.get(field.number)
+        found = None if look is None else look(value)
+        if found is not None:
+            return f"{field.name}{found[0]}", found[1]
+    return None
+
+
+def _shape(
+    descriptor: Descriptor, leaf: Callable[[FieldDescriptor], _Look | None], above: frozenset[str] = frozenset()
+) -> dict[int, _Look]:
+    """Return the looks at the fields of a message that have something to look at, by their numbers."""
+    if descriptor.name in _FREE_MESSAGES or descriptor.full_name in above:
+        return {}
+    shape: dict[int, _Look] = {}
+    for field in descriptor.fields:
+        look = _field_look(field, leaf, above | {descriptor.full_name})
+        if look is not None:
+            shape[field.number] = look
+    return shape
+
+
+def _field_look(
+    field: FieldDescriptor, leaf: Callable[[FieldDescriptor], _Look | None], above: frozenset[str]
+) -> _Look | None:
+    inner = field.message_type
+    if inner is None:
+        one = leaf(field)
+    elif inner.GetOptions().map_entry:
+        return _map_look(field, inner, leaf, above)
+    else:
+        one = _message_look(_shape(inner, leaf, above))
+    return _each(one) if one is not None and field.is_repeated else one
+
+
+def _message_look(shape: dict[int, _Look]) -> _Look | None:
+    if not shape:
+        return None
+
+    def look(message: Message) -> tuple[str, str] | None:
+        found = _first(message, shape)
+        return None if found is None else (f".{found[0]}", found[1])
+
+    return look
+
+
+def _each(one: _Look) -> _Look:
+    def look(values: Any) -> tuple[str, str] | None:
+        return _first_of(one, ((f"[{number}]", value) for number, value in enumerate(values)))
+
+    return look
+
+
+def _map_look(
+    field: FieldDescriptor,
+    entry: Descriptor,
+    leaf: Callable[[FieldDescriptor], _Look | None],
+    above: frozenset[str],
+) -> _Look | None:
+    parts = entry.fields_by_name
+    of_keys = leaf(parts["key"])
+    of_values = None if field.name in _FREE_VALUES else _field_look(parts["value"], leaf, above)
+    if of_keys is None and of_values is None:
+        return None
+
+    def look(entries: Any) -> tuple[str, str] | None:
+        found = None if of_keys is None else _first_of(of_keys, ((f" key '{escaped(key)}'", key) for key in entries))
+        if found is None and of_values is not None:
+            found = _first_of(of_values, ((f"['{escaped(str(key))}']", entries[key]) for key in entries))
+        return found
+
+    return look
+
+
+def _first_of(one: _Look, values: Iterator[tuple[str, Any]]) -> tuple[str, str] | None:
+    for where, value in values:
+        found = one(value)
+        if found is not None:
+            return f"{where}{found[0]}", found[1]
+    return None
+
+
+def _enum_look(field: FieldDescriptor) -> _Look | None:
+    enum: EnumDescriptor | None = field.enum_type
+    if enum is None:
+        return None
+    known = frozenset(enum.values_by_number)
+    names = ", ".join(f"{value.name} ({value.number})" for value in enum.values[:_SHOWN])
+    more = f" and {len(enum.values) - _SHOWN} more" if len(enum.values) > _SHOWN else ""
+
+    def look(value: int) -> tuple[str, str] | None:
+        if value in known:
+            return None
+        return "", f"is {value}, which the CRI of this daemon does not define; {enum.name} is one of {names}{more}"
+
+    return look
+
+
+def _string_look(field: FieldDescriptor) -> _Look | None:
+    if field.type == FieldDescriptor.TYPE_STRING:
+        nul: str | bytes = "\0"
+    elif field.type == FieldDescriptor.TYPE_BYTES:
+        nul = b"\0"
+    else:
+        return None
+    return lambda value: ("", _NUL) if nul in value else None
+
+
+_SHOWN: Final = 8
+"""Values of an enum that an error text names."""
