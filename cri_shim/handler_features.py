@@ -7,7 +7,6 @@ The kubelet rejects pods that need what a handler does not report, so a runtime 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from msgspec.structs import replace
 
 from cri_shim.kernel.process import run_program
 from cri_shim.kernel.user_namespace import unshare_program
+from untrusted import parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,11 +85,10 @@ async def _features(handler: RuntimeHandler, snapshotter: str, node: NodeFacts) 
 
 def features_from(answer: bytes, kernel: tuple[int, int]) -> HandlerFeatures:
     """Read a runtime's answer; raises ValueError when it is none."""
-    document = json.loads(answer)
-    if not isinstance(document, dict):
-        raise ValueError("the answer is not an object")  # noqa: TRY004 - one error to catch
-    mount_options = document.get("mountOptions") or []
-    namespaces = (document.get("linux") or {}).get("namespaces") or []
+    document = parse_object(answer)
+    linux = document.object("linux")
+    mount_options = document.texts("mountOptions")
+    namespaces = () if linux is None else linux.texts("namespaces")
     return HandlerFeatures(
         recursive_read_only_mounts=_RRO in mount_options and kernel >= _RRO_KERNEL,
         why_no_user_namespaces="" if _USER in namespaces else "its runtime does not know user namespaces",

@@ -6,6 +6,17 @@ have the types that were asked for. It may import nothing but the standard libra
 """
 
 from untrusted.document import DocumentError, Object, parse_object, parse_objects
+from untrusted.shape import read_shape
 from untrusted.text import decode_utf8, encodable, escaped, shorten
 
-__all__ = ["DocumentError", "Object", "decode_utf8", "encodable", "escaped", "parse_object", "parse_objects", "shorten"]
+__all__ = [
+    "DocumentError",
+    "Object",
+    "decode_utf8",
+    "encodable",
+    "escaped",
+    "parse_object",
+    "parse_objects",
+    "read_shape",
+    "shorten",
+]

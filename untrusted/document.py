@@ -82,7 +82,7 @@ class Object:
             if isinstance(value, bool) or not isinstance(value, int | _Number):
                 self._refuse(name, value, "a whole number")
             if not isinstance(value, int) or not least <= value <= most:
-                raise DocumentError(f"{self._where(name)} is not between {least} and {most}")
+                raise DocumentError(f"{self.where(name)} is not between {least} and {most}")
             found = value
         return found
 
@@ -107,7 +107,7 @@ class Object:
             if not isinstance(value, _Pairs):
                 self._refuse(name, value, "an object")
             members.extend(value)
-        return Object(tuple(members), self._where(name))
+        return Object(tuple(members), self.where(name))
 
     def objects(self, name: str) -> tuple[Object, ...]:
         """Return a list of objects; a ``null`` in it is an object without fields."""
@@ -115,7 +115,7 @@ class Object:
         for number, item in enumerate(self._list(name)):
             if item is not None and not isinstance(item, _Pairs):
                 self._refuse(f"{name}[{number}]", item, "an object")
-            made.append(Object(item or (), self._where(f"{name}[{number}]")))
+            made.append(Object(item or (), self.where(f"{name}[{number}]")))
         return tuple(made)
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -125,6 +125,17 @@ class Object:
             if item is not None and not isinstance(item, str):
                 self._refuse(f"{name}[{number}]", item, "a string")
         return tuple(item or "" for item in items)
+
+    def integers(self, name: str, *, least: int = -_LARGEST - 1, most: int = _LARGEST) -> tuple[int, ...]:
+        """Return a list of whole numbers; a ``null`` in it is 0."""
+        numbers = []
+        for number, item in enumerate(self._list(name)):
+            if isinstance(item, bool) or not (item is None or isinstance(item, int | _Number)):
+                self._refuse(f"{name}[{number}]", item, "a whole number")
+            if isinstance(item, _Number) or not least <= (item or 0) <= most:
+                raise DocumentError(f"{self.where(f'{name}[{number}]')} is not between {least} and {most}")
+            numbers.append(item or 0)
+        return tuple(numbers)
 
     def text_map(self, name: str) -> dict[str, str]:
         """Return an object whose values are strings; its keys are data, and so kept as they are."""
@@ -154,8 +165,8 @@ class Object:
         return _plain(values[-1]) if values else None
 
     def _values(self, name: str) -> list[Any]:
-        folded = _fold(name)
-        return [value for key, value in self._pairs if value is not None and _fold(key) == folded]
+        folded = fold(name)
+        return [value for key, value in self._pairs if value is not None and fold(key) == folded]
 
     def _last(self, name: str, kind: type[Any], words: str, zero: Any) -> Any:
         found = zero
@@ -169,11 +180,12 @@ class Object:
         items: list[Any] = self._last(name, list, "a list", [])
         return items
 
-    def _where(self, name: str) -> str:
+    def where(self, name: str) -> str:
+        """Return where a field stands in the document, for an error text."""
         return f"{self._path}.{name}" if self._path else name
 
     def _refuse(self, name: str, value: Any, wanted: str) -> NoReturn:
-        raise DocumentError(f"{self._where(name)} is {_kind(value)}, not {wanted}")
+        raise DocumentError(f"{self.where(name)} is {_kind(value)}, not {wanted}")
 
 
 def parse_object(data: bytes, *, limit: int | None = None) -> Object:
@@ -267,7 +279,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _fold(key: str) -> str:
+def fold(key: str) -> str:
+    """Return a form of a key that is equal for the keys that Go takes for one."""
     return key.translate(_LIKE_ASCII).lower()
 
 

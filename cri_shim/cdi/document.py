@@ -6,23 +6,55 @@ part. Source: CDI SPEC.md, "JSON Schema"; the checks are those of its Go library
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from cri_shim.cdi.names import check_device, check_kind
 from cri_shim.cdi.versions import check_version
+from cri_shim.oci.yaml_text import yaml_as_json
+from untrusted import DocumentError, parse_object, read_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from untrusted import Object
+    from untrusted.shape import Shape
 
 HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 NO_ACCESS = "none"
 """Permissions of a device whose node is wanted without a rule of the device cgroup."""
 
 _NAME_MAX = 4096
+
+_EDITS: Final[Shape] = {
+    "env": "texts",
+    "deviceNodes": [
+        {
+            **dict.fromkeys(("path", "hostPath", "type", "permissions"), "text"),
+            **dict.fromkeys(("major", "minor"), "integer"),
+            **dict.fromkeys(("fileMode", "uid", "gid"), "unsigned"),
+        }
+    ],
+    "netDevices": [{"hostInterfaceName": "text", "name": "text"}],
+    "hooks": [{"hookName": "text", "path": "text", "args": "texts", "env": "texts", "timeout": "integer"}],
+    "mounts": [{"hostPath": "text", "containerPath": "text", "options": "texts", "type": "text"}],
+    "intelRdt": {
+        **dict.fromkeys(("closID", "l3CacheSchema", "memBwSchema"), "text"),
+        "schemata": "texts",
+        "enableMonitoring": "boolean",
+    },
+    "additionalGids": "integers",
+}
+DOCUMENT: Final[Shape] = {
+    "cdiVersion": "text",
+    "kind": "text",
+    "devices": [{"name": "text", "containerEdits": _EDITS, "annotations": "text_map"}],
+    "containerEdits": _EDITS,
+    "annotations": "text_map",
+}
+"""What a file may hold; the structures below get their values under these names."""
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -111,7 +143,7 @@ class Document(Part, frozen=True):
 
 def parse_document(text: bytes) -> Document:
     """Read and check a file; raises ValueError that says what is wrong with it."""
-    document = msgspec.convert(_load(text), Document)
+    document = msgspec.convert(read_shape(_load(text), DOCUMENT, unknown="refuse"), Document)
     problem = check_version(document) or check_kind(document.kind) or _edits_problem(document.container_edits)
     if problem:
         raise ValueError(problem)
@@ -130,17 +162,13 @@ def parse_document(text: bytes) -> Document:
     return document
 
 
-def _load(text: bytes) -> Any:
+def _load(text: bytes) -> Object:
     # JSON is YAML but for the tabs that many programs indent it with.
     if text.lstrip().startswith(b"{"):
-        with suppress(ValueError):
-            return json.loads(text)
-    import yaml  # noqa: PLC0415 - few nodes have such files, and none needs a MiB for not having them
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"neither YAML nor JSON: {' '.join(str(error).split())}") from error
+        with suppress(DocumentError):
+            return parse_object(text)
+    # As the Go library does: YAML becomes JSON, and that is read by the rules for JSON.
+    return parse_object(yaml_as_json(text))
 
 
 def _edits_problem(edits: Edits) -> str:

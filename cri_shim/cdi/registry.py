@@ -17,6 +17,8 @@ from msgspec import Struct
 
 from cri_shim.cdi.document import Document, parse_document
 from cri_shim.errors import FailedPreconditionError
+from cri_shim.kernel.small_file import read_small_file
+from untrusted import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 _SUFFIXES = frozenset({".json", ".yaml"})
 _REASONS = 5
+_LONGEST_PROBLEM = 500
+
+FILE_LIMIT = 1 << 20
+"""Bytes of a CDI file."""
 
 log = structlog.get_logger(__name__)
 
@@ -128,6 +134,8 @@ def _entries(directory: Path) -> list[Path]:
 
 def _read(path: Path, stamp: tuple[int, int, int], priority: int) -> _File:
     try:
-        return _File(stamp, priority, parse_document(path.read_bytes()), "")
-    except (OSError, ValueError) as error:
-        return _File(stamp, priority, None, str(error))
+        return _File(stamp, priority, parse_document(read_small_file(path, FILE_LIMIT)), "")
+    except OSError as error:
+        return _File(stamp, priority, None, error.strerror or str(error))
+    except ValueError as error:
+        return _File(stamp, priority, None, shorten(str(error), _LONGEST_PROBLEM))

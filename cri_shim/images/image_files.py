@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, TypeVar
 from msgspec import Struct
 
 from containerd_client import NotFound
+from cri_shim.errors import InvalidArgumentError
 from cri_shim.images.copy_tree import copy_tree
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.mounts import mounted_read_only
 from cri_shim.kernel.open_in_root import read_file_in_root
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,10 +95,16 @@ class ImageFiles:
                 await snapshots.remove(key)
 
     def _read_users(self, root: str) -> UserFiles:
-        return UserFiles(
-            passwd=read_file_in_root(self._kernel, root, "/etc/passwd", FILE_LIMIT),
-            group=read_file_in_root(self._kernel, root, "/etc/group", FILE_LIMIT),
-        )
+        return UserFiles(passwd=self._read_file(root, "/etc/passwd"), group=self._read_file(root, "/etc/group"))
+
+    def _read_file(self, root: str, path: str) -> bytes | None:
+        try:
+            return read_file_in_root(self._kernel, root, path, FILE_LIMIT)
+        except OSError as error:
+            raise InvalidArgumentError(
+                f"{path} of the image cannot be read: {error.strerror}; "
+                "it is needed to find out the user and groups of the process"
+            ) from error
 
     def _copy_one(self, root: str, path: str, target: Path) -> None:
         root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -105,6 +113,10 @@ class ImageFiles:
                 source_fd = self._kernel.open_in_root(root_fd, path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             except (FileNotFoundError, NotADirectoryError):
                 return
+            except OSError as error:
+                raise InvalidArgumentError(
+                    f"volume '{escaped(path)}' of the image cannot be looked up in it: {error.strerror}"
+                ) from error
             try:
                 copy_tree(source_fd, target)
             finally:

@@ -13,6 +13,8 @@ import stat
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from cri_shim.kernel.small_file import read_opened
+
 if TYPE_CHECKING:
     from cri_shim.kernel.protocol import Kernel
 
@@ -72,23 +74,16 @@ def walk_in_root(root_fd: int, path: str, flags: int) -> int:
 def read_file_in_root(kernel: Kernel, root: str, path: str, limit: int) -> bytes | None:
     """Read a small regular file of the file system tree mounted at `root`; None when there is no such file.
 
-    Raises `OSError`: EFBIG above `limit` bytes, EINVAL for anything but a regular file (a FIFO would block for ever).
+    Raises `OSError`: EFBIG above `limit` bytes, EINVAL for anything but a regular file, ELOOP and so on.
     """
     root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        # O_NONBLOCK so that opening a FIFO or a device cannot hang before we have looked at what it is
-        fd = kernel.open_in_root(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        fd = kernel.open_in_root(root_fd, path, os.O_PATH | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         return None
     finally:
         os.close(root_fd)
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", path)
-        with os.fdopen(fd, "rb", closefd=False) as file:
-            content = file.read(limit + 1)
+        return read_opened(fd, path, limit)
     finally:
         os.close(fd)
-    if len(content) > limit:
-        raise OSError(errno.EFBIG, f"larger than {limit} bytes", path)
-    return content

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.kernel.small_file import read_small_file
 from cri_shim.oci.options import SpecOptions
+from cri_shim.oci.spec_shape import SPEC
+from untrusted import DocumentError, parse_object, read_shape
 
 if TYPE_CHECKING:
     from cri_shim.config import Config, RuntimeHandler
     from cri_shim.service import Service
+
+BASE_SPEC_LIMIT = 4 << 20
+"""Bytes of a ``base_runtime_spec``."""
 
 
 def snapshotter_of(config: Config, handler: RuntimeHandler) -> str:
@@ -47,13 +51,16 @@ async def base_spec(handler: RuntimeHandler) -> dict[str, Any] | None:
     """
     if not handler.base_runtime_spec:
         return None
-    path = Path(handler.base_runtime_spec)
+    path = handler.base_runtime_spec
     try:
-        spec = json.loads(await run(FS, path.read_bytes))
-    except (OSError, ValueError) as error:
+        return parse_base_spec(await run(FS, read_small_file, path, BASE_SPEC_LIMIT))
+    except (OSError, DocumentError) as error:
+        problem = error.strerror if isinstance(error, OSError) else error
         raise FailedPreconditionError(
-            f"base_runtime_spec {path} of runtime handler {handler.name!r} is not readable: {error}"
+            f"base_runtime_spec {path} of runtime handler {handler.name!r} cannot be used: {problem}"
         ) from error
-    if not isinstance(spec, dict):
-        raise FailedPreconditionError(f"base_runtime_spec {path} of runtime handler {handler.name!r} is not an object")
-    return spec
+
+
+def parse_base_spec(data: bytes) -> dict[str, Any]:
+    """Read a runtime spec by Go's rules, as the OCI runtime would; raises DocumentError."""
+    return read_shape(parse_object(data), SPEC, unknown="keep")

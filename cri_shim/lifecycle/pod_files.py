@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import FailedPreconditionError
+from cri_shim.kernel.small_file import read_small_file
 from cri_shim.kernel.write_file import write_file
 
 if TYPE_CHECKING:
     from cri_shim.kernel import Kernel
     from cri_shim.paths import Paths
+
+NODE_HOSTS = Path("/etc/hosts")
+NODE_RESOLV_CONF = Path("/etc/resolv.conf")
+
+FILE_LIMIT = 16 << 20
+"""Bytes of a file of the node that is copied into every pod."""
 
 _SHM_OPTIONS = "mode=1777,size=65536k"
 _MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
@@ -50,14 +58,15 @@ def pod_hostname(config: cri.PodSandboxConfig) -> str:
 
 
 def write_pod_files(kernel: Kernel, files: PodFiles, config: cri.PodSandboxConfig) -> None:
-    """Make the files and mount /dev/shm; raises OSError naming the path. Blocks: call it in an executor."""
+    """Make the files and mount /dev/shm. Blocks: call it in an executor.
+
+    Raises OSError naming the path, and FailedPreconditionError for a file of the node that cannot be copied.
+    """
     files.hostname.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-    _write(files.hostname, pod_hostname(config) + "\n")
-    _write(files.hosts, _host_file("/etc/hosts"))
-    _write(
-        files.resolv_conf,
-        resolv_conf(config.dns_config) if config.HasField("dns_config") else _host_file("/etc/resolv.conf"),
-    )
+    _write(files.hostname, f"{pod_hostname(config)}\n".encode())
+    _write(files.hosts, node_file(NODE_HOSTS))
+    # An empty dns_config asks for nothing of its own, which is the node's.
+    _write(files.resolv_conf, resolv_conf(config.dns_config).encode() or node_file(NODE_RESOLV_CONF))
     if config.linux.security_context.namespace_options.ipc != cri.NODE:
         files.shm.mkdir(parents=True, exist_ok=True, mode=0o700)
         kernel.mount("shm", str(files.shm), "tmpfs", _MS_NOSUID_NODEV_NOEXEC, _SHM_OPTIONS)
@@ -72,13 +81,21 @@ def resolv_conf(dns: cri.DNSConfig) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _host_file(path: str) -> str:
+def node_file(path: Path) -> bytes:
+    """Return a file of the node as a pod gets it, byte for byte; nothing where there is none.
+
+    Raises FailedPreconditionError for what cannot be copied: a directory, a FIFO, a file without end.
+    """
     try:
-        return Path(path).read_text()
+        return read_small_file(path, FILE_LIMIT)
     except FileNotFoundError:
-        return ""
+        return b""
+    except OSError as error:
+        raise FailedPreconditionError(
+            f"{path} of this node cannot be copied into the pod: {error.strerror}; it must be a readable file"
+        ) from error
 
 
-def _write(path: Path, text: str) -> None:
-    write_file(path, text.encode())
+def _write(path: Path, content: bytes) -> None:
+    write_file(path, content)
     path.chmod(0o644)

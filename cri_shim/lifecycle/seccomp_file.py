@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.kernel.small_file import read_small_file
 from cri_shim.oci.seccomp import localhost_path, wanted_profile
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+
+FILE_LIMIT = 4 << 20
+"""Bytes of a seccomp profile."""
 
 
 async def read_seccomp_profile(
@@ -24,6 +28,6 @@ async def read_seccomp_profile(
     if path is None:
         return None
     try:
-        return await run(FS, Path(path).read_bytes)
+        return await run(FS, read_small_file, path, FILE_LIMIT)
     except OSError as error:
-        raise FailedPreconditionError(f"seccomp profile {path} cannot be read: {error.strerror}") from error
+        raise FailedPreconditionError(f"seccomp profile '{escaped(path)}' cannot be read: {error.strerror}") from error

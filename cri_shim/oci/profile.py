@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -27,7 +28,7 @@ def named_profile(name: str) -> cri.SecurityProfile | None:
         return cri.SecurityProfile(profile_type=cri.SecurityProfile.Unconfined)
     if not name.startswith(LOCALHOST_PREFIX):
         raise InvalidArgumentError(
-            f"unknown security profile {name!r}; "
+            f"unknown security profile '{escaped(name)}'; "
             "it must be runtime/default, docker/default, unconfined or localhost/NAME"
         )
     return cri.SecurityProfile(
@@ -42,7 +43,8 @@ def checked(profile: cri.SecurityProfile, what: Literal["seccomp", "apparmor"]) 
             raise InvalidArgumentError(f"{what} profile of type Localhost without a localhost_ref")
     elif profile.localhost_ref:
         raise InvalidArgumentError(
-            f"{what} profile has localhost_ref {profile.localhost_ref!r}, which only the type Localhost may have"
+            f"{what} profile has localhost_ref '{escaped(profile.localhost_ref)}', "
+            "which only the type Localhost may have"
         )
     if profile.profile_type not in cri.SecurityProfile.ProfileType.values():
         raise InvalidArgumentError(f"unknown {what} profile type {profile.profile_type}")

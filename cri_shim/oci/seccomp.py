@@ -5,29 +5,19 @@ Source: CRI ``SecurityProfile`` and the older ``seccomp_profile_path``; OCI runt
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
 from cri_shim.oci import seccomp_default as default
 from cri_shim.oci.profile import LOCALHOST_PREFIX, checked, named_profile
+from cri_shim.oci.spec_shape import SECCOMP
+from untrusted import DocumentError, escaped, parse_object, read_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cri_shim.oci.defaults import Spec
-
-_PROFILE_FIELDS = (
-    "defaultAction",
-    "defaultErrnoRet",
-    "architectures",
-    "flags",
-    "listenerPath",
-    "listenerMetadata",
-    "syscalls",
-)
-_SYSCALL_FIELDS = ("names", "action", "errnoRet", "args")
 
 
 def wanted_profile(
@@ -116,24 +106,20 @@ def default_profile(capabilities: Iterable[str], machine: str, kernel: tuple[int
 def parse_profile(content: bytes, path: str) -> Spec:
     """Read a profile file: the JSON of ``linux.seccomp``, fields that only other tools know left out.
 
-    Raises InvalidArgumentError where it is something else; an empty filter by accident would be a quiet hole.
+    It is read by Go's rules, as the OCI runtime would. Raises InvalidArgumentError where it is something else; an
+    empty filter by accident would be a quiet hole.
     """
+    shown = f"seccomp profile '{escaped(path)}'"
     try:
-        document: Any = json.loads(content)
-    except ValueError as error:
-        raise InvalidArgumentError(f"seccomp profile {path!r} is not JSON: {error}") from error
-    if not isinstance(document, dict) or not isinstance(document.get("defaultAction"), str):
-        raise InvalidArgumentError(f"seccomp profile {path!r} has no defaultAction")
-    syscalls = document.get("syscalls") or []
-    if not isinstance(syscalls, list) or not all(
-        isinstance(entry, dict) and isinstance(entry.get("names"), list) and isinstance(entry.get("action"), str)
-        for entry in syscalls
-    ):
-        raise InvalidArgumentError(f"seccomp profile {path!r}: each entry of syscalls needs names and an action")
-    result = {name: document[name] for name in _PROFILE_FIELDS if document.get(name) is not None}
-    result["syscalls"] = [
-        {name: entry[name] for name in _SYSCALL_FIELDS if entry.get(name) is not None} for entry in syscalls
-    ]
+        document = parse_object(content)
+        if not document.text("defaultAction"):
+            raise InvalidArgumentError(f"{shown} has no defaultAction")
+        result = read_shape(document, SECCOMP)
+    except DocumentError as error:
+        raise InvalidArgumentError(f"{shown} cannot be used: {error}") from error
+    syscalls = result.setdefault("syscalls", [])
+    if not all(entry.get("names") and entry.get("action") for entry in syscalls):
+        raise InvalidArgumentError(f"{shown}: each entry of syscalls needs names and an action")
     return result
 
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -122,7 +123,7 @@ def resolve_user(plan: UserPlan, passwd: bytes | None = None, group: bytes | Non
         found = next((entry for entry in users if entry[0] == plan.user), None)
         if found is None:
             where = "the image has no /etc/passwd" if passwd is None else "/etc/passwd of the image does not have it"
-            raise InvalidArgumentError(f"unable to find user {plan.user!r}: {where}")
+            raise InvalidArgumentError(f"unable to find user '{escaped(plan.user)}': {where}")
         uid, passwd_gid = _file_id(found[2], "uid", plan.user), _file_id(found[3], "gid", plan.user)
     else:
         found = next((entry for entry in users if _number(entry[2]) == uid), None)
@@ -153,12 +154,14 @@ def _split(user: str) -> tuple[str, str]:
     """Split an image's user ``USER[:GROUP]`` and check the numbers in it; nothing means root."""
     parts = user.split(":")
     if len(parts) > 2:
-        raise InvalidArgumentError(f"the image's user {user!r} has more than one colon; it must be USER or USER:GROUP")
+        raise InvalidArgumentError(
+            f"the image's user '{escaped(user)}' has more than one colon; it must be USER or USER:GROUP"
+        )
     name, group = parts[0] or "0", parts[1] if len(parts) == 2 else ""
     for part, what in ((name, "uid"), (group, "gid")):
         number = _number(part)
         if number is not None:
-            _checked(number, what, f"the image's user {user!r}")
+            _checked(number, what, f"the image's user '{escaped(user)}'")
     return name, group
 
 
@@ -176,8 +179,10 @@ def _checked(number: int, what: str, whose: str) -> int:
 def _file_id(text: str, what: str, user: str) -> int:
     number = _number(text)
     if number is None:
-        raise InvalidArgumentError(f"user {user!r}: its {what} {text!r} in the image's /etc/passwd is not a number")
-    return _checked(number, what, f"user {user!r}")
+        raise InvalidArgumentError(
+            f"user '{escaped(user)}': its {what} '{escaped(text)}' in the image's /etc/passwd is not a number"
+        )
+    return _checked(number, what, f"user '{escaped(user)}'")
 
 
 def _supplemental(groups: Iterable[int]) -> tuple[int, ...]:
@@ -204,10 +209,12 @@ def _group_id(plan: UserPlan, passwd_gid: int | None, group: bytes | None) -> in
         if entry[0] == plan.group:
             found = _number(entry[2])
             if found is None:
-                raise InvalidArgumentError(f"group {plan.group!r}: its gid {entry[2]!r} in the image is not a number")
-            return _checked(found, "gid", f"group {plan.group!r}")
+                raise InvalidArgumentError(
+                    f"group '{escaped(plan.group)}': its gid '{escaped(entry[2])}' in the image is not a number"
+                )
+            return _checked(found, "gid", f"group '{escaped(plan.group)}'")
     where = "the image has no /etc/group" if group is None else "/etc/group of the image does not have it"
-    raise InvalidArgumentError(f"unable to find group {plan.group!r} of user {plan.user!r}: {where}")
+    raise InvalidArgumentError(f"unable to find group '{escaped(plan.group)}' of user '{escaped(plan.user)}': {where}")
 
 
 def _memberships(name: str, group: bytes | None) -> Iterator[int]:

@@ -17,7 +17,10 @@ import structlog
 from msgspec import Struct, field
 
 from cri_shim.errors import FailedPreconditionError
+from cri_shim.kernel.small_file import read_small_file
+from cri_shim.oci.yaml_text import yaml_as_json
 from cri_shim.qos.quantity import parse_quantity
+from untrusted import escaped, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,8 +36,12 @@ _LIMITS = {
     "ThrottleReadIOPS": "throttleReadIOPSDevice",
     "ThrottleWriteIOPS": "throttleWriteIOPSDevice",
 }
+_KEYS = {name.lower(): name for name in ("Devices", "Weight", *_LIMITS)}
 _WEIGHTS = range(10, 1001)
 _RATES = range(2**63)
+
+FILE_LIMIT = 1 << 20
+"""Bytes of ``blockio_config_file``."""
 
 log = structlog.get_logger(__name__)
 
@@ -59,8 +66,10 @@ class BlockioClasses(Struct, frozen=True):
         if not path:
             return cls(why_not="blockio_config_file is not set")
         try:
-            return cls(parse_classes(Path(path).read_bytes()))
-        except (OSError, ValueError) as error:
+            return cls(parse_classes(read_small_file(path, FILE_LIMIT)))
+        except OSError as error:
+            return cls(why_not=f"{path}: {error.strerror}")
+        except ValueError as error:
             return cls(why_not=f"{path}: {error}")
 
     def section(self, name: str, find: Find, *, weights: bool) -> Spec:
@@ -98,19 +107,17 @@ class BlockioClasses(Struct, frozen=True):
 
 def parse_classes(text: bytes) -> dict[str, tuple[Entry, ...]]:
     """Read the classes; raises ValueError that says where the mistake is."""
-    import yaml  # noqa: PLC0415 - only a node with such a file pays for it
-
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"no YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(document, dict) or set(document) != {"Classes"} or not isinstance(document["Classes"], dict):
+    document = parse_object(yaml_as_json(text))
+    if [key for key in document.keys() if key.lower() != "classes"] or "Classes" not in document:  # noqa: SIM118
         raise ValueError("it must have one key, Classes, with a table of classes")
+    classes = document.value("Classes")
+    if not isinstance(classes, dict):
+        raise ValueError("Classes is not a table of classes")  # noqa: TRY004 - one error to catch
     result = {}
-    for name, entries in document["Classes"].items():
+    for name, entries in classes.items():
         if not isinstance(entries, list):
             raise ValueError(f"class {name!r} is not a list")  # noqa: TRY004 - one error to catch
-        result[str(name)] = tuple(_entry(f"class {name!r}", entry) for entry in entries)
+        result[name] = tuple(_entry(f"class {name!r}", entry) for entry in entries)
     return result
 
 
@@ -142,9 +149,10 @@ def has_weights(cgroups: Path = Path("/sys/fs/cgroup")) -> bool:
 def _entry(where: str, entry: Any) -> Entry:
     if not isinstance(entry, dict):
         raise ValueError(f"{where}: an entry is not a table")  # noqa: TRY004 - one error to catch
-    unknown = set(entry) - {"Devices", "Weight", *_LIMITS}
+    entry = {_KEYS.get(key.lower(), key): value for key, value in entry.items()}
+    unknown = set(entry) - set(_KEYS.values())
     if unknown:
-        raise ValueError(f"{where}: unknown key {min(map(str, unknown))}")
+        raise ValueError(f"{where}: unknown key {escaped(min(unknown))}")
     devices = entry.get("Devices") or []
     if not isinstance(devices, list) or not all(isinstance(device, str) for device in devices):
         raise ValueError(f"{where}: Devices is not a list of paths")

@@ -7,6 +7,7 @@ admin-guide/cgroup-v2.rst, accounting/psi.rst, filesystems/proc.rst.
 from __future__ import annotations
 
 from cri_shim.stats.values import DeviceIo, Interface, Pressure, Stall
+from untrusted import decode_utf8
 
 UNLIMITED = 1 << 62
 """cgroup v1 says "no limit" with a number near 2^63, rounded to pages; whatever is above this means it."""
@@ -66,7 +67,7 @@ def interfaces(text: bytes) -> tuple[Interface, ...]:
             tx_bytes, tx_packets, tx_errors, tx_dropped = map(int, words[8:12])
             found.append(
                 Interface(
-                    name.strip().decode(),
+                    decode_utf8(name.strip()),
                     rx_bytes,
                     rx_packets,
                     rx_errors,

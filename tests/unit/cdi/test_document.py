@@ -58,11 +58,11 @@ def test_json_with_tabs_is_read():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (b"{", "neither YAML nor JSON"),
-        (b"", "Expected"),
-        (b"[]", "Expected"),
+        (b"{", "not YAML"),
+        (b"", "missing"),
+        (b"[]", "a list, not an object"),
         (document(version="9.9.9"), "'9.9.9' is not known"),
-        (document(version=1), "Expected `str`"),
+        (document(version=1), "a number, not a string"),
         (document(kind="vendor"), "vendor/class"),
         (document(kind="-v/c"), "vendor '-v'"),
         (document(devices=[]), "no devices"),

@@ -69,7 +69,7 @@ def test_weights_on_a_node_without():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (b"{", "no YAML"),
+        (b"{", "not YAML"),
         (b"", "Classes"),
         (b"Klasses: {}", "Classes"),
         (b"Classes: []", "Classes"),
@@ -94,7 +94,7 @@ def test_a_file_that_cannot_be_used(tmp_path):
     assert BlockioClasses.load("").why_not == "blockio_config_file is not set"
     assert "no-such" in BlockioClasses.load(str(tmp_path / "no-such")).why_not
     (tmp_path / "broken").write_text("{")
-    assert "no YAML" in BlockioClasses.load(str(tmp_path / "broken")).why_not
+    assert "not YAML" in BlockioClasses.load(str(tmp_path / "broken")).why_not
     (tmp_path / "good").write_bytes(FILE)
     assert BlockioClasses.load(str(tmp_path / "good")).why_not == ""
 

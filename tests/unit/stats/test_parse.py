@@ -105,3 +105,9 @@ def test_the_quota_of_version_2():
     """ "max" is no quota."""
     assert parse.cpu_max(b"max 100000\n") == (0, 100000)
     assert parse.cpu_max(b"30000 100000\n") == (30000, 100000)
+
+
+def test_an_interface_whose_name_is_no_text():
+    """A pod may name its interface in any bytes; the others are told all the same."""
+    lines = b"x\ny\n  f\xfcr: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n  eth0: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n"
+    assert [one.name for one in parse.interfaces(lines)] == ["f\N{REPLACEMENT CHARACTER}r", "eth0"]

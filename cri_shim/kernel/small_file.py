@@ -1,0 +1,53 @@
+"""Reading a small regular file whose path others decide, whatever lies there.
+
+Opening is dangerous by itself: a FIFO blocks until somebody writes, a device may begin to work (a watchdog starts to
+count). So the path is opened without access first (O_PATH), what it is is looked at, and only a regular file is opened
+for reading, by the descriptor and so without another look-up.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_KINDS: Final = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFLNK: "a symbolic link",
+}
+
+
+def read_small_file(path: str | Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most ``limit`` bytes; symbolic links are followed. Blocks.
+
+    Raises OSError naming the path: EINVAL for what is not a regular file, EFBIG for more than ``limit`` bytes.
+    """
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return read_opened(descriptor, str(path), limit)
+    finally:
+        os.close(descriptor)
+
+
+def read_opened(descriptor: int, path: str, limit: int) -> bytes:
+    """Do the same for a file that is open with O_PATH; ``path`` is only for errors, the descriptor stays open."""
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, f"not a regular file but {_KINDS.get(stat.S_IFMT(mode), 'something else')}", path)
+    try:
+        reading = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    with os.fdopen(reading, "rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit} bytes", path)
+    return content

@@ -1,0 +1,63 @@
+"""A whole document read at once into dicts and lists, by a table of what its fields are.
+
+For documents that are handed on nearly as they are (a runtime spec, a seccomp profile): the result has the names and
+types that the table says, whatever the case of the keys and however many ``null`` the document had.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from untrusted.document import DocumentError, Object, fold
+from untrusted.text import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Kind = Literal["text", "texts", "integer", "integers", "unsigned", "boolean", "text_map", "any"]
+"""What a field is; ``any`` is kept as it stands."""
+
+Unknown = Literal["drop", "keep", "refuse"]
+"""What becomes of a field that the table does not have."""
+
+_UNSIGNED = (1 << 64) - 1
+
+Shape = dict[str, Any]
+"""Field name → Kind, a Shape for an object, or a list of one Shape for a list of objects."""
+
+
+def read_shape(document: Object, shape: Mapping[str, Any], *, unknown: Unknown = "drop") -> dict[str, Any]:
+    """Return the fields that are there and not ``null``; raises DocumentError for one that is something else."""
+    found: dict[str, Any] = {}
+    for name, kind in shape.items():
+        if name in document:
+            found[name] = _read(document, name, kind, unknown)
+    if unknown == "drop":
+        return found
+    known = {fold(name) for name in shape}
+    for key in document.keys():  # noqa: SIM118 - an Object is not a mapping
+        if fold(key) in known:
+            continue
+        if unknown == "refuse":
+            raise DocumentError(f"{document.where(escaped(key))} is not known")
+        found[key] = document.value(key)
+    return found
+
+
+def _read(document: Object, name: str, kind: Any, unknown: Unknown) -> Any:
+    if isinstance(kind, list):
+        return [read_shape(item, kind[0], unknown=unknown) for item in document.objects(name)]
+    if isinstance(kind, dict):
+        inner = document.object(name)
+        return {} if inner is None else read_shape(inner, kind, unknown=unknown)
+    match kind:
+        case "texts":
+            return list(document.texts(name))
+        case "integers":
+            return list(document.integers(name))
+        case "unsigned":
+            return document.integer(name, least=0, most=_UNSIGNED)
+        case "any":
+            return document.value(name)
+        case _:
+            return getattr(document, kind)(name)
