@@ -7,13 +7,13 @@ systems, so it runs in a thread and never on the event loop (containerd issue 13
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.kernel.mountinfo import mount_of, read_mountinfo
 from cri_shim.oci.mounts import ResolvedMount, SourceMount
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,12 +43,45 @@ def _source(mount: cri.Mount) -> str:
         raise InvalidArgumentError(f"mount of {mount.host_path!r} has no container_path")
     if not mount.host_path:
         raise InvalidArgumentError(f"mount at {mount.container_path!r} has no host_path")
-    path = Path(mount.host_path)
     try:
-        if not path.exists():
-            path.mkdir(parents=True, exist_ok=True, mode=0o755)
-        return os.path.realpath(path, strict=True)
+        found = _found_or_made(mount.host_path)
+        found.encode()
     except OSError as error:
         raise InvalidArgumentError(
-            f"host path {mount.host_path!r} of the mount at {mount.container_path!r} cannot be used: {error.strerror}"
+            f"host path '{escaped(mount.host_path)}' of the mount at '{escaped(mount.container_path)}' cannot be used: "
+            f"{error.strerror}"
         ) from error
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(
+            f"host path '{escaped(mount.host_path)}' of the mount at '{escaped(mount.container_path)}' leads to a path "
+            "that is not UTF-8, which a runtime spec cannot hold"
+        ) from None
+    return found
+
+
+def _found_or_made(path: str) -> str:
+    try:
+        return os.path.realpath(path, strict=True)
+    except FileNotFoundError:
+        try:
+            _make_directories(path)
+        except FileExistsError as error:
+            raise OSError(error.errno, "it is a symbolic link to something that is not there", path) from error
+        return os.path.realpath(path, strict=True)
+
+
+def _make_directories(path: str) -> None:
+    """Make a directory and those above it, however many: the library's function calls itself for each."""
+    missing = [path]
+    while missing:
+        try:
+            os.mkdir(missing[-1], 0o755)  # noqa: PTH102 - the path is text, and may be long
+        except FileNotFoundError:
+            missing.append(os.path.dirname(missing[-1]))  # noqa: PTH120
+        except FileExistsError:
+            # Another container's mount may have made it meanwhile.
+            if not os.path.isdir(missing[-1]):  # noqa: PTH112
+                raise
+            missing.pop()
+        else:
+            missing.pop()

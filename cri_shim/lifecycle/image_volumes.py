@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from cri_shim.errors import InvalidArgumentError
 from cri_shim.oci.mounts import clean
+from cri_shim.oci.path_checks import path_problem
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,12 +31,27 @@ class Volume(Struct, frozen=True):
 
 
 def volumes_of(service: Service, container: Container, image: Image) -> list[Volume]:
-    """The volumes that ``container`` gets; named, not made."""
+    """The volumes that ``container`` gets; named, not made.
+
+    Raises InvalidArgumentError for a volume of the image that no directory can be mounted at.
+    """
     if service.config.runtime.ignore_image_defined_volumes:
         return []
     mounted = {clean(mount.container_path) for mount in container.config.mounts}
     parent = service.paths.container_root(container.id) / "volumes"
-    return [Volume(path, parent / secrets.token_hex(32)) for path in image.config.volumes if clean(path) not in mounted]
+    wanted = [path for path in image.config.volumes if clean(path) not in mounted]
+    for path in wanted:
+        _check(path)
+    return [Volume(path, parent / secrets.token_hex(32)) for path in wanted]
+
+
+def _check(path: str) -> None:
+    problem = path_problem(path) or ("would hide the whole image" if clean(path) == "/" else "")
+    if problem:
+        raise InvalidArgumentError(
+            f"the image declares the volume '{escaped(path)}', which {problem}; "
+            "mount something there, or set ignore_image_defined_volumes"
+        )
 
 
 async def fill_volumes(service: Service, snapshotter: str, image: Image, volumes: list[Volume]) -> None:

@@ -23,6 +23,7 @@ from cri_shim.oci.namespaces import PodNamespaces, set_container_namespaces, set
 from cri_shim.oci.options import SpecOptions
 from cri_shim.oci.process import DEFAULT_PATH, merge_env, process_args
 from cri_shim.oci.selinux import check_level
+from untrusted import decode_utf8
 
 if TYPE_CHECKING:
     from cri_shim.oci.defaults import Spec
@@ -130,7 +131,7 @@ def _set_process(spec: Spec, given: ContainerSpecInput) -> None:
         [f"HOSTNAME={given.hostname}"],
         image.env,
         # CRI sends bytes, the spec is JSON: what is no UTF-8 cannot arrive whole.
-        (f"{pair.key}={pair.value.decode(errors='replace')}" for pair in config.envs),
+        (f"{pair.key}={decode_utf8(pair.value)}" for pair in config.envs),
     )
     process["user"] = given.user.to_spec()
     process["noNewPrivileges"] = security.no_new_privs

@@ -154,6 +154,8 @@ def read_host_devices(root: Path = Path("/dev")) -> tuple[DeviceNode, ...]:
 def _walk(directory: Path) -> Iterator[DeviceNode]:
     """Give the nodes of a directory and those below it; links, consoles, FIFOs and what vanishes are passed over."""
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
+        if not _has_utf8(entry.name):
+            continue  # a runtime spec could not name it
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
             if entry.name not in _SKIPPED_DIRECTORIES:
@@ -163,6 +165,14 @@ def _walk(directory: Path) -> Iterator[DeviceNode]:
                 node = _node(path)
                 if node is not None and node.kind != "p":
                     yield node
+
+
+def _has_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _node(path: Path) -> DeviceNode | None:

@@ -128,7 +128,7 @@ def _running(service: Service, id_: str) -> Container:
 
 def _runs_runc(service: Service, id_: str) -> None:
     sandbox = service.sandboxes.get(service.containers.get(id_).sandbox_id)
-    handler = service.config.runtime_handler(sandbox.runtime_handler)
+    handler = service.config.runtime_handler(sandbox.handler_name)
     if not handler.runtime_type.startswith(_RUNC):
         raise UnimplementedError(
             f"container {id_} runs under {handler.runtime_type} (runtime handler {handler.name!r}); "

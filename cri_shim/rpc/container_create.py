@@ -25,6 +25,7 @@ from cri_shim.lifecycle.image_volumes import fill_volumes, volumes_of
 from cri_shim.lifecycle.records import delete_record, labels_of, make_record, new_id
 from cri_shim.lifecycle.relabel_sources import relabel_sources
 from cri_shim.lifecycle.snapshots import begin_snapshot
+from cri_shim.oci.container_checks import check_container
 from cri_shim.oci.labels import CONTAINER
 from cri_shim.oci.resources import container_resources, container_user
 from cri_shim.oci.stop_signal import signal_number
@@ -55,6 +56,7 @@ async def create_container(service: Service, request: cri.CreateContainerRequest
         raise InvalidArgumentError("container config needs metadata with a name")
     if not request.sandbox_config.metadata.name:
         raise InvalidArgumentError("container needs the sandbox_config of its pod, with metadata")
+    check_container(request.config, request.sandbox_config)
     sandbox = service.sandboxes.get(request.pod_sandbox_id)
     name = container_name(request.config.metadata, sandbox.config.metadata)
     id_ = await service.operations.run(f"create/{name}", lambda: _create(service, sandbox.id, request, name))
@@ -95,7 +97,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
 
         undo.push("release the name", release_name)
         undo.push("remove the container's files", lambda: run(FS, remove_container_files, service.paths, container.id))
-        handler = service.config.runtime_handler(sandbox.runtime_handler)
+        handler = service.config.runtime_handler(sandbox.handler_name)
         snapshotter = snapshotter_of(service.config, handler)
         volumes = volumes_of(service, container, image)
         mount_label = service.selinux.of_files(container.process_label)

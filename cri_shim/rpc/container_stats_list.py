@@ -73,7 +73,7 @@ def layer_usage(service: Service, container: Container) -> tuple[str, Usage | No
     A layer that has none yet is measured in the background: the next request finds it.
     """
     sandbox = service.sandboxes.find(container.sandbox_id) if container.sandbox_id else None
-    name = "" if sandbox is None else sandbox.runtime_handler
+    name = "" if sandbox is None else sandbox.handler_name
     handler = service.config.containerd.runtimes.get(name or service.config.containerd.default_runtime_name)
     # A handler that has left the configuration since: its containers mostly lie where all others do.
     snapshotter = service.config.containerd.snapshotter if handler is None else snapshotter_of(service.config, handler)

@@ -8,6 +8,7 @@ from runc the one that the container was created with.)
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -15,15 +16,18 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from containerd_client import ContainerdError, NotFound
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
+from cri_shim.errors import CriError, FailedPreconditionError, InvalidArgumentError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.oom_score import move_oom_scores
 from cri_shim.lifecycle.handlers import spec_options
+from cri_shim.oci.resource_checks import check_resources
 from cri_shim.oci.resources import container_resources, task_resources, updated_spec
 from cri_shim.store.checkpoint import write_status
 from cri_shim.store.spec import pack_spec, read_spec
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from cri_shim.oci.defaults import Spec
     from cri_shim.service import Service
     from cri_shim.store.containers import Container
@@ -39,6 +43,7 @@ async def update_container_resources(
     ``annotations`` are told to the runtime of a running container. Raises NotFoundError, InvalidArgumentError (limits
     for Windows alone), FailedPreconditionError (ended, or being removed), and what the OCI runtime could not do.
     """
+    check_resources(request.linux)
     id_ = service.containers.get(request.container_id).id
     if request.HasField("windows") and not request.HasField("linux"):
         raise InvalidArgumentError(f"container {id_} runs on Linux; limits for Windows cannot be given to it")
@@ -50,7 +55,7 @@ async def update_container_resources(
 async def _update(service: Service, id_: str, request: cri.UpdateContainerResourcesRequest) -> None:
     async with service.locks.of(id_):
         container = _updatable(service, id_)
-        handler = service.config.runtime_handler(service.sandboxes.get(container.sandbox_id).runtime_handler)
+        handler = service.config.runtime_handler(service.sandboxes.get(container.sandbox_id).handler_name)
         record = await service.containerd.containers.get(id_)
         old = read_spec(record)
         spec = updated_spec(old, request.linux, service.node, spec_options(service, handler))
@@ -58,11 +63,11 @@ async def _update(service: Service, id_: str, request: cri.UpdateContainerResour
         await _write_spec(service, id_, pack_spec(spec))
         if limits is not None:
             try:
-                await service.containerd.tasks.update(id_, _packed(limits), request.annotations)
-                await _pass_oom_score_on(service, id_, _oom_score(old), _oom_score(spec))
+                async with _oom_score_passed_on(service, id_, _oom_score(old), _oom_score(spec)):
+                    await service.containerd.tasks.update(id_, _packed(limits), request.annotations)
             except NotFound:
                 pass  # it has ended meanwhile: the limits stand in the record
-            except ContainerdError:
+            except (CriError, ContainerdError):
                 await _write_spec(service, id_, record.spec)
                 raise
         changed = service.containers.update(id_, lambda c: c.but_status(resources=container_resources(spec)))
@@ -86,11 +91,29 @@ async def _write_spec(service: Service, id_: str, spec: AnyMessage) -> None:
         service.process_specs.forget(id_)
 
 
+@asynccontextmanager
+async def _oom_score_passed_on(service: Service, id_: str, old: int, new: int) -> AsyncIterator[None]:
+    """Change the score of a running container's processes, and back again when the rest of the update fails."""
+    await _pass_oom_score_on(service, id_, old, new)
+    try:
+        yield
+    except ContainerdError:
+        with suppress(CriError, ContainerdError):  # what is told is the first error
+            await _pass_oom_score_on(service, id_, new, old)
+        raise
+
+
 async def _pass_oom_score_on(service: Service, id_: str, old: int, new: int) -> None:
     """Give processes of the container that have the old score the new one; some may have chosen one of their own."""
-    if old != new:
-        pids = [process.pid for process in await service.containerd.tasks.list_pids(id_)]
+    if old == new:
+        return
+    pids = [process.pid for process in await service.containerd.tasks.list_pids(id_)]
+    try:
         await run(FS, move_oom_scores, pids, old, new)
+    except OSError as error:
+        raise FailedPreconditionError(
+            f"oom_score_adj of container {id_} cannot be changed from {old} to {new}: {error.strerror}"
+        ) from error
 
 
 def _oom_score(spec: Spec) -> int:

@@ -22,6 +22,8 @@ from cri_shim.lifecycle.id_mapping import id_map_of, require_user_namespaces
 from cri_shim.lifecycle.pause_pod import make_with_pause
 from cri_shim.lifecycle.pinned_pod import make_pinned, may_be_pinned
 from cri_shim.lifecycle.records import new_id
+from cri_shim.oci.pod_checks import check_pod
+from cri_shim.oci.untrusted_workload import check_untrusted, handler_name
 from cri_shim.ops.rollback import Rollback
 from cri_shim.store.names import sandbox_name
 from cri_shim.store.sandboxes import Sandbox
@@ -44,6 +46,8 @@ async def run_pod_sandbox(service: Service, request: cri.RunPodSandboxRequest) -
     metadata = request.config.metadata
     if not metadata.name or not metadata.namespace or not metadata.uid:
         raise InvalidArgumentError("pod sandbox config needs metadata with name, namespace and uid")
+    check_pod(request.config)
+    check_untrusted(request.runtime_handler, request.config)
     name = sandbox_name(metadata)
 
     async def work() -> str:
@@ -70,7 +74,7 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
     if finished is not None:
         log.info("sandbox.found_again", sandbox_id=finished.id, name=name)
         return finished
-    handler = service.config.runtime_handler(request.runtime_handler)
+    handler = service.config.runtime_handler(handler_name(request.runtime_handler, request.config.annotations))
     process_label = service.selinux.of_pod(request.config.linux.security_context.selinux_options)
     # Until its record says when it was made: a pod whose making fails and cannot be undone is listed, too.
     now = time.time_ns()

@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import force_setattr, replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.oci.untrusted_workload import handler_name
 from cri_shim.store.wire import entry
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Sandbox(Struct, frozen=True):
     """Not to be changed: it is shared by everyone who holds this value."""
     created_at: int
     runtime_handler: str = ""
+    """As it was asked for; :attr:`handler_name` is the one that counts."""
     netns_path: str = ""
     """Empty for a pod on the node's own network."""
     ips: tuple[str, ...] = ()
@@ -97,6 +99,11 @@ class Sandbox(Struct, frozen=True):
     def host_network(self) -> bool:
         """The pod shares the node's network namespace."""
         return self.config.linux.security_context.namespace_options.network == cri.NODE
+
+    @property
+    def handler_name(self) -> str:
+        """The runtime handler that it runs under; empty for the default one."""
+        return handler_name(self.runtime_handler, self.config.annotations)
 
     def but(self, **changes: Any) -> Sandbox:
         """The same sandbox with some fields changed."""

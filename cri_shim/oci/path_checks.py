@@ -1,0 +1,43 @@
+"""Paths that a request or an image names, held to what the kernel takes of any path."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cri_shim.errors import InvalidArgumentError
+from untrusted import escaped
+
+LONGEST_PATH: Final = 4095
+"""Bytes of a path (PATH_MAX less its end)."""
+LONGEST_COMPONENT: Final = 255
+"""Bytes of one name in a path (NAME_MAX)."""
+
+
+def path_problem(path: str) -> str:
+    """Return why no file can have this path, to follow its name in a sentence; empty when one can."""
+    size = len(path.encode())
+    if size > LONGEST_PATH:
+        return f"has {size} bytes; a path has at most {LONGEST_PATH}"
+    if "\0" in path:
+        return "contains a NUL character, which ends a path"
+    longest = max(len(part.encode()) for part in path.split("/"))
+    if longest > LONGEST_COMPONENT:
+        return f"has a component of {longest} bytes; the kernel takes {LONGEST_COMPONENT}"
+    return ""
+
+
+def check_path(what: str, path: str, *, absolute: bool = True) -> None:
+    """Refuse a path that no file can have, and unless allowed a relative one, with InvalidArgumentError.
+
+    ``what`` says whose path it is, as in ``host_path of the mount at '/data'``.
+    """
+    problem = path_problem(path)
+    if not problem and absolute and not path.startswith("/"):
+        problem = "is relative; it must be absolute"
+    if problem:
+        raise InvalidArgumentError(f"{what} '{escaped(path)}' {problem}")
+
+
+def leads_out(path: str) -> bool:
+    """Return whether a path has a ``..`` in it, and so may end outside of the directory that it starts in."""
+    return ".." in path.split("/")

@@ -1,0 +1,42 @@
+"""Pods that their annotation calls untrusted: they run under the runtime handler of that name, and nowhere else.
+
+The annotation is older than ``runtime_handler`` and containerd's plugin still heeds it. Passing over it would run a pod
+beside all others that was to be kept apart. Source: containerd ``GetSandboxRuntime``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import InvalidArgumentError
+from untrusted import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ANNOTATION: Final = "io.kubernetes.cri.untrusted-workload"
+HANDLER: Final = "untrusted"
+
+
+def handler_name(asked: str, annotations: Mapping[str, str]) -> str:
+    """Return the name of the handler that a pod runs under; empty for the default one."""
+    return HANDLER if annotations.get(ANNOTATION) == "true" else asked
+
+
+def check_untrusted(asked: str, config: cri.PodSandboxConfig) -> None:
+    """Refuse an untrusted pod that names another handler or shares a namespace of the node."""
+    if config.annotations.get(ANNOTATION) != "true":
+        return
+    if asked not in ("", HANDLER):
+        raise InvalidArgumentError(
+            f"annotation {ANNOTATION} asks for the runtime handler {HANDLER!r}, and runtime_handler for "
+            f"'{escaped(asked)}'; leave one of them out"
+        )
+    namespaces = config.linux.security_context.namespace_options
+    shared = [kind for kind in ("network", "pid", "ipc") if getattr(namespaces, kind) == cri.NODE]
+    if shared:
+        raise InvalidArgumentError(
+            f"an untrusted pod (annotation {ANNOTATION}) must not share namespaces of the node; "
+            f"it asks for {', '.join(shared)}"
+        )

@@ -1,0 +1,53 @@
+"""The node's side of mounts: sources that are there, that are made, and that cannot be."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import InvalidArgumentError
+from cri_shim.lifecycle.host_mounts import resolve_mounts
+
+
+def resolve(path):
+    """The source of a private mount of ``path``."""
+    return resolve_mounts([cri.Mount(host_path=str(path), container_path="/data")], {})[0].source
+
+
+def test_links_are_followed_and_directories_made(tmp_path):
+    """What the runtime is told is where it really is."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert resolve(tmp_path / "link" / "new" / "deep") == str(tmp_path / "real" / "new" / "deep")
+    assert (tmp_path / "real" / "new" / "deep").is_dir()
+
+
+def test_a_thousand_levels_are_made(tmp_path):
+    """More levels than the interpreter has frames; PATH_MAX allows them."""
+    deep = str(tmp_path) + "/a" * 1500
+    assert resolve(deep) == os.path.realpath(deep)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("loop", "[Ss]ymbolic links"),
+        ("dangling", "a symbolic link to something that is not there"),
+        ("file/below", "Not a directory"),
+        ("x" * 256, "File name too long"),
+        ("latin", "not UTF-8"),
+    ],
+)
+def test_what_cannot_be_a_source(tmp_path, name, words):
+    """The sentence names both paths and says why."""
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("nowhere/at/all")
+    (tmp_path / "file").write_text("")
+    os.mkdir(os.fsencode(tmp_path) + b"/f\xfcr")
+    os.symlink(b"f\xfcr", os.fsencode(tmp_path / "latin"))
+    with pytest.raises(InvalidArgumentError, match=words) as refused:
+        resolve(tmp_path / name)
+    assert "'/data'" in str(refused.value)
+    str(refused.value).encode()
