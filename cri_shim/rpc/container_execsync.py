@@ -1,9 +1,10 @@
 """ExecSync: run a command in a container and answer with its output and exit code.
 
-Output is kept up to 16 MiB per stream and discarded beyond, while the command goes on. A timeout kills the command
-(only the command) and answers DEADLINE_EXCEEDED, which the kubelet reads as "the probe timed out". A child that the
-command left in the background may hold the output open: it is waited for only so long. A client that hangs up ends
-the command.
+Output is kept as far as the answer fits into one gRPC message, and discarded beyond, while the command goes on: its
+exit code is what matters. A timeout kills the command (only the command) and answers DEADLINE_EXCEEDED, which the
+kubelet reads as "the probe timed out". A child that the command left in the background may hold the output open: it is
+waited for only so long, and then the answer is an error, because an output that may be a part must not look whole. A
+client that hangs up ends the command.
 """
 
 from __future__ import annotations
@@ -14,30 +15,39 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import DeadlineExceededError, FailedPreconditionError, InvalidArgumentError
+from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError, InvalidArgumentError
 from cri_shim.logs import Capture
 from cri_shim.oci.process import exec_process
 from cri_shim.streaming.exec_process import AFTER_KILL, ExecProcess
 from cri_shim.timeline import awaited
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from containerd_client import Exit
     from cri_shim.service import Service
     from cri_shim.store.containers import Container
 
-OUTPUT_LIMIT = 16 << 20
-"""Bytes of each stream in the answer: what fits the kubelet's message limit (CVE-2022-31030)."""
+OUTPUT_LIMIT = (16 << 20) - 64
+"""Bytes of output in the answer: what fits the kubelet's message limit, with the exit code (CVE-2022-31030)."""
+
+LONGEST_WAIT = 10 * 365 * 86400
+"""Seconds; what a client asks for beyond is no other limit in practice, and the event loop has its own."""
 
 _DRAIN_AFTER_KILL = 0.5
 
 log = structlog.get_logger(__name__)
 
 
+class OutputHeldError(CriError):
+    """The command ended, and something that it left behind holds its output open; UNKNOWN, as the plugin answers."""
+
+
 async def exec_sync(service: Service, request: cri.ExecSyncRequest) -> cri.ExecSyncResponse:
     """Run ``cmd``; ``timeout`` seconds, 0 for no limit.
 
-    Raises DeadlineExceededError on timeout, FailedPreconditionError when the container does not run, and what
-    containerd or the OCI runtime could not do (a command that is not there).
+    Raises DeadlineExceededError on timeout, OutputHeldError when the output does not end with the command,
+    FailedPreconditionError when the container does not run, and what containerd or the OCI runtime could not do (a
+    command that is not there).
     """
     if not request.cmd:
         raise InvalidArgumentError(f"exec in container {request.container_id!r} names no command")
@@ -67,8 +77,15 @@ async def _run(service: Service, container: Container, request: cri.ExecSyncRequ
         with awaited("output"):
             drained = await capture.drained(drain or None)
         if not drained:
-            log.info("exec.output_still_open", container_id=container.id, exec_id=process.id, waited_seconds=drain)
-        return cri.ExecSyncResponse(stdout=capture.stdout, stderr=capture.stderr, exit_code=exit_.code)
+            raise OutputHeldError(
+                f"command {_shown(request)} in container {container.id} ended with exit code {exit_.code}, but its "
+                f"output could not be drained within {drain:g}s because other processes still hold it open; "
+                "redirect the output of what the command leaves in the background (drain_exec_sync_io_timeout)"
+            )
+        stdout, stderr = fitting(capture.stdout, capture.stderr)
+        if capture.truncated or len(stdout) + len(stderr) < len(capture.stdout) + len(capture.stderr):
+            log.info("exec.output_cut", container_id=container.id, exec_id=process.id, kept=len(stdout) + len(stderr))
+        return cri.ExecSyncResponse(stdout=stdout, stderr=stderr, exit_code=exit_.code)
     finally:
         capture.close()
         # Nothing of the answer comes from it, so nobody waits for it.
@@ -77,7 +94,7 @@ async def _run(service: Service, container: Container, request: cri.ExecSyncRequ
 
 async def _wait(process: ExecProcess, container_id: str, request: cri.ExecSyncRequest, capture: Capture) -> Exit:
     try:
-        async with asyncio.timeout(request.timeout or None):
+        async with asyncio.timeout(min(request.timeout, LONGEST_WAIT) or None):
             return await process.wait()
     except TimeoutError:
         await process.kill()
@@ -87,7 +104,18 @@ async def _wait(process: ExecProcess, container_id: str, request: cri.ExecSyncRe
         except TimeoutError:
             log.warning("exec.survived_kill", container_id=container_id, exec_id=process.id)
         await capture.drained(_DRAIN_AFTER_KILL)
-        command = " ".join(request.cmd)
         raise DeadlineExceededError(
-            f"command {command!r} in container {container_id} timed out: timeout {request.timeout}s exceeded"
+            f"command {_shown(request)} in container {container_id} timed out: timeout {request.timeout}s exceeded"
         ) from None
+
+
+def fitting(stdout: bytes, stderr: bytes, limit: int = OUTPUT_LIMIT) -> tuple[bytes, bytes]:
+    """Return the beginnings of both that together have at most ``limit`` bytes; each may have half of them."""
+    half = limit // 2
+    kept = min(len(stdout), max(half, limit - len(stderr)))
+    return stdout[:kept], stderr[: limit - kept]
+
+
+def _shown(request: cri.ExecSyncRequest) -> str:
+    """Return the command as an error text may show it."""
+    return f"'{escaped(' '.join(request.cmd))}'"

@@ -98,7 +98,7 @@ async def test_an_error_is_answered_whatever_its_text(node, given: Input):
     """With its code and its bill, in a call and in a stream; the record of it is kept."""
     made, client = node
     made.error = InternalError(json.loads(given.data))
-    error = await failure(client.PullImage(image=cri.ImageSpec(image="a\0b")))
+    error = await failure(client.PullImage(image=cri.ImageSpec(image="a\x01b")))
     assert error.code() is grpc.StatusCode.INTERNAL
     check(given, error.details() or "")
     assert KEY in dict(error.trailing_metadata() or ())
