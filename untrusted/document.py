@@ -91,7 +91,7 @@ class Object:
         found = 0.0
         for value in self._values(name):
             if isinstance(value, _Number):
-                raise DocumentError(f"{self._where(name)} is a number that is too large")
+                raise DocumentError(f"{self.where(name)} is a number that is too large")
             if isinstance(value, bool) or not isinstance(value, int | float):
                 self._refuse(name, value, "a number")
             found = float(value)

@@ -51,9 +51,10 @@ def _below(field, path, set_to):
 
 def test_known_values_pass():
     """Zero, which means that nothing was said, and every value that has a name."""
-    for value in cri.NamespaceMode.values():
+    for value in (cri.POD, cri.CONTAINER, cri.NODE, cri.TARGET):
+        options = cri.NamespaceOption(network=value)
         message = cri.RunPodSandboxRequest()
-        message.config.linux.security_context.namespace_options.network = value
+        message.config.linux.security_context.namespace_options.CopyFrom(options)
         assert problem(message) == ""
 
 
@@ -66,7 +67,7 @@ def test_the_sentence_says_what_there_is():
         "Protocol is one of TCP (0), UDP (1), SCTP (2)"
     )
     stop = cri.CreateContainerRequest()
-    stop.config.stop_signal = 200
+    stop.config.stop_signal = 200  # type: ignore[assignment]
     assert problem(stop).endswith("and 58 more")
 
 
@@ -93,7 +94,7 @@ def test_bytes_and_credentials():
     message = cri.CreateContainerRequest()
     message.config.envs.add(key="A", value=b"x\0")
     assert problem(message).startswith("config.envs[0].value contains a NUL")
-    assert problem(cri.PullImageRequest(auth={"password": "a\0"})) == ""
+    assert problem(cri.PullImageRequest(auth=cri.AuthConfig(password="a\0"))) == ""
 
 
 def test_a_message_with_zero_bytes_of_its_own_is_not_refused():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.daemon import MESSAGE_LIMIT
+from cri_shim.instrument import MESSAGE_LIMIT
 from cri_shim.rpc.container_execsync import OUTPUT_LIMIT, fitting
 
 
