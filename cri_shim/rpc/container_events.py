@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc import container_status, sandbox_status
+from cri_shim.store.wire import CANNOT_BE_SAID, warn_of
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -33,8 +34,13 @@ class EventStream:
         return self
 
     async def __anext__(self) -> cri.ContainerEventResponse:
-        """The next event; ends by raising why."""
-        return event_message(self._service, await self._subscription.__anext__())
+        """The next event that can be said; ends by raising why."""
+        while True:
+            event = await self._subscription.__anext__()
+            try:
+                return event_message(self._service, event)
+            except CANNOT_BE_SAID as error:
+                warn_of("event", event.id, error)
 
     async def aclose(self) -> None:
         """Subscribe no longer."""

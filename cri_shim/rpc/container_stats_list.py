@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.lifecycle.handlers import snapshotter_of
 from cri_shim.rpc.container_list import fitting
+from cri_shim.rpc.one_of import one_of
 from cri_shim.stats.messages import fill_container
 from cri_shim.stats.reader import Subject
 from cri_shim.stats.values import NOTHING
@@ -36,7 +37,8 @@ async def list_container_stats(
     readings = await service.stats.read(container_subjects(containers))
     response = cri.ListContainerStatsResponse()
     for container in containers:
-        fill_stats(service, response.stats.add(), container, readings)
+        with one_of(response.stats, "container statistics", container.id) as stats:
+            fill_stats(service, stats, container, readings)
     return response
 
 

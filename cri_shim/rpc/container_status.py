@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from containerd_client import NotFound
+from containerd_client.distribution.reference import is_digest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.store.go_json import to_go_json
 from cri_shim.store.spec import read_spec
@@ -25,7 +26,7 @@ async def container_status(service: Service, request: cri.ContainerStatusRequest
 def status_of(service: Service, container: Container) -> cri.ContainerStatus:
     """What is told of ``container``. Its image may have been removed; its id is still told."""
     status = container.status
-    image = service.images.resolve(container.image_id) if container.image_id else None
+    image = service.images.resolve(container.image_id) if is_digest(container.image_id) else None
     tag = image.repo_tags[0] if image and image.repo_tags else ""
     digest = image.repo_digests[0] if image and image.repo_digests else ""
     asked = container.config.image

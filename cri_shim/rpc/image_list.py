@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.oci.image_config import uid_or_name
+from cri_shim.store.wire import sayable
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -25,7 +26,11 @@ async def list_images(service: Service, request: cri.ListImagesRequest) -> cri.L
 
 
 def image_message(image: Image) -> cri.Image:
-    """What CRI tells of an image. The user is a number or a name, taken from before the colon."""
+    """What CRI tells of an image; of one that cannot be said its id, so that it can be removed."""
+    return sayable(lambda: _message(image), lambda: cri.Image(id=image.id), "image", image.id)
+
+
+def _message(image: Image) -> cri.Image:
     message = cri.Image(
         id=image.id,
         repo_tags=image.repo_tags,

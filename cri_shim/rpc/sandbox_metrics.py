@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import run
 from cri_shim.rpc.container_stats_list import container_subjects, layer_usage
+from cri_shim.rpc.one_of import one_of
 from cri_shim.rpc.sandbox_stats_list import has_cgroup, members_of, sandbox_subjects, whole_pod
 from cri_shim.stats.devices import device_name, file_system
 from cri_shim.stats.metric_table import NETWORK, OF_CONTAINERS, OF_PODS, fill_metrics
@@ -49,10 +50,13 @@ async def list_pod_sandbox_metrics(
     response = cri.ListPodSandboxMetricsResponse()
     for sandbox in sandboxes:
         group = members[sandbox.id]
-        of_pod = response.pod_metrics.add(pod_sandbox_id=sandbox.id)
-        view.fill_pod(of_pod, sandbox, group)
-        for container in group:
-            view.fill_container(of_pod.container_metrics.add(container_id=container.id), sandbox, container)
+        with one_of(response.pod_metrics, "sandbox metrics", sandbox.id) as of_pod:
+            of_pod.pod_sandbox_id = sandbox.id
+            view.fill_pod(of_pod, sandbox, group)
+            for container in group:
+                with one_of(of_pod.container_metrics, "container metrics", container.id) as of_container:
+                    of_container.container_id = container.id
+                    view.fill_container(of_container, sandbox, container)
         # Some fifty numbers a container: let others have the loop between two pods.
         await asyncio.sleep(0)
     return response

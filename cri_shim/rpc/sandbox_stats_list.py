@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc.container_stats_list import container_subjects, fill_stats
+from cri_shim.rpc.one_of import one_of
 from cri_shim.rpc.sandbox_list import fitting
 from cri_shim.stats.combine import together
 from cri_shim.stats.messages import fill_pod
@@ -14,6 +15,7 @@ from cri_shim.stats.values import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from cri_shim.service import Service
     from cri_shim.stats.values import Reading
@@ -28,27 +30,41 @@ async def list_pod_sandbox_stats(
     wanted = cri.PodSandboxFilter(id=request.filter.id, label_selector=request.filter.label_selector)
     ready = [sandbox for sandbox in fitting(service.sandboxes, wanted) if sandbox.ready]
     response = cri.ListPodSandboxStatsResponse()
-    await measure_pods(service, ready, response.stats.add)
+    await measure_pods(service, ready, lambda pod: one_of(response.stats, "sandbox statistics", pod.id))
     return response
 
 
-async def measure_pods(service: Service, sandboxes: Sequence[Sandbox], new: Callable[[], cri.PodSandboxStats]) -> None:
+async def measure_pods(
+    service: Service,
+    sandboxes: Sequence[Sandbox],
+    new: Callable[[Sandbox], AbstractContextManager[cri.PodSandboxStats]],
+) -> None:
     """The statistics of ready pods, each into a message that ``new`` gives."""
     members = members_of(service, sandboxes)
     containers = [container for group in members.values() for container in group]
     readings = await service.stats.read([*sandbox_subjects(sandboxes), *container_subjects(containers)], count=True)
     for sandbox in sandboxes:
-        group = members[sandbox.id]
-        stats = new()
-        attributes = stats.attributes
-        attributes.id = sandbox.id
-        attributes.metadata.CopyFrom(sandbox.config.metadata)
-        attributes.labels.MergeFrom(sandbox.config.labels)
-        attributes.annotations.MergeFrom(sandbox.config.annotations)
-        processes = _processes(readings[one.id] for one in group if one.id in readings)
-        fill_pod(stats.linux, whole_pod(sandbox, group, readings), processes)
-        for container in group:
-            fill_stats(service, stats.linux.containers.add(), container, readings)
+        with new(sandbox) as stats:
+            _fill_pod(service, stats, sandbox, members[sandbox.id], readings)
+
+
+def _fill_pod(
+    service: Service,
+    stats: cri.PodSandboxStats,
+    sandbox: Sandbox,
+    members: Sequence[Container],
+    readings: Mapping[str, Reading],
+) -> None:
+    attributes = stats.attributes
+    attributes.id = sandbox.id
+    attributes.metadata.CopyFrom(sandbox.config.metadata)
+    attributes.labels.MergeFrom(sandbox.config.labels)
+    attributes.annotations.MergeFrom(sandbox.config.annotations)
+    processes = _processes(readings[one.id] for one in members if one.id in readings)
+    fill_pod(stats.linux, whole_pod(sandbox, members, readings), processes)
+    for container in members:
+        with one_of(stats.linux.containers, "container statistics", container.id) as of_container:
+            fill_stats(service, of_container, container, readings)
 
 
 def members_of(service: Service, sandboxes: Iterable[Sandbox]) -> dict[str, list[Container]]:

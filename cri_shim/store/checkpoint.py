@@ -8,12 +8,13 @@ The form is the in-process plugin's (containerd pkg/cri/store/container/status.g
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.write_file import write_file
 from cri_shim.store.containers import Status
 from cri_shim.store.go_json import from_go_json, to_go_json
+from untrusted import escaped, parse_object
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _VERSION = "v1"
 _FILE = "status"
 _DRAFT = ".status.tmp"
+_INT32 = range(-(1 << 31), 1 << 31)
 
 
 def write_status(directory: Path, status: Status) -> None:
@@ -57,26 +59,19 @@ def read_status(directory: Path) -> Status:
     """The status below a container's directory; raises ValueError naming the file when it is missing or damaged."""
     path = directory / _FILE
     try:
-        document = json.loads(path.read_bytes())
-        if document.get("Version") != _VERSION:
-            raise ValueError(f"version {document.get('Version')!r} is not {_VERSION}")
-        resources = document.get("Resources")
+        document = parse_object(path.read_bytes())
+        if (version := document.text("Version")) != _VERSION:
+            raise ValueError(f"version '{escaped(version)}' is not {_VERSION}")
+        resources = document.object("Resources")
         return Status(
-            pid=_integer(document, "Pid"),
-            created_at=_integer(document, "CreatedAt"),
-            started_at=_integer(document, "StartedAt"),
-            finished_at=_integer(document, "FinishedAt"),
-            exit_code=_integer(document, "ExitCode"),
-            reason=str(document.get("Reason") or ""),
-            message=str(document.get("Message") or ""),
-            resources=None if resources is None else from_go_json(resources, cri.ContainerResources()),
+            pid=document.integer("Pid", least=0, most=_INT32.stop - 1),
+            created_at=document.integer("CreatedAt"),
+            started_at=document.integer("StartedAt"),
+            finished_at=document.integer("FinishedAt"),
+            exit_code=document.integer("ExitCode", least=_INT32.start, most=_INT32.stop - 1),
+            reason=document.text("Reason"),
+            message=document.text("Message"),
+            resources=None if resources is None else from_go_json(resources.plain(), cri.ContainerResources()),
         )
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"container status {path} is not readable: {error}") from error
-
-
-def _integer(document: dict[str, Any], key: str) -> int:
-    value = document.get(key, 0)
-    if not isinstance(value, int):
-        raise ValueError(f"{key} is {value!r}, not a number")  # noqa: TRY004 - one error to catch
-    return value

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import force_setattr, replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.store.wire import entry
+from cri_shim.store.wire import entry, sayable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +94,14 @@ class Container(Struct, frozen=True):
 
     def listed(self) -> cri.Container:
         """As ListContainers shows it."""
+        return sayable(self._listed, self._barely_listed, "container", self.id)
+
+    def _barely_listed(self) -> cri.Container:
+        """Enough for a kubelet to remove it."""
+        metadata = cri.ContainerMetadata(name=f"unreadable_{self.id}")
+        return cri.Container(id=self.id, metadata=metadata, image=cri.ImageSpec(), state=cri.CONTAINER_UNKNOWN)
+
+    def _listed(self) -> cri.Container:
         return cri.Container(
             id=self.id,
             pod_sandbox_id=self.sandbox_id,

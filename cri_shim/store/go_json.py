@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from google.protobuf import json_format
 from google.protobuf.descriptor import FieldDescriptor
 
+from untrusted import shorten
+
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
@@ -30,8 +32,8 @@ def from_go_json(stored: dict[str, Any], message: M) -> M:
     """
     try:
         return json_format.ParseDict(_without_nulls(stored), message, ignore_unknown_fields=True)
-    except json_format.ParseError as error:
-        raise ValueError(f"stored {message.DESCRIPTOR.name} cannot be read: {error}") from error
+    except (json_format.ParseError, TypeError, AttributeError) as error:
+        raise ValueError(f"stored {message.DESCRIPTOR.name} cannot be read: {shorten(str(error), 512)}") from error
 
 
 def _field(field: FieldDescriptor, value: Any) -> Any:

@@ -19,11 +19,14 @@ from cri_shim.store.containers import COMPLETED, ERROR, Container, Status
 from cri_shim.store.metadata import read_container, read_pinned, read_sandbox
 from cri_shim.store.sandboxes import Sandbox
 from cri_shim.store.spec import read_spec
+from untrusted import encodable
 
 if TYPE_CHECKING:
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
     from cri_shim.kernel import Kernel
     from cri_shim.paths import Paths
+
+_LATEST_NS = (1 << 63) - 1
 
 
 def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
@@ -86,7 +89,7 @@ def load_container(record: Record, paths: Paths) -> Container:
     try:
         stored = read_container(record)
         user = container_user(read_spec(record))
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:  # a spec may hold any type anywhere
         name = f"unreadable_{record.id}"
         config = cri.ContainerConfig(metadata=cri.ContainerMetadata(name=name), labels=_cri_labels(record))
         return Container(
@@ -116,14 +119,14 @@ def load_container(record: Record, paths: Paths) -> Container:
 def _created_at(record: Record) -> int:
     """When the record was made. One without a time, or with Go's zero time, gets the present: 0 is no time to list."""
     made = record.created_at.ToNanoseconds()
-    return made if made > 0 else time.time_ns()
+    return min(made, _LATEST_NS) if made > 0 else time.time_ns()
 
 
 def _netns_of(record: Record) -> str:
     """The network namespace that the runtime spec names; empty for the node's own or an unreadable spec."""
     try:
         namespaces = read_spec(record)["linux"]["namespaces"]
-        return str(next(entry.get("path", "") for entry in namespaces if entry["type"] == "network"))
+        return encodable(str(next(entry.get("path", "") for entry in namespaces if entry["type"] == "network")))
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
         return ""
 
@@ -131,7 +134,7 @@ def _netns_of(record: Record) -> str:
 def _sandbox_of(record: Record) -> str:
     """The pod that the runtime spec says a container belongs to; empty when nobody can tell."""
     try:
-        return str(read_spec(record)["annotations"][SANDBOX_ID])
+        return encodable(str(read_spec(record)["annotations"][SANDBOX_ID]))
     except (ValueError, KeyError, TypeError):
         return ""
 

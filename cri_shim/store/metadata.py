@@ -7,6 +7,7 @@ take over each other's running pods (DESIGN "Stored form"; containerd pkg/cri/st
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -15,9 +16,10 @@ from msgspec import Struct
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.store.go_json import from_go_json, to_go_json
 from cri_shim.store.sandboxes import PinnedNamespaces
+from untrusted import Object, escaped, parse_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from containerd_client.api.containerd.services.containers.v1 import containers_pb2
     from cri_shim.store.containers import Container
@@ -91,8 +93,9 @@ def read_pinned(record: containers_pb2.Container) -> PinnedNamespaces | None:
     """
     if PINNED_EXTENSION not in record.extensions:
         return None
-    stored = _unpack(record, PINNED_EXTENSION)
-    return PinnedNamespaces(uts=_text(stored, "UTS"), ipc=_text(stored, "IPC"))
+    with _readable(record, PINNED_EXTENSION):
+        stored = _unpack(record, PINNED_EXTENSION)
+        return PinnedNamespaces(uts=_path(stored, "UTS"), ipc=_path(stored, "IPC"))
 
 
 def container_extension(container: Container) -> AnyMessage:
@@ -114,33 +117,36 @@ def container_extension(container: Container) -> AnyMessage:
 
 def read_sandbox(record: containers_pb2.Container) -> SandboxMetadata:
     """What ``record`` says; raises ValueError with the record's id when it cannot be read."""
-    stored = _named(record, SANDBOX_EXTENSION)
-    first = _text(stored, "IP")
-    return SandboxMetadata(
-        id=record.id,
-        name=_text(stored, "Name"),
-        config=from_go_json(stored.get("Config") or {}, cri.PodSandboxConfig()),
-        netns_path=_text(stored, "NetNSPath"),
-        ips=((first,) if first else ()) + tuple(stored.get("AdditionalIPs") or ()),
-        runtime_handler=_text(stored, "RuntimeHandler"),
-        cni_result=stored.get("CNIResult"),
-        process_label=_text(stored, "ProcessLabel"),
-    )
+    with _readable(record, SANDBOX_EXTENSION):
+        stored = _named(record, SANDBOX_EXTENSION)
+        first = stored.text("IP")
+        result = stored.object("CNIResult")
+        return SandboxMetadata(
+            id=record.id,
+            name=stored.text("Name"),
+            config=_sandbox_config(stored),
+            netns_path=_path(stored, "NetNSPath"),
+            ips=((first,) if first else ()) + stored.texts("AdditionalIPs"),
+            runtime_handler=stored.text("RuntimeHandler"),
+            cni_result=None if result is None else result.plain(),
+            process_label=stored.text("ProcessLabel"),
+        )
 
 
 def read_container(record: containers_pb2.Container) -> ContainerMetadata:
     """What ``record`` says; raises ValueError with the record's id when it cannot be read."""
-    stored = _named(record, CONTAINER_EXTENSION)
-    return ContainerMetadata(
-        id=record.id,
-        name=_text(stored, "Name"),
-        sandbox_id=_text(stored, "SandboxID"),
-        config=from_go_json(stored.get("Config") or {}, cri.ContainerConfig()),
-        image_id=_text(stored, "ImageRef"),
-        log_path=_text(stored, "LogPath"),
-        stop_signal=_text(stored, "StopSignal"),
-        process_label=_text(stored, "ProcessLabel"),
-    )
+    with _readable(record, CONTAINER_EXTENSION):
+        stored = _named(record, CONTAINER_EXTENSION)
+        return ContainerMetadata(
+            id=record.id,
+            name=stored.text("Name"),
+            sandbox_id=_identifier(stored, "SandboxID"),
+            config=from_go_json(_config(stored), cri.ContainerConfig()),
+            image_id=stored.text("ImageRef"),
+            log_path=_path(stored, "LogPath"),
+            stop_signal=stored.text("StopSignal"),
+            process_label=stored.text("ProcessLabel"),
+        )
 
 
 def _pack(type_url: str, metadata: dict[str, Any]) -> AnyMessage:
@@ -148,28 +154,57 @@ def _pack(type_url: str, metadata: dict[str, Any]) -> AnyMessage:
     return AnyMessage(type_url=type_url, value=json.dumps(document, separators=(",", ":")).encode())
 
 
-def _unpack(record: containers_pb2.Container, key: str) -> dict[str, Any]:
-    if key not in record.extensions:
-        raise ValueError(f"containerd container {record.id} has no extension {key}")
+@contextmanager
+def _readable(record: containers_pb2.Container, key: str) -> Iterator[None]:
     try:
-        document = json.loads(record.extensions[key].value)
-        version, metadata = document["Version"], document["Metadata"]
-    except (ValueError, TypeError, KeyError) as error:
-        raise ValueError(f"extension {key} of containerd container {record.id} is not readable: {error!r}") from error
-    if version != _VERSION or not isinstance(metadata, dict):
-        raise ValueError(f"extension {key} of containerd container {record.id} has version {version!r}, not {_VERSION}")
+        yield
+    except ValueError as error:
+        raise ValueError(f"extension {key} of containerd container {record.id} is not readable: {error}") from error
+
+
+def _unpack(record: containers_pb2.Container, key: str) -> Object:
+    if key not in record.extensions:
+        raise ValueError("there is none")
+    document = parse_object(record.extensions[key].value)
+    if (version := document.text("Version")) != _VERSION:
+        raise ValueError(f"it has version '{escaped(version)}', not {_VERSION}")
+    metadata = document.object("Metadata")
+    if metadata is None:
+        raise ValueError("it has no metadata")
     return metadata
 
 
-def _named(record: containers_pb2.Container, key: str) -> dict[str, Any]:
+def _named(record: containers_pb2.Container, key: str) -> Object:
     metadata = _unpack(record, key)
-    if not metadata.get("Name"):
-        raise ValueError(f"extension {key} of containerd container {record.id} names nothing")
+    if not metadata.text("Name"):
+        raise ValueError("it has no name")
     return metadata
 
 
-def _text(stored: dict[str, Any], key: str) -> str:
-    value = stored.get(key) or ""
-    if not isinstance(value, str):
-        raise ValueError(f"stored {key} is {type(value).__name__}, not a string")  # noqa: TRY004 - one error to catch
-    return value
+def _path(stored: Object, name: str) -> str:
+    return _checked_path(stored.text(name), name)
+
+
+def _checked_path(path: str, name: str) -> str:
+    if "\0" in path:
+        raise ValueError(f"{name} '{escaped(path)}' is not a path")
+    return path
+
+
+def _sandbox_config(stored: Object) -> cri.PodSandboxConfig:
+    config = from_go_json(_config(stored), cri.PodSandboxConfig())
+    _checked_path(config.linux.cgroup_parent, "cgroup_parent")
+    return config
+
+
+def _identifier(stored: Object, name: str) -> str:
+    """Read an id, which becomes a part of paths."""
+    id_ = _path(stored, name)
+    if "/" in id_ or id_ in {".", ".."}:
+        raise ValueError(f"{name} '{escaped(id_)}' is not an id")
+    return id_
+
+
+def _config(stored: Object) -> dict[str, Any]:
+    config = stored.object("Config")
+    return {} if config is None else config.plain()

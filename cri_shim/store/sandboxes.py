@@ -13,7 +13,7 @@ from msgspec.structs import force_setattr, replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.oci.untrusted_workload import handler_name
-from cri_shim.store.wire import entry
+from cri_shim.store.wire import entry, sayable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,6 +111,14 @@ class Sandbox(Struct, frozen=True):
 
     def listed(self) -> cri.PodSandbox:
         """As ListPodSandbox shows it."""
+        return sayable(self._listed, self._barely_listed, "sandbox", self.id)
+
+    def _barely_listed(self) -> cri.PodSandbox:
+        """Enough for a kubelet to remove it."""
+        metadata = cri.PodSandboxMetadata(name=f"unreadable_{self.id}", uid=self.id)
+        return cri.PodSandbox(id=self.id, metadata=metadata, state=cri.SANDBOX_NOTREADY)
+
+    def _listed(self) -> cri.PodSandbox:
         return cri.PodSandbox(
             id=self.id,
             metadata=self.config.metadata,

@@ -24,7 +24,7 @@ def read_spec(record: Record) -> dict[str, Any]:
     """The OCI runtime spec of a record; raises ValueError naming the record when it is not one."""
     try:
         spec = json.loads(record.spec.value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"runtime spec of container {record.id} is not readable: {error}") from error
     if not isinstance(spec, dict):
         raise ValueError(f"runtime spec of container {record.id} is not an object")  # noqa: TRY004 - one error to catch

@@ -90,13 +90,17 @@ async def test_a_container_whose_metadata_cannot_be_read(lab, value):
     assert spoiled.id not in await listed_containers(lab)
 
 
-@pytest.mark.parametrize("value", [b"", b"not json", b'{"Version":"v1","Metadata":{"ID":7}}'])
+HOSTILE_POD = b'{"Version":"v1","Metadata":{"Name":"n","AdditionalIPs":7,"RuntimeHandler":"\\ud800"}}'
+
+
+@pytest.mark.parametrize("value", [b"", b"not json", b'{"Version":"v1","Metadata":{"ID":7}}', HOSTILE_POD])
 async def test_a_pod_whose_metadata_cannot_be_read(lab, value):
     """A sandbox without readable metadata does not stop the start, hides no other pod, and can be removed."""
     spoiled, good = await run_pod(lab), await run_pod(lab)
     before = await good.status()
     await restart(lab, lambda: change_extension(lab, spoiled.id, SANDBOX, value))
     assert await good.status() == before
+    assert {good.id, spoiled.id} <= {item.id for item in (await lab.client.ListPodSandbox()).items}
     await good.remove()
     # It is listed as not ready and can be removed whole, its address and namespace too.
     assert (await spoiled.status()).state == cri.SANDBOX_NOTREADY

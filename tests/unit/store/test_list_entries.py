@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from containerd_client.distribution.manifest import Descriptor
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.rpc.container_events import get_container_events
 from cri_shim.rpc.container_list import list_containers
+from cri_shim.rpc.image_list import image_message
+from cri_shim.rpc.one_of import one_of
 from cri_shim.rpc.sandbox_list import list_pod_sandbox
+from cri_shim.store.container_events import Events
 from cri_shim.store.containers import Container, Status
+from cri_shim.store.image_table import Image
 from cri_shim.store.index import Index
 from cri_shim.store.sandboxes import Sandbox
 from cri_shim.store.wire import varint
@@ -78,3 +86,62 @@ async def test_a_container_that_ends_is_listed_as_ended():
     assert await states() == [(2, cri.CONTAINER_RUNNING)]
     node.containers.update("c" * 64, lambda one: one.but_status(finished_at=3))
     assert await states() == [(2, cri.CONTAINER_EXITED)]
+
+
+SURROGATE = "\ud800"
+
+
+async def test_a_pod_that_cannot_be_said_is_listed_by_its_id():
+    """One value that fits into no message fails no list, neither plain nor filtered; the log says it once."""
+    good, bad = sandbox(1, {}), sandbox(2, {}).but(runtime_handler=SURROGATE)
+    with capture_logs() as logs:
+        for wanted in (cri.PodSandboxFilter(), cri.PodSandboxFilter(id=f"{0:x}")):
+            data = await list_pod_sandbox(service(good, bad), cri.ListPodSandboxRequest(filter=wanted))
+            items = {pod.id: pod for pod in cri.ListPodSandboxResponse.FromString(data).items}
+            assert items[good.id] == good.listed()
+            assert items[bad.id].state == cri.SANDBOX_NOTREADY
+            assert items[bad.id].metadata.uid == bad.id
+        assert bad.listed().id == bad.id
+    assert [line["event"] for line in logs] == ["list.entry_unsayable"]
+
+
+async def test_a_container_that_cannot_be_said_is_listed_by_its_id():
+    """The same for containers."""
+    bad = Container(
+        id="d" * 64, name="c", sandbox_id="e" * 64, config=cri.ContainerConfig(), status=Status(1 << 70), image_id="i"
+    )
+    node = service()
+    node.containers.put(bad)
+    (shown,) = cri.ListContainersResponse.FromString(
+        await list_containers(node, cri.ListContainersRequest())
+    ).containers
+    assert (shown.id, shown.state) == (bad.id, cri.CONTAINER_UNKNOWN)
+
+
+def test_a_message_of_a_list_that_cannot_be_filled_is_left_out():
+    """Statistics and metrics: the others stay, and the bad one leaves nothing half."""
+    response = cri.ListContainerStatsResponse()
+    for id_, size in (("a", 1), ("b", -1), ("c", 3)):
+        with one_of(response.stats, "container statistics", id_) as stats:
+            stats.attributes.id = id_
+            stats.writable_layer.used_bytes.value = size
+    assert [one.attributes.id for one in response.stats] == ["a", "c"]
+
+
+async def test_an_event_that_cannot_be_said_is_passed_over():
+    """The subscription goes on with the next one."""
+    pods: Index[Sandbox] = Index("sandbox")
+    node = cast("Service", SimpleNamespace(events=Events(pods, Index("container"))))
+    stream = await get_container_events(node, cri.GetEventsRequest())
+    pods.put(sandbox(1, {}).but(pid=0, runtime_handler=SURROGATE))
+    pods.update(f"{1:064x}", lambda pod: pod.but(pid=7))
+    pods.put(sandbox(2, {}).but(pid=0))
+    pods.update(f"{2:064x}", lambda pod: pod.but(pid=7))
+    async with asyncio.timeout(5):
+        assert int((await anext(stream)).container_id, 16) == 2
+
+
+def test_an_image_that_cannot_be_said_is_listed_by_its_id():
+    """A size below nothing, say."""
+    image = Image("sha256:" + "a" * 64, Descriptor("m", "sha256:" + "b" * 64, 1), "", -1)
+    assert image_message(image) == cri.Image(id=image.id)

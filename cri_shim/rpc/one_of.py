@@ -1,0 +1,22 @@
+"""The messages of a list, filled one by one: what cannot be said is left out with a warning and fails no other."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.store.wire import CANNOT_BE_SAID, warn_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def one_of(messages: Any, kind: str, id_: str) -> Iterator[Any]:
+    """Add a message to a repeated field for the block to fill; take it away again if the block fails to."""
+    message = messages.add()
+    try:
+        yield message
+    except CANNOT_BE_SAID as error:
+        del messages[-1]
+        warn_of(kind, id_, error)

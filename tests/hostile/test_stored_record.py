@@ -1,0 +1,71 @@
+"""What a record of a pod or container in containerd may hold: it is read, or refused and then listed as unreadable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from google.protobuf.any_pb2 import Any
+
+from containerd_client.api.containerd.services.containers.v1 import containers_pb2
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.kernel.recording import RecordingKernel
+from cri_shim.paths import Paths
+from cri_shim.store.checkpoint import read_status
+from cri_shim.store.load import load_container, load_sandbox
+from cri_shim.store.metadata import CONTAINER_EXTENSION, SANDBOX_EXTENSION, read_container, read_sandbox
+from tests.hostile.inputs import Input, check_refusal, every
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ID = "c" * 64
+
+
+@every("stored-record")
+def test_stored_record(given: Input, tmp_path: Path) -> None:
+    sandbox = given.name.startswith("sandbox-")
+    key = SANDBOX_EXTENSION if sandbox else CONTAINER_EXTENSION
+    record = containers_pb2.Container(id=ID, extensions={key: Any(value=given.data)})
+    if sandbox:
+        pod = load_sandbox(record, RecordingKernel())
+        shown = cri.ListPodSandboxResponse.FromString(pod.list_entry()).items[0]
+        assert (shown.id, bool(pod.trouble)) == (ID, not given.accepted)
+    else:
+        record.spec.value = b"{}"
+        container = load_container(record, Paths(tmp_path, tmp_path))
+        assert cri.ListContainersResponse.FromString(container.list_entry()).containers[0].id == ID
+    read = read_sandbox if sandbox else read_container
+    if not given.accepted:
+        with pytest.raises(ValueError, match=ID) as refused:
+            read(record)
+        check_refusal(given, refused.value)
+        return
+    stored = read(record)
+    for field, value in given.expect.items():
+        found = getattr(stored, field) if hasattr(stored, field) else dict(getattr(stored.config, field))
+        assert found == value
+
+
+@pytest.mark.parametrize("spec", [b"{", b'{"process": []}', b'{"process": {"user": {"uid": "x"}}}', b"[" * 100_000])
+def test_a_spec_of_any_shape(spec: bytes, tmp_path: Path) -> None:
+    """A container whose spec cannot be read is listed as unknown."""
+    extension = Any(value=b'{"Version": "v1", "Metadata": {"Name": "n"}}')
+    record = containers_pb2.Container(id=ID, extensions={CONTAINER_EXTENSION: extension})
+    record.spec.value = spec
+    container = load_container(record, Paths(tmp_path, tmp_path))
+    assert container.trouble
+    assert cri.ListContainersResponse.FromString(container.list_entry()).containers[0].state == cri.CONTAINER_UNKNOWN
+
+
+@every("status-file")
+def test_status_file(given: Input, tmp_path: Path) -> None:
+    (tmp_path / "status").write_bytes(given.data)
+    if not given.accepted:
+        with pytest.raises(ValueError, match="is not readable") as refused:
+            read_status(tmp_path)
+        check_refusal(given, refused.value)
+        return
+    status = read_status(tmp_path)
+    for field, value in given.expect.items():
+        assert getattr(status, field) == value
