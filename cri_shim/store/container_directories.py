@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
+
+from cri_shim.kernel.remove_tree import remove_tree
 
 if TYPE_CHECKING:
     from cri_shim.paths import Paths
@@ -18,5 +19,4 @@ def make_container_dirs(paths: Paths, id_: str) -> None:
 def remove_container_files(paths: Paths, id_: str) -> None:
     """Remove both directories; gone is fine, raises OSError naming what stays. Blocks: call it in an executor."""
     for directory in (paths.container_state(id_), paths.container_root(id_)):
-        if directory.exists():
-            shutil.rmtree(directory)
+        remove_tree(directory)

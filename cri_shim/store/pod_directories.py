@@ -6,11 +6,11 @@ it has written the containerd record leaves a directory without a record, and wi
 
 from __future__ import annotations
 
-import shutil
 import time
 from typing import TYPE_CHECKING
 
 from cri_shim.kernel.protocol import is_namespace_file
+from cri_shim.kernel.remove_tree import remove_tree
 from cri_shim.kernel.write_file import write_file
 from cri_shim.store.idmapped_mounts import unmount_idmapped
 
@@ -102,5 +102,4 @@ def remove_pod_files(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
         kernel.remove_network_namespace(netns_path)
     unpin_namespaces(kernel, paths, sandbox_id)
     for directory in (paths.sandbox_root(sandbox_id), paths.sandbox_state(sandbox_id)):
-        if directory.exists():
-            shutil.rmtree(directory)
+        remove_tree(directory)

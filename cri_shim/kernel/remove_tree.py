@@ -1,0 +1,143 @@
+"""Remove a directory with all that is in it, however deep it is.
+
+Containers fill the volumes of their images as they like, and a tree of a hundred thousand levels is made in a moment.
+``shutil.rmtree`` takes a stack frame and an open file for each level, so such a container could never be removed. Here
+a directory that lies too deep is moved to the top, and removed from there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager, suppress
+from itertools import count
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from cri_shim.kernel.mountinfo import read_mountinfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DEPTH = 64
+"""Levels that are held open at once."""
+
+_DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
+
+
+class _Level(Struct):
+    """An open directory, its name in the one above, and what is left to be removed in it."""
+
+    fd: int
+    name: str
+    below: list[str]
+
+
+def remove_tree(top: Path) -> None:
+    """Remove the directory ``top`` and all below it; gone is fine. Never follows a link. Blocks.
+
+    Raises OSError naming what stays, with EBUSY for a mount point, into which it does not go; it can be called again.
+    """
+    try:
+        descriptor = os.open(top, _DIR)
+    except FileNotFoundError:
+        return
+    removal = _Removal(top, descriptor)
+    try:
+        removal.empty()
+    finally:
+        removal.close()
+    with suppress(FileNotFoundError):
+        top.rmdir()
+
+
+class _Removal:
+    """The removal of what is in one directory."""
+
+    def __init__(self, top: Path, descriptor: int) -> None:
+        self._top = top
+        self._device = os.fstat(descriptor).st_dev
+        self._levels = [_Level(descriptor, "", [])]
+        self._moved = count()
+
+    def empty(self) -> None:
+        """Remove all that is in the top directory, and again what has been moved there meanwhile."""
+        top = self._levels[0]
+        while self._scan(top):
+            while top.below or len(self._levels) > 1:
+                self._step()
+
+    def close(self) -> None:
+        """Close what is open."""
+        for level in self._levels:
+            os.close(level.fd)
+
+    def _step(self) -> None:
+        """Go one level down, or finish the deepest one."""
+        level = self._levels[-1]
+        if not level.below:
+            self._levels.pop()
+            os.close(level.fd)
+            with self._gone_is_fine(level.name):
+                os.rmdir(level.name, dir_fd=self._levels[-1].fd)
+        elif len(self._levels) < DEPTH:
+            self._go_down(level, level.below.pop())
+        else:
+            self._move_up(level.fd, level.below.pop())
+
+    def _go_down(self, level: _Level, name: str) -> None:
+        with self._gone_is_fine(name):
+            self._levels.append(_Level(os.open(name, _DIR, dir_fd=level.fd), name, []))
+        below = self._levels[-1]
+        if below is not level:
+            self._check_device(below.fd)
+            self._scan(below)
+
+    def _scan(self, level: _Level) -> bool:
+        """Remove what is no directory, and note the directories; returns whether there are any."""
+        with os.scandir(level.fd) as entries:
+            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        level.below = [name for name, is_directory in found if is_directory]
+        for name, is_directory in found:
+            if not is_directory:
+                with self._gone_is_fine(name):
+                    os.unlink(name, dir_fd=level.fd)
+        return bool(level.below)
+
+    def _move_up(self, parent: int, name: str) -> None:
+        with self._gone_is_fine(name):
+            while True:
+                try:
+                    place = f".removing-{next(self._moved)}"
+                    os.rename(name, place, src_dir_fd=parent, dst_dir_fd=self._levels[0].fd)
+                except OSError as error:
+                    if error.errno not in _TAKEN:  # by an attempt before this one, or by the container's choice
+                        raise
+                else:
+                    return
+
+    def _check_device(self, descriptor: int) -> None:
+        """Refuse to go into a mount; another device alone may be a subvolume."""
+        if os.fstat(descriptor).st_dev == self._device:
+            return
+        path = self._path()
+        if any(mount.path == path for mount in read_mountinfo()):
+            raise OSError(errno.EBUSY, "something is mounted on it", path)
+
+    @contextmanager
+    def _gone_is_fine(self, name: str) -> Iterator[None]:
+        """What goes meanwhile need not be removed; any other OSError names the whole path."""
+        try:
+            yield
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            error.filename = self._path(name)
+            error.filename2 = None
+            raise
+
+    def _path(self, *more: str) -> str:
+        return "/".join([str(self._top), *(level.name for level in self._levels[1:]), *more])
