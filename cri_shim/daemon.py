@@ -36,6 +36,7 @@ from cri_shim.os_errors import cri_error_of
 from cri_shim.paths import Paths
 from cri_shim.sd_notify import Notifier
 from cri_shim.store.lost_namespaces import watch
+from cri_shim.store.own_directories import make_own_directories
 from cri_shim.views import open_views
 from cri_shim.wiring import wire
 
@@ -90,7 +91,7 @@ class Daemon:
         config = self._config
         self._catch_signals()
         paths = Paths(Path(config.root), Path(config.state), config.runtime.netns_mounts_under_state_dir)
-        _make_directories(paths)
+        make_own_directories(paths)
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(socket_lock(config.socket_path))
             stack.enter_context(directory_locks(paths))
@@ -182,20 +183,6 @@ def _server(service: Service) -> grpc.aio.Server:
     )
     server.add_generic_rpc_handlers(handlers(service))
     return server
-
-
-def _make_directories(paths: Paths) -> None:
-    """The parents; containers mount files from below ``root``, hence others may pass through but not look."""
-    for parent in (paths.root, paths.state):
-        parent.mkdir(parents=True, exist_ok=True, mode=0o711)
-    for directory in (
-        paths.sandboxes_root(),
-        paths.sandboxes_state(),
-        paths.containers_root(),
-        paths.containers_state(),
-        paths.image_mounts(),
-    ):
-        directory.mkdir(exist_ok=True, mode=0o711)
 
 
 def _settle_memory() -> None:

@@ -108,7 +108,7 @@ async def _view(service: Service, snapshotter: str, container_id: str, place: in
 
 
 def _mount(kernel: Kernel, view: list[SnapshotMount], point: Path) -> None:
-    point.mkdir(parents=True, mode=0o711)
+    point.mkdir(parents=True, mode=0o700)
     mount_all(kernel, read_only(view), str(point))
 
 

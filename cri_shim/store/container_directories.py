@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def make_container_dirs(paths: Paths, id_: str) -> None:
     """Make both directories; raises OSError naming the path."""
-    paths.container_root(id_).mkdir(parents=True, exist_ok=True, mode=0o711)
+    paths.container_root(id_).mkdir(parents=True, exist_ok=True, mode=0o700)
     paths.container_state(id_).mkdir(parents=True, exist_ok=True, mode=0o700)
 
 

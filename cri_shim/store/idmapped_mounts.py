@@ -46,9 +46,9 @@ def noted_sources(paths: Paths, container_id: str) -> dict[str, str]:
 def mount_idmapped_at(kernel: Kernel, source: str, point: Path, userns: str) -> None:
     """Mount ``source`` with mapped ids on the new mount point ``point``; raises OSError. Blocks, like all of these."""
     for directory in (point.parent.parent, point.parent):
-        directory.mkdir(exist_ok=True, mode=0o711)
+        directory.mkdir(exist_ok=True, mode=0o700)
     if stat.S_ISDIR(Path(source).stat().st_mode):
-        point.mkdir(mode=0o711)
+        point.mkdir(mode=0o700)
     else:
         point.touch(mode=0o600)
     kernel.mount_idmapped(source, str(point), userns)
