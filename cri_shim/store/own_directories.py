@@ -33,7 +33,7 @@ def make_own_directories(paths: Paths) -> None:
     """
     paths.state.mkdir(parents=True, exist_ok=True, mode=_PASSABLE)
     paths.root.mkdir(parents=True, exist_ok=True, mode=CLOSED)
-    own = (
+    own: tuple[Path, ...] = (
         paths.sandboxes_root(),
         paths.sandboxes_state(),
         paths.containers_root(),
