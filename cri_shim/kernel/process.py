@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _CHUNK: Final = 1 << 16
 OUTPUT_LIMIT: Final = 1 << 20  # bytes kept of stdout and stderr each; the rest is read and thrown away
 _UNKNOWN: Final = 255
+_PAUSE: Final = 0.02  # seconds between reads of what is thrown away, so that a flood does not take the loop
 _KILL_WAIT: Final = 2.0  # seconds; what SIGKILL does not end by then hangs inside the kernel
 
 
@@ -36,11 +37,15 @@ class Completed(Struct, frozen=True):
     stderr: bytes
 
 
-async def run_program(argv: Sequence[str], env: Mapping[str, str], stdin: bytes, *, time_limit: float) -> Completed:
+async def run_program(
+    argv: Sequence[str], env: Mapping[str, str], stdin: bytes, *, time_limit: float, outlives_caller: bool = False
+) -> Completed:
     """Run `argv[0]`, an absolute path, to its end in a session of its own.
 
-    After `time_limit` seconds, or when the caller is cancelled, its whole process group is killed; it is always reaped.
-    Raises `TimeoutError`, and `OSError` when it cannot be started (ENOENT, EACCES, ETXTBSY, ENOEXEC).
+    After `time_limit` seconds its whole process group is killed, and also when the caller is cancelled, unless it
+    `outlives_caller`: then it is left to itself, for what it does must not be cut in the middle. It is always reaped.
+    Raises `TimeoutError`, `OSError` when it cannot be started (ENOENT, EACCES, ETXTBSY, ENOEXEC), and `ValueError` for
+    arguments or an environment with a NUL.
     """
     loop = asyncio.get_running_loop()
     out, err = _Sink(loop), _Sink(loop)
@@ -52,13 +57,14 @@ async def run_program(argv: Sequence[str], env: Mapping[str, str], stdin: bytes,
         exited = _watch(loop, pid)
         try:
             done, _ = await asyncio.wait({exited}, timeout=time_limit)
-            if not done:
+        except asyncio.CancelledError:
+            if not exited.done() and not outlives_caller:  # not reaped yet: the number still belongs to our child
                 _kill_group(pid)
-                await asyncio.wait({exited}, timeout=_KILL_WAIT)
-                raise TimeoutError(f"{argv[0]} was killed after {time_limit:g} s")
-        finally:
-            if not exited.done():  # not reaped yet, so the number still belongs to our child
-                _kill_group(pid)
+            raise
+        if not done:
+            _kill_group(pid)
+            await asyncio.wait({exited}, timeout=_KILL_WAIT)
+            raise TimeoutError(f"{argv[0]} was killed after {time_limit:g} s")
         return Completed(exited.result(), out.take(), err.take())
     finally:
         out.close()
@@ -132,26 +138,38 @@ class _Sink:
         os.set_blocking(self._read_end, False)
         self._bytes = bytearray()
         self._reading = False
+        self._resting: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         os.close(self.write_end)
         self.write_end = -1
-        self._loop.add_reader(self._read_end, self._drain)
-        self._reading = True
+        self._resume()
 
     def _drain(self) -> bool:
-        """Read what is there; True when more may follow."""
+        """Read what is there; True when more may follow that is kept."""
         with suppress(BlockingIOError):
             chunk = os.read(self._read_end, _CHUNK)
             self._bytes += chunk[: OUTPUT_LIMIT - len(self._bytes)]
             if not chunk:
                 self._stop()
+            elif len(self._bytes) >= OUTPUT_LIMIT:
+                self._rest()
+                return False
             return bool(chunk)
         return False
 
+    def _rest(self) -> None:
+        """Go on throwing away what comes in a moment."""
+        self._stop()
+        self._resting = self._loop.call_later(_PAUSE, self._resume)
+
+    def _resume(self) -> None:
+        self._loop.add_reader(self._read_end, self._drain)
+        self._reading = True
+
     def take(self) -> bytes:
-        """Return all output, with what the program wrote just before it ended."""
-        while self._drain():
+        """Return all output up to the limit, with what the program wrote just before it ended."""
+        while len(self._bytes) < OUTPUT_LIMIT and self._drain():
             pass
         return bytes(self._bytes)
 
@@ -162,6 +180,9 @@ class _Sink:
             os.close(self.write_end)
 
     def _stop(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
         if self._reading:
             self._loop.remove_reader(self._read_end)
             self._reading = False

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cri_shim.kernel import process
 from cri_shim.kernel.process import run_program
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ENV = {"PATH": "/usr/bin:/bin"}
 
@@ -109,3 +113,41 @@ async def test_child_starts_with_default_signals() -> None:
     assert int(lines[0].split()[1], 16) & (1 << 12) == 0
     pid, session = lines[1].split()
     assert pid == session
+
+
+async def test_a_flood_is_thrown_away_without_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program, and a child of its that goes on, may write for ever: the loop has time for others, and an end."""
+    monkeypatch.setattr(process, "OUTPUT_LIMIT", 100_000)
+    started = time.monotonic()
+    task = asyncio.create_task(shell("yes & yes >&2 & sleep 0.3"))  # they end when nobody reads them any more
+    beats = 0
+    while not task.done():
+        await asyncio.sleep(0.01)
+        beats += 1
+    done = await task
+    assert time.monotonic() - started < 5
+    assert beats > 3
+    assert (len(done.stdout), len(done.stderr)) == (100_000, 100_000)
+
+
+@pytest.mark.parametrize("outlives", [False, True])
+async def test_a_program_that_outlives_its_caller(tmp_path: Path, *, outlives: bool) -> None:
+    """A cancelled caller ends its program, unless that must not be cut in the middle: then it comes to its own end."""
+    script = f"touch {tmp_path}/begun; sleep 0.3; touch {tmp_path}/ended"
+    running = run_program(["/bin/sh", "-c", script], ENV, b"", time_limit=10, outlives_caller=outlives)
+    task = asyncio.create_task(running)
+    while not (tmp_path / "begun").exists():
+        await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.sleep(0.6)
+    assert (tmp_path / "ended").exists() is outlives
+
+
+async def test_a_nul_is_refused() -> None:
+    """What no program can be given is an error and leaves no pipe open."""
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(ValueError, match="null"):
+        await run_program(["/bin/true"], {"A": "b\0c"}, b"", time_limit=1)
+    assert len(os.listdir("/proc/self/fd")) == before
