@@ -164,7 +164,7 @@ class Daemon:
         grace = max(0.0, self._config.shutdown_grace - _UNDO_SECONDS)
         service.events.close()
         await service.streaming.stop()
-        await asyncio.gather(endpoint.stop(grace), service.operations.drain(grace))
+        await asyncio.gather(endpoint.stop(grace), service.operations.drain(grace, _UNDO_SECONDS))
 
 
 def _ignored(number: int) -> None:

@@ -73,8 +73,12 @@ class Operations:
             # Retrieved here so that nothing is "never retrieved"; whoever waits gets it too.
             log.debug("operation.failed", operation=task.get_name(), error=str(error))
 
-    async def drain(self, grace: float) -> None:
-        """Begin nothing new, give what runs ``grace`` seconds, then cancel it and wait for its undo."""
+    async def drain(self, grace: float, undo: float) -> None:
+        """Begin nothing new, give what runs ``grace`` seconds, then cancel it and give its undo ``undo`` seconds.
+
+        What is not undone by then (it waits for a helper program, say) is left; its record stays in containerd, and the
+        next daemon finds it not ready.
+        """
         self._draining = True
         loop = asyncio.get_running_loop()
         until = loop.time() + grace
@@ -85,4 +89,6 @@ class Operations:
             log.warning("operation.cancelled", operation=task.get_name(), grace_seconds=grace)
             task.cancel()
         if late:
-            await asyncio.wait(late)
+            _, not_undone = await asyncio.wait(late, timeout=undo)
+            for task in not_undone:
+                log.warning("operation.left", operation=task.get_name(), undo_seconds=undo)

@@ -59,7 +59,7 @@ async def test_drain_cancels_what_is_late_and_refuses_what_is_new():
 
     caller = asyncio.create_task(answered(operations.run("run/a", work)))
     await asyncio.sleep(0.01)
-    await operations.drain(0.01)
+    await operations.drain(0.01, 5)
     assert undone == [1]
     with pytest.raises(UnavailableError, match="shutting down"):
         await caller
@@ -90,7 +90,7 @@ async def test_clearing_up_may_begin_while_draining_and_is_waited_for():
 
     caller = asyncio.create_task(operations.run("run/a", work))
     await asyncio.sleep(0)
-    await operations.drain(5)
+    await operations.drain(5, 5)
     await caller
     assert cleared == [1]
     assert len(operations) == 0
@@ -113,3 +113,20 @@ async def test_settled_waits_for_the_end_whatever_it_is():
     assert isinstance(task.exception(), RuntimeError)
     await asyncio.wait_for(operations.settled("start/a"), 1)
     assert len(operations) == 0
+
+
+async def test_an_undo_that_takes_too_long_is_left():
+    """Shutdown is not held up for ever by what waits for a helper program."""
+    operations = Operations()
+
+    async def work():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(60)
+
+    call = asyncio.create_task(operations.run("run/a", work))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await operations.drain(0.01, 0.01)
+    call.cancel()
