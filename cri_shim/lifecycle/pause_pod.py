@@ -5,7 +5,8 @@ What waits for what, and nothing else does:
 * the network namespace and the pod's files: for nothing
 * the containerd record: for the image
 * the snapshot: for the image, too; it keeps itself from being collected (docs/adr/0019)
-* CNI ADD: for the namespace, and for the record, so that a crash leaves something that is listed
+* CNI ADD: for the namespace, and for the record, so that a crash leaves something that is listed; it goes on to its end
+  even if the task cannot be made (docs/adr/0027)
 * the task: for the snapshot, the namespace and the files; its start for the task
 * the answer: for the task and the network, and neither for the start nor for the network's way into the record
   (:mod:`cri_shim.lifecycle.pod_settled`)
@@ -28,7 +29,7 @@ from cri_shim.lifecycle.snapshots import begin_snapshot, mount_label_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.oci.labels import SANDBOX
 from cri_shim.oci.users import plan_sandbox_user, resolve_user
-from cri_shim.ops.overlap import both, every, overlap
+from cri_shim.ops.overlap import both, every
 from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
 from cri_shim.store.pod_directories import pin_namespaces, remove_pod_files
 from cri_shim.timeline import stage
@@ -60,7 +61,7 @@ async def make_with_pause(service: Service, sandbox: Sandbox, handler: RuntimeHa
         connected = await set_up_network(service, sandbox, undo)
         return connected, begin_recording(service, connected, undo)
 
-    (pid, start), (connected, recording) = await overlap(_make_pause(service, sandbox, mounts, undo), connect())
+    (pid, start), (connected, recording) = await both(_make_pause(service, sandbox, mounts, undo), connect())
     fail_if_failed(start, recording)
     return connected.but(pid=pid, starting=not start.done())
 

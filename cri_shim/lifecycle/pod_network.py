@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import MOUNT, run
-from cri_shim.network import PodDns, PodNetwork, PortMapping
+from cri_shim.network import NetworkError, PodDns, PodNetwork, PortMapping
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
     from cri_shim.ops.rollback import Rollback
     from cri_shim.service import Service
     from cri_shim.store.sandboxes import Sandbox
+
+log = structlog.get_logger(__name__)
 
 
 def pod_network(sandbox: Sandbox) -> PodNetwork:
@@ -52,8 +56,17 @@ async def set_up_network(service: Service, sandbox: Sandbox, undo: Rollback) -> 
     if sandbox.host_network:
         return sandbox
     pod = pod_network(sandbox)
+
+    async def tear_down() -> None:
+        try:
+            await service.network.teardown(pod, None)
+        except NetworkError as error:
+            # Once more: many starts that fail at once get into each other's way (iptables).
+            log.warning("network.undo_repeated", sandbox_id=sandbox.id, error=str(error))
+            await service.network.teardown(pod, None)
+
     # Before, not after: a plugin that fails may have taken an address already.
-    undo.push("tear down the pod network", lambda: service.network.teardown(pod, None))
+    undo.push("tear down the pod network", tear_down)
     with stage("cni.setup_pod_network"):
         result = await service.network.setup(pod)
     return sandbox.but(ips=result.ips, cni_result=result.stored)

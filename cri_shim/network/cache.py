@@ -2,43 +2,71 @@
 
 A DEL needs what the ADD was made with: the configuration of that day, its arguments and its result. libcni keeps it in
 `CACHE_DIR/results/NETWORK-CONTAINERID-IFNAME`, JSON of kind `cniCacheV1`, and so do we: containerd's CRI plugin can
-take down pods that this daemon set up, and the other way round. One thing is added: the file is written when the ADD
-begins, without a result, since a half-done ADD has to be undone as well (libcni takes that for "no result known").
-Source: libcni/api.go. Everything here blocks for as long as a small file takes.
+take down pods that this daemon set up, and the other way round. Two things are added. The file is written when the ADD
+begins, without a result, since a half-done ADD has to be undone as well (libcni takes that for "no result known"), and
+of an ADD that failed it says how many programs of the chain have run.
+
+What lies in the directory is not trusted: a file is known by its name, what of its content cannot be used is left out,
+and a damaged file still says that there was an attachment. Source: libcni/api.go. Everything here blocks for as long as
+a small file takes.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import json
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
-from cri_shim.network.errors import NetworkError
+from cri_shim.kernel.small_file import read_small_file
+from cri_shim.network.errors import CniError, NetworkError
+from cri_shim.network.plugin_result import checked_result
+from untrusted import DocumentError, Object, escaped, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cri_shim.network.invoke import Attachment
 
+LARGEST: Final = 4 << 20
+"""Bytes of a cached attachment: a configuration (in base64), a result, and the pod's annotations."""
+
 _KIND: Final = "cniCacheV1"
+_BEGUN: Final = "criShimPluginsBegun"
+_REFUSAL: Final = "criShimRefusal"
+
+log = structlog.get_logger(__name__)
 
 
 class Cached(Struct, frozen=True):
-    """One remembered attachment. `result` is None when the ADD never came to its end."""
+    """One remembered attachment. `result` is None when the ADD never came to its end, or when it cannot be read."""
 
     network: str
     container_id: str
     ifname: str
-    source: bytes
-    args: tuple[tuple[str, str], ...]
-    capability_args: Mapping[str, Any]
-    result: Mapping[str, Any] | None
+    source: bytes = b""
+    args: tuple[tuple[str, str], ...] = ()
+    capability_args: Mapping[str, Any] = {}
+    result: Mapping[str, Any] | None = None
+    begun: int | None = None
+    """How many programs of the chain have run, where the ADD is known to have failed."""
+    refusal: str = ""
+    """What the last of them said then."""
+
+
+class NeverBegan(Struct, frozen=True):
+    """The outcome of an ADD that was not begun, because one before it had failed."""
+
+
+Outcome = dict[str, Any] | CniError | NeverBegan
+"""What an ADD came to: its result, the failure of a plugin, or nothing."""
 
 
 class ResultCache:
@@ -47,11 +75,12 @@ class ResultCache:
     def __init__(self, cache_dir: str) -> None:
         self._results = Path(cache_dir) / "results"
 
-    def write(self, attachment: Attachment, result: Mapping[str, Any] | None) -> None:
-        """Remember an attachment. Raises `OSError`.
+    def write(self, attachment: Attachment, outcome: Outcome | None) -> None:
+        """Remember an attachment; ``outcome`` is None while its ADD runs. Raises `OSError`.
 
         One write, as libcni does it, and no rename: a file cut short by a crash of the machine is passed over by
         `find`, and the namespace is gone then as well. A rename would cost more than the rest (ext4 flushes for it).
+        What was there is written over before the rest is cut off, so that the file is never empty.
         """
         content: dict[str, Any] = {
             "kind": _KIND,
@@ -63,31 +92,47 @@ class ResultCache:
             "cniArgs": attachment.args,
             "capabilityArgs": attachment.capability_args,
         }
-        if result is not None:
-            content["result"] = result
+        if isinstance(outcome, CniError):
+            content |= {_BEGUN: outcome.plugins_begun, _REFUSAL: outcome.said}
+        elif isinstance(outcome, NeverBegan):
+            content[_BEGUN] = 0
+        elif outcome is not None:
+            content["result"] = outcome
         path = self._path(attachment.network.name, attachment.container_id, attachment.ifname)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        data = json.dumps(content, separators=(",", ":")).encode()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
         try:
             fd = os.open(path, flags, 0o600)
         except FileNotFoundError:
             self._results.mkdir(mode=0o700, parents=True, exist_ok=True)
             fd = os.open(path, flags, 0o600)
         try:
-            os.write(fd, json.dumps(content, separators=(",", ":")).encode())
+            if os.write(fd, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            os.ftruncate(fd, len(data))
         finally:
             os.close(fd)
 
     def find(self, container_id: str) -> list[Cached]:
-        """Return what is remembered of a container, by network and interface. Unreadable files are passed over."""
-        entries = map(_read, self._files(container_id))
-        return [cached for cached in entries if cached is not None and cached.container_id == container_id]
+        """Return what is remembered of a container, by network and interface. Raises `OSError` for the directory."""
+        entries = [_read(path, container_id) for path in self._files(container_id)]
+        return [cached for cached in entries if cached is not None]
 
-    def forget(self, container_id: str) -> None:
-        """Remove a container's files, those too that a killed daemon has left empty; forgetting twice is fine."""
+    def forget(self, cached: Cached) -> None:
+        """Remove the file of one attachment; one that cannot be removed is logged and stays."""
+        self._remove(self._results / f"{cached.network}-{cached.container_id}-{cached.ifname}")
+
+    def forget_all(self, container_id: str) -> None:
+        """Remove a container's files, those too that are damaged; forgetting twice is fine. Raises `OSError`."""
         for path in self._files(container_id):
-            cached = _read(path)
-            if cached is None or cached.container_id == container_id:
-                path.unlink(missing_ok=True)
+            if _read(path, container_id) is not None:
+                self._remove(path)
+
+    def _remove(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:  # libcni passes over it in silence
+            log.warning("network.cache_not_removed", path=escaped(str(path)), error=error.strerror)
 
     def _files(self, container_id: str) -> list[Path]:
         try:
@@ -103,26 +148,82 @@ class ResultCache:
         return self._results / name
 
 
-def _read(path: Path) -> Cached | None:
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return _parse(path.read_bytes())
-    return None
-
-
-def _parse(data: bytes) -> Cached:
-    content = json.loads(data)
-    if content["kind"] != _KIND:
-        raise ValueError("another kind of cache file")
+def _read(path: Path, container_id: str) -> Cached | None:
+    """Return what a file says, which may be no more than its name; None for another container's, or for none."""
+    network, _, ifname = path.name.partition(f"-{container_id}-")
+    if not network or not ifname:
+        return None
+    name_only = Cached(network, container_id, ifname)
     try:
-        source = base64.b64decode(content.get("config") or "", validate=True)
-    except binascii.Error as error:
-        raise ValueError("the cached configuration is damaged") from error
+        document = parse_object(read_small_file(path, LARGEST))
+        if "kind" not in document:  # of before libcni 0.8: the result alone
+            result = _result(document)
+            return replace(name_only, result=result if result is not None and len(result) > 1 else None)
+        if document.text("kind") != _KIND:
+            return name_only
+        if document.text("containerId") != container_id:
+            return None
+    except FileNotFoundError:
+        return None
+    except (OSError, DocumentError):
+        return name_only
     return Cached(
-        network=content["networkName"],
-        container_id=content["containerId"],
-        ifname=content["ifName"],
-        source=source,
-        args=tuple((str(key), str(value)) for key, value in content.get("cniArgs") or ()),
-        capability_args=content.get("capabilityArgs") or {},
-        result=content.get("result"),
+        network,
+        container_id,
+        ifname,
+        source=_source(document),
+        args=_args(document),
+        capability_args=_capability_args(document),
+        result=_result(document.object("result")) if _is_object(document, "result") else None,
+        begun=_begun(document),
+        refusal=refusal if isinstance(refusal := _value(document, _REFUSAL), str) else "",
     )
+
+
+# What follows reads one field each. One that is damaged is as good as absent: the DEL does without it.
+
+
+def _is_object(document: Object, name: str) -> bool:
+    return isinstance(_value(document, name), dict)
+
+
+def _value(document: Object, name: str) -> Any:
+    try:
+        return document.value(name)
+    except DocumentError:
+        return None
+
+
+def _source(document: Object) -> bytes:
+    encoded = _value(document, "config")
+    try:
+        return base64.b64decode(encoded, validate=True) if isinstance(encoded, str) else b""
+    except (binascii.Error, ValueError):
+        return b""
+
+
+def _args(document: Object) -> tuple[tuple[str, str], ...]:
+    pairs = _value(document, "cniArgs")
+    if not isinstance(pairs, list):
+        return ()
+    usable = [pair for pair in pairs if isinstance(pair, list) and [type(item) for item in pair] == [str, str]]
+    return tuple((key, value) for key, value in usable) if len(usable) == len(pairs) else ()
+
+
+def _capability_args(document: Object) -> dict[str, Any]:
+    values = _value(document, "capabilityArgs")
+    return values if isinstance(values, dict) else {}
+
+
+def _result(result: Object | None) -> dict[str, Any] | None:
+    try:
+        return None if result is None else checked_result(result, "")
+    except DocumentError:
+        return None
+
+
+def _begun(document: Object) -> int | None:
+    try:
+        return document.integer(_BEGUN, least=0) if _BEGUN in document else None
+    except DocumentError:
+        return None

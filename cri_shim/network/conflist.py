@@ -1,8 +1,11 @@
 """Network configurations: which files of the configuration directory are used, and what they say.
 
 Source: the CNI specification, "Network configuration format"; the choice of files is go-cni's: `*.conf`, `*.conflist`
-and `*.json` in lexical order, the first `max_conf_num` of them. Unlike go-cni, which loads nothing when one file is
+and and `*.json` in lexical order, the first `max_conf_num` of them. Unlike go-cni, which loads nothing when one file is
 broken, a broken file is passed over and its fault is kept for the status.
+
+A file is read as libcni reads it: the list's own keys as they are written, a plugin's by Go's rules, and what a plugin
+gets is what the file says.
 """
 
 from __future__ import annotations
@@ -14,7 +17,15 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from cri_shim.kernel.small_file import read_small_file
+from untrusted import DocumentError, Object, escaped, parse_object
+
+LARGEST: Final = 1 << 20
+"""Bytes of a configuration file."""
+
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
+_VERSION: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}")
+_PROBLEMS_SHOWN: Final = 5
 _NEWEST: Final = (1, 1, 0)
 _SUFFIXES: Final = (".conf", ".conflist", ".json")
 
@@ -29,6 +40,8 @@ class Plugin(Struct, frozen=True):
     type: str
     capabilities: frozenset[str]
     conf: dict[str, Any]
+    address_plugin: str = ""
+    """The program that it gets addresses from (`ipam`), if it says so."""
 
 
 class NetworkConf(Struct, frozen=True):
@@ -53,10 +66,10 @@ class Loaded(Struct, frozen=True):
 
 def version_key(version: str) -> tuple[int, ...]:
     """Return a version as numbers that compare; an empty one is 0.1.0, as the specification says."""
-    parts = (version or "0.1.0").split(".")
-    if not all(part.isdigit() for part in parts):
-        raise ConfError(f"cniVersion {version!r} is not a version")
-    return tuple(int(part) for part in parts)
+    match = _VERSION.fullmatch(version or "0.1.0")
+    if match is None:
+        raise ConfError(f"cniVersion {escaped(version)!r} is not a version")
+    return tuple(map(int, match[0].split(".")))
 
 
 def parse_conflist(data: bytes) -> NetworkConf:
@@ -65,10 +78,7 @@ def parse_conflist(data: bytes) -> NetworkConf:
     plugins = document.get("plugins")
     if not isinstance(plugins, list) or not plugins:
         raise ConfError("there is no plugin in its list 'plugins'")
-    name = document.get("name")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ConfError(f"the network name {name!r} is missing or holds other than letters, digits and _ . -")
-    return NetworkConf(name, _version(document), tuple(_plugin(item) for item in plugins), data)
+    return NetworkConf(_name(document), _version(document), tuple(_plugin(item) for item in plugins), data)
 
 
 def parse_conf(data: bytes) -> NetworkConf:
@@ -76,7 +86,8 @@ def parse_conf(data: bytes) -> NetworkConf:
     document = _object(data)
     if "plugins" in document:
         raise ConfError("it holds a list of plugins, so its file name must end in .conflist")
-    conflist = {"name": document.get("name"), "cniVersion": document.get("cniVersion", ""), "plugins": [document]}
+    fields = Object(tuple(document.items()))
+    conflist = {"name": fields.value("name"), "cniVersion": fields.value("cniVersion") or "", "plugins": [document]}
     return parse_conflist(json.dumps(conflist).encode())
 
 
@@ -87,37 +98,58 @@ def load_directory(directory: str, max_conf_num: int) -> Loaded:
     try:
         files = sorted(path for path in Path(directory).iterdir() if path.suffix in _SUFFIXES)
     except OSError as error:
-        return Loaded(problems=(f"cannot read {directory}: {(error.strerror or str(error)).lower()}",))
+        return Loaded(problems=(f"cannot read {directory}: {_reason(error)}",))
     for path in files:
         if max_conf_num > 0 and len(networks) == max_conf_num:
             break
-        try:
-            data = path.read_bytes()
-            networks.append(parse_conflist(data) if path.suffix == ".conflist" else parse_conf(data))
-        except IsADirectoryError:
+        if path.is_dir():
             continue
-        except (OSError, ConfError) as error:
-            problems.append(f"{path}: {error}")
+        try:
+            data = read_small_file(path, LARGEST)
+            networks.append(parse_conflist(data) if path.suffix == ".conflist" else parse_conf(data))
+        except OSError as error:
+            problems.append(f"{escaped(str(path))}: {_reason(error)}")
+        except ConfError as error:
+            problems.append(f"{escaped(str(path))}: {error}")
+    if len(problems) > _PROBLEMS_SHOWN:
+        problems[_PROBLEMS_SHOWN:] = [f"{len(problems) - _PROBLEMS_SHOWN} more files cannot be used"]
     return Loaded(tuple(networks), tuple(problems))
 
 
 def directory_signature(directory: str) -> tuple[tuple[str, int, int, int], ...]:
     """Return what changes whenever a configuration file does: names, inodes, times and sizes. Blocking."""
     try:
-        entries = [(path, path.stat()) for path in sorted(Path(directory).iterdir()) if path.suffix in _SUFFIXES]
+        paths = sorted(path for path in Path(directory).iterdir() if path.suffix in _SUFFIXES)
     except OSError:
         return ()
-    return tuple((path.name, info.st_ino, info.st_mtime_ns, info.st_size) for path, info in entries)
+    return tuple(map(_file_signature, paths))
+
+
+def _file_signature(path: Path) -> tuple[str, int, int, int]:
+    try:
+        info = path.stat()
+    except OSError as error:  # a dangling link, say, which must not hide the changes of other files
+        return path.name, -(error.errno or 1), 0, 0
+    return path.name, info.st_ino, info.st_mtime_ns, info.st_size
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()
 
 
 def _object(data: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(data)
-    except ValueError as error:
-        raise ConfError(f"not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise ConfError("not a JSON object")
-    return document
+        return parse_object(data, limit=LARGEST).plain()
+    except DocumentError as error:
+        raise ConfError(str(error)) from None
+
+
+def _name(document: dict[str, Any]) -> str:
+    name = document.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        shown = repr(escaped(name)) if isinstance(name, str) else "that is not a string"
+        raise ConfError(f"the network name {shown} is missing or holds other than letters, digits and _ . -")
+    return name
 
 
 def _version(document: dict[str, Any]) -> str:
@@ -131,17 +163,29 @@ def _version(document: dict[str, Any]) -> str:
         return ""
     known = [version for version in offered if version_key(version) <= _NEWEST]
     if not known:
-        raise ConfError(f"cniVersion {', '.join(offered)} is newer than 1.1.0")
+        raise ConfError(f"cniVersion {escaped(', '.join(offered))} is newer than 1.1.0")
     return max(known, key=version_key)
 
 
 def _plugin(item: object) -> Plugin:
     if not isinstance(item, dict):
         raise ConfError("a plugin's configuration must be an object")
-    kind = item.get("type")
-    if not isinstance(kind, str) or not kind or "/" in kind:
-        raise ConfError(f"a plugin's type {kind!r} is missing or not a program's name")
-    declared = item.get("capabilities") or {}
-    if not isinstance(declared, dict):
-        raise ConfError(f"the capabilities of plugin {kind} must be an object")
-    return Plugin(kind, frozenset(name for name, on in declared.items() if on is True), item)
+    fields = parse_object(json.dumps(item).encode())
+    try:
+        kind = fields.text("type")
+        fields.text("name"), fields.text("cniVersion")  # checked as libcni does: every plugin would refuse them
+        ipam = fields.object("ipam")
+        address_plugin = ipam.text("type") if ipam is not None else ""
+        capabilities = fields.object("capabilities")
+        declared = (
+            [] if capabilities is None else [key for key, _ in capabilities.members() if capabilities.boolean(key)]
+        )
+    except DocumentError as error:
+        raise ConfError(f"in a plugin's configuration {error}") from None
+    if not kind or not _is_program_name(kind):
+        raise ConfError(f"a plugin's type {escaped(kind)!r} is missing or not a program's name")
+    return Plugin(kind, frozenset(declared), item, address_plugin if _is_program_name(address_plugin) else "")
+
+
+def _is_program_name(text: str) -> bool:
+    return "/" not in text and "\0" not in text and text not in {".", ".."}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from cri_shim.errors import InternalError, UnavailableError
+from untrusted import encodable, escaped, shorten
+
+_LONGEST: Final = 2048  # characters of what a plugin said
 
 
 class NetworkError(InternalError):
@@ -16,10 +21,18 @@ class NetworkNotReadyError(UnavailableError):
 class CniError(NetworkError):
     """One plugin failed. Carries what it said in the form of the CNI specification."""
 
+    plugins_begun: int | None = None
+    """Of a failed ADD: how many programs of the chain have run, the one that failed included."""
+
     def __init__(self, plugin: str, command: str, message: str, *, code: int = 0, details: str = "") -> None:
-        said = f"{message}; {details}" if details else message
-        super().__init__(f"cni plugin {plugin} failed ({command}): {said}")
+        said = shorten(encodable(f"{message}; {details}" if details else message), _LONGEST)
+        super().__init__(f"cni plugin {escaped(plugin)} failed ({command}): {said}")
         self.plugin = plugin
         self.command = command
+        self.said = said
         self.cni_code = code
         self.details = details
+
+
+class ProgramMissingError(CniError):
+    """The plugin's program is not there, or is not one that can be run."""

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from cri_shim.kernel.process import Completed, run_program
-from cri_shim.network.errors import CniError
+from cri_shim.kernel.process import OUTPUT_LIMIT, Completed, run_program
+from cri_shim.network.errors import CniError, ProgramMissingError
+from untrusted import DocumentError, decode_utf8, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ _BUSY_TRIES: Final = 5
 _BUSY_PAUSE: Final = 0.5  # seconds; a plugin being replaced is open for writing for a moment (ETXTBSY)
 _TAIL: Final = 400  # how much of a plugin's stderr an error shows, in characters
 NOT_STARTED: Final = 127
+_NO_PROGRAM: Final = {errno.EACCES, errno.ENOEXEC, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EPERM}
 
 
 class Helper(Struct, frozen=True):
@@ -61,10 +63,11 @@ class PluginExec:
     ) -> bytes:
         """Run `plugin` with CNI_COMMAND=`command`, further CNI_* `variables` and `conf` on stdin; return its stdout.
 
-        Raises `CniError`: the plugin is missing, says why it failed, ends without a word, or exceeds `time_limit` (s).
+        Raises `CniError`: the plugin is missing, says why it failed, ends without a word, exceeds `time_limit` (s), or
+        prints more than a result can have. A caller that is cancelled leaves the program running.
         """
         env = {**self._environment, **variables, "CNI_COMMAND": command}
-        stdin = json.dumps(conf, separators=(",", ":")).encode()
+        stdin = json.dumps(conf, separators=(",", ":"), sort_keys=True).encode()  # in the order in which libcni has it
         started = time.perf_counter()
         exit_code = NOT_STARTED
         if self._on_run is not None:
@@ -80,39 +83,49 @@ class PluginExec:
                 self._on_helper(Helper(plugin, command, started, time.perf_counter() - started, exit_code))
         if exit_code != 0:
             raise plugin_error(plugin, command, completed)
+        if len(completed.stdout) >= OUTPUT_LIMIT:
+            raise CniError(plugin, command, f"it printed {OUTPUT_LIMIT} bytes and more, too many for a result")
         return completed.stdout
 
     async def _run_found(
         self, plugin: str, command: str, env: Mapping[str, str], stdin: bytes, time_limit: float
     ) -> Completed:
         # Starting is the search: a stat of our own before would only tell what the start tells anyway.
+        unusable = ""
         for directory in self._bin_dirs:
             path = f"{directory}/{plugin}"
             for attempt in range(_BUSY_TRIES):
                 try:
-                    return await run_program([path], env, stdin, time_limit=time_limit)
+                    return await run_program([path], env, stdin, time_limit=time_limit, outlives_caller=True)
                 except (FileNotFoundError, NotADirectoryError):
                     break
                 except TimeoutError:
                     raise
+                except ValueError as error:  # a NUL in what the pod or the configuration says
+                    raise CniError(plugin, command, f"it cannot be given its environment: {error}") from error
                 except OSError as error:
+                    reason = f"cannot run {path}: {(error.strerror or str(error)).lower()}"
+                    if error.errno in _NO_PROGRAM:
+                        unusable = unusable or reason
+                        break
                     if not isinstance(error, BlockingIOError) and error.errno != errno.ETXTBSY:
-                        reason = (error.strerror or str(error)).lower()
-                        raise CniError(plugin, command, f"cannot run {path}: {reason}") from error
+                        raise CniError(plugin, command, reason) from error
                     if attempt == _BUSY_TRIES - 1:
                         raise CniError(plugin, command, f"{path} stays open for writing") from error
                     await asyncio.sleep(_BUSY_PAUSE)
-        raise CniError(plugin, command, f"there is no such program in {', '.join(self._bin_dirs) or 'any bin_dir'}")
+        searched = ", ".join(self._bin_dirs) or "any bin_dir"
+        raise ProgramMissingError(plugin, command, unusable or f"there is no such program in {searched}")
 
 
 def plugin_error(plugin: str, command: str, completed: Completed) -> CniError:
     """Put what a failed plugin left behind into words: its error object, else the end of what it printed."""
     try:
-        said = json.loads(completed.stdout)
-        message, code = str(said["msg"]), int(said.get("code", 0))
-        return CniError(plugin, command, message, code=code, details=str(said.get("details") or ""))
-    except (ValueError, TypeError, KeyError, AttributeError):
-        pass
-    printed = (completed.stderr.strip() or completed.stdout.strip()).decode(errors="replace")[-_TAIL:]
+        said = parse_object(completed.stdout)
+        message, code, details = said.text("msg"), said.integer("code"), said.text("details")
+    except DocumentError:
+        message = ""
+    if message:
+        return CniError(plugin, command, message, code=code, details=details)
+    printed = decode_utf8(completed.stderr.strip() or completed.stdout.strip())[-_TAIL:]
     how = f"exit code {completed.exit_code}" if completed.exit_code >= 0 else f"signal {-completed.exit_code}"
     return CniError(plugin, command, f"{how}: {printed}" if printed else f"{how} without a word")

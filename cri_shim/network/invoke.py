@@ -1,18 +1,19 @@
 """Taking a sandbox through the plugin chain of one network: ADD in order, DEL in reverse, STATUS.
 
 Source: the CNI specification, "Execution of network configurations" and "Derivation of execution configuration". The
-chain stops at the first plugin that fails, and the caller undoes an ADD by a DEL of the whole chain.
+chain stops at the first plugin that fails, and the caller undoes an ADD by :mod:`cri_shim.network.detach`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct, field
 
-from cri_shim.network.errors import CniError
+from cri_shim.network.errors import CniError, ProgramMissingError
+from cri_shim.network.plugin_result import parse_result
+from untrusted import DocumentError, decode_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,40 +61,42 @@ def execution_conf(
 
 
 async def add(runner: PluginExec, attachment: Attachment, *, time_limit: float) -> dict[str, Any]:
-    """Attach, within `time_limit` seconds for the chain, and return the last plugin's result as it was given.
+    """Attach, within `time_limit` seconds for the chain, and return the last plugin's result as libcni passes it on.
 
-    Raises `CniError`; the caller then has to `delete`, since plugins before the failing one have done their part.
+    Raises `CniError`, which tells how many plugins have run; the caller then has to undo what they have done.
     """
-    network, deadline = attachment.network, _now() + time_limit
+    network, deadline = attachment.network, now() + time_limit
     variables = attachment.variables()
     result: dict[str, Any] | None = None
-    for plugin in network.plugins:
+    for number, plugin in enumerate(network.plugins):
         conf = execution_conf(network, plugin, attachment.capability_args, result)
-        stdout = await runner.run(plugin.type, "ADD", variables, conf, time_limit=max(deadline - _now(), 0))
-        result = _result(plugin.type, stdout, network.cni_version)
+        try:
+            stdout = await runner.run(plugin.type, "ADD", variables, conf, time_limit=max(deadline - now(), 0))
+            result = _result(plugin.type, stdout, network.cni_version)
+        except CniError as error:
+            error.plugins_begun = number if isinstance(error, ProgramMissingError) else number + 1
+            raise
     return result or {}
 
 
-async def delete(
-    runner: PluginExec, attachment: Attachment, prev_result: Mapping[str, Any] | None, *, time_limit: float
+async def delete_one(
+    runner: PluginExec, attachment: Attachment, plugin: Plugin, prev_result: Mapping[str, Any] | None, time_left: float
 ) -> None:
-    """Detach, within `time_limit` seconds for the chain; what is gone already is fine. Raises `CniError`."""
-    network, deadline = attachment.network, _now() + time_limit
-    variables = attachment.variables()
+    """Run the DEL of one plugin of the chain; what is gone already is fine. Raises `CniError`."""
+    network = attachment.network
     if not network.at_least(0, 4, 0):
         prev_result = None  # those versions know no prevResult in a DEL
-    for plugin in reversed(network.plugins):
-        conf = execution_conf(network, plugin, attachment.capability_args, prev_result)
-        try:
-            await runner.run(plugin.type, "DEL", variables, conf, time_limit=max(deadline - _now(), 0))
-        except CniError as error:
-            if error.cni_code == _UNKNOWN_CONTAINER:
-                continue
-            # A DEL without a namespace shall do what can be done, but not all plugins can do without (go-cni
-            # has the same exception): what lay inside the namespace has gone with it.
-            if not attachment.netns and "no such file or directory" in str(error):
-                continue
-            raise
+    conf = execution_conf(network, plugin, attachment.capability_args, prev_result)
+    try:
+        await runner.run(plugin.type, "DEL", attachment.variables(), conf, time_limit=max(time_left, 0))
+    except CniError as error:
+        if error.cni_code == _UNKNOWN_CONTAINER:
+            return
+        # A DEL without a namespace shall do what can be done, but not all plugins can do without (go-cni
+        # has the same exception): what lay inside the namespace has gone with it.
+        if not attachment.netns and "no such file or directory" in error.said:
+            return
+        raise
 
 
 async def status(runner: PluginExec, network: NetworkConf, *, time_limit: float) -> str:
@@ -113,16 +116,12 @@ async def status(runner: PluginExec, network: NetworkConf, *, time_limit: float)
 
 def _result(plugin: str, stdout: bytes, cni_version: str) -> dict[str, Any]:
     try:
-        result = json.loads(stdout)
-    except ValueError:
-        text = stdout[:200].decode(errors="replace").strip()
-        raise CniError(plugin, "ADD", f"its result is not JSON: {text or 'nothing'}") from None
-    if not isinstance(result, dict):
-        raise CniError(plugin, "ADD", "its result is not a JSON object")
-    if not result.get("cniVersion"):
-        result["cniVersion"] = cni_version  # plugins may leave it out, prevResult may not
-    return result
+        return parse_result(stdout, cni_version)
+    except DocumentError as error:
+        text = decode_utf8(stdout[:200]).strip()
+        raise CniError(plugin, "ADD", f"its result is not one: {error}: {text or 'nothing'}") from None
 
 
-def _now() -> float:
+def now() -> float:
+    """Return the time that limits are counted in."""
     return asyncio.get_running_loop().time()

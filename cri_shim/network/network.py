@@ -3,7 +3,7 @@
 What go-cni and the network part of containerd's CRI plugin do (sandbox_run.go, sandbox_stop.go, cni_conf_syncer.go,
 update_runtime_config.go). Differences: a broken configuration file does not hide a good one; a DEL uses the
 configuration that the ADD was made with; `lo` is brought up when the namespace is made, so no loopback plugin is run.
-There is no lock: whoever calls sees to it that two operations on one sandbox do not overlap.
+Operations on one sandbox do not overlap: the later one waits for the earlier.
 """
 
 from __future__ import annotations
@@ -11,35 +11,39 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 from msgspec import Struct
-from msgspec.structs import replace
 
+from cri_shim.errors import CriError
 from cri_shim.kernel import executors
 from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.network import invoke, result, template
-from cri_shim.network.cache import Cached, ResultCache
-from cri_shim.network.capabilities import capability_args, cni_args
-from cri_shim.network.conflist import Loaded, NetworkConf, directory_signature, load_directory, parse_conflist
-from cri_shim.network.errors import NetworkError, NetworkNotReadyError
+from cri_shim.network.attachments import attachments_of, owed_by
+from cri_shim.network.cache import Cached, NeverBegan, Outcome, ResultCache
+from cri_shim.network.capabilities import capability_args
+from cri_shim.network.conflist import Loaded, directory_signature, load_directory, parse_conflist
+from cri_shim.network.detach import Detacher
+from cri_shim.network.errors import CniError, NetworkError, NetworkNotReadyError
 from cri_shim.network.exec import Helper, PluginExec
-from cri_shim.network.invoke import Attachment
+from cri_shim.network.orphaned_programs import OrphanedPrograms
 from cri_shim.network.watcher import DirectoryWatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from cri_shim.kernel.protocol import Kernel
     from cri_shim.network.config import CniConfig
+    from cri_shim.network.invoke import Attachment
     from cri_shim.network.pod import PodNetwork
     from cri_shim.network.result import CniResult
 
-_LOOPBACK: Final = "cni-loopback"  # the network that go-cni adds for `lo`
 _GENERATED: Final = "10-containerd-net.conflist"
 _REMEMBERED: Final = 4096  # sandboxes known to be off their networks, so that repeated stops cost nothing
+T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
@@ -73,18 +77,23 @@ class Network:
         self._watcher = DirectoryWatcher(config.conf_dir, config.poll_interval)
         self._task: asyncio.Task[None] | None = None
         self._gone: OrderedDict[str, None] = OrderedDict()
+        self._in_hand: dict[str, asyncio.Task[Any]] = {}
+        self._orphans = OrphanedPrograms()
 
     def __repr__(self) -> str:
         """Name the networks in use."""
         return f"<Network {self._config.conf_dir} {', '.join(n.name for n in self._loaded.networks) or 'not ready'}>"
 
     async def start(self) -> None:
-        """Load what is there (nothing is fine) and keep watching."""
+        """Load what is there (nothing is fine) and keep watching; find what a killed daemon has left at work."""
+        self._orphans.set_limit(self._config.timeout)
+        await executors.run(executors.FS, self._orphans.look)
         await self.refresh()
         self._task = asyncio.create_task(self._watch(), name=f"cni-conf/{self._config.conf_dir}")
 
     async def stop(self) -> None:
-        """Stop watching. Pods keep their networks."""
+        """Stop watching. Pods keep their networks, and programs that run go on to their end."""
+        self._orphans.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -117,38 +126,89 @@ class Network:
 
         Raises `NetworkNotReadyError` without a configuration, `NetworkError` (with the plugin's words) when a plugin
         fails or takes longer than the configured timeout, `InvalidArgumentError` for wrong bandwidth annotations.
+        A caller that is cancelled leaves it going on to its end: a plugin that is killed in the middle of what it does
+        leaves what no DEL can free.
         """
-        if not self._loaded.networks:
-            await self.refresh()
-        networks = self._loaded.networks
-        if not networks:
-            raise NetworkNotReadyError(self.status().message)
-        attachments = self._attachments(pod, networks, pod.netns_path, capability_args(pod))
-        self._gone.pop(pod.sandbox_id, None)
-        # The record of the intent is written while the first plugin runs. All run to their end even if one fails:
-        # what is undone afterwards must not be at work any more.
-        intent = self._remember([(attachment, None) for attachment in attachments])
-        chains = [self._serially(attachments)] if self._config.setup_serially else [*map(self._add, attachments)]
-        recorded, *outcomes = await asyncio.gather(intent, *chains, return_exceptions=True)
-        results: list[dict[str, Any]] = []
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-            results.extend(outcome)
-        if isinstance(recorded, BaseException):
-            raise recorded
-        await self._remember(list(zip(attachments, results, strict=True)))
-        return result.combine(results, pod.netns_path, self._config.ip_pref)
+        return await self._to_its_end(pod.sandbox_id, self._setup(pod))
 
     async def teardown(self, pod: PodNetwork, stored: Mapping[str, Any] | None = None) -> None:
         """Take a sandbox off its networks; done twice, for a half-done setup or without a namespace it is fine too.
 
-        `stored` is what `setup` returned and the sandbox kept, or None if it never got that far.
-        Raises `NetworkError` when a plugin fails; nothing is forgotten then, and it can be called again.
+        `stored` is what `setup` returned and the sandbox kept, or None if it never got that far. It begins when a setup
+        or teardown of the same sandbox has ended, and a cancelled caller leaves it going on.
+        Raises `NetworkError` when a plugin fails; what is not done is not forgotten, and it can be called again.
         """
+        if pod.sandbox_id not in self._gone:
+            await self._to_its_end(pod.sandbox_id, self._teardown(pod, stored))
+
+    async def _to_its_end(self, sandbox_id: str, work: Coroutine[Any, Any, T]) -> T:
+        before = self._in_hand.get(sandbox_id)
+
+        async def after() -> T:
+            if before is not None:
+                await asyncio.wait({before})
+            return await work
+
+        task = asyncio.create_task(after(), name=f"cni/{sandbox_id}")
+        self._in_hand[sandbox_id] = task
+        task.add_done_callback(partial(self._ended, sandbox_id))
+        return await asyncio.shield(task)
+
+    def _ended(self, sandbox_id: str, task: asyncio.Task[Any]) -> None:
+        if self._in_hand.get(sandbox_id) is task:
+            del self._in_hand[sandbox_id]
+        if not task.cancelled():
+            task.exception()  # retrieved: a caller that was cancelled does not ask for it
+
+    async def _setup(self, pod: PodNetwork) -> CniResult:
+        try:
+            if not self._loaded.networks:
+                await self.refresh()
+            networks = self._loaded.networks
+            if not networks:
+                raise NetworkNotReadyError(self.status().message)
+            attachments = attachments_of(pod, networks, pod.netns_path, capability_args(pod))
+        except CriError:
+            self._remember_gone(pod.sandbox_id)  # it never was on them
+            raise
+        self._gone.pop(pod.sandbox_id, None)
+        # The record of the intent is written while the first plugin runs. All run to their end even if one fails:
+        # what is undone afterwards must not be at work any more.
+        intent = self._remember([(attachment, None) for attachment in attachments])
+        chains = self._serially(attachments) if self._config.setup_serially else self._at_once(attachments)
+        recorded, outcomes = await asyncio.gather(intent, chains, return_exceptions=True)
+        if isinstance(outcomes, BaseException):
+            raise outcomes
+        failed = next((outcome for outcome in outcomes if isinstance(outcome, CniError)), None)
+        if failed is not None:
+            with suppress(NetworkError):  # the undo can do without, and the plugin's words matter more
+                await self._remember(list(zip(attachments, outcomes, strict=True)))
+            raise failed
+        if isinstance(recorded, BaseException):
+            raise recorded
+        await self._remember(list(zip(attachments, outcomes, strict=True)))
+        results = [outcome for outcome in outcomes if isinstance(outcome, dict)]
+        return result.combine(results, pod.netns_path, self._config.ip_pref)
+
+    async def _teardown(self, pod: PodNetwork, stored: Mapping[str, Any] | None) -> None:
         if pod.sandbox_id in self._gone:
             return
-        netns, cached = await executors.run(executors.FS, self._look, pod)
+        await self._orphans.ended(pod.sandbox_id)
+        try:
+            await self._detach(pod, stored)
+        except NetworkError:
+            before = self._loaded
+            await self.refresh()
+            if self._loaded is before:
+                raise
+            await self._detach(pod, stored)  # the configuration has just been mended
+        self._remember_gone(pod.sandbox_id)
+
+    async def _detach(self, pod: PodNetwork, stored: Mapping[str, Any] | None) -> None:
+        try:
+            netns, cached = await executors.run(executors.FS, self._look, pod)
+        except OSError as error:
+            raise NetworkError(f"cannot look for the networks of sandbox {pod.sandbox_id}: {error}") from error
         if not cached and not self._loaded.networks:
             await self.refresh()
         known = self._loaded.networks
@@ -157,17 +217,23 @@ class Network:
                 f"cannot take sandbox {pod.sandbox_id} off its network: there is no configuration in "
                 f"{self._config.conf_dir} and no record of its ADD in {self._config.cache_dir}"
             )
-        values = capability_args(pod, lenient=True)
-        cached_interfaces = {entry.ifname for entry in cached}
-        for entry in reversed(cached):
-            if entry.network != _LOOPBACK:
-                attachment = self._cached_attachment(pod, entry, netns, values)
-                await invoke.delete(self._runner, attachment, entry.result, time_limit=self._config.timeout)
-        for attachment in reversed(self._attachments(pod, known, netns, values)):
-            if attachment.ifname not in cached_interfaces:
-                await invoke.delete(self._runner, attachment, None, time_limit=self._config.timeout)
-        await executors.run(executors.FS, self._cache.forget, pod.sandbox_id)
-        self._gone[pod.sandbox_id] = None
+        detacher = Detacher(self._runner, known, self._config.timeout)
+        failures: list[NetworkError] = []
+        for entry, owed in reversed(owed_by(pod, cached, known, netns, succeeded=bool(stored))):
+            try:
+                await detacher.detach(owed)
+            except NetworkError as error:
+                failures.append(error)
+            else:
+                if entry is not None:
+                    await executors.run(executors.FS, self._cache.forget, entry)
+        if failures:
+            raise failures[0]
+        if cached:
+            await executors.run(executors.FS, self._cache.forget_all, pod.sandbox_id)
+
+    def _remember_gone(self, sandbox_id: str) -> None:
+        self._gone[sandbox_id] = None
         while len(self._gone) > _REMEMBERED:
             self._gone.popitem(last=False)
 
@@ -218,22 +284,23 @@ class Network:
         ]
         self._complaint = "; ".join(complaints)
 
-    def _attachments(
-        self, pod: PodNetwork, networks: tuple[NetworkConf, ...], netns: str, values: Mapping[str, Any]
-    ) -> list[Attachment]:
-        args = cni_args(pod)
-        return [
-            Attachment(network, pod.sandbox_id, f"eth{index}", netns, args, values)
-            for index, network in enumerate(networks)
-        ]
+    async def _at_once(self, attachments: list[Attachment]) -> list[Outcome]:
+        return list(await asyncio.gather(*map(self._add, attachments)))
 
-    async def _add(self, attachment: Attachment) -> list[dict[str, Any]]:
-        return [await invoke.add(self._runner, attachment, time_limit=self._config.timeout)]
+    async def _serially(self, attachments: list[Attachment]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for attachment in attachments:
+            began = not any(isinstance(outcome, CniError) for outcome in outcomes)
+            outcomes.append(await self._add(attachment) if began else NeverBegan())
+        return outcomes
 
-    async def _serially(self, attachments: list[Attachment]) -> list[dict[str, Any]]:
-        return [result for attachment in attachments for result in await self._add(attachment)]
+    async def _add(self, attachment: Attachment) -> Outcome:
+        try:
+            return await invoke.add(self._runner, attachment, time_limit=self._config.timeout)
+        except CniError as error:
+            return error
 
-    async def _remember(self, entries: list[tuple[Attachment, dict[str, Any] | None]]) -> None:
+    async def _remember(self, entries: Sequence[tuple[Attachment, Outcome | None]]) -> None:
         def write() -> None:
             for attachment, outcome in entries:
                 self._cache.write(attachment, outcome)
@@ -247,22 +314,3 @@ class Network:
         """Return the namespace, empty if it is gone, and what the cache remembers. Blocking."""
         alive = bool(pod.netns_path) and is_namespace_file(self._kernel, pod.netns_path)
         return pod.netns_path if alive else "", self._cache.find(pod.sandbox_id)
-
-    def _cached_attachment(self, pod: PodNetwork, entry: Cached, netns: str, values: Mapping[str, Any]) -> Attachment:
-        """Rebuild an attachment from the cache; its configuration may have vanished from the directory since."""
-        network: NetworkConf | None = None
-        with suppress(ValueError):
-            network = parse_conflist(entry.source)
-        if network is None:
-            network = next((known for known in self._loaded.networks if known.name == entry.network), None)
-        if network is None:
-            raise NetworkError(f"no configuration of network {entry.network} is left to take {pod.sandbox_id} off it")
-        capabilities = {**values, **entry.capability_args}
-        return Attachment(
-            replace(network, name=entry.network),
-            entry.container_id,
-            entry.ifname,
-            netns,
-            entry.args or cni_args(pod),
-            capabilities,
-        )

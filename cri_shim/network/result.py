@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from msgspec import Struct
 
 from cri_shim.network.errors import NetworkError
+from cri_shim.network.plugin_result import address_of, ip_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 DEFAULT_INTERFACE: Final = "eth0"
+_LOOPBACK_4: Final = {"IP": "127.0.0.1", "Gateway": ""}
+_LOOPBACK_6: Final = {"IP": "::1", "Gateway": ""}
 _DNS_KEYS: Final = ("nameservers", "domain", "search", "options")
 
 IpPreference = Literal["", "ipv4", "ipv6", "cni"]
@@ -35,7 +38,7 @@ def combine(results: Sequence[Mapping[str, Any]], netns: str, ip_pref: str) -> C
     """Merge the results of a pod's networks, in order. Raises `NetworkError` for a malformed one or without an IP."""
     interfaces: dict[str, dict[str, Any]] = {
         DEFAULT_INTERFACE: _interface("", ""),
-        "lo": _interface("00:00:00:00:00:00", netns, [_ip_config("127.0.0.1", ""), _ip_config("::1", "")]),
+        "lo": _interface("00:00:00:00:00:00", netns, [_LOOPBACK_4, _LOOPBACK_6]),
     }
     dns: list[dict[str, Any]] = [{}]
     routes: list[Any] = []
@@ -87,8 +90,7 @@ def _interface(mac: str, sandbox: str, ips: list[dict[str, str]] | None = None) 
 
 
 def _ip_config(address: str, gateway: str) -> dict[str, str]:
-    ip = str(ipaddress.ip_interface(address).ip)
-    return {"IP": ip, "Gateway": str(ipaddress.ip_address(gateway)) if gateway else ""}
+    return {"IP": address_of(address), "Gateway": str(ip_of(gateway)) if gateway else ""}
 
 
 def _modern(raw: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -16,7 +16,8 @@ async def overlap(steady: Coroutine[Any, Any, A], abortable: Coroutine[Any, Any,
     """Run both; return both results, or raise the first failure once neither is running any more.
 
     ``steady`` is always awaited to its end, because cutting it would leave something half made (a task in containerd).
-    ``abortable`` is cancelled when ``steady`` fails, because its undo copes with any half (a CNI plugin).
+    ``abortable`` is cancelled when ``steady`` fails, because it only waits for something. What runs a helper program is
+    not abortable: it is left to end, and undone then (:func:`both`).
     """
     beside = asyncio.create_task(abortable)
     try:

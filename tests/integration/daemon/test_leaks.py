@@ -116,6 +116,22 @@ async def test_a_network_plugin_that_fails_to_delete(lab, moody):
     await pod.remove()
 
 
+async def test_many_starts_that_fail_at_once(lab):
+    """The network is made beside a task that cannot be: all of it is undone, and no plugin was cut in the middle."""
+
+    async def starts(count):
+        for _ in range(count):
+            config = pod_config(cgroup_parent=lab.cgroup_parent)
+            _, message = await failure(lab.client.RunPodSandbox(config=config, runtime_handler="broken"))
+            assert "no-such-runc" in message
+
+    logged = len(lab.bridge.log)
+    await asyncio.gather(*(starts(5) for _ in range(8)))
+    assert not (await lab.client.ListPodSandbox()).items
+    assert lab.network.reservations() == []
+    assert "network.undo_repeated" not in lab.bridge.log[logged:]
+
+
 async def test_a_runtime_that_is_missing(lab):
     """A runtime whose program does not exist fails the pod and leaves nothing of it."""
     call = lab.client.RunPodSandbox(config=pod_config(cgroup_parent=lab.cgroup_parent), runtime_handler="broken")

@@ -1,0 +1,88 @@
+"""Which attachments a sandbox gets, and which of them have to be undone later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
+
+from cri_shim.network.capabilities import capability_args, cni_args
+from cri_shim.network.conflist import ConfError, NetworkConf, parse_conflist
+from cri_shim.network.detach import Owed
+from cri_shim.network.invoke import Attachment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cri_shim.network.cache import Cached
+    from cri_shim.network.pod import PodNetwork
+
+_LOOPBACK: Final = "cni-loopback"  # the network that go-cni adds for `lo`
+
+
+def attachments_of(
+    pod: PodNetwork, networks: Sequence[NetworkConf], netns: str, values: Mapping[str, Any]
+) -> list[Attachment]:
+    """Return one attachment for each network: eth0, eth1 and so on."""
+    args = cni_args(pod)
+    return [
+        Attachment(network, pod.sandbox_id, f"eth{index}", netns, args, values)
+        for index, network in enumerate(networks)
+    ]
+
+
+def owed_by(
+    pod: PodNetwork, cached: Sequence[Cached], known: Sequence[NetworkConf], netns: str, *, succeeded: bool
+) -> list[tuple[Cached | None, Owed]]:
+    """Return what has to be undone of a sandbox, each with its place in the cache if it is remembered there.
+
+    ``known`` are the networks that are configured today; ``succeeded`` is whether the sandbox keeps a result.
+    """
+    values = capability_args(pod, lenient=True)
+    today = attachments_of(pod, known, netns, values)
+    if not cached:
+        return [(None, _unrecorded(attachment, succeeded=succeeded)) for attachment in today]
+    return [
+        (entry, _recorded(pod, entry, today, netns, values, succeeded=succeeded))
+        for entry in cached
+        if entry.network != _LOOPBACK
+    ]
+
+
+def _unrecorded(attachment: Attachment, *, succeeded: bool) -> Owed:
+    return Owed(
+        attachment.container_id, attachment.network.name, attachment.ifname, None, attachment, succeeded=succeeded
+    )
+
+
+def _recorded(
+    pod: PodNetwork,
+    entry: Cached,
+    today: Sequence[Attachment],
+    netns: str,
+    values: Mapping[str, Any],
+    *,
+    succeeded: bool,
+) -> Owed:
+    capabilities = {**values, **entry.capability_args}
+    args = entry.args or cni_args(pod)
+    by_add = None
+    try:
+        network = replace(parse_conflist(entry.source), name=entry.network)
+        by_add = Attachment(network, entry.container_id, entry.ifname, netns, args, capabilities)
+    except ConfError:
+        pass  # damaged, or from a time when more was accepted
+    same = [each for each in today if each.network.name == entry.network]
+    here = same or [each for each in today if each.ifname == entry.ifname]
+    by_today = replace(here[0], ifname=entry.ifname, args=args, capability_args=capabilities) if here else None
+    return Owed(
+        entry.container_id,
+        entry.network,
+        entry.ifname,
+        by_add,
+        by_today,
+        result=entry.result,
+        succeeded=succeeded or entry.result is not None,
+        begun=entry.begun,
+        refusal=entry.refusal,
+    )

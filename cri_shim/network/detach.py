@@ -1,0 +1,198 @@
+"""Taking a sandbox off one network: by what its ADD was made with, as far as that can still be done.
+
+The configuration of the ADD comes first, in reverse order. While one of its programs merely fails or hangs, nothing is
+given up: the error is told and the DEL is tried again later. What can never succeed must not keep a pod for ever, so
+these ways lead out, each with a warning that names what may be left:
+
+* A program that the failed ADD never came to has made nothing, and is not run.
+* A program that does not exist is passed over if today's configuration is valid and does not name it either, or if
+  there is no configuration any more and the ADD never succeeded. What gave it addresses is run in its place.
+* What a plugin refuses in the pod's own words (a host port without a container port) is left out in a second try, if
+  its ADD was refused in the same words, or the DEL is refused twice where nothing is known of the ADD.
+* Where the DEL fails and the configuration of this network has been changed since, it is tried with today's, which is
+  all that containerd's own plugin ever uses. The same where the old one cannot be read, or is too old for the program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from msgspec import Struct
+from msgspec.structs import replace
+
+from cri_shim.network.errors import CniError, NetworkError, ProgramMissingError
+from cri_shim.network.invoke import Attachment, delete_one, now
+from cri_shim.network.plugin_result import as_version
+from untrusted import shorten
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from cri_shim.network.conflist import NetworkConf, Plugin
+    from cri_shim.network.exec import PluginExec
+
+    _Delete = Callable[[Plugin, Attachment], Awaitable[None]]
+
+_PAUSE: Final = 1.0  # seconds before a DEL is tried again
+_NEVER: Final = frozenset({1, 2, 7})  # CNI error codes: version, field or configuration that the program does not take
+
+log = structlog.get_logger(__name__)
+
+
+class Owed(Struct, frozen=True):
+    """One attachment that has to be undone."""
+
+    container_id: str
+    network: str
+    ifname: str
+    by_add: Attachment | None
+    """By what the ADD was made with; None where that is not known or cannot be read."""
+    by_today: Attachment | None
+    """By the configuration that is valid today for this network, else for this interface."""
+    result: Mapping[str, Any] | None = None
+    """What the ADD gave, as far as it is known."""
+    succeeded: bool = False
+    """The ADD is known to have succeeded."""
+    begun: int | None = None
+    """Of an ADD that is known to have failed: how many programs of the chain have run."""
+    refusal: str = ""
+    """What the last of them said."""
+
+
+class Detacher:
+    """Undoes attachments with the programs that there are; ``known`` are the networks that are configured today."""
+
+    def __init__(self, runner: PluginExec, known: Sequence[NetworkConf], time_limit: float) -> None:
+        self._runner = runner
+        self._known = known
+        self._time_limit = time_limit
+
+    async def detach(self, owed: Owed) -> None:
+        """Undo one attachment. Raises `NetworkError` where it may succeed later."""
+        if owed.by_add is None:
+            await self._without_record(owed)
+            return
+        try:
+            await self._chain(owed, owed.by_add, owed.result, begun=owed.begun)
+        except CniError as error:
+            if not self._may_use_today(owed, error):
+                raise
+            await self._by_today(owed, error)
+
+    async def _without_record(self, owed: Owed) -> None:
+        if owed.by_today is not None:
+            await self._chain(owed, owed.by_today, owed.result, begun=None)
+        elif owed.succeeded:
+            raise NetworkError(
+                f"cannot take sandbox {owed.container_id} off network {owed.network}: the record of its ADD cannot be "
+                "read, and no network is configured; put a network configuration in place"
+            )
+        else:
+            self._left(owed, "", "the record of its ADD cannot be read, and no network is configured")
+
+    async def _chain(
+        self, owed: Owed, attachment: Attachment, result: Mapping[str, Any] | None, *, begun: int | None
+    ) -> None:
+        """Run the DELs of one configuration that are owed, last plugin first."""
+        deadline = now() + self._time_limit
+        prev_result = as_version(result, attachment.network.cni_version)
+
+        async def delete(plugin: Plugin, by: Attachment) -> None:
+            await delete_one(self._runner, by, plugin, prev_result, deadline - now())
+
+        chain = attachment.network.plugins if begun is None else attachment.network.plugins[:begun]
+        for number, plugin in reversed(list(enumerate(chain))):
+            try:
+                await delete(plugin, attachment)
+            except ProgramMissingError as error:
+                if not self._is_given_up(owed, plugin):
+                    raise
+                await self._addresses(attachment, plugin, delete)
+                self._left(owed, plugin.type, str(error))
+            except CniError as error:
+                if "not found" in error.said:
+                    # go-cni takes this for "deleted already", and so passes over it.
+                    self._left(owed, plugin.type, str(error))
+                elif not _may_be_refused(owed, attachment, plugin, number, error):
+                    raise
+                else:
+                    await self._without_wishes(owed, attachment, plugin, delete, error)
+
+    async def _without_wishes(
+        self, owed: Owed, attachment: Attachment, plugin: Plugin, delete: _Delete, refusal: CniError
+    ) -> None:
+        """Try again without what the pod asked of this plugin. Raises `CniError`."""
+        tries = [replace(attachment, capability_args={})]
+        if owed.begun is None:
+            await asyncio.sleep(_PAUSE)
+            tries.insert(0, attachment)
+        for changed in tries:
+            try:
+                await delete(plugin, changed)
+            except CniError as error:
+                if changed is not attachment or error.said != refusal.said:
+                    raise
+            else:
+                break
+        self._left(owed, plugin.type, str(refusal))
+
+    async def _addresses(self, attachment: Attachment, plugin: Plugin, delete: _Delete) -> None:
+        """Give back the addresses of a plugin that is not there any more, by the program that had given them."""
+        if not plugin.address_plugin:
+            return
+        try:
+            await delete(replace(plugin, type=plugin.address_plugin), attachment)
+        except CniError as error:
+            log.warning("network.addresses_not_freed", sandbox_id=attachment.container_id, error=str(error))
+
+    def _is_given_up(self, owed: Owed, plugin: Plugin) -> bool:
+        if not self._known:
+            return not owed.succeeded
+        return not any(each.type == plugin.type for network in self._known for each in network.plugins)
+
+    def _may_use_today(self, owed: Owed, error: CniError) -> bool:
+        if owed.by_add is None or owed.by_today is None or isinstance(error, ProgramMissingError):
+            return False
+        old, today = owed.by_add.network, owed.by_today.network
+        if (old.name, old.plugins) == (today.name, today.plugins) and old.cni_version == today.cni_version:
+            return False
+        return not owed.succeeded or old.name == today.name or error.cni_code in _NEVER
+
+    async def _by_today(self, owed: Owed, error: CniError) -> None:
+        if owed.by_today is not None:
+            try:
+                await self._chain(owed, owed.by_today, owed.result, begun=None)
+            except CniError as again:
+                raise again from error
+        self._left(owed, error.plugin, str(error))
+
+    def _left(self, owed: Owed, plugin: str, reason: str) -> None:
+        """Tell what may be left on the node."""
+        values = {} if owed.by_add is None else owed.by_add.capability_args
+        ports = values.get("portMappings")
+        log.warning(
+            "network.left_behind",
+            sandbox_id=owed.container_id,
+            network=owed.network,
+            interface=owed.ifname,
+            plugin=plugin,
+            addresses=_addresses_of(owed.result),
+            host_ports=[port.get("hostPort") for port in ports if isinstance(port, dict)] if ports else [],
+            reason=shorten(reason, 1024),
+        )
+
+
+def _addresses_of(result: Mapping[str, Any] | None) -> list[str]:
+    if result is None:
+        return []
+    old = [family["ip"] for name in ("ip4", "ip6") if (family := result.get(name))]
+    return [*old, *(address["address"] for address in result.get("ips", ()))]
+
+
+def _may_be_refused(owed: Owed, attachment: Attachment, plugin: Plugin, number: int, error: CniError) -> bool:
+    """Whether a plugin may have refused what the pod asks of it, before it did anything."""
+    if owed.succeeded or not plugin.capabilities & attachment.capability_args.keys():
+        return False
+    return owed.begun is None or (number == owed.begun - 1 and error.said == owed.refusal)

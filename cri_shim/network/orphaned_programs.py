@@ -1,0 +1,86 @@
+"""CNI programs that a killed daemon had begun and that run on.
+
+A helper program is not ended by the end of its daemon, and what it does must not be undone while it does it. So whoever
+takes a sandbox off its network waits for what still works on it, as long as its own daemon would have let it work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+_PROC: Final = Path("/proc")
+
+log = structlog.get_logger(__name__)
+
+
+class OrphanedPrograms:
+    """What ran when this daemon began, by the sandbox that it works on. The descriptors are pidfds."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[int]] = {}
+        self._until = 0.0
+
+    def look(self) -> None:
+        """Look through the processes of the node. Blocks for some milliseconds."""
+        for entry in _PROC.iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                self._look_at(int(entry.name))
+
+    def set_limit(self, seconds: float) -> None:
+        """Give all of them ``seconds`` from now."""
+        self._until = asyncio.get_running_loop().time() + seconds
+
+    async def ended(self, sandbox_id: str) -> None:
+        """Return when none works on a sandbox any more; those whose time is over are killed."""
+        for pidfd in self._found.pop(sandbox_id, ()):
+            log.info("network.orphaned_program", sandbox_id=sandbox_id)
+            await self._ended(pidfd)
+
+    async def _ended(self, pidfd: int) -> None:
+        loop, end = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(pidfd, end.set)
+        try:
+            async with asyncio.timeout_at(self._until):
+                await end.wait()
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        finally:
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
+
+    def close(self) -> None:
+        """Forget them all; they run on."""
+        for pidfd in (each for found in self._found.values() for each in found):
+            os.close(pidfd)
+        self._found.clear()
+
+    def _look_at(self, pid: int) -> None:
+        if not _sandbox_of(pid):
+            return
+        with suppress(OSError):  # it has ended meanwhile
+            pidfd = os.pidfd_open(pid)
+            sandbox_id = _sandbox_of(pid)  # again, for the number may be another process's by now
+            if sandbox_id:
+                self._found.setdefault(sandbox_id, []).append(pidfd)
+            else:
+                os.close(pidfd)
+
+
+def _sandbox_of(pid: int) -> str:
+    """Return the sandbox that a process was started for by CNI_CONTAINERID; empty for any other process."""
+    try:
+        environment = (_PROC / str(pid) / "environ").read_bytes()
+    except OSError:
+        return ""
+    values = dict(item.partition(b"=")[::2] for item in environment.split(b"\0"))
+    if b"CNI_COMMAND" not in values:
+        return ""
+    return values.get(b"CNI_CONTAINERID", b"").decode(errors="replace")
