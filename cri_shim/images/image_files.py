@@ -18,6 +18,7 @@ from msgspec import Struct
 from containerd_client import NotFound
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.images.copy_tree import copy_tree
+from cri_shim.images.mount_refusal import refused_mounts
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.mounts import mounted_read_only
 from cri_shim.kernel.open_in_root import read_file_in_root
@@ -83,7 +84,9 @@ class ImageFiles:
         mounts = await snapshots.view(key, chain_id)
 
         def mounted() -> T:
-            with mounted_read_only(self._kernel, mounts) as root:
+            with contextlib.ExitStack() as stack:
+                with refused_mounts(snapshotter, f"image snapshot {chain_id}"):
+                    root = stack.enter_context(mounted_read_only(self._kernel, mounts))
                 return fn(root)
 
         try:

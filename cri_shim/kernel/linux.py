@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from cri_shim.kernel.loop_devices import loop_device
 from cri_shim.kernel.mount_tree import mount_idmapped
 from cri_shim.kernel.mounts import unmount_all
 from cri_shim.kernel.open_in_root import walk_in_root
@@ -29,6 +30,7 @@ from cri_shim.kernel.user_namespace import child_with_namespaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from cri_shim.kernel.protocol import IdRange
 
@@ -110,6 +112,10 @@ class LinuxKernel:
             _in_own_thread(call_there, "mount-chdir")
         else:
             call()
+
+    def loop_device(self, file: str, *, read_only: bool) -> AbstractContextManager[str]:
+        """See `Kernel.loop_device`."""
+        return loop_device(file, read_only=read_only)
 
     def umount(self, target: str, flags: int = MNT_DETACH | UMOUNT_NOFOLLOW) -> None:
         """See `Kernel.umount`."""

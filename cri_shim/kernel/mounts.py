@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from untrusted import escaped
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -89,19 +91,28 @@ class Mount(Struct, frozen=True):
 
 
 class MountOptions(Struct, frozen=True):
-    """Options as the system call takes them: `flags`, `propagation` flags of a call of its own, and `data`."""
+    """Options as the system call takes them: `flags`, `propagation` flags of a call of its own, and `data`.
+
+    `loop`: the source is a file, to be mounted as a block device.
+    """
 
     flags: int = 0
     propagation: int = 0
     data: tuple[str, ...] = ()
+    loop: bool = False
+
+
+class UnsupportedMountError(ValueError):
+    """A mount that nobody but containerd can make; the text says what it needs."""
 
 
 def parse_options(options: Iterable[str]) -> MountOptions:
     """Sort fstab-style options into flags, propagation and file system data. A later word overrides an earlier one.
 
-    Raises `ValueError` for options that need more than mount(2): `loop`, id mapping, containerd's internal ones.
+    Raises `UnsupportedMountError` for options that need more than that: id mapping, containerd's internal ones.
     """
     flags = propagation = 0
+    loop = False
     data: list[str] = []
     for option in options:
         if option in _SET:
@@ -110,19 +121,23 @@ def parse_options(options: Iterable[str]) -> MountOptions:
             flags &= ~_CLEAR[option]
         elif option in _PROPAGATION:
             propagation = _PROPAGATION[option]
-        elif option == "loop" or option.startswith(("uidmap=", "gidmap=", "X-containerd.")):
-            raise ValueError(f"mount option {option!r} is not supported here")
+        elif option == "loop":
+            loop = True
+        elif option.startswith(("uidmap=", "gidmap=", "X-containerd.", "loop=")):
+            raise UnsupportedMountError(f"mount option '{escaped(option)}' is not supported here")
         elif option:
             data.append(option)
-    return MountOptions(flags, propagation, tuple(data))
+    return MountOptions(flags, propagation, tuple(data), loop)
 
 
 def mount_one(kernel: Kernel, mount: MountLike, target: str) -> None:
     """Mount one thing onto `target` (plus the mount's own sub path), with all calls that its options need.
 
-    Raises `OSError` (E2BIG when the options do not fit into a page) and `ValueError` (options, sub path with `..`).
-    When a follow-up call fails, the mount itself is undone.
+    Raises `OSError` (E2BIG when the options do not fit into a page) and `ValueError` (options, sub path with `..`,
+    a type that containerd has to make ready). When a follow-up call fails, the mount itself is undone.
     """
+    if "/" in mount.type:  # "format/overlay", "mkfs/ext4": steps that containerd 2.2 and later does by itself
+        raise UnsupportedMountError(f"mount type '{escaped(mount.type)}' is not supported here")
     target = _below(target, mount.target)
     options = parse_options(mount.options)
     data = ",".join(options.data)
@@ -134,7 +149,10 @@ def mount_one(kernel: Kernel, mount: MountLike, target: str) -> None:
         raise OSError(
             errno.E2BIG, f"{mount.type} options of {len(data)} bytes exceed the kernel's page of {PAGE}", target
         )
-    kernel.mount(mount.source, target, mount.type, options.flags, data, chdir=chdir)
+    if options.loop:
+        _mount_file(kernel, mount, target, options.flags, data)
+    else:
+        kernel.mount(mount.source, target, mount.type, options.flags, data, chdir=chdir)
     try:
         bind_flags = options.flags & ~MS_REC
         if options.flags & MS_BIND and not options.flags & MS_REMOUNT and bind_flags != MS_BIND:
@@ -146,6 +164,20 @@ def mount_one(kernel: Kernel, mount: MountLike, target: str) -> None:
         with suppress(OSError):
             kernel.umount(target)
         raise
+
+
+def _mount_file(kernel: Kernel, mount: MountLike, target: str, flags: int, data: str) -> None:
+    """Mount a file system that lies in a file: by itself where the kernel can (erofs, Linux 6.12), else as a device."""
+    if mount.type == "erofs":
+        try:
+            kernel.mount(mount.source, target, mount.type, flags, data)
+        except OSError as error:
+            if error.errno != errno.ENOTBLK:
+                raise
+        else:
+            return
+    with kernel.loop_device(mount.source, read_only=bool(flags & MS_RDONLY)) as device:
+        kernel.mount(device, target, mount.type, flags, data)
 
 
 def mount_all(kernel: Kernel, mounts: Iterable[MountLike], target: str) -> None:

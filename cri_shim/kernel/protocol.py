@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
 T = TypeVar("T")
 
@@ -36,6 +37,10 @@ class Kernel(Protocol):
 
     def mount(self, source: str, target: str, fstype: str, flags: int, data: str, *, chdir: str = "") -> None:
         """Mount something. With `chdir`, relative paths in `source` and `data` are seen from that directory."""
+        ...
+
+    def loop_device(self, file: str, *, read_only: bool) -> AbstractContextManager[str]:
+        """Give the path of a block device whose content is `file`; what the block mounts from it stays mounted."""
         ...
 
     def umount(self, target: str, flags: int = MNT_DETACH | UMOUNT_NOFOLLOW) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from cri_shim.kernel.open_in_root import walk_in_root
 from cri_shim.kernel.protocol import MNT_DETACH, NSFS_MAGIC, TMPFS_MAGIC, UMOUNT_NOFOLLOW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from cri_shim.kernel.protocol import IdRange
 
@@ -49,6 +50,12 @@ class RecordingKernel:
         self._record("mount", source, target, fstype, flags, data, chdir)
         if source and target not in self.mounts:
             self.mounts.append(target)
+
+    @contextmanager
+    def loop_device(self, file: str, *, read_only: bool) -> Iterator[str]:
+        """Record the call and name a device that is not opened."""
+        self._record("loop_device", file, read_only)
+        yield "/dev/loop0"
 
     def umount(self, target: str, flags: int = MNT_DETACH | UMOUNT_NOFOLLOW) -> None:
         """Record the call and forget the mount."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from containerd_client import NotFound
 from cri_shim.errors import InvalidArgumentError, NotFoundError, UnimplementedError
+from cri_shim.images.mount_refusal import refused_mounts
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.mounts import mount_all, read_only
 from cri_shim.lifecycle.snapshots import labelled
@@ -57,7 +58,8 @@ async def mount_images(service: Service, snapshotter: str, container: Container,
             raise NotFoundError(f"{FAILED}: image {mount.image.image!r} is not here; pull it first")
         point = mount_point(service.paths, container.id, place)
         view = await _view(service, snapshotter, container.id, place, image)
-        await run(MOUNT, _mount, service.kernel, labelled(view, mount_label), point)
+        with refused_mounts(snapshotter, f"{FAILED}: image {mount.image.image!r}"):
+            await run(MOUNT, _mount, service.kernel, labelled(view, mount_label), point)
         sources[place] = await run(MOUNT, _directory, service.kernel, point, mount)
     return sources
 

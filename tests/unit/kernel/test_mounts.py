@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cri_shim.kernel import RecordingKernel, mounts
-from cri_shim.kernel.mounts import Mount, mount_all, mount_one, mounted_read_only, parse_options, read_only
+from cri_shim.kernel.mounts import (
+    Mount,
+    UnsupportedMountError,
+    mount_all,
+    mount_one,
+    mounted_read_only,
+    parse_options,
+    read_only,
+)
 
 
 def test_words_become_flags_propagation_and_data() -> None:
@@ -28,11 +36,45 @@ def test_later_words_override_earlier_ones() -> None:
     assert parsed.propagation == mounts.MS_SLAVE | mounts.MS_REC
 
 
-@pytest.mark.parametrize("option", ["loop", "uidmap=0:1:2", "gidmap=0:1:2", "X-containerd.mkdir.path=/x"])
+@pytest.mark.parametrize("option", ["loop=/dev/loop3", "uidmap=0:1:2", "gidmap=0:1:2", "X-containerd.mkdir.path=/x"])
 def test_options_beyond_mount2_are_refused(option: str) -> None:
     """What needs more than mount(2) raises and is named."""
     with pytest.raises(ValueError, match=option.split("=", maxsplit=1)[0]):
         parse_options([option])
+
+
+def test_a_file_system_in_a_file_is_mounted_as_a_device() -> None:
+    """blockfile's snapshots: the option is for us and not for the kernel; a read-only mount gets a read-only device."""
+    kernel = RecordingKernel()
+    mount_one(kernel, Mount("ext4", "/snapshots/1", ("ro", "loop", "noload")), "/mnt")
+    assert kernel.calls == [
+        ("loop_device", ("/snapshots/1", True)),
+        ("mount", ("/dev/loop0", "/mnt", "ext4", mounts.MS_RDONLY, "noload", "")),
+    ]
+
+
+def test_erofs_needs_no_device_where_the_kernel_mounts_files() -> None:
+    """Older kernels answer ENOTBLK, and then there is a device."""
+    kernel = RecordingKernel()
+    layer = Mount("erofs", "/layer.erofs", ("ro", "loop"))
+    mount_one(kernel, layer, "/mnt")
+    assert kernel.names() == ["mount"]
+
+    class OldKernel(RecordingKernel):
+        def mount(self, source: str, target: str, fstype: str, flags: int, data: str, *, chdir: str = "") -> None:
+            super().mount(source, target, fstype, flags, data, chdir=chdir)
+            if not source.startswith("/dev/"):
+                raise OSError(errno.ENOTBLK, "Block device required")
+
+    old = OldKernel()
+    mount_one(old, layer, "/mnt")
+    assert old.names() == ["mount", "loop_device", "mount"]
+
+
+def test_mounts_that_containerd_makes_ready_are_refused() -> None:
+    """Types of containerd 2.2 and later that stand for several steps."""
+    with pytest.raises(UnsupportedMountError, match="mount type 'format/overlay' is not supported"):
+        mount_one(RecordingKernel(), Mount("format/overlay", "overlay"), "/mnt")
 
 
 @given(st.lists(st.text(alphabet="abcdefghijklmnopqrstuvwxyz=0123456789", min_size=1), max_size=8))
