@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.rpc.container_stats_list import container_subjects, fill_stats
+from cri_shim.rpc.container_stats_list import container_subjects, fill_stats, measured_layers
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 async def container_stats(service: Service, request: cri.ContainerStatsRequest) -> cri.ContainerStatsResponse:
     """The statistics of a container by id; raises NotFoundError. One that does not run has its writable layer only."""
     container = service.containers.get(request.container_id)
+    layers = await measured_layers(service, [container])
     readings = await service.stats.read(container_subjects([container]))
     response = cri.ContainerStatsResponse()
-    fill_stats(service, response.stats, container, readings)
+    fill_stats(response.stats, container, readings, layers)
     return response

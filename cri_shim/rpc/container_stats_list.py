@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.lifecycle.handlers import snapshotter_of
 from cri_shim.rpc.container_list import fitting
@@ -16,12 +18,23 @@ from cri_shim.stats.reader import Subject
 from cri_shim.stats.values import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cri_shim.service import Service
     from cri_shim.stats.values import Reading
     from cri_shim.store.containers import Container
     from cri_shim.store.snapshot_usage import Usage
+
+
+class Layer(Struct, frozen=True):
+    """A container's own layer: who holds it, where, and its last measurement, None while there is none."""
+
+    snapshotter: str
+    mountpoint: str
+    usage: Usage | None
+
+
+Layers = dict[str, Layer]
 
 
 async def list_container_stats(
@@ -34,11 +47,12 @@ async def list_container_stats(
         label_selector=request.filter.label_selector,
     )
     containers = list(fitting(service.containers, wanted))
+    layers = await measured_layers(service, containers)
     readings = await service.stats.read(container_subjects(containers))
     response = cri.ListContainerStatsResponse()
     for container in containers:
         with one_of(response.stats, "container statistics", container.id) as stats:
-            fill_stats(service, stats, container, readings)
+            fill_stats(stats, container, readings, layers)
     return response
 
 
@@ -52,7 +66,10 @@ def container_subjects(containers: Iterable[Container]) -> list[Subject]:
 
 
 def fill_stats(
-    service: Service, stats: cri.ContainerStats, container: Container, readings: Mapping[str, Reading]
+    stats: cri.ContainerStats,
+    container: Container,
+    readings: Mapping[str, Reading],
+    layers: Layers,
 ) -> None:
     """All that is known of a container; without a reading what is known without."""
     attributes = stats.attributes
@@ -61,25 +78,32 @@ def fill_stats(
     attributes.labels.MergeFrom(container.config.labels)
     attributes.annotations.MergeFrom(container.config.annotations)
     fill_container(stats, readings.get(container.id, NOTHING))
-    snapshotter, layer = layer_usage(service, container)
-    if layer is not None:  # unset until it has been measured once; 0 would be a claim
-        stats.writable_layer.timestamp = layer.measured_ns
-        stats.writable_layer.fs_id.mountpoint = service.snapshot_usage.mountpoint(snapshotter)
-        stats.writable_layer.used_bytes.value = layer.bytes
-        stats.writable_layer.inodes_used.value = layer.inodes
+    layer = layers[container.id]
+    if layer.usage is not None:  # unset while it cannot be measured; 0 would be a claim
+        stats.writable_layer.timestamp = layer.usage.measured_ns
+        stats.writable_layer.fs_id.mountpoint = layer.mountpoint
+        stats.writable_layer.used_bytes.value = layer.usage.bytes
+        stats.writable_layer.inodes_used.value = layer.usage.inodes
 
 
-def layer_usage(service: Service, container: Container) -> tuple[str, Usage | None]:
-    """The snapshotter that holds the container's own layer, and the layer's last measurement.
+async def measured_layers(service: Service, containers: Sequence[Container]) -> Layers:
+    """The layer of each container, by the container's id.
 
-    A layer that has none yet is measured in the background: the next request finds it.
+    A layer that has never been measured is measured now, if that does not take long.
     """
+    places = [(_snapshotter(service, container), container.id) for container in containers]
+    await service.snapshot_usage.take_first(places)
+    usages = service.snapshot_usage
+    return {
+        id_: Layer(snapshotter, usages.mountpoint(snapshotter), usages.usage(snapshotter, id_))
+        for snapshotter, id_ in places
+    }
+
+
+def _snapshotter(service: Service, container: Container) -> str:
+    """The snapshotter that holds the container's own layer."""
     sandbox = service.sandboxes.find(container.sandbox_id) if container.sandbox_id else None
     name = "" if sandbox is None else sandbox.handler_name
     handler = service.config.containerd.runtimes.get(name or service.config.containerd.default_runtime_name)
     # A handler that has left the configuration since: its containers mostly lie where all others do.
-    snapshotter = service.config.containerd.snapshotter if handler is None else snapshotter_of(service.config, handler)
-    usage = service.snapshot_usage.usage(snapshotter, container.id)
-    if usage is None:
-        service.snapshot_usage.measure_soon(snapshotter, container.id)
-    return snapshotter, usage
+    return service.config.containerd.snapshotter if handler is None else snapshotter_of(service.config, handler)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import run
-from cri_shim.rpc.container_stats_list import container_subjects, layer_usage
+from cri_shim.rpc.container_stats_list import container_subjects, measured_layers
 from cri_shim.rpc.one_of import one_of
 from cri_shim.rpc.sandbox_stats_list import has_cgroup, members_of, sandbox_subjects, whole_pod
 from cri_shim.stats.devices import device_name, file_system
@@ -23,6 +23,7 @@ from cri_shim.stats.values import NOTHING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from cri_shim.rpc.container_stats_list import Layers
     from cri_shim.service import Service
     from cri_shim.stats.metric_values import FileSystem
     from cri_shim.stats.values import Details, Processes, Reading
@@ -43,10 +44,10 @@ async def list_pod_sandbox_metrics(
     subjects = [*sandbox_subjects(sandboxes), *container_subjects(running)]
     readings = await service.stats.read(subjects, count=True)
     details = await service.stats.details(subjects)
-    layers = {container.id: layer_usage(service, container) for container in running}
-    mountpoints = {name: service.snapshot_usage.mountpoint(name) for name, _ in layers.values()}
+    layers = await measured_layers(service, running)
+    mountpoints = {layer.snapshotter: layer.mountpoint for layer in layers.values()}
     file_systems, devices = await run(DETAILS_THREAD, _disks, mountpoints, [found for found, _ in details.values()])
-    view = _View(service, readings, details, file_systems, devices)
+    view = _View(layers, readings, details, file_systems, devices)
     response = cri.ListPodSandboxMetricsResponse()
     for sandbox in sandboxes:
         group = members[sandbox.id]
@@ -78,13 +79,13 @@ class _View:
 
     def __init__(
         self,
-        service: Service,
+        layers: Layers,
         readings: Mapping[str, Reading],
         details: Mapping[str, tuple[Details | None, Processes | None]],
         file_systems: Mapping[str, FileSystem | None],
         devices: Mapping[tuple[int, int], str],
     ) -> None:
-        self._service = service
+        self._layers = layers
         self._readings = readings
         self._details = details
         self._file_systems = file_systems
@@ -104,15 +105,15 @@ class _View:
         """Of one container."""
         reading = self._readings.get(container.id, NOTHING)
         details, processes = self._details.get(container.id, (None, None))
-        snapshotter, layer = layer_usage(self._service, container)
+        layer = self._layers[container.id]
         measured = Measured(
             self._at(reading),
             reading,
             details,
             processes,
             started_ns=container.status.started_at,
-            layer_bytes=None if layer is None else layer.bytes,
-            file_system=self._file_systems.get(snapshotter),
+            layer_bytes=None if layer.usage is None else layer.usage.bytes,
+            file_system=self._file_systems.get(layer.snapshotter),
             devices=self._devices,
         )
         metadata = sandbox.config.metadata

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.rpc.container_stats_list import container_subjects, fill_stats
+from cri_shim.rpc.container_stats_list import container_subjects, fill_stats, measured_layers
 from cri_shim.rpc.one_of import one_of
 from cri_shim.rpc.sandbox_list import fitting
 from cri_shim.stats.combine import together
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from cri_shim.rpc.container_stats_list import Layers
     from cri_shim.service import Service
     from cri_shim.stats.values import Reading
     from cri_shim.store.containers import Container
@@ -42,18 +43,19 @@ async def measure_pods(
     """The statistics of ready pods, each into a message that ``new`` gives."""
     members = members_of(service, sandboxes)
     containers = [container for group in members.values() for container in group]
+    layers = await measured_layers(service, containers)
     readings = await service.stats.read([*sandbox_subjects(sandboxes), *container_subjects(containers)], count=True)
     for sandbox in sandboxes:
         with new(sandbox) as stats:
-            _fill_pod(service, stats, sandbox, members[sandbox.id], readings)
+            _fill_pod(stats, sandbox, members[sandbox.id], readings, layers)
 
 
 def _fill_pod(
-    service: Service,
     stats: cri.PodSandboxStats,
     sandbox: Sandbox,
     members: Sequence[Container],
     readings: Mapping[str, Reading],
+    layers: Layers,
 ) -> None:
     attributes = stats.attributes
     attributes.id = sandbox.id
@@ -64,7 +66,7 @@ def _fill_pod(
     fill_pod(stats.linux, whole_pod(sandbox, members, readings), processes)
     for container in members:
         with one_of(stats.linux.containers, "container statistics", container.id) as of_container:
-            fill_stats(service, of_container, container, readings)
+            fill_stats(of_container, container, readings, layers)
 
 
 def members_of(service: Service, sandboxes: Iterable[Sandbox]) -> dict[str, list[Container]]:

@@ -1,8 +1,9 @@
 """How much disk the snapshots take, sampled in the background.
 
-Asking a snapshotter for a usage walks a directory tree, so nothing is measured when somebody asks: ImageFsInfo and the
-statistics of containers answer from the last sample. A committed snapshot never changes and is measured once; an active
-one each time. While containerd is away the last sample stays.
+Asking a snapshotter for a usage walks a directory tree, so nothing is measured a second time when somebody asks:
+ImageFsInfo and the statistics of containers answer from the last sample. Only the first one of a container's layer is
+taken when it is first asked for, so that a new container has one. A committed snapshot never changes and is measured
+once; an active one each time. While containerd is away the last sample stays.
 
 Most containers write next to nothing, and two hundred hops every ten seconds to hear so would be most of what a quiet
 node costs. So a small writable layer of an overlay is counted here, in a thread, in containerd's own way; a large one
@@ -22,6 +23,7 @@ from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
 from containerd_client.errors import ContainerdError, NotFound, Unavailable
 from cri_shim.kernel.disk_usage import DiskUsage, disk_usage
 from cri_shim.kernel.executors import FS, run
+from cri_shim.store.first_samples import FirstSamples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -91,8 +93,7 @@ class SnapshotUsage:
         """Where the writable layer of an active snapshot lies; empty: ask containerd."""
         self._counted: dict[tuple[str, str], DiskUsage] = {}
         """What was found there last."""
-        self._wanted: set[tuple[str, str]] = set()
-        self._asked = asyncio.Event()
+        self._first = FirstSamples(self._measure_first)
 
     async def run(self) -> None:
         """Sample for ever. What fails is logged and tried again; it never raises."""
@@ -106,38 +107,28 @@ class SnapshotUsage:
                 log.warning("snapshot_usage.failed", error=str(error))
             # On a slow disk a sample takes long; at least half of the time nothing is measured.
             spent = time.monotonic() - began
-            await self._rest(max(self._period - spent, self._period / 2))
+            await asyncio.sleep(max(self._period - spent, self._period / 2))
 
-    async def _rest(self, seconds: float) -> None:
-        """Let time pass, but measure at once what somebody has asked for and nobody has measured yet."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            try:
-                async with asyncio.timeout(left):
-                    await self._asked.wait()
-            except TimeoutError:
-                return
-            self._asked.clear()
-            wanted, self._wanted = self._wanted, set()
-            for snapshotter, key in wanted:
-                await self._measure_new(snapshotter, key)
+    async def take_first(self, places: Iterable[tuple[str, str]]) -> None:
+        """Have layers measured that never were, each a snapshotter and a container's snapshot; never raises.
 
-    async def _measure_new(self, snapshotter: str, key: str) -> None:
-        """Measure the layer of a container, which is an active snapshot; what fails waits for the next sample."""
-        try:
-            await self._locate(snapshotter, [key])
-            counted = await self._count(snapshotter, [key])
-            usage = counted.get(key) or await self._asked_for(self._client.snapshots(snapshotter), key, active=True)
-        except ContainerdError as error:
-            log.debug("snapshot_usage.one_failed", snapshot=key, error=str(error))
-        else:
-            self._usages[snapshotter][key] = usage
+        Costs nothing when there is none. Returns after a short while at the latest, and the measuring goes on.
+        """
+        new = [place for place in places if place[1] not in self._usages.get(place[0], {place[1]: None})]
+        if new:
+            rootless = {snapshotter for snapshotter, _ in new if snapshotter not in self._roots}
+            await self._first.take([*((snapshotter, "") for snapshotter in rootless), *new])
 
-    def measure_soon(self, snapshotter: str, key: str) -> None:
-        """Do not let a new container wait for the next sample. Nobody waits for this either; ask for it again."""
-        if snapshotter in self._usages:
-            self._wanted.add((snapshotter, key))
-            self._asked.set()
+    async def _measure_first(self, place: tuple[str, str]) -> None:
+        """Measure the layer of a container, which is an active snapshot; raises a ContainerdError."""
+        snapshotter, key = place
+        if not key:
+            self._roots[snapshotter] = await self._root(snapshotter)
+            return
+        await self._locate(snapshotter, [key])
+        counted = await self._count(snapshotter, [key])
+        usage = counted.get(key) or await self._asked_for(self._client.snapshots(snapshotter), key, active=True)
+        self._usages[snapshotter][key] = usage
 
     def usage(self, snapshotter: str, key: str) -> Usage | None:
         """The last measurement of one snapshot."""
@@ -160,6 +151,7 @@ class SnapshotUsage:
     async def sample(self) -> None:
         """Measure what is new or active, forget what is gone. Raises a ContainerdError."""
         self._samples += 1
+        self._first.forget()
         for snapshotter in self._usages:
             await self._sample(snapshotter)
 
@@ -167,6 +159,7 @@ class SnapshotUsage:
         if snapshotter not in self._roots:
             self._roots[snapshotter] = await self._root(snapshotter)
         snapshots = self._client.snapshots(snapshotter)
+        began_ns = time.time_ns()
         before = self._usages[snapshotter]
         present = await self._list(snapshotter)
         active = [name for name, is_active in present.items() if is_active]
@@ -201,6 +194,9 @@ class SnapshotUsage:
         for outcome in await asyncio.gather(*left, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+        # What was asked for meanwhile may be newer than the list of snapshots.
+        current = self._usages[snapshotter].items()
+        after |= {name: usage for name, usage in current if usage.measured_ns >= began_ns and name not in after}
         self._usages[snapshotter] = after
         self._sampled_ns[snapshotter] = time.time_ns()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -75,15 +74,18 @@ async def test_a_pod_without_a_cgroup_of_its_own(lab):
 
 
 async def test_the_layer_of_a_new_container(lab):
-    """The first request for a container's layer has it measured; the next one, not ten seconds later, has it."""
+    """The first request for a container's layer has it measured, whichever it is; many are measured at once."""
     pod = await run_pod(lab)
-    await lab.client.ImageFsInfo()
     container = await pod.start()
-    deadline = time.monotonic() + 5
-    while not (await lab.client.ContainerStats(container_id=container.id)).stats.HasField("writable_layer"):
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.1)
     layer = (await lab.client.ContainerStats(container_id=container.id)).stats.writable_layer
+    others = await asyncio.gather(*(pod.start() for _ in range(5)))
+    (metrics,) = (await lab.client.ListPodSandboxMetrics()).pod_metrics
+    has_usage = {
+        one.container_id
+        for one in metrics.container_metrics
+        if any(metric.name == "container_fs_usage_bytes" for metric in one.metrics)
+    }
+    assert has_usage == {one.id for one in (container, *others)}
     assert layer.HasField("used_bytes")
     assert layer.fs_id.mountpoint == (await lab.client.ImageFsInfo()).image_filesystems[0].fs_id.mountpoint
 
