@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from cri_shim.kernel.protocol import Kernel
     from cri_shim.network.config import CniConfig
+    from cri_shim.network.conflist import NetworkConf
     from cri_shim.network.invoke import Attachment
     from cri_shim.network.pod import PodNetwork
     from cri_shim.network.result import CniResult
@@ -98,6 +99,11 @@ class Network:
             self._task.cancel()
             await asyncio.wait({self._task})
             self._task = None
+
+    @property
+    def networks(self) -> tuple[NetworkConf, ...]:
+        """What is loaded, in the order in which pods are attached."""
+        return self._loaded.networks
 
     def status(self) -> NetworkStatus:
         """Tell from memory whether pods can get a network; if not, the next look at the files happens at once."""

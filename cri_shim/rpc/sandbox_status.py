@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from containerd_client import NotFound
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.kernel.executors import FS, run
+from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.rpc import container_status
 from cri_shim.store.go_json import to_go_json
 from cri_shim.store.lost_namespaces import look
@@ -61,13 +63,20 @@ def status_of(sandbox: Sandbox) -> cri.PodSandboxStatus:
     )
 
 
+async def _namespace_closed(service: Service, sandbox: Sandbox) -> bool:
+    """Whether the pod's network namespace is gone, as its file says now; false for a pod on the node's network."""
+    if not sandbox.netns_path:
+        return False
+    return not await run(FS, is_namespace_file, service.kernel, sandbox.netns_path)
+
+
 async def _info(service: Service, sandbox: Sandbox) -> dict[str, Any]:
     """What the in-process plugin tells under the same names; troubleshooting tools read it."""
     info: dict[str, Any] = {
         "pid": sandbox.pid,
         "processStatus": "running" if sandbox.ready else "unknown" if sandbox.trouble else "deleted",
         "infra": "pause" if sandbox.pinned is None else "pinned",
-        "netNamespaceClosed": sandbox.network_down or sandbox.netns_gone,
+        "netNamespaceClosed": await _namespace_closed(service, sandbox),
         "runtimeHandler": sandbox.runtime_handler,
         "config": to_go_json(sandbox.config),
         "cniResult": sandbox.cni_result,

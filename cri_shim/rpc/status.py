@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import platform
-import tomllib
 from typing import TYPE_CHECKING
 
-import grpc
-
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.config import to_toml
+from cri_shim.rpc.status_info import status_info
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -41,7 +35,7 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
         conditions += await service.deprecations.conditions(service.containerd.introspection)
     return cri.StatusResponse(
         status=cri.RuntimeStatus(conditions=conditions),
-        info=_info(service) if request.verbose else {},
+        info=status_info(service) if request.verbose else {},
         runtime_handlers=_handlers(service),
         features=cri.RuntimeFeatures(
             supplemental_groups_policy=True,
@@ -63,27 +57,3 @@ def _handlers(service: Service) -> list[cri.RuntimeHandler]:
         )
         for name, feature in sorted(features.items())
     ]
-
-
-def _info(service: Service) -> dict[str, str]:
-    network = service.network.status()
-    return {
-        "config": json.dumps(tomllib.loads(to_toml(service.config))),
-        "python": json.dumps(
-            {"version": platform.python_version(), "grpcio": grpc.__version__, "event_loop": _event_loop()}
-        ),
-        "cniconfig": json.dumps({"Networks": list(network.networks)}),
-        "lastCNILoadStatus": "OK" if network.ready else network.message,
-        "counts": json.dumps(
-            {
-                "sandboxes": len(service.sandboxes),
-                "containers": len(service.containers),
-                "operations": len(service.operations),
-            }
-        ),
-    }
-
-
-def _event_loop() -> str:
-    """The package whose event loop runs: ``uvloop``, or ``asyncio``."""
-    return type(asyncio.get_running_loop()).__module__.partition(".")[0]
