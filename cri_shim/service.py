@@ -8,6 +8,7 @@ from msgspec import Struct, field
 
 from cri_shim.deprecations import Deprecations
 from cri_shim.ops.gates import Gates
+from cri_shim.snapshotter_check import SnapshotterCheck
 from cri_shim.streaming.exec_process import STARTS_AT_ONCE
 
 if TYPE_CHECKING:
@@ -117,5 +118,7 @@ class Service(Struct, frozen=True):
     """Getting the kernel ready for processes that the OCI runtime will move."""
     deprecations: Deprecations = field(default_factory=Deprecations)
     """What containerd warns of."""
+    snapshotters: SnapshotterCheck = field(default_factory=SnapshotterCheck)
+    """Whether containerd has what the configuration names."""
     exec_starts: Gates = field(default_factory=lambda: Gates(STARTS_AT_ONCE))
     """Commands being started, a few at a time for each pod."""

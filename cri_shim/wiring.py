@@ -32,6 +32,7 @@ from cri_shim.readiness import Readiness
 from cri_shim.rpc.container_stats_list import container_subjects
 from cri_shim.rpc.sandbox_stats_list import sandbox_subjects
 from cri_shim.service import Service
+from cri_shim.snapshotter_check import SnapshotterCheck, wanted_snapshotters
 from cri_shim.stats.reader import Reader
 from cri_shim.stats.sampler import Sampler
 from cri_shim.store.container_events import Events
@@ -146,6 +147,12 @@ def wire(
         config=config,
         readiness=readiness,
         deprecations=Deprecations(config.containerd.ignore_deprecation_warnings),
+        snapshotters=SnapshotterCheck(
+            wanted_snapshotters(
+                config.containerd.snapshotter,
+                {name: handler.snapshotter for name, handler in config.containerd.runtimes.items()},
+            )
+        ),
         containerd=containerd,
         kernel=kernel,
         node=node,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc.status_info import status_info
+from cri_shim.snapshotter_check import REASON as SNAPSHOTTER_NOT_READY
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -18,11 +19,17 @@ _CONTAINERD_NOT_READY = "ContainerdNotReady"
 async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResponse:
     """The conditions RuntimeReady and NetworkReady, each with a reason when it is false; and containerd's warnings."""
     why_not = service.readiness.why_not
+    missing = ""
+    if not why_not:
+        missing = await service.snapshotters.trouble(service.containerd.introspection, service.readiness.connects)
     network = service.network.status()
     default = service.config.runtime_handler("").name
     conditions = [
         cri.RuntimeCondition(
-            type=_RUNTIME_READY, status=not why_not, reason=_CONTAINERD_NOT_READY if why_not else "", message=why_not
+            type=_RUNTIME_READY,
+            status=not (why_not or missing),
+            reason=_CONTAINERD_NOT_READY if why_not else SNAPSHOTTER_NOT_READY if missing else "",
+            message=why_not or missing,
         ),
         cri.RuntimeCondition(
             type=_NETWORK_READY,

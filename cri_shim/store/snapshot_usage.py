@@ -24,6 +24,7 @@ from containerd_client.errors import ContainerdError, NotFound, Unavailable
 from cri_shim.kernel.disk_usage import DiskUsage, disk_usage
 from cri_shim.kernel.executors import FS, run
 from cri_shim.store.first_samples import FirstSamples
+from cri_shim.store.snapshotter_root import existing_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,8 +38,6 @@ RARELY = 6
 """Samples after which a layer is looked at in which nobody writes, and the list of snapshots if nothing has changed."""
 SMALL = 1000
 """Inodes of a writable layer that is counted here."""
-PLUGIN_TYPE = "io.containerd.snapshotter.v1"
-USUAL_ROOT = "/var/lib/containerd"
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +87,8 @@ class SnapshotUsage:
         self._period = period
         self._usages: dict[str, dict[str, Usage]] = {name: {} for name in dict.fromkeys(snapshotters)}
         self._sampled_ns: dict[str, int] = {}
+        self._failed: dict[str, ContainerdError] = {}
+        """Snapshotter → why its last sample failed."""
         self._roots: dict[str, str] = {}
         self._directories: dict[tuple[str, str], str] = {}
         """Where the writable layer of an active snapshot lies; empty: ask containerd."""
@@ -104,7 +105,7 @@ class SnapshotUsage:
             except Unavailable:
                 log.debug("snapshot_usage.paused")
             except ContainerdError as error:
-                log.warning("snapshot_usage.failed", error=str(error))
+                log.debug("snapshot_usage.nothing_sampled", error=str(error))
             # On a slow disk a sample takes long; at least half of the time nothing is measured.
             spent = time.monotonic() - began
             await asyncio.sleep(max(self._period - spent, self._period / 2))
@@ -149,11 +150,29 @@ class SnapshotUsage:
         return self.filesystems()
 
     async def sample(self) -> None:
-        """Measure what is new or active, forget what is gone. Raises a ContainerdError."""
+        """Measure what is new or active, forget what is gone.
+
+        A snapshotter that fails keeps its last sample and spoils no other. Raises a ContainerdError if all fail.
+        """
         self._samples += 1
         self._first.forget()
         for snapshotter in self._usages:
-            await self._sample(snapshotter)
+            try:
+                await self._sample(snapshotter)
+            except Unavailable:
+                raise
+            except ContainerdError as error:
+                self._note_failure(snapshotter, error)
+            else:
+                self._failed.pop(snapshotter, None)
+        if len(self._failed) == len(self._usages):
+            raise next(iter(self._failed.values()))
+
+    def _note_failure(self, snapshotter: str, error: ContainerdError) -> None:
+        before = self._failed.get(snapshotter)
+        if before is None or str(before) != str(error):
+            log.warning("snapshot_usage.failed", snapshotter=snapshotter, error=str(error))
+        self._failed[snapshotter] = error
 
     async def _sample(self, snapshotter: str) -> None:
         if snapshotter not in self._roots:
@@ -253,12 +272,7 @@ class SnapshotUsage:
         return usages
 
     async def _root(self, snapshotter: str) -> str:
-        """Ask where the snapshotter keeps its files; proxy snapshotters export nothing and get the usual place."""
-        for plugin in await self._client.introspection.plugins(f"type=={PLUGIN_TYPE},id=={snapshotter}"):
-            root = plugin.exports.get("root")
-            if root:
-                return str(root)
-        return f"{USUAL_ROOT}/{PLUGIN_TYPE}.{snapshotter}"
+        return await run(FS, existing_root, await self._client.introspection.plugins(), snapshotter)
 
     def _sum(self, snapshotter: str) -> SnapshotterUsage:
         usages = self._usages[snapshotter].values()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from containerd_client.errors import ContainerdError
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.config import Config
 from cri_shim.errors import InvalidArgumentError
@@ -18,6 +19,7 @@ from cri_shim.rpc.image_pull import pull_image
 from cri_shim.rpc.image_remove import remove_image
 from cri_shim.rpc.image_status import image_status
 from cri_shim.store.snapshot_usage import RARELY, SMALL, SnapshotUsage
+from cri_shim.store.snapshotter_root import existing_root
 from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
 
 if TYPE_CHECKING:
@@ -233,3 +235,20 @@ async def test_snapshots_are_listed_when_what_they_are_made_for_changes(service,
     await snapshots.remove("unseen")
     assert [await sampled() for _ in range(RARELY)].count(1) == 1
     assert usage.usage("overlayfs", "unseen") is None
+
+
+async def test_a_snapshotter_that_containerd_lacks_spoils_no_other(service):
+    """The file system of the others is told; only where there is none at all it is an error."""
+    usage = SnapshotUsage(service.containerd, ["no-such-snapshotter", "overlayfs"])
+    (entry,) = await usage.filesystems_now()
+    assert entry.snapshotter == "overlayfs"
+    with pytest.raises(ContainerdError, match="no-such-snapshotter"):
+        await SnapshotUsage(service.containerd, ["no-such-snapshotter"]).sample()
+
+
+async def test_containerd_tells_where_its_root_is(service, containerd):
+    """So the directory of a snapshotter that exports none is found wherever that root is."""
+    plugins = await service.containerd.introspection.plugins()
+    place = existing_root(plugins, "some-proxy")
+    assert place.startswith(str(containerd.directory))
+    assert os.path.isdir(place)

@@ -1,0 +1,77 @@
+"""Whether containerd has the snapshotters that the configuration names; without them no pod can be made.
+
+containerd's CRI plugin does not even start then. Asked once for each connection to containerd, because a snapshotter
+comes and goes with its configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from containerd_client import ContainerdError
+from cri_shim.store.snapshotter_root import PLUGIN_TYPE
+from untrusted import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from containerd_client.introspection import Introspection
+
+REASON = "SnapshotterNotReady"
+ASK_AGAIN = 10.0
+"""Seconds before containerd is asked again that did not answer."""
+_PATIENCE = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class SnapshotterCheck:
+    """``wanted``: the keys of the configuration that name a snapshotter, and what they name."""
+
+    def __init__(self, wanted: Mapping[str, str] | None = None) -> None:
+        self._wanted = dict(wanted or {})
+        self._connection = -1
+        self._asked = float("-inf")
+        self._trouble = ""
+
+    async def trouble(self, introspection: Introspection, connection: int) -> str:
+        """Return what is missing as a sentence, empty if nothing is. Never raises.
+
+        ``connection`` is another number after each reconnection. While containerd does not answer it is not known
+        whether something is missing, and then nothing is said.
+        """
+        if connection == self._connection or time.monotonic() - self._asked < ASK_AGAIN:
+            return self._trouble
+        self._trouble = ""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                plugins = await introspection.plugins(f"type=={PLUGIN_TYPE}")
+        except (ContainerdError, TimeoutError) as error:
+            self._asked = time.monotonic()
+            log.debug("snapshotter.unknown", error=str(error))
+            return ""
+        self._connection = connection
+        present = sorted(plugin.id for plugin in plugins if not plugin.HasField("init_err"))
+        failed = {plugin.id: plugin.init_err.message for plugin in plugins if plugin.HasField("init_err")}
+        missing = [
+            f"{key} = {name!r}" + (f" ({escaped(failed[name])})" if name in failed else "")
+            for key, name in self._wanted.items()
+            if name not in present
+        ]
+        if missing:
+            self._trouble = (
+                f"containerd has no snapshotter for {', '.join(missing)}; it has {', '.join(present) or 'none'}; "
+                "configure one of these, or let containerd load the other"
+            )
+            log.error("snapshotter.missing", missing=missing, present=present)
+        return self._trouble
+
+
+def wanted_snapshotters(default: str, handlers: Mapping[str, str]) -> dict[str, str]:
+    """Return the configuration's keys and the snapshotters they name; ``handlers``: those of their own, or empty."""
+    own = {f"containerd.runtimes.{name}.snapshotter": snapshotter for name, snapshotter in handlers.items()}
+    return {"containerd.snapshotter": default} | {key: name for key, name in own.items() if name}
