@@ -20,7 +20,7 @@ RECORD: Final = 60.0
 """Changes of containerd's database, which are forced to disk one after the other."""
 RUNTIME: Final = 240.0
 """A program is started; some runtimes boot a machine for it. As long as a kubelet waits for RunPodSandbox."""
-SIGNAL: Final = 15.0
+SIGNAL: Final = 10.0
 """A signal is passed on by the shim. One that hangs holds up nothing but what ends its own pod."""
 END: Final = 60.0
 """What a task has left is removed: the container of the OCI runtime, mounts, cgroups, the shim."""

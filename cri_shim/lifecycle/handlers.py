@@ -19,9 +19,21 @@ BASE_SPEC_LIMIT = 4 << 20
 """Bytes of a ``base_runtime_spec``."""
 
 
+_RUNC_SHIM = "io.containerd.runc.v2"
+
+
 def snapshotter_of(config: Config, handler: RuntimeHandler) -> str:
     """The snapshotter of the handler's pods."""
     return handler.snapshotter or config.containerd.snapshotter
+
+
+def starts_surely(handler: RuntimeHandler) -> bool:
+    """Whether a process that was created starts, whatever happens: known of runc alone, by its own shim and name.
+
+    For any other runtime, and for a program that may be one in front of runc, the answer to RunPodSandbox waits for the
+    start (docs/adr/0017).
+    """
+    return handler.runtime_type == _RUNC_SHIM and not handler.runtime_path and not handler.options.binary_name
 
 
 def spec_options(service: Service, handler: RuntimeHandler) -> SpecOptions:

@@ -8,8 +8,8 @@ What waits for what, and nothing else does:
 * CNI ADD: for the namespace, and for the record, so that a crash leaves something that is listed; it goes on to its end
   even if the task cannot be made (docs/adr/0027)
 * the task: for the snapshot, the namespace and the files; its start for the task
-* the answer: for the task and the network, and neither for the start nor for the network's way into the record
-  (:mod:`cri_shim.lifecycle.pod_settled`)
+* the answer: for the task and the network, and neither for the start, if the runtime is plain runc, nor for the
+  network's way into the record (:mod:`cri_shim.lifecycle.pod_settled`)
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cri_shim.lifecycle.handlers import snapshotter_of
 from cri_shim.lifecycle.id_mapping import id_map_of, mapped
 from cri_shim.lifecycle.pod_files import pod_files, write_pod_files
 from cri_shim.lifecycle.pod_network import set_up_network
-from cri_shim.lifecycle.pod_settled import begin_recording, begin_start, fail_if_failed, pod_settled
+from cri_shim.lifecycle.pod_settled import begin_recording, begin_start, fail_if_failed, pod_settled_for_end
 from cri_shim.lifecycle.records import delete_record, labels_of, make_record
 from cri_shim.lifecycle.sandbox_spec import sandbox_spec
 from cri_shim.lifecycle.snapshots import begin_snapshot, mount_label_of
@@ -61,7 +61,8 @@ async def make_with_pause(service: Service, sandbox: Sandbox, handler: RuntimeHa
         connected = await set_up_network(service, sandbox, undo)
         return connected, begin_recording(service, connected, undo)
 
-    (pid, start), (connected, recording) = await both(_make_pause(service, sandbox, mounts, undo), connect())
+    making = _make_pause(service, sandbox, handler, mounts, undo)
+    (pid, start), (connected, recording) = await both(making, connect())
     fail_if_failed(start, recording)
     return connected.but(pid=pid, starting=not start.done())
 
@@ -110,13 +111,13 @@ async def _described(service: Service, sandbox: Sandbox, handler: RuntimeHandler
 
 
 async def _make_pause(
-    service: Service, sandbox: Sandbox, mounts: asyncio.Task[list[Mount]], undo: Rollback
+    service: Service, sandbox: Sandbox, handler: RuntimeHandler, mounts: asyncio.Task[list[Mount]], undo: Rollback
 ) -> tuple[int, asyncio.Task[None]]:
-    """The task of the pause container; returns its pid, and its start, which is begun."""
+    """The task of the pause container; returns its pid, and its start, which is begun or, if it may fail, done."""
     rootfs = await mounts
 
     async def end() -> None:
-        await pod_settled(service, sandbox.id)
+        await pod_settled_for_end(service, sandbox.id)
         await discard_task(service, sandbox.id)
 
     undo.push("end the sandbox process", end)
@@ -125,4 +126,4 @@ async def _make_pause(
         service.cgroup_moves.expect()
         with stage("container.NewTask"):
             pid = await service.containerd.tasks.create(sandbox.id, rootfs=mapped_rootfs)
-    return pid, begin_start(service, sandbox.id)
+    return pid, await begin_start(service, sandbox, handler)

@@ -7,24 +7,37 @@ pod not ready, so the kubelet makes another; one that fails before fails the req
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from containerd_client import ContainerdError
+from containerd_client import ContainerdError, DeadlineExceeded, call_options
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
+from cri_shim.lifecycle.handlers import starts_surely
+from cri_shim.lifecycle.hanging_runtime import end_hanging_runtimes
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.store.exits import UNKNOWN_EXIT_CODE
 from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
 from cri_shim.timeline import stage
+from untrusted import shorten
 
 if TYPE_CHECKING:
-    import asyncio
-
+    from cri_shim.config import RuntimeHandler
     from cri_shim.ops.rollback import Rollback
     from cri_shim.service import Service
     from cri_shim.store.sandboxes import Sandbox
+
+START_SECONDS: Final = 60.0
+"""How long the start of a pause container may take in the background; the shim then ends the runtime."""
+STOP_PATIENCE: Final = 10.0
+"""How long a stop waits for it before it ends a runtime that hangs."""
+_ENDED_SECONDS: Final = 30.0
+"""How long a stop waits then for the start to fail, and to be undone."""
+
+_LONGEST_WORDS: Final = 1024
+"""Characters of what a runtime says of a start that failed."""
 
 _START: Final = "start-pause"
 _RECORD: Final = "record-network"
@@ -38,6 +51,16 @@ async def pod_settled(service: Service, sandbox_id: str) -> None:
         await service.operations.settled(f"{what}/{sandbox_id}")
 
 
+async def pod_settled_for_end(service: Service, sandbox_id: str) -> None:
+    """The same for what ends the pod: a start that hangs is given :data:`STOP_PATIENCE` and then ended."""
+    start = f"{_START}/{sandbox_id}"
+    if not await service.operations.settled(start, seconds=STOP_PATIENCE):
+        log.warning("sandbox.start_hangs", sandbox_id=sandbox_id, waited_seconds=STOP_PATIENCE)
+        await end_hanging_runtimes(service, sandbox_id)
+        await service.operations.settled(start, seconds=_ENDED_SECONDS)
+    await service.operations.settled(f"{_RECORD}/{sandbox_id}", seconds=_ENDED_SECONDS)
+
+
 def fail_if_failed(*begun: asyncio.Task[None]) -> None:
     """Raise what one of them has raised already; the pod is not listed yet, and shall not be."""
     for task in begun:
@@ -45,35 +68,51 @@ def fail_if_failed(*begun: asyncio.Task[None]) -> None:
             task.result()
 
 
-def begin_start(service: Service, sandbox_id: str) -> asyncio.Task[None]:
-    """Begin the start of the pause container, whose task is there."""
-    return service.operations.begin(f"{_START}/{sandbox_id}", lambda: _start(service, sandbox_id))
+async def begin_start(service: Service, sandbox: Sandbox, handler: RuntimeHandler) -> asyncio.Task[None]:
+    """Begin the start of the pause container, whose task is there.
+
+    A runtime that may refuse is waited for; what it says fails the request. Raises a ContainerdError then.
+    """
+    surely = starts_surely(handler)
+    start = service.operations.begin(
+        f"{_START}/{sandbox.id}", lambda: _start(service, sandbox, seconds=START_SECONDS if surely else None)
+    )
+    if not surely:
+        await asyncio.wait([start])
+        start.result()
+    return start
 
 
 def begin_recording(service: Service, connected: Sandbox, undo: Rollback) -> asyncio.Task[None]:
     """Begin to write the pod's addresses into its record, which is there."""
-    undo.push("let the record be written", lambda: pod_settled(service, connected.id))
+    undo.push("let the record be written", lambda: pod_settled_for_end(service, connected.id))
     return service.operations.begin(f"{_RECORD}/{connected.id}", lambda: _record(service, connected))
 
 
-async def _start(service: Service, sandbox_id: str) -> None:
+async def _start(service: Service, sandbox: Sandbox, *, seconds: float | None) -> None:
     try:
-        with stage("client.task.Start"):
-            await service.containerd.tasks.start(sandbox_id)
+        with stage("client.task.Start"), call_options(timeout=seconds):
+            await service.containerd.tasks.start(sandbox.id)
     except ContainerdError as error:
-        if sandbox_id in service.sandboxes:
-            log.error("sandbox.start_failed", sandbox_id=sandbox_id, error=str(error))
-            await _not_started(service, sandbox_id, str(error))
+        if isinstance(error, DeadlineExceeded):
+            await end_hanging_runtimes(service, sandbox.id, sandbox.runtime_handler)
+        if sandbox.id in service.sandboxes:
+            why = shorten(str(error), _LONGEST_WORDS)
+            # From now on, before the task is gone: a container that is asked for meanwhile fails with these words.
+            service.sandboxes.update(sandbox.id, lambda current: current.but(start_error=why))
+            log.error("sandbox.start_failed", sandbox_id=sandbox.id, error=str(error))
+            await _not_started(service, sandbox.id, why)
         raise
-    service.sandboxes.update(sandbox_id, lambda sandbox: sandbox.but(starting=False))
+    service.sandboxes.update(sandbox.id, lambda current: current.but(starting=False))
 
 
 async def _not_started(service: Service, sandbox_id: str, why: str) -> None:
     try:
         await discard_task(service, sandbox_id)
-    except ContainerdError:
-        # Nobody knows whether it runs: it stays listed as not ready, and its removal looks again.
-        service.sandboxes.update(sandbox_id, lambda sandbox: sandbox.but(starting=False, trouble=why))
+    except ContainerdError as error:
+        # Whether it runs is not known: it stays listed as not ready, and its removal looks again.
+        trouble = f"its start failed and could not be undone: {why}; {error}"
+        service.sandboxes.update(sandbox_id, lambda sandbox: sandbox.but(starting=False, trouble=trouble))
     else:
         service.sandboxes.update(sandbox_id, lambda sandbox: sandbox.but(starting=False))
         await service.exits.ended(sandbox_id, UNKNOWN_EXIT_CODE, time.time_ns())

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from containerd_client import ContainerdError, FailedPrecondition, NotFound, Unavailable
-from cri_shim.errors import FailedPreconditionError, InternalError
+from containerd_client import ContainerdError, DeadlineExceeded, FailedPrecondition, NotFound, Unavailable
+from cri_shim.errors import FailedPreconditionError, InternalError, UnavailableError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.mount_users import users_of
 from untrusted import shorten
@@ -41,6 +41,11 @@ async def end_task(service: Service, what: str, id_: str) -> None:
             await service.exits.delete_task(id_)
         except Unavailable:
             raise
+        except DeadlineExceeded as error:
+            raise UnavailableError(
+                f"{what} cannot be removed: containerd could not delete its task in time, its shim does not answer "
+                f"({error.detail}); remove it again later"
+            ) from error
         except ContainerdError as error:
             if pause is None:
                 raise await _refused(what, id_, error) from error

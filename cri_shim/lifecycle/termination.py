@@ -13,38 +13,57 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from containerd_client import ContainerdError, NotFound
+from containerd_client import ContainerdError, DeadlineExceeded, NotFound, call_options
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from containerd_client.errors import is_shim_gone
+from cri_shim.errors import UnavailableError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.store.stray_shims import end_stray_shims
+from cri_shim.store.task_look import Absent, NotKnown, look_at_task
 from cri_shim.timeline import awaited
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
+
+ENDED_SECONDS = 60.0
+"""How long after SIGKILL a process may take to end: longer only what hangs in the kernel, or its shim."""
 
 LOOK_EVERY = 1.0
 """Seconds between looks at a task that should have ended: an exit event may be lost (containerd issues 6080, 10755)."""
 
 _SHIM_GONE_RETRIES = (0.1, 0.4)
 _UNKNOWN_EXIT_CODE = 255
+_DISCARD_SECONDS = 20.0
+"""How long the end of a task that is undone is waited for: a part of what all undo of a request has."""
 
 log = structlog.get_logger(__name__)
 
 
 async def send_signal(service: Service, id_: str, number: int) -> None:
-    """Send signal ``number`` to the main process of ``id_``; a process that has ended is no error."""
+    """Send signal ``number`` to the main process of ``id_``; a process that has ended is no error.
+
+    Raises UnavailableError when its shim does not answer within the time limit of the call.
+    """
     for pause in (*_SHIM_GONE_RETRIES, None):
         try:
             await service.containerd.tasks.kill(id_, number)
         except NotFound:
             return
+        except DeadlineExceeded as error:
+            raise UnavailableError(
+                f"{signal.Signals(number).name} could not be sent to {_named(service, id_)}: "
+                f"its shim does not answer ({error.detail}); nothing is known of its process, ask again later"
+            ) from error
         except ContainerdError as error:
             if pause is None or not is_shim_gone(error):
                 raise
             await asyncio.sleep(pause)
         else:
             return
+
+
+def _named(service: Service, id_: str) -> str:
+    return f"container {id_}" if id_ in service.containers else f"sandbox {id_}"
 
 
 async def wait_ended(service: Service, id_: str) -> None:
@@ -62,24 +81,31 @@ async def wait_ended(service: Service, id_: str) -> None:
 
 
 async def kill_and_wait(service: Service, id_: str) -> None:
-    """End the main process of ``id_`` by SIGKILL and return when that is in the store."""
+    """End the main process of ``id_`` by SIGKILL and return when that is in the store.
+
+    Raises UnavailableError when its shim does not answer, or the process has not ended after :data:`ENDED_SECONDS`.
+    """
     await send_signal(service, id_, signal.SIGKILL)
-    await wait_ended(service, id_)
+    try:
+        async with asyncio.timeout(ENDED_SECONDS):
+            await wait_ended(service, id_)
+    except TimeoutError:
+        raise UnavailableError(
+            f"{_named(service, id_)} has not ended within {ENDED_SECONDS:g} s of SIGKILL: "
+            "its process hangs in the kernel, or its shim does not tell; ask again later"
+        ) from None
 
 
 async def tell_if_ended(service: Service, id_: str) -> None:
     """Ask containerd whether the task of ``id_`` still runs; if not, tell its exit as if an event had come."""
-    try:
-        process = await service.containerd.tasks.get(id_)
-    except NotFound:
+    look = await look_at_task(service.containerd, id_)
+    if isinstance(look, NotKnown):
+        log.debug("task.not_readable", id=id_, error=look.reason)
+    elif isinstance(look, Absent):
         log.warning("task.vanished", id=id_)
         await service.exits.ended(id_, _UNKNOWN_EXIT_CODE, time.time_ns())
-        return
-    except ContainerdError as error:
-        log.debug("task.not_readable", id=id_, error=str(error))
-        return
-    if process.status == task_types.STOPPED:
-        await service.exits.ended(id_, process.exit_status, process.exited_at.ToNanoseconds())
+    elif look.status == task_types.STOPPED:
+        await service.exits.ended(id_, look.exit_status, look.exited_at.ToNanoseconds())
 
 
 async def discard_task(service: Service, id_: str) -> None:
@@ -87,7 +113,8 @@ async def discard_task(service: Service, id_: str) -> None:
     tasks = service.containerd.tasks
     try:
         await tasks.kill(id_, signal.SIGKILL)
-        await tasks.wait(id_)
+        with call_options(timeout=_DISCARD_SECONDS):
+            await tasks.wait(id_)
     except NotFound:
         pass
     except ContainerdError as error:

@@ -60,12 +60,14 @@ class Operations:
         task.add_done_callback(self._finished)
         return task
 
-    async def settled(self, key: str) -> None:
-        """Return when nothing with this key is in hand, however it ended."""
+    async def settled(self, key: str, *, seconds: float | None = None) -> bool:
+        """Return when nothing with this key is in hand, however it ended, or after ``seconds``: False then."""
         task = self._running.get(key)
-        if task is not None:
-            with awaited("joined"):
-                await asyncio.wait([task])
+        if task is None:
+            return True
+        with awaited("joined"):
+            await asyncio.wait([task], timeout=seconds)
+        return task.done()
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         del self._running[task.get_name()]

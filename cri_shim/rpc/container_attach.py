@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.rpc.container_exec import running, wanted_streams
+from cri_shim.lifecycle.running import require_running
+from cri_shim.rpc.container_exec import wanted_streams
 from cri_shim.streaming.attach_session import AttachSession
 from cri_shim.streaming.remote import RemoteRequest
 
@@ -21,7 +22,7 @@ async def attach(service: Service, request: cri.AttachRequest) -> cri.AttachResp
     wait for their clients.
     """
     wanted = wanted_streams(request)
-    container = running(service, request.container_id)
+    container = require_running(service, request.container_id, "only a running one can be talked to")
     session = AttachSession(
         service.containerd,
         container.id,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError
+from cri_shim.errors import InvalidArgumentError, NotFoundError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.checkpoint_refusal import refuse_archive, refuse_checkpoint_image
 from cri_shim.lifecycle.container_spec import container_spec
@@ -24,6 +24,7 @@ from cri_shim.lifecycle.image_mounts import image_mounts, mount_images, unmount
 from cri_shim.lifecycle.image_volumes import fill_volumes, volumes_of
 from cri_shim.lifecycle.records import delete_record, labels_of, make_record, new_id
 from cri_shim.lifecycle.relabel_sources import relabel_sources
+from cri_shim.lifecycle.running import require_ready
 from cri_shim.lifecycle.snapshots import begin_snapshot
 from cri_shim.oci.container_checks import check_container
 from cri_shim.oci.labels import CONTAINER
@@ -65,8 +66,7 @@ async def create_container(service: Service, request: cri.CreateContainerRequest
 
 async def _create(service: Service, sandbox_id: str, request: cri.CreateContainerRequest, name: str) -> str:
     sandbox = service.sandboxes.get(sandbox_id)
-    if not sandbox.ready:
-        raise FailedPreconditionError(f"sandbox {sandbox.id} {sandbox.unready_reason}; a container needs a running pod")
+    require_ready(sandbox, "a container needs a running pod")
     finished = _made_before(service, sandbox, request, name)
     if finished is not None:
         log.info("container.found_again", container_id=finished.id, name=name)

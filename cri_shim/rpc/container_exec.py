@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
+from cri_shim.errors import InvalidArgumentError
+from cri_shim.lifecycle.running import require_running
 from cri_shim.oci.process import exec_process
 from cri_shim.streaming.exec_process import ExecProcess
 from cri_shim.streaming.exec_session import ExecSession
@@ -13,7 +14,6 @@ from cri_shim.streaming.remote import RemoteRequest, Wanted
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
 
 
 async def exec_command(service: Service, request: cri.ExecRequest) -> cri.ExecResponse:
@@ -25,7 +25,7 @@ async def exec_command(service: Service, request: cri.ExecRequest) -> cri.ExecRe
     if not request.cmd:
         raise InvalidArgumentError(f"exec in container {request.container_id!r} names no command")
     wanted = wanted_streams(request)
-    container = running(service, request.container_id)
+    container = require_running(service, request.container_id, "only a running one can be talked to")
 
     async def make() -> ExecProcess:
         spec = exec_process(await service.process_specs.of(container.id), request.cmd, tty=wanted.tty)
@@ -58,13 +58,3 @@ def wanted_streams(request: cri.ExecRequest | cri.AttachRequest) -> Wanted:
     if not (request.stdin or request.stdout or request.stderr):
         raise InvalidArgumentError("one of stdin, stdout and stderr must be asked for")
     return Wanted(request.stdin, request.stdout, request.stderr, request.tty)
-
-
-def running(service: Service, container_id: str) -> Container:
-    """A container that runs; raises NotFoundError and FailedPreconditionError."""
-    container = service.containers.get(container_id)
-    if not container.running:
-        raise FailedPreconditionError(
-            f"container {container.id} is {container.state_word}; only a running one can be talked to"
-        )
-    return container

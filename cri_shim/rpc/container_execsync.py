@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError, InvalidArgumentError
+from cri_shim.errors import CriError, DeadlineExceededError, InvalidArgumentError
+from cri_shim.lifecycle.running import require_running
 from cri_shim.logs import Capture
 from cri_shim.oci.process import exec_process
 from cri_shim.streaming.exec_process import AFTER_KILL, ExecProcess
@@ -53,11 +54,7 @@ async def exec_sync(service: Service, request: cri.ExecSyncRequest) -> cri.ExecS
         raise InvalidArgumentError(f"exec in container {request.container_id!r} names no command")
     if request.timeout < 0:
         raise InvalidArgumentError(f"exec timeout {request.timeout} is negative; 0 means no limit")
-    container = service.containers.get(request.container_id)
-    if not container.running:
-        raise FailedPreconditionError(
-            f"container {container.id} is {container.state_word}; a command needs a running container"
-        )
+    container = require_running(service, request.container_id, "a command needs a running container")
     return await _run(service, container, request)
 
 

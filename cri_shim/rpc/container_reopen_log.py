@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import FailedPreconditionError, InternalError
+from cri_shim.errors import InternalError
+from cri_shim.lifecycle.running import require_running
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -19,9 +20,7 @@ async def reopen_container_log(
     Raises NotFoundError, FailedPreconditionError when it does not run, InternalError when the file cannot be opened
     (the old one is written on).
     """
-    container = service.containers.get(request.container_id)
-    if not container.running:
-        raise FailedPreconditionError(f"container {container.id} is not running; its log cannot be reopened")
+    container = require_running(service, request.container_id, "its log cannot be reopened")
     try:
         await service.logs.reopen(container.id)
     except OSError as error:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from containerd_client import ContainerdError
+from containerd_client import ContainerdError, DeadlineExceeded
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import CriError, FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.hanging_runtime import end_hanging_runtimes
 from cri_shim.lifecycle.id_mapping import mapped_for
 from cri_shim.lifecycle.pod_settled import pod_settled
 from cri_shim.lifecycle.snapshots import mounts_of
@@ -120,9 +121,17 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
         files = service.paths.container_root(container.id)
         draft_status(files, replace(service.containers.get(container.id).status, pid=pid, started_at=started_at))
         with stage("client.task.Start"):
-            await service.containerd.tasks.start(container.id)
+            await _start_task(service, container)
         keep_draft(files)
         return pid, started_at
+
+
+async def _start_task(service: Service, container: Container) -> None:
+    try:
+        await service.containerd.tasks.start(container.id)
+    except DeadlineExceeded:
+        await end_hanging_runtimes(service, container.sandbox_id)  # else its shim is deaf to the undo
+        raise
 
 
 def _failed(service: Service, id_: str, message: str) -> None:

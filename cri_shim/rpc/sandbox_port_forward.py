@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
+from cri_shim.errors import InvalidArgumentError
+from cri_shim.lifecycle.running import require_ready
 from cri_shim.streaming.port_forward import ForwardRequest, Pod
 
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ async def port_forward(service: Service, request: cri.PortForwardRequest) -> cri
     if wrong := [port for port in request.port if not 0 < port < 65536]:
         raise InvalidArgumentError(f"port {wrong[0]} is not between 1 and 65535")
     sandbox = service.sandboxes.get(request.pod_sandbox_id)
-    if not sandbox.ready:
-        raise FailedPreconditionError(f"sandbox {sandbox.id} is not ready; nothing can listen in it")
+    require_ready(sandbox, "nothing can listen in it")
     pod = Pod(sandbox.id, "" if sandbox.host_network else sandbox.netns_path, service.kernel)
     url = await service.streaming.url("portforward", ForwardRequest(pod, tuple(request.port)))
     return cri.PortForwardResponse(url=url)

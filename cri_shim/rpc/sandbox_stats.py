@@ -18,7 +18,8 @@ async def pod_sandbox_stats(service: Service, request: cri.PodSandboxStatsReques
     sandbox = service.sandboxes.get(request.pod_sandbox_id)
     if not sandbox.ready:
         raise UnavailableError(
-            f"sandbox {sandbox.id} is not ready, so it has no statistics; stop and remove it, or ask for a ready one"
+            f"sandbox {sandbox.id} {sandbox.unready_reason}, so it has no statistics; "
+            "stop and remove it, or ask for a ready one"
         )
     response = cri.PodSandboxStatsResponse()
     await measure_pods(service, [sandbox], lambda _: nullcontext(response.stats))

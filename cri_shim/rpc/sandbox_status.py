@@ -81,6 +81,7 @@ async def _info(service: Service, sandbox: Sandbox) -> dict[str, Any]:
         "config": to_go_json(sandbox.config),
         "cniResult": sandbox.cni_result,
         "trouble": sandbox.trouble,
+        "notReadyReason": "" if sandbox.ready else sandbox.unready_reason,
     }
     try:
         record = await service.containerd.containers.get(sandbox.id)

@@ -14,7 +14,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.lifecycle.pinned_pod import unpin
 from cri_shim.lifecycle.pod_network import tear_down_network
-from cri_shim.lifecycle.pod_settled import pod_settled
+from cri_shim.lifecycle.pod_settled import pod_settled_for_end
 from cri_shim.lifecycle.removal_errors import removal_of
 from cri_shim.lifecycle.termination import kill_and_wait, tell_if_ended
 from cri_shim.ops.overlap import every
@@ -36,7 +36,7 @@ async def stop_pod_sandbox(service: Service, request: cri.StopPodSandboxRequest)
 
 async def stop(service: Service, sandbox_id: str) -> None:
     """Stop the pod with the full id ``sandbox_id``, whatever state it is in."""
-    await pod_settled(service, sandbox_id)
+    await pod_settled_for_end(service, sandbox_id)
     sandbox = service.sandboxes.find(sandbox_id)
     if sandbox is None:
         return

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import FailedPreconditionError
 from cri_shim.lifecycle.pod_settled import pod_settled
+from cri_shim.lifecycle.running import require_ready
 from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ async def _update(service: Service, id_: str, request: cri.UpdatePodSandboxResou
     await pod_settled(service, id_)
     async with service.locks.of(id_):
         sandbox = service.sandboxes.get(id_)
-        if not sandbox.ready:
-            raise FailedPreconditionError(f"sandbox {id_} is not running; its resources cannot be updated")
+        require_ready(sandbox, "its resources cannot be updated")
         config = updated_config(sandbox.config, request)
         record = containers_pb2.Container(id=id_)
         record.extensions[SANDBOX_EXTENSION].CopyFrom(sandbox_extension(sandbox.but(config=config)))

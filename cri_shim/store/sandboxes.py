@@ -56,6 +56,8 @@ class Sandbox(Struct, frozen=True):
     """The file that its network namespace was bound to has vanished; DEL is still owed."""
     found: bool = False
     """It was read from containerd: an earlier daemon made it, or was killed while it did."""
+    start_error: str = ""
+    """What the runtime said when its start failed after RunPodSandbox had answered; empty if it did not fail."""
     trouble: str = ""
     """Why nobody can say what this sandbox is doing (a failed undo, an unreadable record)."""
     _entry: bytes = b""
@@ -77,13 +79,16 @@ class Sandbox(Struct, frozen=True):
 
         Process and network are made at the same time, so neither says anything about the other (docs/adr/0027).
         """
-        return self.begun and self.exited_at == 0 and not self.trouble and self.networked
+        doubtful = self.trouble or self.start_error
+        return self.begun and self.exited_at == 0 and not doubtful and self.networked
 
     @property
     def unready_reason(self) -> str:
         """Why no container can be made in it, as the end of a sentence that begins with the sandbox."""
         if self.trouble:
             return f"is in an unknown state: {self.trouble}"
+        if self.start_error:
+            return f"is not running: its start failed: {self.start_error}"
         if not self.begun or self.exited_at or self.networked:
             return "is not running"
         if self.network_down or self.netns_gone:

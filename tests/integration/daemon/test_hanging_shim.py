@@ -1,0 +1,121 @@
+"""A shim that hangs, while the daemon is restarted and while its pod is stopped: it costs its own pod only."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.store.stray_shims import find_shims
+from tests.integration.daemon.conftest import run_pod
+from tests.lab.cri_client import failure
+from tests.lab.pod_configs import sh
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.lab.lab import Lab
+    from tests.lab.pods import Pod
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+
+@contextlib.asynccontextmanager
+async def hanging(pod: Pod) -> AsyncIterator[None]:
+    """Stop the pod's shim for the time of a block."""
+    [shim] = await asyncio.to_thread(find_shims, "k8s.io", {pod.id})
+    os.kill(shim, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(shim, signal.SIGCONT)
+
+
+async def restart(lab: Lab) -> None:
+    """Kill the daemon and start it anew; it must serve."""
+    await asyncio.to_thread(lab.bridge.kill9)
+    await asyncio.to_thread(lab.bridge.start)
+
+
+async def status(lab, container):
+    """A container's status."""
+    return (await lab.client.ContainerStatus(container_id=container.id)).status
+
+
+async def until(ask, wanted, seconds=20.0):
+    """Ask until the answer is ``wanted``."""
+    async with asyncio.timeout(seconds):
+        while (found := await ask()) != wanted:
+            await asyncio.sleep(0.05)
+    return found
+
+
+async def test_a_restart_while_a_shim_hangs(lab):
+    """Its pod is unknown until it answers; all others serve. Then it is what it was, its log and its end included."""
+    silent, good = await run_pod(lab), await run_pod(lab)
+    script = "i=0; while [ ! -e /tmp/end ]; do i=$((i+1)); echo line $i; sleep 0.1; done; exit 3"
+    held = await silent.start(command=sh(script))
+    neighbour = await good.start()
+    async with hanging(silent):
+        await restart(lab)
+        told = await status(lab, held)
+        assert told.state == cri.CONTAINER_UNKNOWN
+        assert told.reason == "Unknown"
+        assert "could not be looked at" in told.message
+        assert not told.finished_at
+        assert (await silent.status()).state == cri.SANDBOX_NOTREADY
+        assert (await good.status()).state == cri.SANDBOX_READY
+        assert await neighbour.output("echo fine") == "fine"
+        another = await run_pod(lab)
+        await another.start()
+        await another.remove()
+        code, why = await failure(silent.create())
+        assert code == grpc.StatusCode.FAILED_PRECONDITION
+        assert "unknown state" in why
+        assert (await status(lab, held)).state == cri.CONTAINER_UNKNOWN
+
+    async def state():
+        return (await status(lab, held)).state
+
+    await until(state, cri.CONTAINER_RUNNING)
+
+    async def pod_state():
+        return (await silent.status()).state
+
+    await until(pod_state, cri.SANDBOX_READY)
+    before = held.log.read_text()
+    async with asyncio.timeout(10):
+        while held.log.read_text() == before:
+            await asyncio.sleep(0.05)
+    assert await held.output("touch /tmp/end; echo fine") == "fine"
+    await until(state, cri.CONTAINER_EXITED)
+    assert (await status(lab, held)).exit_code == 3
+    await silent.remove()
+    await good.remove()
+
+
+async def test_a_stop_while_a_shim_hangs(lab):
+    """It fails in words, holds up nobody, tells no end that was not seen, and works when the shim goes on."""
+    silent, good = await run_pod(lab), await run_pod(lab)
+    held = await silent.start()
+    async with hanging(silent):
+        failing = [
+            asyncio.ensure_future(failure(lab.client.StopPodSandbox(pod_sandbox_id=silent.id))),
+            asyncio.ensure_future(failure(lab.client.RemovePodSandbox(pod_sandbox_id=silent.id))),
+            asyncio.ensure_future(failure(lab.client.StopContainer(container_id=held.id, timeout=1))),
+        ]
+        neighbour = await good.start()
+        assert await neighbour.output("echo fine") == "fine"
+        await good.remove()
+        for code, why in await asyncio.gather(*failing):
+            assert code == grpc.StatusCode.UNAVAILABLE
+            assert "does not answer" in why
+        assert (await status(lab, held)).state == cri.CONTAINER_RUNNING
+        assert silent.id in {pod.id for pod in (await lab.client.ListPodSandbox()).items}
+    await silent.remove()

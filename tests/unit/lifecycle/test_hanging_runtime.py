@@ -1,0 +1,44 @@
+"""Which programs are ended when a runtime hangs: those of the pod's shim in its own cgroup, and no container."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from cri_shim.lifecycle.hanging_runtime import end_programs
+
+POD = "a" * 64
+SHIM, RUNC, SLEEP, PAUSE, OTHER_SHIM, OTHER_RUNC = 10, 11, 12, 13, 20, 21
+
+
+def process(proc, pid, arguments, cgroup, *children):
+    """One process as /proc shows it."""
+    task = proc / str(pid) / "task" / str(pid)
+    task.mkdir(parents=True)
+    (task / "children").write_text("".join(f"{child} " for child in children))
+    (proc / str(pid) / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in arguments))
+    (proc / str(pid) / "cgroup").write_text(cgroup)
+
+
+def shim(pod):
+    return ["/usr/bin/containerd-shim-runc-v2", "-namespace", "k8s.io", "-id", pod, "-address", "/c.sock"]
+
+
+def test_what_is_killed(tmp_path, monkeypatch):
+    """The runtime and its child; not the pause container, which has a cgroup of its own, and nobody else's runtime."""
+    process(tmp_path, SHIM, shim(POD), "0::/system\n", RUNC, PAUSE)
+    process(tmp_path, RUNC, ["runc", "start", POD], "0::/system\n", SLEEP)
+    process(tmp_path, SLEEP, ["sleep", "600"], "0::/system\n")
+    process(tmp_path, PAUSE, ["/pause"], "0::/kubepods/pod\n")
+    process(tmp_path, OTHER_SHIM, shim("b" * 64), "0::/system\n", OTHER_RUNC)
+    process(tmp_path, OTHER_RUNC, ["runc", "start"], "0::/system\n")
+    killed = []
+    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
+    end_programs("k8s.io", POD, tmp_path)
+    assert killed == [(RUNC, signal.SIGKILL), (SLEEP, signal.SIGKILL)]
+
+
+def test_a_pod_without_a_shim(tmp_path, monkeypatch):
+    """There is nothing to end."""
+    monkeypatch.setattr(os, "kill", lambda *_: (_ for _ in ()).throw(AssertionError("killed")))
+    end_programs("k8s.io", POD, tmp_path)

@@ -1,0 +1,78 @@
+"""Why something cannot be done in a pod or container that does not run: the reason is part of every sentence."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.config.schema import RuncOptions, RuntimeHandler
+from cri_shim.errors import FailedPreconditionError
+from cri_shim.lifecycle.handlers import starts_surely
+from cri_shim.lifecycle.running import require_ready, require_running
+from cri_shim.store.containers import Container, Status
+from cri_shim.store.index import Index
+from cri_shim.store.sandboxes import Sandbox
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+
+POD, CONTAINER = "a" * 64, "b" * 64
+
+
+def service(sandbox: Sandbox, container: Container | None = None) -> Service:
+    """Two stores with at most one value each."""
+    sandboxes, containers = Index[Sandbox]("sandbox"), Index[Container]("container")
+    sandboxes.put(sandbox)
+    if container is not None:
+        containers.put(container)
+    return cast("Service", SimpleNamespace(sandboxes=sandboxes, containers=containers))
+
+
+def pod(**fields: Any) -> Sandbox:
+    """A pod that runs, but for ``fields``."""
+    known: dict[str, Any] = {"pid": 7, "cni_result": {}} | fields
+    return Sandbox(POD, "pod", cri.PodSandboxConfig(), 1, **known)
+
+
+def test_the_runtimes_words():
+    """A start that failed is told with what the runtime said, of the pod and of a container that waited for it."""
+    failed = pod(pid=0, exited_at=5, start_error="runc: no such device")
+    with pytest.raises(FailedPreconditionError, match=r"is not running: its start failed: runc: no such device; no"):
+        require_ready(failed, "no container")
+    created = Container(CONTAINER, "c", POD, cri.ContainerConfig(), Status(created_at=1), "sha256:1")
+    with pytest.raises(FailedPreconditionError, match=r"is created and its sandbox a+ is not running: its start"):
+        require_running(service(failed, created), CONTAINER, "no command")
+
+
+def test_a_container_in_doubt():
+    """Its state is unknown, and the sentence says why."""
+    unknown = Container(
+        CONTAINER, "c", POD, cri.ContainerConfig(), Status(1, 2), "sha256:1", trouble="its shim does not answer"
+    )
+    with pytest.raises(FailedPreconditionError, match="is unknown: its shim does not answer; no command"):
+        require_running(service(pod(), unknown), CONTAINER, "no command")
+
+
+def test_what_runs():
+    """It is returned, and nothing is raised."""
+    container = Container(CONTAINER, "c", POD, cri.ContainerConfig(), Status(1, 2), "sha256:1")
+    require_ready(pod(), "nothing")
+    assert require_running(service(pod(), container), CONTAINER, "nothing") is container
+
+
+@pytest.mark.parametrize(
+    ("handler", "surely"),
+    [
+        (RuntimeHandler(name="runc"), True),
+        (RuntimeHandler(name="crun", options=RuncOptions(binary_name="crun")), False),
+        (RuntimeHandler(name="wrapped", options=RuncOptions(binary_name="/opt/bin/runc")), False),
+        (RuntimeHandler(name="path", runtime_path="/opt/bin/containerd-shim-runc-v2"), False),
+        (RuntimeHandler(name="kata", runtime_type="io.containerd.kata.v2"), False),
+    ],
+)
+def test_whose_start_is_not_waited_for(handler, surely):
+    """Only runc's, by its own shim and name."""
+    assert starts_surely(handler) is surely
