@@ -29,9 +29,7 @@ def pod_network(sandbox: Sandbox) -> PodNetwork:
         uid=config.metadata.uid,
         netns_path=sandbox.netns_path,
         port_mappings=tuple(
-            PortMapping(
-                cri.Protocol.Name(mapping.protocol).lower(), mapping.container_port, mapping.host_port, mapping.host_ip
-            )
+            PortMapping(_protocol(mapping.protocol), mapping.container_port, mapping.host_port, mapping.host_ip)
             for mapping in config.port_mappings
             if mapping.host_port > 0
         ),
@@ -39,6 +37,11 @@ def pod_network(sandbox: Sandbox) -> PodNetwork:
         dns=_dns(config),
         cgroup_parent=config.linux.cgroup_parent,
     )
+
+
+def _protocol(number: cri.Protocol.ValueType) -> str:
+    """The name of a protocol; one that a newer CRI or another daemon knows has a number and no name here."""
+    return cri.Protocol.Name(number).lower() if number in cri.Protocol.values() else str(number)
 
 
 def _dns(config: cri.PodSandboxConfig) -> PodDns | None:

@@ -11,12 +11,14 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING, Final
 
 from cri_shim.errors import InvalidArgumentError
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 INGRESS: Final = "kubernetes.io/ingress-bandwidth"
 EGRESS: Final = "kubernetes.io/egress-bandwidth"
+_LONGEST: Final = 64  # characters of a quantity
 _LOWEST: Final = 1_000
 _HIGHEST: Final = 10**15
 _BURST: Final = 2**32 - 1  # no limit of its own; the rate shapes (the plugin sends the same)
@@ -32,9 +34,9 @@ _SUFFIX: Final = {
 
 def parse_quantity(text: str) -> int:
     """Return a Kubernetes quantity as a whole number, rounded up. Raises `ValueError`."""
-    match = _QUANTITY.fullmatch(text)
+    match = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
-        raise ValueError(f"{text!r} is not a quantity such as 500k or 10M")
+        raise ValueError(f"{escaped(text)!r} is not a quantity such as 500k or 10M")
     number, exponent, suffix = match.groups()
     value = Decimal(number + (exponent or "")) * _SUFFIX[suffix or ""]
     return int(value.to_integral_value(ROUND_CEILING))

@@ -31,7 +31,7 @@ from cri_shim.network.plugin_result import checked_result
 from untrusted import DocumentError, Object, escaped, parse_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cri_shim.network.invoke import Attachment
 
@@ -118,21 +118,14 @@ class ResultCache:
         entries = [_read(path, container_id) for path in self._files(container_id)]
         return [cached for cached in entries if cached is not None]
 
-    def forget(self, cached: Cached) -> None:
-        """Remove the file of one attachment; one that cannot be removed is logged and stays."""
-        self._remove(self._results / f"{cached.network}-{cached.container_id}-{cached.ifname}")
-
-    def forget_all(self, container_id: str) -> None:
-        """Remove a container's files, those too that are damaged; forgetting twice is fine. Raises `OSError`."""
-        for path in self._files(container_id):
-            if _read(path, container_id) is not None:
-                self._remove(path)
-
-    def _remove(self, path: Path) -> None:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:  # libcni passes over it in silence
-            log.warning("network.cache_not_removed", path=escaped(str(path)), error=error.strerror)
+    def forget(self, entries: Sequence[Cached]) -> None:
+        """Remove the files of these attachments; forgetting twice is fine. One that stays is logged."""
+        for cached in entries:
+            path = self._results / f"{cached.network}-{cached.container_id}-{cached.ifname}"
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:  # libcni passes over it in silence
+                log.warning("network.cache_not_removed", path=escaped(str(path)), error=error.strerror)
 
     def _files(self, container_id: str) -> list[Path]:
         try:

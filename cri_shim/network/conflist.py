@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,8 +73,12 @@ def version_key(version: str) -> tuple[int, ...]:
     return tuple(map(int, match[0].split(".")))
 
 
+@lru_cache(maxsize=16)
 def parse_conflist(data: bytes) -> NetworkConf:
-    """Parse a configuration list. Raises `ConfError` saying what is wrong with it."""
+    """Parse a configuration list. Raises `ConfError` saying what is wrong with it.
+
+    The last ones are kept: each pod brings the configuration of its ADD with it when it goes.
+    """
     document = _object(data)
     plugins = document.get("plugins")
     if not isinstance(plugins, list) or not plugins:
@@ -102,9 +107,9 @@ def load_directory(directory: str, max_conf_num: int) -> Loaded:
     for path in files:
         if max_conf_num > 0 and len(networks) == max_conf_num:
             break
-        if path.is_dir():
-            continue
         try:
+            if path.is_dir():
+                continue
             data = read_small_file(path, LARGEST)
             networks.append(parse_conflist(data) if path.suffix == ".conflist" else parse_conf(data))
         except OSError as error:
@@ -176,15 +181,20 @@ def _plugin(item: object) -> Plugin:
         fields.text("name"), fields.text("cniVersion")  # checked as libcni does: every plugin would refuse them
         ipam = fields.object("ipam")
         address_plugin = ipam.text("type") if ipam is not None else ""
-        capabilities = fields.object("capabilities")
-        declared = (
-            [] if capabilities is None else [key for key, _ in capabilities.members() if capabilities.boolean(key)]
-        )
+        declared = _declared(fields.object("capabilities"))
     except DocumentError as error:
         raise ConfError(f"in a plugin's configuration {error}") from None
     if not kind or not _is_program_name(kind):
         raise ConfError(f"a plugin's type {escaped(kind)!r} is missing or not a program's name")
     return Plugin(kind, frozenset(declared), item, address_plugin if _is_program_name(address_plugin) else "")
+
+
+def _declared(capabilities: Object | None) -> list[str]:
+    members = () if capabilities is None else capabilities.members()
+    for key, value in members:
+        if value is not None and not isinstance(value, bool):
+            raise DocumentError(f"capability {escaped(key)} is neither true nor false")
+    return [key for key, value in members if value]
 
 
 def _is_program_name(text: str) -> bool:

@@ -7,8 +7,9 @@ these ways lead out, each with a warning that names what may be left:
 * A program that the failed ADD never came to has made nothing, and is not run.
 * A program that does not exist is passed over if today's configuration is valid and does not name it either, or if
   there is no configuration any more and the ADD never succeeded. What gave it addresses is run in its place.
-* What a plugin refuses in the pod's own words (a host port without a container port) is left out in a second try, if
-  its ADD was refused in the same words, or the DEL is refused twice where nothing is known of the ADD.
+* What a plugin refuses in the pod's own words (a host port without a container port, a name with a semicolon) is left
+  out in a second try, if its ADD was refused in the same words, or the DEL is refused twice where nothing is known of
+  the ADD.
 * Where the DEL fails and the configuration of this network has been changed since, it is tried with today's, which is
   all that containerd's own plugin ever uses. The same where the old one cannot be read, or is too old for the program.
 """
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     _Delete = Callable[[Plugin, Attachment], Awaitable[None]]
 
 _PAUSE: Final = 1.0  # seconds before a DEL is tried again
+_NOT_THE_PODS: Final = frozenset({"IgnoreUnknown", "K8S_POD_INFRA_CONTAINER_ID"})  # of CNI_ARGS
 _NEVER: Final = frozenset({1, 2, 7})  # CNI error codes: version, field or configuration that the program does not take
 
 log = structlog.get_logger(__name__)
@@ -124,7 +126,8 @@ class Detacher:
         self, owed: Owed, attachment: Attachment, plugin: Plugin, delete: _Delete, refusal: CniError
     ) -> None:
         """Try again without what the pod asked of this plugin. Raises `CniError`."""
-        tries = [replace(attachment, capability_args={})]
+        own = tuple((key, value) for key, value in attachment.args if key in _NOT_THE_PODS)
+        tries = [replace(attachment, capability_args={}, args=own)]
         if owed.begun is None:
             await asyncio.sleep(_PAUSE)
             tries.insert(0, attachment)
@@ -193,6 +196,7 @@ def _addresses_of(result: Mapping[str, Any] | None) -> list[str]:
 
 def _may_be_refused(owed: Owed, attachment: Attachment, plugin: Plugin, number: int, error: CniError) -> bool:
     """Whether a plugin may have refused what the pod asks of it, before it did anything."""
-    if owed.succeeded or not plugin.capabilities & attachment.capability_args.keys():
+    odd = any(character in value for _, value in attachment.args for character in ";\0")
+    if owed.succeeded or not (odd or plugin.capabilities & attachment.capability_args.keys()):
         return False
     return owed.begun is None or (number == owed.begun - 1 and error.said == owed.refusal)

@@ -26,6 +26,7 @@ _BUSY_TRIES: Final = 5
 _BUSY_PAUSE: Final = 0.5  # seconds; a plugin being replaced is open for writing for a moment (ETXTBSY)
 _TAIL: Final = 400  # how much of a plugin's stderr an error shows, in characters
 NOT_STARTED: Final = 127
+_CHANGES: Final = {"ADD", "DEL"}
 _NO_PROGRAM: Final = {errno.EACCES, errno.ENOEXEC, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EPERM}
 
 
@@ -64,7 +65,7 @@ class PluginExec:
         """Run `plugin` with CNI_COMMAND=`command`, further CNI_* `variables` and `conf` on stdin; return its stdout.
 
         Raises `CniError`: the plugin is missing, says why it failed, ends without a word, exceeds `time_limit` (s), or
-        prints more than a result can have. A caller that is cancelled leaves the program running.
+        prints more than a result can have. A caller that is cancelled leaves the program of an ADD or DEL running.
         """
         env = {**self._environment, **variables, "CNI_COMMAND": command}
         stdin = json.dumps(conf, separators=(",", ":"), sort_keys=True).encode()  # in the order in which libcni has it
@@ -96,7 +97,9 @@ class PluginExec:
             path = f"{directory}/{plugin}"
             for attempt in range(_BUSY_TRIES):
                 try:
-                    return await run_program([path], env, stdin, time_limit=time_limit, outlives_caller=True)
+                    return await run_program(
+                        [path], env, stdin, time_limit=time_limit, outlives_caller=command in _CHANGES
+                    )
                 except (FileNotFoundError, NotADirectoryError):
                     break
                 except TimeoutError:

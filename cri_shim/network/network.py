@@ -21,16 +21,18 @@ from msgspec import Struct
 from cri_shim.errors import CriError
 from cri_shim.kernel import executors
 from cri_shim.kernel.protocol import is_namespace_file
+from cri_shim.kernel.small_file import read_small_file
 from cri_shim.network import invoke, result, template
 from cri_shim.network.attachments import attachments_of, owed_by
 from cri_shim.network.cache import Cached, NeverBegan, Outcome, ResultCache
 from cri_shim.network.capabilities import capability_args
-from cri_shim.network.conflist import Loaded, directory_signature, load_directory, parse_conflist
+from cri_shim.network.conflist import LARGEST, Loaded, directory_signature, load_directory, parse_conflist
 from cri_shim.network.detach import Detacher
 from cri_shim.network.errors import CniError, NetworkError, NetworkNotReadyError
 from cri_shim.network.exec import Helper, PluginExec
 from cri_shim.network.orphaned_programs import OrphanedPrograms
 from cri_shim.network.watcher import DirectoryWatcher
+from untrusted import decode_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -200,12 +202,12 @@ class Network:
         if pod.sandbox_id in self._gone:
             return
         await self._orphans.ended(pod.sandbox_id)
+        used = self._loaded
         try:
             await self._detach(pod, stored)
         except NetworkError:
-            before = self._loaded
             await self.refresh()
-            if self._loaded is before:
+            if self._loaded is used:
                 raise
             await self._detach(pod, stored)  # the configuration has just been mended
         self._remember_gone(pod.sandbox_id)
@@ -225,18 +227,18 @@ class Network:
             )
         detacher = Detacher(self._runner, known, self._config.timeout)
         failures: list[NetworkError] = []
+        done = list(cached)
         for entry, owed in reversed(owed_by(pod, cached, known, netns, succeeded=bool(stored))):
             try:
                 await detacher.detach(owed)
             except NetworkError as error:
                 failures.append(error)
-            else:
                 if entry is not None:
-                    await executors.run(executors.FS, self._cache.forget, entry)
+                    done.remove(entry)
+        if done:
+            await executors.run(executors.FS, self._cache.forget, done)
         if failures:
             raise failures[0]
-        if cached:
-            await executors.run(executors.FS, self._cache.forget_all, pod.sandbox_id)
 
     def _remember_gone(self, sandbox_id: str) -> None:
         self._gone[sandbox_id] = None
@@ -258,15 +260,15 @@ class Network:
 
         def write() -> None:
             try:
-                text = template.render(Path(source).read_text(), values)
+                text = template.render(decode_utf8(read_small_file(source, LARGEST)), values)
                 parse_conflist(text.encode())
-            except (OSError, ValueError) as error:
+                directory = Path(self._config.conf_dir)
+                directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+                temporary = directory / f".{_GENERATED}.tmp"
+                temporary.write_text(text)
+                temporary.rename(directory / _GENERATED)
+            except (OSError, ValueError, RecursionError) as error:
                 raise NetworkError(f"cni template {source}: {error}") from error
-            directory = Path(self._config.conf_dir)
-            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-            temporary = directory / f".{_GENERATED}.tmp"
-            temporary.write_text(text)
-            temporary.rename(directory / _GENERATED)
 
         await executors.run(executors.FS, write)
         await self.refresh()

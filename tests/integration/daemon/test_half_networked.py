@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import subprocess
 from pathlib import Path
 
@@ -11,10 +12,11 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.integration.daemon.conftest import run_pod
+from tests.integration.daemon.conftest import GRACE, run_pod
 from tests.lab.cri_client import failure
 from tests.lab.pod_configs import pod_config
 from tests.lab.pods import Pod
+from tests.lab.processes import command_lines
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -41,13 +43,19 @@ async def removed_with_its_rules(pod, netns, in_process):
     await pod.remove()
 
 
+def running(moody):
+    """The processes of the plugin."""
+    program = str(moody.mood_file.parent / "bin" / "moody")
+    return [pid for pid, arguments in command_lines() if arguments[-1] == program]
+
+
 async def test_a_daemon_that_is_killed_during_add(lab, moody):
     """The pod is not ready although its process runs; nothing is made in it, and its removal frees the address."""
     moody.be("hang-ADD")
     config = pod_config(cgroup_parent=lab.cgroup_parent)
     call = asyncio.ensure_future(lab.client.RunPodSandbox(config=config))
     async with asyncio.timeout(10):
-        while "RUNNING" not in await asyncio.to_thread(lab.containerd.ctr, "tasks", "list") or not lab.network.veths():
+        while "RUNNING" not in await asyncio.to_thread(lab.containerd.ctr, "tasks", "list") or not running(moody):
             await asyncio.sleep(0.05)
     await asyncio.to_thread(lab.bridge.kill9)
     await asyncio.gather(call, return_exceptions=True)
@@ -63,6 +71,54 @@ async def test_a_daemon_that_is_killed_during_add(lab, moody):
     assert "has no network" in why
     await pod.remove()
     assert lab.network.reservations() == []
+    assert running(moody) == []
+
+
+async def test_a_daemon_that_ends_during_add(lab, moody):
+    """It ends in time and leaves the plugin at its work; the next one shows the pod as not ready, and removes it."""
+    moody.be("hang-ADD")
+    call = asyncio.ensure_future(lab.client.RunPodSandbox(config=pod_config(cgroup_parent=lab.cgroup_parent)))
+    async with asyncio.timeout(10):
+        while not running(moody):
+            await asyncio.sleep(0.05)
+    [plugin] = running(moody)
+    lab.bridge.daemon.signal(signal.SIGTERM)
+    for _ in range(100 * GRACE):  # of its own 5 s it has had some, so it may be ended by them before the daemon ends
+        if not lab.bridge.daemon.alive or not running(moody):
+            break
+        await asyncio.sleep(0.01)
+    assert await asyncio.to_thread(lab.bridge.daemon.wait, 30) == 0
+    await asyncio.gather(call, return_exceptions=True)
+    moody.be()
+    await asyncio.to_thread(lab.bridge.start)
+    for item in (await lab.client.ListPodSandbox()).items:
+        assert item.state == cri.SANDBOX_NOTREADY
+    await lab.remove_all()
+    assert plugin not in running(moody)
+    assert lab.network.reservations() == []
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_a_configuration_that_is_mended(lab, moody, *, restart):
+    """A pod that could not be undone stays listed while its plugin is configured, and can go when it is not."""
+    moody.be("fail-ADD", "fail-DEL")
+    config = pod_config(cgroup_parent=lab.cgroup_parent)
+    await failure(lab.client.RunPodSandbox(config=config))
+    item = await only_pod(lab)
+    if restart:
+        await asyncio.to_thread(lab.bridge.kill9)
+        await asyncio.to_thread(lab.bridge.start)
+    pod = Pod(lab.client, item.id, config, lab.busybox)
+    code, why = await failure(pod.remove())
+    assert code == grpc.StatusCode.INTERNAL
+    assert "in a bad mood" in why
+    lab.network.save()
+    try:
+        await pod.remove()
+        assert lab.network.reservations() == []
+        assert "network.left_behind" in lab.bridge.log
+    finally:
+        lab.network.save(*lab.cni_plugins)
 
 
 async def test_a_namespace_file_that_is_removed(lab):

@@ -43,3 +43,10 @@ def test_unreasonable_limits_name_the_annotation(annotation: str, text: str) -> 
     """Below 1k, above 1P or unreadable is the caller's mistake."""
     with pytest.raises(InvalidArgumentError, match=annotation):
         bandwidth({annotation: text})
+
+
+def test_a_quantity_that_does_not_end() -> None:
+    """An annotation may have megabytes; the sentence about it has not."""
+    with pytest.raises(InvalidArgumentError, match="more characters") as caught:
+        bandwidth({INGRESS: "9" * 1_000_001})
+    assert len(str(caught.value)) < 1000

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cri_shim.network.conflist import ConfError, load_directory, parse_conf, parse_conflist
+from cri_shim.network.conflist import ConfError, directory_signature, load_directory, parse_conf, parse_conflist
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,3 +102,33 @@ def test_missing_directory_is_a_problem_not_an_error(tmp_path: Path) -> None:
     assert load_directory(str(tmp_path / "none"), 1).problems == (
         f"cannot read {tmp_path}/none: no such file or directory",
     )
+
+
+def test_files_of_other_kinds_hide_nothing(tmp_path: Path) -> None:
+    """A FIFO, a socket's worth of links, a huge file, and a name that is not UTF-8 are named; the good file is used."""
+    os.mkfifo(tmp_path / "10-fifo.conflist")
+    (tmp_path / "11-dangling.conf").symlink_to("nowhere")
+    (tmp_path / "12-loop.json").symlink_to("12-loop.json")
+    (tmp_path / "13-endless.conflist").symlink_to("/dev/zero")
+    (tmp_path / "14-directory.conflist").mkdir()
+    with (tmp_path / "15-huge.conflist").open("wb") as file:
+        file.truncate(1 << 32)
+    (tmp_path / os.fsdecode(b"16-\xff.conf")).write_bytes(b"{")
+    (tmp_path / "20-good.conflist").write_bytes(conflist(name="good"))
+    loaded = load_directory(str(tmp_path), 1)
+    assert [network.name for network in loaded.networks] == ["good"]
+    said = "; ".join(loaded.problems)
+    said.encode()
+    for words in ("a fifo", "no such file", "13-endless.conflist: not a regular file", "1 more file"):
+        assert words in said
+
+
+def test_a_dangling_link_does_not_hide_changes(tmp_path: Path) -> None:
+    """What changes in other files is seen, and also when the link's target comes."""
+    (tmp_path / "10-dangling.conf").symlink_to(tmp_path / "target")
+    signatures = [directory_signature(str(tmp_path))]
+    (tmp_path / "20-good.conflist").write_bytes(conflist())
+    signatures.append(directory_signature(str(tmp_path)))
+    (tmp_path / "target").write_bytes(b"{}")
+    signatures.append(directory_signature(str(tmp_path)))
+    assert len(set(signatures)) == 3

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cri_shim.kernel.process import Completed
-from cri_shim.network.cache import NeverBegan, ResultCache
+from cri_shim.network.cache import Cached, NeverBegan, ResultCache
 from cri_shim.network.capabilities import capability_args, cni_args
 from cri_shim.network.conflist import parse_conflist
 from cri_shim.network.detach import Detacher, Owed
@@ -165,8 +165,8 @@ def test_cache_round_trip(tmp_path: Path) -> None:
     assert found.args == cni_args(POD)
     assert found.capability_args == {"dns": {"servers": []}}
     assert parse_conflist(found.source) == attachment.network
-    cache.forget(found)
-    cache.forget(found)
+    cache.forget([found])
+    cache.forget([found])
     assert cache.find("abc") == []
     assert len(cache.find("abcd")) == 1
 
@@ -189,7 +189,7 @@ def test_how_an_add_failed_is_remembered(tmp_path: Path) -> None:
 def test_cache_of_a_directory_that_is_missing(tmp_path: Path) -> None:
     """It is an empty one, to read from and to forget in."""
     assert ResultCache(str(tmp_path / "none")).find("abc") == []
-    ResultCache(str(tmp_path / "none")).forget_all("abc")
+    ResultCache(str(tmp_path / "none")).forget([Cached("n", "abc", "eth0")])
 
 
 def test_forgetting_all_of_one_container(tmp_path: Path) -> None:
@@ -200,7 +200,8 @@ def test_forgetting_all_of_one_container(tmp_path: Path) -> None:
     (results / "n1-abc-eth0").mkdir()
     (results / "n2-abc-eth0").write_text('{"kind": "cniCacheV1", "containerId": "other"}')
     (results / "n3-abcd-eth0").write_text("")
-    ResultCache(str(tmp_path)).forget_all("abc")
+    cache = ResultCache(str(tmp_path))
+    cache.forget(cache.find("abc"))
     assert sorted(path.name for path in results.iterdir()) == ["n1-abc-eth0", "n2-abc-eth0", "n3-abcd-eth0"]
 
 

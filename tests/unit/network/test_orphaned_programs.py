@@ -1,0 +1,60 @@
+"""Programs that a killed daemon has left at work: found by their sandbox, waited for, ended when their time is over."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cri_shim.network.orphaned_programs import OrphanedPrograms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ID = "c0ffee" * 10 + "0001"
+
+
+@pytest.fixture
+def program(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that works on a sandbox for so many seconds, as the test's parameter says."""
+    environment = {"PATH": "/usr/bin:/bin", "CNI_COMMAND": "ADD", "CNI_CONTAINERID": ID}
+    with subprocess.Popen(["sleep", request.param], env=environment) as child:
+        yield child
+        child.kill()
+
+
+@pytest.mark.parametrize("program", ["0.4"], indirect=True)
+async def test_it_is_waited_for(program):
+    """Who takes its sandbox off the network begins when it has ended, and who takes another off does not wait."""
+    orphans = OrphanedPrograms()
+    orphans.set_limit(20)
+    orphans.look()
+    await orphans.ended("another")
+    assert program.poll() is None
+    await orphans.ended(ID)
+    assert program.wait(5) == 0
+    await orphans.ended(ID)
+
+
+@pytest.mark.parametrize("program", ["60"], indirect=True)
+async def test_it_is_ended_when_its_time_is_over(program):
+    """Its own daemon would have killed it by then."""
+    orphans = OrphanedPrograms()
+    orphans.set_limit(0.1)
+    orphans.look()
+    started = time.monotonic()
+    await orphans.ended(ID)
+    assert program.wait(5) == -9
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("program", ["60"], indirect=True)
+async def test_it_runs_on_when_the_daemon_stops(program):
+    """To forget it is not to end it."""
+    orphans = OrphanedPrograms()
+    orphans.look()
+    orphans.close()
+    await orphans.ended(ID)
+    assert program.poll() is None
