@@ -50,6 +50,8 @@ SOURCE_LABEL = "containerd.io/distribution.source."
 FRUITLESS = 6
 """Attempts in a row without a single byte before a blob may be given up."""
 CLEAN_UP_SECONDS = 10.0
+MOST_URLS = 8
+"""Places outside of the registry that are tried for one layer."""
 LONGEST_PAUSE = 120.0
 """Seconds between two attempts at most."""
 
@@ -198,6 +200,8 @@ class Fetcher:
         limits = self._limits
         progress = Progress(f"blob {wanted.digest}", limits.progress_timeout)
         copy = BlobCopy(wanted, writer, progress, self._turns, rank)
+        if wanted.urls and not writer.offset:
+            served_by = await self._stream_from_outside(source, wanted, writer, copy)
         fruitless, since = 0, time.monotonic()
         hosts = self._registry.rotation(source)
         while writer.offset < wanted.size:
@@ -231,6 +235,27 @@ class Fetcher:
                 raise RegistryUnavailableError(f"blob {wanted.digest}: given up after {fruitless} attempts: {failure}")
             await asyncio.sleep(self._pause(wanted, progress, pause, fruitless))
         return served_by
+
+    async def _stream_from_outside(self, source: Source, wanted: Descriptor, writer: Writer, copy: BlobCopy) -> str:
+        """Get a layer that may not be copied from one of the places that its descriptor names; "" if none has it.
+
+        They come first, as in containerd, and then the registry. What is not whole is thrown away: it may be of
+        something else.
+        """
+        for url in wanted.urls[:MOST_URLS]:
+            if not url.startswith(("http://", "https://")):
+                continue
+            try:
+                limit = self._limits.progress_timeout / 2 or None
+                async with self._registry.blob(source, wanted, url=url, read_timeout=limit) as body:
+                    await copy.run(body.chunks)
+            except DistributionError:
+                pass  # the next place, and in the end the registry, whose failure is the one that is shown
+            if writer.offset == wanted.size:
+                return body.served_by
+            if writer.offset:
+                await writer.truncate()
+        return ""
 
     def _pause(self, wanted: Descriptor, progress: Progress, told: float, fruitless: int) -> float:
         """Seconds until the next attempt: what the server asked for, longer each time, and never all at once."""

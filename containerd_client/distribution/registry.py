@@ -31,6 +31,7 @@ from containerd_client.distribution.media_types import ACCEPT, bare
 from containerd_client.distribution.reference import is_digest
 from containerd_client.distribution.retry_after import BUSY, wait_of
 from containerd_client.distribution.transport import Transport
+from containerd_client.distribution.urls import UrlError, parse_url
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -149,22 +150,26 @@ class RegistryClient:
         *,
         offset: int = 0,
         host: Host | None = None,
+        url: str = "",
         read_timeout: float | None = None,
     ) -> AsyncIterator[Body]:
         """Open a blob at ``offset``, at ``host`` or at the first that may serve it.
 
+        With ``url`` it is got from there instead, without the login and the settings of the registry.
         A server that ignores the range is read from its beginning and the known part dropped. Raises
         :class:`TransferError` where trying again may help, also from within the iteration over the chunks; no byte for
         ``read_timeout`` seconds is one such case. Nothing is verified here but the promised length.
         """
+        if url:
+            host, source = _elsewhere(url, source, wanted)
         one = host or self.rotation(source).next()
         async with AsyncExitStack() as stack:
             try:
-                answer = await self._open(stack, one, source, wanted, offset=offset, limit=read_timeout)
+                answer = await self._open(stack, one, source, wanted, offset=offset, limit=read_timeout, url=url)
                 if answer.status == 206 and not _is_the_rest(answer, offset, wanted.size):
                     # A part of something else, perhaps of an encoded form: only the whole can be made sense of.
                     await stack.aclose()
-                    answer = await self._open(stack, one, source, wanted, offset=0, limit=read_timeout)
+                    answer = await self._open(stack, one, source, wanted, offset=0, limit=read_timeout, url=url)
             except RegistryUnavailableError as error:
                 self._failed(one, source, error)
                 raise
@@ -187,10 +192,13 @@ class RegistryClient:
         *,
         offset: int,
         limit: float | None,
+        url: str,
     ) -> Answer:
         path = f"{source.reference.path}/blobs/{wanted.digest}"
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        answer = await stack.enter_async_context(self._get(host, source, path, headers=headers, read_timeout=limit))
+        answer = await stack.enter_async_context(
+            self._get(host, source, path, url=url, headers=headers, read_timeout=limit)
+        )
         if answer.status != 200 and not (answer.status == 206 and offset):
             raise await _failure(answer, wanted.digest, self._login(host, source))
         return answer
@@ -248,6 +256,7 @@ class RegistryClient:
         source: Source,
         path: str,
         *,
+        url: str = "",
         method: str = "GET",
         accept: str = "*/*",
         headers: Mapping[str, str] | None = None,
@@ -258,7 +267,7 @@ class RegistryClient:
             host,
             self._login(host, source),
             method,
-            f"{host.base}/{path}",
+            url or f"{host.base}/{path}",
             headers={"Accept": accept, **(headers or {})},
             query={"ns": source.reference.domain} if host.mirror else None,
             read_timeout=read_timeout,
@@ -271,6 +280,16 @@ class RegistryClient:
             login = self._transport.login(host, source.reference.path, source.credentials)
             source.logins[host.base] = login
         return login
+
+
+def _elsewhere(url: str, source: Source, wanted: Descriptor) -> tuple[Host, Source]:
+    try:
+        host = Host(parse_url(url).origin)
+    except UrlError as error:
+        raise NotInRegistryError(
+            f"blob {wanted.digest}: its place outside of the registry is no URL: it {error}"
+        ) from None
+    return host, Source(source.reference, (host,))
 
 
 async def _persistently(ask: Callable[[Host], Coroutine[Any, Any, T]], host: Host, patience: float) -> T:

@@ -10,6 +10,7 @@ import random
 import pytest
 
 from containerd_client import call_options
+from containerd_client.distribution.credentials import Credentials
 from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError
 from tests.integration.images.conftest import parts_of
 from tests.integration.images.faulty import FaultyRegistry
@@ -153,6 +154,29 @@ async def test_a_manifest_without_layers(parts):
     with FaultyRegistry({"null:1": image}) as faulty:
         pulled = await parts.puller.pull(f"{faulty.address}/null:1")
     assert (pulled.id, pulled.chain_id) == (image.id, "")
+
+
+@pytest.mark.parametrize("elsewhere", ["has it", "is cut", "lacks it", "is no URL"])
+async def test_a_layer_that_lies_elsewhere(parts, elsewhere):
+    """The places that a descriptor names come first, without the registry's login, and the registry comes last."""
+    image = image_of(300_000)
+    layer = image.layers[0]
+    with FaultyRegistry({"other:1": image}) as other, FaultyRegistry({}) as registry:
+        if elsewhere == "is cut":
+            other.cuts = {layer.digest: [1000]}
+        urls = ["ftp://x/y", f"http://{other.address}/v2/other/blobs/{layer.digest}?sig=%2F"]
+        if elsewhere == "lacks it":
+            urls = [f"http://{other.address}/absent"]
+        elif elsewhere == "is no URL":
+            urls = ["http://[/", "http://", "https://exa mple/"]
+        layers = json.loads(image.manifest)["layers"]
+        registry.images = {"foreign:1": with_manifest(image, {"layers": [layers[0] | {"urls": urls}]})}
+        pulled = await parts.puller.pull(
+            f"{registry.address}/foreign:1", credentials=Credentials(username="jane", password="geheim")
+        )
+        assert (pulled.id, pulled.chain_id) == (image.id, image.chain_id)
+        assert registry.count(layer.digest) == (0 if elsewhere == "has it" else 1)
+        assert not [headers for headers in other.seen if "Authorization" in headers]
 
 
 async def test_login_wanted(parts):
