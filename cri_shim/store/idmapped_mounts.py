@@ -7,6 +7,7 @@ what belongs there.
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.kernel.mounts import unmount_all
 from cri_shim.kernel.write_file import write_file
+from untrusted import DocumentError, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,12 +37,15 @@ def note_sources(paths: Paths, container_id: str, sources: Mapping[str, str]) ->
 
 
 def noted_sources(paths: Paths, container_id: str) -> dict[str, str]:
-    """What :func:`note_sources` kept; nothing for a container that needs none. Raises OSError."""
+    """What :func:`note_sources` kept; nothing for a container that needs none. Raises OSError, also for damage."""
+    path = paths.container_state(container_id) / _NOTE
     try:
-        noted = json.loads((paths.container_state(container_id) / _NOTE).read_text())
+        noted = parse_object(path.read_bytes())
+        return {str(place): str(source) for place, source in noted.plain().items()}
     except FileNotFoundError:
         return {}
-    return {str(place): str(source) for place, source in noted.items()}
+    except DocumentError as error:
+        raise OSError(errno.EBADMSG, f"not a note of mounts: {error}", str(path)) from error
 
 
 def mount_idmapped_at(kernel: Kernel, source: str, point: Path, userns: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
-from cri_shim.errors import CriError, InvalidArgumentError, NotFoundError
+from cri_shim.errors import CriError, FailedPreconditionError, InvalidArgumentError, NotFoundError
 from cri_shim.images.verifier import ImageVerifier
 from tests.integration.images.conftest import parts_of
 from tests.lab.images import (
@@ -350,6 +350,14 @@ async def test_layers_of_a_running_image(parts, registry):
     assert pulled.config.user == "app:more"
     assert "A=1" in pulled.config.env
     assert json.loads(await parts.images.config_document(pulled))["config"]["User"] == "app:more"
+
+
+async def test_a_snapshotter_that_containerd_lacks(parts, registry):
+    """It is named with what to do, and nothing stays."""
+    push(registry.address, "nowhere:1", layered("nowhere"))
+    with pytest.raises(FailedPreconditionError, match=r"nowhere:1': containerd has no snapshotter 'no-such-one'"):
+        await parts.puller.pull(f"{registry.address}/nowhere:1", "no-such-one")
+    assert await parts.left() == {}
 
 
 async def test_a_verifier_refuses(containerd, registry, tmp_path):
