@@ -8,6 +8,7 @@ inside that root by the kernel (openat2), whatever symbolic links the image hold
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections import OrderedDict
@@ -44,6 +45,10 @@ class UserFiles(Struct, frozen=True):
 
     passwd: bytes | None
     group: bytes | None
+    problem: str = ""
+    """Why one of them cannot be read."""
+    special: bool = False
+    """It is something else than a file, over which OCI runtimes hang or fail whoever the user is."""
 
 
 NO_USER_FILES = UserFiles(None, None)
@@ -58,8 +63,11 @@ class ImageFiles:
         self._kernel = kernel
         self._users: OrderedDict[tuple[str, str], UserFiles] = OrderedDict()
 
-    async def users(self, snapshotter: str, chain_id: str) -> UserFiles:
-        """The user files of the image whose top snapshot is ``chain_id``."""
+    async def users(self, snapshotter: str, chain_id: str, *, needed: bool = True) -> UserFiles:
+        """The user files of the image whose top snapshot is ``chain_id``.
+
+        Raises InvalidArgumentError when one cannot be read and they are ``needed``, or no OCI runtime could stand it.
+        """
         key = (snapshotter, chain_id)
         known = self._users.get(key)
         if known is None:
@@ -67,6 +75,8 @@ class ImageFiles:
             self._users[key] = known
             if len(self._users) > _KEPT:
                 self._users.popitem(last=False)
+        if known.problem and (needed or known.special):
+            raise InvalidArgumentError(known.problem)
         return known
 
     async def copy_out(self, snapshotter: str, chain_id: str, targets: Mapping[str, Path]) -> None:
@@ -98,16 +108,14 @@ class ImageFiles:
                 await snapshots.remove(key)
 
     def _read_users(self, root: str) -> UserFiles:
-        return UserFiles(passwd=self._read_file(root, "/etc/passwd"), group=self._read_file(root, "/etc/group"))
-
-    def _read_file(self, root: str, path: str) -> bytes | None:
-        try:
-            return read_file_in_root(self._kernel, root, path, FILE_LIMIT)
-        except OSError as error:
-            raise InvalidArgumentError(
-                f"{path} of the image cannot be read: {error.strerror}; "
-                "it is needed to find out the user and groups of the process"
-            ) from error
+        found: list[bytes | None] = []
+        for path in ("/etc/passwd", "/etc/group"):
+            try:
+                found.append(read_file_in_root(self._kernel, root, path, FILE_LIMIT))
+            except OSError as error:
+                problem = f"{path} of the image cannot be read: {error.strerror}; users and groups are looked up in it"
+                return UserFiles(None, None, problem, special=error.errno == errno.EINVAL)
+        return UserFiles(found[0], found[1])
 
     def _copy_one(self, root: str, path: str, target: Path) -> None:
         root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

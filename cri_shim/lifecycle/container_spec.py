@@ -11,7 +11,6 @@ from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
-from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.apparmor_load import apparmor_profiles
 from cri_shim.lifecycle.cdi_devices import inject_cdi_devices
@@ -139,11 +138,8 @@ async def container_spec(
     )
     plan = plan_user(security, image.config)
     snapshotter = snapshotter_of(service.config, handler)
-    if plan.needs_files:
-        await service.puller.ensure_unpacked(image, snapshotter)
-        users = await service.image_files.users(snapshotter, image.chain_id)
-    else:
-        users = NO_USER_FILES
+    await service.puller.ensure_unpacked(image, snapshotter)
+    users = await service.image_files.users(snapshotter, image.chain_id, needed=plan.needs_files)
     spec = build_container_spec(
         ContainerSpecInput(
             id=container.id,

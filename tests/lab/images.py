@@ -123,6 +123,16 @@ class Tree:
         """Add a symbolic link; the target is taken as it is (absolute, climbing or dangling)."""
         return self._add(path, tarfile.SYMTYPE, 0o777, 0, 0, target=target)
 
+    def fifo(self, path: str) -> Tree:
+        """Add a FIFO."""
+        return self._add(path, tarfile.FIFOTYPE, 0o644, 0, 0)
+
+    def device(self, path: str, major: int, minor: int) -> Tree:
+        """Add a character device."""
+        self._add(path, tarfile.CHRTYPE, 0o666, 0, 0)
+        self.entries[-1][0].devmajor, self.entries[-1][0].devminor = major, minor
+        return self
+
     def whiteout(self, path: str) -> Tree:
         """Delete a path that a lower layer holds."""
         parent, _, name = path.rpartition("/")

@@ -66,7 +66,9 @@ def moody_settings(directory: Path) -> tuple[tuple[dict[str, Any], ...], dict[st
     entry = {"type": "moody", "moodFile": str(directory / "mood")}
     cni = {"bin_dir": "", "bin_dirs": ["/usr/lib/cni", str(bin_dir)], "timeout": "5s"}
     broken = {"runtime_type": "io.containerd.runc.v2", "options": {"BinaryName": str(bin_dir / "no-such-runc")}}
-    return (entry,), {"cni": cni, "containerd": {"runtimes": {"broken": broken}}, "shutdown_grace": f"{GRACE}s"}
+    runtime = {"drain_exec_sync_io_timeout": "1s"}
+    settings = {"cni": cni, "containerd": {"runtimes": {"broken": broken}}, "runtime": runtime}
+    return (entry,), settings | {"shutdown_grace": f"{GRACE}s"}
 
 
 @contextlib.asynccontextmanager
