@@ -50,6 +50,7 @@ from cri_shim.store.selinux_labels import SelinuxLabels, read_selinux_policy
 from cri_shim.store.snapshot_usage import SnapshotUsage
 from cri_shim.store.task_states import TaskStates
 from cri_shim.store.unanswered import Unanswered
+from cri_shim.store.unread_status import UnreadStatus
 from cri_shim.streaming.certificate import server_context
 from cri_shim.streaming.server import StreamingServer
 
@@ -139,6 +140,9 @@ def wire(
         logs=logs,
         states=states,
         unanswered=unanswered,
+        unread=UnreadStatus(
+            containerd=containerd, paths=paths, containers=containers, states=states, supervisor=supervisor
+        ),
         supervisor=supervisor,
         snapshotters=_snapshotters(config),
     )

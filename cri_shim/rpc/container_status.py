@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from containerd_client import NotFound
+from containerd_client import ContainerdError
 from containerd_client.distribution.reference import is_digest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.store.go_json import to_go_json
@@ -74,6 +74,6 @@ async def _info(service: Service, container: Container) -> dict[str, Any]:
             "runtimeType": record.runtime.name,
             "runtimeSpec": read_spec(record),
         }
-    except (NotFound, ValueError) as error:
+    except (ContainerdError, ValueError) as error:  # what memory knows is told all the same
         info["trouble"] = container.trouble or str(error)
     return info

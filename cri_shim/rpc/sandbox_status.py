@@ -10,7 +10,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from containerd_client import NotFound
+from containerd_client import ContainerdError
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.protocol import is_namespace_file
@@ -92,6 +92,6 @@ async def _info(service: Service, sandbox: Sandbox) -> dict[str, Any]:
             "runtimeType": record.runtime.name,
             "runtimeSpec": read_spec(record),
         }
-    except (NotFound, ValueError) as error:
+    except (ContainerdError, ValueError) as error:  # what memory knows is told all the same
         info["trouble"] = sandbox.trouble or str(error)
     return info

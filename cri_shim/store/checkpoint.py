@@ -7,10 +7,12 @@ The form is the in-process plugin's (containerd pkg/cri/store/container/status.g
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.kernel.small_file import read_small_file
 from cri_shim.kernel.write_file import write_file
 from cri_shim.store.containers import Status
 from cri_shim.store.go_json import from_go_json, to_go_json
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 _VERSION = "v1"
 _FILE = "status"
 _DRAFT = ".status.tmp"
+_LIMIT = 1 << 20
+_NO_STATUS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.EFBIG})
+"""What is not there, or is no file of ours; any other error passes."""
 _INT32 = range(-(1 << 31), 1 << 31)
 
 
@@ -56,10 +61,14 @@ def keep_draft(directory: Path) -> None:
 
 
 def read_status(directory: Path) -> Status:
-    """The status below a container's directory; raises ValueError naming the file when it is missing or damaged."""
+    """The status below a container's directory.
+
+    Raises ValueError naming the file when it is missing or damaged, and OSError when it cannot be read just now, which
+    says nothing of what is in it.
+    """
     path = directory / _FILE
     try:
-        document = parse_object(path.read_bytes())
+        document = parse_object(read_small_file(path, _LIMIT))
         if (version := document.text("Version")) != _VERSION:
             raise ValueError(f"version '{escaped(version)}' is not {_VERSION}")
         resources = document.object("Resources")
@@ -73,5 +82,9 @@ def read_status(directory: Path) -> Status:
             message=document.text("Message"),
             resources=None if resources is None else from_go_json(resources.plain(), cri.ContainerResources()),
         )
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        if error.errno not in _NO_STATUS:
+            raise
+        raise ValueError(f"container status {path} is not readable: {error}") from error
+    except ValueError as error:
         raise ValueError(f"container status {path} is not readable: {error}") from error

@@ -60,6 +60,8 @@ class Container(Struct, frozen=True):
     """How to mount its snapshot, as containerd said when it was prepared; empty when that was before a restart."""
     trouble: str = ""
     """Why nobody can say what this container is doing: state UNKNOWN, which may only be stopped and removed."""
+    status_unread: bool = False
+    """Its status file could not be read just now; until it is, nothing is concluded from its task."""
     _entry: bytes = b""
     """What :meth:`list_entry` has made; nobody else's."""
 
@@ -133,7 +135,7 @@ def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Cal
         if container.status.finished_at and not container.trouble:
             return container
         named = reason or (COMPLETED if code == 0 else OOM_KILLED if container.oom_killed else ERROR)
-        return container.but(starting=False, trouble="").but_status(
+        return container.but(starting=False, trouble="", status_unread=False).but_status(
             pid=0, finished_at=at_ns, exit_code=code, reason=named, message=message
         )
 

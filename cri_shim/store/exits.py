@@ -19,6 +19,8 @@ import structlog
 from containerd_client import ContainerdError, NotFound
 from cri_shim.store.checkpoint import write_status
 from cri_shim.store.containers import exited, out_of_memory
+from cri_shim.store.task_look import NotKnown
+from untrusted import shorten
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
@@ -42,6 +44,7 @@ UNKNOWN_EXIT = "Unknown"
 """What is said of an end that nobody saw, as the in-process plugin says it."""
 
 _KILLED = 137
+_LONGEST_WORDS = 256
 _EARLY_EXITS_KEPT = 1024
 WRITE_RETRIES = (1.0, 2.0, 5.0, 10.0)
 """Seconds between attempts to write a status; the last one is repeated for as long as it takes."""
@@ -149,10 +152,16 @@ class Exits:
             return
         if not await self._logs.wait_drained(id_, LOG_DRAIN_SECONDS):
             log.info("container.output_still_open", container_id=id_)
-        killed = code == _KILLED and not container.oom_killed
-        if killed and await self._oom_kills.happened(id_, self._cgroup_parent(container)):
-            self._containers.update(id_, lambda c: c.but(oom_killed=True))
-        changed = self._containers.update(id_, exited(code, at_ns, reason=reason))
+        message = ""
+        if code == _KILLED and not container.oom_killed:
+            found = await self._oom_kills.happened(id_, self._cgroup_parent(container))
+            if isinstance(found, NotKnown):
+                message = (
+                    f"whether it was killed for want of memory is not known: {shorten(found.reason, _LONGEST_WORDS)}"
+                )
+            elif found:
+                self._containers.update(id_, lambda c: c.but(oom_killed=True))
+        changed = self._containers.update(id_, exited(code, at_ns, reason=reason, message=message))
         if changed is None:
             return
         self._written(id_)

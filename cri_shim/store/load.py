@@ -76,16 +76,14 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
 def load_container(record: Record, paths: Paths) -> Container:
     """The container of ``record``, without what its task says."""
     created_at = _created_at(record)
-    trouble = ""
+    trouble, unread = "", False
     try:
         status = read_status(paths.container_root(record.id))
     except ValueError as error:
         status, trouble = Status(), str(error)
-    if status.created_at <= 0:
-        status = replace(status, created_at=created_at)
-    if status.finished_at and not status.reason:
-        # The plugin leaves out what the exit code says.
-        status = replace(status, reason=COMPLETED if status.exit_code == 0 else ERROR)
+    except OSError as error:
+        status, trouble, unread = Status(), f"its status could not be read: {error}", True
+    status = known_status(status, created_at)
     try:
         stored = read_container(record)
         user = container_user(read_spec(record))
@@ -100,6 +98,7 @@ def load_container(record: Record, paths: Paths) -> Container:
             status=status,
             image_id="",
             trouble=str(error),
+            status_unread=unread,
         )
     return Container(
         id=record.id,
@@ -113,7 +112,17 @@ def load_container(record: Record, paths: Paths) -> Container:
         process_label=stored.process_label,
         user=user,
         trouble=trouble,
+        status_unread=unread,
     )
+
+
+def known_status(status: Status, created_at: int) -> Status:
+    """A status as it was read, with what it leaves out: the plugin's has no reason where the exit code says it."""
+    if status.created_at <= 0:
+        status = replace(status, created_at=created_at)
+    if status.finished_at and not status.reason:
+        status = replace(status, reason=COMPLETED if status.exit_code == 0 else ERROR)
+    return status
 
 
 def _created_at(record: Record) -> int:

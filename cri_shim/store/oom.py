@@ -8,14 +8,16 @@ remembered how many such kills have been told of somebody (:mod:`cri_shim.stats.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from containerd_client import ContainerdError
+from containerd_client import ContainerdError, NotFound, call_options
 from containerd_client.api.io.containerd.cgroups.v1 import cgroups_pb2 as cgroups_v1
 from containerd_client.api.io.containerd.cgroups.v2 import cgroups_pb2 as cgroups_v2
 from cri_shim.kernel.cgroups import UNIFIED
 from cri_shim.kernel.executors import FS, run
 from cri_shim.stats.oom_kills import Kills, has_child, kills_below
+from cri_shim.store.task_look import NotKnown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 ROOM = 64
 """Pods that are remembered before it is looked whether they are still there."""
+
+ASK_SECONDS = 2.0
+ASKED_AGAIN = (0.0, 0.2, 0.5)
+"""Seconds before each time that containerd is asked; an exit waits for the answer, but not for long."""
 
 _V1 = "io.containerd.cgroups.v1.Metrics"
 _V2 = "io.containerd.cgroups.v2.Metrics"
@@ -57,8 +63,8 @@ class OomKills:
             self._room = max(ROOM, 2 * len(self._told))
         self._told.setdefault(parent, kills.vanished)
 
-    async def happened(self, container_id: str, parent: str) -> bool:
-        """Whether there was such a kill in the container's cgroup; one that cannot be asked any more says no."""
+    async def happened(self, container_id: str, parent: str) -> bool | NotKnown:
+        """Whether there was such a kill in the container's cgroup; one that has gone says no."""
         if parent not in self._told:
             return await self._asked_of_containerd(container_id)
         kills = await run(FS, self._below, parent, container_id)
@@ -78,12 +84,20 @@ class OomKills:
         if kills is not None and parent in self._told:
             self._told[parent] = kills.vanished
 
-    async def _asked_of_containerd(self, container_id: str) -> bool:
-        try:
-            metrics = await self._containerd.tasks.metrics(f"id=={container_id}")
-        except ContainerdError:
-            return False
-        return any(_oom_kills(metric.data) > 0 for metric in metrics)
+    async def _asked_of_containerd(self, container_id: str) -> bool | NotKnown:
+        reason = ""
+        for pause in ASKED_AGAIN:
+            await asyncio.sleep(pause)
+            try:
+                with call_options(timeout=ASK_SECONDS):
+                    metrics = await self._containerd.tasks.metrics(f"id=={container_id}")
+            except NotFound:
+                return False
+            except ContainerdError as error:
+                reason = str(error)
+            else:
+                return any(_oom_kills(metric.data) > 0 for metric in metrics)
+        return NotKnown(reason)
 
     def _settled(self, parent: str, running: Collection[str]) -> Kills | None:
         kills, directory = self._below(parent), self._directory(parent)

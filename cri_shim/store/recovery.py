@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from cri_shim.store.task_look import TaskLook
     from cri_shim.store.task_states import TaskStates
     from cri_shim.store.unanswered import Unanswered
+    from cri_shim.store.unread_status import UnreadStatus
 
 _AT_ONCE: Final = 16
 _LIST_SECONDS: Final = 10.0
@@ -64,6 +65,7 @@ class Recovery:
         logs: ContainerLogs,
         states: TaskStates,
         unanswered: Unanswered,
+        unread: UnreadStatus,
         supervisor: Supervisor,
         snapshotters: Sequence[str],
     ) -> None:
@@ -77,6 +79,7 @@ class Recovery:
         self._logs = logs
         self._states = states
         self._unanswered = unanswered
+        self._unread = unread
         self._supervisor = supervisor
         self._snapshotters = snapshotters
         self._places = asyncio.Semaphore(_AT_ONCE)
@@ -117,7 +120,7 @@ class Recovery:
         return None if sandbox.starting else sandbox
 
     def _loaded_container(self, record: Record) -> Container | None:
-        """The container of a record, put into the store if need be; None while an operation makes or starts it."""
+        """The container of a record, put into the store if need be; None while its task says nothing of it."""
         container = self._containers.find(record.id)
         if container is None:
             container = load_container(record, self._paths)
@@ -126,7 +129,9 @@ class Recovery:
             self._containers.put(container)
             if container.trouble:
                 log.warning("recovery.container_unreadable", container_id=record.id, error=container.trouble)
-        return None if container.starting else container
+            if container.status_unread:
+                self._unread.add(container)
+        return None if container.starting or container.status_unread else container
 
     async def _sandbox(self, sandbox: Sandbox, looks: Mapping[str, TaskLook]) -> None:
         async with self._places:

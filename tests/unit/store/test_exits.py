@@ -21,6 +21,7 @@ from cri_shim.store.container_directories import make_container_dirs
 from cri_shim.store.containers import Container, Status
 from cri_shim.store.exits import Exits
 from cri_shim.store.index import Index
+from cri_shim.store.task_look import NotKnown
 
 ID = "a" * 64
 GO_ZERO_TIME = -62_135_596_800_000_000_000
@@ -160,3 +161,16 @@ async def until(condition):
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+async def test_a_kill_whose_cause_is_not_known(exits, containers, monkeypatch):
+    """The message says so: the reason may become OOMKilled when the kernel's word arrives."""
+
+    async def happened(_id, _parent):
+        return NotKnown("Metrics: no answer")
+
+    monkeypatch.setattr(exits._oom_kills, "happened", happened)
+    await exits.ended(ID, 137, 1_000)
+    status = containers.get(ID).status
+    assert status.reason == "Error"
+    assert status.message == "whether it was killed for want of memory is not known: Metrics: no answer"

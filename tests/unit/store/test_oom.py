@@ -7,10 +7,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from google.protobuf.any_pb2 import Any as Any_
 
-from containerd_client import NotFound
+from containerd_client import DeadlineExceeded, NotFound
+from containerd_client.api.io.containerd.cgroups.v1 import cgroups_pb2 as cgroups_v1
 from cri_shim.kernel.cgroups import UNIFIED, Hierarchies
+from cri_shim.store import oom
 from cri_shim.store.oom import ROOM, OomKills
+from cri_shim.store.task_look import NotKnown
 
 POD = "kubepods-pod1.slice"
 
@@ -163,3 +167,26 @@ async def test_pods_that_are_there_are_not_forgotten(pod, kills):
         await kills.begin(f"other{number}.slice", {POD})
     pod.vanish("bbb")
     assert not await kills.happened("bbb", POD)
+
+
+class SilentTasks:
+    """A containerd that answers with errors, ``failures`` times, and then that there was a kill."""
+
+    def __init__(self, failures):
+        self.failures = failures
+
+    async def metrics(self, _filter):
+        self.failures -= 1
+        if self.failures >= 0:
+            raise DeadlineExceeded("Tasks/Metrics", "no answer")
+        data = Any_()
+        data.Pack(cgroups_v1.Metrics(memory_oom_control=cgroups_v1.MemoryOomControl(oom_kill=1)))
+        return [SimpleNamespace(data=data)]
+
+
+@pytest.mark.parametrize(("failures", "expected"), [(0, True), (2, True), (99, NotKnown("Tasks/Metrics: no answer"))])
+async def test_a_containerd_that_does_not_answer(monkeypatch, failures, expected):
+    """It is asked again; then it is not known, which is not the same as no."""
+    monkeypatch.setattr(oom, "ASKED_AGAIN", (0, 0, 0))
+    client = SimpleNamespace(tasks=SilentTasks(failures))
+    assert await OomKills(cast("Any", client), None).happened("aaa", POD) == expected

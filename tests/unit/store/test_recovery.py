@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.ops.supervisor import Supervisor
 from cri_shim.paths import Paths
-from cri_shim.store import task_look, task_states, unanswered
+from cri_shim.store import load, task_look, task_states, unanswered, unread_status
 from cri_shim.store.containers import Container, Status
 from cri_shim.store.index import Index
 from cri_shim.store.names import Names
@@ -23,6 +24,7 @@ from cri_shim.store.recovery import Recovery
 from cri_shim.store.sandboxes import Sandbox
 from cri_shim.store.task_states import TaskStates
 from cri_shim.store.unanswered import Unanswered
+from cri_shim.store.unread_status import UnreadStatus
 
 POD = "a" * 64
 CONTAINER = "b" * 64
@@ -118,7 +120,7 @@ class Node:
         self.logs = FakeLogs()
         self.supervisor = Supervisor()
         self.names = Names(), Names()
-        paths = Paths(tmp_path / "root", tmp_path / "state")
+        paths = self.paths = Paths(tmp_path / "root", tmp_path / "state")
         client = cast("Containerd", self.containerd)
         stores: Any = {"sandboxes": self.sandboxes, "containers": self.containers, "supervisor": self.supervisor}
         doubts = Unanswered(containerd=client, **stores)
@@ -139,6 +141,13 @@ class Node:
             logs=cast("Any", self.logs),
             states=states,
             unanswered=doubts,
+            unread=UnreadStatus(
+                containerd=client,
+                paths=paths,
+                containers=self.containers,
+                states=states,
+                supervisor=self.supervisor,
+            ),
             snapshotters=(),
             **stores,
         )
@@ -165,6 +174,7 @@ async def node(tmp_path, monkeypatch):
         (task_look, "LIST_SECONDS", 0.05),
         (task_look, "LOOK_SECONDS", 0.1),
         (task_states, "PATIENCE_SECONDS", 0.1),
+        (unread_status, "FIRST_PAUSE", 0.01),
         (unanswered, "FIRST_PAUSE", 0.01),
         (unanswered, "LONGEST_PAUSE", 0.02),
     ):
@@ -312,3 +322,34 @@ async def test_a_state_without_an_end(node):
     await node.recovery.run()
     assert node.containers.get(CONTAINER).running
     assert node.exits.told == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "ends"),
+    [
+        (Status(created_at=1, started_at=2, pid=8), [(CONTAINER, 255, "Unknown")]),
+        (Status(created_at=1, started_at=2, finished_at=9, reason="Completed"), []),
+    ],
+)
+async def test_a_status_that_cannot_be_read_just_now(node, monkeypatch, kept, ends):
+    """That its task is gone says nothing while nobody knows what the file says: it is read again, and holds."""
+    node.pod()
+    node.containerd.members.append(containers_pb2.Container(id=CONTAINER))
+    answers: list[Status | OSError] = [OSError(errno.EIO, "Input/output error")] * 3
+
+    def read(_directory):
+        answer = answers.pop(0) if answers else kept
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    for module in (load, unread_status):
+        monkeypatch.setattr(module, "read_status", read)
+    await node.recovery.run()
+    await node.recovery.run()
+    container = node.containers.get(CONTAINER)
+    assert container.state == cri.CONTAINER_UNKNOWN
+    assert node.exits.told == []
+    await until(lambda: not node.containers.get(CONTAINER).status_unread)
+    await until(lambda: node.exits.told == ends)
+    assert node.containers.get(CONTAINER).status.finished_at == kept.finished_at

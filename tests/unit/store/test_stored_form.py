@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -156,6 +157,14 @@ def test_status_file_round_trip(tmp_path):
 def test_a_damaged_status_file_is_an_error_that_names_it(tmp_path, text):
     """A cut or foreign file never raises anything but ValueError."""
     (tmp_path / "status").write_text(text)
+    with pytest.raises(ValueError, match=str(tmp_path / "status")):
+        read_status(tmp_path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to(path)])
+def test_what_is_no_status_file(tmp_path, make):
+    """It is damaged for good, and is not waited for."""
+    make(tmp_path / "status")
     with pytest.raises(ValueError, match=str(tmp_path / "status")):
         read_status(tmp_path)
 

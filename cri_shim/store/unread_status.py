@@ -1,0 +1,87 @@
+"""Containers whose status file could not be read just now: an input/output error, a lack of file descriptors.
+
+What the file says is not known, so nothing is concluded from the state of the task either: an exit code that is in the
+file would be overwritten. The container is unknown, and the file is read again with growing pauses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from cri_shim.kernel.executors import FS, run
+from cri_shim.store.checkpoint import read_status
+from cri_shim.store.load import known_status
+from cri_shim.store.task_look import look_at_task
+
+if TYPE_CHECKING:
+    from containerd_client import Containerd
+    from cri_shim.ops.supervisor import Supervisor
+    from cri_shim.paths import Paths
+    from cri_shim.store.containers import Container, Status
+    from cri_shim.store.index import Index
+    from cri_shim.store.task_states import TaskStates
+
+FIRST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class UnreadStatus:
+    """Reads the status of such containers until it is known, and makes them agree with their tasks then."""
+
+    def __init__(
+        self,
+        *,
+        containerd: Containerd,
+        paths: Paths,
+        containers: Index[Container],
+        states: TaskStates,
+        supervisor: Supervisor,
+    ) -> None:
+        self._containerd = containerd
+        self._paths = paths
+        self._containers = containers
+        self._states = states
+        self._supervisor = supervisor
+
+    def add(self, container: Container) -> None:
+        """Read the status of ``container`` again, until it can be read or the container is none of that kind."""
+        self._supervisor.once(f"read-again/{container.id[:12]}", self._read_again(container.id))
+
+    async def _read_again(self, id_: str) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+            container = self._containers.find(id_)
+            if container is None or not container.status_unread:
+                return
+            try:
+                status, reason = await run(FS, self._read, container)
+            except OSError as error:
+                log.debug("recovery.status_unread", container_id=id_, error=str(error))
+                continue
+            known = container.but(status=status, trouble=reason, status_unread=False)
+            self._containers.update(id_, partial(_replaced, known))
+            log.info("recovery.status_read", container_id=id_)
+            await self._states.container(id_, await look_at_task(self._containerd, id_))
+            return
+
+    def _read(self, container: Container) -> tuple[Status, str]:
+        """The status, or a new one and why it is none: a damaged file stays damaged. Raises OSError."""
+        try:
+            status, reason = read_status(self._paths.container_root(container.id)), ""
+        except ValueError as error:
+            status, reason = container.status, str(error)
+        return known_status(status, container.status.created_at), reason
+
+
+def _replaced(known: Container, current: Container) -> Container:
+    """One that was told to have ended meanwhile stays what it is."""
+    changes = {"status": known.status, "trouble": known.trouble, "status_unread": False}
+    return current.but(**changes) if current.status_unread else current
