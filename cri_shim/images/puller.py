@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -25,9 +24,8 @@ from containerd_client.distribution.pull import Distribution, PullOptions
 from containerd_client.distribution.reference import parse_reference
 from containerd_client.distribution.registry import RegistryClient, Source
 from containerd_client.distribution.transfer_pull import TransferPull
-from containerd_client.errors import InvalidArgument
-from cri_shim.errors import FailedPreconditionError
 from cri_shim.images.auth_config import fingerprint
+from cri_shim.images.missing_snapshotter import snapshotter_loaded
 from cri_shim.images.pull_errors import as_cri_errors
 from cri_shim.images.pull_watch import TimelineWatch
 from cri_shim.images.verifier import ImageVerifier
@@ -37,7 +35,7 @@ from cri_shim.timeline import note_wait, stage
 from untrusted import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine
 
     from containerd_client import Containerd
     from containerd_client.distribution.contents import ImageContents
@@ -116,7 +114,7 @@ class ImagePuller:
         """
         snapshotter = snapshotter or self._images.snapshotter
         what = f"pull image '{escaped(reference)}'"
-        with as_cri_errors(what, credentials.secrets()), _loaded(snapshotter, what):
+        with as_cri_errors(what, credentials.secrets()), snapshotter_loaded(what):
             parsed = parse_reference(reference)
             # Whoever may see an image because of a login must not get it for somebody without.
             began = time.perf_counter()
@@ -139,7 +137,7 @@ class ImagePuller:
     async def ensure_unpacked(self, image: Image, snapshotter: str = "") -> str:
         """Return the chain id of the image's snapshot, which is there or was seen to be. Errors as above."""
         what = f"unpack image {image.id}"
-        with as_cri_errors(what), _loaded(snapshotter or self._images.snapshotter, what):
+        with as_cri_errors(what), snapshotter_loaded(what):
             return await self._images.ensure_unpacked(image, snapshotter)
 
     async def unpack(self, image: Image, snapshotter: str = "") -> str:
@@ -216,16 +214,3 @@ class ImagePuller:
             served_by=sorted(set(served.values()) - {""}),
             seconds=round(seconds, 3),
         )
-
-
-@contextmanager
-def _loaded(snapshotter: str, what: str) -> Iterator[None]:
-    """Say what is to be done where containerd calls a snapshotter that it does not have an invalid argument."""
-    try:
-        yield
-    except InvalidArgument as error:
-        if "snapshotter not loaded" not in error.detail:
-            raise
-        raise FailedPreconditionError(
-            f"{what}: containerd has no snapshotter {snapshotter!r}; configure one of those that Status lists"
-        ) from error

@@ -6,22 +6,25 @@ import re
 import signal
 
 from cri_shim.errors import InvalidArgumentError
+from untrusted import escaped
 
-_REAL_TIME = re.compile(r"RT(MIN|MAX)(?:([+-])(\d+))?")
+_NUMBER = re.compile(r"0*([0-9]{1,3})")
+_REAL_TIME = re.compile(r"RT(MIN|MAX)(?:([+-])([0-9]{1,3}))?")
 
 
 def signal_number(name: str) -> int:
     """The number of a signal; raises InvalidArgumentError for what is none."""
     wanted = name.strip().upper().removeprefix("SIG")
-    if wanted.isdecimal() and 0 < int(wanted) < signal.NSIG:
-        return int(wanted)
+    number = _NUMBER.fullmatch(wanted)
+    if number is not None and 0 < int(number[1]) < signal.NSIG:
+        return int(number[1])
     member = signal.Signals.__members__.get(f"SIG{wanted}")
     if member is not None:
         return int(member)
     real_time = _REAL_TIME.fullmatch(wanted)
     if real_time:
         base = signal.SIGRTMIN if real_time[1] == "MIN" else signal.SIGRTMAX
-        number = base + int(f"{real_time[2] or '+'}{real_time[3] or 0}")
-        if signal.SIGRTMIN <= number <= signal.SIGRTMAX:
-            return number
-    raise InvalidArgumentError(f"stop signal {name!r} is not known")
+        found = base + int(f"{real_time[2] or '+'}{real_time[3] or 0}")
+        if signal.SIGRTMIN <= found <= signal.SIGRTMAX:
+            return found
+    raise InvalidArgumentError(f"stop signal '{escaped(name)}' is not known")

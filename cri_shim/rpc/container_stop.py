@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.errors import InvalidArgumentError
 from cri_shim.lifecycle.hanging_runtime import end_hanging_runtimes
 from cri_shim.lifecycle.pod_settled import STOP_PATIENCE
 from cri_shim.lifecycle.termination import kill_and_wait, send_signal, tell_if_ended, wait_ended
@@ -76,6 +77,17 @@ async def _until_started(service: Service, container: Container) -> None:
 async def _ask(service: Service, container: Container) -> None:
     if container.stop_signal_sent:
         return
-    number = signal_number(container.stop_signal) if container.stop_signal else signal.SIGTERM
+    number = _stop_signal(container)
     service.containers.update(container.id, lambda c: c.but(stop_signal_sent=True))
     await send_signal(service, container.id, number)
+
+
+def _stop_signal(container: Container) -> int:
+    """What the container is asked to end with; SIGTERM if its record names a signal that there is not."""
+    if not container.stop_signal:
+        return signal.SIGTERM
+    try:
+        return signal_number(container.stop_signal)
+    except InvalidArgumentError as error:
+        log.warning("container.stop_signal_unknown", container_id=container.id, error=str(error))
+        return signal.SIGTERM

@@ -8,13 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.images.missing_snapshotter import snapshotter_loaded
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
 
 
 async def image_fs_info(service: Service, _request: cri.ImageFsInfoRequest) -> cri.ImageFsInfoResponse:
-    """One entry for each snapshotter, the default one first."""
+    """One entry for each snapshotter that containerd has, the default one first."""
+    with snapshotter_loaded("read the image file system"):
+        usages = await service.snapshot_usage.filesystems_now()
     entries = [
         cri.FilesystemUsage(
             timestamp=usage.timestamp_ns,
@@ -22,6 +25,6 @@ async def image_fs_info(service: Service, _request: cri.ImageFsInfoRequest) -> c
             used_bytes=cri.UInt64Value(value=usage.bytes),
             inodes_used=cri.UInt64Value(value=usage.inodes),
         )
-        for usage in await service.snapshot_usage.filesystems_now()
+        for usage in usages
     ]
     return cri.ImageFsInfoResponse(image_filesystems=entries, container_filesystems=entries)

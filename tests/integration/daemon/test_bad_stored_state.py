@@ -90,6 +90,18 @@ async def test_a_container_whose_metadata_cannot_be_read(lab, value):
     assert spoiled.id not in await listed_containers(lab)
 
 
+async def test_a_stop_signal_that_there_is_not(lab):
+    """A container whose record names one is stopped with SIGTERM, and can go."""
+    pod = await run_pod(lab)
+    container = await pod.start()
+    async with Containerd(lab.containerd.address, namespace="k8s.io") as containerd:
+        stored = json.loads((await containerd.containers.get(container.id)).extensions[CONTAINER].value)
+    stored["Metadata"]["StopSignal"] = "9" * 5000
+    await restart(lab, lambda: change_extension(lab, container.id, CONTAINER, json.dumps(stored).encode()))
+    await container.stop(timeout=1)
+    await pod.remove()
+
+
 HOSTILE_POD = b'{"Version":"v1","Metadata":{"Name":"n","AdditionalIPs":7,"RuntimeHandler":"\\ud800"}}'
 
 

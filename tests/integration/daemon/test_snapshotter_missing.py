@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import grpc
 import pytest
 
 from cri_shim.snapshotter_check import REASON
 from tests.lab.bridge import merged
+from tests.lab.cri_client import failure
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -28,6 +30,11 @@ async def test_a_snapshotter_that_containerd_lacks(lab, of_handler):
         assert "overlayfs" in ready.message
         if of_handler:
             assert (await lab.client.ImageFsInfo()).image_filesystems
+        else:
+            for call in (lab.client.PullImage(image={"image": lab.busybox}), lab.client.ImageFsInfo()):
+                code, text = await failure(call)
+                assert code is grpc.StatusCode.FAILED_PRECONDITION
+                assert "no snapshotter 'no-such-one'" in text
     finally:
         lab.bridge.settings = before
         await asyncio.to_thread(lab.bridge.restart)

@@ -94,14 +94,17 @@ def test_the_first_exit_wins():
 
 
 @pytest.mark.parametrize(
-    ("name", "number"), [("SIGTERM", 15), ("term", 15), ("9", 9), ("SIGRTMIN+3", 37), ("RTMAX", 64)]
+    ("name", "number"),
+    [("SIGTERM", 15), ("term", 15), ("9", 9), ("SIGRTMIN+3", 37), ("RTMAX", 64), ("0" * 5000 + "9", 9)],
 )
 def test_signals_by_name(name, number):
     """Images write signals in many ways."""
     assert signal_number(name) == number
 
 
-@pytest.mark.parametrize("name", ["", "SIGNOPE", "0", "65", "RTMIN+99"])
+@pytest.mark.parametrize(
+    "name", ["", "SIGNOPE", "0", "65", "RTMIN+99", "9" * 5000, "RTMIN+" + "1" * 5000, "\u0661", "SIG\ud800"]
+)
 def test_unknown_signals_are_refused(name):
     """What is no signal is refused before a container is made."""
     with pytest.raises(InvalidArgumentError, match="stop signal"):
