@@ -100,9 +100,9 @@ class Exits:
         """
         at_ns = at_ns if at_ns > 0 else time.time_ns()
         async with self._locks.of(id_):
-            if self._containers.find(id_) is not None:
+            if self._containers.exact(id_) is not None:
                 await self._container_ended(id_, code, at_ns, reason)
-            elif self._sandboxes.find(id_) is not None:
+            elif self._sandboxes.exact(id_) is not None:
                 self._sandboxes.update(id_, lambda sandbox: sandbox.but(pid=0, exited_at=sandbox.exited_at or at_ns))
             else:
                 self._remember_early(id_, code, at_ns)
@@ -147,8 +147,8 @@ class Exits:
             await self.ended(id_, *early)
 
     async def _container_ended(self, id_: str, code: int, at_ns: int, reason: str) -> None:
-        container = self._containers.get(id_)
-        if self._has_ended(id_):
+        container = self._containers.exact(id_)
+        if container is None or self._has_ended(id_):
             return
         if not await self._logs.wait_drained(id_, LOG_DRAIN_SECONDS):
             log.info("container.output_still_open", container_id=id_)
@@ -168,7 +168,7 @@ class Exits:
         log.info("container.exited", container_id=id_, exit_code=code, reason=changed.status.reason)
 
     async def _settle_oom_kills(self, id_: str) -> None:
-        container = self._containers.find(id_)
+        container = self._containers.exact(id_)
         if container is not None:
             parent = self._cgroup_parent(container)
             running = [each.id for each in self._containers if each.running and self._cgroup_parent(each) == parent]
@@ -176,12 +176,12 @@ class Exits:
 
     def _cgroup_parent(self, container: Container) -> str:
         """Its pod's cgroup, as the kubelet names it; empty when the kubelet did not, and for a pod that has gone."""
-        sandbox = self._sandboxes.find(container.sandbox_id)
+        sandbox = self._sandboxes.exact(container.sandbox_id)
         return "" if sandbox is None else sandbox.config.linux.cgroup_parent
 
     def out_of_memory(self, id_: str) -> None:
         """The kernel killed in the cgroup of ``id_`` for want of memory; the event of it may be later than the exit."""
-        before = self._containers.find(id_)
+        before = self._containers.exact(id_)
         changed = self._containers.update(id_, out_of_memory)
         if before is not None and changed is not None and changed.status != before.status:
             self.write_status(id_)
@@ -193,7 +193,7 @@ class Exits:
 
     def _written(self, id_: str) -> bool:
         """Write the status of ``id_`` as it is now; True for a thing that has none."""
-        container = self._containers.find(id_)
+        container = self._containers.exact(id_)
         if container is None:
             return True
         try:
@@ -209,10 +209,10 @@ class Exits:
         return True
 
     def _has_ended(self, id_: str) -> bool:
-        container = self._containers.find(id_)
+        container = self._containers.exact(id_)
         if container is not None:
             return container.status.finished_at != 0 and not container.trouble
-        sandbox = self._sandboxes.find(id_)
+        sandbox = self._sandboxes.exact(id_)
         return sandbox is None or sandbox.exited_at != 0
 
     def _wake(self, id_: str) -> None:

@@ -56,6 +56,10 @@ class Index(Generic[V]):
             raise InvalidArgumentError(f"{self.kind} id {ref!r} fits {len(fitting)} {self.kind}s; give more of it")
         return fitting[0] if fitting else None
 
+    def exact(self, id_: str) -> V | None:
+        """The value with exactly this id; for ids that come from containerd, which need not be of ours."""
+        return self._values.get(id_)
+
     def get(self, ref: str) -> V:
         """Like :meth:`find`, but raises NotFoundError when there is none."""
         value = self.find(ref)

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 import structlog
+from google.protobuf.message import DecodeError
 
 from containerd_client import ContainerdError, call_options
 from containerd_client.api.containerd.events import events_pb2
@@ -161,7 +162,16 @@ class Monitor:
         self._readiness.set_away(f"containerd is away: {error}; pods keep running, ask again later")
 
     def _dispatch(self, envelope: Envelope) -> None:
-        """Begin what an event asks for; nothing here waits, so that no event holds up the next."""
+        """Begin what an event asks for; nothing here waits, so that no event holds up the next.
+
+        Any client of containerd may publish one: what is no event of its topic is passed over.
+        """
+        try:
+            self._take_up(envelope)
+        except DecodeError as error:
+            log.warning("containerd.event_unreadable", topic=envelope.topic, error=str(error))
+
+    def _take_up(self, envelope: Envelope) -> None:
         if envelope.topic == _TASK_EXIT:
             exit_ = events_pb2.TaskExit.FromString(envelope.event.value)
             if exit_.id == exit_.container_id:
@@ -172,7 +182,7 @@ class Monitor:
         elif envelope.topic == _TASK_DELETE:
             # Usually our own doing, after the exit. A task that containerd threw away has its exit code only here.
             gone = events_pb2.TaskDelete.FromString(envelope.event.value)
-            container = self._containers.find(gone.container_id)
+            container = self._containers.exact(gone.container_id)
             if container is not None and (container.running or container.trouble):
                 at_ns = gone.exited_at.ToNanoseconds()
                 self._supervisor.once(
@@ -207,7 +217,7 @@ class Monitor:
             log.debug("sweep.failed", error=str(error))
             return
         for id_, look in looks.items():
-            if self._containers.find(id_) is should_run.get(id_) and self._sandboxes.find(id_) is pods.get(id_):
+            if self._containers.exact(id_) is should_run.get(id_) and self._sandboxes.exact(id_) is pods.get(id_):
                 self._take_in(id_, look)
 
     def _take_in(self, id_: str, look: TaskLook) -> None:

@@ -109,7 +109,7 @@ class Recovery:
 
     def _loaded_sandbox(self, record: Record) -> Sandbox | None:
         """The pod of a record, put into the store if need be; None while an operation is making it."""
-        sandbox = self._sandboxes.find(record.id)
+        sandbox = self._sandboxes.exact(record.id)
         if sandbox is None:
             sandbox = load_sandbox(record, self._kernel)
             if not self._take_name(self._sandbox_names, sandbox.name, record.id):
@@ -121,7 +121,7 @@ class Recovery:
 
     def _loaded_container(self, record: Record) -> Container | None:
         """The container of a record, put into the store if need be; None while its task says nothing of it."""
-        container = self._containers.find(record.id)
+        container = self._containers.exact(record.id)
         if container is None:
             container = load_container(record, self._paths)
             if not self._take_name(self._container_names, container.name, record.id):
@@ -137,7 +137,7 @@ class Recovery:
         async with self._places:
             if sandbox.pinned is None:
                 look = looks[sandbox.id]
-                if self._sandboxes.find(sandbox.id) is not sandbox:
+                if self._sandboxes.exact(sandbox.id) is not sandbox:
                     look = await look_at_task(self._containerd, sandbox.id)  # it has changed since
                 await self._states.sandbox(sandbox.id, look)
             else:
@@ -156,7 +156,7 @@ class Recovery:
     async def _container(self, container: Container, looks: Mapping[str, TaskLook], *, was_followed: bool) -> None:
         async with self._places:
             look = looks[container.id]
-            if self._containers.find(container.id) is not container:
+            if self._containers.exact(container.id) is not container:
                 look = await look_at_task(self._containerd, container.id)  # it was started meanwhile, say
             await self._states.container(container.id, look, was_followed=was_followed)
 

@@ -66,7 +66,7 @@ class TaskStates:
 
     async def sandbox(self, id_: str, look: TaskLook) -> None:
         """Make the pod ``id_`` agree with ``look``."""
-        sandbox = self._sandboxes.find(id_)
+        sandbox = self._sandboxes.exact(id_)
         if sandbox is None or sandbox.starting:
             return  # the start in hand knows best
         if isinstance(look, NotKnown):
@@ -86,7 +86,7 @@ class TaskStates:
 
     async def container(self, id_: str, look: TaskLook, *, was_followed: bool = False) -> None:
         """Make the container ``id_`` agree with ``look``; ``was_followed``: this daemon saw it run."""
-        container = self._containers.find(id_)
+        container = self._containers.exact(id_)
         if container is None or container.starting:
             return  # the start in hand knows best
         if isinstance(look, NotKnown):

@@ -96,8 +96,8 @@ class Unanswered:
             self._reasons.pop(id_, None)
 
     def _in_doubt(self, id_: str) -> bool:
-        container = self._containers.find(id_)
+        container = self._containers.exact(id_)
         if container is not None:
             return bool(container.trouble)
-        sandbox = self._sandboxes.find(id_)
+        sandbox = self._sandboxes.exact(id_)
         return sandbox is not None and bool(sandbox.trouble) and not sandbox.exited_at

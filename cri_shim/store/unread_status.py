@@ -58,7 +58,7 @@ class UnreadStatus:
         while True:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-            container = self._containers.find(id_)
+            container = self._containers.exact(id_)
             if container is None or not container.status_unread:
                 return
             try:

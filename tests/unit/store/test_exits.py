@@ -174,3 +174,17 @@ async def test_a_kill_whose_cause_is_not_known(exits, containers, monkeypatch):
     status = containers.get(ID).status
     assert status.reason == "Error"
     assert status.message == "whether it was killed for want of memory is not known: Metrics: no answer"
+
+
+async def test_the_end_of_what_belongs_to_others(exits, containers):
+    """The id of another client's container may be the beginning of one of ours, or nothing: neither is touched."""
+    deleted = []
+
+    async def delete(id_):
+        deleted.append(id_)
+
+    exits._containerd.tasks.delete = delete
+    for foreign in (ID[:4], ""):
+        await exits.ended(foreign, 0, 1_000)
+    assert containers.get(ID).state == cri.CONTAINER_CREATED
+    assert deleted == []

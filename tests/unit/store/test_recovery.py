@@ -353,3 +353,20 @@ async def test_a_status_that_cannot_be_read_just_now(node, monkeypatch, kept, en
     await until(lambda: not node.containers.get(CONTAINER).status_unread)
     await until(lambda: node.exits.told == ends)
     assert node.containers.get(CONTAINER).status.finished_at == kept.finished_at
+
+
+async def test_a_record_whose_id_begins_like_another(node):
+    """Another client's container with our label and a short id is one by itself."""
+    node.pod()
+    node.member()
+    node.containerd.listed = [
+        task_types.Process(id=POD, pid=7, status=task_types.RUNNING),
+        task_types.Process(id=CONTAINER, pid=8, status=task_types.RUNNING),
+    ]
+    node.containerd.sandboxes.append(containers_pb2.Container(id=POD[:2]))
+    node.containerd.members.append(containers_pb2.Container(id=CONTAINER[:2]))
+    await node.recovery.run()
+    assert node.containers.get(CONTAINER).running
+    assert node.sandboxes.get(POD).ready
+    assert CONTAINER[:2] in node.containers
+    assert POD[:2] in node.sandboxes
