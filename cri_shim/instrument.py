@@ -136,7 +136,9 @@ class _Instrumented:
             # From here on the stream misses nothing; a client may wait for the headers before it goes on.
             await context.send_initial_metadata(())
             async for response in responses:
-                await context.write(_fitting(self._name, response.SerializeToString()))
+                data = _fitting(self._name, response.SerializeToString())
+                del response  # a client that does not read keeps the bytes waiting, not the message as well
+                await context.write(data)
 
     async def _around(self, data: bytes, context: _Context, work: Callable[[Message, _Context], Awaitable[T]]) -> T:
         """Do the work of one request; a cancellation by the client passes through."""

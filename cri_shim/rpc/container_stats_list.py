@@ -5,7 +5,7 @@ Containers that do not run appear with their writable layer only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -41,19 +41,26 @@ async def list_container_stats(
     service: Service, request: cri.ListContainerStatsRequest
 ) -> cri.ListContainerStatsResponse:
     """The statistics of all containers that fit the filter: id and pod (or prefixes), and every label."""
-    wanted = cri.ContainerFilter(
-        id=request.filter.id,
-        pod_sandbox_id=request.filter.pod_sandbox_id,
-        label_selector=request.filter.label_selector,
+    response = cri.ListContainerStatsResponse()
+    await measure_containers(service, measurable(service, request.filter), response.stats)
+    return response
+
+
+def measurable(service: Service, wanted: cri.ContainerStatsFilter) -> list[Container]:
+    """The containers that ``wanted`` lets through."""
+    wider = cri.ContainerFilter(
+        id=wanted.id, pod_sandbox_id=wanted.pod_sandbox_id, label_selector=wanted.label_selector
     )
-    containers = list(fitting(service.containers, wanted))
+    return list(fitting(service.containers, wider))
+
+
+async def measure_containers(service: Service, containers: Sequence[Container], messages: Any) -> None:
+    """Add the statistics of ``containers`` to a repeated field."""
     layers = await measured_layers(service, containers)
     readings = await service.stats.read(container_subjects(containers))
-    response = cri.ListContainerStatsResponse()
     for container in containers:
-        with one_of(response.stats, "container statistics", container.id) as stats:
+        with one_of(messages, "container statistics", container.id) as stats:
             fill_stats(stats, container, readings, layers)
-    return response
 
 
 def container_subjects(containers: Iterable[Container]) -> list[Subject]:

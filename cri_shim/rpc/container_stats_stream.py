@@ -1,22 +1,27 @@
-"""StreamContainerStats: what ListContainerStats gives, in batches."""
+"""StreamContainerStats: what ListContainerStats gives, some containers at a time, each measured when it is sent."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.rpc.batches import batches
-from cri_shim.rpc.container_stats_list import list_container_stats
+from cri_shim.rpc.batches import measured
+from cri_shim.rpc.container_stats_list import measurable, measure_containers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from cri_shim.service import Service
 
+AT_ONCE = 16
+"""Containers in one message, of a kilobyte or two each."""
+
 
 async def stream_container_stats(
     service: Service, request: cri.StreamContainerStatsRequest
 ) -> AsyncGenerator[cri.StreamContainerStatsResponse]:
-    """The statistics of one moment, filtered as in the list."""
-    listed = await list_container_stats(service, cri.ListContainerStatsRequest(filter=request.filter))
-    return batches(cri.StreamContainerStatsResponse, "container_stats", listed.stats)
+    """The containers of one moment, filtered as in the list."""
+    found = measurable(service, request.filter)
+    measure = partial(measure_containers, service)
+    return measured(cri.StreamContainerStatsResponse, "container_stats", found, AT_ONCE, measure)

@@ -18,5 +18,5 @@ async def stream_containers(
     service: Service, request: cri.StreamContainersRequest
 ) -> AsyncGenerator[cri.StreamContainersResponse]:
     """The containers of one moment, filtered as in the list."""
-    listed = [container.listed() for container in fitting(service.containers, request.filter)]
-    return batches(cri.StreamContainersResponse, "containers", listed)
+    found = list(fitting(service.containers, request.filter))
+    return batches(cri.StreamContainersResponse, "containers", (container.listed() for container in found))

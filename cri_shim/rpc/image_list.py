@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 async def list_images(service: Service, request: cri.ListImagesRequest) -> cri.ListImagesResponse:
     """All images, or the one that ``filter.image`` names in any form (none when it is not here)."""
-    wanted = request.filter.image.image
-    if wanted:
-        image = await service.images.find(wanted)
-        return cri.ListImagesResponse(images=[image_message(image)] if image else [])
-    return cri.ListImagesResponse(images=[image_message(image) for image in service.images.list()])
+    return cri.ListImagesResponse(images=[image_message(image) for image in await fitting(service, request.filter)])
+
+
+async def fitting(service: Service, wanted: cri.ImageFilter) -> list[Image]:
+    """The images that ``wanted`` lets through."""
+    if wanted.image.image:
+        image = await service.images.find(wanted.image.image)
+        return [image] if image else []
+    return list(service.images.list())
 
 
 def image_message(image: Image) -> cri.Image:

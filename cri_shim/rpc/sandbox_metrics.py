@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import run
@@ -21,7 +21,7 @@ from cri_shim.stats.sampler import DETAILS_THREAD
 from cri_shim.stats.values import NOTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cri_shim.rpc.container_stats_list import Layers
     from cri_shim.service import Service
@@ -35,7 +35,13 @@ async def list_pod_sandbox_metrics(
     service: Service, _request: cri.ListPodSandboxMetricsRequest
 ) -> cri.ListPodSandboxMetricsResponse:
     """The metrics of every ready pod; what could not be read is missing, never the whole pod."""
-    sandboxes = [sandbox for sandbox in service.sandboxes if sandbox.ready]
+    response = cri.ListPodSandboxMetricsResponse()
+    await add_metrics(service, [sandbox for sandbox in service.sandboxes if sandbox.ready], response.pod_metrics)
+    return response
+
+
+async def add_metrics(service: Service, sandboxes: Sequence[Sandbox], messages: Any) -> None:
+    """Add the metrics of ready pods to a repeated field."""
     members = {
         id_: [container for container in group if container.running]
         for id_, group in members_of(service, sandboxes).items()
@@ -48,10 +54,9 @@ async def list_pod_sandbox_metrics(
     mountpoints = {layer.snapshotter: layer.mountpoint for layer in layers.values()}
     file_systems, devices = await run(DETAILS_THREAD, _disks, mountpoints, [found for found, _ in details.values()])
     view = _View(layers, readings, details, file_systems, devices)
-    response = cri.ListPodSandboxMetricsResponse()
     for sandbox in sandboxes:
         group = members[sandbox.id]
-        with one_of(response.pod_metrics, "sandbox metrics", sandbox.id) as of_pod:
+        with one_of(messages, "sandbox metrics", sandbox.id) as of_pod:
             of_pod.pod_sandbox_id = sandbox.id
             view.fill_pod(of_pod, sandbox, group)
             for container in group:
@@ -60,7 +65,6 @@ async def list_pod_sandbox_metrics(
                     view.fill_container(of_container, sandbox, container)
         # Some fifty numbers a container: let others have the loop between two pods.
         await asyncio.sleep(0)
-    return response
 
 
 def _disks(

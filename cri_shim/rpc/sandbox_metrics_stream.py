@@ -1,22 +1,27 @@
-"""StreamPodSandboxMetrics: what ListPodSandboxMetrics gives, in batches."""
+"""StreamPodSandboxMetrics: what ListPodSandboxMetrics gives, some pods at a time, each measured when it is sent."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.rpc.batches import batches
-from cri_shim.rpc.sandbox_metrics import list_pod_sandbox_metrics
+from cri_shim.rpc.batches import measured
+from cri_shim.rpc.sandbox_metrics import add_metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from cri_shim.service import Service
 
+AT_ONCE = 2
+"""Pods in one message, of some fifteen kilobytes each."""
+
 
 async def stream_pod_sandbox_metrics(
     service: Service, _request: cri.StreamPodSandboxMetricsRequest
 ) -> AsyncGenerator[cri.StreamPodSandboxMetricsResponse]:
-    """The metrics of one moment."""
-    listed = await list_pod_sandbox_metrics(service, cri.ListPodSandboxMetricsRequest())
-    return batches(cri.StreamPodSandboxMetricsResponse, "pod_sandbox_metrics", listed.pod_metrics)
+    """The ready pods of one moment."""
+    found = [sandbox for sandbox in service.sandboxes if sandbox.ready]
+    measure = partial(add_metrics, service)
+    return measured(cri.StreamPodSandboxMetricsResponse, "pod_sandbox_metrics", found, AT_ONCE, measure)

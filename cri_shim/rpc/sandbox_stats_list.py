@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc.container_stats_list import container_subjects, fill_stats, measured_layers
@@ -28,11 +28,20 @@ async def list_pod_sandbox_stats(
     service: Service, request: cri.ListPodSandboxStatsRequest
 ) -> cri.ListPodSandboxStatsResponse:
     """The statistics of all ready pods that fit the filter: id (or a prefix of it), and every label."""
-    wanted = cri.PodSandboxFilter(id=request.filter.id, label_selector=request.filter.label_selector)
-    ready = [sandbox for sandbox in fitting(service.sandboxes, wanted) if sandbox.ready]
     response = cri.ListPodSandboxStatsResponse()
-    await measure_pods(service, ready, lambda pod: one_of(response.stats, "sandbox statistics", pod.id))
+    await add_pods(service, measurable(service, request.filter), response.stats)
     return response
+
+
+def measurable(service: Service, wanted: cri.PodSandboxStatsFilter) -> list[Sandbox]:
+    """The ready pods that ``wanted`` lets through."""
+    wider = cri.PodSandboxFilter(id=wanted.id, label_selector=wanted.label_selector)
+    return [sandbox for sandbox in fitting(service.sandboxes, wider) if sandbox.ready]
+
+
+async def add_pods(service: Service, sandboxes: Sequence[Sandbox], messages: Any) -> None:
+    """Add the statistics of ready pods to a repeated field."""
+    await measure_pods(service, sandboxes, lambda pod: one_of(messages, "sandbox statistics", pod.id))
 
 
 async def measure_pods(

@@ -1,22 +1,27 @@
-"""StreamPodSandboxStats: what ListPodSandboxStats gives, in batches."""
+"""StreamPodSandboxStats: what ListPodSandboxStats gives, some pods at a time, each measured when it is sent."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.rpc.batches import batches
-from cri_shim.rpc.sandbox_stats_list import list_pod_sandbox_stats
+from cri_shim.rpc.batches import measured
+from cri_shim.rpc.sandbox_stats_list import add_pods, measurable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from cri_shim.service import Service
 
+AT_ONCE = 8
+"""Pods in one message, of some kilobytes each."""
+
 
 async def stream_pod_sandbox_stats(
     service: Service, request: cri.StreamPodSandboxStatsRequest
 ) -> AsyncGenerator[cri.StreamPodSandboxStatsResponse]:
-    """The statistics of one moment, filtered as in the list."""
-    listed = await list_pod_sandbox_stats(service, cri.ListPodSandboxStatsRequest(filter=request.filter))
-    return batches(cri.StreamPodSandboxStatsResponse, "pod_sandbox_stats", listed.stats)
+    """The pods of one moment, filtered as in the list."""
+    found = measurable(service, request.filter)
+    measure = partial(add_pods, service)
+    return measured(cri.StreamPodSandboxStatsResponse, "pod_sandbox_stats", found, AT_ONCE, measure)

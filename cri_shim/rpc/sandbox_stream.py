@@ -18,5 +18,5 @@ async def stream_pod_sandboxes(
     service: Service, request: cri.StreamPodSandboxesRequest
 ) -> AsyncGenerator[cri.StreamPodSandboxesResponse]:
     """The pods of one moment, filtered as in the list."""
-    listed = [sandbox.listed() for sandbox in fitting(service.sandboxes, request.filter)]
-    return batches(cri.StreamPodSandboxesResponse, "pod_sandboxes", listed)
+    found = list(fitting(service.sandboxes, request.filter))
+    return batches(cri.StreamPodSandboxesResponse, "pod_sandboxes", (sandbox.listed() for sandbox in found))
