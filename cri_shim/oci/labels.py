@@ -1,7 +1,8 @@
 """The labels of containerd's container objects: the image's, over them the request's, and what kind it is.
 
 ``kind`` is how this daemon and the plugin find their pods again. containerd refuses a label whose key and value are
-longer than 4096 bytes together. Source: containerd ``labels/validate.go`` and the plugin's ``buildLabels``.
+longer than 4096 bytes together, and one without a key. Source: containerd ``labels/validate.go`` and the plugin's
+``buildLabels``.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def record_labels(image: Mapping[str, str], request: Mapping[str, str], *, kind:
 def unfit_labels(image: Mapping[str, str]) -> tuple[str, ...]:
     """Name the labels of an image that its containers cannot carry, for a line in the log."""
     return tuple(
-        key for key, value in image.items() if _bytes(key, value) > MAX_BYTES or key.startswith(RESERVED_PREFIXES)
+        key
+        for key, value in image.items()
+        if not key or _bytes(key, value) > MAX_BYTES or key.startswith(RESERVED_PREFIXES)
     )
 
 

@@ -232,3 +232,29 @@ async def test_an_imported_image_outlives_its_name(parts, tmp_path):
     await parts.images.remove(parts.images.resolve(image.id))
     await asyncio.sleep(0.2)
     assert await parts.left() == {}
+
+
+@pytest.mark.parametrize("cut", [1, 2])
+async def test_a_removal_that_was_cut(parts, registry, containerd, cut, monkeypatch):
+    """A daemon that dies between two deletes: the next, asked for the same tag, leaves no record or snapshot."""
+    name = f"{registry.address}/cut{cut}:1"
+    push(registry.address, f"cut{cut}:1", image_of())
+    pulled = await parts.puller.pull(name)
+    delete = parts.containerd.images.delete
+    deleted: list[str] = []
+
+    async def dying(record, *, sync=False):
+        if len(deleted) == cut:
+            raise asyncio.CancelledError
+        deleted.append(record)
+        await delete(record, sync=sync)
+
+    monkeypatch.setattr(parts.containerd.images, "delete", dying)
+    with pytest.raises(asyncio.CancelledError):
+        await parts.images.remove(pulled, name)
+    async with parts_of(containerd, parts.namespace) as again:
+        await again.images.load_all()
+        found = await again.images.find(name)
+        assert found is not None
+        await again.images.remove(found, name)
+        assert await again.left() == {}

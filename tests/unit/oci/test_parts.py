@@ -164,13 +164,20 @@ def test_globs_are_gos(glob, matches):
 
 def test_labels_of_a_record():
     """The request wins, the kind is ours, unfit ones of the image are left out and can be named."""
-    image = {"a": "image", "b": "image", "containerd.io/gc": "x", "io.cri-containerd.kind": "y", "long": "x" * 4096}
+    image = {
+        "a": "image",
+        "b": "image",
+        "containerd.io/gc": "x",
+        "io.cri-containerd.kind": "y",
+        "long": "x" * 4096,
+        "": "z",
+    }
     assert record_labels(image, {"a": "request", "io.cri-containerd.kind": "z"}, kind="sandbox") == {
         "a": "request",
         "b": "image",
         "io.cri-containerd.kind": "sandbox",
     }
-    assert unfit_labels(image) == ("containerd.io/gc", "io.cri-containerd.kind", "long")
+    assert unfit_labels(image) == ("containerd.io/gc", "io.cri-containerd.kind", "long", "")
     assert record_labels({}, {"k": "x" * 4095}, kind="container")["k"]
     with pytest.raises(InvalidArgumentError, match="4097"):
         record_labels({}, {"k": "ä" * 2048}, kind="container")
