@@ -23,7 +23,7 @@ import uvloop
 
 import cri_shim
 from cri_shim.endpoint import Endpoint, directory_locks, socket_lock
-from cri_shim.handler_features import read_features
+from cri_shim.handler_features import read_features, read_unanswered
 from cri_shim.hops.loop_lag import LoopLag
 from cri_shim.hops.null_call import NullCall
 from cri_shim.hops.tracing import tracing_of
@@ -110,6 +110,7 @@ class Daemon:
             stack.push_async_callback(service.network.stop)
             open_views(wired, self._tracing, self._loop_lag, supervisor, stack)
             stack.push_async_callback(supervisor.stop)
+            supervisor.once("handler-features", read_unanswered(features, config, node))
             monitor.start()
             supervisor.forever("snapshot-usage", service.snapshot_usage.run)
             supervisor.forever("stats", service.stats.run)

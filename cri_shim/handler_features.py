@@ -1,7 +1,7 @@
-"""What the OCI runtime behind each handler can do, as it says itself (``runc features``), asked once at start.
+"""What the OCI runtime behind each handler can do, as it says itself (``runc features``), asked at start.
 
 The kubelet rejects pods that need what a handler does not report, so a runtime that cannot be asked reports nothing.
-(OCI runtime-spec features.md; containerd 2.0 asks in the same way)
+One that did not answer in time holds the start up for two seconds, and is asked again. (OCI runtime-spec features.md; containerd 2.0 asks in the same way)
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import structlog
@@ -20,12 +21,17 @@ from cri_shim.kernel.user_namespace import unshare_program
 from untrusted import parse_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import MutableMapping
 
     from cri_shim.config import Config, RuntimeHandler
     from cri_shim.oci.node import NodeFacts
 
-_ASK_SECONDS = 5.0
+_FIRST_SECONDS = 2.0
+"""How long a start waits for the answer."""
+_ASK_SECONDS = 10.0
+"""How long a runtime that is asked again may take."""
+ASK_AGAIN = (1.0, 5.0, 30.0, 120.0)
+"""Seconds before it is asked again; the last one holds from then on."""
 _RRO = "rro"
 _RRO_KERNEL = (5, 12)
 """mount_setattr(2), which a recursive read-only mount is made with."""
@@ -44,6 +50,8 @@ class HandlerFeatures(Struct, frozen=True):
     recursive_read_only_mounts: bool = False
     why_no_user_namespaces: str = "its runtime does not say what it can do"
     """Empty where pods may have a user namespace of their own."""
+    unanswered: bool = False
+    """Its runtime did not answer in time: what it can do is not known."""
 
     @property
     def user_namespaces(self) -> bool:
@@ -56,16 +64,25 @@ class HandlerFeatures(Struct, frozen=True):
         return self.user_namespaces and self.recursive_read_only_mounts
 
 
-async def read_features(config: Config, node: NodeFacts) -> Mapping[str, HandlerFeatures]:
+async def read_features(config: Config, node: NodeFacts) -> dict[str, HandlerFeatures]:
     """The features of every handler, by name."""
-    handlers, default = config.containerd.runtimes, config.containerd.snapshotter
+    handlers = config.containerd.runtimes
     found = await asyncio.gather(
-        *(_features(handler, handler.snapshotter or default, node) for handler in handlers.values())
+        *(_features(config, handler, node, seconds=_FIRST_SECONDS) for handler in handlers.values())
     )
     return dict(zip(handlers, found, strict=True))
 
 
-async def _features(handler: RuntimeHandler, snapshotter: str, node: NodeFacts) -> HandlerFeatures:
+async def read_unanswered(features: MutableMapping[str, HandlerFeatures], config: Config, node: NodeFacts) -> None:
+    """Ask the runtimes that did not answer again, with growing pauses, until all have; ``features`` is completed."""
+    pauses = chain(ASK_AGAIN, repeat(ASK_AGAIN[-1]))
+    while left := [name for name, known in features.items() if known.unanswered]:
+        await asyncio.sleep(next(pauses))
+        for name in left:
+            features[name] = await _features(config, config.containerd.runtimes[name], node, seconds=_ASK_SECONDS)
+
+
+async def _features(config: Config, handler: RuntimeHandler, node: NodeFacts, *, seconds: float) -> HandlerFeatures:
     if not handler.runtime_type.startswith("io.containerd.runc."):
         return HandlerFeatures()
     name = handler.options.binary_name or "runc"
@@ -74,11 +91,14 @@ async def _features(handler: RuntimeHandler, snapshotter: str, node: NodeFacts) 
         log.warning("handler.runtime_missing", handler=handler.name, runtime=name)
         return HandlerFeatures()
     try:
-        done = await run_program([program, "features"], os.environ, b"", time_limit=_ASK_SECONDS)
+        done = await run_program([program, "features"], os.environ, b"", time_limit=seconds)
         found = features_from(done.stdout, node.kernel)
-        trouble = user_namespace_trouble(snapshotter, node)
+        trouble = user_namespace_trouble(handler.snapshotter or config.containerd.snapshotter, node)
         return replace(found, why_no_user_namespaces=trouble) if trouble else found
-    except (OSError, TimeoutError, ValueError) as error:
+    except TimeoutError as error:
+        log.warning("handler.features_unanswered", handler=handler.name, runtime=program, error=str(error))
+        return HandlerFeatures(why_no_user_namespaces=f"its runtime did not answer: {error}", unanswered=True)
+    except (OSError, ValueError) as error:
         log.info("handler.features_unknown", handler=handler.name, runtime=program, error=str(error))
         return HandlerFeatures()
 

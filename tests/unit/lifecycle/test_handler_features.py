@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
-from cri_shim.handler_features import HandlerFeatures, features_from, user_namespace_trouble
+from cri_shim import handler_features
+from cri_shim.config.schema import Config, ContainerdSection, RuncOptions, RuntimeHandler
+from cri_shim.handler_features import (
+    HandlerFeatures,
+    features_from,
+    read_features,
+    read_unanswered,
+    user_namespace_trouble,
+)
 from tests.unit.oci.facts import node
 
 
@@ -52,3 +61,23 @@ def test_what_is_no_answer(answer):
     """A runtime without the command says something else, which is an error and not a feature."""
     with pytest.raises(ValueError, match=r".+"):
         features_from(answer, (6, 1))
+
+
+async def test_a_runtime_that_does_not_answer_at_first(tmp_path, monkeypatch):
+    """It holds a start up for a moment, can do nothing as far as is known, and is asked again until it answers."""
+    program, slow = tmp_path / "runc", tmp_path / "slow"
+    slow.touch()
+    said = '{"mountOptions":["rro"],"linux":{"namespaces":["user"]}}'
+    program.write_text(f"#!/bin/sh\nwhile [ -e {slow} ]; do sleep 0.02; done\necho '{said}'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(handler_features, "_FIRST_SECONDS", 0.2)
+    monkeypatch.setattr(handler_features, "ASK_AGAIN", (0.01,))
+    handler = RuntimeHandler(name="slow", options=RuncOptions(binary_name=str(program)))
+    config = Config(containerd=ContainerdSection(runtimes={"slow": handler}))
+    facts = node(kernel=(6, 1), user_namespaces=True)
+    features = await read_features(config, facts)
+    assert features["slow"].unanswered
+    assert not features["slow"].recursive_read_only_mounts
+    slow.unlink()
+    await asyncio.wait_for(read_unanswered(features, config, facts), 20)
+    assert features["slow"].recursive_read_only_mounts
