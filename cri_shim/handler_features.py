@@ -1,7 +1,8 @@
 """What the OCI runtime behind each handler can do, as it says itself (``runc features``), asked at start.
 
 The kubelet rejects pods that need what a handler does not report, so a runtime that cannot be asked reports nothing.
-One that did not answer in time holds the start up for two seconds, and is asked again. (OCI runtime-spec features.md; containerd 2.0 asks in the same way)
+One that did not answer in time holds the start up for two seconds, and is asked again. (OCI runtime-spec features.md;
+containerd 2.0 asks in the same way)
 """
 
 from __future__ import annotations

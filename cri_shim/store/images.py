@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import Struct, field
 
+from containerd_client import ContainerdError
 from containerd_client.api.containerd.services.images.v1 import images_pb2
 from containerd_client.distribution.contents import missing_layers, read_contents
 from containerd_client.distribution.errors import DistributionError, IncompleteImageError, ManifestError
@@ -52,6 +53,8 @@ __all__ = ["Image", "ImageStore"]
 
 AT_ONCE = 8
 """Images that are read at the same time when everything is read."""
+READ_AGAIN, READ_AGAIN_AT_LAST = 1.0, 30.0
+"""Seconds before the first and, doubled each time, the last readings of what could not be read."""
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +97,8 @@ class ImageStore:
         self._loadings: set[_Loading] = set()
         self._unpacked: set[tuple[str, str]] = set()
         self._broken: dict[str, str] = {}
+        self._unread: set[str] = set()
+        """Names of records that could not be read, which is not to say that they are broken."""
         """Record names of images that cannot be used, and what they point at."""
 
     def list(self) -> tuple[Image, ...]:
@@ -139,7 +144,7 @@ class ImageStore:
         async def one(name: str, record: images_pb2.Image | None) -> None:
             async with slots:
                 # What the list said of a name that has changed since is out of date.
-                await self.refresh(name, None if name in changed else record)
+                await self._read(name, None if name in changed else record)
 
         async def complete(image: Image) -> None:
             async with slots:
@@ -151,6 +156,23 @@ class ImageStore:
         await _all_done([one(record.name, record) for record in records] + [one(name, None) for name in gone])
         # Earlier versions set the label without making the record under the id.
         await _all_done([complete(image) for image in self._table if image.id not in image.references])
+
+    async def _read(self, name: str, record: images_pb2.Image | None = None) -> None:
+        try:
+            await self.refresh(name, record)
+        except ContainerdError as error:
+            self._unread.add(name)
+            log.warning("images.unread", name=name, error=str(error))
+        else:
+            self._unread.discard(name)
+
+    async def read_unread(self) -> None:
+        """Read again, with growing pauses, what could not be read because containerd did not answer."""
+        pause = READ_AGAIN
+        while self._unread:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, READ_AGAIN_AT_LAST)
+            await _all_done(self._read(name) for name in tuple(self._unread))
 
     async def on_event(self, envelope: types_pb2.Envelope) -> None:
         """Take in one event of topic ``/images/create``, ``/images/update`` or ``/images/delete``."""

@@ -112,6 +112,7 @@ class Monitor:
         await self._recovery.run()
         self._readiness.set_step("reading images from containerd")
         await self._images.load_all()
+        self._supervisor.once("unread-images", self._images.read_unread())
         await self._tidy_up()
         self._readiness.set_step("asking containerd for its version")
         self._readiness.set_ready(await self._version())

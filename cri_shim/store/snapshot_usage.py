@@ -250,8 +250,9 @@ class SnapshotUsage:
                 mounts = await self._client.snapshots(snapshotter).mounts(key)
             except Unavailable:
                 raise
-            except ContainerdError:
-                mounts = []
+            except ContainerdError as error:
+                log.debug("snapshot_usage.one_failed", snapshot=key, error=str(error))
+                continue  # where it is is asked again the next time; containerd counts it meanwhile, if it is there
             self._directories[snapshotter, key] = upper_directory(mounts)
 
     async def _count(self, snapshotter: str, keys: Iterable[str]) -> dict[str, Usage]:

@@ -11,6 +11,7 @@ from containerd_client.distribution.contents import read_contents
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.platforms import Platform
 from containerd_client.errors import Unavailable
+from cri_shim.store import images
 from cri_shim.store.image_names import MANAGED
 from cri_shim.store.images import ImageStore
 from tests.unit.store.fake_images import FakeContainerd
@@ -174,3 +175,24 @@ async def test_a_pull_and_a_removal_of_one_image_do_not_mix():
     image = store.resolve(image_id)
     await asyncio.gather(store.remove(image), store.record(contents, (image_id, TAG, AT), "overlayfs"))
     assert set(client.records) == {image_id, TAG, AT}
+
+
+async def test_an_image_whose_documents_cannot_be_had_just_now(monkeypatch):
+    """It is not known, which is not to say that it is not there: it is read again, and is there then."""
+    monkeypatch.setattr(images, "READ_AGAIN", 0.01)
+    client = FakeContainerd()
+    store = store_of(client)
+    image_id, other = client.add_image(TAG), client.add_image(SECOND, User="1")
+    read_all, failures = client.read_all, [3]
+
+    async def fail(digest, limit):
+        if digest == client.records[TAG].target.digest and failures[0]:
+            failures[0] -= 1
+            raise Unavailable("Content/Read", "the disk is busy")
+        return await read_all(digest, limit)
+
+    monkeypatch.setattr(client, "read_all", fail)
+    await store.load_all()
+    assert [image.id for image in store.list()] == [other]
+    await asyncio.wait_for(store.read_unread(), 10)
+    assert {image.id for image in store.list()} == {image_id, other}
