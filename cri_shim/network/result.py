@@ -49,7 +49,8 @@ def combine(results: Sequence[Mapping[str, Any]], netns: str, ip_pref: str) -> C
             dns.append({key: value for key in _DNS_KEYS if (value := (result.get("dns") or {}).get(key))})
             routes.extend(result.get("routes") or [])
         except (TypeError, ValueError, AttributeError, KeyError, IndexError) as error:
-            raise NetworkError(f"cannot understand the result of a network: {error!r}") from error
+            reason = str(error) if isinstance(error, ValueError) else repr(error)
+            raise NetworkError(f"cannot understand the result of a network: {reason}") from error
     addresses = [config["IP"] for config in interfaces[DEFAULT_INTERFACE]["IPConfigs"] or ()]
     if not addresses:
         raise NetworkError(f"the network plugins gave no IP address for {DEFAULT_INTERFACE}")

@@ -12,7 +12,7 @@ from cri_shim.network.cache import Cached, NeverBegan, ResultCache
 from cri_shim.network.capabilities import capability_args, cni_args
 from cri_shim.network.conflist import parse_conflist
 from cri_shim.network.detach import Detacher, Owed
-from cri_shim.network.errors import CniError, NetworkError
+from cri_shim.network.errors import CniError, NetworkError, ProgramMissingError
 from cri_shim.network.exec import PluginExec, plugin_error
 from cri_shim.network.invoke import Attachment, add, execution_conf
 from cri_shim.network.pod import PodDns, PodNetwork, PortMapping
@@ -150,6 +150,57 @@ async def test_result_that_is_none(tmp_path: Path, output: str) -> None:
     attachment = Attachment(network({"type": "fake-silent"}), "ID", "eth0", "/ns")
     with pytest.raises(NetworkError, match=r"fake-silent.*its result is not"):
         await add(PluginExec((str(tmp_path),)), attachment, time_limit=5)
+
+
+async def test_output_that_does_not_end(tmp_path: Path) -> None:
+    """More than a result can have is refused in words, whether it is JSON or not."""
+    script(tmp_path, "fake-flood", "echo '{}'; head -c 3000000 /dev/zero")
+    attachment = Attachment(network({"type": "fake-flood"}), "ID", "eth0", "/ns")
+    with pytest.raises(CniError, match="too many for a result") as caught:
+        await add(PluginExec((str(tmp_path),)), attachment, time_limit=5)
+    assert caught.value.plugins_begun == 1
+
+
+async def test_a_pod_that_no_program_can_be_told_of(tmp_path: Path) -> None:
+    """A NUL in a pod's name fails the ADD in words, and does not keep the pod: the DEL is run without its words."""
+    script(tmp_path, "fake-ok", f'echo "$CNI_ARGS" >> {tmp_path}/args')
+    net = network({"type": "fake-ok"})
+    attachment = Attachment(net, "ID", "eth0", "/ns", (("IgnoreUnknown", "1"), ("K8S_POD_NAME", "a\0b")))
+    runner = PluginExec((str(tmp_path),))
+    with pytest.raises(CniError, match="null byte") as caught:
+        await add(runner, attachment, time_limit=5)
+    owed = Owed("ID", "n", "eth0", attachment, None, begun=caught.value.plugins_begun, refusal=caught.value.said)
+    await Detacher(runner, [net], 5).detach(owed)
+    assert (tmp_path / "args").read_text() == "IgnoreUnknown=1\n"
+
+
+async def test_a_name_with_a_semicolon(tmp_path: Path) -> None:
+    """Plugins refuse CNI_ARGS that it has torn apart, in every command; the DEL is run without."""
+    script(tmp_path, "fake-strict", 'case "$CNI_ARGS" in *b*) echo \'{"code":4,"msg":"invalid pair"}\'; exit 1;; esac')
+    net = network({"type": "fake-strict"})
+    attachment = Attachment(net, "ID", "eth0", "/ns", (("IgnoreUnknown", "1"), ("K8S_POD_NAME", "a;b")))
+    owed = Owed("ID", "n", "eth0", attachment, None, begun=1, refusal="invalid pair")
+    await Detacher(PluginExec((str(tmp_path),)), [net], 5).detach(owed)
+
+
+async def test_a_program_is_looked_for_in_all_directories(tmp_path: Path) -> None:
+    """A directory or a file that cannot be run, of the same name, does not hide the program in the next one."""
+    for number, name in enumerate(("first", "second", "third")):
+        (tmp_path / name).mkdir()
+        if number == 0:
+            (tmp_path / name / "fake-x").mkdir()
+        elif number == 1:
+            (tmp_path / name / "fake-x").write_text("no program")
+        else:
+            script(tmp_path / name, "fake-x", "echo '{}'")
+    runner = PluginExec(tuple(str(tmp_path / name) for name in ("first", "second", "third")))
+    assert await add(runner, Attachment(network({"type": "fake-x"}), "ID", "eth0", "/ns"), time_limit=5)
+    with pytest.raises(ProgramMissingError, match="cannot run"):
+        await add(
+            PluginExec((str(tmp_path / "second"),)),
+            Attachment(network({"type": "fake-x"}), "ID", "eth0", "/ns"),
+            time_limit=5,
+        )
 
 
 def test_cache_round_trip(tmp_path: Path) -> None:
