@@ -119,3 +119,29 @@ async def test_a_stop_while_a_shim_hangs(lab):
         assert (await status(lab, held)).state == cri.CONTAINER_RUNNING
         assert silent.id in {pod.id for pod in (await lab.client.ListPodSandbox()).items}
     await silent.remove()
+
+
+async def test_a_restart_while_containerd_hangs(lab):
+    """A containerd that takes connections and answers nothing: Status says so, and all is well when it goes on."""
+    pod = await run_pod(lab)
+    container = await pod.start()
+    containerd = lab.containerd.daemon.pid
+    await asyncio.to_thread(lab.bridge.kill9)
+    os.kill(containerd, signal.SIGSTOP)
+    try:
+        before = lab.bridge.log.count("daemon.serving")
+        serving = lambda: lab.bridge.log.count("daemon.serving") > before
+        await asyncio.to_thread(lab.bridge.daemon.start, serving, 25)
+        [condition] = [one for one in (await lab.client.Status()).status.conditions if one.type == "RuntimeReady"]
+        assert not condition.status
+        assert "containerd is away" in condition.message
+        code, why = await failure(lab.client.ListContainers())
+        assert code == grpc.StatusCode.UNAVAILABLE
+        assert "containerd is away" in why
+    finally:
+        os.kill(containerd, signal.SIGCONT)
+    async with asyncio.timeout(20):
+        while not lab.bridge.answers():
+            await asyncio.sleep(0.1)
+    assert await container.output("echo fine") == "fine"
+    await pod.remove()

@@ -1,0 +1,118 @@
+"""What the sweep makes of tasks that should run: an end that no event told is found, and no answer is no end."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from containerd_client import DeadlineExceeded, NotFound, Unavailable, Unknown
+from containerd_client.api.containerd.types import types_pb2
+from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.kernel.recording import RecordingKernel
+from cri_shim.ops.supervisor import Supervisor
+from cri_shim.readiness import Readiness
+from cri_shim.store import task_look
+from cri_shim.store.containers import Container, Status
+from cri_shim.store.index import Index
+from cri_shim.store.monitor import Monitor
+
+ID, OTHER = "a" * 64, "b" * 64
+GET = "containerd.services.tasks.v1.Tasks/Get"
+
+
+class FakeTasks:
+    """What is listed, and what is answered for each by itself; None for never."""
+
+    def __init__(self):
+        self.listed: Any = []
+        self.answers: dict[str, Any] = {}
+
+    async def list(self):
+        if self.listed is None:
+            await asyncio.sleep(task_look.LIST_SECONDS)
+            raise DeadlineExceeded("Tasks/List", "no answer")
+        return self.listed
+
+    async def get(self, id_):
+        answer = self.answers.get(id_, NotFound(GET, "gone"))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.fixture
+async def swept(monkeypatch):
+    """A sweep over two running containers: its tasks, and the ends that it tells."""
+    monkeypatch.setattr(task_look, "LIST_SECONDS", 0.02)
+    tasks, told, supervisor = FakeTasks(), [], Supervisor()
+    containers: Index[Container] = Index("container")
+    for id_ in (ID, OTHER):
+        containers.put(Container(id_, id_, "p", cri.ContainerConfig(), Status(1, 2, pid=7), "sha256:1"))
+
+    async def ended(id_, code, _at_ns, *, reason=""):
+        told.append((id_, code, reason))
+
+    monitor = Monitor(
+        containerd=cast("Any", SimpleNamespace(tasks=tasks)),
+        kernel=RecordingKernel(),
+        namespace="k8s.io",
+        readiness=Readiness(),
+        recovery=cast("Any", None),
+        images=cast("Any", None),
+        exits=cast("Any", SimpleNamespace(ended=ended, out_of_memory=lambda _id: None)),
+        sandboxes=Index("sandbox"),
+        containers=containers,
+        supervisor=supervisor,
+        on_first_open=cast("Any", None),
+    )
+    yield monitor, tasks, told
+    await supervisor.stop()
+
+
+async def sweep(monitor):
+    await monitor._look_for_lost_exits()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Unavailable(GET, "away"),
+        Unknown(GET, "ttrpc: closed: unknown"),
+        DeadlineExceeded(GET, "late"),
+        task_types.Process(id=ID, status=task_types.UNKNOWN),
+        task_types.Process(id=ID, status=task_types.RUNNING),
+    ],
+)
+@pytest.mark.parametrize("listed", [[], None])
+async def test_no_answer(swept, answer, listed):
+    """Neither of a list without the task nor of a look that fails an end is made."""
+    monitor, tasks, told = swept
+    tasks.listed, tasks.answers = listed, {ID: answer, OTHER: answer}
+    await sweep(monitor)
+    assert told == []
+
+
+async def test_ends_that_no_event_told(swept):
+    """One task has stopped, the other is not there; both are told, beside each other."""
+    monitor, tasks, told = swept
+    tasks.listed = [task_types.Process(id=ID, status=task_types.STOPPED, exit_status=3)]
+    await sweep(monitor)
+    assert sorted(told) == [(ID, 3, ""), (OTHER, 255, "Unknown")]
+
+
+@pytest.mark.parametrize("topic", ["/tasks/exit", "/tasks/delete", "/tasks/oom"])
+@pytest.mark.parametrize("value", [b"\xff\xff\xff", b"", b"\x0a\x01a"])
+async def test_an_event_that_is_none(swept, topic, value):
+    """Bytes that are no message, one without an id, one of another client's container: the stream goes on."""
+    monitor, _tasks, told = swept
+    envelope = types_pb2.Envelope(topic=topic)
+    envelope.event.value = value
+    monitor._dispatch(envelope)
+    await asyncio.sleep(0)
+    assert [id_ for id_, _, _ in told if id_ in (ID, OTHER)] == []
