@@ -19,6 +19,7 @@ from cri_shim.images.puller import ImagePuller
 from cri_shim.images.verifier import ImageVerifier
 from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.kernel.linux import LinuxKernel
+from cri_shim.lifecycle.orphaned_tasks import OrphanedTasks
 from cri_shim.logs.holding import Holding
 from cri_shim.logs.pump import LogPump
 from cri_shim.logs.registry import ContainerLogs
@@ -145,6 +146,13 @@ def wire(
         ),
         supervisor=supervisor,
         snapshotters=_snapshotters(config),
+        clear_orphaned_tasks=OrphanedTasks(
+            containerd=containerd,
+            kernel=kernel,
+            address=config.containerd.address,
+            namespace=config.containerd.namespace,
+            supervisor=supervisor,
+        ).clear,
     )
     starts = config.runtime.starts_at_once or width_for(os.cpu_count() or 1)
     service = Service(

@@ -13,6 +13,7 @@ import errno
 import os
 import posixpath
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.mountinfo import read_mountinfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from cri_shim.kernel.mountinfo import MountPoint
     from cri_shim.service import Service
@@ -33,6 +34,8 @@ PATIENCE_SECONDS = 2.0
 """How long killed processes are given to leave."""
 
 _LOOK_EVERY = 0.02
+_LEVELS = 16
+"""How deep cgroups of containers are looked for by name; a kubelet's are on the third to fifth level."""
 
 log = structlog.get_logger(__name__)
 
@@ -52,17 +55,39 @@ def clear(paths: Iterable[str], mounts: Iterable[MountPoint] | None = None) -> N
     A path that does not begin with a slash is below a slice, and systemd's affair. Raises OSError with EBUSY naming a
     cgroup whose processes do not end.
     """
-    points = [
+    points = _hierarchies(mounts)
+    below = [posixpath.normpath(path) for path in paths if path.startswith("/")]
+    tops = [directory for path in below for point in points if (directory := Path(point + path)).is_dir()]
+    _clear(tops, below)
+
+
+def clear_everywhere(ids: Collection[str], mounts: Iterable[MountPoint] | None = None) -> None:
+    """The same for the cgroups that are named after ``ids``, wherever they are, as cgroupfs or systemd names them.
+
+    For ids of which no record says where to look. Blocks, for as long as it takes to go through all cgroups.
+    """
+    found = [
+        directory
+        for point in _hierarchies(mounts)
+        for directory in _all_below(Path(point), levels=_LEVELS)
+        if directory.name.removeprefix("cri-containerd-").removesuffix(".scope") in ids
+    ]
+    _clear(found, sorted(ids))
+
+
+def _hierarchies(mounts: Iterable[MountPoint] | None) -> list[str]:
+    return [
         mount.path
         for mount in (read_mountinfo() if mounts is None else mounts)
         if mount.fstype in {"cgroup", "cgroup2"} and mount.root == "/"
     ]
-    below = [posixpath.normpath(path) for path in paths if path.startswith("/")]
-    tops = [directory for path in below for point in points if (directory := Path(point + path)).is_dir()]
+
+
+def _clear(tops: Iterable[Path], named: list[str]) -> None:
     left = [directory for top in tops for directory in _tree(top)]
     deadline = time.monotonic() + PATIENCE_SECONDS
     for pid in sorted({pid for directory in left for pid in _processes(directory)}):
-        log.warning("cgroup.stray_process_ended", pid=pid, paths=below)
+        log.warning("cgroup.stray_process_ended", pid=pid, paths=named)
     while left := [directory for directory in left if not _removed(directory)]:
         if time.monotonic() > deadline:
             log.warning("cgroup.stray_not_removed", paths=[str(directory) for directory in left])
@@ -72,7 +97,22 @@ def clear(paths: Iterable[str], mounts: Iterable[MountPoint] | None = None) -> N
 
 def _tree(top: Path) -> list[Path]:
     """The cgroup and all below it, deepest first."""
-    return [Path(directory) for directory, _, _ in os.walk(top, topdown=False)]
+    return [top, *_all_below(top)][::-1]
+
+
+def _all_below(top: Path, *, levels: int = sys.maxsize) -> Iterator[Path]:
+    """All cgroups below one, each after its parent. Containers may nest them deeper than a stack is."""
+    todo = [(str(top), levels)]
+    while todo:
+        directory, left = todo.pop()
+        try:
+            with os.scandir(directory) as entries:
+                below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            continue  # it has gone meanwhile, or its path is too long to be one of ours
+        if left > 1:
+            todo += [(path, left - 1) for path in below]
+        yield from map(Path, below)
 
 
 def _population(directory: Path) -> str:

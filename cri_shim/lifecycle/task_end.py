@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from cri_shim.service import Service
 
 RETRIES = (0.1, 0.4)
-"""Seconds between attempts of one removal: what looks around on a node holds a directory for a moment only."""
+"""Seconds between attempts of one removal. A busy mount is not among what is tried again: containerd has done that
+for two and a half seconds, which is enough for a program that looks around on a node."""
 
 _BUSY = "device or resource busy"
 _LONGEST_WORDS = 1024
@@ -47,7 +48,7 @@ async def end_task(service: Service, what: str, id_: str) -> None:
                 f"({error.detail}); remove it again later"
             ) from error
         except ContainerdError as error:
-            if pause is None:
+            if pause is None or _BUSY in error.detail:
                 raise await _refused(what, id_, error) from error
             log.debug("task.delete_failed", id=id_, error=str(error))
             if isinstance(error, FailedPrecondition):

@@ -25,7 +25,7 @@ from cri_shim.store.task_look import look_at_task, look_at_tasks
 from cri_shim.store.task_states import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from containerd_client import Containerd
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
@@ -68,6 +68,7 @@ class Recovery:
         unread: UnreadStatus,
         supervisor: Supervisor,
         snapshotters: Sequence[str],
+        clear_orphaned_tasks: Callable[[Callable[[], set[str]]], Awaitable[None]],
     ) -> None:
         self._containerd = containerd
         self._kernel = kernel
@@ -82,6 +83,7 @@ class Recovery:
         self._unread = unread
         self._supervisor = supervisor
         self._snapshotters = snapshotters
+        self._clear_orphaned_tasks = clear_orphaned_tasks
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self) -> None:
@@ -192,6 +194,7 @@ class Recovery:
         def living() -> set[str]:
             return known | self._sandbox_names.holders() | self._container_names.holders()
 
+        await self._clear_orphaned_tasks(living)
         await remove_orphans(self._kernel, self._paths, living)
         removed = await remove_orphaned_snapshots(self._containerd, self._snapshotters, living)
         if removed:

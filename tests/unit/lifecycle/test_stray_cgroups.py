@@ -11,7 +11,7 @@ import pytest
 
 from cri_shim.kernel.mountinfo import parse_mountinfo
 from cri_shim.lifecycle import stray_cgroups
-from cri_shim.lifecycle.stray_cgroups import clear
+from cri_shim.lifecycle.stray_cgroups import clear, clear_everywhere
 
 PATH = "/kubepods/pod1/abc"
 
@@ -59,6 +59,28 @@ def test_one_that_has_children(root):
     (root / "memory" / PATH.lstrip("/") / "child" / "grandchild").mkdir(parents=True)
     clear([PATH], mounts(root))
     assert left(root) == {"elsewhere"}
+
+
+def test_one_with_deep_children(root):
+    """However deep they are."""
+    deep = root / "memory" / PATH.lstrip("/")
+    for _ in range(1100):
+        deep /= "d"
+        deep.mkdir()
+    clear([PATH], mounts(root))
+    assert left(root) == {"elsewhere"}
+
+
+def test_by_their_names_alone(root):
+    """For an id whose record is gone: wherever its cgroup is, under both names, and nothing else."""
+    scope = root / "memory" / "kubepods.slice" / "pod2.slice" / "cri-containerd-abc.scope"
+    scope.mkdir(parents=True)
+    (root / "devices" / "abcd").mkdir()
+    clear_everywhere({"abc"}, mounts(root))
+    assert left(root) == {"elsewhere"}
+    assert not scope.exists()
+    assert scope.parent.is_dir()
+    assert (root / "devices" / "abcd").is_dir()
 
 
 def test_one_that_cannot_be_removed(root, monkeypatch):

@@ -39,6 +39,10 @@ NO_ANSWERS = {
 }
 
 
+async def _nothing_orphaned(_living):
+    """No task is without a record."""
+
+
 class FakeContainerd:
     """Records by id, and what ``Tasks/Get`` answers for each: a process, an error, or ``None`` for never."""
 
@@ -149,6 +153,7 @@ class Node:
                 supervisor=self.supervisor,
             ),
             snapshotters=(),
+            clear_orphaned_tasks=_nothing_orphaned,
             **stores,
         )
 

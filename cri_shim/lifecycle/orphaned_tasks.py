@@ -1,0 +1,174 @@
+"""Tasks without a record, and what is left of them: found at the start and whenever the event stream was broken.
+
+A record can vanish before its task: another client deletes it, or an earlier version of this daemon did. Then neither a
+kubelet nor containerd's API reaches the task any more, because every call looks for the record first. So the task gets
+a record for the moment, with a label that says so, and is killed and deleted by it. A record of any client, with
+whatever labels, is reason enough to leave a task alone, and so is a name that is reserved here: what is being made has
+its name before anything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from containerd_client import AlreadyExists, ContainerdError, NotFound, call_options
+from containerd_client.api.containerd.services.containers.v1 import containers_pb2
+from cri_shim.kernel.executors import FS, MOUNT, run
+from cri_shim.lifecycle.orphaned_processes import root_mounts, shims_of
+from cri_shim.lifecycle.stray_cgroups import clear_everywhere
+from cri_shim.store.stray_shims import end_stray_shims
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from containerd_client import Containerd
+    from cri_shim.kernel import Kernel
+    from cri_shim.lifecycle.orphaned_processes import Shim
+    from cri_shim.ops.supervisor import Supervisor
+
+MARK: Final = "io.cri-shim.orphaned-task"
+"""The label of a record that was made to reach a task, and is of no other use."""
+RETRIES: Final = (10.0, 60.0, 300.0)
+"""Seconds between attempts while something stays; the last one is repeated for as long as it takes."""
+_LIST_SECONDS: Final = 2.0
+"""A shim that hangs is not waited for: it holds up the list of all tasks, and the next attempt may find it well."""
+_STEP_SECONDS: Final = 10.0
+_RUNTIME: Final = "io.containerd.runc.v2"
+_SNAPSHOTTER: Final = "io.containerd.snapshotter.v1"
+_SPEC: Final = AnyMessage(type_url="types.containerd.io/opencontainers/runtime-spec/1/Spec", value=b"{}")
+
+log = structlog.get_logger(__name__)
+
+
+class OrphanedTasks:
+    """Finds and ends what nobody can reach any more."""
+
+    def __init__(
+        self, *, containerd: Containerd, kernel: Kernel, address: str, namespace: str, supervisor: Supervisor
+    ) -> None:
+        """``address`` is containerd's socket as its shims know it."""
+        self._containerd = containerd
+        self._kernel = kernel
+        self._address = address
+        self._namespace = namespace
+        self._supervisor = supervisor
+        self._trying_again = False
+
+    async def clear(self, living: Callable[[], Collection[str]]) -> None:
+        """End what has no record; what cannot be ended yet is tried again in the background.
+
+        ``living`` are ids that are known, or of what is being made; it is asked after the node was looked at.
+        """
+        if not await self._clear(living) and not self._trying_again:
+            self._trying_again = True
+            self._supervisor.once("orphaned-tasks", self._again(living))
+
+    async def _again(self, living: Callable[[], Collection[str]]) -> None:
+        try:
+            attempt = 0
+            while True:
+                await asyncio.sleep(RETRIES[min(attempt, len(RETRIES) - 1)])
+                attempt += 1
+                if await self._clear(living):
+                    return
+        finally:
+            self._trying_again = False
+
+    async def _clear(self, living: Callable[[], Collection[str]]) -> bool:
+        """One attempt; returns whether nothing is left that it knows of."""
+        try:
+            with call_options(timeout=_LIST_SECONDS):
+                pids = {task.id: task.pid for task in await self._containerd.tasks.list()}
+                marked = {record.id for record in await self._containerd.containers.list(f'labels."{MARK}"')}
+                layers = await self._layers()
+            shims = await run(FS, shims_of, self._address, self._namespace)
+            mounts = dict(await run(FS, lambda: list(root_mounts(self._namespace, layers))))
+            seen = {*pids, *marked, *mounts, *_ids_of(shims)}
+            orphans = {id_ for id_ in seen - frozenset(living()) if id_ in marked or await self._without_record(id_)}
+        except ContainerdError as error:
+            log.warning("recovery.orphans_unknown", error=str(error))
+            return False
+        if not orphans:
+            return True
+        ended = [await self._end_task(id_, pids.get(id_, 0)) for id_ in sorted(orphans & {*pids, *marked})]
+        gone = await run(MOUNT, self._end_rest, shims, mounts, orphans, orphans - {*pids, *marked})
+        return all(ended) and gone
+
+    async def _layers(self) -> list[str]:
+        """Where containerd's snapshotters keep what root file systems are made of."""
+        plugins = await self._containerd.introspection.plugins(f"type=={_SNAPSHOTTER}")
+        return [plugin.exports["root"] for plugin in plugins if plugin.exports.get("root")]
+
+    async def _without_record(self, id_: str) -> bool:
+        """Only NotFound says so; anything else ends the attempt."""
+        try:
+            await self._containerd.containers.get(id_)
+        except NotFound:
+            return True
+        return False
+
+    async def _end_task(self, id_: str, pid: int) -> bool:
+        """Kill and delete one task by a record made for it; False when it stays."""
+        containers, tasks = self._containerd.containers, self._containerd.tasks
+        record = containers_pb2.Container(
+            id=id_, labels={MARK: "1"}, runtime=containers_pb2.Container.Runtime(name=_RUNTIME), spec=_SPEC
+        )
+        try:
+            with call_options(timeout=_STEP_SECONDS):
+                with suppress(AlreadyExists):  # of an attempt before this one
+                    await containers.create(record)
+                with suppress(NotFound):
+                    await tasks.kill(id_, signal.SIGKILL, all=True)
+                    await tasks.wait(id_)
+                with suppress(NotFound):
+                    await tasks.delete(id_)
+                await run(FS, clear_everywhere, {id_})
+                await containers.delete(id_)
+        except (ContainerdError, OSError) as error:
+            # Its record stays, labelled, and with it the way to it.
+            log.warning("recovery.orphaned_task_stays", id=id_, pid=pid, error=str(error))
+            return False
+        log.warning("recovery.orphaned_task_ended", id=id_, pid=pid)
+        return True
+
+    def _end_rest(
+        self, shims: Sequence[Shim], mounts: Mapping[str, str], orphans: set[str], forgotten: set[str]
+    ) -> bool:
+        """End what is left of those orphans that containerd has forgotten; False when something stays. Blocks."""
+        if not forgotten:
+            return True
+        for pid, id_ in (child for shim in shims for child in shim.children):
+            if id_ in forgotten:
+                log.warning("recovery.orphaned_process_ended", id=id_, pid=pid)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        # A shim may serve several containers of a pod, and one of them may have a record.
+        alone = {shim.id for shim in shims if shim.id in forgotten and {id_ for _, id_ in shim.children} <= orphans}
+        if alone:
+            end_stray_shims(self._address, self._namespace, alone)
+        busy = [path for id_, path in mounts.items() if id_ in forgotten and not self._unmount(path)]
+        try:
+            clear_everywhere(forgotten)
+        except OSError:
+            return False  # which one stays has been logged
+        return not busy
+
+    def _unmount(self, path: str) -> bool:
+        try:
+            self._kernel.umount(path)
+        except OSError as error:
+            log.warning("recovery.orphaned_mount_stays", path=path, error=str(error))
+            return False
+        log.warning("recovery.orphaned_mount_removed", path=path)
+        return True
+
+
+def _ids_of(shims: Iterable[Shim]) -> set[str]:
+    return {id_ for shim in shims for id_ in (shim.id, *(child for _, child in shim.children)) if id_}

@@ -1,0 +1,202 @@
+"""What is ended because it has no record, and what is spared."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from containerd_client import AlreadyExists, DeadlineExceeded, NotFound, Unknown
+from containerd_client.api.containerd.services.containers.v1 import containers_pb2
+from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from cri_shim.kernel.mountinfo import parse_mountinfo
+from cri_shim.kernel.recording import RecordingKernel
+from cri_shim.lifecycle import orphaned_tasks
+from cri_shim.lifecycle.orphaned_processes import Shim, root_mounts, shims_of
+from cri_shim.lifecycle.orphaned_tasks import MARK, OrphanedTasks
+from cri_shim.ops.supervisor import Supervisor
+
+ORPHAN, FOREIGN, BEING_MADE = "a" * 64, "b" * 64, "c" * 64
+ADDRESS = "/run/containerd/containerd.sock"
+
+
+class FakeContainerd:
+    """Records and tasks by id; calls of a task fail without a record, as they do in containerd."""
+
+    def __init__(self, tasks=(), records=()):
+        self.tasks_there = set(tasks)
+        self.records = {id_: containers_pb2.Container(id=id_) for id_ in records}
+        self.failures = {}
+        self.containers = SimpleNamespace(list=self._records, get=self._get, create=self._create, delete=self._drop)
+        self.tasks = SimpleNamespace(list=self._tasks, kill=self._kill, wait=self._wait, delete=self._delete)
+        self.introspection = SimpleNamespace(plugins=self._plugins)
+
+    def _fail(self, what):
+        if what in self.failures:
+            raise self.failures[what]
+
+    async def _records(self, _filter):
+        return [record for record in self.records.values() if MARK in record.labels]
+
+    async def _get(self, id_):
+        self._fail("get")
+        if id_ not in self.records:
+            raise NotFound("Containers/Get", "not found")
+        return self.records[id_]
+
+    async def _create(self, record):
+        if record.id in self.records:
+            raise AlreadyExists("Containers/Create", "exists")
+        self.records[record.id] = record
+
+    async def _drop(self, id_):
+        await self._get(id_)
+        del self.records[id_]
+
+    async def _tasks(self):
+        self._fail("list")
+        return [task_types.Process(id=id_, pid=7) for id_ in self.tasks_there]
+
+    async def _kill(self, id_, _number, **_):
+        await self._get(id_)
+
+    async def _wait(self, id_):
+        await self._get(id_)
+
+    async def _delete(self, id_):
+        self._fail("delete")
+        await self._get(id_)
+        if id_ not in self.tasks_there:
+            raise NotFound("Tasks/Delete", "no such task")
+        self.tasks_there.discard(id_)
+
+    async def _plugins(self, _filter):
+        return []
+
+
+@pytest.fixture(autouse=True)
+def node(monkeypatch):
+    """A node on which nothing is left but what containerd tells."""
+    left = SimpleNamespace(shims=[], killed=[], ended=set())
+    monkeypatch.setattr(orphaned_tasks, "shims_of", lambda *_: left.shims)
+    monkeypatch.setattr(orphaned_tasks, "root_mounts", lambda *_: iter(()))
+    monkeypatch.setattr(orphaned_tasks, "clear_everywhere", lambda _: None)
+    monkeypatch.setattr(orphaned_tasks, "end_stray_shims", lambda _address, _namespace, ids: left.ended.update(ids))
+    monkeypatch.setattr(os, "kill", lambda pid, _: left.killed.append(pid))
+    monkeypatch.setattr(orphaned_tasks, "RETRIES", (0.001,))
+    return left
+
+
+@pytest.fixture
+async def background():
+    supervisor = Supervisor()
+    yield supervisor
+    await supervisor.stop()
+
+
+async def clear(containerd, background):
+    orphans = OrphanedTasks(
+        containerd=cast("Any", containerd),
+        kernel=RecordingKernel(),
+        address=ADDRESS,
+        namespace="k8s.io",
+        supervisor=background,
+    )
+    await orphans.clear(lambda: {BEING_MADE})
+
+
+async def test_a_task_without_a_record(background):
+    """It goes, and the record that was made to reach it; one with a record or a reserved name stays."""
+    containerd = FakeContainerd(tasks=[ORPHAN, FOREIGN, BEING_MADE], records=[FOREIGN])
+    await clear(containerd, background)
+    assert containerd.tasks_there == {FOREIGN, BEING_MADE}
+    assert set(containerd.records) == {FOREIGN}
+
+
+@pytest.mark.parametrize("what", ["list", "get"])
+@pytest.mark.parametrize("error", [Unknown("m", "database closed"), DeadlineExceeded("m", "no answer")])
+async def test_no_answer_is_no_orphan(background, what, error):
+    """Nothing is ended while containerd does not say what has a record; it is asked again."""
+    containerd = FakeContainerd(tasks=[ORPHAN])
+    containerd.failures[what] = error
+    await clear(containerd, background)
+    await asyncio.sleep(0.02)
+    assert containerd.tasks_there == {ORPHAN}
+    containerd.failures.clear()
+    await until(lambda: not containerd.tasks_there)
+
+
+async def test_one_that_stays_is_tried_again(background):
+    """Its record stays with its label, so that even the next daemon finds it; then both go."""
+    containerd = FakeContainerd(tasks=[ORPHAN])
+    containerd.failures["delete"] = Unknown("Tasks/Delete", "device or resource busy")
+    await clear(containerd, background)
+    assert MARK in containerd.records[ORPHAN].labels
+    containerd.failures.clear()
+    await until(lambda: not containerd.records)
+    assert not containerd.tasks_there
+
+
+async def test_a_record_of_ours_without_a_task(background):
+    """A daemon that died in between leaves one; it goes."""
+    containerd = FakeContainerd(records=[ORPHAN])
+    containerd.records[ORPHAN].labels[MARK] = "1"
+    await clear(containerd, background)
+    assert not containerd.records
+
+
+async def test_what_containerd_has_forgotten(background, node):
+    """A shim goes when all that it serves is forgotten; else only the process that is."""
+    node.shims = [
+        Shim(1, ORPHAN, ((11, ORPHAN),)),
+        Shim(2, "d" * 64, ((21, "d" * 64), (22, FOREIGN))),
+        Shim(3, FOREIGN, ((31, FOREIGN), (32, "e" * 64))),
+    ]
+    await clear(FakeContainerd(records=[FOREIGN]), background)
+    assert sorted(node.killed) == [11, 21, 32]
+    assert node.ended == {ORPHAN}
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+def make_process(proc, pid, *arguments, children=(), cgroup="/"):
+    thread = proc / str(pid) / "task" / str(pid)
+    thread.mkdir(parents=True)
+    (proc / str(pid) / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in arguments))
+    (proc / str(pid) / "cgroup").write_text(f"4:memory:{cgroup}\n0::{cgroup}\n")
+    (thread / "children").write_text(" ".join(map(str, children)))
+
+
+def test_shims_of_one_containerd(tmp_path):
+    """Those of another socket or namespace are not told; a child is known by its cgroup, however that is nested."""
+    shim = "/usr/bin/containerd-shim-runc-v2"
+    make_process(tmp_path, 1, shim, "-namespace", "k8s.io", "-id", ORPHAN, "-address", ADDRESS, children=[4, 5, 6])
+    make_process(tmp_path, 2, shim, "-namespace", "k8s.io", "-id", ORPHAN, "-address", "/run/other.sock")
+    make_process(tmp_path, 3, shim, "-namespace", "moby", "-id", ORPHAN, "-address", ADDRESS)
+    make_process(tmp_path, 4, "sleep", cgroup=f"/kubepods/pod1/{ORPHAN}/init.scope")
+    make_process(tmp_path, 5, "sleep", cgroup=f"/kubepods.slice/cri-containerd-{FOREIGN}.scope")
+    make_process(tmp_path, 6, "runc", cgroup="/system.slice/containerd.service")
+    (tmp_path / "self").mkdir()
+    found = shims_of(f"unix://{ADDRESS}", "k8s.io", tmp_path)
+    assert found == [Shim(1, ORPHAN, ((4, ORPHAN), (5, FOREIGN)))]
+
+
+def test_root_mounts_of_one_containerd():
+    """Told by place, namespace and what they are made of."""
+    place = "/run/containerd/io.containerd.runtime.v2.task"
+    layers = "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs"
+    lines = [
+        f"1 0 0:1 / {place}/k8s.io/{ORPHAN}/rootfs rw - overlay overlay rw,upperdir={layers}/snapshots/1/fs",
+        f"2 0 0:2 / {place}/moby/{ORPHAN}/rootfs rw - overlay overlay rw,upperdir={layers}/snapshots/2/fs",
+        f"3 0 0:3 / {place}/k8s.io/{FOREIGN}/rootfs rw - overlay overlay rw,upperdir=/other/snapshots/3/fs",
+        f"4 0 0:4 / {place}/k8s.io/{FOREIGN}/rootfs/mnt rw - tmpfs tmpfs rw",
+    ]
+    mounts = parse_mountinfo("\n".join(lines))
+    assert list(root_mounts("k8s.io", [layers], mounts)) == [(ORPHAN, f"{place}/k8s.io/{ORPHAN}/rootfs")]
