@@ -190,7 +190,7 @@ class Transport:
         """Ask one server and return its answer as soon as its headers are here."""
         proxy = proxy_for(url)
         session = await self._sessions.through(proxy)
-        context = await self._tls(request, url)
+        context = await self._tls(request, url, proxy)
         import aiohttp  # noqa: PLC0415 - loaded with the session
         import yarl  # noqa: PLC0415 - loaded with aiohttp
 
@@ -221,9 +221,9 @@ class Transport:
                     allow_redirects=False,
                 )
 
-    async def _tls(self, request: _Request, url: Url) -> ssl.SSLContext | Literal[True]:
+    async def _tls(self, request: _Request, url: Url, proxy: Url | None) -> ssl.SSLContext | Literal[True]:
         """Return whom to trust; a client's certificate is shown to servers of the name that it was given for only."""
-        if url.scheme != "https":
+        if url.scheme != "https" and (proxy is None or proxy.scheme != "https"):
             return True
         tls = request.host.tls
         if tls.client and url.host != request.url.host:

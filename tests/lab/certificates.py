@@ -31,11 +31,15 @@ class Authority:
         """What to trust."""
         return self.directory / "ca.crt"
 
-    def issue(self, name: str) -> tuple[Path, Path]:
-        """Certificate and key for 127.0.0.1, good for servers and clients: ``NAME.cert``, ``NAME.key``."""
+    def issue(self, name: str, alternative: str = "IP:127.0.0.1") -> tuple[Path, Path]:
+        """Certificate and key for 127.0.0.1, good for servers and clients: ``NAME.cert``, ``NAME.key``.
+
+        ``alternative`` are other subject alternative names, none if it is empty.
+        """
         request, extensions = self.directory / f"{name}.csr", self.directory / f"{name}.ext"
         certificate, key = self.directory / f"{name}.cert", self.directory / f"{name}.key"
-        extensions.write_text("subjectAltName=IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n")
+        names = f"subjectAltName={alternative}\n" if alternative else ""
+        extensions.write_text(f"{names}extendedKeyUsage=serverAuth,clientAuth\n")
         self._openssl(
             *("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}"),
             *("-keyout", str(key), "-out", str(request)),
