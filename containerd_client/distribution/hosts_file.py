@@ -66,7 +66,9 @@ def parse_hosts_file(text: str, file: Path) -> tuple[HostEntry, ...]:
     server = document.pop("server", "")
     if not isinstance(entries, dict):
         raise HostsConfigError(f'{file}: host is not a table like [host."https://mirror"]')
-    hosts = [_entry(url, entry, file, f'{file}: host."{shown(url)}"') for url, entry in entries.items()]
+    hosts = [
+        _entry(url, entry, file, f'{file}: host."{shown(url).removesuffix("/")}"') for url, entry in entries.items()
+    ]
     return (*hosts, _entry(server, document, file, f"{file}: server"))
 
 

@@ -50,6 +50,22 @@ class Authority:
         )
         return certificate, key
 
+    def subordinate(self, directory: Path) -> Authority:
+        """Another authority, which this one vouches for, in an existing directory."""
+        other = Authority(directory)
+        request, extensions = directory / "ca.csr", directory / "ca.ext"
+        extensions.write_text("basicConstraints=critical,CA:TRUE\n")
+        self._openssl(
+            *("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=subordinate authority"),
+            *("-keyout", str(directory / "ca.key"), "-out", str(request)),
+        )
+        self._openssl(
+            *("x509", "-req", "-in", str(request), "-days", "2", "-extfile", str(extensions)),
+            *("-out", str(other.certificate), "-CA", str(self.certificate)),
+            *("-CAkey", str(self.directory / "ca.key"), "-CAcreateserial"),
+        )
+        return other
+
     @staticmethod
     def _openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], check=True, capture_output=True)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from containerd_client.distribution.credentials import Credentials
+from containerd_client.distribution.credentials import ANONYMOUS, Credentials
 from containerd_client.distribution.errors import (
     DistributionError,
     ProxyConfigError,
@@ -57,7 +57,7 @@ def clean(monkeypatch):
     return monkeypatch
 
 
-def source(base="http://r.example", credentials=Credentials(), **host):
+def source(base="http://r.example", credentials=ANONYMOUS, **host):
     return Source(parse_reference("r.example/app:1"), (Host(f"{base}/v2", **host),), credentials)
 
 
@@ -121,7 +121,7 @@ async def test_socks(client, clean, tls, authority, scheme):
         proxy.refusal = b"x"
         with pytest.raises(TransferError, match="SOCKS proxy"):
             await read(client, where)
-    with pytest.raises(TransferError, match="SOCKS proxy|connect"):
+    with pytest.raises(TransferError, match=r"SOCKS proxy|connect"):
         await read(client, where)
 
 

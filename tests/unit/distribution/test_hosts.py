@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from containerd_client.distribution.errors import HostsConfigError
+from containerd_client.distribution.errors import HostsConfigError, InvalidReferenceError
 from containerd_client.distribution.hosts import (
     Host,
     Tls,
@@ -179,3 +180,79 @@ def test_the_first_directory_counts(tmp_path):
     (tmp_path / "_default/hosts.toml").write_text('server = "https://d"\n')
     assert hosts_of("q.io", (tmp_path,)) == (default_host("q.io"),)
     assert hosts_of("other.io", (tmp_path,))[0].base == "https://d/v2"
+
+
+def files_in_the_place_of(path, real):
+    """Put one thing after another where a small file ought to be."""
+    os.mkfifo(path)
+    yield "is a FIFO"
+    path.unlink()
+    path.mkdir()
+    yield "is a directory"
+    path.rmdir()
+    path.symlink_to("/dev/zero")
+    yield "is a device"
+    path.unlink()
+    path.symlink_to(path.name)
+    yield "symbolic links"
+    path.unlink()
+    with path.open("wb") as file:
+        file.truncate(50 << 20)
+    yield "has more than 131072 bytes"
+    path.write_bytes(b'server = "https://\xff"')
+    yield "byte 18 is not UTF-8"
+    path.unlink()
+    real()
+
+
+def test_a_hosts_toml_that_is_not_a_file(tmp_path):
+    """It is refused with its name, and holds nothing up."""
+    file = tmp_path / "q.io/hosts.toml"
+    file.parent.mkdir()
+    for said in files_in_the_place_of(file, lambda: file.write_text('server = "https://s"\n')):
+        with pytest.raises(HostsConfigError, match=said) as caught:
+            hosts_of("q.io", (tmp_path,))
+        assert str(file) in str(caught.value)
+    assert hosts_of("q.io", (tmp_path,))[0].base == "https://s/v2"
+
+
+def test_a_directory_that_is_a_file(tmp_path):
+    """containerd fails there too; the next directory is not taken for it."""
+    (tmp_path / "q.io").write_text("x")
+    (tmp_path / "_default").mkdir()
+    with pytest.raises(HostsConfigError, match=r"q\.io: is not a directory"):
+        hosts_of("q.io", (tmp_path,))
+    (tmp_path / "q.io").unlink()
+    (tmp_path / "q.io").symlink_to("q.io")
+    with pytest.raises(HostsConfigError, match=r"q\.io: cannot be read"):
+        hosts_of("q.io", (tmp_path,))
+
+
+def test_names_too_long_for_a_directory(tmp_path):
+    """No directory can be called so, and none is there."""
+    domain = ".".join(["a" * 63] * 3 + ["a" * 61])
+    assert hosts_of(f"{domain}:5", (tmp_path,))[0].base == f"https://{domain}:5/v2"
+
+
+def test_an_empty_hosts_toml_is_none(tmp_path):
+    """The certificates beside it count then."""
+    (tmp_path / "q.io").mkdir()
+    (tmp_path / "q.io/hosts.toml").write_text("")
+    (tmp_path / "q.io/a.crt").write_text("")
+    assert hosts_of("q.io", (tmp_path,))[0].tls.ca == (f"{tmp_path}/q.io/a.crt",)
+
+
+def test_certificate_and_key_in_one_file(tmp_path):
+    """As containerd allows it; a directory that is called like a certificate is passed over."""
+    directory = tmp_path / "q.io"
+    directory.mkdir()
+    (directory / "me.cert").write_text("-----BEGIN PRIVATE KEY-----\n")
+    (directory / "old.crt").mkdir()
+    assert hosts_of("q.io", (tmp_path,))[0].tls == Tls((), ((f"{directory}/me.cert", ""),))
+
+
+@pytest.mark.parametrize("domain", ["r.io:99999", "a" * 64 + ".io", "r.io:0"])
+def test_registries_that_cannot_be(domain):
+    """The form of a host is not enough."""
+    with pytest.raises(InvalidReferenceError, match="is not the address of a registry"):
+        hosts_of(domain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -87,6 +88,9 @@ def test_what_counts_in_auth_config():
 def test_auth():
     """base64 of user:password; the password may hold colons."""
     assert decode_auth("dTpwOnE=") == ("u", "p:q")
+    assert decode_auth("dTpw\nOnE=\r\n") == ("u", "p:q")  # as the base64 program folds it
+    user, password = decode_auth(base64.b64encode(b"u:p\xe4ss").decode())
+    assert Credentials(username=user, password=password).basic == "Basic " + base64.b64encode(b"u:p\xe4ss").decode()
     for wrong in ("", "dQ==", "not base64", "/w=="):
         with pytest.raises(UnauthorizedError):
             decode_auth(wrong)
@@ -103,6 +107,69 @@ def test_fingerprint_tells_logins_apart():
 def test_strike_out():
     """Whole secrets go, longer ones first; what is too short to be told from text stays."""
     assert strike_out("a hunter22 b hunter2 c", ["hunter2", "hunter22", "a", ""]) == "a [secret] b [secret] c"
+
+
+@pytest.mark.parametrize(
+    ("auth", "said"),
+    [
+        (cri.AuthConfig(registry_token="a\r\nb"), "registry_token holds a line end"),
+        (cri.AuthConfig(registry_token="a\0b"), "registry_token holds a line end"),
+        (cri.AuthConfig(username="u", server_address="http://[x"), "server_address '.*' is not the address"),
+        (cri.AuthConfig(username="u", server_address="r.io:99999"), "server_address '.*' is not the address"),
+        (cri.AuthConfig(username="u", server_address="a b"), "server_address '.*' is not the address"),
+    ],
+)
+def test_auth_config_that_makes_no_sense(auth, said):
+    """It is refused before anybody is asked."""
+    with pytest.raises(InvalidArgumentError, match=said):
+        credentials_of(auth)
+
+
+def test_auth_config_with_any_characters():
+    """What can be sent in some form is taken: line ends and letters of any script in a password."""
+    given = credentials_of(cri.AuthConfig(username="jäne\r\n", password="geheim\r\nX: y\u2603"))
+    assert given.basic.isascii()
+    assert "\n" not in given.basic
+    assert fingerprint(given)
+    assert fingerprint(Credentials(username="u", password="\udcff"))
+
+
+@pytest.mark.parametrize(
+    ("realm", "server", "fits"),
+    [
+        ("r.io", "r.io", True),
+        ("auth.r.io", "r.io", False),
+        ("r.io:5001", "r.io", False),
+        ("auth.docker.io", "https://index.docker.io/v1/", True),
+        ("auth.docker.io", "docker.io", True),
+        ("auth.docker.io", "r.io", False),
+        ("evil.io", "docker.io", False),
+        ("anything", "", True),
+        ("r.io", "r.io:443", True),
+    ],
+)
+def test_the_token_server_must_match_too(realm, server, fits):
+    """A login for one server goes to no token server elsewhere; Docker Hub has its own."""
+    assert Credentials(username="u", password="p", server=server).fit_realm(realm) is fits
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("9" * 5000, 7 * 86_400.0),
+        ("\u0663", 0.5),
+        ("1e3", 0.5),
+        ("Fri, 31 Dec 99999999999 23:59:59 GMT", 0.5),
+        ("Fri, 31 Dec 1999 99:99:99 GMT", 0.5),
+        ("Fri, 31 Dec 1999 23:59:59 +999999999999", 0.5),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 7 * 86_400.0),
+        (",", 0.5),
+        ("\udcff" * 100, 0.5),
+    ],
+)
+def test_retry_after_that_makes_no_sense(text, seconds):
+    """Rubbish is a short time, and nothing is longer than a week."""
+    assert wait_of({"Retry-After": text}) == seconds
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("7", 7.0), ("0", 0.1), ("", 0.5), ("soon", 0.5), ("-3", 0.5)])

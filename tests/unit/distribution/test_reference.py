@@ -93,3 +93,14 @@ def test_ids():
     assert id_prefix("0123") == "0123"
     assert id_prefix("busybox") == ""
     assert id_prefix("") == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 3_000_000, "q.io/" + "A" * 1020, "x:" + "\n" * 1000, "[::::]/x", "[::1::]:5/x", "\ud800"]
+)
+def test_error_texts_are_short(text):
+    """Whatever the text: the sentence can be sent."""
+    with pytest.raises(InvalidReferenceError) as caught:
+        parse_reference(text)
+    assert len(str(caught.value).encode()) < 2500
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,401 @@
+"""A registry, or something between, that sends what HTTP does not allow, or allows and nobody expects."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+import random
+import zlib
+
+import pytest
+
+from containerd_client.distribution.credentials import ANONYMOUS, Credentials
+from containerd_client.distribution.errors import (
+    CorruptBlobError,
+    DistributionError,
+    ManifestError,
+    RegistryUnavailableError,
+    TransferError,
+    UnauthorizedError,
+)
+from containerd_client.distribution.hosts import Host
+from containerd_client.distribution.manifest import Descriptor
+from containerd_client.distribution.reference import parse_reference
+from containerd_client.distribution.registry import RegistryClient, Source
+from tests.integration.images.raw_server import RawServer, answer
+
+MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
+MANIFEST = json.dumps({"schemaVersion": 2, "mediaType": MEDIA_TYPE, "layers": []}).encode() + b" " * 1000
+DIGEST = "sha256:" + hashlib.sha256(MANIFEST).hexdigest()
+WANTED = Descriptor(MEDIA_TYPE, DIGEST, len(MANIFEST))
+TAG, BY_DIGEST, BLOB = "/v2/app/manifests/1", f"/v2/app/manifests/{DIGEST}", f"/v2/app/blobs/{DIGEST}"
+LOGIN = Credentials(username="jane", password="geheim")
+
+
+@pytest.fixture
+async def client():
+    client = RegistryClient(patience=0)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def server():
+    async with RawServer() as running:
+        yield running
+
+
+def source(server, credentials=ANONYMOUS):
+    return Source(parse_reference(f"{server.address}/app:1"), (Host(f"{server.url}/v2"),), credentials)
+
+
+async def read(client, where, wanted=WANTED, **options):
+    async with client.blob(where, wanted, **options) as body:
+        return b"".join([chunk async for chunk in body.chunks])
+
+
+async def whole(client, where):
+    """Do what a fetch does: too few bytes are none."""
+    if await read(client, where) != MANIFEST:
+        raise CorruptBlobError("too short")
+
+
+async def resolved(client, where):
+    found = await client.resolve(where)
+    return found.digest, found.size
+
+
+def chunked(*chunks: bytes, end=b"0\r\n\r\n"):
+    return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + end
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Long": "x" * 8190},
+        {"X-Long": "x" * 500_000},
+        {f"X-{n}": "y" for n in range(128)},
+        {f"X-{n}": "y" for n in range(2000)},
+        {"X-Bytes": "\udcff\udcfe ä"},
+        {"Content-Type": "text/html; charset=\udcff"},
+        {"Docker-Content-Digest": "sha256:nonsense"},
+        {"Docker-Content-Digest": "x" * 100_000},
+        {"Docker-Content-Digest": "sha256:" + "0" * 63},
+        {"Docker-Content-Digest": "../../etc/passwd"},
+        {"Set-Cookie": "a=\udcff; Expires=never; Max-Age=x"},
+        {"Retry-After": "soon"},
+    ],
+)
+async def test_headers(client, server, headers):
+    """Long ones, many, with any bytes, and a digest that is none: the document itself is what counts."""
+    headers = {"Content-Type": MEDIA_TYPE} | headers
+    server.fallback = lambda got: answer(200, MANIFEST if got.method == "GET" else b"", **headers)
+    assert await resolved(client, source(server)) == (DIGEST, len(MANIFEST))
+    assert await client.manifest(source(server), WANTED) == MANIFEST
+    assert await read(client, source(server)) == MANIFEST
+
+
+async def test_headers_beyond_the_limit(client, server):
+    """More than a mebibyte is refused in words of readable length."""
+    server.fallback = lambda got: answer(200, MANIFEST, X_Long="x" * (3 << 20))
+    with pytest.raises(RegistryUnavailableError, match=BY_DIGEST) as caught:
+        await client.manifest(source(server), WANTED)
+    assert len(str(caught.value)) < 2048
+
+
+ENCODED = {
+    "gzip": gzip.compress(MANIFEST),
+    "x-gzip": gzip.compress(MANIFEST),
+    "deflate": zlib.compress(MANIFEST),
+    "deflate, gzip": gzip.compress(zlib.compress(MANIFEST)),
+    "identity": MANIFEST,
+    "GZIP": MANIFEST,  # which is not true
+}
+
+
+@pytest.mark.parametrize("lengths", [True, False])
+@pytest.mark.parametrize("encoding", ENCODED)
+async def test_compressed_on_the_way(client, server, encoding, lengths):
+    """Manifests and blobs of a proxy that compresses; a HEAD's length is not the document's."""
+    data = ENCODED[encoding]
+
+    def compress(got):
+        headers = {"Content-Type": MEDIA_TYPE, "Docker-Content-Digest": DIGEST, "Content-Encoding": encoding}
+        if got.method == "HEAD":
+            return answer(200, b"", Content_Length=str(len(data)), **headers)
+        if lengths:
+            return answer(200, data, **headers)
+        return answer(200, chunked(data[:10], data[10:]), Transfer_Encoding="chunked", **headers)
+
+    server.fallback = compress
+    assert await resolved(client, source(server)) == (DIGEST, len(MANIFEST))
+    assert await client.manifest(source(server), WANTED) == MANIFEST
+    assert await read(client, source(server)) == MANIFEST
+    assert await read(client, source(server), offset=100) == MANIFEST[100:]
+    assert all(one.headers["accept-encoding"] == "identity" for one in server.got)
+
+
+async def test_a_token_that_is_compressed(client, server):
+    """It is a token all the same."""
+    body = gzip.compress(b'{"token": "tok"}')
+    server.answers |= {
+        TAG: [answer(401, WWW_Authenticate=f'Bearer realm="{server.url}/token"')],
+        "/token?scope=repository%3Aapp%3Apull": answer(200, body, Content_Encoding="gzip"),
+    }
+    server.fallback = lambda got: answer(200, MANIFEST if got.method == "GET" else b"")
+    assert await resolved(client, source(server)) == (DIGEST, len(MANIFEST))
+    assert server.got[-1].headers["authorization"] == "Bearer tok"
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, br", "\udcff", "x" * 5000])
+async def test_encodings_that_cannot_be_undone(client, server, encoding):
+    """They are named."""
+    server.fallback = lambda got: answer(200, b"\x00\x01", Content_Encoding=encoding)
+    with pytest.raises(RegistryUnavailableError, match="was not asked for and cannot be undone") as caught:
+        await client.manifest(source(server), WANTED)
+    str(caught.value).encode()
+    with pytest.raises(RegistryUnavailableError, match="cannot be undone"):
+        await read(client, source(server))
+
+
+async def test_a_bomb(client, server):
+    """A few kilobytes that grow to half a gigabyte are refused at the limit of a document, or of the blob."""
+    bomb = gzip.compress(gzip.compress(bytes(256 << 20), 1))
+    assert len(bomb) < 100_000
+    server.fallback = lambda got: answer(200, bomb, Content_Encoding="gzip, gzip")
+    with pytest.raises(ManifestError, match="too many for a manifest"):
+        await client.manifest(source(server), WANTED)
+    size = 0
+    async with client.blob(source(server), WANTED) as body:
+        async for chunk in body.chunks:
+            size += len(chunk)
+            if size > WANTED.size:
+                break
+    assert size < 1 << 20
+
+
+@pytest.mark.parametrize(
+    "content_range",
+    [
+        "bytes 0-9/10",
+        f"bytes 99-1000/{len(MANIFEST)}",
+        "bytes 100-",
+        "rubbish",
+        "bytes 100-200/7",
+        "bytes */10",
+        "\udcff",
+    ],
+)
+async def test_another_part_than_was_asked_for(client, server, content_range):
+    """The whole is asked for instead, and the known part dropped."""
+    server.answers[BLOB] = [answer(206, MANIFEST[:50], Content_Range=content_range), answer(200, MANIFEST)]
+    assert await read(client, source(server), offset=100) == MANIFEST[100:]
+    assert ["range" in one.headers for one in server.got] == [True, False]
+
+
+@pytest.mark.parametrize("content_range", [f"bytes 100-9/{len(MANIFEST)}", "bytes 100-9999/*", None])
+async def test_the_right_part(client, server, content_range):
+    """What begins where it has to is taken, also where nothing is said."""
+    headers = {} if content_range is None else {"Content_Range": content_range}
+    server.answers[BLOB] = [answer(206, MANIFEST[100:], **headers)]
+    assert await read(client, source(server), offset=100) == MANIFEST[100:]
+
+
+TLS_ALERT = b"\x15\x03\x01\x00\x02\x02\x46"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x00" * 100,
+        b"HTTP/1.1",
+        b"HTTP/1.1 \r\n\r\n",
+        b"HTTP/1.1 99999999999999999999 No\r\n\r\n",
+        b"HTTP/9.9 200 Some\r\nContent-Length: 3\r\n\r\nabc",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        TLS_ALERT,
+        b"HTTP/1.1 200 Some\r\nContent-Length: -1\r\n\r\n",
+        b"HTTP/1.1 200 Some\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 Some\r\nContent-Length: 1e3\r\n\r\n",
+        b"HTTP/1.1 200 Some\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"HTTP/1.1 200 Some\r\nContent-Length: 5\r\n\r\nabc",
+        b"HTTP/1.1 200 Some\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 Some\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        b"HTTP/1.1 200 Some\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 Some\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\nabc",
+        b"HTTP/1.1 200 Some\r\nTransfer-Encoding: gzip\r\n\r\nabc",
+        b"HTTP/1.1 200 Some\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00",
+        b"HTTP/1.1 200 \xff\xfe\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 200 Some\r\nno colon here\r\n\r\nabc",
+        b"HTTP/1.1 200 Some\r\n\x00: x\r\n\r\nabc",
+        b"HTTP/1.1 200 Some\r\nX: a\x00b\r\n\r\nabc",
+        b"HTTP/1.1 200 Some\nX: y\n\nabc",
+        b"HTTP/1.1 302 Some\r\nLocation: http://\xff\xfe/\r\n\r\n",
+        b"HTTP/1.1 302 Some\r\nLocation: \x01\r\n\r\n",
+        b'HTTP/1.1 401 Some\r\nWWW-Authenticate: Bearer realm="\xff"\r\nContent-Length: 0\r\n\r\n',
+        b"HTTP/1.1 503 Some\r\nRetry-After: " + b"9" * 5000 + b"\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 503 Some\r\nRetry-After: Fri, 31 Dec 99999999999 23:59:59 GMT\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 503 Some\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 +99999999999999\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 50,
+        b"HTTP/1.1 204 None\r\n\r\n",
+        b"HTTP/1.1 418 Some\r\nContent-Length: 6\r\n\r\n\xff\x00\x1b[2J",
+        b"HTTP/1.1 418 Some\r\nContent-Encoding: gzip\r\nContent-Length: 6\r\n\r\n\xff\x00\x1b[2J",
+        b"HTTP/1.1 418 Some\r\nContent-Length: 3000000\r\n\r\n" + b"\xed\xa0\x80" * 1_000_000,
+    ],
+)
+async def test_rubbish(client, server, data):
+    """Whatever comes: an error of this package, that can be sent and is not endless; never anything else."""
+    server.fallback = lambda got: data
+    where = source(server, LOGIN)
+    for ask in (client.manifest(where, WANTED), whole(client, where), client.small_blob(where, WANTED)):
+        with pytest.raises(DistributionError) as caught:
+            async with asyncio.timeout(10):
+                await ask
+        text = str(caught.value)
+        text.encode()
+        assert len(text) < 4096
+        assert "\x1b" not in text
+    with contextlib.suppress(DistributionError):  # any body may be what a tag stands for
+        await client.resolve(where)
+
+
+async def test_bytes_at_random(client, server):
+    """An answer of which a few bytes are others."""
+    rng = random.Random(7)
+    good = answer(200, MANIFEST, Content_Type=MEDIA_TYPE, Docker_Content_Digest=DIGEST)
+    for _ in range(300):
+        bad = bytearray(good)
+        for _ in range(rng.randrange(1, 4)):
+            bad[rng.randrange(len(bad) - 900)] = rng.randrange(256)
+        server.fallback = lambda got, data=bytes(bad): data
+        try:
+            async with asyncio.timeout(10):
+                assert await client.manifest(source(server), WANTED) == MANIFEST
+        except DistributionError as error:
+            str(error).encode()
+
+
+async def test_a_connection_that_is_reset(client):
+    """RST in the middle of a body is an error that may be tried again, and keeps what came before."""
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer(200, MANIFEST)[:-500])
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(1, 13, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # SO_LINGER: no time
+        writer.transport.abort()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    where = Source(parse_reference(f"127.0.0.1:{port}/app:1"), (Host(f"http://127.0.0.1:{port}/v2"),))
+    came = b""
+    with pytest.raises(TransferError):
+        async with client.blob(where, WANTED) as body:
+            async for chunk in body.chunks:
+                came += chunk
+    assert MANIFEST.startswith(came)
+    server.close()
+
+
+@pytest.mark.parametrize("data", [b"", os.urandom(1000), answer(400, b"speak plainly"), TLS_ALERT])
+async def test_something_that_does_not_speak_tls(client, data):
+    """Plain HTTP, or rubbish, where TLS was expected."""
+
+    async def serve(reader, writer):
+        writer.write(data)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    where = Source(parse_reference("r.io/app:1"), (Host(f"https://127.0.0.1:{port}/v2"),))
+    with pytest.raises(RegistryUnavailableError, match=rf"https://127\.0\.0\.1:{port}"):
+        await client.resolve(where)
+    server.close()
+
+
+async def test_something_that_is_silent_in_the_handshake(client):
+    """TLS has the time of a connection, and no more."""
+
+    async def serve(reader, writer):
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    host = Host(f"https://127.0.0.1:{port}/v2", dial_timeout=0.3)
+    with pytest.raises(RegistryUnavailableError, match="in time"):
+        async with asyncio.timeout(5):
+            await client.resolve(Source(parse_reference("r.io/app:1"), (host,)))
+    server.close()
+
+
+@pytest.mark.parametrize(
+    "realm",
+    ["", "nonsense", "/token", "http://", "http://[geheim", "ftp://x/", "http://a..b/", "http://x:99999/", "\udcff"],
+)
+async def test_realms_that_are_none(client, server, realm):
+    """A token server that has no address is named as what it is."""
+    server.answers[TAG] = [answer(401, WWW_Authenticate=f'Bearer realm="{realm}",service="x"')] * 5
+    with pytest.raises(UnauthorizedError, match=r"not a URL|answers 401") as caught:
+        await client.resolve(source(server, LOGIN))
+    str(caught.value).encode()
+
+
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        "\udcff\udcfe",
+        "Bearer",
+        'Bearer realm="',
+        "Bearer " * 10_000,
+        "=" * 100_000,
+        'Bearer realm="x' + '\\"' * 100_000,
+        ",,,",
+    ],
+)
+async def test_challenges_that_are_none(client, server, challenge):
+    """The 401 is the answer then."""
+    server.answers[TAG] = [answer(401, WWW_Authenticate=challenge)] * 5
+    with pytest.raises(UnauthorizedError, match="answers 401"):
+        async with asyncio.timeout(10):
+            await client.resolve(source(server, LOGIN))
+
+
+async def test_a_login_for_one_server(client, server):
+    """A token server elsewhere gets none that is meant for one server, and the error says so."""
+    async with RawServer() as tokens:
+        server.fallback = lambda got: answer(401, WWW_Authenticate=f'Bearer realm="{tokens.url}/token"')
+        tokens.fallback = lambda got: answer(403)
+        login = Credentials(username="jane", password="geheim", server=server.address)
+        with pytest.raises(UnauthorizedError, match=f"login is for {server.address} alone"):
+            await client.resolve(source(server, login))
+        assert [one.method for one in tokens.got] == ["GET"]
+        assert "authorization" not in tokens.got[0].headers
+        tokens.fallback = lambda got: answer(200, b'{"token": "anonymous"}')
+        with pytest.raises(UnauthorizedError, match=f"answers 401 .*login is for {server.address} alone"):
+            await client.resolve(source(server, login))
+        with pytest.raises(UnauthorizedError):
+            await client.resolve(source(server, Credentials(username="jane", password="geheim")))
+        assert b"password=geheim" in tokens.got[-1].body
+
+
+async def test_a_token_server_that_sends_too_much(client, server):
+    """An endless token is not read to its end, and one that is compressed to a little is none either."""
+    server.answers |= {
+        TAG: [answer(401, WWW_Authenticate=f'Bearer realm="{server.url}/token"')] * 5,
+        "/token?scope=repository%3Aapp%3Apull": [
+            answer(200, bytes(2 << 20)),
+            answer(200, gzip.compress(bytes(2 << 20)), Content_Encoding="gzip"),
+        ],
+    }
+    for _ in range(2):
+        with pytest.raises(RegistryUnavailableError, match="too many for a token"):
+            await client.resolve(source(server))

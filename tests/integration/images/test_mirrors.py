@@ -1,0 +1,125 @@
+"""Mirrors that are down or busy: one attempt, and then they are passed over for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import pytest
+
+from containerd_client.distribution.errors import NotInRegistryError, RegistryUnavailableError
+from containerd_client.distribution.hosts import Host
+from containerd_client.distribution.manifest import Descriptor
+from containerd_client.distribution.reference import parse_reference
+from containerd_client.distribution.registry import RegistryClient, Source
+from tests.integration.images.conftest import NAMES, parts_of
+from tests.integration.images.faulty import FaultyRegistry
+from tests.integration.images.raw_server import RawServer, answer
+from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image
+from tests.lab.registry import free_port
+
+IMAGE = build_image(Tree().file("x", bytes(100_000)).layer(OCI_LAYER_PLAIN))
+MANIFEST = Descriptor(IMAGE.media_type, IMAGE.digest, len(IMAGE.manifest))
+
+
+@pytest.fixture
+async def client():
+    client = RegistryClient()
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+def upstream():
+    with FaultyRegistry({"app:1": IMAGE}) as registry:
+        yield registry
+
+
+def source(*mirrors, upstream):
+    hosts = [Host(f"http://{mirror}/v2", mirror=True) for mirror in mirrors]
+    return Source(parse_reference("q.io/app:1"), (*hosts, Host(f"http://{upstream}/v2")))
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+async def test_a_busy_mirror_is_not_waited_for(client, upstream, status):
+    """Whatever it asks for: the next host is asked at once, by this pull and by the next ones."""
+    async with RawServer(fallback=lambda got: answer(status, Retry_After="5")) as mirror:
+        async with asyncio.timeout(4):
+            where = source(mirror.address, upstream=upstream.address)
+            assert (await client.resolve(where)).digest == IMAGE.digest
+            assert await client.manifest(where, MANIFEST) == IMAGE.manifest
+            again = source(mirror.address, upstream=upstream.address)
+            assert (await client.resolve(again)).digest == IMAGE.digest
+        assert mirror.connections == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_a_mirror_that_says_no_is_asked_again(client, upstream, status):
+    """These are about one image, and no reason to pass the mirror over."""
+    async with RawServer(fallback=lambda got: answer(status)) as mirror:
+        for _ in range(2):
+            where = source(mirror.address, upstream=upstream.address)
+            assert (await client.resolve(where)).digest == IMAGE.digest
+        assert mirror.connections >= 2
+
+
+async def test_a_mirror_that_is_passed_over_still_helps(client, upstream):
+    """When the registry itself has nothing to say, the mirror is asked after all, and is as good as before."""
+    nobody = f"127.0.0.1:{free_port()}"
+    async with RawServer() as mirror:
+        mirror.answers["/v2/app/manifests/1?ns=q.io"] = [answer(503)]
+        mirror.fallback = lambda got: answer(
+            200,
+            IMAGE.manifest if got.method == "GET" else b"",
+            Content_Type=IMAGE.media_type,
+        )
+        assert (await client.resolve(source(mirror.address, upstream=upstream.address))).digest == IMAGE.digest
+        assert mirror.connections == 1
+        where = source(mirror.address, upstream=nobody)
+        assert (await client.resolve(where)).digest == IMAGE.digest
+        before = mirror.connections
+        assert (await client.resolve(source(mirror.address, upstream=upstream.address))).digest == IMAGE.digest
+        assert mirror.connections > before
+
+
+async def test_the_registrys_own_answer_decides(client, upstream):
+    """A dead mirror beside a registry that has no such image: not found; both are named once."""
+    dead = f"127.0.0.1:{free_port()}"
+    where = Source(
+        parse_reference("q.io/absent:1"),
+        (Host(f"http://{dead}/v2", mirror=True), Host(f"http://{upstream.address}/v2")),
+    )
+    for _ in range(2):
+        with pytest.raises(NotInRegistryError, match=f"not found at http://{upstream.address}"):
+            await client.resolve(where)
+    with pytest.raises(RegistryUnavailableError, match=dead):
+        await client.resolve(source(dead, upstream=dead))
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("fault", ["busy", "blobs", "refused", "cut"])
+async def test_whole_pulls(containerd, upstream, tmp_path, fault):
+    """Manifests, configuration and layers: a mirror in any trouble costs one attempt of each pull at most."""
+    image = build_image(*(Tree().file(f"f{n}", os.urandom(5000)).layer(OCI_LAYER_PLAIN) for n in range(3)))
+    busy = [(429, {"Retry-After": "86400"})] * 99
+    faults: dict[str, dict[str, Any]] = {
+        "busy": {"answers": {"/v2/": busy}},
+        "blobs": {"answers": {layer.digest: busy for layer in image.layers}},
+    }
+    if fault == "cut":
+        faults["cut"] = {"cuts": {layer.digest: [0] * 99 for layer in image.layers}}
+    upstream.images = {"app:1": image, "other:1": IMAGE}
+    with FaultyRegistry({"app:1": image, "other:1": IMAGE}, **faults.get(fault, {})) as mirror:
+        address = f"127.0.0.1:{free_port()}" if fault == "refused" else mirror.address
+        (tmp_path / "q.io").mkdir()
+        text = f'server = "http://{upstream.address}"\n[host."http://{address}"]\n'
+        (tmp_path / "q.io/hosts.toml").write_text(text)
+        async with parts_of(containerd, f"test-mirrors-{next(NAMES)}", config_path=str(tmp_path)) as parts:
+            async with asyncio.timeout(15):
+                assert (await parts.puller.pull("q.io/app:1")).id == image.id
+                assert (await parts.puller.pull("q.io/other:1")).id == IMAGE.id
+        if fault == "busy":
+            assert len(mirror.asked) == 1
+        if fault == "blobs":
+            assert sum(mirror.count(layer.digest) for layer in image.layers) <= len(image.layers)
