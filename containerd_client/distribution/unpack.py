@@ -127,9 +127,9 @@ class Unpacker:
         try:
             grown = (0, 0)
             while not (await asyncio.wait({applying}, timeout=progress.limit / LOOKS or None))[0]:
-                size, inodes = await self._usage(snapshots, key, progress.limit / LOOKS)
-                if (size, inodes) != grown:
-                    grown = (size, inodes)
+                seen = await self._usage(snapshots, key, progress.limit / LOOKS)
+                if seen is not None and seen != grown:
+                    grown = seen
                     progress.moved(LEAST)
                 progress.check("containerd extracts nothing")
             return applying.result()
@@ -138,13 +138,13 @@ class Unpacker:
                 applying.cancel()
                 await asyncio.wait({applying})
 
-    async def _usage(self, snapshots: Snapshots, key: str, seconds: float) -> tuple[int, int]:
-        """How large the snapshot is; nothing, if that cannot be told in time."""
+    async def _usage(self, snapshots: Snapshots, key: str, seconds: float) -> tuple[int, int] | None:
+        """How large the snapshot is; None when that cannot be found out in time, which is no progress and no loss."""
         try:
             with call_options(timeout=seconds):
                 return await snapshots.usage(key)
         except ContainerdError:
-            return (0, 0)
+            return None
 
     def _check(self, contents: ImageContents, number: int, extracted: str) -> None:
         layer, promised = contents.manifest.layers[number], contents.diff_ids[number]
