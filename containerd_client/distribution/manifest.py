@@ -59,8 +59,8 @@ class Descriptor(Struct, frozen=True):
 
     @staticmethod
     def of(message: types_pb2.Descriptor) -> Descriptor:
-        """Read what containerd's services give."""
-        return Descriptor(message.media_type, message.digest, message.size)
+        """Read what containerd's services give; another client may have stored any size."""
+        return Descriptor(message.media_type, message.digest, max(message.size, 0))
 
 
 class Manifest(Struct, frozen=True):

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from containerd_client.api.containerd.types import types_pb2
 from containerd_client.distribution import media_types
 from containerd_client.distribution.chain import chain_id, chain_ids
 from containerd_client.distribution.errors import ManifestError, NoPlatformError
 from containerd_client.distribution.manifest import (
+    Descriptor,
     Index,
     Manifest,
     candidates,
@@ -186,6 +188,12 @@ def test_rootfs():
     assert parse_rootfs(b'{"rootfs": null}', A).diff_ids == ()
     with pytest.raises(ManifestError, match="diff_ids"):
         parse_rootfs(b'{"rootfs": {"diff_ids": ["../x"]}}', A)
+
+
+def test_a_record_of_another_client():
+    """containerd stores whatever size it is given."""
+    message = types_pb2.Descriptor(media_type=media_types.OCI_INDEX, digest=A, size=-5)
+    assert Descriptor.of(message) == Descriptor(media_types.OCI_INDEX, A, 0)
 
 
 def test_ingest_names_are_those_of_containerd():
