@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import lzma
+import os
 import posixpath
 import tarfile
+import zlib
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -34,6 +37,8 @@ CHUNK = 1 << 20
 MOST_DOCUMENTS = 10_000
 CONTAINERD_NAME = "io.containerd.image.name"
 OCI_NAME = "org.opencontainers.image.ref.name"
+_DAMAGE = (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
+"""What tarfile and its decompressors raise for an archive that is damaged or none."""
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
@@ -79,7 +84,7 @@ async def read_archive(client: Containerd, file: IO[bytes]) -> tuple[Archived, .
         with await asyncio.to_thread(tarfile.open, fileobj=file, mode="r|*") as archive:
             while (entry := await asyncio.to_thread(archive.next)) is not None:
                 await _take(client, archive, entry, found)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except _DAMAGE as error:
         raise ManifestError(f"the archive cannot be read: {escaped(str(error))}") from error
     images = _oci_images(found) if "index.json" in found.documents else []
     if not images and "manifest.json" in found.documents:
@@ -113,7 +118,7 @@ async def _take(client: Containerd, archive: tarfile.TarFile, entry: tarfile.Tar
 
 async def _store(client: Containerd, data: IO[bytes], size: int, digest: str, name: str) -> Descriptor:
     """Write one file; without a known digest it gets that of its bytes."""
-    ref = ingest_ref("", digest) if digest else f"load-{hashlib.sha256(name.encode()).hexdigest()}"
+    ref = ingest_ref("", digest) if digest else f"load-{hashlib.sha256(os.fsencode(name)).hexdigest()}"
     hashed = hashlib.sha256()
     head = b""
     stored = False
