@@ -184,10 +184,12 @@ class Site:
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         if len(self._feed) >= MOST_WATCHERS:
-            raise web.HTTPServiceUnavailable(
+            refusal = web.HTTPServiceUnavailable(
                 text=f"{MOST_WATCHERS} clients watch already, and each costs time of every request; close one\n",
-                headers={"Retry-After": f"{PATIENCE:.0f}", "Connection": "close"},
+                headers={"Retry-After": f"{PATIENCE:.0f}"},
             )
+            refusal.force_close()  # one that is kept open would hold a place of those who ask for something else
+            raise refusal
         task = asyncio.current_task()
         if task is not None:
             self._streams.add(task)

@@ -15,8 +15,11 @@ from aiohttp.web_exceptions import HTTPBadRequest, HTTPForbidden, HTTPMethodNotA
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 from aiohttp.web_ws import WebSocketResponse
+from msgspec import structs
 
 from cri_shim.http_limits import LOGGER, PATIENCE, ConnectionLimits
+from cri_shim.os_errors import cri_error_of
+from cri_shim.status_text import status_text
 from cri_shim.streaming.channels import BY_NAME, PORT_FORWARD_TUNNEL
 from cri_shim.streaming.link import SocketLink
 from cri_shim.streaming.port_forward import PROTOCOL, ForwardRequest, SpdyForward
@@ -219,10 +222,13 @@ async def _remote(request: RemoteRequest, client: RemoteClient, ready: Coroutine
         outcome = await request.run(client)
     except ClientGoneError:
         raise
+    except OSError as error:
+        outcome = Outcome(error=str(cri_error_of(error)))
     except Exception as error:
         log.exception("stream.bug", error=repr(error))
         outcome = Outcome(error=f"streaming failed unexpectedly: {error!r}")
-    await client.finish(outcome)
+    # What has no UTF-8 form could not be sent, and the client would see an end without a reason.
+    await client.finish(structs.replace(outcome, error=status_text(outcome.error)) if outcome.error else outcome)
 
 
 def _negotiated(request: BaseRequest, spoken: tuple[str, ...]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import json
 import shutil
 import socket
 import ssl
@@ -14,6 +16,7 @@ import aiohttp
 import pytest
 
 from cri_shim import http_limits
+from cri_shim.errors import FailedPreconditionError
 from cri_shim.http_limits import ConnectionLimits
 from cri_shim.streaming.certificate import server_context
 from cri_shim.streaming.remote import Outcome, Output, RemoteRequest, Wanted
@@ -190,3 +193,27 @@ async def test_who_brings_no_token_in_time_is_closed(monkeypatch: pytest.MonkeyP
                 await reader.read()
         writer.close()
         assert b"\x01hello" in await session
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FailedPreconditionError("no \ud800 here"), "no \ufffd here"),
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), "/x: no space left on device; free space"),
+        (FailedPreconditionError("no " + "x" * 3_000_000), "... (2999744 more characters)"),
+    ],
+)
+async def test_the_last_word_of_a_session_can_be_sent(error: Exception, said: str):
+    """Whatever the text of an error holds, the client is given a reason."""
+
+    async def fail(_client: RemoteClient) -> Outcome:
+        if isinstance(error, OSError):
+            raise error
+        return Outcome(error=str(error))
+
+    async with serving() as server:
+        url = await server.url("exec", RemoteRequest(Wanted(stdin=False, stdout=True, stderr=False, tty=False), fail))
+        *_, last = await over_websocket(url)
+    status = json.loads(last[1:])
+    assert said in status["message"]
+    assert len(status["message"]) <= 4096
