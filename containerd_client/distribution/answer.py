@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.content_encoding import EncodingError, decoded, decoded_blob, encodings_of
-from containerd_client.distribution.errors import RegistryUnavailableError
+from containerd_client.distribution.content_encoding import (
+    EncodingError,
+    UnknownEncodingError,
+    decoded,
+    decoded_blob,
+    encodings_of,
+)
+from containerd_client.distribution.errors import RegistryUnavailableError, TransferError
 from containerd_client.distribution.wire_errors import as_transfer_errors
 from untrusted import decode_utf8
 
@@ -58,7 +64,10 @@ class Answer:
             yield chunk
 
     async def blob(self, size: int, media_type: str) -> AsyncIterator[bytes]:
-        """Give the body of a blob of ``size`` bytes: as it is if it has that length, else decoded."""
+        """Give the body of a blob of ``size`` bytes: as it is if it has that length, else decoded.
+
+        One that breaks off or is damaged is a TransferError, like a broken connection.
+        """
         if not self.encodings or self.length == size:
             async for chunk in self.chunks():
                 yield chunk
@@ -66,8 +75,10 @@ class Answer:
         try:
             async for chunk in decoded_blob(self.chunks(), self.encodings, media_type):
                 yield chunk
-        except EncodingError as error:
+        except UnknownEncodingError as error:
             raise RegistryUnavailableError(f"{self.what}: {error}") from None
+        except EncodingError as error:
+            raise TransferError(f"{self.what}: {error}") from None
 
     async def read(self, limit: int) -> bytes | None:
         """Read the whole body, decoded; None if it has more than ``limit`` bytes."""

@@ -17,6 +17,8 @@ PIECE = 256 << 10
 MOST = 3
 """Encodings within each other."""
 
+_NONE = frozenset({"", "identity", "none", "binary", "utf-8", "aws-chunked"})
+"""What stands there for bytes that are as they are; the last is left over from an upload to S3."""
 _ENOUGH = 4096
 """Encoded bytes from which the first decoded ones are sure to come."""
 _GZIP = b"\x1f\x8b"
@@ -27,19 +29,23 @@ class EncodingError(ValueError):
     """A body cannot be decoded; the message says why."""
 
 
+class UnknownEncodingError(EncodingError):
+    """A body has an encoding that is not known; this is noticed before any of it is given."""
+
+
 def encodings_of(values: Iterable[str]) -> tuple[str, ...]:
     """Read the values of Content-Encoding: the encodings in the order in which they were applied."""
     names = (name.strip().lower().removeprefix("x-") for value in values for name in value.split(","))
-    return tuple(name for name in names if name not in {"", "identity"})
+    return tuple(name for name in names if name not in _NONE)
 
 
 def decoded(chunks: AsyncIterator[bytes], encodings: tuple[str, ...]) -> AsyncIterator[bytes]:
     """Undo the encodings; raises :class:`EncodingError`, from within the iteration too."""
     if len(encodings) > MOST:
-        raise EncodingError(f"{len(encodings)} encodings within each other are more than {MOST}")
+        raise UnknownEncodingError(f"{len(encodings)} encodings within each other are more than {MOST}")
     for name in reversed(encodings):
         if name not in {"gzip", "deflate"}:
-            raise EncodingError(f"the encoding {name[:32]!r} was not asked for and cannot be undone")
+            raise UnknownEncodingError(f"the encoding {name[:32]!r} was not asked for and cannot be undone")
         chunks = _inflated(chunks, name)
     return chunks
 

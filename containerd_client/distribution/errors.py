@@ -59,6 +59,10 @@ class CorruptBlobError(DistributionError):
     """The bytes received have another size or digest than the manifest promised."""
 
 
+class OtherLengthError(CorruptBlobError):
+    """A host announces another length of a blob than the manifest promised; no byte of it was taken."""
+
+
 class IncompleteImageError(DistributionError):
     """An image record exists in containerd, but blobs that it needs do not."""
 

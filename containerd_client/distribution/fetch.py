@@ -20,6 +20,7 @@ from containerd_client.distribution.errors import (
     CorruptBlobError,
     DistributionError,
     NotInRegistryError,
+    OtherLengthError,
     RegistryUnavailableError,
     TransferError,
     UnauthorizedError,
@@ -216,7 +217,7 @@ class Fetcher:
                     await copy.run(body.chunks)
             except TransferError as error:
                 pause, failure = error.wait if hosts.is_last(host) else 0.0, str(error)
-            except (NotInRegistryError, UnauthorizedError, RegistryUnavailableError) as error:
+            except (NotInRegistryError, UnauthorizedError, OtherLengthError, RegistryUnavailableError) as error:
                 if hosts.exhausted:
                     raise
                 hosts.refused(host)

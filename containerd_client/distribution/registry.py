@@ -20,6 +20,7 @@ from containerd_client.distribution.errors import (
     DistributionError,
     ManifestError,
     NotInRegistryError,
+    OtherLengthError,
     RegistryUnavailableError,
     TransferError,
     UnauthorizedError,
@@ -47,6 +48,8 @@ T = TypeVar("T")
 DOCUMENT_TIMEOUT = 60.0
 PATIENCE = 20.0
 """Seconds for which the last host, if it says that it is busy, is asked again, when it is about a small thing."""
+_GOOD = frozenset({200, 203})
+"""Statuses of a whole thing; a proxy that changes what it passes on says 203."""
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(\*|[0-9]{1,19})")
 LONGEST_DETAIL = 200
 """Characters of a server's own words that an error shows."""
@@ -101,7 +104,7 @@ class RegistryClient:
             ) as response:
                 if response.status in BUSY:
                     raise TransferError(f"{host.base} answers {response.status}", wait_of(response.headers))
-                found = _described(response, reference.digest) if response.status == 200 else None
+                found = _described(response, reference.digest) if response.status in _GOOD else None
             if found is not None:
                 return found
             data, media_type = await self._document(host, source, path)
@@ -177,7 +180,7 @@ class RegistryClient:
             start = offset if answer.status == 206 else 0
             rest = wanted.size - start
             if not answer.encodings and answer.length is not None and answer.length != rest:
-                raise CorruptBlobError(
+                raise OtherLengthError(
                     f"blob {wanted.digest}: {one.base} announces {answer.length} bytes where the manifest promises "
                     f"{rest}"
                 )
@@ -199,8 +202,8 @@ class RegistryClient:
         answer = await stack.enter_async_context(
             self._get(host, source, path, url=url, headers=headers, read_timeout=limit)
         )
-        if answer.status != 200 and not (answer.status == 206 and offset):
-            raise await _failure(answer, wanted.digest, self._login(host, source))
+        if answer.status not in _GOOD and not (answer.status == 206 and offset):
+            raise await _failure(answer, wanted.digest, host, self._login(host, source))
         return answer
 
     def _failed(self, host: Host, source: Source, error: DistributionError) -> None:
@@ -215,8 +218,8 @@ class RegistryClient:
 
     async def _document(self, host: Host, source: Source, path: str) -> tuple[bytes, str]:
         async with self._get(host, source, path, accept=ACCEPT, total_timeout=DOCUMENT_TIMEOUT) as answer:
-            if answer.status != 200:
-                raise await _failure(answer, str(source.reference), self._login(host, source))
+            if answer.status not in _GOOD:
+                raise await _failure(answer, str(source.reference), host, self._login(host, source))
             data = await answer.read(LARGEST_DOCUMENT)
             if data is None:
                 raise ManifestError(
@@ -339,7 +342,7 @@ def _described(answer: Answer, digest: str) -> Descriptor | None:
     return Descriptor(media_type, told, size)
 
 
-async def _failure(answer: Answer, what: str, login: Login) -> DistributionError:
+async def _failure(answer: Answer, what: str, host: Host, login: Login) -> DistributionError:
     """Return the error for a status that is no success."""
     server = answer.url.origin
     status = answer.status
@@ -352,7 +355,8 @@ async def _failure(answer: Answer, what: str, login: Login) -> DistributionError
         return TransferError(f"{server} answers {status} for {what}", wait_of(answer.headers))
     if status == 416:
         return CorruptBlobError(f"{server} has fewer bytes of {what} than the manifest promises")
-    detail = escaped(strike_out(await answer.error_text(), login.secrets()).strip(), LONGEST_DETAIL)
+    secrets = (*login.secrets(), *(value for _, value in host.headers))
+    detail = escaped(strike_out(await answer.error_text(), secrets).strip(), LONGEST_DETAIL)
     return RegistryUnavailableError(f"{server} answers {status} for {what}" + (f": '{detail}'" if detail else ""))
 
 

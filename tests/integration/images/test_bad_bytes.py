@@ -113,6 +113,7 @@ ENCODED = {
     "deflate": zlib.compress(MANIFEST),
     "deflate, gzip": gzip.compress(zlib.compress(MANIFEST)),
     "identity": MANIFEST,
+    "aws-chunked": MANIFEST,
     "GZIP": MANIFEST,  # which is not true
 }
 
@@ -137,6 +138,31 @@ async def test_compressed_on_the_way(client, server, encoding, lengths):
     assert await read(client, source(server)) == MANIFEST
     assert await read(client, source(server), offset=100) == MANIFEST[100:]
     assert all(one.headers["accept-encoding"] == "identity" for one in server.got)
+
+
+async def test_compression_that_breaks_off(client, server):
+    """It is a broken connection: what came is kept, and the rest asked for."""
+    data = gzip.compress(os.urandom(50_000))
+    for bad in (data[:-100], data[:-8] + bytes(8)):
+        server.answers[BLOB] = [answer(200, bad, Content_Encoding="gzip")]
+        with pytest.raises(TransferError, match=r"gzip encoding (ends early|is damaged)"):
+            await read(client, source(server))
+
+
+async def test_203(client, server):
+    """What a proxy says that has changed something; the digest says what."""
+    server.fallback = lambda got: answer(203, MANIFEST if got.method == "GET" else b"", Content_Type=MEDIA_TYPE)
+    assert await resolved(client, source(server)) == (DIGEST, len(MANIFEST))
+    assert await read(client, source(server)) == MANIFEST
+
+
+async def test_headers_of_hosts_toml_are_secrets(client, server):
+    """A server that repeats what it was sent does not bring them into an error."""
+    server.fallback = lambda got: answer(418, str(got.headers).encode())
+    host = Host(f"{server.url}/v2", headers=(("X-Key", "ganz geheim"),))
+    with pytest.raises(RegistryUnavailableError, match="418") as caught:
+        await client.manifest(Source(parse_reference("q.io/app:1"), (host,)), WANTED)
+    assert "geheim" not in str(caught.value)
 
 
 async def test_a_token_that_is_compressed(client, server):

@@ -98,7 +98,7 @@ async def test_the_registrys_own_answer_decides(client, upstream):
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("fault", ["busy", "blobs", "refused", "cut"])
+@pytest.mark.parametrize("fault", ["busy", "blobs", "refused", "cut", "page"])
 async def test_whole_pulls(containerd, upstream, tmp_path, fault):
     """Manifests, configuration and layers: a mirror in any trouble costs one attempt of each pull at most."""
     image = build_image(*(Tree().file(f"f{n}", os.urandom(5000)).layer(OCI_LAYER_PLAIN) for n in range(3)))
@@ -107,6 +107,8 @@ async def test_whole_pulls(containerd, upstream, tmp_path, fault):
         "busy": {"answers": {"/v2/": busy}},
         "blobs": {"answers": {layer.digest: busy for layer in image.layers}},
     }
+    if fault == "page":  # a login page in the place of every layer
+        faults["page"] = {"lies": {layer.digest: b"<html>" for layer in image.layers}}
     if fault == "cut":
         faults["cut"] = {"cuts": {layer.digest: [0] * 99 for layer in image.layers}}
     upstream.images = {"app:1": image, "other:1": IMAGE}

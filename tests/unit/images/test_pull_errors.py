@@ -21,6 +21,7 @@ from cri_shim.images.pull_errors import as_cri_errors
         (errors.ManifestError, "FAILED_PRECONDITION"),
         (errors.NotAnImageError, "FAILED_PRECONDITION"),
         (errors.CorruptBlobError, "FAILED_PRECONDITION"),
+        (errors.OtherLengthError, "FAILED_PRECONDITION"),
         (errors.DistributionError, "FAILED_PRECONDITION"),
         (errors.ProxyConfigError, "FAILED_PRECONDITION"),
     ],
@@ -52,7 +53,7 @@ def test_words_that_the_kubelet_knows(kind, word):
 def test_every_error_of_the_package_has_been_thought_of():
     """A new kind of error must be added to a table above."""
     kinds = {value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)}
-    assert len(kinds) == 15
+    assert len(kinds) == 16
 
 
 def test_what_is_no_reference_is_an_invalid_argument():
