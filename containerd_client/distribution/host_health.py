@@ -49,45 +49,46 @@ class Rotation:
     """The hosts for one thing, one after the other, for as long as it takes.
 
     ``failed`` are those that have failed in this pull. The order is that of the file, except that a host that fails
-    waits until the others have been asked twice, and that after all have been asked they are asked again.
+    waits until the others have been asked twice, and that after all have been asked they are asked again. One server
+    may stand in the file twice, as a mirror with settings of its own and as the server; these are two hosts.
     """
 
     def __init__(self, hosts: Sequence[Host], health: HostHealth, failed: set[str]) -> None:
         self._hosts = tuple(hosts)
         self._health = health
         self._failed = failed
-        self._asked: Counter[str] = Counter()
+        self._asked: Counter[Host] = Counter()
 
     def next(self) -> Host:
         """Return whom to ask now."""
         chosen = min(self._hosts, key=self._rank)
-        self._asked[chosen.base] += 1
+        self._asked[chosen] += 1
         return chosen
 
     def gave(self, host: Host) -> None:
         """Stay with a host that has given something before it failed."""
-        self._asked[host.base] -= 1
+        self._asked[host] -= 1
 
     def refused(self, host: Host) -> None:
         """Ask all others before this host, whose answer was clear, is asked again."""
-        self._asked[host.base] += 2
+        self._asked[host] += 2
 
     @property
     def more(self) -> bool:
         """Whether a host is left that has not been asked and does not fail."""
-        return any(not self._asked[host.base] and not self._passed_over(host) for host in self._hosts)
+        return any(not self._asked[host] and not self._passed_over(host) for host in self._hosts)
 
     @property
     def exhausted(self) -> bool:
         """Whether every host has been asked."""
-        return all(self._asked[host.base] for host in self._hosts)
+        return all(self._asked[host] for host in self._hosts)
 
     def is_last(self, host: Host) -> bool:
         """Whether this is the host that is waited for."""
         return host == self._hosts[-1]
 
     def _rank(self, host: Host) -> int:
-        return self._asked[host.base] + (2 if self._passed_over(host) else 0)
+        return self._asked[host] + (2 if self._passed_over(host) else 0)
 
     def _passed_over(self, host: Host) -> bool:
         return not self.is_last(host) and (host.base in self._failed or self._health.failing(host))

@@ -235,21 +235,21 @@ class RegistryClient:
         if not hosts:
             raise RegistryUnavailableError(f"no host for {source.reference.domain} has the capability {capability}")
         rotation = Rotation(hosts, self._health, source.failed)
-        failures: dict[str, DistributionError] = {}
+        failures: dict[Host, DistributionError] = {}
         while not rotation.exhausted:
             host = rotation.next()
             try:
                 found = await _persistently(ask, host, self._patience if rotation.is_last(host) else 0.0)
             except DistributionError as error:
-                failures.setdefault(host.base, error)
+                failures.setdefault(host, error)
                 self._failed(host, source, error)
                 rotation.refused(host)
             else:
                 self._succeeded(host, source)
                 source.answered[what] = host.base
                 return found
-        text = "; ".join(dict.fromkeys(str(failures[host.base]) for host in hosts))
-        last = failures[hosts[-1].base]
+        text = "; ".join(dict.fromkeys(str(failures[host]) for host in hosts))
+        last = failures[hosts[-1]]
         kind = type(last) if not isinstance(last, TransferError) else RegistryUnavailableError
         raise kind(f"{what}: {text}" if what not in text else text) from last
 

@@ -97,6 +97,14 @@ async def test_the_registrys_own_answer_decides(client, upstream):
         await client.resolve(source(dead, upstream=dead))
 
 
+async def test_a_server_that_is_its_own_mirror(client):
+    """As people write it to give it settings; busy for a moment, it is waited for."""
+    async with RawServer(fallback=lambda got: answer(200, IMAGE.manifest if got.method == "GET" else b"")) as server:
+        server.answers["/v2/app/manifests/1?ns=q.io"] = answer(503)
+        server.answers["/v2/app/manifests/1"] = [answer(503, Retry_After="0")] * 2
+        assert (await client.resolve(source(server.address, upstream=server.address))).digest == IMAGE.digest
+
+
 @pytest.mark.root
 @pytest.mark.parametrize("fault", ["busy", "blobs", "refused", "cut", "page"])
 async def test_whole_pulls(containerd, upstream, tmp_path, fault):

@@ -88,3 +88,16 @@ def test_what_is_remembered_is_bounded(health, clock):
         health.failed(Host(f"http://{number}/v2"))
         clock[0] += 10
     assert len(health._until) <= 4
+
+
+def test_one_server_as_mirror_and_as_server(health):
+    """Both are asked, and the second is waited for."""
+    twice = (Host("http://one/v2", mirror=True), Host("http://one/v2"))
+    rotation = Rotation(twice, health, {"http://one/v2"})
+    health.failed(twice[0])
+    first = rotation.next()
+    rotation.refused(first)
+    assert rotation.is_last(first)
+    assert not rotation.exhausted
+    assert rotation.next() == twice[0]
+    assert rotation.exhausted
