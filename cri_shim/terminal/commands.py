@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
@@ -24,6 +25,8 @@ _FOLLOWED = ("Version", "Status", "List", "Stream", "ImageFsInfo", "ImageStatus"
 
 def told(command: Callable[[argparse.Namespace, Explorer], int], options: argparse.Namespace, config: Config) -> int:
     """Run a command against the daemon that serves with ``config``; the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names hold what not every terminal can show
     try:
         return command(options, Explorer(options.address) if options.address else Explorer.of(config))
     except UnreachableError as error:

@@ -88,6 +88,7 @@ def test_asking_containerd_traces_everything_and_tells_nobody():
     ("keys", "environment", "more", "words"),
     [
         ({"containerd_spans": "ask"}, {}, {"http_address": ""}, "set http.address"),
+        ({"containerd_spans": "ask"}, {}, {"http_address": "unix:///run/x"}, "to no unix socket"),
         ({"endpoint": "http://c"}, {}, {"http_address": "", "ledger": False}, "ledger.enabled"),
         ({"endpoint": "ftp://c"}, {}, {"http_address": ""}, "no URL"),
         ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, {"http_address": ""}, "http/protobuf or grpc"),

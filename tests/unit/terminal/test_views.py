@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import io
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from containerd_client.retry import RETRY
+from cri_shim.config import Config
+from cri_shim.terminal.commands import told
 from cri_shim.terminal.durations import ms, size
 from cri_shim.terminal.explain import explained
 from cri_shim.terminal.purposes import _ANYWHERE, _IN_REQUEST, helper_purpose, purpose
@@ -134,3 +140,17 @@ def test_every_described_hop_is_a_call_of_the_client():
     assert {hop for _, hop in _IN_REQUEST} | set(_ANYWHERE) <= known
     assert purpose("RunPodSandbox", "Tasks/Create") != purpose("StartContainer", "Tasks/Create")
     assert helper_purpose("ADD")
+
+
+def test_names_that_the_terminal_cannot_show_are_escaped(monkeypatch):
+    """They come from images and plugins; a terminal of Latin-1 is no reason to fail."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1"))
+
+    def command(_options, _explorer):
+        print("image \u88c5\u7f6e")
+        return 0
+
+    assert told(command, argparse.Namespace(address="/nowhere"), Config()) == 0
+    sys.stdout.flush()
+    assert written.getvalue() == b"image \\u88c5\\u7f6e\n"
