@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
 CANCELLED: Final = "CANCELLED"
 _ALL_OF_IT: Final = 0.95
-"""Share of a time limit after which it is the limit that ended a call; containerd, which knows it too, may say so."""
+"""Share of a time limit after which it is the limit that ended a call."""
+_PASSED: Final = "context deadline exceeded"
 
 
 class Tally:
@@ -93,8 +94,12 @@ def cut_by_close(connection: Connection) -> bool:
 
 
 def late(failure: ContainerdError, timeout: float | None, seconds: float) -> ContainerdError:
-    """The same failure; one of our own time limit in words that say so, where gRPC says only that there was one."""
-    if isinstance(failure, DeadlineExceeded) and timeout is not None and seconds >= timeout * _ALL_OF_IT:
+    """The same failure; one of our own time limit in words that say so, where gRPC says only that there was one.
+
+    containerd knows the limit too, and may be the first to say that it has passed; it often does so without a kind.
+    """
+    by_limit = isinstance(failure, DeadlineExceeded) or _PASSED in failure.detail
+    if by_limit and timeout is not None and seconds >= timeout * _ALL_OF_IT:
         return DeadlineExceeded(failure.method, f"containerd did not answer within {round(timeout, 1):g} s")
     return failure
 

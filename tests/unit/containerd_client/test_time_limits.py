@@ -7,8 +7,8 @@ import asyncio
 import grpc
 import pytest
 
-from containerd_client import Containerd, call_options
-from containerd_client.errors import DeadlineExceeded
+from containerd_client import Containerd, call, call_options
+from containerd_client.errors import DeadlineExceeded, Unknown
 from containerd_client.retry import RETRY, Retry
 from containerd_client.time_limits import TIME_LIMITS, UNBOUNDED, within
 
@@ -84,3 +84,12 @@ async def test_containerds_own_time_out_keeps_its_words(client, fake):
     fake.script[KILL] = [(grpc.StatusCode.DEADLINE_EXCEEDED, "shim: context deadline exceeded")]
     with pytest.raises(DeadlineExceeded, match="shim: context deadline exceeded"):
         await client.tasks.kill("x", 9)
+
+
+def test_containerd_that_says_first_that_the_limit_has_passed():
+    """It has the same limit, and tells it without a kind: the error is that of the limit all the same."""
+    said = Unknown(KILL, "failed to delete task: context deadline exceeded: unknown")
+    assert isinstance(call.late(said, SHORT, SHORT * 0.97), DeadlineExceeded)
+    assert call.late(said, SHORT, SHORT / 2) is said
+    other = Unknown(KILL, "runc did not terminate successfully")
+    assert call.late(other, SHORT, SHORT) is other
