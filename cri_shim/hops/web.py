@@ -124,7 +124,8 @@ class Site:
         host = request.headers.get("Host", "")
         if self._bound_to and host and not _is_ours(host, self._bound_to):
             raise web.HTTPForbidden(text="the Host header must be an address of this listener or localhost\n")
-        if request.headers.get("Origin", "").partition("://")[2] not in {"", host}:
+        origin = request.headers.get("Origin", "")
+        if origin and origin.partition("://")[2] != host:
             raise web.HTTPForbidden(text="pages of another origin are not answered\n")
         assert self._limits is not None  # noqa: S101 - made before the first request
         with self._limits.at_work(request.protocol):
