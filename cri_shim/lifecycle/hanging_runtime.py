@@ -62,7 +62,7 @@ def _descendants(proc: Path, pid: int) -> list[int]:
 def _cgroups(process: Path) -> str:
     """In which cgroups a process is; empty for one that has ended."""
     with suppress(OSError):
-        return (process / "cgroup").read_text()
+        return (process / "cgroup").read_text(errors="replace")
     return ""
 
 

@@ -15,6 +15,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.kernel.write_file import write_file
+from untrusted import encodable
 
 if TYPE_CHECKING:
     from cri_shim.kernel import Kernel
@@ -54,7 +55,8 @@ def pod_files(paths: Paths, sandbox_id: str, config: cri.PodSandboxConfig) -> Po
 
 def pod_hostname(config: cri.PodSandboxConfig) -> str:
     """The pod's hostname; the node's own where the request names none (a pod on the node's network)."""
-    return config.hostname or socket.gethostname()
+    # The kernel takes any bytes for a hostname.
+    return config.hostname or encodable(socket.gethostname())
 
 
 def write_pod_files(kernel: Kernel, files: PodFiles, config: cri.PodSandboxConfig) -> None:

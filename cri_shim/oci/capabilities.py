@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cri_shim.errors import InvalidArgumentError
 from cri_shim.oci.defaults import DEFAULT_CAPABILITIES
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +22,8 @@ NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHRO
 SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE
 MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE
 """
+
+_LONGEST = 64
 
 NAMES: tuple[str, ...] = tuple(f"CAP_{name}" for name in _IN_ORDER.split())
 """All capabilities that have a name, at the index that is their number."""
@@ -66,4 +70,7 @@ def ambient(request: cri.Capability, available: tuple[str, ...]) -> tuple[str, .
 def _names(names: Iterable[str]) -> list[str]:
     """Write names the way the spec has them; CRI leaves ``CAP_`` out, but people write it."""
     upper = [name.upper() for name in names]
+    long = next((name for name in upper if len(name) > _LONGEST), None)
+    if long is not None:
+        raise InvalidArgumentError(f"capability '{escaped(long, _LONGEST)}' is longer than any that there is")
     return [name if name.startswith("CAP_") else f"CAP_{name}" for name in upper]

@@ -21,7 +21,7 @@ from cri_shim.oci.devices import DeviceGrant, DeviceNode, add_devices, add_host_
 from cri_shim.oci.mounts import ResolvedMount, apply_mounts, cgroup_mount, host_sys_mount
 from cri_shim.oci.namespaces import PodNamespaces, set_container_namespaces, set_namespace
 from cri_shim.oci.options import SpecOptions
-from cri_shim.oci.process import DEFAULT_PATH, merge_env, process_args
+from cri_shim.oci.process import DEFAULT_PATH, check_process, merge_env, process_args
 from cri_shim.oci.selinux import check_level
 from untrusted import decode_utf8
 
@@ -133,6 +133,7 @@ def _set_process(spec: Spec, given: ContainerSpecInput) -> None:
         # CRI sends bytes, the spec is JSON: what is no UTF-8 cannot arrive whole.
         (f"{pair.key}={decode_utf8(pair.value)}" for pair in config.envs),
     )
+    check_process(process)
     process["user"] = given.user.to_spec()
     process["noNewPrivileges"] = security.no_new_privs
     if given.options.rlimits:

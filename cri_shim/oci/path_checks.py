@@ -11,6 +11,8 @@ LONGEST_PATH: Final = 4095
 """Bytes of a path (PATH_MAX less its end)."""
 LONGEST_COMPONENT: Final = 255
 """Bytes of one name in a path (NAME_MAX)."""
+LONGEST_VALUE: Final = 4096
+"""Bytes of a value for a file of /proc/sys or of a cgroup: a page. OCI runtimes repeat it in their errors."""
 
 
 def path_problem(path: str) -> str:
@@ -36,6 +38,13 @@ def check_path(what: str, path: str, *, absolute: bool = True) -> None:
         problem = "is relative; it must be absolute"
     if problem:
         raise InvalidArgumentError(f"{what} '{escaped(path)}' {problem}")
+
+
+def check_value(what: str, value: str) -> None:
+    """Refuse a value that is longer than a file of the kernel takes at once, with InvalidArgumentError."""
+    size = len(value.encode())
+    if size > LONGEST_VALUE:
+        raise InvalidArgumentError(f"{what} has {size} bytes; at most {LONGEST_VALUE} are allowed")
 
 
 def leads_out(path: str) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.oci.path_checks import check_path, leads_out
+from cri_shim.oci.path_checks import check_path, check_value, leads_out
 from cri_shim.oci.sysctls import sysctl_path
 from untrusted import escaped
 
@@ -33,8 +33,9 @@ def check_pod(config: cri.PodSandboxConfig) -> None:
     _check_hostname(config)
     for field in ("servers", "searches", "options"):
         _check_words(f"dns_config.{field}", getattr(config.dns_config, field))
-    for name in config.linux.sysctls:
+    for name, value in config.linux.sysctls.items():
         sysctl_path(name)
+        check_value(f"the value of sysctl '{escaped(name)}'", value)
     for mapping in config.port_mappings:
         _check_ports(mapping)
     check_pod_paths(config)

@@ -10,6 +10,8 @@ import copy
 from typing import TYPE_CHECKING
 
 from cri_shim.errors import InvalidArgumentError
+from cri_shim.oci.path_checks import LONGEST_PATH, path_problem
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,6 +53,37 @@ def merge_env(*layers: Iterable[str]) -> list[str]:
     return list(merged.values())
 
 
+def check_process(process: Spec) -> None:
+    """Refuse a process that no OCI runtime could start, with InvalidArgumentError.
+
+    Request and image were put together in it. A runtime repeats what it refuses in its error, and its shim waits for
+    ever once that is larger than a pipe: a program's name of 70 kB would cost the pod its shim.
+    """
+    check_command(process["args"])
+    problem = path_problem(process["cwd"])
+    if problem:
+        raise InvalidArgumentError(f"working directory '{escaped(process['cwd'])}' {problem}")
+    for entry in process["env"]:
+        name = entry.partition("=")[0]
+        if not name or "\0" in entry:
+            what = "contains a NUL character" if name else "has no name"
+            raise InvalidArgumentError(f"environment variable '{escaped(name)}' of the image or request {what}")
+
+
+def check_command(args: Sequence[str]) -> None:
+    """Refuse a command whose program can have no such name, or with a NUL in it, with InvalidArgumentError."""
+    size = len(args[0].encode())
+    if size > LONGEST_PATH:
+        raise InvalidArgumentError(
+            f"the program '{escaped(args[0], 64)}' has a name of {size} bytes; a path has at most {LONGEST_PATH}"
+        )
+    for number, argument in enumerate(args):
+        if "\0" in argument:
+            raise InvalidArgumentError(
+                f"argument {number} of the command, '{escaped(argument)}', contains a NUL character"
+            )
+
+
 def exec_process(process: Spec, args: Sequence[str], *, tty: bool) -> Spec:
     """Give the process spec of a command run inside a container whose own ``process`` this is.
 
@@ -59,6 +92,7 @@ def exec_process(process: Spec, args: Sequence[str], *, tty: bool) -> Spec:
     """
     if not args:
         raise InvalidArgumentError("the command to execute is empty")
+    check_command(args)
     result = copy.deepcopy(process)
     result["args"] = list(args)
     result["terminal"] = tty

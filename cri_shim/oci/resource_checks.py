@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from cri_shim.errors import InvalidArgumentError
+from cri_shim.oci.path_checks import check_value
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -45,12 +46,13 @@ def check_resources(resources: cri.LinuxContainerResources) -> None:
             raise InvalidArgumentError(
                 f"hugepage_limits has page_size '{escaped(limit.page_size)}'; a size looks like 2MB or 1GB"
             )
-    for key in resources.unified:
+    for key, value in resources.unified.items():
         if not _UNIFIED.fullmatch(key):
             raise InvalidArgumentError(
                 f"unified has the key '{escaped(key)}', which cannot be a file of a cgroup; "
                 "a key looks like memory.high"
             )
+        check_value(f"the value of {key} in unified", value)
 
 
 def _check_range(name: str, value: int, allowed: range, unit: str) -> None:
@@ -75,6 +77,7 @@ def _check_memory(resources: cri.LinuxContainerResources) -> None:
 def _check_list(name: str, value: str) -> None:
     if not value:
         return
+    check_value(name, value)
     for part in value.split(","):
         if not _LIST.fullmatch(part) or _runs_backwards(part):
             raise InvalidArgumentError(f"{name} is '{escaped(value)}', which is not a list of numbers such as 0-2,7")

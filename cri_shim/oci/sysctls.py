@@ -11,6 +11,8 @@ import re
 from typing import TYPE_CHECKING
 
 from cri_shim.errors import InvalidArgumentError
+from cri_shim.oci.path_checks import path_problem
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +28,8 @@ def sysctl_path(name: str) -> str:
     separator = min((mark for mark in "./" if mark in name), key=name.index, default=".")
     # The other mark is one that parts have of their own; after a dot a slash stands for a dot.
     parts = [part.replace("/", ".") if separator == "." else part for part in name.split(separator)]
-    if not all(parts) or any(part in (".", "..") or "\0" in part for part in parts):
-        raise InvalidArgumentError(f"sysctl {name!r} is not the name of a kernel parameter")
+    if not all(parts) or any(part in (".", "..") for part in parts) or path_problem(name):
+        raise InvalidArgumentError(f"sysctl '{escaped(name)}' is not the name of a kernel parameter")
     return "/".join(parts)
 
 

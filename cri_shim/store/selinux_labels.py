@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cri_shim.errors import FailedPreconditionError, InternalError, ResourceExhaustedError
+from cri_shim.kernel.small_file import read_small_file
 from cri_shim.oci.selinux import Context, is_asked, mount_label, parse_policy, process_label
+from untrusted import decode_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 _TRIES = 10_000
 _REMEMBERED = 256
+
+FILE_LIMIT = 1 << 20
+"""Bytes of a file of the SELinux policy."""
 
 log = structlog.get_logger(__name__)
 
@@ -108,10 +113,15 @@ def read_selinux_policy(*, enabled: bool, available: bool, root: Path = Path("/"
 def _contexts(root: Path) -> str:
     own = root / "usr/share/containers/selinux/contexts"
     if own.exists():
-        return own.read_text()
+        return _text(own)
     name = "targeted"
-    for line in (root / "etc/selinux/config").read_text().splitlines():
+    for line in _text(root / "etc/selinux/config").splitlines():
         key, equals, value = line.partition("=")
         if equals and key.strip() == "SELINUXTYPE":
             name = value.strip()
-    return (root / "etc/selinux" / name / "contexts/lxc_contexts").read_text()
+    return _text(root / "etc/selinux" / name / "contexts/lxc_contexts")
+
+
+def _text(path: Path) -> str:
+    """A file of the policy; comments may be in any encoding."""
+    return decode_utf8(read_small_file(path, FILE_LIMIT))

@@ -166,3 +166,14 @@ async def test_an_update_that_fails_leaves_everything_as_it_was(lab):
     assert code != grpc.StatusCode.OK
     assert await container.output("cat /proc/1/oom_score_adj") == "300"
     assert (await container.status()).resources.linux.oom_score_adj == 300
+
+
+async def test_a_command_that_would_hang_the_shim(lab):
+    """A program's name of 3 MB: the shim hangs over the runtime's error, and with it the pod; so it is not asked."""
+    pod = await run_pod(lab)
+    container = await pod.start()
+    code, said = await failure(container.execute("x" * 3_000_000))
+    assert (code, "a name of 3000000 bytes" in said) == (INVALID, True), said
+    code, said = await failure(pod.create(command=["x" * 70_000]))
+    assert (code, "a name of 70000 bytes" in said) == (INVALID, True), said
+    assert await container.output("echo alive") == "alive"
