@@ -7,6 +7,7 @@ systems, so it runs in a thread and never on the event loop (containerd issue 13
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -77,7 +78,13 @@ def _make_directories(path: str) -> None:
         try:
             os.mkdir(missing[-1], 0o755)  # noqa: PTH102 - the path is text, and may be long
         except FileNotFoundError:
-            missing.append(os.path.dirname(missing[-1]))  # noqa: PTH120
+            parent = os.path.dirname(missing[-1])  # noqa: PTH120
+            if os.path.isdir(parent):  # noqa: PTH112
+                # Made meanwhile; or nothing can be made in it, as in /proc, which says so in the same way.
+                with suppress(FileExistsError):
+                    os.mkdir(missing[-1], 0o755)  # noqa: PTH102
+            else:
+                missing.append(parent)
         except FileExistsError:
             # Another container's mount may have made it meanwhile.
             if not os.path.isdir(missing[-1]):  # noqa: PTH112

@@ -33,6 +33,12 @@ def test_a_thousand_levels_are_made(tmp_path):
         deep = os.path.dirname(deep)
 
 
+def test_where_nothing_can_be_made():
+    """/proc answers mkdir(2) as if the directory above were missing; that must not be asked for ever."""
+    with pytest.raises(InvalidArgumentError, match="No such file or directory"):
+        resolve("/proc/no/such")
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
