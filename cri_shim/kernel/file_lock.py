@@ -51,5 +51,6 @@ class FileLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Give the lock back."""
+        """Give the lock back, also where a program that has just been started has not closed its copy yet."""
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)

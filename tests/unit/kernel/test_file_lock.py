@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -16,6 +18,14 @@ from cri_shim.kernel.file_lock import FileLock
 with FileLock(sys.argv[1]):
     print("held", flush=True)
     input()
+"""
+HOLD_AND_START = """
+import subprocess, sys, time
+from cri_shim.kernel.file_lock import FileLock
+with FileLock(sys.argv[1]):
+    child = subprocess.Popen(["sleep", "60"], stdout=subprocess.DEVNULL, close_fds=False)
+    print(child.pid, flush=True)
+    time.sleep(60)
 """
 
 
@@ -35,12 +45,35 @@ def test_the_holder_is_named(tmp_path):
 
 
 def test_children_do_not_hold_it(tmp_path):
-    """A program that outlives the daemon, such as the FIFO holder, does not lock the next one out."""
+    """A program that outlives a daemon that was killed, such as the FIFO holder, does not lock the next one out."""
     path = str(tmp_path / "lock")
-    with FileLock(path):
-        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False)
-    with child, FileLock(path):
-        child.terminate()
+    with subprocess.Popen([sys.executable, "-c", HOLD_AND_START, path], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        child = int(holder.stdout.readline())
+        holder.kill()
+        holder.wait()
+    try:
+        # A child closes its copy while it executes the program, which may take a moment.
+        assert eventually(lambda: is_free(path))
+        os.kill(child, 0)
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
+def is_free(path):
+    try:
+        with FileLock(path):
+            return True
+    except HeldError:
+        return False
+
+
+def eventually(holds):
+    for _ in range(1000):
+        if holds():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 @pytest.mark.parametrize("left", [b"", b"\xff\xfe", b"9" * 5000, b"-1"])
