@@ -12,7 +12,7 @@ from cri_shim.snapshotter_check import SnapshotterCheck
 from cri_shim.streaming.exec_process import STARTS_AT_ONCE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from containerd_client import Containerd
     from cri_shim.cdi.registry import CdiRegistry
@@ -116,6 +116,8 @@ class Service(Struct, frozen=True):
     """Containers being started, likewise."""
     cgroup_moves: CgroupMoves
     """Getting the kernel ready for processes that the OCI runtime will move."""
+    end_orphaned_task: Callable[[str], Awaitable[None]]
+    """Ends a task whose record has been deleted by another client."""
     deprecations: Deprecations = field(default_factory=Deprecations)
     """What containerd warns of."""
     snapshotters: SnapshotterCheck = field(default_factory=SnapshotterCheck)

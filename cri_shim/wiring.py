@@ -130,6 +130,13 @@ def wire(
         unanswered=unanswered,
     )
     images = ImageStore(containerd, config.containerd.snapshotter, pinned=[config.image.sandbox_image])
+    orphaned_tasks = OrphanedTasks(
+        containerd=containerd,
+        kernel=kernel,
+        address=config.containerd.address,
+        namespace=config.containerd.namespace,
+        supervisor=supervisor,
+    )
     recovery = Recovery(
         containerd=containerd,
         kernel=kernel,
@@ -146,13 +153,7 @@ def wire(
         ),
         supervisor=supervisor,
         snapshotters=_snapshotters(config),
-        clear_orphaned_tasks=OrphanedTasks(
-            containerd=containerd,
-            kernel=kernel,
-            address=config.containerd.address,
-            namespace=config.containerd.namespace,
-            supervisor=supervisor,
-        ).clear,
+        clear_orphaned_tasks=orphaned_tasks.clear,
     )
     starts = config.runtime.starts_at_once or width_for(os.cpu_count() or 1)
     service = Service(
@@ -225,6 +226,7 @@ def wire(
         pod_starts=Pace(starts),
         pod_stops=Pace(starts),
         container_starts=Pace(starts),
+        end_orphaned_task=orphaned_tasks.end,
         cgroup_moves=CgroupMoves.of_this_process(cgroup_v2=node.cgroup_v2),
     )
     monitor = Monitor(

@@ -79,7 +79,9 @@ async def remove_image_mounts(service: Service, container: Container) -> None:
     try:
         record = await service.containerd.containers.get(container.id)
     except NotFound:
-        return  # somebody removed the record; the next start finds what is left
+        # Another client has deleted the record; the next start of the daemon finds the views.
+        await run(MOUNT, unmount_images, service.kernel, service.paths, container.id)
+        return
     await unmount(service, record.snapshotter, container)
 
 

@@ -60,23 +60,34 @@ class OrphanedTasks:
         self._namespace = namespace
         self._supervisor = supervisor
         self._trying_again = False
+        self._living: Callable[[], Collection[str]] = frozenset
 
     async def clear(self, living: Callable[[], Collection[str]]) -> None:
         """End what has no record; what cannot be ended yet is tried again in the background.
 
         ``living`` are ids that are known, or of what is being made; it is asked after the node was looked at.
         """
-        if not await self._clear(living) and not self._trying_again:
-            self._trying_again = True
-            self._supervisor.once("orphaned-tasks", self._again(living))
+        self._living = living
+        if not await self._clear(living):
+            self._try_again()
 
-    async def _again(self, living: Callable[[], Collection[str]]) -> None:
+    async def end(self, id_: str) -> None:
+        """End the task of ``id_``, whose record has gone; none is fine, and one that stays is tried again."""
+        if not await self._end_task(id_, 0):
+            self._try_again()
+
+    def _try_again(self) -> None:
+        if not self._trying_again:
+            self._trying_again = True
+            self._supervisor.once("orphaned-tasks", self._again())
+
+    async def _again(self) -> None:
         try:
             attempt = 0
             while True:
                 await asyncio.sleep(RETRIES[min(attempt, len(RETRIES) - 1)])
                 attempt += 1
-                if await self._clear(living):
+                if await self._clear(self._living):
                     return
         finally:
             self._trying_again = False
@@ -127,15 +138,20 @@ class OrphanedTasks:
                 with suppress(NotFound):
                     await tasks.kill(id_, signal.SIGKILL, all=True)
                     await tasks.wait(id_)
-                with suppress(NotFound):
+                there = True
+                try:
                     await tasks.delete(id_)
-                await run(FS, clear_everywhere, {id_})
+                except NotFound:
+                    there = False
+                else:
+                    await run(FS, clear_everywhere, {id_})
                 await containers.delete(id_)
         except (ContainerdError, OSError) as error:
             # Its record stays, labelled, and with it the way to it.
             log.warning("recovery.orphaned_task_stays", id=id_, pid=pid, error=str(error))
             return False
-        log.warning("recovery.orphaned_task_ended", id=id_, pid=pid)
+        if there:
+            log.warning("recovery.orphaned_task_ended", id=id_, pid=pid)
         return True
 
     def _end_rest(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from containerd_client import NotFound
 from cri_shim.oci.selinux import mount_option
-from cri_shim.store.owned_snapshots import OWN_ROOT, owned_by
+from cri_shim.store.owned_snapshots import OWN_ROOT, owned_by, remove_snapshots_owned_by
 from cri_shim.store.spec import read_spec
 
 if TYPE_CHECKING:
@@ -79,10 +79,18 @@ async def remove_snapshot(service: Service, snapshotter: str, key: str) -> None:
 
 
 async def remove_snapshots_of(service: Service, id_: str) -> None:
-    """Remove the snapshot that the record ``id_`` refers to; no record or no snapshot is fine."""
+    """Remove the snapshot that the record ``id_`` refers to; no snapshot is fine.
+
+    Where another client has deleted the record there may be a task that nothing else reaches: it is ended. The
+    snapshots are known by their labels then.
+    """
     try:
         record = await service.containerd.containers.get(id_)
     except NotFound:
+        await service.end_orphaned_task(id_)
+        containerd = service.config.containerd
+        names = [containerd.snapshotter, *(handler.snapshotter for handler in containerd.runtimes.values())]
+        await remove_snapshots_owned_by(service.containerd, [name for name in names if name], id_)
         return
     if record.snapshotter:
         await remove_snapshot(service, record.snapshotter, record.snapshot_key)

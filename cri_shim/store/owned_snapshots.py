@@ -58,6 +58,19 @@ async def remove_orphaned_snapshots(
     return removed
 
 
+async def remove_snapshots_owned_by(containerd: Containerd, snapshotters: Sequence[str], id_: str) -> None:
+    """Remove all snapshots of one pod or container whose record, which named the snapshotter, has gone."""
+    for name in dict.fromkeys(snapshotters):
+        snapshots = containerd.snapshots(name)
+        try:
+            owned = await snapshots.list(f'labels."{OWN_ROOT}"=={id_}', f'labels."{IMAGE_MOUNT}"=={id_}')
+        except ContainerdError as error:
+            log.warning("recovery.snapshots_not_listed", snapshotter=name, error=str(error))
+            continue
+        for info in owned:
+            await _remove(snapshots, info.name)
+
+
 async def _remove(snapshots: Snapshots, key: str) -> bool:
     try:
         await snapshots.remove(key)

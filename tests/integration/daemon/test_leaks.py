@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import time
 import urllib.request
 
 import grpc
@@ -101,6 +102,7 @@ async def test_a_network_plugin_that_fails_to_undo(lab, moody):
     await failure(lab.client.RunPodSandbox(config=pod_config(cgroup_parent=lab.cgroup_parent)))
     listed = (await lab.client.ListPodSandbox()).items
     assert [item.state for item in listed] == [cri.SANDBOX_NOTREADY]
+    assert 0 < listed[0].created_at <= time.time_ns()
     moody.be()
     await lab.client.StopPodSandbox(pod_sandbox_id=listed[0].id)
     await lab.client.RemovePodSandbox(pod_sandbox_id=listed[0].id)

@@ -60,6 +60,16 @@ async def test_a_container_and_a_whole_pod(lab, containerd_forgets):
     await pod.remove()
 
 
+async def test_a_record_that_goes_before_the_removal(lab):
+    """The container is removed all the same, and its task with it: nothing waits for the next start."""
+    pod = await run_pod(lab)
+    container = await pod.start()
+    await lose_records(lab, container.id)
+    await container.remove()
+    assert not await asyncio.to_thread(traces, lab, container.id)
+    await pod.remove()
+
+
 async def test_what_has_a_record_is_left_alone(lab):
     """A container of another client of the same namespace runs on, whatever its record says of whose it is."""
     snapshots = lab.containerd.ctr("images", "list", "--quiet").split()

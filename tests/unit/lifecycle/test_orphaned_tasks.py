@@ -97,15 +97,18 @@ async def background():
     await supervisor.stop()
 
 
-async def clear(containerd, background):
-    orphans = OrphanedTasks(
+def made(containerd, background):
+    return OrphanedTasks(
         containerd=cast("Any", containerd),
         kernel=RecordingKernel(),
         address=ADDRESS,
         namespace="k8s.io",
         supervisor=background,
     )
-    await orphans.clear(lambda: {BEING_MADE})
+
+
+async def clear(containerd, background):
+    await made(containerd, background).clear(lambda: {BEING_MADE})
 
 
 async def test_a_task_without_a_record(background):
@@ -145,6 +148,15 @@ async def test_a_record_of_ours_without_a_task(background):
     containerd = FakeContainerd(records=[ORPHAN])
     containerd.records[ORPHAN].labels[MARK] = "1"
     await clear(containerd, background)
+    assert not containerd.records
+
+
+@pytest.mark.parametrize("tasks", [[ORPHAN], []])
+async def test_one_that_a_removal_has_found(background, tasks):
+    """Another client has deleted the record of what is being removed; a task that is there goes, none is fine."""
+    containerd = FakeContainerd(tasks=tasks)
+    await made(containerd, background).end(ORPHAN)
+    assert not containerd.tasks_there
     assert not containerd.records
 
 
