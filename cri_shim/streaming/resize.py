@@ -34,7 +34,7 @@ def _size_in(message: bytes) -> Size | None:
     try:
         values = json.loads(message)
         width, height = values["Width"], values["Height"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if not isinstance(width, int) or not isinstance(height, int):
         return None
