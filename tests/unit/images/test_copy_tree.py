@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cri_shim.images.copy_tree import copy_tree
-from cri_shim.kernel.remove_tree import remove_tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,6 +106,7 @@ def test_a_file_with_holes(source):
         assert file.read(4096) == b"here" * 1024
 
 
+@pytest.mark.usefixtures("emptied_by_rm")
 def test_a_deep_tree(source):
     """Neither the stack nor the number of open files limits the depth."""
     names = ["d"] * 1100
@@ -124,8 +124,6 @@ def test_a_deep_tree(source):
         depth, descriptor = depth + 1, below
     os.close(descriptor)
     assert depth == len(names)
-    for name in ("source", "target"):  # pytest's own way of removing its directories is limited
-        remove_tree(source.parent / name)
 
 
 def test_a_directory_that_may_not_be_written(source):

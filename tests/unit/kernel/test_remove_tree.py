@@ -11,6 +11,8 @@ import pytest
 
 from cri_shim.kernel.remove_tree import DEPTH, remove_tree
 
+pytestmark = pytest.mark.usefixtures("emptied_by_rm")
+
 
 def deepen(top, levels, name="d"):
     """Make directories in one another, deeper than a path can be long."""
@@ -45,7 +47,7 @@ def test_any_depth(top, levels):
 
 
 def test_names_that_are_taken(top):
-    """What a container has called like the places of the deep ones is in nobody's way."""
+    """A container may have used the names under which the deep directories are put aside."""
     for number in range(3):
         deepen(top, DEPTH + 2, name=f".removing-{number}")
     (top / ".removing-3").touch()

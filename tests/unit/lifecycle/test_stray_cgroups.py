@@ -61,6 +61,7 @@ def test_one_that_has_children(root):
     assert left(root) == {"elsewhere"}
 
 
+@pytest.mark.usefixtures("emptied_by_rm")
 def test_one_with_deep_children(root):
     """However deep they are."""
     deep = root / "memory" / PATH.lstrip("/")
