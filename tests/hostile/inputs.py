@@ -56,4 +56,6 @@ def check_refusal(given: Input, error: Exception) -> None:
     text = str(error)
     text.encode()
     assert len(text) <= LONGEST_ERROR
-    assert given.expect.get("error", "") in text
+    wanted = given.expect.get("error", "")
+    assert wanted, "the input's file names no part of the sentence that refuses it"
+    assert wanted in text
