@@ -10,15 +10,17 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from cri_shim.kernel.executors import FS, run
+from cri_shim.kernel.processes import PROC, arguments, cgroups, children
 from cri_shim.store.stray_shims import find_shims
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cri_shim.service import Service
 
 _RUNC_SHIMS = "io.containerd.runc."
@@ -40,33 +42,17 @@ async def end_hanging_runtimes(service: Service, sandbox_id: str, runtime_handle
         await run(FS, end_programs, service.config.containerd.namespace, sandbox_id)
 
 
-def end_programs(namespace: str, sandbox_id: str, proc: Path = Path("/proc")) -> None:
+def end_programs(namespace: str, sandbox_id: str, proc: Path = PROC) -> None:
     """Kill the descendants of the shim of ``sandbox_id`` that are in the shim's own cgroups. Blocks."""
     for shim in find_shims(namespace, {sandbox_id}, proc):
-        own = _cgroups(proc / str(shim))
+        own = cgroups(shim, proc)
         for pid in _descendants(proc, shim):
-            if own and _cgroups(proc / str(pid)) == own:
-                log.warning("runtime.hanging_ended", sandbox_id=sandbox_id, pid=pid, arguments=_arguments(proc, pid))
+            if own and cgroups(pid, proc) == own:
+                log.warning("runtime.hanging_ended", sandbox_id=sandbox_id, pid=pid, arguments=arguments(pid, proc))
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
 
 def _descendants(proc: Path, pid: int) -> list[int]:
-    children: list[int] = []
-    with suppress(OSError):  # it has ended meanwhile
-        for task in (proc / str(pid) / "task").iterdir():
-            children += map(int, (task / "children").read_text().split())
-    return [*children, *(below for child in children for below in _descendants(proc, child))]
-
-
-def _cgroups(process: Path) -> str:
-    """In which cgroups a process is; empty for one that has ended."""
-    with suppress(OSError):
-        return (process / "cgroup").read_text(errors="replace")
-    return ""
-
-
-def _arguments(proc: Path, pid: int) -> list[str]:
-    with suppress(OSError):
-        return (proc / str(pid) / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-    return []
+    below = children(pid, proc)
+    return [*below, *(each for child in below for each in _descendants(proc, child))]

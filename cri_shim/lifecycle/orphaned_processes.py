@@ -2,22 +2,23 @@
 
 Read from /proc, because containerd itself forgets: one that starts anew leaves out every task whose record it does not
 find, and with the task the shim, its processes and, where it is busy, the mount. Only what belongs to this containerd
-and this namespace is told: a shim by the address that it was started with, a mount by the layers that it is made of.
+and this namespace is returned: a shim is known by the address that it was started with, a mount by its layers.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from cri_shim.kernel.mountinfo import read_mountinfo
+from cri_shim.kernel.processes import PROC, cgroups, children
+from cri_shim.store.stray_shims import shims_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from cri_shim.kernel.mountinfo import MountPoint
 
@@ -33,20 +34,14 @@ class Shim(Struct, frozen=True):
     children: tuple[tuple[int, str], ...]
 
 
-def shims_of(address: str, namespace: str, proc: Path = Path("/proc")) -> list[Shim]:
+def shims_of(address: str, namespace: str, proc: Path = PROC) -> list[Shim]:
     """The shims that containerd at ``address`` has started in ``namespace``. Blocks."""
     wanted = address.removeprefix("unix://")
-    found = []
-    for process in proc.iterdir():
-        if not process.name.isdecimal():
-            continue
-        arguments = _arguments(process)
-        if not arguments or not Path(arguments[0]).name.startswith("containerd-shim-"):
-            continue
-        options = dict(itertools.pairwise(arguments[1:]))
-        if options.get("-namespace") == namespace and options.get("-address", "").removeprefix("unix://") == wanted:
-            found.append(Shim(int(process.name), options.get("-id", ""), tuple(_children(process, proc))))
-    return found
+    return [
+        Shim(pid, options.get("-id", ""), tuple(_containers_of(pid, proc)))
+        for pid, _, options in shims_in(namespace, proc)
+        if options.get("-address", "").removeprefix("unix://") == wanted
+    ]
 
 
 def root_mounts(
@@ -65,32 +60,9 @@ def root_mounts(
             yield matched[1], mount.path
 
 
-def _arguments(process: Path) -> list[str]:
-    try:
-        return (process / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-    except OSError:
-        return []
-
-
-def _children(process: Path, proc: Path) -> Iterator[tuple[int, str]]:
-    for thread in _entries(process / "task"):
-        for pid in _text(thread / "children").split():
-            # All hierarchies name the container alike.
-            matched = _ID.search(_text(proc / pid / "cgroup"))
-            if matched is not None:
-                yield int(pid), matched[0]
-
-
-def _text(path: Path) -> str:
-    """What is in a file of /proc; empty when its process has ended."""
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""
-
-
-def _entries(directory: Path) -> list[Path]:
-    try:
-        return list(directory.iterdir())
-    except OSError:
-        return []
+def _containers_of(shim: int, proc: Path) -> Iterator[tuple[int, str]]:
+    for pid in children(shim, proc):
+        # All hierarchies name the container alike.
+        matched = _ID.search(cgroups(pid, proc))
+        if matched is not None:
+            yield pid, matched[0]

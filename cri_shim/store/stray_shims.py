@@ -15,8 +15,14 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
+
+from cri_shim.kernel.processes import PROC, all_pids, arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PATIENCE_SECONDS = 2.0
 """A shim whose last task was deleted ends by itself; it is given this long."""
@@ -43,38 +49,36 @@ def _end_processes(namespace: str, ids: set[str]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while strays := find_shims(namespace, ids):
         if time.monotonic() > deadline:
-            for pid, arguments in strays.items():
-                log.warning("shim.stray_ended", pid=pid, arguments=arguments)
-                _end(pid, arguments)
+            for pid, started_with in strays.items():
+                log.warning("shim.stray_ended", pid=pid, arguments=started_with)
+                _end(pid, started_with)
             return
         time.sleep(_LOOK_EVERY)
 
 
-def find_shims(namespace: str, ids: set[str], proc: Path = Path("/proc")) -> dict[int, list[str]]:
+def find_shims(namespace: str, ids: set[str], proc: Path = PROC) -> dict[int, list[str]]:
     """The shims of ``namespace`` started for one of ``ids``: pid → arguments."""
-    found = {}
-    for entry in proc.iterdir():
-        if not entry.name.isdecimal():
-            continue
-        try:
-            arguments = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
-        except OSError:
-            continue
-        if arguments and Path(arguments[0]).name.startswith("containerd-shim-"):
-            options = dict(itertools.pairwise(arguments[1:]))
-            if options.get("-namespace") == namespace and options.get("-id") in ids:
-                found[int(entry.name)] = arguments
-    return found
+    return {pid: started_with for pid, started_with, options in shims_in(namespace, proc) if options.get("-id") in ids}
 
 
-def _end(pid: int, arguments: list[str]) -> None:
+def shims_in(namespace: str, proc: Path = PROC) -> Iterator[tuple[int, list[str], dict[str, str]]]:
+    """Give the shims of ``namespace``, of any containerd: pid, arguments, and the arguments as options. Blocks."""
+    for pid in all_pids(proc):
+        started_with = arguments(pid, proc)
+        if started_with and Path(started_with[0]).name.startswith("containerd-shim-"):
+            options = dict(itertools.pairwise(started_with[1:]))
+            if options.get("-namespace") == namespace:
+                yield pid, started_with, options
+
+
+def _end(pid: int, started_with: list[str]) -> None:
     """Have the shim's own program undo what it made (runc container, mounts), then end it."""
     try:
         # A shim works in its bundle; ``delete`` finds there what to undo.
         bundle = Path(f"/proc/{pid}/cwd").readlink()
         program = Path(f"/proc/{pid}/exe").readlink()
         subprocess.run(
-            [str(program), *arguments[1:], "delete"],
+            [str(program), *started_with[1:], "delete"],
             cwd=bundle,
             capture_output=True,
             timeout=_DELETE_SECONDS,
