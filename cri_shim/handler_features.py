@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,6 +18,7 @@ from msgspec.structs import replace
 
 from cri_shim.kernel.process import run_program
 from cri_shim.kernel.user_namespace import unshare_program
+from cri_shim.ops.pauses import ending_with_last
 from untrusted import parse_object
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ async def read_features(config: Config, node: NodeFacts) -> dict[str, HandlerFea
 
 async def read_unanswered(features: MutableMapping[str, HandlerFeatures], config: Config, node: NodeFacts) -> None:
     """Ask the runtimes that did not answer again, with growing pauses, until all have; ``features`` is completed."""
-    pauses = chain(ASK_AGAIN, repeat(ASK_AGAIN[-1]))
+    pauses = ending_with_last(ASK_AGAIN)
     while left := [name for name, known in features.items() if known.unanswered]:
         await asyncio.sleep(next(pauses))
         for name in left:

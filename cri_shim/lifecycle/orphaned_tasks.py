@@ -23,6 +23,7 @@ from containerd_client.api.containerd.services.containers.v1 import containers_p
 from cri_shim.kernel.executors import FS, MOUNT, run
 from cri_shim.lifecycle.orphaned_processes import root_mounts, shims_of
 from cri_shim.lifecycle.stray_cgroups import clear_everywhere
+from cri_shim.ops.pauses import ending_with_last
 from cri_shim.store.stray_shims import end_stray_shims
 
 if TYPE_CHECKING:
@@ -83,10 +84,8 @@ class OrphanedTasks:
 
     async def _again(self) -> None:
         try:
-            attempt = 0
-            while True:
-                await asyncio.sleep(RETRIES[min(attempt, len(RETRIES) - 1)])
-                attempt += 1
+            for pause in ending_with_last(RETRIES):
+                await asyncio.sleep(pause)
                 if await self._clear(self._living):
                     return
         finally:

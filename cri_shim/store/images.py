@@ -27,6 +27,7 @@ from cri_shim.errors import CriError
 from cri_shim.oci.checkpoint_image import is_checkpoint
 from cri_shim.oci.image_config import parse_image_config
 from cri_shim.ops.locks import Locks
+from cri_shim.ops.pauses import doubling
 from cri_shim.store.image_names import normal_name
 from cri_shim.store.image_records import (
     adopt_record,
@@ -97,9 +98,9 @@ class ImageStore:
         self._loadings: set[_Loading] = set()
         self._unpacked: set[tuple[str, str]] = set()
         self._broken: dict[str, str] = {}
+        """Record names of images that cannot be used, and what they point at."""
         self._unread: set[str] = set()
         """Names of records that could not be read, which is not to say that they are broken."""
-        """Record names of images that cannot be used, and what they point at."""
 
     def list(self) -> tuple[Image, ...]:
         """All images, from memory."""
@@ -168,10 +169,9 @@ class ImageStore:
 
     async def read_unread(self) -> None:
         """Read again, with growing pauses, what could not be read because containerd did not answer."""
-        pause = READ_AGAIN
+        pauses = doubling(READ_AGAIN, READ_AGAIN_AT_LAST)
         while self._unread:
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, READ_AGAIN_AT_LAST)
+            await asyncio.sleep(next(pauses))
             await _all_done(self._read(name) for name in tuple(self._unread))
 
     async def on_event(self, envelope: types_pb2.Envelope) -> None:

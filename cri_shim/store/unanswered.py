@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from cri_shim.ops.pauses import doubling
 from cri_shim.store.task_look import NotKnown, look_at_task
 
 if TYPE_CHECKING:
@@ -74,11 +75,9 @@ class Unanswered:
         self._sandboxes.update(id_, lambda s: s.but(trouble=after) if s.trouble == before else s)
 
     async def _look_again(self, id_: str, then: Callable[[TaskLook], Awaitable[None]]) -> None:
-        pause = FIRST_PAUSE
         try:
-            while True:
+            for pause in doubling(FIRST_PAUSE, LONGEST_PAUSE):
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
                 if not self._in_doubt(id_):
                     return
                 look = await look_at_task(self._containerd, id_)

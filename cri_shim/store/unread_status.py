@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from cri_shim.kernel.executors import FS, run
+from cri_shim.ops.pauses import doubling
 from cri_shim.store.checkpoint import read_status
 from cri_shim.store.load import known_status
 from cri_shim.store.task_look import look_at_task
@@ -54,10 +55,8 @@ class UnreadStatus:
         self._supervisor.once(f"read-again/{container.id[:12]}", self._read_again(container.id))
 
     async def _read_again(self, id_: str) -> None:
-        pause = FIRST_PAUSE
-        while True:
+        for pause in doubling(FIRST_PAUSE, LONGEST_PAUSE):
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
             container = self._containers.exact(id_)
             if container is None or not container.status_unread:
                 return
