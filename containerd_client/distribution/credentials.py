@@ -54,7 +54,7 @@ class Credentials:
         """The value of a Basic Authorization header; empty without a user."""
         if not self.username:
             return ""
-        return "Basic " + base64.b64encode(as_bytes(f"{self.username}:{self.password}")).decode()
+        return basic_authorization(as_bytes(self.username), as_bytes(self.password))
 
     def secrets(self) -> tuple[str, ...]:
         """Every form in which they may turn up in a text."""
@@ -78,6 +78,11 @@ def decode_auth(text: str) -> tuple[str, str]:
     if not colon:
         raise UnauthorizedError("the field auth of the credentials is not base64 of user:password")
     return user, password.strip("\0")
+
+
+def basic_authorization(user: bytes, password: bytes) -> str:
+    """Return the value of an Authorization or Proxy-Authorization header for a login."""
+    return "Basic " + base64.b64encode(user + b":" + password).decode()
 
 
 def as_bytes(text: str) -> bytes:

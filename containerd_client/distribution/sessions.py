@@ -6,10 +6,10 @@ aiohttp is imported with the first request: a daemon whose images are all there 
 from __future__ import annotations
 
 import asyncio
-import base64
 import importlib
 from typing import TYPE_CHECKING
 
+from containerd_client.distribution.credentials import basic_authorization
 from containerd_client.distribution.errors import ProxyConfigError
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ async def _socks_connector(proxy: Url) -> aiohttp.BaseConnector:
 
 
 def proxy_headers(proxy: Url) -> dict[str, str]:
-    """Return what an HTTP proxy is told about who asks."""
+    """Return the headers that carry the login for an HTTP proxy."""
     login = proxy.login()
     if login is None:
         return {}
-    return {"Proxy-Authorization": "Basic " + base64.b64encode(b":".join(login)).decode()}
+    return {"Proxy-Authorization": basic_authorization(*login)}

@@ -8,7 +8,6 @@ hosts.toml, the form with a password) goes to no other.
 from __future__ import annotations
 
 import asyncio
-import base64
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlencode
@@ -17,6 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from containerd_client.distribution.answer import Answer
+from containerd_client.distribution.credentials import basic_authorization
 from containerd_client.distribution.errors import RegistryUnavailableError, TransferError, UnauthorizedError
 from containerd_client.distribution.login import LARGEST_TOKEN, Login, TokenAnswer
 from containerd_client.distribution.proxies import proxy_for
@@ -244,7 +244,7 @@ def _login_of(url: Url) -> list[tuple[str, str]]:
     login = url.login()
     if login is None:
         return []
-    return [("Authorization", "Basic " + base64.b64encode(b":".join(login)).decode())]
+    return [("Authorization", basic_authorization(*login))]
 
 
 def _next(url: Url, location: str, what: str) -> Url:
