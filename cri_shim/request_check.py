@@ -31,6 +31,8 @@ _NUL: Final = "contains a NUL character, which ends a string for the kernel; rem
 _FREE_VALUES: Final = frozenset({"annotations"})
 """Maps whose values may hold a NUL; their keys may not."""
 _FREE_MESSAGES: Final = frozenset({"AuthConfig"})
+_SHOWN: Final = 8
+"""Values of an enum that an error text names."""
 
 
 class RequestCheck:
@@ -157,7 +159,3 @@ def _string_look(field: FieldDescriptor) -> _Look | None:
     else:
         return None
     return lambda value: ("", _NUL) if nul in value else None
-
-
-_SHOWN: Final = 8
-"""Values of an enum that an error text names."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from untrusted import encodable
+from untrusted import encodable, shorten
 
 LONGEST: Final = 4096
 """Bytes of a status message as it travels."""
@@ -30,7 +30,7 @@ def status_text(text: str) -> str:
     """Return ``text`` as a status message: encodable, without control characters, at most 4 KiB on the wire."""
     if len(text) <= LONGEST_WORD and text.isascii() and text.isprintable():
         return text
-    text = _LONG_WORD.sub(_shortened, encodable(text))
+    text = _LONG_WORD.sub(lambda word: shorten(word[0], SHOWN_OF_WORD), encodable(text))
     # Each character takes at least a byte: what is longer than the limit need not be looked at to the end.
     if len(text) <= LONGEST and sum(map(_cost, text)) <= LONGEST:
         return "".join(map(_shown, text))
@@ -38,10 +38,6 @@ def status_text(text: str) -> str:
     tail = _fitting(text[::-1], _TAIL)[::-1]
     left_out = len(text) - len(head) - len(tail)
     return f"{_all_shown(head)} ... ({left_out} characters left out) ... {_all_shown(tail)}"
-
-
-def _shortened(word: re.Match[str]) -> str:
-    return f"{word[0][:SHOWN_OF_WORD]}... ({len(word[0]) - SHOWN_OF_WORD} more characters)"
 
 
 def _fitting(text: str, limit: int) -> str:

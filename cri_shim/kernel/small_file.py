@@ -1,8 +1,10 @@
 """Reading a small regular file whose path others decide, whatever lies there.
 
-Opening is dangerous by itself: a FIFO blocks until somebody writes, a device may begin to work (a watchdog starts to
-count). So the path is opened without access first (O_PATH), what it is is looked at, and only a regular file is opened
-for reading, by the descriptor and so without another look-up.
+Opening is dangerous by itself: a FIFO blocks until another process writes, a device may begin to work (a watchdog
+starts to count). So the path is opened without access first (O_PATH), its type is checked, and only a regular file is
+opened for reading, by the descriptor and so without another look-up.
+
+``containerd_client`` may import nothing of this package and has a reader of its own, ``distribution/regular_file.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Network configurations: which files of the configuration directory are used, and what they say.
 
 Source: the CNI specification, "Network configuration format"; the choice of files is go-cni's: `*.conf`, `*.conflist`
-and and `*.json` in lexical order, the first `max_conf_num` of them. Unlike go-cni, which loads nothing when one file is
+and `*.json` in lexical order, the first `max_conf_num` of them. Unlike go-cni, which loads nothing when one file is
 broken, a broken file is passed over and its fault is kept for the status.
 
 A file is read as libcni reads it: the list's own keys as they are written, a plugin's by Go's rules, and what a plugin
