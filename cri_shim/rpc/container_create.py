@@ -114,6 +114,8 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
             volumes=volumes,
             images=await mount_images(service, snapshotter, container, mount_label),
         )
+        # Before, not after: containerd may have made it although its answer says otherwise, or never comes.
+        undo.push("delete the record", lambda: delete_record(service, container.id))
         with stage("client.NewContainer"):
             record = await service.containerd.containers.create(
                 make_record(
@@ -127,7 +129,6 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
                     io_owner=owner_on_node(sandbox, spec),
                 )
             )
-        undo.push("delete the record", lambda: delete_record(service, container.id))
         status = Status(created_at=record.created_at.ToNanoseconds(), resources=container_resources(spec))
         files = service.paths.container_root(container.id)
         draft_status(files, status)

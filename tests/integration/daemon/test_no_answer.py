@@ -16,6 +16,7 @@ from containerd_client.api.containerd.services.tasks.v1 import tasks_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from tests.integration.daemon.conftest import run_pod
+from tests.lab.cri_client import failure
 from tests.lab.fault_proxy import Fault, FaultProxy
 from tests.lab.lab import Lab
 from tests.lab.pod_configs import sh
@@ -144,4 +145,17 @@ async def test_what_the_client_is_told(lab, proxy):
     assert "ttrpc: closed" in json.loads(verbose.info["info"])["trouble"]
     proxy.faults.clear()
     await container.until(lambda found: found.state == cri.CONTAINER_RUNNING)
+    await pod.remove()
+
+
+async def test_a_record_that_was_made_without_an_answer(lab, proxy):
+    """A container whose record containerd wrote and did not own up to is undone with its record."""
+    pod = await run_pod(lab)
+    proxy.faults["containerd.services.containers.v1.Containers/Create"] = Fault(
+        grpc.StatusCode.UNKNOWN, done=True, times=1
+    )
+    before = await asyncio.to_thread(lab.containerd.ctr, "containers", "list", "--quiet")
+    code, _ = await failure(pod.create())
+    assert code == grpc.StatusCode.UNKNOWN
+    assert await asyncio.to_thread(lab.containerd.ctr, "containers", "list", "--quiet") == before
     await pod.remove()
