@@ -1,7 +1,7 @@
 """Which proxy a request takes, by the environment, as Go's ``net/http`` and ``httpproxy`` decide it.
 
 Administrators write HTTP_PROXY, HTTPS_PROXY and NO_PROXY once for kubelet, containerd and this daemon, so the same
-text must mean the same here. docs/operating.md has the rules. Two things differ on purpose: a value that is not a
+text must mean the same here. docs/registries.md has the rules. Two things differ on purpose: a value that is not a
 proxy's address is an error where Go silently connects directly, and so is a kind of proxy that is not supported.
 """
 
