@@ -1,8 +1,8 @@
 """The daemon's own socket: held by one daemon, never open to others, and made anew when its file is deleted.
 
-grpc removes whatever socket lies at the path, a living one too, so a second daemon would steal it silently
-(grpc issue 17122). Hence a lock beside it, and a look whether somebody else answers. Root and state are locked as well:
-two daemons with different sockets would write each other's logs and statuses.
+grpc removes whatever socket lies at the path, a living one too, so a second daemon would steal it silently (grpc issue
+17122). Hence a lock beside it, and an attempt to connect before it is made. Root and state are locked as well: two
+daemons with different sockets would write each other's logs and statuses.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 A connection on which no request is being answered has some seconds to bring a whole one, or to take the answer to the
 last; then it is closed. That holds for headers that are sent byte by byte, for connections kept open for later, and for
-clients that do not read. Beyond a number of such connections new ones are told so and closed. Connections that are at
-work, a live stream or a session of exec, count elsewhere and have time limits of their own.
+clients that do not read. When there are too many such connections, a new one gets an answer that says so and is closed.
+Connections on which a request is being answered, a live stream or a session of exec, count elsewhere and have time
+limits of their own.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ _REFUSAL: Final = (
 
 
 class _NotOfClients(logging.Filter):
-    """Lets pass what is wrong with the server: every client can send what is not HTTP, as often as it likes."""
+    """Drops records about requests that are not HTTP, which any client can cause as often as it likes."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether a record is wanted."""
+        """Return whether a record is kept."""
         return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 

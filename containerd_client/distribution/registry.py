@@ -290,7 +290,7 @@ def _elsewhere(url: str, source: Source, wanted: Descriptor) -> tuple[Host, Sour
         host = Host(parse_url(url).origin)
     except UrlError as error:
         raise NotInRegistryError(
-            f"blob {wanted.digest}: its place outside of the registry is no URL: it {error}"
+            f"blob {wanted.digest}: its place outside of the registry is not a URL: it {error}"
         ) from None
     return host, Source(source.reference, (host,))
 
@@ -332,14 +332,14 @@ def _is_the_rest(answer: Answer, offset: int, size: int) -> bool:
 
 def _described(answer: Answer, digest: str) -> Descriptor | None:
     """Read the descriptor out of the headers of a HEAD response; None when they do not tell all of it."""
-    told = answer.headers.get("Docker-Content-Digest", "")
+    named = answer.headers.get("Docker-Content-Digest", "")
     media_type = bare(answer.headers.get("Content-Type", ""))
     size = answer.length
-    if not is_digest(told) or not media_type or not size or (digest and told != digest):
+    if not is_digest(named) or not media_type or not size or (digest and named != digest):
         return None
     if media_type not in ACCEPT or answer.encodings or size > LARGEST_DOCUMENT:
         return None
-    return Descriptor(media_type, told, size)
+    return Descriptor(media_type, named, size)
 
 
 async def _failure(answer: Answer, what: str, host: Host, login: Login) -> DistributionError:

@@ -1,7 +1,7 @@
 """Small files of the node: hosts.toml, certificates, keys.
 
-Whoever puts a FIFO, a device or fifty megabytes in the place of one of them must not hold up a pull, so a file is
-opened without waiting, has to be a regular one, and is read up to a limit.
+A FIFO, a device or fifty megabytes in the place of one of them must not hold up a pull, so a file is opened without
+waiting, has to be a regular one, and is read up to a limit.
 """
 
 from __future__ import annotations

@@ -119,7 +119,7 @@ class Listener:
         self._socket = None
 
     async def stop(self) -> None:
-        """End all connections and let go of the port; a socket that is still ours is removed."""
+        """End all connections and free the port; a unix socket is removed unless another one lies there by now."""
         bound, self.address = bool(self.address), ""
         await self._let_go()
         if self._site is not None:

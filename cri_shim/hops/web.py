@@ -91,7 +91,7 @@ class Site:
         )
 
     async def serve(self, bound: socket.socket) -> None:
-        """Answer whoever has connected or will; where it listened before, it does so no more."""
+        """Serve the clients of this socket, also those that have connected already; a socket before it is closed."""
         loop = asyncio.get_running_loop()
         self.let_go()
         if self._limits is None:

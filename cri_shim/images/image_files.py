@@ -48,7 +48,7 @@ class UserFiles(Struct, frozen=True):
     problem: str = ""
     """Why one of them cannot be read."""
     special: bool = False
-    """It is something else than a file, over which OCI runtimes hang or fail whoever the user is."""
+    """It is not a regular file. OCI runtimes hang or fail on it for any user, a number too."""
 
 
 NO_USER_FILES = UserFiles(None, None)
@@ -66,7 +66,7 @@ class ImageFiles:
     async def users(self, snapshotter: str, chain_id: str, *, needed: bool = True) -> UserFiles:
         """The user files of the image whose top snapshot is ``chain_id``.
 
-        Raises InvalidArgumentError when one cannot be read and they are ``needed``, or no OCI runtime could stand it.
+        Raises InvalidArgumentError for one that cannot be read, if they are ``needed`` or no OCI runtime can stand it.
         """
         key = (snapshotter, chain_id)
         known = self._users.get(key)

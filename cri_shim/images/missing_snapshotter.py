@@ -1,4 +1,4 @@
-"""What a client hears of a snapshotter that containerd does not have, which containerd calls an invalid argument."""
+"""The error for a snapshotter that containerd does not have; containerd itself calls it an invalid argument."""
 
 from __future__ import annotations
 

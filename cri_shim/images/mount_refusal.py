@@ -1,4 +1,4 @@
-"""What a client is told when a snapshot cannot be mounted by the daemon: which snapshotter, and what it wants."""
+"""The error for a snapshot that the daemon cannot mount: which snapshotter it is of, and what its mounts need."""
 
 from __future__ import annotations
 

@@ -193,7 +193,7 @@ class ImagePuller:
         return Source(reference, hosts, credentials)
 
     async def _verified(self, reference: Reference, credentials: Credentials) -> str:
-        """Return the digest that the verifiers allow containerd to fetch; empty where there is nobody to ask."""
+        """Return the digest that the verifiers allow containerd to fetch; empty if there are no verifiers."""
         programs = await self._verifier.programs()
         if not programs:
             return ""

@@ -1,6 +1,6 @@
 """Files as block devices, for snapshots that are file system images (erofs, blockfile): loop(4).
 
-A device is bound with "autoclear": it is freed by itself when nobody has it open and nothing on it is mounted.
+A device is bound with "autoclear": the kernel frees it when no process has it open and nothing on it is mounted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CONTROL: Final = "/dev/loop-control"
 TRIES: Final = 32
-"""How often a free device may have been taken by somebody else before it could be bound."""
+"""Attempts to bind a free device; another program may take each of them first."""
 
 _GET_FREE: Final = 0x4C82
 _CONFIGURE: Final = 0x4C0A

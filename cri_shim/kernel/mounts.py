@@ -103,7 +103,7 @@ class MountOptions(Struct, frozen=True):
 
 
 class UnsupportedMountError(ValueError):
-    """A mount that nobody but containerd can make; the text says what it needs."""
+    """A mount that only containerd can make; the text says what it needs."""
 
 
 def parse_options(options: Iterable[str]) -> MountOptions:

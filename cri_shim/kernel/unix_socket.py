@@ -1,4 +1,4 @@
-"""Unix sockets as files: whether somebody answers there, and whether a file is still the one that was made."""
+"""Unix sockets as files: whether a process listens there, and whether a file is still the one that was made."""
 
 from __future__ import annotations
 

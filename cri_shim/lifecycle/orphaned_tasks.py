@@ -49,7 +49,7 @@ log = structlog.get_logger(__name__)
 
 
 class OrphanedTasks:
-    """Finds and ends what nobody can reach any more."""
+    """Finds tasks, shims and mounts without a record, and ends them."""
 
     def __init__(
         self, *, containerd: Containerd, kernel: Kernel, address: str, namespace: str, supervisor: Supervisor

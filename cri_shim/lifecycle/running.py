@@ -1,7 +1,7 @@
-"""What a request may need to be running, and the sentences that say why it is not: one place for all of them.
+"""Checks that a pod is ready or a container runs, and the sentences that say why it does not.
 
-A start that failed after RunPodSandbox had answered is told here in the runtime's own words (docs/adr/0017), and what
-is in doubt is told with the reason.
+For a start that failed after RunPodSandbox had answered they hold the runtime's own words (docs/adr/0017), and for an
+unknown state its reason.
 """
 
 from __future__ import annotations

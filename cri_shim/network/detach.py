@@ -1,8 +1,8 @@
 """Taking a sandbox off one network: by what its ADD was made with, as far as that can still be done.
 
-The configuration of the ADD comes first, in reverse order. While one of its programs merely fails or hangs, nothing is
-given up: the error is told and the DEL is tried again later. What can never succeed must not keep a pod for ever, so
-these ways lead out, each with a warning that names what may be left:
+The DEL uses the configuration of the ADD, its programs in reverse order. While one of them merely fails or hangs, the
+DEL fails and can be repeated. What can never succeed must not keep a pod for ever, so there are exceptions, each with a
+warning that names what may be left:
 
 * A program that the failed ADD never came to has made nothing, and is not run.
 * A program that does not exist is passed over if today's configuration is valid and does not name it either, or if
@@ -172,7 +172,7 @@ class Detacher:
         self._left(owed, error.plugin, str(error))
 
     def _left(self, owed: Owed, plugin: str, reason: str) -> None:
-        """Tell what may be left on the node."""
+        """Log what may be left on the node."""
         values = {} if owed.by_add is None else owed.by_add.capability_args
         ports = values.get("portMappings")
         log.warning(

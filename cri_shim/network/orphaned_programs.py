@@ -1,7 +1,7 @@
 """CNI programs that a killed daemon had begun and that run on.
 
-A helper program is not ended by the end of its daemon, and what it does must not be undone while it does it. So whoever
-takes a sandbox off its network waits for what still works on it, as long as its own daemon would have let it work.
+A helper program outlives its daemon, and what it does must not be undone while it does it. So a DEL first waits for the
+programs that still work on the same sandbox, as long as the daemon that started them would have waited.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def check_container(config: cri.ContainerConfig, pod: cri.PodSandboxConfig) -> N
 
 
 def _check_mount(mount: cri.Mount) -> None:
-    # Paths that are missing are refused where images are told from directories of the node.
+    # An empty path is refused later, where mounts of images are separated from those of directories of the node.
     if mount.container_path:
         check_path("container_path of the mount", mount.container_path, absolute=False)
         if clean(mount.container_path) == "/":

@@ -74,6 +74,6 @@ async def _info(service: Service, container: Container) -> dict[str, Any]:
             "runtimeType": record.runtime.name,
             "runtimeSpec": read_spec(record),
         }
-    except (ContainerdError, ValueError) as error:  # what memory knows is told all the same
+    except (ContainerdError, ValueError) as error:  # the rest of the answer comes from memory
         info["trouble"] = container.trouble or str(error)
     return info

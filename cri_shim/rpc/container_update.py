@@ -98,7 +98,7 @@ async def _oom_score_passed_on(service: Service, id_: str, old: int, new: int) -
     try:
         yield
     except ContainerdError:
-        with suppress(CriError, ContainerdError):  # what is told is the first error
+        with suppress(CriError, ContainerdError):  # the first error is the one to raise
             await _pass_oom_score_on(service, id_, new, old)
         raise
 

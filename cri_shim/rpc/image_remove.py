@@ -1,7 +1,7 @@
 """RemoveImage: every name of the image, and with the last one (synchronously) what only it held.
 
-CRI: idempotent; an image that is not here, or that somebody else is removing, is a success. A client that hangs up does
-not cut it in the middle.
+CRI: idempotent; an image that is not here, or that another client is removing, is a success. It goes on to its end when
+its client hangs up.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ async def _remove(service: Service, id_: str) -> None:
     await stop(service, id_)
     members = [container.id for container in service.containers if container.sandbox_id == id_]
     await every(*(remove(service, member) for member in members))
-    # An exit's process is told before its task is deleted; whoever holds the lock is deleting it.
+    # An exit is recorded before its task is deleted, and the lock is held until then.
     async with service.locks.of(id_):
         with removal_of(f"sandbox {id_}"):
             await _leave_nothing(service, id_, members)

@@ -92,6 +92,6 @@ async def _info(service: Service, sandbox: Sandbox) -> dict[str, Any]:
             "runtimeType": record.runtime.name,
             "runtimeSpec": read_spec(record),
         }
-    except (ContainerdError, ValueError) as error:  # what memory knows is told all the same
+    except (ContainerdError, ValueError) as error:  # the rest of the answer comes from memory
         info["trouble"] = sandbox.trouble or str(error)
     return info

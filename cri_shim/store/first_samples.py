@@ -1,7 +1,7 @@
-"""The first measurement of what has never been measured, taken when somebody asks for it.
+"""The first measurement of a snapshot that has never been measured, taken when a request needs it.
 
-Everybody who asks meanwhile waits for the same measurement, but only for so long: a snapshotter that is slow or hangs
-must not hold up a list, so the measuring goes on without them, and whoever asks later does not wait for it again.
+All requests that need it wait for the same measurement, but not for long: a snapshotter that is slow or hangs must not
+hold up a list. The measurement then goes on in the background, and later requests do not wait for it again.
 """
 
 from __future__ import annotations

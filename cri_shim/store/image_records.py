@@ -1,6 +1,6 @@
 """Image records in containerd, in the form that containerd's CRI plugin gives them.
 
-An image has one record under its id, beside those under its names, so that it stays known by its id when somebody
+An image has one record under its id, beside those under its names, so that it stays known by its id when another client
 removes the name that it came with. The label on a record says that the record under the id was made: it is set last.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def is_managed(record: images_pb2.Image) -> bool:
-    """Whether the plugin, or this daemon, has taken the record in."""
+    """Whether the record has the label by which the plugin, or this daemon, marks what it knows."""
     return bool(record.labels.get(MANAGED[0]) == MANAGED[1])
 
 
@@ -48,7 +48,7 @@ async def write_record(client: Containerd, name: str, target: Descriptor, *, pin
 
 
 async def adopt_record(client: Containerd, name: str, target: Descriptor, image_id: str, *, pinned: bool) -> bool:
-    """Give a record that somebody else made what a pull would have given it; return whether it is still there.
+    """Give a record that another client made what a pull would have given it; return whether it is still there.
 
     If ``name`` disappears meanwhile, the record under the id that was made for it goes too.
     """

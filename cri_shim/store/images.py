@@ -205,7 +205,7 @@ class ImageStore:
         return self._table.by_name(name)
 
     async def _adopt(self, name: str, image: Image) -> bool:
-        """Complete the records of an image that somebody else brought as ``name``; False if that is out of date."""
+        """Complete the records of an image that another client brought as ``name``; False if that is out of date."""
         async with self._locks.of(image.id):
             # A removal may have been first: what it has removed is not to come back.
             record = await find_record(self._client, name)

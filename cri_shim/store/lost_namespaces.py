@@ -1,8 +1,8 @@
 """Noticing that the file which holds a pod's network namespace has vanished.
 
-Somebody may unmount and remove it while the pod's processes run. No container can join the namespace then, so the pod
-is not ready and shows no address, and the kubelet makes another one. The removal of the file is seen at once; for one
-that was only unmounted there are a look at each PodSandboxStatus and the monitor's sweep.
+Another program may unmount and remove it while the pod's processes run. No container can join the namespace then, so
+the pod is not ready and shows no address, and the kubelet makes another one. The removal of the file is seen at once;
+that it was only unmounted is seen by each PodSandboxStatus and by the monitor's sweep.
 """
 
 from __future__ import annotations

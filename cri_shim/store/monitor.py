@@ -222,7 +222,7 @@ class Monitor:
                 self._take_in(id_, look)
 
     def _take_in(self, id_: str, look: TaskLook) -> None:
-        """An end that was found is told beside the sweep: one whose shim hangs then holds up no other."""
+        """Record an end that was found, beside the sweep: deleting a task whose shim hangs then delays no other."""
         if isinstance(look, NotKnown):
             log.info("sweep.task_unknown", id=id_, reason=look.reason)
         elif isinstance(look, Absent):

@@ -175,7 +175,7 @@ class Recovery:
         return True
 
     def _forget(self, vanished: set[str]) -> None:
-        """Somebody removed records behind our back; what was made since the records were listed is not among them."""
+        """Drop what another client has deleted; what was made since the records were listed is not among it."""
         for container in self._containers:
             if container.id in vanished:
                 log.warning("recovery.container_vanished", container_id=container.id)

@@ -1,8 +1,8 @@
 """How much disk the snapshots take, sampled in the background.
 
-Asking a snapshotter for a usage walks a directory tree, so nothing is measured a second time when somebody asks:
-ImageFsInfo and the statistics of containers answer from the last sample. Only the first one of a container's layer is
-taken when it is first asked for, so that a new container has one. A committed snapshot never changes and is measured
+Asking a snapshotter for a usage walks a directory tree, so ImageFsInfo and the statistics of containers answer from the
+last sample. Only the first sample of a container's layer is taken when a request needs it, so that a new container has
+one. A committed snapshot never changes and is measured
 once; an active one each time. While containerd is away the last sample stays.
 
 Most containers write next to nothing, and two hundred hops every ten seconds to hear so would be most of what a quiet

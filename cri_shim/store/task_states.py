@@ -1,7 +1,7 @@
 """Making one pod or container agree with what a look at its task has found.
 
-A process that runs is followed again, an end is told, a task that was made and never started is thrown away. No answer
-changes nothing that is kept: what is in doubt is shown as unknown and looked at again.
+A process that runs is followed again, an exit is recorded, a task that was made and never started is deleted. Without
+an answer nothing that is stored changes: the pod or container is shown as unknown and looked at again.
 """
 
 from __future__ import annotations
@@ -165,5 +165,5 @@ class TaskStates:
             log.warning("recovery.task_not_deleted", id=id_, error=str(error))
 
     async def _patiently(self, id_: str, work: Coroutine[Any, Any, None]) -> None:
-        """One pod whose shim hangs while its end is told must not hold up all others."""
+        """Wait for ``work``, but not for long: one pod whose shim hangs must not hold up all others."""
         await self._supervisor.wait_a_while(f"recover/{id_[:12]}", work, PATIENCE_SECONDS)

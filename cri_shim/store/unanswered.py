@@ -1,7 +1,7 @@
 """Pods and containers whose task could not be looked at: shown as unknown, with the reason, and looked at again.
 
-Nothing is persisted or deleted for them and nothing is said of their end. They are looked at with growing pauses until
-containerd answers, until their exit is told, or until they have been removed.
+Nothing is written or deleted for them, and no exit is recorded. They are looked at with growing pauses until containerd
+answers, an event brings their exit, or they are removed.
 """
 
 from __future__ import annotations

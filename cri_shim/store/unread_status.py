@@ -81,6 +81,6 @@ class UnreadStatus:
 
 
 def _replaced(known: Container, current: Container) -> Container:
-    """One that was told to have ended meanwhile stays what it is."""
+    """Apply what was read, unless an exit has been recorded meanwhile."""
     changes = {"status": known.status, "trouble": known.trouble, "status_unread": False}
     return current.but(**changes) if current.status_unread else current
