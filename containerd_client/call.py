@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     Look: TypeAlias = Callable[[Request], Awaitable[Response | None]]
 
 CANCELLED: Final = "CANCELLED"
-_ALL_OF_IT: Final = 0.95
+_USED_UP: Final = 0.95
 """Share of a time limit after which it is the limit that ended a call."""
 _PASSED: Final = "context deadline exceeded"
 
@@ -94,12 +94,12 @@ def cut_by_close(connection: Connection) -> bool:
 
 
 def late(failure: ContainerdError, timeout: float | None, seconds: float) -> ContainerdError:
-    """The same failure; one of our own time limit in words that say so, where gRPC says only that there was one.
+    """Return the failure; if our own time limit ended the call, one that says how long it was, as gRPC's does not.
 
-    containerd knows the limit too, and may be the first to say that it has passed; it often does so without a kind.
+    containerd knows the limit too and may answer first that it has passed, often with another code.
     """
     by_limit = isinstance(failure, DeadlineExceeded) or _PASSED in failure.detail
-    if by_limit and timeout is not None and seconds >= timeout * _ALL_OF_IT:
+    if by_limit and timeout is not None and seconds >= timeout * _USED_UP:
         return DeadlineExceeded(failure.method, f"containerd did not answer within {round(timeout, 1):g} s")
     return failure
 

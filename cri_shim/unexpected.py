@@ -1,6 +1,6 @@
 """Exceptions that come from below our own errors and still have a known meaning, in words for the client.
 
-Whatever has none is a fault of this program, and stays one (``rpc.bug``).
+An exception without such a meaning is a fault of this program and is logged as one (``rpc.bug``).
 """
 
 from __future__ import annotations

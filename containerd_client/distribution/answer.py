@@ -93,7 +93,7 @@ class Answer:
         return bytes(data)
 
     async def error_text(self) -> str:
-        """Return the beginning of an error's body as text; nothing of one that a stranger sent, or that is encoded."""
+        """Return the beginning of an error's body as text; empty if another server sent it, or if it is encoded."""
         if self.foreign or self.encodings:
             return ""
         data = bytearray()

@@ -38,7 +38,7 @@ MOST_DOCUMENTS = 10_000
 CONTAINERD_NAME = "io.containerd.image.name"
 OCI_NAME = "org.opencontainers.image.ref.name"
 _DAMAGE = (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
-"""What tarfile and its decompressors raise for an archive that is damaged or none."""
+"""What tarfile and its decompressors raise for a damaged archive, or for another kind of file."""
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 

@@ -240,8 +240,8 @@ class Fetcher:
     async def _stream_from_outside(self, source: Source, wanted: Descriptor, writer: Writer, copy: BlobCopy) -> str:
         """Get a layer that may not be copied from one of the places that its descriptor names; "" if none has it.
 
-        They come first, as in containerd, and then the registry. What is not whole is thrown away: it may be of
-        something else.
+        They come first, as in containerd, and then the registry. An incomplete copy is thrown away: it may be of
+        another blob.
         """
         for url in wanted.urls[:MOST_URLS]:
             if not url.startswith(("http://", "https://")):

@@ -1,4 +1,4 @@
-"""Which hosts have failed lately, and so whom to ask next.
+"""Which hosts have failed lately, and so which host to ask next.
 
 A mirror is there to make pulls faster. One that is down or busy is passed over at once, for the rest of the pull and
 for a short while by all pulls, and only the last host, the registry itself, is waited for. A host that is passed over
@@ -60,7 +60,7 @@ class Rotation:
         self._asked: Counter[Host] = Counter()
 
     def next(self) -> Host:
-        """Return whom to ask now."""
+        """Return the host to ask now."""
         chosen = min(self._hosts, key=self._rank)
         self._asked[chosen] += 1
         return chosen

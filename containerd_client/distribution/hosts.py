@@ -110,7 +110,7 @@ def hosts_of(domain: str, config_path: Sequence[Path] = ()) -> tuple[Host, ...]:
         raise HostsConfigError(f"{file}: cannot be read: byte {error.start} is not UTF-8") from error
     except ValueError as error:
         raise HostsConfigError(f"{file}: cannot be read: it {error}") from error
-    if not text:  # an empty file is none
+    if not text:  # an empty file counts as an absent one
         return (default_host(domain, _docker_style(directory)),)
     return parse_hosts(text, domain, file)
 

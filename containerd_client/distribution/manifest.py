@@ -66,7 +66,7 @@ class Descriptor(Struct, frozen=True):
 class Manifest(Struct, frozen=True):
     """One image for one platform.
 
-    ``others`` are blobs of no known layer type among the layers: like containerd we store them and unpack none.
+    ``others`` are those of the layers whose type is not known: like containerd we store them and do not unpack them.
     """
 
     config: Descriptor

@@ -39,7 +39,7 @@ class Platform(Struct, frozen=True):
 def normalised(platform: Platform) -> Platform:
     """Return the spelling in which two equal platforms are equal: ``arm64/v8`` is ``arm64``, ``arm`` is ``arm/v7``.
 
-    As in containerd an empty operating system is this one, and an empty architecture is none that any machine has.
+    As in containerd an empty operating system means Linux, and an empty architecture fits no machine.
     """
     architecture = platform.architecture.lower()
     variant = platform.variant.lower()

@@ -158,7 +158,7 @@ class RegistryClient:
     ) -> AsyncIterator[Body]:
         """Open a blob at ``offset``, at ``host`` or at the first that may serve it.
 
-        With ``url`` it is got from there instead, without the login and the settings of the registry.
+        With ``url`` it is fetched from there instead, without the login and the settings of the registry.
         A server that ignores the range is read from its beginning and the known part dropped. Raises
         :class:`TransferError` where trying again may help, also from within the iteration over the chunks; no byte for
         ``read_timeout`` seconds is one such case. Nothing is verified here but the promised length.

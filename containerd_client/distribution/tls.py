@@ -81,11 +81,11 @@ def _context(tls: Tls) -> ssl.SSLContext:
         if not trust_certificates(context, _read(ca)):
             raise HostsConfigError(f"{ca}: holds no certificates that can be used (they have to be in PEM form)")
     for certificate, key in tls.client:
-        _show(context, certificate, key)
+        _load_client(context, certificate, key)
     return context
 
 
-def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
+def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
     """Load a client's certificate; OpenSSL takes it from files only, so it gets copies that cannot hold it up."""
     pair = _copy(_read(certificate)), _copy(_read(key or certificate))
     try:

@@ -105,7 +105,7 @@ class TransferPull:
         return contents
 
     async def _contents(self, name: str, options: PullOptions) -> ImageContents:
-        """Read what containerd has brought; of something that is no image the record goes, which else would stay."""
+        """Read what containerd has pulled. If that is not an image, its record is deleted, which containerd keeps."""
         record = await self._client.images.get(name)
         try:
             return await read_contents(self._client, Descriptor.of(record.target), options.platform)

@@ -1,4 +1,4 @@
-"""What the HTTP library raises, as the errors of this package, in words that hold no addresses of strangers."""
+"""What the HTTP library raises, as the errors of this package, without the addresses of other servers."""
 
 from __future__ import annotations
 

@@ -68,9 +68,9 @@ class ContainerdSpans(Listener):
             self._hops.popitem(last=False)
 
     async def take(self, body: bytes, content_type: str) -> bytes:
-        """Take one OTLP export and answer it; raises ValueError for what is none.
+        """Take one OTLP export and answer it; raises ValueError for anything else.
 
-        It is done a slice at a time, so that requests need not wait for all of it.
+        Its spans are matched a slice at a time, so that requests need not wait for all of them.
         """
         if content_type != "application/x-protobuf":
             raise ValueError(f"an export is wanted as application/x-protobuf, not as {content_type!r}")

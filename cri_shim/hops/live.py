@@ -1,7 +1,7 @@
 """The ledger as it is written, for those who watch: server-sent events.
 
-While nobody watches, the ledger does not know of this. Each event is written once, whatever the number of clients, and
-what happens within a moment goes to them in one piece. A client that does not read fast enough loses events and is
+While no client watches, the ledger does not know of this. Each event is written once, whatever the number of clients,
+and what happens within a moment goes to them in one piece. A client that does not read fast enough loses events and is
 notified how many; the daemon never waits for one.
 """
 
@@ -64,7 +64,7 @@ class Watcher:
 
 
 class LiveFeed(Listener):
-    """All who watch ``ledger``; ``later`` runs what it is given after some seconds, as an event loop can."""
+    """Sends the events of ``ledger`` to all watchers; ``later`` is ``call_later`` of an event loop."""
 
     at_once = True
 

@@ -118,7 +118,7 @@ class _Copy:
 
 
 def _copy_entry(source: int, target: int, name: str, info: os.stat_result) -> None:
-    """Copy what is no directory: a file, a symbolic link, a FIFO, a socket or a device."""
+    """Copy anything but a directory: a file, a symbolic link, a FIFO, a socket or a device."""
     if stat.S_ISREG(info.st_mode):
         _copy_file(source, target, name)
         return

@@ -97,7 +97,7 @@ class _Removal:
             self._scan(below)
 
     def _scan(self, level: _Level) -> bool:
-        """Remove what is no directory, and note the directories; returns whether there are any."""
+        """Remove everything but directories, and note those; returns whether there are any."""
         with os.scandir(level.fd) as entries:
             found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
         level.below = [name for name, is_directory in found if is_directory]

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 BASE_SPEC_LIMIT = 4 << 20
 """Bytes of a ``base_runtime_spec``."""
 
-
 _RUNC_SHIM = "io.containerd.runc.v2"
 
 
@@ -28,10 +27,10 @@ def snapshotter_of(config: Config, handler: RuntimeHandler) -> str:
 
 
 def starts_surely(handler: RuntimeHandler) -> bool:
-    """Whether a process that was created starts, whatever happens: known of runc alone, by its own shim and name.
+    """Whether a process that was created is sure to start, which is known of plain runc alone.
 
-    For any other runtime, and for a program that may be one in front of runc, the answer to RunPodSandbox waits for the
-    start (docs/adr/0017).
+    For any other runtime, and for a handler that names a program, which may be one in front of runc, the answer to
+    RunPodSandbox waits for the start (docs/adr/0017).
     """
     return handler.runtime_type == _RUNC_SHIM and not handler.runtime_path and not handler.options.binary_name
 

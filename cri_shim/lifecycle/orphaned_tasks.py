@@ -73,7 +73,7 @@ class OrphanedTasks:
             self._try_again()
 
     async def end(self, id_: str) -> None:
-        """End the task of ``id_``, whose record has gone; none is fine, and one that stays is tried again."""
+        """End the task of ``id_``, whose record has gone, if there is one; while that fails it is tried again."""
         if not await self._end_task(id_, 0):
             self._try_again()
 

@@ -75,7 +75,7 @@ async def _refused(what: str, id_: str, error: ContainerdError) -> FailedPrecond
             "mend what it names and remove it again"
         )
     users = await run(FS, users_of, f"/{id_}/rootfs")
-    holders = f"it is held by {', '.join(users)}" if users else "what holds it is not to be seen from here"
+    holders = f"it is held by {', '.join(users)}" if users else "what holds it could not be found out"
     return FailedPreconditionError(
         f"{what} cannot be removed: its root file system is in use and cannot be unmounted ({said}); {holders}; "
         "end that, or let it leave the directory, and remove it again"

@@ -80,7 +80,7 @@ class Network:
         self._watcher = DirectoryWatcher(config.conf_dir, config.poll_interval)
         self._task: asyncio.Task[None] | None = None
         self._gone: OrderedDict[str, None] = OrderedDict()
-        self._in_hand: dict[str, asyncio.Task[Any]] = {}
+        self._running: dict[str, asyncio.Task[Any]] = {}
         self._orphans = OrphanedPrograms()
 
     def __repr__(self) -> str:
@@ -150,7 +150,7 @@ class Network:
             await self._to_its_end(pod.sandbox_id, self._teardown(pod, stored))
 
     async def _to_its_end(self, sandbox_id: str, work: Coroutine[Any, Any, T]) -> T:
-        before = self._in_hand.get(sandbox_id)
+        before = self._running.get(sandbox_id)
 
         async def after() -> T:
             if before is not None:
@@ -158,13 +158,13 @@ class Network:
             return await work
 
         task = asyncio.create_task(after(), name=f"cni/{sandbox_id}")
-        self._in_hand[sandbox_id] = task
+        self._running[sandbox_id] = task
         task.add_done_callback(partial(self._ended, sandbox_id))
         return await asyncio.shield(task)
 
     def _ended(self, sandbox_id: str, task: asyncio.Task[Any]) -> None:
-        if self._in_hand.get(sandbox_id) is task:
-            del self._in_hand[sandbox_id]
+        if self._running.get(sandbox_id) is task:
+            del self._running[sandbox_id]
         if not task.cancelled():
             task.exception()  # retrieved: a caller that was cancelled does not ask for it
 

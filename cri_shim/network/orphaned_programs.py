@@ -38,7 +38,7 @@ class OrphanedPrograms:
         self._until = asyncio.get_running_loop().time() + seconds
 
     async def ended(self, sandbox_id: str) -> None:
-        """Return when none works on a sandbox any more; those whose time is over are killed."""
+        """Wait until no program works on a sandbox any more; one whose time is over is killed."""
         for pidfd in self._found.pop(sandbox_id, ()):
             log.info("network.orphaned_program", sandbox_id=sandbox_id)
             await self._ended(pidfd)

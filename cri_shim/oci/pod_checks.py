@@ -90,7 +90,7 @@ def _check_ports(mapping: cri.PortMapping) -> None:
         try:
             ipaddress.ip_address(mapping.host_ip)
         except ValueError:
-            # portmap would take an address that it cannot read for none, and open the port on all of them.
+            # portmap passes over an address that it cannot read, and opens the port on all addresses.
             raise InvalidArgumentError(
                 f"port mapping host_ip '{escaped(mapping.host_ip)}' is not an IP address"
             ) from None

@@ -32,7 +32,7 @@ OUTPUT_LIMIT = (16 << 20) - 64
 """Bytes of output in the answer: what fits the kubelet's message limit, with the exit code (CVE-2022-31030)."""
 
 LONGEST_WAIT = 10 * 365 * 86400
-"""Seconds; what a client asks for beyond is no other limit in practice, and the event loop has its own."""
+"""Seconds. More makes no difference in practice, and the event loop cannot count that far."""
 
 _DRAIN_AFTER_KILL = 0.5
 

@@ -26,7 +26,7 @@ _FILE = "status"
 _DRAFT = ".status.tmp"
 _LIMIT = 1 << 20
 _NO_STATUS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.EFBIG})
-"""What is not there, or is no file of ours; any other error passes."""
+"""Errors that mean that there is no status file of ours; any other one is raised."""
 _INT32 = range(-(1 << 31), 1 << 31)
 
 

@@ -192,7 +192,7 @@ class Exits:
             self._finish_in_background(id_)
 
     def _written(self, id_: str) -> bool:
-        """Write the status of ``id_`` as it is now; True for a thing that has none."""
+        """Write the status of ``id_`` as it is now; True where there is none to write, as for a sandbox."""
         container = self._containers.exact(id_)
         if container is None:
             return True

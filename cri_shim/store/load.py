@@ -126,7 +126,7 @@ def known_status(status: Status, created_at: int) -> Status:
 
 
 def _created_at(record: Record) -> int:
-    """When the record was made. One without a time, or with Go's zero time, gets the present: 0 is no time to list."""
+    """When the record was made; now, if it has no time or Go's zero time, because nothing may be listed with 0."""
     made = record.created_at.ToNanoseconds()
     return min(made, _LATEST_NS) if made > 0 else time.time_ns()
 

@@ -60,9 +60,9 @@ def _watched(inotify: Inotify, directory: Path) -> bool:
 
 
 def look(kernel: Kernel, sandboxes: Index[Sandbox], sandbox: Sandbox) -> Sandbox:
-    """Return the pod as it is, after one system call; one that was ready and has no namespace is so no longer.
+    """Return the pod as it is after one look at the file: without its namespace a ready pod becomes not ready.
 
-    What cannot be looked at stays as it was.
+    While the file cannot be looked at the pod stays as it was.
     """
     if not sandbox.ready or not sandbox.netns_path:
         return sandbox

@@ -165,7 +165,7 @@ class Monitor:
     def _dispatch(self, envelope: Envelope) -> None:
         """Begin what an event asks for; nothing here waits, so that no event holds up the next.
 
-        Any client of containerd may publish one: what is no event of its topic is passed over.
+        Any client of containerd may publish one: what cannot be parsed as an event of its topic is passed over.
         """
         try:
             self._take_up(envelope)

@@ -1,8 +1,8 @@
 """The directories of the daemon, closed to other users of the node.
 
 What lies in a volume of an image keeps its owner and its set-user-ID bit. A user of the node who could pass through the
-directories on the way and knows the path could run it as whom it belongs to. The OCI runtime opens what it mounts as
-root, before it enters a user namespace, so nothing else needs the way. (containerd closes its root likewise)
+directories on the way and knows the path could run it with the rights of its owner. The OCI runtime opens what it
+mounts as root, before it enters a user namespace, so nothing else needs the way. (containerd closes its root likewise)
 
 ``state`` itself stays passable: sockets that groups may use can lie in it.
 """

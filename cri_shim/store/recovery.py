@@ -149,7 +149,7 @@ class Recovery:
         try:
             pinned = sandbox.begun and await run(FS, are_pinned, self._kernel, sandbox)
         except OSError as error:
-            # The sweep looks again; that it cannot be seen is no sign that it has gone.
+            # It may still be there; the sweep looks again.
             log.warning("recovery.namespaces_unknown", sandbox_id=sandbox.id, error=str(error))
             return
         if not pinned:  # never complete, stopped, or a reboot: whatever it was, there is no way back

@@ -86,7 +86,7 @@ async def look_at_tasks(containerd: Containerd, ids: Iterable[str]) -> dict[str,
 
 
 def judged(process: Process) -> TaskLook:
-    """What containerd said of a task; a status that is none is no answer."""
+    """What containerd said of a task; the status UNKNOWN counts as no answer."""
     if process.status in ALIVE or process.status in (task_types.CREATED, task_types.STOPPED):
         return process
     return NotKnown("containerd could not learn the state of its task: the shim does not answer")

@@ -51,7 +51,7 @@ class UnreadStatus:
         self._supervisor = supervisor
 
     def add(self, container: Container) -> None:
-        """Read the status of ``container`` again, until it can be read or the container is none of that kind."""
+        """Read the status of ``container`` again, until it is read, an exit is recorded or the container is removed."""
         self._supervisor.once(f"read-again/{container.id[:12]}", self._read_again(container.id))
 
     async def _read_again(self, id_: str) -> None:
@@ -72,7 +72,7 @@ class UnreadStatus:
             return
 
     def _read(self, container: Container) -> tuple[Status, str]:
-        """The status, or a new one and why it is none: a damaged file stays damaged. Raises OSError."""
+        """The status, and an empty reason; of a damaged file the present status, and what is wrong. Raises OSError."""
         try:
             status, reason = read_status(self._paths.container_root(container.id)), ""
         except ValueError as error:
