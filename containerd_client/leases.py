@@ -48,6 +48,8 @@ class Leases:
         self._list_resources: Unary[pb.ListResourcesRequest, pb.ListResourcesResponse] = Unary(
             connection, f"{_SERVICE}/ListResources", pb.ListResourcesResponse.FromString
         )
+        self._left: set[str] = set()
+        """Leases of ended blocks that containerd could not be asked to drop."""
 
     async def create(self, lease_id: str = "", labels: Mapping[str, str] | None = None) -> pb.Lease:
         """Make a lease; without an id it gets a random one. Raises AlreadyExists."""
@@ -80,11 +82,33 @@ class Leases:
     def hold(self, labels: Mapping[str, str] | None = None, *, expire_seconds: float = _DAY_SECONDS) -> HeldLease:
         """``async with client.leases.hold() as lease:`` all calls of the block are made under a new lease.
 
-        The lease is dropped at the end, also when the block fails or is cancelled. Should that not succeed, containerd
-        drops it by itself ``expire_seconds`` after now.
+        The lease is dropped at the end, also when the block fails or is cancelled. Should that not succeed, it is
+        dropped by :meth:`drop_left` or after the next block, and at last by containerd itself, ``expire_seconds`` after
+        now.
         """
         expires = datetime.now(UTC) + timedelta(seconds=expire_seconds)
         return HeldLease(self, {**(labels or {}), _EXPIRE_LABEL: expires.strftime("%Y-%m-%dT%H:%M:%SZ")})
+
+    async def drop(self, lease_id: str) -> bool:
+        """Drop a lease whose block has ended; one that cannot be dropped now is kept for :meth:`drop_left`."""
+        self._left.add(lease_id)
+        # The block's deadline may have passed; dropping the lease has time of its own.
+        with detached_options(), call_options(timeout=_RELEASE_SECONDS):
+            try:
+                await self.delete(lease_id)
+            except NotFound:
+                pass
+            except ContainerdError as failure:
+                log.warning("lease %s was not dropped, which is tried again later: %s", lease_id, failure)
+                return False
+        self._left.discard(lease_id)
+        return True
+
+    async def drop_left(self) -> None:
+        """Drop the leases that could not be dropped when their blocks ended, because containerd was away."""
+        for lease_id in tuple(self._left):
+            if not await self.drop(lease_id):
+                return
 
     async def _look_created(self, request: pb.CreateRequest) -> pb.CreateResponse | None:
         for found in await self.list(f"id=={request.id}"):
@@ -129,11 +153,5 @@ class HeldLease:
         await self._drop()
 
     async def _drop(self) -> None:
-        # The block's deadline may have passed; dropping the lease has time of its own.
-        with detached_options(), call_options(timeout=_RELEASE_SECONDS):
-            try:
-                await self._leases.delete(self._lease_id)
-            except NotFound:
-                pass
-            except ContainerdError as failure:
-                log.warning("lease %s was not dropped and expires by itself: %s", self._lease_id, failure)
+        if await self._leases.drop(self._lease_id):
+            await self._leases.drop_left()

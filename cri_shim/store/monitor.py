@@ -120,7 +120,11 @@ class Monitor:
         self._supervisor.once("plugin-check", self._warn_of_plugin())
 
     async def _tidy_up(self) -> None:
-        """What an earlier daemon has left costs disk space, no more: what cannot be removed waits for the next time."""
+        """What an earlier daemon, or a request that lost containerd, has left costs disk space, no more.
+
+        What cannot be removed waits for the next time.
+        """
+        await self._containerd.leases.drop_left()
         if self._on_first_open is None:
             return
         self._readiness.set_step("removing what an earlier daemon has left in containerd")

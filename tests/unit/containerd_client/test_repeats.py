@@ -341,3 +341,36 @@ async def test_an_absent_socket_fails_within_a_second(tmp_path, hops, long):
         assert monotonic() - began < 1.2
         assert failure.value.never_sent
     assert hops[0].attempts > 1
+
+
+async def test_a_lease_that_could_not_be_dropped_is_dropped_later(client, fake):
+    """containerd went away under a pull: what the lease holds would else lie on the disk for a day."""
+    made, dropped = [], []
+
+    async def make(request: bytes) -> leases_pb2.CreateResponse:
+        made.append(leases_pb2.CreateRequest.FromString(request).id)
+        return leases_pb2.CreateResponse(lease=leases_pb2.Lease(id=made[-1]))
+
+    async def drop(request: bytes) -> Empty:
+        dropped.append(leases_pb2.DeleteRequest.FromString(request).id)
+        return Empty()
+
+    fake.script[f"{LEASES}/Create"] = [make]
+    fake.script[f"{LEASES}/Delete"] = [grpc.StatusCode.UNKNOWN]
+    async with client.leases.hold():
+        pass
+    async with client.leases.hold():
+        pass
+    fake.script[f"{LEASES}/Delete"] = [drop]
+    async with client.leases.hold():
+        pass
+    assert set(dropped) == set(made)
+    assert len(dropped) == 3
+
+    fake.script[f"{LEASES}/Delete"] = [grpc.StatusCode.UNKNOWN]
+    async with client.leases.hold():
+        pass
+    fake.script[f"{LEASES}/Delete"] = [ABSENT, drop]
+    await client.leases.drop_left()
+    await client.leases.drop_left()
+    assert len(dropped) == 3
