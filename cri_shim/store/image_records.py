@@ -6,15 +6,19 @@ removes the name that it came with. The label on a record says that the record u
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from containerd_client.api.containerd.services.images.v1 import images_pb2
-from containerd_client.errors import AlreadyExists, NotFound
+from containerd_client.errors import Aborted, AlreadyExists, NotFound
 from cri_shim.store.image_names import MANAGED, PINNED
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
     from containerd_client.distribution.manifest import Descriptor
+
+TRIES = 8
+"""How often a record is written that another client makes or deletes at the same moment."""
 
 
 def is_managed(record: images_pb2.Image) -> bool:
@@ -36,15 +40,20 @@ async def find_record(client: Containerd, name: str) -> images_pb2.Image | None:
 
 
 async def write_record(client: Containerd, name: str, target: Descriptor, *, pinned: bool) -> bool:
-    """Let ``name`` point at ``target``; return whether the record is a new one."""
+    """Let ``name`` point at ``target``; return whether the record is a new one.
+
+    Another client may make and delete the same record meanwhile. Raises a ContainerdError.
+    """
     labels = _labels(pinned=pinned)
     record = images_pb2.Image(name=name, target=target.to_message(), labels=labels)
-    try:
-        await client.images.create(record)
-    except AlreadyExists:
-        await client.images.update(record, "target", *(f"labels.{key}" for key in labels))
-        return False
-    return True
+    for _ in range(TRIES):
+        with suppress(AlreadyExists):
+            await client.images.create(record)
+            return True
+        with suppress(NotFound):
+            await client.images.update(record, "target", *(f"labels.{key}" for key in labels))
+            return False
+    raise Aborted("Images/Create", f"record '{name}' is made and deleted again and again by another client")
 
 
 async def adopt_record(client: Containerd, name: str, target: Descriptor, image_id: str, *, pinned: bool) -> bool:

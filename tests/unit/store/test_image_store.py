@@ -10,9 +10,10 @@ import pytest
 from containerd_client.distribution.contents import read_contents
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.platforms import Platform
-from containerd_client.errors import Unavailable
+from containerd_client.errors import AlreadyExists, Unavailable
 from cri_shim.store import images
 from cri_shim.store.image_names import MANAGED
+from cri_shim.store.image_records import write_record
 from cri_shim.store.images import ImageStore
 from tests.unit.store.fake_images import FakeContainerd
 
@@ -196,3 +197,24 @@ async def test_an_image_whose_documents_cannot_be_had_just_now(monkeypatch):
     assert [image.id for image in store.list()] == [other]
     await asyncio.wait_for(store.read_unread(), 10)
     assert {image.id for image in store.list()} == {image_id, other}
+
+
+async def test_a_record_that_others_make_and_delete_meanwhile_is_written():
+    """A pull beside another client that removes the same name ends with the record, not with "not found"."""
+    client = TakenForAMoment()
+    image_id = client.add_image(TAG)
+    target = Descriptor.of(client.records[TAG].target)
+    assert await write_record(cast("Containerd", client), image_id, target, pinned=False)
+    assert client.records[image_id].target.digest == target.digest
+
+
+class TakenForAMoment(FakeContainerd):
+    """The first record that is made has just been made by another client, who then deletes it."""
+
+    taken = True
+
+    async def create(self, image):
+        if self.taken:
+            self.taken = False
+            raise AlreadyExists("Images/Create", f"{image.name}: already exists")
+        await super().create(image)
