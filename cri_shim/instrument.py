@@ -19,12 +19,14 @@ from google.protobuf import message_factory
 from google.protobuf.message import DecodeError
 
 from containerd_client import ContainerdError, call_options
+from containerd_client.errors import Unknown
 from containerd_client.options import TRACE_KEY
 from cri_shim.api.runtime.v1 import runtime_pb2
 from cri_shim.errors import CriError, ResourceExhaustedError
 from cri_shim.hops.bill_text import trailer, wants_hops
 from cri_shim.hops.request import Request
 from cri_shim.ops.guard import answered
+from cri_shim.os_errors import node_error_in
 from cri_shim.request_check import RequestCheck
 from cri_shim.rpc import RPCS, Kind, Rpc
 from cri_shim.status_text import status_text
@@ -53,6 +55,7 @@ MESSAGE_LIMIT = 16 << 20
 _ANSWERED_BEFORE_READY = frozenset({"Version", "Status"})
 # Fields of requests that _subject looks at; most lists have none of them.
 _TELLING = frozenset({"pod_sandbox_id", "container_id", "config", "image"})
+_TASKS = "services.tasks."
 _WORTH_A_STAGE = 0.0001  # seconds; reading and writing a short message is no stage of its own
 
 
@@ -220,7 +223,10 @@ def _value(metadata: Sequence[tuple[str, str | bytes]], key: str) -> str:
 def _status_of(error: CriError | ContainerdError) -> tuple[grpc.StatusCode, str]:
     if isinstance(error, CriError):
         return error.code, status_text(str(error))
-    return grpc.StatusCode[error.code], status_text(f"containerd: {error}")
+    text = f"containerd: {error}"
+    # What a task's runtime cannot write is no file of this node, as a rule, but one of the kernel's settings.
+    of_node = node_error_in(text) if isinstance(error, Unknown) and _TASKS not in error.method else None
+    return (grpc.StatusCode[error.code], status_text(text)) if of_node is None else _status_of(of_node)
 
 
 def _fitting(name: str, message: bytes) -> bytes:

@@ -63,6 +63,21 @@ _KINDS: Final[dict[int, tuple[type[CriError], str]]] = {
     errno.EADDRINUSE: (UnavailableError, "another process has that address"),
     errno.ETIMEDOUT: (DeadlineExceededError, "there was no answer in time"),
 }
+_OF_THE_NODE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
+"""What a program can fail with whatever it is asked for."""
+
+
+def node_error_in(text: str) -> CriError | None:
+    """Return the error to answer with for the words of a program whose own call the operating system refused.
+
+    Programs end their words with those of the system. None where they end otherwise.
+    """
+    said = text.removesuffix(": unknown").lower()
+    for number in _OF_THE_NODE:
+        if said.endswith(os.strerror(number).lower()):
+            kind, advice = _KINDS[number]
+            return kind(f"{text}; {advice}")
+    return None
 
 
 def cri_error_of(error: OSError) -> CriError:

@@ -63,6 +63,10 @@ class OtherLengthError(CorruptBlobError):
     """A host announces another length of a blob than the manifest promised; no byte of it was taken."""
 
 
+class ExtractionError(DistributionError):
+    """containerd cannot make files of a layer: its archive is damaged, or the file system does not take it."""
+
+
 class IncompleteImageError(DistributionError):
     """An image record exists in containerd, but blobs that it needs do not."""
 
@@ -73,3 +77,7 @@ class TransferError(RegistryUnavailableError):
     def __init__(self, message: str, wait: float = 0.0) -> None:
         super().__init__(message)
         self.wait = wait
+
+
+class NotHttpError(TransferError):
+    """What a server sent is not an HTTP answer that can be read."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -39,7 +40,7 @@ from containerd_client.errors import (
 from containerd_client.options import call_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from containerd_client import Containerd
     from containerd_client.content_writer import Writer
@@ -48,6 +49,10 @@ if TYPE_CHECKING:
 
 SOURCE_LABEL = "containerd.io/distribution.source."
 """Followed by a registry's host name; says which of its repositories a blob came from."""
+LONGEST_LABEL = 4096
+"""Bytes of a label's name and value together; containerd refuses more."""
+STORED = "sha256:"
+"""The beginning of the digests that containerd's own content store makes."""
 FRUITLESS = 6
 """Attempts in a row without a single byte before a blob may be given up."""
 CLEAN_UP_SECONDS = 10.0
@@ -142,17 +147,24 @@ class Fetcher:
     async def _write(self, wanted: Descriptor, data: bytes, labels: Mapping[str, str]) -> str:
         ref = ingest_ref(wanted.media_type, wanted.digest)
         other = OtherWriter(self._client, ref, self._limits.progress_timeout)
-        while True:
-            try:
-                async with self._client.content.writer(ref, size=len(data), expected=wanted.digest) as writer:
-                    await writer.truncate()
-                    await writer.write(data)
-                    await writer.commit(len(data), wanted.digest, labels)
-                    existed = writer.exists
-                if not existed or await self._labelled(wanted, labels):
-                    return ""
-            except Unavailable as error:
-                await other.wait(error)
+        done = ours = False
+        try:
+            while not done:
+                try:
+                    async with self._client.content.writer(ref, size=len(data), expected=wanted.digest) as writer:
+                        ours = True
+                        await writer.truncate()
+                        await writer.write(data)
+                        with _as_corrupt(wanted):
+                            await writer.commit(len(data), wanted.digest, labels)
+                        existed = writer.exists
+                    done = not existed or await self._labelled(wanted, labels)
+                except Unavailable as error:
+                    await other.wait(error)
+        finally:
+            if ours and not done:
+                await self._abort(ref)
+        return ""
 
     async def _transfer(self, source: Source, wanted: Descriptor, labels: Mapping[str, str], rank: int) -> str:
         ref = ingest_ref(wanted.media_type, wanted.digest)
@@ -186,12 +198,10 @@ class Fetcher:
             return  # gone already, or containerd is away: with the lease gone its collector takes the ingest
 
     async def _commit(self, wanted: Descriptor, writer: Writer, labels: Mapping[str, str]) -> None:
-        try:
-            progress = Progress(f"blob {wanted.digest}", self._limits.progress_timeout)
+        progress = Progress(f"blob {wanted.digest}", self._limits.progress_timeout)
+        with _as_corrupt(wanted):
             async with progress.within("containerd does not finish it"):
                 await writer.commit(wanted.size, wanted.digest, labels=dict(labels))
-        except FailedPrecondition as error:
-            raise CorruptBlobError(f"blob {wanted.digest} is not what the registry sent: {error.detail}") from error
 
     async def _stream(self, source: Source, wanted: Descriptor, writer: Writer, rank: int) -> str:
         """Bring the ingest to its full length; return who sent the last byte."""
@@ -269,13 +279,30 @@ class Fetcher:
         return float(min(pause, LONGEST_PAUSE) * random.uniform(1.0, 1.2))  # noqa: S311 - jitter
 
 
+@contextmanager
+def _as_corrupt(wanted: Descriptor) -> Iterator[None]:
+    """Let containerd's refusal to commit a blob leave the block as a CorruptBlobError."""
+    try:
+        yield
+    except FailedPrecondition as error:
+        what = "is not what the registry sent"
+        if not wanted.digest.startswith(STORED):
+            what = "is named by a digest under which this containerd stores nothing (it takes sha256 only)"
+        raise CorruptBlobError(f"blob {wanted.digest} {what}: {error.detail}") from error
+
+
 def missing_labels(present: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Return the labels to set; a blob's sources add up, as a list with commas, everything else is replaced."""
+    """Return the labels to set; a blob's sources add up, as a list with commas, everything else is replaced.
+
+    A layer that very many repositories share has a full list of sources, which then stays as it is.
+    """
     found: dict[str, str] = {}
     for name, value in wanted.items():
         before = present.get(name, "")
         if name.startswith(SOURCE_LABEL) and before:
             value = ",".join(sorted({*before.split(","), value}))  # noqa: PLW2901 - the same label, completed
+            if len(name.encode()) + len(value.encode()) > LONGEST_LABEL:
+                continue
         if value != before:
             found[name] = value
     return found

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field
 
 from containerd_client.distribution.contents import walk
+from containerd_client.distribution.errors import ManifestError
 from containerd_client.distribution.fetch import SOURCE_LABEL
 from containerd_client.distribution.flights import all_or_none
 from containerd_client.distribution.manifest import LARGEST_DOCUMENT
@@ -22,7 +23,7 @@ from containerd_client.distribution.media_types import INDEXES, MANIFESTS
 from containerd_client.distribution.platforms import host_platform
 from containerd_client.distribution.progress import Progress
 from containerd_client.distribution.watch import Unwatched, server_of
-from containerd_client.errors import NotFound
+from containerd_client.errors import NotFound, ResourceExhausted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -138,6 +139,8 @@ class Distribution(Struct, frozen=True):
         """Return a manifest or configuration, from containerd if it is there, else from the registry."""
         try:
             return await self.client.content.read_all(blob.digest, LARGEST_DOCUMENT)
+        except ResourceExhausted as error:
+            raise ManifestError(f"blob {blob.digest} is no manifest and no configuration: {error.detail}") from error
         except NotFound:
             manifest = blob.media_type in INDEXES | MANIFESTS
             ask = self.registry.manifest if manifest else self.registry.small_blob

@@ -18,7 +18,7 @@ from containerd_client.api.containerd.types import types_pb2
 from containerd_client.api.containerd.types.transfer import transfer_pb2 as pb
 from containerd_client.distribution.contents import read_contents
 from containerd_client.distribution.credentials import as_bytes
-from containerd_client.distribution.errors import DistributionError, ManifestError
+from containerd_client.distribution.errors import DistributionError, ManifestError, NotInRegistryError
 from containerd_client.distribution.hosts import directory_of, is_loopback
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.progress import LEAST, Progress
@@ -98,6 +98,8 @@ class TransferPull:
                 raise DistributionError(
                     'containerd has no Transfer service (it came with 1.7); set image.pull to "client"'
                 ) from error
+            except NotFound as error:
+                raise NotInRegistryError(error.detail) from error
         contents = await self._contents(str(reference), options)
         if not await self._unpacker.present(options.snapshotter, contents.chain_id):
             for number in range(len(contents.chains)):

@@ -12,10 +12,15 @@ import time
 from typing import TYPE_CHECKING
 
 from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
-from containerd_client.distribution.errors import CorruptBlobError, DistributionError, IncompleteImageError
+from containerd_client.distribution.errors import (
+    CorruptBlobError,
+    DistributionError,
+    ExtractionError,
+    IncompleteImageError,
+)
 from containerd_client.distribution.flights import Flights
 from containerd_client.distribution.progress import LEAST, Progress
-from containerd_client.errors import AlreadyExists, ContainerdError, NotFound
+from containerd_client.errors import AlreadyExists, ContainerdError, NotFound, Unknown
 from containerd_client.options import call_options
 
 if TYPE_CHECKING:
@@ -133,6 +138,8 @@ class Unpacker:
                     progress.moved(LEAST)
                 progress.check("containerd extracts nothing")
             return applying.result()
+        except Unknown as error:  # what the archive, or the file system, would not do
+            raise ExtractionError(f"layer {layer.digest} cannot be extracted: {error.detail}") from error
         finally:
             if not applying.done():
                 applying.cancel()

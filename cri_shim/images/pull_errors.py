@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from containerd_client.distribution.credentials import strike_out
 from containerd_client.distribution.errors import (
     DistributionError,
+    ExtractionError,
     InvalidReferenceError,
     NoPlatformError,
     NotInRegistryError,
@@ -20,13 +21,28 @@ from containerd_client.distribution.errors import (
     RegistryUnavailableError,
     StalledError,
 )
+from containerd_client.errors import (
+    Cancelled,
+    ContainerdError,
+    DeadlineExceeded,
+    Internal,
+    ResourceExhausted,
+    Unavailable,
+    Unimplemented,
+    Unknown,
+)
 from cri_shim.errors import (
     CriError,
     DeadlineExceededError,
     FailedPreconditionError,
+    InternalError,
     InvalidArgumentError,
     NotFoundError,
+    ResourceExhaustedError,
+    UnavailableError,
+    UnimplementedError,
 )
+from cri_shim.os_errors import node_error_in
 from untrusted import encodable, shorten
 
 if TYPE_CHECKING:
@@ -43,6 +59,17 @@ _KINDS: dict[type[DistributionError], type[CriError]] = {
     # All others: what the registry or this node holds has to be mended before a retry helps.
     DistributionError: FailedPreconditionError,
 }
+_OF_CONTAINERD: dict[type[ContainerdError], type[CriError]] = {
+    Unknown: CriError,
+    Internal: InternalError,
+    Unavailable: UnavailableError,
+    Cancelled: UnavailableError,
+    DeadlineExceeded: DeadlineExceededError,
+    ResourceExhausted: ResourceExhaustedError,
+    Unimplemented: UnimplementedError,
+    # All others are about a record, blob or snapshot on the way, which a client would take for the image.
+    ContainerdError: FailedPreconditionError,
+}
 LONGEST = 2048
 """Characters of an error's text; several hosts may each have their words in it."""
 
@@ -53,6 +80,9 @@ def cri_error(error: DistributionError, what: str, secrets: Iterable[str] = ()) 
     if isinstance(error, InvalidReferenceError):
         return InvalidArgumentError(words)
     text = f"{what}: {words}"
+    if isinstance(error, ExtractionError):
+        full = node_error_in(text)
+        return full if full is not None else FailedPreconditionError(text)
     if isinstance(error, RegistryUnavailableError):
         return CriError(f"{REGISTRY_UNAVAILABLE}: {text}")
     if isinstance(error, RefusedByPolicyError):
@@ -60,10 +90,21 @@ def cri_error(error: DistributionError, what: str, secrets: Iterable[str] = ()) 
     return next(_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS)(text)
 
 
+def containerd_error(error: ContainerdError, what: str) -> CriError:
+    """Return the error to answer with where containerd refuses a part of a pull."""
+    words = shorten(encodable(f"containerd: {error}"), LONGEST)
+    full = node_error_in(words) if isinstance(error, Unknown) else None
+    if full is not None:
+        return type(full)(f"{what}: {full}")
+    return next(_OF_CONTAINERD[kind] for kind in type(error).__mro__ if kind in _OF_CONTAINERD)(f"{what}: {words}")
+
+
 @contextmanager
 def as_cri_errors(what: str, secrets: Iterable[str] = ()) -> Iterator[None]:
-    """Let a :class:`DistributionError` leave the block as the CRI error that it means, without the secrets."""
+    """Let errors leave the block as the CRI errors that they mean, without the secrets; ``what`` has failed."""
     try:
         yield
     except DistributionError as error:
         raise cri_error(error, strike_out(what, secrets), secrets) from error
+    except ContainerdError as error:
+        raise containerd_error(error, strike_out(what, secrets)) from error

@@ -110,7 +110,7 @@ class ImagePuller:
     ) -> Image:
         """Pull, whatever is here already, and return the image; unpacked for ``snapshotter`` (empty: the default one).
 
-        Raises a CriError that names the reference, or a ContainerdError.
+        Raises a CriError that names the reference.
         """
         snapshotter = snapshotter or self._images.snapshotter
         what = f"pull image '{escaped(reference)}'"
@@ -142,7 +142,8 @@ class ImagePuller:
 
     async def unpack(self, image: Image, snapshotter: str = "") -> str:
         """Do the same without trusting memory: after a snapshot was asked for and its parent was not there."""
-        with as_cri_errors(f"unpack image {image.id}"):
+        what = f"unpack image {image.id}"
+        with as_cri_errors(what), snapshotter_loaded(what):
             return await self._images.ensure_unpacked(image, snapshotter, recheck=True)
 
     async def _counted(self, pull: Coroutine[Any, Any, Image]) -> Image:

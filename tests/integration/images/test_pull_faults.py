@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import random
@@ -14,7 +15,17 @@ from containerd_client.distribution.credentials import Credentials
 from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError
 from tests.integration.images.conftest import parts_of
 from tests.integration.images.faulty import FaultyRegistry
-from tests.lab.images import OCI_CONFIG, OCI_LAYER_PLAIN, Tree, build_image, digest_of, with_manifest
+from tests.lab.images import (
+    OCI_CONFIG,
+    OCI_LAYER_GZIP,
+    OCI_LAYER_PLAIN,
+    Layer,
+    Tree,
+    build_image,
+    busybox_layer,
+    digest_of,
+    with_manifest,
+)
 
 pytestmark = pytest.mark.root
 
@@ -334,3 +345,35 @@ async def test_an_unreferenced_blob_is_adopted(parts):
         assert faulty.count(layer.digest) == 0
     await parts.containerd.leases.delete("other", sync=True)
     assert layer.digest in (await parts.left())["content"]
+
+
+@pytest.mark.parametrize("blob", [b"no archive at all" * 99, busybox_layer().blob[:5000]])
+async def test_a_layer_that_cannot_be_extracted(parts, blob):
+    """The error names image and layer, says that it is the layer's fault, and nothing stays."""
+    layer = Layer(blob, OCI_LAYER_GZIP, digest_of(b""))
+    with FaultyRegistry({"damaged:1": build_image(layer)}) as faulty:
+        with pytest.raises(
+            FailedPreconditionError, match=rf"damaged:1': layer {layer.digest} cannot be extracted: .*(header|EOF)"
+        ):
+            await parts.puller.pull(f"{faulty.address}/damaged:1")
+    assert await parts.left() == {}
+
+
+async def test_a_configuration_under_another_algorithm(parts):
+    """containerd stores by sha256: the text says so, and no ingest stays."""
+    image = image_of(1000)
+    digest = "sha512:" + hashlib.sha512(image.config).hexdigest()
+    changed = with_manifest(image, {"config": json.loads(image.manifest)["config"] | {"digest": digest}})
+    with FaultyRegistry({"other:1": changed}, redirects={digest: f"/v2/other/blobs/{image.id}"}) as faulty:
+        with pytest.raises(FailedPreconditionError, match=rf"other:1': blob {digest} is named by a digest under which"):
+            await parts.puller.pull(f"{faulty.address}/other:1")
+    assert await parts.left() == {}
+
+
+async def test_a_layer_of_very_many_repositories(parts):
+    """The list of its sources, which containerd bounds, is full some day; pulls go on."""
+    image = image_of(1000)
+    names = [f"{'x' * 120}/r{number}:1" for number in range(40)]
+    with FaultyRegistry(dict.fromkeys(names, image)) as faulty:
+        for name in names:
+            await parts.puller.pull(f"{faulty.address}/{name}")

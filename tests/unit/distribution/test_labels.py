@@ -26,3 +26,11 @@ def test_names():
     assert source_labels(parse_reference("q.io:5000/a/b:1")) == {SOURCE: "a/b"}
     assert source_labels(parse_reference("[::1]:5000/x")) == {"containerd.io/distribution.source.::1": "x"}
     assert snapshot_label("native") == "containerd.io/gc.ref.snapshot.native"
+
+
+def test_a_full_list_of_sources_stays_as_it_is():
+    """containerd refuses more than 4096 bytes of name and value; the common layers of a node reach that."""
+    full = ",".join(f"{number:03}{'x' * 120}" for number in range(32))
+    assert len(SOURCE) + len(full) <= 4096
+    assert missing_labels({SOURCE: full}, {SOURCE: "y" * 120, "x": "1"}) == {"x": "1"}
+    assert missing_labels({SOURCE: full}, {SOURCE: "y"}) == {SOURCE: f"{full},y"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from containerd_client import errors as containerd
 from containerd_client.distribution import errors
 from cri_shim.errors import CriError
 from cri_shim.images.pull_errors import as_cri_errors
@@ -24,6 +25,7 @@ from cri_shim.images.pull_errors import as_cri_errors
         (errors.OtherLengthError, "FAILED_PRECONDITION"),
         (errors.DistributionError, "FAILED_PRECONDITION"),
         (errors.ProxyConfigError, "FAILED_PRECONDITION"),
+        (errors.ExtractionError, "FAILED_PRECONDITION"),
     ],
 )
 def test_codes(kind, code):
@@ -39,6 +41,7 @@ def test_codes(kind, code):
     [
         (errors.RegistryUnavailableError, "RegistryUnavailable"),
         (errors.TransferError, "RegistryUnavailable"),
+        (errors.NotHttpError, "RegistryUnavailable"),
         (errors.RefusedByPolicyError, "SignatureValidationFailed"),
     ],
 )
@@ -53,7 +56,7 @@ def test_words_that_the_kubelet_knows(kind, word):
 def test_every_error_of_the_package_has_been_thought_of():
     """A new kind of error must be added to a table above."""
     kinds = {value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)}
-    assert len(kinds) == 16
+    assert len(kinds) == 18
 
 
 def test_what_is_no_reference_is_an_invalid_argument():
@@ -61,3 +64,31 @@ def test_what_is_no_reference_is_an_invalid_argument():
     with pytest.raises(CriError, match=r"^because of this$") as caught, as_cri_errors("pull image 'x'"):
         raise errors.InvalidReferenceError("because of this")
     assert caught.value.code.name == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (containerd.Unknown("S/Apply", "something"), "UNKNOWN"),
+        (containerd.Unknown("S/Write", "write /x/blob: no space left on device"), "RESOURCE_EXHAUSTED"),
+        (containerd.Unknown("S/Write", "open /x/blob: read-only file system"), "FAILED_PRECONDITION"),
+        (containerd.Unavailable("S/Write", "Socket closed"), "UNAVAILABLE"),
+        (containerd.NotFound("S/Prepare", "parent snapshot x: not found"), "FAILED_PRECONDITION"),
+        (containerd.AlreadyExists("S/Create", "image x: already exists"), "FAILED_PRECONDITION"),
+        (containerd.InvalidArgument("S/Update", "label too long"), "FAILED_PRECONDITION"),
+        (containerd.DeadlineExceeded("S/Info", "too late"), "DEADLINE_EXCEEDED"),
+    ],
+)
+def test_what_containerd_refuses_names_the_image(error, code):
+    """A record, blob or snapshot on the way that is not there does not mean that the image is not."""
+    with pytest.raises(CriError) as caught, as_cri_errors("pull image 'x'"):
+        raise error
+    assert caught.value.code.name == code
+    assert str(caught.value).startswith(f"pull image 'x': containerd: {error}")
+
+
+def test_a_layer_that_fills_the_disk():
+    """It is the disk's fault and not the layer's."""
+    with pytest.raises(CriError, match="left on device; free space") as caught, as_cri_errors("pull image 'x'"):
+        raise errors.ExtractionError("layer y cannot be extracted: write /x/z: no space left on device")
+    assert caught.value.code.name == "RESOURCE_EXHAUSTED"
