@@ -10,7 +10,7 @@ import hashlib
 import random
 import re
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +19,7 @@ from containerd_client.distribution.errors import (
     CorruptBlobError,
     DistributionError,
     ManifestError,
+    NotHttpError,
     NotInRegistryError,
     OtherLengthError,
     RegistryUnavailableError,
@@ -99,14 +100,10 @@ class RegistryClient:
         async def ask(host: Host) -> Descriptor:
             reference = source.reference
             path = f"{reference.path}/manifests/{reference.object}"
-            async with self._get(
-                host, source, path, method="HEAD", accept=ACCEPT, total_timeout=DOCUMENT_TIMEOUT
-            ) as response:
-                if response.status in BUSY:
-                    raise TransferError(f"{host.base} answers {response.status}", wait_of(response.headers))
-                found = _described(response, reference.digest) if response.status in _GOOD else None
-            if found is not None:
-                return found
+            with suppress(NotHttpError):  # servers that send a body with a HEAD, and the like, may know GET better
+                found = await self._head(host, source, path)
+                if found is not None:
+                    return found
             data, media_type = await self._document(host, source, path)
             digest = "sha256:" + hashlib.sha256(data).hexdigest()
             if reference.digest:
@@ -115,6 +112,15 @@ class RegistryClient:
             return Descriptor(media_type_of(data, media_type), digest, len(data))
 
         return await self._first(source, RESOLVE, str(source.reference), ask)
+
+    async def _head(self, host: Host, source: Source, path: str) -> Descriptor | None:
+        """Ask for the headers of a manifest; None when they do not tell what it is."""
+        async with self._get(
+            host, source, path, method="HEAD", accept=ACCEPT, total_timeout=DOCUMENT_TIMEOUT
+        ) as response:
+            if response.status in BUSY:
+                raise TransferError(f"{host.base} answers {response.status}", wait_of(response.headers))
+            return _described(response, source.reference.digest) if response.status in _GOOD else None
 
     async def manifest(self, source: Source, wanted: Descriptor) -> bytes:
         """Get a manifest or an index, checked against size and digest."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import ssl
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.errors import RegistryUnavailableError, TransferError
+from containerd_client.distribution.errors import NotHttpError, RegistryUnavailableError, TransferError
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -30,14 +33,24 @@ def as_transfer_errors(what: str) -> Iterator[None]:
     except aiohttp.ClientHttpProxyError as error:
         raise TransferError(f"{what}: the proxy answers {error.status} {escaped(error.message, 64)}") from None
     except aiohttp.ClientResponseError as error:
-        text = f"{type(error).__name__} {error.status} {error.message}"
-        raise TransferError(f"{what}: {escaped(text, LONGEST)}") from None
+        # The number in it is the library's own, and the lines under the first one point at the place in the answer.
+        said = " ".join(line.strip() for line in error.message.splitlines() if line.strip(" ^"))
+        raise NotHttpError(f"{what}: the answer is not HTTP that can be read: {escaped(said, LONGEST)}") from None
     except aiohttp.ClientConnectorError as error:
-        raise TransferError(f"{what}: {escaped(str(error.os_error) or str(error), LONGEST)}") from error
+        raise TransferError(f"{what}: cannot connect: {_reason(error.os_error)}") from error
     except (aiohttp.ClientError, OSError) as error:
         raise TransferError(f"{what}: {escaped(str(error) or type(error).__name__, LONGEST)}") from error
     except _socks_errors() as error:
         raise TransferError(f"{what}: the SOCKS proxy: {escaped(str(error), LONGEST)}") from error
+
+
+def _reason(error: OSError) -> str:
+    """What the system says of a connection that could not be made; where it was to lead is in the text already."""
+    if isinstance(error, socket.gaierror):
+        return f"the name is not found: {str(error.strerror).lower()}"
+    if error.errno is not None and error.errno > 0 and not isinstance(error, ssl.SSLError):
+        return os.strerror(error.errno).lower()
+    return escaped(str(error) or type(error).__name__, LONGEST)
 
 
 def _socks_errors() -> tuple[type[Exception], ...]:

@@ -425,3 +425,30 @@ async def test_a_token_server_that_sends_too_much(client, server):
     for _ in range(2):
         with pytest.raises(RegistryUnavailableError, match="too many for a token"):
             await client.resolve(source(server))
+
+
+@pytest.mark.parametrize("status", [200, 401, 404, 405, 500])
+async def test_a_head_that_is_answered_with_a_body(client, server, status):
+    """It may not have one, and Go's client does not look; what GET says counts."""
+    body = MANIFEST if status == 200 else b'{"errors":[]}'
+    head = f"HTTP/1.1 {status} Some\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
+    server.answers = {TAG: [head.encode() + body, answer(200, MANIFEST)]}
+    assert (await client.resolve(source(server))).digest == DIGEST
+    assert [one.method for one in server.got] == ["HEAD", "GET"]
+
+
+async def test_an_answer_that_is_not_http_is_said_in_a_sentence(client, server):
+    """Without the library's own numbers and names of classes."""
+    server.fallback = lambda got: b"SSH-2.0-OpenSSH\r\n"
+    with pytest.raises(RegistryUnavailableError, match=r"the answer is not HTTP that can be read: .*SSH-2") as caught:
+        await client.resolve(source(server))
+    assert "\n" not in str(caught.value)
+    assert "400" not in str(caught.value)
+
+
+async def test_nothing_listens(client, server):
+    """The text names the address once and says what the system says."""
+    where = source(server)
+    await server.__aexit__()
+    with pytest.raises(RegistryUnavailableError, match=r"manifests/1: cannot connect: connection refused$"):
+        await client.resolve(where)
