@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from containerd_client.errors import ResourceExhausted
+from containerd_client.errors import NotFound, ResourceExhausted
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.rpc.image_list import image_message
@@ -37,6 +37,6 @@ async def _info(service: Service, image: Image) -> str:
     shown: dict[str, Any] = {"chainID": image.chain_id}
     try:
         shown["imageSpec"] = parse_object(await service.images.config_document(image)).plain()
-    except (DocumentError, ResourceExhausted) as error:
+    except (DocumentError, NotFound, ResourceExhausted) as error:
         shown["imageSpecError"] = str(error)
     return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))
