@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from containerd_client import Containerd
+from containerd_client.distribution.registry import RegistryClient
 from cri_shim.images.puller import ImagePuller
 from cri_shim.ops.operations import Operations
 from cri_shim.store.images import ImageStore
@@ -46,6 +47,14 @@ def registry(tmp_path_factory):
     """One registry for all tests here; each test has repositories of its own."""
     with Registry.start(tmp_path_factory.mktemp("registry")) as running:
         yield running
+
+
+@pytest.fixture
+async def client():
+    """A client of registries that does not wait for one that is busy."""
+    client = RegistryClient(patience=0)
+    yield client
+    await client.close()
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ from containerd_client.distribution.errors import (
 from containerd_client.distribution.hosts import Host
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.reference import parse_reference
-from containerd_client.distribution.registry import RegistryClient, Source
+from containerd_client.distribution.registry import Source
 from tests.integration.images.raw_server import RawServer, answer
 
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -34,13 +34,6 @@ DIGEST = "sha256:" + hashlib.sha256(MANIFEST).hexdigest()
 WANTED = Descriptor(MEDIA_TYPE, DIGEST, len(MANIFEST))
 TAG, BY_DIGEST, BLOB = "/v2/app/manifests/1", f"/v2/app/manifests/{DIGEST}", f"/v2/app/blobs/{DIGEST}"
 LOGIN = Credentials(username="jane", password="geheim")
-
-
-@pytest.fixture
-async def client():
-    client = RegistryClient(patience=0)
-    yield client
-    await client.close()
 
 
 @pytest.fixture

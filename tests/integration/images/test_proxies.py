@@ -18,7 +18,7 @@ from containerd_client.distribution.errors import (
 from containerd_client.distribution.hosts import Host, Tls, default_host
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.reference import parse_reference
-from containerd_client.distribution.registry import RegistryClient, Source
+from containerd_client.distribution.registry import Source
 from tests.integration.images.proxy_servers import REFUSAL, Proxy, SocksProxy
 from tests.integration.images.raw_server import RawServer, answer, redirect
 from tests.lab.certificates import Authority
@@ -40,13 +40,6 @@ def tls(authority):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*authority.issue("r.example", "DNS:r.example,DNS:proxy.example,IP:127.0.0.1"))
     return context
-
-
-@pytest.fixture
-async def client():
-    client = RegistryClient(patience=0)
-    yield client
-    await client.close()
 
 
 @pytest.fixture(autouse=True)

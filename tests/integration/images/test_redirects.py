@@ -17,7 +17,7 @@ from containerd_client.distribution.errors import (
 from containerd_client.distribution.hosts import Host
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.reference import parse_reference
-from containerd_client.distribution.registry import RegistryClient, Source
+from containerd_client.distribution.registry import Source
 from tests.integration.images.raw_server import RawServer, answer, redirect
 
 DATA = b"the layer"
@@ -26,13 +26,6 @@ BLOB = Descriptor("application/vnd.oci.image.layer.v1.tar", DIGEST, len(DATA))
 PATH = f"/v2/app/blobs/{DIGEST}"
 LOGIN = Credentials(username="jane", password="geheim")
 SECRETS = ("geheim", "amFuZTpnZWhlaW0=")
-
-
-@pytest.fixture
-async def client():
-    client = RegistryClient(patience=0)
-    yield client
-    await client.close()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from containerd_client.distribution.errors import DistributionError, HostsConfig
 from containerd_client.distribution.hosts import Host, Tls
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.reference import parse_reference
-from containerd_client.distribution.registry import RegistryClient, Source
+from containerd_client.distribution.registry import Source
 from tests.integration.images.raw_server import RawServer
 from tests.lab.certificates import Authority
 
@@ -43,13 +43,6 @@ def made(tmp_path_factory):
         nameless=nameless,
         nameless_key=nameless_key,
     )
-
-
-@pytest.fixture
-async def client():
-    client = RegistryClient(patience=0)
-    yield client
-    await client.close()
 
 
 def serving(certificate, key):

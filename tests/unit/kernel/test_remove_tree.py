@@ -96,7 +96,7 @@ def test_what_stays_is_named(top, monkeypatch):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
 def test_a_mount(top):
-    """What is mounted in it belongs to somebody else: it is named, and nothing of it is removed."""
+    """What is mounted in it is named, and nothing of it is removed."""
     point = top / "a" / "mount"
     point.mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "test", str(point)], check=True)

@@ -18,6 +18,7 @@ from cri_shim.lifecycle import orphaned_tasks
 from cri_shim.lifecycle.orphaned_processes import Shim, root_mounts, shims_of
 from cri_shim.lifecycle.orphaned_tasks import MARK, OrphanedTasks
 from cri_shim.ops.supervisor import Supervisor
+from tests.unit.waiting import until
 
 ORPHAN, FOREIGN, BEING_MADE = "a" * 64, "b" * 64, "c" * 64
 ADDRESS = "/run/containerd/containerd.sock"
@@ -170,12 +171,6 @@ async def test_what_containerd_has_forgotten(background, node):
     await clear(FakeContainerd(records=[FOREIGN]), background)
     assert sorted(node.killed) == [11, 21, 32]
     assert node.ended == {ORPHAN}
-
-
-async def until(condition):
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def make_process(proc, pid, *arguments, children=(), cgroup="/"):

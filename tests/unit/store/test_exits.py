@@ -22,6 +22,7 @@ from cri_shim.store.containers import Container, Status
 from cri_shim.store.exits import Exits
 from cri_shim.store.index import Index
 from cri_shim.store.task_look import NotKnown
+from tests.unit.waiting import until
 
 ID = "a" * 64
 GO_ZERO_TIME = -62_135_596_800_000_000_000
@@ -154,13 +155,6 @@ async def test_a_removal_is_told_what_containerd_said(exits, tasks):
         await exits.delete_task(ID)
     await exits.delete_task(ID)
     assert tasks.deletes == 3
-
-
-async def until(condition):
-    """Wait for it, with patience for a machine that is busy."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_a_kill_whose_cause_is_not_known(exits, containers, monkeypatch):

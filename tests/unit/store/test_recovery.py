@@ -25,6 +25,7 @@ from cri_shim.store.sandboxes import Sandbox
 from cri_shim.store.task_states import TaskStates
 from cri_shim.store.unanswered import Unanswered
 from cri_shim.store.unread_status import UnreadStatus
+from tests.unit.waiting import until
 
 POD = "a" * 64
 CONTAINER = "b" * 64
@@ -187,13 +188,6 @@ async def node(tmp_path, monkeypatch):
     made = Node(tmp_path)
     yield made
     await made.supervisor.stop()
-
-
-async def until(true, seconds=5.0):
-    """Wait for a condition."""
-    async with asyncio.timeout(seconds):
-        while not true():
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("starting", [True, False])
