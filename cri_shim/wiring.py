@@ -20,6 +20,7 @@ from cri_shim.images.verifier import ImageVerifier
 from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.kernel.linux import LinuxKernel
 from cri_shim.lifecycle.orphaned_tasks import OrphanedTasks
+from cri_shim.lifecycle.pod_network import detach_orphan
 from cri_shim.logs.holding import Holding
 from cri_shim.logs.pump import LogPump
 from cri_shim.logs.registry import ContainerLogs
@@ -137,6 +138,7 @@ def wire(
         namespace=config.containerd.namespace,
         supervisor=supervisor,
     )
+    network = Network(kernel, _cni_config(config), on_helper=ledger.note_helper, on_run=ledger.note_run)
     recovery = Recovery(
         containerd=containerd,
         kernel=kernel,
@@ -154,6 +156,7 @@ def wire(
         supervisor=supervisor,
         snapshotters=_snapshotters(config),
         clear_orphaned_tasks=orphaned_tasks.clear,
+        detach_orphan=partial(detach_orphan, network),
     )
     starts = config.runtime.starts_at_once or width_for(os.cpu_count() or 1)
     service = Service(
@@ -214,7 +217,7 @@ def wire(
         ),
         blockio=_blockio_classes(config),
         cdi=CdiRegistry(config.runtime.cdi_spec_dirs),
-        network=Network(kernel, _cni_config(config), on_helper=ledger.note_helper, on_run=ledger.note_run),
+        network=network,
         logs=logs,
         streaming=_streaming_server(config),
         exits=exits,

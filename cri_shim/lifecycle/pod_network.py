@@ -12,6 +12,7 @@ from cri_shim.network import NetworkError, PodDns, PodNetwork, PortMapping
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
+    from cri_shim.network import Network
     from cri_shim.ops.rollback import Rollback
     from cri_shim.service import Service
     from cri_shim.store.sandboxes import Sandbox
@@ -73,6 +74,14 @@ async def set_up_network(service: Service, sandbox: Sandbox, undo: Rollback) -> 
     with stage("cni.setup_pod_network"):
         result = await service.network.setup(pod)
     return sandbox.but(ips=result.ips, cni_result=result.stored)
+
+
+async def detach_orphan(network: Network, sandbox_id: str, netns_path: str) -> None:
+    """CNI DEL for a pod of which nothing is known but this; who it was for is in the CNI cache, under its id.
+
+    Raises :class:`~cri_shim.network.NetworkError`.
+    """
+    await network.teardown(PodNetwork(sandbox_id, name="", namespace="", uid="", netns_path=netns_path), None)
 
 
 async def tear_down_network(service: Service, sandbox: Sandbox) -> None:

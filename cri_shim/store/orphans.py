@@ -2,6 +2,9 @@
 
 All of it is listed before anybody asks who is alive. A pod that is made meanwhile has its name before its directories,
 so either its directories are not listed or it is alive; the other way round it could lose them.
+
+A pod whose record another client deleted may still be on its network: it is taken off before its directories go, which
+are all that tells of it.
 """
 
 from __future__ import annotations
@@ -11,14 +14,15 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import Struct
 
+from cri_shim.errors import CriError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.store.container_directories import remove_container_files
 from cri_shim.store.idmapped_mounts import unmount_idmapped
 from cri_shim.store.image_mount_points import unmount_images
-from cri_shim.store.pod_directories import remove_pod_files
+from cri_shim.store.pod_directories import noted_netns, remove_pod_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection
     from pathlib import Path
 
     from cri_shim.kernel import Kernel
@@ -37,11 +41,16 @@ class _Kind(Struct, frozen=True):
         return {entry.name for parent in self.parents if parent.is_dir() for entry in parent.iterdir()}
 
 
-async def remove_orphans(kernel: Kernel, paths: Paths, living: Callable[[], Collection[str]]) -> None:
+async def remove_orphans(
+    kernel: Kernel,
+    paths: Paths,
+    living: Callable[[], Collection[str]],
+    detach: Callable[[str, str], Awaitable[None]],
+) -> None:
     """Remove the directories, mounts and namespaces of all whose ids are not among the ``living``.
 
     What cannot be removed is logged. ``living`` is asked once, after the directories were listed; it has to know what
-    is being made, too.
+    is being made, too. ``detach`` takes a pod off its network, given its id and its network namespace; it raises CriError.
     """
     kinds = (
         _Kind((paths.sandboxes_root(), paths.sandboxes_state()), lambda id_: remove_pod_files(kernel, paths, id_)),
@@ -51,9 +60,22 @@ async def remove_orphans(kernel: Kernel, paths: Paths, living: Callable[[], Coll
     )
     listed = await run(FS, lambda: [kind.names() for kind in kinds])
     spared = frozenset(living())
+    attached = {id_ for id_ in listed[0] - spared if not await _detached(paths, id_, detach)}
     for kind, names in zip(kinds, listed, strict=True):
-        for id_ in names - spared:
+        for id_ in names - spared - attached:
             await run(FS, _remove, kind, id_)
+
+
+async def _detached(paths: Paths, id_: str, detach: Callable[[str, str], Awaitable[None]]) -> bool:
+    """Take a pod off its network; False when it stays on it, and with it the directories that tell of it."""
+    try:
+        netns_path = await run(FS, noted_netns, paths, id_)
+        if netns_path:
+            await detach(id_, netns_path)
+    except (OSError, CriError) as error:
+        log.warning("recovery.orphan_stays", id=id_, error=str(error))
+        return False
+    return True
 
 
 def _remove(kind: _Kind, id_: str) -> None:

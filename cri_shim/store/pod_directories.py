@@ -57,8 +57,8 @@ def _note(paths: Paths, sandbox_id: str, netns_path: str) -> None:
         write_file(directory / _NETNS, netns_path.encode())
 
 
-def _noted(paths: Paths, sandbox_id: str) -> str:
-    """The path that :func:`_note` wrote; empty for a pod without one, or whose note found no room on the disk."""
+def noted_netns(paths: Paths, sandbox_id: str) -> str:
+    """The network namespace that a pod was given; empty for a pod without, or whose note found no room on the disk."""
     try:
         return (paths.sandbox_state(sandbox_id) / _NETNS).read_text()
     except FileNotFoundError:
@@ -97,7 +97,7 @@ def remove_pod_files(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
     """Remove both directories of a sandbox, its mount and its namespaces; raises OSError naming what stays."""
     unmount_shm(kernel, paths, sandbox_id)
     unmount_idmapped(kernel, paths, sandbox_id)
-    netns_path = _noted(paths, sandbox_id)
+    netns_path = noted_netns(paths, sandbox_id)
     if netns_path:
         kernel.remove_network_namespace(netns_path)
     unpin_namespaces(kernel, paths, sandbox_id)

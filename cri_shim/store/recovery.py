@@ -69,6 +69,7 @@ class Recovery:
         supervisor: Supervisor,
         snapshotters: Sequence[str],
         clear_orphaned_tasks: Callable[[Callable[[], set[str]]], Awaitable[None]],
+        detach_orphan: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self._containerd = containerd
         self._kernel = kernel
@@ -84,6 +85,7 @@ class Recovery:
         self._supervisor = supervisor
         self._snapshotters = snapshotters
         self._clear_orphaned_tasks = clear_orphaned_tasks
+        self._detach_orphan = detach_orphan
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self) -> None:
@@ -195,7 +197,7 @@ class Recovery:
             return known | self._sandbox_names.holders() | self._container_names.holders()
 
         await self._clear_orphaned_tasks(living)
-        await remove_orphans(self._kernel, self._paths, living)
+        await remove_orphans(self._kernel, self._paths, living, self._detach_orphan)
         removed = await remove_orphaned_snapshots(self._containerd, self._snapshotters, living)
         if removed:
             log.info("recovery.snapshots_removed", snapshots=removed)

@@ -60,6 +60,22 @@ async def test_a_container_and_a_whole_pod(lab, containerd_forgets):
     await pod.remove()
 
 
+async def test_the_network_of_a_pod(lab):
+    """Its address, interface and rules are given back, as its record's removal would have done it."""
+    ports = [cri.PortMapping(protocol=cri.TCP, container_port=80, host_port=27431)]
+    pod = await run_pod(lab, port_mappings=ports)
+    assert lab.network.reservations()
+    await asyncio.to_thread(lab.bridge.kill9)
+    await lose_records(lab, pod.id)
+    await asyncio.to_thread(lab.bridge.start)
+    await all_gone(lab, pod.id)
+    deadline = time.monotonic() + patient(30)
+    network = lab.network
+    while left := [*network.reservations(), *network.cached_results(), *network.veths(), *network.iptables_rules()]:
+        assert time.monotonic() < deadline, left
+        await asyncio.sleep(0.2)
+
+
 async def test_a_record_that_goes_before_the_removal(lab):
     """The container is removed all the same, and its task with it: nothing waits for the next start."""
     pod = await run_pod(lab)

@@ -6,6 +6,7 @@ import errno
 
 import pytest
 
+from cri_shim.errors import InternalError
 from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.paths import Paths
 from cri_shim.store.orphans import remove_orphans
@@ -30,11 +31,16 @@ def make(paths, id_):
         directory.mkdir(parents=True)
 
 
+async def on_no_network(sandbox_id, netns_path):
+    """For pods that are on no network."""
+    raise AssertionError(f"{sandbox_id} is taken off a network by {netns_path}")
+
+
 async def test_only_what_is_not_alive_goes(paths):
     """Everything of an unknown id goes, nothing of a living one."""
     make(paths, "dead")
     make(paths, "alive")
-    await remove_orphans(RecordingKernel(), paths, lambda: {"alive"})
+    await remove_orphans(RecordingKernel(), paths, lambda: {"alive"}, on_no_network)
     assert not [directory for directory in directories(paths, "dead") if directory.exists()]
     assert all(directory.exists() for directory in directories(paths, "alive"))
 
@@ -47,7 +53,7 @@ async def test_what_is_made_meanwhile_is_spared(paths):
         make(paths, "newborn")
         return set()
 
-    await remove_orphans(RecordingKernel(), paths, living)
+    await remove_orphans(RecordingKernel(), paths, living, on_no_network)
     assert not paths.sandbox_root("dead").exists()
     assert all(directory.exists() for directory in directories(paths, "newborn"))
 
@@ -59,7 +65,26 @@ async def test_what_cannot_be_removed_stops_nothing(paths):
     kernel = RecordingKernel()
     kernel.fail["umount"] = OSError(errno.EINVAL, "not a mount point")
     (paths.image_mounts() / "dead" / "0" / "somebody's file").touch()
-    await remove_orphans(kernel, paths, set)
+    await remove_orphans(kernel, paths, set, on_no_network)
     assert (paths.image_mounts() / "dead" / "0" / "somebody's file").exists()
     assert not paths.idmapped().joinpath("dead").exists()
     assert not paths.sandbox_root("dead").exists()
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["DEL succeeds", "DEL fails"])
+async def test_a_pod_that_is_on_its_network(paths, fails):
+    """It is taken off it first; while that fails its directories stay, which tell of it, and others go."""
+    for id_ in ("attached", "dead"):
+        make(paths, id_)
+    (paths.sandbox_state("attached") / "netns").write_text("/run/netns/attached")
+    asked = []
+
+    async def detach(sandbox_id, netns_path):
+        asked.append((sandbox_id, netns_path, paths.sandbox_root(sandbox_id).exists()))
+        if fails:
+            raise InternalError("the plugin is in a bad mood")
+
+    await remove_orphans(RecordingKernel(), paths, set, detach)
+    assert asked == [("attached", "/run/netns/attached", True)]
+    assert paths.sandbox_state("attached").exists() is fails
+    assert not paths.sandbox_state("dead").exists()

@@ -44,6 +44,10 @@ async def _nothing_orphaned(_living):
     """No task is without a record."""
 
 
+async def _nothing_attached(_id: str, _netns_path: str) -> None:
+    """No pod without a record is on a network."""
+
+
 class FakeContainerd:
     """Records by id, and what ``Tasks/Get`` answers for each: a process, an error, or ``None`` for never."""
 
@@ -155,6 +159,7 @@ class Node:
             ),
             snapshotters=(),
             clear_orphaned_tasks=_nothing_orphaned,
+            detach_orphan=_nothing_attached,
             **stores,
         )
 
