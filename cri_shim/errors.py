@@ -7,15 +7,13 @@ what to do.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import grpc
 
 
 class CriError(Exception):
     """Base of all: an answer of ours that is not OK."""
 
-    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNKNOWN
+    code: grpc.StatusCode = grpc.StatusCode.UNKNOWN
 
 
 class InvalidArgumentError(CriError):

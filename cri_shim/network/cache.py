@@ -26,6 +26,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from cri_shim.kernel.small_file import read_small_file
+from cri_shim.network.capabilities import usable_capability_args
 from cri_shim.network.errors import CniError, NetworkError
 from cri_shim.network.plugin_result import checked_result
 from untrusted import DocumentError, Object, escaped, parse_object
@@ -108,8 +109,11 @@ class ResultCache:
             fd = os.open(path, flags, 0o600)
         try:
             if os.write(fd, data) < len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.ftruncate(fd, len(data))
+        except OSError as error:
+            error.filename = str(path)  # of a descriptor there is none
+            raise
         finally:
             os.close(fd)
 
@@ -205,7 +209,7 @@ def _args(document: Object) -> tuple[tuple[str, str], ...]:
 
 def _capability_args(document: Object) -> dict[str, Any]:
     values = _value(document, "capabilityArgs")
-    return values if isinstance(values, dict) else {}
+    return usable_capability_args(values) if isinstance(values, dict) else {}
 
 
 def _result(result: Object | None) -> dict[str, Any] | None:

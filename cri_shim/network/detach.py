@@ -6,7 +6,10 @@ warning that names what may be left:
 
 * A program that the failed ADD never came to has made nothing, and is not run.
 * A program that does not exist is passed over if today's configuration is valid and does not name it either, or if
-  there is no configuration any more and the ADD never succeeded. What gave it addresses is run in its place.
+  there is no configuration any more and the ADD never succeeded. What gave it addresses is run in its place, and then
+  the programs that this network has today.
+* An attachment whose record cannot be read, of a network that is not configured any more, is forgotten if others are
+  configured.
 * What a plugin refuses in the pod's own words (a host port without a container port, a name with a semicolon) is left
   out in a second try, if its ADD was refused in the same words, or the DEL is refused twice where nothing is known of
   the ADD.
@@ -77,27 +80,31 @@ class Detacher:
             await self._without_record(owed)
             return
         try:
-            await self._chain(owed, owed.by_add, owed.result, begun=owed.begun)
+            gone = await self._chain(owed, owed.by_add, owed.result, begun=owed.begun)
         except CniError as error:
             if not self._may_use_today(owed, error):
                 raise
             await self._by_today(owed, error)
+        else:
+            if gone and owed.by_today is not None and owed.by_today.network.name == owed.network:
+                # The network has other programs now, which may know how to free what those have made.
+                await self._chain(owed, owed.by_today, owed.result, begun=None)
 
     async def _without_record(self, owed: Owed) -> None:
         if owed.by_today is not None:
             await self._chain(owed, owed.by_today, owed.result, begun=None)
-        elif owed.succeeded:
+        elif owed.succeeded and not self._known:
             raise NetworkError(
                 f"cannot take sandbox {owed.container_id} off network {owed.network}: the record of its ADD cannot be "
                 "read, and no network is configured; put a network configuration in place"
             )
         else:
-            self._left(owed, "", "the record of its ADD cannot be read, and no network is configured")
+            self._left(owed, "", "the record of its ADD cannot be read, and no such network is configured")
 
     async def _chain(
         self, owed: Owed, attachment: Attachment, result: Mapping[str, Any] | None, *, begun: int | None
-    ) -> None:
-        """Run the DELs of one configuration that are owed, last plugin first."""
+    ) -> bool:
+        """Run the DELs of one configuration that are owed, last plugin first; True if a program was passed over."""
         deadline = now() + self._time_limit
         prev_result = as_version(result, attachment.network.cni_version)
 
@@ -105,6 +112,7 @@ class Detacher:
             await delete_one(self._runner, by, plugin, prev_result, deadline - now())
 
         chain = attachment.network.plugins if begun is None else attachment.network.plugins[:begun]
+        gone = False
         for number, plugin in reversed(list(enumerate(chain))):
             try:
                 await delete(plugin, attachment)
@@ -113,6 +121,7 @@ class Detacher:
                     raise
                 await self._addresses(attachment, plugin, delete)
                 self._left(owed, plugin.type, str(error))
+                gone = True
             except CniError as error:
                 if "not found" in error.said:
                     # go-cni takes this for "deleted already", and so passes over it.
@@ -121,6 +130,7 @@ class Detacher:
                     raise
                 else:
                     await self._without_wishes(owed, attachment, plugin, delete, error)
+        return gone
 
     async def _without_wishes(
         self, owed: Owed, attachment: Attachment, plugin: Plugin, delete: _Delete, refusal: CniError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from cri_shim.errors import InternalError, UnavailableError
+from cri_shim.os_errors import cri_error_of
 from untrusted import encodable, escaped, shorten
 
 _LONGEST: Final = 2048  # characters of what a plugin said
@@ -12,6 +13,15 @@ _LONGEST: Final = 2048  # characters of what a plugin said
 
 class NetworkError(InternalError):
     """A pod could not be attached to its networks, or not be taken off them."""
+
+
+class NetworkFileError(NetworkError):
+    """The operating system refused a file that the network needs; ``code`` says of what kind that is."""
+
+    def __init__(self, what: str, error: OSError) -> None:
+        refused = cri_error_of(error)
+        super().__init__(f"{what}: {refused}")
+        self.code = refused.code
 
 
 class NetworkNotReadyError(UnavailableError):

@@ -28,7 +28,7 @@ from cri_shim.network.cache import Cached, NeverBegan, Outcome, ResultCache
 from cri_shim.network.capabilities import capability_args
 from cri_shim.network.conflist import LARGEST, Loaded, directory_signature, load_directory, parse_conflist
 from cri_shim.network.detach import Detacher
-from cri_shim.network.errors import CniError, NetworkError, NetworkNotReadyError
+from cri_shim.network.errors import CniError, NetworkError, NetworkFileError, NetworkNotReadyError
 from cri_shim.network.exec import Helper, PluginExec
 from cri_shim.network.orphaned_programs import OrphanedPrograms
 from cri_shim.network.watcher import DirectoryWatcher
@@ -216,7 +216,7 @@ class Network:
         try:
             netns, cached = await executors.run(executors.FS, self._look, pod)
         except OSError as error:
-            raise NetworkError(f"cannot look for the networks of sandbox {pod.sandbox_id}: {error}") from error
+            raise NetworkFileError(f"cannot look for the networks of sandbox {pod.sandbox_id}", error) from error
         if not cached and not self._loaded.networks:
             await self.refresh()
         known = self._loaded.networks
@@ -267,7 +267,9 @@ class Network:
                 temporary = directory / f".{_GENERATED}.tmp"
                 temporary.write_text(text)
                 temporary.rename(directory / _GENERATED)
-            except (OSError, ValueError, RecursionError) as error:
+            except OSError as error:
+                raise NetworkFileError(f"cni template {source}", error) from error
+            except (ValueError, RecursionError) as error:
                 raise NetworkError(f"cni template {source}: {error}") from error
 
         await executors.run(executors.FS, write)
@@ -316,7 +318,9 @@ class Network:
         try:
             await executors.run(executors.FS, write)
         except OSError as error:
-            raise NetworkError(f"cannot record the network of sandbox {entries[0][0].container_id}: {error}") from error
+            raise NetworkFileError(
+                f"cannot record the network of sandbox {entries[0][0].container_id}", error
+            ) from error
 
     def _look(self, pod: PodNetwork) -> tuple[str, list[Cached]]:
         """Return the namespace, empty if it is gone, and what the cache remembers. Blocking."""

@@ -50,7 +50,8 @@ async def remove_orphans(
     """Remove the directories, mounts and namespaces of all whose ids are not among the ``living``.
 
     What cannot be removed is logged. ``living`` is asked once, after the directories were listed; it has to know what
-    is being made, too. ``detach`` takes a pod off its network, given its id and its network namespace; it raises CriError.
+    is being made, too. ``detach`` takes a pod off its network, given its id and its network namespace, or raises
+    CriError.
     """
     kinds = (
         _Kind((paths.sandboxes_root(), paths.sandboxes_state()), lambda id_: remove_pod_files(kernel, paths, id_)),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -162,7 +163,10 @@ async def test_a_host_port_without_a_container_port(lab: Lab) -> None:
     assert nothing_left(lab)
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "other kind", "rubbish result", "fifo", "no config", "old kind"])
+DAMAGES = ("empty", "cut", "other kind", "rubbish result", "fifo", "no config", "old kind")
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, "capabilities", "other config"])
 async def test_a_cached_attachment_that_is_damaged(lab: Lab, damage: str) -> None:
     """Today's configuration takes the place of what cannot be read, as it does in containerd's own plugin."""
     lab.write(lab.conf(PORTMAP))
@@ -183,6 +187,7 @@ def spoil(path: Path, damage: str) -> None:
         return
     if damage == "rubbish result":
         content["result"] = {"cniVersion": "1.0.0", "ips": [{"address": "999.1.1.1/99"}]}
+    gone = {"cniVersion": "1.0.0", "name": content["networkName"], "plugins": [{"type": "not-there-any-more"}]}
     texts = {
         "empty": "",
         "cut": json.dumps(content)[:200],
@@ -190,6 +195,8 @@ def spoil(path: Path, damage: str) -> None:
         "rubbish result": json.dumps(content),
         "no config": json.dumps({**content, "config": "%%%"}),
         "old kind": json.dumps(content["result"]),
+        "capabilities": json.dumps({**content, "capabilityArgs": {"portMappings": "x", "bandwidth": [1]}}),
+        "other config": json.dumps({**content, "config": base64.b64encode(json.dumps(gone).encode()).decode()}),
     }
     path.write_text(texts[damage])
 

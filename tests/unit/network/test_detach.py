@@ -9,6 +9,7 @@ import structlog
 
 from cri_shim.network import detach
 from cri_shim.network.cache import Cached, NeverBegan, ResultCache
+from cri_shim.network.capabilities import usable_capability_args
 from cri_shim.network.conflist import NetworkConf, Plugin
 from cri_shim.network.detach import Detacher, Owed
 from cri_shim.network.errors import CniError, NetworkError, ProgramMissingError
@@ -260,3 +261,51 @@ def test_the_outcomes_that_are_remembered(tmp_path: Path) -> None:
     cache = ResultCache(str(tmp_path))
     cache.write(Attachment(network("x"), "ID", "eth0", "/ns"), NeverBegan())
     assert cache.find("ID") == [Cached("n", "ID", "eth0", begun=0)]
+
+
+async def test_programs_that_were_exchanged_under_a_network(node, left):
+    """What the new ones are is asked to free what the old ones had made, for the network is the same."""
+    node.install("new")
+    today = network("new")
+    await node.detach(owed(network("old"), today, result=RESULT, succeeded=True), today)
+    assert node.ran == ["new"]
+    assert [line["plugin"] for line in left] == ["old"]
+
+
+async def test_exchanged_programs_that_fail(node):
+    """They may succeed later, so the attachment is kept."""
+    node.install("new", FAILS)
+    today = network("new")
+    with pytest.raises(CniError, match="busy"):
+        await node.detach(owed(network("old"), today, result=RESULT, succeeded=True), today)
+
+
+async def test_no_record_of_a_network_that_is_configured_no_more(node, left):
+    """Nothing could ever undo it, and other networks are there: it is given up in words."""
+    await node.detach(owed(None, succeeded=True), network("other", name="other"))
+    assert [line["event"] for line in left] == ["network.left_behind"]
+    with pytest.raises(NetworkError, match="no network is configured"):
+        await node.detach(owed(None, succeeded=True))
+
+
+def test_values_of_the_wrong_type():
+    """What a program could not read is left out, so that the pod's own word counts; the rest is kept."""
+    good = {
+        "portMappings": [{"hostPort": 80, "containerPort": 80, "protocol": "tcp", "hostIP": ""}],
+        "bandwidth": {"ingressRate": 1},
+        "dns": {"servers": ["10.0.0.1"]},
+        "io.kubernetes.cri.pod-annotations": {"a": "b"},
+        "of another daemon": [1, {"x": None}],
+    }
+    bad = {
+        "portMappings": [{"hostPort": "80"}],
+        "bandwidth": [1],
+        "dns": {"servers": "10.0.0.1"},
+        "cgroupPath": 7,
+        "mac": None,
+        "ips": [1],
+        "aliases": {},
+    }
+    assert usable_capability_args(good) == good
+    assert usable_capability_args(bad) == {}
+    assert usable_capability_args({"portMappings": "x"}) == {}
