@@ -8,13 +8,15 @@ and refuses to commit under another digest. A fetch that fails for good, or is c
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from containerd_client.distribution.blob_copy import BlobCopy
 from containerd_client.distribution.errors import (
@@ -27,6 +29,7 @@ from containerd_client.distribution.errors import (
     UnauthorizedError,
 )
 from containerd_client.distribution.flights import Flights
+from containerd_client.distribution.hosts import PULL
 from containerd_client.distribution.media_types import ingest_ref
 from containerd_client.distribution.other_writer import OtherWriter
 from containerd_client.distribution.progress import Progress
@@ -60,6 +63,8 @@ MOST_URLS = 8
 """Places outside of the registry that are tried for one layer."""
 LONGEST_PAUSE = 120.0
 """Seconds between two attempts at most."""
+
+log = logging.getLogger(__name__)
 
 
 class FetchLimits(Struct, frozen=True):
@@ -183,6 +188,13 @@ class Fetcher:
                             await self._commit(wanted, writer, labels)
                         existed = writer.exists
                     done = not existed or await self._labelled(wanted, labels)
+                except CorruptBlobError as error:
+                    before = source, wanted
+                    source, wanted = _upstream_alone(source, wanted)
+                    if (source, wanted) == before:
+                        raise
+                    log.warning("%s; it is fetched anew from %s", error, source.hosts[0].base)
+                    await self._abort(ref)
                 except Unavailable as error:
                     await other.wait(error)
         finally:
@@ -277,6 +289,12 @@ class Fetcher:
                 f"blob {wanted.digest}: the registry asks to be left alone for {told:g} s, longer than a pull may stand"
             )
         return float(min(pause, LONGEST_PAUSE) * random.uniform(1.0, 1.2))  # noqa: S311 - jitter
+
+
+def _upstream_alone(source: Source, wanted: Descriptor) -> tuple[Source, Descriptor]:
+    """Return both as they are without the places that may have sent wrong bytes before the registry itself does."""
+    serving = tuple(one for one in source.hosts if PULL in one.capabilities)
+    return replace(source, hosts=serving[-1:]), structs.replace(wanted, urls=())
 
 
 @contextmanager

@@ -61,7 +61,8 @@ def parse_hosts_file(text: str, file: Path) -> tuple[HostEntry, ...]:
     except RecursionError:
         raise HostsConfigError(f"{file}: cannot be read: nested too deep") from None
     except ValueError as error:  # tomllib's own, and a number of thousands of digits
-        raise HostsConfigError(f"{file}: {shorten(encodable(str(error)), 256)}") from error
+        said = shorten(encodable(str(error)).partition("; use sys.")[0], 256)
+        raise HostsConfigError(f"{file}: {said}") from error
     entries = document.pop("host", {})
     server = document.pop("server", "")
     if not isinstance(entries, dict):

@@ -29,7 +29,7 @@ from containerd_client.distribution.errors import (
 from containerd_client.distribution.host_health import HostHealth, Rotation
 from containerd_client.distribution.hosts import PULL, RESOLVE, Host
 from containerd_client.distribution.manifest import LARGEST_DOCUMENT, Descriptor, media_type_of
-from containerd_client.distribution.media_types import ACCEPT, bare
+from containerd_client.distribution.media_types import ACCEPT, INDEXES, MANIFESTS, SCHEMA1, bare
 from containerd_client.distribution.reference import is_digest
 from containerd_client.distribution.retry_after import BUSY, wait_of
 from containerd_client.distribution.transport import Transport
@@ -104,12 +104,15 @@ class RegistryClient:
                 found = await self._head(host, source, path)
                 if found is not None:
                     return found
-            data, media_type = await self._document(host, source, path)
+            data, offered = await self._document(host, source, path)
             digest = "sha256:" + hashlib.sha256(data).hexdigest()
             if reference.digest:
                 _verify(data, reference.digest)
                 digest = reference.digest
-            return Descriptor(media_type_of(data, media_type), digest, len(data))
+            media_type = media_type_of(data, offered)
+            if media_type not in INDEXES | MANIFESTS | SCHEMA1:  # a page to log in, say, instead of an error
+                raise ManifestError(f"{host.base} sends '{escaped(media_type)}', which is no image manifest or index")
+            return Descriptor(media_type, digest, len(data))
 
         return await self._first(source, RESOLVE, str(source.reference), ask)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from containerd_client.distribution.errors import NotInRegistryError, RegistryUnavailableError
+from containerd_client.distribution.errors import ManifestError, NotInRegistryError, RegistryUnavailableError
 from containerd_client.distribution.hosts import Host
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.reference import parse_reference
@@ -97,6 +97,15 @@ async def test_the_registrys_own_answer_decides(client, upstream):
         await client.resolve(source(dead, upstream=dead))
 
 
+async def test_a_mirror_with_a_page_for_everything(client, upstream):
+    """What it sends with status 200 is no manifest, so the next host is asked; alone it is told in words."""
+    async with RawServer(fallback=lambda got: answer(200, b"<html>", Content_Type="text/html")) as mirror:
+        where = source(mirror.address, upstream=upstream.address)
+        assert (await client.resolve(where)).digest == IMAGE.digest
+        with pytest.raises(ManifestError, match="sends 'text/html', which is no image manifest or index"):
+            await client.resolve(source(upstream=mirror.address))
+
+
 async def test_a_server_that_is_its_own_mirror(client):
     """As people write it to give it settings; busy for a moment, it is waited for."""
     async with RawServer(fallback=lambda got: answer(200, IMAGE.manifest if got.method == "GET" else b"")) as server:
@@ -106,7 +115,7 @@ async def test_a_server_that_is_its_own_mirror(client):
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("fault", ["busy", "blobs", "refused", "cut", "page"])
+@pytest.mark.parametrize("fault", ["busy", "blobs", "refused", "cut", "page", "wrong"])
 async def test_whole_pulls(containerd, upstream, tmp_path, fault):
     """Manifests, configuration and layers: a mirror in any trouble costs one attempt of each pull at most."""
     image = build_image(*(Tree().file(f"f{n}", os.urandom(5000)).layer(OCI_LAYER_PLAIN) for n in range(3)))
@@ -117,6 +126,8 @@ async def test_whole_pulls(containerd, upstream, tmp_path, fault):
     }
     if fault == "page":  # a login page in the place of every layer
         faults["page"] = {"lies": {layer.digest: b"<html>" for layer in image.layers}}
+    if fault == "wrong":  # other bytes of the same number
+        faults["wrong"] = {"lies": {layer.digest: bytes(len(layer.blob)) for layer in image.layers}}
     if fault == "cut":
         faults["cut"] = {"cuts": {layer.digest: [0] * 99 for layer in image.layers}}
     upstream.images = {"app:1": image, "other:1": IMAGE}

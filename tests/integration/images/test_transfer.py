@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from containerd_client import NotFound
 from containerd_client.distribution.credentials import Credentials
 from containerd_client.distribution.errors import RefusedByPolicyError
 from containerd_client.distribution.transfer_pull import TransferPull
 from containerd_client.errors import ContainerdError
-from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError
+from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError, NotFoundError
 from cri_shim.images.verifier import ImageVerifier
 from tests.integration.images.conftest import NAMES, parts_of
 from tests.integration.images.faulty import FaultyRegistry
@@ -153,7 +152,7 @@ async def test_absent(modern, authority, tmp_path):
     with secure(tmp_path, authority, {}) as registry:
         hosts = trusting(tmp_path, authority, registry)
         async with parts_of(modern, f"test-absent-{next(NAMES)}", transfer=True, config_path=hosts) as parts:
-            with pytest.raises(NotFound):
+            with pytest.raises(NotFoundError):
                 await parts.puller.pull(f"{registry.address}/nope:1")
             assert await parts.left() == {}
 
