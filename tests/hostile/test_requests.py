@@ -25,7 +25,7 @@ class PastTheChecksError(Exception):
 
 
 class Nothing:
-    """Stands for the Service: whoever asks it for a collaborator is past the checks."""
+    """Stands for the Service: a request that asks it for a collaborator has passed the checks."""
 
     def __getattr__(self, name: str) -> Any:
         raise PastTheChecksError(name)

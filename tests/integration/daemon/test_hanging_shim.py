@@ -101,7 +101,7 @@ async def test_a_restart_while_a_shim_hangs(lab):
 
 
 async def test_a_stop_while_a_shim_hangs(lab):
-    """It fails in words, holds up nobody, tells no end that was not seen, and works when the shim goes on."""
+    """It fails with a sentence, delays no other pod, invents no exit, and works when the shim goes on."""
     silent, good = await run_pod(lab), await run_pod(lab)
     held = await silent.start()
     async with hanging(silent):

@@ -1,4 +1,4 @@
-"""A runtime that refuses at ``start``, or hangs there: who is told, and what holds up whom."""
+"""A runtime that refuses at ``start``, or hangs there: which requests say so, and which have to wait."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ async def until_start_failed(lab: Lab, pod: str, seconds: float = 10.0) -> None:
 
 
 async def test_plain_runc_that_refuses(lab, mood):
-    """RunPodSandbox has answered by then: whoever wants something of the pod is told the runtime's words."""
+    """RunPodSandbox has answered by then: later requests for the pod fail with the runtime's words."""
     waiting = mood.with_name(f"{mood.name}.wait")
     waiting.touch()
     mood.write_text("refuse-later")

@@ -97,7 +97,7 @@ async def test_a_restart_without_answers(lab, proxy, faults):
 
 
 async def test_what_has_ended_and_is_not_told(lab, proxy):
-    """The end of a container that nobody saw is not made up while containerd does not answer: its code is 7."""
+    """An exit that the daemon missed is not invented while containerd does not answer: its code is 7."""
     pod = await run_pod(lab)
     container = await pod.start(command=sh("while [ ! -e /tmp/end ]; do sleep 0.1; done; exit 7"))
     proxy.faults.update(FAULTS["unavailable"])
@@ -123,7 +123,7 @@ async def test_what_a_start_can_do_without(lab, proxy, method):
 
 
 async def test_a_stop_whose_look_is_not_answered(lab, proxy):
-    """An unknown container that is stopped is not taken for ended because a look fails; its real end is told."""
+    """An unknown container that is stopped is not taken for ended because a look fails; its real exit is recorded."""
     pod = await run_pod(lab)
     container = await pod.start()
     proxy.faults.update(FAULTS["unavailable"])

@@ -108,7 +108,7 @@ async def test_output_beyond_a_message(lab):
 
 
 async def test_a_child_that_holds_the_output(lab):
-    """An error, because what was read may be a part of it; the exit code is told, and the child runs on."""
+    """An error, because what was read may be a part of it; it names the exit code, and the child runs on."""
     pod = await run_pod(lab)
     container = await pod.start()
     code, said = await failure(container.execute(*sh("sleep 4321 & echo begun; exit 4"), timeout=60))

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 
 @pytest.mark.parametrize("of_handler", [False, True])
 async def test_a_snapshotter_that_containerd_lacks(lab, of_handler):
-    """RuntimeReady is false for the default one and for that of a runtime handler; image file systems are told."""
+    """RuntimeReady is false for the default one and for that of a runtime handler; image file systems are listed."""
     before = lab.bridge.settings
     handler = {"runtime_type": "io.containerd.runc.v2", "snapshotter": "no-such-one"}
     containerd = {"runtimes": {"odd": handler}} if of_handler else {"snapshotter": "no-such-one"}

@@ -112,7 +112,7 @@ async def test_thousands_of_calls_at_once_are_all_answered(lab):
 
 
 async def test_the_ledger_on_a_unix_socket(lab):
-    """Nobody else than root and its group reads it, the terminal commands find it, and it survives its deletion."""
+    """Only root and its group can read it, the terminal commands find it, and it is made again when it is deleted."""
     before, path = lab.bridge.settings, lab.directory / "http.sock"
     lab.bridge.settings = merged(before, {"http": {"address": f"unix://{path}"}})
     try:

@@ -1,4 +1,4 @@
-"""A registry, or something between, that sends what HTTP does not allow, or allows and nobody expects."""
+"""A registry, or something between, that sends what HTTP does not allow, or allows and no client expects."""
 
 from __future__ import annotations
 

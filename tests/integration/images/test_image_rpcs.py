@@ -238,7 +238,7 @@ async def test_snapshots_are_listed_when_what_they_are_made_for_changes(service,
 
 
 async def test_a_snapshotter_that_containerd_lacks_spoils_no_other(service):
-    """The file system of the others is told; only where there is none at all it is an error."""
+    """The file systems of the others are listed; only without any it is an error."""
     usage = SnapshotUsage(service.containerd, ["no-such-snapshotter", "overlayfs"])
     (entry,) = await usage.filesystems_now()
     assert entry.snapshotter == "overlayfs"

@@ -146,7 +146,7 @@ async def test_decided_anew_at_each_hop(client, clean):
 
 
 async def test_a_proxy_that_refuses(client, clean):
-    """Its status is told apart from the registry's, and its login shows nowhere."""
+    """Its status is distinguished from the registry's, and its login shows nowhere."""
     async with Proxy("127.0.0.1:1", refusal=REFUSAL) as proxy:
         clean.setenv("HTTPS_PROXY", f"http://me:geheim@{proxy.address}")
         with pytest.raises(TransferError, match=f"through the proxy http://{proxy.address}: the proxy answers 407"):

@@ -80,7 +80,7 @@ async def test_a_stream_that_is_never_answered(hang, fake):
 
 
 async def test_containerds_own_time_out_keeps_its_words(client, fake):
-    """A shim that did not answer containerd in time is containerd's news, told as it came."""
+    """When containerd says that a shim did not answer it in time, its words are passed on."""
     fake.script[KILL] = [(grpc.StatusCode.DEADLINE_EXCEEDED, "shim: context deadline exceeded")]
     with pytest.raises(DeadlineExceeded, match="shim: context deadline exceeded"):
         await client.tasks.kill("x", 9)

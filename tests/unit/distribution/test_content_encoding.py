@@ -1,4 +1,4 @@
-"""Bodies that come encoded although nobody asked for it."""
+"""Bodies that come encoded although no encoding was asked for."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def test_round_and_round(health):
 
 
 def test_a_failed_host_is_passed_over_for_a_while(health, clock):
-    """By everybody for half a minute, and for longer if it asks for it; by the same pull until its end."""
+    """By all pulls for half a minute, and for longer if it asks for it; by the same pull until its end."""
     health.failed(ONE)
     assert order(Rotation(HOSTS, health, set()), 2) == [TWO, LAST]
     clock[0] = REMEMBERED

@@ -407,7 +407,7 @@ async def _lines(answer: aiohttp.ClientResponse, count: int) -> AsyncIterator[st
 
 
 async def test_what_is_not_http_fills_no_log(listener: Listener, caplog: pytest.LogCaptureFixture):
-    """The client is told; an error with a traceback would be one that anybody can cause."""
+    """The client gets an answer; an error with a traceback would be one that any client can cause."""
     host, port = listener.address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"\x16\x03\x01 hello\r\n\r\n")

@@ -89,7 +89,7 @@ def test_what_was_left_in_the_file_does_no_harm(tmp_path, left):
 
 
 def test_a_symbolic_link_is_not_followed(tmp_path):
-    """Nobody makes the daemon write into another file."""
+    """A symbolic link cannot make the daemon write into another file."""
     (tmp_path / "lock").symlink_to(tmp_path / "precious")
     with pytest.raises(OSError, match="symbolic"), FileLock(str(tmp_path / "lock")):
         pass

@@ -25,7 +25,7 @@ def shim(pod):
 
 
 def test_what_is_killed(tmp_path, monkeypatch):
-    """The runtime and its child; not the pause container, which has a cgroup of its own, and nobody else's runtime."""
+    """The runtime and its child; not the pause container, which has a cgroup of its own, nor another pod's runtime."""
     process(tmp_path, SHIM, shim(POD), "0::/system\n", RUNC, PAUSE)
     process(tmp_path, RUNC, ["runc", "start", POD], "0::/system\n", SLEEP)
     process(tmp_path, SLEEP, ["sleep", "600"], "0::/system\n")

@@ -17,7 +17,7 @@ def resolve(path):
 
 
 def test_links_are_followed_and_directories_made(tmp_path):
-    """What the runtime is told is where it really is."""
+    """The runtime gets the real path."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     assert resolve(tmp_path / "link" / "new" / "deep") == str(tmp_path / "real" / "new" / "deep")

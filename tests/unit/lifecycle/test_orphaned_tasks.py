@@ -182,7 +182,7 @@ def make_process(proc, pid, *arguments, children=(), cgroup="/"):
 
 
 def test_shims_of_one_containerd(tmp_path):
-    """Those of another socket or namespace are not told; a child is known by its cgroup, however that is nested."""
+    """Those of another socket or namespace are left out; a child is known by its cgroup, however that is nested."""
     shim = "/usr/bin/containerd-shim-runc-v2"
     make_process(tmp_path, 1, shim, "-namespace", "k8s.io", "-id", ORPHAN, "-address", ADDRESS, children=[4, 5, 6])
     make_process(tmp_path, 2, shim, "-namespace", "k8s.io", "-id", ORPHAN, "-address", "/run/other.sock")
@@ -196,7 +196,7 @@ def test_shims_of_one_containerd(tmp_path):
 
 
 def test_root_mounts_of_one_containerd():
-    """Told by place, namespace and what they are made of."""
+    """They are known by place, namespace and layers."""
     place = "/run/containerd/io.containerd.runtime.v2.task"
     layers = "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs"
     lines = [

@@ -38,7 +38,7 @@ def pod(**fields: Any) -> Sandbox:
 
 
 def test_the_runtimes_words():
-    """A start that failed is told with what the runtime said, of the pod and of a container that waited for it."""
+    """The errors of the pod, and of a container that waited for it, hold what the runtime said."""
     failed = pod(pid=0, exited_at=5, start_error="runc: no such device")
     with pytest.raises(FailedPreconditionError, match=r"is not running: its start failed: runc: no such device; no"):
         require_ready(failed, "no container")

@@ -60,7 +60,7 @@ async def test_a_failure_that_stays():
 
 
 async def test_a_root_file_system_in_use():
-    """That is for somebody on the node to mend; containerd has tried for long enough, so the answer comes at once."""
+    """An administrator has to mend that; containerd has tried for long enough, so the answer comes at once."""
     node = Node(BUSY, None)
     with pytest.raises(FailedPreconditionError, match="its root file system is in use"):
         await end(node)
@@ -75,7 +75,7 @@ async def test_a_task_that_runs_after_all():
 
 
 async def test_a_containerd_that_is_away():
-    """The client is told just that."""
+    """The error says just that."""
     with pytest.raises(Unavailable):
         await end(Node(Unavailable("Tasks/Delete", "no connection")))
 

@@ -23,7 +23,7 @@ KILL = "containerd.services.tasks.v1.Tasks/Kill"
 
 
 class FakeService:
-    """A container whose task answers as it is told, and the ends that were told of it."""
+    """A container whose task answers as the test wants, and the exits that were recorded for it."""
 
     def __init__(self, *, get: Any = None, kill: Any = None) -> None:
         self.told: list[tuple[str, int]] = []
@@ -77,14 +77,14 @@ async def test_no_answer_is_no_end(answer):
     [(NotFound(GET, "gone"), 255), (task_types.Process(id=ID, status=task_types.STOPPED, exit_status=4), 4)],
 )
 async def test_an_end(answer, code):
-    """It is told once it is certain."""
+    """The exit is recorded once it is certain."""
     fake, given = service(get=answer)
     await tell_if_ended(given, ID)
     assert fake.told == [(ID, code)]
 
 
 async def test_a_shim_that_does_not_take_the_signal():
-    """The client is told which container, and that nothing is known of it."""
+    """The error names the container and says that nothing is known of it."""
     _, given = service(kill=DeadlineExceeded(KILL, "containerd did not answer within 10 s"))
     with pytest.raises(UnavailableError, match=f"SIGKILL could not be sent to container {ID}: its shim"):
         await kill_and_wait(given, ID)

@@ -97,7 +97,7 @@ async def test_a_program_that_the_add_never_came_to(node, left):
 
 @pytest.mark.parametrize("fields", [{"result": RESULT, "succeeded": True}, {}], ids=["after success", "cut off"])
 async def test_a_missing_program_that_is_configured_may_come_back(node, fields):
-    """As long as the configuration names it, somebody may install it; nothing before it in the chain is undone."""
+    """As long as the configuration names it, it may still be installed; nothing before it in the chain is undone."""
     chain = network("bridge", "missing")
     node.install("bridge")
     with pytest.raises(ProgramMissingError, match="there is no such program"):
@@ -147,7 +147,7 @@ async def test_a_program_that_cannot_be_run_is_none(node, left, mode):
 
 
 async def test_what_merely_fails_stays_owed(node, left):
-    """The failure is told, and nothing is given up, however often."""
+    """The DEL fails each time, and nothing is given up."""
     chain = network("bridge", "bad")
     node.install("bridge")
     node.install("bad", FAILS)
@@ -213,7 +213,7 @@ async def test_another_network_does_not_undo_what_succeeded(node):
 
 
 async def test_today_fails_as_well(node):
-    """Both failures are told, today's first; it can be tried again."""
+    """Both failures are raised, today's first; it can be tried again."""
     node.install("bad", FAILS)
     node.install("worse", 'echo \'{"code":5,"msg":"worse"}\'; exit 1')
     with pytest.raises(CniError, match="worse") as caught:

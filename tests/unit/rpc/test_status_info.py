@@ -30,6 +30,6 @@ def test_both_sets_of_names():
 
 
 def test_no_network_yet():
-    """The directories are told all the same."""
+    """The directories are shown all the same."""
     assert cni_config(Config(), [])["Networks"] == []
     assert cni_config(Config(), [])["PluginConfDir"] == "/etc/cni/net.d"

@@ -108,6 +108,6 @@ def test_the_quota_of_version_2():
 
 
 def test_an_interface_whose_name_is_no_text():
-    """A pod may name its interface in any bytes; the others are told all the same."""
+    """A pod may name its interface in any bytes; the others are read all the same."""
     lines = b"x\ny\n  f\xfcr: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n  eth0: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n"
     assert [one.name for one in parse.interfaces(lines)] == ["f\N{REPLACEMENT CHARACTER}r", "eth0"]

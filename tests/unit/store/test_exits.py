@@ -29,7 +29,7 @@ GO_ZERO_TIME = -62_135_596_800_000_000_000
 
 
 class FakeTasks:
-    """A containerd that answers ``Tasks/Delete`` as it is told to, and then that there is no such task."""
+    """A containerd that answers ``Tasks/Delete`` as the test wants, and then that there is no such task."""
 
     def __init__(self):
         self.answers: list[Exception | None] = []

@@ -1,4 +1,4 @@
-"""What a client is told while the daemon is not ready: what it waits for, at the start and after a break."""
+"""The error while the daemon is not ready: what it waits for, at the start and after a break."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class FakeContainerd:
 
 
 class FakeExits:
-    """Notes the ends that are told, and puts them into the stores."""
+    """Notes the exits that are recorded, and puts them into the stores."""
 
     def __init__(self, containers):
         self.told = []
@@ -207,7 +207,7 @@ async def test_a_pause_container_that_is_about_to_start(node, starting):
 
 @pytest.mark.parametrize("answer", NO_ANSWERS.values(), ids=NO_ANSWERS)
 async def test_a_task_that_does_not_answer(node, answer):
-    """Nobody knows whether it runs: nothing is told, written or deleted, and everybody sees why."""
+    """Whether it runs is not known: nothing is recorded, written or deleted, and its status says why."""
     node.pod()
     node.member()
     node.containerd.answers = {POD: answer, CONTAINER: answer}
@@ -241,7 +241,7 @@ async def test_a_task_that_answers_later(node, answer):
 
 
 async def test_a_task_that_is_not_there(node):
-    """NotFound alone says so: then the end is told, of which this daemon may still hear more."""
+    """NotFound alone says so: then its exit event, which may still come, is waited for."""
     node.pod()
     node.member()
     await node.recovery.run()
@@ -336,7 +336,7 @@ async def test_a_state_without_an_end(node):
     ],
 )
 async def test_a_status_that_cannot_be_read_just_now(node, monkeypatch, kept, ends):
-    """That its task is gone says nothing while nobody knows what the file says: it is read again, and holds."""
+    """Without the file nothing is concluded from a task that is gone: the file is read again, and its status holds."""
     node.pod()
     node.containerd.members.append(containers_pb2.Container(id=CONTAINER))
     answers: list[Status | OSError] = [OSError(errno.EIO, "Input/output error")] * 3

@@ -1,4 +1,4 @@
-"""What the sweep makes of tasks that should run: an end that no event told is found, and no answer is no end."""
+"""What the sweep makes of tasks that should run: it finds an exit without an event, and no answer is not an exit."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_no_answer(swept, answer, listed):
 
 
 async def test_ends_that_no_event_told(swept):
-    """One task has stopped, the other is not there; both are told, beside each other."""
+    """One task has stopped, the other is not there; both exits are recorded, beside each other."""
     monitor, tasks, told = swept
     tasks.listed = [task_types.Process(id=ID, status=task_types.STOPPED, exit_status=3)]
     await sweep(monitor)
