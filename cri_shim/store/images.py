@@ -9,11 +9,9 @@ over.
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
-from msgspec import Struct, field
 
 from containerd_client import ContainerdError
 from containerd_client.api.containerd.services.images.v1 import images_pb2
@@ -29,6 +27,7 @@ from cri_shim.oci.image_config import parse_image_config
 from cri_shim.ops.locks import Locks
 from cri_shim.ops.pauses import doubling
 from cri_shim.store.image_names import normal_name
+from cri_shim.store.image_readings import Readings
 from cri_shim.store.image_records import (
     adopt_record,
     delete_record,
@@ -42,7 +41,7 @@ from cri_shim.store.image_table import Image, ImageTable
 from cri_shim.store.image_unpack import unpack_stored
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Coroutine, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Coroutine, Iterable, Sequence
     from typing import Any
 
     from containerd_client import Containerd
@@ -58,21 +57,6 @@ READ_AGAIN, READ_AGAIN_AT_LAST = 1.0, 30.0
 """Seconds before the first and, doubled each time, the last readings of what could not be read."""
 
 log = structlog.get_logger(__name__)
-
-
-class _Reading(Struct, eq=False):
-    """One look at a record under way; ``stale`` when the record was changed meanwhile by ourselves.
-
-    Two looks are never the same one, however alike: they are kept in sets by identity, and so are the two below.
-    """
-
-    stale: bool = False
-
-
-class _Loading(Struct, eq=False):
-    """One reading of all records under way, and the names that have changed since it began."""
-
-    changed: set[str] = field(default_factory=set)
 
 
 class ImageStore:
@@ -94,8 +78,7 @@ class ImageStore:
         self._table = ImageTable()
         self._locks = Locks()
         """By image id: what changes several records of one image."""
-        self._readings: dict[str, set[_Reading]] = {}
-        self._loadings: set[_Loading] = set()
+        self._readings = Readings()
         self._unpacked: set[tuple[str, str]] = set()
         self._broken: dict[str, str] = {}
         """Record names of images that cannot be used, and what they point at."""
@@ -129,12 +112,8 @@ class ImageStore:
         Raises a ContainerdError only when the list itself cannot be had.
         """
         before = self._table.names()
-        loading = _Loading()
-        self._loadings.add(loading)
-        try:
-            await self._load_all(before, loading.changed)
-        finally:
-            self._loadings.discard(loading)
+        with self._readings.of_all() as changed:
+            await self._load_all(before, changed)
         log.info("images.loaded", images=len(self._table), names=len(self._table.names()))
 
     async def _load_all(self, before: tuple[str, ...], changed: set[str]) -> None:
@@ -183,7 +162,7 @@ class ImageStore:
 
     async def refresh(self, name: str, record: images_pb2.Image | None = None) -> Image | None:
         """Make memory say about ``name`` what containerd says; ``record`` is what it has just said, if it has."""
-        with self._reading(name) as reading:
+        with self._readings.of(name) as reading:
             while True:
                 reading.stale = False
                 if record is None:
@@ -214,7 +193,7 @@ class ImageStore:
             pinned = self._is_pinned(record)
             if not await adopt_record(self._client, name, image.target, image.id, pinned=pinned):
                 return False
-            self._touch(image.id)
+            self._readings.outdate(image.id)
             self._table.put(image.id, image, pinned=pinned)
             return True
 
@@ -230,7 +209,7 @@ class ImageStore:
             for name in names:
                 pin = pinned or name in self._pinned
                 await write_record(self._client, name, contents.target, pinned=pin)
-                self._touch(name)
+                self._readings.outdate(name)
                 image = self._table.put(name, image, pinned=pin)
         self._unpacked.add((snapshotter, contents.chain_id))
         return image
@@ -271,7 +250,7 @@ class ImageStore:
                 continue  # a pull has let it point at another image since
             if not await delete_record(self._client, name, sync=name == names[-1]):
                 log.debug("image.record_gone", name=name)
-            self._touch(name)
+            self._readings.outdate(name)
             self._table.drop(name)
 
     async def ensure_unpacked(self, image: Image, snapshotter: str = "", *, recheck: bool = False) -> str:
@@ -294,7 +273,7 @@ class ImageStore:
         except IncompleteImageError:
             # Absent is what it is: the kubelet then pulls it, instead of failing with it for ever.
             for name in image.references:
-                self._touch(name)
+                self._readings.outdate(name)
                 self._table.drop(name)
             raise
 
@@ -331,27 +310,9 @@ class ImageStore:
 
     def _put(self, record: images_pb2.Image, image: Image) -> bool:
         pinned = self._is_pinned(record)
-        self._touch(record.name)
+        self._readings.outdate(record.name)
         self._table.put(record.name, image, pinned=pinned)
         return pinned
-
-    @contextmanager
-    def _reading(self, name: str) -> Iterator[_Reading]:
-        reading = _Reading()
-        self._readings.setdefault(name, set()).add(reading)
-        try:
-            yield reading
-        finally:
-            self._readings[name].discard(reading)
-            if not self._readings[name]:
-                del self._readings[name]
-
-    def _touch(self, name: str) -> None:
-        """Let every look at this name that is under way begin again: what it has read is older than what we know."""
-        for reading in self._readings.get(name, ()):
-            reading.stale = True
-        for loading in self._loadings:
-            loading.changed.add(name)
 
 
 async def _all_done(work: Iterable[Coroutine[Any, Any, None]]) -> None:
