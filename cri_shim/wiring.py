@@ -19,6 +19,7 @@ from cri_shim.images.puller import ImagePuller
 from cri_shim.images.verifier import ImageVerifier
 from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.kernel.linux import LinuxKernel
+from cri_shim.lifecycle.handlers import all_snapshotters
 from cri_shim.lifecycle.orphaned_tasks import OrphanedTasks
 from cri_shim.lifecycle.pod_network import detach_orphan
 from cri_shim.logs.holding import Holding
@@ -154,7 +155,7 @@ def wire(
             containerd=containerd, paths=paths, containers=containers, states=states, supervisor=supervisor
         ),
         supervisor=supervisor,
-        snapshotters=_snapshotters(config),
+        snapshotters=all_snapshotters(config),
         clear_orphaned_tasks=orphaned_tasks.clear,
         detach_orphan=partial(detach_orphan, network),
     )
@@ -196,7 +197,7 @@ def wire(
         ),
         snapshot_usage=SnapshotUsage(
             containerd,
-            _snapshotters(config),
+            all_snapshotters(config),
             config.image.stats_collect_period,
             idle=lambda key: key in sandboxes,
             owners=lambda: (
@@ -261,12 +262,6 @@ def _selinux_policy(config: Config, node: NodeFacts) -> tuple[Policy | None, str
     if why_not:
         log.warning("daemon.no_selinux", reason=why_not)
     return policy, why_not
-
-
-def _snapshotters(config: Config) -> list[str]:
-    """All that images are unpacked for, the default one first."""
-    own = (handler.snapshotter for handler in config.containerd.runtimes.values())
-    return [config.containerd.snapshotter, *filter(None, own)]
 
 
 def _streaming_server(config: Config) -> StreamingServer:

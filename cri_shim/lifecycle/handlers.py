@@ -26,6 +26,12 @@ def snapshotter_of(config: Config, handler: RuntimeHandler) -> str:
     return handler.snapshotter or config.containerd.snapshotter
 
 
+def all_snapshotters(config: Config) -> list[str]:
+    """All that images are unpacked for, the default one first."""
+    own = (handler.snapshotter for handler in config.containerd.runtimes.values())
+    return [config.containerd.snapshotter, *filter(None, own)]
+
+
 def starts_surely(handler: RuntimeHandler) -> bool:
     """Whether a process that was created is sure to start, which is known of plain runc alone.
 

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from containerd_client import NotFound
+from cri_shim.lifecycle.handlers import all_snapshotters
 from cri_shim.oci.selinux import mount_option
 from cri_shim.store.owned_snapshots import OWN_ROOT, owned_by, remove_snapshots_owned_by
 from cri_shim.store.spec import read_spec
@@ -88,9 +89,7 @@ async def remove_snapshots_of(service: Service, id_: str) -> None:
         record = await service.containerd.containers.get(id_)
     except NotFound:
         await service.end_orphaned_task(id_)
-        containerd = service.config.containerd
-        names = [containerd.snapshotter, *(handler.snapshotter for handler in containerd.runtimes.values())]
-        await remove_snapshots_owned_by(service.containerd, [name for name in names if name], id_)
+        await remove_snapshots_owned_by(service.containerd, all_snapshotters(service.config), id_)
         return
     if record.snapshotter:
         await remove_snapshot(service, record.snapshotter, record.snapshot_key)

@@ -14,9 +14,10 @@ import structlog
 from containerd_client import ContainerdError, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
     from containerd_client import Containerd
+    from containerd_client.api.containerd.services.snapshots.v1.snapshots_pb2 import Info
     from containerd_client.snapshots import Snapshots
 
 _GC_ROOT: Final = "containerd.io/gc.root"
@@ -36,19 +37,13 @@ def owned_by(id_: str, what: str) -> dict[str, str]:
 async def remove_orphaned_snapshots(
     containerd: Containerd, snapshotters: Sequence[str], spared: Callable[[], Collection[str]]
 ) -> int:
-    """Remove the snapshots of pods and containers that are not among the ``spared``; return how many there were.
+    """Remove the snapshots of pods and containers that are not among the ``spared``; return how many were removed.
 
     Who is spared is asked after the snapshots were listed: what is being made has its name before its snapshots. What
     cannot be removed, and a snapshotter that does not answer, is passed over: what lies there waits for the next start.
     """
     removed = 0
-    for name in dict.fromkeys(snapshotters):
-        snapshots = containerd.snapshots(name)
-        try:
-            owned = await snapshots.list(f'labels."{OWN_ROOT}"', f'labels."{IMAGE_MOUNT}"')
-        except ContainerdError as error:
-            log.warning("recovery.snapshots_not_listed", snapshotter=name, error=str(error))
-            continue
+    async for snapshots, owned in _listed(containerd, snapshotters, f'labels."{OWN_ROOT}"', f'labels."{IMAGE_MOUNT}"'):
         living = spared()
         orphaned = [
             info.name for info in owned if (info.labels.get(OWN_ROOT) or info.labels.get(IMAGE_MOUNT)) not in living
@@ -60,15 +55,24 @@ async def remove_orphaned_snapshots(
 
 async def remove_snapshots_owned_by(containerd: Containerd, snapshotters: Sequence[str], id_: str) -> None:
     """Remove all snapshots of one pod or container whose record, which named the snapshotter, has gone."""
+    filters = (f'labels."{OWN_ROOT}"=={id_}', f'labels."{IMAGE_MOUNT}"=={id_}')
+    async for snapshots, owned in _listed(containerd, snapshotters, *filters):
+        for info in owned:
+            await _remove(snapshots, info.name)
+
+
+async def _listed(
+    containerd: Containerd, snapshotters: Sequence[str], *filters: str
+) -> AsyncIterator[tuple[Snapshots, Sequence[Info]]]:
+    """Give each snapshotter with what it lists; one that does not answer is passed over."""
     for name in dict.fromkeys(snapshotters):
         snapshots = containerd.snapshots(name)
         try:
-            owned = await snapshots.list(f'labels."{OWN_ROOT}"=={id_}', f'labels."{IMAGE_MOUNT}"=={id_}')
+            found = await snapshots.list(*filters)
         except ContainerdError as error:
             log.warning("recovery.snapshots_not_listed", snapshotter=name, error=str(error))
             continue
-        for info in owned:
-            await _remove(snapshots, info.name)
+        yield snapshots, found
 
 
 async def _remove(snapshots: Snapshots, key: str) -> bool:
