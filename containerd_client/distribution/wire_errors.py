@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
 
 from containerd_client.distribution.errors import NotHttpError, RegistryUnavailableError, TransferError
 from untrusted import escaped
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 LONGEST = 512
 """Characters of a text of the library's or the server's."""
+
+_NUMBER: Final = re.compile(r"^\[Errno -?[0-9]+\] ")
 
 
 @contextmanager
@@ -31,7 +35,7 @@ def as_transfer_errors(what: str) -> Iterator[None]:
     except aiohttp.InvalidURL:
         raise RegistryUnavailableError(f"{what}: this is not an address that can be asked") from None
     except aiohttp.ClientHttpProxyError as error:
-        raise TransferError(f"{what}: the proxy answers {error.status} {escaped(error.message, 64)}") from None
+        raise TransferError(f"{what}: the proxy answers {_usual(error.status)}") from None
     except aiohttp.ClientResponseError as error:
         # The number in it is the library's own, and the lines under the first one point at the place in the answer.
         said = " ".join(line.strip() for line in error.message.splitlines() if line.strip(" ^"))
@@ -39,9 +43,9 @@ def as_transfer_errors(what: str) -> Iterator[None]:
     except aiohttp.ClientConnectorError as error:
         raise TransferError(f"{what}: cannot connect: {_reason(error.os_error)}") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise TransferError(f"{what}: {escaped(str(error) or type(error).__name__, LONGEST)}") from error
+        raise TransferError(f"{what}: {_said(error)}") from error
     except _socks_errors() as error:
-        raise TransferError(f"{what}: the SOCKS proxy: {escaped(str(error), LONGEST)}") from error
+        raise TransferError(f"{what}: the SOCKS proxy: {_said(error)}") from error
 
 
 def _reason(error: OSError) -> str:
@@ -50,7 +54,21 @@ def _reason(error: OSError) -> str:
         return f"the name is not found: {str(error.strerror).lower()}"
     if error.errno is not None and error.errno > 0 and not isinstance(error, ssl.SSLError):
         return os.strerror(error.errno).lower()
-    return escaped(str(error) or type(error).__name__, LONGEST)
+    return _said(error)
+
+
+def _said(error: Exception) -> str:
+    """What an error says; those of the library that say nothing are about a connection that the other side closed."""
+    text = _NUMBER.sub("", str(error)) or "the connection was closed by the other side"
+    return escaped(text, LONGEST)
+
+
+def _usual(status: int) -> str:
+    """A status and what it means; what a proxy writes behind it may repeat the login that it got."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
 
 
 def _socks_errors() -> tuple[type[Exception], ...]:

@@ -157,6 +157,15 @@ async def test_a_proxy_that_refuses(client, clean):
         assert "geheim" not in str(caught.value)
 
 
+async def test_a_proxy_that_repeats_the_login(client, clean):
+    """What it writes behind the status is not shown."""
+    said = b"HTTP/1.1 403 jane:geheim may not\r\nContent-Length: 0\r\n\r\n"
+    async with RawServer(fallback=lambda got: said) as proxy:
+        clean.setenv("HTTPS_PROXY", f"http://jane:geheim@{proxy.address}")
+        with pytest.raises(TransferError, match=r"the proxy answers 403 Forbidden$"):
+            await read(client, source("https://r.example"))
+
+
 async def test_a_proxy_that_is_silent(client, clean):
     """One that answers nothing to a CONNECT is given up in the time that a connection may take."""
     async with Proxy("127.0.0.1:1", silent=True) as proxy:
