@@ -25,12 +25,14 @@ _KINDS: Final = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFLNK: "a symbolic link",
 }
+_CHUNK: Final = 65536
 
 
 def read_small_file(path: str | Path, limit: int) -> bytes:
     """Return the content of a regular file of at most ``limit`` bytes; symbolic links are followed. Blocks.
 
-    Raises OSError naming the path: EINVAL for what is not a regular file, EFBIG for more than ``limit`` bytes.
+    Raises OSError naming the path: EINVAL for what is not a regular file or has no end, EFBIG for more than ``limit``
+    bytes.
     """
     descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
@@ -45,11 +47,27 @@ def read_opened(descriptor: int, path: str, limit: int) -> bytes:
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, f"not a regular file but {_KINDS.get(stat.S_IFMT(mode), 'something else')}", path)
     try:
-        reading = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+        reading = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise OSError(error.errno, error.strerror, path) from error
-    with os.fdopen(reading, "rb") as file:
-        content = file.read(limit + 1)
+    try:
+        content = _content(reading, limit)
+    except BlockingIOError as error:
+        raise OSError(errno.EINVAL, "not a file with an end but a source that waits for data", path) from error
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
+    finally:
+        os.close(reading)
     if len(content) > limit:
         raise OSError(errno.EFBIG, f"larger than {limit} bytes", path)
     return content
+
+
+def _content(descriptor: int, limit: int) -> bytes:
+    """Read to the end, or to one byte beyond ``limit``."""
+    pieces: list[bytes] = []
+    left = limit + 1
+    while left and (piece := os.read(descriptor, min(left, _CHUNK))):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
@@ -65,3 +67,23 @@ def make(directory, kind):
         path.write_text("x")
         path /= "below"
     return path
+
+
+def test_what_waits_for_data_is_refused(tmp_path, monkeypatch):
+    """Some files of /proc are regular by their mode and give data like a pipe, once there is some: /proc/kmsg."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    monkeypatch.setattr(stat, "S_ISREG", lambda _mode: True)
+    writer = os.open(path, os.O_RDWR)
+    try:
+        os.write(writer, b"the first line, and then none for ever")
+        with ThreadPoolExecutor(1) as thread:
+            reading = thread.submit(read_small_file, path, 100)
+            if not wait([reading], 5).done:
+                os.write(writer, b"x" * 200)  # so that the thread ends
+                pytest.fail("the read waits")
+        with pytest.raises(OSError, match="waits for data") as refused:
+            reading.result()
+        assert refused.value.filename == str(path)
+    finally:
+        os.close(writer)
