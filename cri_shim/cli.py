@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import cri_shim
 from cri_shim.bench.arguments import add_compare
 from cri_shim.config import DEFAULT_PATH, Config, ConfigError, Flag, default_toml, load, to_toml
+from cri_shim.ignored_signals import IGNORED_SIGNALS
 from cri_shim.terminal.arguments import add_hops
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _settings(options: argparse.Namespace) -> Config:
 
 def _serve(options: argparse.Namespace) -> int:
     config = _settings(options)
-    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+    for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # until the daemon has handlers for them
     # grpc's fork handlers slow down and sometimes hang a process that starts children; we only ever fork to exec.
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"

@@ -27,6 +27,7 @@ from cri_shim.handler_features import read_features, read_unanswered
 from cri_shim.hops.loop_lag import LoopLag
 from cri_shim.hops.null_call import NullCall
 from cri_shim.hops.tracing import tracing_of
+from cri_shim.ignored_signals import IGNORED_SIGNALS
 from cri_shim.instrument import MESSAGE_LIMIT, handlers
 from cri_shim.kernel import LinuxKernel
 from cri_shim.oci.node import NodeFacts
@@ -54,9 +55,6 @@ MOST_PENDING = 65536
 
 _UNDO_SECONDS = 5.0
 """Part of the shutdown grace that is kept for undoing what did not end by itself."""
-
-IGNORED_SIGNALS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""Would end the process by default. Other daemons reread their files for them; this one has nothing to do."""
 
 log = structlog.get_logger(__name__)
 
