@@ -14,6 +14,7 @@ from typing import Literal
 from cri_shim.config import checks
 from cri_shim.config.forms import DURATION, MODE
 from cri_shim.config.key import key, section, table_of
+from untrusted import escaped
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["logfmt", "json", "console"]
@@ -314,8 +315,9 @@ class Config:
             from cri_shim.errors import InvalidArgumentError  # noqa: PLC0415 - brings in grpc, which `config` needs not
 
             known = ", ".join(sorted(self.containerd.runtimes))
+            shown = escaped(wanted)
             raise InvalidArgumentError(
-                f"runtime handler {wanted!r} is not configured, known are {known}; "
-                f"add [containerd.runtimes.{wanted}] to the configuration"
+                f"runtime handler '{shown}' is not configured, known are {known}; "
+                f"add [containerd.runtimes.{shown}] to the configuration"
             )
         return handler

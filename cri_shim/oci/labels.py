@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.errors import InvalidArgumentError
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,19 +25,28 @@ RESERVED_PREFIXES = ("containerd.io/", "io.cri-containerd")
 def record_labels(image: Mapping[str, str], request: Mapping[str, str], *, kind: str) -> dict[str, str]:
     """Give the labels of a container object, those of the request over those of its image.
 
-    An image may say anything, so what is too long or poses as ours is left out (:func:`unfit_labels` names it). A
-    request that is too long is refused with InvalidArgumentError: the kubelet would look for its label in vain.
+    An image may say anything, so what is too long or poses as ours is left out (:func:`unfit_labels` names it). Raises
+    InvalidArgumentError for labels of the request that containerd does not take.
     """
+    check_labels(request)
     unfit = set(unfit_labels(image))
     merged = {key: value for key, value in image.items() if key not in unfit}
-    for key, value in request.items():
-        if _bytes(key, value) > MAX_BYTES:
+    return merged | dict(request) | {KIND: kind}
+
+
+def check_labels(labels: Mapping[str, str]) -> None:
+    """Refuse labels of a request that containerd does not take, with InvalidArgumentError.
+
+    They are not left out as those of an image are: the kubelet would look for its label in vain.
+    """
+    for key, value in labels.items():
+        if not key:
+            raise InvalidArgumentError(f"a label has an empty key and the value '{escaped(value)}'; give it a key")
+        size = _bytes(key, value)
+        if size > MAX_BYTES:
             raise InvalidArgumentError(
-                f"label {key[:64]!r} and its value have {_bytes(key, value)} bytes; containerd takes {MAX_BYTES}"
+                f"label '{escaped(key, 64)}' and its value have {size} bytes; containerd takes {MAX_BYTES}"
             )
-        merged[key] = value
-    merged[KIND] = kind
-    return merged
 
 
 def unfit_labels(image: Mapping[str, str]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
+from cri_shim.oci.labels import check_labels
 from cri_shim.oci.path_checks import check_path, check_value, leads_out
 from cri_shim.oci.sysctls import sysctl_path
 from untrusted import escaped
@@ -30,6 +31,7 @@ def check_pod(config: cri.PodSandboxConfig) -> None:
     metadata = config.metadata
     for field in ("name", "namespace", "uid"):
         check_name(f"the pod's {field}", getattr(metadata, field))
+    check_labels(config.labels)
     _check_hostname(config)
     for field in ("servers", "searches", "options"):
         _check_words(f"dns_config.{field}", getattr(config.dns_config, field))
@@ -50,6 +52,8 @@ def check_pod_paths(config: cri.PodSandboxConfig) -> None:
         check_path("cgroup_parent", parent, absolute=False)
         if leads_out(parent):
             raise InvalidArgumentError(f"cgroup_parent '{escaped(parent)}' contains '..'; name the cgroup itself")
+        # The kernel takes no line break in a cgroup's name, and /proc/PID/cgroup has one cgroup a line.
+        _check_words("cgroup_parent", (parent,))
 
 
 def check_name(what: str, name: str) -> None:
