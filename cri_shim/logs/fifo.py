@@ -48,7 +48,7 @@ class FifoSet(Struct, frozen=True):
         try:
             for path in fifos.paths:
                 Path(path).unlink(missing_ok=True)
-                os.mkfifo(path, 0o700)
+                _make(path)
         except OSError:
             fifos.remove()
             raise
@@ -117,6 +117,14 @@ class FifoSet(Struct, frozen=True):
             Path(path).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # another process's FIFOs are still there
             Path(self.dir).rmdir()
+
+
+def _make(path: str) -> None:
+    try:
+        os.mkfifo(path, 0o700)
+    except OSError as error:
+        error.filename = path  # Python does not say which
+        raise
 
 
 def _checked(fifos: FifoSet) -> FifoSet:

@@ -182,15 +182,16 @@ class Network:
         self._gone.pop(pod.sandbox_id, None)
         # The record of the intent is written while the first plugin runs. All run to their end even if one fails:
         # what is undone afterwards must not be at work any more.
-        intent = self._remember([(attachment, None) for attachment in attachments])
+        intent = self._intend(attachments)
         chains = self._serially(attachments) if self._config.setup_serially else self._at_once(attachments)
         recorded, outcomes = await asyncio.gather(intent, chains, return_exceptions=True)
         if isinstance(outcomes, BaseException):
             raise outcomes
         failed = next((outcome for outcome in outcomes if isinstance(outcome, CniError)), None)
         if failed is not None:
-            with suppress(NetworkError):  # the undo can do without, and the plugin's words matter more
-                await self._remember(list(zip(attachments, outcomes, strict=True)))
+            if not isinstance(recorded, BaseException):
+                with suppress(NetworkError):  # the undo can do without, and the plugin's words matter more
+                    await self._remember(list(zip(attachments, outcomes, strict=True)))
             raise failed
         if isinstance(recorded, BaseException):
             raise recorded
@@ -309,6 +310,15 @@ class Network:
             return await invoke.add(self._runner, attachment, time_limit=self._config.timeout)
         except CniError as error:
             return error
+
+    async def _intend(self, attachments: Sequence[Attachment]) -> None:
+        """Record all attachments or none: those of a part would be taken for all that there are to undo."""
+        try:
+            await self._remember([(attachment, None) for attachment in attachments])
+        except NetworkError:
+            begun = [Cached(each.network.name, each.container_id, each.ifname) for each in attachments]
+            await executors.run(executors.FS, self._cache.forget, begun)
+            raise
 
     async def _remember(self, entries: Sequence[tuple[Attachment, Outcome | None]]) -> None:
         def write() -> None:

@@ -9,8 +9,10 @@ import base64
 import json
 import os
 import shutil
+import subprocess
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
 import structlog
 
@@ -216,3 +218,27 @@ async def test_one_network_of_two_that_fails(lab: Lab) -> None:
     (lab.directory / "bad").unlink()
     await network.teardown(pod, result.stored)
     assert nothing_left(lab)
+
+
+async def test_a_cache_that_fills_up_between_two_networks(lab: Lab) -> None:
+    """Both networks are undone, although only one of them could be recorded, and the error names the full place."""
+    lab.write(lab.conf())
+    second = lab.conf(name=f"{lab.name}-2")
+    second["plugins"] = [
+        {"type": "ptp", "ipam": {**second["plugins"][0]["ipam"], "ranges": [[{"subnet": "10.254.9.0/24"}]]}}
+    ]
+    lab.write(second, "20-second.conflist")
+    results = lab.directory / "cache" / "results"
+    results.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "lab", results], check=True)
+    try:
+        network, pod = lab.network(max_conf_num=0), lab.pod()
+        with pytest.raises(NetworkError, match="no space left on device") as raised:
+            await network.setup(pod)
+        assert raised.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert str(results) in str(raised.value)
+        await network.teardown(pod, None)
+    finally:
+        subprocess.run(["umount", results], check=True)
+    assert nothing_left(lab)
+    assert not [file.name for file in (lab.directory / "ipam" / second["name"]).iterdir() if file.name[0].isdigit()]
