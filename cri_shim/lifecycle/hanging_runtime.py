@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
+from containerd_client import DeadlineExceeded
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.processes import PROC, arguments, cgroups, children
 from cri_shim.store.stray_shims import find_shims
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from cri_shim.service import Service
@@ -26,6 +28,16 @@ if TYPE_CHECKING:
 _RUNC_SHIMS = "io.containerd.runc."
 
 log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def hanging_ended(service: Service, sandbox_id: str, runtime_handler: str | None = None) -> AsyncIterator[None]:
+    """End what hangs when the call inside has taken as long as it may; else its shim is deaf to the undo."""
+    try:
+        yield
+    except DeadlineExceeded:
+        await end_hanging_runtimes(service, sandbox_id, runtime_handler)
+        raise
 
 
 async def end_hanging_runtimes(service: Service, sandbox_id: str, runtime_handler: str | None = None) -> None:

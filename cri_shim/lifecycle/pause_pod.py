@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.lifecycle.handlers import snapshotter_of
+from cri_shim.lifecycle.hanging_runtime import hanging_ended
 from cri_shim.lifecycle.id_mapping import id_map_of, mapped
 from cri_shim.lifecycle.pod_files import pod_files, write_pod_files
 from cri_shim.lifecycle.pod_network import set_up_network
@@ -125,5 +126,6 @@ async def _make_pause(
     async with mapped(service, sandbox, sandbox.id, rootfs, userns=userns, sources={}) as mapped_rootfs:
         service.cgroup_moves.expect()
         with stage("container.NewTask"):
-            pid = await service.containerd.tasks.create(sandbox.id, rootfs=mapped_rootfs)
+            async with hanging_ended(service, sandbox.id, sandbox.runtime_handler):
+                pid = await service.containerd.tasks.create(sandbox.id, rootfs=mapped_rootfs)
     return pid, await begin_start(service, sandbox, handler)

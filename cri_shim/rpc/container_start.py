@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from containerd_client import ContainerdError, DeadlineExceeded
+from containerd_client import ContainerdError
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import CriError, FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
-from cri_shim.lifecycle.hanging_runtime import end_hanging_runtimes
+from cri_shim.lifecycle.hanging_runtime import hanging_ended
 from cri_shim.lifecycle.id_mapping import mapped_for
 from cri_shim.lifecycle.pod_settled import pod_settled
 from cri_shim.lifecycle.snapshots import mounts_of
@@ -106,7 +106,7 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
         fifos = await run(FS, service.logs.open, container.id, container.log_path, stdin=config.stdin, tty=config.tty)
         await service.exits.begin(container.id)
         undo.push("end the process", lambda: discard_task(service, container.id))
-        async with mapped_for(service, container, rootfs) as mounts:
+        async with mapped_for(service, container, rootfs) as mounts, hanging_ended(service, container.sandbox_id):
             with stage("container.NewTask"):
                 creating = service.containerd.tasks.create(
                     container.id,
@@ -121,17 +121,10 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
         files = service.paths.container_root(container.id)
         draft_status(files, replace(service.containers.get(container.id).status, pid=pid, started_at=started_at))
         with stage("client.task.Start"):
-            await _start_task(service, container)
+            async with hanging_ended(service, container.sandbox_id):
+                await service.containerd.tasks.start(container.id)
         keep_draft(files)
         return pid, started_at
-
-
-async def _start_task(service: Service, container: Container) -> None:
-    try:
-        await service.containerd.tasks.start(container.id)
-    except DeadlineExceeded:
-        await end_hanging_runtimes(service, container.sandbox_id)  # else its shim is deaf to the undo
-        raise
 
 
 def _failed(service: Service, id_: str, message: str) -> None:

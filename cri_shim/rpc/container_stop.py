@@ -15,8 +15,7 @@ import structlog
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.lifecycle.hanging_runtime import end_hanging_runtimes
-from cri_shim.lifecycle.pod_settled import STOP_PATIENCE
+from cri_shim.lifecycle.hanging_start import until_started
 from cri_shim.lifecycle.termination import kill_and_wait, send_signal, tell_if_ended, wait_ended
 from cri_shim.oci.stop_signal import signal_number
 
@@ -41,7 +40,7 @@ async def stop(service: Service, id_: str, *, grace: float) -> None:
     if container is None:
         return
     if container.starting:
-        await _until_started(service, container)
+        await until_started(service, container)
         container = service.containers.get(id_)
     if container.trouble:
         # Nobody knows whether it runs; look, so that an absent task is not waited for.
@@ -59,19 +58,6 @@ async def stop(service: Service, id_: str, *, grace: float) -> None:
         else:
             return
     await kill_and_wait(service, id_)
-
-
-async def _until_started(service: Service, container: Container) -> None:
-    """What is half started cannot be stopped; a start that hangs is ended, and ends the container."""
-    lock = service.locks.of(container.id)  # held while it starts
-    try:
-        async with asyncio.timeout(STOP_PATIENCE), lock:
-            return
-    except TimeoutError:
-        log.warning("container.start_hangs", container_id=container.id, waited_seconds=STOP_PATIENCE)
-    await end_hanging_runtimes(service, container.sandbox_id)
-    async with lock:
-        return
 
 
 async def _ask(service: Service, container: Container) -> None:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import MOUNT, run
+from cri_shim.lifecycle.hanging_start import until_started
+from cri_shim.lifecycle.lost_file import give_file_back
 from cri_shim.lifecycle.pinned_pod import unpin
 from cri_shim.lifecycle.pod_network import tear_down_network
 from cri_shim.lifecycle.pod_settled import pod_settled_for_end
@@ -41,6 +43,7 @@ async def stop(service: Service, sandbox_id: str) -> None:
     if sandbox is None:
         return
     async with nullcontext() if _has_ended(service, sandbox) else service.pod_stops.turn():
+        await give_file_back(service, sandbox)
         await every(_end_processes(service, sandbox), tear_down_network(service, sandbox))
     with removal_of(f"shared memory of sandbox {sandbox.id}"):
         await run(MOUNT, unmount_shm, service.kernel, service.paths, sandbox.id)
@@ -61,6 +64,9 @@ def _to_be_ended(service: Service, sandbox: Sandbox) -> list[str]:
 
 
 async def _end_processes(service: Service, sandbox: Sandbox) -> None:
+    # A runtime that hangs at one container makes the shim deaf to what is said to all others of the pod.
+    starting = [each for each in service.containers if each.sandbox_id == sandbox.id and each.starting]
+    await every(*(until_started(service, container) for container in starting))
     ending = [kill_and_wait(service, id_) for id_ in _to_be_ended(service, sandbox)]
     if sandbox.pinned is None:
         await every(*ending, _end_pause(service, sandbox))

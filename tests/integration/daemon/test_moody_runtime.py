@@ -28,6 +28,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 # not end the wait for it.
 RUNTIME = """#!/bin/sh
 for argument in "$@"; do
+  [ "$argument/$(cat {mood})" = create/hang-create ] && sleep 600
   if [ "$argument" = start ]; then
     case "$(cat {mood})" in
       refuse-later) while [ -e {mood}.wait ]; do sleep 0.05; done; echo "the runtime is in a bad mood" >&2; exit 1 ;;
@@ -154,4 +155,18 @@ async def test_a_container_whose_start_hangs(lab, mood):
     mood.write_text("")
     assert await container.output("echo fine") == "fine"
     assert (await hanging.status()).state == cri.CONTAINER_EXITED
+    await pod.remove()
+
+
+async def test_a_container_that_hangs_when_it_is_made(lab, mood):
+    """Its pod can be stopped and removed, although the shim hears nothing as long as the runtime is at it."""
+    pod = await run_pod(lab)
+    container = await pod.create()
+    mood.write_text("hang-create")
+    starting = asyncio.ensure_future(failure(lab.client.StartContainer(container_id=container.id)))
+    await asyncio.sleep(0.5)
+    await pod.stop()
+    code, why = await starting
+    assert code == grpc.StatusCode.UNKNOWN
+    assert "Tasks/Create" in why
     await pod.remove()

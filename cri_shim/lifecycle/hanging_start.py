@@ -1,0 +1,30 @@
+"""Waiting for a container that is half started, so that it can be ended: no signal reaches it before."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cri_shim.lifecycle.hanging_runtime import end_hanging_runtimes
+from cri_shim.lifecycle.pod_settled import STOP_PATIENCE
+
+if TYPE_CHECKING:
+    from cri_shim.service import Service
+    from cri_shim.store.containers import Container
+
+log = structlog.get_logger(__name__)
+
+
+async def until_started(service: Service, container: Container) -> None:
+    """Return when the start has ended; one that hangs is ended after :data:`STOP_PATIENCE`, and ends the container."""
+    lock = service.locks.of(container.id)  # held while it starts
+    try:
+        async with asyncio.timeout(STOP_PATIENCE), lock:
+            return
+    except TimeoutError:
+        log.warning("container.start_hangs", container_id=container.id, waited_seconds=STOP_PATIENCE)
+    await end_hanging_runtimes(service, container.sandbox_id)
+    async with lock:
+        return

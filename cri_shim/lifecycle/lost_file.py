@@ -1,0 +1,60 @@
+"""Giving a pod's network namespace its file back, for the time in which the pod is ended.
+
+Another program may have unmounted or removed the file while the pod's processes run, which hold the namespace. What
+CNI plugins have made on the node they find by what lies inside: a DEL without the namespace succeeds and leaves the
+rules of iptables for ever.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cri_shim.kernel.executors import MOUNT, run
+from cri_shim.kernel.mounts import MS_BIND
+from cri_shim.kernel.protocol import is_namespace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.kernel import Kernel
+    from cri_shim.service import Service
+    from cri_shim.store.sandboxes import Sandbox
+
+log = structlog.get_logger(__name__)
+
+
+async def give_file_back(service: Service, sandbox: Sandbox) -> None:
+    """Bind the network namespace of the pod's processes to its file, if that has vanished; one system call if not."""
+    if sandbox.network_down or not sandbox.netns_path:
+        return
+    with suppress(OSError):
+        if is_namespace_file(service.kernel, sandbox.netns_path):
+            return
+    members = [each for each in service.containers if each.sandbox_id == sandbox.id]
+    pids = [(sandbox.id, sandbox.pid), *((each.id, each.status.pid) for each in members if each.running)]
+    if await run(MOUNT, bind_again, service.kernel, sandbox.netns_path, [(id_, pid) for id_, pid in pids if pid]):
+        log.info("sandbox.network_namespace_found", sandbox_id=sandbox.id, path=sandbox.netns_path)
+
+
+def bind_again(kernel: Kernel, path: str, pids: Sequence[tuple[str, int]], proc: Path = Path("/proc")) -> bool:
+    """Bind the network namespace of the first process that is there to ``path``; False where there is none. Blocks.
+
+    ``pids`` are ids of containers and their processes. One whose cgroups do not name the container is another process,
+    which has got the number meanwhile.
+    """
+    for id_, pid in pids:
+        with suppress(OSError):
+            namespace = os.open(proc / str(pid) / "ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                if id_ in (proc / str(pid) / "cgroup").read_text(errors="replace"):
+                    Path(path).touch(mode=0o600)
+                    kernel.mount(f"/proc/self/fd/{namespace}", path, "", MS_BIND, "")
+                    return True
+            finally:
+                os.close(namespace)
+    return False
