@@ -129,7 +129,7 @@ class _Instrumented:
         request = in_hand.get()
         if not self._read and isinstance(request, Request):
             request.subject = {**request.subject, **_subject(response)}  # the id of what was made
-        return _fitting(self._name, _written(response))
+        return _within_limit(self._name, _written(response))
 
     async def _streamed(self, message: Message, context: _Context) -> None:
         await answered(self._send(message, context))
@@ -139,7 +139,7 @@ class _Instrumented:
             # From here on the stream misses nothing; a client may wait for the headers before it goes on.
             await context.send_initial_metadata(())
             async for response in responses:
-                data = _fitting(self._name, response.SerializeToString())
+                data = _within_limit(self._name, response.SerializeToString())
                 del response  # a client that does not read keeps the bytes waiting, not the message as well
                 await context.write(data)
 
@@ -229,7 +229,7 @@ def _status_of(error: CriError | ContainerdError) -> tuple[grpc.StatusCode, str]
     return (grpc.StatusCode[error.code], status_text(text)) if of_node is None else _status_of(of_node)
 
 
-def _fitting(name: str, message: bytes) -> bytes:
+def _within_limit(name: str, message: bytes) -> bytes:
     """Return a message that may be sent; a larger one would end as an error of gRPC's own."""
     if len(message) > MESSAGE_LIMIT:
         raise ResourceExhaustedError(

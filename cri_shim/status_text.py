@@ -34,13 +34,13 @@ def status_text(text: str) -> str:
     # Each character takes at least a byte: what is longer than the limit need not be looked at to the end.
     if len(text) <= LONGEST and sum(map(_cost, text)) <= LONGEST:
         return "".join(map(_shown, text))
-    head = _fitting(text, _HEAD)
-    tail = _fitting(text[::-1], _TAIL)[::-1]
+    head = _beginning(text, _HEAD)
+    tail = _beginning(text[::-1], _TAIL)[::-1]
     left_out = len(text) - len(head) - len(tail)
     return f"{_all_shown(head)} ... ({left_out} characters left out) ... {_all_shown(tail)}"
 
 
-def _fitting(text: str, limit: int) -> str:
+def _beginning(text: str, limit: int) -> str:
     """The beginning of ``text`` that takes at most ``limit`` bytes."""
     taken = size = 0
     for char in text[:limit]:

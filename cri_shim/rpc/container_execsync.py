@@ -79,7 +79,7 @@ async def _run(service: Service, container: Container, request: cri.ExecSyncRequ
                 f"output could not be drained within {drain:g}s because other processes still hold it open; "
                 "redirect the output of what the command leaves in the background (drain_exec_sync_io_timeout)"
             )
-        stdout, stderr = fitting(capture.stdout, capture.stderr)
+        stdout, stderr = cut_to_fit(capture.stdout, capture.stderr)
         if capture.truncated or len(stdout) + len(stderr) < len(capture.stdout) + len(capture.stderr):
             log.info("exec.output_cut", container_id=container.id, exec_id=process.id, kept=len(stdout) + len(stderr))
         return cri.ExecSyncResponse(stdout=stdout, stderr=stderr, exit_code=exit_.code)
@@ -106,7 +106,7 @@ async def _wait(process: ExecProcess, container_id: str, request: cri.ExecSyncRe
         ) from None
 
 
-def fitting(stdout: bytes, stderr: bytes, limit: int = OUTPUT_LIMIT) -> tuple[bytes, bytes]:
+def cut_to_fit(stdout: bytes, stderr: bytes, limit: int = OUTPUT_LIMIT) -> tuple[bytes, bytes]:
     """Return the beginnings of both that together have at most ``limit`` bytes; each may have half of them."""
     half = limit // 2
     kept = min(len(stdout), max(half, limit - len(stderr)))

@@ -6,7 +6,7 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.instrument import MESSAGE_LIMIT
-from cri_shim.rpc.container_execsync import OUTPUT_LIMIT, fitting
+from cri_shim.rpc.container_execsync import OUTPUT_LIMIT, cut_to_fit
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from cri_shim.rpc.container_execsync import OUTPUT_LIMIT, fitting
 )
 def test_what_fits(stdout, stderr, kept):
     """Together at most the limit; each may have half, and what the other one leaves."""
-    out, err = fitting(b"o" * stdout, b"e" * stderr, 10)
+    out, err = cut_to_fit(b"o" * stdout, b"e" * stderr, 10)
     assert (len(out), len(err)) == kept
 
 
