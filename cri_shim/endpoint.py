@@ -54,15 +54,22 @@ def socket_lock(path: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def directory_locks(paths: Paths) -> Iterator[None]:
-    """Hold root and state for the length of a ``with`` block; raises OSError when another daemon has one of them."""
+    """Hold root and state for the length of a ``with`` block; raises OSError when another daemon has one of them.
+
+    Both locks are taken in each directory: what is one daemon's root must not be another's state either, since each
+    clears there what has no record of its own.
+    """
+    directories = {key: directory.resolve() for key, directory in (("state", paths.state), ("root", paths.root))}
     with contextlib.ExitStack() as stack:
-        for key, directory in (("root", paths.root), ("state", paths.state)):
-            try:
-                stack.enter_context(FileLock(str(directory / f"{key}.lock")))
-            except HeldError as error:
-                raise OSError(
-                    f"another cri-shim ({error.holder}) uses {directory}; stop it, or give this one a {key} of its own"
-                ) from error
+        for directory, key in {directory: key for key, directory in directories.items()}.items():
+            for name in ("root.lock", "state.lock"):
+                try:
+                    stack.enter_context(FileLock(str(directory / name)))
+                except HeldError as error:
+                    raise OSError(
+                        f"another cri-shim ({error.holder}) uses {directory}; "
+                        f"stop it, or give this one a {key} of its own"
+                    ) from error
         yield
 
 

@@ -42,16 +42,30 @@ async def test_two_daemons_never_share_a_directory(lab, tmp_path, own):
     assert (await lab.client.Version()).runtime_api_version == "v1"
 
 
+@pytest.mark.parametrize("own", ["root", "state"])
+async def test_one_daemons_root_is_not_anothers_state(lab, tmp_path, own):
+    """Each clears its directories of what it has no record of."""
+    other = "state" if own == "root" else "root"
+    own_paths = {"socket_path": str(tmp_path / "s"), own: str(getattr(lab.bridge, other)), other: str(tmp_path / other)}
+    (tmp_path / "toml").write_text(toml(lab.bridge.configuration() | own_paths))
+    command = [*program(), "serve", "--config", str(tmp_path / "toml")]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert f"another cri-shim (process {lab.bridge.daemon.pid}) uses {own_paths[own]}" in done.stderr
+    assert f"give this one a {own} of its own" in done.stderr
+
+
 async def test_locks_end_with_the_daemon(lab):
     """No child of it has them, and a daemon that was killed leaves none that hinder the next."""
     pod = await run_pod(lab)
     container = await pod.start()
-    inodes = {(lab.bridge.root / "root.lock").stat().st_ino, (lab.bridge.state / "state.lock").stat().st_ino}
-    assert len(inodes) == 2
+    directories = (lab.bridge.root, lab.bridge.state)
+    inodes = {(each / name).stat().st_ino for each in directories for name in ("root.lock", "state.lock")}
+    assert len(inodes) == 4
     holders = Counter(
         int(line.split()[4]) for line in Path("/proc/locks").read_text().splitlines() if int(_inode(line)) in inodes
     )
-    assert holders == {lab.bridge.daemon.pid: 2}
+    assert holders == {lab.bridge.daemon.pid: 4}
     lab.bridge.kill9()
     await asyncio.to_thread(lab.bridge.start)
     assert (await container.status()).id == container.id
