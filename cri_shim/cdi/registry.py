@@ -18,6 +18,7 @@ from msgspec import Struct
 from cri_shim.cdi.document import Document, parse_document
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.small_file import read_small_file
+from cri_shim.node_faults import is_node_fault
 from untrusted import shorten
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _SUFFIXES = frozenset({".json", ".yaml"})
 _REASONS = 5
 _LONGEST_PROBLEM = 500
+_UNREAD = (-1, -1, -1)
+"""The stamp of a file that could not be read for no fault of its own: it is read again at the next look."""
 
 FILE_LIMIT = 1 << 20
 """Bytes of a CDI file."""
@@ -128,7 +131,9 @@ class CdiRegistry:
 def _entries(directory: Path) -> list[Path]:
     try:
         return sorted(path for path in directory.iterdir() if path.suffix in _SUFFIXES and not path.is_dir())
-    except OSError:
+    except OSError as error:
+        if is_node_fault(error):
+            raise
         return []
 
 
@@ -136,6 +141,7 @@ def _read(path: Path, stamp: tuple[int, int, int], priority: int) -> _File:
     try:
         return _File(stamp, priority, parse_document(read_small_file(path, FILE_LIMIT)), "")
     except OSError as error:
-        return _File(stamp, priority, None, error.strerror or str(error))
+        read = _UNREAD if is_node_fault(error) else stamp
+        return _File(read, priority, None, error.strerror or str(error))
     except ValueError as error:
         return _File(stamp, priority, None, shorten(str(error), _LONGEST_PROBLEM))

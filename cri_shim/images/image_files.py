@@ -23,6 +23,7 @@ from cri_shim.images.mount_refusal import refused_mounts
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.mounts import mounted_read_only
 from cri_shim.kernel.open_in_root import read_file_in_root
+from cri_shim.node_faults import is_node_fault
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ class ImageFiles:
             try:
                 found.append(read_file_in_root(self._kernel, root, path, FILE_LIMIT))
             except OSError as error:
+                if is_node_fault(error):
+                    raise  # what is kept of an image is true for as long as there is the image
                 problem = f"{path} of the image cannot be read: {error.strerror}; users and groups are looked up in it"
                 return UserFiles(None, None, problem, special=error.errno == errno.EINVAL)
         return UserFiles(found[0], found[1])
@@ -125,6 +128,8 @@ class ImageFiles:
             except (FileNotFoundError, NotADirectoryError):
                 return
             except OSError as error:
+                if is_node_fault(error):
+                    raise
                 raise InvalidArgumentError(
                     f"volume '{escaped(path)}' of the image cannot be looked up in it: {error.strerror}"
                 ) from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.small_file import read_small_file
+from cri_shim.node_faults import is_node_fault
 from cri_shim.oci.options import SpecOptions
 from cri_shim.oci.spec_shape import SPEC
 from untrusted import DocumentError, parse_object, read_shape
@@ -72,6 +73,8 @@ async def base_spec(handler: RuntimeHandler) -> dict[str, Any] | None:
     try:
         return parse_base_spec(await run(FS, read_small_file, path, BASE_SPEC_LIMIT))
     except (OSError, DocumentError) as error:
+        if isinstance(error, OSError) and is_node_fault(error):
+            raise
         problem = error.strerror if isinstance(error, OSError) else error
         raise FailedPreconditionError(
             f"base_runtime_spec {path} of runtime handler {handler.name!r} cannot be used: {problem}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.kernel.mountinfo import mount_of, read_mountinfo
+from cri_shim.node_faults import is_node_fault
 from cri_shim.oci.mounts import ResolvedMount, SourceMount
 from untrusted import escaped
 
@@ -48,6 +49,8 @@ def _source(mount: cri.Mount) -> str:
         found = _found_or_made(mount.host_path)
         found.encode()
     except OSError as error:
+        if is_node_fault(error):
+            raise
         raise InvalidArgumentError(
             f"host path '{escaped(mount.host_path)}' of the mount at '{escaped(mount.container_path)}' cannot be used: "
             f"{error.strerror}"

@@ -23,6 +23,7 @@ from containerd_client.api.containerd.types.types_pb2 import Mount
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
 from cri_shim.kernel.executors import FS, MOUNT, run
+from cri_shim.node_faults import is_node_fault
 from cri_shim.oci.id_map import IdMap, id_map
 from cri_shim.store.idmapped_mounts import idmapped_point, mount_idmapped_at, noted_sources, unmount_idmapped
 
@@ -139,6 +140,8 @@ async def mapped(
         try:
             mounts = await run(MOUNT, mounter.mount, rootfs, sources)
         except OSError as error:
+            if is_node_fault(error):
+                raise
             raise FailedPreconditionError(
                 f"{error.filename or id_} cannot be mounted with mapped ids, which a pod with a user namespace needs: "
                 f"{error.strerror or error}"

@@ -20,6 +20,7 @@ from cri_shim.images.mount_refusal import refused_mounts
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.mounts import mount_all, read_only
 from cri_shim.lifecycle.snapshots import labelled
+from cri_shim.node_faults import is_node_fault
 from cri_shim.store.image_mount_points import mount_point, unmount_images, view_key
 from cri_shim.store.owned_snapshots import IMAGE_MOUNT, owned_by
 
@@ -129,6 +130,8 @@ def _directory(kernel: Kernel, point: Path, mount: cri.Mount) -> str:
     except FileNotFoundError as error:
         raise NotFoundError(f"{what} is not in the image") from error
     except OSError as error:
+        if is_node_fault(error):
+            raise
         raise InvalidArgumentError(f"{what} cannot be opened: {error.strerror}") from error
     finally:
         os.close(root)

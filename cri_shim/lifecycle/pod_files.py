@@ -15,6 +15,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.kernel.write_file import write_file
+from cri_shim.node_faults import is_node_fault
 from untrusted import encodable
 
 if TYPE_CHECKING:
@@ -86,13 +87,16 @@ def resolv_conf(dns: cri.DNSConfig) -> str:
 def node_file(path: Path) -> bytes:
     """Return a file of the node as a pod gets it, byte for byte; nothing where there is none.
 
-    Raises FailedPreconditionError for what cannot be copied: a directory, a FIFO, a file without end.
+    Raises FailedPreconditionError for what cannot be copied: a directory, a FIFO, a file without end; OSError where the
+    node is at fault and not the file.
     """
     try:
         return read_small_file(path, FILE_LIMIT)
     except FileNotFoundError:
         return b""
     except OSError as error:
+        if is_node_fault(error):
+            raise
         raise FailedPreconditionError(
             f"{path} of this node cannot be copied into the pod: {error.strerror}; it must be a readable file"
         ) from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.small_file import read_small_file
+from cri_shim.node_faults import is_node_fault
 from cri_shim.oci.seccomp import localhost_path, wanted_profile
 from untrusted import escaped
 
@@ -30,4 +31,6 @@ async def read_seccomp_profile(
     try:
         return await run(FS, read_small_file, path, FILE_LIMIT)
     except OSError as error:
+        if is_node_fault(error):
+            raise
         raise FailedPreconditionError(f"seccomp profile '{escaped(path)}' cannot be read: {error.strerror}") from error

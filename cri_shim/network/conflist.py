@@ -19,6 +19,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from cri_shim.kernel.small_file import read_small_file
+from cri_shim.node_faults import is_node_fault
 from untrusted import DocumentError, Object, escaped, parse_object
 
 LARGEST: Final = 1 << 20
@@ -63,6 +64,8 @@ class Loaded(Struct, frozen=True):
 
     networks: tuple[NetworkConf, ...] = ()
     problems: tuple[str, ...] = ()
+    unread: bool = False
+    """Something could not be read for no fault of its own, so what it holds is not known."""
 
 
 def version_key(version: str) -> tuple[int, ...]:
@@ -103,7 +106,8 @@ def load_directory(directory: str, max_conf_num: int) -> Loaded:
     try:
         files = sorted(path for path in Path(directory).iterdir() if path.suffix in _SUFFIXES)
     except OSError as error:
-        return Loaded(problems=(f"cannot read {directory}: {_reason(error)}",))
+        return Loaded(problems=(f"cannot read {directory}: {_reason(error)}",), unread=is_node_fault(error))
+    unread = False
     for path in files:
         if max_conf_num > 0 and len(networks) == max_conf_num:
             break
@@ -113,12 +117,13 @@ def load_directory(directory: str, max_conf_num: int) -> Loaded:
             data = read_small_file(path, LARGEST)
             networks.append(parse_conflist(data) if path.suffix == ".conflist" else parse_conf(data))
         except OSError as error:
+            unread = unread or is_node_fault(error)
             problems.append(f"{escaped(str(path))}: {_reason(error)}")
         except ConfError as error:
             problems.append(f"{escaped(str(path))}: {error}")
     if len(problems) > _PROBLEMS_SHOWN:
         problems[_PROBLEMS_SHOWN:] = [f"{len(problems) - _PROBLEMS_SHOWN} more files cannot be used"]
-    return Loaded(tuple(networks), tuple(problems))
+    return Loaded(tuple(networks), tuple(problems), unread)
 
 
 def directory_signature(directory: str) -> tuple[tuple[str, int, int, int], ...]:

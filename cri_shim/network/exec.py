@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from cri_shim.kernel.process import OUTPUT_LIMIT, Completed, run_program
 from cri_shim.network.errors import CniError, ProgramMissingError
+from cri_shim.os_errors import cri_error_of
 from untrusted import DocumentError, decode_utf8, parse_object
 
 if TYPE_CHECKING:
@@ -112,12 +113,20 @@ class PluginExec:
                         unusable = unusable or reason
                         break
                     if not isinstance(error, BlockingIOError) and error.errno != errno.ETXTBSY:
-                        raise CniError(plugin, command, reason) from error
+                        raise _refused(plugin, command, path, error) from error
                     if attempt == _BUSY_TRIES - 1:
                         raise CniError(plugin, command, f"{path} stays open for writing") from error
                     await asyncio.sleep(_BUSY_PAUSE)
         searched = ", ".join(self._bin_dirs) or "any bin_dir"
         raise ProgramMissingError(plugin, command, unusable or f"there is no such program in {searched}")
+
+
+def _refused(plugin: str, command: str, path: str, error: OSError) -> CniError:
+    """The program is there, and the operating system does not start it: why, what to do, and the code that fits."""
+    refused = cri_error_of(OSError(error.errno, error.strerror, path))
+    result = CniError(plugin, command, f"cannot run {refused}")
+    result.code = refused.code
+    return result
 
 
 def plugin_error(plugin: str, command: str, completed: Completed) -> CniError:

@@ -119,15 +119,20 @@ class Network:
         return NetworkStatus(False, "NetworkPluginNotReady", f"network plugin is not ready: {why}", networks)
 
     async def refresh(self) -> None:
-        """Load the configuration again if its files have changed."""
+        """Load the configuration again if its files have changed.
+
+        What cannot be read for want of descriptors, say, may be as it was: the networks that are known stay.
+        """
         directory = self._config.conf_dir
         signature = await executors.run(executors.FS, directory_signature, directory)
         if signature == self._signature and self._loaded.networks:
             return
         loaded = await executors.run(executors.FS, load_directory, directory, self._config.max_conf_num)
+        if loaded.unread and self._loaded.networks:
+            return
         if loaded != self._loaded:
             _log.info("cni configuration", networks=[n.name for n in loaded.networks], problems=loaded.problems)
-        self._signature, self._loaded = signature, loaded
+        self._signature, self._loaded = None if loaded.unread else signature, loaded
 
     async def setup(self, pod: PodNetwork) -> CniResult:
         """Attach a sandbox to all networks. Push the `teardown` before: a failed attachment is not undone here.

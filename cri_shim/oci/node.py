@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cri_shim.errors import InvalidArgumentError
+from cri_shim.node_faults import is_node_fault
 from cri_shim.oci import capabilities
 from cri_shim.oci.apparmor_default import AppArmorFiles
 from cri_shim.oci.devices import DeviceGrant, DeviceNode
@@ -136,6 +137,8 @@ def read_device_grants(host_path: str, container_path: str, permissions: str) ->
             node = _node(source)
             nodes = () if node is None else (node,)
     except OSError as error:
+        if is_node_fault(error):
+            raise
         raise InvalidArgumentError(f"device {host_path!r} cannot be read: {error.strerror}") from error
     if not nodes:
         raise InvalidArgumentError(f"{host_path!r} is neither a device nor a directory that has one")

@@ -37,9 +37,11 @@ from cri_shim.lifecycle.checkpoint_archive import (
     write_descriptions,
 )
 from cri_shim.lifecycle.criu import require_criu
+from cri_shim.os_errors import cri_error_of
 from cri_shim.rpc.container_status import status_of
 from cri_shim.store.checkpoint_work import give_up, make_work, remove_work, resume
 from cri_shim.store.spec import read_spec
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -112,8 +114,9 @@ async def _checkpoint(service: Service, id_: str, location: Path, deadline: floa
             except OSError as error:
                 if isinstance(error, TimeoutError):
                     raise
-                raise InternalError(
-                    f"checkpoint of container {id_} cannot be written to {location}: {error}"
+                refused = cri_error_of(error)
+                raise type(refused)(
+                    f"checkpoint of container {id_} cannot be written to {escaped(str(location))}: {refused}"
                 ) from error
     log.info("container.checkpointed", container_id=id_, location=str(location), seconds=time.monotonic() - begun)
 
@@ -142,7 +145,8 @@ async def _work(service: Service, id_: str) -> AsyncGenerator[Path, None]:
     try:
         work = await run(FS, make_work, service.paths, id_)
     except OSError as error:
-        raise InternalError(f"checkpoint of container {id_} cannot be begun: {error}") from error
+        refused = cri_error_of(error)
+        raise type(refused)(f"checkpoint of container {id_} cannot be begun: {refused}") from error
     try:
         yield work
     finally:

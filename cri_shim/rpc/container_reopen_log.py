@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import InternalError
 from cri_shim.lifecycle.running import require_running
+from cri_shim.os_errors import cri_error_of
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -17,12 +17,13 @@ async def reopen_container_log(
 ) -> cri.ReopenContainerLogResponse:
     """Open the log of a running container anew.
 
-    Raises NotFoundError, FailedPreconditionError when it does not run, InternalError when the file cannot be opened
-    (the old one is written on).
+    Raises NotFoundError, FailedPreconditionError when it does not run, and what the operating system says when the
+    file cannot be opened (the old one is written on).
     """
     container = require_running(service, request.container_id, "its log cannot be reopened")
     try:
         await service.logs.reopen(container.id)
     except OSError as error:
-        raise InternalError(f"log of container {container.id} cannot be reopened: {error}") from error
+        refused = cri_error_of(error)
+        raise type(refused)(f"log of container {container.id} cannot be reopened: {refused}") from error
     return cri.ReopenContainerLogResponse()
