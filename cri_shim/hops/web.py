@@ -222,7 +222,7 @@ class Site:
         self._to_take += 1
         try:
             body = await asyncio.wait_for(request.read(), PATIENCE)
-            body = _inflated(body, request.headers.get("Content-Encoding", ""))
+            body = _inflated(body, request.headers.get("Content-Encoding", "").lower())
             async with self._taking:
                 answer = await self._sources.take_spans(body, kind)
         except TimeoutError:

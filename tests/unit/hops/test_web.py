@@ -300,6 +300,7 @@ async def spans(ledger: Ledger, tmp_path: Path) -> AsyncIterator[tuple[Spans, Li
     [
         (b"x" * 1000, "identity", 200, "thanks"),
         (gzip.compress(b"x" * 1000), "gzip", 200, "thanks"),
+        (gzip.compress(b"x" * 1000), "GZIP", 200, "thanks"),
         (zlib.compress(b"x" * 1000), "deflate", 200, "thanks"),
         (b"x" * (5 << 20), "identity", 413, ""),
         (gzip.compress(bytes(64 << 20)), "gzip", 413, "an export may have 4194304 bytes"),
