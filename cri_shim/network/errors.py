@@ -44,5 +44,9 @@ class CniError(NetworkError):
         self.details = details
 
 
-class ProgramMissingError(CniError):
+class NotBegunError(CniError):
+    """The plugin did not run, so it has made nothing."""
+
+
+class ProgramMissingError(NotBegunError):
     """The plugin's program is not there, or is not one that can be run."""

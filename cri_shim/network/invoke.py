@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct, field
 
-from cri_shim.network.errors import CniError, ProgramMissingError
+from cri_shim.network.errors import CniError, NotBegunError
 from cri_shim.network.plugin_result import parse_result
 from untrusted import DocumentError, decode_utf8
 
@@ -71,10 +71,11 @@ async def add(runner: PluginExec, attachment: Attachment, *, time_limit: float) 
     for number, plugin in enumerate(network.plugins):
         conf = execution_conf(network, plugin, attachment.capability_args, result)
         try:
-            stdout = await runner.run(plugin.type, "ADD", variables, conf, time_limit=max(deadline - now(), 0))
+            time_left = _time_left(plugin, "ADD", deadline - now())
+            stdout = await runner.run(plugin.type, "ADD", variables, conf, time_limit=time_left)
             result = _result(plugin.type, stdout, network.cni_version)
         except CniError as error:
-            error.plugins_begun = number if isinstance(error, ProgramMissingError) else number + 1
+            error.plugins_begun = number if isinstance(error, NotBegunError) else number + 1
             raise
     return result or {}
 
@@ -87,8 +88,9 @@ async def delete_one(
     if not network.at_least(0, 4, 0):
         prev_result = None  # those versions know no prevResult in a DEL
     conf = execution_conf(network, plugin, attachment.capability_args, prev_result)
+    time_left = _time_left(plugin, "DEL", time_left)
     try:
-        await runner.run(plugin.type, "DEL", attachment.variables(), conf, time_limit=max(time_left, 0))
+        await runner.run(plugin.type, "DEL", attachment.variables(), conf, time_limit=time_left)
     except CniError as error:
         if error.cni_code == _UNKNOWN_CONTAINER:
             return
@@ -112,6 +114,13 @@ async def status(runner: PluginExec, network: NetworkConf, *, time_limit: float)
         except CniError as error:
             return str(error)
     return ""
+
+
+def _time_left(plugin: Plugin, command: str, seconds: float) -> float:
+    """Return the time that a program has; raises `NotBegunError` where that is none, for it would be killed at work."""
+    if seconds <= 0:
+        raise NotBegunError(plugin.type, command, "not begun, the programs before it have taken all the time there is")
+    return seconds
 
 
 def _result(plugin: str, stdout: bytes, cni_version: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from cri_shim.network.conflist import parse_conflist
 from cri_shim.network.detach import Detacher, Owed
 from cri_shim.network.errors import CniError, NetworkError, ProgramMissingError
 from cri_shim.network.exec import PluginExec, plugin_error
-from cri_shim.network.invoke import Attachment, add, execution_conf
+from cri_shim.network.invoke import Attachment, add, delete_one, execution_conf
 from cri_shim.network.pod import PodDns, PodNetwork, PortMapping
 
 if TYPE_CHECKING:
@@ -261,3 +261,16 @@ def test_cache_names_cannot_leave_the_directory(tmp_path: Path, network_name: st
     """An id that is no file name is refused."""
     with pytest.raises(NetworkError, match="cannot be the name"):
         ResultCache(str(tmp_path)).write(Attachment(network({"type": network_name}), id_, "eth0", "/ns"), None)
+
+
+async def test_no_time_left(tmp_path: Path) -> None:
+    """A program that would be killed at once is not begun: half of what it does might stay."""
+    (tmp_path / "late").write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
+    (tmp_path / "late").chmod(0o755)
+    attachment = Attachment(network({"type": "late"}), "ID", "eth0", "/ns")
+    with pytest.raises(CniError, match="not begun") as raised:
+        await add(PluginExec((str(tmp_path),)), attachment, time_limit=0)
+    assert raised.value.plugins_begun == 0
+    with pytest.raises(CniError, match="not begun"):
+        await delete_one(PluginExec((str(tmp_path),)), attachment, attachment.network.plugins[0], None, -0.1)
+    assert not (tmp_path / "ran").exists()
