@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import os
 from pathlib import Path
 from typing import Final
 
 PROC: Final = Path("/proc")
+_STARTTIME: Final = 19  # place in /proc/PID/stat, counted from the state on
 
 
 def all_pids(proc: Path = PROC) -> list[int]:
@@ -30,6 +33,15 @@ def children(pid: int, proc: Path = PROC) -> list[int]:
 def cgroups(pid: int, proc: Path = PROC) -> str:
     """Return the cgroups of a process, one line for each hierarchy."""
     return _text(proc / str(pid) / "cgroup")
+
+
+def age(pid: int, proc: Path = PROC) -> float:
+    """Return for how many seconds a process has been there; infinitely many where that is not to be seen."""
+    try:
+        begun = int(_text(proc / str(pid) / "stat").rpartition(")")[2].split()[_STARTTIME])
+        return float(_text(proc / "uptime").split()[0]) - begun / os.sysconf("SC_CLK_TCK")
+    except (ValueError, IndexError):
+        return math.inf
 
 
 def _text(path: Path) -> str:

@@ -10,33 +10,38 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from containerd_client import DeadlineExceeded
+from cri_shim.errors import UnavailableError
 from cri_shim.kernel.executors import FS, run
-from cri_shim.kernel.processes import PROC, arguments, cgroups, children
-from cri_shim.store.stray_shims import find_shims
+from cri_shim.kernel.processes import PROC, age, arguments, cgroups, children
+from cri_shim.store.stray_shims import shims_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
     from pathlib import Path
 
     from cri_shim.service import Service
 
 _RUNC_SHIMS = "io.containerd.runc."
+_YOUNGEST = 5.0
+"""Seconds that a program must have run to be taken for one that hangs; what comes here has waited longer."""
 
 log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
 async def hanging_ended(service: Service, sandbox_id: str, runtime_handler: str | None = None) -> AsyncIterator[None]:
-    """End what hangs when the call inside has taken as long as it may; else its shim is deaf to the undo."""
+    """End what hangs when a call inside has taken as long as it may; else its shim is deaf to the undo, or for ever."""
     try:
         yield
-    except DeadlineExceeded:
-        await end_hanging_runtimes(service, sandbox_id, runtime_handler)
+    except (DeadlineExceeded, UnavailableError) as error:
+        if isinstance(error, DeadlineExceeded) or isinstance(error.__cause__, DeadlineExceeded):
+            await end_hanging_runtimes(service, sandbox_id, runtime_handler)
         raise
 
 
@@ -51,18 +56,26 @@ async def end_hanging_runtimes(service: Service, sandbox_id: str, runtime_handle
     name = runtime_handler or service.config.containerd.default_runtime_name
     handler = service.config.containerd.runtimes.get(name)
     if handler is not None and handler.runtime_type.startswith(_RUNC_SHIMS):
-        await run(FS, end_programs, service.config.containerd.namespace, sandbox_id)
+        members = {each.id for each in service.containers if each.sandbox_id == sandbox_id}
+        await run(FS, partial(end_programs, service.config.containerd.namespace, sandbox_id, members=members))
 
 
-def end_programs(namespace: str, sandbox_id: str, proc: Path = PROC) -> None:
-    """Kill the descendants of the shim of ``sandbox_id`` that are in the shim's own cgroups. Blocks."""
-    for shim in find_shims(namespace, {sandbox_id}, proc):
+def end_programs(namespace: str, sandbox_id: str, proc: Path = PROC, *, members: Collection[str] = frozenset()) -> None:
+    """Kill the descendants of a pod's shims that are in the shim's own cgroups, but for those just begun. Blocks.
+
+    The shim of a pod without a pause process was started for one of its containers, the ``members``, or for one that
+    has gone since; it is known by those that it serves.
+    """
+    ids = {sandbox_id, *members}
+    for shim, started_with, _ in shims_in(namespace, proc):
         own = cgroups(shim, proc)
-        for pid in _descendants(proc, shim):
-            if own and cgroups(pid, proc) == own:
-                log.warning("runtime.hanging_ended", sandbox_id=sandbox_id, pid=pid, arguments=arguments(pid, proc))
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        below = {pid: cgroups(pid, proc) for pid in _descendants(proc, shim)} if own else {}
+        if ids.isdisjoint(started_with) and not any(id_ in told for id_ in ids for told in below.values()):
+            continue
+        for pid in [pid for pid, told in below.items() if told == own and age(pid, proc) >= _YOUNGEST]:
+            log.warning("runtime.hanging_ended", sandbox_id=sandbox_id, pid=pid, arguments=arguments(pid, proc))
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _descendants(proc: Path, pid: int) -> list[int]:

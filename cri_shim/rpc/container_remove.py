@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.hanging_runtime import hanging_ended
 from cri_shim.lifecycle.id_mapping import remove_mapped
 from cri_shim.lifecycle.image_mounts import remove_image_mounts
 from cri_shim.lifecycle.records import delete_record
@@ -54,7 +55,8 @@ async def remove(service: Service, id_: str) -> None:
 async def _leave_nothing(service: Service, id_: str) -> None:
     service.logs.close(id_)
     container = service.containers.get(id_)
-    await end_task(service, f"container {id_}", id_)
+    async with hanging_ended(service, container.sandbox_id):
+        await end_task(service, f"container {id_}", id_)
     sandbox = service.sandboxes.find(container.sandbox_id)
     if sandbox is not None and not container.status.started_at:
         await clear_cgroups(service, sandbox, [id_])

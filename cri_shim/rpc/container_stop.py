@@ -15,6 +15,7 @@ import structlog
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
+from cri_shim.lifecycle.hanging_runtime import hanging_ended
 from cri_shim.lifecycle.hanging_start import until_started
 from cri_shim.lifecycle.termination import kill_and_wait, send_signal, tell_if_ended, wait_ended
 from cri_shim.oci.stop_signal import signal_number
@@ -37,8 +38,13 @@ async def stop_container(service: Service, request: cri.StopContainerRequest) ->
 async def stop(service: Service, id_: str, *, grace: float) -> None:
     """Stop the container with the full id ``id_``; return when its exit is in the store."""
     container = service.containers.find(id_)
-    if container is None:
-        return
+    if container is not None:
+        async with hanging_ended(service, container.sandbox_id):
+            await _stop(service, container, grace)
+
+
+async def _stop(service: Service, container: Container, grace: float) -> None:
+    id_ = container.id
     if container.starting:
         await until_started(service, container)
         container = service.containers.get(id_)

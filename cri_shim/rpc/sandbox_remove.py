@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import FS, MOUNT, run
+from cri_shim.lifecycle.hanging_runtime import hanging_ended
 from cri_shim.lifecycle.records import delete_record
 from cri_shim.lifecycle.removal_errors import removal_of
 from cri_shim.lifecycle.snapshots import remove_snapshots_of
@@ -52,7 +53,8 @@ async def _remove(service: Service, id_: str) -> None:
 async def _leave_nothing(service: Service, id_: str, members: list[str]) -> None:
     sandbox = service.sandboxes.get(id_)
     if sandbox.pinned is None:
-        await end_task(service, f"sandbox {id_}", id_)
+        async with hanging_ended(service, id_):
+            await end_task(service, f"sandbox {id_}", id_)
     if sandbox.found or sandbox.trouble:
         containerd = service.config.containerd
         await run(FS, end_stray_shims, containerd.address, containerd.namespace, {id_, *members})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import MOUNT, run
+from cri_shim.lifecycle.hanging_runtime import hanging_ended
 from cri_shim.lifecycle.hanging_start import until_started
 from cri_shim.lifecycle.lost_file import give_file_back
 from cri_shim.lifecycle.pinned_pod import unpin
@@ -44,7 +45,7 @@ async def stop(service: Service, sandbox_id: str) -> None:
         return
     async with nullcontext() if _has_ended(service, sandbox) else service.pod_stops.turn():
         await give_file_back(service, sandbox)
-        await every(_end_processes(service, sandbox), tear_down_network(service, sandbox))
+        await every(_end(service, sandbox), tear_down_network(service, sandbox))
     with removal_of(f"shared memory of sandbox {sandbox.id}"):
         await run(MOUNT, unmount_shm, service.kernel, service.paths, sandbox.id)
 
@@ -61,6 +62,11 @@ def _to_be_ended(service: Service, sandbox: Sandbox) -> list[str]:
         for container in service.containers
         if container.sandbox_id == sandbox.id and (container.running or container.trouble)
     ]
+
+
+async def _end(service: Service, sandbox: Sandbox) -> None:
+    async with hanging_ended(service, sandbox.id):
+        await _end_processes(service, sandbox)
 
 
 async def _end_processes(service: Service, sandbox: Sandbox) -> None:

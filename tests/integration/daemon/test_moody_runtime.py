@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 # not end the wait for it.
 RUNTIME = """#!/bin/sh
 for argument in "$@"; do
-  [ "$argument/$(cat {mood})" = create/hang-create ] && sleep 600
+  case "$argument/$(cat {mood})" in create/hang-create | kill/hang-kill) sleep 600 ;; esac
   if [ "$argument" = start ]; then
     case "$(cat {mood})" in
       refuse-later) while [ -e {mood}.wait ]; do sleep 0.05; done; echo "the runtime is in a bad mood" >&2; exit 1 ;;
@@ -169,4 +169,16 @@ async def test_a_container_that_hangs_when_it_is_made(lab, mood):
     code, why = await starting
     assert code == grpc.StatusCode.UNKNOWN
     assert "Tasks/Create" in why
+    await pod.remove()
+
+
+async def test_a_runtime_that_has_hung_at_a_signal(lab, mood):
+    """Its shim would be deaf for ever to a later signal, for a child of the runtime keeps the output open."""
+    pod = await run_pod(lab)
+    container = await pod.start()
+    mood.write_text("hang-kill")
+    code, why = await failure(lab.client.StopContainer(container_id=container.id, timeout=1))
+    assert code == grpc.StatusCode.UNAVAILABLE
+    assert "does not answer" in why
+    mood.write_text("")
     await pod.remove()

@@ -38,6 +38,34 @@ def test_what_is_killed(tmp_path, monkeypatch):
     assert killed == [(RUNC, signal.SIGKILL), (SLEEP, signal.SIGKILL)]
 
 
+def test_a_shim_that_was_started_for_a_container(tmp_path, monkeypatch):
+    """Of a pod without a pause process; the container that it was started for may have gone."""
+    member, gone = "c" * 64, "d" * 64
+    process(tmp_path, SHIM, shim(gone), "0::/system\n", RUNC, PAUSE)
+    process(tmp_path, RUNC, ["runc", "kill", member], "0::/system\n")
+    process(tmp_path, PAUSE, ["sh"], f"0::/kubepods/{member}\n")
+    killed = []
+    monkeypatch.setattr(os, "kill", lambda pid, _: killed.append(pid))
+    end_programs("k8s.io", POD, tmp_path)
+    assert killed == []
+    end_programs("k8s.io", POD, tmp_path, members={member})
+    assert killed == [RUNC]
+
+
+def test_a_program_that_has_just_begun(tmp_path, monkeypatch):
+    """It does not hang, whatever else of the pod does."""
+    process(tmp_path, SHIM, shim(POD), "0::/system\n", RUNC, SLEEP)
+    ticks = os.sysconf("SC_CLK_TCK")
+    for pid, begun in ((RUNC, 98), (SLEEP, 80)):
+        process(tmp_path, pid, ["runc"], "0::/system\n")
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} (a) b) S {' '.join('0' * 18)} {begun * ticks} 0 0")
+    (tmp_path / "uptime").write_text("100.25 7.0\n")
+    killed = []
+    monkeypatch.setattr(os, "kill", lambda pid, _: killed.append(pid))
+    end_programs("k8s.io", POD, tmp_path)
+    assert killed == [SLEEP]
+
+
 def test_a_pod_without_a_shim(tmp_path, monkeypatch):
     """There is nothing to end."""
     monkeypatch.setattr(os, "kill", lambda *_: (_ for _ in ()).throw(AssertionError("killed")))
