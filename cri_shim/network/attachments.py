@@ -12,7 +12,7 @@ from cri_shim.network.detach import Owed
 from cri_shim.network.invoke import Attachment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
     from cri_shim.network.cache import Cached
     from cri_shim.network.pod import PodNetwork
@@ -32,20 +32,32 @@ def attachments_of(
 
 
 def owed_by(
-    pod: PodNetwork, cached: Sequence[Cached], known: Sequence[NetworkConf], netns: str, *, succeeded: bool
+    pod: PodNetwork,
+    cached: Sequence[Cached],
+    known: Sequence[NetworkConf],
+    netns: str,
+    *,
+    succeeded: bool,
+    interfaces: Container[str] = (),
 ) -> list[tuple[Cached | None, Owed]]:
     """Return what has to be undone of a sandbox, each with its place in the cache if it is remembered there.
 
-    ``known`` are the networks that are configured today; ``succeeded`` is whether the sandbox keeps a result.
+    ``known`` are the networks that are configured today; ``succeeded`` is whether the sandbox keeps a result, and
+    ``interfaces`` are those of that result: for one whose record is lost there is the network that has it today.
     """
     values = capability_args(pod, lenient=True)
     today = attachments_of(pod, known, netns, values)
     if not cached:
         return [(None, _unrecorded(attachment, succeeded=succeeded)) for attachment in today]
+    recorded = {entry.ifname for entry in cached}
+    lost = [each for each in today if each.ifname in interfaces and each.ifname not in recorded]
     return [
-        (entry, _recorded(pod, entry, today, netns, values, succeeded=succeeded))
-        for entry in cached
-        if entry.network != _LOOPBACK
+        *(
+            (entry, _recorded(pod, entry, today, netns, values, succeeded=succeeded))
+            for entry in cached
+            if entry.network != _LOOPBACK
+        ),
+        *((None, _unrecorded(attachment, succeeded=succeeded)) for attachment in lost),
     ]
 
 

@@ -223,7 +223,7 @@ class Network:
             netns, cached = await executors.run(executors.FS, self._look, pod)
         except OSError as error:
             raise NetworkFileError(f"cannot look for the networks of sandbox {pod.sandbox_id}", error) from error
-        if not cached and not self._loaded.networks:
+        if not self._loaded.networks:
             await self.refresh()
         known = self._loaded.networks
         if stored and not cached and not known:
@@ -234,7 +234,9 @@ class Network:
         detacher = Detacher(self._runner, known, self._config.timeout)
         failures: list[NetworkError] = []
         done = list(cached)
-        for entry, owed in reversed(owed_by(pod, cached, known, netns, succeeded=bool(stored))):
+        interfaces = (stored or {}).get("Interfaces")
+        had = interfaces if isinstance(interfaces, dict) else ()
+        for entry, owed in reversed(owed_by(pod, cached, known, netns, succeeded=bool(stored), interfaces=had)):
             try:
                 await detacher.detach(owed)
             except NetworkError as error:

@@ -220,14 +220,25 @@ async def test_one_network_of_two_that_fails(lab: Lab) -> None:
     assert nothing_left(lab)
 
 
+def second_network(lab: Lab) -> str:
+    """Configure one more, with addresses of its own; returns its name."""
+    conf = lab.conf(name=f"{lab.name}-2")
+    conf["plugins"] = [
+        {"type": "ptp", "ipam": {**conf["plugins"][0]["ipam"], "ranges": [[{"subnet": "10.254.9.0/24"}]]}}
+    ]
+    lab.write(conf, "20-second.conflist")
+    return f"{lab.name}-2"
+
+
+def addresses(lab: Lab, network: str) -> list[str]:
+    """What a network has reserved."""
+    return [file.name for file in (lab.directory / "ipam" / network).iterdir() if file.name[0].isdigit()]
+
+
 async def test_a_cache_that_fills_up_between_two_networks(lab: Lab) -> None:
     """Both networks are undone, although only one of them could be recorded, and the error names the full place."""
     lab.write(lab.conf())
-    second = lab.conf(name=f"{lab.name}-2")
-    second["plugins"] = [
-        {"type": "ptp", "ipam": {**second["plugins"][0]["ipam"], "ranges": [[{"subnet": "10.254.9.0/24"}]]}}
-    ]
-    lab.write(second, "20-second.conflist")
+    second = second_network(lab)
     results = lab.directory / "cache" / "results"
     results.mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "lab", results], check=True)
@@ -241,4 +252,17 @@ async def test_a_cache_that_fills_up_between_two_networks(lab: Lab) -> None:
     finally:
         subprocess.run(["umount", results], check=True)
     assert nothing_left(lab)
-    assert not [file.name for file in (lab.directory / "ipam" / second["name"]).iterdir() if file.name[0].isdigit()]
+    assert addresses(lab, second) == []
+
+
+async def test_a_record_that_is_lost_of_two(lab: Lab) -> None:
+    """The pod's result tells that it had an interface more, and the network that has it today is asked to free it."""
+    lab.write(lab.conf())
+    second = second_network(lab)
+    pod = lab.pod()
+    result = await lab.network(max_conf_num=0).setup(pod)
+    assert len(addresses(lab, second)) == 1
+    (lab.directory / "cache" / "results" / f"{second}-{pod.sandbox_id}-eth1").unlink()
+    await lab.network(max_conf_num=0).teardown(pod, result.stored)
+    assert nothing_left(lab)
+    assert addresses(lab, second) == []
