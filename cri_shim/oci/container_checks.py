@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.oci.labels import check_labels
+from cri_shim.oci.labels import check_annotations, check_labels
 from cri_shim.oci.mounts import clean
 from cri_shim.oci.path_checks import check_path, leads_out
 from cri_shim.oci.pod_checks import check_name, check_pod_paths
@@ -24,6 +24,7 @@ def check_container(config: cri.ContainerConfig, pod: cri.PodSandboxConfig) -> N
     """Refuse a container that cannot be made, with InvalidArgumentError that says which field is at fault."""
     check_name("the container's name", config.metadata.name)
     check_labels(config.labels)
+    check_annotations(config.labels, config.annotations)
     check_pod_paths(pod)
     if config.working_dir:
         check_path("working_dir", config.working_dir)

@@ -19,6 +19,8 @@ KIND = "io.cri-containerd.kind"
 SANDBOX = "sandbox"
 CONTAINER = "container"
 MAX_BYTES = 4096
+MAX_ANNOTATIONS = 1 << 20
+"""Bytes of all labels and annotations of one pod or container; Kubernetes allows 256 KiB of annotations."""
 RESERVED_PREFIXES = ("containerd.io/", "io.cri-containerd")
 
 
@@ -47,6 +49,19 @@ def check_labels(labels: Mapping[str, str]) -> None:
             raise InvalidArgumentError(
                 f"label '{escaped(key, 64)}' and its value have {size} bytes; containerd takes {MAX_BYTES}"
             )
+
+
+def check_annotations(labels: Mapping[str, str], annotations: Mapping[str, str]) -> None:
+    """Refuse labels and annotations that are so large together that a few such things would spoil every list.
+
+    A list has all of them in one message, whose size clients limit. Raises InvalidArgumentError.
+    """
+    size = sum(_bytes(key, value) for words in (labels, annotations) for key, value in words.items())
+    if size > MAX_ANNOTATIONS:
+        raise InvalidArgumentError(
+            f"the labels and annotations have {size} bytes together; at most {MAX_ANNOTATIONS} are allowed, "
+            "so keep large data elsewhere"
+        )
 
 
 def unfit_labels(image: Mapping[str, str]) -> tuple[str, ...]:

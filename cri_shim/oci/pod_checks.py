@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.oci.labels import check_labels
+from cri_shim.oci.labels import check_annotations, check_labels
 from cri_shim.oci.path_checks import check_path, check_value, leads_out
 from cri_shim.oci.sysctls import sysctl_path
 from untrusted import escaped
@@ -32,6 +32,7 @@ def check_pod(config: cri.PodSandboxConfig) -> None:
     for field in ("name", "namespace", "uid"):
         check_name(f"the pod's {field}", getattr(metadata, field))
     check_labels(config.labels)
+    check_annotations(config.labels, config.annotations)
     _check_hostname(config)
     for field in ("servers", "searches", "options"):
         _check_words(f"dns_config.{field}", getattr(config.dns_config, field))
