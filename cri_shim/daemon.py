@@ -30,6 +30,7 @@ from cri_shim.hops.tracing import tracing_of
 from cri_shim.ignored_signals import IGNORED_SIGNALS
 from cri_shim.instrument import MESSAGE_LIMIT, handlers
 from cri_shim.kernel import LinuxKernel
+from cri_shim.kernel.executors import FS, run
 from cri_shim.oci.node import NodeFacts
 from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.ops.supervisor import Supervisor
@@ -38,6 +39,7 @@ from cri_shim.paths import Paths
 from cri_shim.sd_notify import Notifier
 from cri_shim.store.lost_namespaces import watch
 from cri_shim.store.own_directories import make_own_directories
+from cri_shim.streaming.orphaned_execs import end_orphaned, open_orphaned
 from cri_shim.views import open_views
 from cri_shim.wiring import wire
 
@@ -109,6 +111,9 @@ class Daemon:
             open_views(wired, self._tracing, self._loop_lag, supervisor, stack)
             stack.push_async_callback(supervisor.stop)
             supervisor.once("handler-features", read_unanswered(features, config, node))
+            orphans = await run(FS, open_orphaned, paths.containers_state())
+            if orphans:
+                supervisor.once("orphaned-execs", end_orphaned(service.containerd, orphans))
             monitor.start()
             supervisor.forever("snapshot-usage", service.snapshot_usage.run)
             supervisor.forever("stats", service.stats.run)
