@@ -25,6 +25,7 @@ from cri_shim.store.container_directories import remove_container_files
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
+    from cri_shim.store.containers import Container
 
 
 async def remove_container(service: Service, request: cri.RemoveContainerRequest) -> cri.RemoveContainerResponse:
@@ -46,15 +47,17 @@ async def remove(service: Service, id_: str) -> None:
         await stop(service, id_, grace=0)
         # An exit is told before its task is deleted; whoever holds the lock is deleting it.
         async with service.locks.of(id_):
-            with removal_of(f"container {id_}"):
-                await _leave_nothing(service, id_)
+            container = service.containers.find(id_)
+            if container is not None:  # a removal before this one, of the pod say, may have ended meanwhile
+                with removal_of(f"container {id_}"):
+                    await _leave_nothing(service, container)
     finally:
         service.containers.update(id_, lambda c: c.but(removing=False))  # still there only if it could not be removed
 
 
-async def _leave_nothing(service: Service, id_: str) -> None:
+async def _leave_nothing(service: Service, container: Container) -> None:
+    id_ = container.id
     service.logs.close(id_)
-    container = service.containers.get(id_)
     async with hanging_ended(service, container.sandbox_id):
         await end_task(service, f"container {id_}", id_)
     sandbox = service.sandboxes.find(container.sandbox_id)

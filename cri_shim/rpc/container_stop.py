@@ -43,16 +43,17 @@ async def stop(service: Service, id_: str, *, grace: float) -> None:
             await _stop(service, container, grace)
 
 
-async def _stop(service: Service, container: Container, grace: float) -> None:
-    id_ = container.id
-    if container.starting:
-        await until_started(service, container)
-        container = service.containers.get(id_)
-    if container.trouble:
+async def _stop(service: Service, started: Container, grace: float) -> None:
+    id_ = started.id
+    container: Container | None = started
+    if started.starting:
+        await until_started(service, started)
+        container = service.containers.find(id_)
+    if container is not None and container.trouble:
         # Nobody knows whether it runs; look, so that an absent task is not waited for.
         await tell_if_ended(service, id_)
-        container = service.containers.get(id_)
-    if not container.running and not container.trouble:
+        container = service.containers.find(id_)
+    if container is None or not (container.running or container.trouble):
         return
     if grace > 0 and container.running:
         await _ask(service, container)

@@ -28,7 +28,10 @@ pytestmark = pytest.mark.usefixtures("nothing_left")
 # not end the wait for it.
 RUNTIME = """#!/bin/sh
 for argument in "$@"; do
-  case "$argument/$(cat {mood})" in create/hang-create | kill/hang-kill) sleep 600 ;; esac
+  case "$argument/$(cat {mood})" in
+    create/hang-create | kill/hang-kill) sleep 600 ;;
+    delete/slow-delete) sleep 1 ;;
+  esac
   if [ "$argument" = start ]; then
     case "$(cat {mood})" in
       refuse-later) while [ -e {mood}.wait ]; do sleep 0.05; done; echo "the runtime is in a bad mood" >&2; exit 1 ;;
@@ -182,3 +185,13 @@ async def test_a_runtime_that_has_hung_at_a_signal(lab, mood):
     assert "does not answer" in why
     mood.write_text("")
     await pod.remove()
+
+
+async def test_two_removals_of_one_container(lab, mood):
+    """The later one finds that the earlier one has done it all, which is success."""
+    pod = await run_pod(lab)
+    container = await pod.start()
+    mood.write_text("slow-delete")
+    await container.stop()
+    await asyncio.gather(container.remove(), lab.client.RemovePodSandbox(pod_sandbox_id=pod.id))
+    assert not (await lab.client.ListContainers()).containers
