@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
 TASKS = "containerd.services.tasks.v1.Tasks"
-GET, LIST = f"{TASKS}/Get", f"{TASKS}/List"
+GET, LIST, DELETE = f"{TASKS}/Get", f"{TASKS}/List", f"{TASKS}/Delete"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -158,4 +158,32 @@ async def test_a_record_that_was_made_without_an_answer(lab, proxy):
     code, _ = await failure(pod.create())
     assert code == grpc.StatusCode.UNKNOWN
     assert await asyncio.to_thread(lab.containerd.ctr, "containers", "list", "--quiet") == before
+    await pod.remove()
+
+
+async def test_a_task_that_is_not_deleted_at_once(lab, proxy):
+    """One error is no end: the removal tries again, and what hangs on the record goes before it."""
+    pod = await run_pod(lab)
+    container = await pod.start()
+    await container.stop()
+    proxy.faults[DELETE] = Fault(grpc.StatusCode.UNKNOWN, times=1)
+    await container.remove()
+    assert container.id not in await asyncio.to_thread(lab.containerd.ctr, "tasks", "list", "--quiet")
+    proxy.faults[DELETE] = Fault(grpc.StatusCode.UNKNOWN, times=1)
+    await pod.remove()
+
+
+async def test_a_task_that_cannot_be_deleted(lab, proxy):
+    """The removal fails with containerd's words, and works when containerd does."""
+    pod = await run_pod(lab)
+    container = await pod.start()
+    proxy.faults[DELETE] = Fault(grpc.StatusCode.UNKNOWN, "the shim is in a bad mood")
+    await container.stop()
+    for call in (container.remove(), lab.client.RemovePodSandbox(pod_sandbox_id=pod.id)):
+        _, why = await failure(call)
+        assert "the shim is in a bad mood" in why
+    assert [one.id for one in (await lab.client.ListContainers()).containers] == [container.id]
+    assert [one.id for one in (await lab.client.ListPodSandbox()).items] == [pod.id]
+    proxy.faults.clear()
+    await container.remove()
     await pod.remove()

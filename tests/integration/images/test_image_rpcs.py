@@ -19,7 +19,7 @@ from cri_shim.rpc.image_pull import pull_image
 from cri_shim.rpc.image_remove import remove_image
 from cri_shim.rpc.image_status import image_status
 from cri_shim.store.snapshot_usage import RARELY, SMALL, SnapshotUsage
-from cri_shim.store.snapshotter_root import existing_root
+from cri_shim.store.snapshotter_root import PLUGIN_TYPE, existing_root
 from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
 
 if TYPE_CHECKING:
@@ -252,3 +252,19 @@ async def test_containerd_tells_where_its_root_is(service, containerd):
     place = existing_root(plugins, "some-proxy")
     assert place.startswith(str(containerd.directory))
     assert os.path.isdir(place)
+
+
+async def test_fs_info_of_a_snapshotter_that_exports_no_root(service, monkeypatch):
+    """It names a directory that exists, for the kubelet looks at its file system."""
+    ask = service.containerd.introspection.plugins
+
+    async def plugins(*filters):
+        found = await ask(*filters)
+        for plugin in found:
+            if plugin.type == PLUGIN_TYPE:
+                plugin.exports.clear()
+        return found
+
+    monkeypatch.setattr(service.containerd.introspection, "plugins", plugins)
+    (entry,) = await SnapshotUsage(service.containerd, ["overlayfs"]).filesystems_now()
+    assert os.path.isdir(entry.mountpoint)

@@ -15,6 +15,7 @@ from cri_shim.hops.ledger import Ledger
 from cri_shim.hops.trace_policy import TracePolicy
 from cri_shim.instrument import handlers
 from cri_shim.readiness import Readiness
+from cri_shim.rpc.sandbox_metrics_stream import stream_pod_sandbox_metrics
 from cri_shim.store.container_events import EVENTS_KEPT, Events
 from cri_shim.store.containers import Container, Status
 from cri_shim.store.index import Index
@@ -203,3 +204,36 @@ async def test_a_stream_of_many(node, client):
         await client.ListContainers()
     got = [item.id async for message in client.stream("StreamContainers") for item in message.containers]
     assert got == [f"c{number}" for number in range(1000)]
+
+
+class NoLayers:
+    """No container has a layer."""
+
+    async def take_first(self, _places):
+        """Nothing is to be measured."""
+
+
+class CountingStats:
+    """Gives no readings, and counts what was asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    async def read(self, subjects, **_):
+        self.asked += subjects
+        return {}
+
+    async def details(self, _subjects):
+        return {}
+
+
+async def test_metrics_are_measured_when_they_are_sent(node):
+    """A client that does not read costs the daemon one message, not the metrics of all pods."""
+    for number in range(20):
+        node.run_pod(f"s{number}")
+    node.service.stats, node.service.snapshot_usage = CountingStats(), NoLayers()
+    stream = await stream_pod_sandbox_metrics(cast("Service", node.service), cri.StreamPodSandboxMetricsRequest())
+    assert (await anext(stream)).pod_sandbox_metrics
+    assert len(node.service.stats.asked) < 10
+    ids = {metrics.pod_sandbox_id async for message in stream for metrics in message.pod_sandbox_metrics}
+    assert len(ids) > 10
