@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.kernel.remove_tree import remove_tree
+from cri_shim.kernel.small_file import read_small_file
 from cri_shim.kernel.write_file import write_file
 from cri_shim.store.idmapped_mounts import unmount_idmapped
+from untrusted import decode_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from cri_shim.store.sandboxes import Sandbox
 
 _NETNS = "netns"
+_LONGEST_NOTE = 4096
 
 
 def pin_namespaces(kernel: Kernel, paths: Paths, sandbox_id: str, netns_path: str, id_map: IdMap | None) -> None:
@@ -58,11 +61,15 @@ def _note(paths: Paths, sandbox_id: str, netns_path: str) -> None:
 
 
 def noted_netns(paths: Paths, sandbox_id: str) -> str:
-    """The network namespace that a pod was given; empty for a pod without, or whose note found no room on the disk."""
+    """The network namespace that a pod was given; empty for a pod without, or whose note found no room on the disk.
+
+    A note that is no path any more leads to nothing, and so to a namespace that has gone. Raises OSError.
+    """
     try:
-        return (paths.sandbox_state(sandbox_id) / _NETNS).read_text()
+        note = read_small_file(paths.sandbox_state(sandbox_id) / _NETNS, _LONGEST_NOTE)
     except FileNotFoundError:
         return ""
+    return decode_utf8(note).replace("\0", "\ufffd")
 
 
 def are_pinned(kernel: Kernel, sandbox: Sandbox) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 import pytest
 
@@ -88,3 +89,29 @@ async def test_a_pod_that_is_on_its_network(paths, fails):
     assert asked == [("attached", "/run/netns/attached", True)]
     assert paths.sandbox_state("attached").exists() is fails
     assert not paths.sandbox_state("dead").exists()
+
+
+@pytest.mark.parametrize("note", [b"\xff/run/netns", b"\0" * 40], ids=["not UTF-8", "zeros"])
+async def test_a_damaged_note_of_a_network(paths, note):
+    """The pod is taken off its network without its namespace, and others go."""
+    for id_ in ("attached", "dead"):
+        make(paths, id_)
+    (paths.sandbox_state("attached") / "netns").write_bytes(note)
+    asked = []
+
+    async def detach(sandbox_id, netns_path):
+        asked.append(sandbox_id)
+        assert not os.path.lexists(netns_path)
+
+    await remove_orphans(RecordingKernel(), paths, set, detach)
+    assert asked == ["attached"]
+    assert not paths.sandbox_state("attached").exists()
+    assert not paths.sandbox_state("dead").exists()
+
+
+async def test_a_note_that_never_ends(paths):
+    """A FIFO in its place holds nothing up; the directories stay for who comes to mend them."""
+    make(paths, "attached")
+    os.mkfifo(paths.sandbox_state("attached") / "netns")
+    await remove_orphans(RecordingKernel(), paths, set, on_no_network)
+    assert paths.sandbox_state("attached").exists()
