@@ -79,5 +79,11 @@ def end_programs(namespace: str, sandbox_id: str, proc: Path = PROC, *, members:
 
 
 def _descendants(proc: Path, pid: int) -> list[int]:
-    below = children(pid, proc)
-    return [*below, *(each for child in below for each in _descendants(proc, child))]
+    """Return all that a process and its children have started. Containers may nest theirs deeper than a stack is."""
+    found: list[int] = []
+    todo = [pid]
+    while todo:
+        below = children(todo.pop(), proc)
+        found += below
+        todo += below
+    return found

@@ -70,3 +70,16 @@ def test_a_pod_without_a_shim(tmp_path, monkeypatch):
     """There is nothing to end."""
     monkeypatch.setattr(os, "kill", lambda *_: (_ for _ in ()).throw(AssertionError("killed")))
     end_programs("k8s.io", POD, tmp_path)
+
+
+def test_a_container_of_very_many_generations(tmp_path, monkeypatch):
+    """What a container does with its processes hinders no stop."""
+    last = 100 + 1500
+    process(tmp_path, SHIM, shim(POD), "0::/system\n", RUNC, 100)
+    process(tmp_path, RUNC, ["runc", "start", POD], "0::/system\n")
+    for pid in range(100, last):
+        process(tmp_path, pid, ["sh"], "0::/kubepods/pod\n", pid + 1)
+    killed = []
+    monkeypatch.setattr(os, "kill", lambda pid, _: killed.append(pid))
+    end_programs("k8s.io", POD, tmp_path)
+    assert killed == [RUNC]
