@@ -28,9 +28,8 @@ def require_running(service: Service, container_id: str, consequence: str) -> Co
     if container.running:
         return container
     said = f"container {container.id} is {container.state_word}"
-    if container.trouble:
-        said = f"{said}: {container.trouble}"
+    said = f"{said}: {container.trouble}" if container.trouble else f"{said}, not running"
     sandbox = service.sandboxes.find(container.sandbox_id) if container.sandbox_id else None
     if sandbox is not None and not sandbox.ready and not container.status.started_at:
-        said = f"{said} and its sandbox {sandbox.id} {sandbox.unready_reason}"
+        said = f"{said}; its sandbox {sandbox.id} {sandbox.unready_reason}"
     raise FailedPreconditionError(f"{said}; {consequence}")

@@ -43,7 +43,7 @@ def test_the_runtimes_words():
     with pytest.raises(FailedPreconditionError, match=r"is not running: its start failed: runc: no such device; no"):
         require_ready(failed, "no container")
     created = Container(CONTAINER, "c", POD, cri.ContainerConfig(), Status(created_at=1), "sha256:1")
-    with pytest.raises(FailedPreconditionError, match=r"is created and its sandbox a+ is not running: its start"):
+    with pytest.raises(FailedPreconditionError, match=r"is created, not running; its sandbox a+ is not running: its"):
         require_running(service(failed, created), CONTAINER, "no command")
 
 
