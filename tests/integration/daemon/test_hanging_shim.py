@@ -59,7 +59,7 @@ async def until(ask, wanted, seconds=20.0):
 async def test_a_restart_while_a_shim_hangs(lab):
     """Its pod is unknown until it answers; all others serve. Then it is what it was, its log and its end included."""
     silent, good = await run_pod(lab), await run_pod(lab)
-    script = "i=0; while [ ! -e /tmp/end ]; do i=$((i+1)); echo line $i; sleep 0.1; done; exit 3"
+    script = "i=0; while [ ! -e /tmp/end ]; do i=$((i+1)); echo line $i; sleep 0.1; done; sleep 1; exit 3"
     held = await silent.start(command=sh(script))
     neighbour = await good.start()
     async with hanging(silent):

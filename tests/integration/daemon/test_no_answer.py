@@ -75,7 +75,7 @@ FAULTS = {
 async def test_a_restart_without_answers(lab, proxy, faults):
     """A container that runs is unknown and stays untouched; when there are answers, it is what it was."""
     pod = await run_pod(lab)
-    container = await pod.start(command=sh("while [ ! -e /tmp/end ]; do sleep 0.1; done; exit 3"))
+    container = await pod.start(command=sh("while [ ! -e /tmp/end ]; do sleep 0.1; done; sleep 1; exit 3"))
     kept = (lab.bridge.root / "containers" / container.id / "status").read_bytes()
     proxy.faults.update(faults)
     await restart(lab)
