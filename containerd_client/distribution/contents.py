@@ -128,7 +128,7 @@ def _not_an_image(target: Descriptor, manifest: Manifest) -> NotAnImageError:
     kinds = dict.fromkeys(blob.media_type for blob in manifest.others)
     holds = ", ".join(escaped(kind) for kind in list(kinds)[:SHOWN_KINDS]) or "no file system layers"
     return NotAnImageError(
-        f"{target.digest} is no container image but another artifact: its configuration is "
+        f"{target.digest} is not a container image but another artifact: its configuration is "
         f"'{escaped(manifest.config.media_type)}', it holds {holds}"
     )
 

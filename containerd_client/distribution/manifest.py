@@ -131,7 +131,7 @@ def parse_document(data: bytes, media_type: str, digest: str) -> Manifest | Inde
                 tuple(blob for blob in blobs if is_layer(blob.media_type)),
                 tuple(blob for blob in blobs if not is_layer(blob.media_type)),
             )
-    raise ManifestError(f"{what} has media type '{escaped(kind) or 'none'}', which is no image manifest or index")
+    raise ManifestError(f"{what} has media type '{escaped(kind) or 'none'}', which is not an image manifest or index")
 
 
 def _require_one_kind(own: str, offered: str, what: str) -> None:

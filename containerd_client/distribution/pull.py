@@ -140,7 +140,9 @@ class Distribution(Struct, frozen=True):
         try:
             return await self.client.content.read_all(blob.digest, LARGEST_DOCUMENT)
         except ResourceExhausted as error:
-            raise ManifestError(f"blob {blob.digest} is no manifest and no configuration: {error.detail}") from error
+            raise ManifestError(
+                f"blob {blob.digest} is neither a manifest nor a configuration: {error.detail}"
+            ) from error
         except NotFound:
             manifest = blob.media_type in INDEXES | MANIFESTS
             ask = self.registry.manifest if manifest else self.registry.small_blob

@@ -111,7 +111,9 @@ class RegistryClient:
                 digest = reference.digest
             media_type = media_type_of(data, offered)
             if media_type not in INDEXES | MANIFESTS | SCHEMA1:  # a page to log in, say, instead of an error
-                raise ManifestError(f"{host.base} sends '{escaped(media_type)}', which is no image manifest or index")
+                raise ManifestError(
+                    f"{host.base} sends '{escaped(media_type)}', which is not an image manifest or index"
+                )
             return Descriptor(media_type, digest, len(data))
 
         return await self._first(source, RESOLVE, str(source.reference), ask)

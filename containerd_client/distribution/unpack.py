@@ -146,7 +146,7 @@ class Unpacker:
                 await asyncio.wait({applying})
 
     async def _usage(self, snapshots: Snapshots, key: str, seconds: float) -> tuple[int, int] | None:
-        """How large the snapshot is; None when that cannot be found out in time, which is no progress and no loss."""
+        """How large the snapshot is; None when no answer comes in time, which says nothing about progress."""
         try:
             with call_options(timeout=seconds):
                 return await snapshots.usage(key)

@@ -102,7 +102,7 @@ async def test_a_mirror_with_a_page_for_everything(client, upstream):
     async with RawServer(fallback=lambda got: answer(200, b"<html>", Content_Type="text/html")) as mirror:
         where = source(mirror.address, upstream=upstream.address)
         assert (await client.resolve(where)).digest == IMAGE.digest
-        with pytest.raises(ManifestError, match="sends 'text/html', which is no image manifest or index"):
+        with pytest.raises(ManifestError, match="sends 'text/html', which is not an image manifest or index"):
             await client.resolve(source(upstream=mirror.address))
 
 
