@@ -24,7 +24,7 @@ from tests.guest.errors import GuestError
 from tests.lab.pause import pause_program
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-CODE = ("cri_shim", "containerd_client", "proto", "pyproject.toml", "README.md", "LICENSE")
+CODE = ("cri_shim", "containerd_client", "untrusted", "proto", "pyproject.toml", "README.md", "LICENSE")
 CARRIED = ("tests", "deploy", "pyproject.toml")
 NEEDED_BY_TESTS = ("pytest", "pytest-asyncio", "pytest-timeout", "pytest-rerunfailures")
 ENVIRONMENT = "cri-shim"
