@@ -20,12 +20,12 @@ def about_node(service: Service, lag: LoopLag) -> Callable[[], Mapping[str, Any]
     started_at = time.time()
 
     def told() -> Mapping[str, Any]:
-        null_call = service.ledger.null_call
+        null_call = service.ledger.transport.curve.at(1.0)
         return {
             "version": cri_shim.__version__,
             "containerd_version": service.readiness.containerd_version,
             "containerd_address": service.config.containerd.address,
-            "null_hop_ms": None if null_call is None else ms(null_call),
+            "null_hop_ms": None if null_call is None else ms(null_call.seconds),
             "loop_lag_ms": ms(lag.last),
             "started_at": round(started_at, 3),
             "ready": service.readiness.ready,

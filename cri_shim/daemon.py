@@ -31,6 +31,7 @@ from cri_shim.ignored_signals import IGNORED_SIGNALS
 from cri_shim.instrument import MESSAGE_LIMIT, handlers
 from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.executors import FS, run
+from cri_shim.metered import task_factory
 from cri_shim.oci.node import NodeFacts
 from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.ops.supervisor import Supervisor
@@ -122,6 +123,7 @@ class Daemon:
             supervisor.forever("loop-lag", self._loop_lag.run)
             supervisor.forever("freed-memory", lambda: give_back_memory(service.kernel))
             if config.ledger.enabled:
+                asyncio.get_running_loop().set_task_factory(task_factory)
                 supervisor.forever("null-call", NullCall(service.containerd, service.ledger).run)
             await self._until_read(service.readiness)
             _settle_memory()

@@ -31,7 +31,7 @@ def gauges(service: Service, pump: LogPump, lag: LoopLag) -> list[Gauge]:
         _single(
             "cri_shim_null_call_seconds",
             "A call to containerd that does nothing, while nothing else happens; 0: not measured yet.",
-            lambda: ledger.null_call or 0.0,
+            lambda: null_call.seconds if (null_call := ledger.transport.curve.at(1.0)) else 0.0,
         ),
         _single(
             "cri_shim_ledger_records_lost_total",

@@ -24,7 +24,9 @@ from containerd_client.options import TRACE_KEY
 from cri_shim.api.runtime.v1 import runtime_pb2
 from cri_shim.errors import CriError, ResourceExhaustedError
 from cri_shim.hops.bill_text import trailer, wants_hops
+from cri_shim.hops.client_time import sent_at
 from cri_shim.hops.request import Request
+from cri_shim.metered import Metered
 from cri_shim.ops.guard import answered
 from cri_shim.os_errors import node_error_in
 from cri_shim.request_check import RequestCheck
@@ -36,7 +38,7 @@ from cri_shim.v1alpha2 import V1ALPHA2, v1alpha2_name
 from untrusted import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable
 
     from google.protobuf.descriptor import MethodDescriptor
     from google.protobuf.message import Message
@@ -118,11 +120,18 @@ class _Instrumented:
 
     async def answer(self, data: bytes, context: _Context) -> bytes:
         """Serve a method with one answer."""
-        return await self._around(data, context, self._answered)
+        request = self._open(context)
+        return await Metered(self._around(request, data, context, self._answered), request)
 
     async def stream(self, data: bytes, context: _Context) -> None:
         """Serve a method whose answer is a stream."""
-        await self._around(data, context, self._streamed)
+        request = self._open(context)
+        await Metered(self._around(request, data, context, self._streamed), request)
+
+    def _open(self, context: _Context) -> Request:
+        asked = context.invocation_metadata() or ()
+        traceparent = _value(asked, TRACE_KEY)
+        return self._service.ledger.open(self._name, self._api, self._service.traces.begin(traceparent), sent_at(asked))
 
     async def _answered(self, message: Message, _context: _Context) -> bytes:
         response = await answered(self._rpc.function(self._service, message))
@@ -143,12 +152,11 @@ class _Instrumented:
                 del response  # a client that does not read keeps the bytes waiting, not the message as well
                 await context.write(data)
 
-    async def _around(self, data: bytes, context: _Context, work: Callable[[Message, _Context], Awaitable[T]]) -> T:
+    async def _around(
+        self, request: Request, data: bytes, context: _Context, work: Callable[[Message, _Context], Awaitable[T]]
+    ) -> T:
         """Do the work of one request; a cancellation by the client passes through."""
         service = self._service
-        asked = tuple(context.invocation_metadata() or ())
-        traceparent = _value(asked, TRACE_KEY)
-        request = service.ledger.open(self._name, self._api, service.traces.begin(traceparent))
         outcome = grpc.StatusCode.CANCELLED
         detail = ""
         try:
@@ -174,7 +182,7 @@ class _Instrumented:
         if self._log.is_enabled_for(level):
             # When the answer is on its way: whoever asked need not wait for a line to be written.
             asyncio.get_running_loop().call_soon(self._log_line, level, request)
-        told = trailer(request, hops=wants_hops(asked))
+        told = trailer(request, hops=wants_hops(context.invocation_metadata() or ()))
         if outcome is not grpc.StatusCode.OK:
             await context.abort(outcome, detail, told)
         context.set_trailing_metadata(told)
@@ -213,7 +221,7 @@ def _written(response: Message | bytes) -> bytes:
     return data
 
 
-def _value(metadata: Sequence[tuple[str, str | bytes]], key: str) -> str:
+def _value(metadata: Iterable[tuple[str, str | bytes]], key: str) -> str:
     for name, value in metadata:
         if name == key:
             return value if isinstance(value, str) else value.decode(errors="replace")
@@ -245,10 +253,12 @@ def _bill(request: Request) -> dict[str, Any]:
         "request": request.id,
         "ms": round(bill.wall * 1000, 2),
         "hops": bill.hop_count,
-        "hops_ms": round(bill.hops * 1000, 2),
-        "helpers_ms": round(bill.helpers * 1000, 2),
-        "own_ms": round(bill.own * 1000, 2),
-        "extra_ms": round(bill.extra * 1000, 2),
+        "transport_ms": round(bill.transport * 1000, 2),
+        "work_ms": round(bill.work * 1000, 2),
+        "queue_ms": round(bill.queue * 1000, 2),
+        "world_ms": round(bill.world * 1000, 2),
+        "front_ms": round(bill.front * 1000, 2),
+        "price_ms": round(bill.price * 1000, 2),
     }
 
 

@@ -37,12 +37,33 @@ class Stretch(Struct, frozen=True):
 
 
 class Timeline(Struct, kw_only=True, eq=False):
-    """The stages and waits of one request."""
+    """The stages and waits of one request, and the processor time spent on it."""
 
     ended: bool = False
     """What an operation does after its request was answered is not part of the request."""
     stages: list[Stretch] | None = None
     waits: list[Stretch] | None = None
+    cpu: float = 0.0
+    """Seconds of thread CPU time spent for it so far, on the event loop and in the named executors."""
+    exposed_cpu: float = 0.0
+    """The part of ``cpu`` that was spent while nothing of it was under way elsewhere (``beside``)."""
+    beside: int = 0
+    """Hops and helpers of it that are under way."""
+    mark: float = -1.0
+    """``time.thread_time`` up to which the running step is counted; negative while none runs."""
+
+    def count_cpu(self) -> None:
+        """Count the running step up to now: called where it begins, where it ends, and where ``beside`` changes."""
+        if self.mark >= 0.0:
+            now = time.thread_time()
+            self.add_cpu(now - self.mark)
+            self.mark = now
+
+    def add_cpu(self, seconds: float) -> None:
+        """Add CPU time of a thread."""
+        self.cpu += seconds
+        if not self.beside:
+            self.exposed_cpu += seconds
 
 
 in_hand: ContextVar[Timeline | None] = ContextVar("cri_shim_timeline", default=None)
@@ -99,7 +120,8 @@ class awaited:  # noqa: N801 - see above: with awaited("exit"):
 OUTSIDE = frozenset({"exit", "output", "registry", "joined"})
 """Waits for what is not ours: a process to end, its output, a registry, the request that does the same already.
 
-They are part of a request's own time, for no hop is in flight, but whoever stands in our place would wait as long.
+All other waits are for limits and locks of our own: a request's own queue. They stand in for contention that a daemon
+in our place would have as well, and are not part of the price of the hop.
 """
 
 
@@ -123,6 +145,13 @@ def _note_block(block: stage, name: str, started: float) -> None:
     if timeline is not None and not timeline.ended:
         duration = time.perf_counter() - started
         timeline.stages = [*(timeline.stages or ()), Stretch(name, started, duration, block.about, block)]
+
+
+def note_cpu(seconds: float) -> None:
+    """Add CPU time that another thread spent for the request in hand, if there is one."""
+    timeline = in_hand.get()
+    if timeline is not None and not timeline.ended:
+        timeline.add_cpu(seconds)
 
 
 def note_wait(name: str, started: float, *, ended: float | None = None, least: float = 0.0) -> None:

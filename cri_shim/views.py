@@ -37,7 +37,7 @@ def open_views(
         stack.callback(service.ledger.catch_up)  # before the export ends: it is to be told of the last requests too
         supervisor.forever("spans", export.run)
     take_spans = _take_spans(tracing, service.ledger, supervisor)
-    counts = Counts(lambda: service.ledger.null_call, spans=take_spans is not None)
+    counts = Counts(spans=take_spans is not None)
     service.ledger.listen(counts)
     sources = WebSources(
         service.ledger,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cri_shim.bench.rhythm import parse_rhythm
-
 _COMPARE = (
     "Run the same pods through two or more CRI endpoints in turns, after checking that all do the same work, and write "
     "what was measured to a file; then the report. The first endpoint is what the others are measured against. Running "
@@ -35,13 +33,7 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     side("--pull-image", default="", metavar="REF", help="an image for the scenario `pull`, which is left out without")
     side("--output", type=Path, default=Path("compare.json"), metavar="FILE", help="the result (default: compare.json)")
     side("--directory", type=Path, metavar="DIR", help="for logs of pods (default: a temporary directory)")
-    side(
-        "--cgroup-parent",
-        default="/cri-compare",
-        metavar="PATH",
-        help="a path or a systemd slice (default: /cri-compare)",
-    )
-    side("--runtime-handler", default="", metavar="NAME", help="of a RuntimeClass, for the pods (default: none)")
+    side("--cgroup-parent", default="/cri-compare", metavar="PATH", help="for the pods (default: /cri-compare)")
     side("--note", action="append", default=[], metavar="TEXT", help="for the report: how the sides were set up")
     side("--scenario", action="append", default=[], metavar="NAME", help="only this (may be repeated; default: all)")
     side("--rounds", type=_count, default=0, metavar="N", help="rounds of each scenario (default: its own number)")
@@ -49,15 +41,6 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     side("--pods", type=_count, default=105, metavar="N", help="pods of `batch` (default: 105)")
     side("--calls-at", type=_counts, metavar="N,N…", help="idle pods of `calls` (default: 0,35,105,250)")
     side("--steady-at", type=_counts, metavar="N,N…", help="idle pods of `steady` (default: 105)")
-    side(
-        "--rhythm",
-        type=_rhythms,
-        action="extend",
-        default=[],
-        metavar="back-to-back|40ms|1s|…",
-        help="quiet before each call of `calls` and `exec`; each rhythm is a step (may be repeated; default: the three "
-        "for `calls` at the fewest pods, else back-to-back)",
-    )
     side("--window", type=float, default=10.0, metavar="S", help="seconds of a turn of `steady` (default: 10)")
     side("--log-mib", type=_count, default=64, metavar="N", help="what one chatty container prints (default: 64)")
     side("--stream-mib", type=_count, default=256, metavar="N", help="what `streams` transfers (default: 256)")
@@ -102,13 +85,6 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 1 on")
     return number
-
-
-def _rhythms(text: str) -> list[float]:
-    try:
-        return [parse_rhythm(each) for each in text.split(",")]
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _counts(text: str) -> tuple[int, ...]:

@@ -12,8 +12,9 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
+    from cri_shim.hops.bill import Bill
     from cri_shim.hops.request import Request
 
 KEY = "cri-shim-bill"
@@ -26,7 +27,7 @@ _LONGEST_NAME = 64
 _MOST_BYTES = 3072  # beside a status message of 4 KiB
 
 
-def wants_hops(metadata: Sequence[tuple[str, str | bytes]]) -> bool:
+def wants_hops(metadata: Iterable[tuple[str, str | bytes]]) -> bool:
     """Tell whether the client asked for each hop."""
     return any(key == HOPS_KEY for key, _ in metadata)
 
@@ -59,17 +60,37 @@ def _printable(name: str) -> str:
 
 
 def bill_text(request: Request) -> str:
-    """The bill of an ended request: ``id=7 wall=104912 hops=88100 … split=estimate``."""
-    bill = request.bill
-    wall, own = _us(bill.wall), _us(bill.own)
+    """The bill of an ended request: ``id=7 wall=104912 transport=2300 … split=estimate``."""
+    bill, parts = request.bill, whole_parts(request.bill)
+    text = f"id={request.id} " + " ".join(f"{name}={value}" for name, value in parts.items())
+    text = f"{text} front_error={_us(bill.front_error)} front_known={bill.front_known}"
     if not bill.hop_count and not bill.helper_count:
-        return f"id={request.id} wall={wall} own={own} awaited={_us(bill.awaited)} extra={_us(bill.extra)}"
+        return text
     return (
-        f"id={request.id} wall={wall} hops={_us(bill.hops)} hops_sum={_us(bill.hops_sum)} hop_count={bill.hop_count} "
-        f"helpers={_us(bill.helpers)} helpers_sum={_us(bill.helpers_sum)} helper_count={bill.helper_count} own={own} "
-        f"awaited={_us(bill.awaited)} daemon={_us(bill.daemon)} transport={_us(bill.transport)} "
-        f"extra={_us(bill.extra)} split={bill.split}"
+        f"{text} hops={_us(bill.hops)} hops_sum={_us(bill.hops_sum)} hop_count={bill.hop_count} "
+        f"helpers={_us(bill.helpers)} helpers_sum={_us(bill.helpers_sum)} helper_count={bill.helper_count} "
+        f"own={_us(bill.own)} daemon_sum={_us(bill.daemon_sum)} transport_sum={_us(bill.transport_sum)} "
+        f"transport_error={_us(bill.transport_error)} split={bill.split}"
     )
+
+
+def whole_parts(bill: Bill) -> dict[str, int]:
+    """Wall time, its parts, the front hop and the price in whole microseconds that add up as they are."""
+    wall, transport, queue, world = (_us(part) for part in (bill.wall, bill.transport, bill.queue, bill.world))
+    work = max(0, wall - transport - queue - world)
+    work_cpu = min(work, _us(bill.work_cpu))
+    front = _us(bill.front)
+    return {
+        "wall": wall,
+        "transport": transport,
+        "work": work,
+        "work_cpu": work_cpu,
+        "work_wait": work - work_cpu,
+        "queue": queue,
+        "world": world,
+        "front": front,
+        "price": front + transport + work,
+    }
 
 
 def parse_bill(text: str) -> dict[str, float | str]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, TypeAlias
 
+from cri_shim.hops.bill import hop_shares
 from cri_shim.hops.histogram import Histogram
 from cri_shim.hops.ledger import Listener
-from cri_shim.hops.request import daemon_share
 from cri_shim.hops.trace_context import span_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Collection, Iterable
 
     from containerd_client.hops import Hop
     from cri_shim.hops.request import Request
@@ -27,17 +27,16 @@ Labels: TypeAlias = tuple[str, ...]
 class Counts(Listener):
     """A listener of the ledger (:class:`~cri_shim.hops.ledger.Listener`).
 
-    ``null_call`` gives the ledger's estimate. ``spans``: containerd reports its own share of hops, so the shares of
-    traced requests are counted when that has come (and not at all if it never does) instead of being estimated.
+    ``spans``: containerd reports its own share of hops, so the shares of traced requests are counted when that has come
+    (and not at all if it never does) instead of being estimated.
     """
 
-    def __init__(self, null_call: Callable[[], float | None], *, spans: bool = False) -> None:
-        self._null_call = null_call
+    def __init__(self, *, spans: bool = False) -> None:
         self._spans = spans
         self.requests: defaultdict[Labels, Histogram] = defaultdict(Histogram)
         """By method, API version and code."""
         self.parts: defaultdict[Labels, float] = defaultdict(float)
-        """Seconds by method and part (hops, helpers, own, awaited, extra); the first three add up to at least wall."""
+        """Seconds by method and part; transport, work, queue and world add up to wall, front lies outside of it."""
         self.hops: defaultdict[Labels, Histogram] = defaultdict(Histogram)
         """By method and code; hops on behalf of no request (events, sweeps, samples) included."""
         self.shares: defaultdict[Labels, float] = defaultdict(float)
@@ -73,26 +72,35 @@ class Counts(Listener):
         self.requests[request.method, request.api, request.code].add(bill.wall)
         method, parts = request.method, self.parts
         parts[method, "own"] += bill.own
-        parts[method, "awaited"] += bill.awaited
-        parts[method, "extra"] += bill.extra
+        parts[method, "work"] += bill.work
+        parts[method, "work_cpu"] += bill.work_cpu
+        parts[method, "front"] += bill.front
+        parts[method, "price"] += bill.price
+        if bill.queue:
+            parts[method, "queue"] += bill.queue
+        if bill.world:
+            parts[method, "world"] += bill.world
+        # The old name of what was taken for the price; it goes with the next release.
+        parts[method, "extra"] += bill.transport_sum + bill.work + bill.queue
         if bill.hop_count or bill.helper_count:
             parts[method, "hops"] += bill.hops
             parts[method, "helpers"] += bill.helpers
+            parts[method, "transport"] += bill.transport
             if self._spans and request.trace is not None and request.trace.sampled:
                 # Of a long request some may have come already; the others follow, each once.
                 self.settled(request, request.server_spans or ())
             else:
-                self._share(request, request.hops)
+                self._share(request, range(len(request.hops)))
 
     def settled(self, request: Request, told: Collection[str]) -> None:
         """Containerd has told its share of some hops."""
         if self._spans:
-            self._share(request, [hop for hop in request.hops if span_of(hop.trace) in told])
+            self._share(request, [number for number, hop in enumerate(request.hops) if span_of(hop.trace) in told])
 
-    def _share(self, request: Request, hops: Iterable[Hop]) -> None:
-        null_call = self._null_call()
-        for hop in hops:
-            daemon, split = daemon_share(request, hop, null_call)
-            if split != "none":
-                self.shares[hop.method, "daemon", split] += daemon
-                self.shares[hop.method, "transport", split] += hop.duration - daemon
+    def _share(self, request: Request, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            shares = hop_shares(request, number)
+            if shares.split != "none":
+                method = request.hops[number].method
+                self.shares[method, "daemon", shares.split] += shares.daemon
+                self.shares[method, "transport", shares.split] += shares.transport

@@ -17,7 +17,6 @@ def covered(intervals: Iterable[tuple[float, float]]) -> float:
     return total
 
 
-def uncovered(intervals: Iterable[tuple[float, float]], by: Iterable[tuple[float, float]]) -> float:
-    """The length of what of the union of ``intervals`` no interval of ``by`` covers."""
-    others = list(by)
-    return covered([*intervals, *others]) - covered(others)
+def clipped(intervals: Iterable[tuple[float, float]], low: float, high: float) -> list[tuple[float, float]]:
+    """What of each interval lies between ``low`` and ``high``."""
+    return [(max(start, low), min(end, high)) for start, end in intervals if end > low and start < high]

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, get_args
 from msgspec import msgpack
 
 from containerd_client.hops import Hop
-from cri_shim.hops.request import Bill, Request, Split
+from cri_shim.hops.bill import Bill, FrontKnown, Split
+from cri_shim.hops.estimate import Estimate
+from cri_shim.hops.request import Request
 from cri_shim.hops.trace_context import TraceContext
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import Stretch
@@ -27,9 +29,11 @@ UNPACKABLE = (ValueError, TypeError, ArithmeticError, struct.error)
 _encode = msgpack.Encoder().encode
 _decode = msgpack.Decoder().decode
 
-_NUMBERS = tuple(name for name in Bill.__struct_fields__ if name != "split")
+_WORDS = ("split", "front_known")
+_NUMBERS = tuple(name for name in Bill.__struct_fields__ if name not in _WORDS)
 _SPLITS: tuple[Split, ...] = get_args(Split)
-_BILL = Struct("=" + "".join("i" if name.endswith("_count") else "d" for name in _NUMBERS) + "B")  # split
+_FRONT_KNOWN: tuple[FrontKnown, ...] = get_args(FrontKnown)
+_BILL = Struct("=" + "".join("i" if name.endswith("_count") else "d" for name in _NUMBERS) + "BB")  # the words
 """The bill, in front of everything else: totals need nothing but that."""
 
 
@@ -47,8 +51,10 @@ class Kept:
     @property
     def bill(self) -> Bill:
         """Its bill, made anew."""
-        *numbers, split = _BILL.unpack_from(self._packed)
-        return Bill(**dict(zip(_NUMBERS, numbers, strict=True)), split=_SPLITS[split])
+        *numbers, split, front_known = _BILL.unpack_from(self._packed)
+        return Bill(
+            **dict(zip(_NUMBERS, numbers, strict=True)), split=_SPLITS[split], front_known=_FRONT_KNOWN[front_known]
+        )
 
     def keep(self, request: Request) -> None:
         """Keep what has become known of the same request since."""
@@ -56,7 +62,7 @@ class Kept:
 
     def request(self) -> Request:
         """The request, made anew. Blocks are not in it, nor what stages worked on: spans are made before this."""
-        api, trace, started, started_at, subject, error, null_call, spans, hops, helpers, stages, waits = _decode(
+        api, trace, started, started_at, subject, error, spans, hops, charges, helpers, stages, waits = _decode(
             memoryview(self._packed)[_BILL.size :]
         )
         request = Request(self.id, self.method, api, None if trace is None else TraceContext(*trace))
@@ -64,9 +70,10 @@ class Kept:
         request.started, request.started_at = started, started_at
         request.subject = subject
         request.code, request.error = self.code, error
-        request.bill, request.null_call = self.bill, null_call
+        request.bill = self.bill
         request.server_spans = spans
         request.hops = [Hop(*row) for row in hops]
+        request.charges = [None if charge is None else Estimate(*charge) for charge in charges]
         request.helpers = [Helper(*row) for row in helpers]
         request.stages = [Stretch(*row) for row in stages]
         request.waits = [Stretch(*row) for row in waits]
@@ -75,7 +82,9 @@ class Kept:
 
 def _pack(request: Request) -> bytes:
     bill, trace = request.bill, request.trace
-    numbers = _BILL.pack(*(getattr(bill, name) for name in _NUMBERS), _SPLITS.index(bill.split))
+    numbers = _BILL.pack(
+        *(getattr(bill, name) for name in _NUMBERS), _SPLITS.index(bill.split), _FRONT_KNOWN.index(bill.front_known)
+    )
     # Which hop containerd told of is read from the hop's traceparent; as long as it tells nothing, nobody asks for it.
     told = request.server_spans is not None
     return numbers + _encode(
@@ -86,7 +95,6 @@ def _pack(request: Request) -> bytes:
             request.started_at,
             dict(request.subject),
             request.error,
-            request.null_call,
             request.server_spans,
             [
                 (
@@ -101,6 +109,7 @@ def _pack(request: Request) -> bytes:
                 )
                 for hop in request.hops
             ],
+            request.charges,
             [(one.name, one.command, one.started, one.duration, one.exit_code) for one in request.helpers],
             _rows(request.stages),
             _rows(request.waits),

@@ -12,6 +12,7 @@ of helpers are cleaned here. A record that cannot be kept or counted all the sam
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict, deque
 from heapq import heappush, heappushpop
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from msgspec import structs
 
+from cri_shim.hops.front_estimate import FrontEstimate
 from cri_shim.hops.kept import UNPACKABLE, Kept
 from cri_shim.hops.request import Request
 from cri_shim.hops.trace_context import span_of
+from cri_shim.hops.transport_estimate import TransportEstimate
 from cri_shim.status_text import status_text
 from cri_shim.timeline import in_hand, inside
 from untrusted import escaped
@@ -83,8 +86,11 @@ class Ledger:
     """
 
     def __init__(self, later: Callable[[Callable[[], None]], object] | None = None) -> None:
-        self.null_call: float | None = None
-        """Seconds of a call to containerd that does nothing (see :mod:`cri_shim.hops.null_call`)."""
+        self.transport = TransportEstimate()
+        """What a hop's transport takes where containerd does not tell."""
+        self.front = FrontEstimate()
+        """What the hop between client and daemon takes."""
+        self._quiet_since = time.perf_counter()
         self.in_hand: dict[int, Request] = {}
         self.count = 0
         """Requests that have come in so far."""
@@ -111,10 +117,16 @@ class Ledger:
         self._listeners = listeners
         self._at_once = any(listener.at_once for listener in listeners)
 
-    def open(self, method: str, api: str = "v1", trace: TraceContext | None = None) -> Request:
-        """Begin the record of a request; hops and helpers of this task and its children are noted in it."""
+    def open(
+        self, method: str, api: str = "v1", trace: TraceContext | None = None, sent_at: float | None = None
+    ) -> Request:
+        """Begin the record of a request; hops and helpers of this task and its children are noted in it.
+
+        ``sent_at``: Unix seconds at which the client says that it sent the request.
+        """
         self.count += 1
         request = Request(self.count, method, api, trace)
+        self.front.charge(request, sent_at)
         self.in_hand[request.id] = request
         in_hand.set(request)
         for listener in self._listeners:
@@ -123,7 +135,8 @@ class Ledger:
 
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:
         """End the record and make out the bill; both are kept when the ledger catches up."""
-        request.close(code, error, self.null_call)
+        request.close(code, error, self.transport.charge)
+        self.front.ended()
         del self.in_hand[request.id]
         self._ended.append(request)
         if self._later is None or self._at_once or len(self._ended) >= MOST_WAITING:
@@ -163,7 +176,7 @@ class Ledger:
 
     def settle(self, request: Request, told: Collection[str]) -> None:
         """Make out the bill of a closed request anew: containerd has told its share of the hops ``told`` (span ids)."""
-        request.settle(self.null_call)
+        request.rebill()
         if request.kept is not None:
             request.kept.keep(request)
         for listener in self._listeners:
@@ -171,6 +184,7 @@ class Ledger:
 
     def note_call(self, method: str, started: float) -> str:
         """A hop begins; the result is the ``traceparent`` that is to go with it."""
+        gap, self._quiet_since = started - self._quiet_since, started
         request = _request_in_hand()
         for listener in self._listeners:
             listener.called(request, method)
@@ -181,20 +195,31 @@ class Ledger:
         if trace is not None and trace.exported and (block := inside.get()) is not None:
             request.blocks[span_of(traceparent)] = block
         request.in_flight[(method, started)] = traceparent
+        request.gaps[(method, started)] = gap
+        request.count_cpu()
+        request.beside += 1
         return traceparent
 
     def note_hop(self, hop: Hop) -> None:
         """A hop has ended: add it to the request in hand, if there is one."""
+        self._quiet_since = hop.started + hop.duration
         request = _request_in_hand()
         if request is not None:
             request.in_flight.pop((hop.method, hop.started), None)
+            gap = request.gaps.pop((hop.method, hop.started), 0.0)
             request.hops.append(hop)
+            request.charges.append(self.transport.charge(hop, gap))
+            request.count_cpu()
+            request.beside -= 1
         for listener in self._listeners:
             listener.hopped(request, hop)
 
     def note_run(self, name: str, command: str) -> None:
         """A helper begins."""
         request, name = _request_in_hand(), escaped(name)
+        if request is not None:
+            request.count_cpu()
+            request.beside += 1
         for listener in self._listeners:
             listener.helper_begun(request, name, command)
 
@@ -205,6 +230,8 @@ class Ledger:
             helper = structs.replace(helper, name=name)
         if request is not None:
             request.helpers.append(helper)
+            request.count_cpu()
+            request.beside -= 1
         for listener in self._listeners:
             listener.helped(request, helper)
 
@@ -239,13 +266,15 @@ class Ledger:
 class LedgerOff(Ledger):
     """A ledger that keeps nothing: a request only knows its wall time, for the line in the log."""
 
-    def open(self, method: str, api: str = "v1", trace: TraceContext | None = None) -> Request:
+    def open(
+        self, method: str, api: str = "v1", trace: TraceContext | None = None, _sent_at: float | None = None
+    ) -> Request:
         """Make a request that nobody can note anything in."""
         return Request(0, method, api, trace)
 
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:
         """Take its wall time."""
-        request.close(code, error, None)
+        request.close(code, error)
 
 
 def _tell(closed: Callable[[Request], None], request: Request) -> None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from cri_shim.hops.request import UNFINISHED, daemon_share
+from cri_shim.hops.bill import hop_shares
+from cri_shim.hops.bill_text import whole_parts
+from cri_shim.hops.request import UNFINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from containerd_client.hops import Hop
-    from cri_shim.hops.request import Bill, Request
+    from cri_shim.hops.bill import Bill
+    from cri_shim.hops.request import Request
     from cri_shim.timeline import Stretch
 
 
@@ -46,7 +48,10 @@ def record(request: Request) -> dict[str, Any]:
     """A request with everything in it; hops that are under way end now and have the code UNFINISHED."""
     now = time.perf_counter()
     return summary(request) | {
-        "hops": [_hop(request, hop) for hop in sorted(request.hops, key=lambda hop: hop.started)]
+        "hops": [
+            _hop(request, number)
+            for number in sorted(range(len(request.hops)), key=lambda number: request.hops[number].started)
+        ]
         + [
             {
                 "method": method,
@@ -58,6 +63,7 @@ def record(request: Request) -> dict[str, Any]:
                 "code": UNFINISHED,
                 "daemon_ms": 0.0,
                 "transport_ms": 0.0,
+                "transport_error_ms": 0.0,
                 "split": "none",
             }
             for method, started in request.in_flight
@@ -78,18 +84,22 @@ def record(request: Request) -> dict[str, Any]:
 
 
 def bill_json(request: Request, bill: Bill, *, wall: float) -> dict[str, Any]:
-    """The bill; ``wait_ms`` is the sum of all waits, whoever was waited for."""
+    """The bill; ``wait_ms`` is the sum of all waits, for what is ours and for what is not."""
+    parts = {f"{name}_ms": round(value / 1000, 3) for name, value in whole_parts(bill).items()}
     return {
+        **parts,
         "wall_ms": ms(wall),
+        "front_error_ms": ms(bill.front_error),
+        "front_known": bill.front_known,
         "hops_ms": ms(bill.hops),
         "hops_sum_ms": ms(bill.hops_sum),
         "helpers_ms": ms(bill.helpers),
         "helpers_sum_ms": ms(bill.helpers_sum),
         "own_ms": ms(bill.own),
-        "awaited_ms": ms(bill.awaited),
-        "daemon_ms": ms(bill.daemon),
-        "transport_ms": ms(bill.transport),
-        "extra_ms": ms(bill.extra),
+        "daemon_sum_ms": ms(bill.daemon_sum),
+        "transport_sum_ms": ms(bill.transport_sum),
+        "transport_error_ms": ms(bill.transport_error),
+        "price_error_ms": ms(bill.price_error),
         "wait_ms": ms(sum(wait.duration for wait in request.waits or ())),
         "split": bill.split,
     }
@@ -100,9 +110,9 @@ def ms(seconds: float) -> float:
     return round(seconds * 1000, 3)
 
 
-def _hop(request: Request, hop: Hop) -> dict[str, Any]:
-    daemon, split = daemon_share(request, hop, request.null_call)
-    known = split != "none"
+def _hop(request: Request, number: int) -> dict[str, Any]:
+    hop, shares = request.hops[number], hop_shares(request, number)
+    known = shares.split != "none"
     return {
         "method": hop.method,
         "start_ms": ms(hop.started - request.started),
@@ -111,9 +121,10 @@ def _hop(request: Request, hop: Hop) -> dict[str, Any]:
         "bytes_in": hop.bytes_in,
         "attempts": hop.attempts,
         "code": hop.code,
-        "daemon_ms": ms(daemon) if known else 0.0,
-        "transport_ms": ms(hop.duration - daemon) if known else 0.0,
-        "split": split,
+        "daemon_ms": ms(shares.daemon) if known else 0.0,
+        "transport_ms": ms(shares.transport),
+        "transport_error_ms": ms(shares.error),
+        "split": shares.split,
     }
 
 

@@ -26,7 +26,8 @@ def totals(requests: Iterable[Kept]) -> list[dict[str, Any]]:
 
 
 def _totals(method: str, requests: Sequence[Kept]) -> dict[str, Any]:
-    walls = sorted(request.bill.wall for request in requests)
+    bills = [request.bill for request in requests]
+    walls = sorted(bill.wall for bill in bills)
     whole = sum(walls) or 1.0
     return {
         "method": method,
@@ -36,11 +37,12 @@ def _totals(method: str, requests: Sequence[Kept]) -> dict[str, Any]:
         "p95_ms": ms(percentile(walls, 0.95)),
         "p99_ms": ms(percentile(walls, 0.99)),
         "max_ms": ms(walls[-1]),
-        "hops_share": round(sum(request.bill.hops for request in requests) / whole, 4),
-        "helpers_share": round(sum(request.bill.helpers for request in requests) / whole, 4),
-        "own_share": round(sum(request.bill.own for request in requests) / whole, 4),
-        "hops_per_request": round(sum(request.bill.hop_count for request in requests) / len(requests), 2),
-        "extra_p50_ms": ms(median(request.bill.extra for request in requests)),
+        "hops_share": round(sum(bill.hops for bill in bills) / whole, 4),
+        "helpers_share": round(sum(bill.helpers for bill in bills) / whole, 4),
+        "own_share": round(sum(bill.own for bill in bills) / whole, 4),
+        "hops_per_request": round(sum(bill.hop_count for bill in bills) / len(requests), 2),
+        "price_p50_ms": ms(median(bill.price for bill in bills)),
+        "queue_p50_ms": ms(median(bill.queue for bill in bills)),
     }
 
 

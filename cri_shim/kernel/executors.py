@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from cri_shim.timeline import note_wait
+from cri_shim.timeline import note_cpu, note_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,11 +40,15 @@ async def run(executor: ThreadPoolExecutor, fn: Callable[P, T], *args: P.args, *
     it is not, and the caller's undo does not race with it. A call that has not started yet is simply dropped.
     """
     submitted = begun = time.perf_counter()
+    spent = 0.0
 
     def work() -> T:
-        nonlocal begun
-        begun = time.perf_counter()
-        return fn(*args, **kwargs)
+        nonlocal begun, spent
+        begun, cpu = time.perf_counter(), time.thread_time()
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            spent = time.thread_time() - cpu
 
     job = executor.submit(contextvars.copy_context().run, work)
     done = asyncio.wrap_future(job)
@@ -61,5 +65,6 @@ async def run(executor: ThreadPoolExecutor, fn: Callable[P, T], *args: P.args, *
             done.exception()  # seen: the cancellation is what the caller gets
         raise
     finally:
+        note_cpu(spent)
         if begun - submitted >= QUEUED:
             note_wait(_WAITS.get(executor, "executor"), submitted, ended=begun)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _METHOD_HEADINGS = (
     *("method", "count", "errors", "p50 ms", "p95 ms", "p99 ms", "max ms"),
-    *("hops", "in hops", "in helpers", "own", "extra p50 ms"),
+    *("hops", "in hops", "in helpers", "own", "price p50 ms"),
 )
 
 
@@ -40,7 +40,7 @@ def methods_table(methods: Sequence[dict[str, Any]]) -> str:
                 *(ms(method[name]) for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms")),
                 f"{method['hops_per_request']:.1f}",
                 *(percent(method[name]) for name in ("hops_share", "helpers_share", "own_share")),
-                ms(method["extra_p50_ms"]),
+                ms(method["price_p50_ms"]),
             )
             for method in ordered
         ],
@@ -55,5 +55,5 @@ def request_line(summary: dict[str, Any]) -> str:
     return (
         f"{summary['id']:>7}  {summary['method']:<26} {ms(bill['wall_ms']):>8} ms  "
         f"{summary['hop_count']:>3} hops {ms(bill['hops_ms']):>8}  helpers {ms(bill['helpers_ms']):>8}  "
-        f"own {ms(bill['own_ms']):>8}  extra {ms(bill['extra_ms']):>8}  {about}{failed}"
+        f"own {ms(bill['own_ms']):>8}  price {ms(bill['price_ms']):>8}  {about}{failed}"
     ).rstrip()

@@ -111,18 +111,26 @@ def _hop_note(hop: dict[str, Any]) -> str:
 def bill_lines(record: dict[str, Any]) -> list[str]:
     """The bill: how the wall time adds up, and what of it the extra process costs."""
     bill = record["bill"]
-    lines = [f"wall {ms(bill['wall_ms'])} ms, {ms(bill['own_ms'])} of it own time (no hop, no helper under way)"]
+    lines = [
+        (
+            f"wall {ms(bill['wall_ms'])} ms = transport {ms(bill['transport_ms'])} + own work {ms(bill['work_ms'])} "
+            f"+ own queue {ms(bill['queue_ms'])} + waiting for the world {ms(bill['world_ms'])}"
+        )
+    ]
     if record["hop_count"]:
         lines.append(
             f"hops {ms(bill['hops_ms'])} ms ({record['hop_count']} of them, {ms(bill['hops_sum_ms'])} one by one)"
         )
     if record["helper_count"]:
         lines.append(f"helpers {ms(bill['helpers_ms'])} ms ({record['helper_count']} programs)")
-    if bill["awaited_ms"]:
-        lines.append(f"waited {ms(bill['awaited_ms'])} ms for others within own time")
+    lines.append(
+        f"own work: {ms(bill['work_cpu_ms'])} ms of CPU, {ms(bill['work_wait_ms'])} ms of waiting for the event loop"
+    )
     if record["hop_count"] and bill["split"] != "none":
-        told = {"spans": "as containerd's spans say", "mixed": "partly estimated"}
-        how = told.get(bill["split"], "estimated by a null call")
-        lines.append(f"containerd {ms(bill['daemon_ms'])} ms, transport {ms(bill['transport_ms'])} ms ({how})")
-    lines.append(f"the extra hop costs {ms(bill['extra_ms'])} ms")
+        how = {"spans": "as containerd's spans say", "mixed": "partly estimated"}.get(bill["split"], "estimated")
+        lines.append(
+            f"all hops together: containerd {ms(bill['daemon_sum_ms'])} ms, "
+            f"transport {ms(bill['transport_sum_ms'])} ms ({how}, ±{ms(bill['transport_error_ms'])})"
+        )
+    lines.append(f"the extra hop costs {ms(bill['price_ms'])} ms (±{ms(bill['price_error_ms'])})")
     return lines

@@ -124,9 +124,9 @@ function priced(cost, node, start) {
 }
 
 function sum(picture, start) {
-  const extra = start ? `${exact(start.extra_p50_ms)} ms` : "";
+  const extra = start ? `${exact(start.price_p50_ms)} ms` : "";
   const told = {
-    measured: [extra || "no pod start yet", "extra for each RunPodSandbox here, its transport an estimate unless containerd tells"],
+    measured: [extra || "no pod start yet", "price of each RunPodSandbox here, its transport an estimate unless containerd tells"],
     saved: ["0 hops", "no transport is paid; part of what cri-shim counts as own time is work here, too"],
     alike: ["the same arrows", "its own cost is not measurable here; cri-shim stands in for it"],
   }[picture.sum] ?? ["–", picture.sum];
@@ -146,7 +146,7 @@ function costs(node, start) {
       "a call to containerd that does nothing, while nothing else happens: median"],
     ["hops of a RunPodSandbox", start ? start.hops_per_request.toFixed(1) : none, "measured", "mean of those that are remembered"],
     ["RunPodSandbox", start ? `${exact(start.p50_ms)} ms` : none, "measured", "median wall time"],
-    ["extra of a RunPodSandbox", start ? `${exact(start.extra_p50_ms)} ms` : none, "partly estimate",
+    ["price of a RunPodSandbox", start ? `${exact(start.price_p50_ms)} ms` : none, "partly estimate",
       "median of transport and own time; transport is an estimate from the null hop unless containerd exports spans"],
     ["HTTP to dockerd, dockerd to containerd", "–", "not measurable here", "two arrows that nobody draws any more"],
     ["the same request in the plugin", "–", "not measurable here", "this daemon cannot see it: cri-shim compare runs both on one machine"],

@@ -13,8 +13,7 @@ export function parts(bill) {
     ["hops", "hops", Math.max(0, bill.hops_ms - both)],
     ["both", "hops and helpers at once", both],
     ["helpers", "helpers", Math.max(0, bill.helpers_ms - both)],
-    ["own", "own", Math.max(0, bill.own_ms - bill.awaited_ms)],
-    ["awaited", "waiting for others", bill.awaited_ms],
+    ["own", "own", bill.own_ms],
   ].filter(([, , ms]) => ms > 0);
 }
 
@@ -43,10 +42,12 @@ export function figures(record) {
     ["hops", "hops_ms", `at least one of ${record.hop_count} in flight; their sum is ${exact(bill.hops_sum_ms)}`, ""],
     ["helpers", "helpers_ms", `at least one of ${record.helper_count} ran; their sum is ${exact(bill.helpers_sum_ms)}`, ""],
     ["own", "own_ms", "neither a hop nor a helper in flight", ""],
-    ["awaited", "awaited_ms", "the part of own time spent waiting for others: a process, a registry", ""],
-    ["daemon", "daemon_ms", "containerd at work, summed over hops", mark],
-    ["transport", "transport_ms", "the rest of the hops: serialising, socket, scheduling", mark],
-    ["extra", "extra_ms", "transport + own − awaited: what the in-process plugin would not pay", mark],
+    ["transport", "transport_ms", "hops on their way, nothing else going on", mark],
+    ["work", "work_ms", "the daemon itself: CPU time, and waiting for its event loop", ""],
+    ["queue", "queue_ms", "waiting for limits and locks of the daemon's own", ""],
+    ["world", "world_ms", "containerd at work, programs, processes, registries", mark],
+    ["front", "front_ms", "the hop between client and daemon, outside of wall", bill.front_known],
+    ["price", "price_ms", "front + transport + work: what the extra hop cost", mark],
   ];
   return h(
     "table",
@@ -84,6 +85,6 @@ export function bars(record) {
 
 export function legend() {
   const keys = [["hops", "hop to containerd"], ["both", "hop and helper at once"], ["helpers", "helper (CNI plugin)"],
-    ["own", "own time"], ["awaited", "waiting for others"]];
+    ["own", "own time"]];
   return h("ul", { class: "legend" }, ...keys.map(([kind, label]) => h("li", {}, h("i", { class: kind }), label)));
 }

@@ -11,10 +11,10 @@ export async function showMethods() {
   const answer = await get("/api/methods").catch(() => null);
   if (!answer || place.hidden) return;
   const rows = answer.methods.sort((one, other) => isRead(one.method) - isRead(other.method) || other.p50_ms - one.p50_ms);
-  const heads = ["method", "count", "errors", "median", "p95", "p99", "slowest", "hops · helpers · own", "hops each", "extra"];
+  const heads = ["method", "count", "errors", "median", "p95", "p99", "slowest", "hops · helpers · own", "hops each", "price"];
   place.replaceChildren(
     h("h2", {}, "Totals by method"),
-    h("p", { class: "hint" }, "Over the requests that are still remembered. Extra: the median bill of the extra hop, transport and own time without waiting for others."),
+    h("p", { class: "hint" }, "Over the requests that are still remembered. Price: the median price of the extra hop, front hop, transport and own work."),
     h(
       "table",
       { class: "totals" },
@@ -27,7 +27,7 @@ export async function showMethods() {
 function line(row, heads) {
   const cells = [
     String(row.count), String(row.errors), brief(row.p50_ms), brief(row.p95_ms), brief(row.p99_ms), brief(row.max_ms),
-    shares(row), row.hops_per_request.toFixed(1), brief(row.extra_p50_ms),
+    shares(row), row.hops_per_request.toFixed(1), brief(row.price_p50_ms),
   ];
   return h(
     "tr",

@@ -64,7 +64,7 @@ function words() {
     ["helper", "one program that we ran: a CNI plugin"],
     ["own", "wall time in which neither a hop nor a helper was in flight"],
     ["transport", "what of a hop was not containerd at work: serialising, socket, scheduling"],
-    ["extra", "transport + own time, without waiting for others: the bill of the extra process"],
+    ["price", "front hop + transport + own work: what the extra process costs"],
   ];
   return [
     h("h2", {}, "Choose a request"),

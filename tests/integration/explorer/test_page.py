@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from tests.integration.explorer.conftest import Explorer
 
-FIGURES = ("wall_ms", "hops_ms", "helpers_ms", "own_ms", "awaited_ms", "daemon_ms", "transport_ms", "extra_ms")
+FIGURES = (
+    *("wall_ms", "hops_ms", "helpers_ms", "own_ms", "transport_ms", "work_ms", "queue_ms", "world_ms"),
+    *("front_ms", "price_ms"),
+)
 
 
 async def figures(page: Page) -> dict[str, str]:

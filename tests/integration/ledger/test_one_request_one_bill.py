@@ -62,7 +62,10 @@ async def test_metadata_page_log_and_metrics_say_the_same(lab, web):
     before = metrics(web)
     told, _ = await run_and_remove(lab, "same")
     record = web.json(f"/api/requests/{int(told['id'])}")
-    names = ("wall", "hops", "hops_sum", "helpers", "helpers_sum", "own", "awaited", "daemon", "transport", "extra")
+    names = (
+        *("wall", "transport", "work", "work_cpu", "work_wait", "queue", "world", "front", "price"),
+        *("hops", "hops_sum", "helpers", "helpers_sum", "own", "daemon_sum", "transport_sum"),
+    )
     for name in names:
         assert record["bill"][f"{name}_ms"] == pytest.approx(told[name] / 1000, abs=0.002), name
     assert record["hop_count"] == told["hop_count"] == len(record["hops"])
@@ -71,7 +74,7 @@ async def test_metadata_page_log_and_metrics_say_the_same(lab, web):
     key = (("method", "RunPodSandbox"),)
     total = ("cri_shim_request_duration_seconds_sum", ("api", "v1"), ("code", "OK"), *key)
     assert after[total] - before.get(total, 0) == pytest.approx(told["wall"] / 1e6, abs=2e-6)
-    for part in ("hops", "helpers", "own", "extra"):
+    for part in ("hops", "helpers", "own", "transport", "work", "world", "price"):
         sample = ("cri_shim_request_part_seconds_total", *key, ("part", part))
         assert after[sample] - before.get(sample, 0) == pytest.approx(told[part] / 1e6, abs=2e-6), part
     line = next(line for line in lab.bridge.log.splitlines() if f"request={int(told['id'])} " in line)

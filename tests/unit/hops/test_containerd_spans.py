@@ -35,7 +35,7 @@ def traced(ledger: Ledger, policy: TracePolicy = ASK) -> Request:
 
 def how(request: Request) -> tuple[str, object]:
     """How its bill is split, and the seconds of transport."""
-    return request.bill.split, request.bill.transport
+    return request.bill.split, request.bill.transport_sum
 
 
 def hop(ledger: Ledger, seconds: float = 0.01) -> str:
@@ -71,7 +71,7 @@ async def test_the_bill_is_settled_by_what_containerd_says():
     ledger = Ledger()
     receiver = ContainerdSpans(ledger)
     ledger.listen(receiver)
-    ledger.null_call = 0.001
+    ledger.transport.curve.note(1.0, 0.001)
     request = traced(ledger)
     first, second = hop(ledger, 0.010), hop(ledger, 0.020)
     ledger.close(request)
@@ -81,7 +81,7 @@ async def test_the_bill_is_settled_by_what_containerd_says():
     assert how(request) == ("mixed", pytest.approx(0.003 + 0.001))
     await receiver.take(export(span(second, 15)), KIND)
     assert how(request) == ("spans", pytest.approx(0.003 + 0.005))
-    assert request.bill.daemon == pytest.approx(0.022)
+    assert request.bill.daemon_sum == pytest.approx(0.022)
     assert (request.bill.own, request.bill.hops) == (own, hops)
 
 
@@ -110,7 +110,7 @@ async def test_calls_that_were_repeated_add_up_but_exports_do_not():
     twice = export(span(parent, 10), span(parent, 20))
     await receiver.take(twice, KIND)
     await receiver.take(twice, KIND)
-    assert request.bill.daemon == pytest.approx(0.030)
+    assert request.bill.daemon_sum == pytest.approx(0.030)
 
 
 async def test_what_fits_no_hop_is_dropped(monkeypatch):

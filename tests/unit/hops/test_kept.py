@@ -36,7 +36,7 @@ def a_pod_start(ledger: Ledger, trace: TraceContext | None = None, steps: int = 
 def test_the_same_record_comes_back():
     """Everything that the page shows of a request is there when the request itself is gone."""
     ledger = Ledger()
-    ledger.null_call = 0.001
+    ledger.transport.curve.note(1.0, 0.001)
     request = a_pod_start(ledger, TraceContext("a" * 32, "b" * 16, "c" * 16))
     found = ledger.find(request.id)
     assert found is not None
@@ -49,7 +49,7 @@ def test_the_same_record_comes_back():
 def test_what_containerd_tells_later_is_kept_too():
     """A bill that is made out anew, with containerd's own spans, replaces the estimate."""
     ledger = Ledger()
-    ledger.null_call = 0.001
+    ledger.transport.curve.note(1.0, 0.001)
     request = a_pod_start(ledger, TraceContext("a" * 32, "b" * 16))
     estimated = ledger.find(request.id)
     told = span_of(request.hops[0].trace)

@@ -184,7 +184,7 @@ async def test_each_hop_of_a_traced_request_gets_a_span_of_its_own():
     assert ledger.note_call("m", 0.0) == ""
 
 
-async def test_waiting_for_others_is_own_time_but_not_on_the_bill():
+async def test_waiting_for_the_world_is_own_time_but_not_in_the_price():
     """A container's grace period is nobody's price for a hop; time spent computing is."""
     ledger = Ledger()
     request = ledger.open("StopContainer")
@@ -195,26 +195,26 @@ async def test_waiting_for_others_is_own_time_but_not_on_the_bill():
     ledger.close(request)
     bill = request.bill
     assert bill.own == bill.wall
-    assert abs(bill.awaited - 0.05) < 0.02
-    assert bill.extra == bill.own - bill.awaited
+    assert abs(bill.world - 0.05) < 0.02
+    assert bill.price == bill.work == bill.wall - bill.world
     assert [s.name for s in request.stages or ()] == ["computing"]
 
 
 async def test_containerds_own_spans_replace_the_estimate():
     """A null call's length is transport until containerd tells its share of the hop."""
     ledger = Ledger()
-    ledger.null_call = 0.001
+    ledger.transport.curve.note(1.0, 0.001)
     request = ledger.open("Status", trace=TraceContext("a" * 32, "b" * 16))
     trace = ledger.note_call("m", request.started)
     ledger.note_hop(hop("m", request.started, 0.010, trace=trace))
     ledger.close(request)
     assert str(request.bill.split) == "estimate"
-    assert round(request.bill.transport, 6) == 0.001
+    assert round(request.bill.transport_sum, 6) == 0.001
     request.server_spans = {trace[36:52]: 0.004}
-    request.settle(ledger.null_call)
+    request.rebill()
     assert str(request.bill.split) == "spans"
-    assert round(request.bill.transport, 6) == 0.006
-    assert round(request.bill.daemon, 6) == 0.004
+    assert round(request.bill.transport_sum, 6) == 0.006
+    assert round(request.bill.daemon_sum, 6) == 0.004
 
 
 async def test_a_ledger_that_is_off_notes_nothing_but_the_wall_time():

@@ -43,8 +43,8 @@ def test_each_bucket_counts_what_is_no_longer_than_its_bound(durations):
 def test_a_scrape_tells_what_the_bill_says():
     """One request with a repeated hop and a failed plugin: every figure appears under its name."""
     ledger = Ledger()
-    ledger.null_call = 0.001
-    counts = Counts(lambda: ledger.null_call)
+    ledger.transport.curve.note(1.0, 0.001)
+    counts = Counts()
     ledger.listen(counts)
     request = ledger.open("RunPodSandbox")
     started = time.perf_counter()
@@ -62,7 +62,8 @@ def test_a_scrape_tells_what_the_bill_says():
     assert found["cri_shim_request_part_seconds_total", of, ("part", "hops")] == pytest.approx(0.004)
     assert found["cri_shim_request_part_seconds_total", of, ("part", "helpers")] == pytest.approx(0.03)
     assert found["cri_shim_request_part_seconds_total", of, ("part", "own")] == request.bill.own
-    assert found["cri_shim_request_part_seconds_total", of, ("part", "extra")] == request.bill.extra
+    for part in ("front", "transport", "work", "work_cpu", "price"):
+        assert found["cri_shim_request_part_seconds_total", of, ("part", part)] == getattr(request.bill, part)
     hop = ("method", "s.Tasks/Create")
     assert found["cri_shim_hop_duration_seconds_count", ("code", "OK"), hop] == 1
     assert found["cri_shim_hop_duration_seconds_bucket", ("code", "OK"), ("le", "0.003"), hop] == 0
@@ -82,8 +83,8 @@ def test_a_scrape_tells_what_the_bill_says():
 def test_shares_wait_for_containerds_spans_when_it_sends_them():
     """With spans expected, a traced request's hops are not estimated first and told again later."""
     ledger = Ledger()
-    ledger.null_call = 0.001
-    counts = Counts(lambda: ledger.null_call, spans=True)
+    ledger.transport.curve.note(1.0, 0.001)
+    counts = Counts(spans=True)
     ledger.listen(counts)
     request = ledger.open("Status", trace=TraceContext("a" * 32, "b" * 16))
     trace = ledger.note_call("m", request.started)

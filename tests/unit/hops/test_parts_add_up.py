@@ -1,15 +1,19 @@
-"""Whatever overlaps whatever: hops, helpers and own time add up to the wall time of their request."""
+"""Whatever overlaps whatever: the four parts of a bill add up to the wall time of their request."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from containerd_client.hops import Hop
+from cri_shim.hops.bill import Bill
 from cri_shim.hops.bill_text import bill_text, parse_bill
-from cri_shim.hops.intervals import covered, uncovered
-from cri_shim.hops.request import Bill, Request
+from cri_shim.hops.estimate import Estimate
+from cri_shim.hops.intervals import clipped, covered
+from cri_shim.hops.request import Request
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import Stretch
 
@@ -30,37 +34,43 @@ def test_covered_is_the_length_of_the_union(stretches):
     assert covered(intervals(stretches)) == len(steps(stretches))
 
 
-@given(_stretches, _stretches)
-def test_uncovered_is_what_the_others_leave(stretches, others):
-    """The same comparison for the difference."""
-    assert uncovered(intervals(stretches), intervals(others)) == len(steps(stretches) - steps(others))
+@given(_stretches, st.integers(0, 70), st.integers(0, 30))
+def test_clipped_keeps_what_lies_between(stretches, low, length):
+    """Compared with counting unit steps."""
+    between = {step for step in steps(stretches) if low <= step < low + length}
+    assert covered(clipped(intervals(stretches), low, low + length)) == len(between)
 
 
-@given(_stretches, _stretches, _stretches, st.one_of(st.none(), st.floats(0, 5)))
-def test_the_parts_add_up(hops, helpers, waits, null_call):
-    """Own time is what neither covers; transport and daemon time share the hops; the bill text says the same."""
+@given(_stretches, _stretches, _stretches, _stretches, st.integers(0, 10))
+def test_the_four_parts_add_up_to_the_wall_time(hops, helpers, outside, queue, transport):
+    """At each moment one part is charged: the world before transport, transport before the queue, work is the rest."""
     request = Request(7, "RunPodSandbox", "v1")
-    begun = request.started
-    request.hops = [Hop("m", begun + start, float(length), 1, 1, 1, "OK") for start, length in hops]
+    request.started = begun = 1000.0
+    request.hops = [Hop("m", begun + start, float(2 * length), 1, 1, 1, "OK") for start, length in hops]
+    request.charges = [Estimate(2.0 * transport, 0.5) for _ in hops]
     request.helpers = [Helper("bridge", "ADD", begun + start, float(length), 0) for start, length in helpers]
-    request.waits = [Stretch("exit", begun + start, float(length)) for start, length in waits]
+    request.waits = [Stretch("exit", begun + start, float(length)) for start, length in outside]
+    request.waits += [Stretch("turn", begun + start, float(length)) for start, length in queue]
+    request.exposed_cpu = 30.0
     request.bill = Bill(80.0)
-    bill = request.settle(null_call)
-    busy = steps(hops) | steps(helpers)
-    assert bill.wall == 80.0
-    assert bill.own == pytest.approx(80 - len(busy))
-    assert bill.hops == pytest.approx(len(steps(hops)))
-    assert bill.helpers == pytest.approx(len(steps(helpers)))
-    assert bill.awaited == pytest.approx(len(steps(waits) - busy))
-    assert bill.hops_sum == pytest.approx(sum(length for _, length in hops))
-    if null_call is not None and hops:
-        assert bill.daemon + bill.transport == pytest.approx(bill.hops_sum)
-        assert bill.split == "estimate"
-    told = parse_bill(bill_text(request))
+    bill = request.rebill()
+    on_wall = set(range(80))
+    in_flight = steps((start, 2 * length) for start, length in hops) & on_wall
+    at_work = steps((start + transport, 2 * (length - transport)) for start, length in hops if length > transport)
+    world = (at_work | steps(helpers) | steps(outside)) & on_wall
+    assert bill.world == pytest.approx(len(world))
+    assert bill.transport == pytest.approx(len(in_flight - world))
+    assert bill.queue == pytest.approx(len((steps(queue) & on_wall) - world - in_flight))
+    assert bill.transport + bill.work + bill.queue + bill.world == pytest.approx(80.0)
+    assert bill.work_cpu + bill.work_wait == pytest.approx(bill.work)
+    assert 0 <= bill.work_cpu <= 30
+    assert bill.price == pytest.approx(bill.transport + bill.work)
+    assert bill.hops_sum == pytest.approx(sum(2 * length for _, length in hops))
+    assert bill.daemon_sum + bill.transport_sum == pytest.approx(bill.hops_sum)
+    assert bill.own == pytest.approx(80 - len((in_flight | steps(helpers)) & on_wall))
+    assert bill.split == ("estimate" if hops else "none")
+    told: dict[str, Any] = parse_bill(bill_text(request))
     assert told["id"] == 7
-    assert told["wall"] == 80e6
-    assert told["own"] == pytest.approx(bill.own * 1e6, abs=1)
-    assert told["extra"] == pytest.approx(bill.extra * 1e6, abs=1)
-    if bill.hop_count or bill.helper_count:
-        assert told["hops"] == pytest.approx(bill.hops * 1e6, abs=1)
-        assert told["split"] == bill.split
+    assert told["transport"] + told["work"] + told["queue"] + told["world"] == told["wall"] == 80e6
+    assert told["work_cpu"] + told["work_wait"] == told["work"]
+    assert told["front"] + told["transport"] + told["work"] == told["price"]

@@ -123,7 +123,7 @@ def test_the_bill_in_the_span_is_the_one_in_the_answer():
     ledger.close(request)
     sent = bill_text(request)
     request.server_spans = {own: 0.0005}
-    request.settle(None)
+    request.rebill()
     (server, *_) = SpanMaker(SOCKET).spans(request, sent)
     figures = {key.removeprefix("cri_shim.bill."): value for key, value in server.attributes.items() if "bill" in key}
     assert figures == {key: value for key, value in parse_bill(sent).items() if key != "id"}

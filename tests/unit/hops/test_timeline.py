@@ -89,8 +89,8 @@ async def test_joining_a_running_operation_is_a_wait() -> None:
     assert first.waits is None
     (wait,) = list(second.waits or ())
     assert wait.name == "joined"
-    assert second.bill.awaited == pytest.approx(wait.duration, abs=0.01)
-    assert second.bill.extra < 0.03 < first.bill.extra
+    assert second.bill.world == pytest.approx(wait.duration, abs=0.01)
+    assert second.bill.price < 0.03 < first.bill.price
 
 
 async def test_stages_know_what_they_are_part_of() -> None:

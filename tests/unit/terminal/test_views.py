@@ -26,10 +26,20 @@ BILL = {
     "helpers_ms": 30.0,
     "helpers_sum_ms": 30.0,
     "own_ms": 20.0,
-    "awaited_ms": 0.0,
-    "daemon_ms": 65.0,
     "transport_ms": 5.0,
-    "extra_ms": 25.0,
+    "work_ms": 19.0,
+    "work_cpu_ms": 12.0,
+    "work_wait_ms": 7.0,
+    "queue_ms": 1.0,
+    "world_ms": 75.0,
+    "front_ms": 1.0,
+    "front_error_ms": 0.2,
+    "front_known": "estimate",
+    "price_ms": 25.0,
+    "price_error_ms": 0.5,
+    "daemon_sum_ms": 65.0,
+    "transport_sum_ms": 5.0,
+    "transport_error_ms": 0.3,
     "wait_ms": 0.0,
     "split": "estimate",
 }
@@ -88,8 +98,8 @@ def test_a_waterfall_has_a_line_for_each_thing_in_order_of_start():
     assert shown == sorted(shown)
     assert "2 attempts" in lines[shown[2]]
     assert "1.2 kB out, 8 B in" in lines[shown[0]]
-    assert lines[-1] == "the extra hop costs 25.0 ms"
-    assert "estimated by a null call" in lines[-2]
+    assert lines[-1] == "the extra hop costs 25.0 ms (±0.500)"
+    assert "estimated" in lines[-2]
 
 
 def test_an_explanation_says_what_runs_beside_what():
@@ -108,7 +118,7 @@ def test_columns_line_up():
 
 def test_the_table_begins_with_what_costs_most():
     """Count times median decides: many quick ones may cost more than few slow ones."""
-    one = dict.fromkeys(("p95_ms", "p99_ms", "max_ms", "hops_share", "helpers_share", "own_share", "extra_p50_ms"), 0.5)
+    one = dict.fromkeys(("p95_ms", "p99_ms", "max_ms", "hops_share", "helpers_share", "own_share", "price_p50_ms"), 0.5)
     many = {"method": "ListContainers", "count": 1000, "errors": 0, "p50_ms": 1.0, "hops_per_request": 0.0, **one}
     few = {"method": "RunPodSandbox", "count": 2, "errors": 1, "p50_ms": 100.0, "hops_per_request": 7.0, **one}
     lines = methods_table([few, many]).splitlines()

@@ -1,0 +1,180 @@
+"""The bill of a request: what its time was made of, and what of it is the price of the extra hop.
+
+At every moment of a request's wall time exactly one of four parts is charged. Where several things go on at once, the
+first of these counts: **world**, what any daemon in our place would wait for (a helper program, containerd at work, a
+process, a registry); **transport**, a hop on its way to containerd or back; **queue**, a wait for limits and locks of
+our own; **work**, the rest: the daemon itself. The four add up to the wall time.
+
+The price of the extra hop is transport, work and the front hop, which lies outside the wall time. The queue is not in
+it: it stands in for contention that the in-process plugin has as well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from msgspec import Struct
+
+from cri_shim.hops.intervals import clipped, covered
+from cri_shim.timeline import OUTSIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.hops.request import Request
+
+Split: TypeAlias = Literal["spans", "estimate", "mixed", "none"]
+"""How the share of containerd in hops is known: from its own spans, from null calls, or not at all."""
+
+FrontKnown: TypeAlias = Literal["measured", "estimate", "none"]
+"""How the front hop is known: the client sent a time (the way in is measured, the way out estimated), from the daemon's
+probe of its own socket, or not at all."""
+
+Interval: TypeAlias = tuple[float, float]
+
+
+class Bill(Struct, frozen=True):
+    """What a request took, in seconds.
+
+    ``transport``, ``work``, ``queue``, ``world``: the four parts of ``wall``. ``work_cpu`` and ``work_wait`` are the
+    parts of ``work``: CPU time of the daemon's threads, and waiting for the event loop or a core. ``hops`` and
+    ``helpers`` are lengths of unions, ``own`` is wall time in which neither was in flight. What ends in ``_sum`` is
+    added up over hops or helpers, though they overlap: ``hops_sum = daemon_sum + transport_sum``.
+    """
+
+    wall: float
+    transport: float = 0.0
+    work: float = 0.0
+    work_cpu: float = 0.0
+    queue: float = 0.0
+    world: float = 0.0
+    front: float = 0.0
+    """The hop between client and daemon, both ways: outside of ``wall``; 0 where it is not known."""
+    front_error: float = 0.0
+    front_known: FrontKnown = "none"
+    hops: float = 0.0
+    hops_sum: float = 0.0
+    hop_count: int = 0
+    helpers: float = 0.0
+    helpers_sum: float = 0.0
+    helper_count: int = 0
+    own: float = 0.0
+    daemon_sum: float = 0.0
+    transport_sum: float = 0.0
+    transport_error: float = 0.0
+    """How far ``transport_sum`` may be off; 0 where containerd's spans told."""
+    split: Split = "none"
+
+    @property
+    def work_wait(self) -> float:
+        """Own work that was ready to go on and waited for the event loop, the interpreter's lock or a core."""
+        return self.work - self.work_cpu
+
+    @property
+    def price(self) -> float:
+        """What the extra hop cost this request."""
+        return self.front + self.transport + self.work
+
+    @property
+    def price_error(self) -> float:
+        """How far ``price`` may be off."""
+        return self.front_error + self.transport_error
+
+
+class HopShares(Struct, frozen=True):
+    """One hop, in seconds: how long containerd worked on it, the rest, how far that may be off, and how it is known."""
+
+    daemon: float
+    transport: float
+    error: float
+    split: Split
+
+
+def hop_shares(request: Request, number: int) -> HopShares:
+    """The shares of the hop with that number in ``request.hops``.
+
+    A hop of which nothing is known counts as containerd's in full: the bill must not charge for what was not measured.
+    """
+    hop = request.hops[number]
+    if request.server_spans is not None and hop.trace:
+        reported = request.server_spans.get(hop.trace[36:52])
+        if reported is not None:
+            daemon = min(reported, hop.duration)
+            return HopShares(daemon, hop.duration - daemon, 0.0, "spans")
+    charge = request.charges[number] if number < len(request.charges) else None
+    if charge is None:
+        return HopShares(hop.duration, 0.0, 0.0, "none")
+    transport = min(charge.seconds, hop.duration)
+    return HopShares(hop.duration - transport, transport, charge.error, "estimate")
+
+
+def make_bill(request: Request, wall: float) -> Bill:
+    """Add up an ended request."""
+    exposed_cpu = request.exposed_cpu
+    way_in, way_out, front_known = request.way_in, request.way_out, request.front_known
+    front = 0.0 if way_in is None or way_out is None else way_in.seconds + way_out.seconds
+    front_error = 0.0 if way_in is None or way_out is None else way_in.error + way_out.error
+    if not request.hops and not request.helpers and not request.waits:
+        return Bill(
+            wall,
+            work=wall,
+            work_cpu=min(wall, exposed_cpu),
+            own=wall,
+            front=front,
+            front_error=front_error,
+            front_known=front_known,
+        )
+    begun, ended = request.started, request.started + wall
+    shares = [hop_shares(request, number) for number in range(len(request.hops))]
+    hops = [(hop.started, hop.started + hop.duration) for hop in request.hops]
+    helpers = [(helper.started, helper.started + helper.duration) for helper in request.helpers]
+    outside, queue = _waits(request)
+    world = clipped([*helpers, *outside, *_at_work(hops, shares)], begun, ended)
+    on_the_way = clipped(hops, begun, ended)
+    to_world = covered(world)
+    to_transport = covered([*world, *on_the_way])
+    to_queue = covered([*world, *on_the_way, *clipped(queue, begun, ended)])
+    work = max(0.0, wall - to_queue)
+    hops_sum = sum(hop.duration for hop in request.hops)
+    daemon_sum = sum(share.daemon for share in shares)
+    splits = {share.split for share in shares}
+    return Bill(
+        wall,
+        transport=to_transport - to_world,
+        work=work,
+        work_cpu=min(work, exposed_cpu),
+        queue=to_queue - to_transport,
+        world=to_world,
+        front=front,
+        front_error=front_error,
+        front_known=front_known,
+        hops=covered(hops),
+        hops_sum=hops_sum,
+        hop_count=len(hops),
+        helpers=covered(helpers),
+        helpers_sum=sum(helper.duration for helper in request.helpers),
+        helper_count=len(helpers),
+        own=max(0.0, wall - covered(clipped([*hops, *helpers], begun, ended))),
+        daemon_sum=daemon_sum,
+        transport_sum=hops_sum - daemon_sum,
+        transport_error=sum(share.error for share in shares),
+        split=splits.pop() if len(splits) == 1 else "mixed" if splits else "none",
+    )
+
+
+def _at_work(hops: Sequence[Interval], shares: Sequence[HopShares]) -> list[Interval]:
+    """When containerd worked on each hop: half of the transport lies before it, half behind."""
+    return [
+        (start + share.transport / 2, end - share.transport / 2)
+        for (start, end), share in zip(hops, shares, strict=True)
+        if share.daemon > 0.0
+    ]
+
+
+def _waits(request: Request) -> tuple[list[Interval], list[Interval]]:
+    """Waits for what is not ours, and waits for limits and locks of our own."""
+    outside: list[Interval] = []
+    queue: list[Interval] = []
+    for wait in request.waits or ():
+        (outside if wait.name in OUTSIDE else queue).append((wait.started, wait.started + wait.duration))
+    return outside, queue

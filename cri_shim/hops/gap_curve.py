@@ -1,0 +1,71 @@
+"""How long a round trip takes, by how long the connection was quiet before it.
+
+A call on a connection that has just been used takes a quarter of one on a connection that was quiet for a second: the
+cores sleep, the caches are cold, both runtimes have put their threads to rest. One number cannot stand for all calls.
+The curve has the median of the last round trips at each of a few gaps, and reads in between along the logarithm.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections import deque
+from typing import Final
+
+from cri_shim.hops.estimate import Estimate
+
+GAPS: Final = (0.0, 0.001, 0.01, 0.1, 1.0)
+"""Seconds of quiet that are measured; what was quiet for longer counts as the last."""
+REMEMBERED: Final = 15
+"""Round trips at each gap of which the median is taken."""
+_SHORTEST: Final = 0.0001  # where the logarithm takes over from zero: a call right after another
+_LOW, _HIGH = 0.16, 0.84  # of the ordered round trips: two thirds lie between
+
+
+class GapCurve:
+    """Medians of round trips, in seconds, at :data:`GAPS`."""
+
+    def __init__(self) -> None:
+        self._measured: tuple[deque[float], ...] = tuple(deque(maxlen=REMEMBERED) for _ in GAPS)
+        self._points: list[tuple[float, Estimate]] = []
+
+    def note(self, gap: float, seconds: float) -> None:
+        """Add a round trip that was made after ``gap`` seconds of quiet; it counts for the nearest gap."""
+        place = _place(gap)
+        nearest = min(range(len(GAPS)), key=lambda number: abs(_place(GAPS[number]) - place))
+        self._measured[nearest].append(seconds)
+        self._points = [
+            (_place(at), _middle(sorted(seen))) for at, seen in zip(GAPS, self._measured, strict=True) if seen
+        ]
+
+    def at(self, gap: float) -> Estimate | None:
+        """A round trip after ``gap`` seconds of quiet; None as long as nothing was measured."""
+        points = self._points
+        if not points:
+            return None
+        place = _place(gap)
+        above = bisect_left(points, place, key=lambda point: point[0])
+        if above == 0:
+            return points[0][1]
+        if above == len(points):
+            return points[-1][1]
+        (low, first), (high, second) = points[above - 1], points[above]
+        share = (place - low) / (high - low)
+        return Estimate(
+            first.seconds + (second.seconds - first.seconds) * share, first.error + (second.error - first.error) * share
+        )
+
+    def points(self) -> list[tuple[float, Estimate, int]]:
+        """What was measured: gap in seconds, the estimate there, and of how many round trips it is made."""
+        return [(gap, _middle(sorted(seen)), len(seen)) for gap, seen in zip(GAPS, self._measured, strict=True) if seen]
+
+
+def _place(gap: float) -> float:
+    """Where a gap lies between the points."""
+    return math.log10(max(gap, _SHORTEST))
+
+
+def _middle(ordered: list[float]) -> Estimate:
+    last = len(ordered) - 1
+    spread = ordered[round(last * _HIGH)] - ordered[round(last * _LOW)]
+    return Estimate(ordered[len(ordered) // 2], spread / 2)

@@ -1,0 +1,75 @@
+"""Measure the processor time that coroutines spend for a request, step by step.
+
+A coroutine runs in steps, from one suspension to the next; other requests run in between. The thread's CPU clock is
+read at both ends of each step, so that what a request spent itself can be told from what it waited for the event loop.
+A step costs a microsecond more for that, and a pod start has some hundred.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Generator
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from cri_shim.timeline import in_hand
+
+if TYPE_CHECKING:
+    from contextvars import Context
+
+    from cri_shim.timeline import Timeline
+
+T = TypeVar("T")
+
+
+class Metered(Coroutine[Any, Any, T]):
+    """A coroutine whose steps are counted for ``timeline`` until its request has ended; never inside another one."""
+
+    __slots__ = ("_coroutine", "_timeline")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T], timeline: Timeline) -> None:
+        self._coroutine = coroutine
+        self._timeline = timeline
+
+    def send(self, value: Any, /) -> Any:
+        """Run one step."""
+        timeline = self._timeline
+        if timeline.ended:
+            return self._coroutine.send(value)
+        timeline.mark = time.thread_time()
+        try:
+            return self._coroutine.send(value)
+        finally:
+            if not timeline.ended:
+                timeline.count_cpu()
+            timeline.mark = -1.0
+
+    def throw(self, *error: Any) -> Any:
+        """Run one step that begins with an exception; too rare to be counted."""
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        """End it."""
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        return self
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        return self.send(None)
+
+    def __repr__(self) -> str:
+        return repr(self._coroutine)
+
+
+def task_factory(
+    loop: asyncio.AbstractEventLoop, coroutine: Any, *, context: Context | None = None
+) -> asyncio.Task[Any]:
+    """Make a task; one that is begun on behalf of a request is metered for it."""
+    timeline = in_hand.get() if context is None else context.get(in_hand)
+    if timeline is not None and not timeline.ended:
+        coroutine = Metered(coroutine, timeline)
+    return asyncio.Task(coroutine, loop=loop, context=context)
