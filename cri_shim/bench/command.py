@@ -19,6 +19,7 @@ import grpc
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench import facts, parity, plan, result_file, schema
 from cri_shim.bench.client import Client
+from cri_shim.bench.grpc_caller import GrpcCaller
 from cri_shim.bench.machine import read_machine
 from cri_shim.bench.node import Node, NotReadyError
 from cri_shim.bench.parity import NotTheSameError
@@ -110,7 +111,7 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
         nodes = []
         for name, (endpoint, *_) in endpoints.items():
-            client = await stack.enter_async_context(Client(endpoint))
+            client = await stack.enter_async_context(Client(endpoint, GrpcCaller(endpoint)))
             place = Place(options.image, directory / name / "logs", f"{options.cgroup_parent}-{os.getpid()}-{name}")
             nodes.append(Node(name, client, place, tuple(behind.get(name, ()))))
         run = _begin(options, [await node.look() for node in nodes])

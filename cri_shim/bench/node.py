@@ -16,7 +16,8 @@ from cri_shim.hops.bill_text import parse_bill
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.bench.client import Answer, Client
+    from cri_shim.bench.caller import Answer
+    from cri_shim.bench.client import Client
     from cri_shim.bench.pod_configs import Place
     from cri_shim.bench.processes import Clock
 
