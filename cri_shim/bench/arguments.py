@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from cri_shim.bench.rhythm import parse_rhythm
+
 _COMPARE = (
     "Run the same pods through two or more CRI endpoints in turns, after checking that all do the same work, and write "
     "what was measured to a file; then the report. The first endpoint is what the others are measured against. Running "
@@ -41,6 +43,15 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     side("--pods", type=_count, default=105, metavar="N", help="pods of `batch` (default: 105)")
     side("--calls-at", type=_counts, metavar="N,N…", help="idle pods of `calls` (default: 0,35,105,250)")
     side("--steady-at", type=_counts, metavar="N,N…", help="idle pods of `steady` (default: 105)")
+    side(
+        "--rhythm",
+        type=_rhythms,
+        action="extend",
+        default=[],
+        metavar="back-to-back|40ms|1s|…",
+        help="quiet before each call of `calls` and `exec`; each rhythm is a step (may be repeated; default: the three "
+        "for `calls` at the fewest pods, else back-to-back)",
+    )
     side("--window", type=float, default=10.0, metavar="S", help="seconds of a turn of `steady` (default: 10)")
     side("--log-mib", type=_count, default=64, metavar="N", help="what one chatty container prints (default: 64)")
     side("--stream-mib", type=_count, default=256, metavar="N", help="what `streams` transfers (default: 256)")
@@ -85,6 +96,13 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not a number from 1 on")
     return number
+
+
+def _rhythms(text: str) -> list[float]:
+    try:
+        return [parse_rhythm(each) for each in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _counts(text: str) -> tuple[int, ...]:

@@ -95,6 +95,7 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
         batch_pods=options.pods,
         calls_at=options.calls_at or plan.CALLS_AT,
         steady_at=options.steady_at or plan.STEADY_AT,
+        rhythms=tuple(dict.fromkeys(options.rhythm)),
         window=options.window,
         log_mebibytes=options.log_mib,
         stream_mebibytes=options.stream_mib,

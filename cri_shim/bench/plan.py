@@ -1,10 +1,11 @@
-"""What a run consists of: scenarios, the number of idle pods around each, and how many rounds."""
+"""What a run consists of: scenarios, the idle pods around each, the rhythm of its calls, and how many rounds."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from cri_shim.bench import rhythm
 from cri_shim.bench.scenarios import SCENARIOS
 from cri_shim.bench.schema import Step
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 CALLS_AT = (0, 35, 105, 250)
 STEADY_AT = (105,)
+_WITH_RHYTHM = {"calls", "exec"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,21 @@ class Wishes:
     batch_pods: int = 105
     calls_at: tuple[int, ...] = CALLS_AT
     steady_at: tuple[int, ...] = STEADY_AT
+    rhythms: tuple[float, ...] = ()
+    """Seconds of quiet before a call. None: all of :data:`rhythm.DEFAULT` with the fewest pods, else back to back."""
     window: float = 10.0
     log_mebibytes: int = 64
     stream_mebibytes: int = 256
     pull_image: str = ""
     """Nothing is pulled without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a step's turns happen in: the number of idle pods, and the seconds of quiet before each call."""
+
+    pods: int
+    period: float = rhythm.BACK_TO_BACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +68,22 @@ def plan(wishes: Wishes) -> list[Task]:
     for name, make in SCENARIOS.items():
         if name not in wishes.scenarios or (name == "pull" and not wishes.pull_image):
             continue
-        for pods in _surroundings(name, wishes):
-            scenario = make(wishes, pods)
-            step = Step(name, pods, scenario.options, scenario.title, scenario.about, scenario.metrics)
+        for around in _surroundings(name, wishes):
+            scenario = make(wishes, around)
+            step = Step(name, around.pods, scenario.options, scenario.title, scenario.about, scenario.metrics)
+            if around.period:
+                step = replace(step, rhythm=rhythm.in_words(around.period))
             tasks.append(Task(step, scenario, wishes.rounds or scenario.rounds))
     return sorted(tasks, key=lambda task: task.step.pods)
 
 
-def _surroundings(name: str, wishes: Wishes) -> Iterable[int]:
-    if name == "calls":
-        return wishes.calls_at
-    return wishes.steady_at if name == "steady" else (0,)
+def _surroundings(name: str, wishes: Wishes) -> Iterable[Surroundings]:
+    densities = {"calls": wishes.calls_at, "steady": wishes.steady_at}.get(name, (0,))
+    for pods in densities:
+        periods: tuple[float, ...] = (rhythm.BACK_TO_BACK,)
+        if name in _WITH_RHYTHM and wishes.rhythms:
+            periods = wishes.rhythms
+        elif name == "calls" and pods == min(densities):
+            periods = rhythm.DEFAULT
+        for period in periods:
+            yield Surroundings(pods, period)

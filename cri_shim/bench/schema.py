@@ -112,11 +112,14 @@ class Step:
     about: str = ""
     metrics: tuple[Metric, ...] = ()
     rounds: tuple[Round, ...] = ()
+    rhythm: str = ""
+    """How fast calls follow each other, such as ``every 40 ms``; empty where that is not varied, or back to back."""
 
     @property
     def name(self) -> str:
         """As on the command line and in headings."""
-        return f"{self.scenario}@{self.pods}" if self.pods else self.scenario
+        where = f"{self.scenario}@{self.pods}" if self.pods or self.rhythm else self.scenario
+        return f"{where} {self.rhythm}" if self.rhythm else where
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ def document(run: Run) -> list[Block]:
             continue
         step_rows = rows_of_step(run, step)
         around = f", {step.pods} idle pods" if step.pods else ""
+        around += f", {step.rhythm}" if step.rhythm else ""
         options = ", ".join(f"{name} {_plain(value)}" for name, value in step.options.items())
         found += [
             Heading(2, f"{step.title}{around}" if step.scenario != "logs-10" else f"{step.title}, ten containers"),

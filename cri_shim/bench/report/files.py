@@ -46,10 +46,11 @@ def markdown_files(run: Run, other: Run | None, page: str, folder: str) -> dict[
 
 def short(run: Run) -> str:
     """What is printed at the end of a run: the rows that matter most, as plain text."""
+    rows = [row for row in rows_of(run) if row.main]
+    width = max((len(row.step) for row in rows), default=0)
     lines = []
-    for row in rows_of(run):
-        if row.main:
-            medians = "  ".join(f"{side} {number(each.p50):>6}" for side, each in row.sides.items())
-            judged = "  ".join(f"{ratio(each.ratio)} {each.word}" for each in row.verdicts.values())
-            lines.append(f"{row.step:<10} {row.label[:44]:<44} {row.unit:<4} {medians}  {judged}")
+    for row in rows:
+        medians = "  ".join(f"{side} {number(each.p50):>6}" for side, each in row.sides.items())
+        judged = "  ".join(f"{ratio(each.ratio)} {each.word}" for each in row.verdicts.values())
+        lines.append(f"{row.step:<{width}} {row.label[:44]:<44} {row.unit:<4} {medians}  {judged}")
     return "".join(f"{line}\n" for line in lines)

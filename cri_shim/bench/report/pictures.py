@@ -40,7 +40,7 @@ def ratios(run: Run, rows: Sequence[Row], name: str = "ratios") -> list[Picture]
 def of_step(run: Run, step: Step, rows: Sequence[Row]) -> list[Picture]:
     """The plots of one step: distributions, the curve of a batch, where the time goes, CPU, memory."""
     found = []
-    stem = step.name.replace("@", "-at-")
+    stem = step.name.replace("@", "-at-").replace(" ", "-")
     timed = [(row.label, row.sides) for row in rows if row.unit == "ms"]
     if timed:
         caption = "Box: first to third quartile, with the median; line: p5 to p95; dot: p99."

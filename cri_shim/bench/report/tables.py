@@ -28,7 +28,7 @@ def first_page(run: Run, rows: Sequence[Row]) -> Table:
         tuple(
             (
                 f"{row.title}: {row.label}",
-                row.step.partition("@")[2] or "0",
+                row.step.partition("@")[2].replace(" ", ", ", 1) or "0",
                 row.unit,
                 *(number(row.sides[side].p50) for side in (first, *others)),
                 *(cell for other in others for cell in _judged(row, other)),

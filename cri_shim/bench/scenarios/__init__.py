@@ -17,19 +17,19 @@ from cri_shim.bench.scenarios.streams import Streams
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cri_shim.bench.plan import Wishes
+    from cri_shim.bench.plan import Surroundings, Wishes
 
 __all__ = ["SCENARIOS", "Scenario", "WrongWorkError"]
 
-SCENARIOS: dict[str, Callable[[Wishes, int], Scenario]] = {
-    "life": lambda _wishes, _pods: Life(),
-    "exec": lambda _wishes, _pods: Probes(),
-    "logs-1": lambda wishes, _pods: Logs(1, wishes.log_mebibytes),
-    "logs-10": lambda wishes, _pods: Logs(10, max(1, wishes.log_mebibytes // 8)),
-    "pull": lambda wishes, _pods: Pull(wishes.pull_image),
-    "streams": lambda wishes, _pods: Streams(wishes.stream_mebibytes),
-    "batch": lambda wishes, _pods: Batch(wishes.batch_pods),
-    "calls": lambda _wishes, pods: Calls(pods),
-    "steady": lambda wishes, pods: Steady(pods, wishes.window),
+SCENARIOS: dict[str, Callable[[Wishes, Surroundings], Scenario]] = {
+    "life": lambda _wishes, _around: Life(),
+    "exec": lambda _wishes, around: Probes(around.period),
+    "logs-1": lambda wishes, _around: Logs(1, wishes.log_mebibytes),
+    "logs-10": lambda wishes, _around: Logs(10, max(1, wishes.log_mebibytes // 8)),
+    "pull": lambda wishes, _around: Pull(wishes.pull_image),
+    "streams": lambda wishes, _around: Streams(wishes.stream_mebibytes),
+    "batch": lambda wishes, _around: Batch(wishes.batch_pods),
+    "calls": lambda _wishes, around: Calls(around.pods, around.period),
+    "steady": lambda wishes, around: Steady(around.pods, wishes.window),
 }
-"""In the order in which they are run and reported; what is made of wishes and of the number of idle pods."""
+"""In the order in which they are run and reported; what is made of wishes and of the surroundings."""

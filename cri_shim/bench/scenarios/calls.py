@@ -1,4 +1,8 @@
-"""The calls that a kubelet repeats whatever happens, with so many idle pods on the node."""
+"""The calls that a kubelet repeats whatever happens, with so many idle pods on the node.
+
+They are made back to back, which measures the endpoint alone, or with a pause before each call, which measures what a
+kubelet sees. A turn with pauses has as many calls as fit into some seconds.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.node import Samples
+from cri_shim.bench.rhythm import BACK_TO_BACK, in_words
 from cri_shim.bench.scenarios.scenario import WrongWorkError
 from cri_shim.bench.schema import Metric
 
@@ -28,34 +33,49 @@ _STATS: dict[str, Message] = {
     "ListPodSandboxStats": cri.ListPodSandboxStatsRequest(),
 }
 _MAIN = {"ListPodSandbox", "ListContainers", *_STATS}
+_REPEATS = 10
+_LONGEST_TURN = 12.0  # seconds of pauses, unless already one of each call takes longer
 # A kubelet asks for statistics every ten seconds. A runtime that shares one reading between requests that come closer
 # together shall not gain by it here, so there is a pause before each.
 _PAUSE_BEFORE_STATS = 0.7
 
 
 class Calls:
-    """Each list ten times a turn, each kind of statistics once."""
+    """Each list several times a turn; back to back each kind of statistics once as well."""
 
     title = "Periodic calls"
-    metrics = tuple(Metric(rpc, rpc, rpc in _MAIN) for rpc in (*_LISTS, *_STATS))
-    rounds = 8
 
-    def __init__(self, pods: int, repeats: int = 10) -> None:
-        """Choose how many calls of each list make a turn."""
+    def __init__(self, pods: int, period: float = BACK_TO_BACK) -> None:
+        """Choose the seconds of quiet before each call."""
         self.pods = pods
-        self.repeats = repeats
-        self.seconds = 2.0 + pods / 100
+        self.period = period
+        self.repeats = _repeats(period)
+        rpcs = _LISTS if period else (*_LISTS, *_STATS)
+        self.metrics = tuple(Metric(rpc, rpc, rpc in _MAIN) for rpc in rpcs)
+        self.rounds = 6 if self._waits > _LONGEST_TURN / 2 else 8
+        self.seconds = 0.1 + self._waits if period else 2.0 + pods / 100
         self.about = (
-            f"With {pods} idle pods on the node, each list is asked for {repeats} times a turn and each kind of "
-            f"statistics once, one call after the other. Before each request for statistics there is a pause of "
+            f"With {pods} idle pods on the node, the lists are asked for in turn, {self.repeats} times each, "
+            f"{in_words(period)}: so long after each answer comes the next call, and its clock starts after the wait."
+            if period
+            else f"With {pods} idle pods on the node, each list is asked for {self.repeats} times a turn and each kind "
+            "of statistics once, one call after the other. Before each request for statistics there is a pause of "
             f"{_PAUSE_BEFORE_STATS} s, so that none is answered from what another has read, and then a call of Version "
             "without a clock, so that it is not the sleeping client whose waking is measured."
         )
 
     @property
+    def _waits(self) -> float:
+        """Seconds of a turn that are pauses between lists."""
+        return self.period * len(_LISTS) * self.repeats
+
+    @property
     def options(self) -> dict[str, float | str]:
-        """How many calls of each list."""
-        return {"repeats": self.repeats}
+        """How many calls of each list, and how fast they follow each other."""
+        found: dict[str, float | str] = {"repeats": self.repeats}
+        if self.period:
+            found["period_s"] = self.period
+        return found
 
     async def prepare(self, node: Node) -> None:
         """See that both kinds of statistics tell of every pod."""
@@ -71,11 +91,15 @@ class Calls:
             raise WrongWorkError(f"{node.name} tells of {found} pods and statistics, not of {self.pods} each")
 
     async def warm(self, node: Node) -> None:
-        """Do it once."""
-        await self.turn(node, Samples())
+        """Make each call once."""
+        for rpc, request in (_LISTS | _STATS).items():
+            await node.call(Samples(), rpc, request.SerializeToString())
 
     async def turn(self, node: Node, samples: Samples) -> None:
         """The lists, then the statistics."""
+        if self.period:
+            await self._with_pauses(node, samples)
+            return
         for rpc, request in _LISTS.items():
             content = request.SerializeToString()
             for _ in range(self.repeats):
@@ -86,5 +110,18 @@ class Calls:
             await node.call(Samples(), "Version", _LISTS["Version"].SerializeToString())
             await node.call(samples, rpc, content)
 
+    async def _with_pauses(self, node: Node, samples: Samples) -> None:
+        for _ in range(self.repeats):
+            for rpc, request in _LISTS.items():
+                await asyncio.sleep(self.period)
+                await node.call(samples, rpc, request.SerializeToString())
+
     async def clean(self, node: Node) -> None:
         """Nothing."""
+
+
+def _repeats(period: float) -> int:
+    """Return how many calls of each list make a turn."""
+    if not period:
+        return _REPEATS
+    return max(1, min(_REPEATS, int(_LONGEST_TURN / (len(_LISTS) * period))))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.node import Samples, next_name
 from cri_shim.bench.pod import Pod
+from cri_shim.bench.rhythm import BACK_TO_BACK, in_words
 from cri_shim.bench.scenarios.scenario import WrongWorkError
 from cri_shim.bench.schema import Metric
 
@@ -18,20 +20,27 @@ class Probes:
     """/bin/true in a running container, one after the other."""
 
     title = "Exec probes"
-    about = "ExecSync of /bin/true in a running container, three times a turn, one after the other."
     metrics = (Metric("ExecSync", "ExecSync of /bin/true", main=True),)
     rounds = 20
-    seconds = 0.3
 
-    def __init__(self, repeats: int = 3) -> None:
-        """Choose how many make a turn."""
-        self.repeats = repeats
+    def __init__(self, period: float = BACK_TO_BACK) -> None:
+        """Choose the seconds of quiet before each."""
+        self.period = period
+        self.repeats = 3
+        self.seconds = 0.3 + self.repeats * period
+        self.about = (
+            f"ExecSync of /bin/true in a running container, {self.repeats} times a turn, one after the other, "
+            f"{in_words(period)}."
+        )
         self._pods: dict[str, Pod] = {}
 
     @property
     def options(self) -> dict[str, float | str]:
-        """How many make a turn."""
-        return {"repeats": self.repeats}
+        """How many make a turn, and how fast they follow each other."""
+        found: dict[str, float | str] = {"repeats": self.repeats}
+        if self.period:
+            found["period_s"] = self.period
+        return found
 
     async def prepare(self, node: Node) -> None:
         """Run the container."""
@@ -47,6 +56,8 @@ class Probes:
         pod = self._pods[node.name]
         request = cri.ExecSyncRequest(container_id=pod.container_id, cmd=["/bin/true"], timeout=10).SerializeToString()
         for _ in range(self.repeats):
+            if self.period:
+                await asyncio.sleep(self.period)
             answer = cri.ExecSyncResponse.FromString(await node.call(samples, "ExecSync", request))
             if answer.exit_code != 0:
                 raise WrongWorkError(f"/bin/true ended with {answer.exit_code} on {node.name}")

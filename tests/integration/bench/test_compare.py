@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 
 TINY = (
     *("--rounds", "2", "--pods", "2", "--calls-at", "0,2", "--steady-at", "2", "--window", "2"),
+    *("--rhythm", "back-to-back,10ms"),
     *("--log-mib", "1", "--stream-mib", "2", "--pull-mib", "16"),
 )
 CGROUPS = Path("/sys/fs/cgroup")

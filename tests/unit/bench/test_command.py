@@ -38,6 +38,15 @@ def test_wrong_arguments_are_named(capsys, arguments, wrong):
     assert wrong in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("rhythm", ["often", "40", "-1s", "1ns", "1h", ""])
+def test_what_is_not_a_rhythm_is_refused(capsys, rhythm):
+    """With what was wrong and what to write, as part of the usage."""
+    with pytest.raises(SystemExit) as left:
+        compare("--endpoint", "a=unix:///x", "--image", "i", f"--rhythm=1s,{rhythm}")
+    assert left.value.code == 2
+    assert f"{rhythm!r} is not a rhythm" in capsys.readouterr().err
+
+
 def test_an_endpoint_that_is_not_there_is_an_error(capsys, tmp_path):
     """No traceback: the code of gRPC and what it says."""
     assert compare("--endpoint", f"a=unix://{tmp_path}/none.sock", "--image", "i") == 1

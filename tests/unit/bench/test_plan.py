@@ -10,10 +10,11 @@ from cri_shim.bench.scenarios import SCENARIOS
 
 
 def test_the_default_plan_has_every_scenario():
-    """All of them, the periodic calls at 0, 35, 105 and 250 pods, the steady state at 105."""
+    """All of them, the periodic calls at 0, 35, 105 and 250 pods, with 0 at three rhythms, the steady state at 105."""
     names = [task.step.name for task in plan(Wishes(pull_image="r/i:1"))]
     assert {name.partition("@")[0] for name in names} == set(SCENARIOS)
-    assert {name for name in names if name.startswith("calls")} == {"calls", "calls@35", "calls@105", "calls@250"}
+    calls = {"calls", "calls@0 every 40 ms", "calls@0 every 1 s", "calls@35", "calls@105", "calls@250"}
+    assert {name for name in names if name.startswith("calls")} == calls
     assert "steady@105" in names
 
 
@@ -23,9 +24,27 @@ def test_idle_pods_only_grow():
     assert counts == sorted(counts)
 
 
-def test_the_default_run_is_expected_within_a_quarter_of_an_hour():
+def test_the_default_run_is_expected_within_twenty_minutes():
     """The rounds of two sides, as the progress bar expects them, with two minutes for the idle pods."""
-    assert expected_seconds(plan(Wishes(pull_image="r/i:1")), 2) < 13 * 60
+    assert expected_seconds(plan(Wishes(pull_image="r/i:1")), 2) < 18 * 60
+
+
+def test_each_rhythm_is_a_step_at_each_density():
+    """What was asked for holds for calls and probes; the steady state keeps a kubelet's own."""
+    wishes = Wishes(scenarios=("calls", "exec", "steady"), calls_at=(0, 2), steady_at=(2,), rhythms=(0.0, 0.04))
+    names = [task.step.name for task in plan(wishes)]
+    assert names == [
+        *("exec", "exec@0 every 40 ms", "calls", "calls@0 every 40 ms"),
+        *("calls@2", "calls@2 every 40 ms", "steady@2"),
+    ]
+
+
+def test_slow_rhythms_do_not_make_long_turns():
+    """A turn has a few tens of calls at most, fewer of them the slower they come; statistics are asked for once."""
+    wishes = Wishes(scenarios=("calls",), calls_at=(0,), rhythms=(0.0, 0.04, 1.0, 5.0))
+    steps = [task.step for task in plan(wishes)]
+    assert [step.options["repeats"] for step in steps] == [10, 10, 2, 1]
+    assert ["ListContainerStats" in {metric.key for metric in step.metrics} for step in steps] == [True, *[False] * 3]
 
 
 def test_nothing_is_pulled_without_an_image_to_pull():
