@@ -35,7 +35,13 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     side("--pull-image", default="", metavar="REF", help="an image for the scenario `pull`, which is left out without")
     side("--output", type=Path, default=Path("compare.json"), metavar="FILE", help="the result (default: compare.json)")
     side("--directory", type=Path, metavar="DIR", help="for logs of pods (default: a temporary directory)")
-    side("--cgroup-parent", default="/cri-compare", metavar="PATH", help="for the pods (default: /cri-compare)")
+    side(
+        "--cgroup-parent",
+        default="/cri-compare",
+        metavar="PATH",
+        help="a path or a systemd slice (default: /cri-compare)",
+    )
+    side("--runtime-handler", default="", metavar="NAME", help="of a RuntimeClass, for the pods (default: none)")
     side("--note", action="append", default=[], metavar="TEXT", help="for the report: how the sides were set up")
     side("--scenario", action="append", default=[], metavar="NAME", help="only this (may be repeated; default: all)")
     side("--rounds", type=_count, default=0, metavar="N", help="rounds of each scenario (default: its own number)")

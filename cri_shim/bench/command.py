@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench import facts, parity, plan, result_file, schema
+from cri_shim.bench import cgroup_parents, facts, parity, plan, result_file, schema
 from cri_shim.bench.client import Client
 from cri_shim.bench.grpc_caller import GrpcCaller
 from cri_shim.bench.machine import read_machine
@@ -113,12 +112,13 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
         nodes = []
         for name, (endpoint, *_) in endpoints.items():
             client = await stack.enter_async_context(Client(endpoint, GrpcCaller(endpoint)))
-            place = Place(options.image, directory / name / "logs", f"{options.cgroup_parent}-{os.getpid()}-{name}")
+            parent = cgroup_parents.of_side(options.cgroup_parent, f"{os.getpid()}-{name}")
+            place = Place(options.image, directory / name / "logs", parent, runtime_handler=options.runtime_handler)
             nodes.append(Node(name, client, place, tuple(behind.get(name, ()))))
         run = _begin(options, [await node.look() for node in nodes])
         for node in nodes:
             await stack.enter_async_context(_own_pods(node))
-            await _have_image(node)
+            await node.have_image()
         run = replace(run, parity=parity.compare({node.name: await facts.gather(node) for node in nodes}))
         for task in tasks:
             result_file.step_of(run, task.step)  # raises for other options, before anything is timed
@@ -156,13 +156,6 @@ async def _own_pods(node: Node) -> AsyncIterator[None]:
             if node.remove_cgroups():
                 break
             await asyncio.sleep(pause)  # a pod that was being made is listed, or undone, only now
-
-
-async def _have_image(node: Node) -> None:
-    image = cri.ImageSpec(image=node.place.image)
-    status = await node.client.ask("ImageStatus", cri.ImageStatusRequest(image=image), cri.ImageStatusResponse)
-    if not status.HasField("image"):
-        await node.client.ask("PullImage", cri.PullImageRequest(image=image), cri.PullImageResponse)
 
 
 def _named(values: Sequence[str], flag: str) -> dict[str, list[str]]:

@@ -82,12 +82,7 @@ async def gather(node: Node) -> Facts:
 async def _second_container(pod: Pod) -> Pod:
     """Another container of the same pod, as if it were a pod."""
     other = Pod(pod.node, pod.config, container_config(pod.node.place, pod.config, name="second"), pod.id)
-    create = cri.CreateContainerRequest(pod_sandbox_id=pod.id, config=other.container, sandbox_config=pod.config)
-    other.container_id = (
-        await pod.node.client.ask("CreateContainer", create, cri.CreateContainerResponse)
-    ).container_id
-    start = cri.StartContainerRequest(container_id=other.container_id)
-    await pod.node.client.ask("StartContainer", start, cri.StartContainerResponse)
+    await other.start_container(Samples())
     return other
 
 

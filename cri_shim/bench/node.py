@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import grpc
+
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench import processes, schema
+from cri_shim.bench.cgroup_parents import for_driver
 from cri_shim.hops.bill_text import parse_bill
 
 if TYPE_CHECKING:
@@ -81,12 +84,36 @@ class Node:
         if wrong:
             raise NotReadyError(f"{self.name} is not ready: {wrong[0].type}: {wrong[0].message}")
         self.configuration = _configuration(dict(status.info))
+        systemd = await self._is_systemd_the_cgroup_driver()
+        self.place = replace(self.place, cgroup_parent=for_driver(self.place.cgroup_parent, systemd=systemd))
         found = {}
         for endpoint in (self.client.endpoint, *self.behind):
             pid = processes.server_of(endpoint)
             found[pid] = schema.Process(processes.program_of(pid), pid, processes.version_of(pid))
         self.processes = tuple(found.values())
         return schema.Side(self.name, self.client.endpoint, self.runtime, self.processes, self.configuration)
+
+    async def _is_systemd_the_cgroup_driver(self) -> bool:
+        """What RuntimeConfig says, which runtimes answer that are younger than Kubernetes 1.28."""
+        try:
+            answer = await self.client.ask("RuntimeConfig", cri.RuntimeConfigRequest(), cri.RuntimeConfigResponse)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                raise
+            return False
+        return answer.HasField("linux") and answer.linux.cgroup_driver == cri.SYSTEMD
+
+    async def have_image(self) -> None:
+        """Pull the pods' image unless it is there, and remember by which id the runtime knows it."""
+        image = cri.ImageSpec(image=self.place.image)
+        request = cri.ImageStatusRequest(image=image)
+        status = await self.client.ask("ImageStatus", request, cri.ImageStatusResponse)
+        if not status.HasField("image"):
+            await self.client.ask("PullImage", cri.PullImageRequest(image=image), cri.PullImageResponse)
+            status = await self.client.ask("ImageStatus", request, cri.ImageStatusResponse)
+        if not status.image.id:
+            raise NotReadyError(f"{self.name} does not have {self.place.image} after it was pulled")
+        self.place = replace(self.place, image_id=status.image.id)
 
     def shims(self) -> list[int]:
         """Process ids of the side's shims."""
@@ -109,7 +136,7 @@ class Node:
     def remove_cgroups(self) -> bool:
         """Remove the empty parents that pods have left, as a kubelet does; False while one is in use, which stays."""
         parent = self.place.cgroup_parent.strip("/")
-        if not parent or parent.endswith(".slice"):
+        if not parent:
             return True
         for top in (_CGROUPS, *_CGROUPS.iterdir()):
             own = top / parent

@@ -1,15 +1,22 @@
-"""A pod's life as a kubelet lives it, one RPC after the other, each of them timed."""
+"""A pod's life as a kubelet drives it, one RPC after the other, each of them timed.
+
+A kubelet makes the directories of the logs before it asks for the pod and the container, stops a container before its
+pod, and stops before it removes. Runtimes depend on that: CRI-O and cri-dockerd put a log into a folder that they do
+not make, and cri-containerd of 2018 refuses to remove a container that runs.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.pod_configs import NAMESPACE, container_config, pod_config
+from cri_shim.bench.pod_configs import NAMESPACE, container_config, log_directory, log_file, pod_config
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
 
 START = ("RunPodSandbox", "CreateContainer", "StartContainer")
 END = ("StopContainer", "StopPodSandbox", "RemoveContainer", "RemovePodSandbox")
+_LOGS_MODE = 0o755
 REMOVE_RETRIES = (0.5, 1.0, 2.0, 5.0)
 """Seconds between attempts to remove a pod that an interrupted run has left."""
 
@@ -40,9 +48,16 @@ class Pod:
 
     async def start(self, samples: Samples) -> None:
         """Run the pod, then create and start the container."""
-        request = cri.RunPodSandboxRequest(config=self.config).SerializeToString()
+        _make_directory(Path(self.config.log_directory))
+        handler = self.node.place.runtime_handler
+        request = cri.RunPodSandboxRequest(config=self.config, runtime_handler=handler).SerializeToString()
         answer = await self.node.call(samples, "RunPodSandbox", request)
         self.id = cri.RunPodSandboxResponse.FromString(answer).pod_sandbox_id
+        await self.start_container(samples)
+
+    async def start_container(self, samples: Samples) -> None:
+        """Create and start the container in the pod, which runs."""
+        _make_directory(log_file(self.config, self.container).parent)
         create = cri.CreateContainerRequest(
             pod_sandbox_id=self.id, config=self.container, sandbox_config=self.config
         ).SerializeToString()
@@ -68,6 +83,7 @@ class Pod:
         await self.node.call(samples, "RemoveContainer", remove)
         pod = cri.RemovePodSandboxRequest(pod_sandbox_id=self.id).SerializeToString()
         await self.node.call(samples, "RemovePodSandbox", pod)
+        remove_logs(Path(self.config.log_directory))
 
     async def exec(self, *command: str, seconds: int = 60) -> cri.ExecSyncResponse:
         """Run a command in it, without a clock."""
@@ -87,19 +103,43 @@ async def remove_all(node: Node) -> None:
     for item in listed.items:
         if item.metadata.namespace == NAMESPACE:
             await _remove(node, item.id)
+            remove_logs(log_directory(node.place, item.metadata))
 
 
 async def _remove(node: Node, id_: str) -> None:
-    """Remove a pod as a kubelet does, again and again: what is being started some daemons do not let go at once."""
-    stop = cri.StopPodSandboxRequest(pod_sandbox_id=id_).SerializeToString()
-    remove = cri.RemovePodSandboxRequest(pod_sandbox_id=id_).SerializeToString()
+    """Remove a pod as a kubelet does, again and again: some runtimes refuse that while it is being started."""
     for pause in (*REMOVE_RETRIES, None):
         try:
-            await node.client.timed("StopPodSandbox", stop)
-            await node.client.timed("RemovePodSandbox", remove)
+            await _stop_and_remove(node, id_)
         except grpc.aio.AioRpcError:
             if pause is None:
                 raise
             await asyncio.sleep(pause)
         else:
             return
+
+
+async def _stop_and_remove(node: Node, id_: str) -> None:
+    """Stop the containers, stop the pod, remove the containers, remove the pod."""
+    of_pod = cri.ListContainersRequest(filter=cri.ContainerFilter(pod_sandbox_id=id_))
+    listed = await node.client.ask("ListContainers", of_pod, cri.ListContainersResponse)
+    containers = [each.id for each in listed.containers]
+    for each in containers:
+        stop = cri.StopContainerRequest(container_id=each, timeout=0)
+        await node.client.ask("StopContainer", stop, cri.StopContainerResponse)
+    stop_pod = cri.StopPodSandboxRequest(pod_sandbox_id=id_)
+    await node.client.ask("StopPodSandbox", stop_pod, cri.StopPodSandboxResponse)
+    for each in containers:
+        remove = cri.RemoveContainerRequest(container_id=each)
+        await node.client.ask("RemoveContainer", remove, cri.RemoveContainerResponse)
+    remove_pod = cri.RemovePodSandboxRequest(pod_sandbox_id=id_)
+    await node.client.ask("RemovePodSandbox", remove_pod, cri.RemovePodSandboxResponse)
+
+
+def _make_directory(directory: Path) -> None:
+    directory.mkdir(mode=_LOGS_MODE, parents=True, exist_ok=True)
+
+
+def remove_logs(directory: Path) -> None:
+    """Remove a pod's log directory, as a kubelet does some time after the pod is gone."""
+    shutil.rmtree(directory, ignore_errors=True)

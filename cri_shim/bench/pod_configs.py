@@ -1,16 +1,19 @@
 """The CRI messages of the pods that a comparison runs: small, and with what a kubelet always sends.
 
-A kubelet gives each pod a cgroup of its own, a log directory, CRI labels and limits; so does this.
+A kubelet gives each pod a cgroup of its own, a log directory, CRI labels, annotations and limits; so does this. It
+names a container's image by the id that ImageStatus gave it, and beside that as the user wrote it.
 """
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.bench.cgroup_parents import of_pod
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +22,12 @@ NAMESPACE = "cri-compare"
 _MIB = 1 << 20
 # As a pod of the Burstable class with requests and limits would get them.
 _CPU_SHARES, _CPU_QUOTA, _CPU_PERIOD, _MEMORY, _OOM_SCORE = 102, 100_000, 100_000, 128 * _MIB, 999
+# What a kubelet hides from a container whose procMount is the default one.
+_MASKED = (
+    *("/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug"),
+    *("/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"),
+)
+_READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +35,49 @@ class Place:
     """Where the pods of one side live on the node: their image, their logs, their cgroups."""
 
     image: str
+    """As a user writes it."""
     logs: Path
     cgroup_parent: str
+    """A path, or a systemd slice; see :mod:`cri_shim.bench.cgroup_parents`."""
+    image_id: str = ""
+    """As the runtime names the image; empty until it has been asked."""
+    runtime_handler: str = ""
+    """Of a RuntimeClass; empty for the runtime's default."""
+
+
+def log_directory(place: Place, metadata: cri.PodSandboxMetadata) -> Path:
+    """Where the logs of a pod's containers are, named as a kubelet names it."""
+    return place.logs / f"{metadata.namespace}_{metadata.name}_{metadata.uid}"
 
 
 def pod_config(place: Place, name: str) -> cri.PodSandboxConfig:
     """Describe a pod with its own network, IPC and UTS namespaces."""
     uid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{place.logs}/{name}/{uuid.uuid4()}"))
-    parent = place.cgroup_parent
-    # A systemd slice cannot be made by writing a longer path; the pods then share the slice that was given.
-    cgroup = parent if parent.endswith(".slice") else f"{parent}/pod{uid}"
+    metadata = cri.PodSandboxMetadata(name=name, uid=uid, namespace=NAMESPACE)
     options = cri.NamespaceOption(network=cri.POD, pid=cri.CONTAINER, ipc=cri.POD)
     return cri.PodSandboxConfig(
-        metadata=cri.PodSandboxMetadata(name=name, uid=uid, namespace=NAMESPACE),
+        metadata=metadata,
         hostname=name,
-        log_directory=str(place.logs / f"{NAMESPACE}_{name}_{uid}"),
+        log_directory=str(log_directory(place, metadata)),
         labels={
             "io.kubernetes.pod.name": name,
             "io.kubernetes.pod.namespace": NAMESPACE,
             "io.kubernetes.pod.uid": uid,
         },
-        annotations={"kubernetes.io/config.source": "api"},
+        annotations={
+            "kubernetes.io/config.seen": time.strftime("%Y-%m-%dT%H:%M:%S.000000000Z", time.gmtime()),
+            "kubernetes.io/config.source": "api",
+        },
         dns_config=cri.DNSConfig(servers=["10.96.0.10"], searches=["svc.cluster.local"], options=["ndots:5"]),
         linux=cri.LinuxPodSandboxConfig(
-            cgroup_parent=cgroup,
+            cgroup_parent=of_pod(place.cgroup_parent, uid),
             security_context=cri.LinuxSandboxSecurityContext(
                 namespace_options=options,
                 seccomp=cri.SecurityProfile(profile_type=cri.SecurityProfile.RuntimeDefault),
+            ),
+            overhead=cri.LinuxContainerResources(),
+            resources=cri.LinuxContainerResources(
+                cpu_shares=_CPU_SHARES, cpu_quota=_CPU_QUOTA, cpu_period=_CPU_PERIOD, memory_limit_in_bytes=_MEMORY
             ),
         ),
     )
@@ -70,12 +95,18 @@ def container_config(
     options = cri.NamespaceOption(network=cri.POD, pid=cri.CONTAINER, ipc=cri.POD)
     return cri.ContainerConfig(
         metadata=cri.ContainerMetadata(name=name),
-        image=cri.ImageSpec(image=place.image),
+        image=cri.ImageSpec(image=place.image_id or place.image, user_specified_image=place.image),
         command=command,
         envs=[cri.KeyValue(key=f"KUBERNETES_{word}", value=b"10.96.0.1") for word in ("SERVICE_HOST", "PORT")],
         mounts=mounts,
         labels={**pod.labels, "io.kubernetes.container.name": name},
-        annotations={"io.kubernetes.container.terminationMessagePolicy": "File"},
+        annotations={
+            "io.kubernetes.container.hash": "1f2e3d4c",
+            "io.kubernetes.container.restartCount": "0",
+            "io.kubernetes.container.terminationMessagePath": "/dev/termination-log",
+            "io.kubernetes.container.terminationMessagePolicy": "File",
+            "io.kubernetes.pod.terminationGracePeriod": "30",
+        },
         log_path=f"{name}/0.log",
         linux=cri.LinuxContainerConfig(
             resources=cri.LinuxContainerResources(
@@ -88,8 +119,8 @@ def container_config(
             security_context=cri.LinuxContainerSecurityContext(
                 namespace_options=options,
                 seccomp=cri.SecurityProfile(profile_type=cri.SecurityProfile.RuntimeDefault),
-                masked_paths=["/proc/kcore", "/proc/keys", "/proc/timer_list"],
-                readonly_paths=["/proc/sys", "/proc/irq"],
+                masked_paths=_MASKED,
+                readonly_paths=_READONLY,
             ),
         ),
     )

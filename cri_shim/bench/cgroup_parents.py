@@ -1,0 +1,42 @@
+"""The cgroup that a pod is given: a path where the runtime writes cgroup files, a slice where systemd does that.
+
+With the systemd driver a kubelet turns each part of its path into a part of a slice's name and sends the whole path of
+slices; runtimes take the last one. Dashes separate the parts of such a name, so a dash within a part becomes an
+underscore.
+"""
+
+from __future__ import annotations
+
+SLICE = ".slice"
+
+
+def of_side(parent: str, owner: str) -> str:
+    """The parent of one side's pods, beside or below the one that was asked for; ``owner`` makes it its own."""
+    if not parent.endswith(SLICE):
+        return f"{parent}-{owner}"
+    name = parent.rpartition("/")[2].removesuffix(SLICE)
+    return _path_of_slices([*name.split("-"), owner])
+
+
+def for_driver(parent: str, *, systemd: bool) -> str:
+    """A parent in the form that a driver takes. A slice stays one: the user who named it knows the driver."""
+    if not systemd or parent.endswith(SLICE):
+        return parent
+    return _path_of_slices([part for part in parent.split("/") if part])
+
+
+def of_pod(parent: str, uid: str) -> str:
+    """A pod's own cgroup below a parent that has the form of :func:`for_driver`."""
+    if not parent.endswith(SLICE):
+        return f"{parent}/pod{uid}"
+    last = parent.rpartition("/")[2].removesuffix(SLICE)
+    return f"{parent}/{last}-{_escaped(f'pod{uid}')}{SLICE}"
+
+
+def _path_of_slices(parts: list[str]) -> str:
+    names = ["-".join(map(_escaped, parts[: count + 1])) for count in range(len(parts))]
+    return "".join(f"/{name}{SLICE}" for name in names)
+
+
+def _escaped(part: str) -> str:
+    return part.replace("-", "_")
