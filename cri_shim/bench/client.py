@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.bench.api_version import ApiVersion, negotiate
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from cri_shim.bench.caller import Answer, Caller
 
-_SERVICE_OF = {
-    method.name: service.full_name for service in cri.DESCRIPTOR.services_by_name.values() for method in service.methods
-}
 DEADLINE = 900.0
 
 M = TypeVar("M", bound="Message")
@@ -27,9 +24,10 @@ class Client:
     """One endpoint, and what calls it."""
 
     def __init__(self, endpoint: str, caller: Caller) -> None:
-        """Keep both; the first call connects, which is why the first call is never one that counts."""
+        """Keep both; the first call connects and negotiates, which is why it is never one that counts."""
         self.endpoint = endpoint
         self._caller = caller
+        self._version: ApiVersion | None = None
 
     async def __aenter__(self) -> Self:
         """Give the client itself."""
@@ -39,9 +37,16 @@ class Client:
         """Close the connection."""
         await self._caller.close()
 
+    async def version(self) -> ApiVersion:
+        """The version of the CRI that the endpoint speaks. Raises as :func:`negotiate` does."""
+        if self._version is None:
+            self._version = await negotiate(self._caller)
+        return self._version
+
     async def timed(self, rpc: str, request: bytes) -> Answer:
-        """Call with a serialised request. Raises :class:`grpc.aio.AioRpcError`."""
-        return await self._caller.call(f"/{_SERVICE_OF[rpc]}/{rpc}", request, DEADLINE)
+        """Call with a serialised request of v1. Raises :class:`grpc.aio.AioRpcError`."""
+        version = self._version or await self.version()
+        return await self._caller.call(version.path(rpc), version.request(rpc, request), DEADLINE)
 
     async def ask(self, rpc: str, request: Message, kind: type[M]) -> M:
         """Call without a clock, message to message. Raises :class:`grpc.aio.AioRpcError`."""

@@ -77,6 +77,7 @@ class Node:
 
         Raises :class:`processes.UnknownProcessError`, or grpc's error when the endpoint does not answer.
         """
+        api = (await self.client.version()).name
         version = await self.client.ask("Version", cri.VersionRequest(), cri.VersionResponse)
         self.runtime = f"{version.runtime_name} {version.runtime_version}"
         status = await self.client.ask("Status", cri.StatusRequest(verbose=True), cri.StatusResponse)
@@ -91,7 +92,7 @@ class Node:
             pid = processes.server_of(endpoint)
             found[pid] = schema.Process(processes.program_of(pid), pid, processes.version_of(pid))
         self.processes = tuple(found.values())
-        return schema.Side(self.name, self.client.endpoint, self.runtime, self.processes, self.configuration)
+        return schema.Side(self.name, self.client.endpoint, self.runtime, self.processes, self.configuration, api)
 
     async def _is_systemd_the_cgroup_driver(self) -> bool:
         """What RuntimeConfig says, which runtimes answer that are younger than Kubernetes 1.28."""

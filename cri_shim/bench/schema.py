@@ -31,6 +31,8 @@ class Side:
     processes: tuple[Process, ...] = ()
     configuration: str = ""
     """What ``Status`` tells about the configuration when asked to be verbose, shortened to what a reader compares."""
+    api: str = "v1"
+    """The version of the CRI that was spoken with it."""
 
 
 @dataclass(frozen=True, slots=True)
