@@ -14,6 +14,7 @@ import grpc
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench import processes, schema
 from cri_shim.bench.cgroup_parents import for_driver
+from cri_shim.bench.shims import shims_of
 from cri_shim.hops.bill_text import parse_bill
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ class Node:
 
     def shims(self) -> list[int]:
         """Process ids of the side's shims."""
-        return processes.shims_of([self.client.endpoint, *self.behind])
+        daemons = [process.pid for process in self.processes]
+        return shims_of([self.client.endpoint, *self.behind], self.place.cgroup_parent, daemons)
 
     def clock(self, shims: Sequence[int]) -> Clock:
         """CPU seconds so far."""

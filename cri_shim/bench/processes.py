@@ -106,19 +106,6 @@ def read_memory(processes: Sequence[Process], shims: Iterable[int]) -> dict[str,
     return {name: round(value, 2) for name, value in memory.items()}
 
 
-def shims_of(addresses: Sequence[str]) -> list[int]:
-    """Process ids of the containerd shims that serve one of the sockets."""
-    marks = [f"\0-address\0{address.removeprefix('unix://')}\0".encode() for address in addresses]
-    found = []
-    for entry in _PROC.iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                line = (entry / "cmdline").read_bytes()
-                if b"containerd-shim" in line.split(b"\0", 1)[0] and any(mark in line for mark in marks):
-                    found.append(int(entry.name))
-    return found
-
-
 def _cpu_seconds(pid: int) -> tuple[float, float]:
     """Own time and that of children it has waited for; nothing of a process that is gone."""
     with contextlib.suppress(OSError):

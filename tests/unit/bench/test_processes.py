@@ -15,7 +15,6 @@ from cri_shim.bench.processes import (
     read_clock,
     read_memory,
     server_of,
-    shims_of,
     version_of,
 )
 from cri_shim.bench.schema import Process
@@ -78,8 +77,3 @@ def test_programs_are_named_by_what_they_run():
     finally:
         child.kill()
         child.wait()
-
-
-def test_only_shims_of_the_given_sockets_count():
-    """Another daemon's shims are not ours."""
-    assert shims_of(["unix:///no/such/containerd.sock"]) == []

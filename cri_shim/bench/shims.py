@@ -1,0 +1,55 @@
+"""Find the processes that stand between a runtime's daemons and its containers: containerd's shims, conmon, and others.
+
+They outlive the daemon that started them, as children of the machine's first process, so their parents do not say to
+which side they belong. A shim of containerd has the address of its containerd in its arguments, also while it has no
+container. Every other monitor is known by what it watches: it is the parent of a container's first process, and the
+container by its cgroup, whose parent the comparison chose.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+_PROC = Path("/proc")
+_PARENT = 1  # of the fields of /proc/PID/stat after the name
+_FIRST_PROCESSES = {0, 1}
+
+
+def shims_of(
+    addresses: Sequence[str], cgroup_parent: str, daemons: Collection[int] = (), proc: Path = _PROC
+) -> list[int]:
+    """Process ids of the shims that serve one of the sockets or a container below ``cgroup_parent``.
+
+    ``daemons`` count for themselves, also where containers are their children.
+    """
+    marks = [f"\0-address\0{address.removeprefix('unix://')}\0".encode() for address in addresses]
+    below = f":/{cgroup_parent.strip('/')}/"
+    found = set()
+    cgroups = {}
+    for process in (entry for entry in proc.iterdir() if entry.name.isdigit()):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            cgroups[int(process.name)] = (process / "cgroup").read_text()
+            if _is_shim(process, marks):
+                found.add(int(process.name))
+    for pid, cgroup in cgroups.items():
+        if below in cgroup:
+            with contextlib.suppress(OSError):
+                parent = _parent(proc / str(pid))
+                # The parent of a later process is in the same container; conmon may live beside it in the pod's cgroup.
+                if cgroups.get(parent, cgroup) != cgroup:
+                    found.add(parent)
+    return sorted(found - _FIRST_PROCESSES - set(daemons))
+
+
+def _is_shim(process: Path, marks: Sequence[bytes]) -> bool:
+    line = (process / "cmdline").read_bytes()
+    return b"containerd-shim" in line.split(b"\0", 1)[0] and any(mark in line for mark in marks)
+
+
+def _parent(process: Path) -> int:
+    return int((process / "stat").read_text().rpartition(")")[2].split()[_PARENT])
