@@ -9,6 +9,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.node import Samples, next_name
 from cri_shim.bench.pod import Pod
 from cri_shim.bench.rhythm import BACK_TO_BACK, in_words
+from cri_shim.bench.scenarios import null_call
 from cri_shim.bench.scenarios.scenario import WrongWorkError
 from cri_shim.bench.schema import Metric
 
@@ -20,17 +21,18 @@ class Probes:
     """/bin/true in a running container, one after the other."""
 
     title = "Exec probes"
-    metrics = (Metric("ExecSync", "ExecSync of /bin/true", main=True),)
+    metrics = (Metric("ExecSync", "ExecSync of /bin/true", main=True), Metric(null_call.RPC, null_call.RPC))
     rounds = 20
 
     def __init__(self, period: float = BACK_TO_BACK) -> None:
         """Choose the seconds of quiet before each."""
         self.period = period
         self.repeats = 3
-        self.seconds = 0.3 + self.repeats * period
+        self.seconds = 0.3 + (self.repeats + null_call.REPEATS) * period
         self.about = (
             f"ExecSync of /bin/true in a running container, {self.repeats} times a turn, one after the other, "
-            f"{in_words(period)}."
+            f"{in_words(period)}. Before that Version is asked for {null_call.REPEATS} times in the same rhythm, "
+            "for what the way to a side and back takes."
         )
         self._pods: dict[str, Pod] = {}
 
@@ -53,6 +55,7 @@ class Probes:
 
     async def turn(self, node: Node, samples: Samples) -> None:
         """Run the program, and see that it did."""
+        await null_call.make(node, samples, self.period)
         pod = self._pods[node.name]
         request = cri.ExecSyncRequest(container_id=pod.container_id, cmd=["/bin/true"], timeout=10).SerializeToString()
         for _ in range(self.repeats):
