@@ -1,4 +1,4 @@
-"""Medians, percentiles and confidence intervals by the bootstrap, in pure Python.
+"""Medians, percentiles, middle halves and confidence intervals by the bootstrap, in pure Python.
 
 The interval is that of the paired ratio: each round gives one ratio of two turns that were neighbours in time, rounds
 are drawn again with replacement, and of each draw the median is taken (Efron's percentile bootstrap). Drawing is
@@ -11,10 +11,12 @@ import math
 import random
 import statistics
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+R = TypeVar("R")
 
 DRAWS = 2000
 CONFIDENCE = 0.95
@@ -83,7 +85,24 @@ def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
 
 def bootstrap_median(values: Sequence[float]) -> Interval:
     """The median, with its interval; a single value is its own interval."""
+    return bootstrap(values, statistics.median)
+
+
+def bootstrap(rounds: Sequence[R], statistic: Callable[[Sequence[R]], float]) -> Interval:
+    """A statistic of rounds, with its interval; raises what the statistic raises, ValueError for no rounds."""
+    if not rounds:
+        raise ValueError("no rounds to draw from")
     draw = random.Random(SEED)  # noqa: S311 - nothing secret: the same rounds shall give the same interval
-    medians = [statistics.median(draw.choices(values, k=len(values))) for _ in range(DRAWS)]
+    drawn = [statistic(draw.choices(rounds, k=len(rounds))) for _ in range(DRAWS)]
     rest = (1 - CONFIDENCE) / 2
-    return Interval(statistics.median(values), percentile(medians, rest), percentile(medians, 1 - rest), len(values))
+    return Interval(statistic(rounds), percentile(drawn, rest), percentile(drawn, 1 - rest), len(rounds))
+
+
+def middle_half(values: Sequence[R], key: Callable[[R], float]) -> list[R]:
+    """The values without the lowest quarter and the highest, rounded down to whole values: at least one of them.
+
+    The mean of these is as sturdy as a median and, unlike medians, parts of a whole still add up to it.
+    """
+    ordered = sorted(values, key=key)
+    outer = len(ordered) // 4
+    return ordered[outer : len(ordered) - outer]

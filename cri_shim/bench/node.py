@@ -13,23 +13,19 @@ import grpc
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench import processes, schema
+from cri_shim.bench.bills import itemize, read_bill
 from cri_shim.bench.cgroup_parents import for_driver
 from cri_shim.bench.shims import shims_of
-from cri_shim.hops.bill_text import parse_bill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cri_shim.bench.bills import Bill
     from cri_shim.bench.caller import Answer
     from cri_shim.bench.client import Client
     from cri_shim.bench.pod_configs import Place
     from cri_shim.bench.processes import Clock
 
-_NAMES_OF_BILL = (
-    *("wall", "transport", "work", "work_cpu", "work_wait", "queue", "world", "front", "front_error", "price"),
-    *("own", "hops", "hops_sum", "helpers", "daemon_sum", "transport_sum", "transport_error"),
-)
-_COUNTS_OF_BILL = ("hop_count", "helper_count")
 _CGROUPS = Path("/sys/fs/cgroup")
 _names = itertools.count(1)
 
@@ -39,7 +35,7 @@ class Samples:
     """What one turn yields: milliseconds by metric, and the bills that came with the answers."""
 
     values: dict[str, list[float]] = field(default_factory=dict)
-    _bills: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    _bills: dict[str, list[Bill]] = field(default_factory=dict)
 
     def add(self, metric: str, ms: float) -> None:
         """Note a value."""
@@ -48,17 +44,12 @@ class Samples:
     def add_answer(self, rpc: str, answer: Answer) -> None:
         """Note how long an RPC took, and its bill."""
         self.add(rpc, answer.ms)
-        if answer.bill:
-            self._bills.setdefault(rpc, []).append(_numbers(answer.bill))
+        if bill := read_bill(answer.bill, answer.ms):
+            self._bills.setdefault(rpc, []).append(bill)
 
-    def bills(self) -> dict[str, dict[str, float]]:
-        """The mean of the bills of each RPC; milliseconds and counts."""
-        found = {}
-        for rpc, bills in self._bills.items():
-            # A request without hops has a shorter bill than one with them.
-            names = dict.fromkeys(name for bill in bills for name in bill)
-            found[rpc] = {name: round(sum(bill.get(name, 0.0) for bill in bills) / len(bills), 4) for name in names}
-        return found
+    def bills(self) -> dict[str, schema.Bills]:
+        """The bills of each RPC, part by part."""
+        return {rpc: itemize(bills) for rpc, bills in self._bills.items()}
 
 
 @dataclass(slots=True)
@@ -157,20 +148,6 @@ class NotReadyError(Exception):
 def next_name(kind: str) -> str:
     """A pod name that this process has not used."""
     return f"{kind}-{next(_names)}"
-
-
-def _numbers(text: str) -> dict[str, float]:
-    """A bill's numbers: its microseconds as milliseconds, its counts as they are."""
-    bill = parse_bill(text)
-    found = {}
-    for name in (*_NAMES_OF_BILL, *_COUNTS_OF_BILL):
-        value = bill.get(name)
-        if isinstance(value, float):
-            found[name] = value if name in _COUNTS_OF_BILL else value / 1000
-    if "split" in bill:
-        # How transport is known: from containerd's own spans, or, all or some of it, from an idle null call.
-        found["estimated"] = float(bill["split"] in {"estimate", "mixed"})
-    return found
 
 
 def _configuration(info: dict[str, str]) -> str:

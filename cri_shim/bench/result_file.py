@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cri_shim.bench.schema import Round, Step
 
 MAX_HOURS = 12
+_MEAN_BILLS = 1
+"""The schema whose turns have the mean of bills of an older form."""
 
 
 class ResultError(Exception):
@@ -27,18 +29,40 @@ class ResultError(Exception):
 
 
 def load(path: Path) -> Run:
-    """Read a run; raises :class:`ResultError` for what is none, or of another schema."""
+    """Read a run, of the schema before this one as well; raises :class:`ResultError` for what is none."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ResultError(f"{path}: {error.strerror}") from error
     try:
-        schema = msgspec.json.decode(content, type=dict).get("schema")
-        if schema != SCHEMA:
-            raise ResultError(f"{path}: schema {schema} is not {SCHEMA}, which this version reads; measure again")
-        return msgspec.json.decode(content, type=Run)
-    except msgspec.DecodeError as error:
+        document = msgspec.json.decode(content, type=dict[str, Any])
+        schema = document.get("schema")
+        if schema == _MEAN_BILLS:
+            document = _with_mean_bills(document)
+        elif schema != SCHEMA:
+            known = f"{_MEAN_BILLS} and {SCHEMA}"
+            raise ResultError(f"{path}: schema {schema} is not one that this version reads ({known}); measure again")
+        return msgspec.convert(document, type=Run)
+    except (msgspec.DecodeError, AttributeError, TypeError) as error:
         raise ResultError(f"{path}: not a result of `cri-shim compare`: {error}") from error
+
+
+def _with_mean_bills(document: dict[str, Any]) -> dict[str, Any]:
+    """A document of schema 1, with its bills under the name that they have now.
+
+    Raises AttributeError or TypeError for a document of another shape.
+    """
+
+    def turn(old: dict[str, Any]) -> dict[str, Any]:
+        return {("mean_bills" if name == "bills" else name): value for name, value in old.items()}
+
+    def round_(old: dict[str, Any]) -> dict[str, Any]:
+        return old | {"turns": {side: turn(each) for side, each in old.get("turns", {}).items()}}
+
+    def step(old: dict[str, Any]) -> dict[str, Any]:
+        return old | {"rounds": [round_(each) for each in old.get("rounds", [])]}
+
+    return document | {"steps": [step(each) for each in document.get("steps", [])]}
 
 
 def save(path: Path, run: Run) -> None:
@@ -60,6 +84,8 @@ def _with_lines(run: Run) -> bytes:
 def why_not_resumable(old: Run, new: Run, now: float | None = None) -> str:
     """Why rounds made now (as ``new`` describes) must not join those of ``old``; empty when they may."""
     now = time.time() if now is None else now
+    if old.schema != new.schema:
+        return f"it is of schema {old.schema}, whose bills mean something else"
     for field in dataclasses.fields(old.machine):
         before, after = getattr(old.machine, field.name), getattr(new.machine, field.name)
         if before != after:

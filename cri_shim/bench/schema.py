@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-SCHEMA = 1
+SCHEMA = 2
+"""1 kept the mean of each RPC's bills, which had other parts; such files are still read (``result_file.load``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,25 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Bills:
+    """What the answers of one RPC said about themselves in one turn, request by request.
+
+    The names are those of the bill (docs/ledger.md). ``not_accounted_for`` stands beside them: the time that the client
+    saw less the front hop and the daemon's wall time. It is negative where the estimated front hop was too long.
+    """
+
+    count: int
+    """How many of the answers carried a bill."""
+    parts: dict[str, list[float]] = field(default_factory=dict)
+    """By part, ``count`` values in the order of the requests, in ms (counts as they are). A part is left out when it
+    was 0 in all of them."""
+    split: dict[str, int] = field(default_factory=dict)
+    """How the transport of how many requests with hops is known: ``spans``, ``estimate``, ``mixed`` or ``none``."""
+    front_known: dict[str, int] = field(default_factory=dict)
+    """How the front hop of how many requests is known: ``measured``, ``estimate`` or ``none``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """What one side did in one round."""
 
@@ -75,11 +95,13 @@ class Turn:
     """CPU seconds: each daemon by name, ``helpers`` (programs that daemons ran), ``shims``, ``client``, ``machine``."""
     memory: dict[str, float] = field(default_factory=dict)
     """MiB at the end: each daemon by name, ``shims`` (proportional), ``machine`` (total less available)."""
-    bills: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By RPC: the mean of the bills that its responses carried; milliseconds and counts."""
+    bills: dict[str, Bills] = field(default_factory=dict)
+    """By RPC, for sides whose answers carry bills."""
     probe: Probe = Probe(0, 0, 0)
     stolen: float = 0.0
     """Share of the machine's time that the hypervisor kept, 0 to 1."""
+    mean_bills: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By RPC, only in runs of schema 1: the mean of bills of the older form, whose words mean something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +122,8 @@ class Metric:
     label: str
     main: bool = False
     """Whether it is one of the numbers that the first page tells."""
+    sum_of: tuple[str, ...] = ()
+    """The RPCs that it is the sum of, made one after the other; their bills are added up in the same way."""
 
 
 @dataclass(frozen=True, slots=True)

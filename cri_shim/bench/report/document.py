@@ -6,9 +6,10 @@ import time
 from typing import TYPE_CHECKING
 
 from cri_shim.bench import noise, verdict
-from cri_shim.bench.report import pictures, tables, words
+from cri_shim.bench.report import pictures, price_section, tables, words
 from cri_shim.bench.report.blocks import Block, Code, Heading, Items, Paragraph
 from cri_shim.bench.report.numbers import ratio
+from cri_shim.bench.report.price import price_rows
 from cri_shim.bench.report.rows import rows_of, rows_of_step
 
 if TYPE_CHECKING:
@@ -34,8 +35,11 @@ def document(run: Run) -> list[Block]:
         *pictures.ratios(run, [row for row in rows if row.main]),
         tables.first_page(run, rows),
     ]
+    prices = {other: price_rows(run, other) for other in others}
     for other in others:
+        found += price_section.of_run(prices[other])
         found += _slower(rows, first, other)
+    found += price_section.of_old_bills(run)
     found += [
         Heading(2, "How it was measured"),
         Code(run.command),
@@ -57,6 +61,7 @@ def document(run: Run) -> list[Block]:
             Paragraph(f"{step.about} {len(step.rounds)} rounds{f' ({options})' if options else ''}."),
             *_objections([turn for one in step.rounds for turn in one.turns.values()], words.STEP_NOT_QUIET),
             *pictures.of_step(run, step, step_rows),
+            *(block for other in others for block in price_section.of_step(step, prices[other])),
             tables.of_step(run, step_rows),
             tables.cpu(run, step),
         ]

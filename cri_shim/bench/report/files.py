@@ -9,11 +9,17 @@ from cri_shim.bench.report.blocks import Picture
 from cri_shim.bench.report.html import to_html
 from cri_shim.bench.report.markdown import to_markdown
 from cri_shim.bench.report.numbers import number, ratio
+from cri_shim.bench.report.plain import to_text
+from cri_shim.bench.report.price import price_rows
+from cri_shim.bench.report.price_section import sentences
+from cri_shim.bench.report.price_tables import side_by_side
 from cri_shim.bench.report.rows import rows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from cri_shim.bench.report.price import PriceRow
     from cri_shim.bench.schema import Run
 
 
@@ -45,7 +51,7 @@ def markdown_files(run: Run, other: Run | None, page: str, folder: str) -> dict[
 
 
 def short(run: Run) -> str:
-    """What is printed at the end of a run: the rows that matter most, as plain text."""
+    """What is printed at the end of a run, as plain text: the rows that matter most, then the price of each RPC."""
     rows = [row for row in rows_of(run) if row.main]
     width = max((len(row.step) for row in rows), default=0)
     lines = []
@@ -53,4 +59,15 @@ def short(run: Run) -> str:
         medians = "  ".join(f"{side} {number(each.p50):>6}" for side, each in row.sides.items())
         judged = "  ".join(f"{ratio(each.ratio)} {each.word}" for each in row.verdicts.values())
         lines.append(f"{row.step:<{width}} {row.label[:44]:<44} {row.unit:<4} {medians}  {judged}")
-    return "".join(f"{line}\n" for line in lines)
+    prices = [_short_price(price_rows(run, side.name)) for side in run.sides[1:]]
+    return "".join(f"{line}\n" for line in lines) + "".join(prices)
+
+
+def _short_price(rows: Sequence[PriceRow]) -> str:
+    """The parts of every RPC, step by step, each step followed by its sentences."""
+    found = []
+    for step in dict.fromkeys(row.step.name for row in rows):
+        own = [row for row in rows if row.step.name == step]
+        said = "".join(f"{line}\n" for line in sentences(own))
+        found.append(f"\n{step}: {own[0].side} beside {own[0].first}\n{to_text(side_by_side(own))}{said}")
+    return "".join(found)

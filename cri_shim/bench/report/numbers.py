@@ -23,3 +23,10 @@ def ratio(interval: Interval) -> str:
 def percent(share: float) -> str:
     """A share from 0 to 1."""
     return f"{share:.0%}" if share >= 0.1 or share == 0 else f"{share:.1%}"
+
+
+def rough(value: float) -> str:
+    """About two significant digits, for a sentence."""
+    if abs(value) >= 10:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2f}"

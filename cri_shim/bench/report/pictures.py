@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.report import plots, words
+from cri_shim.bench.report import plots, split, words
 from cri_shim.bench.report.blocks import Picture
 from cri_shim.bench.report.rows import daemons_of
 from cri_shim.bench.verdict import FASTER, SLOWER
@@ -16,10 +16,7 @@ if TYPE_CHECKING:
     from cri_shim.bench.report.rows import Row
     from cri_shim.bench.schema import Run, Step, Turn
 
-_AT_WORK, _TRANSPORT, _HELPERS, _OWN = "containerd at work", "transport", "helpers alone", "own time"
-_WHOLE = "no view inside"
 _REST = "rest of the machine"
-_SPLIT_COLOURS = {_AT_WORK: 0, _TRANSPORT: 1, _HELPERS: 2, _OWN: 3, _WHOLE: 5}
 _GREY = 5
 
 
@@ -47,14 +44,7 @@ def of_step(run: Run, step: Step, rows: Sequence[Row]) -> list[Picture]:
         found.append(Picture(f"{stem}-times", plots.boxes(timed, "ms"), caption))
     if step.scenario == "batch":
         found += [_curve(run, step, stem, "runs"), _curve(run, step, stem, "gone")]
-    split = where_time_goes(run, step)
-    if split:
-        caption = words.SPLIT.format(at_work=_AT_WORK, transport=_TRANSPORT, helpers=_HELPERS, own=_OWN)
-        if _is_estimate(step):
-            caption = f"{caption} {words.ESTIMATE}"
-        found.append(
-            Picture(f"{stem}-split", plots.stacks(split, _SPLIT_COLOURS, "ms", "Where the time goes"), caption)
-        )
+    found += split.pictures(run, step, stem)
     caption = (
         "CPU time per turn, mean: each daemon, the programs it ran, shims that lived through the turn, the client."
     )
@@ -64,54 +54,6 @@ def of_step(run: Run, step: Step, rows: Sequence[Row]) -> list[Picture]:
             Picture(f"{stem}-memory", _memory(run, step), "Resident memory of daemons, proportional of shims.")
         )
     return found
-
-
-def where_time_goes(run: Run, step: Step) -> list[tuple[str, dict[str, float]]]:
-    """Of each RPC and side the parts of its mean time, in milliseconds; empty when no side tells."""
-    turns = {side.name: [one.turns[side.name] for one in step.rounds] for side in run.sides}
-    rpcs = [
-        metric.key
-        for metric in step.metrics
-        if any(metric.key in turn.bills for many in turns.values() for turn in many)
-    ]
-    bars: list[tuple[str, dict[str, float]]] = []
-    for rpc in rpcs:
-        for side, many in turns.items():
-            bills = [turn.bills[rpc] for turn in many if rpc in turn.bills]
-            measured = [value for turn in many for value in turn.samples.get(rpc, [])]
-            if not measured:
-                continue
-            mean = statistics.fmean(measured)
-            bars.append((f"{rpc}, {side}", split_of(bills, mean) if bills else {_WHOLE: mean}))
-    return bars
-
-
-def split_of(bills: Sequence[dict[str, float]], mean: float) -> dict[str, float]:
-    """The parts of a mean request of ``mean`` ms as the client saw it.
-
-    Hops overlap, so their union is divided like their sum; what the client waited beyond the bridge's own wall time
-    is the first connection's transport, which every endpoint has, and counts as own time here.
-    """
-    names = {name for bill in bills for name in bill}
-    average = {name: statistics.fmean(bill.get(name, 0.0) for bill in bills) for name in names}
-    hops, own = average.get("hops", 0.0), average.get("own", 0.0)
-    total = average.get("daemon", 0.0) + average.get("transport", 0.0)
-    at_work = hops * average.get("daemon", 0.0) / total if total else hops
-    helpers = max(0.0, average.get("wall", 0.0) - own - hops)
-    return {
-        _AT_WORK: at_work,
-        _TRANSPORT: hops - at_work,
-        _HELPERS: helpers,
-        _OWN: max(0.0, mean - hops - helpers),
-    }
-
-
-def _is_estimate(step: Step) -> bool:
-    """Whether any transport was estimated; a bill that does not say so is taken for one."""
-    turns = [turn for one in step.rounds for turn in one.turns.values()]
-    return any(
-        bill.get("estimated", 1.0) > 0 for turn in turns for bill in turn.bills.values() if bill.get("hop_count")
-    )
 
 
 def _curve(run: Run, step: Step, stem: str, what: str) -> Picture:

@@ -71,12 +71,36 @@ Each ratio is {other} / {first} with its 95 % interval: left of the line {other}
 no difference seen, or no verdict."""
 
 SPLIT = """\
+A typical request of each RPC. A bridge says in each answer what its time was made of; of others only the whole is \
+known. What the client saw beyond front hop and wall time is not accounted for, and is shown."""
+
+OLD_SPLIT = """\
 Mean per RPC. A bridge says in each answer what it was made of: {at_work} and {transport} (the hops), {helpers} (CNI \
 plugins while no hop was in flight), {own} (neither). Of others only the whole is known."""
 
-ESTIMATE = """\
+OLD_ESTIMATE = """\
 **Transport is an estimate** here: this containerd tells no spans of its own, so a null call on the idle connection \
 stands for it, and the rest of a hop counts as containerd's work."""
+
+OLD_BILLS = """\
+**These bills are of an older form**, and no price can be made of them: `extra` and `own` leave out the front hop, \
+which is most of the price of a call that only reads; `extra` counts waits for the daemon's own limits; and \
+`transport` is a sum over hops, estimated from calls on a cold connection, which take longer than hops do. `awaited` \
+is the part of `own` in which the daemon waited for what is not its own."""
+
+PRICE = """\
+The **price** of a request is its front hop (from the client to the daemon and back), the transport of its hops to \
+containerd and the daemon's own work; waiting for its own limits and locks (own queue) and for the world (containerd \
+at work, CNI plugins, processes, registries) is not in it. What **the hop cost** is the price less {first}'s own \
+front hop, a null call (`Version`) in the same rhythm. What the order of work **saved** is {first}'s time plus that \
+cost less {side}'s time. Both are judged by their interval over rounds, widened by the error of what is estimated."""
+
+PRICE_READING = """\
+A typical request in ms: the mean of the middle half of the rounds, and within a round of the middle half of its \
+requests, by the client's time, so that parts add up to the whole. est.: estimated, give or take its error; meas.: \
+the client's time of sending makes the way in a measurement, the way back is estimated; spans: from containerd's own \
+spans; the other parts are measured, and what transport has too much the world has too little. Not accounted for: \
+what the client saw beyond front hop and wall time, its own share."""
 
 TWO_RUNS = """\
 Each run is judged by itself; only its ratios are put beside each other, because times of different days also tell \

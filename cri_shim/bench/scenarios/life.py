@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.node import Samples, next_name
 from cri_shim.bench.pod import END, START, Pod
+from cri_shim.bench.scenarios import null_call
 from cri_shim.bench.schema import Metric
 
 if TYPE_CHECKING:
@@ -20,12 +21,16 @@ class Life:
     about = (
         "A pod with one container is started, looked at, stopped and removed, each RPC after the one before, with "
         "nothing else going on. A pod's start is RunPodSandbox + CreateContainer + StartContainer, its end is "
-        "StopContainer + StopPodSandbox + RemoveContainer + RemovePodSandbox (without grace)."
+        "StopContainer + StopPodSandbox + RemoveContainer + RemovePodSandbox (without grace). Before that Version is "
+        f"asked for {null_call.REPEATS} times, one call after the other, for what the way to a side and back takes."
     )
     metrics = (
-        Metric("pod start", "pod start (3 RPCs)", main=True),
-        Metric("pod end", "pod end (4 RPCs)", main=True),
-        *(Metric(rpc, rpc) for rpc in ("ImageStatus", *START, "PodSandboxStatus", "ContainerStatus", *END)),
+        Metric("pod start", "pod start (3 RPCs)", main=True, sum_of=START),
+        Metric("pod end", "pod end (4 RPCs)", main=True, sum_of=END),
+        *(
+            Metric(rpc, rpc)
+            for rpc in (null_call.RPC, "ImageStatus", *START, "PodSandboxStatus", "ContainerStatus", *END)
+        ),
     )
     rounds = 30
     seconds = 0.5
@@ -44,6 +49,7 @@ class Life:
 
     async def turn(self, node: Node, samples: Samples) -> None:
         """One pod."""
+        await null_call.make(node, samples)
         image = cri.ImageStatusRequest(image=cri.ImageSpec(image=node.place.image)).SerializeToString()
         await node.call(samples, "ImageStatus", image)
         pod = Pod.of(node, next_name("life"))

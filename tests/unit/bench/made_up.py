@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from cri_shim.bench.order import order_of_round
-from cri_shim.bench.schema import SCHEMA, Machine, Metric, Parity, Probe, Process, Round, Run, Side, Step, Turn
+from cri_shim.bench.schema import SCHEMA, Bills, Machine, Metric, Parity, Probe, Process, Round, Run, Side, Step, Turn
 
 MACHINE = Machine("Linux 6", "Debian 12", "a CPU", 2, 8192, "v1", "boot-1", "runc 1.1.5", "3.11.7", "1.85", "asyncio")
 QUIET, BUSY = Probe(12.0, 0.01, 0.2), Probe(12.0, 0.6, 9.0)
@@ -21,7 +21,7 @@ SIDES = (
         "{}",
     ),
 )
-BILL = {
+OLD_BILL = {
     "wall": 8.0,
     "own": 1.0,
     "hops": 6.0,
@@ -34,6 +34,40 @@ BILL = {
     "hop_count": 5.0,
     "helper_count": 1.0,
 }
+"""The mean of bills in a run of schema 1."""
+
+BILL = {
+    "front": 0.9,
+    "front_error": 0.1,
+    "wall": 8.0,
+    "transport": 1.5,
+    "transport_error": 0.2,
+    "work": 1.0,
+    "work_cpu": 0.7,
+    "work_wait": 0.3,
+    "queue": 0.5,
+    "world": 5.0,
+    "hops": 6.0,
+    "hops_sum": 12.0,
+    "helpers": 3.0,
+    "helpers_sum": 3.0,
+    "own": 1.0,
+    "daemon_sum": 10.0,
+    "transport_sum": 2.0,
+    "price": 3.4,
+    "hop_count": 5.0,
+    "helper_count": 1.0,
+    "not_accounted_for": 0.1,
+}
+"""One request's, whose parts add up to the 9 ms that its client saw; helpers ran beside hops for 2 ms."""
+
+
+def bills(*requests: dict[str, float], split: str = "estimate", front_known: str = "measured") -> Bills:
+    """The bills of one RPC in one turn; :data:`BILL` with what is changed in each request."""
+    whole = [BILL | request for request in requests]
+    parts = {name: [request[name] for request in whole] for name in BILL}
+    with_hops = sum(bool(request["hop_count"]) for request in whole)
+    return Bills(len(whole), parts, {split: with_hops}, {front_known: len(whole)})
 
 
 def turn(factor: float, probe: Probe = QUIET, **more: Any) -> Turn:
@@ -52,7 +86,7 @@ def rounds(count: int, ratio: float, probe: Probe = QUIET) -> tuple[Round, ...]:
     for number in range(count):
         plugin = draw.uniform(0.95, 1.05)
         bridge = plugin * ratio * draw.uniform(0.98, 1.02)
-        turns = {"plugin": turn(plugin, probe), "bridge": turn(bridge, probe, bills={"RunPodSandbox": BILL})}
+        turns = {"plugin": turn(plugin, probe), "bridge": turn(bridge, probe, bills={"RunPodSandbox": bills({}, {})})}
         found.append(Round(number, 1000.0 + number, order_of_round(("plugin", "bridge"), number), turns))
     return tuple(found)
 
@@ -73,3 +107,37 @@ def run(*ratios: float, probe: Probe = QUIET, count: int = 8) -> Run:
 def with_machine(original: Run, **changes: Any) -> Run:
     """The run on another machine."""
     return replace(original, machine=replace(original.machine, **changes))
+
+
+def priced(
+    requests: dict[str, list[dict[str, float]]],
+    theirs: dict[str, list[float]],
+    *,
+    scenario: str = "life",
+    count: int = 8,
+    probe: Probe = QUIET,
+    **more: Any,
+) -> Run:
+    """A run of one step whose rounds are all alike: the bridge's bills and the plugin's times, by RPC.
+
+    ``more`` goes to :func:`bills`; an RPC ``pod start`` is the sum of all.
+    """
+    told = {rpc: bills(*each, **more) for rpc, each in requests.items()}
+    seen = {
+        rpc: [sum(request) for request in zip(*(each.parts[part] for part in CLIENT_SEES), strict=True)]
+        for rpc, each in told.items()
+    }
+    turns = {
+        "plugin": Turn(1.0, theirs, probe=probe),
+        "bridge": Turn(1.0, seen | {"pod start": [0.0], "Version": [1.0]}, bills=told, probe=probe),
+    }
+    rounds = tuple(Round(number, 1000.0 + number, ("plugin", "bridge"), turns) for number in range(count))
+    metrics = tuple(
+        Metric(rpc, rpc, main=True, sum_of=tuple(requests) if rpc == "pod start" else ())
+        for rpc in (*requests, *(["pod start"] if "pod start" in theirs else ()))
+    )
+    step = Step(scenario, 0, {}, "A step", "It is made up.", metrics, rounds)
+    return Run(SCHEMA, "make compare", 990.0, MACHINE, SIDES, steps=(step,))
+
+
+CLIENT_SEES = ("front", "wall", "not_accounted_for")

@@ -12,10 +12,10 @@ from cri_shim.bench.report import document, files, two_runs
 from cri_shim.bench.report.blocks import Items, Paragraph, Picture, Table
 from cri_shim.bench.report.html import to_html
 from cri_shim.bench.report.markdown import to_markdown
-from cri_shim.bench.report.pictures import split_of
+from cri_shim.bench.report.old_bills import split_of
 from cri_shim.bench.report.rows import rows_of
 from cri_shim.bench.verdict import FASTER, REFUSED, SLOWER
-from tests.unit.bench.made_up import BILL, BUSY, run, with_machine
+from tests.unit.bench.made_up import BUSY, OLD_BILL, run, with_machine
 
 
 def text_of(blocks) -> str:
@@ -122,22 +122,22 @@ def test_words_that_look_like_html_stay_words():
     assert "<script>" not in page
 
 
-def test_the_split_adds_up_to_what_the_client_saw():
+def test_an_old_split_adds_up_to_what_the_client_saw():
     """Hops are divided like their sum, what is neither hop nor helper is own time, and nothing is lost."""
-    parts = split_of([BILL, BILL], 9.0)
+    parts = split_of([OLD_BILL, OLD_BILL], 9.0)
     assert sum(parts.values()) == pytest.approx(9.0)
     assert parts["containerd at work"] == pytest.approx(6.0 * 9 / 12)
     assert parts["helpers alone"] == pytest.approx(8 - 1 - 6)
 
 
-def test_an_estimated_split_is_called_one():
+def test_an_old_estimated_split_is_called_one():
     """Transport that comes from a null call is marked; transport from containerd's spans is not."""
 
     def caption(estimated: float) -> str:
         plain = run(0.8)
-        bill = {"RunPodSandbox": {**BILL, "estimated": estimated}}
+        bill = {"RunPodSandbox": {**OLD_BILL, "estimated": estimated}}
         rounds = tuple(
-            replace(one, turns={name: replace(turn, bills=bill) for name, turn in one.turns.items()})
+            replace(one, turns={name: replace(turn, bills={}, mean_bills=bill) for name, turn in one.turns.items()})
             for one in plain.steps[0].rounds
         )
         blocks = document.document(replace(plain, steps=(replace(plain.steps[0], rounds=rounds),)))

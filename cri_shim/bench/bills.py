@@ -1,0 +1,79 @@
+"""The bills that come with answers, as a result keeps them: that of every request, for a mean hides the spread."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from cri_shim.bench.schema import Bills
+from cri_shim.hops.bill_text import parse_bill
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NOT_ACCOUNTED_FOR = "not_accounted_for"
+
+_TIMES = (
+    *(
+        "front",
+        "front_error",
+        "wall",
+        "transport",
+        "transport_error",
+        "work",
+        "work_cpu",
+        "work_wait",
+        "queue",
+        "world",
+    ),
+    *("hops", "hops_sum", "helpers", "helpers_sum", "own", "daemon_sum", "transport_sum", "price"),
+)
+_COUNTS = ("hop_count", "helper_count")
+_SPLITS = {"spans", "estimate", "mixed"}
+_FRONT_KNOWN = {"measured", "estimate"}
+_NOT_KNOWN = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """One answer's bill: milliseconds and counts by part, and how transport and the front hop are known."""
+
+    parts: dict[str, float]
+    split: str
+    front_known: str
+
+
+def read_bill(text: str, client_ms: float) -> Bill | None:
+    """Read the bill of an answer that took the client so long.
+
+    None when there is none, or when it comes from a daemon so old that its bill still has ``extra``: what that calls
+    transport is something else.
+    """
+    told = parse_bill(text)
+    if "wall" not in told or "extra" in told:
+        return None
+    parts = {name: value / 1000 for name in _TIMES if (value := _number(told.get(name)))}
+    parts |= {name: value for name in _COUNTS if (value := _number(told.get(name)))}
+    parts[NOT_ACCOUNTED_FOR] = client_ms - parts.get("front", 0.0) - parts.get("wall", 0.0)
+    split, front_known = str(told.get("split")), str(told.get("front_known"))
+    return Bill(
+        parts, split if split in _SPLITS else _NOT_KNOWN, front_known if front_known in _FRONT_KNOWN else _NOT_KNOWN
+    )
+
+
+def _number(value: float | str | None) -> float:
+    """A part's number; 0 for what is missing, and for words, which no endpoint should send."""
+    return value if isinstance(value, float) and isfinite(value) else 0.0
+
+
+def itemize(bills: Sequence[Bill]) -> Bills:
+    """Put the bills of one RPC together, part by part."""
+    names = [name for name in (*_TIMES, *_COUNTS, NOT_ACCOUNTED_FOR) if any(bill.parts.get(name) for bill in bills)]
+    return Bills(
+        count=len(bills),
+        parts={name: [round(bill.parts.get(name, 0.0), 3) for bill in bills] for name in names},
+        split=dict(Counter(bill.split for bill in bills if bill.parts.get("hop_count"))),
+        front_known=dict(Counter(bill.front_known for bill in bills)),
+    )

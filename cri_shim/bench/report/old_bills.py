@@ -1,0 +1,92 @@
+"""The bills of runs of schema 1: means, in words that have another meaning today.
+
+Their ``transport`` is a sum over hops, estimated from a null call on a cold connection, which is about twice too much;
+they leave out the front hop; and ``extra`` counts waits for the daemon's own limits. So they are shown under the names
+that they had, apart from what is measured now, and no price is made of them.
+"""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from cri_shim.bench.report.blocks import Table
+from cri_shim.bench.report.numbers import number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.bench.schema import Run, Step
+
+AT_WORK, TRANSPORT, HELPERS, OWN = "containerd at work", "transport", "helpers alone", "own time"
+WHOLE = "no view inside"
+COLOURS = {AT_WORK: 0, TRANSPORT: 1, HELPERS: 2, OWN: 3, WHOLE: 5}
+
+_COLUMNS = ("wall", "hops", "helpers", "own", "awaited", "daemon", "transport", "extra")
+
+
+def where_time_goes(run: Run, step: Step) -> list[tuple[str, dict[str, float]]]:
+    """Of each RPC and side the parts of its mean time, in milliseconds; empty when no side tells."""
+    turns = {side.name: [one.turns[side.name] for one in step.rounds] for side in run.sides}
+    rpcs = [
+        metric.key
+        for metric in step.metrics
+        if any(metric.key in turn.mean_bills for many in turns.values() for turn in many)
+    ]
+    bars: list[tuple[str, dict[str, float]]] = []
+    for rpc in rpcs:
+        for side, many in turns.items():
+            bills = [turn.mean_bills[rpc] for turn in many if rpc in turn.mean_bills]
+            measured = [value for turn in many for value in turn.samples.get(rpc, [])]
+            if not measured:
+                continue
+            mean = statistics.fmean(measured)
+            bars.append((f"{rpc}, {side}", split_of(bills, mean) if bills else {WHOLE: mean}))
+    return bars
+
+
+def split_of(bills: Sequence[dict[str, float]], mean: float) -> dict[str, float]:
+    """The parts of a mean request of ``mean`` ms as the client saw it.
+
+    Hops overlap, so their union is divided like their sum; what the client waited beyond the bridge's own wall time,
+    which is the front hop, counts as own time here.
+    """
+    average = _average(bills)
+    hops, own = average.get("hops", 0.0), average.get("own", 0.0)
+    total = average.get("daemon", 0.0) + average.get("transport", 0.0)
+    at_work = hops * average.get("daemon", 0.0) / total if total else hops
+    helpers = max(0.0, average.get("wall", 0.0) - own - hops)
+    return {
+        AT_WORK: at_work,
+        TRANSPORT: hops - at_work,
+        HELPERS: helpers,
+        OWN: max(0.0, mean - hops - helpers),
+    }
+
+
+def is_estimate(step: Step) -> bool:
+    """Whether any transport was estimated; a bill that does not say so is taken for one."""
+    turns = [turn for one in step.rounds for turn in one.turns.values()]
+    return any(
+        bill.get("estimated", 1.0) > 0 for turn in turns for bill in turn.mean_bills.values() if bill.get("hop_count")
+    )
+
+
+def table(run: Run) -> Table | None:
+    """The bills under their old names, one line for each RPC and step; None when there are none."""
+    lines = []
+    for step in run.steps:
+        for metric in step.metrics:
+            for side in run.sides:
+                turns = [one.turns[side.name] for one in step.rounds]
+                bills = [turn.mean_bills[metric.key] for turn in turns if metric.key in turn.mean_bills]
+                if bills:
+                    average = _average(bills)
+                    numbers = (number(average.get(name, 0.0)) for name in _COLUMNS)
+                    lines.append((metric.label, step.name, side.name, *numbers))
+    return Table(("RPC", "step", "side, mean ms", *_COLUMNS), tuple(lines), 3) if lines else None
+
+
+def _average(bills: Sequence[dict[str, float]]) -> dict[str, float]:
+    names = dict.fromkeys(name for bill in bills for name in bill)
+    return {name: statistics.fmean(bill.get(name, 0.0) for bill in bills) for name in names}

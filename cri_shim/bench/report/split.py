@@ -1,0 +1,69 @@
+"""Where the time of each RPC goes: the parts of a bridge's typical request, as bars beside the other sides' whole."""
+
+from __future__ import annotations
+
+import statistics
+from typing import TYPE_CHECKING
+
+from cri_shim.bench.bills import NOT_ACCOUNTED_FOR
+from cri_shim.bench.report import old_bills, plots, words
+from cri_shim.bench.report.blocks import Picture
+from cri_shim.bench.report.price import CLIENT, typical_parts
+
+if TYPE_CHECKING:
+    from cri_shim.bench.schema import Run, Step
+
+WHOLE = "no view inside"
+_PARTS = {
+    "world": "waiting for the world",
+    "transport": "transport",
+    "front": "front hop",
+    "work": "own work",
+    "queue": "own queue",
+    NOT_ACCOUNTED_FOR: "not accounted for",
+}
+_COLOURS = {name: colour for colour, name in enumerate(_PARTS.values())} | {WHOLE: 5}
+
+
+def pictures(run: Run, step: Step, stem: str) -> list[Picture]:
+    """The picture of a step; none when no side tells what its time was made of."""
+    name, title = f"{stem}-split", "Where the time goes"
+    if bars := where_time_goes(run, step):
+        return [Picture(name, plots.stacks(bars, _COLOURS, "ms", title), words.SPLIT)]
+    if bars := old_bills.where_time_goes(run, step):
+        caption = words.OLD_SPLIT.format(
+            at_work=old_bills.AT_WORK, transport=old_bills.TRANSPORT, helpers=old_bills.HELPERS, own=old_bills.OWN
+        )
+        if old_bills.is_estimate(step):
+            caption = f"{caption} {words.OLD_ESTIMATE}"
+        return [Picture(name, plots.stacks(bars, old_bills.COLOURS, "ms", title), caption)]
+    return []
+
+
+def where_time_goes(run: Run, step: Step) -> list[tuple[str, dict[str, float]]]:
+    """Of each RPC and side the parts of its typical time, in milliseconds; empty when no side tells."""
+    rpcs = [
+        metric
+        for metric in step.metrics
+        if not metric.sum_of and any(metric.key in turn.bills for one in step.rounds for turn in one.turns.values())
+    ]
+    bars: list[tuple[str, dict[str, float]]] = []
+    for metric in rpcs:
+        for side in run.sides:
+            measured = [value for one in step.rounds for value in one.turns[side.name].samples.get(metric.key, [])]
+            if not measured:
+                continue
+            parts = typical_parts(step, metric, side.name)
+            bar = split_of(parts) if parts else {WHOLE: statistics.median(measured)}
+            bars.append((f"{metric.key}, {side.name}", bar))
+    return bars
+
+
+def split_of(parts: dict[str, float]) -> dict[str, float]:
+    """The parts under the names that they have in the picture; they add up to what the client saw."""
+    named = {name: max(0.0, parts.get(part, 0.0)) for part, name in _PARTS.items()}
+    over = sum(named.values()) - parts[CLIENT]
+    if over > 0:
+        # The front hop is estimated, and may come out longer than there was time for.
+        named[_PARTS["front"]] -= min(named[_PARTS["front"]], over)
+    return named
