@@ -70,6 +70,13 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     report.add_argument("file", type=Path, metavar="FILE.json")
     report.add_argument("other", type=Path, nargs="?", metavar="OTHER.json", help="a later run to put beside it")
     _add_report_files(report, "FILE.json")
+    report.add_argument(
+        "--price-table",
+        type=Path,
+        metavar="PAGE.md",
+        help="only the price by RPC and rhythm, as Markdown: a new file, or one with the lines `<!-- price table NAME: "
+        "begin -->` and `<!-- price table NAME: end -->`, for NAME.json",
+    )
     report.set_defaults(run=_run_report)
 
 

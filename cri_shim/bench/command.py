@@ -26,7 +26,8 @@ from cri_shim.bench.pod import remove_all
 from cri_shim.bench.pod_configs import Place
 from cri_shim.bench.processes import UnknownProcessError
 from cri_shim.bench.progress import Progress
-from cri_shim.bench.report import files
+from cri_shim.bench.report import files, price_page
+from cri_shim.bench.report.price_page import PricePageError
 from cri_shim.bench.result_file import ResultError
 from cri_shim.bench.runner import Runner, expected_seconds
 from cri_shim.bench.scenarios import WrongWorkError
@@ -65,6 +66,10 @@ def report(options: argparse.Namespace) -> int:
     try:
         run = result_file.load(options.file)
         other = result_file.load(options.other) if options.other else None
+        if options.price_table:
+            _write_price(run, options)
+            if not options.html and not options.markdown:
+                return 0
     except ResultError as error:
         _say(str(error))
         return 1
@@ -73,6 +78,23 @@ def report(options: argparse.Namespace) -> int:
         beside = options.file.with_name(f"{options.file.stem}-and-{options.other.stem}.json")
     _write(run, other, options, beside)
     return 0
+
+
+def _write_price(run: schema.Run, options: argparse.Namespace) -> None:
+    """Write the price of a run into the page that was named; raises :class:`ResultError`."""
+    if options.other:
+        raise ResultError("--price-table takes one FILE.json: the price of two runs is two tables, with a name each")
+    page = options.price_table
+    try:
+        text = page.read_text(encoding="utf-8") if page.exists() else ""
+        page.write_text(price_page.with_price(text, run, options.file.stem), encoding="utf-8")
+    except PricePageError as error:
+        raise ResultError(f"{options.file} and {page}: {error}") from error
+    except OSError as error:
+        raise ResultError(f"{page}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ResultError(f"{page}: not UTF-8, so it is not taken for a page") from error
+    _say(f"wrote {page}")
 
 
 def _write(run: schema.Run, other: schema.Run | None, options: argparse.Namespace, beside: Path) -> None:

@@ -1,0 +1,86 @@
+"""Put the price of a run into a page that was written by hand: tables and sentences between two comments each.
+
+A page has ``<!-- price table NAME: begin -->`` and ``<!-- price table NAME: end -->`` where the table of ``NAME.json``
+belongs, and likewise ``price sentences``. What stands between them is replaced and nothing else, so that a page can
+show the numbers of several runs, and a test can hold each against its file.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Final
+
+from cri_shim.bench.report.blocks import Block, Items, Paragraph
+from cri_shim.bench.report.markdown import to_markdown
+from cri_shim.bench.report.price import PriceRow, price_rows
+from cri_shim.bench.report.price_section import sentences
+from cri_shim.bench.report.price_tables import by_rhythm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.bench.schema import Run
+
+_MARK: Final = re.compile(
+    r"<!-- price (?P<kind>table|sentences) (?P<name>[\w.-]+): begin -->\n"
+    r"(?P<content>.*?)"
+    r"<!-- price (?P=kind) (?P=name): end -->",
+    re.DOTALL,
+)
+
+
+class PricePageError(Exception):
+    """A page that the price has no place in, or a run that has no price; the text says what to do."""
+
+
+def names(page: str) -> list[str]:
+    """The names of the runs whose price a page shows."""
+    return list(dict.fromkeys(found["name"] for found in _MARK.finditer(page)))
+
+
+def with_price(page: str, run: Run, name: str) -> str:
+    """The page with the price of the run ``name`` in it; an empty page becomes one that has only the table.
+
+    Raises :class:`PricePageError`.
+    """
+    sides = [rows for side in run.sides[1:] if (rows := price_rows(run, side.name))]
+    if not sides:
+        raise PricePageError(
+            "no answer in it carries a bill with a front hop, so there is no price to show; measure again with a "
+            "bridge that writes such bills"
+        )
+    page = page or f"{_mark('table', name, 'begin')}\n{_mark('table', name, 'end')}\n"
+    if name not in names(page):
+        raise PricePageError(
+            f"the page has no place for it: add the lines {_mark('table', name, 'begin')} and "
+            f"{_mark('table', name, 'end')}, and what is between them is replaced"
+        )
+
+    def made(found: re.Match[str]) -> str:
+        if found["name"] != name:
+            return found[0]
+        blocks = _table(run, name, sides) if found["kind"] == "table" else _sentences(sides)
+        begin, end = (_mark(found["kind"], name, where) for where in ("begin", "end"))
+        return f"{begin}\n\n{to_markdown(blocks, '')}\n{end}"
+
+    return _MARK.sub(made, page)
+
+
+def _mark(kind: str, name: str, where: str) -> str:
+    return f"<!-- price {kind} {name}: {where} -->"
+
+
+def _table(run: Run, name: str, sides: Sequence[Sequence[PriceRow]]) -> list[Block]:
+    machine = run.machine
+    day = time.strftime("%Y-%m-%d", time.gmtime(run.started_at))
+    runtimes = "; ".join(f"{side.name}: {side.runtime}" for side in run.sides)
+    source = (
+        f"Measured on {day} on {machine.cores} cores ({machine.cpu}), {machine.kernel}; {runtimes}. From "
+        f"`{name}.json`, by `{run.command}`."
+    )
+    return [*(by_rhythm(rows) for rows in sides), Paragraph(source)]
+
+
+def _sentences(sides: Sequence[Sequence[PriceRow]]) -> list[Block]:
+    return [Items(tuple(sentences(row for rows in sides for row in rows if row.metric.main)))]
