@@ -8,7 +8,7 @@ from pathlib import Path
 from cri_shim.bench.rhythm import parse_rhythm
 
 _COMPARE = (
-    "Run the same pods through two or more CRI endpoints in turns, after checking that all do the same work, and write "
+    "Run the same pods through two or more CRI endpoints in turns, after looking at how their work differs, and write "
     "what was measured to a file; then the report. The first endpoint is what the others are measured against. Running "
     "the same command again goes on where it was interrupted. Nothing else should run on the machine."
 )
@@ -42,6 +42,7 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="a path or a systemd slice (default: /cri-compare)",
     )
     side("--runtime-handler", default="", metavar="NAME", help="of a RuntimeClass, for the pods (default: none)")
+    side("--require-parity", action="store_true", help="time nothing when the sides do not do the same work")
     side("--note", action="append", default=[], metavar="TEXT", help="for the report: how the sides were set up")
     side("--scenario", action="append", default=[], metavar="NAME", help="only this (may be repeated; default: all)")
     side("--rounds", type=_count, default=0, metavar="N", help="rounds of each scenario (default: its own number)")

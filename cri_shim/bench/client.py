@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from cri_shim.bench.api_version import ApiVersion, negotiate
+import grpc
+from google.protobuf.message import DecodeError
+
+from cri_shim.bench.api_version import ApiVersion, UnknownApiError, negotiate
+from untrusted.text import escaped
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -16,8 +20,22 @@ if TYPE_CHECKING:
     from cri_shim.bench.caller import Answer, Caller
 
 DEADLINE = 900.0
+_LONGEST_DETAILS = 2000
+"""Characters of an endpoint's error text that are shown."""
 
 M = TypeVar("M", bound="Message")
+
+
+class CallError(Exception):
+    """A call that an endpoint refused, failed, or answered with something else; the text is the sentence for users."""
+
+    def __init__(self, endpoint: str, rpc: str, code: grpc.StatusCode | None, details: str) -> None:
+        """Keep the code, which is None for an answer that is no message of the CRI."""
+        status = f"{code.name}: " if code else ""
+        super().__init__(f"{endpoint}: {rpc} failed: {status}{escaped(details, _LONGEST_DETAILS)}")
+        self.rpc = rpc
+        self.code = code
+        self.details = details
 
 
 class Client:
@@ -38,16 +56,28 @@ class Client:
         await self._caller.close()
 
     async def version(self) -> ApiVersion:
-        """The version of the CRI that the endpoint speaks. Raises as :func:`negotiate` does."""
+        """The version of the CRI that the endpoint speaks. Raises :class:`CallError`."""
         if self._version is None:
-            self._version = await negotiate(self._caller)
+            try:
+                self._version = await negotiate(self._caller)
+            except UnknownApiError as error:
+                raise CallError(self.endpoint, "Version", grpc.StatusCode.UNIMPLEMENTED, str(error)) from error
+            except grpc.aio.AioRpcError as error:
+                raise CallError(self.endpoint, "Version", error.code(), error.details() or "") from error
         return self._version
 
     async def timed(self, rpc: str, request: bytes) -> Answer:
-        """Call with a serialised request of v1. Raises :class:`grpc.aio.AioRpcError`."""
+        """Call with a serialised request of v1. Raises :class:`CallError`."""
         version = self._version or await self.version()
-        return await self._caller.call(version.path(rpc), version.request(rpc, request), DEADLINE)
+        try:
+            return await self._caller.call(version.path(rpc), version.request(rpc, request), DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            raise CallError(self.endpoint, rpc, error.code(), error.details() or "") from error
 
     async def ask(self, rpc: str, request: Message, kind: type[M]) -> M:
-        """Call without a clock, message to message. Raises :class:`grpc.aio.AioRpcError`."""
-        return (await self.timed(rpc, request.SerializeToString())).read(kind)
+        """Call without a clock, message to message. Raises :class:`CallError`."""
+        answer = await self.timed(rpc, request.SerializeToString())
+        try:
+            return answer.read(kind)
+        except DecodeError as error:
+            raise CallError(self.endpoint, rpc, None, f"its answer is no {kind.DESCRIPTOR.name}") from error

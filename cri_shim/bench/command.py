@@ -10,14 +10,15 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import grpc
+from google.protobuf.message import DecodeError
 
 from cri_shim.bench import cgroup_parents, facts, parity, plan, result_file, schema
-from cri_shim.bench.client import Client
+from cri_shim.bench.client import CallError, Client
 from cri_shim.bench.grpc_caller import GrpcCaller
 from cri_shim.bench.machine import read_machine
 from cri_shim.bench.node import Node, NotReadyError
@@ -36,7 +37,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncIterator, Sequence
 
-_EXPECTED = (ResultError, NotReadyError, NotTheSameError, UnknownProcessError, WrongWorkError, ValueError)
+_EXPECTED = (
+    *(CallError, NotReadyError, NotTheSameError, ResultError, UnknownProcessError, WrongWorkError),
+    *(DecodeError, OSError, ValueError),
+)
 _INTERRUPTED = 130
 _REMOVE_AGAIN = (0.5, 1.0, 2.0, 5.0)
 
@@ -48,17 +52,15 @@ def compare(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         _say(f"interrupted; the same command goes on with {options.output}")
         return _INTERRUPTED
-    except (*_EXPECTED, grpc.aio.AioRpcError, ExceptionGroup) as failed:
+    except (*_EXPECTED, ExceptionGroup) as failed:
         causes = _leaves(failed)
-        for cause in causes:
-            if not isinstance(cause, (*_EXPECTED, grpc.aio.AioRpcError)):
-                raise
-        for told in dict.fromkeys(map(_told, causes)):
-            _say(told)
+        if not all(isinstance(cause, _EXPECTED) for cause in causes):
+            raise
+        for sentence in dict.fromkeys(map(_sentence, causes)):
+            _say(sentence)
         return 1
-    _write(run, None, options, options.output)
     sys.stdout.write(files.short(run))
-    return 0
+    return _write(run, None, options, options.output)
 
 
 def report(options: argparse.Namespace) -> int:
@@ -76,8 +78,7 @@ def report(options: argparse.Namespace) -> int:
     beside = options.file
     if options.other:
         beside = options.file.with_name(f"{options.file.stem}-and-{options.other.stem}.json")
-    _write(run, other, options, beside)
-    return 0
+    return _write(run, other, options, beside)
 
 
 def _write_price(run: schema.Run, options: argparse.Namespace) -> None:
@@ -97,15 +98,20 @@ def _write_price(run: schema.Run, options: argparse.Namespace) -> None:
     _say(f"wrote {page}")
 
 
-def _write(run: schema.Run, other: schema.Run | None, options: argparse.Namespace, beside: Path) -> None:
-    """Write the report to where it was asked for, or else beside the result, and say where it is."""
+def _write(run: schema.Run, other: schema.Run | None, options: argparse.Namespace, beside: Path) -> int:
+    """Write the report to where it was asked for, or else beside the result, and say where it is; the exit code."""
     html, markdown = options.html, options.markdown
     if not html and not markdown:
         html, markdown = beside.with_suffix(".html"), beside.with_suffix(".md")
-    files.write(run, other, html, markdown)
+    try:
+        files.write(run, other, html, markdown)
+    except OSError as error:
+        _say(f"cannot write the report: {_sentence(error)}")
+        return 1
     for path in (html, markdown):
         if path:
             _say(f"wrote {path}")
+    return 0
 
 
 async def _compare(options: argparse.Namespace) -> schema.Run:
@@ -141,7 +147,11 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
         for node in nodes:
             await stack.enter_async_context(_own_pods(node))
             await node.have_image()
-        run = replace(run, parity=parity.compare({node.name: await facts.gather(node) for node in nodes}))
+        checked = parity.compare({node.name: await facts.gather(node) for node in nodes})
+        if options.require_parity:
+            parity.require_same(checked)
+        _say_what_differs(checked)
+        run = replace(run, parity=checked, sides=tuple(node.side() for node in nodes))
         for task in tasks:
             result_file.step_of(run, task.step)  # raises for other options, before anything is timed
         progress = Progress(sys.stderr, expected_seconds(tasks, len(nodes)))
@@ -168,16 +178,28 @@ def _command_line(options: argparse.Namespace) -> str:
 
 @contextlib.asynccontextmanager
 async def _own_pods(node: Node) -> AsyncIterator[None]:
-    """Whatever an interrupted run has left is removed before and after."""
+    """Remove what an interrupted run has left before, and what this one has left after."""
     await remove_all(node)
+    done = False
     try:
         yield
+        done = True
     finally:
-        for pause in _REMOVE_AGAIN:
-            await remove_all(node)
-            if node.remove_cgroups():
-                break
-            await asyncio.sleep(pause)  # a pod that was being made is listed, or undone, only now
+        try:
+            await _remove_again(node)
+        except CallError as error:
+            if done:
+                raise
+            # What is being raised says more than that the cleaning failed after it.
+            _say(f"pods may be left on {node.name}: {error}")
+
+
+async def _remove_again(node: Node) -> None:
+    for pause in _REMOVE_AGAIN:
+        await remove_all(node)
+        if node.remove_cgroups():
+            break
+        await asyncio.sleep(pause)  # a pod that was being made is listed, or undone, only now
 
 
 def _named(values: Sequence[str], flag: str) -> dict[str, list[str]]:
@@ -194,16 +216,33 @@ def _named(values: Sequence[str], flag: str) -> dict[str, list[str]]:
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
-    """The error itself, or those of a group of groups."""
+    """The error itself, or those of a group of groups; before each, what it came on top of while cleaning up."""
+    found = []
+    if error.__context__ is not error.__cause__ and error.__context__ is not None:
+        found += [each for each in _leaves(error.__context__) if isinstance(each, _EXPECTED)]
     if isinstance(error, BaseExceptionGroup):
-        return [leaf for each in error.exceptions for leaf in _leaves(each)]
-    return [error]
+        return found + [leaf for each in error.exceptions for leaf in _leaves(each)]
+    return [*found, error]
 
 
-def _told(error: BaseException) -> str:
-    if isinstance(error, grpc.aio.AioRpcError):
-        return f"{error.code().name}: {error.details()}"
+def _sentence(error: BaseException) -> str:
+    """What went wrong, without a traceback."""
+    if isinstance(error, DecodeError):
+        return "an endpoint's answer is no message of the CRI"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
     return str(error)
+
+
+def _say_what_differs(checked: schema.Parity) -> None:
+    """Name the facts that differ; their values are in the report."""
+    if checked.differences:
+        kinds = Counter(each.kind for each in checked.differences)
+        count = len(checked.differences)
+        _say(
+            f"the sides do not do all of the same work: {count} {'facts differ' if count > 1 else 'fact differs'} "
+            f"({', '.join(f'{kind}: {count}' for kind, count in kinds.items())}); the report has them"
+        )
 
 
 def _say(text: str) -> None:

@@ -1,22 +1,26 @@
 """What a pod and its containers were given, seen from inside them and from the node: the facts that must be the same.
 
 Whatever belongs to one run only (ids, addresses, directories) is replaced by a word, so that facts of two sides can be
-compared as they are. The container's image needs a shell, cat, readlink, nc and httpd; busybox has them all.
+compared as they are. The container's image needs a shell, cat, readlink, nc and httpd; busybox has them all. An
+address that is not there, and a log that is missing or has another format, are facts, too.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.bench.log_lines import log_facts
 from cri_shim.bench.node import Samples, next_name
+from cri_shim.bench.parity import REACHED
 from cri_shim.bench.pod import Pod, remove_all
 from cri_shim.bench.pod_configs import container_config, log_file
+from cri_shim.bench.statistics_lists import COMPLETE, coverage_of_statistics
+from untrusted.text import decode_utf8, escaped
 
 if TYPE_CHECKING:
     from cri_shim.bench.node import Node
@@ -60,22 +64,22 @@ _TALK = (
     "while [ $i -lt 50 ]; do echo line $i; i=$((i+1)); done; exit 3"
 )
 _PATIENCE = 20.0
+_LONGEST_LOG = 1 << 20
 
 
 async def gather(node: Node) -> Facts:
-    """Run two pods, look at them from all sides, and remove them."""
+    """Run two pods, look at them from all sides, and remove them; after an error they are left to the caller."""
     served, asking = (
         Pod.of(node, next_name("facts"), command) for command in (("sh", "-c", _SERVE), ("sleep", "86400"))
     )
-    try:
-        for pod in (served, asking):
-            await pod.start(Samples())
-        second = await _second_container(served)
-        facts = await _from_inside(served, second)
-        facts["reachability"] = await _reachability(served, asking, second)
-        facts["log lines"] = await _log_lines(node)
-    finally:
-        await remove_all(node)
+    for pod in (served, asking):
+        await pod.start(Samples())
+    second = await _second_container(served)
+    facts = await _from_inside(served, second)
+    facts["reachability"] = await _reachability(served, asking, second)
+    facts["statistics"] = await _statistics(node)
+    facts["log lines"] = await _log_lines(node)
+    await remove_all(node)
     return facts
 
 
@@ -99,22 +103,21 @@ async def _from_inside(pod: Pod, second: Pod) -> Facts:
 
     async def printed(script: str, of: Pod = pod) -> str:
         done = await of.exec("sh", "-c", script)
-        text = done.stdout.decode(errors="replace")
+        text = decode_utf8(done.stdout)
         for own, word in words.items():
-            text = text.replace(own, word)
+            text = text.replace(own, word) if own else text
         return text
 
-    links = "; ".join(f"readlink /proc/1/ns/{name}" for name in _NAMESPACES)
-    mine, others = (await printed(links)).split(), (await printed(links, second)).split()
-    status = dict(line.split(":", 1) for line in (await printed("cat /proc/1/status")).splitlines() if ":" in line)
+    links = f"for name in {' '.join(_NAMESPACES)}; do echo $name: $(readlink /proc/1/ns/$name); done"
+    mine = _pairs(await printed(links))
+    others = _pairs(await printed(links, second))
+    status = _pairs(await printed("cat /proc/1/status"))
     show = 'for f in {}; do if [ -e $f ]; then echo "== $f"; cat $f; fi; done'
     cgroup = await printed(show.format(" ".join(f"/sys/fs/cgroup/{name}" for name in _CGROUP_FILES)))
     files = await printed(show.format(" ".join(_FILES)))
     sysctls = await printed(show.format(" ".join(f"/proc/sys/{name}" for name in _SYSCTLS)))
     return {
-        "namespaces": {
-            name: _whose(name, link, other) for name, link, other in zip(_NAMESPACES, mine, others, strict=True)
-        },
+        "namespaces": {name: _whose(name, mine.get(name, ""), others.get(name, "")) for name in _NAMESPACES},
         "mounts": _mounts(await printed("cat /proc/1/mountinfo")),
         "cgroup values": _sections(cgroup),
         "files": _sections(files),
@@ -126,8 +129,16 @@ async def _from_inside(pod: Pod, second: Pod) -> Facts:
     }
 
 
+def _pairs(text: str) -> dict[str, str]:
+    """Lines of ``name: value``; others are left out."""
+    pairs = (line.partition(":") for line in text.splitlines())
+    return {name: value.strip() for name, colon, value in pairs if colon}
+
+
 def _whose(name: str, link: str, of_second: str) -> str:
     """Whose namespace it is: the node's, the pod's (both containers have it), or the container's own."""
+    if not link:
+        return "unknown"
     if link == str(Path("/proc/self/ns", name).readlink()):
         return "the node's"
     return "the pod's" if link == of_second else "the container's own"
@@ -138,8 +149,10 @@ def _mounts(mountinfo: str) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
-        fields = before.split()
-        kind, _source, superblock = after.split(" ", 2)
+        fields, of_file_system = before.split(), after.split(" ", 2)
+        if len(fields) < 6 or len(of_file_system) < 3:
+            continue  # an error message, or a line that is cut
+        kind, _source, superblock = of_file_system
         shared = superblock if kind in {"tmpfs", "proc", "sysfs", "mqueue", "devpts"} else superblock.split(",")[0]
         found.setdefault(fields[4], []).append(f"{kind} {fields[5]} {shared}")
     return {point: "; ".join(each) for point, each in found.items()}
@@ -155,11 +168,10 @@ async def _reachability(served: Pod, asking: Pod, second: Pod) -> dict[str, str]
     """Who gets the page of the pod's web server."""
     ip = await served.ip()
     fetch = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {{}} {_PORT} | tail -n 1"
-    found = {"from the node": await _page(ip)}
+    found = {"from the node": await _page(ip) if ip else "the pod has no address"}
     for who, pod, host in (("from another pod", asking, ip), ("from its own pod, on localhost", second, "127.0.0.1")):
-        found[who] = (await pod.exec("sh", "-c", fetch.format(host))).stdout.decode().strip()
-    wrong = [who for who, page in found.items() if page != _PAGE]
-    return {who: "answered" if who not in wrong else f"no answer ({page!r})" for who, page in found.items()}
+        found[who] = decode_utf8((await pod.exec("sh", "-c", fetch.format(host))).stdout).strip()
+    return {who: REACHED if page == _PAGE else f"no answer ({escaped(page)!r})" for who, page in found.items()}
 
 
 async def _page(ip: str) -> str:
@@ -171,11 +183,20 @@ async def _page(ip: str) -> str:
             writer.write(b"GET / HTTP/1.0\r\n\r\n")
             answer = await asyncio.wait_for(reader.read(), 2)
             writer.close()
-            return answer.partition(b"\r\n\r\n")[2].decode().strip()
+            return decode_utf8(answer.partition(b"\r\n\r\n")[2]).strip()
         except (OSError, TimeoutError) as error:
             if time.monotonic() > deadline:
                 return str(error)
             await asyncio.sleep(0.05)
+
+
+async def _statistics(node: Node) -> dict[str, str]:
+    """How much the lists of statistics have; those that do not have everything are not measured on this side."""
+    found = await coverage_of_statistics(node)
+    for rpc, what in found.items():
+        if what != COMPLETE:
+            node.left_out.setdefault(rpc, f"the list is {what}")
+    return found
 
 
 async def _log_lines(node: Node) -> dict[str, str]:
@@ -183,22 +204,21 @@ async def _log_lines(node: Node) -> dict[str, str]:
     pod = Pod.of(node, next_name("facts"), ("sh", "-c", _TALK))
     await pod.start(Samples())
     status = await _ended(pod)
-    log = log_file(pod.config, pod.container).read_bytes()
-    lines = [line.split(b" ", 3) for line in log.split(b"\n")[:-1]]
-    streams = {
-        stream: "\n".join(
-            f"{tag.decode()} {len(content)} {hashlib.sha256(content).hexdigest()[:12]}" for tag, content in found
-        )
-        for stream, found in (
-            (name, [(line[2], line[3]) for line in lines if line[1] == name.encode()]) for name in ("stdout", "stderr")
-        )
-    }
-    times = all(re.fullmatch(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}(Z|[+-]\d\d:\d\d)", line[0]) for line in lines)
+    content = await asyncio.to_thread(_beginning, log_file(pod.config, pod.container))
+    ended = status.state == cri.CONTAINER_EXITED
     return {
-        **streams,
-        "times": "all well formed" if times else "not all well formed",
-        "exit code": str(status.exit_code),
+        **({"format": content} if isinstance(content, str) else log_facts(content)),
+        "exit code": str(status.exit_code) if ended else f"it did not end in {_PATIENCE:.0f} s",
     }
+
+
+def _beginning(log: Path) -> bytes | str:
+    """The beginning of a log file, or, in words, why there is none."""
+    try:
+        with log.open("rb") as file:
+            return file.read(_LONGEST_LOG)
+    except OSError as error:
+        return f"no file at the path that was asked for: {error.strerror}"
 
 
 async def _ended(pod: Pod) -> cri.ContainerStatus:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench import processes, schema
 from cri_shim.bench.bills import itemize, read_bill
 from cri_shim.bench.cgroup_parents import for_driver
+from cri_shim.bench.client import CallError
 from cri_shim.bench.shims import shims_of
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from cri_shim.bench.pod_configs import Place
     from cri_shim.bench.processes import Clock
 
+OPTIONAL = ("ImageFsInfo", "ListContainerStats", "ListPodSandboxStats")
+"""RPCs of the scenarios that runtimes exist without."""
+NOT_IMPLEMENTED = "not implemented"
+_SAYS_UNIMPLEMENTED = re.compile(r"not (yet )?(implement|support)|unimplemented|does not support", re.IGNORECASE)
 _CGROUPS = Path("/sys/fs/cgroup")
 _names = itertools.count(1)
 
@@ -63,13 +69,15 @@ class Node:
     processes: tuple[schema.Process, ...] = ()
     runtime: str = ""
     configuration: str = ""
+    api: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """RPCs that are not measured here, and why."""
 
     async def look(self) -> schema.Side:
         """Find out who serves the endpoint and with what; the record of the side.
 
-        Raises :class:`processes.UnknownProcessError`, or grpc's error when the endpoint does not answer.
+        Raises :class:`processes.UnknownProcessError`, or :class:`CallError` when the endpoint does not answer.
         """
-        api = (await self.client.version()).name
         version = await self.client.ask("Version", cri.VersionRequest(), cri.VersionResponse)
         self.runtime = f"{version.runtime_name} {version.runtime_version}"
         status = await self.client.ask("Status", cri.StatusRequest(verbose=True), cri.StatusResponse)
@@ -77,24 +85,51 @@ class Node:
         if wrong:
             raise NotReadyError(f"{self.name} is not ready: {wrong[0].type}: {wrong[0].message}")
         self.configuration = _configuration(dict(status.info))
+        await self._find_what_is_not_implemented()
         systemd = await self._is_systemd_the_cgroup_driver()
         self.place = replace(self.place, cgroup_parent=for_driver(self.place.cgroup_parent, systemd=systemd))
-        found = {}
+        found: dict[int, schema.Process] = {}
         for endpoint in (self.client.endpoint, *self.behind):
             pid = processes.server_of(endpoint)
-            found[pid] = schema.Process(processes.program_of(pid), pid, processes.version_of(pid))
+            name = processes.program_of(pid)
+            same = sum(each.name.partition("#")[0] == name for key, each in found.items() if key != pid)
+            name = f"{name}#{same + 1}" if same else name
+            found[pid] = schema.Process(name, pid, processes.version_of(pid))
         self.processes = tuple(found.values())
-        return schema.Side(self.name, self.client.endpoint, self.runtime, self.processes, self.configuration, api)
+        self.api = (await self.client.version()).name
+        return self.side()
+
+    def side(self) -> schema.Side:
+        """The record of the side, as it is known by now."""
+        return schema.Side(
+            self.name,
+            self.client.endpoint,
+            self.runtime,
+            self.processes,
+            self.configuration,
+            self.api,
+            dict(self.left_out),
+        )
 
     async def _is_systemd_the_cgroup_driver(self) -> bool:
         """What RuntimeConfig says, which runtimes answer that are younger than Kubernetes 1.28."""
         try:
             answer = await self.client.ask("RuntimeConfig", cri.RuntimeConfigRequest(), cri.RuntimeConfigResponse)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+        except CallError as error:
+            if not _is_unimplemented(error):
                 raise
             return False
         return answer.HasField("linux") and answer.linux.cgroup_driver == cri.SYSTEMD
+
+    async def _find_what_is_not_implemented(self) -> None:
+        """Ask for what some runtimes do not have, once each."""
+        for rpc in OPTIONAL:
+            try:
+                await self.client.timed(rpc, b"")
+            except CallError as error:
+                if not _is_unimplemented(error):
+                    raise
+                self.left_out[rpc] = NOT_IMPLEMENTED
 
     async def have_image(self) -> None:
         """Pull the pods' image unless it is there, and remember by which id the runtime knows it."""
@@ -143,6 +178,11 @@ class Node:
 
 class NotReadyError(Exception):
     """An endpoint that cannot run pods."""
+
+
+def _is_unimplemented(error: CallError) -> bool:
+    """Whether a runtime says that it does not have an RPC; some say so with another code."""
+    return error.code is grpc.StatusCode.UNIMPLEMENTED or bool(_SAYS_UNIMPLEMENTED.search(error.details))
 
 
 def next_name(kind: str) -> str:

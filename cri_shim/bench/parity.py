@@ -1,11 +1,16 @@
-"""Before anything is timed: did every side do the same work? A run fails if not, for a race on two tracks is none."""
+"""Before anything is timed: do all sides do the same work? What they do not is a part of the result.
+
+A side that does less may be faster for it, and only a reader can weigh that: a runtime without a pause process saves
+the start of one. So a difference is a row of the report, and a refusal only for those who ask for that.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.schema import Parity
+from cri_shim.bench.schema import Difference, Parity
+from untrusted.text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,44 +19,59 @@ if TYPE_CHECKING:
 
 # Differences that are known, by kind and name, with the reason why they do not make one side's work less.
 TOLERATED: dict[tuple[str, str], str] = {}
+REACHED = "answered"
+"""What a fact of the kind ``reachability`` says when all is well; equal failures are no equal work."""
+_NOT_THERE = "(not there)"
+_LONGEST_VALUE = 300
 
 
 class NotTheSameError(Exception):
-    """The sides differ; ``differences`` has one line for each fact."""
+    """The sides differ, and it was asked that they do not."""
 
-    def __init__(self, differences: list[str]) -> None:
-        """Keep the lines."""
-        super().__init__("the sides do not do the same work, so nothing was timed:\n" + "\n".join(differences))
-        self.differences = differences
+    def __init__(self, parity: Parity) -> None:
+        """Name every difference, one a line."""
+        lines = [f"  {in_words(each)}" for each in parity.differences]
+        super().__init__("the sides do not do the same work, so nothing was timed:\n" + "\n".join(lines))
 
 
 def compare(facts: Mapping[str, Facts]) -> Parity:
-    """Compare the facts of all sides; raises :class:`NotTheSameError` with every difference."""
-    first, *others = facts
+    """Compare the facts of all sides."""
     different, tolerated = [], set()
     same: dict[str, int] = {}
     for kind in sorted({kind for side in facts.values() for kind in side}):
-        names = sorted({name for side in facts.values() for name in side.get(kind, {})})
-        for name in names:
-            values = {side: facts[side].get(kind, {}).get(name, "(not there)") for side in facts}
-            if all(values[other] == values[first] for other in others):
+        for name in sorted({name for side in facts.values() for name in side.get(kind, {})}):
+            values = {side: its.get(kind, {}).get(name, _NOT_THERE) for side, its in facts.items()}
+            failed = kind == "reachability" and set(values.values()) != {REACHED}
+            if len(set(values.values())) == 1 and not failed:
                 same[kind] = same.get(kind, 0) + 1
             elif (kind, name) in TOLERATED:
                 tolerated.add(TOLERATED[kind, name])
             else:
-                told = "; ".join(f"{side}: {_short(value)}" for side, value in values.items())
-                different.append(f"  {kind}{f' of {name}' if name else ''}: {told}")
-    wrong = [
-        f"  reachability {who}: {side}: {found}"
-        for side, its in facts.items()
-        for who, found in its.get("reachability", {}).items()
-        if found != "answered"
-    ]
-    if different or wrong:
-        raise NotTheSameError([*different, *wrong])
-    return Parity(time.time(), same, tuple(sorted(tolerated)))
+                different.append(Difference(kind, name, _what_differs(values)))
+    return Parity(time.time(), same, tuple(sorted(tolerated)), tuple(different))
 
 
-def _short(value: str, length: int = 300) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= length else f"{shown[:length]}…"
+def require_same(parity: Parity) -> None:
+    """Raise :class:`NotTheSameError` when there is a difference."""
+    if parity.differences:
+        raise NotTheSameError(parity)
+
+
+def in_words(difference: Difference) -> str:
+    """A difference as one line."""
+    of = f" of {escaped(difference.name)}" if difference.name else ""
+    values = "; ".join(f"{side}: {value}" for side, value in difference.values.items())
+    return f"{difference.kind}{of}: {values}"
+
+
+def _what_differs(values: Mapping[str, str]) -> dict[str, str]:
+    """Each value on one line and of bounded length; of several lines only those that not all sides have."""
+    lines = {side: value.splitlines() for side, value in values.items()}
+    common = set.intersection(*(set(each) for each in lines.values()))
+    found = {}
+    for side, value in values.items():
+        own = [line.strip() for line in lines[side] if line not in common]
+        # The same lines in another order, or another number of times.
+        told = " / ".join(own or lines[side]) if len(lines[side]) > 1 else value.strip()
+        found[side] = escaped(told, _LONGEST_VALUE) if told else "(empty)"
+    return found

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import grpc
-
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.bench.client import CallError
 from cri_shim.bench.pod_configs import NAMESPACE, container_config, log_directory, log_file, pod_config
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ async def _remove(node: Node, id_: str) -> None:
     for pause in (*REMOVE_RETRIES, None):
         try:
             await _stop_and_remove(node, id_)
-        except grpc.aio.AioRpcError:
+        except CallError:
             if pause is None:
                 raise
             await asyncio.sleep(pause)

@@ -34,6 +34,8 @@ class Side:
     """What ``Status`` tells about the configuration when asked to be verbose, shortened to what a reader compares."""
     api: str = "v1"
     """The version of the CRI that was spoken with it."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """RPCs that are not measured on this side, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,16 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """One fact that is not the same on all sides."""
+
+    kind: str
+    name: str
+    values: dict[str, str]
+    """By side; of values of several lines only those that not all sides have."""
+
+
+@dataclass(frozen=True, slots=True)
 class Parity:
     """What was checked before anything was timed: what a pod and its containers are given, seen from inside them."""
 
@@ -157,6 +169,8 @@ class Parity:
     """By kind (namespaces, mounts, …): how many facts were the same on all sides."""
     tolerated: tuple[str, ...] = ()
     """Differences that are known and do no work, in words."""
+    differences: tuple[Difference, ...] = ()
+    """All others. Runs of before this was kept have none: they ended when a fact differed."""
 
 
 @dataclass(frozen=True, slots=True)

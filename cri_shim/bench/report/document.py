@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.bench.report.rows import Row
-    from cri_shim.bench.schema import Run, Turn
+    from cri_shim.bench.schema import Run, Step, Turn
 
 
 def document(run: Run) -> list[Block]:
@@ -31,6 +31,7 @@ def document(run: Run) -> list[Block]:
             + f". Measured on {_day(run.started_at)}. {first} is 1.00; less is better."
         ),
         *_noise_warning(run),
+        *_parity_warning(run),
         Paragraph(_tally(rows, others)),
         *pictures.ratios(run, [row for row in rows if row.main]),
         tables.first_page(run, rows),
@@ -63,6 +64,7 @@ def document(run: Run) -> list[Block]:
             *pictures.of_step(run, step, step_rows),
             *(block for other in others for block in price_section.of_step(step, prices[other])),
             tables.of_step(run, step_rows),
+            *_left_out(run, step),
             tables.cpu(run, step),
         ]
     return [*found, Heading(2, "What this does not show"), Items(words.NOT_SHOWN)]
@@ -129,23 +131,48 @@ def _setting(run: Run) -> list[Block]:
     ]
     for side in run.sides:
         daemons = ", ".join(f"{process.name} ({process.version or side.runtime})" for process in side.processes)
-        items.append(f"**{side.name}**: {side.runtime}; daemons: {daemons}; `{side.configuration}`")
+        api = "" if side.api == "v1" else f", CRI {side.api}"
+        items.append(f"**{side.name}**: {side.runtime}{api}; daemons: {daemons}; `{side.configuration}`")
     items += run.notes
     if run.resumed_at:
         items.append(f"interrupted and gone on with {len(run.resumed_at)} times, on the same day, boot and versions")
     return [Heading(2, "What ran where"), Items(tuple(items))]
 
 
+def _parity_warning(run: Run) -> list[Block]:
+    if run.parity is None or not run.parity.differences:
+        return []
+    return [Paragraph(words.NOT_THE_SAME_WORK.format(count=len(run.parity.differences)), warns=True)]
+
+
 def _same_work(run: Run) -> list[Block]:
     if run.parity is None:
         return []
-    facts = ", ".join(f"{kind} ({count})" for kind, count in run.parity.facts.items())
+    facts = ", ".join(f"{kind} ({count})" for kind, count in run.parity.facts.items()) or "none"
     found: list[Block] = [
         Heading(2, "The same work"),
         Paragraph(words.SAME_WORK.format(facts=facts)),
     ]
     if run.parity.tolerated:
         found.append(Items(run.parity.tolerated))
+    if not run.parity.differences:
+        return [*found, Paragraph(words.NO_DIFFERENCE)]
+    return [
+        *found,
+        Heading(3, "What differs in the work"),
+        Paragraph(words.DIFFERENCES.format(count=len(run.parity.differences))),
+        tables.differences(run),
+    ]
+
+
+def _left_out(run: Run, step: Step) -> list[Block]:
+    """Which metrics of a step a side has no numbers of, and why."""
+    keys = {metric.key for metric in step.metrics}
+    found: list[Block] = []
+    for side in run.sides:
+        what = [f"`{rpc}` ({reason})" for rpc, reason in side.left_out.items() if rpc in keys]
+        if what:
+            found.append(Paragraph(words.LEFT_OUT.format(side=side.name, what=", ".join(what))))
     return found
 
 

@@ -39,7 +39,7 @@ def forest(rows: Sequence[tuple[str, Interval, bool]], than: str) -> str:
 
 def boxes(rows: Sequence[tuple[str, Mapping[str, Distribution]]], unit: str) -> str:
     """Of each row and side: a box over the quartiles, a line at the median, whiskers from p5 to p95, a dot at p99."""
-    sides = list(rows[0][1])
+    sides = list(dict.fromkeys(side for _, of in rows for side in of))
     all_of = [each for _, of in rows for each in of.values()]
     low, high = min(each.p5 for each in all_of) * 0.8, max(each.p99 for each in all_of) * 1.15
     low = max(low, high / 1e5, 1e-3)
@@ -50,11 +50,12 @@ def boxes(rows: Sequence[tuple[str, Mapping[str, Distribution]]], unit: str) -> 
     for place, (label, of) in enumerate(rows):
         top = 26 + tall * place
         shapes.append(svg.text(_LEFT - 10, top + tall / 2 + 4, label, anchor="end"))
-        for index, each in enumerate(of.values()):
+        for index, side in enumerate(sides):
+            if side not in of:
+                continue
+            each = of[side]
             y = top + 10.5 + 13.0 * index
-            told = (
-                f"{label}, {list(of)[index]}: median {number(each.p50)} {unit}, p95 {number(each.p95)}, n {each.count}"
-            )
+            told = f"{label}, {side}: median {number(each.p50)} {unit}, p95 {number(each.p95)}, n {each.count}"
             shapes.append(svg.line(across(each.p5), y, across(each.p95), y, f"l{index} whisker"))
             shapes.append(
                 svg.rect(across(each.p25), y - 5, across(each.p75) - across(each.p25), 10, f"f{index} box", told)

@@ -27,7 +27,7 @@ _MEMORY_SCENARIOS = {"steady"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One metric of one step. ``verdicts`` has every side but the first, which the others are compared with."""
+    """One metric of one step: ``sides`` are those that have it, ``verdicts`` those that the first is compared with."""
 
     step: str
     title: str
@@ -49,8 +49,9 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
     found = []
     for metric in step.metrics:
         key = metric.key
-        if all(turn.samples.get(key) for one in step.rounds for turn in one.turns.values()):
-            found.append(_row(run, step, (key, metric.label, "ms", metric.main), _samples_of(key)))
+        having = tuple(side.name for side in run.sides if _has_all(step, side.name, key))
+        if having:
+            found.append(_row(run, step, having, (key, metric.label, "ms", metric.main), _samples_of(key)))
     for key, label, read in (
         ("daemons", "CPU time of daemons and helpers", partial(daemons_cpu, run)),
         ("machine", "CPU time of the machine", _machine_cpu),
@@ -65,6 +66,11 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
         about = ("memory daemons", label, "MiB", True)
         found.append(_row_by_side(run, step, about, partial(daemons_memory, run)))
     return found
+
+
+def _has_all(step: Step, side: str, key: str) -> bool:
+    """Whether a side has samples of a metric in every round; a runtime without an RPC has none."""
+    return bool(step.rounds) and all(one.turns[side].samples.get(key) for one in step.rounds)
 
 
 def _samples_of(key: str) -> Callable[[Turn], list[float]]:
@@ -93,15 +99,19 @@ def daemons_of(run: Run, side: str) -> list[str]:
 def _row_by_side(run: Run, step: Step, about: tuple[str, str, str, bool], read: Callable[[str, Turn], float]) -> Row:
     """A row of a value that depends on whose turn it is, one a turn."""
     by_turn = {id(turn): side for one in step.rounds for side, turn in one.turns.items()}
-    return _row(run, step, about, lambda turn: [read(by_turn[id(turn)], turn)])
+    names = tuple(side.name for side in run.sides)
+    return _row(run, step, names, about, lambda turn: [read(by_turn[id(turn)], turn)])
 
 
-def _row(run: Run, step: Step, about: tuple[str, str, str, bool], read: Callable[[Turn], list[float]]) -> Row:
+def _row(
+    run: Run, step: Step, names: tuple[str, ...], about: tuple[str, str, str, bool], read: Callable[[Turn], list[float]]
+) -> Row:
+    """A row of the sides that have the values. The others are compared with the first side, where that has them."""
     key, label, unit, main = about
-    names = [side.name for side in run.sides]
     turns = [turn for one in step.rounds for turn in one.turns.values()]
     middle = {name: [statistics.median(read(one.turns[name])) for one in step.rounds] for name in names}
     sides = {name: distribution([v for one in step.rounds for v in read(one.turns[name])]) for name in names}
-    first, *others = names
-    verdicts = {other: judge(middle[other], middle[first], turns) for other in others if min(middle[first]) > 0}
+    first = run.sides[0].name
+    others = [name for name in names if name != first] if min(middle.get(first, [0])) > 0 else []
+    verdicts = {other: judge(middle[other], middle[first], turns) for other in others}
     return Row(step.name, step.title, key, label, unit, main, sides, verdicts)

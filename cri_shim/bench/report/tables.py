@@ -10,6 +10,7 @@ from cri_shim.bench.report.blocks import Table
 from cri_shim.bench.report.numbers import number, percent, ratio
 from cri_shim.bench.report.pictures import cpu_parts
 from cri_shim.bench.verdict import REFUSED
+from untrusted.text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ def first_page(run: Run, rows: Sequence[Row]) -> Table:
                 f"{row.title}: {row.label}",
                 row.step.partition("@")[2].replace(" ", ", ", 1) or "0",
                 row.unit,
-                *(number(row.sides[side].p50) for side in (first, *others)),
+                *(number(row.sides[side].p50) if side in row.sides else "" for side in (first, *others)),
                 *(cell for other in others for cell in _judged(row, other)),
             )
             for row in rows
@@ -51,6 +52,21 @@ def of_step(run: Run, rows: Sequence[Row]) -> Table:
     return Table(
         ("what", "side", "unit", "p50", "p95", "p99", "max", "n", f"ratio to {first}", "verdict"), tuple(lines), 2
     )
+
+
+def differences(run: Run) -> Table:
+    """What the sides do not have in common, fact by fact."""
+    found = run.parity.differences if run.parity else ()
+    names = [side.name for side in run.sides]
+    lines = [
+        (each.kind, escaped(each.name), *(_as_text(each.values.get(name, "")) for name in names)) for each in found
+    ]
+    return Table(("kind", "what", *names), tuple(lines), 2 + len(names))
+
+
+def _as_text(value: str) -> str:
+    """A value from a runtime, without what the report takes for code or for strong words."""
+    return value.replace("`", "'").replace("**", "* *")
 
 
 def quiet(run: Run) -> Table:

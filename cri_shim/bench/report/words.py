@@ -56,9 +56,21 @@ NOT_SHOWN = _paragraphs("""
 """)
 
 SAME_WORK = """\
-Before anything was timed, the same pods were run on each side and looked at from inside and from the node. A run \
-fails when a fact differs. The same were: {facts}. In every turn that follows, what was asked for is counted: pods \
-that run, lines that were logged, bytes that came, images that are there."""
+Before anything was timed, the same pods were run on each side and looked at from inside and from the node. The same \
+were: {facts}. In every turn that follows, what was asked for is counted: pods that run, lines that were logged, bytes \
+that came, images that are there."""
+
+NO_DIFFERENCE = "No fact differed."
+
+DIFFERENCES = """\
+**Facts that differ: {count}.** A side that gives its pods less may be faster for it, and one that gives them more may \
+be slower; what a difference costs is not known from this. Of values of several lines those are shown that not all \
+sides have."""
+
+NOT_THE_SAME_WORK = """\
+**The sides do not do all of the same work**: see "What differs in the work" (facts about their pods: {count})."""
+
+LEFT_OUT = "Not measured on {side}: {what}."
 
 NOT_QUIET = """\
 **The machine was not quiet while this was measured: {reasons}.** Steps that were disturbed have no verdict, and \

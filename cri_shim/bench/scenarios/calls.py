@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.node import Samples
+from cri_shim.bench.pod_configs import NAMESPACE
 from cri_shim.bench.rhythm import BACK_TO_BACK, in_words
 from cri_shim.bench.scenarios.scenario import WrongWorkError
 from cri_shim.bench.schema import Metric
+from cri_shim.bench.statistics_lists import COMPLETE, coverage_of_statistics
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -78,21 +80,18 @@ class Calls:
         return found
 
     async def prepare(self, node: Node) -> None:
-        """See that both kinds of statistics tell of every pod."""
+        """See that there are as many pods as there should be, and that statistics have all of them."""
         pods = await node.client.ask("ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse)
-        containers = await node.client.ask(
-            "ListContainerStats", cri.ListContainerStatsRequest(), cri.ListContainerStatsResponse
-        )
-        sandboxes = await node.client.ask(
-            "ListPodSandboxStats", cri.ListPodSandboxStatsRequest(), cri.ListPodSandboxStatsResponse
-        )
-        found = (len(pods.items), len(containers.stats), len(sandboxes.stats))
-        if found != (self.pods,) * 3:
-            raise WrongWorkError(f"{node.name} tells of {found} pods and statistics, not of {self.pods} each")
+        found = sum(pod.metadata.namespace == NAMESPACE for pod in pods.items)
+        if found != self.pods:
+            raise WrongWorkError(f"{node.name} lists {found} pods, not {self.pods}")
+        for rpc, what in (await coverage_of_statistics(node)).items():
+            if rpc not in node.left_out and what != COMPLETE:
+                raise WrongWorkError(f"{rpc} of {node.name} is {what}")
 
     async def warm(self, node: Node) -> None:
         """Make each call once."""
-        for rpc, request in (_LISTS | _STATS).items():
+        for rpc, request in _measured(node, _LISTS | _STATS).items():
             await node.call(Samples(), rpc, request.SerializeToString())
 
     async def turn(self, node: Node, samples: Samples) -> None:
@@ -100,11 +99,11 @@ class Calls:
         if self.period:
             await self._with_pauses(node, samples)
             return
-        for rpc, request in _LISTS.items():
+        for rpc, request in _measured(node, _LISTS).items():
             content = request.SerializeToString()
             for _ in range(self.repeats):
                 await node.call(samples, rpc, content)
-        for rpc, request in _STATS.items():
+        for rpc, request in _measured(node, _STATS).items():
             content = request.SerializeToString()
             await asyncio.sleep(_PAUSE_BEFORE_STATS)
             await node.call(Samples(), "Version", _LISTS["Version"].SerializeToString())
@@ -112,12 +111,17 @@ class Calls:
 
     async def _with_pauses(self, node: Node, samples: Samples) -> None:
         for _ in range(self.repeats):
-            for rpc, request in _LISTS.items():
+            for rpc, request in _measured(node, _LISTS).items():
                 await asyncio.sleep(self.period)
                 await node.call(samples, rpc, request.SerializeToString())
 
     async def clean(self, node: Node) -> None:
         """Nothing."""
+
+
+def _measured(node: Node, requests: dict[str, Message]) -> dict[str, Message]:
+    """Those that the side has."""
+    return {rpc: request for rpc, request in requests.items() if rpc not in node.left_out}
 
 
 def _repeats(period: float) -> int:

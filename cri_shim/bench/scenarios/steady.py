@@ -78,7 +78,8 @@ class Steady:
     async def warm(self, node: Node) -> None:
         """One of each call."""
         for rpc, request in _REQUESTS.items():
-            await node.call(Samples(), rpc, request.SerializeToString())
+            if rpc not in node.left_out:
+                await node.call(Samples(), rpc, request.SerializeToString())
 
     async def turn(self, node: Node, samples: Samples) -> None:
         """The window, to its end."""
@@ -93,6 +94,8 @@ class Steady:
         while due < began + self.window:
             await asyncio.sleep(due - time.monotonic())
             for rpc in beat.rpcs:
+                if rpc in node.left_out:
+                    continue
                 await node.call(samples, rpc, _REQUESTS[rpc].SerializeToString())
             due += beat.period
 

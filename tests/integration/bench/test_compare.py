@@ -74,7 +74,8 @@ def test_every_scenario_on_both_sides(tmp_path):
                 cpu[step.scenario] += turn.cpu["machine"]  # in ticks of 10 ms: a turn of a few calls may take none
     assert all(cpu[scenario] > 0 for scenario in SCENARIOS)
     assert run.parity is not None
-    assert set(run.parity.facts) >= {"namespaces", "mounts", "cgroup values", "log lines", "reachability"}
+    assert set(run.parity.facts) >= {"namespaces", "mounts", "cgroup values", "log lines", "reachability", "statistics"}
+    assert run.parity.differences == ()
     assert {process.name for process in run.sides[1].processes} == {"cri-shim", "containerd"}
     assert "2 pairs are too few" in (tmp_path / "run.html").read_text() or "no verdict" in done.stdout
     assert not left_over()
@@ -97,9 +98,26 @@ def test_ended_on_the_way(tmp_path):
     assert not left_over()
 
 
-def test_a_side_that_does_less_is_not_timed(tmp_path):
-    """With a setting that makes the bridge give its pods something else, the run fails, says what, times nothing."""
-    done = compare(*TINY, "--bridge", "runtime.enable_unprivileged_ports=false", "--output", str(tmp_path / "run.json"))
+LESS = ("--bridge", "runtime.enable_unprivileged_ports=false", "--scenario", "exec")
+
+
+def test_a_side_that_does_less_is_told_apart(tmp_path):
+    """With a setting that makes the bridge give its pods something else, that is in the result and in the report."""
+    done = compare(*TINY, *LESS, "--output", str(tmp_path / "run.json"))
+    assert done.returncode == 0, done.stderr
+    assert "the sides do not do all of the same work: 1 fact differs (sysctls: 1)" in done.stderr
+    parity = load(tmp_path / "run.json").parity
+    assert parity is not None
+    (difference,) = parity.differences
+    assert difference.name == "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+    assert difference.values == {"plugin": "0", "bridge": "1024"}
+    assert "ip_unprivileged_port_start" in (tmp_path / "run.md").read_text()
+    assert not left_over()
+
+
+def test_parity_can_be_required(tmp_path):
+    """The same run then fails, says what differs, and times nothing."""
+    done = compare(*TINY, *LESS, "--require-parity", "--output", str(tmp_path / "run.json"))
     assert done.returncode == 1
     assert "do not do the same work" in done.stderr
     assert "ip_unprivileged_port_start" in done.stderr

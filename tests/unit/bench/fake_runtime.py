@@ -2,11 +2,16 @@
 
 Containers are records; what a test execs in one runs on this machine. What a kubelet would not do is answered with an
 error: a pod without its log directory, a pod that is stopped before its containers, a running thing that is removed.
+
+    python -m tests.unit.bench.fake_runtime '{"address": "/path", "package": "runtime", …}'
 """
 
 from __future__ import annotations
 
+import asyncio
+import json
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -42,6 +47,10 @@ class FakeRuntime:
     """What a container leaves in its log file; None: it makes no file."""
     status: dict[str, grpc.StatusCode] = field(default_factory=dict)
     """RPCs that fail, and with which status."""
+    garbage: frozenset[str] = frozenset()
+    """RPCs that answer with bytes that are no message."""
+    forgets_statistics: bool = False
+    """ListContainerStats has nothing in it."""
     seen: list[tuple[str, Any]] = field(default_factory=list)
     pods: dict[str, cri.PodSandbox] = field(default_factory=dict)
     configs: dict[str, cri.PodSandboxConfig] = field(default_factory=dict)
@@ -76,6 +85,8 @@ class FakeRuntime:
         """Do it; raises RefusedError."""
         request = getattr(cri, MESSAGES[rpc][0]).FromString(content)
         self.seen.append((rpc, request))
+        if rpc in self.garbage:
+            return b"\xff\xff\xff"
         do: Callable[[Any], Any] | None = getattr(self, f"_do_{rpc}", None)
         answer = do(request) if do else getattr(cri, MESSAGES[rpc][1])()
         made: bytes = answer.SerializeToString()
@@ -160,7 +171,8 @@ class FakeRuntime:
         return cri.ListContainersResponse(containers=self._of(pod) if pod else self.containers.values())
 
     def _do_ListContainerStats(self, _request: Any) -> Any:
-        stats = [cri.ContainerStats(attributes=cri.ContainerAttributes(id=id_)) for id_ in self.containers]
+        known = () if self.forgets_statistics else self.containers
+        stats = [cri.ContainerStats(attributes=cri.ContainerAttributes(id=id_)) for id_ in known]
         return cri.ListContainerStatsResponse(stats=stats)
 
     def _do_ListPodSandboxStats(self, _request: Any) -> Any:
@@ -196,3 +208,17 @@ class _Handlers(grpc.GenericRpcHandler):
                 raise
 
         return grpc.unary_unary_rpc_method_handler(handle)
+
+
+async def _serve(told: dict[str, Any]) -> None:
+    told["address"] = Path(told["address"])
+    told["status"] = {rpc: grpc.StatusCode[name] for rpc, name in told.get("status", {}).items()}
+    async with FakeRuntime(**told) as fake:
+        assert fake.server is not None
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await fake.server.wait_for_termination()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(json.loads(sys.argv[1])))

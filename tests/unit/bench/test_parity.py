@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cri_shim.bench import parity
-from cri_shim.bench.parity import NotTheSameError, compare
+from cri_shim.bench.parity import NotTheSameError, compare, require_same
 
 SAME = {"mounts": {"/proc": "proc rw", "/dev": "tmpfs rw"}, "reachability": {"from the node": "answered"}}
 
@@ -19,22 +19,45 @@ def test_equal_facts_are_counted():
     ("kind", "name", "value"),
     [("mounts", "/proc", "proc ro"), ("mounts", "/extra", "tmpfs rw"), ("cgroup values", "memory.max", "max")],
 )
-def test_any_difference_fails_and_is_told(kind, name, value):
+def test_any_difference_is_kept(kind, name, value):
     """Another value, one that is there on one side only, a kind that the other has not."""
     other = {**SAME, kind: {**SAME.get(kind, {}), name: value}}
-    with pytest.raises(NotTheSameError) as failed:
-        compare({"a": SAME, "b": other})
-    (told,) = failed.value.differences
-    assert kind in told
-    assert name in told
-    assert value in told
+    (found,) = compare({"a": SAME, "b": other}).differences
+    assert (found.kind, found.name) == (kind, name)
+    assert found.values["b"] == value
+    assert found.values["a"] in {"proc rw", "(not there)"}
 
 
-def test_two_sides_that_nobody_reaches_are_not_the_same_work():
-    """Both failing in the same way is no reason to go on."""
+def test_a_difference_refuses_the_run_for_those_who_ask_for_that():
+    """The error names each of them; equal sides pass."""
+    require_same(compare({"a": SAME, "b": SAME}))
+    with pytest.raises(NotTheSameError, match=r"mounts of /proc: a: proc rw; b: proc ro"):
+        require_same(compare({"a": SAME, "b": {**SAME, "mounts": {**SAME["mounts"], "/proc": "proc ro"}}}))
+
+
+def test_two_sides_whose_pods_are_not_reached_are_not_the_same_work():
+    """Failing in the same way is a difference from what was asked for."""
     deaf = {**SAME, "reachability": {"from the node": "no answer"}}
-    with pytest.raises(NotTheSameError, match="no answer"):
-        compare({"a": deaf, "b": deaf})
+    (found,) = compare({"a": deaf, "b": deaf}).differences
+    assert found.values == {"a": "no answer", "b": "no answer"}
+
+
+def test_of_long_values_only_the_lines_that_differ_are_kept():
+    """A file of many lines that differs in one is told by that line; each value stays on one line, and bounded."""
+    a = "\n".join(f"line {number}" for number in range(100))
+    (found,) = compare(
+        {"a": {"files": {"/f": a}}, "b": {"files": {"/f": a.replace("line 7\n", "line\x1b 7\nmore\n")}}}
+    ).differences
+    assert found.values == {"a": "line 7", "b": "line\\x1b 7 / more"}
+    (found,) = compare({"a": {"files": {"/f": "x" * 5000}}, "b": {"files": {"/f": ""}}}).differences
+    assert len(found.values["a"]) < 400
+    assert found.values["b"] == "(empty)"
+
+
+def test_lines_in_another_order_are_a_difference():
+    """Although each side has all lines of the other."""
+    (found,) = compare({"a": {"files": {"/f": "1\n2"}}, "b": {"files": {"/f": "2\n1"}}}).differences
+    assert found.values == {"a": "1 / 2", "b": "2 / 1"}
 
 
 def test_a_known_difference_is_told_and_does_not_fail(monkeypatch):

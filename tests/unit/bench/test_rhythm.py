@@ -42,6 +42,7 @@ class Clocked:
 
     def __init__(self):
         self.calls: list[tuple[str, float, float]] = []
+        self.left_out: dict[str, str] = {}
 
     async def call(self, _samples, rpc, _request):
         self.calls.append((rpc, time.monotonic(), time.process_time()))

@@ -1,0 +1,40 @@
+"""Whether a side's lists of statistics have every container and every pod: a list of nothing is soon made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.bench.pod_configs import NAMESPACE
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from cri_shim.bench.node import Node
+
+COMPLETE = "of all"
+
+
+async def coverage_of_statistics(node: Node) -> dict[str, str]:
+    """By RPC: :data:`COMPLETE`, or how much of the pods that run now is in the list, or why it is not measured."""
+    pods = await node.client.ask("ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse)
+    ours = {each.id for each in pods.items if each.metadata.namespace == NAMESPACE}
+    containers = await node.client.ask("ListContainers", cri.ListContainersRequest(), cri.ListContainersResponse)
+    theirs = {each.id for each in containers.containers if each.pod_sandbox_id in ours}
+    return {
+        rpc: node.left_out.get(rpc) or _compare(await _listed(node, rpc), wanted)
+        for rpc, wanted in (("ListContainerStats", theirs), ("ListPodSandboxStats", ours))
+    }
+
+
+async def _listed(node: Node, rpc: str) -> set[str]:
+    if rpc == "ListContainerStats":
+        of_containers = await node.client.ask(rpc, cri.ListContainerStatsRequest(), cri.ListContainerStatsResponse)
+        return {each.attributes.id for each in of_containers.stats}
+    of_pods = await node.client.ask(rpc, cri.ListPodSandboxStatsRequest(), cri.ListPodSandboxStatsResponse)
+    return {each.attributes.id for each in of_pods.stats}
+
+
+def _compare(listed: set[str], wanted: Collection[str]) -> str:
+    have = len(listed.intersection(wanted))
+    return COMPLETE if have == len(wanted) else f"of {have} of {len(wanted)}"
