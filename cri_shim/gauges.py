@@ -30,7 +30,7 @@ def gauges(service: Service, pump: LogPump, lag: LoopLag) -> list[Gauge]:
         _single("cri_shim_connects_total", "Times containerd was found and read.", lambda: readiness.connects),
         _single(
             "cri_shim_null_call_seconds",
-            "A call to containerd that does nothing, while nothing else happens; 0: not measured yet.",
+            "A call to containerd that does nothing, after a second of quiet; 0: not measured yet.",
             lambda: null_call.seconds if (null_call := ledger.transport.curve.at(1.0)) else 0.0,
         ),
         _single(

@@ -37,6 +37,12 @@ class Counts(Listener):
         """By method, API version and code."""
         self.parts: defaultdict[Labels, float] = defaultdict(float)
         """Seconds by method and part; transport, work, queue and world add up to wall, front lies outside of it."""
+        self.front_seconds: defaultdict[Labels, float] = defaultdict(float)
+        """Front hops by method and how they are known (measured, estimate)."""
+        self.front_requests: defaultdict[Labels, int] = defaultdict(int)
+        """Requests by method and how their front hop is known, ``none`` included: what a mean is taken over."""
+        self.price_errors: defaultdict[Labels, float] = defaultdict(float)
+        """Seconds by method by which the sums of the price may be off."""
         self.hops: defaultdict[Labels, Histogram] = defaultdict(Histogram)
         """By method and code; hops on behalf of no request (events, sweeps, samples) included."""
         self.shares: defaultdict[Labels, float] = defaultdict(float)
@@ -76,12 +82,18 @@ class Counts(Listener):
         parts[method, "work_cpu"] += bill.work_cpu
         parts[method, "front"] += bill.front
         parts[method, "price"] += bill.price
+        self.front_requests[method, bill.front_known] += 1
+        if bill.front_known != "none":
+            self.front_seconds[method, bill.front_known] += bill.front
+        if error := bill.price_error:
+            self.price_errors[(method,)] += error
         if bill.queue:
             parts[method, "queue"] += bill.queue
         if bill.world:
             parts[method, "world"] += bill.world
-        # The old name of what was taken for the price; it goes with the next release.
+        # Two old names, for dashboards that were made before the price; they go with the next release.
         parts[method, "extra"] += bill.transport_sum + bill.work + bill.queue
+        parts[method, "awaited"] += max(0.0, bill.own - bill.work - bill.queue)
         if bill.hop_count or bill.helper_count:
             parts[method, "hops"] += bill.hops
             parts[method, "helpers"] += bill.helpers

@@ -73,7 +73,30 @@ class MetricsPage:
             counts.helpers,
         )
         for name, text, labels, values in (
-            ("cri_shim_request_part_seconds", "Where requests spent their time.", ("method", "part"), counts.parts),
+            (
+                "cri_shim_request_part_seconds",
+                "What requests are made of: transport, work, queue and world add up to their wall time.",
+                ("method", "part"),
+                counts.parts,
+            ),
+            (
+                "cri_shim_front_hop_seconds",
+                "Hops between client and daemon; how they are known.",
+                ("method", "known"),
+                counts.front_seconds,
+            ),
+            (
+                "cri_shim_front_hop_requests",
+                "Requests by how their front hop is known.",
+                ("method", "known"),
+                counts.front_requests,
+            ),
+            (
+                "cri_shim_price_error_seconds",
+                "How far the sums of the part price may be off.",
+                ("method",),
+                counts.price_errors,
+            ),
             (
                 "cri_shim_hop_share_seconds",
                 "Hops of requests, split into containerd's work and transport; how that is known.",

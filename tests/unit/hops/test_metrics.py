@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,11 +12,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from containerd_client.hops import Hop
 from cri_shim.hops.counts import Counts
+from cri_shim.hops.estimate import Estimate
 from cri_shim.hops.histogram import SECONDS, Histogram
 from cri_shim.hops.ledger import Ledger
 from cri_shim.hops.prometheus import Gauge, MetricsPage
 from cri_shim.hops.trace_context import TraceContext
 from cri_shim.network.exec import Helper
+from cri_shim.timeline import Stretch
+
+if TYPE_CHECKING:
+    from cri_shim.hops.bill import FrontKnown
 
 
 def scraped(page):
@@ -62,7 +68,7 @@ def test_a_scrape_tells_what_the_bill_says():
     assert found["cri_shim_request_part_seconds_total", of, ("part", "hops")] == pytest.approx(0.004)
     assert found["cri_shim_request_part_seconds_total", of, ("part", "helpers")] == pytest.approx(0.03)
     assert found["cri_shim_request_part_seconds_total", of, ("part", "own")] == request.bill.own
-    for part in ("front", "transport", "work", "work_cpu", "price"):
+    for part in ("front", "transport", "work", "work_cpu", "world", "price"):
         assert found["cri_shim_request_part_seconds_total", of, ("part", part)] == getattr(request.bill, part)
     hop = ("method", "s.Tasks/Create")
     assert found["cri_shim_hop_duration_seconds_count", ("code", "OK"), hop] == 1
@@ -78,6 +84,52 @@ def test_a_scrape_tells_what_the_bill_says():
     assert found[("cri_shim_hops_in_flight",)] == 1
     assert found["cri_shim_pods", ("state", "ready")] == 3
     assert found[("process_resident_memory_bytes",)] > 0
+
+
+def test_the_price_is_counted_by_how_it_is_known():
+    """Front hops that were measured, estimated and not known apart; what may be off is added up beside."""
+    ledger = Ledger()
+    counts = Counts()
+    ledger.listen(counts)
+    fronts: tuple[tuple[FrontKnown, float, float], ...] = (
+        ("measured", 0.002, 0.0002),
+        ("estimate", 0.003, 0.001),
+        ("none", 0.0, 0.0),
+    )
+    for known, seconds, error in fronts:
+        request = ledger.open("ListPodSandbox")
+        request.front_known = known
+        if known != "none":
+            request.way_in = request.way_out = Estimate(seconds / 2, error / 2)
+        ledger.close(request)
+    found = scraped(MetricsPage(counts, []))
+    of = ("method", "ListPodSandbox")
+    assert found["cri_shim_front_hop_seconds_total", ("known", "measured"), of] == pytest.approx(0.002)
+    assert found["cri_shim_front_hop_seconds_total", ("known", "estimate"), of] == pytest.approx(0.003)
+    assert ("cri_shim_front_hop_seconds_total", ("known", "none"), of) not in found
+    for known, _, _ in fronts:
+        assert found["cri_shim_front_hop_requests_total", ("known", known), of] == 1
+    assert found["cri_shim_request_part_seconds_total", of, ("part", "front")] == pytest.approx(0.005)
+    assert found["cri_shim_price_error_seconds_total", of] == pytest.approx(0.0012)
+
+
+def test_the_two_old_parts_live_one_release_more():
+    """``extra`` has the queue and all transport in it, ``awaited`` is own time that waits for the world."""
+    ledger = Ledger()
+    counts = Counts()
+    ledger.listen(counts)
+    ledger.transport.curve.note(1.0, 0.001)
+    request = ledger.open("StopContainer")
+    request.started = begun = request.started - 0.1
+    ledger.note_call("s.Tasks/Kill", begun)
+    ledger.note_hop(Hop("s.Tasks/Kill", begun, 0.01, 1, 1, 1, "OK"))
+    request.waits = [Stretch("turn", begun + 0.02, 0.02), Stretch("exit", begun + 0.05, 0.03)]
+    ledger.close(request)
+    parts = {part: seconds for (_, part), seconds in counts.parts.items()}
+    assert parts["queue"] == pytest.approx(0.02)
+    assert parts["awaited"] == pytest.approx(0.03)
+    assert parts["extra"] == pytest.approx(0.001 + parts["work"] + 0.02)
+    assert parts["price"] == pytest.approx(parts["extra"] - parts["queue"])
 
 
 def test_shares_wait_for_containerds_spans_when_it_sends_them():
