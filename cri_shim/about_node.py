@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import time
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import cri_shim
 from cri_shim.hops.record_json import ms
+from cri_shim.hops.totals import alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from cri_shim.hops.ledger import Ledger
     from cri_shim.hops.loop_lag import LoopLag
     from cri_shim.service import Service
+
+_LAST = 50
+"""Requests whose front hops are looked at."""
 
 
 def about_node(service: Service, lag: LoopLag) -> Callable[[], Mapping[str, Any]]:
@@ -26,6 +32,8 @@ def about_node(service: Service, lag: LoopLag) -> Callable[[], Mapping[str, Any]
             "containerd_version": service.readiness.containerd_version,
             "containerd_address": service.config.containerd.address,
             "null_hop_ms": None if null_call is None else ms(null_call.seconds),
+            "null_hop_error_ms": None if null_call is None else ms(null_call.error),
+            **front_hop(service.ledger),
             "loop_lag_ms": ms(lag.last),
             "started_at": round(started_at, 3),
             "ready": service.readiness.ready,
@@ -35,3 +43,17 @@ def about_node(service: Service, lag: LoopLag) -> Callable[[], Mapping[str, Any]
         }
 
     return told
+
+
+def front_hop(ledger: Ledger) -> dict[str, Any]:
+    """The front hop at the rhythm at which the daemon is called now: the median of the last requests that have one.
+
+    ``front_ms`` is null as long as there are none.
+    """
+    bills = [kept.bill for kept in ledger.newest()[-_LAST:]]
+    known = [bill for bill in bills if bill.front_known != "none"]
+    return {
+        "front_ms": ms(median(bill.front for bill in known)) if known else None,
+        "front_error_ms": ms(median(bill.front_error for bill in known)) if known else None,
+        "front_known": alike(bill.front_known for bill in known),
+    }

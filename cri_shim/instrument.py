@@ -251,15 +251,25 @@ def _bill(request: Request) -> dict[str, Any]:
     bill = request.bill
     return {
         "request": request.id,
-        "ms": round(bill.wall * 1000, 2),
+        "ms": _ms(bill.wall),
+        "transport_ms": _ms(bill.transport),
+        "work_ms": _ms(bill.work),
+        "queue_ms": _ms(bill.queue),
+        "world_ms": _ms(bill.world),
+        "front_ms": _ms(bill.front),
+        "price_ms": _ms(bill.price),
+        "price_error_ms": _ms(bill.price_error),
         "hops": bill.hop_count,
-        "transport_ms": round(bill.transport * 1000, 2),
-        "work_ms": round(bill.work * 1000, 2),
-        "queue_ms": round(bill.queue * 1000, 2),
-        "world_ms": round(bill.world * 1000, 2),
-        "front_ms": round(bill.front * 1000, 2),
-        "price_ms": round(bill.price * 1000, 2),
+        "hops_ms": _ms(bill.hops),
+        "helpers_ms": _ms(bill.helpers),
+        "own_ms": _ms(bill.own),
+        "split": bill.split,
+        "front_known": bill.front_known,
     }
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)
 
 
 def _subject(message: Any) -> dict[str, str]:

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 from cri_shim.hops.bill import hop_shares
 from cri_shim.hops.bill_text import whole_parts
 from cri_shim.hops.request import UNFINISHED
+from cri_shim.timeline import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.hops.bill import Bill
     from cri_shim.hops.request import Request
     from cri_shim.timeline import Stretch
 
 
 def summary(request: Request) -> dict[str, Any]:
     """A request without its hops, helpers, stages and waits. One in hand has a bill of its wall time so far."""
-    bill = request.bill
     running = not request.ended
     return {
         "id": request.id,
@@ -35,7 +34,7 @@ def summary(request: Request) -> dict[str, Any]:
         "error": request.error,
         "trace_id": "" if request.trace is None or not request.trace.exported else request.trace.trace_id,
         "running": running,
-        "bill": bill_json(request, bill, wall=time.perf_counter() - request.started if running else bill.wall),
+        "bill": bill_json(request, wall_so_far=time.perf_counter() - request.started if running else None),
         "hop_count": len(request.hops) + len(request.in_flight),
         "helper_count": len(request.helpers),
         "bytes_out": sum(hop.bytes_out for hop in request.hops),
@@ -79,16 +78,23 @@ def record(request: Request) -> dict[str, Any]:
             for helper in sorted(request.helpers, key=lambda helper: helper.started)
         ],
         "stages": _stretches(request, request.stages),
-        "waits": _stretches(request, request.waits),
+        "waits": [
+            row | {"part": "world" if row["name"] in OUTSIDE else "queue"} for row in _stretches(request, request.waits)
+        ],
     }
 
 
-def bill_json(request: Request, bill: Bill, *, wall: float) -> dict[str, Any]:
-    """The bill; ``wait_ms`` is the sum of all waits, for what is ours and for what is not."""
+def bill_json(request: Request, *, wall_so_far: float | None = None) -> dict[str, Any]:
+    """The bill; ``wait_ms`` is the sum of all waits, for what is ours and for what is not.
+
+    A request in hand has only its ``wall_so_far``: what it is made of is added up when it has ended.
+    """
+    bill = request.bill
     parts = {f"{name}_ms": round(value / 1000, 3) for name, value in whole_parts(bill).items()}
+    if wall_so_far is not None:
+        parts["wall_ms"] = ms(wall_so_far)
     return {
         **parts,
-        "wall_ms": ms(wall),
         "front_error_ms": ms(bill.front_error),
         "front_known": bill.front_known,
         "hops_ms": ms(bill.hops),

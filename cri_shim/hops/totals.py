@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 
     from cri_shim.hops.kept import Kept
 
+_PARTS = ("transport", "work", "queue", "world")
+_MEDIANS = ("price", "price_error", "front", "transport", "work", "queue", "world")
+
 
 def totals(requests: Iterable[Kept]) -> list[dict[str, Any]]:
-    """Percentiles, shares of the wall time and the median bill, by method, in order of names.
+    """Percentiles, shares of the wall time and the median price, by method, in order of names.
 
-    Shares of hops and helpers are those of unions; where both were under way at once, both count it.
+    The shares of the four parts add up to one. Those of hops and helpers are of unions; where both were under way at
+    once, both count it.
     """
     by_method: defaultdict[str, list[Kept]] = defaultdict(list)
     for request in requests:
@@ -41,9 +45,17 @@ def _totals(method: str, requests: Sequence[Kept]) -> dict[str, Any]:
         "helpers_share": round(sum(bill.helpers for bill in bills) / whole, 4),
         "own_share": round(sum(bill.own for bill in bills) / whole, 4),
         "hops_per_request": round(sum(bill.hop_count for bill in bills) / len(requests), 2),
-        "price_p50_ms": ms(median(bill.price for bill in bills)),
-        "queue_p50_ms": ms(median(bill.queue for bill in bills)),
+        **{f"{part}_share": round(sum(getattr(bill, part) for bill in bills) / whole, 4) for part in _PARTS},
+        **{f"{name}_p50_ms": ms(median(getattr(bill, name) for bill in bills)) for name in _MEDIANS},
+        "split": alike(bill.split for bill in bills if bill.hop_count),
+        "front_known": alike(bill.front_known for bill in bills),
     }
+
+
+def alike(words: Iterable[str]) -> str:
+    """The word that all are, ``mixed`` where they differ, ``none`` where there is none."""
+    found = set(words)
+    return found.pop() if len(found) == 1 else "mixed" if found else "none"
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

@@ -30,8 +30,8 @@ def typical(requests: Sequence[Request]) -> dict[str, Any] | None:
     if len(good) < _LEAST:
         return None
     bill = {f"{name}_ms": ms(median(getattr(request.bill, name) for request in good)) for name in _TIMES}
-    bill["work_wait_ms"] = ms(median(request.bill.work_wait for request in good))
-    bill["price_ms"] = ms(median(request.bill.price for request in good))
+    for name in ("work_wait", "price", "price_error"):
+        bill[f"{name}_ms"] = ms(median(getattr(request.bill, name) for request in good))
     hops: defaultdict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
     helpers: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for request in good:

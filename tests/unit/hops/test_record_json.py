@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 
 from containerd_client.hops import Hop
+from cri_shim.about_node import front_hop
+from cri_shim.hops.estimate import Estimate
 from cri_shim.hops.ledger import Ledger
 from cri_shim.hops.record_json import record, summary
 from cri_shim.hops.request import UNFINISHED, Request
 from cri_shim.hops.totals import percentile, totals
 from cri_shim.hops.typical import typical
 from cri_shim.network.exec import Helper
+from cri_shim.timeline import Stretch
 
 
 def ended(
@@ -55,6 +58,30 @@ def test_a_request_in_hand_shows_what_is_under_way():
     assert told["running"]
     assert [(hop["code"], hop["split"]) for hop in told["hops"]] == [(UNFINISHED, "none")]
     assert told["bill"]["wall_ms"] >= told["hops"][0]["duration_ms"] - 1
+    assert {told["bill"][f"{part}_ms"] for part in ("transport", "work", "queue", "world", "price")} == {0.0}
+
+
+def test_the_parts_of_an_ended_request_add_up_as_they_are_written():
+    """Four parts to the wall time, three to the price, to the last decimal."""
+    ledger = Ledger()
+    ledger.transport.curve.note(1.0, 0.0007)
+    for took in (0.0012347, 0.0033333, 0.0100049):
+        bill = record(ended(ledger, took=took))["bill"]
+        parts = sum(bill[f"{part}_ms"] for part in ("transport", "work", "queue", "world"))
+        assert round(parts, 3) == bill["wall_ms"]
+        assert round(bill["front_ms"] + bill["transport_ms"] + bill["work_ms"], 3) == bill["price_ms"]
+
+
+def test_a_wait_says_which_part_of_the_bill_it_is():
+    """Limits and locks of our own are the queue, all else is the world."""
+    request = Ledger().open("StopContainer")
+    names = ("turn", "lock", "gate", "exit", "output", "registry", "joined")
+    request.waits = [Stretch(name, request.started + at, 0.1) for at, name in enumerate(names)]
+    request.close("OK", "")
+    assert [(wait["name"], wait["part"]) for wait in record(request)["waits"]] == [
+        *((name, "queue") for name in names[:3]),
+        *((name, "world") for name in names[3:]),
+    ]
 
 
 def test_the_typical_shape_is_the_median_of_what_went_well():
@@ -79,6 +106,36 @@ def test_totals_by_method():
     rows = {row["method"]: row for row in totals(ledger.remembered())}
     assert list(rows) == ["A", "B"]
     assert (rows["A"]["count"], rows["A"]["errors"], rows["A"]["hops_per_request"]) == (2, 1, 3.0)
+    shares = [rows["A"][f"{part}_share"] for part in ("transport", "work", "queue", "world")]
+    assert sum(shares) == pytest.approx(1.0, abs=0.0003)
+    assert rows["A"]["price_p50_ms"] >= rows["A"]["work_p50_ms"]
+
+
+def test_totals_say_how_the_price_is_known():
+    """One word where all requests agree, ``mixed`` where they do not; requests without hops have no share to know."""
+    ledger = Ledger()
+    ledger.close(ledger.open("ListImages"))
+    (none,) = totals(ledger.remembered())
+    assert (none["split"], none["front_known"]) == ("none", "none")
+    ledger.transport.curve.note(1.0, 0.001)
+    request = ledger.open("ListImages")
+    request.front_known, request.way_in, request.way_out = "estimate", Estimate(0.001, 0.0), Estimate(0.001, 0.0)
+    ledger.note_hop(Hop("a.v1.Images/List", request.started, 0.002, 1, 1, 1, "OK"))
+    ledger.close(request)
+    (mixed,) = totals(ledger.remembered())
+    assert (mixed["split"], mixed["front_known"]) == ("estimate", "mixed")
+
+
+def test_the_front_hop_of_the_node_is_the_median_of_the_last_ones():
+    """Absent until one is known; those of which nothing is known do not count."""
+    ledger = Ledger()
+    ledger.close(ledger.open("Version"))
+    assert front_hop(ledger) == {"front_ms": None, "front_error_ms": None, "front_known": "none"}
+    for seconds in (0.001, 0.002, 0.009):
+        request = ledger.open("Version")
+        request.front_known, request.way_in, request.way_out = "estimate", Estimate(seconds, 0.0002), Estimate(0.0, 0.0)
+        ledger.close(request)
+    assert front_hop(ledger) == {"front_ms": 2.0, "front_error_ms": 0.2, "front_known": "estimate"}
 
 
 def test_percentiles_lie_between_neighbours():
