@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from cri_shim.config import Config
 
 _HOPS = (
-    "A table of the requests that the running daemon remembers: by method, with percentiles and the share of hops, of "
-    "helpers and of own time; the bill of the extra hop (transport and own time) in the last column."
+    "A table of the requests that the running daemon remembers: by method, with percentiles, the shares of transport, "
+    "own work, own queue and waiting for the world in the wall time, and the price of the extra hop: front hop, "
+    "transport and own work, with how far it may be off."
 )
 _EXPLAIN = (
     "The hops of the last request of a method that the running daemon has answered, with what each is for. Without a "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cri_shim.terminal.explain import explained
 from cri_shim.terminal.fetch import Explorer, UnreachableError
-from cri_shim.terminal.table import methods_table, request_line
+from cri_shim.terminal.table import METHODS_LEGEND, methods_table, request_line
 from cri_shim.terminal.waterfall import waterfall
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def _table(options: argparse.Namespace, explorer: Explorer) -> int:
     answer = explorer.get("/api/methods")
     if options.json:
         return _as_json(answer)
-    print(methods_table(answer["methods"]) if answer["methods"] else "no request has been answered yet")
+    table = f"{methods_table(answer['methods'])}\n\n{METHODS_LEGEND}"
+    print(table if answer["methods"] else "no request has been answered yet")
     return 0
 
 

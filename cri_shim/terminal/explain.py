@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
+from cri_shim.terminal.bill import bill_lines
 from cri_shim.terminal.durations import ms
 from cri_shim.terminal.purposes import helper_purpose, purpose
-from cri_shim.terminal.waterfall import Row, bill_lines, rows_of
+from cri_shim.terminal.waterfall import Row, rows_of
 
 _SIDE_BY_SIDE = 0.05  # milliseconds by which a row may begin before the one above it ends and still come after it
 
@@ -17,7 +18,8 @@ def explained(record: dict[str, Any], *, width: int) -> str:
     rows = [row for row in rows_of(record) if row.kind in ("hop", "helper")]
     head = f"{record['method']} took {ms(record['bill']['wall_ms'])} ms (request {record['id']}, {record['code']})"
     if not rows:
-        return f"{head}: answered from memory, with no call to containerd and no program run"
+        head = f"{head}: answered from memory, with no call to containerd and no program run"
+        return "\n".join([head, "", *bill_lines(record)])
     names = max(len(row.name) for row in rows)
     lines = [head, ""]
     reach = 0.0

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cri_shim.terminal.bill import estimate_mark, short_price
 from cri_shim.terminal.durations import ms, percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _METHOD_HEADINGS = (
-    *("method", "count", "errors", "p50 ms", "p95 ms", "p99 ms", "max ms"),
-    *("hops", "in hops", "in helpers", "own", "price p50 ms"),
+    *("method", "count", "errors", "p50 ms", "p95 ms", "p99 ms", "max ms", "hops"),
+    *("transport", "work", "queue", "world", "front p50 ms", "price p50 ms", "±"),
+)
+_PARTS = ("transport_share", "work_share", "queue_share", "world_share")
+METHODS_LEGEND = (
+    "transport, work, queue, world: shares of the wall time; queue is the daemon's own, world is waiting for "
+    "containerd, programs, processes and registries\n"
+    "price: front hop + transport + own work, the median; ± how far it may be off; ~ marks what is an estimate or has "
+    "one in it, - what is not known"
 )
 
 
@@ -39,12 +47,19 @@ def methods_table(methods: Sequence[dict[str, Any]]) -> str:
                 str(method["errors"]),
                 *(ms(method[name]) for name in ("p50_ms", "p95_ms", "p99_ms", "max_ms")),
                 f"{method['hops_per_request']:.1f}",
-                *(percent(method[name]) for name in ("hops_share", "helpers_share", "own_share")),
-                ms(method["price_p50_ms"]),
+                *(percent(method[name]) for name in _PARTS),
+                _front(method),
+                f"{estimate_mark(method)}{ms(method['price_p50_ms'])}",
+                ms(method["price_error_p50_ms"]),
             )
             for method in ordered
         ],
     )
+
+
+def _front(method: dict[str, Any]) -> str:
+    known = method["front_known"]
+    return "-" if known == "none" else f"~{ms(method['front_p50_ms'])}"
 
 
 def request_line(summary: dict[str, Any]) -> str:
@@ -54,6 +69,6 @@ def request_line(summary: dict[str, Any]) -> str:
     failed = "" if summary["code"] == "OK" else f"  {summary['code']}: {summary['error']}"
     return (
         f"{summary['id']:>7}  {summary['method']:<26} {ms(bill['wall_ms']):>8} ms  "
-        f"{summary['hop_count']:>3} hops {ms(bill['hops_ms']):>8}  helpers {ms(bill['helpers_ms']):>8}  "
-        f"own {ms(bill['own_ms']):>8}  price {ms(bill['price_ms']):>8}  {about}{failed}"
+        f"{summary['hop_count']:>3} hops  world {ms(bill['world_ms']):>8}  queue {ms(bill['queue_ms']):>8}  "
+        f"price {short_price(bill):<14}  {about}{failed}"
     ).rstrip()

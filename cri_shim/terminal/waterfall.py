@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from cri_shim.terminal.bill import bill_lines
 from cri_shim.terminal.durations import ms, size
 
 if TYPE_CHECKING:
@@ -14,16 +15,16 @@ if TYPE_CHECKING:
 
 _SHORTEST = 1e-6  # milliseconds; below that there is nothing to draw to scale
 _NARROWEST = 20  # characters of the time axis, however narrow the terminal is
-_ORDER = ("hop", "helper", "stage", "wait")
-_MARKS = {"hop": "█", "helper": "▓", "stage": "─", "wait": "·"}
-_PLAIN_MARKS = {"hop": "#", "helper": "+", "stage": "-", "wait": "."}
+_ORDER = ("hop", "helper", "stage", "wait", "queue")
+_MARKS = {"hop": "█", "helper": "▓", "stage": "─", "wait": "·", "queue": "░"}
+_PLAIN_MARKS = {"hop": "#", "helper": "+", "stage": "-", "wait": ".", "queue": "~"}
 
 
 class Row(Struct, frozen=True):
     """One line of the waterfall; times in milliseconds since the request came in."""
 
     kind: str
-    """hop, helper, stage or wait."""
+    """hop, helper, stage, wait (for the world) or queue (a wait for limits and locks of the daemon's own)."""
     name: str
     start: float
     duration: float
@@ -46,8 +47,14 @@ def rows_of(record: dict[str, Any]) -> list[Row]:
         for helper in record["helpers"]
     ]
     rows += [Row("stage", stage["name"], stage["start_ms"], stage["duration_ms"]) for stage in record["stages"]]
-    rows += [Row("wait", f"wait: {wait['name']}", wait["start_ms"], wait["duration_ms"]) for wait in record["waits"]]
+    rows += [_wait(wait) for wait in record["waits"]]
     return sorted(rows, key=lambda row: (row.start, _ORDER.index(row.kind), row.name))
+
+
+def _wait(wait: dict[str, Any]) -> Row:
+    queue = wait["part"] == "queue"
+    name = f"{'queue' if queue else 'wait'}: {wait['name']}"
+    return Row("queue" if queue else "wait", name, wait["start_ms"], wait["duration_ms"])
 
 
 def short(method: str) -> str:
@@ -106,31 +113,3 @@ def _hop_note(hop: dict[str, Any]) -> str:
     if hop["code"] != "OK":
         notes.append(hop["code"])
     return ", ".join(notes)
-
-
-def bill_lines(record: dict[str, Any]) -> list[str]:
-    """The bill: how the wall time adds up, and what of it the extra process costs."""
-    bill = record["bill"]
-    lines = [
-        (
-            f"wall {ms(bill['wall_ms'])} ms = transport {ms(bill['transport_ms'])} + own work {ms(bill['work_ms'])} "
-            f"+ own queue {ms(bill['queue_ms'])} + waiting for the world {ms(bill['world_ms'])}"
-        )
-    ]
-    if record["hop_count"]:
-        lines.append(
-            f"hops {ms(bill['hops_ms'])} ms ({record['hop_count']} of them, {ms(bill['hops_sum_ms'])} one by one)"
-        )
-    if record["helper_count"]:
-        lines.append(f"helpers {ms(bill['helpers_ms'])} ms ({record['helper_count']} programs)")
-    lines.append(
-        f"own work: {ms(bill['work_cpu_ms'])} ms of CPU, {ms(bill['work_wait_ms'])} ms of waiting for the event loop"
-    )
-    if record["hop_count"] and bill["split"] != "none":
-        how = {"spans": "as containerd's spans say", "mixed": "partly estimated"}.get(bill["split"], "estimated")
-        lines.append(
-            f"all hops together: containerd {ms(bill['daemon_sum_ms'])} ms, "
-            f"transport {ms(bill['transport_sum_ms'])} ms ({how}, ±{ms(bill['transport_error_ms'])})"
-        )
-    lines.append(f"the extra hop costs {ms(bill['price_ms'])} ms (±{ms(bill['price_error_ms'])})")
-    return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import sys
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from containerd_client.retry import RETRY
 from cri_shim.config import Config
+from cri_shim.terminal.bill import bill_lines
 from cri_shim.terminal.commands import told
 from cri_shim.terminal.durations import ms, size
 from cri_shim.terminal.explain import explained
@@ -66,13 +68,17 @@ RECORD = {
     "code": "OK",
     "error": "",
     "trace_id": "",
+    "running": False,
     "bill": BILL,
     "hop_count": 2,
     "helper_count": 1,
     "hops": [hop("tasks.v1.Tasks/Create", 50.0, 50.0, attempts=2), hop("containers.v1.Containers/Create", 0.0, 20.0)],
     "helpers": [{"name": "bridge", "command": "ADD", "start_ms": 55.0, "duration_ms": 30.0, "exit_code": 0}],
     "stages": [],
-    "waits": [{"name": "lock", "start_ms": 20.0, "duration_ms": 1.0}],
+    "waits": [
+        {"name": "lock", "start_ms": 20.0, "duration_ms": 1.0, "part": "queue"},
+        {"name": "exit", "start_ms": 21.0, "duration_ms": 4.0, "part": "world"},
+    ],
 }
 
 
@@ -93,13 +99,57 @@ def test_a_bar_stands_where_and_as_long_as_it_happened():
 def test_a_waterfall_has_a_line_for_each_thing_in_order_of_start():
     """Hops, helpers and waits, with what is unusual said in words, and the bill below."""
     lines = waterfall(RECORD, width=100, plain=True).splitlines()
-    names = ["Containers/Create", "wait: lock", "Tasks/Create", "bridge ADD"]
+    names = ["Containers/Create", "queue: lock", "wait: exit", "Tasks/Create", "bridge ADD"]
     shown = [next(number for number, line in enumerate(lines) if line.startswith(name)) for name in names]
     assert shown == sorted(shown)
-    assert "2 attempts" in lines[shown[2]]
+    assert "2 attempts" in lines[shown[3]]
+    assert "~" in lines[shown[1]]
+    assert "." in lines[shown[2]].split("4.00", 1)[1]
     assert "1.2 kB out, 8 B in" in lines[shown[0]]
-    assert lines[-1] == "the extra hop costs 25.0 ms (±0.500)"
-    assert "estimated" in lines[-2]
+    assert lines[-1].startswith("the hop cost 25.0 ms (±0.500): ")
+
+
+def test_the_bill_in_sentences():
+    """What adds up to the wall time, the own queue apart, and the price with how each part of it is known."""
+    assert bill_lines(RECORD) == [
+        "wall 100.0 ms = transport 5.00 + own work 19.0 + own queue 1.00 + waiting for the world 75.0",
+        (
+            "2 hops: one or more in flight for 60.0 ms; one by one 70.0, of which containerd 65.0 and transport 5.00 "
+            "(estimate, ±0.300)"
+        ),
+        "1 helper: one or more ran for 30.0 ms",
+        "own work: 12.0 ms of CPU, 7.00 ms of waiting for the event loop or a core (measured)",
+        "waited 1.00 ms in the daemon's own queue (lock), which is not part of the price",
+        (
+            "the hop cost 25.0 ms (±0.500): front hop 1.00 (estimate, ±0.200), transport 5.00 (estimate), "
+            "own work 19.0 (measured)"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"split": "spans", "price_error_ms": 0.0},
+            "25.0 ms: front hop 1.00 (estimate, ±0.200), transport 5.00 (measured)",
+        ),
+        ({"split": "mixed"}, "transport 5.00 (partly estimate)"),
+        ({"front_known": "measured"}, "front hop 1.00 (measured, the way out an estimate, ±0.200)"),
+        ({"front_known": "none"}, "(±0.500) without the front hop, not known yet: transport"),
+        ({"split": "none", "front_known": "none"}, "without the front hop and transport, not known yet: own work"),
+    ],
+)
+def test_each_part_of_the_price_says_how_it_is_known(changes, said):
+    """Measured, estimated or not at all; what is not known is not shown as 0."""
+    assert said in bill_lines({**RECORD, "bill": BILL | changes})[-1]
+
+
+def test_a_request_that_runs_has_no_bill_yet():
+    """Its parts would all be 0."""
+    assert bill_lines({**RECORD, "running": True}) == [
+        "runs for 100.0 ms; the bill is made out when it has been answered"
+    ]
 
 
 def test_an_explanation_says_what_runs_beside_what():
@@ -118,11 +168,16 @@ def test_columns_line_up():
 
 def test_the_table_begins_with_what_costs_most():
     """Count times median decides: many quick ones may cost more than few slow ones."""
-    one = dict.fromkeys(("p95_ms", "p99_ms", "max_ms", "hops_share", "helpers_share", "own_share", "price_p50_ms"), 0.5)
+    shares = ("transport_share", "work_share", "queue_share", "world_share")
+    times = ("p95_ms", "p99_ms", "max_ms", "front_p50_ms", "price_p50_ms", "price_error_p50_ms")
+    one = dict.fromkeys((*times, *shares), 0.5) | {"split": "estimate", "front_known": "none"}
     many = {"method": "ListContainers", "count": 1000, "errors": 0, "p50_ms": 1.0, "hops_per_request": 0.0, **one}
     few = {"method": "RunPodSandbox", "count": 2, "errors": 1, "p50_ms": 100.0, "hops_per_request": 7.0, **one}
     lines = methods_table([few, many]).splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["ListContainers", "RunPodSandbox"]
+    assert lines[1].split()[-3:] == ["-", "~0.500", "0.500"]
+    measured = methods_table([many | {"split": "spans", "front_known": "none"}]).splitlines()[1]
+    assert measured.split()[-2] == "0.500"
 
 
 def test_a_failed_request_says_why_in_its_line():
@@ -130,6 +185,7 @@ def test_a_failed_request_says_why_in_its_line():
     line = request_line({**RECORD, "code": "NOT_FOUND", "error": "sandbox 'x' is not known"})
     assert line.endswith("NOT_FOUND: sandbox 'x' is not known")
     assert "name=web" in line
+    assert re.search(r"world +75.0  queue +1.00  price ~25.0 ±0.500", line)
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.0421, "0.042"), (1.25, "1.25"), (104.94, "104.9"), (12345.6, "12346")])
