@@ -18,6 +18,8 @@ from cri_shim.bench.scenarios import SCENARIOS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cri_shim.bench.schema import Step
+
 pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 
 TINY = (
@@ -77,8 +79,28 @@ def test_every_scenario_on_both_sides(tmp_path):
     assert set(run.parity.facts) >= {"namespaces", "mounts", "cgroup values", "log lines", "reachability", "statistics"}
     assert run.parity.differences == ()
     assert {process.name for process in run.sides[1].processes} == {"cri-shim", "containerd"}
+    for step in run.steps:
+        if step.scenario in {"life", "exec", "calls"}:
+            _bills_add_up(step)
+    assert "pod start (3 RPCs): " in done.stdout
     assert "2 pairs are too few" in (tmp_path / "run.html").read_text() or "no verdict" in done.stdout
     assert not left_over()
+
+
+def _bills_add_up(step: Step) -> None:
+    """Each answer of the bridge has a bill; its parts are the wall time, and with the front hop what the client saw."""
+    for one in step.rounds:
+        turn = one.turns["bridge"]
+        assert not one.turns["plugin"].bills
+        for rpc in (metric.key for metric in step.metrics if not metric.sum_of):
+            bills = turn.bills[rpc]
+            assert bills.count == len(turn.samples[rpc]), rpc
+            for number, seen in enumerate(turn.samples[rpc]):
+                bill = {name: values[number] for name, values in bills.parts.items()}
+                parts = sum(bill.get(name, 0.0) for name in ("transport", "work", "queue", "world"))
+                assert parts == pytest.approx(bill["wall"], abs=0.005), rpc
+                beside = bill.get("front", 0.0) + bill["not_accounted_for"]
+                assert bill["wall"] + beside == pytest.approx(seen, abs=0.005), rpc
 
 
 def test_ended_on_the_way(tmp_path):
