@@ -169,11 +169,12 @@ def _row(run: Run, step: Step, metric: Metric, side: str) -> PriceRow | None:
         return None
     typical = [_typical(each) for each in requests]
     count = max(1, len(metric.sum_of))
-    own_fronts = [count * _typical_time(each) for each in null_calls] if all(null_calls) else [None] * len(theirs)
-    pairs = [
-        _Pair(_typical_time(times), own_front, parts[CLIENT], _price(parts))
-        for times, own_front, parts in zip(theirs, own_fronts, typical, strict=True)
-    ]
+    pairs = []
+    for times, nulls, parts in zip(theirs, null_calls, typical, strict=True):
+        whole = _typical_time(times)
+        # A front hop is a part of the whole, however unlucky the null calls of the round were.
+        own_front = min(count * _typical_time(nulls), whole) if all(null_calls) else None
+        pairs.append(_Pair(whole, own_front, parts[CLIENT], _price(parts)))
     prices = [_price(request) for many in requests for request in many]
     bills = [one.turns[side].bills[rpc] for one in step.rounds for rpc in metric.sum_of or (metric.key,)]
     return PriceRow(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.bench.report.blocks import Table
 from cri_shim.bench.report.numbers import number
-from cri_shim.bench.report.price import UNKNOWN
+from cri_shim.bench.report.price import NULL_CALL, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +49,12 @@ def side_by_side(rows: Sequence[PriceRow]) -> Table:
 
 
 def by_rhythm(rows: Sequence[PriceRow]) -> Table:
-    """The price table: every RPC, and of each RPC every number of idle pods and every rhythm."""
+    """The price table: every RPC, and of each RPC every number of idle pods and every rhythm.
+
+    Null calls that were made for the sake of other RPCs stand in the column of the front hop and have no line.
+    """
     first, side = rows[0].first, rows[0].side
+    rows = [row for row in rows if row.metric.key != NULL_CALL or row.step.scenario == "calls"]
     names = list(dict.fromkeys(row.metric.key for row in rows))
     ordered = sorted(rows, key=lambda row: (names.index(row.metric.key), row.step.pods, _period(row.step)))
     head = (

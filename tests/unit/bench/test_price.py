@@ -12,6 +12,7 @@ from cri_shim.bench.report.html import to_html
 from cri_shim.bench.report.markdown import to_markdown
 from cri_shim.bench.report.price import price_rows
 from cri_shim.bench.report.price_section import sentences
+from cri_shim.bench.report.price_tables import by_rhythm, side_by_side
 from cri_shim.bench.report.split import split_of
 from tests.unit.bench.made_up import BILL, BUSY, bills, priced, run
 
@@ -155,6 +156,21 @@ def test_a_read_has_no_transport_to_be_unknown():
     (row,) = rows_of({"Version": [read]}, {"Version": NULL}, scenario="calls", split="none")
     assert not row.unknown
     assert row.price == pytest.approx(1.9)
+
+
+def test_a_front_hop_is_no_longer_than_the_whole():
+    """Null calls that were disturbed do not make the first side's front hop longer than the call it is a part of."""
+    (row,) = rows_of({"ImageStatus": [{}]}, {"ImageStatus": [0.5], "Version": [1.7]})
+    assert row.own_front == pytest.approx(0.5)
+    assert row.cost.estimate == pytest.approx(3.4 - 0.5)
+
+
+def test_null_calls_for_other_rpcs_have_no_line_in_the_price_table():
+    """In `calls` Version is one of the calls; elsewhere it was made to know the front hop."""
+    for scenario, lines in (("exec", ["ExecSync"]), ("calls", ["ExecSync", "Version"])):
+        made = rows_of({"ExecSync": [{}], "Version": [{}]}, {"ExecSync": [20.0], "Version": NULL}, scenario=scenario)
+        assert [row[0] for row in by_rhythm(made).rows] == lines
+        assert [row[0] for row in side_by_side(made).rows] == ["ExecSync", "Version"]
 
 
 def test_where_the_rest_of_a_pod_start_is_paid():
