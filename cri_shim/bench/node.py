@@ -17,6 +17,7 @@ from cri_shim.bench import processes, schema
 from cri_shim.bench.bills import itemize, read_bill
 from cri_shim.bench.cgroup_parents import for_driver
 from cri_shim.bench.client import CallError
+from cri_shim.bench.memory import read_memory
 from cri_shim.bench.shims import shims_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from cri_shim.bench.bills import Bill
     from cri_shim.bench.caller import Answer
     from cri_shim.bench.client import Client
+    from cri_shim.bench.memory import Memory
     from cri_shim.bench.pod_configs import Place
     from cri_shim.bench.processes import Clock
 
@@ -152,9 +154,9 @@ class Node:
         """CPU seconds so far."""
         return processes.read_clock(self.processes, shims)
 
-    def memory(self) -> dict[str, float]:
-        """MiB now."""
-        return processes.read_memory(self.processes, self.shims())
+    def memory(self) -> Memory:
+        """What its processes hold now."""
+        return read_memory(self.processes, self.shims())
 
     async def call(self, samples: Samples, rpc: str, request: bytes) -> bytes:
         """Call an RPC and note how long it took; the answer's bytes."""

@@ -96,11 +96,14 @@ async def _turn(scenario: Scenario, node: Node) -> schema.Turn:
         before, began = node.clock(shims), time.perf_counter()
         await scenario.turn(node, samples)
         seconds, after = time.perf_counter() - began, node.clock(shims)
+    memory = node.memory()
     return schema.Turn(
         seconds=round(seconds, 4),
         samples=samples.values,
         cpu=after.since(before),
-        memory=node.memory(),
+        memory=memory.rss,
+        pss=memory.pss,
+        uss=memory.uss,
         bills=samples.bills(),
         probe=quiet,
         stolen=after.stolen_since(before),

@@ -96,7 +96,8 @@ class Turn:
     cpu: dict[str, float] = field(default_factory=dict)
     """CPU seconds: each daemon by name, ``helpers`` (programs that daemons ran), ``shims``, ``client``, ``machine``."""
     memory: dict[str, float] = field(default_factory=dict)
-    """MiB at the end: each daemon by name, ``shims`` (proportional), ``machine`` (total less available)."""
+    """MiB at the end: the resident set (RSS) of each daemon by name, ``machine`` (total less available). In runs of
+    schema 1 also ``shims``, proportional."""
     bills: dict[str, Bills] = field(default_factory=dict)
     """By RPC, for sides whose answers carry bills."""
     probe: Probe = Probe(0, 0, 0)
@@ -104,6 +105,10 @@ class Turn:
     """Share of the machine's time that the hypervisor kept, 0 to 1."""
     mean_bills: dict[str, dict[str, float]] = field(default_factory=dict)
     """By RPC, only in runs of schema 1: the mean of bills of the older form, whose words mean something else."""
+    pss: dict[str, float] = field(default_factory=dict)
+    """MiB at the end, each page shared out among the processes that have it: each daemon by name, ``shims``."""
+    uss: dict[str, float] = field(default_factory=dict)
+    """MiB at the end, pages that no other process has: each daemon by name, ``shims``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from cri_shim.bench.report import pictures, price_section, tables, words
 from cri_shim.bench.report.blocks import Block, Code, Heading, Items, Paragraph
 from cri_shim.bench.report.numbers import ratio
 from cri_shim.bench.report.price import price_rows
-from cri_shim.bench.report.rows import rows_of, rows_of_step
+from cri_shim.bench.report.rows import knows_pss, rows_of, rows_of_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def document(run: Run) -> list[Block]:
     found += [
         Heading(2, "How it was measured"),
         Code(run.command),
-        Items(words.HOW),
+        Items((*words.HOW, *(words.FINE_RESOURCES if run.schema > 1 else words.COARSE_RESOURCES))),
         *_setting(run),
         *_same_work(run),
         Heading(2, "How quiet the machine was"),
@@ -66,6 +66,7 @@ def document(run: Run) -> list[Block]:
             tables.of_step(run, step_rows),
             *_left_out(run, step),
             tables.cpu(run, step),
+            *([tables.memory(run, step)] if step.scenario == "steady" and knows_pss(run, step) else []),
         ]
     return [*found, Heading(2, "What this does not show"), Items(words.NOT_SHOWN)]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.bench.report import plots, split, words
 from cri_shim.bench.report.blocks import Picture
-from cri_shim.bench.report.rows import daemons_of
+from cri_shim.bench.report.rows import daemons_of, knows_pss
 from cri_shim.bench.verdict import FASTER, SLOWER
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ def of_step(run: Run, step: Step, rows: Sequence[Row]) -> list[Picture]:
     )
     found.append(Picture(f"{stem}-cpu", _cpu(run, step), caption))
     if step.scenario == "steady":
-        found.append(
-            Picture(f"{stem}-memory", _memory(run, step), "Resident memory of daemons, proportional of shims.")
-        )
+        fair = knows_pss(run, step)
+        caption = "Memory of daemons and shims (PSS)." if fair else "Resident memory of daemons, proportional of shims."
+        found.append(Picture(f"{stem}-memory", _memory(run, step, fair=fair), caption))
     return found
 
 
@@ -92,13 +92,14 @@ def _daemons(run: Run) -> list[str]:
     return list(dict.fromkeys(name for side in run.sides for name in sorted(daemons_of(run, side.name))))
 
 
-def _memory(run: Run, step: Step) -> str:
+def _memory(run: Run, step: Step, *, fair: bool) -> str:
     parts = [*_daemons(run), "shims"]
     bars = []
     for side in run.sides:
-        turns = [one.turns[side.name] for one in step.rounds]
-        bars.append((side.name, {p: statistics.median(turn.memory.get(p, 0.0) for turn in turns) for p in parts}))
-    return plots.stacks(bars, {part: colour for colour, part in enumerate(parts)}, "MiB", "Memory at the end of a turn")
+        sizes = [turn.pss if fair else turn.memory for turn in (one.turns[side.name] for one in step.rounds)]
+        bars.append((side.name, {part: statistics.median(each.get(part, 0.0) for each in sizes) for part in parts}))
+    colours = {part: min(colour, _GREY) for colour, part in enumerate(parts)}
+    return plots.stacks(bars, colours, "MiB", "Memory at the end of a turn")
 
 
 def _in_context(row: Row) -> str:

@@ -1,7 +1,8 @@
 """From the turns of a run to the rows of its report: distributions of each side, ratios, verdicts.
 
 One value of each side and round goes into the ratio: the median of the round's samples. CPU time and memory become rows
-where there is enough of them to be compared: the kernel counts CPU in hundredths of a second.
+where there is enough of them to be compared. Memory is judged by PSS, which counts each page once; runs in which that
+is not known by RSS.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from cri_shim.bench.schema import Run, Step, Turn
     from cri_shim.bench.verdict import Verdict
 
-_ENOUGH_CPU = 0.05
+_ENOUGH_CPU = 0.005
+_ENOUGH_CPU_IN_TICKS = 0.05
+"""Seconds of a turn; in runs of schema 1, and of the machine in all, they were counted in hundredths."""
+_FIRST_OF_FINE_CPU = 2
 _MEMORY_SCENARIOS = {"steady"}
 
 
@@ -57,15 +61,33 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
         ("machine", "CPU time of the machine", _machine_cpu),
     ):
         lowest = min((read(side, turn) for one in step.rounds for side, turn in one.turns.items()), default=0)
+        fine = run.schema >= _FIRST_OF_FINE_CPU and key == "daemons"
+        if _has_left_out(run, step) or lowest < (_ENOUGH_CPU if fine else _ENOUGH_CPU_IN_TICKS):
+            continue
         # The turns of `calls` are mostly pauses, in which the machine does what it likes.
-        if lowest >= _ENOUGH_CPU and not (step.scenario == "calls" and key == "machine"):
+        if not (step.scenario == "calls" and key == "machine"):
             main = step.scenario in {"steady", "batch"} and key == "daemons"
             found.append(_row_by_side(run, step, (f"cpu {key}", label, "s", main), read))
     if step.scenario in _MEMORY_SCENARIOS:
-        label = "resident memory of the daemons"
-        about = ("memory daemons", label, "MiB", True)
-        found.append(_row_by_side(run, step, about, partial(daemons_memory, run)))
+        if knows_pss(run, step):
+            about = ("pss daemons", "memory of the daemons (PSS)", "MiB", True)
+            found.append(_row_by_side(run, step, about, partial(_daemons_pss, run)))
+        else:
+            about = ("memory daemons", "resident memory of the daemons", "MiB", True)
+            found.append(_row_by_side(run, step, about, partial(_daemons_memory, run)))
     return found
+
+
+def knows_pss(run: Run, step: Step) -> bool:
+    """Whether the PSS of every daemon is known in every turn."""
+    return all(
+        name in turn.pss for one in step.rounds for side, turn in one.turns.items() for name in daemons_of(run, side)
+    )
+
+
+def _has_left_out(run: Run, step: Step) -> bool:
+    """Whether a side does less in this step than others, so that its CPU time says nothing."""
+    return any(metric.key in side.left_out for metric in step.metrics for side in run.sides)
 
 
 def _has_all(step: Step, side: str, key: str) -> bool:
@@ -86,9 +108,12 @@ def _machine_cpu(_side: str, turn: Turn) -> float:
     return turn.cpu.get("machine", 0.0)
 
 
-def daemons_memory(run: Run, side: str, turn: Turn) -> float:
-    """MiB that a side's daemons hold."""
+def _daemons_memory(run: Run, side: str, turn: Turn) -> float:
     return sum(turn.memory.get(name, 0.0) for name in daemons_of(run, side))
+
+
+def _daemons_pss(run: Run, side: str, turn: Turn) -> float:
+    return sum(turn.pss[name] for name in daemons_of(run, side))
 
 
 def daemons_of(run: Run, side: str) -> list[str]:

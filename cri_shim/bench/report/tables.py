@@ -9,6 +9,7 @@ from cri_shim.bench import noise
 from cri_shim.bench.report.blocks import Table
 from cri_shim.bench.report.numbers import number, percent, ratio
 from cri_shim.bench.report.pictures import cpu_parts
+from cri_shim.bench.report.rows import daemons_of
 from cri_shim.bench.verdict import REFUSED
 from untrusted.text import escaped
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.bench.report.rows import Row
-    from cri_shim.bench.schema import Run, Step
+    from cri_shim.bench.schema import Run, Step, Turn
 
 
 def first_page(run: Run, rows: Sequence[Row]) -> Table:
@@ -110,3 +111,25 @@ def cpu(run: Run, step: Step) -> Table:
         wall = statistics.fmean(one.turns[side].seconds for one in step.rounds)
         lines.append((side, *(f"{value:.3f}" for value in (wall, *(own[name] for name in names), sum(own.values())))))
     return Table(("side, seconds per turn", "wall", *names, "machine"), tuple(lines))
+
+
+def memory(run: Run, step: Step) -> Table:
+    """MiB that each daemon and the shims of a side hold at the end of a turn, by three measures: medians."""
+    lines = []
+    for side in run.sides:
+        turns = [one.turns[side.name] for one in step.rounds]
+        daemons = daemons_of(run, side.name)
+        lines += [(side.name, name, *_three_measures(turns, [name])) for name in (*daemons, "shims")]
+        if len(daemons) > 1:
+            lines.append((side.name, "all daemons", *_three_measures(turns, daemons)))
+    return Table(("side, MiB at the end of a turn", "of", "RSS", "PSS", "USS"), tuple(lines), 2)
+
+
+def _three_measures(turns: Sequence[Turn], names: Sequence[str]) -> tuple[str, ...]:
+    """RSS, PSS and USS of some processes together; empty where one of them is not known."""
+    cells = []
+    for measure in ([turn.memory for turn in turns], [turn.pss for turn in turns], [turn.uss for turn in turns]):
+        known = all(name in sizes for sizes in measure for name in names)
+        sums = [sum(sizes.get(name, 0.0) for name in names) for sizes in measure]
+        cells.append(number(statistics.median(sums)) if known else "")
+    return tuple(cells)

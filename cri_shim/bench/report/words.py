@@ -30,11 +30,24 @@ HOW = _paragraphs(f"""
     is no verdict, whatever the numbers say.
 
     **p50, p95 and p99** are of all samples of a side; p99 of fewer than a hundred is near the largest.
+""")
 
+COARSE_RESOURCES = _paragraphs("""
     **CPU time** comes from /proc: of each daemon, of programs that daemons ran and waited for (helpers: CNI
     plugins, mount helpers), of shims that lived through the whole turn, of the client, and of the whole machine.
     What shims and containers spend that come and go within a turn is in the rest of the machine. The kernel counts
     hundredths of a second.
+""")
+
+FINE_RESOURCES = _paragraphs("""
+    **CPU time** is that of each daemon, of programs that daemons ran and waited for (helpers: CNI plugins, mount
+    helpers), of shims that lived through the whole turn, of the client, and of the whole machine. What shims and
+    containers spend that come and go within a turn is in the rest of the machine. The kernel counts nanoseconds of
+    processes that run, and hundredths of a second of helpers and of the machine.
+
+    **Memory** is read after a turn, from /proc/PID/smaps_rollup. RSS counts all pages of a process, PSS shares out
+    those that several processes have, USS counts those that no other process has. Sides are judged by the PSS of
+    their daemons.
 """)
 
 NOT_SHOWN = _paragraphs("""

@@ -75,7 +75,9 @@ def turn(factor: float, probe: Probe = QUIET, **more: Any) -> Turn:
     samples = {"RunPodSandbox": [10 * factor, 11 * factor], "last pod runs": [900 * factor]}
     samples |= {f"pod {what}": [number * 90 * factor for number in range(1, 11)] for what in ("runs", "gone")}
     cpu = {"helpers": 0.3 * factor, "containerd": 0.5 * factor, "shims": 0.1, "client": 0.1, "machine": 2.0 * factor}
-    memory = {"containerd": 50.0 * factor, "cri-shim": 60.0, "shims": 90.0, "machine": 900.0}
+    memory = {"containerd": 50.0 * factor, "cri-shim": 60.0, "machine": 900.0}
+    more.setdefault("pss", {"containerd": 40.0 * factor, "cri-shim": 45.0, "shims": 90.0})
+    more.setdefault("uss", {"containerd": 38.0 * factor, "cri-shim": 41.0, "shims": 80.0})
     return Turn(1.0, samples, cpu, memory, more.pop("bills", {}), probe, **more)
 
 

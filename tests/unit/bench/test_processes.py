@@ -13,7 +13,6 @@ from cri_shim.bench.processes import (
     UnknownProcessError,
     program_of,
     read_clock,
-    read_memory,
     server_of,
     version_of,
 )
@@ -56,16 +55,9 @@ def test_helpers_are_children_that_were_waited_for():
     assert read_clock([MYSELF], []).since(before)["helpers"] >= 0.05
 
 
-def test_memory_is_told_in_mib():
-    """This interpreter holds some MiB, the machine has given away more."""
-    memory = read_memory([MYSELF], [])
-    assert 5 < memory["myself"] < memory["machine"]
-
-
 def test_a_process_that_is_gone_costs_nothing():
     """A shim may end between being listed and being read."""
     assert read_clock([], [2**22 - 1]).cpu["shims"] == 0
-    assert read_memory([Process("gone", 2**22 - 1)], [])["gone"] == 0
 
 
 def test_programs_are_named_by_what_they_run():

@@ -1,0 +1,77 @@
+"""Memory of daemons and shims in three measures, out of /proc/PID/smaps_rollup (proc(5)).
+
+RSS counts every page that a process has, also the pages of a library that ten others have. PSS gives each of them its
+share, so that the sum over processes is what they take from the machine: it is what sides are judged by. USS is what
+would come back if the process ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cri_shim.bench.schema import Process
+
+SHIMS, MACHINE = "shims", "machine"
+_PROC = Path("/proc")
+_PRIVATE = ("Private_Clean", "Private_Dirty", "Private_Hugetlb")
+_KIB_IN_MIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """MiB by daemon; ``rss`` has the machine beside them, ``pss`` and ``uss`` have the shims together.
+
+    A daemon whose memory cannot be read is in none of them.
+    """
+
+    rss: dict[str, float] = field(default_factory=dict)
+    pss: dict[str, float] = field(default_factory=dict)
+    uss: dict[str, float] = field(default_factory=dict)
+
+
+def read_memory(processes: Sequence[Process], shims: Iterable[int]) -> Memory:
+    """Read it now. It takes a lock of each process for a millisecond or so, and must not be done within a turn."""
+    found = Memory()
+    for process in processes:
+        _add(found, process.name, _rollup(process.pid))
+    found.pss[SHIMS] = found.uss[SHIMS] = 0.0
+    for pid in shims:
+        # Shims come and go: one that has ended takes nothing.
+        rollup = _rollup(pid)
+        found.pss[SHIMS] += _mib(rollup, "Pss")
+        found.uss[SHIMS] += _mib(rollup, *_PRIVATE)
+    machine = _sizes(_PROC / "meminfo")
+    found.rss[MACHINE] = _mib(machine, "MemTotal") - _mib(machine, "MemAvailable")
+    for measure in (found.rss, found.pss, found.uss):
+        measure.update({name: round(value, 2) for name, value in measure.items()})
+    return found
+
+
+def _add(memory: Memory, name: str, rollup: dict[str, int]) -> None:
+    if "Rss" in rollup:
+        memory.rss[name] = _mib(rollup, "Rss")
+        memory.pss[name] = _mib(rollup, "Pss")
+        memory.uss[name] = _mib(rollup, *_PRIVATE)
+
+
+def _rollup(pid: int) -> dict[str, int]:
+    """Sizes of a process; empty when it has ended, or is another user's."""
+    with contextlib.suppress(OSError):
+        return _sizes(_PROC / str(pid) / "smaps_rollup")
+    return {}
+
+
+def _sizes(path: Path) -> dict[str, int]:
+    """The lines ``Name: number kB`` of a file."""
+    lines = (line.split() for line in path.read_text(encoding="ascii", errors="replace").splitlines())
+    return {line[0].removesuffix(":"): int(line[1]) for line in lines if len(line) == 3 and line[2] == "kB"}
+
+
+def _mib(sizes: dict[str, int], *names: str) -> float:
+    return sum(sizes.get(name, 0) for name in names) / _KIB_IN_MIB
