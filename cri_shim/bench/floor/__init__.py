@@ -1,0 +1,6 @@
+"""A pod without a daemon: the same namespaces, CNI plugins, mounts and runc calls, made by a plain script.
+
+How long that takes is the floor of a node: no CRI runtime that uses these programs starts such a pod faster. The
+script runs in a process of its own (``python -m cri_shim.bench.floor``) and may know nothing of containerd or of the
+daemon.
+"""

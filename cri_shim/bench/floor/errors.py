@@ -1,0 +1,7 @@
+"""The one error of the script."""
+
+from __future__ import annotations
+
+
+class FloorError(Exception):
+    """A step cannot be done; the text names the program or file, what was wrong, and what to do if that is known."""

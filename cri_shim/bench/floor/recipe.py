@@ -1,0 +1,95 @@
+"""What the script needs to know to make the same pod as the sides: written once to a file, then only read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+STATES = Path("/run/cri-compare-floor")
+"""Where every script has a folder of its own, named by its process id."""
+
+Order = Literal["serial", "overlapped"]
+ORDERS: tuple[Order, ...] = ("serial", "overlapped")
+Kind = Literal["with pause", "without pause"]
+WITH_PAUSE: Kind = "with pause"
+WITHOUT_PAUSE: Kind = "without pause"
+
+
+class Container(Struct, frozen=True):
+    """One container: its runtime spec as the side wrote it, and the layers that its root lies on."""
+
+    spec: dict[str, Any]
+    lower: str
+    """As overlayfs takes it: directories, the uppermost first, separated by colons."""
+    options: tuple[str, ...] = ()
+    """Options of the overlay beside its directories."""
+
+
+class Network(Struct, frozen=True):
+    """The node's CNI configuration: one chain of plugins, and where their programs are."""
+
+    name: str
+    version: str
+    plugins: tuple[dict[str, Any], ...]
+    bin_dirs: tuple[str, ...]
+
+
+class Recipe(Struct, frozen=True):
+    """Everything a turn of the script is made from."""
+
+    container: Container
+    pause: Container | None
+    """None: the sides run no pause process, and neither does the script."""
+    network: Network
+    runc: str
+    disk: str
+    """A folder for the writable layers of roots."""
+    cgroup_parent: str
+    """A path, or a path of systemd slices."""
+    files: dict[str, str] = {}
+    """What the side wrote for its pod (hosts, resolv.conf …): content by the path that the spec has."""
+    folders: tuple[str, ...] = ()
+    """Folders that the side made for its pod; the script's are empty."""
+    hostname: str = ""
+    sysctls: dict[str, str] = {}
+    """By path below /proc/sys; for a pod without pause, whose namespaces get them from the script."""
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What pods can be made of it."""
+        return (WITH_PAUSE, WITHOUT_PAUSE) if self.pause else (WITHOUT_PAUSE,)
+
+    @property
+    def systemd_cgroup(self) -> bool:
+        """Whether runc asks systemd to make the cgroups."""
+        return self.cgroup_parent.endswith(".slice")
+
+
+class Turn(Struct, frozen=True):
+    """What the script is asked for: a pod of this kind, started and ended in this order."""
+
+    kind: Kind
+    order: Order
+
+
+class Outcome(Struct, frozen=True):
+    """What it answers: milliseconds, or what went wrong."""
+
+    start: float = 0.0
+    end: float = 0.0
+    stages: dict[str, float] = {}
+    """Milliseconds by stage of the start and of the end, in the order in which they began."""
+    error: str = ""
+
+
+def save(recipe: Recipe, path: Path) -> None:
+    """Write it to a file."""
+    path.write_bytes(msgspec.json.encode(recipe))
+
+
+def load(path: Path) -> Recipe:
+    """Read it; raises OSError or :class:`msgspec.ValidationError`."""
+    return msgspec.json.decode(path.read_bytes(), type=Recipe)
