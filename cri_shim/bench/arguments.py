@@ -43,6 +43,8 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     side("--runtime-handler", default="", metavar="NAME", help="of a RuntimeClass, for the pods (default: none)")
     side("--require-parity", action="store_true", help="time nothing when the sides do not do the same work")
+    side("--cni-conf-dir", default="", metavar="DIR", help="for `floor`: CNI configurations (default: the side's)")
+    side("--cni-bin-dir", action="append", default=[], metavar="DIR", help="for `floor`: CNI plugins (may be repeated)")
     side("--note", action="append", default=[], metavar="TEXT", help="for the report: how the sides were set up")
     side("--scenario", action="append", default=[], metavar="NAME", help="only this (may be repeated; default: all)")
     side("--rounds", type=_count, default=0, metavar="N", help="rounds of each scenario (default: its own number)")

@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 
 from cri_shim.bench import cgroup_parents, facts, parity, plan, result_file, schema
 from cri_shim.bench.client import CallError, Client
+from cri_shim.bench.floor_task import floor_node, with_floor
 from cri_shim.bench.grpc_caller import GrpcCaller
 from cri_shim.bench.machine import read_machine
 from cri_shim.bench.node import Node, NotReadyError
@@ -32,6 +33,7 @@ from cri_shim.bench.report.price_page import PricePageError
 from cri_shim.bench.result_file import ResultError
 from cri_shim.bench.runner import Runner, expected_seconds
 from cri_shim.bench.scenarios import WrongWorkError
+from cri_shim.bench.scenarios.floor import NAME as FLOOR
 
 if TYPE_CHECKING:
     import argparse
@@ -131,6 +133,8 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
     tasks = plan.plan(wishes)
     endpoints = _named(options.endpoint, "--endpoint")
     behind = _named(options.behind, "--behind")
+    if FLOOR in endpoints:
+        raise ValueError(f"--endpoint {FLOOR}=…: the script of the scenario has this name; choose another")
     if unknown := set(behind) - set(endpoints):
         raise ValueError(f"--behind {min(unknown)}=…: there is no --endpoint of that name")
     async with contextlib.AsyncExitStack() as stack:
@@ -152,6 +156,13 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
             parity.require_same(checked)
         _say_what_differs(checked)
         run = replace(run, parity=checked, sides=tuple(node.side() for node in nodes))
+        parent = cgroup_parents.of_side(options.cgroup_parent, f"{os.getpid()}-{FLOOR}")
+        cni = (options.cni_conf_dir, options.cni_bin_dir)
+        tasks, left_out = await with_floor(tasks, nodes, floor_node(parent), directory / FLOOR, cni)
+        if left_out and not tasks:
+            raise ValueError(f"{left_out}; no other was asked for")
+        if left_out:
+            run = _with_note(run, left_out)
         for task in tasks:
             result_file.step_of(run, task.step)  # raises for other options, before anything is timed
         progress = Progress(sys.stderr, expected_seconds(tasks, len(nodes)))
@@ -169,6 +180,12 @@ def _begin(options: argparse.Namespace, sides: Sequence[schema.Side]) -> schema.
     if why := result_file.why_not_resumable(old, new):
         raise ResultError(f"{options.output}: cannot go on with it: {why}; write to another file")
     return replace(old, sides=new.sides, resumed_at=(*old.resumed_at, new.started_at))
+
+
+def _with_note(run: schema.Run, note: str) -> schema.Run:
+    """Say it at once, and in the report, where it may be already."""
+    _say(note)
+    return replace(run, notes=tuple(dict.fromkeys((*run.notes, note))))
 
 
 def _command_line(options: argparse.Namespace) -> str:

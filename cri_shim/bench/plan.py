@@ -12,6 +12,7 @@ from cri_shim.bench.schema import Step
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cri_shim.bench.node import Node
     from cri_shim.bench.scenarios import Scenario
 
 CALLS_AT = (0, 35, 105, 250)
@@ -54,6 +55,8 @@ class Task:
     step: Step
     scenario: Scenario = field(compare=False)
     rounds: int
+    guests: tuple[Node, ...] = field(default=(), compare=False)
+    """What has turns beside the sides: the script of `floor`."""
 
 
 def plan(wishes: Wishes) -> list[Task]:

@@ -20,7 +20,7 @@ from cri_shim.bench.population import Population
 from cri_shim.bench.result_file import save, step_of, with_round
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from cri_shim.bench.node import Node
@@ -63,29 +63,30 @@ class Runner:
             await idle.become(pods, lambda done, wanted: self.progress.tell(f"{done} of {wanted}"))
 
     async def _step(self, task: Task, first: int) -> None:
-        scenario = task.scenario
+        scenario, nodes = task.scenario, (*self.nodes, *task.guests)
         self.progress.title(task.step.name)
         async with contextlib.AsyncExitStack() as stack:
-            for node in self.nodes:
+            for node in nodes:
                 stack.push_async_callback(scenario.clean, node)
                 await scenario.prepare(node)
             for _ in range(self.warm_up):
                 self.progress.tell("warming up")
-                for node in self.nodes:
+                for node in nodes:
                     await scenario.warm(node)
             for number in range(first, task.rounds):
                 self.progress.tell(f"round {number + 1} of {task.rounds}")
-                finished = await self._round(scenario, number)
+                finished = await _round(scenario, nodes, number)
                 self.run = with_round(self.run, task.step, finished)
                 await asyncio.to_thread(save, self.file, self.run)
-                self.progress.advance((scenario.seconds + BETWEEN_SECONDS) * len(self.nodes))
+                self.progress.advance((scenario.seconds + BETWEEN_SECONDS) * len(nodes))
 
-    async def _round(self, scenario: Scenario, number: int) -> schema.Round:
-        started = time.time()
-        by_name = {node.name: node for node in self.nodes}
-        order = order_of_round(tuple(by_name), number)
-        turns = {name: await _turn(scenario, by_name[name]) for name in order}
-        return schema.Round(number, round(started, 3), order, turns)
+
+async def _round(scenario: Scenario, nodes: Sequence[Node], number: int) -> schema.Round:
+    started = time.time()
+    by_name = {node.name: node for node in nodes}
+    order = order_of_round(tuple(by_name), number)
+    turns = {name: await _turn(scenario, by_name[name]) for name in order}
+    return schema.Round(number, round(started, 3), order, turns)
 
 
 async def _turn(scenario: Scenario, node: Node) -> schema.Turn:
@@ -122,4 +123,4 @@ def _no_garbage_collection() -> Iterator[None]:
 
 def expected_seconds(tasks: list[Task], sides: int) -> float:
     """About how long the rounds of a plan take."""
-    return sum(task.rounds * sides * (task.scenario.seconds + BETWEEN_SECONDS) for task in tasks)
+    return sum(task.rounds * (sides + len(task.guests)) * (task.scenario.seconds + BETWEEN_SECONDS) for task in tasks)

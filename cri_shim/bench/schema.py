@@ -113,7 +113,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One turn of every side, in ``order``. A round that was not finished is not kept: its turns would be no pair."""
+    """One turn of every side, in ``order``, and in the step `floor` one of its script.
+
+    A round that was not finished is not kept: its turns would be no pair.
+    """
 
     number: int
     started_at: float

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from cri_shim import cli
 from tests.lab.bridge import merged
+from tests.lab.cni import PLUGINS
 from tests.lab.images import Image, Tree, build_image, push
 from tests.lab.lab import Lab, push_images
 from tests.lab.registry import Registry
@@ -79,6 +80,8 @@ def compare(
                 *("--endpoint", f"bridge={bridge.endpoint}"),
                 *("--behind", f"bridge={bridge.containerd.endpoint}"),
                 *("--image", plugin.busybox),
+                *("--cni-conf-dir", str(plugin.network.conf_dir)),
+                *("--cni-bin-dir", str(PLUGINS)),
                 *("--pull-image", f"{registry.address}/{PULLED}"),
                 *("--directory", str(directory / "run")),
                 *("--note", NOTE),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.bench.scenarios.batch import Batch
 from cri_shim.bench.scenarios.calls import Calls
+from cri_shim.bench.scenarios.floor import Floor
 from cri_shim.bench.scenarios.life import Life
 from cri_shim.bench.scenarios.logs import Logs
 from cri_shim.bench.scenarios.probes import Probes
@@ -23,6 +24,7 @@ __all__ = ["SCENARIOS", "Scenario", "WrongWorkError"]
 
 SCENARIOS: dict[str, Callable[[Wishes, Surroundings], Scenario]] = {
     "life": lambda _wishes, _around: Life(),
+    "floor": lambda _wishes, _around: Floor(),
     "exec": lambda _wishes, around: Probes(around.period),
     "logs-1": lambda wishes, _around: Logs(1, wishes.log_mebibytes),
     "logs-10": lambda wishes, _around: Logs(10, max(1, wishes.log_mebibytes // 8)),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cri_shim.bench.floor.recipe import STATES
 from cri_shim.bench.result_file import load
 from cri_shim.bench.scenarios import SCENARIOS
 
@@ -54,9 +55,11 @@ def made_by(pid: int | str) -> list[str]:
 
 
 def left_over() -> list[str]:
-    """Cgroups of comparisons on this machine that belong to no running one."""
+    """Cgroups of comparisons on this machine, and folders of the floor's scripts, that belong to no running one."""
     owners = {path: path.rpartition("cri-compare-")[2].split("-")[0] for path in made_by("*")}
-    return [path for path, pid in owners.items() if not Path("/proc", pid).exists()]
+    left = [path for path, pid in owners.items() if not Path("/proc", pid).exists()]
+    scripts = STATES.iterdir() if STATES.exists() else ()
+    return [*left, *(str(state) for state in scripts if not Path("/proc", state.name).exists())]
 
 
 def test_every_scenario_on_both_sides(tmp_path):
@@ -69,9 +72,10 @@ def test_every_scenario_on_both_sides(tmp_path):
     cpu: defaultdict[str, float] = defaultdict(float)
     for step in run.steps:
         assert [one.number for one in step.rounds] == [0, 1], step.name
-        assert [one.order for one in step.rounds] == [("plugin", "bridge"), ("bridge", "plugin")]
+        taking_turns = ("plugin", "bridge", "floor") if step.scenario == "floor" else ("plugin", "bridge")
+        assert [one.order for one in step.rounds] == [taking_turns, taking_turns[::-1]]
         for one in step.rounds:
-            for turn in one.turns.values():
+            for turn in (one.turns[side.name] for side in run.sides):
                 assert all(turn.samples[metric.key] for metric in step.metrics), step.name
                 cpu[step.scenario] += turn.cpu["machine"]  # in ticks of 10 ms: a turn of a few calls may take none
     assert all(cpu[scenario] > 0 for scenario in SCENARIOS)
@@ -83,6 +87,7 @@ def test_every_scenario_on_both_sides(tmp_path):
         if step.scenario in {"life", "exec", "calls"}:
             _bills_add_up(step)
     assert "pod start (3 RPCs): " in done.stdout
+    assert "times the floor of this node" in done.stdout
     assert "2 pairs are too few" in (tmp_path / "run.html").read_text() or "no verdict" in done.stdout
     assert not left_over()
 

@@ -30,6 +30,7 @@ def test_an_endpoint_and_an_image_are_needed(capsys):
         (["--endpoint", "a=unix:///x", "--endpoint", "a=unix:///y"], "named twice"),
         (["--endpoint", "a=unix:///x", "--behind", "b=unix:///y"], "there is no --endpoint of that name"),
         (["--endpoint", "a=unix:///x", "--scenario", "lief"], "no scenario lief"),
+        (["--endpoint", "floor=unix:///x"], "--endpoint floor=…: the script of the scenario has this name"),
     ],
 )
 def test_wrong_arguments_are_named(capsys, arguments, wrong):

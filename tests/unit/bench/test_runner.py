@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -13,7 +14,7 @@ from cri_shim.bench.plan import Task
 from cri_shim.bench.pod_configs import Place
 from cri_shim.bench.progress import Progress
 from cri_shim.bench.result_file import load
-from cri_shim.bench.runner import Runner
+from cri_shim.bench.runner import BETWEEN_SECONDS, Runner, expected_seconds
 from cri_shim.bench.schema import Metric, Step
 from tests.unit.bench.made_up import QUIET, run
 
@@ -95,6 +96,18 @@ async def test_an_interrupted_round_is_not_kept_and_the_rest_is_done_later(tmp_p
     await runner_of(file, load(file)).measure([task(later, 3)])
     assert [did for did in later.did if did in {"a", "b"}] == ["b", "a", "a", "b"]
     assert [one.number for one in load(file).steps[0].rounds] == [0, 1, 2]
+
+
+async def test_a_guest_has_its_turn_in_every_round(tmp_path):
+    """It is prepared, warmed and cleaned like a side, and forwards and backwards come around it too."""
+    scenario = FakeScenario()
+    runner = runner_of(tmp_path / "run.json")
+    guest = replace(runner.nodes[0], name="guest")
+    await runner.measure([replace(task(scenario, 2), guests=(guest,))])
+    (step,) = load(tmp_path / "run.json").steps
+    assert [one.order for one in step.rounds] == [("a", "b", "guest"), ("guest", "b", "a")]
+    assert {"prepare guest", "warm guest", "clean guest"} <= set(scenario.did)
+    assert expected_seconds([replace(task(scenario, 2), guests=(guest,))], 2) == pytest.approx(6 * BETWEEN_SECONDS)
 
 
 async def test_what_is_done_is_not_done_again(tmp_path):

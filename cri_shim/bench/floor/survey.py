@@ -1,0 +1,157 @@
+"""Read from the sides what their pods are made of, so that the script makes the same.
+
+A pod is run on each side and looked at while it is there: its specs come from the verbose status, its layers from the
+mount table of its processes, the files of the pod from where the spec says they are. Then it is removed: nothing that
+the script does needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.bench import cgroup_parents
+from cri_shim.bench.floor.cni import plugin_path
+from cri_shim.bench.floor.errors import FloorError
+from cri_shim.bench.floor.overlay import layers_of
+from cri_shim.bench.floor.recipe import Container, Network, Recipe
+from cri_shim.bench.node import Samples, next_name
+from cri_shim.bench.pod import Pod
+from cri_shim.network.conflist import load_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cri_shim.bench.node import Node
+
+CONF_DIR = "/etc/cni/net.d"
+BIN_DIRS = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")
+
+
+class Survey(Struct, frozen=True):
+    """What was found out."""
+
+    recipe: Recipe
+    source: str
+    """The side whose pods the recipe describes."""
+    with_pause: tuple[str, ...]
+    """The sides that run a pause process in each pod."""
+
+
+class Seen(Struct, frozen=True):
+    """A pod of one side as it was when it ran; ``container`` is missing where the side does not tell its specs."""
+
+    has_pause: bool
+    container: Container | None = None
+    pause: Container | None = None
+    files: dict[str, str] = {}
+    folders: tuple[str, ...] = ()
+    hostname: str = ""
+    sysctls: dict[str, str] = {}
+
+
+async def survey(nodes: Sequence[Node], conf_dir: str, bin_dirs: Sequence[str], disk: Path, parent: str) -> Survey:
+    """Look at a pod of every side. Raises `FloorError` when no floor can be measured here, and says why."""
+    if os.geteuid() != 0:
+        raise FloorError("making namespaces, mounts and containers needs root: run the comparison as root")
+    runc = shutil.which("runc")
+    if runc is None:
+        raise FloorError("the program runc is not in any folder of PATH: install runc")
+    seen = {node.name: await _look(node) for node in nodes}
+    told = [node for node in nodes if seen[node.name].container]
+    if not told:
+        raise FloorError("no side tells the runtime spec of its containers in a verbose ContainerStatus")
+    source = next((node for node in told if seen[node.name].pause), told[0])
+    found = seen[source.name]
+    if found.container is None:  # not so: it was chosen for having one
+        raise FloorError(f"{source.name} does not tell the runtime spec of its containers")
+    systemd = source.place.cgroup_parent.endswith(cgroup_parents.SLICE)
+    recipe = Recipe(
+        container=found.container,
+        pause=found.pause,
+        network=await _network(source, conf_dir, bin_dirs),
+        runc=runc,
+        disk=str(disk),
+        cgroup_parent=cgroup_parents.for_driver(parent, systemd=systemd),
+        files=found.files,
+        folders=found.folders,
+        hostname=found.hostname,
+        sysctls=found.sysctls,
+    )
+    return Survey(recipe, source.name, tuple(node.name for node in nodes if seen[node.name].has_pause))
+
+
+async def _look(node: Node) -> Seen:
+    pod = Pod.of(node, next_name("floor"))
+    await pod.start(Samples())
+    try:
+        about = cri.ContainerStatusRequest(container_id=pod.container_id, verbose=True)
+        container = _info((await node.client.ask("ContainerStatus", about, cri.ContainerStatusResponse)).info)
+        about_pod = cri.PodSandboxStatusRequest(pod_sandbox_id=pod.id, verbose=True)
+        sandbox = _info((await node.client.ask("PodSandboxStatus", about_pod, cri.PodSandboxStatusResponse)).info)
+        return read_pod(pod, container, sandbox)
+    finally:
+        await pod.end(Samples())
+
+
+def read_pod(pod: Pod, container: Mapping[str, Any], sandbox: Mapping[str, Any]) -> Seen:
+    """Read what a running pod is made of, from what the side tells of its container and of its sandbox.
+
+    Raises `FloorError` when its root is none that the script could mount. A side that tells nothing of a sandbox is
+    taken to run a pause process in it, as most do.
+    """
+    has_pause = bool(sandbox.get("pid", True))
+    spec, of_pod = container.get("runtimeSpec"), sandbox.get("runtimeSpec") or {}
+    if not spec or not container.get("pid"):
+        return Seen(has_pause)
+    pause = None
+    if has_pause and of_pod.get("process"):
+        pause = Container(of_pod, *layers_of(sandbox["pid"]))
+    sources = [
+        Path(mount["source"])
+        for each in (spec, pause.spec if pause else {})
+        for mount in each.get("mounts", ())
+        if pod.id in mount.get("source", "") or pod.container_id in mount.get("source", "")
+    ]
+    return Seen(
+        has_pause,
+        container=Container(spec, *layers_of(container["pid"])),
+        pause=pause,
+        files={str(source): source.read_text(errors="replace") for source in sources if source.is_file()},
+        folders=tuple(dict.fromkeys(str(source) for source in sources if source.is_dir())),
+        hostname=pod.config.hostname,
+        sysctls={name.replace(".", "/"): value for name, value in of_pod.get("linux", {}).get("sysctl", {}).items()},
+    )
+
+
+async def _network(node: Node, conf_dir: str, bin_dirs: Sequence[str]) -> Network:
+    """Return the first configuration of the folder, as the sides use it. Raises `FloorError`."""
+    status = await node.client.ask("Status", cri.StatusRequest(verbose=True), cri.StatusResponse)
+    told = _info(status.info, "cniconfig")
+    folder = conf_dir or told.get("PluginConfDir") or CONF_DIR
+    bin_dirs = tuple(bin_dirs or told.get("PluginDirs") or BIN_DIRS)
+    loaded = load_directory(folder, 1)
+    if not loaded.networks:
+        why = loaded.problems[0] if loaded.problems else f"{folder} has none"
+        raise FloorError(f"there is no CNI configuration to use: {why}; name its folder with --cni-conf-dir")
+    (conf,) = loaded.networks
+    for plugin in conf.plugins:
+        for program in (plugin.type, plugin.address_plugin):
+            if program:
+                plugin_path(program, bin_dirs)
+    return Network(conf.name, conf.cni_version, tuple(plugin.conf for plugin in conf.plugins), bin_dirs)
+
+
+def _info(info: Mapping[str, str], key: str = "info") -> dict[str, Any]:
+    """Return one object of a verbose answer; an empty one where the side does not give it."""
+    try:
+        found = json.loads(info.get(key, ""))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,61 @@
+"""Make the scenario `floor` ready, or leave it out with a sentence: the rest of a comparison does not need it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cri_shim.bench.client import Client
+from cri_shim.bench.floor.errors import FloorError
+from cri_shim.bench.floor.survey import survey
+from cri_shim.bench.node import Node
+from cri_shim.bench.pod_configs import Place
+from cri_shim.bench.scenarios.floor import NAME, Floor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.bench.caller import Answer
+    from cri_shim.bench.plan import Task
+
+
+class NoEndpoint:
+    """What a node has in place of a connection when there is no daemon behind it."""
+
+    async def call(self, path: str, request: bytes, deadline: float) -> Answer:  # noqa: ARG002 - nothing is called
+        """Raises RuntimeError: a turn of the script calls nothing."""
+        raise RuntimeError(f"{path} was called on the floor, which has no endpoint")
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def floor_node(cgroup_parent: str) -> Node:
+    """Return what has the script's turns beside the sides; no process and no socket belongs to it."""
+    return Node(NAME, Client("", NoEndpoint()), Place("", Path(), cgroup_parent))
+
+
+async def with_floor(
+    tasks: Sequence[Task], nodes: Sequence[Node], guest: Node, directory: Path, cni: tuple[str, Sequence[str]]
+) -> tuple[list[Task], str]:
+    """Return the tasks with the floor's made ready, or without it and with the reason.
+
+    ``guest`` is what has the script's turns; ``cni`` are the folders of configurations and of plugins that were named.
+    """
+    ready, reason = [], ""
+    for task in tasks:
+        if not isinstance(task.scenario, Floor):
+            ready.append(task)
+            continue
+        scenario = task.scenario
+        try:
+            found = await survey(nodes, *cni, directory / "layers", guest.place.cgroup_parent)
+            scenario.use(found, directory)
+            await scenario.try_out()
+        except FloorError as error:
+            reason = f"the scenario `floor` is left out: {error}"
+        else:
+            step = replace(task.step, options=scenario.options, about=scenario.about)
+            ready.append(replace(task, step=step, guests=(guest,)))
+    return ready, reason
