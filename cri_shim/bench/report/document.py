@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cri_shim.bench import noise, verdict
-from cri_shim.bench.report import pictures, price_section, tables, words
+from cri_shim.bench.report import floor, pictures, price_section, tables, words
 from cri_shim.bench.report.blocks import Block, Code, Heading, Items, Paragraph
 from cri_shim.bench.report.numbers import ratio
 from cri_shim.bench.report.price import price_rows
@@ -35,6 +35,7 @@ def document(run: Run) -> list[Block]:
         Paragraph(_tally(rows, others)),
         *pictures.ratios(run, [row for row in rows if row.main]),
         tables.first_page(run, rows),
+        *floor.on_first_page(run),
     ]
     prices = {other: price_rows(run, other) for other in others}
     for other in others:
@@ -61,6 +62,7 @@ def document(run: Run) -> list[Block]:
             Heading(2, f"{step.title}{around}" if step.scenario != "logs-10" else f"{step.title}, ten containers"),
             Paragraph(f"{step.about} {len(step.rounds)} rounds{f' ({options})' if options else ''}."),
             *_objections([turn for one in step.rounds for turn in one.turns.values()], words.STEP_NOT_QUIET),
+            *floor.of_step(run, step),
             *pictures.of_step(run, step, step_rows),
             *(block for other in others for block in price_section.of_step(step, prices[other])),
             tables.of_step(run, step_rows),

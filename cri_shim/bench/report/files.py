@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.report import document, svg, two_runs
+from cri_shim.bench.report import document, floor, svg, two_runs
 from cri_shim.bench.report.blocks import Picture
 from cri_shim.bench.report.html import to_html
 from cri_shim.bench.report.markdown import to_markdown
@@ -59,6 +59,7 @@ def short(run: Run) -> str:
         medians = "  ".join(f"{side} {number(each.p50):>6}" for side, each in row.sides.items())
         judged = "  ".join(f"{ratio(each.ratio)} {each.word}" for each in row.verdicts.values())
         lines.append(f"{row.step:<{width}} {row.label[:44]:<44} {row.unit:<4} {medians}  {judged}")
+    lines += floor.sentences(run)
     prices = [_short_price(price_rows(run, side.name)) for side in run.sides[1:]]
     return "".join(f"{line}\n" for line in lines) + "".join(prices)
 

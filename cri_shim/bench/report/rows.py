@@ -60,7 +60,7 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
         ("daemons", "CPU time of daemons and helpers", partial(daemons_cpu, run)),
         ("machine", "CPU time of the machine", _machine_cpu),
     ):
-        lowest = min((read(side, turn) for one in step.rounds for side, turn in one.turns.items()), default=0)
+        lowest = min((read(side.name, one.turns[side.name]) for one in step.rounds for side in run.sides), default=0)
         fine = run.schema >= _FIRST_OF_FINE_CPU and key == "daemons"
         if _has_left_out(run, step) or lowest < (_ENOUGH_CPU if fine else _ENOUGH_CPU_IN_TICKS):
             continue

@@ -1,0 +1,80 @@
+"""From the rounds of the step `floor` to what it says: of each side, how many times the floor it takes.
+
+The floor of a pod is what the script took in the order that was faster, with as many processes of runc as the side has:
+a side without pause is compared with a pod without it. The ratio is one of neighbours in time, round by round.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cri_shim.bench.estimate import paired_ratio
+from cri_shim.bench.floor.recipe import ORDERS, WITH_PAUSE, WITHOUT_PAUSE
+from cri_shim.bench.scenarios.floor import NAME, key_of, needs_pause
+
+if TYPE_CHECKING:
+    from cri_shim.bench.estimate import Interval
+    from cri_shim.bench.floor.recipe import Kind, Order
+    from cri_shim.bench.schema import Step
+
+WHATS = ("pod start", "pod end")
+
+
+@dataclass(frozen=True, slots=True)
+class FloorRow:
+    """How far one side is from the floor in one thing; milliseconds are medians."""
+
+    side: str
+    what: str
+    ms: float
+    floor_ms: float
+    times: Interval
+    kind: Kind
+    order: Order
+
+
+def floor_rows(step: Step, sides: tuple[str, ...]) -> list[FloorRow]:
+    """Compare each side with the floor in a pod's start, then in its end."""
+    if not step.rounds:
+        return []
+    kinds = kinds_of(step)
+    found = []
+    for what in WHATS:
+        for side in sides:
+            kind = WITH_PAUSE if needs_pause(side, step.options) and WITH_PAUSE in kinds else WITHOUT_PAUSE
+            order = faster_order(step, kind, what)
+            floor = _by_round(step, NAME, f"{key_of(kind, order)}: {what}")
+            own = _by_round(step, side, what)
+            times = paired_ratio(own, floor)
+            found.append(FloorRow(side, what, statistics.median(own), statistics.median(floor), times, kind, order))
+    return found
+
+
+def kinds_of(step: Step) -> tuple[Kind, ...]:
+    """Return the kinds of pods that the script made."""
+    samples = step.rounds[0].turns[NAME].samples
+    kinds: tuple[Kind, ...] = (WITH_PAUSE, WITHOUT_PAUSE)
+    return tuple(kind for kind in kinds if f"{key_of(kind, ORDERS[0])}: {WHATS[0]}" in samples)
+
+
+def faster_order(step: Step, kind: Kind, what: str) -> Order:
+    """Return the order in which the script took less."""
+    return min(ORDERS, key=lambda order: floor_ms(step, kind, order, what))
+
+
+def floor_ms(step: Step, kind: Kind, order: Order, what: str) -> float:
+    """Return what the script took for a start, an end or a stage: the median of all rounds."""
+    return statistics.median(_by_round(step, NAME, f"{key_of(kind, order)}: {what}"))
+
+
+def stages_of(step: Step, kind: Kind) -> list[str]:
+    """Return the stages of a kind of pod as the serial order goes through them."""
+    start = f"{key_of(kind, ORDERS[0])}: "
+    names = [key.removeprefix(start) for key in step.rounds[0].turns[NAME].samples if key.startswith(start)]
+    return [name for name in names if name not in WHATS]
+
+
+def _by_round(step: Step, side: str, key: str) -> list[float]:
+    return [statistics.median(one.turns[side].samples[key]) for one in step.rounds]

@@ -1,0 +1,129 @@
+"""The part of the report that puts each side beside the floor of the node, and shows where a pod's time goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cri_shim.bench import noise
+from cri_shim.bench.floor.recipe import ORDERS, WITHOUT_PAUSE
+from cri_shim.bench.floor_rows import WHATS, floor_ms, floor_rows, kinds_of, stages_of
+from cri_shim.bench.report import plots
+from cri_shim.bench.report.blocks import Block, Items, Paragraph, Picture, Table
+from cri_shim.bench.report.numbers import number, ratio
+from cri_shim.bench.scenarios.floor import NAME
+
+if TYPE_CHECKING:
+    from cri_shim.bench.floor.recipe import Kind, Order
+    from cri_shim.bench.floor_rows import FloorRow
+    from cri_shim.bench.schema import Run, Step
+
+_REST = "the script between them"
+# The groups of the picture by how a stage's name begins; what fits none is the kernel's work.
+_GROUPS = {
+    "CNI ": "CNI plugins",
+    "runc create": "runc create",
+    "runc start": "runc start",
+    "runc kill": "runc kill",
+    "wait for": "runc kill",
+    "runc delete": "runc delete",
+}
+_KERNEL = "namespaces, mounts, files"
+_COLOURS = {"CNI plugins": 0, "runc create": 1, "runc start": 2, "runc kill": 3, "runc delete": 4, _KERNEL: 5}
+_END = ("runc kill", "wait for", "runc delete", "unmount", "CNI DEL", "remove")
+_LESSON = (
+    "Where the time of a pod goes when there is no daemon: medians of the stages, one after the other (serial). What "
+    "runc and the CNI plugins take, every runtime that uses them takes."
+)
+
+
+def sentences(run: Run) -> list[str]:
+    """Say of each side how many times the floor it takes; nothing when the floor was not measured."""
+    found = []
+    for step in _steps(run):
+        noisy = noise.objections([turn for one in step.rounds for turn in one.turns.values()])
+        suffix = "; the machine was not quiet" if noisy else ""
+        found += [f"{_sentence(row)}{suffix}" for row in floor_rows(step, _sides(run))]
+    return found
+
+
+def on_first_page(run: Run) -> list[Block]:
+    """Return the sentences as a list, if there are any."""
+    said = sentences(run)
+    return (
+        [Paragraph("Against **the floor**, the same pods made by a script without a daemon:"), Items(tuple(said))]
+        if said
+        else []
+    )
+
+
+def of_step(run: Run, step: Step) -> list[Block]:
+    """Return what the step `floor` has beside the tables that every step has; nothing for other steps."""
+    if step.scenario != NAME:
+        return []
+    return [
+        _sides_table(run, step),
+        _script_table(step),
+        _picture(step),
+        *(_stages(step, each) for each in kinds_of(step)),
+    ]
+
+
+def _sentence(row: FloorRow) -> str:
+    return (
+        f"{row.side}: a {row.what} takes {ratio(row.times)} times the floor of this node ({number(row.floor_ms)} ms, "
+        f"{row.kind}, {row.order})"
+    )
+
+
+def _sides_table(run: Run, step: Step) -> Table:
+    """Return each side beside the floor of its kind of pod, and beside the lowest, which runs no pause process."""
+    lines = []
+    for row in floor_rows(step, _sides(run)):
+        lowest = min(floor_ms(step, WITHOUT_PAUSE, order, row.what) for order in ORDERS)
+        cells = (number(row.ms), f"{number(row.floor_ms)} ({row.kind}, {row.order})", ratio(row.times))
+        lines.append((row.what, row.side, *cells, f"{row.ms / lowest:.2f}"))
+    head = ("what", "side", "ms, p50", "floor, ms", "times the floor", "times a pod without pause")
+    return Table(head, tuple(lines), 2)
+
+
+def _script_table(step: Step) -> Table:
+    """Return what the script took by itself, in both orders."""
+    lines = [
+        (f"{what}, {kind}", *(number(floor_ms(step, kind, order, what)) for order in ORDERS))
+        for what in WHATS
+        for kind in kinds_of(step)
+    ]
+    return Table(("the script, ms, p50", *ORDERS), tuple(lines))
+
+
+def _stages(step: Step, kind: Kind) -> Table:
+    """Return the stages of one kind of pod. Overlapped ones run at the same time, so they do not add up."""
+    lines = [
+        (stage, *(number(floor_ms(step, kind, order, stage)) for order in ORDERS)) for stage in stages_of(step, kind)
+    ]
+    whole = sum(floor_ms(step, kind, "serial", what) for what in WHATS)
+    parts = sum(floor_ms(step, kind, "serial", stage) for stage in stages_of(step, kind))
+    return Table((f"stage, {kind}, ms, p50", *ORDERS), (*lines, (_REST, number(max(0.0, whole - parts)), "")))
+
+
+def _picture(step: Step) -> Picture:
+    bars = [(f"{what}, {kind}", _groups(step, kind, what)) for what in WHATS for kind in kinds_of(step)]
+    return Picture("floor-stages", plots.stacks(bars, _COLOURS, "ms", "Where a pod's time goes"), _LESSON)
+
+
+def _groups(step: Step, kind: Kind, what: str) -> dict[str, float]:
+    order: Order = "serial"
+    found: dict[str, float] = {}
+    for stage in stages_of(step, kind):
+        if stage.startswith(_END) == (what == "pod end"):
+            group = next((name for start, name in _GROUPS.items() if stage.startswith(start)), _KERNEL)
+            found[group] = found.get(group, 0.0) + floor_ms(step, kind, order, stage)
+    return found
+
+
+def _steps(run: Run) -> list[Step]:
+    return [step for step in run.steps if step.scenario == NAME and step.rounds]
+
+
+def _sides(run: Run) -> tuple[str, ...]:
+    return tuple(side.name for side in run.sides)
