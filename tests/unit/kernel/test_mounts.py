@@ -80,7 +80,7 @@ def test_mounts_that_containerd_makes_ready_are_refused() -> None:
 @given(st.lists(st.text(alphabet="abcdefghijklmnopqrstuvwxyz=0123456789", min_size=1), max_size=8))
 def test_every_option_is_used_or_refused(options: list[str]) -> None:
     """No word gets lost: each is in the data or known to be a flag."""
-    known = {*mounts._SET, *mounts._CLEAR, *mounts._PROPAGATION}
+    known = {*mounts._SET, *mounts._CLEAR, *mounts._PROPAGATION, "loop"}
     try:
         parsed = parse_options(options)
     except ValueError:
