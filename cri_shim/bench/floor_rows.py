@@ -43,6 +43,8 @@ def floor_rows(step: Step, sides: tuple[str, ...]) -> list[FloorRow]:
     found = []
     for what in WHATS:
         for side in sides:
+            if not all(one.turns[side].samples.get(what) for one in step.rounds):
+                continue
             kind = WITH_PAUSE if needs_pause(side, step.options) and WITH_PAUSE in kinds else WITHOUT_PAUSE
             order = faster_order(step, kind, what)
             floor = _by_round(step, NAME, f"{key_of(kind, order)}: {what}")
