@@ -76,8 +76,9 @@ def cgroups_of(found: Survey) -> list[Path]:
     return [top / own for top in (CGROUPS, *CGROUPS.iterdir()) if (top / own).exists()]
 
 
-def inside(pid: int) -> dict[str, object]:
+async def inside(pid: int) -> dict[str, object]:
     """What a container's first process is given, as the node sees it; names of one pod are left out."""
+    await until(lambda: b"init" not in Path(f"/proc/{pid}/cmdline").read_bytes())  # `runc start` does not wait for it
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     mounts = [
         (mount.path, mount.fstype, mount.options, mount.fstype != "overlay" and mount.super_options)
@@ -119,7 +120,7 @@ async def test_the_scripts_pod_is_the_plugins_pod():
         about = await plugin.lab.client.ContainerStatus(container_id=theirs.container_id, verbose=True)
         about_pod = await plugin.lab.client.PodSandboxStatus(pod_sandbox_id=theirs.id, verbose=True)
         told = [msgspec.json.decode(answer.info["info"])["pid"] for answer in (about, about_pod)]
-        wanted = [inside(pid) for pid in told]
+        wanted = [await inside(pid) for pid in told]
         await theirs.end(Samples())
 
         what = plugin.survey.recipe
@@ -129,7 +130,7 @@ async def test_the_scripts_pod_is_the_plugins_pod():
                 with closing(FloorPod(what, runc, state / "pods" / f"floor-{order}", WITH_PAUSE)) as pod:
                     pod.start(order)
                     pids = [int((pod.folder / name / "pid").read_text()) for name in ("container", "pause")]
-                    assert [inside(pid) for pid in pids] == wanted
+                    assert [await inside(pid) for pid in pids] == wanted
                     container, pause = map(namespaces, pids)
                     assert {name for name in container if container[name] == pause[name]} == {"net", "ipc", "uts"}
                     assert not set(container.values()) & set(namespaces(os.getpid()).values())
