@@ -118,7 +118,7 @@ class Node:
         try:
             answer = await self.client.ask("RuntimeConfig", cri.RuntimeConfigRequest(), cri.RuntimeConfigResponse)
         except CallError as error:
-            if not _is_unimplemented(error):
+            if not is_unimplemented(error):
                 raise
             return False
         return answer.HasField("linux") and answer.linux.cgroup_driver == cri.SYSTEMD
@@ -129,7 +129,7 @@ class Node:
             try:
                 await self.client.timed(rpc, b"")
             except CallError as error:
-                if not _is_unimplemented(error):
+                if not is_unimplemented(error):
                     raise
                 self.left_out[rpc] = NOT_IMPLEMENTED
 
@@ -182,7 +182,7 @@ class NotReadyError(Exception):
     """An endpoint that cannot run pods."""
 
 
-def _is_unimplemented(error: CallError) -> bool:
+def is_unimplemented(error: CallError) -> bool:
     """Whether a runtime says that it does not have an RPC; some say so with another code."""
     return error.code is grpc.StatusCode.UNIMPLEMENTED or bool(_SAYS_UNIMPLEMENTED.search(error.details))
 

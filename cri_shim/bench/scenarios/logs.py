@@ -2,7 +2,8 @@
 
 A container waits at a FIFO until somebody opens it, then prints a file of lines and an end mark. The clock runs from
 the moment all are let go until the last line of each is in its log file. Between turns the log is rotated as a kubelet
-does it: renamed, then ReopenContainerLog.
+does it: renamed, then ReopenContainerLog. Docker rotates its logs itself, and runtimes before Kubernetes 1.10 do not
+rotate at all; theirs grow, and a turn begins where the one before it ended.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.node import Samples, next_name
+from cri_shim.bench.client import CallError
+from cri_shim.bench.log_tail import UnknownFormatError, ends_with, whole_lines
+from cri_shim.bench.node import Samples, is_unimplemented, next_name
 from cri_shim.bench.pod import Pod
 from cri_shim.bench.pod_configs import log_file
 from cri_shim.bench.scenarios.meanwhile import METRIC, meanwhile
@@ -40,6 +44,8 @@ class _Writer:
     pod: Pod
     go: Path
     log: Path
+    begin: int = 0
+    """Where the records of the next turn begin in the log."""
 
 
 class Logs:
@@ -103,30 +109,41 @@ class Logs:
                 os.write(door, b"go\n")
                 os.close(door)
             for writer in writers:
-                while not _ended(writer.log):
+                while not _ended(writer):
                     if time.perf_counter() - began > _WAIT:
                         raise WrongWorkError(f"{writer.log} has no end after {_WAIT:.0f} s on {node.name}")
                     await asyncio.sleep(_POLL)
             samples.add("all lines logged", (time.perf_counter() - began) * 1000)
         for writer in writers:
-            found = await asyncio.to_thread(_count, writer.log)
+            found = await asyncio.to_thread(whole_lines, writer.log, writer.begin)
             if found != self._lines + 1:
-                raise WrongWorkError(f"{writer.log} has {found} lines, not {self._lines + 1}")
+                raise WrongWorkError(
+                    f"{node.name} logged {found} lines of {self._lines + 1} that were printed ({writer.log})"
+                )
             await self._rotate(node, writer)
 
     async def _rotate(self, node: Node, writer: _Writer) -> None:
+        if writer.log.is_symlink():  # the file is the runtime's
+            writer.begin = writer.log.stat().st_size
+            return
         old = writer.log.with_name(f"{writer.log.name}.{next(self._rotations)}")
         writer.log.rename(old)
         request = cri.ReopenContainerLogRequest(container_id=writer.pod.container_id)
-        await node.client.ask("ReopenContainerLog", request, cri.ReopenContainerLogResponse)
+        try:
+            await node.client.ask("ReopenContainerLog", request, cri.ReopenContainerLogResponse)
+        except CallError as error:
+            if not is_unimplemented(error):
+                raise
+            old.rename(writer.log)
+            writer.begin = writer.log.stat().st_size
+            return
         old.unlink()
 
     async def clean(self, node: Node) -> None:
         """Remove the pods and what they printed."""
         for writer in self._running.pop(node.name, []):
-            await writer.pod.end(Samples())  # its log directory goes with it
-            for path in (writer.go, writer.go.with_name("lines")):
-                path.unlink(missing_ok=True)
+            await writer.pod.end(Samples())
+            await asyncio.to_thread(shutil.rmtree, writer.go.parent, ignore_errors=True)
 
 
 def _open_when_awaited(fifo: Path) -> int:
@@ -141,13 +158,8 @@ def _open_when_awaited(fifo: Path) -> int:
             time.sleep(_POLL)
 
 
-def _ended(log: Path) -> bool:
-    with log.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        file.seek(max(0, end - len(_END) - 1))
-        return file.read() == _END + b"\n"
-
-
-def _count(log: Path) -> int:
-    with log.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(_MIB), b""))
+def _ended(writer: _Writer) -> bool:
+    try:
+        return ends_with(writer.log, _END, writer.begin)
+    except UnknownFormatError as error:
+        raise WrongWorkError(f"{writer.log}: {error}") from error
