@@ -17,11 +17,13 @@ from cri_shim.bench.pod import Pod
 from cri_shim.bench.scenarios.meanwhile import METRIC, meanwhile
 from cri_shim.bench.scenarios.scenario import WrongWorkError
 from cri_shim.bench.schema import Metric
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from cri_shim.bench.node import Node
 
 _PORT = 8097
+_LONGEST_REASON = 500
 # What the peer is told, apart from the address and the size.
 _EXEC = {"protocol": "v4.channel.k8s.io", "streams": [{"streamtype": "error"}, {"streamtype": "stdout"}]}
 _FORWARD = {
@@ -88,12 +90,15 @@ class Streams:
     async def _receive(self, node: Node, samples: Samples, what: str, told: dict[str, Any]) -> None:
         wanted = json.dumps({**told, "size": self.mebibytes << 20})
         peer = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "cri_shim.bench.stream_peer", wanted, stdout=asyncio.subprocess.PIPE
+            *(sys.executable, "-m", "cri_shim.bench.stream_peer", wanted),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
         async with meanwhile(node, samples):
-            out, _ = await peer.communicate()
+            out, said = await peer.communicate()
         if peer.returncode:
-            raise WrongWorkError(f"{what} through {node.name} did not give {self.mebibytes} MiB")
+            reason = escaped(said.decode(errors="replace").strip().rpartition("\n")[2], _LONGEST_REASON)
+            raise WrongWorkError(f"{what} through {node.name} did not give {self.mebibytes} MiB: {reason}")
         found = json.loads(out)
         samples.add(f"{what} first byte", found["first_byte_ms"])
         samples.add(f"{what} all bytes", found["rest_ms"])
