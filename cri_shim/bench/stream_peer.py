@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from cri_shim.streaming.spdy import Connection, RemoteProtocolError
-from cri_shim.streaming.spdy.events import DataReceived, StreamAccepted
+from cri_shim.streaming.spdy.events import DataReceived, StreamAccepted, StreamReset
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 18
 _LONGEST_HEAD = 1 << 16
+_SHOWN = 400
+_SILENCE = 60.0
+"""Seconds without a byte, after which nothing more is expected."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -47,11 +50,11 @@ def _receive(url: str, protocol: str, streams: list[dict[str, str]], size: int) 
         codec = Connection(client=True)
         received = 0
         for headers in streams:
-            codec.open_stream(headers)
+            stream = codec.open_stream(headers)
             connection.sendall(codec.data_to_send())
             if headers is not streams[-1]:
-                _read_until(connection, codec, StreamAccepted)
-        received += _read_until(connection, codec, DataReceived)
+                _read_until(connection, codec, StreamAccepted, stream)
+        received += _read_until(connection, codec, DataReceived, stream)
         first = time.perf_counter()
         buffer = bytearray(_PIECE)
         while received < size:
@@ -66,7 +69,7 @@ def _connect(where: SplitResult) -> socket.socket:
     """Connect to where a runtime says that it streams. Its certificate is its own, so there is nothing to check."""
     if where.scheme not in _PORTS or not where.hostname:
         raise ValueError("a URL of http or https with a host was expected")
-    connection = socket.create_connection((where.hostname, where.port or _PORTS[where.scheme]))
+    connection = socket.create_connection((where.hostname, where.port or _PORTS[where.scheme]), _SILENCE)
     if where.scheme == "http":
         return connection
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -91,14 +94,20 @@ def _upgrade(connection: socket.socket, where: SplitResult, protocol: str) -> No
         raise SystemExit(f"the server did not switch to SPDY/3.1: '{escaped(status)}'")
 
 
-def _read_until(connection: socket.socket, codec: Connection, wanted: type[Any]) -> int:
-    """Read until there is an event of a kind; how many bytes came with it."""
+def _read_until(connection: socket.socket, codec: Connection, wanted: type[Any], stream: int) -> int:
+    """Read until a stream has an event of a kind; how many bytes came with it."""
     while True:
         piece = connection.recv(_PIECE)
         if not piece:
             raise SystemExit(f"the stream ended before a {wanted.__name__}")
-        if any(isinstance(event, wanted) for event in codec.receive_data(piece)):
-            return len(piece)
+        for event in codec.receive_data(piece):
+            if isinstance(event, DataReceived) and event.stream_id != stream:
+                # What comes before the data on another stream, the error stream, is why there will be none.
+                raise SystemExit(f"the server says '{escaped(bytes(event.data).decode(errors='replace'), _SHOWN)}'")
+            if isinstance(event, StreamReset):
+                raise SystemExit(f"the server reset a stream before a {wanted.__name__}")
+            if isinstance(event, wanted) and event.stream_id == stream:
+                return len(piece)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cri_shim.bench import stream_peer
 from cri_shim.bench.stream_peer import receive
 from cri_shim.streaming.spdy import Connection
 from cri_shim.streaming.spdy.events import StreamOpened
@@ -24,7 +25,7 @@ SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: SPDY/3.1\r\n\r\n"
 
 
 @contextlib.contextmanager
-def served(answer: Callable[[socket.socket, bytes], None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+def served(answer: Callable[[socket.socket, bytes], object], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Address of a server that reads one request's head and then does ``answer``."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(10)
@@ -46,9 +47,8 @@ def served(answer: Callable[[socket.socket, bytes], None], tls: ssl.SSLContext |
             thread.join(15)
 
 
-def stream(connection: socket.socket, head: bytes) -> None:
-    """Do as a runtime does: accept both streams, then send the bytes; only for a path with its query."""
-    assert head.startswith(b"POST /exec/token?a=1 HTTP/1.1\r\n")
+def accept_streams(connection: socket.socket) -> tuple[Connection, list[int]]:
+    """Switch to SPDY and accept as many streams as the client opens."""
     connection.sendall(SWITCHED)
     codec = Connection()
     opened: list[int] = []
@@ -58,9 +58,24 @@ def stream(connection: socket.socket, head: bytes) -> None:
                 opened.append(event.stream_id)
                 codec.accept(event.stream_id)
         connection.sendall(codec.data_to_send())
+    return codec, opened
+
+
+def stream(connection: socket.socket, head: bytes) -> None:
+    """Do as a runtime does: accept both streams, then send the bytes; only for a path with its query."""
+    assert head.startswith(b"POST /exec/token?a=1 HTTP/1.1\r\n")
+    codec, opened = accept_streams(connection)
     for _ in range(SIZE // 10_000):
         codec.send_data(opened[-1], bytes(10_000))
         connection.sendall(codec.data_to_send())
+
+
+def fail(connection: socket.socket, _: bytes) -> None:
+    """Do as a runtime does that cannot start the program: the reason comes on the error stream, and no end."""
+    codec, opened = accept_streams(connection)
+    codec.send_data(opened[0], b"failed to find socat\x07")
+    connection.sendall(codec.data_to_send())
+    connection.recv(1)
 
 
 def refuse(connection: socket.socket, _: bytes) -> None:
@@ -91,6 +106,19 @@ def test_a_refusal_is_told_as_a_sentence():
         receive(f"http://{address}/exec/old", "v4.channel.k8s.io", STREAMS, SIZE)
     assert "404 Not" in str(ended.value)
     assert "\x1b" not in str(ended.value)
+
+
+def test_what_the_error_stream_says_is_told():
+    """The connection stays open meanwhile, and no data will come."""
+    with served(fail) as address, pytest.raises(SystemExit, match="the server says 'failed to find socat"):
+        receive(f"http://{address}/exec/a", "v4.channel.k8s.io", STREAMS, SIZE)
+
+
+def test_a_server_that_falls_silent_is_told(monkeypatch):
+    """Nothing is waited for without an end."""
+    monkeypatch.setattr(stream_peer, "_SILENCE", 0.2)
+    with served(lambda connection, _: connection.recv(1)) as address, pytest.raises(SystemExit, match="timed out"):
+        receive(f"http://{address}/exec/a", "v4.channel.k8s.io", STREAMS, SIZE)
 
 
 def test_a_stream_that_ends_early_is_told_as_a_sentence():
