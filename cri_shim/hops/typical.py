@@ -10,6 +10,7 @@ from msgspec import structs
 
 from cri_shim.hops.bill import Bill
 from cri_shim.hops.record_json import ms
+from cri_shim.hops.totals import alike
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,9 +30,12 @@ def typical(requests: Sequence[Request]) -> dict[str, Any] | None:
     good = [request for request in requests if request.code == "OK"]
     if len(good) < _LEAST:
         return None
-    bill = {f"{name}_ms": ms(median(getattr(request.bill, name) for request in good)) for name in _TIMES}
-    for name in ("work_wait", "price", "price_error"):
-        bill[f"{name}_ms"] = ms(median(getattr(request.bill, name) for request in good))
+    bill: dict[str, float | str] = {
+        f"{name}_ms": ms(median(getattr(request.bill, name) for request in good))
+        for name in (*_TIMES, "work_wait", "price", "price_error")
+    }
+    bill["split"] = alike(request.bill.split for request in good if request.hops)
+    bill["front_known"] = alike(request.bill.front_known for request in good)
     hops: defaultdict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
     helpers: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for request in good:

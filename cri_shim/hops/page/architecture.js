@@ -2,10 +2,12 @@
 
 import { get, listen } from "./api.js";
 import { PICTURES, ROWS } from "./architectures.js";
+import { DOCUMENTED, sourceOf } from "./documented.js";
 import { h, s } from "./dom.js";
-import { exact } from "./format.js";
+import { brief, exact } from "./format.js";
 import { Lights } from "./lights.js";
 import { replay } from "./replay.js";
+import { explainingInPicture, mark, measured, ofFront, ofPrice } from "./sources.js";
 
 const place = document.getElementById("architecture");
 const WIDTH = 320;
@@ -30,9 +32,10 @@ export async function showArchitecture(id) {
     h("button", { type: "button", id: "stop", class: "quiet", hidden: true, onclick: () => stopReplay() }, "Back to live"));
   place.replaceChildren(
     h("h2", {}, "Which arrows went away"),
-    h("p", { class: "hint" }, "From the kubelet to a container, four times. Boxes of one row do the same work; where there is none, nobody has to be asked."),
+    h("p", { class: "hint" }, "From the kubelet to a container, four times. Boxes of one row do the same work; where there is none, nobody has to be asked. Figures at arrows are this daemon's, on this machine; those of the others were measured elsewhere."),
     h("div", { class: "pictures" }, ...PICTURES.map((picture) => drawn(picture, node, start, picture.live ? [caption, chooser] : []))),
     costs(node, start),
+    h("p", { class: "hint" }, "What the plugin takes for the same request on this machine, this daemon cannot see: cri-shim compare runs both."),
   );
   lights = new Lights(place.querySelector("svg.is-live"), caption);
   if (id) await again(id);
@@ -67,7 +70,7 @@ function drawn(picture, node, start, below) {
   const y = (row) => 2 + ROWS.indexOf(row) * HEIGHT;
   const svg = s("svg", { viewBox: `0 0 ${WIDTH} ${height}`, class: picture.live ? "is-live" : "", role: "img",
     "aria-label": described(picture) });
-  for (const arrow of picture.arrows) svg.append(line(arrow, y(arrow.from) + BOX, y(arrow.to), node, start));
+  for (const arrow of picture.arrows) svg.append(line(arrow, y(arrow.from) + BOX, y(arrow.to), figureOf(arrow.figure, node, start)));
   const beside = y(picture.cni);
   svg.append(
     s("g", { class: "arrow", "data-part": "cni-arrow" },
@@ -81,7 +84,7 @@ function drawn(picture, node, start, below) {
     { class: picture.live ? "picture live-picture" : "picture" },
     h("figcaption", {}, h("h3", {}, picture.name), h("p", { class: "years" }, picture.years), h("p", {}, picture.told)),
     svg,
-    sum(picture, start),
+    picture.live ? sum(start) : told(picture),
     ...below,
   );
 }
@@ -99,13 +102,18 @@ function box(part, x, y, width, label, inside) {
   return group;
 }
 
-function line(arrow, from, to, node, start) {
-  const group = s("g", { class: `arrow ${arrow.cost}`, "data-part": `${arrow.from}-${arrow.to}` },
+function line(arrow, from, to, figure) {
+  const group = s("g", { class: figure ? "arrow hop" : "arrow", "data-part": `${arrow.from}-${arrow.to}` },
     s("path", { d: `M${MIDDLE} ${from}V${to - 7}` }), tip(MIDDLE, to, "down"));
-  const lines = [arrow.label, ...priced(arrow.cost, node, start)];
+  const lines = [arrow.label, ...(figure?.lines ?? [])];
   const middle = (from + to) / 2;
-  lines.forEach((text, index) => group.append(
-    s("text", { x: MIDDLE + 10, y: middle + 4 + (index - (lines.length - 1) / 2) * 13, class: index ? "cost" : "label" }, text)));
+  const texts = lines.map((text, index) =>
+    s("text", { x: MIDDLE + 10, y: middle + 4 + (index - (lines.length - 1) / 2) * 13, class: index ? "cost" : "label" }, text));
+  if (!figure) group.append(...texts);
+  else {
+    group.append(texts[0], explainingInPicture(s("g", { class: "sourced", role: "button", tabindex: "0",
+      "aria-label": `${lines.slice(1).join(", ")}, ${figure.source.kind}: where this figure comes from` }, ...texts.slice(1)), figure.source));
+  }
   return group;
 }
 
@@ -113,24 +121,40 @@ function tip(x, y, way) {
   return s("polygon", { points: way === "down" ? `${x - 5},${y - 8} ${x + 5},${y - 8} ${x},${y - 1}` : `${x - 8},${y - 5} ${x - 8},${y + 5} ${x - 1},${y}` });
 }
 
-// Short, for there is little room; what is meant and how it is known stands in the table below.
-function priced(cost, node, start) {
-  const null_hop = node.null_hop_ms === null ? "not measured yet" : `${exact(node.null_hop_ms)} ms, idle`;
-  if (cost === "hop" || cost === "alike") {
-    const often = start ? `${start.hops_per_request.toFixed(1)} × a pod start` : "";
-    return [cost === "alike" ? `as here: ${null_hop}` : null_hop, often && cost === "hop" ? often : ""].filter(Boolean);
+// What this daemon knows of an arrow of its own: short, for there is little room; a click on it says how it is known.
+function figureOf(name, node, start) {
+  if (name === "front") {
+    const source = ofFront(node.front_known);
+    return { source: { ...source, how: `The front hop, median of the last requests. ${source.how}` }, lines: [withError(node.front_ms, node.front_error_ms)] };
   }
-  return cost === "absent" ? ["not measurable here"] : [];
+  if (name === "hop") {
+    const often = start ? [`${start.hops_per_request.toFixed(1)} × a pod start`] : [];
+    return { source: measured(`A call that does nothing (Version), after a second of quiet: ${NULL_HOP} The hops of a pod start are counted.`),
+      lines: [withError(node.null_hop_ms, node.null_hop_error_ms), ...often] };
+  }
+  return null;
 }
 
-function sum(picture, start) {
-  const extra = start ? `${exact(start.price_p50_ms)} ms` : "";
-  const told = {
-    measured: [extra || "no pod start yet", "price of each RunPodSandbox here, its transport an estimate unless containerd tells"],
-    saved: ["0 hops", "no transport is paid; part of what cri-shim counts as own time is work here, too"],
-    alike: ["the same arrows", "its own cost is not measurable here; cri-shim stands in for it"],
-  }[picture.sum] ?? ["–", picture.sum];
-  return h("p", { class: `sum ${picture.sum}` }, h("b", {}, told[0]), " ", told[1]);
+const NULL_HOP = "the median of the last ones that were made while nothing else happened.";
+
+function withError(ms, error) {
+  if (ms === null) return "not known yet";
+  return error ? `${exact(ms)} ms ±${exact(error)}` : `${exact(ms)} ms`;
+}
+
+function sum(start) {
+  if (!start) return h("p", { class: "sum measured" }, h("b", {}, "–"), " no pod has been started yet");
+  const off = start.price_error_p50_ms ? ` ±${brief(start.price_error_p50_ms)}` : "";
+  return h("p", { class: "sum measured" }, h("b", {}, `${brief(start.price_p50_ms)}${off}`), " the price of a RunPodSandbox here, median ",
+    mark(ofPrice(start.split, start.front_known, start.hops_per_request)));
+}
+
+// Another architecture: what it took elsewhere.
+function told(picture) {
+  const { start, end, list } = DOCUMENTED[picture.name];
+  const facts = [["pod start", start], ["pod end", end], ["ListPodSandbox, 35 pods", list]];
+  return h("div", { class: "sum" }, h("dl", { class: "documented" }, ...facts.map(([name, ms]) =>
+    h("div", {}, h("dt", {}, name), h("dd", {}, `${ms} ms`)))), mark(sourceOf(picture.name), "from the docs, 2026"));
 }
 
 function described(picture) {
@@ -141,22 +165,24 @@ function described(picture) {
 
 function costs(node, start) {
   const none = "no pod start yet";
+  const clock = measured("The daemon's own clock, over the requests that are still remembered.");
+  const front = ofFront(node.front_known);
+  const price = start ? ofPrice(start.split, start.front_known, start.hops_per_request) : clock;
   const rows = [
-    ["null hop", node.null_hop_ms === null ? "not measured yet" : `${exact(node.null_hop_ms)} ms`, "measured",
-      "a call to containerd that does nothing, while nothing else happens: median"],
-    ["hops of a RunPodSandbox", start ? start.hops_per_request.toFixed(1) : none, "measured", "mean of those that are remembered"],
-    ["RunPodSandbox", start ? `${exact(start.p50_ms)} ms` : none, "measured", "median wall time"],
-    ["price of a RunPodSandbox", start ? `${exact(start.price_p50_ms)} ms` : none, "partly estimate",
-      "median of transport and own time; transport is an estimate from the null hop unless containerd exports spans"],
-    ["HTTP to dockerd, dockerd to containerd", "–", "not measurable here", "two arrows that nobody draws any more"],
-    ["the same request in the plugin", "–", "not measurable here", "this daemon cannot see it: cri-shim compare runs both on one machine"],
+    ["front hop", withError(node.front_ms, node.front_error_ms), front, "client, daemon and back, at the rhythm of the last requests: median"],
+    ["null hop", withError(node.null_hop_ms, node.null_hop_error_ms), measured(`A call that does nothing (Version): ${NULL_HOP}`),
+      "a call to containerd that does nothing, after a second of quiet: median"],
+    ["hops of a RunPodSandbox", start ? start.hops_per_request.toFixed(1) : none, clock, "mean of those that are remembered"],
+    ["RunPodSandbox", start ? `${exact(start.p50_ms)} ms` : none, clock, "median wall time"],
+    ["price of a RunPodSandbox", start ? withError(start.price_p50_ms, start.price_error_p50_ms) : none, price, "median of front hop, transport and own work"],
+    ["own queue of a RunPodSandbox", start ? `${exact(start.queue_p50_ms)} ms` : none, clock, "median wait for limits and locks of the daemon; not in the price"],
   ];
   return h(
     "table",
     { class: "costs" },
-    h("caption", {}, "What the arrows cost on this machine"),
-    h("tbody", {}, ...rows.map(([name, value, how, meaning]) => h("tr", {}, h("th", { scope: "row" }, name),
-      h("td", { class: "value" }, value), h("td", {}, h("span", { class: `how ${how.split(" ")[0]}` }, how)), h("td", { class: "meaning" }, meaning)))),
+    h("caption", {}, "What the arrows of cri-shim cost on this machine"),
+    h("tbody", {}, ...rows.map(([name, value, source, meaning]) => h("tr", {}, h("th", { scope: "row" }, name),
+      h("td", { class: "value" }, value), h("td", {}, mark(source)), h("td", { class: "meaning" }, meaning)))),
   );
 }
 

@@ -1,11 +1,12 @@
 // The four ways from the kubelet to a container, as data. Rows are the same in all pictures, so that a box that went away
-// leaves a gap. docs/evolution.md tells the story with its sources.
+// leaves a gap. docs/evolution.md tells the story with its sources. What this daemon measures belongs to its own arrows only;
+// what others took stands in documented.js.
 
 /** Rows from top to bottom. */
 export const ROWS = ["kubelet", "cri", "engine", "containerd", "shim", "runc"];
 
-// A box: row, label, note, the part of it that serves the CRI (if it is one process with the row's), and its cost.
-// An arrow: from row, to row, label, `kind` for the figures beside it (see architecture.js).
+// A box: row, label, and the part of it that serves the CRI, if it is in one process with the row's.
+// An arrow: from row, to row, label, and `figure` for what this daemon knows of it (see architecture.js).
 export const PICTURES = [
   {
     name: "dockershim",
@@ -19,13 +20,12 @@ export const PICTURES = [
       { row: "runc", label: "runc" },
     ],
     arrows: [
-      { from: "kubelet", to: "engine", label: "HTTP", cost: "absent" },
-      { from: "engine", to: "containerd", label: "gRPC", cost: "absent" },
-      { from: "containerd", to: "shim", label: "shim API", cost: "" },
-      { from: "shim", to: "runc", label: "exec", cost: "" },
+      { from: "kubelet", to: "engine", label: "HTTP" },
+      { from: "engine", to: "containerd", label: "gRPC" },
+      { from: "containerd", to: "shim", label: "shim API" },
+      { from: "shim", to: "runc", label: "exec" },
     ],
     cni: "kubelet",
-    sum: "not measurable here: there is no dockershim any more",
   },
   {
     name: "containerd 1.0",
@@ -39,13 +39,12 @@ export const PICTURES = [
       { row: "runc", label: "runc" },
     ],
     arrows: [
-      { from: "kubelet", to: "cri", label: "CRI, gRPC", cost: "" },
-      { from: "cri", to: "containerd", label: "gRPC", cost: "alike" },
-      { from: "containerd", to: "shim", label: "shim API", cost: "" },
-      { from: "shim", to: "runc", label: "exec", cost: "" },
+      { from: "kubelet", to: "cri", label: "CRI, gRPC" },
+      { from: "cri", to: "containerd", label: "gRPC" },
+      { from: "containerd", to: "shim", label: "shim API" },
+      { from: "shim", to: "runc", label: "exec" },
     ],
     cni: "cri",
-    sum: "alike",
   },
   {
     name: "CRI plugin",
@@ -58,12 +57,11 @@ export const PICTURES = [
       { row: "runc", label: "runc" },
     ],
     arrows: [
-      { from: "kubelet", to: "containerd", label: "CRI, gRPC", cost: "" },
-      { from: "containerd", to: "shim", label: "shim API", cost: "" },
-      { from: "shim", to: "runc", label: "exec", cost: "" },
+      { from: "kubelet", to: "containerd", label: "CRI, gRPC" },
+      { from: "containerd", to: "shim", label: "shim API" },
+      { from: "shim", to: "runc", label: "exec" },
     ],
     cni: "containerd",
-    sum: "saved",
   },
   {
     name: "cri-shim",
@@ -78,12 +76,11 @@ export const PICTURES = [
       { row: "runc", label: "runc" },
     ],
     arrows: [
-      { from: "kubelet", to: "cri", label: "CRI, gRPC", cost: "" },
-      { from: "cri", to: "containerd", label: "gRPC", cost: "hop" },
-      { from: "containerd", to: "shim", label: "ttrpc", cost: "" },
-      { from: "shim", to: "runc", label: "exec", cost: "" },
+      { from: "kubelet", to: "cri", label: "CRI, gRPC", figure: "front" },
+      { from: "cri", to: "containerd", label: "gRPC", figure: "hop" },
+      { from: "containerd", to: "shim", label: "ttrpc" },
+      { from: "shim", to: "runc", label: "exec" },
     ],
     cni: "cri",
-    sum: "measured",
   },
 ];

@@ -1,90 +1,122 @@
-// The bill of a request: a bar whose parts add up to the wall time, and the figures.
+// The bill of a request: a bar whose four parts add up to the wall time, the front hop at both of its ends, the figures.
 
 import { h, placed } from "./dom.js";
 import { brief, exact } from "./format.js";
+import { mark, measured, ofFront, ofPrice, ofSplit, term } from "./sources.js";
 
-/**
- * The wall time cut into parts that do not overlap and add up: hops alone, hops and helpers at once, helpers alone, own
- * time, and what of own time was spent waiting for others.
- */
-export function parts(bill) {
-  const both = Math.max(0, bill.hops_ms + bill.helpers_ms + bill.own_ms - bill.wall_ms);
-  return [
-    ["hops", "hops", Math.max(0, bill.hops_ms - both)],
-    ["both", "hops and helpers at once", both],
-    ["helpers", "helpers", Math.max(0, bill.helpers_ms - both)],
-    ["own", "own", bill.own_ms],
-  ].filter(([, , ms]) => ms > 0);
-}
+/** The parts of the wall time; they do not overlap, and nothing else is in it. */
+export const PARTS = [
+  ["transport", "transport"],
+  ["work", "own work"],
+  ["queue", "own queue"],
+  ["world", "waiting for the world"],
+];
 
-/** The bar, `whole` milliseconds long. */
-export function bar(bill, whole = bill.wall_ms) {
-  const pieces = parts(bill);
-  const said = pieces.map(([, label, ms]) => `${label} ${brief(ms)}`).join(", ");
-  const track = h("div", { class: "bar", role: "img", "aria-label": said, title: said });
+/** The bar, `whole` milliseconds long; the front hop lies outside of the wall time, half of it at each end. */
+export function bar(bill, whole = bill.front_ms + bill.wall_ms) {
+  const pieces = PARTS.map(([part, label]) => [part, label, bill[`${part}_ms`]]).filter(([, , ms]) => ms > 0);
+  const front = bill.front_ms > 0 ? [`front hop ${brief(bill.front_ms)}`] : [];
+  const said = [...pieces.map(([, label, ms]) => `${label} ${brief(ms)}`), ...front].join(", ");
+  const share = (ms, of) => (of > 0 ? (ms / of) * 100 : 0);
+  const wall = placed(h("div", { class: "wall" }), share(bill.front_ms / 2, whole), share(bill.wall_ms, whole));
   let left = 0;
-  for (const [kind, , ms] of pieces) {
-    const width = whole > 0 ? (ms / whole) * 100 : 0;
-    track.append(placed(h("i", { class: kind }), left, width));
+  for (const [part, , ms] of pieces) {
+    const width = share(ms, bill.wall_ms);
+    wall.append(placed(h("i", { class: part }), left, width));
     left += width;
+  }
+  const track = h("div", { class: "bar", role: "img", "aria-label": said, title: said }, wall);
+  if (bill.front_ms > 0) {
+    const half = share(bill.front_ms / 2, whole);
+    track.append(placed(h("i", { class: "front" }), 0, half), placed(h("i", { class: "front" }), half + share(bill.wall_ms, whole), half));
   }
   return track;
 }
 
-const MARK = { spans: "", estimate: "estimate", mixed: "partly estimate", none: "not known" };
+const CLOCK = "The daemon's own clock: ";
+
+/** The rows of the table: key, label, what it means, its source, and the key of its error. */
+function rowsOf(record) {
+  const { bill } = record;
+  const split = ofSplit(bill.split, record.hop_count);
+  const without = withoutFront(bill);
+  return {
+    "The wall time adds up": [
+      ["wall", "wall", "from the request's bytes to the answer's", measured(`${CLOCK}from having the request's bytes to the answer's bytes being made. A client's own time is longer by the front hop.`)],
+      ["transport", "transport", "hops on their way, while nothing else was waited for", split, "transport_error"],
+      ["work", "own work", "the daemon itself", measured(`${CLOCK}what is left of the wall time when hops, helpers and waits are taken away.`)],
+      ["work_cpu", "CPU", "", measured("The CPU clock of the daemon's threads, while no hop and no helper of this request was in flight.")],
+      ["work_wait", "waiting to go on", "", measured("Own work less its CPU time: ready, and waiting for the event loop, the interpreter's lock or a core.")],
+      ["queue", "own queue", "limits and locks of the daemon; never in the price", measured(`${CLOCK}around each wait for a slot, a lock or a free thread, as far as no hop was in flight.`)],
+      ["world", "waiting for the world", "containerd at work, programs, processes, registries", { ...split,
+        how: `${CLOCK}hops, helpers and waits for what is not the daemon's. Where containerd at work ends and transport begins: ${split.how}` }, "transport_error"],
+    ],
+    "The price": [
+      ["front", "front hop", "client, daemon, client: outside of the wall time", ofFront(bill.front_known), "front_error"],
+      ["price", "price", `${without ? "" : "front hop + "}transport + own work${without}`, ofPrice(bill.split, bill.front_known, record.hop_count), "price_error"],
+    ],
+    "Beside it": [
+      ["hops", "hops", `at least one of ${record.hop_count} in flight`, measured(`${CLOCK}the union of all hops.`)],
+      ["hops_sum", "hops, one by one", "their sum: they overlap", measured(`${CLOCK}each hop from its call to its answer.`)],
+      ["daemon_sum", "containerd", "its share of that sum", split, "transport_error"],
+      ["transport_sum", "transport, all", "the rest of it", split, "transport_error"],
+      ["helpers", "helpers", `at least one of ${record.helper_count} ran`, measured(`${CLOCK}the union of all runs of CNI plugins.`)],
+      ["own", "own time", "neither a hop nor a helper in flight", measured(`${CLOCK}the wall time less both unions.`)],
+    ],
+  };
+}
 
 /** The figures of `record` with those of its typical shape beside them. */
 export function figures(record) {
   const { bill, typical } = record;
-  const mark = record.hop_count ? MARK[bill.split] : "";
-  const rows = [
-    ["wall", "wall_ms", "from the request's first byte to the answer's last", ""],
-    ["hops", "hops_ms", `at least one of ${record.hop_count} in flight; their sum is ${exact(bill.hops_sum_ms)}`, ""],
-    ["helpers", "helpers_ms", `at least one of ${record.helper_count} ran; their sum is ${exact(bill.helpers_sum_ms)}`, ""],
-    ["own", "own_ms", "neither a hop nor a helper in flight", ""],
-    ["transport", "transport_ms", "hops on their way, nothing else going on", mark],
-    ["work", "work_ms", "the daemon itself: CPU time, and waiting for its event loop", ""],
-    ["queue", "queue_ms", "waiting for limits and locks of the daemon's own", ""],
-    ["world", "world_ms", "containerd at work, programs, processes, registries", mark],
-    ["front", "front_ms", "the hop between client and daemon, outside of wall", bill.front_known],
-    ["price", "price_ms", "front + transport + work: what the extra hop cost", mark],
-  ];
+  if (record.running) return h("p", { class: "hint" }, "It still runs; the bill is made out when it has been answered.");
+  const many = typical ? `typical of ${typical.count}` : "typical";
+  const usual = measured("Medians of the last requests of this method that went well, each figure by itself: they need not add up.");
+  const heads = ["milliseconds", "this request", "±", typical ? term(usual, many) : many];
+  const parts = Object.entries(rowsOf(record)).map(([title, rows]) =>
+    h("tbody", { "data-group": title },
+      h("tr", { class: "group" }, h("th", { scope: "rowgroup", colspan: "4" }, title)),
+      ...rows.map((row) => line(bill, typical, ...row))));
+  return h("table", { class: "figures" }, h("caption", {}, "The bill"),
+    h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))), ...parts);
+}
+
+function line(bill, typical, name, label, meaning, source, error = "") {
+  const key = `${name}_ms`;
+  const known = source.kind !== "not known";
+  const off = error && known ? bill[`${error}_ms`] : 0;
   return h(
-    "table",
-    { class: "figures" },
-    h("caption", {}, "The bill, in milliseconds"),
-    h(
-      "thead",
-      {},
-      h("tr", {}, h("th", { scope: "col" }, "part"), h("th", { scope: "col" }, "this request"),
-        h("th", { scope: "col" }, typical ? `typical of ${typical.count}` : "typical")),
-    ),
-    h(
-      "tbody",
-      {},
-      ...rows.map(([name, key, meaning, marked]) =>
-        h(
-          "tr",
-          { class: name },
-          h("th", { scope: "row" }, h("b", {}, name), marked && h("em", { class: "mark" }, marked), h("small", {}, meaning)),
-          h("td", { "data-figure": key }, exact(bill[key])),
-          h("td", {}, typical ? exact(typical.bill[key]) : "–"),
-        ),
-      ),
-    ),
+    "tr",
+    { class: name },
+    h("th", { scope: "row" }, h("div", {}, h("b", {}, h("i", { class: `key ${name}` }), label), mark(source), h("small", {}, meaning))),
+    h("td", { "data-figure": key }, known ? exact(bill[key]) : "–"),
+    h("td", { "data-error": key }, off ? `±${exact(off)}` : ""),
+    h("td", {}, typical && (name !== "front" || typical.bill.front_known !== "none") ? exact(typical.bill[key]) : "–"),
   );
 }
 
-/** Both bars on one scale. */
+/** Both bars on one scale, and what the hop cost beside them. */
 export function bars(record) {
   const { bill, typical } = record;
-  const whole = Math.max(bill.wall_ms, typical ? typical.bill.wall_ms : 0);
+  if (record.running) return null;
+  const whole = Math.max(...[bill, typical?.bill].filter(Boolean).map((of) => of.front_ms + of.wall_ms));
   const line = (label, of) => h("div", { class: "billed" }, h("span", {}, label), bar(of, whole), h("span", {}, brief(of.wall_ms)));
-  return h("div", { class: "bars" }, line("this request", bill), typical && line("typical", typical.bill));
+  return h("div", { class: "bars" }, priced(record), line("this request", bill), typical && line("typical", typical.bill));
+}
+
+function priced(record) {
+  const { bill } = record;
+  const off = bill.price_error_ms ? ` ±${brief(bill.price_error_ms)}` : "";
+  const waited = bill.queue_ms >= 0.001 && `Besides, ${brief(bill.queue_ms)} in the daemon's own queue, which is not part of the price.`;
+  return h("p", { class: "priced" }, "The hop cost ", h("b", {}, brief(bill.price_ms)), off, withoutFront(bill), " ",
+    mark(ofPrice(bill.split, bill.front_known, record.hop_count)), waited && h("small", {}, waited));
+}
+
+function withoutFront(bill) {
+  return bill.front_known === "none" ? ", without the front hop" : "";
 }
 
 export function legend() {
-  const keys = [["hops", "hop to containerd"], ["both", "hop and helper at once"], ["helpers", "helper (CNI plugin)"],
-    ["own", "own time"]];
+  const keys = [["front", "front hop, at both ends"], ...PARTS];
   return h("ul", { class: "legend" }, ...keys.map(([kind, label]) => h("li", {}, h("i", { class: kind }), label)));
 }

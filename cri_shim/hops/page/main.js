@@ -7,6 +7,7 @@ import { brief, exact } from "./format.js";
 import { showMethods } from "./methods.js";
 import { closeRequest, openRequest } from "./request.js";
 import { showRequests } from "./request_list.js";
+import { measured, ofFront, sourceIsOpen, term } from "./sources.js";
 import { initTheme } from "./theme.js";
 
 const VIEWS = ["requests", "methods", "architecture"];
@@ -42,23 +43,30 @@ listen((name) => {
   if (name === "open") describeNode();
 });
 
+function withError(ms, error) {
+  if (ms === null) return "not measured yet";
+  return error ? `${exact(ms)} ms ±${exact(error)}` : `${exact(ms)} ms`;
+}
+
 async function describeNode() {
   const node = await get("/api/node").catch(() => null);
   if (!node) return;
   const facts = [
     ["cri-shim", node.version],
     ["containerd", node.containerd_version || "not known"],
-    ["null hop", node.null_hop_ms === null ? "not measured yet" : `${exact(node.null_hop_ms)} ms`],
-    ["loop lag", brief(node.loop_lag_ms)],
-    ["pods", node.pods],
-    ["containers", node.containers],
+    ["front hop", withError(node.front_ms, node.front_error_ms), { ...ofFront(node.front_known),
+      how: `The median of the last requests. ${ofFront(node.front_known).how}` }],
+    ["null hop", withError(node.null_hop_ms, node.null_hop_error_ms), measured("A call to containerd that does nothing (Version), after a second of quiet: the median of the last ones, on this node.")],
+    ["loop lag", brief(node.loop_lag_ms), measured("How much later than planned the daemon's event loop last came to a timer of its own.")],
+    ["pods", node.pods, measured("The daemon's own list.")],
+    ["containers", node.containers, measured("The daemon's own list.")],
   ];
-  const list = h("dl", {}, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(value)))));
+  const list = h("dl", {}, ...facts.map(([name, value, source]) => h("div", {}, h("dt", {}, source ? term(source, name) : name), h("dd", {}, String(value)))));
   document.getElementById("node").replaceChildren(list);
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || !location.hash.startsWith("#/request/")) return;
+  if (event.key !== "Escape" || sourceIsOpen() || !location.hash.startsWith("#/request/")) return;
   location.hash = "#/requests";
 });
 

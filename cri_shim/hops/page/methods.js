@@ -1,48 +1,73 @@
 // Totals by method over what the ledger still has.
 
 import { get, listen } from "./api.js";
+import { PARTS } from "./bill.js";
 import { h, placed } from "./dom.js";
 import { brief, isRead, percent } from "./format.js";
+import { mark, measured, ofFront, ofPrice, ofSplit, term } from "./sources.js";
 
 const place = document.getElementById("methods");
 let timer = 0;
+
+const CLOCK = measured("The daemon's own clock, over the requests that are still remembered.");
+const COUNTED = measured("Counted in the ledger, over the requests that are still remembered.");
+const HEADS = [
+  ["count", COUNTED], ["errors", COUNTED], ["median", CLOCK], ["p95", CLOCK], ["p99", CLOCK], ["slowest", CLOCK],
+  ["wall time, in parts", measured("Sums over the remembered requests. Work and queue are measured; how transport and the world are told apart, the price of each row says.")],
+  ["hops each", COUNTED], ["own queue", CLOCK], ["price"],
+];
 
 export async function showMethods() {
   const answer = await get("/api/methods").catch(() => null);
   if (!answer || place.hidden) return;
   const rows = answer.methods.sort((one, other) => isRead(one.method) - isRead(other.method) || other.p50_ms - one.p50_ms);
-  const heads = ["method", "count", "errors", "median", "p95", "p99", "slowest", "hops · helpers · own", "hops each", "price"];
   place.replaceChildren(
     h("h2", {}, "Totals by method"),
-    h("p", { class: "hint" }, "Over the requests that are still remembered. Price: the median price of the extra hop, front hop, transport and own work."),
+    h("p", { class: "hint" }, "Over the requests that are still remembered. Price and own queue are medians: the price is front hop, transport and own work, and the queue is not in it."),
     h(
       "table",
       { class: "totals" },
-      h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))),
-      h("tbody", {}, ...rows.map((row) => line(row, heads))),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "method"),
+        ...HEADS.map(([head, source]) => h("th", { scope: "col" }, source ? term(source, head) : head)))),
+      h("tbody", {}, ...rows.map(line)),
     ),
+    h("ul", { class: "legend" }, ...PARTS.map(([part, label]) => h("li", {}, h("i", { class: part }), label))),
   );
 }
 
-function line(row, heads) {
+function line(row) {
   const cells = [
     String(row.count), String(row.errors), brief(row.p50_ms), brief(row.p95_ms), brief(row.p99_ms), brief(row.max_ms),
-    shares(row), row.hops_per_request.toFixed(1), brief(row.price_p50_ms),
+    shares(row), row.hops_per_request.toFixed(1), brief(row.queue_p50_ms), price(row),
   ];
   return h(
     "tr",
     { "data-method": row.method },
     h("th", { scope: "row" }, h("a", { href: `#/requests?method=${row.method}` }, row.method)),
-    ...cells.map((cell, index) => h("td", { "data-head": heads[index + 1], class: index === 1 && row.errors ? "bad" : "" }, cell)),
+    ...cells.map((cell, index) => h("td", { "data-head": HEADS[index][0], class: index === 1 && row.errors ? "bad" : "" }, cell)),
   );
 }
 
-// Three thin bars, not one: hops and helpers overlap, their shares may add up to more than the whole.
+function price(row) {
+  const off = row.price_error_p50_ms ? ` ±${brief(row.price_error_p50_ms)}` : "";
+  const parts = [["front hop", row.front_p50_ms, ofFront(row.front_known)], ["transport", row.transport_p50_ms, ofSplit(row.split, row.hops_per_request)],
+    ["own work", row.work_p50_ms, CLOCK]];
+  const source = ofPrice(row.split, row.front_known, row.hops_per_request);
+  const said = parts.map(([name, ms, known]) => (known.kind === "not known" ? `${name} not known` : `${name} ${brief(ms)}`)).join(", ");
+  const without = row.front_known === "none" && h("small", {}, "without the front hop");
+  return h("span", { class: "price" }, without, `${brief(row.price_p50_ms)}${off} `, mark({ ...source, how: `Medians: ${said}. ${source.how}` }));
+}
+
 function shares(row) {
-  const said = `hops ${percent(row.hops_share)}, helpers ${percent(row.helpers_share)}, own ${percent(row.own_share)}`;
-  const lines = [["hops", row.hops_share], ["helpers", row.helpers_share], ["own", row.own_share]];
-  return h("div", { class: "shares", role: "img", "aria-label": said, title: said },
-    ...lines.map(([kind, share]) => h("div", {}, placed(h("i", { class: kind }), 0, Math.min(1, share) * 100))));
+  const said = PARTS.map(([part, label]) => `${label} ${percent(row[`${part}_share`])}`).join(", ");
+  const wall = placed(h("div", { class: "wall" }), 0, 100);
+  let left = 0;
+  for (const [part] of PARTS) {
+    const width = row[`${part}_share`] * 100;
+    if (width > 0) wall.append(placed(h("i", { class: part }), left, width));
+    left += width;
+  }
+  return h("div", { class: "bar shares", role: "img", "aria-label": said, title: said }, wall);
 }
 
 listen((name) => {

@@ -4,9 +4,11 @@ import { get, listen } from "./api.js";
 import { bars, figures, legend } from "./bill.js";
 import { h } from "./dom.js";
 import { bytes, clock } from "./format.js";
+import { measured, term } from "./sources.js";
 import { waterfall } from "./waterfall.js";
 
 const place = document.getElementById("request");
+const COUNTED = new Set(["out", "in", "repeats"]);
 let shown = 0;
 let drawing = 0;
 
@@ -36,6 +38,7 @@ export function closeRequest() {
 
 function drawn(record) {
   const subject = Object.entries(record.subject).map(([name, value]) => h("div", {}, h("dt", {}, name.replace("_", " ")), h("dd", {}, value)));
+  const counted = measured("Counted by the client of containerd: serialised messages of this request's hops, and attempts beyond the first.");
   const facts = [["started", clock(record.started_at)], ["CRI", record.api], ["out", bytes(record.bytes_out)], ["in", bytes(record.bytes_in)],
     ["repeats", record.retries], ...(record.trace_id ? [["trace", record.trace_id]] : [])];
   const outcome = record.running ? "running" : record.code;
@@ -45,7 +48,7 @@ function drawn(record) {
       h("h2", {}, record.method), h("span", { class: "number" }, `request ${record.id}`),
       h("span", { class: `outcome ${record.running ? "running" : record.code === "OK" ? "ok" : "bad"}` }, outcome)),
     record.error && h("p", { class: "error" }, record.error),
-    h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, String(value)))), ...subject),
+    h("dl", { class: "facts" }, ...facts.map(([name, value]) => h("div", {}, h("dt", {}, COUNTED.has(name) ? term(counted, name) : name), h("dd", {}, String(value)))), ...subject),
     h("section", { "aria-label": "Bill" }, bars(record), legend(), figures(record)),
     h("section", { "aria-label": "Waterfall" }, h("h3", { class: "heading" }, "When it did what"), waterfall(record)),
     ["RunPodSandbox", "CreateContainer", "StartContainer"].includes(record.method) && !record.running &&
@@ -62,8 +65,11 @@ function words() {
     ["request", "one CRI call as it came in from the kubelet"],
     ["hop", "one gRPC call of ours to containerd"],
     ["helper", "one program that we ran: a CNI plugin"],
-    ["own", "wall time in which neither a hop nor a helper was in flight"],
-    ["transport", "what of a hop was not containerd at work: serialising, socket, scheduling"],
+    ["transport", "what of a hop is not containerd at work: serialising, socket, scheduling"],
+    ["own work", "the daemon itself: its CPU time, and waiting for its event loop or a core"],
+    ["own queue", "waiting for limits and locks of the daemon: the plugin has contention in its place, so it is never in the price"],
+    ["the world", "what any daemon would wait for: containerd at work, programs, processes, registries"],
+    ["front hop", "client, daemon and back: outside of the wall time, and for reads nearly all of the price"],
     ["price", "front hop + transport + own work: what the extra process costs"],
   ];
   return [

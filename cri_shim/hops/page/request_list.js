@@ -100,13 +100,20 @@ function rowOf(request) {
       h("span", { class: "method" }, request.method),
       h("span", { class: "wall" }, request.running ? "running" : brief(request.bill.wall_ms)),
       h("span", { class: "about" }, about(request.subject)),
-      h("span", { class: "when" }, outcome === "bad" ? request.code : `${request.hop_count ? `${request.hop_count} hops · ` : ""}${clock(request.started_at)}`),
+      h("span", { class: "when" }, outcome === "bad" ? request.code : [...costs(request), clock(request.started_at)].join(" · ")),
       request.running ? h("div", { class: "bar going" }) : bar(request.bill),
     );
   }
   if (request.id === chosen) link.setAttribute("aria-current", "true");
   else link.removeAttribute("aria-current");
   return element;
+}
+
+// `~`: there is an estimate in it; how it is known, the request says when it is opened.
+function costs({ running, hop_count: hops, bill }) {
+  if (running) return [];
+  const guessed = bill.front_known !== "none" || ["estimate", "mixed"].includes(bill.split);
+  return [...(hops ? [`${hops} hops`] : []), `price ${guessed ? "~" : ""}${brief(bill.price_ms)}`];
 }
 
 // One row is in the tab order: the one with the focus, or the chosen one, or the first.

@@ -2,6 +2,7 @@
 
 import { h, placed } from "./dom.js";
 import { brief, bytes, exact, hopName } from "./format.js";
+import { mark, measured, ofSplit } from "./sources.js";
 
 /** The waterfall of `record`; outlines show where the same piece usually lies. */
 export function waterfall(record) {
@@ -12,7 +13,8 @@ export function waterfall(record) {
   const groups = [
     ["Hops and helpers", pieces.filter((one) => one.kind === "hop" || one.kind === "helper")],
     ["Stages of its own", pieces.filter((one) => one.kind === "stage")],
-    ["Waits", pieces.filter((one) => one.kind === "wait")],
+    ["Waits for the world", pieces.filter((one) => one.kind === "wait")],
+    ["Waits in the daemon's own queue", pieces.filter((one) => one.kind === "queue")],
   ].filter(([, rows]) => rows.length);
   if (!groups.length) {
     return h("p", { class: "hint" }, "Answered from memory: no hop, no helper, nothing to draw.");
@@ -24,14 +26,21 @@ export function waterfall(record) {
     ...groups.map(([title, rows]) =>
       h("section", {}, h("h3", {}, title), h("ol", {}, ...rows.map((one) => row(one, whole, step, record.bill.wall_ms)))),
     ),
-    h("p", { class: "hint" }, notes(record)),
+    h("p", { class: "hint" }, mark(sourceOf(record)), " ", notes(record)),
   );
+}
+
+function sourceOf(record) {
+  const times = "Starts and lengths: the daemon's own clock.";
+  if (!record.hops.length) return measured(times);
+  const shares = ofSplit(record.bill.split, record.hop_count);
+  return { ...shares, how: `${times} The share of transport in hops: ${shares.how}` };
 }
 
 function notes(record) {
   const said = ["The dashed line is the answer."];
   if (record.hops.some((hop) => hop.split !== "none")) {
-    said.push("The lighter end of a hop is its share of transport; when in the hop it fell is not known.");
+    said.push("The stronger ends of a hop are its share of transport, half at each end; how it is divided is not known.");
   }
   if (record.typical) said.push(`Outlines: the median of the last ${record.typical.count} that went well.`);
   return said.join(" ");
@@ -50,7 +59,8 @@ function piecesOf(record) {
     ...record.helpers.map((helper) => ({ ...helper, kind: "helper", label: `${helper.name} ${helper.command}`,
       full: `CNI plugin ${helper.name}, ${helper.command}`, usual: nth(`${helper.name} ${helper.command}`) })),
     ...record.stages.map((stage) => ({ ...stage, kind: "stage", label: stage.name, full: stage.name })),
-    ...record.waits.map((wait) => ({ ...wait, kind: "wait", label: wait.name, full: `waited for ${wait.name}` })),
+    ...record.waits.map((wait) => ({ ...wait, kind: wait.part === "queue" ? "queue" : "wait", label: wait.name,
+      full: wait.part === "queue" ? `waited in the daemon's own queue for ${wait.name}` : `waited for ${wait.name}` })),
   ];
   return pieces.sort((one, other) => one.start_ms - other.start_ms || other.duration_ms - one.duration_ms);
 }
@@ -66,13 +76,13 @@ function row(one, whole, step, wall) {
   const track = h("div", { class: "track" });
   track.style.setProperty("--step", `${(step / whole) * 100}%`);
   track.append(placed(h("s", { class: "end" }), (wall / whole) * 100, 0));
-  const mark = placed(h("i", { class: one.kind }), (one.start_ms / whole) * 100, (one.duration_ms / whole) * 100);
+  const piece = placed(h("i", { class: one.kind }), (one.start_ms / whole) * 100, (one.duration_ms / whole) * 100);
   if (one.kind === "hop" && one.split !== "none" && one.duration_ms > 0) {
-    // The share of transport is known, not when it happened: it is drawn at the right end.
-    const share = (one.transport_ms / one.duration_ms) * 100;
-    mark.append(placed(h("i", { class: "transport" }), 100 - share, share));
+    // The share of transport is known, not when it happened: the bill, too, takes half of it for each end.
+    const half = (one.transport_ms / one.duration_ms) * 50;
+    piece.append(placed(h("i", { class: "transport" }), 0, half), placed(h("i", { class: "transport" }), 100 - half, half));
   }
-  track.append(mark);
+  track.append(piece);
   if (one.usual) {
     track.append(placed(h("u", {}), (one.usual.start_ms / whole) * 100, (one.usual.duration_ms / whole) * 100));
   }
@@ -99,7 +109,8 @@ function more(one) {
 
 function split(one) {
   if (one.kind !== "hop" || one.split === "none") return "";
-  const known = one.split === "estimate" ? " (estimate)" : "";
+  const off = one.transport_error_ms ? `, ±${exact(one.transport_error_ms)}` : "";
+  const known = one.split === "estimate" ? ` (estimate${off})` : " (from containerd's span)";
   return `, containerd ${exact(one.daemon_ms)}, transport ${exact(one.transport_ms)}${known}`;
 }
 

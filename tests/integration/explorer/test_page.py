@@ -15,14 +15,15 @@ from tests.lab.cri_client import OPTIONS
 from tests.lab.pod_configs import pod_config
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page
+    from playwright.async_api import Locator, Page
 
     from tests.integration.explorer.conftest import Explorer
 
 FIGURES = (
-    *("wall_ms", "hops_ms", "helpers_ms", "own_ms", "transport_ms", "work_ms", "queue_ms", "world_ms"),
-    *("front_ms", "price_ms"),
+    *("wall_ms", "transport_ms", "work_ms", "work_cpu_ms", "work_wait_ms", "queue_ms", "world_ms", "price_ms"),
+    *("hops_ms", "hops_sum_ms", "helpers_ms", "own_ms", "daemon_sum_ms", "transport_sum_ms"),
 )
+PARTS = ("transport_ms", "work_ms", "queue_ms", "world_ms")
 
 
 async def figures(page: Page) -> dict[str, str]:
@@ -90,13 +91,88 @@ async def test_page_api_and_trailing_metadata_agree(explorer: Explorer, page: Pa
     for name in FIGURES:
         assert float(shown[name]) == record["bill"][name], name
         assert abs(record["bill"][name] * 1000 - float(told[name.removesuffix("_ms")])) <= 1, name
-    parts = await page.eval_on_selector_all(
-        ".billed:first-child .bar i", "all => all.reduce((sum, one) => sum + parseFloat(one.style.width), 0)"
+    front = "–" if record["bill"]["front_known"] == "none" else f"{record['bill']['front_ms']:.3f}"
+    assert shown["front_ms"] == front
+    assert round(sum(float(shown[part]) for part in PARTS), 3) == float(shown["wall_ms"]), "to the last decimal"
+    error = await page.inner_text("[data-error=price_ms]")
+    assert error == (f"±{record['bill']['price_error_ms']:.3f}" if record["bill"]["price_error_ms"] else "")
+    of_wall, wall, of_front = await page.evaluate(
+        """() => { const width = (one) => parseFloat(one.style.width);
+        const sum = (what) => [...document.querySelectorAll(`.billed ${what}`)].map(width).reduce((a, b) => a + b, 0);
+        const first = document.querySelector(".billed .wall");
+        const parts = [...first.querySelectorAll("i")].map(width).reduce((a, b) => a + b, 0);
+        const front = [...document.querySelector(".billed .bar").querySelectorAll(":scope > i.front")];
+        return [parts, width(first), front.map(width).reduce((a, b) => a + b, 0)]; }"""
     )
-    longest = max(record["bill"]["wall_ms"], record["typical"]["wall_ms"])
-    assert abs(parts - 100 * record["bill"]["wall_ms"] / longest) < 1, "the bar's parts add up to the wall time"
+    whole = max(one["front_ms"] + one["wall_ms"] for one in (record["bill"], record["typical"]["bill"]))
+    assert abs(of_wall - 100) < 0.1, "the bar's parts add up to the wall time"
+    assert abs(wall - 100 * record["bill"]["wall_ms"] / whole) < 0.1
+    assert abs(of_front - 100 * record["bill"]["front_ms"] / whole) < 0.1, "the front hop lies outside of it"
     await explorer.lab.client.StopPodSandbox(pod_sandbox_id=answer.pod_sandbox_id)
     await explorer.lab.client.RemovePodSandbox(pod_sandbox_id=answer.pod_sandbox_id)
+
+
+async def source(page: Page, button: Locator) -> str:
+    """What a click on a mark or a word says of where its figure comes from."""
+    await button.click()
+    shown = page.locator("#source:popover-open")
+    await shown.wait_for()
+    text = await shown.inner_text()
+    await page.keyboard.press("Escape")
+    await shown.wait_for(state="hidden")
+    return text
+
+
+async def test_each_figure_of_a_bill_has_its_source_one_click_away(explorer: Explorer, page: Page):
+    """Every row has a mark; what it opens says measured, estimated and how, or not known. Escape closes only that."""
+    newest = await explorer.newest("RunPodSandbox")
+    await page.goto(f"{explorer.url}/#/request/{newest['id']}")
+    await page.wait_for_selector(".figures")
+    rows = page.locator(".figures tr:has([data-figure])")
+    assert await rows.count() == len(FIGURES) + 1
+    for number in range(await rows.count()):
+        button = rows.nth(number).locator(".mark")
+        kind, text = await button.inner_text(), await source(page, button)
+        assert text.startswith(kind)
+        assert len(text) > len(kind) + 20, "it says how"
+    transport = await source(page, page.locator("tr.transport .mark"))
+    assert transport.startswith("estimate\n"), "this containerd exports no spans"
+    assert "Version" in transport
+    assert "own queue is not in it" in await source(page, page.locator("tr.price .mark"))
+    assert page.url.endswith(f"#/request/{newest['id']}"), "Escape has not left the request"
+    for place in (".priced .mark", ".waterfall .mark", ".figures thead .term", "#node .term"):
+        assert await source(page, page.locator(place).first)
+
+
+async def test_other_architectures_show_no_figure_of_ours(explorer: Explorer, page: Page):
+    """What is measured here stands at this daemon's own arrows; the others have documented figures, with their year."""
+    await page.goto(f"{explorer.url}/#/architecture")
+    await page.wait_for_selector("svg.is-live")
+    pictures = page.locator(".picture")
+    for number in range(await pictures.count()):
+        picture = pictures.nth(number)
+        if "live-picture" in (await picture.get_attribute("class") or ""):
+            assert await picture.locator(".arrow .sourced").count() == 2, "the front hop and the hops to containerd"
+            assert "Version" in await source(page, picture.locator(".arrow .sourced").nth(1))
+            continue
+        assert await picture.locator(".arrow.hop, .arrow .cost").count() == 0
+        (mark,) = await picture.locator(".mark").all()
+        assert "2026" in await mark.inner_text()
+        text = await source(page, mark)
+        assert "docs/evolution.md" in text
+        assert "Not this machine" in text
+    for button in await page.locator(".costs .mark").all():
+        assert await source(page, button)
+
+
+async def test_totals_say_how_each_price_is_known(explorer: Explorer, page: Page):
+    """Each row's price has a mark, each other column a word that says where its figures come from."""
+    await page.goto(f"{explorer.url}/#/methods")
+    await page.wait_for_selector(".totals td")
+    rows = (await explorer.get("/api/methods"))["methods"]
+    assert await page.locator(".totals .price .mark").count() == len(rows)
+    assert "own work" in await source(page, page.locator(".totals tr[data-method=RunPodSandbox] .mark"))
+    assert "ledger" in await source(page, page.locator(".totals thead .term").first)
 
 
 async def test_reads_are_hidden_until_asked_for(explorer: Explorer, page: Page):
@@ -187,9 +263,7 @@ async def test_the_architecture_lights_up(explorer: Explorer, page: Page):
     await becomes(page, "['kubelet-cri', 'cri-containerd', 'shim', 'cni'].every((part) => window.seen.has(part))")
     await pod.remove()
     await becomes(page, "document.querySelectorAll('.lit').length === 0")
-    node = await explorer.get("/api/node")
-    if node["null_hop_ms"] is not None:
-        assert "measured" in await page.inner_text(".costs")
+    assert "measured" in await page.inner_text(".costs")
 
 
 async def test_totals_are_those_of_the_api(explorer: Explorer, page: Page):
