@@ -19,9 +19,10 @@ CODE := cri_shim containerd_client untrusted tests
 
 # What Debian has and the tests and the demo use: a real containerd with runc and CNI plugins, a registry, a static
 # busybox for images; util-linux, whose unshare makes user namespaces; gcc for small programs that images need; systemd
-# for systemd-analyze; chromium for the explorer page.
+# for systemd-analyze; chromium for the explorer page; libnghttp2 for a CRI client in C.
 PACKAGES := python3 python3-venv containerd runc containernetworking-plugins docker-registry busybox-static \
-            iptables iproute2 util-linux gcc libc6-dev systemd openssl apache2-utils zstd chromium criu
+            iptables iproute2 util-linux gcc libc6-dev systemd openssl apache2-utils zstd chromium criu \
+            libnghttp2-dev
 
 # What the guest of test-guest is made and run with.
 GUEST_PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs

@@ -9,17 +9,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from cri_shim.hops.bill_text import KEY
+from cri_shim.hops import bill_text, client_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from google.protobuf.message import Message
-
-SENT_KEY = "cri-shim-sent"
-"""The metadata key under which a client says when it sent a request; cri-shim measures the way in by it."""
-TRAILERS_THAT_MATTER = (KEY,)
-"""Trailing metadata that is kept; all other keys are left out."""
 
 M = TypeVar("M", bound="Message")
 
@@ -57,9 +52,9 @@ class Caller(Protocol):
 
 def sent_now() -> tuple[str, str]:
     """The pair of metadata that says that a request is sent at this moment."""
-    return SENT_KEY, str(time.time_ns())
+    return client_time.KEY, str(time.time_ns())
 
 
 def bill_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
     """The bill in trailing metadata; empty when the endpoint wrote none."""
-    return next((str(value) for key, value in metadata if key == KEY), "")
+    return next((str(value) for key, value in metadata if key == bill_text.KEY), "")

@@ -7,10 +7,14 @@ those of the kubelet where they matter.
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import grpc
 
 from cri_shim.bench.caller import Answer, bill_of, sent_now
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MAX_MESSAGE = 16 * 1024 * 1024
 _OPTIONS = (
@@ -29,13 +33,15 @@ class GrpcCaller:
         self._channel = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
         self._methods: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
 
-    async def call(self, path: str, request: bytes, deadline: float) -> Answer:
-        """Call a method. Raises :class:`grpc.aio.AioRpcError`."""
+    async def call(
+        self, path: str, request: bytes, deadline: float, metadata: Sequence[tuple[str, str]] = ()
+    ) -> Answer:
+        """Call a method, with some more metadata. Raises :class:`grpc.aio.AioRpcError`."""
         method = self._methods.get(path)
         if method is None:
             method = self._methods[path] = self._channel.unary_unary(path)
         started = time.perf_counter()
-        running = method(request, timeout=deadline, metadata=(sent_now(),))
+        running = method(request, timeout=deadline, metadata=(*metadata, sent_now()))
         content = await running
         ms = (time.perf_counter() - started) * 1000
         return Answer(content, ms, bill_of(await running.trailing_metadata() or ()))
