@@ -33,6 +33,13 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     side("--image", default="", metavar="REF", help="what the pods run: an image with busybox in it")
     side("--pull-image", default="", metavar="REF", help="an image for the scenario `pull`, which is left out without")
+    side(
+        "--client",
+        default="",
+        metavar="PATH",
+        help="a program that makes the calls, for a client in another language (docs/client-protocol.md; default: a "
+        "Python client within this program)",
+    )
     side("--output", type=Path, default=Path("compare.json"), metavar="FILE", help="the result (default: compare.json)")
     side("--directory", type=Path, metavar="DIR", help="for logs of pods (default: a temporary directory)")
     side(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+    from cri_shim.bench.schema import CallingClient
+
 M = TypeVar("M", bound="Message")
 
 
@@ -37,6 +39,16 @@ class Answer:
 
 class Caller(Protocol):
     """One connection to one endpoint."""
+
+    @property
+    def about(self) -> CallingClient:
+        """What makes the calls, for the result."""
+        ...
+
+    @property
+    def pid(self) -> int | None:
+        """The process that makes them, where it is not this one; its CPU time is the client's."""
+        ...
 
     async def call(self, path: str, request: bytes, deadline: float) -> Answer:
         """Call the method at ``/package.Service/Method``; ``deadline`` is in seconds.

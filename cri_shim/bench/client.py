@@ -45,6 +45,8 @@ class Client:
         """Keep both; the first call connects and negotiates, which is why it is never one that counts."""
         self.endpoint = endpoint
         self._caller = caller
+        self.about = caller.about
+        self.pids: tuple[int, ...] = () if caller.pid is None else (caller.pid,)
         self._version: ApiVersion | None = None
 
     async def __aenter__(self) -> Self:

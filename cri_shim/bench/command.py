@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
-from cri_shim.bench import cgroup_parents, facts, parity, plan, result_file, schema
-from cri_shim.bench.client import CallError, Client
+from cri_shim.bench import cgroup_parents, client_share, facts, parity, plan, result_file, rhythm, schema
+from cri_shim.bench.client import CallError
 from cri_shim.bench.floor_task import floor_node, with_floor
-from cri_shim.bench.grpc_caller import GrpcCaller
+from cri_shim.bench.line_process import ClientError
 from cri_shim.bench.machine import read_machine
 from cri_shim.bench.node import Node, NotReadyError
 from cri_shim.bench.parity import NotTheSameError
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 _EXPECTED = (
-    *(CallError, NotReadyError, NotTheSameError, ResultError, UnknownProcessError, WrongWorkError),
+    *(CallError, ClientError, NotReadyError, NotTheSameError, ResultError, UnknownProcessError, WrongWorkError),
     *(DecodeError, OSError, ValueError),
 )
 _INTERRUPTED = 130
@@ -143,11 +143,11 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
         nodes = []
         for name, (endpoint, *_) in endpoints.items():
-            client = await stack.enter_async_context(Client(endpoint, GrpcCaller(endpoint)))
+            client = await stack.enter_async_context(await client_share.open_client(endpoint, options.client))
             parent = cgroup_parents.of_side(options.cgroup_parent, f"{os.getpid()}-{name}")
             place = Place(options.image, directory / name / "logs", parent, runtime_handler=options.runtime_handler)
             nodes.append(Node(name, client, place, tuple(behind.get(name, ()))))
-        run = _begin(options, [await node.look() for node in nodes])
+        run = _begin(options, [await node.look() for node in nodes], nodes[0].client.about)
         for node in nodes:
             await stack.enter_async_context(_own_pods(node))
             await node.have_image()
@@ -166,14 +166,18 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
         for task in tasks:
             result_file.step_of(run, task.step)  # raises for other options, before anything is timed
         progress = Progress(sys.stderr, expected_seconds(tasks, len(nodes)))
+        if not run.null_calls:
+            progress.title("null calls by each client")
+            run = replace(run, null_calls=await client_share.measure(nodes, wishes.rhythms or rhythm.DEFAULT))
         return await Runner(tuple(nodes), run, options.output, progress, wishes.warm_up).measure(tasks)
 
 
-def _begin(options: argparse.Namespace, sides: Sequence[schema.Side]) -> schema.Run:
+def _begin(options: argparse.Namespace, sides: Sequence[schema.Side], client: schema.CallingClient) -> schema.Run:
     """A new run, or the one that the file has, if rounds of now belong to it."""
     new = schema.Run(
         schema.SCHEMA, _command_line(options), round(time.time(), 3), read_machine(), tuple(sides), tuple(options.note)
     )
+    new = replace(new, client=client)
     if not options.output.exists():
         return new
     old = result_file.load(options.output)
@@ -203,12 +207,21 @@ async def _own_pods(node: Node) -> AsyncIterator[None]:
         done = True
     finally:
         try:
-            await _remove_again(node)
+            await _remove_by_any_client(node)
         except CallError as error:
             if done:
                 raise
             # What is being raised says more than that the cleaning failed after it.
             _say(f"pods may be left on {node.name}: {error}")
+
+
+async def _remove_by_any_client(node: Node) -> None:
+    """Remove what is left, through the client in here when the one that made it has ended."""
+    try:
+        await _remove_again(node)
+    except ClientError:
+        async with await client_share.open_client(node.client.endpoint) as node.client:
+            await _remove_again(node)
 
 
 async def _remove_again(node: Node) -> None:

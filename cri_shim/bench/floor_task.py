@@ -12,6 +12,7 @@ from cri_shim.bench.floor.survey import survey
 from cri_shim.bench.node import Node
 from cri_shim.bench.pod_configs import Place
 from cri_shim.bench.scenarios.floor import NAME, Floor
+from cri_shim.bench.schema import CallingClient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 class NoEndpoint:
     """What a node has in place of a connection when there is no daemon behind it."""
+
+    pid = None
+    about = CallingClient("no client")
 
     async def call(self, path: str, request: bytes, deadline: float) -> Answer:  # noqa: ARG002 - nothing is called
         """Raises RuntimeError: a turn of the script calls nothing."""

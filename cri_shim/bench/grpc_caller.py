@@ -6,12 +6,14 @@ those of the kubelet where they matter.
 
 from __future__ import annotations
 
+import platform
 import time
 from typing import TYPE_CHECKING
 
 import grpc
 
 from cri_shim.bench.caller import Answer, bill_of, sent_now
+from cri_shim.bench.schema import CallingClient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +27,14 @@ _OPTIONS = (
 )
 
 
+NAME = "in-process Python"
+
+
 class GrpcCaller:
     """One channel to one endpoint."""
+
+    pid = None
+    about = CallingClient(NAME, f"{platform.python_version()}, grpcio {grpc.__version__}")
 
     def __init__(self, endpoint: str) -> None:
         """Open lazily: the first call connects, which is why the first call is never one that counts."""

@@ -13,6 +13,7 @@ import grpc
 from cri_shim.bench.caller import Answer, bill_of
 from cri_shim.bench.line_process import ClientError, LineProcess
 from cri_shim.bench.line_protocol import Answered, Call, Failed, Hello, ProtocolError, parse_answer, parse_hello
+from cri_shim.bench.schema import CallingClient
 from untrusted.text import escaped
 
 HELLO_SECONDS = 10.0
@@ -53,9 +54,10 @@ class LineCaller:
         return caller
 
     @property
-    def hello(self) -> Hello:
-        """What the client is called, and its version."""
-        return self._hello.result()
+    def about(self) -> CallingClient:
+        """What the client is called, its version, and how it was run."""
+        hello = self._hello.result()
+        return CallingClient(hello.name, hello.version, self._command)
 
     @property
     def pid(self) -> int:

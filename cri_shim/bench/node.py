@@ -152,7 +152,7 @@ class Node:
 
     def clock(self, shims: Sequence[int]) -> Clock:
         """CPU seconds so far."""
-        return processes.read_clock(self.processes, shims)
+        return processes.read_clock(self.processes, shims, self.client.pids)
 
     def memory(self) -> Memory:
         """What its processes hold now."""

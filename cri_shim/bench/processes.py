@@ -88,14 +88,17 @@ def version_of(pid: int) -> str:
     return ""
 
 
-def read_clock(processes: Sequence[Process], shims: Iterable[int]) -> Clock:
-    """CPU seconds so far of the daemons, their helpers, their shims, this process and the machine."""
+def read_clock(processes: Sequence[Process], shims: Iterable[int], clients: Iterable[int] = ()) -> Clock:
+    """CPU seconds so far of the daemons, their helpers, their shims, the client and the machine.
+
+    The client is this process, and ``clients``, other processes that make calls for it.
+    """
     cpu: dict[str, float] = {"helpers": 0.0}
     for process in processes:
         cpu[process.name] = own_seconds(process.pid)
         cpu["helpers"] += children_seconds(process.pid)
     cpu["shims"] = sum(own_seconds(pid) + children_seconds(pid) for pid in shims)
-    cpu["client"] = own_seconds(os.getpid()) + children_seconds(os.getpid())
+    cpu["client"] = sum(own_seconds(pid) + children_seconds(pid) for pid in (os.getpid(), *clients))
     busy, stolen, total = _machine_seconds()
     cpu["machine"] = busy
     return Clock(cpu, stolen, total)

@@ -17,7 +17,7 @@ from cri_shim.bench.schema import SCHEMA, Run
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cri_shim.bench.schema import Round, Step
+    from cri_shim.bench.schema import CallingClient, Round, Step
 
 MAX_HOURS = 12
 _MEAN_BILLS = 1
@@ -90,6 +90,8 @@ def why_not_resumable(old: Run, new: Run, now: float | None = None) -> str:
         before, after = getattr(old.machine, field.name), getattr(new.machine, field.name)
         if before != after:
             return f"the machine's {field.name} was {before!r} and is {after!r}"
+    if _named(old.client) != _named(new.client):
+        return f"its calls were made by {_named(old.client)}, and are made by {_named(new.client)} now"
     if [side.name for side in old.sides] != [side.name for side in new.sides]:
         return "it compares other sides"
     for before_side, after_side in zip(old.sides, new.sides, strict=True):
@@ -106,6 +108,10 @@ def why_not_resumable(old: Run, new: Run, now: float | None = None) -> str:
             f"its first round is {(now - first) / 3600:.0f} hours old, and numbers of different days are not averaged"
         )
     return ""
+
+
+def _named(client: CallingClient | None) -> str:
+    return f"{client.name} {client.version}".rstrip() if client else "a client that is not named"
 
 
 def with_round(run: Run, step: Step, finished: Round) -> Run:

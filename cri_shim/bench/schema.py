@@ -39,6 +39,28 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class CallingClient:
+    """What made the calls and held the clock."""
+
+    name: str
+    version: str = ""
+    command: str = ""
+    """How it was run; empty for the client within the program that compares."""
+
+
+@dataclass(frozen=True, slots=True)
+class NullCalls:
+    """Calls of ``Version`` by one client to one side: what a call takes whatever it asks for."""
+
+    client: str
+    side: str
+    rhythm: str
+    """How fast they followed each other, such as ``every 40 ms``."""
+    samples: list[float] = field(default_factory=list)
+    """Milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """Where it ran. Two runs on machines that differ in this are not compared as one."""
 
@@ -194,5 +216,9 @@ class Run:
     """What whoever set the sides up wants a reader to know."""
     parity: Parity | None = None
     steps: tuple[Step, ...] = ()
+    client: CallingClient | None = None
+    """None in a run of before there was another than the client within the program."""
+    null_calls: tuple[NullCalls, ...] = ()
+    """By the client that was measured with and, where that is another, the one within the program."""
     resumed_at: tuple[float, ...] = ()
     """When somebody went on with it."""

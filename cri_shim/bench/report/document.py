@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cri_shim.bench import noise, verdict
-from cri_shim.bench.report import floor, pictures, price_section, tables, words
+from cri_shim.bench.report import client_section, floor, pictures, price_section, tables, words
 from cri_shim.bench.report.blocks import Block, Code, Heading, Items, Paragraph
 from cri_shim.bench.report.numbers import ratio
 from cri_shim.bench.report.price import price_rows
@@ -47,6 +47,7 @@ def document(run: Run) -> list[Block]:
         Code(run.command),
         Items((*words.HOW, *(words.FINE_RESOURCES if run.schema > 1 else words.COARSE_RESOURCES))),
         *_setting(run),
+        *client_section.of_run(run),
         *_same_work(run),
         Heading(2, "How quiet the machine was"),
         tables.quiet(run),
@@ -130,7 +131,7 @@ def _setting(run: Run) -> list[Block]:
     )
     items = [
         where,
-        f"client: Python {machine.python}, grpcio {machine.grpc}, event loop {machine.event_loop}",
+        f"the comparison itself: Python {machine.python}, grpcio {machine.grpc}, event loop {machine.event_loop}",
     ]
     for side in run.sides:
         daemons = ", ".join(f"{process.name} ({process.version or side.runtime})" for process in side.processes)

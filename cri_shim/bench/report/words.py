@@ -54,8 +54,8 @@ NOT_SHOWN = _paragraphs("""
     One machine, one kernel, one configuration, hours and not weeks. Ratios travel better than milliseconds, neither
     far.
 
-    The client is a Python program on the same cores: it adds the same to each side, so ratios of short calls are
-    nearer to 1 than a faster client would see them.
+    The client runs on the same cores: it adds the same to each side, so ratios of short calls are nearer to 1 than a
+    faster client would see them.
 
     The pods are small and idle, their image is one layer, the registry is on loopback. With a slow disk, a slow
     registry or a slow CNI plugin, those decide, and the sides come nearer to each other.

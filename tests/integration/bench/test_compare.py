@@ -15,6 +15,7 @@ import pytest
 from cri_shim.bench.floor.recipe import STATES
 from cri_shim.bench.result_file import load
 from cri_shim.bench.scenarios import SCENARIOS
+from tests.clients.build import MISSING, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +107,29 @@ def _bills_add_up(step: Step) -> None:
                 assert parts == pytest.approx(bill["wall"], abs=0.005), rpc
                 beside = bill.get("front", 0.0) + bill["not_accounted_for"]
                 assert bill["wall"] + beside == pytest.approx(seen, abs=0.005), rpc
+
+
+def test_a_client_in_c_makes_the_calls(tmp_path):
+    """Pods are run and lists are asked for by it, on both sides; the result names it, and null calls show its share."""
+    if MISSING:
+        pytest.skip(MISSING)
+    file = tmp_path / "run.json"
+    chosen = ("--scenario", "life,calls", "--calls-at", "1", "--output", str(file))
+    done = compare(*TINY, *chosen, "--client", str(build(tmp_path)))
+    assert done.returncode == 0, done.stderr
+    run = load(file)
+    assert run.client is not None
+    assert (run.client.name, run.client.command) == ("cri_client.c", str(tmp_path / "cri_client"))
+    assert [step.name for step in run.steps] == ["life", "calls@1", "calls@1 every 10 ms"]
+    for step in run.steps:
+        for one in step.rounds:
+            assert all(turn.samples[metric.key] for turn in one.turns.values() for metric in step.metrics), step.name
+            assert one.turns["bridge"].bills
+    asked = {(each.client, each.side, each.rhythm) for each in run.null_calls}
+    clients, rhythms = ("cri_client.c", "in-process Python"), ("back to back", "every 10 ms")
+    assert asked == {(name, side, rhythm) for name in clients for side in ("plugin", "bridge") for rhythm in rhythms}
+    assert "made and timed by **cri_client.c**" in file.with_suffix(".md").read_text()
+    assert not left_over()
 
 
 def test_ended_on_the_way(tmp_path):

@@ -48,6 +48,12 @@ def test_what_is_not_a_rhythm_is_refused(capsys, rhythm):
     assert f"{rhythm!r} is not a rhythm" in capsys.readouterr().err
 
 
+def test_a_client_that_is_not_there_is_an_error(capsys):
+    """Named, in one sentence."""
+    assert compare("--endpoint", "a=unix:///x.sock", "--image", "i", "--client", "/no/such/client") == 1
+    assert "the client '/no/such/client' cannot be run" in capsys.readouterr().err
+
+
 def test_an_endpoint_that_is_not_there_is_an_error(capsys, tmp_path):
     """No traceback: the code of gRPC and what it says."""
     assert compare("--endpoint", f"a=unix://{tmp_path}/none.sock", "--image", "i") == 1

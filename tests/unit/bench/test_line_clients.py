@@ -55,8 +55,9 @@ async def caller(command, endpoint) -> AsyncIterator[LineCaller]:
 
 async def test_it_says_who_it_is(caller, command):
     """Name and version, for the report."""
-    assert caller.hello.name == ("python" if command == PYTHON else "cri_client.c")
-    assert caller.hello.version
+    assert caller.about.name == ("python" if command == PYTHON else "cri_client.c")
+    assert caller.about.version
+    assert caller.about.command == command
 
 
 async def test_a_call_and_its_answer(caller, endpoint):

@@ -26,6 +26,7 @@ class FakeClient:
     """Has an address; nobody calls it."""
 
     endpoint = "unix:///nowhere"
+    pids = ()
 
 
 class FakeScenario:

@@ -1,0 +1,78 @@
+"""What a call takes whatever it asks for: null calls (``Version``) by each client to each side.
+
+Part of every time that a client sees is the client's own: making the call, waking up, reading the answer. One client
+cannot tell how much. Two clients of other make can: what one of them takes more than the other for the same null call
+is its own, and it is in every number that it measures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.bench.client import Client
+from cri_shim.bench.grpc_caller import NAME, GrpcCaller
+from cri_shim.bench.line_caller import LineCaller
+from cri_shim.bench.order import order_of_round
+from cri_shim.bench.rhythm import in_words
+from cri_shim.bench.schema import NullCalls
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.bench.node import Node
+
+_BLOCKS = 4
+_BACK_TO_BACK = 50
+"""Calls of a block."""
+_SECONDS = 2.0
+"""Pauses of a block, unless already two calls take longer."""
+_FEWEST, _MOST = 2, 20
+_REQUEST = cri.VersionRequest().SerializeToString()
+
+
+async def open_client(endpoint: str, command: str = "") -> Client:
+    """Open the client that calls an endpoint: a program, or without a command the one in this process.
+
+    Raises :class:`line_process.ClientError`.
+    """
+    return Client(endpoint, await LineCaller.start(command, endpoint) if command else GrpcCaller(endpoint))
+
+
+async def measure(nodes: Sequence[Node], periods: Sequence[float]) -> tuple[NullCalls, ...]:
+    """Make the null calls, with so many seconds of quiet before each: by each node's client, and by the one in here.
+
+    Clients and sides take turns, forwards and backwards.
+    """
+    found: list[NullCalls] = []
+    async with contextlib.AsyncExitStack() as stack:
+        clients: dict[tuple[str, str], Client] = {}
+        for node in nodes:
+            clients[node.client.about.name, node.name] = node.client
+            if node.client.about.name != NAME:
+                own = await stack.enter_async_context(await open_client(node.client.endpoint))
+                clients[NAME, node.name] = own
+        for period in periods:
+            samples: dict[tuple[str, str], list[float]] = {key: [] for key in clients}
+            for number in range(_BLOCKS):
+                for key in order_of_round(tuple(clients), number):
+                    samples[key] += await _block(clients[key], period)
+            found += [NullCalls(name, side, in_words(period), each) for (name, side), each in samples.items()]
+    return tuple(found)
+
+
+async def _block(client: Client, period: float) -> list[float]:
+    """Some calls one after the other; the first, which may connect, does not count."""
+    await client.timed("Version", _REQUEST)
+    found = []
+    for _ in range(_calls(period)):
+        if period:
+            await asyncio.sleep(period)
+        found.append(round((await client.timed("Version", _REQUEST)).ms, 4))
+    return found
+
+
+def _calls(period: float) -> int:
+    return max(_FEWEST, min(_MOST, int(_SECONDS / period))) if period else _BACK_TO_BACK
