@@ -106,7 +106,7 @@ def read_pod(pod: Pod, container: Mapping[str, Any], sandbox: Mapping[str, Any])
     Raises `FloorError` when its root is none that the script could mount. A side that tells nothing of a sandbox is
     taken to run a pause process in it, as most do.
     """
-    has_pause = bool(sandbox.get("pid", True))
+    has_pause = bool(sandbox.get("pid")) if sandbox else True
     spec, of_pod = container.get("runtimeSpec"), sandbox.get("runtimeSpec") or {}
     if not spec or not container.get("pid"):
         return Seen(has_pause)

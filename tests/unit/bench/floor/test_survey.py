@@ -49,9 +49,10 @@ def test_a_pod_with_pause_gives_both_specs(tmp_path):
     assert seen.hostname == "box"
 
 
-def test_a_pinned_pod_has_no_pause():
-    """Its sandbox has no process; sysctls stand in what it has of a spec."""
-    sandbox = {"pid": 0, "runtimeSpec": {"linux": {"sysctl": {"net.x": "1"}}}}
+@pytest.mark.parametrize("of_process", [{"pid": 0}, {}])
+def test_a_pinned_pod_has_no_pause(of_process):
+    """Its sandbox has no process (CRI-O leaves the field out); sysctls stand in what it has of a spec."""
+    sandbox = {**of_process, "runtimeSpec": {"process": {}, "linux": {"sysctl": {"net.x": "1"}}}}
     seen = read_pod(pod(), {"pid": 12, "runtimeSpec": spec()}, sandbox)
     assert (seen.has_pause, seen.pause, seen.sysctls) == (False, None, {"net/x": "1"})
 
