@@ -24,11 +24,13 @@ import uvloop
 import cri_shim
 from cri_shim.endpoint import Endpoint, directory_locks, socket_lock
 from cri_shim.handler_features import read_features, read_unanswered
+from cri_shim.hops.front_probe import FrontProbe
 from cri_shim.hops.loop_lag import LoopLag
 from cri_shim.hops.null_call import NullCall
+from cri_shim.hops.probe_ledger import ProbeLedger
 from cri_shim.hops.tracing import tracing_of
 from cri_shim.ignored_signals import IGNORED_SIGNALS
-from cri_shim.instrument import MESSAGE_LIMIT, handlers
+from cri_shim.instrument import MESSAGE_LIMIT, handlers, probe_handler
 from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.executors import FS, run
 from cri_shim.metered import task_factory
@@ -127,9 +129,14 @@ class Daemon:
                 supervisor.forever("null-call", NullCall(service.containerd, service.ledger).run)
             await self._until_read(service.readiness)
             _settle_memory()
-            endpoint = Endpoint(config.socket_path, config.socket_mode, lambda: _server(service), self._socket_lost)
+            probe = ProbeLedger(service.ledger) if config.ledger.enabled else None
+            endpoint = Endpoint(
+                config.socket_path, config.socket_mode, lambda: _server(service, probe), self._socket_lost
+            )
             await endpoint.open()
             supervisor.forever("socket", endpoint.watch)
+            if probe is not None:
+                supervisor.forever("front-probe", FrontProbe(config.socket_path, probe).run)
             log.info("daemon.serving", socket=config.socket_path, version=cri_shim.__version__)
             self._notifier.ready(service.readiness.why_not or "serving")
             await self._stop.wait()
@@ -177,7 +184,7 @@ def _ignored(number: int) -> None:
     log.info("daemon.signal_ignored", signal=signal.Signals(number).name)
 
 
-def _server(service: Service) -> grpc.aio.Server:
+def _server(service: Service, probe: ProbeLedger | None) -> grpc.aio.Server:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", MESSAGE_LIMIT),
@@ -188,6 +195,8 @@ def _server(service: Service) -> grpc.aio.Server:
         ]
     )
     server.add_generic_rpc_handlers(handlers(service))
+    if probe is not None:
+        server.add_generic_rpc_handlers([probe_handler(service, probe)])
     return server
 
 

@@ -17,12 +17,14 @@ import grpc
 import structlog
 from google.protobuf import message_factory
 from google.protobuf.message import DecodeError
+from msgspec import structs
 
 from containerd_client import ContainerdError, call_options
 from containerd_client.errors import Unknown
 from containerd_client.options import TRACE_KEY
 from cri_shim.api.runtime.v1 import runtime_pb2
 from cri_shim.errors import CriError, ResourceExhaustedError
+from cri_shim.hops import front_probe_client
 from cri_shim.hops.bill_text import trailer, wants_hops
 from cri_shim.hops.client_time import sent_at
 from cri_shim.hops.request import Request
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor
     from google.protobuf.message import Message
 
+    from cri_shim.hops.ledger import Ledger
     from cri_shim.service import Service
 
     _Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -79,6 +82,22 @@ def handlers(service: Service) -> list[grpc.GenericRpcHandler]:
         made.append(grpc.method_handlers_generic_handler(descriptor.full_name, v1))
         made.append(grpc.method_handlers_generic_handler(v1alpha2_name(descriptor.full_name), old))
     return made
+
+
+def probe_handler(service: Service, ledger: Ledger) -> grpc.GenericRpcHandler:
+    """What a gRPC server needs to answer the daemon's own calls, which ``ledger`` takes note of.
+
+    They take the whole way of a request that has nothing to do.
+    """
+    method = runtime_pb2.DESCRIPTOR.services_by_name["RuntimeService"].methods_by_name["Version"]
+    probed = _Probed(structs.replace(service, ledger=ledger), Rpc(_do_nothing, Kind.READ), method, "probe")
+    return grpc.method_handlers_generic_handler(
+        front_probe_client.SERVICE, {front_probe_client.METHOD: grpc.unary_unary_rpc_method_handler(probed.answer)}
+    )
+
+
+async def _do_nothing(_service: Service, _request: Message) -> bytes:
+    return b""
 
 
 def _method_handler(
@@ -210,6 +229,13 @@ class _Instrumented:
         how = {} if request.code == "OK" else {"code": request.code, "error": request.error}
         event = "rpc.ok" if request.code == "OK" else "rpc.failed"
         self._log.log(level, event, rpc=self._name, **how, **request.subject, **_bill(request))
+
+
+class _Probed(_Instrumented):
+    """The method of the probe; it is in no log."""
+
+    def _log_level(self, _request: Request) -> int:
+        return logging.NOTSET
 
 
 def _written(response: Message | bytes) -> bytes:

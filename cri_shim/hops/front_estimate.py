@@ -1,13 +1,24 @@
-"""What the hop between client and daemon takes: known from probes, and where a client sends its time, from that."""
+"""What the hop between client and daemon takes: known from probes, and where a client sends its time, from that.
+
+Each way has a curve of its own (:mod:`cri_shim.hops.gap_curve`), and a quiet of its own: the way in depends on how long
+ago the last request came, the way out on how long ago the last one was answered. A request that follows at once on one
+that took 100 ms comes from a client that has slept for that time.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
-from cri_shim.hops.gap_curve import GapCurve
+from cri_shim.hops.estimate import Estimate
+from cri_shim.hops.gap_curve import GapCurve, nearest
 
 if TYPE_CHECKING:
     from cri_shim.hops.request import Request
+
+LONGEST_WAY: Final = 60.0
+"""Seconds between a client's time and the start here that are believed; what is more was a step of the clock."""
+_NONE: Final = Estimate(0.0, 0.0)
 
 
 class FrontEstimate:
@@ -16,9 +27,45 @@ class FrontEstimate:
     def __init__(self) -> None:
         self.way_in = GapCurve()
         self.way_out = GapCurve()
+        self._last_in = self._last_out = time.perf_counter()
+        self._at_once = 0.0
+        self._asked: set[float] = set()
+
+    def take_gaps(self) -> set[float]:
+        """The gaps of the curve nearest to which requests have come since this was asked last."""
+        asked, self._asked = self._asked, set()
+        return asked
+
+    def note(self, gap: float, way_in: float, way_out: float) -> None:
+        """Add a call of the probe, after ``gap`` seconds of quiet."""
+        self.way_in.note(gap, way_in)
+        self.way_out.note(gap, way_out)
+        there, back = self.way_in.at(0.0), self.way_out.at(0.0)
+        self._at_once = 0.0 if there is None or back is None else there.seconds + back.seconds
+
+    def called(self, begun: float, ended: float) -> None:
+        """The socket was used by the probe."""
+        self._last_in, self._last_out = begun, ended
 
     def charge(self, request: Request, sent_at: float | None) -> None:
-        """Charge a request that begins; ``sent_at``: Unix seconds of the client's clock, if it told."""
+        """Charge a request that begins with its way in; ``sent_at``: Unix seconds of the client's clock, if it told."""
+        quiet, self._last_in = request.started - self._last_in, request.started
+        self._asked.add(nearest(self._gap(quiet)))
+        if sent_at is not None and 0.0 <= (seconds := request.started_at - sent_at) < LONGEST_WAY:
+            request.way_in, request.front_known = Estimate(seconds, 0.0), "measured"
+            return
+        request.way_in = self.way_in.at(self._gap(quiet))
+        if request.way_in is not None:
+            request.front_known = "estimate"
 
-    def ended(self) -> None:
-        """A request was answered: the socket is quiet from now on."""
+    def charge_answer(self, request: Request, code: str) -> None:
+        """Charge a request that is answered now with its way out; one that its client has left has none."""
+        now = time.perf_counter()
+        quiet, self._last_out = now - self._last_out, now
+        request.way_out = _NONE if code == "CANCELLED" else self.way_out.at(self._gap(quiet))
+        if request.way_out is None:
+            request.way_out = _NONE
+
+    def _gap(self, quiet: float) -> float:
+        """How long the socket was quiet between two requests that began ``quiet`` seconds apart, were they short."""
+        return max(0.0, quiet - self._at_once)

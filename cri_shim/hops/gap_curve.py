@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import deque
+from itertools import pairwise
 from typing import Final
 
 from cri_shim.hops.estimate import Estimate
@@ -19,6 +20,7 @@ GAPS: Final = (0.0, 0.001, 0.01, 0.1, 1.0)
 REMEMBERED: Final = 15
 """Round trips at each gap of which the median is taken."""
 _SHORTEST: Final = 0.0001  # where the logarithm takes over from zero: a call right after another
+_BETWEEN: Final = tuple(math.sqrt(max(low, _SHORTEST) * high) for low, high in pairwise(GAPS))
 _LOW, _HIGH = 0.16, 0.84  # of the ordered round trips: two thirds lie between
 
 
@@ -31,9 +33,7 @@ class GapCurve:
 
     def note(self, gap: float, seconds: float) -> None:
         """Add a round trip that was made after ``gap`` seconds of quiet; it counts for the nearest gap."""
-        place = _place(gap)
-        nearest = min(range(len(GAPS)), key=lambda number: abs(_place(GAPS[number]) - place))
-        self._measured[nearest].append(seconds)
+        self._measured[GAPS.index(nearest(gap))].append(seconds)
         self._points = [
             (_place(at), _middle(sorted(seen))) for at, seen in zip(GAPS, self._measured, strict=True) if seen
         ]
@@ -58,6 +58,11 @@ class GapCurve:
     def points(self) -> list[tuple[float, Estimate, int]]:
         """What was measured: gap in seconds, the estimate there, and of how many round trips it is made."""
         return [(gap, _middle(sorted(seen)), len(seen)) for gap, seen in zip(GAPS, self._measured, strict=True) if seen]
+
+
+def nearest(gap: float) -> float:
+    """The one of :data:`GAPS` that a gap counts for."""
+    return GAPS[bisect_left(_BETWEEN, gap)]
 
 
 def _place(gap: float) -> float:

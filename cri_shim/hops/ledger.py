@@ -135,8 +135,8 @@ class Ledger:
 
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:
         """End the record and make out the bill; both are kept when the ledger catches up."""
+        self.front.charge_answer(request, code)
         request.close(code, error, self.transport.charge)
-        self.front.ended()
         del self.in_hand[request.id]
         self._ended.append(request)
         if self._later is None or self._at_once or len(self._ended) >= MOST_WAITING:

@@ -1,0 +1,44 @@
+"""The daemon's end of a call that it makes to itself: when it began and when it was answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from cri_shim.hops.ledger import Ledger
+
+if TYPE_CHECKING:
+    from cri_shim.hops.request import Request
+
+MOST_CALLS: Final = 64
+"""Calls of one round that are remembered; others that call the method are not asked for more."""
+
+
+class ProbeCall(Struct, frozen=True):
+    """When a call began and when it was answered, in seconds of ``time.perf_counter``."""
+
+    begun: float
+    ended: float
+    count: int
+    """Requests that had come in by then."""
+    alone: bool
+    """No request was in hand."""
+
+
+class ProbeLedger(Ledger):
+    """Serves calls of the probe in place of ``real``: they take the same way as requests, and are in no books."""
+
+    def __init__(self, real: Ledger) -> None:
+        super().__init__()
+        self.real = real
+        self.calls: list[ProbeCall] = []
+        """Of the round that is under way."""
+
+    def close(self, request: Request, code: str = "OK", error: str = "") -> None:
+        """Take note of the call."""
+        real, ended = self.real, request.started + request.close(code, error).wall
+        del self.in_hand[request.id]
+        real.front.called(request.started, ended)
+        if len(self.calls) < MOST_CALLS:
+            self.calls.append(ProbeCall(request.started, ended, real.count, not real.in_hand))
