@@ -62,7 +62,7 @@ class Bill(Struct, frozen=True):
     daemon_sum: float = 0.0
     transport_sum: float = 0.0
     transport_error: float = 0.0
-    """How far ``transport_sum`` may be off; 0 where containerd's spans told."""
+    """How far ``transport_sum`` may be off: the errors of its hops added up; 0 where containerd's spans told."""
     split: Split = "none"
 
     @property
@@ -105,7 +105,9 @@ def hop_shares(request: Request, number: int) -> HopShares:
     if charge is None:
         return HopShares(hop.duration, 0.0, 0.0, "none")
     transport = min(charge.seconds, hop.duration)
-    return HopShares(hop.duration - transport, transport, charge.error, "estimate")
+    # What the charge may be off reaches no further than the hop itself: from nothing to all of it.
+    low, high = max(0.0, charge.seconds - charge.error), min(hop.duration, charge.seconds + charge.error)
+    return HopShares(hop.duration - transport, transport, max(transport - low, high - transport, 0.0), "estimate")
 
 
 def make_bill(request: Request, wall: float) -> Bill:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerd_client.hops import Hop
-from cri_shim.hops.bill import Bill
+from cri_shim.hops.bill import Bill, hop_shares
 from cri_shim.hops.bill_text import bill_text, parse_bill
 from cri_shim.hops.estimate import Estimate
 from cri_shim.hops.intervals import clipped, covered
@@ -74,3 +74,24 @@ def test_the_four_parts_add_up_to_the_wall_time(hops, helpers, outside, queue, t
     assert told["transport"] + told["work"] + told["queue"] + told["world"] == told["wall"] == 80e6
     assert told["work_cpu"] + told["work_wait"] == told["work"]
     assert told["front"] + told["transport"] + told["work"] == told["price"]
+
+
+@pytest.mark.parametrize(
+    ("duration", "charge", "transport", "error"),
+    [
+        (10.0, Estimate(2.0, 0.5), 2.0, 0.5),
+        (10.0, Estimate(2.0, 3.0), 2.0, 3.0),
+        (2.5, Estimate(2.0, 3.0), 2.0, 2.0),
+        (1.0, Estimate(2.0, 1.5), 1.0, 0.5),
+        (1.0, Estimate(9.0, 3.0), 1.0, 0.0),
+    ],
+)
+def test_an_estimate_is_off_by_no_more_than_the_hop_is_long(duration, charge, transport, error):
+    """Of a hop the transport lies between nothing and all of it, however uncertain null calls are."""
+    request = Request(7, "Status", "v1")
+    request.hops = [Hop("m", request.started, duration, 1, 1, 1, "OK")]
+    request.charges = [charge]
+    shares = hop_shares(request, 0)
+    assert shares.transport == pytest.approx(transport)
+    assert shares.error == pytest.approx(error)
+    assert shares.daemon + shares.transport == duration
