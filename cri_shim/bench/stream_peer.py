@@ -43,7 +43,7 @@ def receive(url: str, protocol: str, streams: list[dict[str, str]], size: int) -
 
 
 def _receive(url: str, protocol: str, streams: list[dict[str, str]], size: int) -> dict[str, float]:
-    where = urlsplit(url)
+    where = urlsplit(url, scheme="http")  # cri-dockerd leaves the scheme out, and kubelets take that for http
     began = time.perf_counter()
     with _connect(where) as connection:
         _upgrade(connection, where, protocol)
