@@ -23,6 +23,6 @@ class Version:
             connection, "containerd.services.version.v1.Version/Version", pb.VersionResponse.FromString
         )
 
-    async def get(self) -> pb.VersionResponse:
-        """Version and revision of the daemon."""
-        return await self._version(_EMPTY)
+    async def get(self, message: Empty = _EMPTY) -> pb.VersionResponse:
+        """Version and revision of the daemon; a ``message`` with unknown fields shows what bytes on the way cost."""
+        return await self._version(message)

@@ -25,6 +25,7 @@ import cri_shim
 from cri_shim.endpoint import Endpoint, directory_locks, socket_lock
 from cri_shim.handler_features import read_features, read_unanswered
 from cri_shim.hops.front_probe import FrontProbe
+from cri_shim.hops.learned_file import LearnedFile
 from cri_shim.hops.loop_lag import LoopLag
 from cri_shim.hops.null_call import NullCall
 from cri_shim.hops.probe_ledger import ProbeLedger
@@ -126,7 +127,16 @@ class Daemon:
             supervisor.forever("freed-memory", lambda: give_back_memory(service.kernel))
             if config.ledger.enabled:
                 asyncio.get_running_loop().set_task_factory(task_factory)
-                supervisor.forever("null-call", NullCall(service.containerd, service.ledger).run)
+                learned = LearnedFile(
+                    paths.learned_transport(),
+                    service.ledger.transport.methods,
+                    lambda: service.readiness.containerd_version,
+                )
+                await learned.read()
+                stack.push_async_callback(learned.write)
+                supervisor.forever("learned-transport", learned.run)
+                null_call = NullCall(service.containerd, service.ledger, lambda: service.readiness.ready)
+                supervisor.forever("null-call", null_call.run)
             await self._until_read(service.readiness)
             _settle_memory()
             probe = ProbeLedger(service.ledger) if config.ledger.enabled else None

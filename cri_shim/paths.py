@@ -35,6 +35,10 @@ class Paths(Struct, frozen=True):
         """Parent of all containers' volatile directories."""
         return self.state / "containers"
 
+    def learned_transport(self) -> Path:
+        """The file with what containerd's spans have said of the transport of hops."""
+        return self.root / "transport.json"
+
     def image_mounts(self) -> Path:
         """Parent of the places where containers' image volumes are mounted, one directory for each container."""
         return self.state / "image-mounts"

@@ -2,8 +2,9 @@
 
 containerd 1.7 and later export what they did for a call as a server span, the child of the client span whose id went
 along. Each that fits a hop of a request, running or remembered, is added to that request, and its bill is made out
-anew. What fits none, or comes too late, is dropped; how much is remembered is bounded. Everything else in an export
-goes on to the collector, if there is one, without the traces that were only made to ask (docs/tracing.md).
+anew; what it says is remembered for hops without spans (:mod:`cri_shim.hops.method_transport`). What fits none, or
+comes too late, is dropped; how much is remembered is bounded. Everything else in an export goes on to the collector, if
+there is one, without the traces that were only made to ask (docs/tracing.md).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 
+from cri_shim.hops.agreement import Pair
 from cri_shim.hops.ledger import Listener
 from cri_shim.hops.span_export import MISSING
 from cri_shim.hops.trace_context import is_asking, span_of
@@ -22,13 +24,16 @@ from cri_shim.hops.tracing import TracingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import TypeAlias
 
     from cri_shim.hops.ledger import Ledger
     from cri_shim.hops.request import Request
 
+    HopOf: TypeAlias = tuple[Request, int]
+
 REMEMBERED = 8192
 """Hops of ended requests that a span may still come for, and spans that must not be counted twice."""
-
+_UNDER_WAY = -1  # instead of the number of a hop
 
 SLICE = 200
 """Spans that are matched before others have the event loop."""
@@ -51,7 +56,7 @@ class ContainerdSpans(Listener):
         self._server = Span.SPAN_KIND_SERVER
         self._ledger = ledger
         self._forward = forward
-        self._hops: OrderedDict[str, Request] = OrderedDict()
+        self._hops: OrderedDict[str, HopOf] = OrderedDict()
         self._seen: OrderedDict[bytes, None] = OrderedDict()
         self.matched = 0
         """Spans that told containerd's share of a hop."""
@@ -62,8 +67,10 @@ class ContainerdSpans(Listener):
         """Remember the hops of a request that has ended; containerd tells of them seconds later."""
         if request.trace is None or not request.trace.sampled:
             return
-        for hop in request.hops:
-            self._hops[span_of(hop.trace)] = request
+        for number, hop in enumerate(request.hops):
+            self._hops[span_of(hop.trace)] = (request, number)
+        if request.bill.split == "spans":
+            self._compare(request)
         while len(self._hops) > REMEMBERED:
             self._hops.popitem(last=False)
 
@@ -100,11 +107,14 @@ class ContainerdSpans(Listener):
             self._match(span, in_hand, told)
         for request, hops in told.values():
             if request.ended:
+                known = request.bill.split == "spans"
                 self._ledger.settle(request, hops)
+                if request.bill.split == "spans" and not known:
+                    self._compare(request)
 
-    def _match(self, span: Any, in_hand: Mapping[str, Request], told: dict[int, tuple[Request, set[str]]]) -> None:
+    def _match(self, span: Any, in_hand: Mapping[str, HopOf], told: dict[int, tuple[Request, set[str]]]) -> None:
         hop = span.parent_span_id.hex()
-        request = self._hops.get(hop) or in_hand.get(hop)
+        request, number = self._hops.get(hop) or in_hand.get(hop) or (None, _UNDER_WAY)
         if request is None or request.trace is None or request.trace.trace_id != span.trace_id.hex():
             self.dropped += 1
             return
@@ -121,14 +131,26 @@ class ContainerdSpans(Listener):
         # Of a call that was repeated there are several.
         spans[hop] = spans.get(hop, 0.0) + seconds
         told.setdefault(request.id, (request, set()))[1].add(hop)
+        if number != _UNDER_WAY:
+            self._ledger.transport.learn(request.method, request.hops[number], request.charges[number], seconds)
 
-    def _hops_in_hand(self) -> dict[str, Request]:
-        """The hops of requests that have not ended, by span id."""
-        found: dict[str, Request] = {}
+    def _compare(self, request: Request) -> None:
+        """Note how far the estimate was off that was made of a request of which containerd has now told everything."""
+        hops = [(hop, charge) for hop, charge in zip(request.hops, request.charges, strict=True) if charge is not None]
+        if len(hops) == len(request.hops):
+            estimate = sum(min(charge.seconds, hop.duration) for hop, charge in hops)
+            by_null_calls = sum(min(charge.by_null_calls, hop.duration) for hop, charge in hops)
+            pair = Pair(estimate, by_null_calls, request.bill.transport_sum)
+            self._ledger.transport.agreement.note_request(request.method, pair)
+
+    def _hops_in_hand(self) -> dict[str, HopOf]:
+        """The hops of requests that have not ended, by span id; those that have not ended themselves have no number."""
+        found: dict[str, HopOf] = {}
         for request in self._ledger.in_hand.values():
-            for traceparent in (*(hop.trace for hop in request.hops), *request.in_flight.values()):
+            ended = ((hop.trace, number) for number, hop in enumerate(request.hops))
+            for traceparent, number in (*ended, *((trace, _UNDER_WAY) for trace in request.in_flight.values())):
                 if traceparent:
-                    found[span_of(traceparent)] = request
+                    found[span_of(traceparent)] = (request, number)
         return found
 
     def _hand_on(self, export: Any) -> None:

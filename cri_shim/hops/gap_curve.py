@@ -11,6 +11,7 @@ import math
 from bisect import bisect_left
 from collections import deque
 from itertools import pairwise
+from time import perf_counter
 from typing import Final
 
 from cri_shim.hops.estimate import Estimate
@@ -30,12 +31,15 @@ class GapCurve:
     def __init__(self) -> None:
         self._measured: tuple[deque[float], ...] = tuple(deque(maxlen=REMEMBERED) for _ in GAPS)
         self._points: list[tuple[float, Estimate]] = []
+        self._noted = [0.0] * len(GAPS)
 
     def note(self, gap: float, seconds: float) -> None:
         """Add a round trip that was made after ``gap`` seconds of quiet; it counts for the nearest gap."""
-        self._measured[GAPS.index(nearest(gap))].append(seconds)
+        place = GAPS.index(nearest(gap))
+        self._measured[place].append(seconds)
+        self._noted[place] = perf_counter()
         self._points = [
-            (_place(at), _middle(sorted(seen))) for at, seen in zip(GAPS, self._measured, strict=True) if seen
+            (_place(at), middle(sorted(seen))) for at, seen in zip(GAPS, self._measured, strict=True) if seen
         ]
 
     def at(self, gap: float) -> Estimate | None:
@@ -57,7 +61,12 @@ class GapCurve:
 
     def points(self) -> list[tuple[float, Estimate, int]]:
         """What was measured: gap in seconds, the estimate there, and of how many round trips it is made."""
-        return [(gap, _middle(sorted(seen)), len(seen)) for gap, seen in zip(GAPS, self._measured, strict=True) if seen]
+        return [(gap, middle(sorted(seen)), len(seen)) for gap, seen in zip(GAPS, self._measured, strict=True) if seen]
+
+    def ages(self) -> dict[float, float]:
+        """Seconds since the last round trip at each gap that was measured."""
+        now = perf_counter()
+        return {gap: now - noted for gap, noted, seen in zip(GAPS, self._noted, self._measured, strict=True) if seen}
 
 
 def nearest(gap: float) -> float:
@@ -70,7 +79,8 @@ def _place(gap: float) -> float:
     return math.log10(max(gap, _SHORTEST))
 
 
-def _middle(ordered: list[float]) -> Estimate:
+def middle(ordered: list[float]) -> Estimate:
+    """The median of ordered values, and half of the range in which two thirds of them lie."""
     last = len(ordered) - 1
     spread = ordered[round(last * _HIGH)] - ordered[round(last * _LOW)]
-    return Estimate(ordered[len(ordered) // 2], spread / 2)
+    return Estimate(ordered[last // 2], spread / 2)

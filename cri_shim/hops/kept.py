@@ -14,9 +14,9 @@ from msgspec import msgpack
 
 from containerd_client.hops import Hop
 from cri_shim.hops.bill import Bill, FrontKnown, Split
-from cri_shim.hops.estimate import Estimate
 from cri_shim.hops.request import Request
 from cri_shim.hops.trace_context import TraceContext
+from cri_shim.hops.transport_estimate import Charge
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import Stretch
 
@@ -73,7 +73,7 @@ class Kept:
         request.bill = self.bill
         request.server_spans = spans
         request.hops = [Hop(*row) for row in hops]
-        request.charges = [None if charge is None else Estimate(*charge) for charge in charges]
+        request.charges = [None if charge is None else Charge(*charge) for charge in charges]
         request.helpers = [Helper(*row) for row in helpers]
         request.stages = [Stretch(*row) for row in stages]
         request.waits = [Stretch(*row) for row in waits]

@@ -90,7 +90,9 @@ class Ledger:
         """What a hop's transport takes where containerd does not tell."""
         self.front = FrontEstimate()
         """What the hop between client and daemon takes."""
-        self._quiet_since = time.perf_counter()
+        self.quiet_since = time.perf_counter()
+        """When something last went over the connection to containerd, a call or its answer."""
+        self.helpers_running = 0
         self.in_hand: dict[int, Request] = {}
         self.count = 0
         """Requests that have come in so far."""
@@ -136,7 +138,7 @@ class Ledger:
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:
         """End the record and make out the bill; both are kept when the ledger catches up."""
         self.front.charge_answer(request, code)
-        request.close(code, error, self.transport.charge)
+        request.close(code, error, self.transport.charge_unfinished)
         del self.in_hand[request.id]
         self._ended.append(request)
         if self._later is None or self._at_once or len(self._ended) >= MOST_WAITING:
@@ -184,7 +186,7 @@ class Ledger:
 
     def note_call(self, method: str, started: float) -> str:
         """A hop begins; the result is the ``traceparent`` that is to go with it."""
-        gap, self._quiet_since = started - self._quiet_since, started
+        gap, self.quiet_since = started - self.quiet_since, started
         request = _request_in_hand()
         for listener in self._listeners:
             listener.called(request, method)
@@ -202,13 +204,14 @@ class Ledger:
 
     def note_hop(self, hop: Hop) -> None:
         """A hop has ended: add it to the request in hand, if there is one."""
-        self._quiet_since = hop.started + hop.duration
+        ended = hop.started + hop.duration
+        quiet, self.quiet_since = ended - self.quiet_since, ended
         request = _request_in_hand()
         if request is not None:
             request.in_flight.pop((hop.method, hop.started), None)
             gap = request.gaps.pop((hop.method, hop.started), 0.0)
             request.hops.append(hop)
-            request.charges.append(self.transport.charge(hop, gap))
+            request.charges.append(self.transport.charge(request.method, hop, gap, quiet, self.busy))
             request.count_cpu()
             request.beside -= 1
         for listener in self._listeners:
@@ -216,6 +219,7 @@ class Ledger:
 
     def note_run(self, name: str, command: str) -> None:
         """A helper begins."""
+        self.helpers_running += 1
         request, name = _request_in_hand(), escaped(name)
         if request is not None:
             request.count_cpu()
@@ -225,6 +229,7 @@ class Ledger:
 
     def note_helper(self, helper: Helper) -> None:
         """A helper has ended: add it to the request in hand, if there is one."""
+        self.helpers_running -= 1
         request = _request_in_hand()
         if (name := escaped(helper.name)) != helper.name:
             helper = structs.replace(helper, name=name)
@@ -234,6 +239,11 @@ class Ledger:
             request.beside -= 1
         for listener in self._listeners:
             listener.helped(request, helper)
+
+    @property
+    def busy(self) -> int:
+        """How much is under way: requests in hand and helpers."""
+        return len(self.in_hand) + self.helpers_running
 
     def newest(self) -> list[Kept]:
         """Those that have ended and are among the newest of all, oldest first."""

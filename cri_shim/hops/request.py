@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cri_shim.hops.estimate import Estimate
     from cri_shim.hops.kept import Kept
     from cri_shim.hops.trace_context import TraceContext
+    from cri_shim.hops.transport_estimate import Charge
     from cri_shim.network.exec import Helper
     from cri_shim.timeline import stage
 
@@ -46,7 +47,7 @@ class Request(Timeline, eq=False):
     """The stage that a hop was made in, by span id of the hop; only of requests whose trace is exported."""
     server_spans: dict[str, float] | None = None
     """Seconds containerd says a hop took it, by span id of the hop."""
-    charges: list[Estimate | None] = field(default_factory=list)
+    charges: list[Charge | None] = field(default_factory=list)
     """Beside ``hops``: what of each is taken for transport; None where nothing has been measured yet."""
     gaps: dict[tuple[str, float], float] = field(default_factory=dict)
     """Seconds for which the connection was quiet before each hop in flight."""
@@ -61,8 +62,8 @@ class Request(Timeline, eq=False):
     error: str = ""
     bill: Bill = Bill(0.0)
 
-    def close(self, code: str, error: str, charge: Callable[[Hop, float], Estimate | None] | None = None) -> Bill:
-        """End it and add it up; ``charge`` gives the transport of a hop, by the quiet before it."""
+    def close(self, code: str, error: str, charge: Callable[[float], Charge | None] | None = None) -> Bill:
+        """End it and add it up; ``charge`` gives the transport of a hop in flight, by the quiet before it."""
         now = time.perf_counter()
         self.count_cpu()
         self.ended = True
@@ -71,7 +72,7 @@ class Request(Timeline, eq=False):
         for (method, started), trace in self.in_flight.items():
             hop = Hop(method, started, now - started, 0, 0, 1, UNFINISHED, trace)
             self.hops.append(hop)
-            self.charges.append(None if charge is None else charge(hop, self.gaps.get((method, started), 0.0)))
+            self.charges.append(None if charge is None else charge(self.gaps.get((method, started), 0.0)))
         self.in_flight.clear()
         self.gaps.clear()
         self.bill = make_bill(self, now - self.started)

@@ -1,22 +1,79 @@
-"""What of a hop is taken for transport where containerd exports no spans: a null call after as long a quiet."""
+"""What of a hop is taken for transport where containerd's spans do not tell (docs/adr/0034).
+
+Transport is what a null call takes: on the way in after as long a quiet as lay before the hop, on the way out after as
+long a quiet as lay before its answer; times the load of the moment; more by its bytes. Where spans have been seen on
+this node, what they said of the same kind of hop corrects that.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from cri_shim.hops.agreement import Agreement, Pair
+from cri_shim.hops.byte_cost import ByteCost
 from cri_shim.hops.gap_curve import GapCurve
+from cri_shim.hops.load_factor import LoadFactor
+from cri_shim.hops.method_transport import MethodTransport, Seen
 
 if TYPE_CHECKING:
     from containerd_client.hops import Hop
-    from cri_shim.hops.estimate import Estimate
+
+_ANSWERED_BY_US = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE", "UNFINISHED"})
+"""Codes of hops whose end was not containerd's answer: what they took says nothing of others."""
+_LEAST = 0.00001  # seconds: a transport below that comes of two clocks, and is no factor of anything
+
+
+class Charge(NamedTuple):
+    """An :class:`~cri_shim.hops.estimate.Estimate` of a hop's transport, and how it was come by. In seconds."""
+
+    seconds: float
+    error: float
+    by_null_calls: float = 0.0
+    """What it would be without anything that spans have said: all there is where containerd exports none."""
 
 
 class TransportEstimate:
-    """The curve of null calls (:mod:`cri_shim.hops.null_call`), and how hops are charged by it."""
+    """Everything that was measured of null calls and learned from spans, and how hops are charged by it."""
 
     def __init__(self) -> None:
         self.curve = GapCurve()
+        self.load = LoadFactor()
+        self.bytes = ByteCost()
+        self.methods = MethodTransport()
+        self.agreement = Agreement()
+        self.null_calls = 0
+        """Null calls that were made since the start."""
 
-    def charge(self, _hop: Hop, gap: float) -> Estimate | None:
-        """The transport of a hop that ended, after ``gap`` seconds of quiet on its connection; None: not known yet."""
-        return self.curve.at(gap)
+    def charge(self, rpc: str, hop: Hop, gap: float, quiet: float, busy: int) -> Charge | None:
+        """The transport of a hop that has just ended; None: nothing was measured yet.
+
+        ``gap`` and ``quiet`` are seconds without anything on the connection, before the hop and before its answer;
+        ``busy`` are the requests and helpers under way.
+        """
+        way_in = self.curve.at(gap)
+        if way_in is None:
+            return None
+        way_out = self.curve.at(max(0.0, quiet - way_in.seconds)) or way_in
+        load = self.load.at(busy, hop.started + hop.duration)
+        idle = (way_in.seconds + way_out.seconds) / 2
+        by_null_calls = idle * load.seconds + (hop.bytes_out + hop.bytes_in) * self.bytes.per_byte
+        learned = self.methods.estimate(rpc, hop.method, hop.duration, by_null_calls)
+        if learned is not None:
+            return Charge(learned.seconds, learned.error, by_null_calls)
+        error = (way_in.error + way_out.error) / 2 * load.seconds + idle * load.error
+        return Charge(by_null_calls, error, by_null_calls)
+
+    def charge_unfinished(self, gap: float) -> Charge | None:
+        """The transport of a hop that outlives its request: nobody waited for the way out."""
+        way_in = self.curve.at(gap)
+        return None if way_in is None else Charge(0.0, way_in.seconds / 2)
+
+    def learn(self, rpc: str, hop: Hop, charge: Charge | None, daemon: float) -> None:
+        """Containerd's span says that it worked on a hop for ``daemon`` seconds, of which ``charge`` was thought."""
+        if charge is None or charge.by_null_calls <= 0.0 or hop.attempts != 1 or hop.code in _ANSWERED_BY_US:
+            return
+        transport = max(_LEAST, hop.duration - daemon)
+        estimate = min(charge.seconds, hop.duration)
+        self.agreement.note_hop(hop.method, Pair(estimate, min(charge.by_null_calls, hop.duration), transport))
+        seen = Seen(transport / charge.by_null_calls, min(daemon, hop.duration), abs(estimate - transport))
+        self.methods.note(rpc, hop.method, seen)

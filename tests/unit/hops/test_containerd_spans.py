@@ -85,6 +85,34 @@ async def test_the_bill_is_settled_by_what_containerd_says():
     assert (request.bill.own, request.bill.hops) == (own, hops)
 
 
+async def test_what_spans_say_teaches_and_is_compared():
+    """Once for each hop, and for a request once all its hops were told of; charged before, so that it is honest."""
+    ledger = Ledger()
+    receiver = ContainerdSpans(ledger)
+    ledger.listen(receiver)
+    ledger.transport.curve.note(1.0, 0.001)
+    for _ in range(5):
+        request = traced(ledger)
+        first, second = hop(ledger, 0.010), hop(ledger, 0.020)
+        ledger.close(request)
+        await receiver.take(export(span(first, 8)), KIND)
+        told = export(span(second, 18))
+        await receiver.take(told, KIND)
+        await receiver.take(told, KIND)
+    agreement = ledger.transport.agreement
+    assert agreement.hops()["x.Y/Z"].pairs == 10
+    compared = agreement.requests()["StartContainer"]
+    assert compared.pairs == 5
+    assert compared.spans == pytest.approx(0.004)
+    assert compared.by_null_calls == pytest.approx(0.002)
+    assert compared.estimate > 0.003
+    request = traced(ledger)
+    early = hop(ledger, 0.010)
+    await receiver.take(export(span(early, 8)), KIND)
+    ledger.close(request)
+    assert agreement.requests()["StartContainer"].pairs == 6
+
+
 async def test_a_hop_of_a_request_in_hand_counts():
     """What containerd tells before the request has ended is in its first bill, for hops in flight too."""
     ledger = Ledger()

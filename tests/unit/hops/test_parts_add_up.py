@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from containerd_client.hops import Hop
 from cri_shim.hops.bill import Bill, hop_shares
 from cri_shim.hops.bill_text import bill_text, parse_bill
-from cri_shim.hops.estimate import Estimate
 from cri_shim.hops.intervals import clipped, covered
 from cri_shim.hops.request import Request
+from cri_shim.hops.transport_estimate import Charge
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import Stretch
 
@@ -47,7 +47,7 @@ def test_the_four_parts_add_up_to_the_wall_time(hops, helpers, outside, queue, t
     request = Request(7, "RunPodSandbox", "v1")
     request.started = begun = 1000.0
     request.hops = [Hop("m", begun + start, float(2 * length), 1, 1, 1, "OK") for start, length in hops]
-    request.charges = [Estimate(2.0 * transport, 0.5) for _ in hops]
+    request.charges = [Charge(2.0 * transport, 0.5) for _ in hops]
     request.helpers = [Helper("bridge", "ADD", begun + start, float(length), 0) for start, length in helpers]
     request.waits = [Stretch("exit", begun + start, float(length)) for start, length in outside]
     request.waits += [Stretch("turn", begun + start, float(length)) for start, length in queue]
@@ -79,11 +79,11 @@ def test_the_four_parts_add_up_to_the_wall_time(hops, helpers, outside, queue, t
 @pytest.mark.parametrize(
     ("duration", "charge", "transport", "error"),
     [
-        (10.0, Estimate(2.0, 0.5), 2.0, 0.5),
-        (10.0, Estimate(2.0, 3.0), 2.0, 3.0),
-        (2.5, Estimate(2.0, 3.0), 2.0, 2.0),
-        (1.0, Estimate(2.0, 1.5), 1.0, 0.5),
-        (1.0, Estimate(9.0, 3.0), 1.0, 0.0),
+        (10.0, Charge(2.0, 0.5), 2.0, 0.5),
+        (10.0, Charge(2.0, 3.0), 2.0, 3.0),
+        (2.5, Charge(2.0, 3.0), 2.0, 2.0),
+        (1.0, Charge(2.0, 1.5), 1.0, 0.5),
+        (1.0, Charge(9.0, 3.0), 1.0, 0.0),
     ],
 )
 def test_an_estimate_is_off_by_no_more_than_the_hop_is_long(duration, charge, transport, error):

@@ -1,0 +1,105 @@
+"""How far estimates of transport and containerd's spans agree, where there are both.
+
+An estimate is what was charged when the hop ended, before containerd said anything of it. Beside it stands what null
+calls alone make of the same hop: all that a node has whose containerd exports no spans.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from statistics import median
+from typing import Final, NamedTuple
+
+KEPT: Final = 1000
+"""Requests of a CRI method, and hops of a method of containerd's, that are compared: the newest."""
+METHODS: Final = 128
+"""Methods of each kind; beyond it the one that was seen longest ago goes."""
+
+
+class Pair(NamedTuple):
+    """Transport of one hop, or of all hops of one request, in seconds."""
+
+    estimate: float
+    by_null_calls: float
+    spans: float
+
+
+class Comparison(NamedTuple):
+    """Pairs of one method, or of all: medians and sums in seconds; ratios are estimates by what spans said."""
+
+    pairs: int
+    estimate: float
+    by_null_calls: float
+    spans: float
+    estimate_sum: float
+    by_null_calls_sum: float
+    spans_sum: float
+    ratio_low: float
+    """Of the single ratios, the tenth part is below it."""
+    ratio_high: float
+    """And the tenth part above this one."""
+    by_null_calls_low: float
+    by_null_calls_high: float
+
+
+class Agreement:
+    """The newest pairs, by method."""
+
+    def __init__(self) -> None:
+        self._requests: OrderedDict[str, deque[Pair]] = OrderedDict()
+        self._hops: OrderedDict[str, deque[Pair]] = OrderedDict()
+
+    def note_request(self, method: str, pair: Pair) -> None:
+        """Add a CRI request of which spans have told every hop."""
+        _add(self._requests, method, pair)
+
+    def note_hop(self, method: str, pair: Pair) -> None:
+        """Add a hop, by containerd's method."""
+        _add(self._hops, method, pair)
+
+    def requests(self) -> dict[str, Comparison]:
+        """By CRI method; under the empty name all together."""
+        return _compared(self._requests)
+
+    def hops(self) -> dict[str, Comparison]:
+        """By containerd's method; under the empty name all together."""
+        return _compared(self._hops)
+
+
+def compared(pairs: list[Pair]) -> Comparison:
+    """Compare some pairs, at least one."""
+    ratios = sorted(pair.estimate / pair.spans for pair in pairs if pair.spans > 0.0) or [1.0]
+    by_null_calls = sorted(pair.by_null_calls / pair.spans for pair in pairs if pair.spans > 0.0) or [1.0]
+    return Comparison(
+        len(pairs),
+        median(pair.estimate for pair in pairs),
+        median(pair.by_null_calls for pair in pairs),
+        median(pair.spans for pair in pairs),
+        sum(pair.estimate for pair in pairs),
+        sum(pair.by_null_calls for pair in pairs),
+        sum(pair.spans for pair in pairs),
+        _quantile(ratios, 0.1),
+        _quantile(ratios, 0.9),
+        _quantile(by_null_calls, 0.1),
+        _quantile(by_null_calls, 0.9),
+    )
+
+
+def _add(by_method: OrderedDict[str, deque[Pair]], method: str, pair: Pair) -> None:
+    pairs = by_method.get(method)
+    if pairs is None:
+        pairs = by_method[method] = deque(maxlen=KEPT)
+        if len(by_method) > METHODS:
+            by_method.popitem(last=False)
+    pairs.append(pair)
+    by_method.move_to_end(method)
+
+
+def _compared(by_method: OrderedDict[str, deque[Pair]]) -> dict[str, Comparison]:
+    found = {method: compared(list(pairs)) for method, pairs in sorted(by_method.items())}
+    everything = [pair for pairs in by_method.values() for pair in pairs]
+    return found | ({"": compared(everything)} if everything else {})
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    return ordered[round((len(ordered) - 1) * share)]

@@ -1,0 +1,134 @@
+"""What containerd's spans taught about transport, in a file: also known after a restart, and with tracing switched off.
+
+It is written seldom and in whole, to a temporary file that is renamed. What another containerd said counts no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from cri_shim.hops.method_transport import KINDS, REMEMBERED, Seen
+from cri_shim.kernel.executors import FS, run
+from cri_shim.kernel.small_file import read_small_file
+from cri_shim.kernel.write_file import write_file
+from untrusted import DocumentError, Object, encodable, parse_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cri_shim.hops.method_transport import MethodTransport
+
+EVERY: Final = 300.0
+"""Seconds between two writings, at least; what came since is written at the end, too."""
+FIRST: Final = 30.0
+"""Seconds until the first one."""
+LARGEST: Final = 1 << 20
+"""Bytes of the file."""
+LONGEST_NAME: Final = 128
+"""Characters of a method."""
+_VERSION: Final = "v1"
+_MOST: Final = 1e6  # a ratio, and seconds: what is beyond was not measured
+
+log = structlog.get_logger(__name__)
+
+
+class LearnedFile:
+    """The file at ``path``; ``containerd`` gives the version that is in front of the daemon, empty while unknown."""
+
+    def __init__(self, path: Path, methods: MethodTransport, containerd: Callable[[], str]) -> None:
+        self._path = path
+        self._methods = methods
+        self._containerd = containerd
+        self._of = ""
+        """The containerd that has said what is known."""
+        self._written = 0
+
+    async def read(self) -> None:
+        """Take in what an earlier daemon has learned; a file that is no such file is passed over with a warning."""
+        try:
+            document = await run(FS, _read, self._path)
+        except FileNotFoundError:
+            return
+        except (OSError, DocumentError) as error:
+            log.warning("ledger.learned_not_read", path=str(self._path), error=str(error))
+            return
+        self._of, learned = document
+        self._methods.restore(learned)
+
+    async def run(self) -> None:
+        """Write it from time to time, for ever."""
+        while not self._containerd():  # noqa: ASYNC110 - known within moments, and once
+            await asyncio.sleep(1)
+        self._forget_others()
+        pause = FIRST
+        while True:
+            await asyncio.sleep(pause)
+            pause = EVERY
+            await self.write()
+
+    async def write(self) -> None:
+        """Write what has been learned since the last time, if anything."""
+        self._forget_others()
+        if self._methods.noted == self._written:
+            return
+        noted = self._methods.noted
+        try:
+            await run(FS, _write, self._path, self._text())
+        except OSError as error:
+            log.warning("ledger.learned_not_written", path=str(self._path), error=str(error))
+        self._written = noted
+
+    def _forget_others(self) -> None:
+        """Forget what another containerd said than the one that is there now."""
+        here = self._containerd()
+        if not here:
+            return
+        if self._of and self._of != here:
+            self._methods.forget()
+        self._of = here
+
+    def _text(self) -> bytes:
+        methods = [
+            {"rpc": rpc, "hop": hop, "seen": [[float(f"{number:.4g}") for number in one] for one in seen]}
+            for rpc, hop, seen in self._methods.all()
+        ]
+        return json.dumps({"version": _VERSION, "containerd": self._of, "methods": methods}).encode()
+
+
+def _write(path: Path, data: bytes) -> None:
+    draft = path.with_name(f".{path.name}.tmp")
+    write_file(draft, data, mode=0o600)
+    draft.replace(path)
+
+
+def _read(path: Path) -> tuple[str, list[tuple[str, str, list[Seen]]]]:
+    """Raises OSError, and DocumentError for what this daemon would not have written."""
+    document = parse_object(read_small_file(path, LARGEST))
+    if (version := document.text("version")) != _VERSION:
+        raise DocumentError(f"version {version[:LONGEST_NAME]!r} is not {_VERSION}")
+    methods = document.objects("methods")[-KINDS:]
+    return document.text("containerd")[:LONGEST_NAME], [_method(method) for method in methods]
+
+
+def _method(method: Object) -> tuple[str, str, list[Seen]]:
+    rpc, hop = (encodable(method.text(name))[:LONGEST_NAME] for name in ("rpc", "hop"))
+    seen = method.value("seen")
+    if not isinstance(seen, list):
+        raise DocumentError(f"{method.where('seen')} is not a list")
+    return rpc, hop, [_seen(method, one) for one in seen[-REMEMBERED:]]
+
+
+def _seen(method: Object, one: Any) -> Seen:
+    numbers = one if isinstance(one, list) and len(one) == len(Seen._fields) else []
+    if not numbers or not all(_is_measured(number) for number in numbers):
+        raise DocumentError(f"{method.where('seen')} holds what is not {len(Seen._fields)} numbers from 0 to {_MOST:g}")
+    return Seen(*map(float, numbers))
+
+
+def _is_measured(number: Any) -> bool:
+    return isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number <= _MOST

@@ -1,0 +1,68 @@
+"""How much longer a null call takes while requests are worked on than on an idle node.
+
+Real hops are made in the middle of work: plugins and runc run on the same cores, other requests use the same event
+loop. How much that costs depends on how much goes on, so it is remembered by level: how many requests are in hand and
+how many helpers run.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from cri_shim.hops.estimate import Estimate
+from cri_shim.hops.gap_curve import middle
+
+LEVELS: Final = (2, 4)
+"""Requests and helpers at which the second and the third level begin."""
+REMEMBERED: Final = 15
+"""Factors of each level of which the median is taken."""
+OUTDATED: Final = 600.0
+"""Seconds after which what was measured last at a level says nothing any more."""
+
+NO_LOAD: Final = Estimate(1.0, 0.0)
+
+
+class _Level(NamedTuple):
+    factor: Estimate
+    noted: float
+
+
+class LoadFactor:
+    """Factors by level; times are seconds of ``time.perf_counter``."""
+
+    def __init__(self) -> None:
+        self._measured: tuple[deque[float], ...] = tuple(deque(maxlen=REMEMBERED) for _ in range(len(LEVELS) + 1))
+        self._levels: list[_Level | None] = [None] * (len(LEVELS) + 1)
+
+    def note(self, busy: int, factor: float, now: float) -> None:
+        """Add a null call while ``busy`` requests and helpers were under way, as a multiple of an idle one."""
+        level = _level(busy)
+        if self._outdated(level, now):
+            self._measured[level].clear()
+        self._measured[level].append(factor)
+        self._levels[level] = _Level(middle(sorted(self._measured[level])), now)
+
+    def at(self, busy: int, now: float) -> Estimate:
+        """The factor while as much goes on; where that was not measured, of the next lower level that was."""
+        for level in range(_level(busy), -1, -1):
+            known = self._levels[level]
+            if known is not None and now - known.noted < OUTDATED:
+                return known.factor
+        return NO_LOAD
+
+    def levels(self, now: float) -> list[tuple[int, Estimate, int, float]]:
+        """What is known: from how many requests and helpers on, the factor, of how many samples, seconds ago."""
+        return [
+            (first, known.factor, len(seen), now - known.noted)
+            for first, known, seen in zip((1, *LEVELS), self._levels, self._measured, strict=True)
+            if known is not None and now - known.noted < OUTDATED
+        ]
+
+    def _outdated(self, level: int, now: float) -> bool:
+        known = self._levels[level]
+        return known is not None and now - known.noted >= OUTDATED
+
+
+def _level(busy: int) -> int:
+    return 0 if busy < LEVELS[0] else 1 if busy < LEVELS[1] else 2

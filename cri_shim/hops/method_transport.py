@@ -1,0 +1,146 @@
+"""What containerd's spans have said of the transport of each kind of hop, for the hops of which they say nothing.
+
+Two things are remembered of a kind, which is a method of containerd's in a CRI request: by how much transport differed
+from what null calls made of it, and how long containerd worked. Where containerd works evenly (it looks something up),
+what is left of a hop after its usual time is the better estimate of transport; where its time varies (it starts a
+process), the corrected null call is. Both are taken, each by the inverse of its variance.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from statistics import median
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from cri_shim.hops.estimate import Estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+KINDS: Final = 256
+"""Kinds of hops that are remembered; beyond it the one that was seen longest ago goes."""
+REMEMBERED: Final = 24
+"""Hops of each kind: enough for a median, few enough to follow the load."""
+ENOUGH: Final = 3
+"""Hops of a kind from which on what was seen of them counts."""
+_TOGETHER = 3  # hops that are added before medians are worked out anew
+_LEAST = 0.00001  # seconds that no spread is below: two equal samples do not make a certainty
+_USUAL = 0.68  # share of values that an error covers
+
+
+class Seen(NamedTuple):
+    """What spans said of one hop. All in seconds but ``ratio``."""
+
+    ratio: float
+    """Its transport as a multiple of what null calls made of it."""
+    daemon: float
+    """How long containerd worked."""
+    missed: float
+    """How far off the estimate was that had been made of its transport."""
+
+
+class Usual(NamedTuple):
+    """What is usual of one kind of hop: medians, and the distance from them within which most hops lie."""
+
+    hops: int
+    ratio: float
+    ratio_error: float
+    daemon: float
+    daemon_error: float
+    error: float
+    """How far off estimates were, mostly."""
+
+
+class _Kind:
+    __slots__ = ("seen", "since", "usual")
+
+    def __init__(self) -> None:
+        self.seen: deque[Seen] = deque(maxlen=REMEMBERED)
+        self.usual: Usual | None = None
+        self.since = 0
+
+    def note(self, seen: Seen) -> None:
+        self.seen.append(seen)
+        self.since += 1
+        if self.since >= _TOGETHER:
+            self.usual = None
+
+    def known(self) -> Usual | None:
+        """Medians and spreads, worked out when they are asked for; None while too little was seen."""
+        if self.usual is None and len(self.seen) >= ENOUGH:
+            ratios, daemons = [one.ratio for one in self.seen], [one.daemon for one in self.seen]
+            ratio, daemon = median(ratios), median(daemons)
+            self.since = 0
+            self.usual = Usual(
+                len(ratios),
+                ratio,
+                _spread(ratios, ratio),
+                daemon,
+                _spread(daemons, daemon),
+                _spread([one.missed for one in self.seen], 0.0),
+            )
+        return self.usual
+
+
+class MethodTransport:
+    """By CRI method and method of containerd's (``containerd.services.tasks.v1.Tasks/Create``)."""
+
+    def __init__(self) -> None:
+        self._kinds: OrderedDict[tuple[str, str], _Kind] = OrderedDict()
+        self.noted = 0
+        """Hops that were added since the start."""
+
+    def __len__(self) -> int:
+        """Kinds that are known."""
+        return len(self._kinds)
+
+    def note(self, rpc: str, method: str, seen: Seen) -> None:
+        """Add what containerd's span said of a hop."""
+        kind = self._kinds.get((rpc, method))
+        if kind is None:
+            kind = self._kinds[(rpc, method)] = _Kind()
+            if len(self._kinds) > KINDS:
+                self._kinds.popitem(last=False)
+        kind.note(seen)
+        self._kinds.move_to_end((rpc, method))
+        self.noted += 1
+
+    def estimate(self, rpc: str, method: str, duration: float, by_null_calls: float) -> Estimate | None:
+        """The transport of a hop that took ``duration`` seconds; None for a kind of which too little was seen."""
+        kind = self._kinds.get((rpc, method))
+        usual = None if kind is None else kind.usual or kind.known()
+        if usual is None:
+            return None
+        by_ratio = by_null_calls * usual.ratio
+        by_rest = max(0.0, duration - usual.daemon)
+        ratio_error = max(by_null_calls * usual.ratio_error, _LEAST)
+        rest_error = max(usual.daemon_error, _LEAST)
+        share = rest_error**2 / (ratio_error**2 + rest_error**2)
+        return Estimate(by_rest + (by_ratio - by_rest) * share, usual.error)
+
+    def usual(self) -> list[tuple[str, str, Usual]]:
+        """CRI method, containerd's method, and what is usual; kinds of which enough was seen."""
+        known = ((rpc, method, kind.known()) for (rpc, method), kind in self._kinds.items())
+        return [(rpc, method, usual) for rpc, method, usual in known if usual is not None]
+
+    def all(self) -> Iterator[tuple[str, str, list[Seen]]]:
+        """Everything: CRI method, containerd's method, what was seen, oldest first."""
+        for (rpc, method), kind in self._kinds.items():
+            yield rpc, method, list(kind.seen)
+
+    def restore(self, everything: Iterable[tuple[str, str, Iterable[Seen]]]) -> None:
+        """Take in what :meth:`all` gave at an earlier time."""
+        for rpc, method, seen in everything:
+            for one in seen:
+                self.note(rpc, method, one)
+        self.noted = 0
+
+    def forget(self) -> None:
+        """Forget everything: it was said of another containerd."""
+        self._kinds.clear()
+
+
+def _spread(values: list[float], middle: float) -> float:
+    """Within which distance of ``middle`` most of the values lie."""
+    off = sorted(abs(value - middle) for value in values)
+    return off[round((len(off) - 1) * _USUAL)]
