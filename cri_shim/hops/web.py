@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from cri_shim.hops.calibration_json import calibration
 from cri_shim.hops.kept import Kept
 from cri_shim.hops.live import MOST_WATCHERS, LiveFeed
 from cri_shim.hops.prometheus import CONTENT_TYPE
@@ -73,6 +74,7 @@ class Site:
                 web.get("/api/requests/{id}", self._request),
                 web.get("/api/methods", self._methods),
                 web.get("/api/node", self._node),
+                web.get("/api/calibration", self._calibration),
                 web.get("/api/live", self._live),
             ]
         )
@@ -182,6 +184,9 @@ class Site:
 
     async def _node(self, _request: web.Request) -> web.Response:
         return web.json_response(dict(self._sources.node()))
+
+    async def _calibration(self, _request: web.Request) -> web.Response:
+        return web.json_response(calibration(self._sources.ledger.transport))
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         if len(self._feed) >= MOST_WATCHERS:

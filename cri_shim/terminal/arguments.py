@@ -52,8 +52,12 @@ def add_hops(
     hops.add_argument("--follow", "-f", action="store_true", help="print requests as they are answered")
     hops.add_argument("--all", action="store_true", help="with --follow: what only asks, too")
     hops.add_argument("--json", action="store_true", help="print the daemon's answer as it is")
+    hops.add_argument("-o", "--output", choices=("text", "json"), default="text", help="`-o json` is --json")
     hops.add_argument(
-        "what", nargs="*", metavar="show ID | slowest [METHOD]", help="one request as a waterfall; the slowest ones"
+        "what",
+        nargs="*",
+        metavar="show ID | slowest [METHOD] | calibrate",
+        help="one request as a waterfall; the slowest ones; how transport is estimated, and how well",
     )
     hops.set_defaults(run=hops_command)
 

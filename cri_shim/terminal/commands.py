@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from cri_shim.terminal.calibration import calibration_text
 from cri_shim.terminal.explain import explained
 from cri_shim.terminal.fetch import Explorer, UnreachableError
 from cri_shim.terminal.table import METHODS_LEGEND, methods_table, request_line
@@ -38,6 +39,7 @@ def told(command: Callable[[argparse.Namespace, Explorer], int], options: argpar
 
 def hops(options: argparse.Namespace, explorer: Explorer) -> int:
     """``cri-shim hops``."""
+    options.json = options.json or options.output == "json"
     match options.what:
         case [] if options.follow:
             return _follow(options, explorer)
@@ -47,8 +49,12 @@ def hops(options: argparse.Namespace, explorer: Explorer) -> int:
             return _show(options, explorer, number)
         case ["slowest", *method] if len(method) <= 1:
             return _slowest(options, explorer, method[0] if method else "")
+        case ["calibrate"]:
+            return _calibrate(options, explorer)
         case _:
-            print("cri-shim hops takes nothing, `show ID` or `slowest [METHOD]`; see --help", file=sys.stderr)
+            print(
+                "cri-shim hops takes nothing, `show ID`, `slowest [METHOD]` or `calibrate`; see --help", file=sys.stderr
+            )
             return 2
 
 
@@ -88,6 +94,14 @@ def _slowest(options: argparse.Namespace, explorer: Explorer, method: str) -> in
         return _as_json(answer)
     for summary in answer["requests"]:
         print(request_line(summary))
+    return 0
+
+
+def _calibrate(options: argparse.Namespace, explorer: Explorer) -> int:
+    answer = explorer.get("/api/calibration")
+    if options.json:
+        return _as_json(answer)
+    print(calibration_text(answer))
     return 0
 
 

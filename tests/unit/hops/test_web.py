@@ -129,6 +129,15 @@ async def test_lists_newest_first_with_those_that_run(listener: Listener, ledger
     assert (await ask(listener, "/api/requests/77"))[0] == 404
 
 
+async def test_how_transport_is_estimated_is_told(listener: Listener, ledger: Ledger):
+    """The curve and what is compared, empty at first."""
+    empty = json.loads((await ask(listener, "/api/calibration"))[1])
+    assert (empty["curve"], empty["agreement"]["requests"]) == ([], {"total": None, "methods": []})
+    ledger.transport.curve.note(0.01, 0.0008)
+    (point,) = json.loads((await ask(listener, "/api/calibration"))[1])["curve"]
+    assert (point["gap_ms"], point["null_call_ms"], point["samples"]) == (10.0, 0.8, 1)
+
+
 async def test_live_events_tell_a_request_from_start_to_end(listener: Listener, ledger: Ledger):
     """The stream has the request's start and its summary; nobody listens before or after."""
     assert watchers(ledger) == 0

@@ -1,0 +1,95 @@
+"""How transport is estimated, as JSON: what was measured, what was learned, and how far it agrees with spans.
+
+docs/ledger.md documents the shape; names may be added, never changed.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cri_shim.hops.agreement import Comparison
+    from cri_shim.hops.transport_estimate import TransportEstimate
+
+
+def calibration(transport: TransportEstimate) -> dict[str, Any]:
+    """The answer of ``/api/calibration``."""
+    ages = transport.curve.ages()
+    return {
+        "null_calls": transport.null_calls,
+        "curve": [
+            {
+                "gap_ms": _ms(gap),
+                "null_call_ms": _ms(estimate.seconds),
+                "error_ms": _ms(estimate.error),
+                "samples": samples,
+                "age_s": round(ages[gap], 1),
+            }
+            for gap, estimate, samples in transport.curve.points()
+        ],
+        "load": [
+            {
+                "under_way": first,
+                "factor": round(factor.seconds, 3),
+                "error": round(factor.error, 3),
+                "samples": samples,
+                "age_s": round(age, 1),
+            }
+            for first, factor, samples, age in transport.load.levels(perf_counter())
+        ],
+        "bytes": {"us_per_kib": round(transport.bytes.per_byte * 1024e6, 3), "samples": len(transport.bytes)},
+        "learned": [
+            {
+                "method": rpc,
+                "hop": method,
+                "hops": usual.hops,
+                "ratio": round(usual.ratio, 3),
+                "ratio_error": round(usual.ratio_error, 3),
+                "daemon_ms": _ms(usual.daemon),
+                "daemon_error_ms": _ms(usual.daemon_error),
+                "error_ms": _ms(usual.error),
+            }
+            for rpc, method, usual in sorted(transport.methods.usual())
+        ],
+        "agreement": {
+            "requests": _compared(transport.agreement.requests()),
+            "hops": _compared(transport.agreement.hops()),
+        },
+    }
+
+
+def _compared(by_method: dict[str, Comparison]) -> dict[str, Any]:
+    """The methods and, apart, all together; null where nothing was compared yet."""
+    total = by_method.pop("", None)
+    return {
+        "total": None if total is None else _comparison(total),
+        "methods": [{"method": method} | _comparison(one) for method, one in by_method.items()],
+    }
+
+
+def _comparison(one: Comparison) -> dict[str, Any]:
+    """Medians, the ratio of the medians, and that of the sums."""
+    return {
+        "pairs": one.pairs,
+        "estimate_ms": _ms(one.estimate),
+        "spans_ms": _ms(one.spans),
+        "ratio": _ratio(one.estimate, one.spans),
+        "ratio_p10": round(one.ratio_low, 3),
+        "ratio_p90": round(one.ratio_high, 3),
+        "sum_ratio": _ratio(one.estimate_sum, one.spans_sum),
+        "null_calls_ms": _ms(one.by_null_calls),
+        "null_calls_ratio": _ratio(one.by_null_calls, one.spans),
+        "null_calls_ratio_p10": round(one.by_null_calls_low, 3),
+        "null_calls_ratio_p90": round(one.by_null_calls_high, 3),
+        "null_calls_sum_ratio": _ratio(one.by_null_calls_sum, one.spans_sum),
+    }
+
+
+def _ratio(estimate: float, spans: float) -> float | None:
+    return round(estimate / spans, 3) if spans > 0.0 else None
+
+
+def _ms(seconds: float) -> float:
+    """Milliseconds with four decimals: some of this is microseconds."""
+    return round(seconds * 1000, 4)

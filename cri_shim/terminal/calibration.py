@@ -1,0 +1,116 @@
+"""``cri-shim hops calibrate``: how transport is estimated on this node, and how far that agrees with spans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cri_shim.terminal.durations import ms
+from cri_shim.terminal.table import columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_NOT_MEASURED = "no null call has been measured yet; the daemon makes the first ones within seconds of its start"
+_NO_SPANS = (
+    "containerd's spans have said nothing yet: what null calls say is all that is known.\n"
+    "containerd 2.x exports spans; docs/tracing.md says how to have them sent here"
+)
+
+
+def calibration_text(answer: dict[str, Any]) -> str:
+    """The answer of ``/api/calibration`` in tables."""
+    return "\n\n".join(_sections(answer))
+
+
+def _sections(answer: dict[str, Any]) -> Iterator[str]:
+    if not answer["curve"]:
+        yield _NOT_MEASURED
+        return
+    yield "What a call takes that does nothing, by how long the connection was quiet before it\n" + columns(
+        ("gap ms", "null call ms", "±", "samples", "age s"),
+        [
+            (
+                f"{point['gap_ms']:g}",
+                ms(point["null_call_ms"]),
+                ms(point["error_ms"]),
+                str(point["samples"]),
+                f"{point['age_s']:.0f}",
+            )
+            for point in answer["curve"]
+        ],
+    )
+    if answer["load"]:
+        yield "How many times longer it takes beside requests and helpers under way\n" + columns(
+            ("under way", "factor", "±", "samples", "age s"),
+            [
+                (
+                    f"{level['under_way']} or more",
+                    f"{level['factor']:.2f}",
+                    f"{level['error']:.2f}",
+                    str(level["samples"]),
+                    f"{level['age_s']:.0f}",
+                )
+                for level in answer["load"]
+            ],
+        )
+    yield (
+        f"A KiB of a message adds {answer['bytes']['us_per_kib']:.2f} us ({answer['bytes']['samples']} samples). "
+        f"{answer['null_calls']} null calls were made since the start."
+    )
+    if answer["learned"]:
+        yield "What containerd's spans have taught: transport by null calls, and containerd's usual time\n" + columns(
+            ("hop", "in", "hops", "by null calls", "±", "containerd ms", "±", "usual error ms"),
+            [
+                (
+                    _short(kind["hop"]),
+                    kind["method"],
+                    str(kind["hops"]),
+                    f"{kind['ratio']:.2f}",
+                    f"{kind['ratio_error']:.2f}",
+                    ms(kind["daemon_ms"]),
+                    ms(kind["daemon_error_ms"]),
+                    ms(kind["error_ms"]),
+                )
+                for kind in answer["learned"]
+            ],
+        )
+    if answer["agreement"]["requests"]["total"] is None:
+        yield _NO_SPANS
+        return
+    yield (
+        "Estimate against spans, transport of whole requests. The estimate is the one that was made before the spans "
+        "came;\nby null calls: what it would have been without anything that spans have taught. Medians; in brackets "
+        "the tenth part\nbelow and above\n"
+    ) + _comparison(answer["agreement"]["requests"])
+    yield "The same by hop\n" + _comparison(answer["agreement"]["hops"])
+
+
+def _comparison(compared: dict[str, Any]) -> str:
+    rows = [*compared["methods"], compared["total"] | {"method": "all together"}]
+    return columns(
+        ("method", "pairs", "estimate ms", "spans ms", "ratio", "(10 to 90 %)", "of sums", "by null calls", "of sums"),
+        [_compared_row(row) for row in rows],
+    )
+
+
+def _compared_row(row: dict[str, Any]) -> Sequence[str]:
+    return (
+        _short(row["method"]),
+        str(row["pairs"]),
+        ms(row["estimate_ms"]),
+        ms(row["spans_ms"]),
+        _ratio(row["ratio"]),
+        f"({row['ratio_p10']:.2f} to {row['ratio_p90']:.2f})",
+        _ratio(row["sum_ratio"]),
+        _ratio(row["null_calls_ratio"]),
+        _ratio(row["null_calls_sum_ratio"]),
+    )
+
+
+def _ratio(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.2f}"
+
+
+def _short(method: str) -> str:
+    """``Tasks/Create`` of ``containerd.services.tasks.v1.Tasks/Create``."""
+    return method.rpartition(".")[2]

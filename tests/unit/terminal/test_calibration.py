@@ -1,0 +1,59 @@
+"""``cri-shim hops calibrate``: what the daemon knows about transport, in tables; nothing known is said in words."""
+
+from __future__ import annotations
+
+import time
+
+from containerd_client.hops import Hop
+from cri_shim.hops.agreement import Pair
+from cri_shim.hops.calibration_json import calibration
+from cri_shim.hops.transport_estimate import Charge, TransportEstimate
+from cri_shim.terminal.calibration import calibration_text
+
+CREATE = "containerd.services.tasks.v1.Tasks/Create"
+
+
+def test_before_the_first_null_call_it_says_that_none_was_measured():
+    """No table of nothing."""
+    assert "no null call has been measured yet" in calibration_text(calibration(TransportEstimate()))
+
+
+def test_without_spans_it_shows_the_curve_and_says_what_is_missing():
+    """A node with containerd 1.6."""
+    transport = TransportEstimate()
+    transport.curve.note(0.0, 0.0004)
+    transport.curve.note(1.0, 0.0012)
+    text = calibration_text(calibration(transport))
+    rows = [line.split() for line in text.splitlines()]
+    assert ["0", "0.400", "0.000", "1", "0"] in rows
+    assert ["1000", "1.20", "0.000", "1", "0"] in rows
+    assert "spans have said nothing yet" in text
+
+
+def test_with_spans_it_shows_what_they_taught_and_how_far_they_agree():
+    """By method and in total, with what null calls alone would have said beside it."""
+    transport = TransportEstimate()
+    transport.curve.note(0.0, 0.0004)
+    transport.load.note(1, 1.5, time.perf_counter())
+    one = Hop(CREATE, time.perf_counter(), 0.05, 100, 10, 1, "OK")
+    for _ in range(5):
+        transport.learn("StartContainer", one, Charge(0.0009, 0.0001, 0.0005), 0.049)
+        transport.agreement.note_request("StartContainer", Pair(0.0009, 0.0005, 0.001))
+    answer = calibration(transport)
+    total = answer["agreement"]["requests"]["total"]
+    assert (total["pairs"], total["ratio"], total["sum_ratio"], total["null_calls_ratio"]) == (5, 0.9, 0.9, 0.5)
+    assert answer["learned"][0] | {"daemon_error_ms": 0, "ratio_error": 0, "error_ms": 0} == {
+        "method": "StartContainer",
+        "hop": CREATE,
+        "hops": 5,
+        "ratio": 2.0,
+        "ratio_error": 0,
+        "daemon_ms": 49.0,
+        "daemon_error_ms": 0,
+        "error_ms": 0,
+    }
+    text = calibration_text(answer)
+    rows = [line.split() for line in text.splitlines()]
+    assert ["1", "or", "more", "1.50", "0.00", "1", "0"] in rows
+    assert ["StartContainer", "5", "0.900", "1.00", "0.90", "(0.90", "to", "0.90)", "0.90", "0.50", "0.50"] in rows
+    assert ["all", "together", "5", "0.900", "1.00", "0.90", "(0.90", "to", "0.90)", "0.90", "0.50", "0.50"] in rows
