@@ -52,6 +52,7 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     side("--require-parity", action="store_true", help="time nothing when the sides do not do the same work")
     side("--cni-conf-dir", default="", metavar="DIR", help="for `floor`: CNI configurations (default: the side's)")
     side("--cni-bin-dir", action="append", default=[], metavar="DIR", help="for `floor`: CNI plugins (may be repeated)")
+    side("--require-quiet", action="store_true", help="end at once when the machine is too busy to measure")
     side("--note", action="append", default=[], metavar="TEXT", help="for the report: how the sides were set up")
     side("--scenario", action="append", default=[], metavar="NAME", help="only this (may be repeated; default: all)")
     side("--rounds", type=_count, default=0, metavar="N", help="rounds of each scenario (default: its own number)")
@@ -74,6 +75,8 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _add_report_files(compare, "the result")
     # For whoever sets the sides up and runs this: the report shall name the command that does all of it.
     side("--command-line", default="", help=argparse.SUPPRESS)
+    # For the same: that it has said what to expect, before it set anything up.
+    side("--announced", action="store_true", help=argparse.SUPPRESS)
     compare.set_defaults(run=_run_compare, parser=compare)
     reports = compare.add_subparsers(metavar="[report FILE.json [OTHER.json]]")
     report = reports.add_parser("report", help="write the report of one run, or of two", description=_REPORT)

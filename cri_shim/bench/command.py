@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
-from cri_shim.bench import cgroup_parents, client_share, facts, parity, plan, result_file, rhythm, schema
+from cri_shim.bench import cgroup_parents, client_share, facts, noise, parity, plan, result_file, rhythm, schema, start
 from cri_shim.bench.client import CallError
 from cri_shim.bench.floor_task import floor_node, with_floor
 from cri_shim.bench.line_process import ClientError
@@ -31,16 +31,18 @@ from cri_shim.bench.progress import Progress
 from cri_shim.bench.report import files, price_page
 from cri_shim.bench.report.price_page import PricePageError
 from cri_shim.bench.result_file import ResultError
-from cri_shim.bench.runner import Runner, expected_seconds
+from cri_shim.bench.runner import Runner, seconds_of_rounds
 from cri_shim.bench.scenarios import WrongWorkError
 from cri_shim.bench.scenarios.floor import NAME as FLOOR
+from cri_shim.bench.start import BusyError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncIterator, Sequence
 
 _EXPECTED = (
-    *(CallError, ClientError, NotReadyError, NotTheSameError, ResultError, UnknownProcessError, WrongWorkError),
+    *(BusyError, CallError, ClientError, NotReadyError, NotTheSameError, ResultError),
+    *(UnknownProcessError, WrongWorkError),
     *(DecodeError, OSError, ValueError),
 )
 _INTERRUPTED = 130
@@ -49,6 +51,8 @@ _REMOVE_AGAIN = (0.5, 1.0, 2.0, 5.0)
 
 def compare(options: argparse.Namespace) -> int:
     """Measure and report; the exit code: 0 done, 1 failed (standard error says why), 130 interrupted."""
+    if not options.announced and announce(options):
+        return 1
     try:
         run = asyncio.run(_compare(options))
     except KeyboardInterrupt:
@@ -63,6 +67,27 @@ def compare(options: argparse.Namespace) -> int:
         return 1
     sys.stdout.write(files.short(run))
     return _write(run, None, options, options.output)
+
+
+def announce(options: argparse.Namespace) -> int:
+    """Say how long it will take, and whether the machine is too busy, before anything is set up; the exit code."""
+    try:
+        _announce(options)
+    except _EXPECTED as failed:
+        _say(_sentence(failed))
+        return 1
+    return 0
+
+
+def _announce(options: argparse.Namespace) -> None:
+    endpoints, _ = _sides(options)
+    tasks = _tasks(options)
+    old = result_file.load(options.output) if options.output.exists() else None
+    _say(start.announcement(tasks, len(endpoints), options.warm_up, old))
+    if busy := start.why_too_busy(noise.probe()):
+        if options.require_quiet:
+            raise BusyError(f"{busy}; nothing was measured")
+        _say(f"{busy}; steps that are disturbed like this get no verdict, so end what else runs and start again")
 
 
 def report(options: argparse.Namespace) -> int:
@@ -116,7 +141,8 @@ def _write(run: schema.Run, other: schema.Run | None, options: argparse.Namespac
     return 0
 
 
-async def _compare(options: argparse.Namespace) -> schema.Run:
+def _tasks(options: argparse.Namespace) -> list[plan.Task]:
+    """What is to be done."""
     wishes = plan.Wishes(
         scenarios=tuple(name for each in options.scenario for name in each.split(",")) or plan.Wishes().scenarios,
         rounds=options.rounds,
@@ -130,13 +156,12 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
         stream_mebibytes=options.stream_mib,
         pull_image=options.pull_image,
     )
-    tasks = plan.plan(wishes)
-    endpoints = _named(options.endpoint, "--endpoint")
-    behind = _named(options.behind, "--behind")
-    if FLOOR in endpoints:
-        raise ValueError(f"--endpoint {FLOOR}=…: the script of the scenario has this name; choose another")
-    if unknown := set(behind) - set(endpoints):
-        raise ValueError(f"--behind {min(unknown)}=…: there is no --endpoint of that name")
+    return plan.plan(wishes)
+
+
+async def _compare(options: argparse.Namespace) -> schema.Run:
+    tasks = _tasks(options)
+    endpoints, behind = _sides(options)
     async with contextlib.AsyncExitStack() as stack:
         directory = options.directory or Path(tempfile.mkdtemp(prefix="cri-compare-"))
         if not options.directory:
@@ -165,11 +190,14 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
             run = _with_note(run, left_out)
         for task in tasks:
             result_file.step_of(run, task.step)  # raises for other options, before anything is timed
-        progress = Progress(sys.stderr, expected_seconds(tasks, len(nodes)))
+        progress = Progress(sys.stderr, seconds_of_rounds(tasks, len(nodes), run))
         if not run.null_calls:
             progress.title("null calls by each client")
-            run = replace(run, null_calls=await client_share.measure(nodes, wishes.rhythms or rhythm.DEFAULT))
-        return await Runner(tuple(nodes), run, options.output, progress, wishes.warm_up).measure(tasks)
+            run = replace(
+                run,
+                null_calls=await client_share.measure(nodes, tuple(dict.fromkeys(options.rhythm)) or rhythm.DEFAULT),
+            )
+        return await Runner(tuple(nodes), run, options.output, progress, options.warm_up).measure(tasks)
 
 
 def _begin(options: argparse.Namespace, sides: Sequence[schema.Side], client: schema.CallingClient) -> schema.Run:
@@ -230,6 +258,16 @@ async def _remove_again(node: Node) -> None:
         if node.remove_cgroups():
             break
         await asyncio.sleep(pause)  # a pod that was being made is listed, or undone, only now
+
+
+def _sides(options: argparse.Namespace) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """The endpoints, and the daemons behind them, by the names of sides; raises ValueError."""
+    endpoints, behind = _named(options.endpoint, "--endpoint"), _named(options.behind, "--behind")
+    if FLOOR in endpoints:
+        raise ValueError(f"--endpoint {FLOOR}=…: the script of the scenario has this name; choose another")
+    if unknown := set(behind) - set(endpoints):
+        raise ValueError(f"--behind {min(unknown)}=…: there is no --endpoint of that name")
+    return endpoints, behind
 
 
 def _named(values: Sequence[str], flag: str) -> dict[str, list[str]]:

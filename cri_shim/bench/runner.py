@@ -20,7 +20,7 @@ from cri_shim.bench.population import Population
 from cri_shim.bench.result_file import save, step_of, with_round
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from cri_shim.bench.node import Node
@@ -121,6 +121,17 @@ def _no_garbage_collection() -> Iterator[None]:
         gc.enable()
 
 
-def expected_seconds(tasks: list[Task], sides: int) -> float:
-    """About how long the rounds of a plan take."""
-    return sum(task.rounds * (sides + len(task.guests)) * (task.scenario.seconds + BETWEEN_SECONDS) for task in tasks)
+def rounds_to_do(task: Task, run: schema.Run | None) -> int:
+    """How many rounds of a task a run, if there is one, does not have."""
+    done = [len(step.rounds) for step in run.steps if step.name == task.step.name] if run else []
+    return max(0, task.rounds - sum(done))
+
+
+def seconds_of_round(task: Task, sides: int) -> float:
+    """About how long a round takes."""
+    return (sides + len(task.guests)) * (task.scenario.seconds + BETWEEN_SECONDS)
+
+
+def seconds_of_rounds(tasks: Iterable[Task], sides: int, run: schema.Run | None = None) -> float:
+    """About how long the rounds take that a run does not have of a plan, for the progress bar."""
+    return sum(rounds_to_do(task, run) * seconds_of_round(task, sides) for task in tasks)

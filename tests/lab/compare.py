@@ -22,6 +22,8 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from cri_shim import cli
+from cri_shim.bench.arguments import add_compare
+from cri_shim.bench.command import announce
 from tests.lab.bridge import merged
 from tests.lab.cni import PLUGINS
 from tests.lab.images import Image, Tree, build_image, push
@@ -59,6 +61,8 @@ def compare(
     arguments: Sequence[str], pull_mebibytes: int = 128, command: str = "", settings: dict[str, Any] | None = None
 ) -> int:
     """Set up, compare, take down; the exit code of ``cri-shim compare``. ``settings`` are the bridge's."""
+    if announced := _announce(arguments):
+        return announced
     with contextlib.ExitStack() as stack:
         directory = Path(mkdtemp(prefix="compare-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -86,9 +90,19 @@ def compare(
                 *("--directory", str(directory / "run")),
                 *("--note", NOTE),
                 *(("--command-line", command) if command else ()),
+                "--announced",
                 *arguments,
             ]
         )
+
+
+def _announce(arguments: Sequence[str]) -> int:
+    """Check the arguments and say what to expect, as ``cri-shim compare`` would, before anything is set up."""
+    parser = argparse.ArgumentParser(prog="cri-shim")
+    add_compare(parser.add_subparsers())
+    sides = [word for name in ("plugin", "bridge") for word in ("--endpoint", f"{name}=unix:///{name}.sock")]
+    options = parser.parse_args(["compare", *sides, "--image", "any", "--pull-image", "any", *arguments])
+    return announce(options)
 
 
 NOTE = (

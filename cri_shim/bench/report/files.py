@@ -56,7 +56,7 @@ def short(run: Run) -> str:
     width = max((len(row.step) for row in rows), default=0)
     lines = []
     for row in rows:
-        medians = "  ".join(f"{side} {number(each.p50):>6}" for side, each in row.sides.items())
+        medians = "  ".join(f"{side} {number(each.p50, row.unit):>6}" for side, each in row.sides.items())
         judged = "  ".join(f"{ratio(each.ratio)} {each.word}" for each in row.verdicts.values())
         lines.append(f"{row.step:<{width}} {row.label[:44]:<44} {row.unit:<4} {medians}  {judged}")
     lines += floor.sentences(run)

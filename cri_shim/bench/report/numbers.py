@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cri_shim.bench.estimate import Interval
 
+_LITTLE_CPU = 0.1
 
-def number(value: float) -> str:
-    """Three significant digits, never more than two after the point."""
+
+def number(value: float, unit: str = "") -> str:
+    """Three significant digits, never more than two after the point; of little CPU time, in seconds, three."""
+    if unit == "s" and abs(value) < _LITTLE_CPU:
+        return f"{value:.3f}"
     if abs(value) >= 100:
         return f"{value:.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

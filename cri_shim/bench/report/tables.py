@@ -32,7 +32,7 @@ def first_page(run: Run, rows: Sequence[Row]) -> Table:
                 f"{row.title}: {row.label}",
                 row.step.partition("@")[2].replace(" ", ", ", 1) or "0",
                 row.unit,
-                *(number(row.sides[side].p50) if side in row.sides else "" for side in (first, *others)),
+                *(number(row.sides[side].p50, row.unit) if side in row.sides else "" for side in (first, *others)),
                 *(cell for other in others for cell in _judged(row, other)),
             )
             for row in rows
@@ -47,7 +47,7 @@ def of_step(run: Run, rows: Sequence[Row]) -> Table:
     lines = []
     for row in rows:
         for side, each in row.sides.items():
-            cuts = (number(each.p50), number(each.p95), number(each.p99), number(each.high), str(each.count))
+            cuts = (*(number(cut, row.unit) for cut in (each.p50, each.p95, each.p99, each.high)), str(each.count))
             judged = ("1.00", "") if side == first else _judged(row, side)
             lines.append((row.label, side, row.unit, *cuts, *judged))
     return Table(

@@ -60,7 +60,7 @@ def change(before: Row, after: Row, side: str) -> str:
 
 
 def _line(before: Row, after: Row, side: str) -> tuple[str, ...]:
-    medians = [number(row.sides[side].p50) if side in row.sides else "" for row in (before, after)]
+    medians = [number(row.sides[side].p50, row.unit) if side in row.sides else "" for row in (before, after)]
     ratios = [ratio(row.verdicts[side].ratio) if side in row.verdicts else "" for row in (before, after)]
     return (before.label, before.step, before.unit, *medians, *ratios, change(before, after, side))
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cri_shim.bench.plan import Wishes, plan
-from cri_shim.bench.runner import expected_seconds
 from cri_shim.bench.scenarios import SCENARIOS
+from cri_shim.bench.start import expected_seconds
 
 
 def test_the_default_plan_has_every_scenario():
@@ -24,9 +24,9 @@ def test_idle_pods_only_grow():
     assert counts == sorted(counts)
 
 
-def test_the_default_run_is_expected_within_twenty_minutes():
-    """The rounds of two sides, as the progress bar expects them, with two minutes for the idle pods."""
-    assert expected_seconds(plan(Wishes(pull_image="r/i:1")), 2) < 18 * 60
+def test_the_default_run_is_expected_within_twenty_minutes_or_so():
+    """Two sides, with warming up and the idle pods."""
+    assert expected_seconds(plan(Wishes(pull_image="r/i:1")), 2, 1) < 21 * 60
 
 
 def test_each_rhythm_is_a_step_at_each_density():

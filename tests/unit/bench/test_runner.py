@@ -14,7 +14,7 @@ from cri_shim.bench.plan import Task
 from cri_shim.bench.pod_configs import Place
 from cri_shim.bench.progress import Progress
 from cri_shim.bench.result_file import load
-from cri_shim.bench.runner import BETWEEN_SECONDS, Runner, expected_seconds
+from cri_shim.bench.runner import BETWEEN_SECONDS, Runner, seconds_of_rounds
 from cri_shim.bench.schema import Metric, Step
 from tests.unit.bench.made_up import QUIET, run
 
@@ -108,7 +108,7 @@ async def test_a_guest_has_its_turn_in_every_round(tmp_path):
     (step,) = load(tmp_path / "run.json").steps
     assert [one.order for one in step.rounds] == [("a", "b", "guest"), ("guest", "b", "a")]
     assert {"prepare guest", "warm guest", "clean guest"} <= set(scenario.did)
-    assert expected_seconds([replace(task(scenario, 2), guests=(guest,))], 2) == pytest.approx(6 * BETWEEN_SECONDS)
+    assert seconds_of_rounds([replace(task(scenario, 2), guests=(guest,))], 2) == pytest.approx(6 * BETWEEN_SECONDS)
 
 
 async def test_what_is_done_is_not_done_again(tmp_path):

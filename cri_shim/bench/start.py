@@ -1,0 +1,78 @@
+"""What is said before a comparison begins: how long it will take, and whether the machine is too busy for it.
+
+A run of many minutes whose report refuses every verdict is a waste that one probe at the start can prevent. The time is
+an estimate from the plan: scenarios know about how long their turns take, and pods are counted.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from cri_shim.bench import noise
+from cri_shim.bench.runner import rounds_to_do, seconds_of_round
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cri_shim.bench.plan import Task
+    from cri_shim.bench.schema import Probe, Run
+
+_CHECK_SECONDS = 4.0
+"""Of each side: to look at it, to compare what its pods are given, to clean up."""
+_NULL_CALL_SECONDS = 12.0
+"""Of each side: null calls by the client, in three rhythms."""
+_PREPARE_SECONDS = 0.5
+"""Of each side and step."""
+_POD_SECONDS = 0.1
+"""To start or to end an idle pod, several at once."""
+
+
+class BusyError(Exception):
+    """The machine is too busy, and it was asked that it is quiet."""
+
+
+def expected_seconds(tasks: Iterable[Task], sides: int, warm_up: int, run: Run | None = None) -> float:
+    """About how long it takes to do what a run, if there is one, does not have of a plan."""
+    total, pods = _CHECK_SECONDS * sides, 0
+    if run is None or not run.null_calls:
+        total += _NULL_CALL_SECONDS * sides
+    for task in tasks:
+        rounds = rounds_to_do(task, run)
+        if rounds:
+            turns = rounds + warm_up
+            total += turns * seconds_of_round(task, sides) + sides * _PREPARE_SECONDS
+            total += sides * abs(task.step.pods - pods) * _POD_SECONDS
+            pods = task.step.pods
+    return total + sides * pods * _POD_SECONDS
+
+
+def announcement(tasks: Iterable[Task], sides: int, warm_up: int, run: Run | None = None) -> str:
+    """How much there is to do, how long that takes, and until when, as a line."""
+    to_do = [rounds for task in tasks if (rounds := rounds_to_do(task, run))]
+    seconds = expected_seconds(tasks, sides, warm_up, run)
+    until = time.strftime("%H:%M", time.localtime(time.time() + seconds))
+    what = f"{_count(sides, 'side')}, {_count(len(to_do), 'step')}, {_count(sum(to_do), 'round')}"
+    return f"{what}: this takes about {_duration(seconds)}, until {until} or so"
+
+
+def why_too_busy(probe: Probe) -> str:
+    """What is wrong with the machine, as a line; empty when it is quiet enough to begin."""
+    if probe.waited <= noise.DISTURBED:
+        return ""
+    return (
+        f"the machine is too busy to measure: something else had the cores for {probe.waited:.0%} of a short test "
+        f"(allowed are {noise.DISTURBED:.0%}), and its load is {probe.load:g} on {_count(os.cpu_count() or 1, 'core')}"
+    )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 2:
+        return f"{max(5, round(seconds / 5) * 5)} seconds"
+    return f"{minutes} minutes" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02} min"

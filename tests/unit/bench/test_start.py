@@ -1,0 +1,60 @@
+"""What is said before a comparison begins."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from cri_shim import cli
+from cri_shim.bench import noise
+from cri_shim.bench.plan import Wishes, plan
+from cri_shim.bench.start import announcement, expected_seconds, why_too_busy
+from tests.unit.bench.made_up import BUSY, QUIET, run
+
+LIFE = plan(Wishes(scenarios=("life",), rounds=100))
+
+
+def test_more_rounds_sides_and_pods_take_longer():
+    """The estimate follows the plan."""
+    seconds = expected_seconds(LIFE, 2, 1)
+    assert expected_seconds(LIFE, 4, 1) > 1.5 * seconds
+    assert expected_seconds(plan(Wishes(scenarios=("life",), rounds=200)), 2, 1) > 1.5 * seconds
+    few, many = (plan(Wishes(scenarios=("calls",), rounds=1, calls_at=(pods,))) for pods in (1, 500))
+    assert expected_seconds(many, 2, 1) - expected_seconds(few, 2, 1) > 100
+
+
+def test_what_a_file_has_is_not_done_again():
+    """Going on takes as long as what is missing."""
+    (task,) = LIFE
+    half = replace(run(), steps=(replace(task.step, rounds=run(1.0, count=60).steps[0].rounds),))
+    assert expected_seconds(LIFE, 2, 1, half) < 0.6 * expected_seconds(LIFE, 2, 1)
+    assert "40 rounds" in announcement(LIFE, 2, 1, half)
+
+
+def test_the_line_names_the_work_and_the_time():
+    """Sides, steps, rounds, and a time of day."""
+    line = announcement(plan(Wishes(scenarios=("life", "exec"), rounds=3, rhythms=(0.0,))), 3, 1)
+    assert re.fullmatch(r"3 sides, 2 steps, 6 rounds: this takes about \d+ seconds, until \d\d:\d\d or so", line)
+    assert "minutes" in announcement(plan(Wishes()), 2, 1)
+    assert " h " in announcement(plan(Wishes(rounds=100)), 4, 1)
+
+
+def test_a_busy_machine_is_named_for_what_is_wrong():
+    """With the number that is over the limit; a quiet one is not."""
+    assert not why_too_busy(QUIET)
+    assert "60%" in why_too_busy(BUSY)
+    assert "load is 9" in why_too_busy(BUSY)
+
+
+@pytest.mark.parametrize(("flag", "goes_on"), [([], True), (["--require-quiet"], False)])
+def test_it_is_said_before_an_endpoint_is_touched(tmp_path, capsys, monkeypatch, flag, goes_on):
+    """By default the run goes on all the same, here to an endpoint that is not there."""
+    monkeypatch.setattr(noise, "probe", lambda: BUSY)
+    where = ["--endpoint", f"a=unix://{tmp_path}/none.sock", "--output", str(tmp_path / "run.json")]
+    assert cli.main(["compare", *where, "--image", "i", "--scenario", "life", *flag]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert "1 side, 1 step, 30 rounds: this takes about" in said[0]
+    assert "too busy to measure" in said[1]
+    assert ("none.sock" in said[-1]) is goes_on
