@@ -64,16 +64,13 @@ async def survey(nodes: Sequence[Node], conf_dir: str, bin_dirs: Sequence[str], 
     if runc is None:
         raise FloorError("the program runc is not in any folder of PATH: install runc")
     seen = {node.name: await _look(node) for node in nodes}
-    told = [node for node in nodes if seen[node.name].container]
-    if not told:
-        raise FloorError("no side tells the runtime spec of its containers in a verbose ContainerStatus")
-    source = next((node for node in told if seen[node.name].pause), told[0])
-    found = seen[source.name]
-    if found.container is None:  # not so: it was chosen for having one
-        raise FloorError(f"{source.name} does not tell the runtime spec of its containers")
+    usable = [(node, seen[node.name], container) for node in nodes if (container := seen[node.name].container)]
+    if not usable:
+        raise FloorError("no side gives the runtime spec of its containers in a verbose ContainerStatus")
+    source, found, container = next((each for each in usable if each[1].pause), usable[0])
     systemd = source.place.cgroup_parent.endswith(cgroup_parents.SLICE)
     recipe = Recipe(
-        container=found.container,
+        container=container,
         pause=found.pause,
         network=await _network(source, conf_dir, bin_dirs),
         runc=runc,
@@ -133,9 +130,9 @@ def read_pod(pod: Pod, container: Mapping[str, Any], sandbox: Mapping[str, Any])
 async def _network(node: Node, conf_dir: str, bin_dirs: Sequence[str]) -> Network:
     """Return the first configuration of the folder, as the sides use it. Raises `FloorError`."""
     status = await node.client.ask("Status", cri.StatusRequest(verbose=True), cri.StatusResponse)
-    told = _info(status.info, "cniconfig")
-    folder = conf_dir or told.get("PluginConfDir") or CONF_DIR
-    bin_dirs = tuple(bin_dirs or told.get("PluginDirs") or BIN_DIRS)
+    found = _info(status.info, "cniconfig")
+    folder = conf_dir or found.get("PluginConfDir") or CONF_DIR
+    bin_dirs = tuple(bin_dirs or found.get("PluginDirs") or BIN_DIRS)
     loaded = load_directory(folder, 1)
     if not loaded.networks:
         why = loaded.problems[0] if loaded.problems else f"{folder} has none"

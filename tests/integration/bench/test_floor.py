@@ -119,8 +119,8 @@ async def test_the_scripts_pod_is_the_plugins_pod():
         await theirs.start(Samples())
         about = await plugin.lab.client.ContainerStatus(container_id=theirs.container_id, verbose=True)
         about_pod = await plugin.lab.client.PodSandboxStatus(pod_sandbox_id=theirs.id, verbose=True)
-        told = [msgspec.json.decode(answer.info["info"])["pid"] for answer in (about, about_pod)]
-        wanted = [await inside(pid) for pid in told]
+        theirs_pids = [msgspec.json.decode(answer.info["info"])["pid"] for answer in (about, about_pod)]
+        wanted = [await inside(pid) for pid in theirs_pids]
         await theirs.end(Samples())
 
         what = plugin.survey.recipe

@@ -80,10 +80,10 @@ def test_a_side_without_pause_is_compared_with_a_pod_without_it():
 
 def test_every_report_says_it_for_every_side():
     """The terminal, the first page and the step's own section."""
-    told = with_floor()
+    measured = with_floor()
     sentence = "a pod start takes 1.50 (1.50 to 1.50) times the floor of this node (108 ms, with pause, overlapped)"
-    assert f"bridge: {sentence}" in files.short(told)
-    page = " ".join(to_markdown(document.document(told), "pictures").split())
+    assert f"bridge: {sentence}" in files.short(measured)
+    page = " ".join(to_markdown(document.document(measured), "pictures").split())
     assert f"- bridge: {sentence}" in page
     assert page.count("times the floor of this node") == 4
     for wanted in (
@@ -93,7 +93,7 @@ def test_every_report_says_it_for_every_side():
         "| pod end, without pause |",
     ):
         assert wanted in page
-    assert any(isinstance(block, Picture) and block.name == "floor-stages" for block in document.document(told))
+    assert any(isinstance(block, Picture) and block.name == "floor-stages" for block in document.document(measured))
 
 
 def test_stages_and_the_rest_add_up_to_the_serial_pod():

@@ -61,7 +61,7 @@ def test_a_pod_without_an_address_is_no_pod(tmp_path):
 
 
 def test_a_plugin_that_cannot_detach_does_not_keep_the_others_from_it(tmp_path):
-    """The address is given back though the last plugin of the chain fails, and the failure is told."""
+    """The address is given back though the last plugin of the chain fails, and the failure is reported."""
     write_plugin(tmp_path, "first")
     write_plugin(tmp_path, "second", fails_at="DEL")
     with pytest.raises(FloorError, match="CNI DEL of second failed"):

@@ -93,8 +93,8 @@ async def test_the_network_is_the_one_that_the_side_uses(tmp_path):
     """The first file of its folder; every program of it must be there, that of the addresses too."""
     conf = {"cniVersion": "1.0.0", "name": "net", "plugins": [{"type": "first", "ipam": {"type": "second"}}]}
     (tmp_path / "10-net.conflist").write_text(json.dumps(conf))
-    told = {"PluginConfDir": str(tmp_path), "PluginDirs": [str(tmp_path / "bin")]}
-    side: Any = FakeStatus({"cniconfig": json.dumps(told)})
+    answers_of = {"PluginConfDir": str(tmp_path), "PluginDirs": [str(tmp_path / "bin")]}
+    side: Any = FakeStatus({"cniconfig": json.dumps(answers_of)})
     write_plugin(tmp_path, "first")
     with pytest.raises(FloorError, match="the CNI plugin second is not in"):
         await survey_module._network(side, "", ())
