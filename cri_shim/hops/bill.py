@@ -62,7 +62,8 @@ class Bill(Struct, frozen=True):
     daemon_sum: float = 0.0
     transport_sum: float = 0.0
     transport_error: float = 0.0
-    """How far ``transport_sum`` may be off: the errors of its hops added up; 0 where containerd's spans told."""
+    """How far ``transport`` may be off: the errors of all hops, less what is hidden behind other work like their
+    transport; 0 where containerd's spans told."""
     split: Split = "none"
 
     @property
@@ -140,9 +141,11 @@ def make_bill(request: Request, wall: float) -> Bill:
     hops_sum = sum(hop.duration for hop in request.hops)
     daemon_sum = sum(share.daemon for share in shares)
     splits = {share.split for share in shares}
+    transport, transport_sum = to_transport - to_world, hops_sum - daemon_sum
+    error = sum(share.error for share in shares)
     return Bill(
         wall,
-        transport=to_transport - to_world,
+        transport=transport,
         work=work,
         work_cpu=min(work, exposed_cpu),
         queue=to_queue - to_transport,
@@ -158,8 +161,8 @@ def make_bill(request: Request, wall: float) -> Bill:
         helper_count=len(helpers),
         own=max(0.0, wall - covered(clipped([*hops, *helpers], begun, ended))),
         daemon_sum=daemon_sum,
-        transport_sum=hops_sum - daemon_sum,
-        transport_error=sum(share.error for share in shares),
+        transport_sum=transport_sum,
+        transport_error=error * min(1.0, transport / transport_sum) if transport_sum > 0.0 else error,
         split=splits.pop() if len(splits) == 1 else "mixed" if splits else "none",
     )
 

@@ -52,7 +52,7 @@ def _split_of_hops(bill: dict[str, Any]) -> str:
         return "how much of it was transport is not known"
     return (
         f"of which containerd {ms(bill['daemon_sum_ms'])} and transport {ms(bill['transport_sum_ms'])} "
-        f"{_known(_SPLIT[bill['split']], bill['transport_error_ms'])}"
+        f"{_known(_SPLIT[bill['split']])}"
     )
 
 
@@ -77,7 +77,8 @@ def price_line(record: dict[str, Any]) -> str:
     if record["hop_count"] and bill["split"] == "none":
         unknown.append("transport")
     elif record["hop_count"]:
-        parts.append(f"transport {ms(bill['transport_ms'])} {_known(_SPLIT[bill['split']])}")
+        transport = _known(_SPLIT[bill["split"]], bill["transport_error_ms"])
+        parts.append(f"transport {ms(bill['transport_ms'])} {transport}")
     parts.append(f"own work {ms(bill['work_ms'])} (measured)")
     without = f" without {' and '.join(unknown)}, not known yet" if unknown else ""
     return f"the hop cost {ms(bill['price_ms'])} ms{error}{without}: {', '.join(parts)}"

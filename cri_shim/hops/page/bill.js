@@ -58,8 +58,8 @@ function rowsOf(record) {
     "Beside it": [
       ["hops", "hops", `at least one of ${record.hop_count} in flight`, measured(`${CLOCK}the union of all hops.`)],
       ["hops_sum", "hops, one by one", "their sum: they overlap", measured(`${CLOCK}each hop from its call to its answer.`)],
-      ["daemon_sum", "containerd", "its share of that sum", split, "transport_error"],
-      ["transport_sum", "transport, all", "the rest of it", split, "transport_error"],
+      ["daemon_sum", "containerd", "its share of that sum", split],
+      ["transport_sum", "transport, all", "the rest, also what is hidden behind other work", split],
       ["helpers", "helpers", `at least one of ${record.helper_count} ran`, measured(`${CLOCK}the union of all runs of CNI plugins.`)],
       ["own", "own time", "neither a hop nor a helper in flight", measured(`${CLOCK}the wall time less both unions.`)],
     ],

@@ -76,6 +76,21 @@ def test_the_four_parts_add_up_to_the_wall_time(hops, helpers, outside, queue, t
     assert told["front"] + told["transport"] + told["work"] == told["price"]
 
 
+def test_what_is_hidden_behind_a_helper_is_in_neither_the_transport_nor_its_error():
+    """Of two hops one runs beside a CNI plugin: half of the sum, and half of what it may be off, is in the price."""
+    request = Request(7, "RunPodSandbox", "v1")
+    begun = request.started
+    request.hops = [Hop("m", begun, 10.0, 1, 1, 1, "OK"), Hop("m", begun + 10.0, 10.0, 1, 1, 1, "OK")]
+    request.charges = [Charge(2.0, 0.5), Charge(2.0, 0.5)]
+    request.helpers = [Helper("bridge", "ADD", begun + 10.0, 10.0, 0)]
+    request.bill = Bill(20.0)
+    bill = request.rebill()
+    assert bill.transport_sum == pytest.approx(4.0)
+    assert bill.transport == pytest.approx(2.0)
+    assert bill.transport_error == pytest.approx(0.5)
+    assert bill.price_error == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize(
     ("duration", "charge", "transport", "error"),
     [

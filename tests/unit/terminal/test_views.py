@@ -115,13 +115,13 @@ def test_the_bill_in_sentences():
         "wall 100.0 ms = transport 5.00 + own work 19.0 + own queue 1.00 + waiting for the world 75.0",
         (
             "2 hops: one or more in flight for 60.0 ms; one by one 70.0, of which containerd 65.0 and transport 5.00 "
-            "(estimate, ±0.300)"
+            "(estimate)"
         ),
         "1 helper: one or more ran for 30.0 ms",
         "own work: 12.0 ms of CPU, 7.00 ms of waiting for the event loop or a core (measured)",
         "waited 1.00 ms in the daemon's own queue (lock), which is not part of the price",
         (
-            "the hop cost 25.0 ms (±0.500): front hop 1.00 (estimate, ±0.200), transport 5.00 (estimate), "
+            "the hop cost 25.0 ms (±0.500): front hop 1.00 (estimate, ±0.200), transport 5.00 (estimate, ±0.300), "
             "own work 19.0 (measured)"
         ),
     ]
@@ -131,10 +131,10 @@ def test_the_bill_in_sentences():
     ("changes", "said"),
     [
         (
-            {"split": "spans", "price_error_ms": 0.0},
+            {"split": "spans", "price_error_ms": 0.0, "transport_error_ms": 0.0},
             "25.0 ms: front hop 1.00 (estimate, ±0.200), transport 5.00 (measured)",
         ),
-        ({"split": "mixed"}, "transport 5.00 (partly estimate)"),
+        ({"split": "mixed"}, "transport 5.00 (partly estimate, ±0.300)"),
         ({"front_known": "measured"}, "front hop 1.00 (measured, the way out an estimate, ±0.200)"),
         ({"front_known": "none"}, "(±0.500) without the front hop, not known yet: transport"),
         ({"split": "none", "front_known": "none"}, "without the front hop and transport, not known yet: own work"),
