@@ -45,19 +45,20 @@ class Pull:
     async def turn(self, node: Node, samples: Samples) -> None:
         """Pull; before and after it the image must be gone, and there."""
         await self.clean(node)
-        if await self._there(node):
+        if await self._id(node):
             raise WrongWorkError(f"{self.image} is still on {node.name} after it was removed")
         request = cri.PullImageRequest(image=cri.ImageSpec(image=self.image)).SerializeToString()
         async with meanwhile(node, samples):
             await node.call(samples, "PullImage", request)
-        if not await self._there(node):
+        if not await self._id(node):
             raise WrongWorkError(f"{self.image} is not on {node.name} after it was pulled")
 
     async def clean(self, node: Node) -> None:
-        """Remove the image."""
-        request = cri.RemoveImageRequest(image=cri.ImageSpec(image=self.image))
-        await node.client.ask("RemoveImage", request, cri.RemoveImageResponse)
+        """Remove the image by its id, as a kubelet does: cri-dockerd knows no other name."""
+        if id_ := await self._id(node):
+            request = cri.RemoveImageRequest(image=cri.ImageSpec(image=id_))
+            await node.client.ask("RemoveImage", request, cri.RemoveImageResponse)
 
-    async def _there(self, node: Node) -> bool:
+    async def _id(self, node: Node) -> str:
         request = cri.ImageStatusRequest(image=cri.ImageSpec(image=self.image))
-        return (await node.client.ask("ImageStatus", request, cri.ImageStatusResponse)).HasField("image")
+        return (await node.client.ask("ImageStatus", request, cri.ImageStatusResponse)).image.id

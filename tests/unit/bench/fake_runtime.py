@@ -49,6 +49,8 @@ class FakeRuntime:
     """RPCs that fail, and with which status."""
     garbage: frozenset[str] = frozenset()
     """RPCs that answer with bytes that are no message."""
+    has_image: bool = True
+    """Whether there is the image, which goes when it is removed by its id, and by no other name."""
     forgets_statistics: bool = False
     """ListContainerStats has nothing in it."""
     seen: list[tuple[str, Any]] = field(default_factory=list)
@@ -100,7 +102,15 @@ class FakeRuntime:
         return cri.StatusResponse(status=cri.RuntimeStatus(conditions=conditions))
 
     def _do_ImageStatus(self, _request: Any) -> Any:
-        return cri.ImageStatusResponse(image=cri.Image(id=IMAGE_ID))
+        return cri.ImageStatusResponse(image=cri.Image(id=IMAGE_ID) if self.has_image else None)
+
+    def _do_PullImage(self, _request: Any) -> Any:
+        self.has_image = True
+        return cri.PullImageResponse(image_ref=IMAGE_ID)
+
+    def _do_RemoveImage(self, request: Any) -> Any:
+        self.has_image = self.has_image and request.image.image != IMAGE_ID
+        return cri.RemoveImageResponse()
 
     def _do_RunPodSandbox(self, request: Any) -> Any:
         if not Path(request.config.log_directory).is_dir():
