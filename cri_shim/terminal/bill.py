@@ -84,15 +84,20 @@ def price_line(record: dict[str, Any]) -> str:
     return f"the hop cost {ms(bill['price_ms'])} ms{error}{without}: {', '.join(parts)}"
 
 
-def short_price(bill: dict[str, Any]) -> str:
-    """The price for one line among others: ``~6.10 ±0.400``; ``~`` marks one with an estimate in it."""
+def short_price(bill: dict[str, Any], hops: float) -> str:
+    """The price for one line among others: ``~6.10 ±0.400``, marked as in :func:`price_mark`."""
     error = f" ±{ms(bill['price_error_ms'])}" if bill["price_error_ms"] else ""
-    return f"{estimate_mark(bill)}{ms(bill['price_ms'])}{error}"
+    return f"{price_mark(bill, hops)}{ms(bill['price_ms'])}{error}"
 
 
-def estimate_mark(known: dict[str, Any]) -> str:
-    """``~`` for what has an estimate in it, by ``split`` and ``front_known``."""
-    return "" if known["split"] in {"spans", "none"} and known["front_known"] == "none" else "~"
+def price_mark(known: dict[str, Any], hops: float) -> str:
+    """``≥`` before a price of which a part is not known, ``~`` before one with an estimate in it.
+
+    By the ``split`` and ``front_known`` of a bill or of totals; ``hops``: how many it is made of.
+    """
+    if known["front_known"] == "none" or (hops and known["split"] == "none"):
+        return "≥"
+    return "~"
 
 
 def _counted(count: int, what: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cri_shim.terminal.bill import estimate_mark, short_price
+from cri_shim.terminal.bill import price_mark, short_price
 from cri_shim.terminal.durations import ms, percent
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ METHODS_LEGEND = (
     "transport, work, queue, world: shares of the wall time; queue is the daemon's own, world is waiting for "
     "containerd, programs, processes and registries\n"
     "price: front hop + transport + own work, the median; ± how far it may be off; ~ marks what is an estimate or has "
-    "one in it, - what is not known"
+    "one in it, ≥ what is more by a part that is not known, - what is not known"
 )
 
 
@@ -49,7 +49,7 @@ def methods_table(methods: Sequence[dict[str, Any]]) -> str:
                 f"{method['hops_per_request']:.1f}",
                 *(percent(method[name]) for name in _PARTS),
                 _front(method),
-                f"{estimate_mark(method)}{ms(method['price_p50_ms'])}",
+                f"{price_mark(method, method['hops_per_request'])}{ms(method['price_p50_ms'])}",
                 ms(method["price_error_p50_ms"]),
             )
             for method in ordered
@@ -70,5 +70,5 @@ def request_line(summary: dict[str, Any]) -> str:
     return (
         f"{summary['id']:>7}  {summary['method']:<26} {ms(bill['wall_ms']):>8} ms  "
         f"{summary['hop_count']:>3} hops  world {ms(bill['world_ms']):>8}  queue {ms(bill['queue_ms']):>8}  "
-        f"price {short_price(bill):<14}  {about}{failed}"
+        f"price {short_price(bill, summary['hop_count']):<14}  {about}{failed}"
     ).rstrip()

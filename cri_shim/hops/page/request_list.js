@@ -109,11 +109,11 @@ function rowOf(request) {
   return element;
 }
 
-// `~`: there is an estimate in it; how it is known, the request says when it is opened.
+// `~`: there is an estimate in it; `≥`: a part of it is not known. More of that says the request when it is opened.
 function costs({ running, hop_count: hops, bill }) {
   if (running) return [];
-  const guessed = bill.front_known !== "none" || ["estimate", "mixed"].includes(bill.split);
-  return [...(hops ? [`${hops} hops`] : []), `price ${guessed ? "~" : ""}${brief(bill.price_ms)}`];
+  const more = bill.front_known === "none" || (hops && bill.split === "none");
+  return [...(hops ? [`${hops} hops`] : []), `price ${more ? "≥" : "~"}${brief(bill.price_ms)}`];
 }
 
 // One row is in the tab order: the one with the focus, or the chosen one, or the first.
