@@ -299,7 +299,7 @@ def _sentence(error: BaseException) -> str:
         return "an endpoint's answer is no message of the CRI"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
-    return str(error)
+    return str(error) or type(error).__name__
 
 
 def _say_what_differs(checked: schema.Parity) -> None:

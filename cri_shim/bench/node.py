@@ -19,6 +19,7 @@ from cri_shim.bench.cgroup_parents import for_driver
 from cri_shim.bench.client import CallError
 from cri_shim.bench.memory import read_memory
 from cri_shim.bench.shims import shims_of
+from untrusted.text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 OPTIONAL = ("ImageFsInfo", "ListContainerStats", "ListPodSandboxStats")
 """RPCs of the scenarios that runtimes exist without."""
+_REQUIRED = {"RuntimeReady", "NetworkReady"}
+"""The conditions that a kubelet waits for; others are for people to read."""
 NOT_IMPLEMENTED = "not implemented"
 _SAYS_UNIMPLEMENTED = re.compile(r"not (yet )?(implement|support)|unimplemented|does not support", re.IGNORECASE)
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -81,11 +84,12 @@ class Node:
         Raises :class:`processes.UnknownProcessError`, or :class:`CallError` when the endpoint does not answer.
         """
         version = await self.client.ask("Version", cri.VersionRequest(), cri.VersionResponse)
-        self.runtime = f"{version.runtime_name} {version.runtime_version}"
+        self.runtime = escaped(f"{version.runtime_name} {version.runtime_version}")
         status = await self.client.ask("Status", cri.StatusRequest(verbose=True), cri.StatusResponse)
-        wrong = [each for each in status.status.conditions if not each.status]
+        wrong = [each for each in status.status.conditions if each.type in _REQUIRED and not each.status]
         if wrong:
-            raise NotReadyError(f"{self.name} is not ready: {wrong[0].type}: {wrong[0].message}")
+            why = escaped(wrong[0].message or wrong[0].reason)
+            raise NotReadyError(f"{self.name} is not ready: {wrong[0].type} is false: {why}")
         self.configuration = _configuration(dict(status.info))
         await self._find_what_is_not_implemented()
         systemd = await self._is_systemd_the_cgroup_driver()
@@ -205,6 +209,7 @@ def _configuration(info: dict[str, str]) -> str:
         }
         if sandbox := config.get("sandbox"):
             found["sandbox"] = sandbox
-    if python := info.get("python"):
-        found["python"] = json.loads(python)
+    with contextlib.suppress(ValueError):
+        if python := info.get("python"):
+            found["python"] = json.loads(python)
     return json.dumps(found, sort_keys=True)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _PROC = Path("/proc")
 _PEER = struct.Struct("3i")
+_SYSTEMD = 1
+_ACCEPTS = "00010000"
 
 
 class UnknownProcessError(RuntimeError):
@@ -62,7 +64,34 @@ def server_of(endpoint: str) -> int:
         ) from error
     if not pid:
         raise UnknownProcessError(f"who listens on {path} is in another PID namespace; run this where it is seen")
+    if pid == _SYSTEMD:
+        # It listened on behalf of a daemon that it started when the first client came (cri-docker.socket).
+        return holder_of(path, _SYSTEMD) or _SYSTEMD
     return int(pid)
+
+
+def holder_of(path: str, apart_from: int) -> int:
+    """Process id of another process that has the listening socket of a path open; 0 when there is none to be seen."""
+    wanted = {f"socket:[{inode}]" for inode in _listening_inodes(path)}
+    for process in (entry for entry in _PROC.iterdir() if entry.name.isdigit()):
+        if int(process.name) != apart_from and wanted & _open_files(process):
+            return int(process.name)
+    return 0
+
+
+def _listening_inodes(path: str) -> list[str]:
+    """Of /proc/net/unix, whose lines are: slot, references, protocol, flags, type, state, inode, path."""
+    lines = (line.split(maxsplit=7) for line in (_PROC / "net/unix").read_text(errors="replace").splitlines())
+    return [line[6] for line in lines if len(line) == 8 and line[7] == path and line[3] == _ACCEPTS]
+
+
+def _open_files(process: Path) -> set[str]:
+    found = set()
+    with contextlib.suppress(OSError):  # it ended meanwhile, or is another user's
+        for descriptor in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(str(descriptor.readlink()))
+    return found
 
 
 def program_of(pid: int) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -51,6 +52,10 @@ class FakeRuntime:
     """RPCs that answer with bytes that are no message."""
     has_image: bool = True
     """Whether there is the image, which goes when it is removed by its id, and by no other name."""
+    false: tuple[str, ...] = ("ContainerdHasNoDeprecationWarnings",)
+    """Conditions that are not met; this one says that something of the configuration is going away."""
+    dies_at: str = ""
+    """The RPC at which its process ends, without an answer."""
     forgets_statistics: bool = False
     """ListContainerStats has nothing in it."""
     seen: list[tuple[str, Any]] = field(default_factory=list)
@@ -87,6 +92,8 @@ class FakeRuntime:
         """Do it; raises RefusedError."""
         request = getattr(cri, MESSAGES[rpc][0]).FromString(content)
         self.seen.append((rpc, request))
+        if rpc == self.dies_at:
+            os._exit(1)
         if rpc in self.garbage:
             return b"\xff\xff\xff"
         do: Callable[[Any], Any] | None = getattr(self, f"_do_{rpc}", None)
@@ -98,7 +105,8 @@ class FakeRuntime:
         return cri.VersionResponse(runtime_name="fake", runtime_version="1", runtime_api_version="v1")
 
     def _do_Status(self, _request: Any) -> Any:
-        conditions = [cri.RuntimeCondition(type=kind, status=True) for kind in ("RuntimeReady", "NetworkReady")]
+        kinds = ("RuntimeReady", "NetworkReady", "ContainerdHasNoDeprecationWarnings")
+        conditions = [cri.RuntimeCondition(type=kind, status=kind not in self.false) for kind in kinds]
         return cri.StatusResponse(status=cri.RuntimeStatus(conditions=conditions))
 
     def _do_ImageStatus(self, _request: Any) -> Any:

@@ -98,6 +98,7 @@ def test_parity_is_required_of_those_who_are_asked_for_it(tmp_path, capsys):
         ({"status": {"ListContainerStats": "INTERNAL"}}, "ListContainerStats failed: INTERNAL"),
         ({"status": {"ExecSync": "UNKNOWN"}}, "ExecSync failed: UNKNOWN"),
         ({"lacks": ["CreateContainer"]}, "CreateContainer failed: UNIMPLEMENTED"),
+        ({"false": ["NetworkReady"]}, "a is not ready: NetworkReady is false"),
         ({"garbage": ["Status"]}, "Status failed: its answer is no StatusResponse"),
         ({"garbage": ["RunPodSandbox"]}, "no message of the CRI"),
         ({"package": "containerd.services"}, "no version of the CRI (v1, v1alpha2, v1alpha1)"),
@@ -126,4 +127,17 @@ def test_what_went_wrong_first_is_said_although_cleaning_fails_too(tmp_path, cap
     said = capsys.readouterr().err
     assert "StartContainer failed" in said
     assert "pods may be left on a: " in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    "rpc", ["Status", "CreateContainer", "StopContainer", "PodSandboxStatus", "ListContainerStats"]
+)
+def test_a_runtime_that_dies_ends_the_run_with_sentences(tmp_path, capsys, rpc):
+    """Wherever that is: the call that was not answered, and the pods that cannot be removed any more."""
+    with runtime(tmp_path / "a.sock") as a, runtime(tmp_path / "b.sock", dies_at=rpc) as b:
+        arguments = ("--scenario", "life,calls,steady", "--rhythm", "back-to-back")
+        assert compare(tmp_path, {"a": a, "b": b}, *arguments) == 1
+    said = capsys.readouterr().err
+    assert f"b.sock: {rpc} failed: UNAVAILABLE" in said
     assert "Traceback" not in said

@@ -11,6 +11,7 @@ import pytest
 
 from cri_shim.bench.processes import (
     UnknownProcessError,
+    holder_of,
     program_of,
     read_clock,
     server_of,
@@ -33,6 +34,21 @@ def test_a_socket_that_nobody_serves_is_an_error(tmp_path):
     """The error names the socket."""
     with pytest.raises(UnknownProcessError, match=r"none\.sock"):
         server_of(f"unix://{tmp_path}/none.sock")
+
+
+def test_a_daemon_that_was_handed_its_socket_is_found(tmp_path):
+    """As by systemd, which is the one that called listen()."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s.sock"))
+        server.listen()
+        assert holder_of(str(tmp_path / "s.sock"), os.getpid()) == 0
+        daemon = subprocess.Popen(["sleep", "60"], pass_fds=[server.fileno()])
+        try:
+            assert holder_of(str(tmp_path / "s.sock"), os.getpid()) == daemon.pid
+            assert holder_of(str(tmp_path / "other.sock"), os.getpid()) == 0
+        finally:
+            daemon.kill()
+            daemon.wait()
 
 
 def test_cpu_time_is_noticed():
