@@ -78,8 +78,17 @@ async def test_metadata_page_log_and_metrics_say_the_same(lab, web):
         sample = ("cri_shim_request_part_seconds_total", *key, ("part", part))
         assert after[sample] - before.get(sample, 0) == pytest.approx(told[part] / 1e6, abs=2e-6), part
     line = next(line for line in lab.bridge.log.splitlines() if f"request={int(told['id'])} " in line)
-    assert f"ms={told['wall'] / 1000:.2f}"[:-1] in line
     assert "level=info" in line
+    fields = dict(re.findall(r"(\w+)=(\S+)", line))
+    assert float(fields["ms"]) == pytest.approx(told["wall"] / 1000, abs=0.011)
+    for name in ("transport", "work", "queue", "world", "front", "price", "hops", "helpers", "own"):
+        assert float(fields[f"{name}_ms"]) == pytest.approx(told[name] / 1000, abs=0.011), name
+    error = told["front_error"] + told["transport_error"]
+    assert float(fields["price_error_ms"]) == pytest.approx(error / 1000, abs=0.011)
+    assert record["bill"]["price_error_ms"] == pytest.approx(error / 1000, abs=0.002)
+    for name in ("split", "front_known"):
+        assert fields[name] == record["bill"][name] == told[name]
+    assert {wait["part"] for wait in record["waits"]} <= {"queue", "world"}
 
 
 async def test_a_client_that_asks_gets_each_hop(lab):
@@ -120,6 +129,10 @@ async def test_the_terminal_shows_what_the_page_shows(lab, web):
     shown = await cri_shim("hops", "show", str(int(told["id"])))
     assert "Tasks/Create" in shown
     assert "bridge ADD" in shown
+    assert re.search(
+        r"^wall .* = transport .* \+ own work .* \+ own queue .* \+ waiting for the world ", shown, re.MULTILINE
+    )
+    assert re.search(r"^the hop cost [\d.]+ ms .*own work [\d.]+ \(measured\)$", shown, re.MULTILINE)
     assert "█" in shown
     assert "RunPodSandbox" in await cri_shim("hops", "slowest")
     explained = await cri_shim("explain", "RunPodSandbox")
