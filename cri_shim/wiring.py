@@ -95,8 +95,9 @@ def wire(
 ) -> Wired:
     """Make everything; nothing is started, and no socket is opened."""
     kernel = LinuxKernel()
-    later = partial(asyncio.get_running_loop().call_later, _BOOKS_KEPT_WITHIN)
-    ledger = Ledger(later) if config.ledger.enabled else LedgerOff()
+    loop = asyncio.get_running_loop()
+    later = partial(loop.call_later, _BOOKS_KEPT_WITHIN)
+    ledger = Ledger(later, loop.call_soon) if config.ledger.enabled else LedgerOff()
     containerd = Containerd(
         config.containerd.address,
         namespace=config.containerd.namespace,

@@ -21,6 +21,7 @@ from cri_shim.timeline import OUTSIDE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from containerd_client.hops import Hop
     from cri_shim.hops.request import Request
 
 Split: TypeAlias = Literal["spans", "estimate", "mixed", "none"]
@@ -97,18 +98,21 @@ def hop_shares(request: Request, number: int) -> HopShares:
     A hop of which nothing is known counts as containerd's in full: the bill must not charge for what was not measured.
     """
     hop = request.hops[number]
+    late = _late(request, hop)
+    longest = hop.duration - late
     if request.server_spans is not None and hop.trace:
         reported = request.server_spans.get(hop.trace[36:52])
         if reported is not None:
-            daemon = min(reported, hop.duration)
+            daemon = min(reported, longest)
             return HopShares(daemon, hop.duration - daemon, 0.0, "spans")
     charge = request.charges[number] if number < len(request.charges) else None
     if charge is None:
-        return HopShares(hop.duration, 0.0, 0.0, "none")
-    transport = min(charge.seconds, hop.duration)
+        return HopShares(longest, late, 0.0, "none")
+    transport = min(charge.seconds, longest)
     # What the charge may be off reaches no further than the hop itself: from nothing to all of it.
-    low, high = max(0.0, charge.seconds - charge.error), min(hop.duration, charge.seconds + charge.error)
-    return HopShares(hop.duration - transport, transport, max(transport - low, high - transport, 0.0), "estimate")
+    low, high = max(0.0, charge.seconds - charge.error), min(longest, charge.seconds + charge.error)
+    error = max(transport - low, high - transport, 0.0)
+    return HopShares(longest - transport, late + transport, error, "estimate")
 
 
 def make_bill(request: Request, wall: float) -> Bill:
@@ -130,10 +134,11 @@ def make_bill(request: Request, wall: float) -> Bill:
     begun, ended = request.started, request.started + wall
     shares = [hop_shares(request, number) for number in range(len(request.hops))]
     hops = [(hop.started, hop.started + hop.duration) for hop in request.hops]
+    sent = [(hop.started + _late(request, hop), hop.started + hop.duration) for hop in request.hops]
     helpers = [(helper.started, helper.started + helper.duration) for helper in request.helpers]
     outside, queue = _waits(request)
-    world = clipped([*helpers, *outside, *_at_work(hops, shares)], begun, ended)
-    on_the_way = clipped(hops, begun, ended)
+    world = clipped([*helpers, *outside, *_at_work(sent, shares)], begun, ended)
+    on_the_way = clipped(sent, begun, ended)
     to_world = covered(world)
     to_transport = covered([*world, *on_the_way])
     to_queue = covered([*world, *on_the_way, *clipped(queue, begun, ended)])
@@ -167,13 +172,19 @@ def make_bill(request: Request, wall: float) -> Bill:
     )
 
 
-def _at_work(hops: Sequence[Interval], shares: Sequence[HopShares]) -> list[Interval]:
-    """When containerd worked on each hop: half of the transport lies before it, half behind."""
-    return [
-        (start + share.transport / 2, end - share.transport / 2)
-        for (start, end), share in zip(hops, shares, strict=True)
-        if share.daemon > 0.0
-    ]
+def _late(request: Request, hop: Hop) -> float:
+    """How long the event loop was busy with other things when the hop was to be sent: own work, not transport."""
+    return min(hop.duration, request.late.get(hop.started, 0.0)) if request.late else 0.0
+
+
+def _at_work(sent: Sequence[Interval], shares: Sequence[HopShares]) -> list[Interval]:
+    """When containerd worked on each hop: half of the time on the way lies before it, half behind."""
+    found = []
+    for (start, end), share in zip(sent, shares, strict=True):
+        if share.daemon > 0.0:
+            one_way = (end - start - share.daemon) / 2
+            found.append((start + one_way, end - one_way))
+    return found
 
 
 def _waits(request: Request) -> tuple[list[Interval], list[Interval]]:

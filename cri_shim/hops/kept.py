@@ -62,7 +62,7 @@ class Kept:
 
     def request(self) -> Request:
         """The request, made anew. Blocks are not in it, nor what stages worked on: spans are made before this."""
-        api, trace, started, started_at, subject, error, spans, hops, charges, helpers, stages, waits = _decode(
+        api, trace, started, started_at, subject, error, spans, hops, charges, late, helpers, stages, waits = _decode(
             memoryview(self._packed)[_BILL.size :]
         )
         request = Request(self.id, self.method, api, None if trace is None else TraceContext(*trace))
@@ -74,6 +74,7 @@ class Kept:
         request.server_spans = spans
         request.hops = [Hop(*row) for row in hops]
         request.charges = [None if charge is None else Charge(*charge) for charge in charges]
+        request.late = late
         request.helpers = [Helper(*row) for row in helpers]
         request.stages = [Stretch(*row) for row in stages]
         request.waits = [Stretch(*row) for row in waits]
@@ -110,6 +111,7 @@ def _pack(request: Request) -> bytes:
                 for hop in request.hops
             ],
             request.charges,
+            request.late,
             [(one.name, one.command, one.started, one.duration, one.exit_code) for one in request.helpers],
             _rows(request.stages),
             _rows(request.waits),

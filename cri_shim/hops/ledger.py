@@ -45,6 +45,9 @@ SLOWEST_OF_EACH = 10
 MOST_WAITING = 64
 """Requests that have ended and wait for the books to be kept, at most."""
 
+LATE = 0.001
+"""Seconds between the begin of a hop and its being sent from which on that is no part of the hop."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -82,10 +85,16 @@ class Listener:
 class Ledger:
     """Requests in hand and requests that have ended.
 
-    ``later`` runs what it is given in a moment, as an event loop can; without it the books are kept at once.
+    ``later`` runs what it is given in a moment, as an event loop can; without it the books are kept at once. ``soon``
+    runs it when all is done that the event loop has before it (``call_soon``).
     """
 
-    def __init__(self, later: Callable[[Callable[[], None]], object] | None = None) -> None:
+    def __init__(
+        self,
+        later: Callable[[Callable[[], None]], object] | None = None,
+        soon: Callable[..., object] | None = None,
+    ) -> None:
+        self._soon = soon
         self.transport = TransportEstimate()
         """What a hop's transport takes where containerd does not tell."""
         self.front = FrontEstimate()
@@ -200,6 +209,8 @@ class Ledger:
         request.gaps[(method, started)] = gap
         request.count_cpu()
         request.beside += 1
+        if self._soon is not None:
+            self._soon(_note_sending, request, started)  # just before the task of gRPC's that sends the hop
         return traceparent
 
     def note_hop(self, hop: Hop) -> None:
@@ -293,6 +304,13 @@ def _tell(closed: Callable[[Request], None], request: Request) -> None:
         closed(request)
     except UNPACKABLE:
         log.exception("ledger.view_failed", request=request.id, rpc=request.method)
+
+
+def _note_sending(request: Request, started: float) -> None:
+    """The hop that began at ``started`` is sent now; the event loop may have been busy with other things until now."""
+    late = time.perf_counter() - started
+    if late >= LATE and not request.ended:
+        request.late = {**(request.late or {}), started: late}
 
 
 def _request_in_hand() -> Request | None:

@@ -51,6 +51,8 @@ class Request(Timeline, eq=False):
     """Beside ``hops``: what of each is taken for transport; None where nothing has been measured yet."""
     gaps: dict[tuple[str, float], float] = field(default_factory=dict)
     """Seconds for which the connection was quiet before each hop in flight."""
+    late: dict[float, float] | None = None
+    """Seconds for which the event loop was busy with other things before it sent a hop, by the start of the hop."""
     way_in: Estimate | None = None
     """Front hop: from the client's send to the start of the request here."""
     way_out: Estimate | None = None

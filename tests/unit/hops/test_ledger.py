@@ -6,7 +6,10 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from containerd_client.hops import Hop
+from cri_shim.hops.bill import hop_shares
 from cri_shim.hops.ledger import KEPT, KEPT_OF_EACH, MOST_WAITING, SLOWEST_OF_EACH, Ledger, LedgerOff, Listener
 from cri_shim.hops.request import UNFINISHED
 from cri_shim.hops.trace_context import TraceContext
@@ -261,3 +264,25 @@ async def test_one_bad_record_costs_itself_only():
     assert found is not None
     assert found.subject == {"image": "reg/a\\ud800"}
     assert found.error == "no match for \ufffd"
+
+
+async def test_a_hop_that_the_event_loop_sends_late_is_own_work_until_then():
+    """Something else kept the loop busy between its begin and its being sent: no transport, and not containerd's."""
+    loop = asyncio.get_running_loop()
+    ledger = Ledger(soon=loop.call_soon)
+    ledger.transport.curve.note(0.0, 0.001)
+    request = ledger.open("StopContainer")
+    begun = time.perf_counter()
+    loop.call_soon(time.sleep, 0.02)
+    ledger.note_call("s.Tasks/Kill", begun)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+    ledger.note_hop(Hop("s.Tasks/Kill", begun, time.perf_counter() - begun, 1, 1, 1, "OK"))
+    ledger.close(request)
+    bill = request.bill
+    assert 0.02 <= bill.work < bill.wall - 0.009
+    assert bill.transport == pytest.approx(0.001, rel=0.01)
+    assert bill.world == pytest.approx(bill.wall - bill.work - bill.transport)
+    assert bill.hops_sum == pytest.approx(bill.daemon_sum + bill.transport_sum)
+    kept = ledger.newest()[0].request()
+    assert hop_shares(kept, 0) == hop_shares(request, 0)
