@@ -34,7 +34,7 @@ from cri_shim.os_errors import node_error_in
 from cri_shim.request_check import RequestCheck
 from cri_shim.rpc import RPCS, Kind, Rpc
 from cri_shim.status_text import status_text
-from cri_shim.timeline import in_hand, note_stage
+from cri_shim.timeline import in_hand, note_stage, note_wait
 from cri_shim.unexpected import in_words
 from cri_shim.v1alpha2 import V1ALPHA2, v1alpha2_name
 from untrusted import escaped
@@ -61,6 +61,7 @@ _ANSWERED_BEFORE_READY = frozenset({"Version", "Status"})
 # Fields of requests that _subject looks at; most lists have none of them.
 _TELLING = frozenset({"pod_sandbox_id", "container_id", "config", "image"})
 _TASKS = "services.tasks."
+_SLOW_CLIENT = 0.005  # seconds until a message of a stream is taken from which on the client is waited for
 _WORTH_A_STAGE = 0.0001  # seconds; reading and writing a short message is no stage of its own
 
 
@@ -169,7 +170,9 @@ class _Instrumented:
             async for response in responses:
                 data = _within_limit(self._name, response.SerializeToString())
                 del response  # a client that does not read keeps the bytes waiting, not the message as well
+                written = time.perf_counter()
                 await context.write(data)
+                note_wait("client", written, least=_SLOW_CLIENT)
 
     async def _around(
         self, request: Request, data: bytes, context: _Context, work: Callable[[Message, _Context], Awaitable[T]]

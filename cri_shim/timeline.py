@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
+MOST_WAITS: Final = 1000
+"""Waits of one request that are noted; a stream to a client that reads slowly has any number of them."""
+
+
 class Stretch(Struct, frozen=True):
     """A named stretch of time: a stage of the work, or a wait."""
 
@@ -117,8 +121,9 @@ class awaited:  # noqa: N801 - see above: with awaited("exit"):
         note_wait(self._name, self._started)
 
 
-OUTSIDE = frozenset({"exit", "output", "registry", "joined"})
-"""Waits for what is not ours: a process to end, its output, a registry, the request that does the same already.
+OUTSIDE = frozenset({"exit", "output", "registry", "joined", "event", "client"})
+"""Waits for what is not ours: a process to end, its output, a registry, the request that does the same already,
+something to happen, a client that does not read.
 
 All other waits are for limits and locks of our own: a request's own queue. They stand in for contention that a daemon
 in our place would have as well, and are not part of the price of the hop.
@@ -159,5 +164,5 @@ def note_wait(name: str, started: float, *, ended: float | None = None, least: f
     timeline = in_hand.get()
     if timeline is not None and not timeline.ended:
         duration = (time.perf_counter() if ended is None else ended) - started
-        if duration >= least:
+        if duration >= least and len(timeline.waits or ()) < MOST_WAITS:
             timeline.waits = [*(timeline.waits or ()), Stretch(name, started, duration)]

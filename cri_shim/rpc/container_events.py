@@ -7,11 +7,13 @@ is ended with RESOURCE_EXHAUSTED (:mod:`cri_shim.store.container_events`).
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Self
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc import container_status, sandbox_status
 from cri_shim.store.wire import CANNOT_BE_SAID, warn_of
+from cri_shim.timeline import note_wait
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -29,6 +31,7 @@ class EventStream:
     def __init__(self, service: Service, subscription: Subscription) -> None:
         self._service = service
         self._subscription = subscription
+        self._began = time.perf_counter()
 
     def __aiter__(self) -> Self:
         return self
@@ -43,8 +46,9 @@ class EventStream:
                 warn_of("event", event.id, error)
 
     async def aclose(self) -> None:
-        """Subscribe no longer."""
+        """Subscribe no longer; all this time was spent waiting for something to happen."""
         self._subscription.close()
+        note_wait("event", self._began)
 
 
 def event_message(service: Service, event: Event) -> cri.ContainerEventResponse:
