@@ -1,0 +1,146 @@
+"""CPU time of coroutines, told apart from their waiting and from that of others."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from cri_shim.kernel.executors import FS, run
+from cri_shim.metered import Metered, task_factory
+from cri_shim.timeline import Timeline, in_hand
+
+SPENT = 0.03
+"""Seconds of CPU time that a burner takes."""
+
+
+def burn(seconds: float = SPENT) -> None:
+    """Take CPU time of this thread."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+async def burn_in_steps(steps: int) -> str:
+    """Take it in several steps, and wait in between."""
+    for _ in range(steps):
+        burn(SPENT / steps)
+        await asyncio.sleep(0.002)
+    return "done"
+
+
+async def test_steps_are_counted_and_waits_are_not():
+    """The result passes through."""
+    timeline = Timeline()
+    assert await Metered(burn_in_steps(3), timeline) == "done"
+    assert SPENT <= timeline.cpu < SPENT * 1.5
+    assert timeline.exposed_cpu == timeline.cpu
+
+
+async def test_requests_side_by_side_are_counted_each_by_itself():
+    """Thirty at once share the loop; each is charged for its own steps."""
+    timelines = [Timeline() for _ in range(30)]
+    share = SPENT / 10
+
+    async def work() -> None:
+        for _ in range(3):
+            burn(share / 3)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(Metered(work(), timeline) for timeline in timelines))
+    for timeline in timelines:
+        assert share <= timeline.cpu < share * 3
+
+
+async def test_what_is_spent_beside_a_hop_is_not_exposed():
+    """A hop in flight covers it: it is no part of own work."""
+    timeline = Timeline()
+
+    async def work() -> None:
+        burn()
+        timeline.count_cpu()
+        timeline.beside += 1
+        burn()
+        await asyncio.sleep(0)
+        burn()
+        timeline.count_cpu()
+        timeline.beside -= 1
+        burn()
+
+    await Metered(work(), timeline)
+    assert timeline.cpu == pytest.approx(4 * SPENT, rel=0.3)
+    assert timeline.exposed_cpu == pytest.approx(2 * SPENT, rel=0.3)
+
+
+async def test_tasks_of_a_request_are_counted_for_it():
+    """A task that is begun on its behalf, and the threads it has work done in."""
+    loop = asyncio.get_running_loop()
+    timeline = Timeline()
+
+    async def request() -> None:
+        in_hand.set(timeline)
+        loop.set_task_factory(task_factory)
+        try:
+            task = asyncio.create_task(burn_in_steps(2))
+        finally:
+            loop.set_task_factory(None)
+        await task
+        await run(FS, burn)
+
+    await asyncio.create_task(request())
+    assert timeline.cpu == pytest.approx(2 * SPENT, rel=0.3)
+
+
+async def test_nothing_is_counted_after_the_answer():
+    """What goes on in the background costs no request anything."""
+    timeline = Timeline()
+
+    async def work() -> None:
+        burn()
+        timeline.count_cpu()
+        timeline.ended = True
+        burn()
+        await asyncio.sleep(0)
+        burn()
+
+    await Metered(work(), timeline)
+    assert timeline.cpu == pytest.approx(SPENT, rel=0.3)
+
+
+async def test_an_error_and_a_cancellation_pass_through():
+    """And the coroutine may catch them."""
+    timeline = Timeline()
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await Metered(fail(), timeline)
+
+    async def stubborn() -> str:
+        try:
+            await asyncio.sleep(10)
+        except asyncio.CancelledError:
+            return "caught"
+        return "slept"
+
+    task: asyncio.Task[str] = asyncio.create_task(Metered(stubborn(), timeline))
+    await asyncio.sleep(0)
+    task.cancel()
+    assert await task == "caught"
+    assert timeline.mark < 0.0
+
+
+async def test_a_task_of_nobody_is_left_alone():
+    """Where there is no request, nothing is paid for."""
+    loop = asyncio.get_running_loop()
+    task: asyncio.Task[str]
+    loop.set_task_factory(task_factory)
+    try:
+        task = asyncio.create_task(burn_in_steps(1))
+    finally:
+        loop.set_task_factory(None)
+    assert not isinstance(task.get_coro(), Metered)
+    assert await task == "done"
