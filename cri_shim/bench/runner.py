@@ -10,17 +10,22 @@ import asyncio
 import contextlib
 import gc
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import grpc
+
 from cri_shim.bench import noise, schema
+from cri_shim.bench.client import CallError
 from cri_shim.bench.node import Samples
 from cri_shim.bench.order import order_of_round
+from cri_shim.bench.pod import remove_all
 from cri_shim.bench.population import Population
 from cri_shim.bench.result_file import save, step_of, with_round
+from cri_shim.bench.scenarios.scenario import WrongWorkError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cri_shim.bench.node import Node
@@ -48,10 +53,9 @@ class Runner:
         try:
             for task in tasks:
                 have = step_of(self.run, task.step)
-                first = len(have.rounds) if have else 0
-                if first < task.rounds:
+                if have is None or len(have.rounds) < task.rounds:
                     await self._populate(idle, task.step.pods)
-                    await self._step(task, first)
+                    await self._step(task, have)
         finally:
             await self._populate(idle, 0)
             self.progress.end()
@@ -62,23 +66,55 @@ class Runner:
             self.progress.title(f"{pods} idle pods")
             await idle.become(pods, lambda done, wanted: self.progress.tell(f"{done} of {wanted}"))
 
-    async def _step(self, task: Task, first: int) -> None:
-        scenario, nodes = task.scenario, (*self.nodes, *task.guests)
+    async def _step(self, task: Task, have: schema.Step | None) -> None:
+        scenario = task.scenario
         self.progress.title(task.step.name)
+        left_out = dict(have.left_out) if have else {}
         async with contextlib.AsyncExitStack() as stack:
-            for node in nodes:
-                stack.push_async_callback(scenario.clean, node)
-                await scenario.prepare(node)
-            for _ in range(self.warm_up):
-                self.progress.tell("warming up")
-                for node in nodes:
-                    await scenario.warm(node)
-            for number in range(first, task.rounds):
+            able = await self._make_ready(task, left_out, stack, resumed=have is not None)
+            step = replace(task.step, left_out=left_out)
+            for number in range(len(have.rounds) if have else 0, task.rounds):
                 self.progress.tell(f"round {number + 1} of {task.rounds}")
-                finished = await _round(scenario, nodes, number)
-                self.run = with_round(self.run, task.step, finished)
+                finished = await _round(scenario, able, number)
+                self.run = with_round(self.run, step, finished)
                 await asyncio.to_thread(save, self.file, self.run)
-                self.progress.advance((scenario.seconds + BETWEEN_SECONDS) * len(nodes))
+                self.progress.advance((scenario.seconds + BETWEEN_SECONDS) * len(able))
+
+    async def _make_ready(
+        self, task: Task, left_out: dict[str, str], stack: contextlib.AsyncExitStack, *, resumed: bool
+    ) -> list[Node]:
+        """Prepare and warm up; the nodes that take part.
+
+        A side that cannot do the work is added to ``left_out``, and does not keep the others from being measured. The
+        first side, which the others are measured against, cannot be left out, nor can one that has rounds already.
+        """
+
+        async def attempt(work: Callable[[Node], Awaitable[None]], node: Node) -> None:
+            try:
+                await work(node)
+            except (CallError, WrongWorkError) as error:
+                if resumed or node is self.nodes[0] or node in task.guests or _is_gone(error):
+                    raise
+                left_out[node.name] = str(error)
+                self.progress.title(f"{node.name} takes no part in this: {error}")
+
+        nodes = [node for node in (*self.nodes, *task.guests) if node.name not in left_out]
+        for node in nodes:
+            stack.push_async_callback(_remove_rest, task, node, left_out)
+            stack.push_async_callback(task.scenario.clean, node)
+            await attempt(task.scenario.prepare, node)
+        for _ in range(self.warm_up):
+            self.progress.tell("warming up")
+            for node in nodes:
+                if node.name not in left_out:
+                    await attempt(task.scenario.warm, node)
+        return [node for node in nodes if node.name not in left_out]
+
+
+async def _remove_rest(task: Task, node: Node, left_out: Mapping[str, str]) -> None:
+    """Remove the pods that a failed attempt has left, unless there are idle pods beside them."""
+    if node.name in left_out and not task.step.pods:
+        await remove_all(node)
 
 
 async def _round(scenario: Scenario, nodes: Sequence[Node], number: int) -> schema.Round:
@@ -109,6 +145,11 @@ async def _turn(scenario: Scenario, node: Node) -> schema.Turn:
         probe=quiet,
         stolen=after.stolen_since(before),
     )
+
+
+def _is_gone(error: Exception) -> bool:
+    """Whether there is nothing at the endpoint any more, which no scenario is to blame for."""
+    return isinstance(error, CallError) and error.code is grpc.StatusCode.UNAVAILABLE
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ Units: times of samples are milliseconds, CPU is seconds, memory is MiB, moments
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 SCHEMA = 2
 """1 kept the mean of each RPC's bills, which had other parts; such files are still read (``result_file.load``)."""
@@ -172,6 +172,8 @@ class Step:
     rounds: tuple[Round, ...] = ()
     rhythm: str = ""
     """How fast calls follow each other, such as ``every 40 ms``; empty where that is not varied, or back to back."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Sides that take no part in the step, and why: what the first attempt to do its work ended with."""
 
     @property
     def name(self) -> str:
@@ -222,3 +224,7 @@ class Run:
     """By the client that was measured with and, where that is another, the one within the program."""
     resumed_at: tuple[float, ...] = ()
     """When somebody went on with it."""
+
+    def seen_in(self, step: Step) -> Run:
+        """The run with those of its sides alone that take part in a step."""
+        return replace(self, sides=tuple(side for side in self.sides if side.name not in step.left_out))

@@ -55,7 +55,7 @@ def document(run: Run) -> list[Block]:
     for step in run.steps:
         if not step.rounds:
             continue
-        step_rows = rows_of_step(run, step)
+        here, step_rows = run.seen_in(step), rows_of_step(run, step)
         around = f", {step.pods} idle pods" if step.pods else ""
         around += f", {step.rhythm}" if step.rhythm else ""
         options = ", ".join(f"{name} {_plain(value)}" for name, value in step.options.items())
@@ -63,13 +63,13 @@ def document(run: Run) -> list[Block]:
             Heading(2, f"{step.title}{around}" if step.scenario != "logs-10" else f"{step.title}, ten containers"),
             Paragraph(f"{step.about} {len(step.rounds)} rounds{f' ({options})' if options else ''}."),
             *_objections([turn for one in step.rounds for turn in one.turns.values()], words.STEP_NOT_QUIET),
-            *floor.of_step(run, step),
-            *pictures.of_step(run, step, step_rows),
+            *floor.of_step(here, step),
+            *pictures.of_step(here, step, step_rows),
             *(block for other in others for block in price_section.of_step(step, prices[other])),
-            tables.of_step(run, step_rows),
-            *_left_out(run, step),
-            tables.cpu(run, step),
-            *([tables.memory(run, step)] if step.scenario == "steady" and knows_pss(run, step) else []),
+            tables.of_step(here, step_rows),
+            *_left_out(here, step),
+            tables.cpu(here, step),
+            *([tables.memory(here, step)] if step.scenario == "steady" and knows_pss(here, step) else []),
         ]
     return [*found, Heading(2, "What this does not show"), Items(words.NOT_SHOWN)]
 
@@ -170,9 +170,11 @@ def _same_work(run: Run) -> list[Block]:
 
 
 def _left_out(run: Run, step: Step) -> list[Block]:
-    """Which metrics of a step a side has no numbers of, and why."""
+    """Which sides take no part in a step, and which metrics others have no numbers of, and why."""
     keys = {metric.key for metric in step.metrics}
-    found: list[Block] = []
+    found: list[Block] = [
+        Paragraph(words.TAKES_NO_PART.format(side=side, reason=reason)) for side, reason in step.left_out.items()
+    ]
     for side in run.sides:
         what = [f"`{rpc}` ({reason})" for rpc, reason in side.left_out.items() if rpc in keys]
         if what:

@@ -14,6 +14,7 @@ from cri_shim.bench.report.price import price_rows
 from cri_shim.bench.report.price_section import sentences
 from cri_shim.bench.report.price_tables import side_by_side
 from cri_shim.bench.report.rows import rows_of
+from cri_shim.bench.report.words import TAKES_NO_PART
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +60,11 @@ def short(run: Run) -> str:
         medians = "  ".join(f"{side} {number(each.p50, row.unit):>6}" for side, each in row.sides.items())
         judged = "  ".join(f"{ratio(each.ratio)} {each.word}" for each in row.verdicts.values())
         lines.append(f"{row.step:<{width}} {row.label[:44]:<44} {row.unit:<4} {medians}  {judged}")
+    lines += [
+        f"{step.name}: {TAKES_NO_PART.format(side=side, reason=reason)}"
+        for step in run.steps
+        for side, reason in step.left_out.items()
+    ]
     lines += floor.sentences(run)
     prices = [_short_price(price_rows(run, side.name)) for side in run.sides[1:]]
     return "".join(f"{line}\n" for line in lines) + "".join(prices)

@@ -42,7 +42,7 @@ def sentences(run: Run) -> list[str]:
     for step in _steps(run):
         noisy = noise.objections([turn for one in step.rounds for turn in one.turns.values()])
         suffix = "; the machine was not quiet" if noisy else ""
-        found += [f"{_sentence(row)}{suffix}" for row in floor_rows(step, _sides(run))]
+        found += [f"{_sentence(row)}{suffix}" for row in floor_rows(step, _sides(run.seen_in(step)))]
     return found
 
 

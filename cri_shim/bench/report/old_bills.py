@@ -77,7 +77,7 @@ def table(run: Run) -> Table | None:
     lines = []
     for step in run.steps:
         for metric in step.metrics:
-            for side in run.sides:
+            for side in run.seen_in(step).sides:
                 turns = [one.turns[side.name] for one in step.rounds]
                 bills = [turn.mean_bills[metric.key] for turn in turns if metric.key in turn.mean_bills]
                 if bills:

@@ -50,7 +50,7 @@ def rows_of(run: Run) -> list[Row]:
 
 def rows_of_step(run: Run, step: Step) -> list[Row]:
     """The rows of one step: its metrics, then CPU time and memory."""
-    found = []
+    run, found = run.seen_in(step), []
     for metric in step.metrics:
         key = metric.key
         having = tuple(side.name for side in run.sides if _has_all(step, side.name, key))

@@ -83,6 +83,8 @@ sides have."""
 NOT_THE_SAME_WORK = """\
 **The sides do not do all of the same work**: see "What differs in the work" (facts about their pods: {count})."""
 
+TAKES_NO_PART = "{side} takes no part in this: {reason}."
+
 LEFT_OUT = "Not measured on {side}: {what}."
 
 NOT_QUIET = """\

@@ -122,6 +122,24 @@ def test_a_runtime_without_an_rpc_has_no_row_of_it():
     assert to_html(document.document(lacking))
 
 
+@pytest.mark.parametrize("scenario", ["batch", "steady", "calls", "life"])
+def test_a_side_that_takes_no_part_in_a_step_has_no_numbers_of_it(scenario):
+    """The report says why, in all its forms, and the other steps have the side as ever."""
+    whole = run(0.8, 0.9)
+    step = whole.steps[0]
+    alone = tuple(replace(one, order=("plugin",), turns={"plugin": one.turns["plugin"]}) for one in step.rounds)
+    lacking = replace(step, scenario=scenario, rounds=alone, left_out={"bridge": "port-forward gave nothing: no socat"})
+    told = replace(whole, steps=(lacking, whole.steps[1]))
+    rows = rows_of(told)
+    assert not any("bridge" in row.sides or row.verdicts for row in rows if row.step == lacking.name)
+    assert any("bridge" in row.verdicts for row in rows if row.step == whole.steps[1].name)
+    said = "bridge takes no part in this: port-forward gave nothing: no socat"
+    assert said in text_of(document.document(told))
+    assert said in files.short(told)
+    assert to_html(document.document(told))
+    assert two_runs.document(told, told)
+
+
 def test_the_first_side_may_be_the_one_that_lacks_it():
     """Then there is nothing to compare the others with."""
     whole = run(0.8)

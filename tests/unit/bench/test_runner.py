@@ -6,15 +6,18 @@ import io
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+import grpc
 import pytest
 
-from cri_shim.bench import noise
+from cri_shim.bench import noise, runner
+from cri_shim.bench.client import CallError
 from cri_shim.bench.node import Node
 from cri_shim.bench.plan import Task
 from cri_shim.bench.pod_configs import Place
 from cri_shim.bench.progress import Progress
 from cri_shim.bench.result_file import load
 from cri_shim.bench.runner import BETWEEN_SECONDS, Runner, seconds_of_rounds
+from cri_shim.bench.scenarios import WrongWorkError
 from cri_shim.bench.schema import Metric, Step
 from tests.unit.bench.made_up import QUIET, run
 
@@ -36,16 +39,23 @@ class FakeScenario:
     metrics = (Metric("x", "x"),)
     options: ClassVar[dict[str, float | str]] = {}
 
-    def __init__(self, fail_at: int = -1):
+    def __init__(self, fail_at: int = -1, unable: dict[str, Exception] | None = None):
         self.did: list[str] = []
         self.turns = 0
         self.fail_at = fail_at
+        self.unable = unable or {}
+        """By what is being done, ``prepare b`` for instance."""
 
     async def prepare(self, node):
-        self.did.append(f"prepare {node.name}")
+        self.attempt(f"prepare {node.name}")
 
     async def warm(self, node):
-        self.did.append(f"warm {node.name}")
+        self.attempt(f"warm {node.name}")
+
+    def attempt(self, what):
+        self.did.append(what)
+        if what in self.unable:
+            raise self.unable[what]
 
     async def turn(self, node, samples):
         if self.turns == self.fail_at:
@@ -118,3 +128,69 @@ async def test_what_is_done_is_not_done_again(tmp_path):
     again = FakeScenario()
     await runner_of(file, load(file)).measure([task(again, 2)])
     assert again.did == []
+
+
+@pytest.fixture
+def removed(monkeypatch):
+    """Names of nodes whose pods were all removed."""
+    names: list[str] = []
+
+    async def remove_all(node):
+        names.append(node.name)
+
+    monkeypatch.setattr(runner, "remove_all", remove_all)
+    return names
+
+
+NO_SOCAT = WrongWorkError("port-forward through b gave nothing")
+
+
+@pytest.mark.parametrize("when", ["prepare b", "warm b"])
+async def test_a_side_that_cannot_do_it_takes_no_part(tmp_path, removed, when):
+    """The others are measured, the file says why it is missing, and nothing of it is left."""
+    file = tmp_path / "run.json"
+    scenario = FakeScenario(unable={when: NO_SOCAT})
+    said = io.StringIO()
+    await replace(runner_of(file), progress=Progress(said, 1)).measure([task(scenario, 2)])
+    assert [each for each in scenario.did if each in {"a", "b"}] == ["a", "a"]
+    assert "clean b" in scenario.did
+    assert removed == ["b"]
+    (step,) = [each for each in load(file).steps if each.name == "fake"]
+    assert step.left_out == {"b": "port-forward through b gave nothing"}
+    assert [one.order for one in step.rounds] == [("a",), ("a",)]
+    assert "b takes no part in this: port-forward through b gave nothing" in said.getvalue()
+
+
+async def test_a_side_that_takes_no_part_is_not_tried_again(tmp_path, removed):
+    """Rounds with it and rounds without would be no pairs."""
+    file = tmp_path / "run.json"
+    await runner_of(file).measure([task(FakeScenario(unable={"prepare b": NO_SOCAT}), 1)])
+    scenario = FakeScenario()
+    await runner_of(file, load(file)).measure([task(scenario, 3)])
+    assert "prepare b" not in scenario.did
+    assert removed == ["b"]
+    (step,) = [each for each in load(file).steps if each.name == "fake"]
+    assert list(step.left_out) == ["b"]
+    assert len(step.rounds) == 3
+
+
+@pytest.mark.parametrize("failing", ["prepare a", "warm a"])
+async def test_the_first_side_has_to_take_part(tmp_path, failing):
+    """There would be nothing to compare the others with."""
+    with pytest.raises(WrongWorkError):
+        await runner_of(tmp_path / "run.json").measure([task(FakeScenario(unable={failing: NO_SOCAT}), 1)])
+
+
+async def test_a_daemon_that_is_gone_ends_the_run(tmp_path):
+    """Nothing more can be measured of it; the user should know at once."""
+    gone = CallError("unix:///b", "Version", grpc.StatusCode.UNAVAILABLE, "connection refused")
+    with pytest.raises(CallError):
+        await runner_of(tmp_path / "run.json").measure([task(FakeScenario(unable={"warm b": gone}), 1)])
+
+
+async def test_a_side_with_rounds_has_to_go_on(tmp_path):
+    """It could do the work before."""
+    file = tmp_path / "run.json"
+    await runner_of(file).measure([task(FakeScenario(), 1)])
+    with pytest.raises(WrongWorkError):
+        await runner_of(file, load(file)).measure([task(FakeScenario(unable={"prepare b": NO_SOCAT}), 3)])
