@@ -40,13 +40,24 @@ class Metered(Coroutine[Any, Any, T]):
         try:
             return self._coroutine.send(value)
         finally:
-            if not timeline.ended:
-                timeline.count_cpu()
-            timeline.mark = -1.0
+            self._count()
 
     def throw(self, *error: Any) -> Any:
-        """Run one step that begins with an exception; too rare to be counted."""
-        return self._coroutine.throw(*error)
+        """Run one step that begins with an exception: what it waited for has failed, or it is cancelled."""
+        timeline = self._timeline
+        if timeline.ended:
+            return self._coroutine.throw(*error)
+        timeline.mark = time.thread_time()
+        try:
+            return self._coroutine.throw(*error)
+        finally:
+            self._count()
+
+    def _count(self) -> None:
+        timeline = self._timeline
+        if not timeline.ended:
+            timeline.count_cpu()
+        timeline.mark = -1.0
 
     def close(self) -> None:
         """End it."""
@@ -66,10 +77,13 @@ class Metered(Coroutine[Any, Any, T]):
 
 
 def task_factory(
-    loop: asyncio.AbstractEventLoop, coroutine: Any, *, context: Context | None = None
+    loop: asyncio.AbstractEventLoop, coroutine: Any, *, context: Context | None = None, **more: Any
 ) -> asyncio.Task[Any]:
-    """Make a task; one that is begun on behalf of a request is metered for it."""
+    """Make a task; one that is begun on behalf of a request is metered for it.
+
+    From Python 3.14 on a loop hands over all that ``create_task`` was given.
+    """
     timeline = in_hand.get() if context is None else context.get(in_hand)
     if timeline is not None and not timeline.ended:
         coroutine = Metered(coroutine, timeline)
-    return asyncio.Task(coroutine, loop=loop, context=context)
+    return asyncio.Task(coroutine, loop=loop, context=context, **more)

@@ -52,7 +52,7 @@ class Timeline(Struct, kw_only=True, eq=False):
     exposed_cpu: float = 0.0
     """The part of ``cpu`` that was spent while nothing of it was under way elsewhere (``beside``)."""
     beside: int = 0
-    """Hops and helpers of it that are under way."""
+    """Hops, helpers and ``awaited`` waits of it that are under way: what is spent beside them is charged to them."""
     mark: float = -1.0
     """``time.thread_time`` up to which the running step is counted; negative while none runs."""
 
@@ -109,15 +109,22 @@ class stage:  # noqa: N801 - reads as the statement it is: with stage("cni.setup
 class awaited:  # noqa: N801 - see above: with awaited("exit"):
     """Note how long a ``with`` block waited, under the name of what it waited for (see :data:`OUTSIDE`)."""
 
-    __slots__ = ("_name", "_started")
+    __slots__ = ("_name", "_started", "_timeline")
 
     def __init__(self, name: str) -> None:
         self._name = name
 
     def __enter__(self) -> None:
         self._started = time.perf_counter()
+        self._timeline = in_hand.get()
+        if self._timeline is not None:
+            self._timeline.count_cpu()
+            self._timeline.beside += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._timeline is not None:
+            self._timeline.count_cpu()
+            self._timeline.beside -= 1
         note_wait(self._name, self._started)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 import pytest
 
 from cri_shim.kernel.executors import FS, run
 from cri_shim.metered import Metered, task_factory
-from cri_shim.timeline import Timeline, in_hand
+from cri_shim.timeline import Timeline, awaited, in_hand
 
 SPENT = 0.03
 """Seconds of CPU time that a burner takes."""
@@ -71,6 +72,48 @@ async def test_what_is_spent_beside_a_hop_is_not_exposed():
     await Metered(work(), timeline)
     assert timeline.cpu == pytest.approx(4 * SPENT, rel=0.3)
     assert timeline.exposed_cpu == pytest.approx(2 * SPENT, rel=0.3)
+
+
+async def test_what_is_spent_beside_a_wait_is_not_exposed():
+    """Reading a command's output while its end is waited for is part of that wait, not of own work."""
+    timeline = Timeline()
+
+    async def work() -> None:
+        in_hand.set(timeline)
+        burn()
+        with awaited("output"):
+            burn()
+            await asyncio.sleep(0)
+            burn()
+        burn()
+
+    await asyncio.create_task(Metered(work(), timeline))
+    assert timeline.cpu == pytest.approx(4 * SPENT, rel=0.3)
+    assert timeline.exposed_cpu == pytest.approx(2 * SPENT, rel=0.3)
+    assert timeline.beside == 0
+
+
+async def test_a_step_after_a_failure_is_counted():
+    """What was waited for has failed, and the request goes on: a record that is not there is an answer, too."""
+    timeline = Timeline()
+
+    async def work() -> None:
+        failing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        failing.get_loop().call_soon(failing.set_exception, ValueError("no"))
+        with contextlib.suppress(ValueError):
+            await failing
+        burn()
+
+    await asyncio.create_task(Metered(work(), timeline))
+    assert timeline.cpu >= SPENT
+    assert timeline.mark < 0.0
+
+
+async def test_the_factory_takes_what_newer_loops_hand_over():
+    """Python 3.14's loops call it with all that create_task was given."""
+    task = task_factory(asyncio.get_running_loop(), burn_in_steps(1), name="named")
+    assert task.get_name() == "named"
+    assert await task == "done"
 
 
 async def test_tasks_of_a_request_are_counted_for_it():

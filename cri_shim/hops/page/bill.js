@@ -45,7 +45,7 @@ function rowsOf(record) {
       ["wall", "wall", "from the request's bytes to the answer's", measured(`${CLOCK}from having the request's bytes to the answer's bytes being made. A client's own time is longer by the front hop.`)],
       ["transport", "transport", "hops on their way, while nothing else was waited for", split, "transport_error"],
       ["work", "own work", "the daemon itself", measured(`${CLOCK}what is left of the wall time when hops, helpers and waits are taken away.`)],
-      ["work_cpu", "CPU", "", measured("The CPU clock of the daemon's threads, while no hop and no helper of this request was in flight.")],
+      ["work_cpu", "CPU", "", measured("The CPU clock of the daemon's threads, while no hop, helper or wait of this request was under way.")],
       ["work_wait", "waiting to go on", "", measured("Own work less its CPU time: ready, and waiting for the event loop, the interpreter's lock or a core.")],
       ["queue", "own queue", "limits and locks of the daemon; never in the price", measured(`${CLOCK}around each wait for a slot, a lock or a free thread, as far as no hop was in flight.`)],
       ["world", "waiting for the world", "containerd at work, programs, processes, registries", { ...split,
