@@ -43,6 +43,7 @@ def calibration(transport: TransportEstimate) -> dict[str, Any]:
             {
                 "method": rpc,
                 "hop": method,
+                "level": level,
                 "hops": usual.hops,
                 "ratio": round(usual.ratio, 3),
                 "ratio_error": round(usual.ratio_error, 3),
@@ -50,7 +51,7 @@ def calibration(transport: TransportEstimate) -> dict[str, Any]:
                 "daemon_error_ms": _ms(usual.daemon_error),
                 "error_ms": _ms(usual.error),
             }
-            for rpc, method, usual in sorted(transport.methods.usual())
+            for (rpc, method, level), usual in sorted(transport.methods.usual())
         ],
         "agreement": {
             "requests": _compared(transport.agreement.requests()),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from cri_shim.hops.load_factor import LEVELS
 from cri_shim.hops.method_transport import KINDS, REMEMBERED, Seen
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.small_file import read_small_file
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cri_shim.hops.method_transport import MethodTransport
+    from cri_shim.hops.method_transport import Key, MethodTransport
 
 EVERY: Final = 300.0
 """Seconds between two writings, at least; what came since is written at the end, too."""
@@ -94,8 +95,13 @@ class LearnedFile:
 
     def _text(self) -> bytes:
         methods = [
-            {"rpc": rpc, "hop": hop, "seen": [[float(f"{number:.4g}") for number in one] for one in seen]}
-            for rpc, hop, seen in self._methods.all()
+            {
+                "rpc": rpc,
+                "hop": hop,
+                "level": level,
+                "seen": [[float(f"{number:.4g}") for number in one] for one in seen],
+            }
+            for (rpc, hop, level), seen in self._methods.all()
         ]
         return json.dumps({"version": _VERSION, "containerd": self._of, "methods": methods}).encode()
 
@@ -106,7 +112,7 @@ def _write(path: Path, data: bytes) -> None:
     draft.replace(path)
 
 
-def _read(path: Path) -> tuple[str, list[tuple[str, str, list[Seen]]]]:
+def _read(path: Path) -> tuple[str, list[tuple[Key, list[Seen]]]]:
     """Raises OSError, and DocumentError for what this daemon would not have written."""
     document = parse_object(read_small_file(path, LARGEST))
     if (version := document.text("version")) != _VERSION:
@@ -115,12 +121,13 @@ def _read(path: Path) -> tuple[str, list[tuple[str, str, list[Seen]]]]:
     return document.text("containerd")[:LONGEST_NAME], [_method(method) for method in methods]
 
 
-def _method(method: Object) -> tuple[str, str, list[Seen]]:
+def _method(method: Object) -> tuple[Key, list[Seen]]:
     rpc, hop = (encodable(method.text(name))[:LONGEST_NAME] for name in ("rpc", "hop"))
     seen = method.value("seen")
     if not isinstance(seen, list):
         raise DocumentError(f"{method.where('seen')} is not a list")
-    return rpc, hop, [_seen(method, one) for one in seen[-REMEMBERED:]]
+    level = method.integer("level", least=0, most=len(LEVELS))
+    return (rpc, hop, level), [_seen(method, one) for one in seen[-REMEMBERED:]]
 
 
 def _seen(method: Object, one: Any) -> Seen:

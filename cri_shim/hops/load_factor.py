@@ -35,18 +35,17 @@ class LoadFactor:
         self._measured: tuple[deque[float], ...] = tuple(deque(maxlen=REMEMBERED) for _ in range(len(LEVELS) + 1))
         self._levels: list[_Level | None] = [None] * (len(LEVELS) + 1)
 
-    def note(self, busy: int, factor: float, now: float) -> None:
-        """Add a null call while ``busy`` requests and helpers were under way, as a multiple of an idle one."""
-        level = _level(busy)
+    def note(self, level: int, factor: float, now: float) -> None:
+        """Add a null call that was made at a level (:func:`level_of`), as a multiple of an idle one."""
         if self._outdated(level, now):
             self._measured[level].clear()
         self._measured[level].append(factor)
         self._levels[level] = _Level(middle(sorted(self._measured[level])), now)
 
-    def at(self, busy: int, now: float) -> Estimate:
-        """The factor while as much goes on; where that was not measured, of the next lower level that was."""
-        for level in range(_level(busy), -1, -1):
-            known = self._levels[level]
+    def at(self, level: int, now: float) -> Estimate:
+        """The factor at a level; where that was not measured, of the next lower level that was."""
+        for lower in range(level, -1, -1):
+            known = self._levels[lower]
             if known is not None and now - known.noted < OUTDATED:
                 return known.factor
         return NO_LOAD
@@ -64,5 +63,6 @@ class LoadFactor:
         return known is not None and now - known.noted >= OUTDATED
 
 
-def _level(busy: int) -> int:
+def level_of(busy: int) -> int:
+    """The level while ``busy`` requests and helpers are under way: 0, 1 or 2."""
     return 0 if busy < LEVELS[0] else 1 if busy < LEVELS[1] else 2

@@ -1,9 +1,9 @@
 """What containerd's spans have said of the transport of each kind of hop, for the hops of which they say nothing.
 
-Two things are remembered of a kind, which is a method of containerd's in a CRI request: by how much transport differed
-from what null calls made of it, and how long containerd worked. Where containerd works evenly (it looks something up),
-what is left of a hop after its usual time is the better estimate of transport; where its time varies (it starts a
-process), the corrected null call is. Both are taken, each by the inverse of its variance.
+Two things are remembered of a kind, which is a method of containerd's in a CRI method at a level of load: by how much
+transport differed from what null calls made of it, and how long containerd worked. Where containerd works evenly (it
+looks something up), what is left of a hop after its usual time is the better estimate of transport; where its time
+varies (it starts a process), the corrected null call is. Both are taken, each by the inverse of its variance.
 """
 
 from __future__ import annotations
@@ -13,14 +13,19 @@ from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cri_shim.hops.estimate import Estimate
+from cri_shim.hops.load_factor import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import TypeAlias
 
-KINDS: Final = 256
+    Key: TypeAlias = tuple[str, str, int]
+    """CRI method, containerd's method, level of load."""
+
+KINDS: Final = 384
 """Kinds of hops that are remembered; beyond it the one that was seen longest ago goes."""
-REMEMBERED: Final = 24
-"""Hops of each kind: enough for a median, few enough to follow the load."""
+REMEMBERED: Final = 20
+"""Hops of each kind: enough for a median, few enough to follow what else the machine does."""
 ENOUGH: Final = 3
 """Hops of a kind from which on what was seen of them counts."""
 _TOGETHER = 3  # hops that are added before medians are worked out anew
@@ -83,10 +88,10 @@ class _Kind:
 
 
 class MethodTransport:
-    """By CRI method and method of containerd's (``containerd.services.tasks.v1.Tasks/Create``)."""
+    """What is known of each kind of hop."""
 
     def __init__(self) -> None:
-        self._kinds: OrderedDict[tuple[str, str], _Kind] = OrderedDict()
+        self._kinds: OrderedDict[Key, _Kind] = OrderedDict()
         self.noted = 0
         """Hops that were added since the start."""
 
@@ -94,21 +99,20 @@ class MethodTransport:
         """Kinds that are known."""
         return len(self._kinds)
 
-    def note(self, rpc: str, method: str, seen: Seen) -> None:
+    def note(self, key: Key, seen: Seen) -> None:
         """Add what containerd's span said of a hop."""
-        kind = self._kinds.get((rpc, method))
+        kind = self._kinds.get(key)
         if kind is None:
-            kind = self._kinds[(rpc, method)] = _Kind()
+            kind = self._kinds[key] = _Kind()
             if len(self._kinds) > KINDS:
                 self._kinds.popitem(last=False)
         kind.note(seen)
-        self._kinds.move_to_end((rpc, method))
+        self._kinds.move_to_end(key)
         self.noted += 1
 
-    def estimate(self, rpc: str, method: str, duration: float, by_null_calls: float) -> Estimate | None:
-        """The transport of a hop that took ``duration`` seconds; None for a kind of which too little was seen."""
-        kind = self._kinds.get((rpc, method))
-        usual = None if kind is None else kind.usual or kind.known()
+    def estimate(self, key: Key, duration: float, by_null_calls: float) -> Estimate | None:
+        """The transport of a hop that took ``duration`` seconds; None if too little was seen of any of its levels."""
+        usual = self._usual(key) or self._at_another_level(key)
         if usual is None:
             return None
         by_ratio = by_null_calls * usual.ratio
@@ -118,21 +122,30 @@ class MethodTransport:
         share = rest_error**2 / (ratio_error**2 + rest_error**2)
         return Estimate(by_rest + (by_ratio - by_rest) * share, usual.error)
 
-    def usual(self) -> list[tuple[str, str, Usual]]:
-        """CRI method, containerd's method, and what is usual; kinds of which enough was seen."""
-        known = ((rpc, method, kind.known()) for (rpc, method), kind in self._kinds.items())
-        return [(rpc, method, usual) for rpc, method, usual in known if usual is not None]
+    def _usual(self, key: Key) -> Usual | None:
+        kind = self._kinds.get(key)
+        return None if kind is None else kind.usual or kind.known()
 
-    def all(self) -> Iterator[tuple[str, str, list[Seen]]]:
-        """Everything: CRI method, containerd's method, what was seen, oldest first."""
-        for (rpc, method), kind in self._kinds.items():
-            yield rpc, method, list(kind.seen)
+    def _at_another_level(self, key: Key) -> Usual | None:
+        rpc, method, level = key
+        others = sorted(set(range(len(LEVELS) + 1)) - {level}, key=lambda other: abs(other - level))
+        return next((usual for other in others if (usual := self._usual((rpc, method, other))) is not None), None)
 
-    def restore(self, everything: Iterable[tuple[str, str, Iterable[Seen]]]) -> None:
+    def usual(self) -> list[tuple[Key, Usual]]:
+        """Kinds of which enough was seen, and what is usual of them."""
+        known = ((key, kind.known()) for key, kind in self._kinds.items())
+        return [(key, usual) for key, usual in known if usual is not None]
+
+    def all(self) -> Iterator[tuple[Key, list[Seen]]]:
+        """Everything: kinds, and what was seen of each, oldest first."""
+        for key, kind in self._kinds.items():
+            yield key, list(kind.seen)
+
+    def restore(self, everything: Iterable[tuple[Key, Iterable[Seen]]]) -> None:
         """Take in what :meth:`all` gave at an earlier time."""
-        for rpc, method, seen in everything:
+        for key, seen in everything:
             for one in seen:
-                self.note(rpc, method, one)
+                self.note(key, one)
         self.noted = 0
 
     def forget(self) -> None:

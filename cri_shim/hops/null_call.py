@@ -23,6 +23,7 @@ from containerd_client import ContainerdError, call_options
 from cri_shim.hops.byte_cost import PAYLOAD
 from cri_shim.hops.gap_curve import GAPS
 from cri_shim.hops.ledger import Listener
+from cri_shim.hops.load_factor import level_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +136,7 @@ class NullCall(Listener):
         second = await self._call()
         if second is None or not busy:
             return False
-        self._transport.load.note(busy, second / idle.seconds, perf_counter())
+        self._transport.load.note(level_of(busy), second / idle.seconds, perf_counter())
         return True
 
     async def _call(self, payload: int = 0) -> float | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cri_shim.hops.agreement import Agreement, Pair
 from cri_shim.hops.byte_cost import ByteCost
 from cri_shim.hops.gap_curve import GapCurve
-from cri_shim.hops.load_factor import LoadFactor
+from cri_shim.hops.load_factor import LoadFactor, level_of
 from cri_shim.hops.method_transport import MethodTransport, Seen
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class Charge(NamedTuple):
     error: float
     by_null_calls: float = 0.0
     """What it would be without anything that spans have said: all there is where containerd exports none."""
+    level: int = 0
+    """How much went on: see :mod:`~cri_shim.hops.load_factor`."""
 
 
 class TransportEstimate:
@@ -54,14 +56,15 @@ class TransportEstimate:
         if way_in is None:
             return None
         way_out = self.curve.at(max(0.0, quiet - way_in.seconds)) or way_in
-        load = self.load.at(busy, hop.started + hop.duration)
+        level = level_of(busy)
+        load = self.load.at(level, hop.started + hop.duration)
         idle = (way_in.seconds + way_out.seconds) / 2
         by_null_calls = idle * load.seconds + (hop.bytes_out + hop.bytes_in) * self.bytes.per_byte
-        learned = self.methods.estimate(rpc, hop.method, hop.duration, by_null_calls)
+        learned = self.methods.estimate((rpc, hop.method, level), hop.duration, by_null_calls)
         if learned is not None:
-            return Charge(learned.seconds, learned.error, by_null_calls)
+            return Charge(learned.seconds, learned.error, by_null_calls, level)
         error = (way_in.error + way_out.error) / 2 * load.seconds + idle * load.error
-        return Charge(by_null_calls, error, by_null_calls)
+        return Charge(by_null_calls, error, by_null_calls, level)
 
     def charge_unfinished(self, gap: float) -> Charge | None:
         """The transport of a hop that outlives its request: nobody waited for the way out."""
@@ -76,4 +79,4 @@ class TransportEstimate:
         estimate = min(charge.seconds, hop.duration)
         self.agreement.note_hop(hop.method, Pair(estimate, min(charge.by_null_calls, hop.duration), transport))
         seen = Seen(transport / charge.by_null_calls, min(daemon, hop.duration), abs(estimate - transport))
-        self.methods.note(rpc, hop.method, seen)
+        self.methods.note((rpc, hop.method, charge.level), seen)

@@ -59,11 +59,12 @@ def _sections(answer: dict[str, Any]) -> Iterator[str]:
     )
     if answer["learned"]:
         yield "What containerd's spans have taught: transport by null calls, and containerd's usual time\n" + columns(
-            ("hop", "in", "hops", "by null calls", "±", "containerd ms", "±", "usual error ms"),
+            ("hop", "in", "level", "hops", "by null calls", "±", "containerd ms", "±", "usual error ms"),
             [
                 (
                     _short(kind["hop"]),
                     kind["method"],
+                    str(kind["level"] + 1),
                     str(kind["hops"]),
                     f"{kind['ratio']:.2f}",
                     f"{kind['ratio_error']:.2f}",

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from cri_shim.hops import learned_file
 from cri_shim.hops.learned_file import LearnedFile
-from cri_shim.hops.method_transport import MethodTransport, Seen
+from cri_shim.hops.method_transport import KINDS, REMEMBERED, MethodTransport, Seen
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ GET = "containerd.services.containers.v1.Containers/Get"
 def taught(hops: int = 5) -> MethodTransport:
     methods = MethodTransport()
     for number in range(hops):
-        methods.note("ExecSync", GET, Seen(1.0 + number / 10, 0.0001, 0.00002))
+        methods.note(("ExecSync", GET, 1), Seen(1.0 + number / 10, 0.0001, 0.00002))
     return methods
 
 
@@ -42,7 +42,7 @@ async def test_what_was_learned_is_there_after_a_restart(tmp_path: Path) -> None
     await written(path)
     methods, _ = await read(path)
     assert list(methods.all()) == list(taught().all())
-    assert methods.estimate("ExecSync", GET, 0.01, 0.0005) == taught().estimate("ExecSync", GET, 0.01, 0.0005)
+    assert methods.estimate(("ExecSync", GET, 1), 0.01, 0.0005) == taught().estimate(("ExecSync", GET, 1), 0.01, 0.0005)
     assert path.stat().st_mode & 0o777 == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
@@ -54,7 +54,7 @@ async def test_it_is_written_when_there_is_something_new(tmp_path: Path) -> None
     file = LearnedFile(path, methods, lambda: "v2.1.9")
     await file.write()
     assert not path.exists()
-    methods.note("ExecSync", GET, Seen(1.0, 0.0001, 0.0))
+    methods.note(("ExecSync", GET, 1), Seen(1.0, 0.0001, 0.0))
     await file.write()
     path.unlink()
     await file.write()
@@ -84,6 +84,7 @@ async def test_what_another_containerd_said_is_forgotten(tmp_path: Path) -> None
         b'{"version": "v1", "methods": [{"rpc": "a", "hop": "b", "seen": [[1, 2, -3]]}]}',
         b'{"version": "v1", "methods": [{"rpc": "a", "hop": "b", "seen": [[1, 2, 1e300]]}]}',
         b'{"version": "v1", "methods": [{"rpc": "a", "hop": "b", "seen": [["1", true, null]]}]}',
+        b'{"version": "v1", "methods": [{"rpc": "a", "hop": "b", "level": 3, "seen": []}]}',
         b'{"version": "v1", "methods": [{"rpc": 7, "hop": "b", "seen": []}]}',
         b"x" * (learned_file.LARGEST + 1),
     ],
@@ -102,16 +103,17 @@ async def test_names_and_numbers_are_bounded(tmp_path: Path) -> None:
     """A file that others have written fills no memory."""
     path = tmp_path / "transport.json"
     kinds = [
-        {"rpc": "r" * 500, "hop": f"{number} \ud800" + "h" * 500, "seen": [[1, 0.1, 0.1]] * 30} for number in range(300)
+        {"rpc": "r" * 500, "hop": f"{number} \ud800" + "h" * 500, "seen": [[1, 0.1, 0.1]] * 30}
+        for number in range(KINDS + 50)
     ]
     path.write_text(json.dumps({"version": "v1", "containerd": "c" * 500, "methods": kinds}))
     methods, _ = await read(path)
     everything = list(methods.all())
-    assert len(everything) == 256
-    for rpc, hop, seen in everything:
+    assert len(everything) == KINDS
+    for (rpc, hop, _), seen in everything:
         assert len(rpc) <= learned_file.LONGEST_NAME
         assert len(hop.encode()) <= 4 * learned_file.LONGEST_NAME
-        assert len(seen) == 24
+        assert len(seen) == REMEMBERED
 
 
 async def test_a_directory_in_its_place_is_said_once(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from containerd_client.hops import Hop
 from cri_shim.hops import byte_cost, load_factor, method_transport
 from cri_shim.hops.byte_cost import PAYLOAD, ByteCost
-from cri_shim.hops.load_factor import NO_LOAD, LoadFactor
+from cri_shim.hops.load_factor import NO_LOAD, LoadFactor, level_of
 from cri_shim.hops.method_transport import MethodTransport, Seen
 from cri_shim.hops.transport_estimate import Charge, TransportEstimate
 
@@ -52,7 +52,7 @@ def test_the_load_of_the_moment_counts_and_its_spread():
     """Twice as long beside others; how well that is known is part of the error."""
     transport = calibrated()
     for factor in (1.5, 2.0, 2.5):
-        transport.load.note(1, factor, 100.0)
+        transport.load.note(0, factor, 100.0)
     charge = charged(transport, hop(0.02))
     assert charge.seconds == pytest.approx(0.0008)
     assert charge.error > 0.00005
@@ -76,22 +76,23 @@ def test_bytes_cost_what_they_cost_at_their_cheapest(monkeypatch):
 def test_a_level_that_was_not_measured_is_that_below():
     """And what was measured long ago is nothing."""
     load = LoadFactor()
-    load.note(1, 2.0, 0.0)
-    load.note(3, 3.0, 0.0)
+    load.note(0, 2.0, 0.0)
+    load.note(1, 3.0, 0.0)
     assert load.at(0, 1.0).seconds == 2.0
-    assert load.at(3, 1.0).seconds == 3.0
-    assert load.at(9, 1.0).seconds == 3.0
-    assert load.at(9, load_factor.OUTDATED) == NO_LOAD
-    load.note(3, 5.0, load_factor.OUTDATED)
-    assert load.at(3, load_factor.OUTDATED).seconds == 5.0
+    assert load.at(1, 1.0).seconds == 3.0
+    assert load.at(2, 1.0).seconds == 3.0
+    assert load.at(2, load_factor.OUTDATED) == NO_LOAD
+    load.note(1, 5.0, load_factor.OUTDATED)
+    assert load.at(1, load_factor.OUTDATED).seconds == 5.0
+    assert [level_of(busy) for busy in (0, 1, 2, 3, 4, 90)] == [0, 0, 1, 1, 2, 2]
 
 
 def test_an_even_method_is_charged_what_is_left_of_it():
     """Containerd answers Get in 0.1 ms, always: what a hop took beyond that was its way."""
     methods = MethodTransport()
     for transport in (0.0005, 0.002, 0.001, 0.003):
-        methods.note("ExecSync", GET, Seen(transport / 0.0005, 0.0001, 0.0002))
-    estimate = methods.estimate("ExecSync", GET, 0.0051, 0.0005)
+        methods.note(("ExecSync", GET, 0), Seen(transport / 0.0005, 0.0001, 0.0002))
+    estimate = methods.estimate(("ExecSync", GET, 0), 0.0051, 0.0005)
     assert estimate is not None
     assert estimate.seconds == pytest.approx(0.005, rel=0.02)
     assert estimate.error == pytest.approx(0.0002)
@@ -101,8 +102,8 @@ def test_an_uneven_method_is_charged_null_calls_with_a_factor():
     """Of a start that takes 50 to 90 ms nothing can be told from what it took; what null calls say is corrected."""
     methods = MethodTransport()
     for daemon in (0.05, 0.09, 0.06, 0.08):
-        methods.note("StartContainer", CREATE, Seen(2.0, daemon, 0.0001))
-    estimate = methods.estimate("StartContainer", CREATE, 0.2, 0.0005)
+        methods.note(("StartContainer", CREATE, 0), Seen(2.0, daemon, 0.0001))
+    estimate = methods.estimate(("StartContainer", CREATE, 0), 0.2, 0.0005)
     assert estimate is not None
     assert estimate.seconds == pytest.approx(0.001, rel=0.01)
 
@@ -111,15 +112,31 @@ def test_kinds_are_methods_within_requests_and_few():
     """The same call in another request is another kind; of two hops nothing is known; the oldest kind is forgotten."""
     methods = MethodTransport()
     for _ in range(method_transport.ENOUGH):
-        methods.note("RunPodSandbox", CREATE, Seen(2.0, 0.05, 0.0))
-    assert methods.estimate("RunPodSandbox", CREATE, 0.1, 0.0005) is not None
-    assert methods.estimate("StartContainer", CREATE, 0.1, 0.0005) is None
-    methods.note("StartContainer", CREATE, Seen(2.0, 0.05, 0.0))
-    assert methods.estimate("StartContainer", CREATE, 0.1, 0.0005) is None
+        methods.note(("RunPodSandbox", CREATE, 0), Seen(2.0, 0.05, 0.0))
+    assert methods.estimate(("RunPodSandbox", CREATE, 0), 0.1, 0.0005) is not None
+    assert methods.estimate(("StartContainer", CREATE, 0), 0.1, 0.0005) is None
+    methods.note(("StartContainer", CREATE, 0), Seen(2.0, 0.05, 0.0))
+    assert methods.estimate(("StartContainer", CREATE, 0), 0.1, 0.0005) is None
     for number in range(method_transport.KINDS):
-        methods.note("Other", str(number), Seen(1.0, 0.01, 0.0))
+        methods.note(("Other", str(number), 0), Seen(1.0, 0.01, 0.0))
     assert len(methods) == method_transport.KINDS
-    assert methods.estimate("RunPodSandbox", CREATE, 0.1, 0.0005) is None
+    assert methods.estimate(("RunPodSandbox", CREATE, 0), 0.1, 0.0005) is None
+
+
+def test_each_level_of_load_is_known_by_itself():
+    """Where one was not seen yet, what the nearest says is better than nothing."""
+    methods = MethodTransport()
+    for _ in range(method_transport.ENOUGH):
+        methods.note(("ExecSync", CREATE, 0), Seen(1.0, 0.05, 0.0))
+        methods.note(("ExecSync", CREATE, 2), Seen(3.0, 0.05, 0.0))
+    ratios = []
+    for level in range(3):
+        estimate = methods.estimate(("ExecSync", CREATE, level), 0.051, 0.001)
+        assert estimate is not None
+        ratios.append(estimate.seconds)
+    assert ratios[0] == pytest.approx(0.001)
+    assert ratios[1] == ratios[0]
+    assert ratios[2] > ratios[0]
 
 
 def test_spans_teach_and_are_compared_with_what_was_charged_before():

@@ -34,7 +34,7 @@ def test_with_spans_it_shows_what_they_taught_and_how_far_they_agree():
     """By method and in total, with what null calls alone would have said beside it."""
     transport = TransportEstimate()
     transport.curve.note(0.0, 0.0004)
-    transport.load.note(1, 1.5, time.perf_counter())
+    transport.load.note(0, 1.5, time.perf_counter())
     one = Hop(CREATE, time.perf_counter(), 0.05, 100, 10, 1, "OK")
     for _ in range(5):
         transport.learn("StartContainer", one, Charge(0.0009, 0.0001, 0.0005), 0.049)
@@ -45,6 +45,7 @@ def test_with_spans_it_shows_what_they_taught_and_how_far_they_agree():
     assert answer["learned"][0] | {"daemon_error_ms": 0, "ratio_error": 0, "error_ms": 0} == {
         "method": "StartContainer",
         "hop": CREATE,
+        "level": 0,
         "hops": 5,
         "ratio": 2.0,
         "ratio_error": 0,
