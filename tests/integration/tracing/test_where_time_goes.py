@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import signal
 import stat
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cri_shim.hops.bill_text import KEY, parse_bill
+from cri_shim.hops.request import UNFINISHED
 from tests.integration.tracing.conftest import call, get, need_containerd, need_spans
 from tests.lab.lab import Lab
 from tests.lab.pod_configs import container_config, pod_config, sh
@@ -46,13 +46,14 @@ async def bills(lab: Lab, split: str, pods: int = PODS) -> list[dict[str, Any]]:
 
 
 def of_bill(records: list[dict[str, Any]], name: str) -> float:
-    """The median of one figure of the bill, in ms."""
-    return float(median(record["bill"][name] for record in records))
+    """The least of one figure of the bill, in ms: a busy machine makes some pods slower, and none quicker."""
+    return float(min(record["bill"][name] for record in records))
 
 
 def of_hops(records: list[dict[str, Any]], name: str) -> float:
-    """The median over all hops, in ms."""
-    return float(median(hop[name] for record in records for hop in record["hops"]))
+    """Over all hops that have ended, the figure that a quarter of them stays below, in ms."""
+    figures = sorted(hop[name] for record in records for hop in record["hops"] if hop["code"] != UNFINISHED)
+    return float(figures[len(figures) // 4])
 
 
 async def measured(lab: Lab, slow: SlowSocket, seconds: float, split: str) -> list[dict[str, Any]]:
@@ -91,10 +92,12 @@ async def test_a_delay_before_containerd_is_transport(split: str) -> None:
     for name in ("wall_ms", "daemon_sum_ms", "transport_sum_ms", "helpers_ms", "own_ms"):
         print(f"  {name} {of_bill(before, name):.1f} -> {of_bill(after, name):.1f}")
     assert LATE * 1000 * 0.9 <= more <= LATE * 1000 * 1.6
-    hops = median(record["hop_count"] for record in after)
+    hops = min(sum(hop["code"] != UNFINISHED for hop in record["hops"]) for record in after)
     assert of_bill(after, "transport_sum_ms") - of_bill(before, "transport_sum_ms") >= hops * LATE * 1000 * 0.8
-    for name in ("daemon_sum_ms", "helpers_ms", "own_ms"):
-        assert of_bill(after, name) < of_bill(before, name) + hops * LATE * 1000 / 2
+    # By hop: what containerd does for a pod takes so long that its own ups and downs hide a delay.
+    assert of_hops(after, "daemon_ms") < of_hops(before, "daemon_ms") + LATE * 1000 / 2
+    for name in ("helpers_ms", "own_ms"):
+        assert of_bill(after, name) < of_bill(before, name) + hops * LATE * 1000
 
 
 async def test_a_slow_plugin_is_helper_time(tmp_path: Path) -> None:
