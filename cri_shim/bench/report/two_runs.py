@@ -75,10 +75,10 @@ def _differences(before: Run, after: Run) -> list[str]:
     if names[0] != names[1]:
         return [*found, f"sides: {', '.join(names[0])}, then {', '.join(names[1])}"]
     for was_side, now_side in zip(before.sides, after.sides, strict=True):
-        for what in ("runtime", "configuration"):
+        for what, name in (("runtime", "runtime"), ("configuration", "configuration"), ("api", "CRI version")):
             was, now = getattr(was_side, what), getattr(now_side, what)
             if was != now:
-                found.append(f"{what} of {was_side.name}: `{was}`, then `{now}`")
+                found.append(f"{name} of {was_side.name}: `{was}`, then `{now}`")
         versions = [[f"{each.name} {each.version}" for each in side.processes] for side in (was_side, now_side)]
         if versions[0] != versions[1]:
             found.append(f"daemons of {was_side.name}: {', '.join(versions[0])}, then {', '.join(versions[1])}")

@@ -287,6 +287,14 @@ def test_two_runs_say_in_what_they_differ():
     assert ("kernel: Linux 6, then Linux 7",) in [block.items for block in blocks if isinstance(block, Items)]
 
 
+def test_two_runs_say_that_another_version_of_the_api_was_spoken():
+    """A runtime may have learned v1 in between."""
+    old = run(0.8)
+    before = replace(old, sides=(replace(old.sides[0], api="v1alpha2"), old.sides[1]))
+    items = [block.items for block in two_runs.document(before, old) if isinstance(block, Items)]
+    assert ("CRI version of plugin: `v1alpha2`, then `v1`",) in items
+
+
 def test_a_noisy_run_beside_another_is_not_judged():
     """No change is claimed when one of them has no verdict."""
     table = next(block for block in two_runs.document(run(1.3), run(0.8, probe=BUSY)) if isinstance(block, Table))
