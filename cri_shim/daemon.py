@@ -140,6 +140,7 @@ class Daemon:
             await self._until_read(service.readiness)
             _settle_memory()
             probe = ProbeLedger(service.ledger) if config.ledger.enabled else None
+            service.ledger.front.lag = lambda: self._loop_lag.last
             endpoint = Endpoint(
                 config.socket_path, config.socket_mode, lambda: _server(service, probe), self._socket_lost
             )

@@ -8,23 +8,36 @@ that took 100 ms comes from a client that has slept for that time.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from cri_shim.hops.estimate import Estimate
 from cri_shim.hops.gap_curve import GapCurve, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cri_shim.hops.request import Request
 
 LONGEST_WAY: Final = 60.0
 """Seconds between a client's time and the start here that are believed; what is more was a step of the clock."""
+LATE: Final = 0.002
+"""Seconds: an event loop that is later than that adds to the error; the loop's timers are no better."""
 _NONE: Final = Estimate(0.0, 0.0)
+
+
+class Gaps(NamedTuple):
+    """Seconds of quiet, each way."""
+
+    way_in: float
+    way_out: float
 
 
 class FrontEstimate:
     """The curves of the probe, and how requests are charged by them."""
 
     def __init__(self) -> None:
+        self.lag: Callable[[], float] = float
+        """How late the event loop was when that was last looked at, in seconds."""
         self.way_in = GapCurve()
         self.way_out = GapCurve()
         self._last_in = self._last_out = time.perf_counter()
@@ -36,27 +49,32 @@ class FrontEstimate:
         asked, self._asked = self._asked, set()
         return asked
 
-    def note(self, gap: float, way_in: float, way_out: float) -> None:
-        """Add a call of the probe, after ``gap`` seconds of quiet."""
-        self.way_in.note(gap, way_in)
-        self.way_out.note(gap, way_out)
+    def note(self, gaps: Gaps, way_in: float, way_out: float) -> None:
+        """Add a call of the probe."""
+        self.way_in.note(gaps.way_in, way_in)
+        self.way_out.note(gaps.way_out, way_out)
         there, back = self.way_in.at(0.0), self.way_out.at(0.0)
         self._at_once = 0.0 if there is None or back is None else there.seconds + back.seconds
 
-    def called(self, begun: float, ended: float) -> None:
-        """The socket was used by the probe."""
+    def probed(self, begun: float, ended: float) -> Gaps:
+        """The probe has used the socket; the gaps before it."""
+        gaps = Gaps(self._gap(begun - self._last_in), self._gap(ended - self._last_out))
         self._last_in, self._last_out = begun, ended
+        return gaps
 
     def charge(self, request: Request, sent_at: float | None) -> None:
         """Charge a request that begins with its way in; ``sent_at``: Unix seconds of the client's clock, if it told."""
         quiet, self._last_in = request.started - self._last_in, request.started
-        self._asked.add(nearest(self._gap(quiet)))
+        gap = self._gap(quiet)
+        self._asked.add(nearest(gap))
         if sent_at is not None and 0.0 <= (seconds := request.started_at - sent_at) < LONGEST_WAY:
             request.way_in, request.front_known = Estimate(seconds, 0.0), "measured"
             return
-        request.way_in = self.way_in.at(self._gap(quiet))
-        if request.way_in is not None:
-            request.front_known = "estimate"
+        way_in = self.way_in.at(gap)
+        if way_in is not None:
+            # The probe calls while nothing else goes on; how long others wait for a busy event loop, it cannot know.
+            late = lag if (lag := self.lag()) >= LATE else 0.0
+            request.way_in, request.front_known = Estimate(way_in.seconds, way_in.error + late), "estimate"
 
     def charge_answer(self, request: Request, code: str) -> None:
         """Charge a request that is answered now with its way out; one that its client has left has none."""

@@ -2,34 +2,39 @@
 
 The calls are made by a program of its own (:mod:`cri_shim.hops.front_probe_client`), which lives for a round of them:
 for one with many gaps at the start, and then, while requests come, for a short one at the gaps that they had. A call
-counts if no request was in hand and none came since the call before it.
+counts if no request was in hand beside it, and for the quiet that really was before it. On a node that is never idle
+all calls count as long as nothing else is known: something is better known than nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Final
+from itertools import groupby
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
 from cri_shim.hops import front_probe_client
-from cri_shim.hops.gap_curve import GAPS
+from cri_shim.hops.gap_curve import GAPS, nearest
 from cri_shim.kernel.process import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cri_shim.hops.front_estimate import Gaps
     from cri_shim.hops.probe_ledger import ProbeCall, ProbeLedger
 
-CALLS: Final = (20, 5, 5, 3, 3)
-"""Calls of a round at each gap: caches get warm by calls that follow at once on each other, and those take no time."""
+CALLS: Final = (12, 3, 3, 2, 1)
+"""Calls at each gap, one turn of a round. Those that follow at once on each other count as one: they are one moment."""
+TURNS: Final = 5
+"""Turns of a round, so that what is measured at each gap is spread over its time."""
 ENOUGH: Final = 2
-"""Calls that count at each gap before rounds become rare."""
+"""Calls at a gap that must have counted for it to be known."""
 EVERY: Final = 120.0
 """Seconds between rounds while requests come."""
 SOON: Final = 5.0
-"""Seconds until the next round while too little is known."""
+"""Seconds until the next round while a gap is not known, doubled each time."""
 LONGEST: Final = 10.0
 """Seconds after which a round is given up."""
 
@@ -48,25 +53,24 @@ class FrontProbe:
         """Go on for ever."""
         await self.round(GAPS[:-1])
         await self.round(GAPS[-1:])
+        pause = SOON
         while True:
-            asked, count = self._front.take_gaps(), self._ledger.real.count
-            await asyncio.sleep(SOON if self._missing() else EVERY)
-            if self._ledger.real.count != count or self._missing():
-                await self.round(self._wanted(asked | self._front.take_gaps()))
+            missing = self._missing()
+            await asyncio.sleep(pause if missing else EVERY)
+            pause = min(pause * 2, EVERY)
+            if wanted := missing | self._front.take_gaps():
+                await self.round(sorted({0.0} | wanted))
 
     def _missing(self) -> set[float]:
-        """Gaps of the first rounds that too little is known of."""
+        """Gaps that are not known."""
         known = {gap: number for gap, _, number in self._front.way_in.points()}
         return {gap for gap in GAPS if known.get(gap, 0) < ENOUGH}
-
-    def _wanted(self, asked: set[float]) -> list[float]:
-        """The gaps that a round is to have: those that requests had, those that are missing, and none at all."""
-        return sorted({0.0} | asked | self._missing())
 
     async def round(self, gaps: Sequence[float]) -> int:
         """Make the calls at each of ``gaps``; the number of those that count."""
         self._ledger.calls.clear()
-        calls = [repr(gap) for gap in gaps for _ in range(CALLS[GAPS.index(gap)])]
+        turn = [gap for gap in gaps for _ in range(CALLS[GAPS.index(gap)])]
+        calls = [repr(gap) for gap in turn * TURNS]
         command = [sys.executable, "-I", "-S", front_probe_client.__file__, self._path, *calls]
         try:
             ended = await run_program(command, {}, b"", time_limit=LONGEST)
@@ -79,18 +83,34 @@ class FrontProbe:
         return self._take(ended.stdout.decode("ascii"))
 
     def _take(self, printed: str) -> int:
-        """Pair the calls of the program with what the server noted of them."""
-        counted, last = 0, -1
+        """Pair the calls of the program with what the server noted of them; the number of those that count."""
+        pairs = []
         for line in printed.splitlines():
-            gap, sent, answered = map(float, line.split())
+            sent, answered = map(float, line.split())
             call = _served(self._ledger.calls, sent, answered)
-            if call is None:
-                break
-            if call.alone and call.count == last:
-                self._front.note(gap, call.begun - sent, answered - call.ended)
-                counted += 1
-            last = call.count
-        return counted
+            if call is not None:
+                pairs.append(_Pair(call.gaps, call.begun - sent, answered - call.ended, call.alone))
+        counted = [pair for pair in pairs if pair.alone]
+        if not counted and not self._front.way_in.points():
+            counted = pairs
+        for at_once, group in groupby(counted, key=lambda pair: nearest(pair.gaps.way_in) == 0.0):
+            together = list(group)
+            for pair in [_median(together)] if at_once else together:
+                self._front.note(pair.gaps, pair.way_in, pair.way_out)
+        return len(counted)
+
+
+class _Pair(NamedTuple):
+    """A call as both ends saw it."""
+
+    gaps: Gaps
+    way_in: float
+    way_out: float
+    alone: bool
+
+
+def _median(pairs: Sequence[_Pair]) -> _Pair:
+    return sorted(pairs, key=lambda pair: pair.way_in + pair.way_out)[len(pairs) // 2]
 
 
 def _served(calls: Sequence[ProbeCall], sent: float, answered: float) -> ProbeCall | None:

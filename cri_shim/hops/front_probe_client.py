@@ -4,8 +4,8 @@ A program by itself, run with ``-I -S``: in the daemon's process it would share 
 of the server that it measures, and find both warm (docs/adr/0035). It has no gRPC: this is HTTP/2 by hand, whose bytes
 are the same for each request but for the number of the stream, and of an answer only its end is looked for (RFC 9113).
 
-After each GAP (seconds) of quiet it makes one call. At its end it prints a line for each: the gap, when it began
-the call and when it had read the answer, both in seconds of ``time.perf_counter``, which all processes share.
+After each GAP (seconds) of quiet it makes one call. At its end it prints a line for each: when it began the call and
+when it had read the answer, both in seconds of ``time.perf_counter``, which all processes share.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def main(path: str, gaps: list[float]) -> None:
     for gap in [0.0] * WARM_UP + gaps:
         if gap:
             time.sleep(gap)
-        calls.append((gap, *connection.call()))
+        calls.append(connection.call())
     for call in calls[WARM_UP:]:
         sys.stdout.write(" ".join(map(repr, call)) + "\n")
 

@@ -9,9 +9,10 @@ from msgspec import Struct
 from cri_shim.hops.ledger import Ledger
 
 if TYPE_CHECKING:
+    from cri_shim.hops.front_estimate import Gaps
     from cri_shim.hops.request import Request
 
-MOST_CALLS: Final = 64
+MOST_CALLS: Final = 128
 """Calls of one round that are remembered; others that call the method are not asked for more."""
 
 
@@ -20,8 +21,8 @@ class ProbeCall(Struct, frozen=True):
 
     begun: float
     ended: float
-    count: int
-    """Requests that had come in by then."""
+    gaps: Gaps
+    """The quiet before it."""
     alone: bool
     """No request was in hand."""
 
@@ -39,6 +40,6 @@ class ProbeLedger(Ledger):
         """Take note of the call."""
         real, ended = self.real, request.started + request.close(code, error).wall
         del self.in_hand[request.id]
-        real.front.called(request.started, ended)
+        gaps = real.front.probed(request.started, ended)
         if len(self.calls) < MOST_CALLS:
-            self.calls.append(ProbeCall(request.started, ended, real.count, not real.in_hand))
+            self.calls.append(ProbeCall(request.started, ended, gaps, not real.in_hand))

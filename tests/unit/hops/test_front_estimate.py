@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import pytest
 
 from cri_shim.hops.client_time import sent_at
-from cri_shim.hops.front_estimate import LONGEST_WAY
+from cri_shim.hops.front_estimate import LATE, LONGEST_WAY, Gaps
 from cri_shim.hops.ledger import Ledger
 
 SENT = 1764403200.5
@@ -37,14 +38,14 @@ def probed() -> Ledger:
     ledger = Ledger()
     for gap, way_in, way_out in ((0.0, 0.0001, 0.00005), (0.1, 0.0005, 0.0002), (1.0, 0.0006, 0.0003)):
         for _ in range(3):
-            ledger.front.note(gap, way_in, way_out)
+            ledger.front.note(Gaps(gap, gap), way_in, way_out)
     return ledger
 
 
 def quiet_for(ledger: Ledger, way_in: float, way_out: float) -> None:
     """Let the last request have come, and have been answered, so many seconds ago."""
     now = time.perf_counter()
-    ledger.front.called(now - way_in, now - way_out)
+    ledger.front.probed(now - way_in, now - way_out)
 
 
 def test_a_request_after_a_quiet_socket():
@@ -55,6 +56,17 @@ def test_a_request_after_a_quiet_socket():
     ledger.close(request)
     assert request.bill.front == pytest.approx(0.0009)
     assert request.bill.front_known == "estimate"
+
+
+def test_a_busy_event_loop_adds_to_the_error():
+    """How long a request waits for it before it begins is not known."""
+    ledger = probed()
+    for lag, more in ((LATE / 2, 0.0), (0.05, 0.05)):
+        ledger.front.lag = partial(float, lag)
+        quiet_for(ledger, 5.0, 5.0)
+        request = ledger.open("ListPodSandbox")
+        ledger.close(request)
+        assert request.bill.front_error == pytest.approx(more)
 
 
 def test_a_request_right_after_a_long_one():
