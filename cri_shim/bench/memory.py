@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cri_shim.bench.schema import Process
 
-SHIMS, MACHINE = "shims", "machine"
+HELPERS, SHIMS, MACHINE = "helpers", "shims", "machine"
 _PROC = Path("/proc")
 _PRIVATE = ("Private_Clean", "Private_Dirty", "Private_Hugetlb")
 _KIB_IN_MIB = 1024
@@ -27,6 +27,7 @@ _KIB_IN_MIB = 1024
 class Memory:
     """MiB by daemon; ``rss`` has the machine beside them, ``pss`` and ``uss`` have the shims together.
 
+    All three have the helpers together, processes that daemons keep running, if there are any.
     A daemon whose memory cannot be read is in none of them.
     """
 
@@ -35,11 +36,13 @@ class Memory:
     uss: dict[str, float] = field(default_factory=dict)
 
 
-def read_memory(processes: Sequence[Process], shims: Iterable[int]) -> Memory:
+def read_memory(processes: Sequence[Process], shims: Iterable[int], helpers: Iterable[int] = ()) -> Memory:
     """Read it now. It takes a lock of each process for a millisecond or so, and must not be done within a turn."""
     found = Memory()
     for process in processes:
         _add(found, process.name, _rollup(process.pid))
+    for rollup in map(_rollup, helpers):
+        _add(found, HELPERS, rollup)
     found.pss[SHIMS] = found.uss[SHIMS] = 0.0
     for pid in shims:
         # Shims come and go: one that has ended takes nothing.
@@ -55,9 +58,9 @@ def read_memory(processes: Sequence[Process], shims: Iterable[int]) -> Memory:
 
 def _add(memory: Memory, name: str, rollup: dict[str, int]) -> None:
     if "Rss" in rollup:
-        memory.rss[name] = _mib(rollup, "Rss")
-        memory.pss[name] = _mib(rollup, "Pss")
-        memory.uss[name] = _mib(rollup, *_PRIVATE)
+        memory.rss[name] = memory.rss.get(name, 0.0) + _mib(rollup, "Rss")
+        memory.pss[name] = memory.pss.get(name, 0.0) + _mib(rollup, "Pss")
+        memory.uss[name] = memory.uss.get(name, 0.0) + _mib(rollup, *_PRIVATE)
 
 
 def _rollup(pid: int) -> dict[str, int]:

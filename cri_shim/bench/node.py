@@ -17,6 +17,7 @@ from cri_shim.bench import processes, schema
 from cri_shim.bench.bills import itemize, read_bill
 from cri_shim.bench.cgroup_parents import for_driver
 from cri_shim.bench.client import CallError
+from cri_shim.bench.descendants import descendants_of
 from cri_shim.bench.memory import read_memory
 from cri_shim.bench.shims import shims_of
 from untrusted.text import escaped
@@ -156,11 +157,15 @@ class Node:
 
     def clock(self, shims: Sequence[int]) -> Clock:
         """CPU seconds so far."""
-        return processes.read_clock(self.processes, shims, self.client.pids)
+        return processes.read_clock(self.processes, shims, self.client.pids, self._helpers(shims))
 
     def memory(self) -> Memory:
         """What its processes hold now."""
-        return read_memory(self.processes, self.shims())
+        shims = self.shims()
+        return read_memory(self.processes, shims, self._helpers(shims))
+
+    def _helpers(self, shims: Sequence[int]) -> list[int]:
+        return descendants_of([process.pid for process in self.processes], shims)
 
     async def call(self, samples: Samples, rpc: str, request: bytes) -> bytes:
         """Call an RPC and note how long it took; the answer's bytes."""

@@ -117,12 +117,15 @@ def version_of(pid: int) -> str:
     return ""
 
 
-def read_clock(processes: Sequence[Process], shims: Iterable[int], clients: Iterable[int] = ()) -> Clock:
+def read_clock(
+    processes: Sequence[Process], shims: Iterable[int], clients: Iterable[int] = (), helpers: Iterable[int] = ()
+) -> Clock:
     """CPU seconds so far of the daemons, their helpers, their shims, the client and the machine.
 
-    The client is this process, and ``clients``, other processes that make calls for it.
+    The client is this process, and ``clients``, other processes that make calls for it. ``helpers`` are processes that
+    daemons keep running; those that ended count as well, once their daemon has waited for them.
     """
-    cpu: dict[str, float] = {"helpers": 0.0}
+    cpu = {"helpers": sum(own_seconds(pid) + children_seconds(pid) for pid in helpers)}
     for process in processes:
         cpu[process.name] = own_seconds(process.pid)
         cpu["helpers"] += children_seconds(process.pid)

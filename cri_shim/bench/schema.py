@@ -116,7 +116,8 @@ class Turn:
     samples: dict[str, list[float]]
     """By metric; milliseconds."""
     cpu: dict[str, float] = field(default_factory=dict)
-    """CPU seconds: each daemon by name, ``helpers`` (programs that daemons ran), ``shims``, ``client``, ``machine``."""
+    """CPU seconds: each daemon by name, ``helpers`` (programs that daemons ran or keep running), ``shims``,
+    ``client``, ``machine``."""
     memory: dict[str, float] = field(default_factory=dict)
     """MiB at the end: the resident set (RSS) of each daemon by name, ``machine`` (total less available). In runs of
     schema 1 also ``shims``, proportional."""
@@ -128,7 +129,8 @@ class Turn:
     mean_bills: dict[str, dict[str, float]] = field(default_factory=dict)
     """By RPC, only in runs of schema 1: the mean of bills of the older form, whose words mean something else."""
     pss: dict[str, float] = field(default_factory=dict)
-    """MiB at the end, each page shared out among the processes that have it: each daemon by name, ``shims``."""
+    """MiB at the end, each page shared out among the processes that have it: each daemon by name, ``shims`` and, where
+    daemons keep other processes running, ``helpers``."""
     uss: dict[str, float] = field(default_factory=dict)
     """MiB at the end, pages that no other process has: each daemon by name, ``shims``."""
 

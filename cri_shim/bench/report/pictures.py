@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
+from cri_shim.bench.memory import HELPERS, SHIMS
 from cri_shim.bench.report import plots, split, words
 from cri_shim.bench.report.blocks import Picture
 from cri_shim.bench.report.rows import daemons_of, knows_pss
@@ -93,7 +94,8 @@ def _daemons(run: Run) -> list[str]:
 
 
 def _memory(run: Run, step: Step, *, fair: bool) -> str:
-    parts = [*_daemons(run), "shims"]
+    kept = any(HELPERS in turn.pss for one in step.rounds for turn in one.turns.values())
+    parts = [*_daemons(run), *([HELPERS] if kept else []), SHIMS]
     bars = []
     for side in run.sides:
         sizes = [turn.pss if fair else turn.memory for turn in (one.turns[side.name] for one in step.rounds)]

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.estimate import distribution
+from cri_shim.bench.memory import HELPERS
 from cri_shim.bench.verdict import judge
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
             found.append(_row_by_side(run, step, (f"cpu {key}", label, "s", main), read))
     if step.scenario in _MEMORY_SCENARIOS:
         if knows_pss(run, step):
-            about = ("pss daemons", "memory of the daemons (PSS)", "MiB", True)
+            about = ("pss daemons", "memory of daemons and helpers (PSS)", "MiB", True)
             found.append(_row_by_side(run, step, about, partial(_daemons_pss, run)))
         else:
             about = ("memory daemons", "resident memory of the daemons", "MiB", True)
@@ -109,11 +110,11 @@ def _machine_cpu(_side: str, turn: Turn) -> float:
 
 
 def _daemons_memory(run: Run, side: str, turn: Turn) -> float:
-    return sum(turn.memory.get(name, 0.0) for name in daemons_of(run, side))
+    return sum(turn.memory.get(name, 0.0) for name in (*daemons_of(run, side), HELPERS))
 
 
 def _daemons_pss(run: Run, side: str, turn: Turn) -> float:
-    return sum(turn.pss[name] for name in daemons_of(run, side))
+    return sum(turn.pss[name] for name in daemons_of(run, side)) + turn.pss.get(HELPERS, 0.0)
 
 
 def daemons_of(run: Run, side: str) -> list[str]:

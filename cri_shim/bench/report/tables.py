@@ -6,6 +6,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from cri_shim.bench import noise
+from cri_shim.bench.memory import HELPERS, SHIMS
 from cri_shim.bench.report.blocks import Table
 from cri_shim.bench.report.numbers import number, percent, ratio
 from cri_shim.bench.report.pictures import cpu_parts
@@ -119,9 +120,12 @@ def memory(run: Run, step: Step) -> Table:
     for side in run.sides:
         turns = [one.turns[side.name] for one in step.rounds]
         daemons = daemons_of(run, side.name)
-        lines += [(side.name, name, *_three_measures(turns, [name])) for name in (*daemons, "shims")]
-        if len(daemons) > 1:
-            lines.append((side.name, "all daemons", *_three_measures(turns, daemons)))
+        helpers = [HELPERS] if any(HELPERS in turn.pss for turn in turns) else []
+        together = [*daemons, *helpers]
+        lines += [(side.name, name, *_three_measures(turns, [name])) for name in (*together, SHIMS)]
+        if len(together) > 1:
+            name = "daemons and helpers" if helpers else "all daemons"
+            lines.append((side.name, name, *_three_measures(turns, together)))
     return Table(("side, MiB at the end of a turn", "of", "RSS", "PSS", "USS"), tuple(lines), 2)
 
 

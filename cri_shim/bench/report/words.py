@@ -40,14 +40,14 @@ COARSE_RESOURCES = _paragraphs("""
 """)
 
 FINE_RESOURCES = _paragraphs("""
-    **CPU time** is that of each daemon, of programs that daemons ran and waited for (helpers: CNI plugins, mount
-    helpers), of shims that lived through the whole turn, of the client, and of the whole machine. What shims and
-    containers spend that come and go within a turn is in the rest of the machine. The kernel counts nanoseconds of
-    processes that run, and hundredths of a second of helpers and of the machine.
+    **CPU time** is that of each daemon, of programs that daemons ran and waited for or keep running (helpers: CNI
+    plugins, mount helpers), of shims that lived through the whole turn, of the client, and of the whole machine. What
+    shims and containers spend that come and go within a turn is in the rest of the machine. The kernel counts
+    nanoseconds of processes that run, and hundredths of a second of helpers that have ended and of the machine.
 
     **Memory** is read after a turn, from /proc/PID/smaps_rollup. RSS counts all pages of a process, PSS shares out
     those that several processes have, USS counts those that no other process has. Sides are judged by the PSS of
-    their daemons.
+    their daemons and of the helpers that these keep running.
 """)
 
 NOT_SHOWN = _paragraphs("""

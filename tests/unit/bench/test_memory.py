@@ -82,3 +82,20 @@ def test_what_cannot_be_read_is_not_there():
     found = read_memory([Process("gone", 2**22 - 1)], [])
     assert "gone" not in found.pss
     assert "gone" not in found.rss
+
+
+def test_what_daemons_keep_running_is_added_up():
+    """There is a line for helpers where there are any, and none where there are not."""
+    with subprocess.Popen(
+        [sys.executable, "-c", "import sys; print(1, flush=True); sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        one = read_memory([], [], [child.pid])
+        two = read_memory([], [], [child.pid, os.getpid(), 2**22 - 1])
+        child.communicate()
+    assert 1 < one.pss["helpers"] < two.pss["helpers"]
+    assert two.uss["helpers"] <= two.pss["helpers"] <= two.rss["helpers"]
+    assert "helpers" not in read_memory([], []).pss

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -85,3 +86,18 @@ def test_programs_are_named_by_what_they_run():
     finally:
         child.kill()
         child.wait()
+
+
+def test_time_of_what_a_daemon_keeps_running_is_a_helpers():
+    """As long as it runs; once it has ended it counts through the daemon that waited for it."""
+    child = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        until = time.monotonic() + 20
+        while read_clock([], [], helpers=[child.pid]).cpu["helpers"] < 0.1 and time.monotonic() < until:
+            time.sleep(0.02)
+        before = read_clock([MYSELF], [], helpers=[child.pid]).cpu["helpers"]
+    finally:
+        child.kill()
+        child.wait()
+    assert before >= 0.1
+    assert read_clock([MYSELF], []).cpu["helpers"] >= before - 0.02

@@ -80,6 +80,46 @@ def test_memory_is_shown_in_three_measures():
     assert ("plugin", "all daemons") not in cells
 
 
+def test_what_daemons_keep_running_counts_as_theirs():
+    """A helper's memory has a line of its own and is in the number that sides are judged by."""
+    whole = run(1.0, 1.0)
+    steps = tuple(
+        replace(
+            step,
+            rounds=tuple(
+                replace(
+                    one,
+                    turns=one.turns
+                    | {
+                        "bridge": replace(
+                            one.turns["bridge"],
+                            memory=one.turns["bridge"].memory | {"helpers": 11.0},
+                            pss=one.turns["bridge"].pss | {"helpers": 6.0},
+                            uss=one.turns["bridge"].uss | {"helpers": 5.0},
+                        )
+                    },
+                )
+                for one in step.rounds
+            ),
+        )
+        for step in whole.steps
+    )
+    kept = replace(whole, steps=steps)
+    table = next(
+        block
+        for block in document.document(kept)
+        if isinstance(block, Table) and block.head[-3:] == ("RSS", "PSS", "USS")
+    )
+    cells = {row[:2]: row[2:] for row in table.rows}
+    assert cells["bridge", "helpers"] == ("11.0", "6.00", "5.00")
+    assert ("plugin", "helpers") not in cells
+    without, with_helpers = (
+        next(row for row in rows_of(each) if row.key == "pss daemons").sides["bridge"].p50 for each in (whole, kept)
+    )
+    assert with_helpers == pytest.approx(without + 6.0)
+    assert float(cells["bridge", "daemons and helpers"][1]) == pytest.approx(with_helpers, abs=0.1)
+
+
 def test_runs_without_pss_are_judged_by_rss():
     """Older ones, and those in which a daemon was another user's."""
     old = run(1.0, 1.0)
