@@ -253,11 +253,16 @@ async def _remove_by_any_client(node: Node) -> None:
 
 
 async def _remove_again(node: Node) -> None:
+    if node.cut_off:
+        _say(f"removing the pods that {node.name} may still be starting: {sum(_REMOVE_AGAIN):g} s")
     for pause in _REMOVE_AGAIN:
         await remove_all(node)
-        if node.remove_cgroups():
-            break
-        await asyncio.sleep(pause)  # a pod that was being made is listed, or undone, only now
+        # A pod that was being made is listed, or undone, only later; cri-dockerd has no cgroup of it until then.
+        if node.remove_cgroups() and not node.cut_off:
+            return
+        await asyncio.sleep(pause)
+    await remove_all(node)
+    node.remove_cgroups()
 
 
 def _sides(options: argparse.Namespace) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

@@ -50,9 +50,13 @@ class Pod:
         _make_directory(Path(self.config.log_directory))
         handler = self.node.place.runtime_handler
         request = cri.RunPodSandboxRequest(config=self.config, runtime_handler=handler).SerializeToString()
-        answer = await self.node.call(samples, "RunPodSandbox", request)
-        self.id = cri.RunPodSandboxResponse.FromString(answer).pod_sandbox_id
-        await self.start_container(samples)
+        try:
+            answer = await self.node.call(samples, "RunPodSandbox", request)
+            self.id = cri.RunPodSandboxResponse.FromString(answer).pod_sandbox_id
+            await self.start_container(samples)
+        except asyncio.CancelledError:
+            self.node.cut_off = True
+            raise
 
     async def start_container(self, samples: Samples) -> None:
         """Create and start the container in the pod, which runs."""
