@@ -34,7 +34,7 @@ DELAYED = 5000.0
 """Microseconds."""
 OFF = 0.3
 """Share of the delay by which its part may miss it."""
-ELSEWHERE = 0.2
+ELSEWHERE = 0.3
 """Share of the delay by which any other part may change."""
 LEAST, MOST = 5, 40
 """Pairs of requests, without and with the delay: a busy machine needs more until the medians are clear."""
