@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import time
+from typing import Any
+
+import pytest
 
 from containerd_client.hops import Hop
+from cri_shim.cli import main
 from cri_shim.hops.agreement import Pair
 from cri_shim.hops.calibration_json import calibration
 from cri_shim.hops.transport_estimate import Charge, TransportEstimate
 from cri_shim.terminal.calibration import calibration_text
+from cri_shim.terminal.fetch import Explorer
 
 CREATE = "containerd.services.tasks.v1.Tasks/Create"
 
@@ -58,3 +64,27 @@ def test_with_spans_it_shows_what_they_taught_and_how_far_they_agree():
     assert ["1", "or", "more", "1.50", "0.00", "1", "0"] in rows
     assert ["StartContainer", "5", "0.900", "1.00", "0.90", "(0.90", "to", "0.90)", "0.90", "0.50", "0.50"] in rows
     assert ["all", "together", "5", "0.900", "1.00", "0.90", "(0.90", "to", "0.90)", "0.90", "0.50", "0.50"] in rows
+
+
+@pytest.mark.parametrize("flags", [(), ("-o", "json"), ("--json",)])
+def test_the_command_prints_text_or_the_answer_as_it_is(monkeypatch, capsys, flags):
+    """As all of ``cri-shim hops``."""
+    answer = calibration(TransportEstimate())
+
+    def get(_explorer: Explorer, path: str, **_query: str) -> Any:
+        assert path == "/api/calibration"
+        return answer
+
+    monkeypatch.setattr(Explorer, "get", get)
+    assert main(["hops", "calibrate", "--address", "127.0.0.1:1", *flags]) == 0
+    printed = capsys.readouterr().out
+    if flags:
+        assert json.loads(printed) == answer
+    else:
+        assert "no null call has been measured yet" in printed
+
+
+def test_a_word_that_is_none_of_its_own_is_refused(capsys):
+    """In words, before anything is asked."""
+    assert main(["hops", "calibrat", "--address", "127.0.0.1:1"]) == 2
+    assert "calibrate" in capsys.readouterr().err
