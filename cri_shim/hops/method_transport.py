@@ -8,6 +8,7 @@ varies (it starts a process), the corrected null call is. Both are taken, each b
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict, deque
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -29,6 +30,7 @@ REMEMBERED: Final = 20
 ENOUGH: Final = 3
 """Hops of a kind from which on what was seen of them counts."""
 _TOGETHER = 3  # hops that are added before medians are worked out anew
+_OUTLYING = 0.1  # share of values that do not count
 _LEAST = 0.00001  # seconds that no spread is below: two equal samples do not make a certainty
 _USUAL = 0.68  # share of values that an error covers
 
@@ -45,7 +47,7 @@ class Seen(NamedTuple):
 
 
 class Usual(NamedTuple):
-    """What is usual of one kind of hop: medians, and the distance from them within which most hops lie."""
+    """What is usual of one kind of hop, and by how much it varies (standard deviations)."""
 
     hops: int
     ratio: float
@@ -53,7 +55,7 @@ class Usual(NamedTuple):
     daemon: float
     daemon_error: float
     error: float
-    """How far off estimates were, mostly."""
+    """How far off two thirds of the estimates were at most."""
 
 
 class _Kind:
@@ -71,10 +73,10 @@ class _Kind:
             self.usual = None
 
     def known(self) -> Usual | None:
-        """Medians and spreads, worked out when they are asked for; None while too little was seen."""
+        """What is usual, worked out when they are asked for; None while too little was seen."""
         if self.usual is None and len(self.seen) >= ENOUGH:
-            ratios, daemons = [one.ratio for one in self.seen], [one.daemon for one in self.seen]
-            ratio, daemon = median(ratios), median(daemons)
+            ratios, daemons = sorted(one.ratio for one in self.seen), sorted(one.daemon for one in self.seen)
+            ratio, daemon = _mean_of_most(ratios), median(daemons)
             self.since = 0
             self.usual = Usual(
                 len(ratios),
@@ -82,7 +84,7 @@ class _Kind:
                 _spread(ratios, ratio),
                 daemon,
                 _spread(daemons, daemon),
-                _spread([one.missed for one in self.seen], 0.0),
+                sorted(one.missed for one in self.seen)[round((len(self.seen) - 1) * _USUAL)],
             )
         return self.usual
 
@@ -153,7 +155,16 @@ class MethodTransport:
         self._kinds.clear()
 
 
-def _spread(values: list[float], middle: float) -> float:
-    """Within which distance of ``middle`` most of the values lie."""
-    off = sorted(abs(value - middle) for value in values)
-    return off[round((len(off) - 1) * _USUAL)]
+def _mean_of_most(ordered: list[float]) -> float:
+    """The mean without the highest tenth.
+
+    Transport has a long tail. Medians alone would make sums of estimates too low, means alone their medians too high.
+    """
+    most = ordered[: len(ordered) - round(len(ordered) * _OUTLYING)]
+    return sum(most) / len(most)
+
+
+def _spread(ordered: list[float], middle: float) -> float:
+    """The standard deviation around ``middle``, without the very highest."""
+    most = ordered[: max(1, len(ordered) - round(len(ordered) * _OUTLYING / 2))]
+    return math.sqrt(sum((value - middle) ** 2 for value in most) / len(most))
