@@ -15,7 +15,7 @@ from cri_shim.hops.gap_curve import middle
 
 LEVELS: Final = (2, 4)
 """Requests and helpers at which the second and the third level begin."""
-REMEMBERED: Final = 15
+REMEMBERED: Final = 31
 """Factors of each level of which the median is taken."""
 OUTDATED: Final = 600.0
 """Seconds after which what was measured last at a level says nothing any more."""

@@ -30,7 +30,7 @@ REMEMBERED: Final = 20
 ENOUGH: Final = 3
 """Hops of a kind from which on what was seen of them counts."""
 _TOGETHER = 3  # hops that are added before medians are worked out anew
-_OUTLYING = 0.1  # share of values that do not count
+_HIGH, _HIGHEST = 0.15, 0.05  # shares of values that do not count
 _LEAST = 0.00001  # seconds that no spread is below: two equal samples do not make a certainty
 _USUAL = 0.68  # share of values that an error covers
 
@@ -156,15 +156,15 @@ class MethodTransport:
 
 
 def _mean_of_most(ordered: list[float]) -> float:
-    """The mean without the highest tenth.
+    """The mean without the highest.
 
     Transport has a long tail. Medians alone would make sums of estimates too low, means alone their medians too high.
     """
-    most = ordered[: len(ordered) - round(len(ordered) * _OUTLYING)]
+    most = ordered[: len(ordered) - round(len(ordered) * _HIGH)]
     return sum(most) / len(most)
 
 
 def _spread(ordered: list[float], middle: float) -> float:
     """The standard deviation around ``middle``, without the very highest."""
-    most = ordered[: max(1, len(ordered) - round(len(ordered) * _OUTLYING / 2))]
+    most = ordered[: len(ordered) - round(len(ordered) * _HIGHEST)]
     return math.sqrt(sum((value - middle) ** 2 for value in most) / len(most))
