@@ -101,12 +101,6 @@ static void refuse(const char *reason)
     die("%s", reason);
 }
 
-static void all_unavailable(const char *reason)
-{
-    while (in_flight)
-        finish(in_flight, UNAVAILABLE, reason);
-}
-
 /* ---- what HTTP/2 asks for and says ---- */
 
 static ssize_t give_request(nghttp2_session *_session, int32_t _stream, uint8_t *into, size_t room, uint32_t *flags,
@@ -221,7 +215,8 @@ static int connect_to(const char *path)
 /* Forget a connection that has ended, with everything that was in flight on it; the next call makes another. */
 static void disconnect(const char *reason)
 {
-    all_unavailable(reason);
+    while (in_flight)
+        finish(in_flight, UNAVAILABLE, reason);
     nghttp2_session_del(session);
     session = NULL;
     close(connection);
@@ -237,6 +232,8 @@ static void receive(void)
         return;
     if (size <= 0 || nghttp2_session_mem_recv(session, data, (size_t)size) < 0)
         disconnect("the connection was closed");
+    else if (!nghttp2_session_want_read(session) && !nghttp2_session_want_write(session))
+        disconnect("the endpoint has ended"); /* it has said GOAWAY, and waits for us to hang up */
 }
 
 /* ---- calls ---- */

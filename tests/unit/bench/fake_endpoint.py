@@ -28,6 +28,7 @@ class FakeEndpoint:
     """The address, and the metadata of every call that came in."""
 
     address: str
+    server: grpc.aio.Server
     metadata: list[dict[str, str | bytes]] = field(default_factory=list)
 
     def service(self, details: grpc.HandlerCallDetails) -> Handler | None:
@@ -66,8 +67,8 @@ class _Any(grpc.GenericRpcHandler):
 @contextlib.asynccontextmanager
 async def serving(directory: Path) -> AsyncIterator[FakeEndpoint]:
     """Serve until the block ends."""
-    endpoint = FakeEndpoint(f"unix://{directory}/endpoint.sock")
     server = grpc.aio.server(options=_MAX)
+    endpoint = FakeEndpoint(f"unix://{directory}/endpoint.sock", server)
     server.add_generic_rpc_handlers((_Any(endpoint),))
     server.add_insecure_port(endpoint.address)
     await server.start()

@@ -132,6 +132,17 @@ async def test_an_endpoint_that_is_not_there(command, tmp_path):
     await caller.close()
 
 
+async def test_an_endpoint_that_ends_is_hung_up_on(caller, endpoint):
+    """A server that is being stopped waits for its clients, as long as it is patient; calls after that fail."""
+    await caller.call("/test.Service/Echo", b"", 10)
+    began = time.monotonic()
+    await endpoint.server.stop(30)
+    assert time.monotonic() - began < 10
+    with pytest.raises(grpc.aio.AioRpcError) as failed:
+        await caller.call("/test.Service/Echo", b"", 10)
+    assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
 async def test_metadata_of_a_line_is_sent(command, endpoint):
     """A line may carry more headers; the comparison has none to send yet, so this writes the line itself."""
     process = await asyncio.create_subprocess_exec(
