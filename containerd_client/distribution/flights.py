@@ -7,12 +7,14 @@ off; when nobody is left aboard, the work is cancelled, and the last one waits u
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from contextlib import AbstractContextManager
 
 T = TypeVar("T")
 
@@ -33,20 +35,28 @@ class Flights(Generic[T]):
         """How many are in the air."""
         return len(self._flights)
 
-    async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> tuple[T, bool]:
+    async def run(
+        self,
+        key: str,
+        work: Callable[[], Coroutine[Any, Any, T]],
+        joined: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> tuple[T, bool]:
         """Return the result for ``key``, and whether this caller's own ``work`` made it.
 
         A failure reaches everybody aboard. ``work`` runs in the context (lease, deadline) of the caller who began it.
+        Waiting for the work of another caller happens inside ``joined()``, however it ends.
         """
         while (flight := self._flights.get(key)) is not None and flight.aborted:
-            await asyncio.wait({flight.task})
+            with joined():
+                await asyncio.wait({flight.task})
         led = flight is None
         if flight is None:
             flight = self._flights[key] = _Flight(asyncio.create_task(work(), name=f"flight {key}"))
             flight.task.add_done_callback(lambda _: self._flights.pop(key, None))
         flight.passengers += 1
         try:
-            return await asyncio.shield(flight.task), led
+            with nullcontext() if led else joined():
+                return await asyncio.shield(flight.task), led
         finally:
             flight.passengers -= 1
             if not flight.passengers and not flight.task.done():

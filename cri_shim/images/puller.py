@@ -31,7 +31,7 @@ from cri_shim.images.pull_watch import TimelineWatch
 from cri_shim.images.verifier import ImageVerifier
 from cri_shim.store.image_names import MANAGED, record_names
 from cri_shim.store.image_unpack import LEASE_LABELS
-from cri_shim.timeline import note_wait, stage
+from cri_shim.timeline import awaited, stage
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -117,13 +117,11 @@ class ImagePuller:
         with as_cri_errors(what, credentials.secrets()), snapshotter_loaded(what):
             parsed = parse_reference(reference)
             # Whoever may see an image because of a login must not get it for somebody without.
-            began = time.perf_counter()
-            image, led = await self._flights.run(
+            image, _ = await self._flights.run(
                 f"{snapshotter} {parsed} {fingerprint(credentials)}",
                 lambda: self._counted(self._pull(parsed, snapshotter, credentials, pinned=pinned)),
+                lambda: awaited("joined"),
             )
-            if not led:
-                note_wait("joined", began)
         return image
 
     async def ensure(self, reference: str, snapshotter: str = "") -> Image:

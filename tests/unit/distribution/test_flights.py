@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -49,6 +51,27 @@ async def test_a_failure_reaches_all_and_the_next_begins_anew():
         return 1
 
     assert await flights.run("k", succeed) == (1, True)
+
+
+async def test_those_who_come_along_wait_inside_their_own_block_however_it_ends():
+    """Not the one who leads."""
+    flights: Flights[object] = Flights()
+    ended = []
+
+    @contextmanager
+    def joined(name):
+        try:
+            yield
+        finally:
+            ended.append(name)
+
+    async def fail():
+        await asyncio.sleep(0.01)
+        raise OSError("no")
+
+    names = ("first", "second", "third")
+    await asyncio.gather(*(flights.run("k", fail, partial(joined, name)) for name in names), return_exceptions=True)
+    assert ended == ["second", "third"]
 
 
 async def test_one_who_leaves_does_not_end_it_for_the_others():
