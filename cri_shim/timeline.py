@@ -23,7 +23,8 @@ _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 MOST_WAITS: Final = 1000
-"""Waits of one request that are noted; a stream to a client that reads slowly has any number of them."""
+"""Waits of one name that a request notes one by one; a stream to a client that reads slowly has any number of them.
+What comes after them makes the last one longer."""
 
 
 class Stretch(Struct, frozen=True):
@@ -47,6 +48,8 @@ class Timeline(Struct, kw_only=True, eq=False):
     """What an operation does after its request was answered is not part of the request."""
     stages: list[Stretch] | None = None
     waits: list[Stretch] | None = None
+    waiting: set[awaited] | None = None
+    """Waits that are under way."""
     cpu: float = 0.0
     """Seconds of thread CPU time spent for it so far, on the event loop and in the named executors."""
     exposed_cpu: float = 0.0
@@ -55,6 +58,24 @@ class Timeline(Struct, kw_only=True, eq=False):
     """Hops, helpers and ``awaited`` waits of it that are under way: what is spent beside them is charged to them."""
     mark: float = -1.0
     """``time.thread_time`` up to which the running step is counted; negative while none runs."""
+
+    def end_waits(self, now: float) -> None:
+        """Note waits that outlive the request: what an operation waits for when its client hangs up."""
+        for wait in self.waiting or ():
+            self.add_wait(Stretch(wait.name, wait.started, now - wait.started))
+        self.waiting = None
+
+    def add_wait(self, wait: Stretch) -> None:
+        """Note a wait."""
+        waits = self.waits or []
+        if len(waits) >= MOST_WAITS:
+            alike = [number for number, one in enumerate(waits) if one.name == wait.name]
+            if len(alike) >= MOST_WAITS:
+                last = waits[alike[-1]]
+                longer = Stretch(wait.name, last.started, wait.started + wait.duration - last.started)
+                self.waits = [*waits[: alike[-1]], longer, *waits[alike[-1] + 1 :]]
+                return
+        self.waits = [*waits, wait]
 
     def count_cpu(self) -> None:
         """Count the running step up to now: called where it begins, where it ends, and where ``beside`` changes."""
@@ -109,23 +130,27 @@ class stage:  # noqa: N801 - reads as the statement it is: with stage("cni.setup
 class awaited:  # noqa: N801 - see above: with awaited("exit"):
     """Note how long a ``with`` block waited, under the name of what it waited for (see :data:`OUTSIDE`)."""
 
-    __slots__ = ("_name", "_started", "_timeline")
+    __slots__ = ("_timeline", "name", "started")
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
 
     def __enter__(self) -> None:
-        self._started = time.perf_counter()
+        self.started = time.perf_counter()
         self._timeline = in_hand.get()
         if self._timeline is not None:
             self._timeline.count_cpu()
             self._timeline.beside += 1
+            if not self._timeline.ended:
+                self._timeline.waiting = {*(self._timeline.waiting or ()), self}
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._timeline is not None:
             self._timeline.count_cpu()
             self._timeline.beside -= 1
-        note_wait(self._name, self._started)
+            if self._timeline.waiting is not None:
+                self._timeline.waiting.discard(self)
+        note_wait(self.name, self.started)
 
 
 OUTSIDE = frozenset({"exit", "output", "registry", "joined", "event", "client"})
@@ -171,5 +196,5 @@ def note_wait(name: str, started: float, *, ended: float | None = None, least: f
     timeline = in_hand.get()
     if timeline is not None and not timeline.ended:
         duration = (time.perf_counter() if ended is None else ended) - started
-        if duration >= least and len(timeline.waits or ()) < MOST_WAITS:
-            timeline.waits = [*(timeline.waits or ()), Stretch(name, started, duration)]
+        if duration >= least:
+            timeline.add_wait(Stretch(name, started, duration))

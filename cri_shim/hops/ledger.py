@@ -25,6 +25,7 @@ from cri_shim.hops.kept import UNPACKABLE, Kept
 from cri_shim.hops.request import Request
 from cri_shim.hops.trace_context import span_of
 from cri_shim.hops.transport_estimate import TransportEstimate
+from cri_shim.network.exec import Helper
 from cri_shim.status_text import status_text
 from cri_shim.timeline import in_hand, inside
 from untrusted import escaped
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
     from containerd_client.hops import Hop
     from cri_shim.hops.trace_context import TraceContext
-    from cri_shim.network.exec import Helper
 
 KEPT = 1000
 """Requests that are kept, the newest of all methods."""
@@ -235,6 +235,7 @@ class Ledger:
         if request is not None:
             request.count_cpu()
             request.beside += 1
+            request.running = [*(request.running or ()), Helper(name, command, time.perf_counter(), 0.0, None)]
         for listener in self._listeners:
             listener.helper_begun(request, name, command)
 
@@ -246,6 +247,7 @@ class Ledger:
             helper = structs.replace(helper, name=name)
         if request is not None:
             request.helpers.append(helper)
+            request.running = _without(request.running, helper)
             request.count_cpu()
             request.beside -= 1
         for listener in self._listeners:
@@ -304,6 +306,13 @@ def _tell(closed: Callable[[Request], None], request: Request) -> None:
         closed(request)
     except UNPACKABLE:
         log.exception("ledger.view_failed", request=request.id, rpc=request.method)
+
+
+def _without(running: list[Helper] | None, ended: Helper) -> list[Helper] | None:
+    """Helpers that still run when one has ended; of several alike the first is taken for it."""
+    what = (ended.name, ended.command)
+    found = next((one for one in running or () if (one.name, one.command) == what), None)
+    return None if running is None else [one for one in running if one is not found] or None
 
 
 def _note_sending(request: Request, started: float) -> None:

@@ -36,7 +36,7 @@ def summary(request: Request) -> dict[str, Any]:
         "running": running,
         "bill": bill_json(request, wall_so_far=time.perf_counter() - request.started if running else None),
         "hop_count": len(request.hops) + len(request.in_flight),
-        "helper_count": len(request.helpers),
+        "helper_count": len(request.helpers) + len(request.running or ()),
         "bytes_out": sum(hop.bytes_out for hop in request.hops),
         "bytes_in": sum(hop.bytes_in for hop in request.hops),
         "retries": sum(hop.attempts - 1 for hop in request.hops),
@@ -75,7 +75,7 @@ def record(request: Request) -> dict[str, Any]:
                 "duration_ms": ms(helper.duration),
                 "exit_code": helper.exit_code,
             }
-            for helper in sorted(request.helpers, key=lambda helper: helper.started)
+            for helper in sorted([*request.helpers, *request.running_until(now)], key=lambda helper: helper.started)
         ],
         "stages": _stretches(request, request.stages),
         "waits": [

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from msgspec import field
+from msgspec import field, structs
 
 from containerd_client.hops import Hop
 from cri_shim.hops.bill import Bill, make_bill
@@ -43,6 +43,8 @@ class Request(Timeline, eq=False):
     helpers: list[Helper] = field(default_factory=list)
     in_flight: dict[tuple[str, float], str] = field(default_factory=dict)
     """Hops that have begun: method and start, and the ``traceparent`` that went along."""
+    running: list[Helper] | None = None
+    """Helpers that have begun."""
     blocks: dict[str, stage] = field(default_factory=dict)
     """The stage that a hop was made in, by span id of the hop; only of requests whose trace is exported."""
     server_spans: dict[str, float] | None = None
@@ -77,8 +79,15 @@ class Request(Timeline, eq=False):
             self.charges.append(None if charge is None else charge(self.gaps.get((method, started), 0.0)))
         self.in_flight.clear()
         self.gaps.clear()
+        self.helpers += self.running_until(now)
+        self.running = None
+        self.end_waits(now)
         self.bill = make_bill(self, now - self.started)
         return self.bill
+
+    def running_until(self, now: float) -> list[Helper]:
+        """Helpers that run, as if they had ended ``now``; they have no exit code."""
+        return [structs.replace(one, duration=now - one.started) for one in self.running or ()]
 
     def rebill(self) -> Bill:
         """Add it up again after containerd reported its share of hops; wall time and unions stay as they were."""

@@ -174,6 +174,9 @@ def _stage(request: Request, one: Stretch, own: str, parent: str) -> Span:
 
 
 def _helper(request: Request, helper: Helper, parent: str) -> Span:
+    about: dict[str, Value] = {"cni.plugin": helper.name, "cni.command": helper.command}
+    if helper.exit_code is not None:
+        about["process.exit.code"] = helper.exit_code
     return Span(
         f"cni.{helper.command.lower()}.{helper.name}",
         "internal",
@@ -181,7 +184,7 @@ def _helper(request: Request, helper: Helper, parent: str) -> Span:
         parent,
         _ns(request, helper.started),
         _ns(request, helper.started + helper.duration),
-        {"cni.plugin": helper.name, "cni.command": helper.command, "process.exit.code": helper.exit_code},
+        about,
         error=f"exit code {helper.exit_code}" if helper.exit_code else None,
     )
 

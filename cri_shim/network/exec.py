@@ -34,14 +34,15 @@ _NO_PROGRAM: Final = {errno.EACCES, errno.ENOEXEC, errno.EISDIR, errno.ELOOP, er
 class Helper(Struct, frozen=True):
     """One run of a program: the plugin's name, CNI_COMMAND, start (perf_counter), duration (s) and exit code.
 
-    Exit code 127 means that it could not be started, a negative one the signal that ended it (-9: our timeout).
+    Exit code 127 means that it could not be started, a negative one the signal that ended it (-9: our timeout); None:
+    it still runs, and the duration is so far.
     """
 
     name: str
     command: str
     started: float
     duration: float
-    exit_code: int
+    exit_code: int | None
 
 
 class PluginExec:

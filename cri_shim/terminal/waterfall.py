@@ -42,13 +42,19 @@ def rows_of(record: dict[str, Any]) -> list[Row]:
             f"{helper['name']} {helper['command']}",
             helper["start_ms"],
             helper["duration_ms"],
-            f"exit {helper['exit_code']}" if helper["exit_code"] else "",
+            _helper_note(helper["exit_code"]),
         )
         for helper in record["helpers"]
     ]
     rows += [Row("stage", stage["name"], stage["start_ms"], stage["duration_ms"]) for stage in record["stages"]]
     rows += [_wait(wait) for wait in record["waits"]]
     return sorted(rows, key=lambda row: (row.start, _ORDER.index(row.kind), row.name))
+
+
+def _helper_note(exit_code: int | None) -> str:
+    if exit_code is None:
+        return "UNFINISHED"
+    return f"exit {exit_code}" if exit_code else ""
 
 
 def _wait(wait: dict[str, Any]) -> Row:

@@ -99,6 +99,7 @@ function row(one, whole, step, wall) {
 }
 
 function more(one) {
+  if (one.kind === "helper" && one.exit_code === null) return "UNFINISHED";
   if (one.kind === "helper") return one.exit_code ? `exit code ${one.exit_code}` : "";
   if (one.kind !== "hop") return "";
   const said = [`${bytes(one.bytes_out)} out, ${bytes(one.bytes_in)} in`];

@@ -227,6 +227,26 @@ async def test_in_a_plugin(node: Node) -> None:
     await appears_in("world", ask, lambda seconds: node.plugin_delay.write_text(str(seconds)))
 
 
+async def test_in_a_plugin_that_outlives_its_request(node: Node) -> None:
+    """A client that gives up has waited for the plugin, not for the daemon."""
+    node.plugin_delay.write_text("2")
+    config = pod_config(cgroup_parent=node.lab.cgroup_parent)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(node.lab.client.RunPodSandbox(config=config), 1)
+    async with asyncio.timeout(patient(10)):
+        while (given_up := await asyncio.to_thread(newest, node, "RunPodSandbox"))["running"]:
+            await asyncio.sleep(0.05)
+    node.plugin_delay.write_text("0")
+    pod = (await node.lab.client.RunPodSandbox(config=config)).pod_sandbox_id  # joins what goes on
+    await node.lab.client.StopPodSandbox(pod_sandbox_id=pod)
+    await node.lab.client.RemovePodSandbox(pod_sandbox_id=pod)
+    bill = given_up["bill"]
+    assert given_up["code"] == "CANCELLED"
+    assert [(helper["name"], helper["exit_code"]) for helper in given_up["helpers"]] == [("bridge", None)]
+    assert bill["world_ms"] >= bill["helpers_ms"] > bill["wall_ms"] / 2
+    assert bill["work_ms"] + bill["transport_ms"] < bill["wall_ms"] / 2
+
+
 async def test_in_the_back_socket(node: Node, containers: tuple[str, str]) -> None:
     """Null calls are as late as all others: each hop has it once. A daemon knows one delay alone, from its start."""
     without: list[dict[str, Any]] = []
@@ -254,14 +274,20 @@ async def test_in_the_back_socket(node: Node, containers: tuple[str, str]) -> No
 
 async def null_calls_made(node: Node) -> None:
     """Wait for the first ones of a daemon that has just been started."""
-    address = (node.lab.bridge.state / "http-address").read_text().strip()
     async with asyncio.timeout(patient(30)):
-        while (await asyncio.to_thread(read_node, address))["null_hop_ms"] is None:
+        while (await asyncio.to_thread(read, node, "node"))["null_hop_ms"] is None:
             await asyncio.sleep(0.1)
 
 
-def read_node(address: str) -> dict[str, Any]:
-    """What the daemon says of its node."""
-    with urllib.request.urlopen(f"http://{address}/api/node", timeout=30) as response:
+def newest(node: Node, rpc: str) -> dict[str, Any]:
+    """The record of the newest request to that RPC."""
+    (one,) = read(node, f"requests?method={rpc}&limit=1")["requests"]
+    return read(node, f"requests/{one['id']}")
+
+
+def read(node: Node, what: str) -> dict[str, Any]:
+    """What the daemon's listener says."""
+    address = (node.lab.bridge.state / "http-address").read_text().strip()
+    with urllib.request.urlopen(f"http://{address}/api/{what}", timeout=30) as response:
         found: dict[str, Any] = json.load(response)
         return found

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cri_shim.hops.intervals import covered
 from cri_shim.hops.ledger import Ledger
 from cri_shim.kernel import executors
+from cri_shim.network.exec import Helper
 from cri_shim.ops.gates import Gates
 from cri_shim.ops.locks import Locks
 from cri_shim.ops.operations import Operations
-from cri_shim.timeline import awaited, note_stage, stage
+from cri_shim.timeline import MOST_WAITS, Stretch, awaited, note_stage, stage
 
 if TYPE_CHECKING:
     from cri_shim.hops.request import Request
@@ -123,3 +125,50 @@ async def test_what_happens_after_the_answer_is_not_noted() -> None:
     with stage("late"), awaited("exit"):
         pass
     assert (request.stages, request.waits) == (None, None)
+
+
+async def test_what_an_operation_waits_for_when_its_client_hangs_up_is_in_the_bill() -> None:
+    """The operation goes on; up to then its client waited for what the operation waits for, not for the daemon."""
+    ledger, operations = Ledger(), Operations()
+    request = ledger.open("StopContainer")
+
+    async def stop() -> None:
+        ledger.note_run("bridge", "DEL")
+        with awaited("exit"):
+            await asyncio.sleep(0.1)
+
+    stopping = asyncio.create_task(operations.run("stop/1", stop))
+    await asyncio.sleep(0.05)
+    ledger.close(request, "CANCELLED")
+    (wait,) = list(request.waits or ())
+    (helper,) = request.helpers
+    assert (wait.name, helper.name, helper.command, helper.exit_code) == ("exit", "bridge", "DEL", None)
+    assert request.bill.world == pytest.approx(request.bill.wall, abs=0.02)
+    assert request.bill.helpers == pytest.approx(wait.duration, abs=0.02)
+    await stopping
+    assert len(request.waits or ()) == len(request.helpers) == 1
+
+
+async def test_a_helper_that_has_ended_is_noted_once() -> None:
+    """Of two alike that run at once the other one still runs."""
+    ledger = Ledger()
+    request = ledger.open("RunPodSandbox")
+    ledger.note_run("bridge", "ADD")
+    ledger.note_run("bridge", "ADD")
+    ledger.note_helper(Helper("bridge", "ADD", time.perf_counter(), 0.0, 0))
+    assert [one.exit_code for one in request.running_until(time.perf_counter())] == [None]
+    ledger.note_helper(Helper("bridge", "ADD", time.perf_counter(), 0.0, 1))
+    ledger.close(request)
+    assert [one.exit_code for one in request.helpers] == [0, 1]
+
+
+async def test_more_waits_than_are_noted_one_by_one_are_in_the_bill_all_the_same() -> None:
+    """A stream to a slow client makes its last wait longer, and a wait of another name has its own line."""
+    request = Ledger().open("GetContainerEvents")
+    for number in range(2 * MOST_WAITS):
+        request.add_wait(Stretch("client", request.started + number, 1.0))
+    request.add_wait(Stretch("event", request.started, 3.0 * MOST_WAITS))
+    waits = request.waits or []
+    assert len(waits) == MOST_WAITS + 1
+    assert covered((one.started, one.started + one.duration) for one in waits[:-1]) == pytest.approx(2 * MOST_WAITS)
+    assert waits[-1].name == "event"
