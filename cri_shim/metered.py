@@ -1,7 +1,7 @@
 """Measure the processor time that coroutines spend for a request, step by step.
 
 A coroutine runs in steps, from one suspension to the next; other requests run in between. The thread's CPU clock is
-read at both ends of each step, so that what a request spent itself can be told from what it waited for the event loop.
+read at both ends of each step, so that CPU time of a request and waiting for the event loop are known apart.
 A step costs a microsecond more for that, and a pod start has some hundred.
 """
 

@@ -192,7 +192,10 @@ def note_cpu(seconds: float) -> None:
 
 
 def note_wait(name: str, started: float, *, ended: float | None = None, least: float = 0.0) -> None:
-    """The same for a wait; it may have ``ended`` (perf_counter) before now."""
+    """Add the wait that began at ``started`` to the request in hand, if there is one.
+
+    It ended now, or at ``ended`` (perf_counter); one shorter than ``least`` seconds is left out.
+    """
     timeline = in_hand.get()
     if timeline is not None and not timeline.ended:
         duration = (time.perf_counter() if ended is None else ended) - started

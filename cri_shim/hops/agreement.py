@@ -25,7 +25,7 @@ class Pair(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Pairs of one method, or of all: medians and sums in seconds; ratios are estimates by what spans said."""
+    """Pairs of one method, or of all: medians and sums in seconds; ratios are estimates divided by what spans said."""
 
     pairs: int
     estimate: float
@@ -35,10 +35,11 @@ class Comparison(NamedTuple):
     by_null_calls_sum: float
     spans_sum: float
     ratio_low: float
-    """Of the single ratios, the tenth part is below it."""
+    """A tenth of the single ratios is below it."""
     ratio_high: float
-    """And the tenth part above this one."""
+    """A tenth of the single ratios is above it."""
     by_null_calls_low: float
+    """The same two for what null calls alone make of the hops."""
     by_null_calls_high: float
 
 
@@ -50,7 +51,7 @@ class Agreement:
         self._hops: OrderedDict[str, deque[Pair]] = OrderedDict()
 
     def note_request(self, method: str, pair: Pair) -> None:
-        """Add a CRI request of which spans have told every hop."""
+        """Add a CRI request for every hop of which there are spans."""
         _add(self._requests, method, pair)
 
     def note_hop(self, method: str, pair: Pair) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from msgspec import Struct
 
 from cri_shim.hops.intervals import clipped, covered
+from cri_shim.hops.trace_context import span_of
 from cri_shim.timeline import OUTSIDE
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Bill(Struct, frozen=True):
     front: float = 0.0
     """The hop between client and daemon, both ways: outside of ``wall``; 0 where it is not known."""
     front_error: float = 0.0
+    """How far ``front`` may be off."""
     front_known: FrontKnown = "none"
     hops: float = 0.0
     hops_sum: float = 0.0
@@ -64,7 +66,7 @@ class Bill(Struct, frozen=True):
     transport_sum: float = 0.0
     transport_error: float = 0.0
     """How far ``transport`` may be off: the errors of all hops, less what is hidden behind other work like their
-    transport; 0 where containerd's spans told."""
+    transport; 0 where containerd's spans say it."""
     split: Split = "none"
 
     @property
@@ -84,7 +86,7 @@ class Bill(Struct, frozen=True):
 
 
 class HopShares(Struct, frozen=True):
-    """One hop, in seconds: how long containerd worked on it, the rest, how far that may be off, and how it is known."""
+    """One hop, in seconds: containerd's work on it, the rest, how far both may be off, and how that is known."""
 
     daemon: float
     transport: float
@@ -101,7 +103,7 @@ def hop_shares(request: Request, number: int) -> HopShares:
     late = _late(request, hop)
     longest = hop.duration - late
     if request.server_spans is not None and hop.trace:
-        reported = request.server_spans.get(hop.trace[36:52])
+        reported = request.server_spans.get(span_of(hop.trace))
         if reported is not None:
             daemon = min(reported, longest)
             return HopShares(daemon, hop.duration - daemon, 0.0, "spans")
@@ -109,7 +111,7 @@ def hop_shares(request: Request, number: int) -> HopShares:
     if charge is None:
         return HopShares(longest, late, 0.0, "none")
     transport = min(charge.seconds, longest)
-    # What the charge may be off reaches no further than the hop itself: from nothing to all of it.
+    # The error reaches no further than the hop itself: from nothing to all of it.
     low, high = max(0.0, charge.seconds - charge.error), min(longest, charge.seconds + charge.error)
     error = max(transport - low, high - transport, 0.0)
     return HopShares(longest - transport, late + transport, error, "estimate")

@@ -31,7 +31,7 @@ def calibration(transport: TransportEstimate) -> dict[str, Any]:
         "load": [
             {
                 "under_way": first,
-                "factor": round(factor.seconds, 3),
+                "factor": round(factor.times, 3),
                 "error": round(factor.error, 3),
                 "samples": samples,
                 "age_s": round(age, 1),

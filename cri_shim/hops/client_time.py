@@ -19,7 +19,7 @@ _MOST_DIGITS = 19
 
 
 def sent_at(metadata: Iterable[tuple[str, str | bytes]]) -> float | None:
-    """Unix seconds; None where the client tells none, or what is no time."""
+    """Unix seconds; None where the client sends no time, or something else."""
     for key, value in metadata:
         if key == KEY:
             return _seconds(value if isinstance(value, str) else "")

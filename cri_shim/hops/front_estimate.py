@@ -36,12 +36,13 @@ class FrontEstimate:
     """The curves of the probe, and how requests are charged by them."""
 
     def __init__(self) -> None:
-        self.lag: Callable[[], float] = float
+        self.lag: Callable[[], float] = lambda: 0.0
         """How late the event loop was when that was last looked at, in seconds."""
         self.way_in = GapCurve()
         self.way_out = GapCurve()
         self._last_in = self._last_out = time.perf_counter()
         self._at_once = 0.0
+        """Seconds of both ways of a call that follows at once on another."""
         self._asked: set[float] = set()
 
     def take_gaps(self) -> set[float]:
@@ -57,13 +58,13 @@ class FrontEstimate:
         self._at_once = 0.0 if there is None or back is None else there.seconds + back.seconds
 
     def probed(self, begun: float, ended: float) -> Gaps:
-        """The probe has used the socket; the gaps before it."""
+        """Take note that the probe has used the socket, and return the gaps before that."""
         gaps = Gaps(self._gap(begun - self._last_in), self._gap(ended - self._last_out))
         self._last_in, self._last_out = begun, ended
         return gaps
 
     def charge(self, request: Request, sent_at: float | None) -> None:
-        """Charge a request that begins with its way in; ``sent_at``: Unix seconds of the client's clock, if it told."""
+        """Charge a request that begins with its way in; ``sent_at``: Unix seconds by the client's clock, if known."""
         quiet, self._last_in = request.started - self._last_in, request.started
         gap = self._gap(quiet)
         self._asked.add(nearest(gap))

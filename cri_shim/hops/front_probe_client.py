@@ -17,7 +17,7 @@ import time
 SERVICE = "cri_shim.probe.v1.Probe"
 METHOD = "Echo"
 PATIENCE = 1.0
-"""Seconds until an answer is no measure of anything."""
+"""Seconds until the program gives up waiting for an answer."""
 WARM_UP = 2
 """Calls at the start that do not count: connection and program are new."""
 

@@ -20,7 +20,8 @@ GAPS: Final = (0.0, 0.001, 0.01, 0.1, 1.0)
 """Seconds of quiet that are measured; what was quiet for longer counts as the last."""
 REMEMBERED: Final = 15
 """Round trips at each gap of which the median is taken."""
-_SHORTEST: Final = 0.0001  # where the logarithm takes over from zero: a call right after another
+_SHORTEST: Final = 0.0001  # seconds that a gap of 0 stands for, because it has no logarithm
+# The borders between the gaps, halfway in the logarithm.
 _BETWEEN: Final = tuple(math.sqrt(max(low, _SHORTEST) * high) for low, high in pairwise(GAPS))
 _LOW, _HIGH = 0.16, 0.84  # of the ordered round trips: two thirds lie between
 
@@ -75,7 +76,7 @@ def nearest(gap: float) -> float:
 
 
 def _place(gap: float) -> float:
-    """Where a gap lies between the points."""
+    """The logarithm of a gap: where it lies on the curve."""
     return math.log10(max(gap, _SHORTEST))
 
 

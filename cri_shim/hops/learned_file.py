@@ -1,6 +1,7 @@
 """What containerd's spans taught about transport, in a file: also known after a restart, and with tracing switched off.
 
-It is written seldom and in whole, to a temporary file that is renamed. What another containerd said counts no more.
+It is written seldom and in whole, to a temporary file that is renamed. What another version of containerd said is
+forgotten.
 """
 
 from __future__ import annotations
@@ -46,11 +47,12 @@ class LearnedFile:
         self._methods = methods
         self._containerd = containerd
         self._of = ""
-        """The containerd that has said what is known."""
+        """The version of containerd whose spans taught what is known."""
         self._written = 0
+        """How many hops had been noted at the last write."""
 
     async def read(self) -> None:
-        """Take in what an earlier daemon has learned; a file that is no such file is passed over with a warning."""
+        """Take in what an earlier daemon has learned; a file of another form is passed over with a warning."""
         try:
             document = await run(FS, _read, self._path)
         except FileNotFoundError:
@@ -85,7 +87,7 @@ class LearnedFile:
         self._written = noted
 
     def _forget_others(self) -> None:
-        """Forget what another containerd said than the one that is there now."""
+        """Forget what was said by another version of containerd than the one that is there now."""
         here = self._containerd()
         if not here:
             return

@@ -46,7 +46,7 @@ MOST_WAITING = 64
 """Requests that have ended and wait for the books to be kept, at most."""
 
 LATE = 0.001
-"""Seconds between the begin of a hop and its being sent from which on that is no part of the hop."""
+"""Seconds; a hop that is sent later than this after its begin waited for the event loop: that is own work."""
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +96,7 @@ class Ledger:
     ) -> None:
         self._soon = soon
         self.transport = TransportEstimate()
-        """What a hop's transport takes where containerd does not tell."""
+        """What a hop's transport takes where containerd's spans do not say it."""
         self.front = FrontEstimate()
         """What the hop between client and daemon takes."""
         self.quiet_since = time.perf_counter()

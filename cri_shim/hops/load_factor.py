@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, NamedTuple
 
-from cri_shim.hops.estimate import Estimate
 from cri_shim.hops.gap_curve import middle
 
 LEVELS: Final = (2, 4)
@@ -20,11 +19,20 @@ REMEMBERED: Final = 31
 OUTDATED: Final = 600.0
 """Seconds after which what was measured last at a level says nothing any more."""
 
-NO_LOAD: Final = Estimate(1.0, 0.0)
+
+class Factor(NamedTuple):
+    """How many times longer a null call takes, and how far that may be off."""
+
+    times: float
+    error: float
+    """Half of the range in which two thirds of the single factors lie."""
+
+
+NO_LOAD: Final = Factor(1.0, 0.0)
 
 
 class _Level(NamedTuple):
-    factor: Estimate
+    factor: Factor
     noted: float
 
 
@@ -40,9 +48,9 @@ class LoadFactor:
         if self._outdated(level, now):
             self._measured[level].clear()
         self._measured[level].append(factor)
-        self._levels[level] = _Level(middle(sorted(self._measured[level])), now)
+        self._levels[level] = _Level(Factor(*middle(sorted(self._measured[level]))), now)
 
-    def at(self, level: int, now: float) -> Estimate:
+    def at(self, level: int, now: float) -> Factor:
         """The factor at a level; where that was not measured, of the next lower level that was."""
         for lower in range(level, -1, -1):
             known = self._levels[lower]
@@ -50,7 +58,7 @@ class LoadFactor:
                 return known.factor
         return NO_LOAD
 
-    def levels(self, now: float) -> list[tuple[int, Estimate, int, float]]:
+    def levels(self, now: float) -> list[tuple[int, Factor, int, float]]:
         """What is known: from how many requests and helpers on, the factor, of how many samples, seconds ago."""
         return [
             (first, known.factor, len(seen), now - known.noted)

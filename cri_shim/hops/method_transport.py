@@ -29,8 +29,8 @@ REMEMBERED: Final = 20
 """Hops of each kind: enough for a median, few enough to follow what else the machine does."""
 ENOUGH: Final = 3
 """Hops of a kind from which on what was seen of them counts."""
-_TOGETHER = 3  # hops that are added before medians are worked out anew
-_HIGH, _HIGHEST = 0.15, 0.05  # shares of values that do not count
+_TOGETHER = 3  # hops that are added before what is usual is worked out anew
+_OUT_OF_MEAN, _OUT_OF_SPREAD = 0.15, 0.05  # shares of the values, the highest, that are left out
 _LEAST = 0.00001  # seconds that no spread is below: two equal samples do not make a certainty
 _USUAL = 0.68  # share of values that an error covers
 
@@ -47,7 +47,7 @@ class Seen(NamedTuple):
 
 
 class Usual(NamedTuple):
-    """What is usual of one kind of hop, and by how much it varies (standard deviations)."""
+    """What is usual of one kind of hop, in seconds but for ``ratio``; ``…_error`` are standard deviations."""
 
     hops: int
     ratio: float
@@ -55,7 +55,7 @@ class Usual(NamedTuple):
     daemon: float
     daemon_error: float
     error: float
-    """How far off two thirds of the estimates were at most."""
+    """Seconds; two thirds of the estimates were off by no more."""
 
 
 class _Kind:
@@ -73,7 +73,7 @@ class _Kind:
             self.usual = None
 
     def known(self) -> Usual | None:
-        """What is usual, worked out when they are asked for; None while too little was seen."""
+        """What is usual, worked out anew when enough was added; None while too little was seen."""
         if self.usual is None and len(self.seen) >= ENOUGH:
             ratios, daemons = sorted(one.ratio for one in self.seen), sorted(one.daemon for one in self.seen)
             ratio, daemon = _mean_of_most(ratios), median(daemons)
@@ -155,16 +155,20 @@ class MethodTransport:
         self._kinds.clear()
 
 
+def _without_highest(ordered: list[float], share: float) -> list[float]:
+    return ordered[: len(ordered) - round(len(ordered) * share)]
+
+
 def _mean_of_most(ordered: list[float]) -> float:
     """The mean without the highest.
 
     Transport has a long tail. Medians alone would make sums of estimates too low, means alone their medians too high.
     """
-    most = ordered[: len(ordered) - round(len(ordered) * _HIGH)]
+    most = _without_highest(ordered, _OUT_OF_MEAN)
     return sum(most) / len(most)
 
 
 def _spread(ordered: list[float], middle: float) -> float:
     """The standard deviation around ``middle``, without the very highest."""
-    most = ordered[: len(ordered) - round(len(ordered) * _HIGHEST)]
+    most = _without_highest(ordered, _OUT_OF_SPREAD)
     return math.sqrt(sum((value - middle) ** 2 for value in most) / len(most))

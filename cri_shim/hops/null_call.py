@@ -40,7 +40,7 @@ EVERY: Final = 30.0
 SOON: Final = 0.1
 """Seconds until the next try when a request came in."""
 GIVEN_UP: Final = 1.0
-"""Seconds after which a call is no measure of anything."""
+"""Seconds after which a call does not count."""
 PAUSE: Final = 1.0
 """Seconds between two measurements beside requests, at least; while containerd is away, between looks."""
 CALLS_AT_START: Final = 20.0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cri_shim.hops.request import Request
 
 MOST_CALLS: Final = 128
-"""Calls of one round that are remembered; others that call the method are not asked for more."""
+"""Calls of one round that are remembered: any client may call the method."""
 
 
 class ProbeCall(Struct, frozen=True):
@@ -28,7 +28,7 @@ class ProbeCall(Struct, frozen=True):
 
 
 class ProbeLedger(Ledger):
-    """Serves calls of the probe in place of ``real``: they take the same way as requests, and are in no books."""
+    """Serves calls of the probe in place of ``real``: they take the way of a request, and no record of them is kept."""
 
     def __init__(self, real: Ledger) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ UNFINISHED = "UNFINISHED"
 
 
 class Request(Timeline, eq=False):
-    """A CRI RPC: first in hand, then ended and only read. Times are seconds of ``time.perf_counter``."""
+    """A CRI RPC: in hand while it is worked on, then ended and only read. Times are seconds of ``perf_counter``."""
 
     id: int
     method: str
@@ -50,7 +50,7 @@ class Request(Timeline, eq=False):
     server_spans: dict[str, float] | None = None
     """Seconds containerd says a hop took it, by span id of the hop."""
     charges: list[Charge | None] = field(default_factory=list)
-    """Beside ``hops``: what of each is taken for transport; None where nothing has been measured yet."""
+    """Beside ``hops``: the estimated transport of each; None where nothing has been measured yet."""
     gaps: dict[tuple[str, float], float] = field(default_factory=dict)
     """Seconds for which the connection was quiet before each hop in flight."""
     late: dict[float, float] | None = None

@@ -1,4 +1,4 @@
-"""What of a hop is taken for transport where containerd's spans do not tell (docs/adr/0034).
+"""Estimate the transport of a hop where containerd's spans are not known (docs/adr/0034).
 
 Transport is what a null call takes: on the way in after as long a quiet as lay before the hop, on the way out after as
 long a quiet as lay before its answer; times the load of the moment; more by its bytes. Where spans have been seen on
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 _ANSWERED_BY_US = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE", "UNFINISHED"})
 """Codes of hops whose end was not containerd's answer: what they took says nothing of others."""
-_LEAST = 0.00001  # seconds: a transport below that comes of two clocks, and is no factor of anything
+_LEAST = 0.00001  # seconds; a shorter transport is the difference of two clocks, and would give a ratio of no meaning
 
 
 class Charge(NamedTuple):
-    """An :class:`~cri_shim.hops.estimate.Estimate` of a hop's transport, and how it was come by. In seconds."""
+    """An :class:`~cri_shim.hops.estimate.Estimate` of a hop's transport, and what it was made from. In seconds."""
 
     seconds: float
     error: float
@@ -59,20 +59,20 @@ class TransportEstimate:
         level = level_of(busy)
         load = self.load.at(level, hop.started + hop.duration)
         idle = (way_in.seconds + way_out.seconds) / 2
-        by_null_calls = idle * load.seconds + (hop.bytes_out + hop.bytes_in) * self.bytes.per_byte
+        by_null_calls = idle * load.times + (hop.bytes_out + hop.bytes_in) * self.bytes.per_byte
         learned = self.methods.estimate((rpc, hop.method, level), hop.duration, by_null_calls)
         if learned is not None:
             return Charge(learned.seconds, learned.error, by_null_calls, level)
-        error = (way_in.error + way_out.error) / 2 * load.seconds + idle * load.error
+        error = (way_in.error + way_out.error) / 2 * load.times + idle * load.error
         return Charge(by_null_calls, error, by_null_calls, level)
 
     def charge_unfinished(self, gap: float) -> Charge | None:
-        """The transport of a hop that outlives its request: nobody waited for the way out."""
+        """The transport of a hop that outlives its request: the request did not wait for the answer's way."""
         way_in = self.curve.at(gap)
         return None if way_in is None else Charge(0.0, way_in.seconds / 2)
 
     def learn(self, rpc: str, hop: Hop, charge: Charge | None, daemon: float) -> None:
-        """Containerd's span says that it worked on a hop for ``daemon`` seconds, of which ``charge`` was thought."""
+        """Containerd's span says that it worked on a hop for ``daemon`` seconds; ``charge`` is what was estimated."""
         if charge is None or charge.by_null_calls <= 0.0 or hop.attempts != 1 or hop.code in _ANSWERED_BY_US:
             return
         transport = max(_LEAST, hop.duration - daemon)

@@ -154,7 +154,7 @@ async def test_the_load_is_what_the_second_of_two_calls_takes_beside_requests(
     assert not await call.measure_beside()
     request = ledger.open("RunPodSandbox")
     assert await call.measure_beside()
-    assert ledger.transport.load.at(0, now).seconds == pytest.approx(5)
+    assert ledger.transport.load.at(0, now).times == pytest.approx(5)
     ledger.close(request)
 
 

@@ -78,12 +78,12 @@ def test_a_level_that_was_not_measured_is_that_below():
     load = LoadFactor()
     load.note(0, 2.0, 0.0)
     load.note(1, 3.0, 0.0)
-    assert load.at(0, 1.0).seconds == 2.0
-    assert load.at(1, 1.0).seconds == 3.0
-    assert load.at(2, 1.0).seconds == 3.0
+    assert load.at(0, 1.0).times == 2.0
+    assert load.at(1, 1.0).times == 3.0
+    assert load.at(2, 1.0).times == 3.0
     assert load.at(2, load_factor.OUTDATED) == NO_LOAD
     load.note(1, 5.0, load_factor.OUTDATED)
-    assert load.at(1, load_factor.OUTDATED).seconds == 5.0
+    assert load.at(1, load_factor.OUTDATED).times == 5.0
     assert [level_of(busy) for busy in (0, 1, 2, 3, 4, 90)] == [0, 0, 1, 1, 2, 2]
 
 
