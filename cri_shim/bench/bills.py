@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NOT_ACCOUNTED_FOR = "not_accounted_for"
+"""The part beside a bill's own: what the client saw less the front hop and the daemon's wall time."""
+NOT_KNOWN = "none"
+"""The bill's word for a split or a front hop that is not known."""
 
 _TIMES = (
     *(
@@ -33,7 +36,6 @@ _TIMES = (
 _COUNTS = ("hop_count", "helper_count")
 _SPLITS = {"spans", "estimate", "mixed"}
 _FRONT_KNOWN = {"measured", "estimate"}
-_NOT_KNOWN = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +48,20 @@ class Bill:
 
 
 def read_bill(text: str, client_ms: float) -> Bill | None:
-    """Read the bill of an answer that took the client so long.
+    """Read the bill of an answer that took the client ``client_ms`` milliseconds.
 
     None when there is none, or when it comes from a daemon so old that its bill still has ``extra``: what that calls
     transport is something else.
     """
-    told = parse_bill(text)
-    if "wall" not in told or "extra" in told:
+    sent = parse_bill(text)
+    if "wall" not in sent or "extra" in sent:
         return None
-    parts = {name: value / 1000 for name in _TIMES if (value := _number(told.get(name)))}
-    parts |= {name: value for name in _COUNTS if (value := _number(told.get(name)))}
+    parts = {name: value / 1000 for name in _TIMES if (value := _number(sent.get(name)))}
+    parts |= {name: value for name in _COUNTS if (value := _number(sent.get(name)))}
     parts[NOT_ACCOUNTED_FOR] = client_ms - parts.get("front", 0.0) - parts.get("wall", 0.0)
-    split, front_known = str(told.get("split")), str(told.get("front_known"))
+    split, front_known = str(sent.get("split")), str(sent.get("front_known"))
     return Bill(
-        parts, split if split in _SPLITS else _NOT_KNOWN, front_known if front_known in _FRONT_KNOWN else _NOT_KNOWN
+        parts, split if split in _SPLITS else NOT_KNOWN, front_known if front_known in _FRONT_KNOWN else NOT_KNOWN
     )
 
 

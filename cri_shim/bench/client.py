@@ -30,7 +30,7 @@ class CallError(Exception):
     """A call that an endpoint refused, failed, or answered with something else; the text is the sentence for users."""
 
     def __init__(self, endpoint: str, rpc: str, code: grpc.StatusCode | None, details: str) -> None:
-        """Keep the code, which is None for an answer that is no message of the CRI."""
+        """Keep the code, which is None for an answer that cannot be read as a CRI message."""
         status = f"{code.name}: " if code else ""
         super().__init__(f"{endpoint}: {rpc} failed: {status}{escaped(details, _LONGEST_DETAILS)}")
         self.rpc = rpc
@@ -82,4 +82,4 @@ class Client:
         try:
             return answer.read(kind)
         except DecodeError as error:
-            raise CallError(self.endpoint, rpc, None, f"its answer is no {kind.DESCRIPTOR.name}") from error
+            raise CallError(self.endpoint, rpc, None, f"its answer cannot be read as {kind.DESCRIPTOR.name}") from error

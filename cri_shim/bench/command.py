@@ -301,7 +301,7 @@ def _leaves(error: BaseException) -> list[BaseException]:
 def _sentence(error: BaseException) -> str:
     """What went wrong, without a traceback."""
     if isinstance(error, DecodeError):
-        return "an endpoint's answer is no message of the CRI"
+        return "an endpoint's answer cannot be read as a CRI message"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__

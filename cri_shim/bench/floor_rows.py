@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from cri_shim.bench.floor.recipe import Kind, Order
     from cri_shim.bench.schema import Step
 
-WHATS = ("pod start", "pod end")
+PHASES = ("pod start", "pod end")
+"""The metrics that are compared; all other samples of the script are its stages."""
 
 
 @dataclass(frozen=True, slots=True)
 class FloorRow:
-    """How far one side is from the floor in one thing; milliseconds are medians."""
+    """How far one side is from the floor in one phase (``what``); milliseconds are medians."""
 
     side: str
     what: str
@@ -41,7 +42,7 @@ def floor_rows(step: Step, sides: tuple[str, ...]) -> list[FloorRow]:
         return []
     kinds = kinds_of(step)
     found = []
-    for what in WHATS:
+    for what in PHASES:
         for side in sides:
             if not all(one.turns[side].samples.get(what) for one in step.rounds):
                 continue
@@ -58,7 +59,7 @@ def kinds_of(step: Step) -> tuple[Kind, ...]:
     """Return the kinds of pods that the script made."""
     samples = step.rounds[0].turns[NAME].samples
     kinds: tuple[Kind, ...] = (WITH_PAUSE, WITHOUT_PAUSE)
-    return tuple(kind for kind in kinds if f"{key_of(kind, ORDERS[0])}: {WHATS[0]}" in samples)
+    return tuple(kind for kind in kinds if f"{key_of(kind, ORDERS[0])}: {PHASES[0]}" in samples)
 
 
 def faster_order(step: Step, kind: Kind, what: str) -> Order:
@@ -75,7 +76,7 @@ def stages_of(step: Step, kind: Kind) -> list[str]:
     """Return the stages of a kind of pod as the serial order goes through them."""
     start = f"{key_of(kind, ORDERS[0])}: "
     names = [key.removeprefix(start) for key in step.rounds[0].turns[NAME].samples if key.startswith(start)]
-    return [name for name in names if name not in WHATS]
+    return [name for name in names if name not in PHASES]
 
 
 def _by_round(step: Step, side: str, key: str) -> list[float]:

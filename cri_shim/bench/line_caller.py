@@ -1,4 +1,4 @@
-"""The calls of a client in another language: a program that is told by lines what to call, and holds the clock itself.
+"""The calls of a client in another language: a program that reads from lines what to call, and holds the clock itself.
 
 There is one process for each endpoint; :mod:`line_process` runs it.
 """

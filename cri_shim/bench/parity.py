@@ -72,6 +72,6 @@ def _what_differs(values: Mapping[str, str]) -> dict[str, str]:
     for side, value in values.items():
         own = [line.strip() for line in lines[side] if line not in common]
         # The same lines in another order, or another number of times.
-        told = " / ".join(own or lines[side]) if len(lines[side]) > 1 else value.strip()
-        found[side] = escaped(told, _LONGEST_VALUE) if told else "(empty)"
+        shown = " / ".join(own or lines[side]) if len(lines[side]) > 1 else value.strip()
+        found[side] = escaped(shown, _LONGEST_VALUE) if shown else "(empty)"
     return found

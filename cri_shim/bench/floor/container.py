@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cri_shim.bench.floor.stages import Stages
 
 KERNEL = LinuxKernel()
-_NOTHING_THERE = {errno.EINVAL, errno.ENOENT}  # what unmounting says of a folder that is none, or is no mount
+_NOTHING_THERE = {errno.EINVAL, errno.ENOENT}  # what unmounting a folder says that is missing, or is not a mount
 
 
 @dataclass(slots=True)

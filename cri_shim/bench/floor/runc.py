@@ -1,7 +1,7 @@
 """The four commands of runc that a container's life needs, each of them a process that ends.
 
-``runc create`` leaves the container's first process behind, waiting for ``runc start``. It is no child of this one, so
-its end is awaited with a pidfd (pidfd_open(2)).
+``runc create`` leaves the container's first process behind, waiting for ``runc start``. It is not a child of this one,
+so a pidfd (pidfd_open(2)) says when it ends.
 """
 
 from __future__ import annotations

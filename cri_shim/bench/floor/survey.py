@@ -100,7 +100,7 @@ async def _look(node: Node) -> Seen:
 def read_pod(pod: Pod, container: Mapping[str, Any], sandbox: Mapping[str, Any]) -> Seen:
     """Read what a running pod is made of, from what the side tells of its container and of its sandbox.
 
-    Raises `FloorError` when its root is none that the script could mount. A side that tells nothing of a sandbox is
+    Raises `FloorError` when the script cannot mount such a root. A side that tells nothing of a sandbox is
     taken to run a pause process in it, as most do.
     """
     has_pause = bool(sandbox.get("pid")) if sandbox else True

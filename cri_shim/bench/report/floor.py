@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.bench import noise
 from cri_shim.bench.floor.recipe import ORDERS, WITHOUT_PAUSE
-from cri_shim.bench.floor_rows import WHATS, floor_ms, floor_rows, kinds_of, stages_of
+from cri_shim.bench.floor_rows import PHASES, floor_ms, floor_rows, kinds_of, stages_of
 from cri_shim.bench.report import plots
 from cri_shim.bench.report.blocks import Block, Items, Paragraph, Picture, Table
 from cri_shim.bench.report.numbers import number, ratio
@@ -90,7 +90,7 @@ def _script_table(step: Step) -> Table:
     """Return what the script took by itself, in both orders."""
     lines = [
         (f"{what}, {kind}", *(number(floor_ms(step, kind, order, what)) for order in ORDERS))
-        for what in WHATS
+        for what in PHASES
         for kind in kinds_of(step)
     ]
     return Table(("the script, ms, p50", *ORDERS), tuple(lines))
@@ -101,13 +101,13 @@ def _stages(step: Step, kind: Kind) -> Table:
     lines = [
         (stage, *(number(floor_ms(step, kind, order, stage)) for order in ORDERS)) for stage in stages_of(step, kind)
     ]
-    whole = sum(floor_ms(step, kind, "serial", what) for what in WHATS)
+    whole = sum(floor_ms(step, kind, "serial", what) for what in PHASES)
     parts = sum(floor_ms(step, kind, "serial", stage) for stage in stages_of(step, kind))
     return Table((f"stage, {kind}, ms, p50", *ORDERS), (*lines, (_REST, number(max(0.0, whole - parts)), "")))
 
 
 def _picture(step: Step) -> Picture:
-    bars = [(f"{what}, {kind}", _groups(step, kind, what)) for what in WHATS for kind in kinds_of(step)]
+    bars = [(f"{what}, {kind}", _groups(step, kind, what)) for what in PHASES for kind in kinds_of(step)]
     return Picture("floor-stages", plots.stacks(bars, _COLOURS, "ms", "Where a pod's time goes"), _LESSON)
 
 

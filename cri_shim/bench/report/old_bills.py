@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 AT_WORK, TRANSPORT, HELPERS, OWN = "containerd at work", "transport", "helpers alone", "own time"
 WHOLE = "no view inside"
+"""The one part of a side whose answers carry no bills."""
 COLOURS = {AT_WORK: 0, TRANSPORT: 1, HELPERS: 2, OWN: 3, WHOLE: 5}
 
 _COLUMNS = ("wall", "hops", "helpers", "own", "awaited", "daemon", "transport", "extra")
 
 
 def where_time_goes(run: Run, step: Step) -> list[tuple[str, dict[str, float]]]:
-    """Of each RPC and side the parts of its mean time, in milliseconds; empty when no side tells."""
+    """Of each RPC and side the parts of its mean time, in milliseconds; empty when no side's answers carry bills."""
     turns = {side.name: [one.turns[side.name] for one in step.rounds] for side in run.sides}
     rpcs = [
         metric.key

@@ -19,8 +19,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from cri_shim.bench import noise
-from cri_shim.bench.bills import NOT_ACCOUNTED_FOR
+from cri_shim.bench.bills import NOT_ACCOUNTED_FOR, NOT_KNOWN
 from cri_shim.bench.estimate import Interval, bootstrap, middle_half, percentile
+from cri_shim.bench.scenarios import null_call
 from cri_shim.bench.verdict import MIN_PAIRS
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 SCENARIOS = ("life", "exec", "calls")
 """Those in which one request follows the other, so that nothing but the side's own work is in a request's time."""
 
-NULL_CALL = "Version"
 CLIENT: Final = "client"
 """The part that is the whole: what the client saw."""
-UNKNOWN, MIXED = "none", "mixed"
+MIXED = "mixed"
+"""How a part is known when that differs between requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,12 @@ class PriceRow:
 
     @property
     def unknown(self) -> str:
-        """What is missing of the price, in words; empty when nothing is."""
-        hops = self.split == UNKNOWN and self.part("hop_count")
+        """The parts of the price that are not known, in words; empty when all are."""
+        hops = self.split == NOT_KNOWN and self.part("hop_count")
         missing = [
-            name for name, is_missing in (("front hop", self.front_known == UNKNOWN), ("transport", hops)) if is_missing
+            name
+            for name, is_missing in (("front hop", self.front_known == NOT_KNOWN), ("transport", hops))
+            if is_missing
         ]
         return " and ".join(missing)
 
@@ -164,7 +167,7 @@ def _row(run: Run, step: Step, metric: Metric, side: str) -> PriceRow | None:
     first = run.sides[0].name
     requests = [requests_of(one.turns[side], metric) for one in step.rounds]
     theirs = [one.turns[first].samples.get(metric.key, []) for one in step.rounds]
-    null_calls = [one.turns[first].samples.get(NULL_CALL, []) for one in step.rounds]
+    null_calls = [one.turns[first].samples.get(null_call.RPC, []) for one in step.rounds]
     if not all(requests) or not all(theirs):
         return None
     typical = [_typical(each) for each in requests]
@@ -217,6 +220,6 @@ def _saved(pairs: Sequence[_Pair]) -> float:
 
 
 def _how_known(bills: Sequence[dict[str, int]]) -> str:
-    """The one way in which all of them are known, or ``mixed``; ``none`` where that of some is not, or none are."""
+    """The one way in which all are known, or ``mixed``; ``none`` where some are not known, or there are none."""
     ways = {way for each in bills for way, count in each.items() if count}
-    return UNKNOWN if not ways or UNKNOWN in ways else ways.pop() if len(ways) == 1 else MIXED
+    return NOT_KNOWN if not ways or NOT_KNOWN in ways else ways.pop() if len(ways) == 1 else MIXED

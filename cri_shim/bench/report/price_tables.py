@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cri_shim.bench.bills import NOT_ACCOUNTED_FOR, NOT_KNOWN
 from cri_shim.bench.report.blocks import Table
 from cri_shim.bench.report.numbers import number
-from cri_shim.bench.report.price import NULL_CALL, UNKNOWN
+from cri_shim.bench.scenarios import null_call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from cri_shim.bench.schema import Step
 
 _MARKS = {"measured": "meas.", "estimate": "est.", "spans": "spans", "mixed": "mixed"}
-_NOT_KNOWN = "not known"
+_NO_NUMBER = "not known"
 _IN_TURN = "one after the other"
 
 
@@ -39,7 +40,7 @@ def side_by_side(rows: Sequence[PriceRow]) -> Table:
                 _work(row),
                 _exact(row.part("queue")),
                 _exact(row.part("world")),
-                _exact(row.part("not_accounted_for")),
+                _exact(row.part(NOT_ACCOUNTED_FOR)),
                 _price_and_spread(row),
                 _own_front(row),
             )
@@ -54,7 +55,7 @@ def by_rhythm(rows: Sequence[PriceRow]) -> Table:
     Null calls that were made for the sake of other RPCs stand in the column of the front hop and have no line.
     """
     first, side = rows[0].first, rows[0].side
-    rows = [row for row in rows if row.metric.key != NULL_CALL or row.step.scenario == "calls"]
+    rows = [row for row in rows if row.metric.key != null_call.RPC or row.step.scenario == "calls"]
     names = list(dict.fromkeys(row.metric.key for row in rows))
     ordered = sorted(rows, key=lambda row: (names.index(row.metric.key), row.step.pods, _period(row.step)))
     head = (
@@ -76,7 +77,7 @@ def by_rhythm(rows: Sequence[PriceRow]) -> Table:
                 _transport(row),
                 _work(row),
                 _own_front(row),
-                _NOT_KNOWN if row.unknown else number(row.cost.estimate),
+                _NO_NUMBER if row.unknown else number(row.cost.estimate),
             )
             for row in ordered
         ),
@@ -101,8 +102,8 @@ def _exact(value: float) -> str:
 
 def _marked(value: float, error: float, known: str) -> str:
     """A part with how it is known: the error where it is an estimate, and the word."""
-    if known == UNKNOWN:
-        return _NOT_KNOWN
+    if known == NOT_KNOWN:
+        return _NO_NUMBER
     around = f" ± {number(error)}" if round(error, 3) else ""
     return f"{number(value)}{around} {_MARKS.get(known, known)}"
 
@@ -122,15 +123,15 @@ def _work(row: PriceRow) -> str:
 
 
 def _price_and_spread(row: PriceRow) -> str:
-    return _NOT_KNOWN if row.unknown else f"{_price(row)} ({number(row.spread[0])} to {number(row.spread[1])})"
+    return _NO_NUMBER if row.unknown else f"{_price(row)} ({number(row.spread[0])} to {number(row.spread[1])})"
 
 
 def _price(row: PriceRow) -> str:
     if row.unknown:
-        return _NOT_KNOWN
+        return _NO_NUMBER
     around = f" ± {number(row.price_error)}" if round(row.price_error, 3) else ""
     return f"{number(row.price)}{around}"
 
 
 def _own_front(row: PriceRow) -> str:
-    return _NOT_KNOWN if row.own_front is None else number(row.own_front)
+    return _NO_NUMBER if row.own_front is None else number(row.own_front)

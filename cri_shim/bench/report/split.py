@@ -13,7 +13,6 @@ from cri_shim.bench.report.price import CLIENT, typical_parts
 if TYPE_CHECKING:
     from cri_shim.bench.schema import Run, Step
 
-WHOLE = "no view inside"
 _PARTS = {
     "world": "waiting for the world",
     "transport": "transport",
@@ -22,11 +21,11 @@ _PARTS = {
     "queue": "own queue",
     NOT_ACCOUNTED_FOR: "not accounted for",
 }
-_COLOURS = {name: colour for colour, name in enumerate(_PARTS.values())} | {WHOLE: 5}
+_COLOURS = {name: colour for colour, name in enumerate(_PARTS.values())} | {old_bills.WHOLE: 5}
 
 
 def pictures(run: Run, step: Step, stem: str) -> list[Picture]:
-    """The picture of a step; none when no side tells what its time was made of."""
+    """The picture of a step; none when no side's answers carry bills."""
     name, title = f"{stem}-split", "Where the time goes"
     if bars := where_time_goes(run, step):
         return [Picture(name, plots.stacks(bars, _COLOURS, "ms", title), words.SPLIT)]
@@ -41,7 +40,7 @@ def pictures(run: Run, step: Step, stem: str) -> list[Picture]:
 
 
 def where_time_goes(run: Run, step: Step) -> list[tuple[str, dict[str, float]]]:
-    """Of each RPC and side the parts of its typical time, in milliseconds; empty when no side tells."""
+    """Of each RPC and side the parts of its typical time, in milliseconds; empty when no side's answers carry bills."""
     rpcs = [
         metric
         for metric in step.metrics
@@ -54,7 +53,7 @@ def where_time_goes(run: Run, step: Step) -> list[tuple[str, dict[str, float]]]:
             if not measured:
                 continue
             parts = typical_parts(step, metric, side.name)
-            bar = split_of(parts) if parts else {WHOLE: statistics.median(measured)}
+            bar = split_of(parts) if parts else {old_bills.WHOLE: statistics.median(measured)}
             bars.append((f"{metric.key}, {side.name}", bar))
     return bars
 

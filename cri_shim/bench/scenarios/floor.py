@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.bench.floor.errors import FloorError
 from cri_shim.bench.floor.process import FloorProcess
-from cri_shim.bench.floor.recipe import ORDERS, WITH_PAUSE, Turn
+from cri_shim.bench.floor.recipe import ORDERS, Turn
 from cri_shim.bench.node import Samples, next_name
 from cri_shim.bench.pod import END, START, Pod
 from cri_shim.bench.scenarios.scenario import WrongWorkError
@@ -129,6 +129,3 @@ def key_of(kind: str, order: str) -> str:
 def needs_pause(side: str, options: dict[str, float | str]) -> bool:
     """Whether a side runs a pause process, as the options of a step say."""
     return side in str(options.get(PAUSE_OPTION, "")).split(", ")
-
-
-__all__ = ["NAME", "WITH_PAUSE", "Floor", "key_of", "needs_pause"]

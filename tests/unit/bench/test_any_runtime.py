@@ -99,8 +99,8 @@ def test_parity_is_required_of_those_who_are_asked_for_it(tmp_path, capsys):
         ({"status": {"ExecSync": "UNKNOWN"}}, "ExecSync failed: UNKNOWN"),
         ({"lacks": ["CreateContainer"]}, "CreateContainer failed: UNIMPLEMENTED"),
         ({"false": ["NetworkReady"]}, "a is not ready: NetworkReady is false"),
-        ({"garbage": ["Status"]}, "Status failed: its answer is no StatusResponse"),
-        ({"garbage": ["RunPodSandbox"]}, "no message of the CRI"),
+        ({"garbage": ["Status"]}, "Status failed: its answer cannot be read as StatusResponse"),
+        ({"garbage": ["RunPodSandbox"]}, "cannot be read as a CRI message"),
         ({"package": "containerd.services"}, "no version of the CRI (v1, v1alpha2, v1alpha1)"),
     ],
 )
