@@ -61,7 +61,7 @@ _ANSWERED_BEFORE_READY = frozenset({"Version", "Status"})
 # Fields of requests that _subject looks at; most lists have none of them.
 _TELLING = frozenset({"pod_sandbox_id", "container_id", "config", "image"})
 _TASKS = "services.tasks."
-_SLOW_CLIENT = 0.005  # seconds until a message of a stream is taken from which on the client is waited for
+_SLOW_CLIENT = 0.005  # seconds; a message of a stream that takes longer to write waits for the client
 _WORTH_A_STAGE = 0.0001  # seconds; reading and writing a short message is no stage of its own
 
 

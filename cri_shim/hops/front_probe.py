@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from cri_shim.hops.probe_ledger import ProbeCall, ProbeLedger
 
 CALLS: Final = (12, 3, 3, 2, 1)
-"""Calls at each gap, one turn of a round. Those that follow at once on each other count as one: they are one moment."""
-TURNS: Final = 5
-"""Turns of a round, so that what is measured at each gap is spread over its time."""
+"""Calls at each gap in one pass of a round. Those that follow at once on each other are one moment and count as one."""
+PASSES: Final = 5
+"""Passes of a round, so that what is measured at each gap is spread over its time."""
 ENOUGH: Final = 2
 """Calls at a gap that must have counted for it to be known."""
 EVERY: Final = 120.0
@@ -69,8 +69,8 @@ class FrontProbe:
     async def round(self, gaps: Sequence[float]) -> int:
         """Make the calls at each of ``gaps``; the number of those that count."""
         self._ledger.calls.clear()
-        turn = [gap for gap in gaps for _ in range(CALLS[GAPS.index(gap)])]
-        calls = [repr(gap) for gap in turn * TURNS]
+        one_pass = [gap for gap in gaps for _ in range(CALLS[GAPS.index(gap)])]
+        calls = [repr(gap) for gap in one_pass * PASSES]
         command = [sys.executable, "-I", "-S", front_probe_client.__file__, self._path, *calls]
         try:
             ended = await run_program(command, {}, b"", time_limit=LONGEST)

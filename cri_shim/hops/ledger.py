@@ -290,9 +290,13 @@ class LedgerOff(Ledger):
     """A ledger that keeps nothing: a request only knows its wall time, for the line in the log."""
 
     def open(
-        self, method: str, api: str = "v1", trace: TraceContext | None = None, _sent_at: float | None = None
+        self,
+        method: str,
+        api: str = "v1",
+        trace: TraceContext | None = None,
+        sent_at: float | None = None,  # noqa: ARG002
     ) -> Request:
-        """Make a request that nobody can note anything in."""
+        """Make a request in which nothing can be noted."""
         return Request(0, method, api, trace)
 
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:

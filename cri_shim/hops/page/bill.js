@@ -47,7 +47,7 @@ function rowsOf(record) {
       ["work", "own work", "the daemon itself", measured(`${CLOCK}what is left of the wall time when hops, helpers and waits are taken away.`)],
       ["work_cpu", "CPU", "", measured("The CPU clock of the daemon's threads, while no hop, helper or wait of this request was under way.")],
       ["work_wait", "waiting to go on", "", measured("Own work less its CPU time: ready, and waiting for the event loop, the interpreter's lock or a core.")],
-      ["queue", "own queue", "limits and locks of the daemon; never in the price", measured(`${CLOCK}around each wait for a slot, a lock or a free thread, as far as no hop was in flight.`)],
+      ["queue", "own queue", "limits and locks of the daemon; never in the price", measured(`${CLOCK}around each wait for a slot, a lock or a free thread, as far as no hop or helper was under way and nothing of the world was waited for.`)],
       ["world", "waiting for the world", "containerd at work, programs, processes, registries", { ...split,
         how: `${CLOCK}hops, helpers and waits for what is not the daemon's. Where containerd at work ends and transport begins: ${split.how}` }, "transport_error"],
     ],

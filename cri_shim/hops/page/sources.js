@@ -11,7 +11,7 @@ const unknown = (how) => ({ kind: "not known", how });
 
 const NULL_CALLS =
   "containerd exported no spans for these hops. Each is charged what a call that does nothing (Version) takes on the same socket after as long a quiet; " +
-  "the rest of the hop counts as containerd at work. `cri-shim hops calibrate` prints what such calls take.";
+  "the rest of the hop counts as containerd at work. What spans have said of such hops on this node corrects that. `cri-shim hops calibrate` prints what such calls take.";
 const SPANS = "The duration of each hop, measured here, less the time that containerd's own server span gives for it.";
 const NO_HOP = "Measured by the daemon's own clock: no hop was made.";
 

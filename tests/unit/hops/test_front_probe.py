@@ -50,7 +50,7 @@ async def test_a_round_of_calls(tmp_path: Path) -> None:
     ledger = Ledger()
     async with serving(tmp_path / "s.sock", ledger) as probe:
         counted = await FrontProbe(str(tmp_path / "s.sock"), probe).round([0.0, 0.01])
-    assert counted == front_probe.TURNS * (front_probe.CALLS[0] + front_probe.CALLS[2])
+    assert counted == front_probe.PASSES * (front_probe.CALLS[0] + front_probe.CALLS[2])
     for curve in (ledger.front.way_in, ledger.front.way_out):
         assert {0.0, 0.01} <= {gap for gap, _, _ in curve.points()}
         assert all(estimate.seconds > 0 for _, estimate, _ in curve.points())
