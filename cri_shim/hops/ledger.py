@@ -103,6 +103,7 @@ class Ledger:
         """When something last went over the connection to containerd, a call or its answer."""
         self.helpers_running = 0
         self.in_hand: dict[int, Request] = {}
+        self._listening: set[int] = set()
         self.count = 0
         """Requests that have come in so far."""
         self._newest: deque[Kept] = deque(maxlen=KEPT)
@@ -149,6 +150,7 @@ class Ledger:
         self.front.charge_answer(request, code)
         request.close(code, error, self.transport.charge_unfinished)
         del self.in_hand[request.id]
+        self._listening.discard(request.id)
         self._ended.append(request)
         if self._later is None or self._at_once or len(self._ended) >= MOST_WAITING:
             self.catch_up()
@@ -253,10 +255,21 @@ class Ledger:
         for listener in self._listeners:
             listener.helped(request, helper)
 
+    def note_listening(self) -> None:
+        """The request in hand only waits for events from now on: a kubelet has such a stream open for days."""
+        request = _request_in_hand()
+        if request is not None:
+            self._listening.add(request.id)
+
     @property
     def busy(self) -> int:
-        """How much is under way: requests in hand and helpers."""
-        return len(self.in_hand) + self.helpers_running
+        """How much is under way: requests in hand that do more than wait for events, and helpers."""
+        return len(self.in_hand) - len(self._listening) + self.helpers_running
+
+    @property
+    def idle(self) -> bool:
+        """No request is in hand that does more than wait for events."""
+        return len(self.in_hand) == len(self._listening)
 
     def newest(self) -> list[Kept]:
         """Those that have ended and are among the newest of all, oldest first."""

@@ -82,7 +82,7 @@ class NullCall(Listener):
                 elif (left := due - perf_counter()) > 0.0:
                     if await self._woken(left):
                         await self.measure_beside()
-                elif self._ledger.in_hand and self._rounds:
+                elif self._rounds and not self._ledger.idle:
                     due = perf_counter() + SOON
                 elif await self.measure_round():
                     due, again = perf_counter() + (EVERY if self._rounds >= ROUNDS_AT_START else 0.0), SOON
@@ -116,7 +116,7 @@ class NullCall(Listener):
         """A call ``gap`` seconds after the one before; None if anything else went on meanwhile, or it did not work."""
         if gap:
             await asyncio.sleep(gap)
-        alone = not self._ledger.in_hand and perf_counter() - self._ledger.quiet_since >= gap / 2
+        alone = self._ledger.idle and perf_counter() - self._ledger.quiet_since >= gap / 2
         count = self._ledger.count
         seconds = await self._call(payload)
         return seconds if (alone and self._ledger.count == count) or not self._rounds else None
@@ -126,7 +126,7 @@ class NullCall(Listener):
         await asyncio.sleep(random.random() * _OFF_BEAT)  # noqa: S311 - a moment, not a secret
         self._wanted.clear()
         idle = self._transport.curve.at(0.0)
-        if not self._ledger.in_hand or idle is None:
+        if self._ledger.idle or idle is None:
             return False
         self._measured_beside = perf_counter()
         self._paid -= 2.0

@@ -42,4 +42,4 @@ class ProbeLedger(Ledger):
         del self.in_hand[request.id]
         gaps = real.front.probed(request.started, ended)
         if len(self.calls) < MOST_CALLS:
-            self.calls.append(ProbeCall(request.started, ended, gaps, not real.in_hand))
+            self.calls.append(ProbeCall(request.started, ended, gaps, real.idle))

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 async def get_container_events(service: Service, _request: cri.GetEventsRequest) -> EventStream:
     """Everything that happens from now on."""
-    return EventStream(service, service.events.subscribe())
+    stream = EventStream(service, service.events.subscribe())
+    service.ledger.note_listening()
+    return stream
 
 
 class EventStream:

@@ -69,6 +69,17 @@ async def test_a_call_beside_a_request_counts_only_as_long_as_nothing_is_known(t
         assert await FrontProbe(str(path), probe).round([0.0]) > 0
 
 
+async def test_a_call_beside_a_stream_of_events_counts(tmp_path: Path) -> None:
+    """A kubelet has it open all day."""
+    ledger = Ledger()
+    path = tmp_path / "s.sock"
+    async with serving(path, ledger) as probe:
+        ledger.open("GetContainerEvents")
+        ledger.note_listening()
+        assert await FrontProbe(str(path), probe).round([0.0]) > 0
+        assert await FrontProbe(str(path), probe).round([0.0]) > 0
+
+
 async def test_rounds_go_on_at_the_gaps_of_requests_and_stop_without_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,23 @@ async def test_a_call_beside_a_request_is_not_of_the_curve() -> None:
     assert await call.measure_round()
 
 
+async def test_a_stream_of_events_keeps_nothing_busy() -> None:
+    """A kubelet has it open all day; the curve is measured beside it, and hops are not charged for its load."""
+    ledger = Ledger()
+    call, _ = measuring(ledger)
+    stream = ledger.open("GetContainerEvents")
+    ledger.note_listening()
+    assert await call.measure_round()
+    assert await call.measure_round()
+    assert not await call.measure_beside()
+    request = ledger.open("RunPodSandbox")
+    assert (ledger.busy, ledger.idle) == (1, False)
+    ledger.close(stream, "CANCELLED")
+    assert (ledger.busy, ledger.idle) == (1, False)
+    ledger.close(request)
+    assert (ledger.busy, ledger.idle) == (0, True)
+
+
 async def test_a_hop_in_the_gap_makes_the_gap_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was thought to be a second of quiet was none."""
     monkeypatch.setattr(null_call, "GAPS", (0.05,))
