@@ -4,7 +4,7 @@ import { get, listen } from "./api.js";
 import { PICTURES, ROWS } from "./architectures.js";
 import { DOCUMENTED, sourceOf } from "./documented.js";
 import { h, s } from "./dom.js";
-import { brief, exact } from "./format.js";
+import { brief, exact, withError } from "./format.js";
 import { Lights } from "./lights.js";
 import { replay } from "./replay.js";
 import { explainingInPicture, mark, measured, ofFront, ofPrice } from "./sources.js";
@@ -32,7 +32,7 @@ export async function showArchitecture(id) {
     h("button", { type: "button", id: "stop", class: "quiet", hidden: true, onclick: () => stopReplay() }, "Back to live"));
   place.replaceChildren(
     h("h2", {}, "Which arrows went away"),
-    h("p", { class: "hint" }, "From the kubelet to a container, four times. Boxes of one row do the same work; where there is none, nobody has to be asked. Figures at arrows are this daemon's, on this machine; those of the others were measured elsewhere."),
+    h("p", { class: "hint" }, "From the kubelet to a container, four times. Boxes of one row do the same work; where a row is empty, nothing has to be asked. Figures at arrows are this daemon's, on this machine; those of the others were measured elsewhere."),
     h("div", { class: "pictures" }, ...PICTURES.map((picture) => drawn(picture, node, start, picture.live ? [caption, chooser] : []))),
     costs(node, start),
     h("p", { class: "hint" }, "What the plugin takes for the same request on this machine, this daemon cannot see: cri-shim compare runs both."),
@@ -84,7 +84,7 @@ function drawn(picture, node, start, below) {
     { class: picture.live ? "picture live-picture" : "picture" },
     h("figcaption", {}, h("h3", {}, picture.name), h("p", { class: "years" }, picture.years), h("p", {}, picture.told)),
     svg,
-    picture.live ? sum(start) : told(picture),
+    picture.live ? sum(start) : elsewhere(picture),
     ...below,
   );
 }
@@ -129,18 +129,13 @@ function figureOf(name, node, start) {
   }
   if (name === "hop") {
     const often = start ? [`${start.hops_per_request.toFixed(1)} × a pod start`] : [];
-    return { source: measured(`A call that does nothing (Version), after a second of quiet: ${NULL_HOP} The hops of a pod start are counted.`),
+    return { source: measured(`A call that does nothing (Version), after a second of quiet: ${NULL_CALL} The hops of a pod start are counted.`),
       lines: [withError(node.null_hop_ms, node.null_hop_error_ms), ...often] };
   }
   return null;
 }
 
-const NULL_HOP = "the median of the last ones that were made while nothing else happened.";
-
-function withError(ms, error) {
-  if (ms === null) return "not known yet";
-  return error ? `${exact(ms)} ms ±${exact(error)}` : `${exact(ms)} ms`;
-}
+const NULL_CALL = "the median of the last ones that were made while nothing else happened.";
 
 function sum(start) {
   if (!start) return h("p", { class: "sum measured" }, h("b", {}, "–"), " no pod has been started yet");
@@ -150,7 +145,7 @@ function sum(start) {
 }
 
 // Another architecture: what it took elsewhere.
-function told(picture) {
+function elsewhere(picture) {
   const { start, end, list } = DOCUMENTED[picture.name];
   const facts = [["pod start", start], ["pod end", end], ["ListPodSandbox, 35 pods", list]];
   return h("div", { class: "sum" }, h("dl", { class: "documented" }, ...facts.map(([name, ms]) =>
@@ -170,7 +165,7 @@ function costs(node, start) {
   const price = start ? ofPrice(start.split, start.front_known, start.hops_per_request) : clock;
   const rows = [
     ["front hop", withError(node.front_ms, node.front_error_ms), front, "client, daemon and back, at the rhythm of the last requests: median"],
-    ["null hop", withError(node.null_hop_ms, node.null_hop_error_ms), measured(`A call that does nothing (Version): ${NULL_HOP}`),
+    ["null call", withError(node.null_hop_ms, node.null_hop_error_ms), measured(`A call that does nothing (Version): ${NULL_CALL}`),
       "a call to containerd that does nothing, after a second of quiet: median"],
     ["hops of a RunPodSandbox", start ? start.hops_per_request.toFixed(1) : none, clock, "mean of those that are remembered"],
     ["RunPodSandbox", start ? `${exact(start.p50_ms)} ms` : none, clock, "median wall time"],

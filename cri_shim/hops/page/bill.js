@@ -19,18 +19,22 @@ export function bar(bill, whole = bill.front_ms + bill.wall_ms) {
   const said = [...pieces.map(([, label, ms]) => `${label} ${brief(ms)}`), ...front].join(", ");
   const share = (ms, of) => (of > 0 ? (ms / of) * 100 : 0);
   const wall = placed(h("div", { class: "wall" }), share(bill.front_ms / 2, whole), share(bill.wall_ms, whole));
-  let left = 0;
-  for (const [part, , ms] of pieces) {
-    const width = share(ms, bill.wall_ms);
-    wall.append(placed(h("i", { class: part }), left, width));
-    left += width;
-  }
+  fill(wall, pieces.map(([part, , ms]) => [part, share(ms, bill.wall_ms)]));
   const track = h("div", { class: "bar", role: "img", "aria-label": said, title: said }, wall);
   if (bill.front_ms > 0) {
     const half = share(bill.front_ms / 2, whole);
     track.append(placed(h("i", { class: "front" }), 0, half), placed(h("i", { class: "front" }), half + share(bill.wall_ms, whole), half));
   }
   return track;
+}
+
+/** Put the parts of a wall time side by side: `widths` has names and percent. */
+export function fill(wall, widths) {
+  let left = 0;
+  for (const [part, width] of widths) {
+    if (width > 0) wall.append(placed(h("i", { class: part }), left, width));
+    left += width;
+  }
 }
 
 const CLOCK = "The daemon's own clock: ";

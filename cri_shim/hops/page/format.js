@@ -5,6 +5,12 @@ export function exact(ms) {
   return ms.toFixed(3);
 }
 
+/** Milliseconds and how far they may be off; null: nothing is known of them yet. */
+export function withError(ms, error) {
+  if (ms === null) return "not known yet";
+  return error ? `${exact(ms)} ms ±${exact(error)}` : `${exact(ms)} ms`;
+}
+
 /** Milliseconds for a glance: three significant digits or so. */
 export function brief(ms) {
   if (ms >= 1000) return `${(ms / 1000).toFixed(ms >= 10_000 ? 1 : 2)} s`;

@@ -3,7 +3,7 @@
 import { follow, get, listen } from "./api.js";
 import { showArchitecture } from "./architecture.js";
 import { h } from "./dom.js";
-import { brief, exact } from "./format.js";
+import { brief, withError } from "./format.js";
 import { showMethods } from "./methods.js";
 import { closeRequest, openRequest } from "./request.js";
 import { showRequests } from "./request_list.js";
@@ -43,11 +43,6 @@ listen((name) => {
   if (name === "open") describeNode();
 });
 
-function withError(ms, error) {
-  if (ms === null) return "not measured yet";
-  return error ? `${exact(ms)} ms ±${exact(error)}` : `${exact(ms)} ms`;
-}
-
 async function describeNode() {
   const node = await get("/api/node").catch(() => null);
   if (!node) return;
@@ -56,7 +51,7 @@ async function describeNode() {
     ["containerd", node.containerd_version || "not known"],
     ["front hop", withError(node.front_ms, node.front_error_ms), { ...ofFront(node.front_known),
       how: `The median of the last requests. ${ofFront(node.front_known).how}` }],
-    ["null hop", withError(node.null_hop_ms, node.null_hop_error_ms), measured("A call to containerd that does nothing (Version), after a second of quiet: the median of the last ones, on this node.")],
+    ["null call", withError(node.null_hop_ms, node.null_hop_error_ms), measured("A call to containerd that does nothing (Version), after a second of quiet: the median of the last ones, on this node.")],
     ["loop lag", brief(node.loop_lag_ms), measured("How much later than planned the daemon's event loop last came to a timer of its own.")],
     ["pods", node.pods, measured("The daemon's own list.")],
     ["containers", node.containers, measured("The daemon's own list.")],

@@ -1,7 +1,7 @@
 // Totals by method over what the ledger still has.
 
 import { get, listen } from "./api.js";
-import { PARTS } from "./bill.js";
+import { PARTS, fill } from "./bill.js";
 import { h, placed } from "./dom.js";
 import { brief, isRead, percent } from "./format.js";
 import { mark, measured, ofFront, ofPrice, ofSplit, term } from "./sources.js";
@@ -13,7 +13,7 @@ const CLOCK = measured("The daemon's own clock, over the requests that are still
 const COUNTED = measured("Counted in the ledger, over the requests that are still remembered.");
 const HEADS = [
   ["count", COUNTED], ["errors", COUNTED], ["median", CLOCK], ["p95", CLOCK], ["p99", CLOCK], ["slowest", CLOCK],
-  ["wall time, in parts", measured("Sums over the remembered requests. Work and queue are measured; how transport and the world are told apart, the price of each row says.")],
+  ["wall time, in parts", measured("Sums over the remembered requests. Work and queue are measured; the price of each row says how transport is known apart from the world.")],
   ["hops each", COUNTED], ["own queue", CLOCK], ["price"],
 ];
 
@@ -61,12 +61,7 @@ function price(row) {
 function shares(row) {
   const said = PARTS.map(([part, label]) => `${label} ${percent(row[`${part}_share`])}`).join(", ");
   const wall = placed(h("div", { class: "wall" }), 0, 100);
-  let left = 0;
-  for (const [part] of PARTS) {
-    const width = row[`${part}_share`] * 100;
-    if (width > 0) wall.append(placed(h("i", { class: part }), left, width));
-    left += width;
-  }
+  fill(wall, PARTS.map(([part]) => [part, row[`${part}_share`] * 100]));
   return h("div", { class: "bar shares", role: "img", "aria-label": said, title: said }, wall);
 }
 
