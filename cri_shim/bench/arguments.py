@@ -66,8 +66,8 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         action="extend",
         default=[],
         metavar="back-to-back|40ms|1s|…",
-        help="quiet before each call of `calls` and `exec`; each rhythm is a step (may be repeated; default: the three "
-        "for `calls` at the fewest pods, else back-to-back)",
+        help="quiet before each call of `calls` and `exec`; each rhythm is a step (may be repeated; default: "
+        "back-to-back, 40ms and 1s for `calls` at the fewest pods, else back-to-back)",
     )
     side("--window", type=float, default=10.0, metavar="S", help="seconds of a turn of `steady` (default: 10)")
     side("--log-mib", type=_count, default=64, metavar="N", help="what one chatty container prints (default: 64)")
@@ -75,7 +75,7 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _add_report_files(compare, "the result")
     # For whoever sets the sides up and runs this: the report shall name the command that does all of it.
     side("--command-line", default="", help=argparse.SUPPRESS)
-    # For the same: that it has said what to expect, before it set anything up.
+    # For tests/lab/compare.py, which announces the run before it sets the sides up.
     side("--announced", action="store_true", help=argparse.SUPPRESS)
     compare.set_defaults(run=_run_compare, parser=compare)
     reports = compare.add_subparsers(metavar="[report FILE.json [OTHER.json]]")

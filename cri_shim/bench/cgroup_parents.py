@@ -19,7 +19,7 @@ def of_side(parent: str, owner: str) -> str:
 
 
 def for_driver(parent: str, *, systemd: bool) -> str:
-    """A parent in the form that a driver takes. A slice stays one: the user who named it knows the driver."""
+    """A parent in the form that a driver takes. A slice is taken as it is: naming one says which driver it is."""
     if not systemd or parent.endswith(SLICE):
         return parent
     return _path_of_slices([part for part in parent.split("/") if part])

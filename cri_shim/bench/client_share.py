@@ -1,4 +1,4 @@
-"""What a call takes whatever it asks for: null calls (``Version``) by each client to each side.
+"""Measure what a call takes whatever it asks for: null calls (``Version``) by each client to each side.
 
 Part of every time that a client sees is the client's own: making the call, waking up, reading the answer. One client
 cannot tell how much. Two clients of other make can: what one of them takes more than the other for the same null call
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from cri_shim.bench.node import Node
 
 _BLOCKS = 4
+"""Blocks of each client and side, in turns."""
 _BACK_TO_BACK = 50
-"""Calls of a block."""
+"""Calls of a block without pauses."""
 _SECONDS = 2.0
-"""Pauses of a block, unless already two calls take longer."""
+"""Pauses of a block in all, unless the fewest calls already take longer."""
 _FEWEST, _MOST = 2, 20
+"""Calls of a block with pauses."""
 _REQUEST = cri.VersionRequest().SerializeToString()
 
 

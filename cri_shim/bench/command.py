@@ -84,7 +84,7 @@ def _announce(options: argparse.Namespace) -> None:
     tasks = _tasks(options)
     old = result_file.load(options.output) if options.output.exists() else None
     _say(start.announcement(tasks, len(endpoints), options.warm_up, old))
-    if busy := start.why_too_busy(noise.probe()):
+    if busy := start.busy_reason(noise.probe()):
         if options.require_quiet:
             raise BusyError(f"{busy}; nothing was measured")
         _say(f"{busy}; steps that are disturbed like this get no verdict, so end what else runs and start again")

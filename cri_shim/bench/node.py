@@ -79,7 +79,7 @@ class Node:
     left_out: dict[str, str] = field(default_factory=dict)
     """RPCs that are not measured here, and why."""
     cut_off: bool = False
-    """Whether the start of a pod was given up half way, with which the runtime may go on nevertheless."""
+    """Whether the start of a pod was given up half way; the runtime may still go on with it."""
 
     async def look(self) -> schema.Side:
         """Find out who serves the endpoint and with what; the record of the side.

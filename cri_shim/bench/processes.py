@@ -71,7 +71,7 @@ def server_of(endpoint: str) -> int:
 
 
 def holder_of(path: str, apart_from: int) -> int:
-    """Process id of another process that has the listening socket of a path open; 0 when there is none to be seen."""
+    """Process id of another process that has the listening socket of a path open; 0 when no such process is visible."""
     wanted = {f"socket:[{inode}]" for inode in _listening_inodes(path)}
     for process in (entry for entry in _PROC.iterdir() if entry.name.isdigit()):
         if int(process.name) != apart_from and wanted & _open_files(process):

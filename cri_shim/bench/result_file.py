@@ -29,7 +29,7 @@ class ResultError(Exception):
 
 
 def load(path: Path) -> Run:
-    """Read a run, of the schema before this one as well; raises :class:`ResultError` for what is none."""
+    """Read a run, of the schema before this one as well; raises :class:`ResultError` for any other file."""
     try:
         content = path.read_bytes()
     except OSError as error:

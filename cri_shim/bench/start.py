@@ -57,8 +57,8 @@ def announcement(tasks: Iterable[Task], sides: int, warm_up: int, run: Run | Non
     return f"{what}: this takes about {_duration(seconds)}, until {until} or so"
 
 
-def why_too_busy(probe: Probe) -> str:
-    """What is wrong with the machine, as a line; empty when it is quiet enough to begin."""
+def busy_reason(probe: Probe) -> str:
+    """Why the machine is too busy to measure, as a line; empty when it is quiet enough."""
     if probe.waited <= noise.DISTURBED:
         return ""
     return (

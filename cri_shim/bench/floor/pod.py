@@ -5,7 +5,7 @@
 **Overlapped**, what depends on nothing that is still under way goes on at the same time: pause is started while the
 CNI plugins run, and the container's root, bundle and process wait only for the pod's address, because a kubelet asks
 for a container when it knows the address (it writes it into files and variables of the container). At the end the
-network is taken down while runc deletes. That is as far as a pod can be overlapped by one who keeps to the CRI.
+network is taken down while runc deletes. More cannot overlap within the order of calls that the CRI has.
 """
 
 from __future__ import annotations
@@ -142,4 +142,4 @@ class Pod:
 
 
 def _nothing() -> None:
-    """Stand for a pause process that there is not."""
+    """Stand for the missing pause process."""

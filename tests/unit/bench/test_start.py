@@ -10,7 +10,7 @@ import pytest
 from cri_shim import cli
 from cri_shim.bench import noise
 from cri_shim.bench.plan import Wishes, plan
-from cri_shim.bench.start import announcement, expected_seconds, why_too_busy
+from cri_shim.bench.start import announcement, busy_reason, expected_seconds
 from tests.unit.bench.made_up import BUSY, QUIET, run
 
 LIFE = plan(Wishes(scenarios=("life",), rounds=100))
@@ -43,9 +43,9 @@ def test_the_line_names_the_work_and_the_time():
 
 def test_a_busy_machine_is_named_for_what_is_wrong():
     """With the number that is over the limit; a quiet one is not."""
-    assert not why_too_busy(QUIET)
-    assert "60%" in why_too_busy(BUSY)
-    assert "load is 9" in why_too_busy(BUSY)
+    assert not busy_reason(QUIET)
+    assert "60%" in busy_reason(BUSY)
+    assert "load is 9" in busy_reason(BUSY)
 
 
 @pytest.mark.parametrize(("flag", "goes_on"), [([], True), (["--require-quiet"], False)])
