@@ -49,6 +49,7 @@ class LearnedFile:
         self._of = ""
         """The version of containerd whose spans taught what is known."""
         self._written = 0
+        self._writing = asyncio.Lock()
         """How many hops had been noted at the last write."""
 
     async def read(self) -> None:
@@ -77,14 +78,15 @@ class LearnedFile:
     async def write(self) -> None:
         """Write what has been learned since the last time, if anything."""
         self._forget_others()
-        if self._methods.noted == self._written:
-            return
-        noted = self._methods.noted
-        try:
-            await run(FS, _write, self._path, self._text())
-        except OSError as error:
-            log.warning("ledger.learned_not_written", path=str(self._path), error=str(error))
-        self._written = noted
+        async with self._writing:  # the daemon may end in the middle of one, and there is one draft
+            if self._methods.noted == self._written:
+                return
+            noted = self._methods.noted
+            try:
+                await run(FS, _write, self._path, self._text())
+            except OSError as error:
+                log.warning("ledger.learned_not_written", path=str(self._path), error=str(error))
+            self._written = noted
 
     def _forget_others(self) -> None:
         """Forget what was said by another version of containerd than the one that is there now."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,6 +61,22 @@ async def test_it_is_written_when_there_is_something_new(tmp_path: Path) -> None
     path.unlink()
     await file.write()
     assert not path.exists()
+
+
+async def test_a_daemon_that_ends_in_the_middle_of_writing_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is one draft, and two that write it at once would spoil it."""
+    drafts: list[bytes] = []
+
+    def write_slowly(_path: Path, data: bytes) -> None:
+        time.sleep(0.05)
+        drafts.append(data)
+
+    monkeypatch.setattr(learned_file, "_write", write_slowly)
+    file = LearnedFile(tmp_path / "transport.json", taught(), lambda: "v2.1.9")
+    await asyncio.gather(file.write(), file.write())
+    assert len(drafts) == 1
 
 
 async def test_what_another_containerd_said_is_forgotten(tmp_path: Path) -> None:
