@@ -10,7 +10,10 @@ from cri_shim.terminal.table import columns
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_NOT_MEASURED = "no null call has been measured yet; the daemon makes the first ones within seconds of its start"
+_NOT_MEASURED = (
+    "no null call has been measured yet; the daemon makes the first ones within seconds of its start, "
+    "and none with [ledger] enabled = false or while containerd is away"
+)
 _NO_SPANS = (
     "containerd's spans have said nothing yet: what null calls say is all that is known.\n"
     "containerd 2.x exports spans; docs/tracing.md says how to have them sent here"
