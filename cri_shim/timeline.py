@@ -128,7 +128,7 @@ class stage:  # noqa: N801 - reads as the statement it is: with stage("cni.setup
 
 
 class awaited:  # noqa: N801 - see above: with awaited("exit"):
-    """Note how long a ``with`` block waited, under the name of what it waited for (see :data:`OUTSIDE`)."""
+    """Note how long a ``with`` block waited, under the name of what it waited for; :data:`OUTSIDE` says whose it is."""
 
     __slots__ = ("_timeline", "name", "started")
 

@@ -91,7 +91,7 @@ def short_price(bill: dict[str, Any], hops: float) -> str:
 
 
 def price_mark(known: dict[str, Any], hops: float) -> str:
-    """``≥`` before a price of which a part is not known, ``~`` before one with an estimate in it.
+    """``≥`` before a price of which a part is not known, else ``~``: the way out of a front hop is always an estimate.
 
     By the ``split`` and ``front_known`` of a bill or of totals; ``hops``: how many it is made of.
     """

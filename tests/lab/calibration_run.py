@@ -41,7 +41,7 @@ IN_TOTAL: Final = 0.10
 
 @asynccontextmanager
 async def node_with_spans() -> AsyncIterator[Lab]:
-    """A node whose containerd tells the bridge of every hop."""
+    """A node whose containerd sends the bridge a span of every hop."""
     address = f"127.0.0.1:{free_port()}"
     settings: dict[str, Any] = {"http": {"address": address}, "tracing": {"containerd_spans": "ask"}}
     async with Lab("bridge", settings=settings, spans_to=f"http://{address}") as lab:
@@ -63,14 +63,14 @@ async def until_measured(lab: Lab, seconds: float = 60.0) -> None:
             await asyncio.sleep(0.2)
 
 
-async def until_told(lab: Lab, lives: int, seconds: float = 60.0) -> dict[str, Any]:
-    """Wait until containerd has told of (nearly) all requests; what is known then."""
+async def until_compared(lab: Lab, lives: int, seconds: float = 60.0) -> dict[str, Any]:
+    """Wait until spans of (nearly) all requests have come; what is known then."""
     last: dict[str, Any] = {}
     async with asyncio.timeout(seconds):
         while True:
             answer = await asyncio.to_thread(calibration, lab)
-            told = {one["method"]: one["pairs"] for one in answer["agreement"]["requests"]["methods"]}
-            if all(told.get(method, 0) >= lives * 0.95 for method in WITH_HOPS) and answer["agreement"] == last:
+            compared = {one["method"]: one["pairs"] for one in answer["agreement"]["requests"]["methods"]}
+            if all(compared.get(method, 0) >= lives * 0.95 for method in WITH_HOPS) and answer["agreement"] == last:
                 return answer
             last = answer["agreement"]
             await asyncio.sleep(1)
@@ -84,7 +84,7 @@ async def measure(lives: int) -> dict[str, Any]:
         await load.prepare()
         await until_measured(lab)
         phases = await load.run(lives)
-        answer = await until_told(lab, sum(count for count, _ in phases.values()))
+        answer = await until_compared(lab, sum(count for count, _ in phases.values()))
         version = ".".join(map(str, lab.containerd.version))
     machine = to_builtins(read_machine())
     del machine["boot_id"]

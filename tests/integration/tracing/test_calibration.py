@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cri_shim.bench.noise import DISTURBED, probe
 from tests.integration.tracing.conftest import call, get, need_containerd, need_spans
 from tests.lab.calibration_load import WITH_HOPS, MixedLoad
-from tests.lab.calibration_run import BY_METHOD, IN_TOTAL, node_with_spans, until_measured, until_told
+from tests.lab.calibration_run import BY_METHOD, IN_TOTAL, node_with_spans, until_compared, until_measured
 from tests.lab.pod_configs import pod_config
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ async def compared_under_load(lab: Lab) -> tuple[dict[str, Any], float]:
         if (await asyncio.to_thread(probe)).waited > DISTURBED:
             patience = ON_A_BUSY_MACHINE
         lives += sum(count for count, _ in (await load.run(LIVES)).values())
-        answer = await until_told(lab, lives)
+        answer = await until_compared(lab, lives)
         if not apart(answer["agreement"]["requests"], patience):
             break
     return answer, patience
