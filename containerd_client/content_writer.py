@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from containerd_client.api.containerd.services.content.v1 import content_pb2 as pb
 from containerd_client.errors import AlreadyExists, ContainerdError, NotFound
+from containerd_client.varint import varint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -70,7 +71,7 @@ class Writer:
         # A message on the wire is its fields one after the other, so the data are put behind the others by hand: this
         # copies them once, where the message would copy each byte four times.
         size = sum(len(piece) for piece in pieces)
-        payload = b"".join((head.SerializeToString(), _DATA_TAG, _varint(size), *pieces))
+        payload = b"".join((head.SerializeToString(), _DATA_TAG, varint(size), *pieces))
         pieces.clear()
         conversation = self._open_conversation()
         await conversation.send_bytes(payload)
@@ -141,16 +142,6 @@ class Writer:
         if self._conversation is None:
             raise ValueError(f"the writer of {self.ref} is closed; use it inside its block")
         return self._conversation
-
-
-def _varint(number: int) -> bytes:
-    """Protobuf's form of a whole number: seven bits a byte, the lowest first."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 class WriterBlock:

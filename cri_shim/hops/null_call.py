@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 from google.protobuf.empty_pb2 import Empty
 
 from containerd_client import ContainerdError, call_options
+from containerd_client.varint import varint
 from cri_shim.hops.byte_cost import PAYLOAD
 from cri_shim.hops.gap_curve import GAPS
 from cri_shim.hops.ledger import Listener
@@ -141,7 +142,7 @@ class NullCall(Listener):
 
     async def _call(self, payload: int = 0) -> float | None:
         """Make one call; its seconds, or None if containerd did not answer in time."""
-        message = Empty() if not payload else Empty.FromString(_UNKNOWN_FIELD + _varint(payload) + bytes(payload))
+        message = Empty() if not payload else Empty.FromString(_UNKNOWN_FIELD + varint(payload) + bytes(payload))
         self._transport.null_calls += 1
         started = perf_counter()
         try:
@@ -160,12 +161,3 @@ class NullCall(Listener):
         except TimeoutError:
             return False
         return True
-
-
-def _varint(number: int) -> bytes:
-    """A length as protobuf writes it."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes((*out, number))

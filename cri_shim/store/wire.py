@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
+from containerd_client.varint import varint
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -55,13 +57,3 @@ def entry(field: int, message: Message) -> bytes:
     """One entry of a repeated message field with the number ``field``, ready to be joined with others."""
     body = message.SerializeToString()
     return varint(field << 3 | _LENGTH_DELIMITED) + varint(len(body)) + body
-
-
-def varint(value: int) -> bytes:
-    """Protobuf's form of a number that is not negative: seven bits a byte, the lowest first."""
-    written = bytearray()
-    while value > 0x7F:
-        written.append(value & 0x7F | 0x80)
-        value >>= 7
-    written.append(value)
-    return bytes(written)

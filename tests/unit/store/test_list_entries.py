@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from containerd_client.distribution.manifest import Descriptor
+from containerd_client.varint import varint
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc.container_events import get_container_events
 from cri_shim.rpc.container_list import list_containers
@@ -22,7 +23,6 @@ from cri_shim.store.containers import Container, Status
 from cri_shim.store.image_table import Image
 from cri_shim.store.index import Index
 from cri_shim.store.sandboxes import Sandbox
-from cri_shim.store.wire import varint
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
