@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.varint import varint
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.hops.ledger import Ledger
 from cri_shim.rpc.container_events import get_container_events
 from cri_shim.rpc.container_list import list_containers
 from cri_shim.rpc.image_list import image_message
@@ -131,7 +132,7 @@ def test_a_message_of_a_list_that_cannot_be_filled_is_left_out():
 async def test_an_event_that_cannot_be_said_is_passed_over():
     """The subscription goes on with the next one."""
     pods: Index[Sandbox] = Index("sandbox")
-    node = cast("Service", SimpleNamespace(events=Events(pods, Index("container"))))
+    node = cast("Service", SimpleNamespace(events=Events(pods, Index("container")), ledger=Ledger()))
     stream = await get_container_events(node, cri.GetEventsRequest())
     pods.put(sandbox(1, {}).but(pid=0, runtime_handler=SURROGATE))
     pods.update(f"{1:064x}", lambda pod: pod.but(pid=7))
