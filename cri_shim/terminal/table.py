@@ -62,11 +62,18 @@ def _front(method: dict[str, Any]) -> str:
     return "-" if known == "none" else f"~{ms(method['front_p50_ms'])}"
 
 
+def outcome(summary: dict[str, Any]) -> str:
+    """How a request ended: its code, and why, if it says so."""
+    if summary["running"]:
+        return "running"
+    return f"{summary['code']}: {summary['error']}" if summary["error"] else str(summary["code"])
+
+
 def request_line(summary: dict[str, Any]) -> str:
     """One request in one line, for ``--follow`` and for lists of requests."""
     bill = summary["bill"]
     about = " ".join(f"{name}={str(value)[:24]}" for name, value in summary["subject"].items())
-    failed = "" if summary["code"] == "OK" else f"  {summary['code']}: {summary['error']}"
+    failed = "" if summary["code"] == "OK" else f"  {outcome(summary)}"
     return (
         f"{summary['id']:>7}  {summary['method']:<26} {ms(bill['wall_ms']):>8} ms  "
         f"{summary['hop_count']:>3} hops  world {ms(bill['world_ms']):>8}  queue {ms(bill['queue_ms']):>8}  "

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from cri_shim.terminal.bill import bill_lines
 from cri_shim.terminal.durations import ms, size
+from cri_shim.terminal.table import outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,9 +81,8 @@ def waterfall(record: dict[str, Any], *, width: int, plain: bool = False) -> str
 
 def _head(record: dict[str, Any]) -> str:
     when = datetime.fromtimestamp(record["started_at"]).astimezone()
-    outcome = record["code"] if record["code"] == "OK" else f"{record['code']}: {record['error']}"
     about = "  ".join(f"{name}={value}" for name, value in record["subject"].items())
-    lines = [f"{record['method']} {record['id']}  {outcome}  {when:%Y-%m-%d %H:%M:%S}"]
+    lines = [f"{record['method']} {record['id']}  {outcome(record)}  {when:%Y-%m-%d %H:%M:%S}"]
     if about:
         lines.append(about)
     if record["trace_id"]:

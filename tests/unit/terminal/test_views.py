@@ -18,7 +18,7 @@ from cri_shim.terminal.commands import told
 from cri_shim.terminal.durations import ms, size
 from cri_shim.terminal.explain import explained
 from cri_shim.terminal.purposes import _ANYWHERE, _IN_REQUEST, helper_purpose, purpose
-from cri_shim.terminal.table import columns, methods_table, request_line
+from cri_shim.terminal.table import columns, methods_table, outcome, request_line
 from cri_shim.terminal.waterfall import draw, waterfall
 
 BILL = {
@@ -178,6 +178,18 @@ def test_the_table_begins_with_what_costs_most():
     assert lines[1].split()[-3:] == ["-", "≥0.500", "0.500"]
     known = methods_table([many | {"split": "spans", "front_known": "estimate"}]).splitlines()[1]
     assert known.split()[-3:] == ["~0.500", "~0.500", "0.500"]
+
+
+def test_a_request_without_an_error_has_no_colon_for_one():
+    """It runs, or its client has gone."""
+    assert outcome({**RECORD, "code": "", "error": "", "running": True}) == "running"
+    assert outcome({**RECORD, "code": "CANCELLED", "error": "", "running": False}) == "CANCELLED"
+
+
+def test_a_plugin_that_outlived_its_request_is_marked():
+    """It has no exit code."""
+    helpers = [{"name": "bridge", "command": "ADD", "start_ms": 55.0, "duration_ms": 30.0, "exit_code": None}]
+    assert "UNFINISHED" in waterfall({**RECORD, "helpers": helpers}, width=80)
 
 
 def test_a_failed_request_says_why_in_its_line():
