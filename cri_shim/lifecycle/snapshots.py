@@ -27,15 +27,20 @@ def begin_snapshot(
     Its record need not be there. ``mount_label`` is the SELinux label that its files are to have, empty for none.
     """
     preparing = asyncio.create_task(_prepare(service, snapshotter, id_, image, mount_label))
+    # Another failure may be the one that is reported, and not everything is undone where containerd is away.
+    preparing.add_done_callback(_retrieve_failure)
 
     async def remove() -> None:
         await asyncio.wait([preparing])
-        if not preparing.cancelled():
-            preparing.exception()  # retrieved: another failure may be the one that is told
         await remove_snapshot(service, snapshotter, id_)
 
     undo.push("remove the snapshot", remove)
     return preparing
+
+
+def _retrieve_failure(ended: asyncio.Task[list[Mount]]) -> None:
+    if not ended.cancelled():
+        ended.exception()
 
 
 async def _prepare(service: Service, snapshotter: str, id_: str, image: Image, mount_label: str) -> list[Mount]:
