@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from cri_shim.bench.schema import Run
 
 _MARK: Final = re.compile(
-    r"<!-- price (?P<kind>table|sentences) (?P<name>[\w.-]+): begin -->\n"
+    r"^<!-- price (?P<kind>table|sentences) (?P<name>[^\n]+?): begin -->\n"
     r"(?P<content>.*?)"
-    r"<!-- price (?P=kind) (?P=name): end -->",
-    re.DOTALL,
+    r"^<!-- price (?P=kind) (?P=name): end -->$",
+    re.DOTALL | re.MULTILINE,
 )
+_BEGIN_OR_END: Final = re.compile(r"^<!-- price (table|sentences) (.+?): (begin|end) -->$", re.MULTILINE)
 
 
 class PricePageError(Exception):
@@ -50,6 +51,11 @@ def with_price(page: str, run: Run, name: str) -> str:
             "no answer in it carries a bill with a front hop, so there is no price to show; measure again with a "
             "bridge that writes such bills"
         )
+    if wrong := _without_its_other_half(page):
+        raise PricePageError(
+            f"the line {wrong} in the page is not one of a pair of begin and end with no other such line between them; "
+            "what belongs to the run cannot be told from what was written by hand, so nothing was changed"
+        )
     page = page or f"{_mark('table', name, 'begin')}\n{_mark('table', name, 'end')}\n"
     if name not in names(page):
         raise PricePageError(
@@ -65,6 +71,17 @@ def with_price(page: str, run: Run, name: str) -> str:
         return f"{begin}\n\n{to_markdown(blocks, '')}\n{end}"
 
     return _MARK.sub(made, page)
+
+
+def _without_its_other_half(page: str) -> str:
+    """The first mark that does not come as a begin and then its end; empty when all do."""
+    open_ = None
+    for found in _BEGIN_OR_END.finditer(page):
+        kind, name, where = found.groups()
+        if (open_ is None) != (where == "begin") or open_ not in {None, (kind, name)}:
+            return found[0]
+        open_ = (kind, name) if where == "begin" else None
+    return _mark(*open_, "begin") if open_ else ""
 
 
 def _mark(kind: str, name: str, where: str) -> str:

@@ -124,3 +124,25 @@ def test_what_is_wrong_is_one_sentence(tmp_path, capsys):
         assert wrong in said
         assert said.count("\n") == 1
     assert (tmp_path / "by-hand.md").read_text() == "# By hand\n"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (PAGE.replace("<!-- price table p: begin -->\nold\n", "<!-- price table p: begin -->\n" * 2), "table p: begin"),
+        (PAGE.replace("<!-- price table p: end -->\n", ""), "table q: begin"),
+        (PAGE.replace("<!-- price sentences p: begin -->\n", ""), "sentences p: end"),
+        (PAGE + "<!-- price table r: begin -->\n", "table r: begin"),
+    ],
+)
+def test_marks_that_are_no_pairs_are_refused(wrong, named):
+    """What was written by hand between a begin and the next end is not taken for an old table."""
+    with pytest.raises(PricePageError, match=f"the line <!-- price {named} -->"):
+        with_price(wrong, rhythms(), "p")
+
+
+def test_a_name_may_have_blanks():
+    """As a file's may."""
+    page = with_price("", rhythms(), "my run (2)")
+    assert names(page) == ["my run (2)"]
+    assert with_price(page, rhythms(), "my run (2)") == page
