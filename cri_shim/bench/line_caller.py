@@ -75,6 +75,8 @@ class LineCaller:
             answer = await asyncio.wait_for(answered, deadline + LATE_SECONDS)
         except TimeoutError as error:
             raise self._break(f"has not answered a call of {path} that was to end within {deadline:g} s") from error
+        if answer.nanoseconds > (deadline + LATE_SECONDS) * 1e9:
+            raise self._break(f"says that a call of {path} took {answer.nanoseconds} ns, which is not over yet")
         if answer.status:
             raise _as_grpc_has_it(answer)
         return Answer(answer.content, answer.nanoseconds / 1e6, bill_of(answer.metadata))

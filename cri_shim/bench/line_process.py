@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shlex
+import signal
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -70,10 +72,15 @@ class LineProcess:
         try:
             await asyncio.wait_for(self._ended.wait(), END_SECONDS)
         except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self._transport.kill()
+            kill_session(self.pid)
             await self._ended.wait()
         self._transport.close()
+
+
+def kill_session(pid: int) -> None:
+    """Kill a program and what it has started, which would keep its pipes open; it runs in a session of its own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _words(command: str) -> list[str]:
@@ -89,6 +96,7 @@ class _Pipes(asyncio.SubprocessProtocol):
         self._buffer = bytearray()
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         self._transport: asyncio.SubprocessTransport | None = None
+        self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.SubprocessTransport", transport)
@@ -108,7 +116,17 @@ class _Pipes(asyncio.SubprocessProtocol):
             self._buffer.clear()
             self._on_end(f"has written a line of more than {LONGEST_LINE} bytes")
             if self._transport is not None:
-                self._transport.kill()
+                kill_session(self._transport.get_pid())
+
+    def pipe_connection_lost(self, fd: int, _exc: Exception | None) -> None:
+        """A program that hangs up on its standard output, and goes on, would be waited for until the deadline."""
+        if fd == _STDOUT:
+            self._loop.call_later(END_SECONDS, self._on_end, "has closed its standard output")
+
+    def process_exited(self) -> None:
+        """What it has started would keep its pipes open for ever."""
+        if self._transport is not None:
+            kill_session(self._transport.get_pid())
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """All pipes are closed and the process is reaped."""

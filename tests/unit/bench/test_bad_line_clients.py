@@ -118,3 +118,46 @@ async def test_an_interrupt_at_the_terminal_does_not_reach_it(program):
     with pytest.raises(Exception, match="PERMISSION_DENIED"):  # status 7
         await caller.call("/a/b", b"", 20)
     await caller.close()
+
+
+@pytest.mark.parametrize("first", ["", "sys.exit(3)\n"])
+async def test_one_whose_children_keep_its_pipes_open(program, monkeypatch, first):
+    """They end with it, whether it had to be killed or has ended before them."""
+    monkeypatch.setattr(line_process, "END_SECONDS", 0.2)
+    source = "import subprocess; print(subprocess.Popen(['sleep', '300']).pid, file=open(sys.argv[0] + '.pid', 'w'))\n"
+    command = program(HELLO + source + first + "time.sleep(300)")
+    async with asyncio.timeout(20):
+        caller = await LineCaller.start(command, "unix:///e.sock")
+        pid_file = Path(f"{command}.pid")
+        while not pid_file.exists() or not pid_file.read_text():
+            await asyncio.sleep(0.01)
+        await caller.close()
+    async with asyncio.timeout(20):
+        while _runs(pid_file.read_text().strip()):
+            await asyncio.sleep(0.01)
+
+
+def _runs(pid: str) -> bool:
+    try:
+        return "zombie" not in Path("/proc", pid, "status").read_text()
+    except OSError:
+        return False
+
+
+async def test_one_that_hangs_up_on_its_output(program, monkeypatch):
+    """A call is not waited for until its deadline."""
+    monkeypatch.setattr(line_process, "END_SECONDS", 0.2)
+    caller = await LineCaller.start(program(HELLO + "import os; os.close(1); sys.stdin.read()"), "unix:///e.sock")
+    with pytest.raises(ClientError, match="has closed its standard output"):
+        await asyncio.wait_for(caller.call("/a/B", b"", 60), 20)
+    await caller.close()
+
+
+async def test_one_whose_clock_is_wrong(program):
+    """A call cannot have taken longer than it was waited for."""
+    caller = await LineCaller.start(
+        program(HELLO + "sys.stdin.readline(); print('answer 1 4611686018427387904 0 - - -', flush=True)"), "unix:///e"
+    )
+    with pytest.raises(ClientError, match="says that a call of /a/B took 4611686018427387904 ns"):
+        await caller.call("/a/B", b"", 60)
+    await caller.close()
