@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.schema import Bills
@@ -36,6 +35,8 @@ _TIMES = (
 _COUNTS = ("hop_count", "helper_count")
 _SPLITS = {"spans", "estimate", "mixed"}
 _FRONT_KNOWN = {"measured", "estimate"}
+_LARGEST = 1e12
+"""Microseconds, or how many: eleven days, where a call may take a quarter of an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,8 @@ def read_bill(text: str, client_ms: float) -> Bill | None:
 
 
 def _number(value: float | str | None) -> float:
-    """A part's number; 0 for what is missing, and for words, which no endpoint should send."""
-    return value if isinstance(value, float) and isfinite(value) else 0.0
+    """A part's number; 0 for what is missing, and for what no endpoint should send: words, and times that cannot be."""
+    return value if isinstance(value, float) and 0 <= value <= _LARGEST else 0.0
 
 
 def itemize(bills: Sequence[Bill]) -> Bills:

@@ -38,7 +38,7 @@ class FloorRow:
 
 def floor_rows(step: Step, sides: tuple[str, ...]) -> list[FloorRow]:
     """Compare each side with the floor in a pod's start, then in its end."""
-    if not step.rounds:
+    if not step.rounds or not kinds_of(step):
         return []
     kinds = kinds_of(step)
     found = []

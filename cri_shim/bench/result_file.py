@@ -6,12 +6,14 @@ or too long after the first round. Numbers of different days are two runs, to be
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from cri_shim.bench.result_check import why_damaged
 from cri_shim.bench.schema import SCHEMA, Run
 
 if TYPE_CHECKING:
@@ -42,9 +44,12 @@ def load(path: Path) -> Run:
         elif schema != SCHEMA:
             known = f"{_MEAN_BILLS} and {SCHEMA}"
             raise ResultError(f"{path}: schema {schema} is not one that this version reads ({known}); measure again")
-        return msgspec.convert(document, type=Run)
+        run = msgspec.convert(document, type=Run)
     except (msgspec.DecodeError, AttributeError, TypeError) as error:
         raise ResultError(f"{path}: not a result of `cri-shim compare`: {error}") from error
+    if why := why_damaged(run):
+        raise ResultError(f"{path}: not a whole result of `cri-shim compare`: {why}")
+    return run
 
 
 def _with_mean_bills(document: dict[str, Any]) -> dict[str, Any]:
@@ -66,11 +71,30 @@ def _with_mean_bills(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def save(path: Path, run: Run) -> None:
-    """Write a run so that a crash leaves the old one or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a run so that a crash leaves the old one or the new one; raises :class:`ResultError`."""
     temporary = path.with_name(f"{path.name}.new")
-    temporary.write_bytes(_with_lines(run))
-    temporary.replace(path)
+    try:
+        _write(temporary, _with_lines(run))
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise ResultError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def try_to_write(path: Path) -> None:
+    """Find out before hours of measuring whether a file can be there; raises :class:`ResultError`."""
+    temporary = path.with_name(f"{path.name}.new")
+    try:
+        _write(temporary, b"")
+        temporary.unlink()
+    except OSError as error:
+        raise ResultError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
 
 
 def _with_lines(run: Run) -> bytes:

@@ -44,7 +44,7 @@ def of_step(run: Run, step: Step, rows: Sequence[Row]) -> list[Picture]:
         caption = "Box: first to third quartile, with the median; line: p5 to p95; dot: p99."
         found.append(Picture(f"{stem}-times", plots.boxes(timed, "ms"), caption))
     if step.scenario == "batch":
-        found += [_curve(run, step, stem, "runs"), _curve(run, step, stem, "gone")]
+        found += [*_curve(run, step, stem, "runs"), *_curve(run, step, stem, "gone")]
     found += split.pictures(run, step, stem)
     caption = (
         "CPU time per turn, mean: each daemon, the programs it ran, shims that lived through the turn, the client."
@@ -57,14 +57,17 @@ def of_step(run: Run, step: Step, rows: Sequence[Row]) -> list[Picture]:
     return found
 
 
-def _curve(run: Run, step: Step, stem: str, what: str) -> Picture:
+def _curve(run: Run, step: Step, stem: str, what: str) -> list[Picture]:
+    """The pods of every side that has such times."""
+    key = f"pod {what}"
     series = {
-        side.name: [[ms / 1000 for ms in one.turns[side.name].samples[f"pod {what}"]] for one in step.rounds]
+        side.name: [[ms / 1000 for ms in one.turns[side.name].samples[key]] for one in step.rounds]
         for side in run.sides
+        if all(one.turns[side.name].samples.get(key) for one in step.rounds)
     }
     words = {"runs": "Pods that run", "gone": "Pods that are gone"}[what]
     caption = f"{words}, by seconds since all were asked for at once: one line a round, the median round thick."
-    return Picture(f"{stem}-{what}", plots.curves(series, "s", words), caption)
+    return [Picture(f"{stem}-{what}", plots.curves(series, "s", words), caption)] if series else []
 
 
 def cpu_parts(run: Run, step: Step) -> dict[str, dict[str, float]]:

@@ -43,6 +43,7 @@ def boxes(rows: Sequence[tuple[str, Mapping[str, Distribution]]], unit: str) -> 
     all_of = [each for _, of in rows for each in of.values()]
     low, high = min(each.p5 for each in all_of) * 0.8, max(each.p99 for each in all_of) * 1.15
     low = max(low, high / 1e5, 1e-3)
+    high = max(high, 2 * low)  # a client's clock may be so coarse that all calls took nothing
     across = svg.logarithmic(low, high, _LEFT, _RIGHT)
     tall = 8 + 13.0 * len(sides)
     bottom = 26 + tall * len(rows)

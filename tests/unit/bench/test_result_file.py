@@ -30,8 +30,9 @@ def test_a_crash_while_writing_leaves_the_old_run(tmp_path, monkeypatch):
         raise OSError("no more disk")
 
     monkeypatch.setattr("pathlib.Path.replace", crash)
-    with pytest.raises(OSError, match="no more disk"):
+    with pytest.raises(ResultError, match="cannot be written: no more disk"):
         save(file, run(0.9))
+    assert [each.name for each in tmp_path.iterdir()] == ["run.json"]
     assert file.read_bytes() == before
 
 

@@ -19,7 +19,7 @@ from cri_shim.bench.result_file import load
 from cri_shim.bench.runner import BETWEEN_SECONDS, Runner, seconds_of_rounds
 from cri_shim.bench.scenarios import WrongWorkError
 from cri_shim.bench.schema import Metric, Step
-from tests.unit.bench.made_up import QUIET, run
+from tests.unit.bench.made_up import QUIET, SIDES, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +76,8 @@ def quiet_machine(monkeypatch):
 
 def runner_of(file: Path, begun=None) -> Runner:
     nodes = tuple(Node(name, FakeClient(), Place("image", file.parent, "/none")) for name in ("a", "b"))  # type: ignore[arg-type]
-    return Runner(nodes, begun or run(), file, Progress(io.StringIO(), 1))
+    sides = tuple(replace(side, name=node.name) for side, node in zip(SIDES, nodes, strict=True))
+    return Runner(nodes, begun or replace(run(), sides=sides), file, Progress(io.StringIO(), 1))
 
 
 def task(scenario: FakeScenario, count: int) -> Task:

@@ -1,0 +1,74 @@
+"""Whether the parts of a result fit together: a file that was edited or cut has the right form and makes no sense.
+
+Reports take for granted that each round has a turn of every side and each bill a value for every request; a file from
+elsewhere is looked at once, when it is read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from untrusted.text import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from cri_shim.bench.schema import Bills, Round, Run, Step, Turn
+
+LARGEST = 1e12
+"""No time in ms, no CPU time, no memory and no moment of a run comes near it, and it can be added up and squared."""
+
+
+def why_damaged(run: Run) -> str:
+    """What does not fit together, as a part of a sentence; empty for a whole run."""
+    return next(_faults(run), "")
+
+
+def _faults(run: Run) -> Iterator[str]:
+    names = [side.name for side in run.sides]
+    if not names:
+        yield "it has no side"
+    if len(set(names)) < len(names):
+        yield "two of its sides have one name"
+    if not 0 <= run.started_at <= LARGEST / 10:
+        yield "the moment at which it began is none"
+    for step in run.steps:
+        if not step.rounds:
+            yield f"{escaped(step.name)} has no round"
+        for one in step.rounds:
+            where = f"round {one.number + 1} of {escaped(step.name)}"
+            yield from (f"{where} {fault}" for fault in _faults_of_round(names, step, one))
+
+
+def _faults_of_round(sides: Iterable[str], step: Step, one: Round) -> Iterator[str]:
+    wanted = {*sides} - step.left_out.keys()
+    if step.scenario == _FLOOR:
+        wanted.add(_FLOOR)
+    for name in sorted(wanted - one.turns.keys()):
+        yield f"has no turn of {escaped(name)}"
+    for name, turn in one.turns.items():
+        yield from (f"has {fault} in the turn of {escaped(name)}" for fault in _faults_of_turn(turn))
+
+
+def _faults_of_turn(turn: Turn) -> Iterator[str]:
+    amounts = (turn.cpu, turn.memory, turn.pss, turn.uss)
+    if not _are_possible(abs(value) for each in amounts for value in each.values()):
+        yield "an amount of CPU time or memory that cannot be"
+    for key, values in turn.samples.items():
+        if not _are_possible(values):
+            yield f"a time of {escaped(key)} that cannot be"
+    for rpc, bills in turn.bills.items():
+        if not _is_whole(bills):
+            yield f"bills of {escaped(rpc)} that are not whole"
+
+
+def _is_whole(bills: Bills) -> bool:
+    return all(len(values) == bills.count and _are_possible(map(abs, values)) for values in bills.parts.values())
+
+
+def _are_possible(values: Iterable[float]) -> bool:
+    return all(0 <= value <= LARGEST for value in values)
+
+
+_FLOOR = "floor"
+"""The scenario, and what its script is called among the sides (:mod:`scenarios.floor`, which brings in gRPC)."""
