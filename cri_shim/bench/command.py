@@ -7,6 +7,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -38,7 +39,7 @@ from cri_shim.bench.start import BusyError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
 _EXPECTED = (
     *(BusyError, CallError, ClientError, NotReadyError, NotTheSameError, ResultError),
@@ -54,7 +55,8 @@ def compare(options: argparse.Namespace) -> int:
     if not options.announced and announce(options):
         return 1
     try:
-        run = asyncio.run(_compare(options))
+        with _ended_as_interrupted():
+            run = asyncio.run(_compare(options))
     except KeyboardInterrupt:
         _say(f"interrupted; the same command goes on with {options.output}")
         return _INTERRUPTED
@@ -67,6 +69,16 @@ def compare(options: argparse.Namespace) -> int:
         return 1
     sys.stdout.write(files.short(run))
     return _write(run, None, options, options.output)
+
+
+@contextlib.contextmanager
+def _ended_as_interrupted() -> Iterator[None]:
+    """Take SIGTERM for SIGINT: what ends a comparison otherwise leaves its pods behind."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def announce(options: argparse.Namespace) -> int:
@@ -162,6 +174,7 @@ def _tasks(options: argparse.Namespace) -> list[plan.Task]:
 async def _compare(options: argparse.Namespace) -> schema.Run:
     tasks = _tasks(options)
     endpoints, behind = _sides(options)
+    result_file.try_to_write(options.output)
     async with contextlib.AsyncExitStack() as stack:
         directory = options.directory or Path(tempfile.mkdtemp(prefix="cri-compare-"))
         if not options.directory:
@@ -171,7 +184,10 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
             client = await stack.enter_async_context(await client_share.open_client(endpoint, options.client))
             parent = cgroup_parents.of_side(options.cgroup_parent, f"{os.getpid()}-{name}")
             place = Place(options.image, directory / name / "logs", parent, runtime_handler=options.runtime_handler)
-            nodes.append(Node(name, client, place, tuple(behind.get(name, ()))))
+            node = Node(name, client, place, tuple(behind.get(name, ())))
+            # Of what a killed run has left: the plugin of containerd 1.6 has no statistics while one pod is not ready.
+            await remove_all(node)
+            nodes.append(node)
         run = _begin(options, [await node.look() for node in nodes], nodes[0].client.about)
         for node in nodes:
             await stack.enter_async_context(_own_pods(node))

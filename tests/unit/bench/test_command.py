@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+
 import pytest
 
 from cri_shim import cli
@@ -82,3 +86,40 @@ def test_report_of_no_result_is_an_error(tmp_path, capsys):
     """The file is named."""
     assert compare("report", str(tmp_path / "none.json")) == 1
     assert "none.json" in capsys.readouterr().err
+
+
+def test_a_result_that_cannot_be_written_is_named_at_once(capsys, tmp_path):
+    """Before anything is measured: a file stands where a directory would have to be."""
+    (tmp_path / "file").touch()
+    arguments = ("--endpoint", f"a=unix://{tmp_path}/none.sock", "--image", "i", "--output", f"{tmp_path}/file/o.json")
+    assert compare(*arguments) == 1
+    assert f"{tmp_path}/file/o.json: cannot be written: " in capsys.readouterr().err
+
+
+def test_times_of_nothing_have_a_report(tmp_path):
+    """A client with a coarse clock sees calls that took no time at all."""
+    made = run(0.8)
+    for one in made.steps[0].rounds:
+        for turn in one.turns.values():
+            turn.samples.update({key: [0.0] for key in turn.samples})
+    result_file.save(tmp_path / "run.json", made)
+    assert compare("report", str(tmp_path / "run.json")) == 0
+
+
+def test_sigterm_is_an_interruption(tmp_path):
+    """What was made is removed before the end, as after SIGINT; here by a comparison whose endpoint says nothing."""
+    program = "import sys; from cri_shim.cli import main; sys.exit(main(sys.argv[1:]))"
+    with socket.socket(socket.AF_UNIX) as endpoint:
+        endpoint.bind(f"{tmp_path}/silent.sock")
+        endpoint.listen()
+        endpoint.settimeout(60)
+        options = ("--endpoint", f"a=unix://{tmp_path}/silent.sock", "--image", "i", "--output", f"{tmp_path}/o.json")
+        command = [sys.executable, "-c", program, "compare", *options]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+            connection, _ = endpoint.accept()
+            running.terminate()
+            _, said = running.communicate(timeout=60)
+            connection.close()
+    assert running.returncode == 130
+    assert said.endswith(f"interrupted; the same command goes on with {tmp_path}/o.json\n")
+    assert [each.name for each in tmp_path.iterdir()] == ["silent.sock"]
