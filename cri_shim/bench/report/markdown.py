@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _WIDTH = 120
+_CODE_OR_TAG = re.compile(r"`[^`]+`|<(?=[A-Za-z/!?])")
 
 
 def to_markdown(blocks: Sequence[Block], pictures: str) -> str:
@@ -21,7 +23,7 @@ def to_markdown(blocks: Sequence[Block], pictures: str) -> str:
 def _block(block: Block, pictures: str) -> str:
     match block:
         case Heading():
-            return f"{'#' * block.level} {block.text}"
+            return f"{'#' * block.level} {_without_tags(block.text)}"
         case Paragraph():
             return _wrap(block.text, "> " if block.warns else "")
         case Items():
@@ -37,12 +39,17 @@ def _block(block: Block, pictures: str) -> str:
 def _table(table: Table) -> str:
     rule = ["---" if column < table.words else "---:" for column in range(len(table.head))]
     rows = (table.head, rule, *table.rows)
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+    return "\n".join("| " + " | ".join(_without_tags(cell).replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def _without_tags(text: str) -> str:
+    """Text that no page takes for HTML: a runtime may be called anything."""
+    return _CODE_OR_TAG.sub(lambda found: "&lt;" if found[0] == "<" else found[0], text)
 
 
 def _wrap(text: str, indent: str = "", first: str = "") -> str:
     return textwrap.fill(
-        text,
+        _without_tags(text),
         _WIDTH,
         initial_indent=first or indent,
         subsequent_indent=indent,

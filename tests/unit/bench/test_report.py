@@ -355,3 +355,9 @@ def test_the_summary_on_the_terminal_has_the_main_rows():
     lines = files.short(run(0.8, 1.3)).splitlines()
     assert len(lines) == sum(row.main for row in rows_of(run(0.8, 1.3)))
     assert any("until the last pod runs" in each and FASTER in each for each in lines)
+
+
+def test_markdown_has_no_html_of_a_runtime():
+    """A name that looks like a tag is text; code stays as it is."""
+    text = to_markdown([Paragraph("<script>x</script> < 1 `<b>`"), Table(("<i>",), (("</i>",),))], "")
+    assert text == "&lt;script>x&lt;/script> < 1 `<b>`\n\n| &lt;i> |\n| --- |\n| &lt;/i> |\n"
