@@ -1,4 +1,4 @@
-"""How transport is estimated, as JSON: what was measured, what was learned, and how far it agrees with spans.
+"""How front hop and transport are estimated, as JSON: what was measured and learned, how far it agrees with spans.
 
 docs/ledger.md documents the shape; names may be added, never changed.
 """
@@ -10,24 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cri_shim.hops.agreement import Comparison
+    from cri_shim.hops.front_estimate import FrontEstimate
+    from cri_shim.hops.gap_curve import GapCurve
     from cri_shim.hops.transport_estimate import TransportEstimate
 
 
-def calibration(transport: TransportEstimate) -> dict[str, Any]:
+def calibration(transport: TransportEstimate, front: FrontEstimate) -> dict[str, Any]:
     """The answer of ``/api/calibration``."""
-    ages = transport.curve.ages()
     return {
         "null_calls": transport.null_calls,
-        "curve": [
-            {
-                "gap_ms": _ms(gap),
-                "null_call_ms": _ms(estimate.seconds),
-                "error_ms": _ms(estimate.error),
-                "samples": samples,
-                "age_s": round(ages[gap], 1),
-            }
-            for gap, estimate, samples in transport.curve.points()
-        ],
+        "curve": _points(transport.curve, "null_call_ms"),
+        "front": {"way_in": _points(front.way_in, "way_ms"), "way_out": _points(front.way_out, "way_ms")},
         "load": [
             {
                 "under_way": first,
@@ -58,6 +51,21 @@ def calibration(transport: TransportEstimate) -> dict[str, Any]:
             "hops": _compared(transport.agreement.hops()),
         },
     }
+
+
+def _points(curve: GapCurve, name: str) -> list[dict[str, Any]]:
+    """What was measured at each gap; ``name`` is the key of the median."""
+    ages = curve.ages()
+    return [
+        {
+            "gap_ms": _ms(gap),
+            name: _ms(estimate.seconds),
+            "error_ms": _ms(estimate.error),
+            "samples": samples,
+            "age_s": round(ages[gap], 1),
+        }
+        for gap, estimate, samples in curve.points()
+    ]
 
 
 def _compared(by_method: dict[str, Comparison]) -> dict[str, Any]:

@@ -186,7 +186,7 @@ class Site:
         return web.json_response(dict(self._sources.node()))
 
     async def _calibration(self, _request: web.Request) -> web.Response:
-        return web.json_response(calibration(self._sources.ledger.transport))
+        return web.json_response(calibration(self._sources.ledger.transport, self._sources.ledger.front))
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
         if len(self._feed) >= MOST_WATCHERS:

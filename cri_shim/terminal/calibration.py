@@ -1,4 +1,4 @@
-"""``cri-shim hops calibrate``: how transport is estimated on this node, and how far that agrees with spans."""
+"""``cri-shim hops calibrate``: how front hop and transport are estimated here, and how far that agrees with spans."""
 
 from __future__ import annotations
 
@@ -29,19 +29,14 @@ def _sections(answer: dict[str, Any]) -> Iterator[str]:
     if not answer["curve"]:
         yield _NOT_MEASURED
         return
-    yield "What a call takes that does nothing, by how long the connection was quiet before it\n" + columns(
-        ("gap ms", "null call ms", "±", "samples", "age s"),
-        [
-            (
-                f"{point['gap_ms']:g}",
-                ms(point["null_call_ms"]),
-                ms(point["error_ms"]),
-                str(point["samples"]),
-                f"{point['age_s']:.0f}",
-            )
-            for point in answer["curve"]
-        ],
+    yield "What a call takes that does nothing, by how long the connection was quiet before it\n" + _curve(
+        answer["curve"], "null call ms", "null_call_ms"
     )
+    for way, told in (("in", "from a client to this daemon"), ("out", "from this daemon back to a client")):
+        if points := answer["front"][f"way_{way}"]:
+            yield f"The front hop's way {told}, by how long it was quiet before\n" + _curve(
+                points, f"way {way} ms", "way_ms"
+            )
     if answer["load"]:
         yield "How many times longer it takes beside requests and helpers under way\n" + columns(
             ("under way", "factor", "±", "samples", "age s"),
@@ -87,6 +82,22 @@ def _sections(answer: dict[str, Any]) -> Iterator[str]:
         "the tenth part\nbelow and above\n"
     ) + _comparison(answer["agreement"]["requests"])
     yield "The same by hop\n" + _comparison(answer["agreement"]["hops"])
+
+
+def _curve(points: Sequence[dict[str, Any]], head: str, key: str) -> str:
+    return columns(
+        ("gap ms", head, "±", "samples", "age s"),
+        [
+            (
+                f"{point['gap_ms']:g}",
+                ms(point[key]),
+                ms(point["error_ms"]),
+                str(point["samples"]),
+                f"{point['age_s']:.0f}",
+            )
+            for point in points
+        ],
+    )
 
 
 def _comparison(compared: dict[str, Any]) -> str:

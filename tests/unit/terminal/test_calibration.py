@@ -12,6 +12,7 @@ from containerd_client.hops import Hop
 from cri_shim.cli import main
 from cri_shim.hops.agreement import Pair
 from cri_shim.hops.calibration_json import calibration
+from cri_shim.hops.front_estimate import FrontEstimate, Gaps
 from cri_shim.hops.transport_estimate import Charge, TransportEstimate
 from cri_shim.terminal.calibration import calibration_text
 from cri_shim.terminal.fetch import Explorer
@@ -21,7 +22,7 @@ CREATE = "containerd.services.tasks.v1.Tasks/Create"
 
 def test_before_the_first_null_call_it_says_that_none_was_measured():
     """No table of nothing."""
-    assert "no null call has been measured yet" in calibration_text(calibration(TransportEstimate()))
+    assert "no null call has been measured yet" in calibration_text(calibration(TransportEstimate(), FrontEstimate()))
 
 
 def test_without_spans_it_shows_the_curve_and_says_what_is_missing():
@@ -29,10 +30,14 @@ def test_without_spans_it_shows_the_curve_and_says_what_is_missing():
     transport = TransportEstimate()
     transport.curve.note(0.0, 0.0004)
     transport.curve.note(1.0, 0.0012)
-    text = calibration_text(calibration(transport))
+    front = FrontEstimate()
+    front.note(Gaps(0.1, 1.0), 0.0007, 0.0003)
+    text = calibration_text(calibration(transport, front))
     rows = [line.split() for line in text.splitlines()]
     assert ["0", "0.400", "0.000", "1", "0"] in rows
     assert ["1000", "1.20", "0.000", "1", "0"] in rows
+    assert ["100", "0.700", "0.000", "1", "0"] in rows
+    assert ["1000", "0.300", "0.000", "1", "0"] in rows
     assert "spans have said nothing yet" in text
 
 
@@ -45,7 +50,7 @@ def test_with_spans_it_shows_what_they_taught_and_how_far_they_agree():
     for _ in range(5):
         transport.learn("StartContainer", one, Charge(0.0009, 0.0001, 0.0005), 0.049)
         transport.agreement.note_request("StartContainer", Pair(0.0009, 0.0005, 0.001))
-    answer = calibration(transport)
+    answer = calibration(transport, FrontEstimate())
     total = answer["agreement"]["requests"]["total"]
     assert (total["pairs"], total["ratio"], total["sum_ratio"], total["null_calls_ratio"]) == (5, 0.9, 0.9, 0.5)
     assert answer["learned"][0] | {"daemon_error_ms": 0, "ratio_error": 0, "error_ms": 0} == {
@@ -69,7 +74,7 @@ def test_with_spans_it_shows_what_they_taught_and_how_far_they_agree():
 @pytest.mark.parametrize("flags", [(), ("-o", "json"), ("--json",)])
 def test_the_command_prints_text_or_the_answer_as_it_is(monkeypatch, capsys, flags):
     """As all of ``cri-shim hops``."""
-    answer = calibration(TransportEstimate())
+    answer = calibration(TransportEstimate(), FrontEstimate())
 
     def get(_explorer: Explorer, path: str, **_query: str) -> Any:
         assert path == "/api/calibration"
