@@ -140,18 +140,19 @@ class _Instrumented:
 
     async def answer(self, data: bytes, context: _Context) -> bytes:
         """Serve a method with one answer."""
-        request = self._open(context)
-        return await Metered(self._around(request, data, context, self._answered), request)
+        request, hops = self._open(context)
+        return await Metered(self._around(request, data, context, self._answered, hops=hops), request)
 
     async def stream(self, data: bytes, context: _Context) -> None:
         """Serve a method whose answer is a stream."""
-        request = self._open(context)
-        await Metered(self._around(request, data, context, self._streamed), request)
+        request, hops = self._open(context)
+        await Metered(self._around(request, data, context, self._streamed, hops=hops), request)
 
-    def _open(self, context: _Context) -> Request:
-        asked = context.invocation_metadata() or ()
-        traceparent = _value(asked, TRACE_KEY)
-        return self._service.ledger.open(self._name, self._api, self._service.traces.begin(traceparent), sent_at(asked))
+    def _open(self, context: _Context) -> tuple[Request, bool]:
+        """Begin the record of a request, and say whether its client wants each hop in the answer."""
+        asked = context.invocation_metadata() or ()  # made anew by gRPC at each call
+        trace = self._service.traces.begin(_value(asked, TRACE_KEY))
+        return self._service.ledger.open(self._name, self._api, trace, sent_at(asked)), wants_hops(asked)
 
     async def _answered(self, message: Message, _context: _Context) -> bytes:
         response = await answered(self._rpc.function(self._service, message))
@@ -175,7 +176,13 @@ class _Instrumented:
                 note_wait("client", written, least=_SLOW_CLIENT)
 
     async def _around(
-        self, request: Request, data: bytes, context: _Context, work: Callable[[Message, _Context], Awaitable[T]]
+        self,
+        request: Request,
+        data: bytes,
+        context: _Context,
+        work: Callable[[Message, _Context], Awaitable[T]],
+        *,
+        hops: bool,
     ) -> T:
         """Do the work of one request; a cancellation by the client passes through."""
         service = self._service
@@ -204,7 +211,7 @@ class _Instrumented:
         if self._log.is_enabled_for(level):
             # When the answer is on its way: whoever asked need not wait for a line to be written.
             asyncio.get_running_loop().call_soon(self._log_line, level, request)
-        told = trailer(request, hops=wants_hops(context.invocation_metadata() or ()))
+        told = trailer(request, hops=hops)
         if outcome is not grpc.StatusCode.OK:
             await context.abort(outcome, detail, told)
         context.set_trailing_metadata(told)

@@ -61,9 +61,18 @@ def _printable(name: str) -> str:
 
 def bill_text(request: Request) -> str:
     """The bill of an ended request: ``id=7 wall=104912 transport=2300 … split=estimate``."""
-    bill, parts = request.bill, whole_parts(request.bill)
-    text = f"id={request.id} " + " ".join(f"{name}={value}" for name, value in parts.items())
-    text = f"{text} front_error={_us(bill.front_error)} front_known={bill.front_known}"
+    bill = request.bill
+    front = f"front_error={_us(bill.front_error)} front_known={bill.front_known}"
+    if not request.hops and not request.helpers and not request.waits:
+        # Most requests are lists, and this text is most of what the ledger costs them.
+        wall, way = _us(bill.wall), _us(bill.front)
+        cpu = min(wall, _us(bill.work_cpu))
+        return (
+            f"id={request.id} wall={wall} transport=0 work={wall} work_cpu={cpu} work_wait={wall - cpu} queue=0 "
+            f"world=0 front={way} price={way + wall} {front}"
+        )
+    parts = " ".join(f"{name}={value}" for name, value in whole_parts(bill).items())
+    text = f"id={request.id} {parts} {front}"
     if not bill.hop_count and not bill.helper_count:
         return text
     return (
