@@ -34,7 +34,6 @@ from cri_shim.ignored_signals import IGNORED_SIGNALS
 from cri_shim.instrument import MESSAGE_LIMIT, handlers, probe_handler
 from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.executors import FS, run
-from cri_shim.metered import task_factory
 from cri_shim.oci.node import NodeFacts
 from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.ops.supervisor import Supervisor
@@ -126,7 +125,6 @@ class Daemon:
             supervisor.forever("loop-lag", self._loop_lag.run)
             supervisor.forever("freed-memory", lambda: give_back_memory(service.kernel))
             if config.ledger.enabled:
-                asyncio.get_running_loop().set_task_factory(task_factory)
                 learned = LearnedFile(
                     paths.learned_transport(),
                     service.ledger.transport.methods,

@@ -2,12 +2,12 @@
 
 A coroutine runs in steps, from one suspension to the next; other requests run in between. The thread's CPU clock is
 read at both ends of each step, so that CPU time of a request and waiting for the event loop are known apart.
-A step costs a microsecond more for that, and a pod start has some hundred.
+A step costs a microsecond more for that, and a pod start has some hundred. A task that is begun on behalf of a request
+is made of a :func:`metered` coroutine.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from cri_shim.timeline import in_hand
 
 if TYPE_CHECKING:
-    from contextvars import Context
-
     from cri_shim.timeline import Timeline
 
 T = TypeVar("T")
@@ -76,14 +74,7 @@ class Metered(Coroutine[Any, Any, T]):
         return repr(self._coroutine)
 
 
-def task_factory(
-    loop: asyncio.AbstractEventLoop, coroutine: Any, *, context: Context | None = None, **more: Any
-) -> asyncio.Task[Any]:
-    """Make a task; one that is begun on behalf of a request is metered for it.
-
-    From Python 3.14 on a loop hands over all that ``create_task`` was given.
-    """
-    timeline = in_hand.get() if context is None else context.get(in_hand)
-    if timeline is not None and not timeline.ended:
-        coroutine = Metered(coroutine, timeline)
-    return asyncio.Task(coroutine, loop=loop, context=context, **more)
+def metered(coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
+    """Have the steps of a coroutine that becomes a task counted for the request in hand, if there is one."""
+    timeline = in_hand.get()
+    return coroutine if timeline is None or timeline.ended else Metered(coroutine, timeline)

@@ -77,8 +77,9 @@ class Counts(Listener):
         bill = request.bill
         self.requests[request.method, request.api, request.code].add(bill.wall)
         method, parts = request.method, self.parts
-        parts[method, "own"] += bill.own
-        parts[method, "work"] += bill.work
+        own, work, queue = bill.own, bill.work, bill.queue
+        parts[method, "own"] += own
+        parts[method, "work"] += work
         parts[method, "work_cpu"] += bill.work_cpu
         parts[method, "front"] += bill.front
         parts[method, "price"] += bill.price
@@ -87,13 +88,14 @@ class Counts(Listener):
             self.front_seconds[method, bill.front_known] += bill.front
         if error := bill.price_error:
             self.price_errors[(method,)] += error
-        if bill.queue:
-            parts[method, "queue"] += bill.queue
+        if queue:
+            parts[method, "queue"] += queue
         if bill.world:
             parts[method, "world"] += bill.world
         # Two old names, for dashboards that were made before the price; they go with the next release.
-        parts[method, "extra"] += bill.transport_sum + bill.work + bill.queue
-        parts[method, "awaited"] += max(0.0, bill.own - bill.work - bill.queue)
+        parts[method, "extra"] += bill.transport_sum + work + queue
+        if (awaited := own - work - queue) > 0.0:
+            parts[method, "awaited"] += awaited
         if bill.hop_count or bill.helper_count:
             parts[method, "hops"] += bill.hops
             parts[method, "helpers"] += bill.helpers

@@ -74,8 +74,9 @@ class FrontEstimate:
         way_in = self.way_in.at(gap)
         if way_in is not None:
             # The probe calls while nothing else goes on; how long others wait for a busy event loop, it cannot know.
-            late = lag if (lag := self.lag()) >= LATE else 0.0
-            request.way_in, request.front_known = Estimate(way_in.seconds, way_in.error + late), "estimate"
+            late = self.lag()
+            request.way_in = way_in if late < LATE else Estimate(way_in.seconds, way_in.error + late)
+            request.front_known = "estimate"
 
     def charge_answer(self, request: Request, code: str) -> None:
         """Charge a request that is answered now with its way out; one that its client has left has none."""

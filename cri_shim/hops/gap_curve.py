@@ -31,7 +31,8 @@ class GapCurve:
 
     def __init__(self) -> None:
         self._measured: tuple[deque[float], ...] = tuple(deque(maxlen=REMEMBERED) for _ in GAPS)
-        self._points: list[tuple[float, Estimate]] = []
+        self._places: list[float] = []
+        self._middles: list[Estimate] = []
         self._noted = [0.0] * len(GAPS)
 
     def note(self, gap: float, seconds: float) -> None:
@@ -39,23 +40,25 @@ class GapCurve:
         place = GAPS.index(nearest(gap))
         self._measured[place].append(seconds)
         self._noted[place] = perf_counter()
-        self._points = [
-            (_place(at), middle(sorted(seen))) for at, seen in zip(GAPS, self._measured, strict=True) if seen
-        ]
+        known = [(_place(at), middle(sorted(seen))) for at, seen in zip(GAPS, self._measured, strict=True) if seen]
+        self._places = [at for at, _ in known]
+        self._middles = [estimate for _, estimate in known]
 
     def at(self, gap: float) -> Estimate | None:
         """A round trip after ``gap`` seconds of quiet; None as long as nothing was measured."""
-        points = self._points
-        if not points:
+        places, middles = self._places, self._middles
+        if not places:
             return None
-        place = _place(gap)
-        above = bisect_left(points, place, key=lambda point: point[0])
+        if gap <= _SHORTEST:
+            return middles[0]
+        place = math.log10(gap)
+        above = bisect_left(places, place)
         if above == 0:
-            return points[0][1]
-        if above == len(points):
-            return points[-1][1]
-        (low, first), (high, second) = points[above - 1], points[above]
-        share = (place - low) / (high - low)
+            return middles[0]
+        if above == len(places):
+            return middles[-1]
+        low, first, second = places[above - 1], middles[above - 1], middles[above]
+        share = (place - low) / (places[above] - low)
         return Estimate(
             first.seconds + (second.seconds - first.seconds) * share, first.error + (second.error - first.error) * share
         )

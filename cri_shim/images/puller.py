@@ -29,6 +29,7 @@ from cri_shim.images.missing_snapshotter import snapshotter_loaded
 from cri_shim.images.pull_errors import as_cri_errors
 from cri_shim.images.pull_watch import TimelineWatch
 from cri_shim.images.verifier import ImageVerifier
+from cri_shim.metered import metered
 from cri_shim.store.image_names import MANAGED, record_names
 from cri_shim.store.image_unpack import LEASE_LABELS
 from cri_shim.timeline import awaited, stage
@@ -119,7 +120,7 @@ class ImagePuller:
             # Whoever may see an image because of a login must not get it for somebody without.
             image, _ = await self._flights.run(
                 f"{snapshotter} {parsed} {fingerprint(credentials)}",
-                lambda: self._counted(self._pull(parsed, snapshotter, credentials, pinned=pinned)),
+                lambda: metered(self._counted(self._pull(parsed, snapshotter, credentials, pinned=pinned))),
                 lambda: awaited("joined"),
             )
         return image

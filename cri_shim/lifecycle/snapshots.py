@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from containerd_client import NotFound
 from cri_shim.lifecycle.handlers import all_snapshotters
+from cri_shim.metered import metered
 from cri_shim.oci.selinux import mount_option
 from cri_shim.store.owned_snapshots import OWN_ROOT, owned_by, remove_snapshots_owned_by
 from cri_shim.store.spec import read_spec
@@ -26,7 +27,7 @@ def begin_snapshot(
 
     Its record need not be there. ``mount_label`` is the SELinux label that its files are to have, empty for none.
     """
-    preparing = asyncio.create_task(_prepare(service, snapshotter, id_, image, mount_label))
+    preparing = asyncio.create_task(metered(_prepare(service, snapshotter, id_, image, mount_label)))
     # Another failure may be the one that is reported, and not everything is undone where containerd is away.
     preparing.add_done_callback(_retrieve_failure)
 

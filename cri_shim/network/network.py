@@ -22,6 +22,7 @@ from cri_shim.errors import CriError
 from cri_shim.kernel import executors
 from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.kernel.small_file import read_small_file
+from cri_shim.metered import metered
 from cri_shim.network import invoke, result, template
 from cri_shim.network.attachments import attachments_of, owed_by
 from cri_shim.network.cache import Cached, NeverBegan, Outcome, ResultCache
@@ -162,7 +163,7 @@ class Network:
                 await asyncio.wait({before})
             return await work
 
-        task = asyncio.create_task(after(), name=f"cni/{sandbox_id}")
+        task = asyncio.create_task(metered(after()), name=f"cni/{sandbox_id}")
         self._running[sandbox_id] = task
         task.add_done_callback(partial(self._ended, sandbox_id))
         return await asyncio.shield(task)
@@ -189,7 +190,7 @@ class Network:
         # what is undone afterwards must not be at work any more.
         intent = self._intend(attachments)
         chains = self._serially(attachments) if self._config.setup_serially else self._at_once(attachments)
-        recorded, outcomes = await asyncio.gather(intent, chains, return_exceptions=True)
+        recorded, outcomes = await asyncio.gather(metered(intent), metered(chains), return_exceptions=True)
         if isinstance(outcomes, BaseException):
             raise outcomes
         failed = next((outcome for outcome in outcomes if isinstance(outcome, CniError)), None)
@@ -303,7 +304,7 @@ class Network:
         self._complaint = "; ".join(complaints)
 
     async def _at_once(self, attachments: list[Attachment]) -> list[Outcome]:
-        return list(await asyncio.gather(*map(self._add, attachments)))
+        return list(await asyncio.gather(*(metered(self._add(one)) for one in attachments)))
 
     async def _serially(self, attachments: list[Attachment]) -> list[Outcome]:
         outcomes: list[Outcome] = []

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import structlog
 
 from cri_shim.errors import UnavailableError
+from cri_shim.metered import metered
 from cri_shim.timeline import awaited
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Operations:
         if task is None:
             if self._draining:
                 raise UnavailableError(f"cri-shim is shutting down; {key} was not begun, ask again when it is back")
-            task = asyncio.create_task(work(), name=key)
+            task = asyncio.create_task(metered(work()), name=key)
             self._running[key] = task
             task.add_done_callback(self._finished)
         else:
@@ -55,7 +56,7 @@ class Operations:
 
         What it raises is only logged, unless somebody looks at the task.
         """
-        task = asyncio.create_task(work(), name=key)
+        task = asyncio.create_task(metered(work()), name=key)
         self._running[key] = task
         task.add_done_callback(self._finished)
         return task

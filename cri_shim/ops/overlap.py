@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from cri_shim.metered import metered
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -19,7 +21,7 @@ async def overlap(steady: Coroutine[Any, Any, A], abortable: Coroutine[Any, Any,
     ``abortable`` is cancelled when ``steady`` fails, because it only waits for something. What runs a helper program is
     not abortable: it is left to end, and undone then (:func:`both`).
     """
-    beside = asyncio.create_task(abortable)
+    beside = asyncio.create_task(metered(abortable))
     try:
         result = await steady
     except BaseException:
@@ -33,7 +35,7 @@ async def overlap(steady: Coroutine[Any, Any, A], abortable: Coroutine[Any, Any,
 
 async def both(one: Coroutine[Any, Any, A], other: Coroutine[Any, Any, B]) -> tuple[A, B]:
     """Run both at once to their ends, as neither may be cut; return both results, or raise the first that failed."""
-    results = await asyncio.gather(one, other, return_exceptions=True)
+    results = await asyncio.gather(metered(one), metered(other), return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result
@@ -42,6 +44,6 @@ async def both(one: Coroutine[Any, Any, A], other: Coroutine[Any, Any, B]) -> tu
 
 async def every(*steps: Coroutine[Any, Any, Any]) -> None:
     """Run all steps at once, all to their ends; then raise the first failure in the order they were given."""
-    for outcome in await asyncio.gather(*steps, return_exceptions=True):
+    for outcome in await asyncio.gather(*map(metered, steps), return_exceptions=True):
         if isinstance(outcome, BaseException):
             raise outcome

@@ -9,7 +9,9 @@ import time
 import pytest
 
 from cri_shim.kernel.executors import FS, run
-from cri_shim.metered import Metered, task_factory
+from cri_shim.metered import Metered, metered
+from cri_shim.ops.operations import Operations
+from cri_shim.ops.overlap import both, every, overlap
 from cri_shim.timeline import Timeline, awaited, in_hand
 
 SPENT = 0.03
@@ -109,26 +111,13 @@ async def test_a_step_after_a_failure_is_counted():
     assert timeline.mark < 0.0
 
 
-async def test_the_factory_takes_what_newer_loops_hand_over():
-    """Python 3.14's loops call it with all that create_task was given."""
-    task = task_factory(asyncio.get_running_loop(), burn_in_steps(1), name="named")
-    assert task.get_name() == "named"
-    assert await task == "done"
-
-
 async def test_tasks_of_a_request_are_counted_for_it():
     """A task that is begun on its behalf, and the threads it has work done in."""
-    loop = asyncio.get_running_loop()
     timeline = Timeline()
 
     async def request() -> None:
         in_hand.set(timeline)
-        loop.set_task_factory(task_factory)
-        try:
-            task = asyncio.create_task(burn_in_steps(2))
-        finally:
-            loop.set_task_factory(None)
-        await task
+        await asyncio.create_task(metered(burn_in_steps(2)))
         await run(FS, burn)
 
     await asyncio.create_task(request())
@@ -176,14 +165,25 @@ async def test_an_error_and_a_cancellation_pass_through():
     assert timeline.mark < 0.0
 
 
-async def test_a_task_of_nobody_is_left_alone():
-    """Where there is no request, nothing is paid for."""
-    loop = asyncio.get_running_loop()
-    task: asyncio.Task[str]
-    loop.set_task_factory(task_factory)
-    try:
-        task = asyncio.create_task(burn_in_steps(1))
-    finally:
-        loop.set_task_factory(None)
-    assert not isinstance(task.get_coro(), Metered)
-    assert await task == "done"
+async def test_without_a_request_nothing_is_metered():
+    """And nothing is paid for."""
+    work = burn_in_steps(1)
+    assert metered(work) is work
+    assert await work == "done"
+
+
+async def test_the_steps_of_a_pod_start_are_counted_wherever_they_run():
+    """Operations and overlapping steps run in tasks of their own."""
+    timeline = Timeline()
+
+    async def start() -> None:
+        await overlap(burn_in_steps(1), burn_in_steps(1))
+        await both(burn_in_steps(1), burn_in_steps(1))
+        await every(burn_in_steps(1))
+
+    async def request() -> None:
+        in_hand.set(timeline)
+        await Operations().run("run/name", start)
+
+    await asyncio.create_task(request())
+    assert timeline.cpu == pytest.approx(5 * SPENT, rel=0.3)
