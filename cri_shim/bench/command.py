@@ -24,6 +24,7 @@ from cri_shim.bench.floor_task import floor_node, with_floor
 from cri_shim.bench.line_process import ClientError
 from cri_shim.bench.machine import read_machine
 from cri_shim.bench.node import Node, NotReadyError
+from cri_shim.bench.one_at_a_time import alone_with
 from cri_shim.bench.parity import NotTheSameError
 from cri_shim.bench.pod import remove_all
 from cri_shim.bench.pod_configs import Place
@@ -180,6 +181,8 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
         if not options.directory:
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
         nodes = []
+        for endpoint in sorted({endpoint for endpoint, *_ in endpoints.values()}):
+            stack.enter_context(alone_with(endpoint))
         for name, (endpoint, *_) in endpoints.items():
             client = await stack.enter_async_context(await client_share.open_client(endpoint, options.client))
             parent = cgroup_parents.of_side(options.cgroup_parent, f"{os.getpid()}-{name}")

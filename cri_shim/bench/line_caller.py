@@ -98,7 +98,7 @@ class LineCaller:
                 return
             answer = parse_answer(line)
         except ProtocolError as error:
-            self._break(str(error))
+            self._break(f"has broken the protocol: {error}")
             return
         if isinstance(answer, Failed):
             self._on_failed(answer)

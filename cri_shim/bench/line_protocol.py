@@ -158,4 +158,4 @@ def _whole(line: str, field: str) -> int:
 
 
 def _wrong(line: str, reason: str) -> ProtocolError:
-    return ProtocolError(f"the line {escaped(line, _SHOWN)!r} is not one of the protocol: {reason}")
+    return ProtocolError(f"the line {escaped(line, _SHOWN)!r} cannot be understood: {reason}")

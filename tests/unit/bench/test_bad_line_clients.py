@@ -62,7 +62,7 @@ async def test_one_that_is_not_there():
     ("does", "wrong"),
     [
         ("sys.exit('lost my way')", "has ended with exit code 1: lost my way"),
-        ("print('what?')", "'what\\?' is not one of the protocol"),
+        ("print('what?')", "has broken the protocol: the line 'what\\?' cannot be understood"),
         ("print('answer 99 1 0 - - -')", "has answered a call 99 that was not made"),
         ("print('answer 1 1 0 - - -\\nanswer 1 1 0 - - -')", "has answered a call 1 that was not made, or twice"),
         ("print('error - bm8=')", "cannot go on: no"),

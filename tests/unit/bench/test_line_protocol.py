@@ -79,7 +79,7 @@ def test_hello(line, hello):
 @pytest.mark.parametrize("line", ["", "hello", "hello 1", "hello 1 ", "hello 2 a 1", "answer 1 1 0 - - -", "hi 1 a"])
 def test_what_is_no_hello(line):
     """Is refused, and shown."""
-    with pytest.raises(ProtocolError, match="not one of the protocol"):
+    with pytest.raises(ProtocolError, match="cannot be understood"):
         parse_hello(line)
 
 
