@@ -1,7 +1,7 @@
 """Estimate the transport of a hop where containerd's spans are not known (docs/adr/0034).
 
 Transport is what a null call takes: on the way in after as long a quiet as lay before the hop, on the way out after as
-long a quiet as lay before its answer; times the load of the moment; more by its bytes. Where spans have been seen on
+long a quiet as lay before its answer; more by the load of the moment and by its bytes. Where spans have been seen on
 this node, what they said of the same kind of hop corrects that.
 """
 
@@ -59,11 +59,14 @@ class TransportEstimate:
         level = level_of(busy)
         load = self.load.at(level, hop.started + hop.duration)
         idle = (way_in.seconds + way_out.seconds) / 2
-        by_null_calls = idle * load.times + (hop.bytes_out + hop.bytes_in) * self.bytes.per_byte
+        at_once = self.curve.at(0.0) or way_in
+        # A busy node makes a call wait for cores. What waking up costs after a quiet is not multiplied by that.
+        beside = at_once.seconds * (load.times - 1.0)
+        by_null_calls = max(at_once.seconds, idle + beside) + (hop.bytes_out + hop.bytes_in) * self.bytes.per_byte
         learned = self.methods.estimate((rpc, hop.method, level), hop.duration, by_null_calls)
         if learned is not None:
             return Charge(learned.seconds, learned.error, by_null_calls, level)
-        error = (way_in.error + way_out.error) / 2 * load.times + idle * load.error
+        error = (way_in.error + way_out.error) / 2 + at_once.seconds * load.error
         return Charge(by_null_calls, error, by_null_calls, level)
 
     def charge_unfinished(self, gap: float) -> Charge | None:

@@ -56,6 +56,8 @@ def test_the_load_of_the_moment_counts_and_its_spread():
     charge = charged(transport, hop(0.02))
     assert charge.seconds == pytest.approx(0.0008)
     assert charge.error > 0.00005
+    # What waking up costs does not grow with the load.
+    assert charged(transport, hop(2.0), gap=1.0, quiet=2.0).seconds == pytest.approx(0.0012 + 0.0004)
 
 
 def test_bytes_cost_what_they_cost_at_their_cheapest(monkeypatch):
