@@ -76,10 +76,13 @@ def compare(options: argparse.Namespace) -> int:
 def _ended_as_interrupted() -> Iterator[None]:
     """Take SIGTERM for SIGINT: what ends a comparison otherwise leaves its pods behind."""
     before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # A shell has jobs in the background ignore SIGINT; asyncio then would not see it raised here either.
+    interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def announce(options: argparse.Namespace) -> int:

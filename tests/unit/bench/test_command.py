@@ -106,9 +106,10 @@ def test_times_of_nothing_have_a_report(tmp_path):
     assert compare("report", str(tmp_path / "run.json")) == 0
 
 
-def test_sigterm_is_an_interruption(tmp_path):
+@pytest.mark.parametrize("before", ["", "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "])
+def test_sigterm_is_an_interruption(tmp_path, before):
     """What was made is removed before the end, as after SIGINT; here by a comparison whose endpoint says nothing."""
-    program = "import sys; from cri_shim.cli import main; sys.exit(main(sys.argv[1:]))"
+    program = f"{before}import sys; from cri_shim.cli import main; sys.exit(main(sys.argv[1:]))"
     with socket.socket(socket.AF_UNIX) as endpoint:
         endpoint.bind(f"{tmp_path}/silent.sock")
         endpoint.listen()
