@@ -24,6 +24,7 @@ from tests.lab.cri_client import OPTIONS, SERVICES
 from tests.lab.lab import Lab
 from tests.lab.patience import patient
 from tests.lab.pod_configs import container_config, pod_config
+from tests.lab.proofs import keep
 from tests.lab.slow_socket import SlowSocket
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ LEAST, MOST = 5, 40
 DAEMONS = 5
 """Pairs of daemons, where each knows one delay alone."""
 PARTS = ("front", "transport", "work", "queue", "world")
+
+PLACES = {
+    "step": "the event loop, within a step",
+    "loop": "the event loop, between two steps",
+    "hop": "the event loop, as a hop is to be sent",
+}
 
 BRIDGE = """#!/bin/sh
 sleep "$(cat {seconds})"
@@ -151,10 +158,18 @@ def wrong(found: dict[str, float], part: str) -> dict[str, float]:
     }
 
 
+def keep_changes(place: str, found: dict[str, float]) -> None:
+    """For docs/price.md, in milliseconds."""
+    keep("delays", place, {part: round(change * DELAYED / 1000, 3) for part, change in found.items()})
+
+
 async def appears_in(
-    part: str, ask: Callable[[], Awaitable[dict[str, Any]]], delay: Callable[[float], object]
+    part: str, place: str, ask: Callable[[], Awaitable[dict[str, Any]]], delay: Callable[[float], object]
 ) -> dict[str, float]:
-    """Ask with and without the delay in turns, until it is clear that it appears there alone, or that it does not."""
+    """Ask with and without the delay in turns, until it is clear that it appears there alone, or that it does not.
+
+    ``place`` names where the delay was put, in words.
+    """
     without: list[dict[str, Any]] = []
     delayed: list[dict[str, Any]] = []
     for pair in range(1, MOST + 1):
@@ -167,6 +182,7 @@ async def appears_in(
     found = changes(without, delayed)
     print(f"{part} after {len(delayed)} pairs:", {name: round(change * DELAYED) for name, change in found.items()})
     assert not wrong(found, part), found
+    keep_changes(place, found)
     return {"work_wait": median(b["work_wait"] for b in delayed) - median(b["work_wait"] for b in without)}
 
 
@@ -178,17 +194,19 @@ async def test_in_the_front_socket(node: Node) -> None:
         assert bill["front_known"] == "measured"
         return bill
 
-    await appears_in("front", ask, lambda seconds: setattr(node.front, "seconds", seconds))
+    await appears_in("front", "the front socket", ask, lambda seconds: setattr(node.front, "seconds", seconds))
 
 
-@pytest.mark.parametrize("where", ["step", "loop", "hop"])
+@pytest.mark.parametrize("where", PLACES)
 async def test_in_the_event_loop(node: Node, containers: tuple[str, str], where: str) -> None:
     """Something else keeps it from going on: in the middle of a step, between steps, when a hop is to be sent."""
 
     async def ask() -> dict[str, Any]:
         return (await node.bill("UpdateContainerResources", container_id=containers[0], linux={"cpu_shares": 100}))[0]
 
-    found = await appears_in("work", ask, lambda seconds: node.delay_inside(seconds, "UpdateContainerResources", where))
+    found = await appears_in(
+        "work", PLACES[where], ask, lambda seconds: node.delay_inside(seconds, "UpdateContainerResources", where)
+    )
     assert found["work_wait"] == pytest.approx(DELAYED, rel=OFF)  # it slept: no CPU time
 
 
@@ -200,7 +218,12 @@ async def test_in_the_limiter(node: Node, containers: tuple[str, str]) -> None:
         assert error.code() is grpc.StatusCode.FAILED_PRECONDITION
         return bill
 
-    await appears_in("queue", ask, lambda seconds: node.delay_inside(seconds, "StartContainer", "container_starts"))
+    await appears_in(
+        "queue",
+        "the limiter of starts",
+        ask,
+        lambda seconds: node.delay_inside(seconds, "StartContainer", "container_starts"),
+    )
 
 
 async def test_in_a_lock(node: Node, containers: tuple[str, str]) -> None:
@@ -210,7 +233,10 @@ async def test_in_a_lock(node: Node, containers: tuple[str, str]) -> None:
         return (await node.bill("UpdateContainerResources", container_id=containers[0], linux={"cpu_shares": 100}))[0]
 
     await appears_in(
-        "queue", ask, lambda seconds: node.delay_inside(seconds, "UpdateContainerResources", "lock", containers[0])
+        "queue",
+        "a container's lock",
+        ask,
+        lambda seconds: node.delay_inside(seconds, "UpdateContainerResources", "lock", containers[0]),
     )
 
 
@@ -224,7 +250,7 @@ async def test_in_a_plugin(node: Node) -> None:
         await node.lab.client.RemovePodSandbox(pod_sandbox_id=pod.pod_sandbox_id)
         return bill
 
-    await appears_in("world", ask, lambda seconds: node.plugin_delay.write_text(str(seconds)))
+    await appears_in("world", "a CNI plugin", ask, lambda seconds: node.plugin_delay.write_text(str(seconds)))
 
 
 async def test_in_a_plugin_that_outlives_its_request(node: Node) -> None:
@@ -270,6 +296,7 @@ async def test_in_the_back_socket(node: Node, containers: tuple[str, str]) -> No
     node.back.seconds = 0.0
     assert len(hops) == 1
     assert not wrong(change, "transport"), change
+    keep_changes("the back socket, for each hop", change)
 
 
 async def null_calls_made(node: Node) -> None:

@@ -27,6 +27,7 @@ from cri_shim.bench.pod_configs import Place
 from cri_shim.bench.rhythm import in_words
 from tests.clients.build import MISSING, build
 from tests.integration.ledger.conftest import bill, billed
+from tests.lab.proofs import keep
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -71,7 +72,10 @@ async def agreement(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Async
             print(f"something else had the cores for {waited:.0%} of the time")
             (disturbed if waited > noise.DISTURBED else quiet).append(found)
     rounds = quiet if len(quiet) == ROUNDS else [*quiet, *disturbed]
-    yield {name: statistics.median(each[name] for each in rounds) for name in NAMES}
+    found = {name: statistics.median(each[name] for each in rounds) for name in NAMES}
+    for name, share in found.items():
+        keep("client", name, round(share, 4))
+    yield found
     await asyncio.to_thread(lab.bridge.restart)  # on all cores again
 
 
