@@ -49,8 +49,8 @@ class LearnedFile:
         self._of = ""
         """The version of containerd whose spans taught what is known."""
         self._written = 0
+        """How many hops had been noted at the last write; one that failed is repeated when there is something new."""
         self._writing = asyncio.Lock()
-        """How many hops had been noted at the last write."""
 
     async def read(self) -> None:
         """Take in what an earlier daemon has learned; a file of another form is passed over with a warning."""
@@ -81,9 +81,9 @@ class LearnedFile:
         async with self._writing:  # the daemon may end in the middle of one, and there is one draft
             if self._methods.noted == self._written:
                 return
-            noted = self._methods.noted
+            noted, learned = self._methods.noted, list(self._methods.all())
             try:
-                await run(FS, _write, self._path, self._text())
+                await run(FS, _write, self._path, self._of, learned)
             except OSError as error:
                 log.warning("ledger.learned_not_written", path=str(self._path), error=str(error))
             self._written = noted
@@ -97,22 +97,22 @@ class LearnedFile:
             self._methods.forget()
         self._of = here
 
-    def _text(self) -> bytes:
-        methods = [
-            {
-                "rpc": rpc,
-                "hop": hop,
-                "level": level,
-                "seen": [[float(f"{number:.4g}") for number in one] for one in seen],
-            }
-            for (rpc, hop, level), seen in self._methods.all()
-        ]
-        return json.dumps({"version": _VERSION, "containerd": self._of, "methods": methods}).encode()
 
-
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, containerd: str, learned: list[tuple[Key, list[Seen]]]) -> None:
+    """Write all of it; in a thread, because writing out twenty thousand numbers takes several milliseconds."""
+    methods = [
+        {
+            "rpc": rpc,
+            "hop": hop,
+            "level": level,
+            "seen": [[float(f"{number:.4g}") for number in one] for one in seen],
+        }
+        for (rpc, hop, level), seen in learned
+    ]
     draft = path.with_name(f".{path.name}.tmp")
-    write_file(draft, data, mode=0o600)
+    write_file(
+        draft, json.dumps({"version": _VERSION, "containerd": containerd, "methods": methods}).encode(), mode=0o600
+    )
     draft.replace(path)
 
 

@@ -67,11 +67,11 @@ async def test_a_daemon_that_ends_in_the_middle_of_writing_waits_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is one draft, and two that write it at once would spoil it."""
-    drafts: list[bytes] = []
+    drafts: list[object] = []
 
-    def write_slowly(_path: Path, data: bytes) -> None:
+    def write_slowly(_path: Path, _containerd: str, learned: object) -> None:
         time.sleep(0.05)
-        drafts.append(data)
+        drafts.append(learned)
 
     monkeypatch.setattr(learned_file, "_write", write_slowly)
     file = LearnedFile(tmp_path / "transport.json", taught(), lambda: "v2.1.9")
