@@ -70,6 +70,12 @@ class Metered(Coroutine[Any, Any, T]):
     def __next__(self) -> Any:
         return self.send(None)
 
+    @property
+    def __name__(self) -> str:
+        """The coroutine's qualified name, for what asyncio says of its task."""
+        name: str = getattr(self._coroutine, "__qualname__", "")
+        return name
+
     def __repr__(self) -> str:
         return repr(self._coroutine)
 

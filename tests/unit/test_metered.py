@@ -187,3 +187,12 @@ async def test_the_steps_of_a_pod_start_are_counted_wherever_they_run():
 
     await asyncio.create_task(request())
     assert timeline.cpu == pytest.approx(5 * SPENT, rel=0.3)
+
+
+async def test_a_task_is_named_by_its_coroutine():
+    """In what asyncio says of it: that it was never awaited, or took too long."""
+    work = burn_in_steps(1)
+    task: asyncio.Task[str] = asyncio.create_task(Metered(work, Timeline()))
+    assert "burn_in_steps" in repr(task)
+    assert "Metered" not in repr(task)
+    await task
