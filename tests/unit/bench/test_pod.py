@@ -12,13 +12,7 @@ from cri_shim.bench.grpc_caller import GrpcCaller
 from cri_shim.bench.node import Node, Samples
 from cri_shim.bench.pod import END, START, Pod, remove_all
 from cri_shim.bench.pod_configs import NAMESPACE, Place
-from tests.unit.bench.fake_runtime import IMAGE, IMAGE_ID, FakeRuntime
-
-
-@pytest.fixture
-async def runtime(tmp_path):
-    async with FakeRuntime(tmp_path / "s") as fake:
-        yield fake
+from tests.unit.bench.fake_runtime import IMAGE, IMAGE_ID
 
 
 @pytest.fixture

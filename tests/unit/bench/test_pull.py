@@ -9,13 +9,7 @@ from cri_shim.bench.grpc_caller import GrpcCaller
 from cri_shim.bench.node import Node, Samples
 from cri_shim.bench.pod_configs import Place
 from cri_shim.bench.scenarios.pull import Pull
-from tests.unit.bench.fake_runtime import IMAGE, FakeRuntime
-
-
-@pytest.fixture
-async def runtime(tmp_path):
-    async with FakeRuntime(tmp_path / "s") as fake:
-        yield fake
+from tests.unit.bench.fake_runtime import IMAGE
 
 
 @pytest.fixture
