@@ -23,7 +23,7 @@ def own_seconds(pid: int) -> float:
     try:
         return time.clock_gettime(~pid << 3 | _SCHEDULER_CLOCK)
     except OSError:
-        # There is no such process, or no such clock (gVisor has none of other processes).
+        # The process has ended, or the kernel does not offer the clocks of other processes (gVisor).
         return _ticks(pid, _UTIME, _STIME)
 
 

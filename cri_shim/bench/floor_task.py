@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class NoEndpoint:
-    """What a node has in place of a connection when there is no daemon behind it."""
+    """The stand-in for a connection of the script, which has no daemon to connect to."""
 
     pid = None
     about = CallingClient("no client")

@@ -29,7 +29,7 @@ class UnknownFormatError(ValueError):
 def ends_with(log: Path, last: bytes, begin: int = 0) -> bool:
     """Whether the last whole line from ``begin`` on, where a record starts, is ``last``.
 
-    Raises :class:`UnknownFormatError`, and OSError when there is no file.
+    Raises :class:`UnknownFormatError`, and OSError when the file cannot be opened.
     """
     with log.open("rb") as file:
         start = max(begin, file.seek(0, 2) - _TAIL)

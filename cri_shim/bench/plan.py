@@ -62,7 +62,7 @@ class Task:
 def plan(wishes: Wishes) -> list[Task]:
     """The steps, with few idle pods first, so that pods are started once and removed once.
 
-    Raises ValueError for a scenario that there is none of.
+    Raises ValueError for the name of an unknown scenario.
     """
     unknown = set(wishes.scenarios) - set(SCENARIOS)
     if unknown:

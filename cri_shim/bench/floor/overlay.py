@@ -12,7 +12,7 @@ _KEPT = ("index", "metacopy", "nfs_export", "redirect_dir", "userxattr", "volati
 
 
 def layers_of(pid: int) -> tuple[str, tuple[str, ...]]:
-    """Return the lower layers and the options of a process' root. Raises `FloorError` when it is no overlay."""
+    """Return the lower layers and the options of a process' root. Raises `FloorError` when it is not an overlay."""
     try:
         mounts = read_mountinfo(f"/proc/{pid}/mountinfo")
     except OSError as error:

@@ -136,7 +136,7 @@ async def _network(node: Node, conf_dir: str, bin_dirs: Sequence[str]) -> Networ
     loaded = load_directory(folder, 1)
     if not loaded.networks:
         why = loaded.problems[0] if loaded.problems else f"{folder} has none"
-        raise FloorError(f"there is no CNI configuration to use: {why}; name its folder with --cni-conf-dir")
+        raise FloorError(f"no usable CNI configuration was found: {why}; name its folder with --cni-conf-dir")
     (conf,) = loaded.networks
     for plugin in conf.plugins:
         for program in (plugin.type, plugin.address_plugin):

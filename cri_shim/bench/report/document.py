@@ -75,7 +75,7 @@ def document(run: Run) -> list[Block]:
 
 
 def _tally(rows: Sequence[Row], others: Sequence[str]) -> str:
-    told = []
+    sentences = []
     for other in others:
         found = [row.verdicts[other].word for row in rows if other in row.verdicts]
         counts = [f"{found.count(word)} {word}" for word in (verdict.FASTER, verdict.SLOWER)]
@@ -83,8 +83,10 @@ def _tally(rows: Sequence[Row], others: Sequence[str]) -> str:
             f"{found.count(verdict.SAME)} with no difference seen",
             f"{found.count(verdict.REFUSED)} without verdict",
         ]
-        told.append(f"**{other}**: of {len(found)} numbers {', '.join(counts)} (where less memory counts as faster).")
-    return " ".join(told) or "There is one side only, so there is nothing to compare."
+        sentences.append(
+            f"**{other}**: of {len(found)} numbers {', '.join(counts)} (where less memory counts as faster)."
+        )
+    return " ".join(sentences) or "There is one side only, so there is nothing to compare."
 
 
 def _noise_warning(run: Run) -> list[Block]:

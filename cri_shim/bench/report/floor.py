@@ -31,7 +31,7 @@ _KERNEL = "namespaces, mounts, files"
 _COLOURS = {"CNI plugins": 0, "runc create": 1, "runc start": 2, "runc kill": 3, "runc delete": 4, _KERNEL: 5}
 _END = ("runc kill", "wait for", "runc delete", "unmount", "CNI DEL", "remove")
 _LESSON = (
-    "Where the time of a pod goes when there is no daemon: medians of the stages, one after the other (serial). What "
+    "Where the time of a pod goes without a daemon: medians of the stages, one after the other (serial). What "
     "runc and the CNI plugins take, every runtime that uses them takes."
 )
 

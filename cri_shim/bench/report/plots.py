@@ -56,12 +56,12 @@ def boxes(rows: Sequence[tuple[str, Mapping[str, Distribution]]], unit: str) -> 
                 continue
             each = of[side]
             y = top + 10.5 + 13.0 * index
-            told = f"{label}, {side}: median {number(each.p50)} {unit}, p95 {number(each.p95)}, n {each.count}"
+            summary = f"{label}, {side}: median {number(each.p50)} {unit}, p95 {number(each.p95)}, n {each.count}"
             shapes.append(svg.line(across(each.p5), y, across(each.p95), y, f"l{index} whisker"))
             shapes.append(
-                svg.rect(across(each.p25), y - 5, across(each.p75) - across(each.p25), 10, f"f{index} box", told)
+                svg.rect(across(each.p25), y - 5, across(each.p75) - across(each.p25), 10, f"f{index} box", summary)
             )
-            shapes.append(svg.rect(across(each.p50) - 1.5, y - 5, 3, 10, f"f{index}", told))
+            shapes.append(svg.rect(across(each.p50) - 1.5, y - 5, 3, 10, f"f{index}", summary))
             shapes.append(svg.dot(across(each.p99), y, 2, f"f{index}", f"p99 {number(each.p99)} {unit}"))
     return svg.plot(bottom + 36, shapes, "Distributions: box p25 to p75, whiskers p5 to p95, dot p99")
 

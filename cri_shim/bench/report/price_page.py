@@ -48,7 +48,7 @@ def with_price(page: str, run: Run, name: str) -> str:
     sides = [rows for side in run.sides[1:] if (rows := price_rows(run, side.name))]
     if not sides:
         raise PricePageError(
-            "no answer in it carries a bill with a front hop, so there is no price to show; measure again with a "
+            "none of its answers carries a bill with a front hop, so it has no price to show; measure again with a "
             "bridge that writes such bills"
         )
     if wrong := _without_its_other_half(page):
