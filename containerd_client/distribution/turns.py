@@ -11,11 +11,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 EXPECTED_BACK = 0.03
 """Seconds; a few times what it takes to fill the next message at full speed."""
@@ -30,15 +25,6 @@ class Turns:
         self._numbers = itertools.count()
         self._expected: int | None = None
         self._timer: asyncio.TimerHandle | None = None
-
-    @asynccontextmanager
-    async def take(self, rank: int) -> AsyncIterator[None]:
-        """Wait for a turn, and have it for the block."""
-        await self.wait(rank)
-        try:
-            yield
-        finally:
-            self.end(rank)
 
     def leave(self, rank: int) -> None:
         """Say that this rank does not come back."""

@@ -81,11 +81,12 @@ async def test_who_waits_for_a_turn_reads_no_further(writer):
             read.append(len(chunk))
             yield chunk
 
-    async with turns.take(0):
-        waiting = asyncio.create_task(copy_of(writer, turns, size=50, rank=1).run(counted()))
-        for _ in range(20):
-            await asyncio.sleep(0)
-        assert read == [10]
+    await turns.wait(0)
+    waiting = asyncio.create_task(copy_of(writer, turns, size=50, rank=1).run(counted()))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert read == [10]
+    turns.end(0)
     turns.leave(0)
     await asyncio.wait_for(waiting, 1)
     assert writer.offset == 50
@@ -102,5 +103,5 @@ async def test_cancelled_at_any_moment_it_gives_its_turn_back(writer, steps):
     copying.cancel()
     await asyncio.wait({copying})
     assert copying.cancelled()
-    async with asyncio.timeout(1), turns.take(9):
-        pass
+    async with asyncio.timeout(1):
+        await turns.wait(9)

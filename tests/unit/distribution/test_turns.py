@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 
 from containerd_client.distribution.turns import Turns
+
+
+@asynccontextmanager
+async def turn_of(turns, rank):
+    """Wait for a turn, and have it for the block."""
+    await turns.wait(rank)
+    try:
+        yield
+    finally:
+        turns.end(rank)
 
 
 async def test_lowest_rank_first():
@@ -13,11 +24,11 @@ async def test_lowest_rank_first():
     found = []
 
     async def one(rank, name):
-        async with turns.take(rank):
+        async with turn_of(turns, rank):
             found.append(name)
         turns.leave(rank)
 
-    async with turns.take(9):
+    async with turn_of(turns, 9):
         asking = [asyncio.create_task(one(rank, name)) for rank, name in ((2, "c"), (1, "a"), (1, "b"))]
         await asyncio.sleep(0)
     await asyncio.wait_for(asyncio.gather(*asking), 1)
@@ -30,14 +41,14 @@ async def test_the_low_one_is_expected_back():
     found = []
 
     async def high():
-        async with turns.take(5):
+        async with turn_of(turns, 5):
             found.append("high")
 
-    async with turns.take(1):
+    async with turn_of(turns, 1):
         asking = asyncio.create_task(high())
         await asyncio.sleep(0)
     await asyncio.sleep(0.001)
-    async with turns.take(1):
+    async with turn_of(turns, 1):
         found.append("low")
     await asyncio.wait_for(asking, 1)
     assert found == ["low", "high"]
@@ -48,10 +59,10 @@ async def test_cancelled_waiters_do_not_block():
     turns = Turns()
 
     async def hold(rank):
-        async with turns.take(rank):
+        async with turn_of(turns, rank):
             await asyncio.sleep(0)
 
-    async with turns.take(3):
+    async with turn_of(turns, 3):
         gone, stays = (asyncio.create_task(hold(rank)) for rank in (1, 2))
         await asyncio.sleep(0)
         gone.cancel()
@@ -60,7 +71,7 @@ async def test_cancelled_waiters_do_not_block():
     given.cancel()
     await asyncio.wait_for(stays, 1)
     await asyncio.wait({gone, given})
-    async with asyncio.timeout(1), turns.take(9):
+    async with asyncio.timeout(1), turn_of(turns, 9):
         pass
 
 
@@ -69,14 +80,14 @@ async def test_cancelled_in_the_instant_of_its_turn():
     turns = Turns()
 
     async def hold():
-        async with turns.take(1):
+        async with turn_of(turns, 1):
             await asyncio.sleep(0)
 
-    async with turns.take(1):
+    async with turn_of(turns, 1):
         one = asyncio.create_task(hold())
         await asyncio.sleep(0)
     one.cancel()
     await asyncio.wait({one})
     assert one.cancelled()
-    async with asyncio.timeout(1), turns.take(7):
+    async with asyncio.timeout(1), turn_of(turns, 7):
         pass
