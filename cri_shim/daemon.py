@@ -22,6 +22,7 @@ import structlog
 import uvloop
 
 import cri_shim
+from cri_shim.concurrency.supervisor import Supervisor
 from cri_shim.endpoint import Endpoint, directory_locks, socket_lock
 from cri_shim.handler_features import read_features, read_unanswered
 from cri_shim.hops.front_probe import FrontProbe
@@ -36,7 +37,6 @@ from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.executors import FS, run
 from cri_shim.oci.node import NodeFacts
 from cri_shim.ops.freed_memory import give_back_memory
-from cri_shim.ops.supervisor import Supervisor
 from cri_shim.os_errors import cri_error_of
 from cri_shim.paths import Paths
 from cri_shim.sd_notify import Notifier

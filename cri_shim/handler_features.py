@@ -16,9 +16,9 @@ import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cri_shim.concurrency.pauses import ending_with_last
 from cri_shim.kernel.process import run_program
 from cri_shim.kernel.user_namespace import unshare_program
-from cri_shim.ops.pauses import ending_with_last
 from untrusted import parse_object
 
 if TYPE_CHECKING:

@@ -23,13 +23,13 @@ from containerd_client import ContainerdError, call_options
 from containerd_client.errors import Unknown
 from containerd_client.options import TRACE_KEY
 from cri_shim.api.runtime.v1 import runtime_pb2
+from cri_shim.concurrency.guard import answered
 from cri_shim.errors import CriError, ResourceExhaustedError
 from cri_shim.hops import front_probe_client
 from cri_shim.hops.bill_text import trailer, wants_hops
 from cri_shim.hops.client_time import sent_at
 from cri_shim.hops.request import Request
 from cri_shim.metered import Metered
-from cri_shim.ops.guard import answered
 from cri_shim.os_errors import node_error_in
 from cri_shim.request_check import RequestCheck
 from cri_shim.rpc import RPCS, Kind, Rpc

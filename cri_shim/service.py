@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from cri_shim.concurrency.keyed_semaphores import Gates
 from cri_shim.deprecations import Deprecations
-from cri_shim.ops.gates import Gates
 from cri_shim.snapshotter_check import SnapshotterCheck
 from cri_shim.streaming.exec_process import STARTS_AT_ONCE
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from containerd_client import Containerd
     from cri_shim.cdi.registry import CdiRegistry
+    from cri_shim.concurrency.keyed_locks import Locks
+    from cri_shim.concurrency.operations import Operations
     from cri_shim.config import Config
     from cri_shim.handler_features import HandlerFeatures
     from cri_shim.hops.ledger import Ledger
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from cri_shim.network import Network
     from cri_shim.oci.node import NodeFacts
     from cri_shim.ops.cgroup_moves import CgroupMoves
-    from cri_shim.ops.locks import Locks
-    from cri_shim.ops.operations import Operations
     from cri_shim.ops.pace import Pace
     from cri_shim.paths import Paths
     from cri_shim.qos.blockio import BlockioClasses

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     import contextlib
     from collections.abc import Awaitable, Callable
 
+    from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.hops.ledger import Ledger
     from cri_shim.hops.loop_lag import LoopLag
     from cri_shim.hops.tracing import Tracing
-    from cri_shim.ops.supervisor import Supervisor
     from cri_shim.wiring import Wired
 
 

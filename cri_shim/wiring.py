@@ -12,6 +12,8 @@ from msgspec import Struct
 
 from containerd_client import Containerd
 from cri_shim.cdi.registry import CdiRegistry
+from cri_shim.concurrency.keyed_locks import Locks
+from cri_shim.concurrency.operations import Operations
 from cri_shim.deprecations import Deprecations
 from cri_shim.hops.ledger import Ledger, LedgerOff
 from cri_shim.images.image_files import ImageFiles
@@ -27,8 +29,6 @@ from cri_shim.logs.pump import LogPump
 from cri_shim.logs.registry import ContainerLogs
 from cri_shim.network import CniConfig, Network
 from cri_shim.ops.cgroup_moves import CgroupMoves
-from cri_shim.ops.locks import Locks
-from cri_shim.ops.operations import Operations
 from cri_shim.ops.pace import Pace, width_for
 from cri_shim.qos.blockio import BlockioClasses
 from cri_shim.readiness import Readiness
@@ -60,12 +60,12 @@ from cri_shim.streaming.server import StreamingServer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.config import Config
     from cri_shim.handler_features import HandlerFeatures
     from cri_shim.hops.trace_policy import TracePolicy
     from cri_shim.oci.node import NodeFacts
     from cri_shim.oci.selinux import Policy
-    from cri_shim.ops.supervisor import Supervisor
     from cri_shim.paths import Paths
 
 _BOOKS_KEPT_WITHIN = 0.25

@@ -20,19 +20,19 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 
 from containerd_client import AlreadyExists, ContainerdError, NotFound, call_options
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
+from cri_shim.concurrency.pauses import ending_with_last
 from cri_shim.kernel.executors import FS, MOUNT, run
 from cri_shim.lifecycle.orphaned_processes import root_mounts, shims_of
 from cri_shim.lifecycle.stray_cgroups import clear_everywhere
-from cri_shim.ops.pauses import ending_with_last
 from cri_shim.store.stray_shims import end_stray_shims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from containerd_client import Containerd
+    from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.kernel import Kernel
     from cri_shim.lifecycle.orphaned_processes import Shim
-    from cri_shim.ops.supervisor import Supervisor
 
 MARK: Final = "io.cri-shim.orphaned-task"
 """The label of a record that was made to reach a task, and is of no other use."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cri_shim.concurrency.overlap import both, every
 from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.lifecycle.handlers import snapshotter_of
@@ -30,7 +31,6 @@ from cri_shim.lifecycle.snapshots import begin_snapshot, mount_label_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.oci.labels import SANDBOX
 from cri_shim.oci.users import plan_sandbox_user, resolve_user
-from cri_shim.ops.overlap import both, every
 from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
 from cri_shim.store.pod_directories import pin_namespaces, remove_pod_files
 from cri_shim.timeline import stage
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
     from containerd_client.api.containerd.types.types_pb2 import Mount
+    from cri_shim.concurrency.rollback import Rollback
     from cri_shim.config import RuntimeHandler
-    from cri_shim.ops.rollback import Rollback
     from cri_shim.service import Service
     from cri_shim.store.images import Image
     from cri_shim.store.sandboxes import Sandbox

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.concurrency.overlap import every
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.sysctls import SYSCTLS, write_sysctls
@@ -26,7 +27,6 @@ from cri_shim.oci.namespaces import PodNamespaces
 from cri_shim.oci.pinned_spec import NO_IMAGE, pinned_spec
 from cri_shim.oci.sysctls import pod_sysctls
 from cri_shim.oci.users import ResolvedUser
-from cri_shim.ops.overlap import every
 from cri_shim.store.metadata import PINNED_EXTENSION, SANDBOX_EXTENSION, pinned_extension, sandbox_extension
 from cri_shim.store.pod_directories import let_go, pin_all_namespaces, remove_pod_files, unpin_namespaces
 from cri_shim.store.sandboxes import PinnedNamespaces
@@ -35,8 +35,8 @@ from cri_shim.timeline import stage
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from cri_shim.concurrency.rollback import Rollback
     from cri_shim.config import RuntimeHandler
-    from cri_shim.ops.rollback import Rollback
     from cri_shim.service import Service
     from cri_shim.store.sandboxes import Sandbox
 

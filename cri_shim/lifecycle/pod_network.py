@@ -12,8 +12,8 @@ from cri_shim.network import NetworkError, PodDns, PodNetwork, PortMapping
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
+    from cri_shim.concurrency.rollback import Rollback
     from cri_shim.network import Network
-    from cri_shim.ops.rollback import Rollback
     from cri_shim.service import Service
     from cri_shim.store.sandboxes import Sandbox
 

@@ -24,8 +24,8 @@ from cri_shim.timeline import stage
 from untrusted import shorten
 
 if TYPE_CHECKING:
+    from cri_shim.concurrency.rollback import Rollback
     from cri_shim.config import RuntimeHandler
-    from cri_shim.ops.rollback import Rollback
     from cri_shim.service import Service
     from cri_shim.store.sandboxes import Sandbox
 

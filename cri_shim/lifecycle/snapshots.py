@@ -15,7 +15,7 @@ from cri_shim.store.spec import read_spec
 if TYPE_CHECKING:
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
     from containerd_client.api.containerd.types.types_pb2 import Mount
-    from cri_shim.ops.rollback import Rollback
+    from cri_shim.concurrency.rollback import Rollback
     from cri_shim.service import Service
     from cri_shim.store.images import Image
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.concurrency.rollback import Rollback
 from cri_shim.errors import InvalidArgumentError, NotFoundError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.checkpoint_refusal import refuse_archive, refuse_checkpoint_image
@@ -30,7 +31,6 @@ from cri_shim.oci.container_checks import check_container
 from cri_shim.oci.labels import CONTAINER
 from cri_shim.oci.resources import container_resources, container_user
 from cri_shim.oci.stop_signal import signal_number
-from cri_shim.ops.rollback import Rollback
 from cri_shim.store.checkpoint import draft_status, keep_draft
 from cri_shim.store.container_directories import remove_container_files
 from cri_shim.store.containers import Container, Status

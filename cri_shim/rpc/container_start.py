@@ -14,6 +14,8 @@ from msgspec.structs import replace
 
 from containerd_client import ContainerdError
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.concurrency.overlap import overlap
+from cri_shim.concurrency.rollback import Rollback
 from cri_shim.errors import CriError, FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
@@ -21,8 +23,6 @@ from cri_shim.lifecycle.id_mapping import mapped_for
 from cri_shim.lifecycle.pod_settled import pod_settled
 from cri_shim.lifecycle.snapshots import mounts_of
 from cri_shim.lifecycle.termination import discard_task
-from cri_shim.ops.overlap import overlap
-from cri_shim.ops.rollback import Rollback
 from cri_shim.os_errors import cri_error_of
 from cri_shim.store.checkpoint import draft_status, keep_draft
 from cri_shim.store.containers import exited

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.concurrency.rollback import Rollback
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.lifecycle.id_mapping import id_map_of, require_user_namespaces
 from cri_shim.lifecycle.pause_pod import make_with_pause
@@ -24,7 +25,6 @@ from cri_shim.lifecycle.pinned_pod import make_pinned, may_be_pinned
 from cri_shim.lifecycle.records import new_id
 from cri_shim.oci.pod_checks import check_pod
 from cri_shim.oci.untrusted_workload import check_untrusted, handler_name
-from cri_shim.ops.rollback import Rollback
 from cri_shim.store.names import sandbox_name
 from cri_shim.store.sandboxes import Sandbox
 from cri_shim.timeline import stage

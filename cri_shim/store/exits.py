@@ -24,9 +24,9 @@ from untrusted import shorten
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
+    from cri_shim.concurrency.keyed_locks import Locks
+    from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.logs.registry import ContainerLogs
-    from cri_shim.ops.locks import Locks
-    from cri_shim.ops.supervisor import Supervisor
     from cri_shim.paths import Paths
     from cri_shim.store.containers import Container
     from cri_shim.store.index import Index

@@ -21,11 +21,11 @@ from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.platforms import host_platform
 from containerd_client.distribution.reference import is_digest
 from containerd_client.distribution.unpack import Unpacker
+from cri_shim.concurrency.keyed_locks import Locks
+from cri_shim.concurrency.pauses import doubling
 from cri_shim.errors import CriError
 from cri_shim.oci.checkpoint_image import is_checkpoint
 from cri_shim.oci.image_config import parse_image_config
-from cri_shim.ops.locks import Locks
-from cri_shim.ops.pauses import doubling
 from cri_shim.store.image_names import normal_name
 from cri_shim.store.image_readings import Readings
 from cri_shim.store.image_records import (

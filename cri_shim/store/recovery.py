@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from containerd_client import Containerd
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
+    from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.kernel import Kernel
     from cri_shim.logs.registry import ContainerLogs
-    from cri_shim.ops.supervisor import Supervisor
     from cri_shim.paths import Paths
     from cri_shim.store.containers import Container
     from cri_shim.store.index import Index

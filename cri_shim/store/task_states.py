@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from containerd_client import Containerd
     from containerd_client.api.containerd.v1.types.types_pb2 import Process
+    from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.logs.registry import ContainerLogs
-    from cri_shim.ops.supervisor import Supervisor
     from cri_shim.paths import Paths
     from cri_shim.store.containers import Container
     from cri_shim.store.exits import Exits

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from cri_shim.ops.pauses import doubling
+from cri_shim.concurrency.pauses import doubling
 from cri_shim.store.task_look import NotKnown, look_at_task
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from containerd_client import Containerd
-    from cri_shim.ops.supervisor import Supervisor
+    from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.store.containers import Container
     from cri_shim.store.index import Index
     from cri_shim.store.sandboxes import Sandbox

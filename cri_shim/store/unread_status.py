@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from cri_shim.concurrency.pauses import doubling
 from cri_shim.kernel.executors import FS, run
-from cri_shim.ops.pauses import doubling
 from cri_shim.store.checkpoint import read_status
 from cri_shim.store.load import known_status
 from cri_shim.store.task_look import look_at_task
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
-    from cri_shim.ops.supervisor import Supervisor
+    from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.paths import Paths
     from cri_shim.store.containers import Container, Status
     from cri_shim.store.index import Index

@@ -21,7 +21,7 @@ from cri_shim.streaming.remote import ClientGoneError, Outcome, Output
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
 
-    from cri_shim.ops.operations import Operations
+    from cri_shim.concurrency.operations import Operations
     from cri_shim.streaming.exec_process import ExecProcess
     from cri_shim.streaming.remote import RemoteClient, Wanted
 

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
+from cri_shim.concurrency.operations import Operations
+from cri_shim.concurrency.overlap import both, every, overlap
 from cri_shim.kernel.executors import FS, run
 from cri_shim.metered import Metered, metered
-from cri_shim.ops.operations import Operations
-from cri_shim.ops.overlap import both, every, overlap
 from cri_shim.timeline import Timeline, awaited, in_hand
 
 SPENT = 0.03

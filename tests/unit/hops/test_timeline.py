@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cri_shim.concurrency.keyed_locks import Locks
+from cri_shim.concurrency.keyed_semaphores import Gates
+from cri_shim.concurrency.operations import Operations
 from cri_shim.hops.intervals import covered
 from cri_shim.hops.ledger import Ledger
 from cri_shim.kernel import executors
 from cri_shim.network.exec import Helper
-from cri_shim.ops.gates import Gates
-from cri_shim.ops.locks import Locks
-from cri_shim.ops.operations import Operations
 from cri_shim.timeline import MOST_WAITS, Stretch, awaited, note_stage, stage
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.concurrency.keyed_locks import Locks
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.lifecycle import apparmor_load
 from cri_shim.lifecycle.apparmor_load import apparmor_profiles
 from cri_shim.oci.apparmor import DEFAULT_PROFILE
-from cri_shim.ops.locks import Locks
 
 NOTHING_ASKED = cri.LinuxContainerSecurityContext()
 UNCONFINED = cri.LinuxContainerSecurityContext(apparmor_profile="unconfined")

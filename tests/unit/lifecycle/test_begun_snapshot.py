@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from containerd_client.errors import Unavailable
+from cri_shim.concurrency.rollback import Rollback
 from cri_shim.lifecycle.snapshots import begin_snapshot
-from cri_shim.ops.rollback import Rollback
 
 
 async def refuse(*_: Any) -> None:

@@ -12,12 +12,12 @@ import pytest
 from containerd_client import AlreadyExists, DeadlineExceeded, NotFound, Unknown
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from cri_shim.concurrency.supervisor import Supervisor
 from cri_shim.kernel.mountinfo import parse_mountinfo
 from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.lifecycle import orphaned_tasks
 from cri_shim.lifecycle.orphaned_processes import Shim, root_mounts, shims_of
 from cri_shim.lifecycle.orphaned_tasks import MARK, OrphanedTasks
-from cri_shim.ops.supervisor import Supervisor
 from tests.unit.waiting import until
 
 ORPHAN, FOREIGN, BEING_MADE = "a" * 64, "b" * 64, "c" * 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from cri_shim.ops.gates import Gates
+from cri_shim.concurrency.keyed_semaphores import Gates
 
 
 async def test_no_more_than_its_width_are_inside():

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
+from cri_shim.concurrency.guard import answered
+from cri_shim.concurrency.operations import Operations
 from cri_shim.errors import UnavailableError
-from cri_shim.ops.guard import answered
-from cri_shim.ops.operations import Operations
 
 
 async def test_work_goes_on_when_the_caller_is_cancelled():

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from cri_shim.ops.overlap import both, every, overlap
+from cri_shim.concurrency.overlap import both, every, overlap
 
 
 async def value(result, gate=None):

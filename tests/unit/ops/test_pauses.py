@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from cri_shim.ops.pauses import doubling, ending_with_last
+from cri_shim.concurrency.pauses import doubling, ending_with_last
 
 
 def test_doubling() -> None:

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from cri_shim.ops.overlap import every, overlap
-from cri_shim.ops.rollback import Rollback
+from cri_shim.concurrency.overlap import every, overlap
+from cri_shim.concurrency.rollback import Rollback
 
 
 def _recording(log: list[str], name: str, error: Exception | None = None):

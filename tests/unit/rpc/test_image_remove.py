@@ -10,7 +10,7 @@ import pytest
 
 from containerd_client.distribution.platforms import Platform
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.ops.operations import Operations
+from cri_shim.concurrency.operations import Operations
 from cri_shim.rpc.image_remove import remove_image
 from cri_shim.store.images import ImageStore
 from tests.unit.store.fake_images import FakeContainerd

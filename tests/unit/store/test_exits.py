@@ -12,8 +12,8 @@ import pytest
 
 from containerd_client import NotFound, Unknown
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.ops.locks import Locks
-from cri_shim.ops.supervisor import Supervisor
+from cri_shim.concurrency.keyed_locks import Locks
+from cri_shim.concurrency.supervisor import Supervisor
 from cri_shim.paths import Paths
 from cri_shim.store import exits as exits_module
 from cri_shim.store.checkpoint import read_status

@@ -13,8 +13,8 @@ from containerd_client import Containerd, DeadlineExceeded, NotFound, Unavailabl
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.concurrency.supervisor import Supervisor
 from cri_shim.kernel.recording import RecordingKernel
-from cri_shim.ops.supervisor import Supervisor
 from cri_shim.paths import Paths
 from cri_shim.store import load, task_look, task_states, unanswered, unread_status
 from cri_shim.store.containers import Container, Status

@@ -12,8 +12,8 @@ from containerd_client import DeadlineExceeded, NotFound, Unavailable, Unknown
 from containerd_client.api.containerd.types import types_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.concurrency.supervisor import Supervisor
 from cri_shim.kernel.recording import RecordingKernel
-from cri_shim.ops.supervisor import Supervisor
 from cri_shim.readiness import Readiness
 from cri_shim.store import task_look
 from cri_shim.store.containers import Container, Status

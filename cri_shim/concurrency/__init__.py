@@ -1,0 +1,1 @@
+"""Operations, rollback, overlap, keyed locks and semaphores: how several things go on at once."""
