@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import cri_shim
 from cri_shim.bench.arguments import add_compare
 from cri_shim.config import DEFAULT_PATH, Config, ConfigError, Flag, default_toml, load, to_toml
-from cri_shim.ignored_signals import IGNORED_SIGNALS
+from cri_shim.daemon.ignored_signals import IGNORED_SIGNALS
 from cri_shim.terminal.arguments import add_hops
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def _serve(options: argparse.Namespace) -> int:
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     # Whoever waits for messages looks for them itself, instead of being told by threads of grpc's (docs/adr/0020).
     os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_listener")
-    from cri_shim import daemon, log_setup  # noqa: PLC0415 - brings in grpc, which must see the variables above
+    from cri_shim.daemon import daemon
+    from cri_shim.daemon import logging_setup as log_setup
 
     log_setup.configure(config.log_level, config.log_format)
     _set_oom_score(config.oom_score)

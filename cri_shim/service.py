@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 class Service(Struct, frozen=True):
-    """Everything a file in :mod:`cri_shim.rpc` works with; made once, in :mod:`cri_shim.wiring`."""
+    """Everything a file in :mod:`cri_shim.rpc` works with; made once, in :mod:`cri_shim.daemon.wiring`."""
 
     config: Config
     """What the operator wrote."""

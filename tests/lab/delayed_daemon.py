@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cri_shim import cli, daemon, wiring
+from cri_shim import cli
+from cri_shim.daemon import daemon, wiring
 from cri_shim.hops.ledger import Listener
 from cri_shim.ops.pace import width_for
 

@@ -20,7 +20,7 @@ PROGRAM = [str(Path(sys.executable).parent / "cri-shim")]
 @pytest.fixture
 def fake_daemon(monkeypatch):
     """A daemon that only remembers with which settings it was started."""
-    module: Any = types.ModuleType("cri_shim.daemon")
+    module: Any = types.ModuleType("cri_shim.daemon.daemon")
     module.started = []
 
     def serve(config):
@@ -28,9 +28,9 @@ def fake_daemon(monkeypatch):
         return 7
 
     module.serve = serve
-    monkeypatch.setitem(sys.modules, "cri_shim.daemon", module)
-    monkeypatch.setattr("cri_shim.daemon", module, raising=False)
-    monkeypatch.setattr("cri_shim.log_setup.configure", lambda *_: None)
+    monkeypatch.setitem(sys.modules, "cri_shim.daemon.daemon", module)
+    monkeypatch.setattr("cri_shim.daemon.daemon", module, raising=False)
+    monkeypatch.setattr("cri_shim.daemon.logging_setup.configure", lambda *_: None)
     monkeypatch.setenv("GRPC_ENABLE_FORK_SUPPORT", "1")
     return module
 

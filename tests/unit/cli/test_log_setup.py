@@ -10,7 +10,7 @@ import os
 import pytest
 import structlog
 
-from cri_shim import log_setup
+from cri_shim.daemon import logging_setup as log_setup
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from cri_shim.sd_notify import Notifier
+from cri_shim.daemon.sd_notify import Notifier
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from cri_shim.gauges import gauges
+from cri_shim.daemon.gauges import gauges
 
 ROOT = Path(__file__).parents[3]
 FROM_THE_LEDGER = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from containerd_client.hops import Hop
-from cri_shim.about_node import front_hop
+from cri_shim.daemon.about_node import front_hop
 from cri_shim.hops.estimate import Estimate
 from cri_shim.hops.ledger import Ledger
 from cri_shim.hops.record_json import record, summary

@@ -48,5 +48,5 @@ def test_both_versions_are_the_same_on_the_wire():
 
 def test_its_generated_code_is_not_loaded():
     """The daemon's modules, all of them, do without it: it would only cost memory."""
-    code = "import sys, cri_shim.daemon; sys.exit('cri_shim.api.runtime.v1alpha2.runtime_pb2' in sys.modules)"
+    code = "import sys, cri_shim.daemon.daemon; sys.exit('cri_shim.api.runtime.v1alpha2.runtime_pb2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

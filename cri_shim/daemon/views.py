@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.about_node import about_node
-from cri_shim.gauges import gauges
+from cri_shim.daemon.about_node import about_node
+from cri_shim.daemon.gauges import gauges
 from cri_shim.hops.containerd_spans import ContainerdSpans
 from cri_shim.hops.counts import Counts
 from cri_shim.hops.listener import Listener
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from cri_shim.concurrency.supervisor import Supervisor
+    from cri_shim.daemon.wiring import Wired
     from cri_shim.hops.ledger import Ledger
     from cri_shim.hops.loop_lag import LoopLag
     from cri_shim.hops.tracing import Tracing
-    from cri_shim.wiring import Wired
 
 
 def open_views(

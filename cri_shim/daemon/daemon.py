@@ -23,7 +23,11 @@ import uvloop
 
 import cri_shim
 from cri_shim.concurrency.supervisor import Supervisor
-from cri_shim.endpoint import Endpoint, directory_locks, socket_lock
+from cri_shim.daemon.endpoint import Endpoint, directory_locks, socket_lock
+from cri_shim.daemon.ignored_signals import IGNORED_SIGNALS
+from cri_shim.daemon.sd_notify import Notifier
+from cri_shim.daemon.views import open_views
+from cri_shim.daemon.wiring import wire
 from cri_shim.handler_features import read_features, read_unanswered
 from cri_shim.hops.front_probe import FrontProbe
 from cri_shim.hops.learned_file import LearnedFile
@@ -31,7 +35,6 @@ from cri_shim.hops.loop_lag import LoopLag
 from cri_shim.hops.null_call import NullCall
 from cri_shim.hops.probe_ledger import ProbeLedger
 from cri_shim.hops.tracing import tracing_of
-from cri_shim.ignored_signals import IGNORED_SIGNALS
 from cri_shim.instrument import MESSAGE_LIMIT, handlers, probe_handler
 from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.executors import FS, run
@@ -39,12 +42,9 @@ from cri_shim.oci.node import NodeFacts
 from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.os_errors import cri_error_of
 from cri_shim.paths import Paths
-from cri_shim.sd_notify import Notifier
 from cri_shim.store.lost_namespaces import watch
 from cri_shim.store.own_directories import make_own_directories
 from cri_shim.streaming.orphaned_execs import end_orphaned, open_orphaned
-from cri_shim.views import open_views
-from cri_shim.wiring import wire
 
 if TYPE_CHECKING:
     from cri_shim.config import Config
@@ -77,7 +77,7 @@ def serve(config: Config) -> int:
 
 
 class Daemon:
-    """One run of the daemon; its parts are made in :mod:`cri_shim.wiring`."""
+    """One run of the daemon; its parts are made in :mod:`cri_shim.daemon.wiring`."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
