@@ -28,6 +28,7 @@ from cri_shim.daemon.ignored_signals import IGNORED_SIGNALS
 from cri_shim.daemon.sd_notify import Notifier
 from cri_shim.daemon.views import open_views
 from cri_shim.daemon.wiring import wire
+from cri_shim.disk.own_directories import make_own_directories
 from cri_shim.handler_features import read_features, read_unanswered
 from cri_shim.hops.front_probe import FrontProbe
 from cri_shim.hops.learned_file import LearnedFile
@@ -43,7 +44,6 @@ from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.os_errors import cri_error_of
 from cri_shim.paths import Paths
 from cri_shim.store.lost_namespaces import watch
-from cri_shim.store.own_directories import make_own_directories
 from cri_shim.streaming.orphaned_execs import end_orphaned, open_orphaned
 
 if TYPE_CHECKING:

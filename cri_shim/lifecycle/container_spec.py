@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.disk.container_directories import make_container_dirs
+from cri_shim.disk.idmapped_mounts import note_sources
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.apparmor_load import apparmor_profiles
@@ -25,8 +27,6 @@ from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
 from cri_shim.oci.mounts import ResolvedMount, pod_file_mounts
 from cri_shim.oci.node import read_device_grants, read_host_devices
 from cri_shim.oci.users import plan_user, resolve_user
-from cri_shim.store.container_directories import make_container_dirs
-from cri_shim.store.idmapped_mounts import note_sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

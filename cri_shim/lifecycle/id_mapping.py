@@ -21,11 +21,11 @@ from msgspec.structs import replace
 
 from containerd_client.api.containerd.types.types_pb2 import Mount
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.disk.idmapped_mounts import idmapped_point, mount_idmapped_at, noted_sources, unmount_idmapped
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
 from cri_shim.kernel.executors import FS, MOUNT, run
 from cri_shim.node_faults import is_node_fault
 from cri_shim.oci.id_map import IdMap, id_map
-from cri_shim.store.idmapped_mounts import idmapped_point, mount_idmapped_at, noted_sources, unmount_idmapped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence

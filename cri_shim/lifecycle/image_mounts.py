@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from containerd_client import NotFound
+from cri_shim.disk.image_mount_points import mount_point, unmount_images, view_key
 from cri_shim.errors import InvalidArgumentError, NotFoundError, UnimplementedError
 from cri_shim.images.mount_refusal import refused_mounts
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.mounts import mount_all, read_only
 from cri_shim.lifecycle.snapshots import labelled
 from cri_shim.node_faults import is_node_fault
-from cri_shim.store.image_mount_points import mount_point, unmount_images, view_key
 from cri_shim.store.owned_snapshots import IMAGE_MOUNT, owned_by
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.concurrency.overlap import both, every
+from cri_shim.disk.pod_directories import pin_namespaces, remove_pod_files
 from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.lifecycle.handlers import snapshotter_of
@@ -32,7 +33,6 @@ from cri_shim.lifecycle.termination import discard_task
 from cri_shim.oci.labels import SANDBOX
 from cri_shim.oci.users import plan_sandbox_user, resolve_user
 from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
-from cri_shim.store.pod_directories import pin_namespaces, remove_pod_files
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.overlap import every
+from cri_shim.disk.pod_directories import let_go, pin_all_namespaces, remove_pod_files, unpin_namespaces
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.sysctls import SYSCTLS, write_sysctls
@@ -28,7 +29,6 @@ from cri_shim.oci.pinned_spec import NO_IMAGE, pinned_spec
 from cri_shim.oci.sysctls import pod_sysctls
 from cri_shim.oci.users import ResolvedUser
 from cri_shim.store.metadata import PINNED_EXTENSION, SANDBOX_EXTENSION, pinned_extension, sandbox_extension
-from cri_shim.store.pod_directories import let_go, pin_all_namespaces, remove_pod_files, unpin_namespaces
 from cri_shim.store.sandboxes import PinnedNamespaces
 from cri_shim.timeline import stage
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.overlap import every
+from cri_shim.disk.container_directories import remove_container_files
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
 from cri_shim.lifecycle.id_mapping import remove_mapped
@@ -21,7 +22,6 @@ from cri_shim.lifecycle.snapshots import remove_snapshots_of
 from cri_shim.lifecycle.stray_cgroups import clear_cgroups
 from cri_shim.lifecycle.task_end import end_task
 from cri_shim.rpc.container_stop import stop
-from cri_shim.store.container_directories import remove_container_files
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.overlap import every
+from cri_shim.disk.pod_directories import remove_pod_files
 from cri_shim.kernel.executors import FS, MOUNT, run
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
 from cri_shim.lifecycle.records import delete_record
@@ -20,7 +21,6 @@ from cri_shim.lifecycle.stray_cgroups import clear_cgroups
 from cri_shim.lifecycle.task_end import end_task
 from cri_shim.rpc.container_remove import remove
 from cri_shim.rpc.sandbox_stop import stop
-from cri_shim.store.pod_directories import remove_pod_files
 from cri_shim.store.stray_shims import end_stray_shims
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.overlap import every
+from cri_shim.disk.pod_directories import unmount_shm
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
 from cri_shim.lifecycle.hanging_start import until_started
@@ -21,7 +22,6 @@ from cri_shim.lifecycle.pod_network import tear_down_network
 from cri_shim.lifecycle.pod_settled import pod_settled_for_end
 from cri_shim.lifecycle.removal_errors import removal_of
 from cri_shim.lifecycle.termination import kill_and_wait, tell_if_ended
-from cri_shim.store.pod_directories import unmount_shm
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

@@ -18,10 +18,10 @@ from google.protobuf.message import DecodeError
 from containerd_client import ContainerdError, call_options
 from containerd_client.api.containerd.events import events_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from cri_shim.disk.pod_directories import are_pinned, let_go
 from cri_shim.kernel.executors import FS, run
 from cri_shim.store import lost_namespaces
 from cri_shim.store.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
-from cri_shim.store.pod_directories import are_pinned, let_go
 from cri_shim.store.task_look import Absent, NotKnown, look_at_tasks
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec import Struct
 
+from cri_shim.disk.container_directories import remove_container_files
+from cri_shim.disk.idmapped_mounts import unmount_idmapped
+from cri_shim.disk.image_mount_points import unmount_images
+from cri_shim.disk.pod_directories import noted_netns, remove_pod_files
 from cri_shim.errors import CriError
 from cri_shim.kernel.executors import FS, run
-from cri_shim.store.container_directories import remove_container_files
-from cri_shim.store.idmapped_mounts import unmount_idmapped
-from cri_shim.store.image_mount_points import unmount_images
-from cri_shim.store.pod_directories import noted_netns, remove_pod_files
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection

@@ -7,10 +7,10 @@ import time
 import pytest
 
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
+from cri_shim.disk.container_directories import make_container_dirs
 from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.paths import Paths
 from cri_shim.store.checkpoint import write_status
-from cri_shim.store.container_directories import make_container_dirs
 from cri_shim.store.containers import Status
 from cri_shim.store.load import load_container, load_sandbox
 

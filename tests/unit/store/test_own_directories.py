@@ -6,8 +6,8 @@ import stat
 
 import pytest
 
+from cri_shim.disk.own_directories import make_own_directories
 from cri_shim.paths import Paths
-from cri_shim.store.own_directories import make_own_directories
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from cri_shim.disk.idmapped_mounts import unmount_idmapped
 from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.kernel.remove_tree import remove_tree
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.kernel.write_file import write_file
-from cri_shim.store.idmapped_mounts import unmount_idmapped
 from untrusted import decode_utf8
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Directories and mounts of pods and containers on the disk of the node."""
