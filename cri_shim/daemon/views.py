@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from cri_shim.daemon.about_node import about_node
 from cri_shim.daemon.gauges import gauges
+from cri_shim.explorer.http_server import Listener
+from cri_shim.explorer.web_sources import WebSources
 from cri_shim.hops.containerd_spans import ContainerdSpans
 from cri_shim.hops.counts import Counts
-from cri_shim.hops.listener import Listener
 from cri_shim.hops.prometheus import MetricsPage
 from cri_shim.hops.span_export import span_export
 from cri_shim.hops.span_forward import SpanForward
-from cri_shim.hops.web_sources import WebSources
 from cri_shim.rpc import RPCS, Kind
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ import aiohttp
 import pytest
 
 from cri_shim import http_limits
-from cri_shim.hops import live
+from cri_shim.explorer import live
+from cri_shim.explorer.http_server import ADDRESS_FILE, Listener
+from cri_shim.explorer.live import MOST_WATCHERS, QUEUED, LiveFeed
+from cri_shim.explorer.web_sources import WebSources
 from cri_shim.hops.ledger import Ledger
-from cri_shim.hops.listener import ADDRESS_FILE, Listener
-from cri_shim.hops.live import MOST_WATCHERS, QUEUED, LiveFeed
 from cri_shim.hops.request import Request
-from cri_shim.hops.web_sources import WebSources
 from cri_shim.http_limits import ConnectionLimits
 from cri_shim.terminal.fetch import Explorer, UnreachableError
 

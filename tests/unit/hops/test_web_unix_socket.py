@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cri_shim.hops import listener as listener_module
+from cri_shim.explorer import http_server as listener_module
+from cri_shim.explorer.http_server import ADDRESS_FILE, Listener
+from cri_shim.explorer.web_sources import WebSources
 from cri_shim.hops.ledger import Ledger
-from cri_shim.hops.listener import ADDRESS_FILE, Listener
-from cri_shim.hops.web_sources import WebSources
 from cri_shim.terminal.fetch import Explorer
 
 if TYPE_CHECKING:

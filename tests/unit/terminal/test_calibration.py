@@ -10,8 +10,8 @@ import pytest
 
 from containerd_client.hops import Hop
 from cri_shim.cli import main
+from cri_shim.explorer.calibration_json import calibration
 from cri_shim.hops.agreement import Pair
-from cri_shim.hops.calibration_json import calibration
 from cri_shim.hops.front_estimate import FrontEstimate, Gaps
 from cri_shim.hops.transport_estimate import Charge, TransportEstimate
 from cri_shim.terminal.calibration import calibration_text

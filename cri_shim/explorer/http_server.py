@@ -1,7 +1,7 @@
 """The local HTTP listener: its port or socket, and the moment at which it begins to answer.
 
 It listens from the start, so that its address is known; aiohttp, which takes 12 MiB of memory, is loaded when the first
-client connects. What is answered is in :mod:`cri_shim.hops.web`.
+client connects. What is answered is in :mod:`cri_shim.explorer.web`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from cri_shim.kernel.file_lock import FileLock
 from cri_shim.kernel.unix_socket import identity, listen
 
 if TYPE_CHECKING:
-    from cri_shim.hops.web import Site
-    from cri_shim.hops.web_sources import WebSources
+    from cri_shim.explorer.web import Site
+    from cri_shim.explorer.web_sources import WebSources
 
 BACKLOG: Final = 32
 SOCKET_MODE: Final = 0o660
@@ -80,7 +80,7 @@ class Listener:
             self._starting = asyncio.create_task(self._serve(self._socket), name="http-listener")
 
     async def _serve(self, bound: socket.socket) -> None:
-        from cri_shim.hops.web import Site  # noqa: PLC0415 - aiohttp's 12 MiB
+        from cri_shim.explorer.web import Site  # noqa: PLC0415 - aiohttp's 12 MiB
 
         if self._site is None:
             self._site = Site(self._sources, "" if self._path else bound.getsockname()[0])

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from cri_shim.hops.calibration_json import calibration
+from cri_shim.explorer.calibration_json import calibration
+from cri_shim.explorer.live import MOST_WATCHERS, LiveFeed
 from cri_shim.hops.kept import Kept
-from cri_shim.hops.live import MOST_WATCHERS, LiveFeed
 from cri_shim.hops.prometheus import CONTENT_TYPE
 from cri_shim.hops.record_json import record, summary
 from cri_shim.hops.totals import totals
@@ -31,8 +31,8 @@ from untrusted import escaped
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from cri_shim.explorer.web_sources import WebSources
     from cri_shim.hops.request import Request
-    from cri_shim.hops.web_sources import WebSources
 
 _KEEPALIVE_SECONDS = 15.0
 _MOST_LISTED = 2000

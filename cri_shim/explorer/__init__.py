@@ -1,0 +1,1 @@
+"""The HTTP listener: JSON, live events and the explorer page."""
