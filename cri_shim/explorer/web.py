@@ -56,7 +56,7 @@ class Site:
     def __init__(self, sources: WebSources, bound_to: str) -> None:
         self._sources = sources
         self._bound_to = bound_to
-        self._page = resources.files("cri_shim.hops") / "page"
+        self._page = resources.files("cri_shim.explorer") / "page"
         self._streams: set[asyncio.Task[Any]] = set()
         self._feed = LiveFeed(sources.ledger, asyncio.get_running_loop().call_later)
         self._taking = asyncio.Lock()

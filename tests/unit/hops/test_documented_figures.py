@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-PAGE = ROOT / "cri_shim/hops/page"
+PAGE = ROOT / "cri_shim/explorer/page"
 _ENTRY = re.compile(r'"([^"]+)": \{ ran: "([^"]+)", start: ([\d.]+), end: ([\d.]+), list: ([\d.]+) \}')
 
 
