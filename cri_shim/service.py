@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cri_shim.hops.trace_policy import TracePolicy
     from cri_shim.images.image_files import ImageFiles
     from cri_shim.images.puller import ImagePuller
+    from cri_shim.images.store import ImageStore
     from cri_shim.kernel import Kernel
     from cri_shim.logs.registry import ContainerLogs
     from cri_shim.network import Network
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from cri_shim.store.container_events import Events
     from cri_shim.store.containers import Container
     from cri_shim.store.exits import Exits
-    from cri_shim.store.images import ImageStore
     from cri_shim.store.index import Index
     from cri_shim.store.names import Names
     from cri_shim.store.process_specs import ProcessSpecs

@@ -18,6 +18,7 @@ from cri_shim.deprecations import Deprecations
 from cri_shim.hops.ledger import Ledger, LedgerOff
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
+from cri_shim.images.store import ImageStore
 from cri_shim.images.verifier import ImageVerifier
 from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.kernel.linux import LinuxKernel
@@ -41,7 +42,6 @@ from cri_shim.stats.sampler import Sampler
 from cri_shim.store.container_events import Events
 from cri_shim.store.containers import Container
 from cri_shim.store.exits import Exits
-from cri_shim.store.images import ImageStore
 from cri_shim.store.index import Index
 from cri_shim.store.monitor import Monitor
 from cri_shim.store.names import Names

@@ -11,15 +11,15 @@ from containerd_client.distribution.archive import label, read_archive
 from containerd_client.distribution.contents import missing_layers, read_contents
 from containerd_client.distribution.errors import IncompleteImageError
 from containerd_client.distribution.pull import snapshot_label
-from cri_shim.store.image_names import record_names
-from cri_shim.store.images import ImageStore
+from cri_shim.images.names import record_names
+from cri_shim.images.store import ImageStore
 
 if TYPE_CHECKING:
     from typing import IO
 
     from containerd_client import Containerd
     from containerd_client.distribution.archive import Archived
-    from cri_shim.store.images import Image
+    from cri_shim.images.store import Image
 
 LOAD_LABELS = {"io.cri-shim.lease": "load"}
 """Not the label of a pull's lease, which the daemon deletes when it starts."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from cri_shim.config.schema import ContainerdSection
-    from cri_shim.store.images import Image
+    from cri_shim.images.store import Image
 
 
 def run(config: ContainerdSection, name: str) -> int:

@@ -26,12 +26,12 @@ from containerd_client.distribution.registry import RegistryClient, Source
 from containerd_client.distribution.transfer_pull import TransferPull
 from cri_shim.images.auth_config import fingerprint
 from cri_shim.images.missing_snapshotter import snapshotter_loaded
+from cri_shim.images.names import MANAGED, record_names
 from cri_shim.images.pull_errors import as_cri_errors
 from cri_shim.images.pull_watch import TimelineWatch
+from cri_shim.images.unpack import LEASE_LABELS
 from cri_shim.images.verifier import ImageVerifier
 from cri_shim.metered import metered
-from cri_shim.store.image_names import MANAGED, record_names
-from cri_shim.store.image_unpack import LEASE_LABELS
 from cri_shim.timeline import awaited, stage
 from untrusted import escaped
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from containerd_client.distribution.credentials import Credentials
     from containerd_client.distribution.manifest import Descriptor
     from containerd_client.distribution.reference import Reference
-    from cri_shim.store.images import Image, ImageStore
+    from cri_shim.images.store import Image, ImageStore
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cri_shim.errors import UnimplementedError
 
 if TYPE_CHECKING:
-    from cri_shim.store.images import Image
+    from cri_shim.images.store import Image
 
 _CANNOT = "cri-shim writes checkpoints and does not restore them; start the container from its own image"
 

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cri_shim.config import RuntimeHandler
+    from cri_shim.images.store import Image
     from cri_shim.lifecycle.image_volumes import Volume
     from cri_shim.lifecycle.pod_files import PodFiles
     from cri_shim.oci.devices import DeviceGrant, DeviceNode
     from cri_shim.oci.id_map import IdMap
     from cri_shim.service import Service
     from cri_shim.store.containers import Container
-    from cri_shim.store.images import Image
     from cri_shim.store.sandboxes import Sandbox
 
 

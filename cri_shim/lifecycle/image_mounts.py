@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from containerd_client.api.containerd.types.types_pb2 import Mount as SnapshotMount
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+    from cri_shim.images.store import Image
     from cri_shim.kernel import Kernel
     from cri_shim.service import Service
     from cri_shim.store.containers import Container
-    from cri_shim.store.images import Image
 
 FAILED = "ImageVolumeMountFailed"
 """What every error starts with: the kubelet knows the word. (cri-api pkg/errors)"""

@@ -18,9 +18,9 @@ from untrusted import escaped
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cri_shim.images.store import Image
     from cri_shim.service import Service
     from cri_shim.store.containers import Container
-    from cri_shim.store.images import Image
 
 
 class Volume(Struct, frozen=True):

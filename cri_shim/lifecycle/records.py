@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cri_shim.config import RuntimeHandler
+    from cri_shim.images.store import Image
     from cri_shim.service import Service
-    from cri_shim.store.images import Image
 
 _RUNC_OPTIONS_TYPE = "containerd.runc.v1.Options"
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
     from containerd_client.api.containerd.types.types_pb2 import Mount
     from cri_shim.concurrency.rollback import Rollback
+    from cri_shim.images.store import Image
     from cri_shim.service import Service
-    from cri_shim.store.images import Image
 
 
 def begin_snapshot(

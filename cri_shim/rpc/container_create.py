@@ -39,8 +39,8 @@ from cri_shim.store.names import container_name
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
+    from cri_shim.images.store import Image
     from cri_shim.service import Service
-    from cri_shim.store.images import Image
     from cri_shim.store.sandboxes import Sandbox
 
 log = structlog.get_logger(__name__)

@@ -12,8 +12,8 @@ from cri_shim.oci.image_config import uid_or_name
 from cri_shim.store.wire import sayable
 
 if TYPE_CHECKING:
+    from cri_shim.images.store import Image
     from cri_shim.service import Service
-    from cri_shim.store.images import Image
 
 
 async def list_images(service: Service, request: cri.ListImagesRequest) -> cri.ListImagesResponse:

@@ -12,8 +12,8 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
+    from cri_shim.images.store import Image
     from cri_shim.service import Service
-    from cri_shim.store.images import Image
 
 
 async def remove_image(service: Service, request: cri.RemoveImageRequest) -> cri.RemoveImageResponse:

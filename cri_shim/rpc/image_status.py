@@ -15,8 +15,8 @@ from cri_shim.rpc.image_list import image_message
 from untrusted import DocumentError, parse_object
 
 if TYPE_CHECKING:
+    from cri_shim.images.store import Image
     from cri_shim.service import Service
-    from cri_shim.store.images import Image
 
 
 async def image_status(service: Service, request: cri.ImageStatusRequest) -> cri.ImageStatusResponse:

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
     from containerd_client.api.containerd.types.types_pb2 import Envelope
     from cri_shim.concurrency.supervisor import Supervisor
+    from cri_shim.images.store import ImageStore
     from cri_shim.kernel import Kernel
     from cri_shim.readiness import Readiness
     from cri_shim.store.containers import Container
     from cri_shim.store.exits import Exits
-    from cri_shim.store.images import ImageStore
     from cri_shim.store.index import Index
     from cri_shim.store.recovery import Recovery
     from cri_shim.store.sandboxes import Sandbox

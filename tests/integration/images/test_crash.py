@@ -21,7 +21,7 @@ CHILD = """
 import asyncio, sys
 from containerd_client import Containerd
 from cri_shim.images.puller import ImagePuller
-from cri_shim.store.images import ImageStore
+from cri_shim.images.store import ImageStore
 import aiohttp
 
 async def main(address, namespace, reference):

@@ -7,8 +7,8 @@ import pytest
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.reference import parse_reference
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.store.image_names import record_names, tags_and_digests
-from cri_shim.store.image_table import Image, ImageTable
+from cri_shim.images.names import record_names, tags_and_digests
+from cri_shim.images.table import Image, ImageTable
 
 A, B = "sha256:" + "ab" * 32, "sha256:" + "ac" * 32
 TAG, DIGEST = "docker.io/library/busybox:1", f"docker.io/library/busybox@{'sha256:' + 'd' * 64}"

@@ -11,8 +11,8 @@ import pytest
 from containerd_client.distribution.platforms import Platform
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.operations import Operations
+from cri_shim.images.store import ImageStore
 from cri_shim.rpc.image_remove import remove_image
-from cri_shim.store.images import ImageStore
 from tests.unit.store.fake_images import FakeContainerd
 
 if TYPE_CHECKING:

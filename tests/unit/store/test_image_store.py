@@ -11,10 +11,10 @@ from containerd_client.distribution.contents import read_contents
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.platforms import Platform
 from containerd_client.errors import AlreadyExists, Unavailable
-from cri_shim.store import images
-from cri_shim.store.image_names import MANAGED
-from cri_shim.store.image_records import write_record
-from cri_shim.store.images import ImageStore
+from cri_shim.images import store as images
+from cri_shim.images.names import MANAGED
+from cri_shim.images.records import write_record
+from cri_shim.images.store import ImageStore
 from tests.unit.store.fake_images import FakeContainerd
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from containerd_client.distribution.manifest import Descriptor
 from containerd_client.varint import varint
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.hops.ledger import Ledger
+from cri_shim.images.table import Image
 from cri_shim.rpc.container_events import get_container_events
 from cri_shim.rpc.container_list import list_containers
 from cri_shim.rpc.image_list import image_message
@@ -21,7 +22,6 @@ from cri_shim.rpc.one_of import one_of
 from cri_shim.rpc.sandbox_list import list_pod_sandbox
 from cri_shim.store.container_events import Events
 from cri_shim.store.containers import Container, Status
-from cri_shim.store.image_table import Image
 from cri_shim.store.index import Index
 from cri_shim.store.sandboxes import Sandbox
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from containerd_client.api.containerd.services.images.v1 import images_pb2
 from containerd_client.errors import Aborted, AlreadyExists, NotFound
-from cri_shim.store.image_names import MANAGED, PINNED
+from cri_shim.images.names import MANAGED, PINNED
 
 if TYPE_CHECKING:
     from containerd_client import Containerd

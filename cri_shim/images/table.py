@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from containerd_client.distribution.reference import id_prefix, is_digest
 from cri_shim.errors import InvalidArgumentError
+from cri_shim.images.names import normal_name, tags_and_digests
 from cri_shim.oci.image_config import ImageConfig
-from cri_shim.store.image_names import normal_name, tags_and_digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,7 +2,7 @@
 
 containerd's image store is the truth. What changes there behind our back arrives as events; what an event did not tell
 (containerd 1.7's import sends none) is found by looking there when a name is not known. Every image that is seen gets
-the records and labels of containerd's CRI plugin (:mod:`cri_shim.store.image_records`), so that the plugin can take
+the records and labels of containerd's CRI plugin (:mod:`cri_shim.images.records`), so that the plugin can take
 over.
 """
 
@@ -24,11 +24,9 @@ from containerd_client.distribution.unpack import Unpacker
 from cri_shim.concurrency.keyed_locks import Locks
 from cri_shim.concurrency.pauses import doubling
 from cri_shim.errors import CriError
-from cri_shim.oci.checkpoint_image import is_checkpoint
-from cri_shim.oci.image_config import parse_image_config
-from cri_shim.store.image_names import normal_name
-from cri_shim.store.image_readings import Readings
-from cri_shim.store.image_records import (
+from cri_shim.images.names import normal_name
+from cri_shim.images.readings import Readings
+from cri_shim.images.records import (
     adopt_record,
     delete_record,
     find_record,
@@ -37,8 +35,10 @@ from cri_shim.store.image_records import (
     label_record,
     write_record,
 )
-from cri_shim.store.image_table import Image, ImageTable
-from cri_shim.store.image_unpack import unpack_stored
+from cri_shim.images.table import Image, ImageTable
+from cri_shim.images.unpack import unpack_stored
+from cri_shim.oci.checkpoint_image import is_checkpoint
+from cri_shim.oci.image_config import parse_image_config
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine, Iterable, Sequence
