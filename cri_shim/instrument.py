@@ -26,9 +26,9 @@ from cri_shim.api.runtime.v1 import runtime_pb2
 from cri_shim.concurrency.guard import answered
 from cri_shim.errors import CriError, ResourceExhaustedError
 from cri_shim.hops import front_probe_client
-from cri_shim.hops.bill_text import trailer, wants_hops
 from cri_shim.hops.client_time import sent_at
-from cri_shim.hops.request import Request
+from cri_shim.ledger.bill_text import trailer, wants_hops
+from cri_shim.ledger.request import Request
 from cri_shim.metered import Metered
 from cri_shim.os_errors import node_error_in
 from cri_shim.request_check import RequestCheck
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor
     from google.protobuf.message import Message
 
-    from cri_shim.hops.ledger import Ledger
+    from cri_shim.ledger.ledger import Ledger
     from cri_shim.service import Service
 
     _Context = grpc.aio.ServicerContext[bytes, bytes]

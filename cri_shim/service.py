@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from cri_shim.concurrency.operations import Operations
     from cri_shim.config import Config
     from cri_shim.handler_features import HandlerFeatures
-    from cri_shim.hops.ledger import Ledger
-    from cri_shim.hops.trace_policy import TracePolicy
     from cri_shim.images.image_files import ImageFiles
     from cri_shim.images.puller import ImagePuller
     from cri_shim.images.store import ImageStore
     from cri_shim.kernel import Kernel
+    from cri_shim.ledger.ledger import Ledger
+    from cri_shim.ledger.trace_policy import TracePolicy
     from cri_shim.logs.registry import ContainerLogs
     from cri_shim.network import Network
     from cri_shim.oci.node import NodeFacts

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.schema import Bills
-from cri_shim.hops.bill_text import parse_bill
+from cri_shim.ledger.bill_text import parse_bill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

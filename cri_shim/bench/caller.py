@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from cri_shim.hops import bill_text, client_time
+from cri_shim.hops import client_time
+from cri_shim.ledger import bill_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,7 +17,7 @@ from cri_shim.bench.caller import bill_of
 from cri_shim.bench.grpc_caller import GrpcCaller
 from cri_shim.bench.line_process import LONGEST_LINE
 from cri_shim.bench.line_protocol import Answered, Call, Failed, Hello, ProtocolError, parse_call
-from cri_shim.hops.bill_text import KEY
+from cri_shim.ledger.bill_text import KEY
 from untrusted.text import decode_utf8
 
 _USAGE = "usage: python -m cri_shim.bench.line_client unix:///PATH\n"

@@ -7,14 +7,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import cri_shim
-from cri_shim.hops.record_json import ms
-from cri_shim.hops.totals import alike
+from cri_shim.ledger.record_json import ms
+from cri_shim.ledger.totals import alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cri_shim.hops.ledger import Ledger
     from cri_shim.hops.loop_lag import LoopLag
+    from cri_shim.ledger.ledger import Ledger
     from cri_shim.service import Service
 
 _LAST = 50

@@ -31,14 +31,14 @@ from cri_shim.daemon.wiring import wire
 from cri_shim.disk.own_directories import make_own_directories
 from cri_shim.handler_features import read_features, read_unanswered
 from cri_shim.hops.front_probe import FrontProbe
-from cri_shim.hops.learned_file import LearnedFile
 from cri_shim.hops.loop_lag import LoopLag
-from cri_shim.hops.null_call import NullCall
 from cri_shim.hops.probe_ledger import ProbeLedger
 from cri_shim.hops.tracing import tracing_of
 from cri_shim.instrument import MESSAGE_LIMIT, handlers, probe_handler
 from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.executors import FS, run
+from cri_shim.ledger.learned_file import LearnedFile
+from cri_shim.ledger.null_call import NullCall
 from cri_shim.oci.node import NodeFacts
 from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.os_errors import cri_error_of

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.daemon.wiring import Wired
-    from cri_shim.hops.ledger import Ledger
     from cri_shim.hops.loop_lag import LoopLag
     from cri_shim.hops.tracing import Tracing
+    from cri_shim.ledger.ledger import Ledger
 
 
 def open_views(

@@ -15,13 +15,13 @@ from cri_shim.cdi.registry import CdiRegistry
 from cri_shim.concurrency.keyed_locks import Locks
 from cri_shim.concurrency.operations import Operations
 from cri_shim.deprecations import Deprecations
-from cri_shim.hops.ledger import Ledger, LedgerOff
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
 from cri_shim.images.store import ImageStore
 from cri_shim.images.verifier import ImageVerifier
 from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.kernel.linux import LinuxKernel
+from cri_shim.ledger.ledger import Ledger, LedgerOff
 from cri_shim.lifecycle.handlers import all_snapshotters
 from cri_shim.lifecycle.orphaned_tasks import OrphanedTasks
 from cri_shim.lifecycle.pod_network import detach_orphan
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.config import Config
     from cri_shim.handler_features import HandlerFeatures
-    from cri_shim.hops.trace_policy import TracePolicy
+    from cri_shim.ledger.trace_policy import TracePolicy
     from cri_shim.oci.node import NodeFacts
     from cri_shim.oci.selinux import Policy
     from cri_shim.paths import Paths

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cri_shim.hops.agreement import Comparison
-    from cri_shim.hops.front_estimate import FrontEstimate
     from cri_shim.hops.gap_curve import GapCurve
     from cri_shim.hops.transport_estimate import TransportEstimate
+    from cri_shim.ledger.front_estimate import FrontEstimate
 
 
 def calibration(transport: TransportEstimate, front: FrontEstimate) -> dict[str, Any]:

@@ -13,15 +13,15 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cri_shim.hops.ledger import Listener
-from cri_shim.hops.record_json import summary
+from cri_shim.ledger.ledger import Listener
+from cri_shim.ledger.record_json import summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from containerd_client.hops import Hop
-    from cri_shim.hops.ledger import Ledger
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.ledger import Ledger
+    from cri_shim.ledger.request import Request
     from cri_shim.network.exec import Helper
 
 MOST_WATCHERS = 32

@@ -20,19 +20,19 @@ from aiohttp import web
 
 from cri_shim.explorer.calibration_json import calibration
 from cri_shim.explorer.live import MOST_WATCHERS, LiveFeed
-from cri_shim.hops.kept import Kept
 from cri_shim.hops.prometheus import CONTENT_TYPE
-from cri_shim.hops.record_json import record, summary
-from cri_shim.hops.totals import totals
-from cri_shim.hops.typical import typical
 from cri_shim.http_limits import LOGGER, PATIENCE, ConnectionLimits
+from cri_shim.ledger.packed import Kept
+from cri_shim.ledger.record_json import record, summary
+from cri_shim.ledger.totals import totals
+from cri_shim.ledger.typical import typical
 from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from cri_shim.explorer.web_sources import WebSources
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.request import Request
 
 _KEEPALIVE_SECONDS = 15.0
 _MOST_LISTED = 2000

@@ -9,7 +9,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from cri_shim.hops.ledger import Ledger
+    from cri_shim.ledger.ledger import Ledger
 
 
 class WebSources(Struct, frozen=True):

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError
 
 from cri_shim.hops.agreement import Pair
-from cri_shim.hops.ledger import Listener
 from cri_shim.hops.span_export import MISSING
-from cri_shim.hops.trace_context import is_asking, span_of
 from cri_shim.hops.tracing import TracingError
+from cri_shim.ledger.ledger import Listener
+from cri_shim.ledger.trace_context import is_asking, span_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import TypeAlias
 
-    from cri_shim.hops.ledger import Ledger
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.ledger import Ledger
+    from cri_shim.ledger.request import Request
 
     HopOf: TypeAlias = tuple[Request, int]
 

@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, TypeAlias
 
-from cri_shim.hops.bill import hop_shares
 from cri_shim.hops.histogram import Histogram
-from cri_shim.hops.ledger import Listener
-from cri_shim.hops.trace_context import span_of
+from cri_shim.ledger.bill import hop_shares
+from cri_shim.ledger.ledger import Listener
+from cri_shim.ledger.trace_context import span_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from containerd_client.hops import Hop
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.request import Request
     from cri_shim.network.exec import Helper
 
 Labels: TypeAlias = tuple[str, ...]
 
 
 class Counts(Listener):
-    """A listener of the ledger (:class:`~cri_shim.hops.ledger.Listener`).
+    """A listener of the ledger (:class:`~cri_shim.ledger.ledger.Listener`).
 
     ``spans``: containerd reports its own share of hops, so the shares of traced requests are counted when that has come
     (and not at all if it never does) instead of being estimated.

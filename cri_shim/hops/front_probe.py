@@ -22,8 +22,8 @@ from cri_shim.kernel.process import run_program
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.hops.front_estimate import Gaps
     from cri_shim.hops.probe_ledger import ProbeCall, ProbeLedger
+    from cri_shim.ledger.front_estimate import Gaps
 
 CALLS: Final = (12, 3, 3, 2, 1)
 """Calls at each gap in one pass of a round. Those that follow at once on each other are one moment and count as one."""
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 class FrontProbe:
-    """Keeps :attr:`~cri_shim.hops.ledger.Ledger.front` up to date; ``path`` is the daemon's own socket."""
+    """Keeps :attr:`~cri_shim.ledger.ledger.Ledger.front` up to date; ``path`` is the daemon's own socket."""
 
     def __init__(self, path: str, ledger: ProbeLedger) -> None:
         self._path = path

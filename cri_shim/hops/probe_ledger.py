@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.hops.ledger import Ledger
+from cri_shim.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
-    from cri_shim.hops.front_estimate import Gaps
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.front_estimate import Gaps
+    from cri_shim.ledger.request import Request
 
 MOST_CALLS: Final = 128
 """Calls of one round that are remembered: any client may call the method."""

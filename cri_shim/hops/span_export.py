@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 import cri_shim
-from cri_shim.hops.bill_text import bill_text
-from cri_shim.hops.ledger import Listener
 from cri_shim.hops.spans import SpanMaker
 from cri_shim.hops.tracing import TracingError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.ledger.bill_text import bill_text
+from cri_shim.ledger.ledger import Listener
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export import SpanExporter
 
-    from cri_shim.hops.request import Request
     from cri_shim.hops.spans import Span
     from cri_shim.hops.tracing import Tracing
+    from cri_shim.ledger.request import Request
 
 WAITING = 1000
 """Requests that may wait for their spans to be made; beyond that the oldest go untold."""

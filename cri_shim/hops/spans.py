@@ -14,16 +14,16 @@ import grpc
 from msgspec import Struct, field
 
 from cri_shim.api.runtime.v1 import runtime_pb2
-from cri_shim.hops.bill_text import bill_text, parse_bill
-from cri_shim.hops.request import UNFINISHED
-from cri_shim.hops.trace_context import new_span_id, span_of
+from cri_shim.ledger.bill_text import bill_text, parse_bill
+from cri_shim.ledger.request import UNFINISHED
+from cri_shim.ledger.trace_context import new_span_id, span_of
 from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from containerd_client.hops import Hop
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.request import Request
     from cri_shim.network.exec import Helper
     from cri_shim.timeline import Stretch, stage
 

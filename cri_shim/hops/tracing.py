@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from cri_shim.hops.trace_policy import TracePolicy
+from cri_shim.ledger.trace_policy import TracePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

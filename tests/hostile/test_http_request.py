@@ -9,7 +9,7 @@ import pytest
 
 from cri_shim.explorer.http_server import Listener
 from cri_shim.explorer.web_sources import WebSources
-from cri_shim.hops.ledger import Ledger
+from cri_shim.ledger.ledger import Ledger
 from tests.hostile.inputs import Input, every
 
 if TYPE_CHECKING:

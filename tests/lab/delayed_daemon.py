@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from cri_shim import cli
 from cri_shim.daemon import daemon, wiring
-from cri_shim.hops.ledger import Listener
+from cri_shim.ledger.ledger import Listener
 from cri_shim.ops.pace import width_for
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.request import Request
     from cri_shim.service import Service
 
 DELAY = "CRI_SHIM_DELAY"

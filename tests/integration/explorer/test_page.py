@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.hops.bill_text import KEY, parse_bill
+from cri_shim.ledger.bill_text import KEY, parse_bill
 from cri_shim.rpc import RPCS, Kind
 from tests.lab.cri_client import OPTIONS
 from tests.lab.pod_configs import pod_config

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from google.protobuf.message_factory import GetMessageClass
 
-from cri_shim.hops.bill_text import KEY, parse_bill
+from cri_shim.ledger.bill_text import KEY, parse_bill
 from tests.lab.cri_client import OPTIONS, SERVICES
 from tests.lab.lab import Lab
 

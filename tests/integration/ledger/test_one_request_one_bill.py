@@ -15,7 +15,7 @@ import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from cri_shim.hops.intervals import covered
+from cri_shim.ledger.intervals import covered
 from tests.integration.ledger.conftest import bill, billed
 from tests.lab.bridge import program
 from tests.lab.pod_configs import pod_config

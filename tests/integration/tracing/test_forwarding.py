@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from cri_shim.hops.bill_text import KEY, parse_bill
-from cri_shim.hops.trace_context import is_asking
+from cri_shim.ledger.bill_text import KEY, parse_bill
+from cri_shim.ledger.trace_context import is_asking
 from tests.integration.tracing.conftest import call, get, need_containerd, need_spans
 from tests.lab.lab import Lab
 from tests.lab.otlp_collector import SERVER, OtlpCollector

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest_asyncio
 
-from cri_shim.hops.bill_text import KEY, parse_bill
+from cri_shim.ledger.bill_text import KEY, parse_bill
 from tests.integration.tracing.conftest import call, need_containerd, need_spans
 from tests.lab.lab import Lab
 from tests.lab.otlp_collector import CLIENT, SERVER, OtlpCollector

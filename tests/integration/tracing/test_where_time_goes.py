@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from cri_shim.hops.bill_text import KEY, parse_bill
-from cri_shim.hops.request import UNFINISHED
+from cri_shim.ledger.bill_text import KEY, parse_bill
+from cri_shim.ledger.request import UNFINISHED
 from tests.integration.tracing.conftest import call, get, need_containerd, need_spans
 from tests.lab.lab import Lab
 from tests.lab.pod_configs import container_config, pod_config, sh

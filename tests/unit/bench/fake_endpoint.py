@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from cri_shim.hops.bill_text import KEY
+from cri_shim.ledger.bill_text import KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,12 +17,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from containerd_client.hops import Hop
 from cri_shim.hops import containerd_spans
 from cri_shim.hops.containerd_spans import ContainerdSpans
-from cri_shim.hops.ledger import Ledger
-from cri_shim.hops.trace_context import is_asking, new_span_id, new_trace_id
-from cri_shim.hops.trace_policy import TracePolicy
+from cri_shim.ledger.ledger import Ledger
+from cri_shim.ledger.trace_context import is_asking, new_span_id, new_trace_id
+from cri_shim.ledger.trace_policy import TracePolicy
 
 if TYPE_CHECKING:
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.request import Request
 
 KIND = "application/x-protobuf"
 ASK = TracePolicy(ask_containerd=True)

@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 
 from cri_shim.hops.client_time import sent_at
-from cri_shim.hops.front_estimate import LATE, LONGEST_WAY, Gaps
-from cri_shim.hops.ledger import Ledger
+from cri_shim.ledger.front_estimate import LATE, LONGEST_WAY, Gaps
+from cri_shim.ledger.ledger import Ledger
 
 SENT = 1764403200.5
 

@@ -7,10 +7,10 @@ import time
 import tracemalloc
 
 from containerd_client.hops import Hop
-from cri_shim.hops.ledger import KEPT, Ledger
-from cri_shim.hops.record_json import record
-from cri_shim.hops.request import UNFINISHED
-from cri_shim.hops.trace_context import TraceContext, span_of
+from cri_shim.ledger.ledger import KEPT, Ledger
+from cri_shim.ledger.record_json import record
+from cri_shim.ledger.request import UNFINISHED
+from cri_shim.ledger.trace_context import TraceContext, span_of
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import note_wait, stage
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from containerd_client.hops import Hop
-from cri_shim.hops.bill import hop_shares
-from cri_shim.hops.ledger import KEPT, KEPT_OF_EACH, MOST_WAITING, SLOWEST_OF_EACH, Ledger, LedgerOff, Listener
-from cri_shim.hops.request import UNFINISHED
-from cri_shim.hops.trace_context import TraceContext
+from cri_shim.ledger.bill import hop_shares
+from cri_shim.ledger.ledger import KEPT, KEPT_OF_EACH, MOST_WAITING, SLOWEST_OF_EACH, Ledger, LedgerOff, Listener
+from cri_shim.ledger.request import UNFINISHED
+from cri_shim.ledger.trace_context import TraceContext
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import awaited, stage
 

@@ -14,14 +14,14 @@ from containerd_client.hops import Hop
 from cri_shim.hops.counts import Counts
 from cri_shim.hops.estimate import Estimate
 from cri_shim.hops.histogram import SECONDS, Histogram
-from cri_shim.hops.ledger import Ledger
 from cri_shim.hops.prometheus import Gauge, MetricsPage
-from cri_shim.hops.trace_context import TraceContext
+from cri_shim.ledger.ledger import Ledger
+from cri_shim.ledger.trace_context import TraceContext
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import Stretch
 
 if TYPE_CHECKING:
-    from cri_shim.hops.bill import FrontKnown
+    from cri_shim.ledger.bill import FrontKnown
 
 
 def scraped(page):

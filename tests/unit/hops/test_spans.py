@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from containerd_client.hops import Hop
-from cri_shim.hops.bill_text import bill_text, parse_bill
-from cri_shim.hops.ledger import Ledger
 from cri_shim.hops.spans import Span, SpanMaker
-from cri_shim.hops.trace_context import TraceContext, span_of
+from cri_shim.ledger.bill_text import bill_text, parse_bill
+from cri_shim.ledger.ledger import Ledger
+from cri_shim.ledger.trace_context import TraceContext, span_of
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import awaited, note_stage, stage
 
 if TYPE_CHECKING:
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.request import Request
 
 TRACE, PARENT, OWN = "a" * 32, "b" * 16, "c" * 16
 CREATE = "containerd.services.tasks.v1.Tasks/Create"

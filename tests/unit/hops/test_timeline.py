@@ -13,14 +13,14 @@ import pytest
 from cri_shim.concurrency.keyed_locks import Locks
 from cri_shim.concurrency.keyed_semaphores import Gates
 from cri_shim.concurrency.operations import Operations
-from cri_shim.hops.intervals import covered
-from cri_shim.hops.ledger import Ledger
 from cri_shim.kernel import executors
+from cri_shim.ledger.intervals import covered
+from cri_shim.ledger.ledger import Ledger
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import MOST_WAITS, Stretch, awaited, note_stage, stage
 
 if TYPE_CHECKING:
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.request import Request
 
 
 def waited(request: Request) -> list[str]:

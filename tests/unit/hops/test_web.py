@@ -18,9 +18,9 @@ from cri_shim.explorer import live
 from cri_shim.explorer.http_server import ADDRESS_FILE, Listener
 from cri_shim.explorer.live import MOST_WATCHERS, QUEUED, LiveFeed
 from cri_shim.explorer.web_sources import WebSources
-from cri_shim.hops.ledger import Ledger
-from cri_shim.hops.request import Request
 from cri_shim.http_limits import ConnectionLimits
+from cri_shim.ledger.ledger import Ledger
+from cri_shim.ledger.request import Request
 from cri_shim.terminal.fetch import Explorer, UnreachableError
 
 if TYPE_CHECKING:

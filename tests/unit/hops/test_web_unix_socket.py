@@ -13,7 +13,7 @@ import pytest
 from cri_shim.explorer import http_server as listener_module
 from cri_shim.explorer.http_server import ADDRESS_FILE, Listener
 from cri_shim.explorer.web_sources import WebSources
-from cri_shim.hops.ledger import Ledger
+from cri_shim.ledger.ledger import Ledger
 from cri_shim.terminal.fetch import Explorer
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from cri_shim.hops.ledger import Ledger
+from cri_shim.ledger.ledger import Ledger
 from cri_shim.rpc.container_events import EventStream
 
 

@@ -11,9 +11,9 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.hops.ledger import Ledger
-from cri_shim.hops.trace_policy import TracePolicy
 from cri_shim.instrument import handlers
+from cri_shim.ledger.ledger import Ledger
+from cri_shim.ledger.trace_policy import TracePolicy
 from cri_shim.readiness import Readiness
 from cri_shim.rpc.sandbox_metrics_stream import stream_pod_sandbox_metrics
 from cri_shim.store.container_events import EVENTS_KEPT, Events

@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.varint import varint
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.hops.ledger import Ledger
 from cri_shim.images.table import Image
+from cri_shim.ledger.ledger import Ledger
 from cri_shim.rpc.container_events import get_container_events
 from cri_shim.rpc.container_list import list_containers
 from cri_shim.rpc.image_list import image_message

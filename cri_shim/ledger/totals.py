@@ -6,12 +6,12 @@ from collections import defaultdict
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from cri_shim.hops.record_json import ms
+from cri_shim.ledger.record_json import ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cri_shim.hops.kept import Kept
+    from cri_shim.ledger.packed import Kept
 
 _PARTS = ("transport", "work", "queue", "world")
 _MEDIANS = ("price", "price_error", "front", "transport", "work", "queue", "world")

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from msgspec import Struct
 
-from cri_shim.hops.intervals import clipped, covered
-from cri_shim.hops.trace_context import span_of
+from cri_shim.ledger.intervals import clipped, covered
+from cri_shim.ledger.trace_context import span_of
 from cri_shim.timeline import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from containerd_client.hops import Hop
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.request import Request
 
 Split: TypeAlias = Literal["spans", "estimate", "mixed", "none"]
 """How the share of containerd in hops is known: from its own spans, from null calls, or not at all."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cri_shim.hops.bill import Bill
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.bill import Bill
+    from cri_shim.ledger.request import Request
 
 KEY = "cri-shim-bill"
 """The metadata key of the bill."""

@@ -6,7 +6,7 @@ import random
 
 from msgspec import Struct
 
-from cri_shim.hops.trace_context import TraceContext, new_asking_trace_id, new_span_id, new_trace_id, parse
+from cri_shim.ledger.trace_context import TraceContext, new_asking_trace_id, new_span_id, new_trace_id, parse
 
 
 class TracePolicy(Struct, frozen=True):

@@ -16,7 +16,7 @@ from cri_shim.hops.gap_curve import GapCurve, nearest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.request import Request
 
 LONGEST_WAY: Final = 60.0
 """Seconds between a client's time and the start here that are believed; what is more was a step of the clock."""

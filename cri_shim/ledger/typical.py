@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from cri_shim.hops.bill import Bill
-from cri_shim.hops.record_json import ms
-from cri_shim.hops.totals import alike
+from cri_shim.ledger.bill import Bill
+from cri_shim.ledger.record_json import ms
+from cri_shim.ledger.totals import alike
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.request import Request
 
 _LEAST = 2
 _TIMES = tuple(field.name for field in structs.fields(Bill) if field.type is float)

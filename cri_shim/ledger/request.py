@@ -1,6 +1,6 @@
 """One request and what it was made of: hops, helpers, stages and waits, while they happen.
 
-Nothing here does more than take note; adding up happens once, when the request has ended (:mod:`cri_shim.hops.bill`).
+Nothing here does more than take note; adding up happens once, when the request has ended (:mod:`cri_shim.ledger.bill`).
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 from msgspec import field, structs
 
 from containerd_client.hops import Hop
-from cri_shim.hops.bill import Bill, make_bill
+from cri_shim.ledger.bill import Bill, make_bill
 from cri_shim.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cri_shim.hops.bill import FrontKnown
     from cri_shim.hops.estimate import Estimate
-    from cri_shim.hops.kept import Kept
-    from cri_shim.hops.trace_context import TraceContext
     from cri_shim.hops.transport_estimate import Charge
+    from cri_shim.ledger.bill import FrontKnown
+    from cri_shim.ledger.packed import Kept
+    from cri_shim.ledger.trace_context import TraceContext
     from cri_shim.network.exec import Helper
     from cri_shim.timeline import stage
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from cri_shim.hops.bill import hop_shares
-from cri_shim.hops.bill_text import whole_parts
-from cri_shim.hops.request import UNFINISHED
+from cri_shim.ledger.bill import hop_shares
+from cri_shim.ledger.bill_text import whole_parts
+from cri_shim.ledger.request import UNFINISHED
 from cri_shim.timeline import OUTSIDE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.request import Request
     from cri_shim.timeline import Stretch
 
 

@@ -23,16 +23,16 @@ from containerd_client import ContainerdError, call_options
 from containerd_client.varint import varint
 from cri_shim.hops.byte_cost import PAYLOAD
 from cri_shim.hops.gap_curve import GAPS
-from cri_shim.hops.ledger import Listener
 from cri_shim.hops.load_factor import level_of
+from cri_shim.ledger.ledger import Listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from containerd_client import Containerd
     from containerd_client.hops import Hop
-    from cri_shim.hops.ledger import Ledger
-    from cri_shim.hops.request import Request
+    from cri_shim.ledger.ledger import Ledger
+    from cri_shim.ledger.request import Request
 
 ROUNDS_AT_START: Final = 3
 """Rounds of the curve one after the other."""
@@ -53,7 +53,7 @@ _UNKNOWN_FIELD: Final = b"\xfa\x3f"  # number 2047, of bytes: containerd passes 
 
 
 class NullCall(Listener):
-    """Keeps :attr:`~cri_shim.hops.ledger.Ledger.transport` up to date; ``ready`` says whether containerd is there."""
+    """Keeps :attr:`~cri_shim.ledger.ledger.Ledger.transport` up to date; ``ready`` says whether containerd is there."""
 
     def __init__(self, client: Containerd, ledger: Ledger, ready: Callable[[], bool] = lambda: True) -> None:
         self._client = client
