@@ -22,8 +22,8 @@ from containerd_client import AlreadyExists, ContainerdError, NotFound, call_opt
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.concurrency.pauses import ending_with_last
 from cri_shim.kernel.executors import FS, MOUNT, run
+from cri_shim.lifecycle.orphaned_cgroups import clear_everywhere
 from cri_shim.lifecycle.orphaned_processes import root_mounts, shims_of
-from cri_shim.lifecycle.stray_cgroups import clear_everywhere
 from cri_shim.store.stray_shims import end_stray_shims
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
 from cri_shim.lifecycle.id_mapping import remove_mapped
 from cri_shim.lifecycle.image_mounts import remove_image_mounts
+from cri_shim.lifecycle.orphaned_cgroups import clear_cgroups
 from cri_shim.lifecycle.records import delete_record
 from cri_shim.lifecycle.removal_errors import removal_of
 from cri_shim.lifecycle.snapshots import remove_snapshots_of
-from cri_shim.lifecycle.stray_cgroups import clear_cgroups
 from cri_shim.lifecycle.task_end import end_task
 from cri_shim.rpc.container_stop import stop
 

@@ -14,10 +14,10 @@ from cri_shim.concurrency.overlap import every
 from cri_shim.disk.pod_directories import remove_pod_files
 from cri_shim.kernel.executors import FS, MOUNT, run
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
+from cri_shim.lifecycle.orphaned_cgroups import clear_cgroups
 from cri_shim.lifecycle.records import delete_record
 from cri_shim.lifecycle.removal_errors import removal_of
 from cri_shim.lifecycle.snapshots import remove_snapshots_of
-from cri_shim.lifecycle.stray_cgroups import clear_cgroups
 from cri_shim.lifecycle.task_end import end_task
 from cri_shim.rpc.container_remove import remove
 from cri_shim.rpc.sandbox_stop import stop

@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from cri_shim.kernel.mountinfo import parse_mountinfo
-from cri_shim.lifecycle import stray_cgroups
-from cri_shim.lifecycle.stray_cgroups import clear, clear_everywhere
+from cri_shim.lifecycle import orphaned_cgroups as stray_cgroups
+from cri_shim.lifecycle.orphaned_cgroups import clear, clear_everywhere
 
 PATH = "/kubepods/pod1/abc"
 
