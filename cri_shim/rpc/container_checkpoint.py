@@ -29,14 +29,14 @@ from cri_shim.errors import (
     UnimplementedError,
 )
 from cri_shim.kernel.executors import FS, run
-from cri_shim.lifecycle.checkpoint_archive import (
+from cri_shim.lifecycle.checkpoint.checkpoint_archive import (
     ROOTFS_DIFF,
     check_location,
     criu_complaint,
     write_archive,
     write_descriptions,
 )
-from cri_shim.lifecycle.criu import require_criu
+from cri_shim.lifecycle.checkpoint.criu import require_criu
 from cri_shim.os_errors import cri_error_of
 from cri_shim.rpc.container_status import status_of
 from cri_shim.store.checkpoint_work import give_up, make_work, remove_work, resume

@@ -18,7 +18,7 @@ from cri_shim.concurrency.rollback import Rollback
 from cri_shim.disk.container_directories import remove_container_files
 from cri_shim.errors import InvalidArgumentError, NotFoundError
 from cri_shim.kernel.executors import FS, run
-from cri_shim.lifecycle.checkpoint_refusal import refuse_archive, refuse_checkpoint_image
+from cri_shim.lifecycle.checkpoint.checkpoint_refusal import refuse_archive, refuse_checkpoint_image
 from cri_shim.lifecycle.container_spec import container_spec
 from cri_shim.lifecycle.handlers import snapshotter_of
 from cri_shim.lifecycle.id_mapping import owner_on_node

@@ -1,0 +1,1 @@
+"""Checkpoints of containers: criu, the archive, and refusing what cannot be restored."""
