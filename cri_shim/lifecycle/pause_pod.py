@@ -20,9 +20,9 @@ from cri_shim.concurrency.overlap import both, every
 from cri_shim.disk.pod_directories import pin_namespaces, remove_pod_files
 from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import MOUNT, run
+from cri_shim.lifecycle.container.id_mapping import id_map_of, mapped
 from cri_shim.lifecycle.handlers import snapshotter_of
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
-from cri_shim.lifecycle.id_mapping import id_map_of, mapped
 from cri_shim.lifecycle.pod_files import pod_files, write_pod_files
 from cri_shim.lifecycle.pod_network import set_up_network
 from cri_shim.lifecycle.pod_settled import begin_recording, begin_start, fail_if_failed, pod_settled_for_end

@@ -17,7 +17,7 @@ from cri_shim.disk.pod_directories import let_go, pin_all_namespaces, remove_pod
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.sysctls import SYSCTLS, write_sysctls
-from cri_shim.lifecycle.id_mapping import id_map_of
+from cri_shim.lifecycle.container.id_mapping import id_map_of
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname, write_pod_files
 from cri_shim.lifecycle.pod_network import set_up_network
 from cri_shim.lifecycle.pod_settled import begin_recording, fail_if_failed

@@ -19,13 +19,13 @@ from cri_shim.disk.container_directories import remove_container_files
 from cri_shim.errors import InvalidArgumentError, NotFoundError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.checkpoint.checkpoint_refusal import refuse_archive, refuse_checkpoint_image
-from cri_shim.lifecycle.container_spec import container_spec
+from cri_shim.lifecycle.container.container_spec import container_spec
+from cri_shim.lifecycle.container.id_mapping import owner_on_node
+from cri_shim.lifecycle.container.image_mounts import image_mounts, mount_images, unmount
+from cri_shim.lifecycle.container.image_volumes import fill_volumes, volumes_of
+from cri_shim.lifecycle.container.relabel_sources import relabel_sources
 from cri_shim.lifecycle.handlers import snapshotter_of
-from cri_shim.lifecycle.id_mapping import owner_on_node
-from cri_shim.lifecycle.image_mounts import image_mounts, mount_images, unmount
-from cri_shim.lifecycle.image_volumes import fill_volumes, volumes_of
 from cri_shim.lifecycle.records import delete_record, labels_of, make_record, new_id
-from cri_shim.lifecycle.relabel_sources import relabel_sources
 from cri_shim.lifecycle.running import require_ready
 from cri_shim.lifecycle.snapshots import begin_snapshot
 from cri_shim.oci.container_checks import check_container

@@ -13,9 +13,9 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.overlap import every
 from cri_shim.disk.container_directories import remove_container_files
 from cri_shim.kernel.executors import FS, run
+from cri_shim.lifecycle.container.id_mapping import remove_mapped
+from cri_shim.lifecycle.container.image_mounts import remove_image_mounts
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
-from cri_shim.lifecycle.id_mapping import remove_mapped
-from cri_shim.lifecycle.image_mounts import remove_image_mounts
 from cri_shim.lifecycle.orphaned_cgroups import clear_cgroups
 from cri_shim.lifecycle.records import delete_record
 from cri_shim.lifecycle.removal_errors import removal_of

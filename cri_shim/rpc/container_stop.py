@@ -15,8 +15,8 @@ import structlog
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
+from cri_shim.lifecycle.container.hanging_start import until_started
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
-from cri_shim.lifecycle.hanging_start import until_started
 from cri_shim.lifecycle.termination import kill_and_wait, send_signal, tell_if_ended, wait_ended
 from cri_shim.oci.stop_signal import signal_number
 

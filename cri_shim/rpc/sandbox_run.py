@@ -19,7 +19,7 @@ import structlog
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.rollback import Rollback
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.lifecycle.id_mapping import id_map_of, require_user_namespaces
+from cri_shim.lifecycle.container.id_mapping import id_map_of, require_user_namespaces
 from cri_shim.lifecycle.pause_pod import make_with_pause
 from cri_shim.lifecycle.pinned_pod import make_pinned, may_be_pinned
 from cri_shim.lifecycle.records import new_id

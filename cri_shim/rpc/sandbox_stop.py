@@ -14,8 +14,8 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.overlap import every
 from cri_shim.disk.pod_directories import unmount_shm
 from cri_shim.kernel.executors import MOUNT, run
+from cri_shim.lifecycle.container.hanging_start import until_started
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
-from cri_shim.lifecycle.hanging_start import until_started
 from cri_shim.lifecycle.lost_file import give_file_back
 from cri_shim.lifecycle.pinned_pod import unpin
 from cri_shim.lifecycle.pod_network import tear_down_network

@@ -9,8 +9,8 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.keyed_locks import Locks
 from cri_shim.errors import FailedPreconditionError
-from cri_shim.lifecycle import apparmor_load
-from cri_shim.lifecycle.apparmor_load import apparmor_profiles
+from cri_shim.lifecycle.container import apparmor_load
+from cri_shim.lifecycle.container.apparmor_load import apparmor_profiles
 from cri_shim.oci.apparmor import DEFAULT_PROFILE
 
 NOTHING_ASKED = cri.LinuxContainerSecurityContext()

@@ -11,7 +11,7 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.cdi.registry import CdiRegistry
 from cri_shim.errors import FailedPreconditionError
-from cri_shim.lifecycle.cdi_devices import inject_cdi_devices
+from cri_shim.lifecycle.container.cdi_devices import inject_cdi_devices
 
 
 def fake_service(directory, *, enable_cdi=True):

@@ -8,7 +8,7 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.lifecycle.host_mounts import resolve_mounts
+from cri_shim.lifecycle.container.host_mounts import resolve_mounts
 
 
 def resolve(path):

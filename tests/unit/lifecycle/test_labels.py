@@ -13,8 +13,8 @@ from containerd_client.api.containerd.types.types_pb2 import Mount as SnapshotMo
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.kernel.relabel import relabel
+from cri_shim.lifecycle.container.relabel_sources import relabel_sources, to_relabel
 from cri_shim.lifecycle.pod_files import PodFiles
-from cri_shim.lifecycle.relabel_sources import relabel_sources, to_relabel
 from cri_shim.lifecycle.snapshots import labelled, mount_label_of
 from cri_shim.paths import Paths
 from cri_shim.store.spec import pack_spec
@@ -59,7 +59,7 @@ async def relabelled(monkeypatch, label, **mount):
     """What is relabelled for a container with this mount."""
     done: list[str] = []
     monkeypatch.setattr(
-        "cri_shim.lifecycle.relabel_sources.relabel",
+        "cri_shim.lifecycle.container.relabel_sources.relabel",
         lambda path, new: done.append(path) if "/s/" in path else relabel(path, new),
     )
     config = cri.ContainerConfig(mounts=[cri.Mount(container_path="/a", **mount)])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-    from cri_shim.lifecycle.image_volumes import Volume
+    from cri_shim.lifecycle.container.image_volumes import Volume
     from cri_shim.lifecycle.pod_files import PodFiles
     from cri_shim.service import Service
     from cri_shim.store.containers import Container

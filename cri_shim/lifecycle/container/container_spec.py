@@ -14,15 +14,15 @@ from cri_shim.disk.container_directories import make_container_dirs
 from cri_shim.disk.idmapped_mounts import note_sources
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
 from cri_shim.kernel.executors import FS, run
-from cri_shim.lifecycle.apparmor_load import apparmor_profiles
-from cri_shim.lifecycle.cdi_devices import inject_cdi_devices
+from cri_shim.lifecycle.container.apparmor_load import apparmor_profiles
+from cri_shim.lifecycle.container.cdi_devices import inject_cdi_devices
+from cri_shim.lifecycle.container.host_mounts import resolve_mounts
+from cri_shim.lifecycle.container.id_mapping import id_map_of, mapped_mounts
+from cri_shim.lifecycle.container.qos_classes import apply_classes
+from cri_shim.lifecycle.container.seccomp_file import read_seccomp_profile
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
-from cri_shim.lifecycle.host_mounts import resolve_mounts
-from cri_shim.lifecycle.id_mapping import id_map_of, mapped_mounts
 from cri_shim.lifecycle.pinned_pod import namespaces_of
 from cri_shim.lifecycle.pod_files import pod_files, pod_hostname
-from cri_shim.lifecycle.qos_classes import apply_classes
-from cri_shim.lifecycle.seccomp_file import read_seccomp_profile
 from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
 from cri_shim.oci.mounts import ResolvedMount, pod_file_mounts
 from cri_shim.oci.node import read_device_grants, read_host_devices
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from cri_shim.config import RuntimeHandler
     from cri_shim.images.store import Image
-    from cri_shim.lifecycle.image_volumes import Volume
+    from cri_shim.lifecycle.container.image_volumes import Volume
     from cri_shim.lifecycle.pod_files import PodFiles
     from cri_shim.oci.devices import DeviceGrant, DeviceNode
     from cri_shim.oci.id_map import IdMap
@@ -118,7 +118,7 @@ async def container_spec(
 ) -> dict[str, Any]:
     """The OCI runtime spec of ``container``; makes its directories and volumes on the way.
 
-    ``images`` says where the images that it mounts are (:func:`~cri_shim.lifecycle.image_mounts.mount_images`).
+    ``images`` says where the images that it mounts are (:func:`~cri_shim.lifecycle.container.image_mounts.mount_images`).
 
     Raises InvalidArgumentError, FailedPreconditionError or UnimplementedError for what cannot be done as asked.
     """
