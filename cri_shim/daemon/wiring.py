@@ -24,7 +24,7 @@ from cri_shim.kernel.linux import LinuxKernel
 from cri_shim.ledger.ledger import Ledger, LedgerOff
 from cri_shim.lifecycle.handlers import all_snapshotters
 from cri_shim.lifecycle.orphaned_tasks import OrphanedTasks
-from cri_shim.lifecycle.pod_network import detach_orphan
+from cri_shim.lifecycle.sandbox.pod_network import detach_orphan
 from cri_shim.logs.holding import Holding
 from cri_shim.logs.pump import LogPump
 from cri_shim.logs.registry import ContainerLogs

@@ -20,7 +20,7 @@ from cri_shim.errors import CriError, FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.container.id_mapping import mapped_for
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
-from cri_shim.lifecycle.pod_settled import pod_settled
+from cri_shim.lifecycle.sandbox.background_start import pod_settled
 from cri_shim.lifecycle.snapshots import mounts_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.os_errors import cri_error_of

@@ -1,7 +1,7 @@
 """RunPodSandbox: make a pod and start it.
 
-Order: reserve the name · make the pod, as :mod:`cri_shim.lifecycle.pause_pod` or, if it needs no process,
-:mod:`cri_shim.lifecycle.pinned_pod` does it · listed. What the in-process plugin does one after another overlaps there
+Order: reserve the name · make the pod, as :mod:`cri_shim.lifecycle.sandbox.pause_pod` or, if it needs no process,
+:mod:`cri_shim.lifecycle.sandbox.pinned_pod` does it · listed. What the in-process plugin does one after another overlaps there
 as far as it does not depend on each other.
 
 A retry with the same name and the same configuration gets the same pod: while it is being made it waits for it,
@@ -20,9 +20,9 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.rollback import Rollback
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.lifecycle.container.id_mapping import id_map_of, require_user_namespaces
-from cri_shim.lifecycle.pause_pod import make_with_pause
-from cri_shim.lifecycle.pinned_pod import make_pinned, may_be_pinned
 from cri_shim.lifecycle.records import new_id
+from cri_shim.lifecycle.sandbox.pause_pod import make_with_pause
+from cri_shim.lifecycle.sandbox.pinned_pod import make_pinned, may_be_pinned
 from cri_shim.oci.pod_checks import check_pod
 from cri_shim.oci.untrusted_workload import check_untrusted, handler_name
 from cri_shim.store.names import sandbox_name

@@ -17,10 +17,10 @@ from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.lifecycle.container.hanging_start import until_started
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
 from cri_shim.lifecycle.lost_file import give_file_back
-from cri_shim.lifecycle.pinned_pod import unpin
-from cri_shim.lifecycle.pod_network import tear_down_network
-from cri_shim.lifecycle.pod_settled import pod_settled_for_end
 from cri_shim.lifecycle.removal_errors import removal_of
+from cri_shim.lifecycle.sandbox.background_start import pod_settled_for_end
+from cri_shim.lifecycle.sandbox.pinned_pod import unpin
+from cri_shim.lifecycle.sandbox.pod_network import tear_down_network
 from cri_shim.lifecycle.termination import kill_and_wait, tell_if_ended
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from cri_shim.cdi.registry import CdiRegistry
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.kernel import LinuxKernel
-from cri_shim.lifecycle.pod_files import node_file
+from cri_shim.lifecycle.sandbox.pod_files import node_file
 from cri_shim.network.config import CniConfig
 from cri_shim.network.conflist import load_directory
 from cri_shim.network.errors import CniError

@@ -21,8 +21,8 @@ from cri_shim.lifecycle.container.id_mapping import id_map_of, mapped_mounts
 from cri_shim.lifecycle.container.qos_classes import apply_classes
 from cri_shim.lifecycle.container.seccomp_file import read_seccomp_profile
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
-from cri_shim.lifecycle.pinned_pod import namespaces_of
-from cri_shim.lifecycle.pod_files import pod_files, pod_hostname
+from cri_shim.lifecycle.sandbox.pinned_pod import namespaces_of
+from cri_shim.lifecycle.sandbox.pod_files import pod_files, pod_hostname
 from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
 from cri_shim.oci.mounts import ResolvedMount, pod_file_mounts
 from cri_shim.oci.node import read_device_grants, read_host_devices
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cri_shim.config import RuntimeHandler
     from cri_shim.images.store import Image
     from cri_shim.lifecycle.container.image_volumes import Volume
-    from cri_shim.lifecycle.pod_files import PodFiles
+    from cri_shim.lifecycle.sandbox.pod_files import PodFiles
     from cri_shim.oci.devices import DeviceGrant, DeviceNode
     from cri_shim.oci.id_map import IdMap
     from cri_shim.service import Service

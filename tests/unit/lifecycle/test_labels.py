@@ -14,7 +14,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.kernel.relabel import relabel
 from cri_shim.lifecycle.container.relabel_sources import relabel_sources, to_relabel
-from cri_shim.lifecycle.pod_files import PodFiles
+from cri_shim.lifecycle.sandbox.pod_files import PodFiles
 from cri_shim.lifecycle.snapshots import labelled, mount_label_of
 from cri_shim.paths import Paths
 from cri_shim.store.spec import pack_spec

@@ -18,11 +18,11 @@ from cri_shim.errors import InvalidArgumentError
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.sysctls import SYSCTLS, write_sysctls
 from cri_shim.lifecycle.container.id_mapping import id_map_of
-from cri_shim.lifecycle.pod_files import pod_files, pod_hostname, write_pod_files
-from cri_shim.lifecycle.pod_network import set_up_network
-from cri_shim.lifecycle.pod_settled import begin_recording, fail_if_failed
 from cri_shim.lifecycle.records import delete_record, make_record
-from cri_shim.lifecycle.sandbox_spec import sandbox_spec
+from cri_shim.lifecycle.sandbox.background_start import begin_recording, fail_if_failed
+from cri_shim.lifecycle.sandbox.pod_files import pod_files, pod_hostname, write_pod_files
+from cri_shim.lifecycle.sandbox.pod_network import set_up_network
+from cri_shim.lifecycle.sandbox.sandbox_spec import sandbox_spec
 from cri_shim.oci.labels import SANDBOX, record_labels
 from cri_shim.oci.namespaces import PodNamespaces
 from cri_shim.oci.pinned_spec import NO_IMAGE, pinned_spec

@@ -9,7 +9,7 @@ What waits for what, and nothing else does:
   even if the task cannot be made (docs/adr/0027)
 * the task: for the snapshot, the namespace and the files; its start for the task
 * the answer: for the task and the network, and neither for the start, if the runtime is plain runc, nor for the
-  network's way into the record (:mod:`cri_shim.lifecycle.pod_settled`)
+  network's way into the record (:mod:`cri_shim.lifecycle.sandbox.background_start`)
 """
 
 from __future__ import annotations
@@ -23,11 +23,16 @@ from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.lifecycle.container.id_mapping import id_map_of, mapped
 from cri_shim.lifecycle.handlers import snapshotter_of
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
-from cri_shim.lifecycle.pod_files import pod_files, write_pod_files
-from cri_shim.lifecycle.pod_network import set_up_network
-from cri_shim.lifecycle.pod_settled import begin_recording, begin_start, fail_if_failed, pod_settled_for_end
 from cri_shim.lifecycle.records import delete_record, labels_of, make_record
-from cri_shim.lifecycle.sandbox_spec import sandbox_spec
+from cri_shim.lifecycle.sandbox.background_start import (
+    begin_recording,
+    begin_start,
+    fail_if_failed,
+    pod_settled_for_end,
+)
+from cri_shim.lifecycle.sandbox.pod_files import pod_files, write_pod_files
+from cri_shim.lifecycle.sandbox.pod_network import set_up_network
+from cri_shim.lifecycle.sandbox.sandbox_spec import sandbox_spec
 from cri_shim.lifecycle.snapshots import begin_snapshot, mount_label_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.oci.labels import SANDBOX

@@ -1,0 +1,1 @@
+"""What several RPCs need to make and end sandboxes."""
