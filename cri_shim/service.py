@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from cri_shim.concurrency.keyed_semaphores import Gates
-from cri_shim.deprecations import Deprecations
-from cri_shim.snapshotter_check import SnapshotterCheck
+from cri_shim.node.deprecations import Deprecations
+from cri_shim.node.snapshotter_check import SnapshotterCheck
 from cri_shim.streaming.exec_process import STARTS_AT_ONCE
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cri_shim.concurrency.keyed_locks import Locks
     from cri_shim.concurrency.operations import Operations
     from cri_shim.config import Config
-    from cri_shim.handler_features import HandlerFeatures
     from cri_shim.images.image_files import ImageFiles
     from cri_shim.images.puller import ImagePuller
     from cri_shim.images.store import ImageStore
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from cri_shim.ledger.trace_policy import TracePolicy
     from cri_shim.logs.registry import ContainerLogs
     from cri_shim.network import Network
+    from cri_shim.node.handler_features import HandlerFeatures
     from cri_shim.oci.node import NodeFacts
     from cri_shim.ops.cgroup_moves import CgroupMoves
     from cri_shim.ops.pace import Pace

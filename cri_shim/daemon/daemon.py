@@ -29,7 +29,6 @@ from cri_shim.daemon.sd_notify import Notifier
 from cri_shim.daemon.views import open_views
 from cri_shim.daemon.wiring import wire
 from cri_shim.disk.own_directories import make_own_directories
-from cri_shim.handler_features import read_features, read_unanswered
 from cri_shim.hops.front_probe import FrontProbe
 from cri_shim.hops.loop_lag import LoopLag
 from cri_shim.hops.probe_ledger import ProbeLedger
@@ -39,6 +38,7 @@ from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.executors import FS, run
 from cri_shim.ledger.learned_file import LearnedFile
 from cri_shim.ledger.null_call import NullCall
+from cri_shim.node.handler_features import read_features, read_unanswered
 from cri_shim.oci.node import NodeFacts
 from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.os_errors import cri_error_of

@@ -14,7 +14,6 @@ from containerd_client import Containerd
 from cri_shim.cdi.registry import CdiRegistry
 from cri_shim.concurrency.keyed_locks import Locks
 from cri_shim.concurrency.operations import Operations
-from cri_shim.deprecations import Deprecations
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
 from cri_shim.images.store import ImageStore
@@ -29,6 +28,8 @@ from cri_shim.logs.holding import Holding
 from cri_shim.logs.pump import LogPump
 from cri_shim.logs.registry import ContainerLogs
 from cri_shim.network import CniConfig, Network
+from cri_shim.node.deprecations import Deprecations
+from cri_shim.node.snapshotter_check import SnapshotterCheck, wanted_snapshotters
 from cri_shim.ops.cgroup_moves import CgroupMoves
 from cri_shim.ops.pace import Pace, width_for
 from cri_shim.qos.blockio import BlockioClasses
@@ -36,7 +37,6 @@ from cri_shim.readiness import Readiness
 from cri_shim.rpc.container_stats_list import container_subjects
 from cri_shim.rpc.sandbox_stats_list import sandbox_subjects
 from cri_shim.service import Service
-from cri_shim.snapshotter_check import SnapshotterCheck, wanted_snapshotters
 from cri_shim.stats.reader import Reader
 from cri_shim.stats.sampler import Sampler
 from cri_shim.store.container_events import Events
@@ -62,8 +62,8 @@ if TYPE_CHECKING:
 
     from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.config import Config
-    from cri_shim.handler_features import HandlerFeatures
     from cri_shim.ledger.trace_policy import TracePolicy
+    from cri_shim.node.handler_features import HandlerFeatures
     from cri_shim.oci.node import NodeFacts
     from cri_shim.oci.selinux import Policy
     from cri_shim.paths import Paths

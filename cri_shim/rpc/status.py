@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.node.snapshotter_check import REASON as SNAPSHOTTER_NOT_READY
 from cri_shim.rpc.status_info import status_info
-from cri_shim.snapshotter_check import REASON as SNAPSHOTTER_NOT_READY
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

@@ -23,8 +23,8 @@ from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
 from containerd_client.errors import ContainerdError, NotFound, Unavailable
 from cri_shim.kernel.disk_usage import DiskUsage, disk_usage
 from cri_shim.kernel.executors import FS, run
+from cri_shim.node.snapshotter_root import existing_root
 from cri_shim.store.first_samples import FirstSamples
-from cri_shim.store.snapshotter_root import existing_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

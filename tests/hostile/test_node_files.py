@@ -8,9 +8,9 @@ import pytest
 
 from cri_shim.cdi.document import parse_document
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
-from cri_shim.handler_features import features_from
 from cri_shim.lifecycle.handlers import parse_base_spec
 from cri_shim.lifecycle.sandbox.pod_files import node_file
+from cri_shim.node.handler_features import features_from
 from cri_shim.oci.defaults import base_spec
 from cri_shim.oci.seccomp import parse_profile
 from cri_shim.oci.users import UserPlan, resolve_user

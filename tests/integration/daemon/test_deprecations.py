@@ -8,7 +8,7 @@ import json
 import pytest
 import pytest_asyncio
 
-from cri_shim.deprecations import CONDITION, REASON
+from cri_shim.node.deprecations import CONDITION, REASON
 from tests.lab.lab import Lab
 
 # Tracing by a key of the file, which 1.7 and 2.x call deprecated; nothing listens there, and nothing is ever sent.

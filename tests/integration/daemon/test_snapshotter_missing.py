@@ -7,7 +7,7 @@ import asyncio
 import grpc
 import pytest
 
-from cri_shim.snapshotter_check import REASON
+from cri_shim.node.snapshotter_check import REASON
 from tests.lab.bridge import merged
 from tests.lab.cri_client import failure
 

@@ -13,13 +13,13 @@ from containerd_client.errors import ContainerdError
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.config import Config
 from cri_shim.errors import InvalidArgumentError
+from cri_shim.node.snapshotter_root import PLUGIN_TYPE, existing_root
 from cri_shim.rpc.image_fs_info import image_fs_info
 from cri_shim.rpc.image_list import list_images
 from cri_shim.rpc.image_pull import pull_image
 from cri_shim.rpc.image_remove import remove_image
 from cri_shim.rpc.image_status import image_status
 from cri_shim.store.snapshot_usage import RARELY, SMALL, SnapshotUsage
-from cri_shim.store.snapshotter_root import PLUGIN_TYPE, existing_root
 from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
 
 if TYPE_CHECKING:

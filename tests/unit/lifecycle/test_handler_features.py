@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from cri_shim import handler_features
 from cri_shim.config.schema import Config, ContainerdSection, RuncOptions, RuntimeHandler
-from cri_shim.handler_features import (
+from cri_shim.node import handler_features
+from cri_shim.node.handler_features import (
     HandlerFeatures,
     features_from,
     read_features,

@@ -7,7 +7,7 @@ from typing import Any
 
 from containerd_client.api.containerd.services.introspection.v1 import introspection_pb2 as pb
 from containerd_client.errors import Unavailable
-from cri_shim.deprecations import CONDITION, Deprecations
+from cri_shim.node.deprecations import CONDITION, Deprecations
 
 
 class FakeIntrospection:

@@ -8,9 +8,9 @@ from google.rpc.status_pb2 import Status
 
 from containerd_client.api.containerd.services.introspection.v1 import introspection_pb2 as pb
 from containerd_client.errors import Unavailable
-from cri_shim import snapshotter_check
-from cri_shim.snapshotter_check import SnapshotterCheck, wanted_snapshotters
-from cri_shim.store.snapshotter_root import PLUGIN_TYPE, candidates, existing_root
+from cri_shim.node import snapshotter_check
+from cri_shim.node.snapshotter_check import SnapshotterCheck, wanted_snapshotters
+from cri_shim.node.snapshotter_root import PLUGIN_TYPE, candidates, existing_root
 
 WANTED = wanted_snapshotters("zfs", {"runc": "", "kata": "devmapper"})
 
@@ -81,5 +81,5 @@ def test_the_root_of_one_that_exports_none(tmp_path):
 
 def test_there_is_always_a_directory(monkeypatch):
     """Even where nothing is known."""
-    monkeypatch.setattr("cri_shim.store.snapshotter_root.USUAL_ROOT", "/nowhere")
+    monkeypatch.setattr("cri_shim.node.snapshotter_root.USUAL_ROOT", "/nowhere")
     assert existing_root([], "native") == "/"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from containerd_client import ContainerdError
-from cri_shim.store.snapshotter_root import PLUGIN_TYPE
+from cri_shim.node.snapshotter_root import PLUGIN_TYPE
 from untrusted import escaped
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What this node and its runtimes can do."""
