@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cri_shim.logs.registry import ContainerLogs
     from cri_shim.network import Network
     from cri_shim.node.handler_features import HandlerFeatures
-    from cri_shim.oci.node import NodeFacts
+    from cri_shim.oci.node_facts import NodeFacts
     from cri_shim.ops.cgroup_moves import CgroupMoves
     from cri_shim.ops.pace import Pace
     from cri_shim.paths import Paths

@@ -39,7 +39,7 @@ from cri_shim.kernel.executors import FS, run
 from cri_shim.ledger.learned_file import LearnedFile
 from cri_shim.ledger.null_call import NullCall
 from cri_shim.node.handler_features import read_features, read_unanswered
-from cri_shim.oci.node import NodeFacts
+from cri_shim.oci.node_facts import NodeFacts
 from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.os_errors import cri_error_of
 from cri_shim.paths import Paths

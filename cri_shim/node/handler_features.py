@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
     from cri_shim.config import Config, RuntimeHandler
-    from cri_shim.oci.node import NodeFacts
+    from cri_shim.oci.node_facts import NodeFacts
 
 _FIRST_SECONDS = 2.0
 """How long a start waits for the answer."""

@@ -28,7 +28,7 @@ from untrusted import decode_utf8
 if TYPE_CHECKING:
     from cri_shim.oci.defaults import Spec
     from cri_shim.oci.image_config import ImageConfig
-    from cri_shim.oci.node import NodeFacts
+    from cri_shim.oci.node_facts import NodeFacts
     from cri_shim.oci.users import ResolvedUser
 
 

@@ -1,7 +1,7 @@
 """Device nodes in a container and the rules that let it use them.
 
 Source: CRI ``Device`` (permissions are letters of ``rwm`` for the device cgroup); containerd ``WithDevices``. What a
-node is was found out before, see :func:`cri_shim.oci.node.read_device_grants`.
+node is was found out before, see :func:`cri_shim.oci.node_facts.read_device_grants`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from cri_shim.errors import FailedPreconditionError
 
 if TYPE_CHECKING:
     from cri_shim.oci.defaults import Spec
-    from cri_shim.oci.node import NodeFacts
+    from cri_shim.oci.node_facts import NodeFacts
     from cri_shim.oci.options import SpecOptions
 
 SANDBOX_CPU_SHARES = 2

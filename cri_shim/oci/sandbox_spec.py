@@ -25,7 +25,7 @@ from cri_shim.oci.users import ResolvedUser, plan_sandbox_user, resolve_user
 if TYPE_CHECKING:
     from cri_shim.oci.defaults import Spec
     from cri_shim.oci.image_config import ImageConfig
-    from cri_shim.oci.node import NodeFacts
+    from cri_shim.oci.node_facts import NodeFacts
 
 SHM = "/dev/shm"  # noqa: S108 - a path in the container
 UNPRIVILEGED_PORTS = "net.ipv4.ip_unprivileged_port_start"

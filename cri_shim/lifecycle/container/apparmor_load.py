@@ -18,7 +18,7 @@ from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.process import run_program
 from cri_shim.oci.apparmor import DEFAULT_PROFILE, takes_default
 from cri_shim.oci.apparmor_default import default_profile
-from cri_shim.oci.node import read_apparmor_files, read_apparmor_profiles
+from cri_shim.oci.node_facts import read_apparmor_files, read_apparmor_profiles
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

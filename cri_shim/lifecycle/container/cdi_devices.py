@@ -11,7 +11,7 @@ from cri_shim.cdi.edits import apply_edits
 from cri_shim.cdi.names import devices_asked
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
-from cri_shim.oci.node import has_rdt, read_device_node
+from cri_shim.oci.node_facts import has_rdt, read_device_node
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,7 +25,7 @@ from cri_shim.lifecycle.sandbox.pinned_pod import namespaces_of
 from cri_shim.lifecycle.sandbox.pod_files import pod_files, pod_hostname
 from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
 from cri_shim.oci.mounts import ResolvedMount, pod_file_mounts
-from cri_shim.oci.node import read_device_grants, read_host_devices
+from cri_shim.oci.node_facts import read_device_grants, read_host_devices
 from cri_shim.oci.users import plan_user, resolve_user
 
 if TYPE_CHECKING:

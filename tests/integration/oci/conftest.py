@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.oci.node import NodeFacts
+from cri_shim.oci.node_facts import NodeFacts
 from tests.integration.oci.runc_pod import CGROUP, Pod, make_rootfs, remove_cgroups, wait_for_own_network
 
 

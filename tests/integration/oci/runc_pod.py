@@ -23,7 +23,7 @@ from cri_shim.oci.users import plan_user, resolve_user
 
 if TYPE_CHECKING:
     from cri_shim.oci.defaults import Spec
-    from cri_shim.oci.node import NodeFacts
+    from cri_shim.oci.node_facts import NodeFacts
 
 CGROUP = f"/cri-shim-test-oci-{os.getpid()}"
 PASSWD = b"root:x:0:0::/:/bin/sh\napp:x:1000:1001::/:/bin/sh\n"

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.oci.image_config import ImageConfig
 from cri_shim.oci.mounts import ResolvedMount, SourceMount
-from cri_shim.oci.node import read_device_grants, read_host_devices
+from cri_shim.oci.node_facts import read_device_grants, read_host_devices
 from cri_shim.oci.options import Rlimit
 from cri_shim.oci.process import exec_process
 from cri_shim.oci.resources import updated_spec

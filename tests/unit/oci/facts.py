@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from cri_shim.oci.capabilities import NAMES
-from cri_shim.oci.node import NodeFacts
+from cri_shim.oci.node_facts import NodeFacts
 
 NODE = NodeFacts(
     cgroup_v2=False,

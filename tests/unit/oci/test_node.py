@@ -8,7 +8,7 @@ import stat
 import pytest
 
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.oci.node import NodeFacts, read_apparmor_profiles, read_device_grants, read_host_devices
+from cri_shim.oci.node_facts import NodeFacts, read_apparmor_profiles, read_device_grants, read_host_devices
 
 
 def write(root, files):
