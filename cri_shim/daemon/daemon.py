@@ -33,7 +33,6 @@ from cri_shim.hops.front_probe import FrontProbe
 from cri_shim.hops.loop_lag import LoopLag
 from cri_shim.hops.probe_ledger import ProbeLedger
 from cri_shim.hops.tracing import tracing_of
-from cri_shim.instrument import MESSAGE_LIMIT, handlers, probe_handler
 from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.executors import FS, run
 from cri_shim.ledger.learned_file import LearnedFile
@@ -43,6 +42,7 @@ from cri_shim.oci.node_facts import NodeFacts
 from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.os_errors import cri_error_of
 from cri_shim.paths import Paths
+from cri_shim.server.instrument import MESSAGE_LIMIT, handlers, probe_handler
 from cri_shim.store.lost_namespaces import watch
 from cri_shim.streaming.orphaned_execs import end_orphaned, open_orphaned
 

@@ -15,8 +15,8 @@ from google.protobuf import json_format
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.request_check import RequestCheck
 from cri_shim.rpc import RPCS
+from cri_shim.server.request_check import RequestCheck
 from tests.hostile.inputs import Input, check_refusal, every
 
 

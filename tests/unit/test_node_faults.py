@@ -23,7 +23,7 @@ from cri_shim.network.conflist import load_directory
 from cri_shim.network.errors import CniError
 from cri_shim.network.exec import PluginExec
 from cri_shim.network.network import Network
-from cri_shim.unexpected import in_words
+from cri_shim.server.unexpected import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.request_check import RequestCheck
+from cri_shim.server.request_check import RequestCheck
 
 
 def problem(message):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.instrument import MESSAGE_LIMIT
 from cri_shim.rpc.container_execsync import OUTPUT_LIMIT, cut_to_fit
+from cri_shim.server.instrument import MESSAGE_LIMIT
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as v1
 from cri_shim.api.runtime.v1alpha2 import runtime_pb2 as v1alpha2
-from cri_shim.v1alpha2 import V1ALPHA2, v1alpha2_name
+from cri_shim.server.v1alpha2 import V1ALPHA2, v1alpha2_name
 
 
 def methods(module):

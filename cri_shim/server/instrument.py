@@ -31,12 +31,12 @@ from cri_shim.ledger.bill_text import trailer, wants_hops
 from cri_shim.ledger.request import Request
 from cri_shim.metered import Metered
 from cri_shim.os_errors import node_error_in
-from cri_shim.request_check import RequestCheck
 from cri_shim.rpc import RPCS, Kind, Rpc
+from cri_shim.server.request_check import RequestCheck
+from cri_shim.server.unexpected import in_words
+from cri_shim.server.v1alpha2 import V1ALPHA2, v1alpha2_name
 from cri_shim.status_text import status_text
 from cri_shim.timeline import in_hand, note_stage, note_wait
-from cri_shim.unexpected import in_words
-from cri_shim.v1alpha2 import V1ALPHA2, v1alpha2_name
 from untrusted import escaped
 
 if TYPE_CHECKING:
