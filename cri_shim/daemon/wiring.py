@@ -37,18 +37,18 @@ from cri_shim.readiness import Readiness
 from cri_shim.rpc.container_stats_list import container_subjects
 from cri_shim.rpc.sandbox_stats_list import sandbox_subjects
 from cri_shim.service import Service
+from cri_shim.state.container_events import Events
+from cri_shim.state.containers import Container
+from cri_shim.state.index import Index
+from cri_shim.state.names import Names
+from cri_shim.state.sandboxes import Sandbox
 from cri_shim.stats.reader import Reader
 from cri_shim.stats.sampler import Sampler
-from cri_shim.store.container_events import Events
-from cri_shim.store.containers import Container
 from cri_shim.store.exits import Exits
-from cri_shim.store.index import Index
 from cri_shim.store.monitor import Monitor
-from cri_shim.store.names import Names
 from cri_shim.store.oom import OomKills
 from cri_shim.store.process_specs import ProcessSpecs
 from cri_shim.store.recovery import Recovery
-from cri_shim.store.sandboxes import Sandbox
 from cri_shim.store.selinux_labels import SelinuxLabels, read_selinux_policy
 from cri_shim.store.snapshot_usage import SnapshotUsage
 from cri_shim.store.task_states import TaskStates

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from cri_shim.kernel import Kernel
     from cri_shim.oci.id_map import IdMap
     from cri_shim.paths import Paths
-    from cri_shim.store.index import Index
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.index import Index
+    from cri_shim.state.sandboxes import Sandbox
 
 _NETNS = "netns"
 _LONGEST_NOTE = 4096

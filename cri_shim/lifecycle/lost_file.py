@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cri_shim.kernel import Kernel
     from cri_shim.service import Service
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.sandboxes import Sandbox
 
 log = structlog.get_logger(__name__)
 

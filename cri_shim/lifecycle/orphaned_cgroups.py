@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from cri_shim.kernel.mountinfo import MountPoint
     from cri_shim.service import Service
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.sandboxes import Sandbox
 
 PATIENCE_SECONDS = 2.0
 """How long killed processes are given to leave."""

@@ -12,8 +12,8 @@ from cri_shim.errors import FailedPreconditionError
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.containers import Container
+    from cri_shim.state.sandboxes import Sandbox
 
 
 def require_ready(sandbox: Sandbox, consequence: str) -> None:

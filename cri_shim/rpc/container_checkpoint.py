@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
+    from cri_shim.state.containers import Container
 
 _OPTIONS_TYPE = "containerd.runc.v1.CheckpointOptions"
 _RUNC = "io.containerd.runc."

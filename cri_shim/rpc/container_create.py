@@ -32,16 +32,16 @@ from cri_shim.oci.container_checks import check_container
 from cri_shim.oci.labels import CONTAINER
 from cri_shim.oci.resources import container_resources, container_user
 from cri_shim.oci.stop_signal import signal_number
+from cri_shim.state.containers import Container, Status
+from cri_shim.state.names import container_name
 from cri_shim.store.checkpoint import draft_status, keep_draft
-from cri_shim.store.containers import Container, Status
 from cri_shim.store.metadata import CONTAINER_EXTENSION, container_extension
-from cri_shim.store.names import container_name
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
     from cri_shim.images.store import Image
     from cri_shim.service import Service
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.sandboxes import Sandbox
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,7 @@
 
 The headers are sent when the subscription stands. What happened before is not told: whoever subscribes lists
 afterwards. Events of one pod come in their order, with statuses as they were then; a subscriber that does not keep up
-is ended with RESOURCE_EXHAUSTED (:mod:`cri_shim.store.container_events`).
+is ended with RESOURCE_EXHAUSTED (:mod:`cri_shim.state.container_events`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Self
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc import container_status, sandbox_status
-from cri_shim.store.wire import CANNOT_BE_SAID, warn_of
+from cri_shim.state.wire import CANNOT_BE_SAID, warn_of
 from cri_shim.timeline import note_wait
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
-    from cri_shim.store.container_events import Event, Subscription
+    from cri_shim.state.container_events import Event, Subscription
 
 
 async def get_container_events(service: Service, _request: cri.GetEventsRequest) -> EventStream:

@@ -26,7 +26,7 @@ from untrusted import escaped
 if TYPE_CHECKING:
     from containerd_client import Exit
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
+    from cri_shim.state.containers import Container
 
 OUTPUT_LIMIT = (16 << 20) - 64
 """Bytes of output in the answer: what fits the kubelet's message limit, with the exit code (CVE-2022-31030)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.store.containers import Container
+from cri_shim.state.containers import Container
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -25,7 +25,7 @@ from cri_shim.rpc.container_stop import stop
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
+    from cri_shim.state.containers import Container
 
 
 async def remove_container(service: Service, request: cri.RemoveContainerRequest) -> cri.RemoveContainerResponse:

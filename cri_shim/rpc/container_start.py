@@ -24,13 +24,13 @@ from cri_shim.lifecycle.sandbox.background_start import pod_settled
 from cri_shim.lifecycle.snapshots import mounts_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.os_errors import cri_error_of
+from cri_shim.state.containers import exited
 from cri_shim.store.checkpoint import draft_status, keep_draft
-from cri_shim.store.containers import exited
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
+    from cri_shim.state.containers import Container
 
 START_ERROR_CODE = 128
 START_ERROR = "StartError"

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from cri_shim.service import Service
+    from cri_shim.state.containers import Container
     from cri_shim.stats.values import Reading
-    from cri_shim.store.containers import Container
     from cri_shim.store.snapshot_usage import Usage
 
 

@@ -13,7 +13,7 @@ from cri_shim.store.spec import read_spec
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
+    from cri_shim.state.containers import Container
 
 
 async def container_status(service: Service, request: cri.ContainerStatusRequest) -> cri.ContainerStatusResponse:

@@ -22,7 +22,7 @@ from cri_shim.oci.stop_signal import signal_number
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
+    from cri_shim.state.containers import Container
 
 log = structlog.get_logger(__name__)
 

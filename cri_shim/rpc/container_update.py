@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from cri_shim.oci.defaults import Spec
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
+    from cri_shim.state.containers import Container
 
 _RESOURCES_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
 

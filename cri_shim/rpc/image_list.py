@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.oci.image_config import uid_or_name
-from cri_shim.store.wire import sayable
+from cri_shim.state.wire import sayable
 
 if TYPE_CHECKING:
     from cri_shim.images.store import Image

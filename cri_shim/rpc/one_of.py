@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cri_shim.store.wire import CANNOT_BE_SAID, warn_of
+from cri_shim.state.wire import CANNOT_BE_SAID, warn_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.store.sandboxes import Sandbox
+from cri_shim.state.sandboxes import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from cri_shim.rpc.container_stats_list import Layers
     from cri_shim.service import Service
+    from cri_shim.state.containers import Container
+    from cri_shim.state.sandboxes import Sandbox
     from cri_shim.stats.metric_values import FileSystem
     from cri_shim.stats.values import Details, Processes, Reading
-    from cri_shim.store.containers import Container
-    from cri_shim.store.sandboxes import Sandbox
 
 
 async def list_pod_sandbox_metrics(

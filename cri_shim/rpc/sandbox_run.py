@@ -25,8 +25,8 @@ from cri_shim.lifecycle.sandbox.pause_pod import make_with_pause
 from cri_shim.lifecycle.sandbox.pinned_pod import make_pinned, may_be_pinned
 from cri_shim.oci.pod_checks import check_pod
 from cri_shim.oci.untrusted_workload import check_untrusted, handler_name
-from cri_shim.store.names import sandbox_name
-from cri_shim.store.sandboxes import Sandbox
+from cri_shim.state.names import sandbox_name
+from cri_shim.state.sandboxes import Sandbox
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from cri_shim.store.spec import read_spec
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.sandboxes import Sandbox
 
 
 async def pod_sandbox_status(service: Service, request: cri.PodSandboxStatusRequest) -> cri.PodSandboxStatusResponse:

@@ -25,7 +25,7 @@ from cri_shim.lifecycle.termination import kill_and_wait, tell_if_ended
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.sandboxes import Sandbox
 
 
 async def stop_pod_sandbox(service: Service, request: cri.StopPodSandboxRequest) -> cri.StopPodSandboxResponse:

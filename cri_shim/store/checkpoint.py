@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.kernel.write_file import write_file
-from cri_shim.store.containers import Status
+from cri_shim.state.containers import Status
 from cri_shim.store.go_json import from_go_json, to_go_json
 from untrusted import escaped, parse_object
 

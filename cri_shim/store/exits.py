@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from containerd_client import ContainerdError, NotFound
+from cri_shim.state.containers import exited, out_of_memory
 from cri_shim.store.checkpoint import write_status
-from cri_shim.store.containers import exited, out_of_memory
 from cri_shim.store.task_look import NotKnown
 from untrusted import shorten
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.logs.registry import ContainerLogs
     from cri_shim.paths import Paths
-    from cri_shim.store.containers import Container
-    from cri_shim.store.index import Index
+    from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
+    from cri_shim.state.sandboxes import Sandbox
     from cri_shim.store.oom import OomKills
-    from cri_shim.store.sandboxes import Sandbox
 
 LOG_DRAIN_SECONDS = 2.0
 """How long an exit waits for the last output. A process that outlives the container may hold the pipes open."""

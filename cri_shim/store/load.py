@@ -14,10 +14,10 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.oci.annotations import SANDBOX_ID
 from cri_shim.oci.resources import container_user
+from cri_shim.state.containers import COMPLETED, ERROR, Container, Status
+from cri_shim.state.sandboxes import Sandbox
 from cri_shim.store.checkpoint import read_status
-from cri_shim.store.containers import COMPLETED, ERROR, Container, Status
 from cri_shim.store.metadata import read_container, read_pinned, read_sandbox
-from cri_shim.store.sandboxes import Sandbox
 from cri_shim.store.spec import read_spec
 from untrusted import encodable
 

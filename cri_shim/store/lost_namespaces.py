@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cri_shim.kernel import Kernel
-    from cri_shim.store.index import Index
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.index import Index
+    from cri_shim.state.sandboxes import Sandbox
 
 _UNTIL_THERE: Final = 5.0  # seconds between looks for the directory, which the first pod makes
 _OWN_REMOVAL: Final = 0.1  # seconds in which a removal of ours gets recorded

@@ -14,16 +14,16 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.state.sandboxes import PinnedNamespaces
 from cri_shim.store.go_json import from_go_json, to_go_json
-from cri_shim.store.sandboxes import PinnedNamespaces
 from untrusted import Object, escaped, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from containerd_client.api.containerd.services.containers.v1 import containers_pb2
-    from cri_shim.store.containers import Container
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.containers import Container
+    from cri_shim.state.sandboxes import Sandbox
 
 KIND_LABEL = "io.cri-containerd.kind"
 SANDBOX_EXTENSION = "io.cri-containerd.sandbox.metadata"

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from cri_shim.images.store import ImageStore
     from cri_shim.kernel import Kernel
     from cri_shim.readiness import Readiness
-    from cri_shim.store.containers import Container
+    from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
+    from cri_shim.state.sandboxes import Sandbox
     from cri_shim.store.exits import Exits
-    from cri_shim.store.index import Index
     from cri_shim.store.recovery import Recovery
-    from cri_shim.store.sandboxes import Sandbox
     from cri_shim.store.task_look import TaskLook
 
 SWEEP_EVERY = 60.0

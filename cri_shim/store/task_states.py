@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.logs.registry import ContainerLogs
     from cri_shim.paths import Paths
-    from cri_shim.store.containers import Container
+    from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
+    from cri_shim.state.sandboxes import Sandbox
     from cri_shim.store.exits import Exits
-    from cri_shim.store.index import Index
-    from cri_shim.store.sandboxes import Sandbox
     from cri_shim.store.task_look import TaskLook
     from cri_shim.store.unanswered import Unanswered
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from containerd_client import Containerd
     from cri_shim.concurrency.supervisor import Supervisor
-    from cri_shim.store.containers import Container
-    from cri_shim.store.index import Index
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
+    from cri_shim.state.sandboxes import Sandbox
     from cri_shim.store.task_look import TaskLook
 
 FIRST_PAUSE: Final = 0.25

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
     from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.paths import Paths
-    from cri_shim.store.containers import Container, Status
-    from cri_shim.store.index import Index
+    from cri_shim.state.containers import Container, Status
+    from cri_shim.state.index import Index
     from cri_shim.store.task_states import TaskStates
 
 FIRST_PAUSE: Final = 0.5

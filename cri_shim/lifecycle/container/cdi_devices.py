@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cri_shim.cdi.registry import CdiRegistry
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
+    from cri_shim.state.containers import Container
 
 
 async def inject_cdi_devices(service: Service, container: Container, spec: dict[str, Any]) -> None:

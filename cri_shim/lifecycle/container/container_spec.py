@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from cri_shim.oci.devices import DeviceGrant, DeviceNode
     from cri_shim.oci.id_map import IdMap
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.containers import Container
+    from cri_shim.state.sandboxes import Sandbox
 
 
 class _NodeSide(Struct):

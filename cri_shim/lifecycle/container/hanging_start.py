@@ -12,7 +12,7 @@ from cri_shim.lifecycle.sandbox.background_start import STOP_PATIENCE
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
+    from cri_shim.state.containers import Container
 
 log = structlog.get_logger(__name__)
 

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from cri_shim.oci.mounts import ResolvedMount
     from cri_shim.paths import Paths
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.containers import Container
+    from cri_shim.state.sandboxes import Sandbox
 
 _LOWER = "lowerdir="
 _UPPER = "upperdir="

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from cri_shim.images.store import Image
     from cri_shim.kernel import Kernel
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
+    from cri_shim.state.containers import Container
 
 FAILED = "ImageVolumeMountFailed"
 """What every error starts with: the kubelet knows the word. (cri-api pkg/errors)"""

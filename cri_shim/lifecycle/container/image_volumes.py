@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cri_shim.images.store import Image
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
+    from cri_shim.state.containers import Container
 
 
 class Volume(Struct, frozen=True):

@@ -19,7 +19,7 @@ from cri_shim.qos.rdt import rdt_section, why_no_rdt
 if TYPE_CHECKING:
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
+    from cri_shim.state.containers import Container
 
 log = structlog.get_logger(__name__)
 

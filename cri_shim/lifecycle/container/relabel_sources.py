@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from cri_shim.lifecycle.container.image_volumes import Volume
     from cri_shim.lifecycle.sandbox.pod_files import PodFiles
     from cri_shim.service import Service
-    from cri_shim.store.containers import Container
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.containers import Container
+    from cri_shim.state.sandboxes import Sandbox
 
 _SHM = "/dev/shm"  # noqa: S108 - where it is in a container, and on a node that shares its own
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cri_shim.concurrency.rollback import Rollback
     from cri_shim.config import RuntimeHandler
     from cri_shim.service import Service
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.sandboxes import Sandbox
 
 START_SECONDS: Final = 60.0
 """How long the start of a pause container may take in the background; the shim then ends the runtime."""

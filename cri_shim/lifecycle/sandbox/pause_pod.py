@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from cri_shim.config import RuntimeHandler
     from cri_shim.images.store import Image
     from cri_shim.service import Service
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.sandboxes import Sandbox
 
 
 async def make_with_pause(service: Service, sandbox: Sandbox, handler: RuntimeHandler, undo: Rollback) -> Sandbox:

@@ -28,8 +28,8 @@ from cri_shim.oci.namespaces import PodNamespaces
 from cri_shim.oci.pinned_spec import NO_IMAGE, pinned_spec
 from cri_shim.oci.sysctls import pod_sysctls
 from cri_shim.oci.users import ResolvedUser
+from cri_shim.state.sandboxes import PinnedNamespaces
 from cri_shim.store.metadata import PINNED_EXTENSION, SANDBOX_EXTENSION, pinned_extension, sandbox_extension
-from cri_shim.store.sandboxes import PinnedNamespaces
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from cri_shim.concurrency.rollback import Rollback
     from cri_shim.config import RuntimeHandler
     from cri_shim.service import Service
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.sandboxes import Sandbox
 
 _SHIM = "io.containerd.runc.v2"
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cri_shim.concurrency.rollback import Rollback
     from cri_shim.network import Network
     from cri_shim.service import Service
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.sandboxes import Sandbox
 
 log = structlog.get_logger(__name__)
 

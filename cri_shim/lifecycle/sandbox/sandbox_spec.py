@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cri_shim.oci.image_config import ImageConfig
     from cri_shim.oci.users import ResolvedUser
     from cri_shim.service import Service
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.sandboxes import Sandbox
 
 
 async def sandbox_spec(

@@ -12,9 +12,9 @@ from cri_shim.config.schema import RuncOptions, RuntimeHandler
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.lifecycle.handlers import starts_surely
 from cri_shim.lifecycle.running import require_ready, require_running
-from cri_shim.store.containers import Container, Status
-from cri_shim.store.index import Index
-from cri_shim.store.sandboxes import Sandbox
+from cri_shim.state.containers import Container, Status
+from cri_shim.state.index import Index
+from cri_shim.state.sandboxes import Sandbox
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

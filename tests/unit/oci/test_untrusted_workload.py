@@ -6,7 +6,7 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.oci.untrusted_workload import ANNOTATION, handler_name
-from cri_shim.store.sandboxes import Sandbox
+from cri_shim.state.sandboxes import Sandbox
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from cri_shim.ledger.trace_policy import TracePolicy
 from cri_shim.readiness import Readiness
 from cri_shim.rpc.sandbox_metrics_stream import stream_pod_sandbox_metrics
 from cri_shim.server.instrument import handlers
-from cri_shim.store.container_events import EVENTS_KEPT, Events
-from cri_shim.store.containers import Container, Status
-from cri_shim.store.index import Index
-from cri_shim.store.sandboxes import Sandbox
+from cri_shim.state.container_events import EVENTS_KEPT, Events
+from cri_shim.state.containers import Container, Status
+from cri_shim.state.index import Index
+from cri_shim.state.sandboxes import Sandbox
 from tests.lab.cri_client import CriClient
 
 if TYPE_CHECKING:

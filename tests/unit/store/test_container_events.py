@@ -8,11 +8,11 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import ResourceExhaustedError, UnavailableError
-from cri_shim.store.container_events import Events
-from cri_shim.store.containers import Container, Status, exited
-from cri_shim.store.index import Index
-from cri_shim.store.sandboxes import Sandbox
-from cri_shim.store.transitions import CREATED, DELETED, STARTED, STOPPED
+from cri_shim.state.container_events import Events
+from cri_shim.state.containers import Container, Status, exited
+from cri_shim.state.index import Index
+from cri_shim.state.sandboxes import Sandbox
+from cri_shim.state.transitions import CREATED, DELETED, STARTED, STOPPED
 
 
 class Stores:

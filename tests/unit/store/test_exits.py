@@ -16,11 +16,11 @@ from cri_shim.concurrency.keyed_locks import Locks
 from cri_shim.concurrency.supervisor import Supervisor
 from cri_shim.disk.container_directories import make_container_dirs
 from cri_shim.paths import Paths
+from cri_shim.state.containers import Container, Status
+from cri_shim.state.index import Index
 from cri_shim.store import exits as exits_module
 from cri_shim.store.checkpoint import read_status
-from cri_shim.store.containers import Container, Status
 from cri_shim.store.exits import Exits
-from cri_shim.store.index import Index
 from cri_shim.store.task_look import NotKnown
 from tests.unit.waiting import until
 

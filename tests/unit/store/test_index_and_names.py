@@ -7,9 +7,9 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import AlreadyExistsError, InvalidArgumentError, NotFoundError
 from cri_shim.oci.stop_signal import signal_number
-from cri_shim.store.containers import Container, Status, exited, out_of_memory
-from cri_shim.store.index import Index
-from cri_shim.store.names import Names
+from cri_shim.state.containers import Container, Status, exited, out_of_memory
+from cri_shim.state.index import Index
+from cri_shim.state.names import Names
 
 
 def _container(id_: str, **status) -> Container:

@@ -20,10 +20,10 @@ from cri_shim.rpc.container_list import list_containers
 from cri_shim.rpc.image_list import image_message
 from cri_shim.rpc.one_of import one_of
 from cri_shim.rpc.sandbox_list import list_pod_sandbox
-from cri_shim.store.container_events import Events
-from cri_shim.store.containers import Container, Status
-from cri_shim.store.index import Index
-from cri_shim.store.sandboxes import Sandbox
+from cri_shim.state.container_events import Events
+from cri_shim.state.containers import Container, Status
+from cri_shim.state.index import Index
+from cri_shim.state.sandboxes import Sandbox
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

@@ -9,11 +9,11 @@ from containerd_client.api.containerd.services.containers.v1 import containers_p
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.protocol import NSFS_MAGIC
 from cri_shim.kernel.recording import RecordingKernel
-from cri_shim.store.index import Index
+from cri_shim.state.index import Index
+from cri_shim.state.sandboxes import Sandbox
 from cri_shim.store.load import load_sandbox
 from cri_shim.store.lost_namespaces import look
 from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
-from cri_shim.store.sandboxes import Sandbox
 
 NETNS = "/run/netns/cni-1"
 TMPFS_MAGIC = 0x01021994

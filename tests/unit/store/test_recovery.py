@@ -16,12 +16,12 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.supervisor import Supervisor
 from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.paths import Paths
+from cri_shim.state.containers import Container, Status
+from cri_shim.state.index import Index
+from cri_shim.state.names import Names
+from cri_shim.state.sandboxes import Sandbox
 from cri_shim.store import load, task_look, task_states, unanswered, unread_status
-from cri_shim.store.containers import Container, Status
-from cri_shim.store.index import Index
-from cri_shim.store.names import Names
 from cri_shim.store.recovery import Recovery
-from cri_shim.store.sandboxes import Sandbox
 from cri_shim.store.task_states import TaskStates
 from cri_shim.store.unanswered import Unanswered
 from cri_shim.store.unread_status import UnreadStatus

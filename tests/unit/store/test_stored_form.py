@@ -9,8 +9,9 @@ import pytest
 
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.state.containers import Container, Status
+from cri_shim.state.sandboxes import PinnedNamespaces, Sandbox
 from cri_shim.store.checkpoint import read_status, write_status
-from cri_shim.store.containers import Container, Status
 from cri_shim.store.go_json import from_go_json, to_go_json
 from cri_shim.store.metadata import (
     CONTAINER_EXTENSION,
@@ -23,7 +24,6 @@ from cri_shim.store.metadata import (
     read_sandbox,
     sandbox_extension,
 )
-from cri_shim.store.sandboxes import PinnedNamespaces, Sandbox
 
 CONFIG = cri.PodSandboxConfig(
     metadata=cri.PodSandboxMetadata(name="web", namespace="default", uid="u1", attempt=2),

@@ -15,9 +15,9 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.supervisor import Supervisor
 from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.readiness import Readiness
+from cri_shim.state.containers import Container, Status
+from cri_shim.state.index import Index
 from cri_shim.store import task_look
-from cri_shim.store.containers import Container, Status
-from cri_shim.store.index import Index
 from cri_shim.store.monitor import Monitor
 
 ID, OTHER = "a" * 64, "b" * 64

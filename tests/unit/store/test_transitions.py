@@ -7,9 +7,9 @@ import itertools
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.store.containers import Container, Status, exited
-from cri_shim.store.sandboxes import PinnedNamespaces, Sandbox
-from cri_shim.store.transitions import (
+from cri_shim.state.containers import Container, Status, exited
+from cri_shim.state.sandboxes import PinnedNamespaces, Sandbox
+from cri_shim.state.transitions import (
     CREATED,
     DELETED,
     STARTED,

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import force_setattr, replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.store.wire import entry, sayable
+from cri_shim.state.wire import entry, sayable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

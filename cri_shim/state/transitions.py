@@ -14,8 +14,8 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from cri_shim.store.containers import Container
-    from cri_shim.store.sandboxes import Sandbox
+    from cri_shim.state.containers import Container
+    from cri_shim.state.sandboxes import Sandbox
 
     EventType: TypeAlias = cri.ContainerEventType.ValueType
 

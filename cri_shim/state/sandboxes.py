@@ -13,7 +13,7 @@ from msgspec.structs import force_setattr, replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.oci.untrusted_workload import handler_name
-from cri_shim.store.wire import entry, sayable
+from cri_shim.state.wire import entry, sayable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """What happens to pods and containers, handed to whoever subscribes (docs/adr/0009).
 
-The stores are the source: each change of an :class:`~cri_shim.store.index.Index` comes here as old and new value, and
-:mod:`cri_shim.store.transitions` says which events it makes. Nobody else publishes. An event holds the pod and its
+The stores are the source: each change of an :class:`~cri_shim.state.index.Index` comes here as old and new value, and
+:mod:`cri_shim.state.transitions` says which events it makes. Nobody else publishes. An event holds the pod and its
 containers as they were at that moment; being immutable, they are kept by reference, and the messages are made by the
 subscriber that sends them.
 """
@@ -17,15 +17,15 @@ import structlog
 from msgspec import Struct
 
 from cri_shim.errors import CriError, ResourceExhaustedError, UnavailableError
-from cri_shim.store.transitions import container_transitions, sandbox_transitions
+from cri_shim.state.transitions import container_transitions, sandbox_transitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cri_shim.store.containers import Container
-    from cri_shim.store.index import Index
-    from cri_shim.store.sandboxes import Sandbox
-    from cri_shim.store.transitions import EventType
+    from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
+    from cri_shim.state.sandboxes import Sandbox
+    from cri_shim.state.transitions import EventType
 
 EVENTS_KEPT = 2048
 """Events that one subscriber may be behind; about the lives of 250 pods of one container each."""

@@ -1,0 +1,1 @@
+"""Immutable values of pods and containers, their index, names and transitions."""
