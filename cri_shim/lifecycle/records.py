@@ -17,7 +17,7 @@ from containerd_client import NotFound
 from containerd_client.api.containerd.runc.v1 import runc_pb2
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.oci.labels import record_labels, unfit_labels
-from cri_shim.store.spec import pack_spec
+from cri_shim.state.stored.spec import pack_spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -34,8 +34,8 @@ from cri_shim.oci.resources import container_resources, container_user
 from cri_shim.oci.stop_signal import signal_number
 from cri_shim.state.containers import Container, Status
 from cri_shim.state.names import container_name
-from cri_shim.store.checkpoint import draft_status, keep_draft
-from cri_shim.store.metadata import CONTAINER_EXTENSION, container_extension
+from cri_shim.state.stored.checkpoint import draft_status, keep_draft
+from cri_shim.state.stored.metadata import CONTAINER_EXTENSION, container_extension
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from cri_shim.lifecycle.snapshots import mounts_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.os_errors import cri_error_of
 from cri_shim.state.containers import exited
-from cri_shim.store.checkpoint import draft_status, keep_draft
+from cri_shim.state.stored.checkpoint import draft_status, keep_draft
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from cri_shim.kernel.oom_score import move_oom_scores
 from cri_shim.lifecycle.handlers import spec_options
 from cri_shim.oci.resource_checks import check_resources
 from cri_shim.oci.resources import container_resources, task_resources, updated_spec
-from cri_shim.store.checkpoint import write_status
-from cri_shim.store.spec import pack_spec, read_spec
+from cri_shim.state.stored.checkpoint import write_status
+from cri_shim.state.stored.spec import pack_spec, read_spec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,9 +15,9 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.rpc import container_status
-from cri_shim.store.go_json import to_go_json
+from cri_shim.state.stored.go_json import to_go_json
+from cri_shim.state.stored.spec import read_spec
 from cri_shim.store.lost_namespaces import look
-from cri_shim.store.spec import read_spec
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

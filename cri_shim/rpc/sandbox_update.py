@@ -12,7 +12,7 @@ from containerd_client.api.containerd.services.containers.v1 import containers_p
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.lifecycle.running import require_ready
 from cri_shim.lifecycle.sandbox.background_start import pod_settled
-from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
+from cri_shim.state.stored.metadata import SANDBOX_EXTENSION, sandbox_extension
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

@@ -18,7 +18,7 @@ import structlog
 
 from containerd_client import ContainerdError, NotFound
 from cri_shim.state.containers import exited, out_of_memory
-from cri_shim.store.checkpoint import write_status
+from cri_shim.state.stored.checkpoint import write_status
 from cri_shim.store.task_look import NotKnown
 from untrusted import shorten
 

@@ -16,9 +16,9 @@ from cri_shim.oci.annotations import SANDBOX_ID
 from cri_shim.oci.resources import container_user
 from cri_shim.state.containers import COMPLETED, ERROR, Container, Status
 from cri_shim.state.sandboxes import Sandbox
-from cri_shim.store.checkpoint import read_status
-from cri_shim.store.metadata import read_container, read_pinned, read_sandbox
-from cri_shim.store.spec import read_spec
+from cri_shim.state.stored.checkpoint import read_status
+from cri_shim.state.stored.metadata import read_container, read_pinned, read_sandbox
+from cri_shim.state.stored.spec import read_spec
 from untrusted import encodable
 
 if TYPE_CHECKING:

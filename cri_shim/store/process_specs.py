@@ -10,7 +10,7 @@ import json
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from cri_shim.store.spec import read_spec
+from cri_shim.state.stored.spec import read_spec
 
 if TYPE_CHECKING:
     from containerd_client import Containerd

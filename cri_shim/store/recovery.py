@@ -17,8 +17,8 @@ from containerd_client import call_options
 from cri_shim.disk.pod_directories import are_pinned, let_go
 from cri_shim.errors import AlreadyExistsError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.state.stored.metadata import KIND_LABEL
 from cri_shim.store.load import load_container, load_sandbox
-from cri_shim.store.metadata import KIND_LABEL
 from cri_shim.store.orphans import remove_orphans
 from cri_shim.store.owned_snapshots import remove_orphaned_snapshots
 from cri_shim.store.task_look import look_at_task, look_at_tasks

@@ -14,7 +14,7 @@ import structlog
 
 from cri_shim.concurrency.pauses import doubling
 from cri_shim.kernel.executors import FS, run
-from cri_shim.store.checkpoint import read_status
+from cri_shim.state.stored.checkpoint import read_status
 from cri_shim.store.load import known_status
 from cri_shim.store.task_look import look_at_task
 

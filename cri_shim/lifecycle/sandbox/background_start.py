@@ -18,8 +18,8 @@ from containerd_client.api.containerd.services.containers.v1 import containers_p
 from cri_shim.lifecycle.handlers import starts_surely
 from cri_shim.lifecycle.hanging_runtime import end_hanging_runtimes
 from cri_shim.lifecycle.termination import discard_task
+from cri_shim.state.stored.metadata import SANDBOX_EXTENSION, sandbox_extension
 from cri_shim.store.exits import UNKNOWN_EXIT_CODE
-from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
 from cri_shim.timeline import stage
 from untrusted import shorten
 

@@ -37,7 +37,7 @@ from cri_shim.lifecycle.snapshots import begin_snapshot, mount_label_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.oci.labels import SANDBOX
 from cri_shim.oci.users import plan_sandbox_user, resolve_user
-from cri_shim.store.metadata import SANDBOX_EXTENSION, sandbox_extension
+from cri_shim.state.stored.metadata import SANDBOX_EXTENSION, sandbox_extension
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:

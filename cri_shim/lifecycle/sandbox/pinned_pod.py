@@ -29,7 +29,7 @@ from cri_shim.oci.pinned_spec import NO_IMAGE, pinned_spec
 from cri_shim.oci.sysctls import pod_sysctls
 from cri_shim.oci.users import ResolvedUser
 from cri_shim.state.sandboxes import PinnedNamespaces
-from cri_shim.store.metadata import PINNED_EXTENSION, SANDBOX_EXTENSION, pinned_extension, sandbox_extension
+from cri_shim.state.stored.metadata import PINNED_EXTENSION, SANDBOX_EXTENSION, pinned_extension, sandbox_extension
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:

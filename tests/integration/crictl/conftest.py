@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from cri_shim.store.go_json import to_go_json
+from cri_shim.state.stored.go_json import to_go_json
 from tests.lab.containerd_versions import NotToBeHad
 from tests.lab.criu import criu_folder
 from tests.lab.lab import Lab

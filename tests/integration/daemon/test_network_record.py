@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from containerd_client import Containerd
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.store.metadata import read_sandbox
+from cri_shim.state.stored.metadata import read_sandbox
 from tests.integration.daemon.conftest import run_pod, slow_node
 from tests.integration.daemon.test_pause_start import slow, state
 from tests.lab.cri_client import failure

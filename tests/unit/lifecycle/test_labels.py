@@ -17,7 +17,7 @@ from cri_shim.lifecycle.container.relabel_sources import relabel_sources, to_rel
 from cri_shim.lifecycle.sandbox.pod_files import PodFiles
 from cri_shim.lifecycle.snapshots import labelled, mount_label_of
 from cri_shim.paths import Paths
-from cri_shim.store.spec import pack_spec
+from cri_shim.state.stored.spec import pack_spec
 
 
 def test_a_file_system_of_our_own_is_labelled_whole():

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.state.sandboxes import PinnedNamespaces
-from cri_shim.store.go_json import from_go_json, to_go_json
+from cri_shim.state.stored.go_json import from_go_json, to_go_json
 from untrusted import Object, escaped, parse_object
 
 if TYPE_CHECKING:

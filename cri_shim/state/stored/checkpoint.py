@@ -15,7 +15,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.kernel.write_file import write_file
 from cri_shim.state.containers import Status
-from cri_shim.store.go_json import from_go_json, to_go_json
+from cri_shim.state.stored.go_json import from_go_json, to_go_json
 from untrusted import escaped, parse_object
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""The forms in which state is kept in containerd and on disk."""
