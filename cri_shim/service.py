@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from cri_shim.ops.pace import Pace
     from cri_shim.paths import Paths
     from cri_shim.qos.blockio import BlockioClasses
-    from cri_shim.readiness import Readiness
     from cri_shim.state.container_events import Events
     from cri_shim.state.containers import Container
     from cri_shim.state.index import Index
     from cri_shim.state.names import Names
     from cri_shim.state.sandboxes import Sandbox
     from cri_shim.stats.sampler import Sampler
-    from cri_shim.store.exits import Exits
-    from cri_shim.store.process_specs import ProcessSpecs
-    from cri_shim.store.selinux_labels import SelinuxLabels
-    from cri_shim.store.snapshot_usage import SnapshotUsage
     from cri_shim.streaming.server import StreamingServer
+    from cri_shim.sync.exits import Exits
+    from cri_shim.sync.process_specs import ProcessSpecs
+    from cri_shim.sync.readiness import Readiness
+    from cri_shim.sync.selinux_labels import SelinuxLabels
+    from cri_shim.sync.snapshot_usage import SnapshotUsage
 
 
 class Service(Struct, frozen=True):

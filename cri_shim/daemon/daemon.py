@@ -43,13 +43,13 @@ from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.os_errors import cri_error_of
 from cri_shim.paths import Paths
 from cri_shim.server.instrument import MESSAGE_LIMIT, handlers, probe_handler
-from cri_shim.store.lost_namespaces import watch
 from cri_shim.streaming.orphaned_execs import end_orphaned, open_orphaned
+from cri_shim.sync.lost_namespaces import watch
 
 if TYPE_CHECKING:
     from cri_shim.config import Config
-    from cri_shim.readiness import Readiness
     from cri_shim.service import Service
+    from cri_shim.sync.readiness import Readiness
 
 FIRST_READ_SECONDS = 30.0
 """How long the socket is held back for pods to be read, so that nobody is told "not yet" by a daemon that is nearly

@@ -33,7 +33,6 @@ from cri_shim.node.snapshotter_check import SnapshotterCheck, wanted_snapshotter
 from cri_shim.ops.cgroup_moves import CgroupMoves
 from cri_shim.ops.pace import Pace, width_for
 from cri_shim.qos.blockio import BlockioClasses
-from cri_shim.readiness import Readiness
 from cri_shim.rpc.container_stats_list import container_subjects
 from cri_shim.rpc.sandbox_stats_list import sandbox_subjects
 from cri_shim.service import Service
@@ -44,18 +43,19 @@ from cri_shim.state.names import Names
 from cri_shim.state.sandboxes import Sandbox
 from cri_shim.stats.reader import Reader
 from cri_shim.stats.sampler import Sampler
-from cri_shim.store.exits import Exits
-from cri_shim.store.monitor import Monitor
-from cri_shim.store.oom import OomKills
-from cri_shim.store.process_specs import ProcessSpecs
-from cri_shim.store.recovery import Recovery
-from cri_shim.store.selinux_labels import SelinuxLabels, read_selinux_policy
-from cri_shim.store.snapshot_usage import SnapshotUsage
-from cri_shim.store.task_states import TaskStates
-from cri_shim.store.unanswered import Unanswered
-from cri_shim.store.unread_status import UnreadStatus
 from cri_shim.streaming.certificate import server_context
 from cri_shim.streaming.server import StreamingServer
+from cri_shim.sync.exits import Exits
+from cri_shim.sync.monitor import Monitor
+from cri_shim.sync.oom import OomKills
+from cri_shim.sync.process_specs import ProcessSpecs
+from cri_shim.sync.readiness import Readiness
+from cri_shim.sync.recovery import Recovery
+from cri_shim.sync.selinux_labels import SelinuxLabels, read_selinux_policy
+from cri_shim.sync.snapshot_usage import SnapshotUsage
+from cri_shim.sync.task_states import TaskStates
+from cri_shim.sync.unanswered import Unanswered
+from cri_shim.sync.unread_status import UnreadStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Where images that containers mount as volumes are mounted on the node, and how they are unmounted.
 
 Each such mount is a read-only view of the image, which is a snapshot of containerd's, and a mount at
-STATE/image-mounts/ID/N, both the container's own (:mod:`cri_shim.store.owned_snapshots`).
+STATE/image-mounts/ID/N, both the container's own (:mod:`cri_shim.sync.owned_snapshots`).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from containerd_client import DeadlineExceeded
 from cri_shim.errors import UnavailableError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.processes import PROC, age, arguments, cgroups, children
-from cri_shim.store.stray_shims import shims_in
+from cri_shim.sync.orphaned_shims import shims_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection

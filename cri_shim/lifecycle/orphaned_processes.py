@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from cri_shim.kernel.mountinfo import read_mountinfo
 from cri_shim.kernel.processes import PROC, cgroups, children
-from cri_shim.store.stray_shims import shims_in
+from cri_shim.sync.orphaned_shims import shims_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

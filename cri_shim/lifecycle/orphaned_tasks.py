@@ -24,7 +24,7 @@ from cri_shim.concurrency.pauses import ending_with_last
 from cri_shim.kernel.executors import FS, MOUNT, run
 from cri_shim.lifecycle.orphaned_cgroups import clear_everywhere
 from cri_shim.lifecycle.orphaned_processes import root_mounts, shims_of
-from cri_shim.store.stray_shims import end_stray_shims
+from cri_shim.sync.orphaned_shims import end_stray_shims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

@@ -10,7 +10,7 @@ from cri_shim.lifecycle.handlers import all_snapshotters
 from cri_shim.metered import metered
 from cri_shim.oci.selinux import mount_option
 from cri_shim.state.stored.spec import read_spec
-from cri_shim.store.owned_snapshots import OWN_ROOT, owned_by, remove_snapshots_owned_by
+from cri_shim.sync.owned_snapshots import OWN_ROOT, owned_by, remove_snapshots_owned_by
 
 if TYPE_CHECKING:
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record

@@ -18,8 +18,8 @@ from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from containerd_client.errors import is_shim_gone
 from cri_shim.errors import UnavailableError
 from cri_shim.kernel.executors import FS, run
-from cri_shim.store.stray_shims import end_stray_shims
-from cri_shim.store.task_look import Absent, NotKnown, look_at_task
+from cri_shim.sync.orphaned_shims import end_stray_shims
+from cri_shim.sync.task_poll import Absent, NotKnown, look_at_task
 from cri_shim.timeline import awaited
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ from cri_shim.lifecycle.checkpoint.criu import require_criu
 from cri_shim.os_errors import cri_error_of
 from cri_shim.rpc.container_status import status_of
 from cri_shim.state.stored.spec import read_spec
-from cri_shim.store.checkpoint_work import give_up, make_work, remove_work, resume
+from cri_shim.sync.checkpoint_work import give_up, make_work, remove_work, resume
 from untrusted import escaped
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
     from cri_shim.stats.values import Reading
-    from cri_shim.store.snapshot_usage import Usage
+    from cri_shim.sync.snapshot_usage import Usage
 
 
 class Layer(Struct, frozen=True):

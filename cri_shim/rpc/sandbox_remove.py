@@ -21,7 +21,7 @@ from cri_shim.lifecycle.snapshots import remove_snapshots_of
 from cri_shim.lifecycle.task_end import end_task
 from cri_shim.rpc.container_remove import remove
 from cri_shim.rpc.sandbox_stop import stop
-from cri_shim.store.stray_shims import end_stray_shims
+from cri_shim.sync.orphaned_shims import end_stray_shims
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

@@ -17,7 +17,7 @@ from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.rpc import container_status
 from cri_shim.state.stored.go_json import to_go_json
 from cri_shim.state.stored.spec import read_spec
-from cri_shim.store.lost_namespaces import look
+from cri_shim.sync.lost_namespaces import look
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

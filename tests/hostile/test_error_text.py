@@ -20,10 +20,10 @@ from cri_shim.errors import InternalError
 from cri_shim.ledger.bill_text import KEY
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.trace_policy import TracePolicy
-from cri_shim.readiness import Readiness
 from cri_shim.rpc import RPCS, Kind, Rpc
 from cri_shim.server.instrument import handlers
 from cri_shim.status_text import LONGEST
+from cri_shim.sync.readiness import Readiness
 from tests.hostile.inputs import Input, every
 from tests.lab.cri_client import CriClient
 

@@ -13,7 +13,7 @@ from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.paths import Paths
 from cri_shim.state.stored.checkpoint import read_status
 from cri_shim.state.stored.metadata import CONTAINER_EXTENSION, SANDBOX_EXTENSION, read_container, read_sandbox
-from cri_shim.store.load import load_container, load_sandbox
+from cri_shim.sync.load import load_container, load_sandbox
 from tests.hostile.inputs import Input, check_refusal, every
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cri_shim.errors import InternalError, InvalidArgumentError
 from cri_shim.state.stored.go_json import to_go_json
-from cri_shim.store.checkpoint_work import note_unfinished
+from cri_shim.sync.checkpoint_work import note_unfinished
 
 if TYPE_CHECKING:
     import tarfile

@@ -22,7 +22,7 @@ from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.mounts import mount_all, read_only
 from cri_shim.lifecycle.snapshots import labelled
 from cri_shim.node_faults import is_node_fault
-from cri_shim.store.owned_snapshots import IMAGE_MOUNT, owned_by
+from cri_shim.sync.owned_snapshots import IMAGE_MOUNT, owned_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,7 @@ from cri_shim.lifecycle.handlers import starts_surely
 from cri_shim.lifecycle.hanging_runtime import end_hanging_runtimes
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.state.stored.metadata import SANDBOX_EXTENSION, sandbox_extension
-from cri_shim.store.exits import UNKNOWN_EXIT_CODE
+from cri_shim.sync.exits import UNKNOWN_EXIT_CODE
 from cri_shim.timeline import stage
 from untrusted import shorten
 

@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.store.stray_shims import find_shims
+from cri_shim.sync.orphaned_shims import find_shims
 from tests.integration.daemon.conftest import run_pod
 from tests.lab.cri_client import failure
 from tests.lab.pod_configs import sh

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.store.owned_snapshots import OWN_ROOT, owned_by
+from cri_shim.sync.owned_snapshots import OWN_ROOT, owned_by
 from tests.integration.daemon.conftest import run_pod
 from tests.lab.containerd import unmount_below
 from tests.lab.pod_configs import container_config, pod_config, sh

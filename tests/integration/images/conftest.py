@@ -20,7 +20,7 @@ from containerd_client.distribution.registry import RegistryClient
 from cri_shim.concurrency.operations import Operations
 from cri_shim.images.puller import ImagePuller
 from cri_shim.images.store import ImageStore
-from cri_shim.store.snapshot_usage import SnapshotUsage
+from cri_shim.sync.snapshot_usage import SnapshotUsage
 from tests.lab.containerd import PrivateContainerd
 from tests.lab.registry import Registry
 

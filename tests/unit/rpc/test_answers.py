@@ -15,9 +15,9 @@ from cri_shim.ledger.bill_text import HOPS_KEY, KEY
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.trace_policy import TracePolicy
 from cri_shim.network.exec import Helper
-from cri_shim.readiness import Readiness
 from cri_shim.rpc import RPCS, Kind, Rpc
 from cri_shim.server.instrument import MESSAGE_LIMIT, handlers
+from cri_shim.sync.readiness import Readiness
 from tests.lab.cri_client import CriClient
 
 PATIENCE = 20.0

@@ -13,13 +13,13 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.trace_policy import TracePolicy
-from cri_shim.readiness import Readiness
 from cri_shim.rpc.sandbox_metrics_stream import stream_pod_sandbox_metrics
 from cri_shim.server.instrument import handlers
 from cri_shim.state.container_events import EVENTS_KEPT, Events
 from cri_shim.state.containers import Container, Status
 from cri_shim.state.index import Index
 from cri_shim.state.sandboxes import Sandbox
+from cri_shim.sync.readiness import Readiness
 from tests.lab.cri_client import CriClient
 
 if TYPE_CHECKING:

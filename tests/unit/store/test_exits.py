@@ -19,9 +19,9 @@ from cri_shim.paths import Paths
 from cri_shim.state.containers import Container, Status
 from cri_shim.state.index import Index
 from cri_shim.state.stored.checkpoint import read_status
-from cri_shim.store import exits as exits_module
-from cri_shim.store.exits import Exits
-from cri_shim.store.task_look import NotKnown
+from cri_shim.sync import exits as exits_module
+from cri_shim.sync.exits import Exits
+from cri_shim.sync.task_poll import NotKnown
 from tests.unit.waiting import until
 
 ID = "a" * 64

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from containerd_client.errors import NotFound
-from cri_shim.store import first_samples
-from cri_shim.store.first_samples import FirstSamples
+from cri_shim.sync import first_samples
+from cri_shim.sync.first_samples import FirstSamples
 
 
 class Disk:

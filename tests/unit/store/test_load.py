@@ -12,7 +12,7 @@ from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.paths import Paths
 from cri_shim.state.containers import Status
 from cri_shim.state.stored.checkpoint import write_status
-from cri_shim.store.load import load_container, load_sandbox
+from cri_shim.sync.load import load_container, load_sandbox
 
 ID = "a" * 64
 GO_ZERO_SECONDS = -62_135_596_800

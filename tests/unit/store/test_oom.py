@@ -12,9 +12,9 @@ from google.protobuf.any_pb2 import Any as Any_
 from containerd_client import DeadlineExceeded, NotFound
 from containerd_client.api.io.containerd.cgroups.v1 import cgroups_pb2 as cgroups_v1
 from cri_shim.kernel.cgroups import UNIFIED, Hierarchies
-from cri_shim.store import oom
-from cri_shim.store.oom import ROOM, OomKills
-from cri_shim.store.task_look import NotKnown
+from cri_shim.sync import oom
+from cri_shim.sync.oom import ROOM, OomKills
+from cri_shim.sync.task_poll import NotKnown
 
 POD = "kubepods-pod1.slice"
 

@@ -10,7 +10,7 @@ import pytest
 from cri_shim.errors import InternalError
 from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.paths import Paths
-from cri_shim.store.orphans import remove_orphans
+from cri_shim.sync.orphans import remove_orphans
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.state.index import Index
 from cri_shim.state.sandboxes import Sandbox
 from cri_shim.state.stored.metadata import SANDBOX_EXTENSION, sandbox_extension
-from cri_shim.store.load import load_sandbox
-from cri_shim.store.lost_namespaces import look
+from cri_shim.sync.load import load_sandbox
+from cri_shim.sync.lost_namespaces import look
 
 NETNS = "/run/netns/cni-1"
 TMPFS_MAGIC = 0x01021994

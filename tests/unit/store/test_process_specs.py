@@ -9,8 +9,8 @@ from typing import Any, cast
 
 import pytest
 
-from cri_shim.store import process_specs
-from cri_shim.store.process_specs import ProcessSpecs
+from cri_shim.sync import process_specs
+from cri_shim.sync.process_specs import ProcessSpecs
 
 
 class FakeContainers:

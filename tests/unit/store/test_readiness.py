@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cri_shim.errors import UnavailableError
-from cri_shim.readiness import Readiness
+from cri_shim.sync.readiness import Readiness
 
 
 def told(readiness: Readiness) -> str:

@@ -20,11 +20,12 @@ from cri_shim.state.containers import Container, Status
 from cri_shim.state.index import Index
 from cri_shim.state.names import Names
 from cri_shim.state.sandboxes import Sandbox
-from cri_shim.store import load, task_look, task_states, unanswered, unread_status
-from cri_shim.store.recovery import Recovery
-from cri_shim.store.task_states import TaskStates
-from cri_shim.store.unanswered import Unanswered
-from cri_shim.store.unread_status import UnreadStatus
+from cri_shim.sync import load, task_states, unanswered, unread_status
+from cri_shim.sync import task_poll as task_look
+from cri_shim.sync.recovery import Recovery
+from cri_shim.sync.task_states import TaskStates
+from cri_shim.sync.unanswered import Unanswered
+from cri_shim.sync.unread_status import UnreadStatus
 from tests.unit.waiting import until
 
 POD = "a" * 64

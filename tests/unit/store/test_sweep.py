@@ -14,11 +14,11 @@ from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.supervisor import Supervisor
 from cri_shim.kernel.recording import RecordingKernel
-from cri_shim.readiness import Readiness
 from cri_shim.state.containers import Container, Status
 from cri_shim.state.index import Index
-from cri_shim.store import task_look
-from cri_shim.store.monitor import Monitor
+from cri_shim.sync import task_poll as task_look
+from cri_shim.sync.monitor import Monitor
+from cri_shim.sync.readiness import Readiness
 
 ID, OTHER = "a" * 64, "b" * 64
 GET = "containerd.services.tasks.v1.Tasks/Get"

@@ -14,9 +14,9 @@ import structlog
 from containerd_client import ContainerdError
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.store.checkpoint_work import end_cut_off
-from cri_shim.store.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
-from cri_shim.store.task_look import ALIVE, Absent, NotKnown
+from cri_shim.sync.checkpoint_work import end_cut_off
+from cri_shim.sync.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
+from cri_shim.sync.task_poll import ALIVE, Absent, NotKnown
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from cri_shim.state.containers import Container
     from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
-    from cri_shim.store.exits import Exits
-    from cri_shim.store.task_look import TaskLook
-    from cri_shim.store.unanswered import Unanswered
+    from cri_shim.sync.exits import Exits
+    from cri_shim.sync.task_poll import TaskLook
+    from cri_shim.sync.unanswered import Unanswered
 
 PATIENCE_SECONDS: Final = 4.0
 """How long recovery waits for what an end or a start that was cut off has left to do; then it goes on beside it."""

@@ -17,7 +17,7 @@ from containerd_client.api.io.containerd.cgroups.v2 import cgroups_pb2 as cgroup
 from cri_shim.kernel.cgroups import UNIFIED
 from cri_shim.kernel.executors import FS, run
 from cri_shim.stats.oom_kills import Kills, has_child, kills_below
-from cri_shim.store.task_look import NotKnown
+from cri_shim.sync.task_poll import NotKnown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

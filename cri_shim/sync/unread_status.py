@@ -15,8 +15,8 @@ import structlog
 from cri_shim.concurrency.pauses import doubling
 from cri_shim.kernel.executors import FS, run
 from cri_shim.state.stored.checkpoint import read_status
-from cri_shim.store.load import known_status
-from cri_shim.store.task_look import look_at_task
+from cri_shim.sync.load import known_status
+from cri_shim.sync.task_poll import look_at_task
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cri_shim.paths import Paths
     from cri_shim.state.containers import Container, Status
     from cri_shim.state.index import Index
-    from cri_shim.store.task_states import TaskStates
+    from cri_shim.sync.task_states import TaskStates
 
 FIRST_PAUSE: Final = 0.5
 LONGEST_PAUSE: Final = 30.0

@@ -18,11 +18,11 @@ from cri_shim.disk.pod_directories import are_pinned, let_go
 from cri_shim.errors import AlreadyExistsError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.state.stored.metadata import KIND_LABEL
-from cri_shim.store.load import load_container, load_sandbox
-from cri_shim.store.orphans import remove_orphans
-from cri_shim.store.owned_snapshots import remove_orphaned_snapshots
-from cri_shim.store.task_look import look_at_task, look_at_tasks
-from cri_shim.store.task_states import PATIENCE_SECONDS
+from cri_shim.sync.load import load_container, load_sandbox
+from cri_shim.sync.orphans import remove_orphans
+from cri_shim.sync.owned_snapshots import remove_orphaned_snapshots
+from cri_shim.sync.task_poll import look_at_task, look_at_tasks
+from cri_shim.sync.task_states import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from cri_shim.state.index import Index
     from cri_shim.state.names import Names
     from cri_shim.state.sandboxes import Sandbox
-    from cri_shim.store.task_look import TaskLook
-    from cri_shim.store.task_states import TaskStates
-    from cri_shim.store.unanswered import Unanswered
-    from cri_shim.store.unread_status import UnreadStatus
+    from cri_shim.sync.task_poll import TaskLook
+    from cri_shim.sync.task_states import TaskStates
+    from cri_shim.sync.unanswered import Unanswered
+    from cri_shim.sync.unread_status import UnreadStatus
 
 _AT_ONCE: Final = 16
 _LIST_SECONDS: Final = 10.0

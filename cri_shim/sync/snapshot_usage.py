@@ -24,7 +24,7 @@ from containerd_client.errors import ContainerdError, NotFound, Unavailable
 from cri_shim.kernel.disk_usage import DiskUsage, disk_usage
 from cri_shim.kernel.executors import FS, run
 from cri_shim.node.snapshotter_root import existing_root
-from cri_shim.store.first_samples import FirstSamples
+from cri_shim.sync.first_samples import FirstSamples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

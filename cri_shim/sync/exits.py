@@ -3,7 +3,7 @@
 A crash between two of the steps loses nothing, because the stopped task still tells its exit code until it is
 deleted. A step that fails (a full disk, a busy mount) is tried again until it succeeds; the steps after it wait for it,
 and so does the removal of the record (docs/adr/0028). Exits arrive as events; what events missed is found by
-:mod:`cri_shim.store.recovery`, which calls :meth:`Exits.ended` too. (containerd pkg/cri/server/events.go)
+:mod:`cri_shim.sync.recovery`, which calls :meth:`Exits.ended` too. (containerd pkg/cri/server/events.go)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import structlog
 from containerd_client import ContainerdError, NotFound
 from cri_shim.state.containers import exited, out_of_memory
 from cri_shim.state.stored.checkpoint import write_status
-from cri_shim.store.task_look import NotKnown
+from cri_shim.sync.task_poll import NotKnown
 from untrusted import shorten
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cri_shim.state.containers import Container
     from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
-    from cri_shim.store.oom import OomKills
+    from cri_shim.sync.oom import OomKills
 
 LOG_DRAIN_SECONDS = 2.0
 """How long an exit waits for the last output. A process that outlives the container may hold the pipes open."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from cri_shim.concurrency.pauses import doubling
-from cri_shim.store.task_look import NotKnown, look_at_task
+from cri_shim.sync.task_poll import NotKnown, look_at_task
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cri_shim.state.containers import Container
     from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
-    from cri_shim.store.task_look import TaskLook
+    from cri_shim.sync.task_poll import TaskLook
 
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 5.0

@@ -20,9 +20,9 @@ from containerd_client.api.containerd.events import events_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.disk.pod_directories import are_pinned, let_go
 from cri_shim.kernel.executors import FS, run
-from cri_shim.store import lost_namespaces
-from cri_shim.store.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
-from cri_shim.store.task_look import Absent, NotKnown, look_at_tasks
+from cri_shim.sync import lost_namespaces
+from cri_shim.sync.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
+from cri_shim.sync.task_poll import Absent, NotKnown, look_at_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.images.store import ImageStore
     from cri_shim.kernel import Kernel
-    from cri_shim.readiness import Readiness
     from cri_shim.state.containers import Container
     from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
-    from cri_shim.store.exits import Exits
-    from cri_shim.store.recovery import Recovery
-    from cri_shim.store.task_look import TaskLook
+    from cri_shim.sync.exits import Exits
+    from cri_shim.sync.readiness import Readiness
+    from cri_shim.sync.recovery import Recovery
+    from cri_shim.sync.task_poll import TaskLook
 
 SWEEP_EVERY = 60.0
 """Seconds between two sweeps; one sweep is one hop, in which containerd asks every shim."""

@@ -1,7 +1,7 @@
 """What a look at a task has found: the task, that there is none, or nothing, because the question was not answered.
 
 Only NotFound says that there is no task. A time-out, a broken connection or an error of the shim says nothing about
-the process: it is left alone, and looked at again (:mod:`cri_shim.store.unanswered`). containerd gives a shim two
+the process: it is left alone, and looked at again (:mod:`cri_shim.sync.unanswered`). containerd gives a shim two
 seconds; for one that does not answer by then 1.6 and 1.7 tell the status UNKNOWN, later ones answer with an error or
 leave the task out of a list.
 """
