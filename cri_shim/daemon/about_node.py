@@ -13,9 +13,9 @@ from cri_shim.ledger.totals import alike
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cri_shim.hops.loop_lag import LoopLag
     from cri_shim.ledger.ledger import Ledger
     from cri_shim.service import Service
+    from cri_shim.telemetry.loop_lag import LoopLag
 
 _LAST = 50
 """Requests whose front hops are looked at."""

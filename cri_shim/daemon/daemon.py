@@ -30,9 +30,7 @@ from cri_shim.daemon.views import open_views
 from cri_shim.daemon.wiring import wire
 from cri_shim.disk.own_directories import make_own_directories
 from cri_shim.hops.front_probe import FrontProbe
-from cri_shim.hops.loop_lag import LoopLag
 from cri_shim.hops.probe_ledger import ProbeLedger
-from cri_shim.hops.tracing import tracing_of
 from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.executors import FS, run
 from cri_shim.ledger.learned_file import LearnedFile
@@ -45,6 +43,8 @@ from cri_shim.paths import Paths
 from cri_shim.server.instrument import MESSAGE_LIMIT, handlers, probe_handler
 from cri_shim.streaming.orphaned_execs import end_orphaned, open_orphaned
 from cri_shim.sync.lost_namespaces import watch
+from cri_shim.telemetry.loop_lag import LoopLag
+from cri_shim.telemetry.tracing import tracing_of
 
 if TYPE_CHECKING:
     from cri_shim.config import Config

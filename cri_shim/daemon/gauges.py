@@ -6,16 +6,16 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import cri_shim
-from cri_shim.hops.prometheus import Gauge
 from cri_shim.kernel.executors import queued
+from cri_shim.telemetry.prometheus import Gauge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from cri_shim.hops.counts import Labels
-    from cri_shim.hops.loop_lag import LoopLag
     from cri_shim.logs.pump import LogPump
     from cri_shim.service import Service
+    from cri_shim.telemetry.counts import Labels
+    from cri_shim.telemetry.loop_lag import LoopLag
 
 
 def gauges(service: Service, pump: LogPump, lag: LoopLag) -> list[Gauge]:

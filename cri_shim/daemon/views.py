@@ -8,12 +8,12 @@ from cri_shim.daemon.about_node import about_node
 from cri_shim.daemon.gauges import gauges
 from cri_shim.explorer.http_server import Listener
 from cri_shim.explorer.web_sources import WebSources
-from cri_shim.hops.containerd_spans import ContainerdSpans
-from cri_shim.hops.counts import Counts
-from cri_shim.hops.prometheus import MetricsPage
-from cri_shim.hops.span_export import span_export
-from cri_shim.hops.span_forward import SpanForward
 from cri_shim.rpc import RPCS, Kind
+from cri_shim.telemetry.containerd_spans import ContainerdSpans
+from cri_shim.telemetry.counts import Counts
+from cri_shim.telemetry.prometheus import MetricsPage
+from cri_shim.telemetry.span_export import span_export
+from cri_shim.telemetry.span_forward import SpanForward
 
 if TYPE_CHECKING:
     import contextlib
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.daemon.wiring import Wired
-    from cri_shim.hops.loop_lag import LoopLag
-    from cri_shim.hops.tracing import Tracing
     from cri_shim.ledger.ledger import Ledger
+    from cri_shim.telemetry.loop_lag import LoopLag
+    from cri_shim.telemetry.tracing import Tracing
 
 
 def open_views(

@@ -20,12 +20,12 @@ from aiohttp import web
 
 from cri_shim.explorer.calibration_json import calibration
 from cri_shim.explorer.live import MOST_WATCHERS, LiveFeed
-from cri_shim.hops.prometheus import CONTENT_TYPE
 from cri_shim.http_limits import LOGGER, PATIENCE, ConnectionLimits
 from cri_shim.ledger.packed import Kept
 from cri_shim.ledger.record_json import record, summary
 from cri_shim.ledger.totals import totals
 from cri_shim.ledger.typical import typical
+from cri_shim.telemetry.prometheus import CONTENT_TYPE
 from untrusted import escaped
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Trace identity on the wire: the ``traceparent`` that comes with a request and those that go with its hops.
 
 Source: W3C Trace Context, level 1. Only identity is handled here; what becomes of a finished request is told in
-:mod:`cri_shim.hops.spans`.
+:mod:`cri_shim.telemetry.spans`.
 """
 
 from __future__ import annotations

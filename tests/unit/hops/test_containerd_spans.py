@@ -15,11 +15,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from containerd_client.hops import Hop
-from cri_shim.hops import containerd_spans
-from cri_shim.hops.containerd_spans import ContainerdSpans
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.trace_context import is_asking, new_span_id, new_trace_id
 from cri_shim.ledger.trace_policy import TracePolicy
+from cri_shim.telemetry import containerd_spans
+from cri_shim.telemetry.containerd_spans import ContainerdSpans
 
 if TYPE_CHECKING:
     from cri_shim.ledger.request import Request

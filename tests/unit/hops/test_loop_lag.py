@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from cri_shim.hops.loop_lag import EVERY, LoopLag
+from cri_shim.telemetry.loop_lag import EVERY, LoopLag
 
 
 async def test_a_blocked_loop_is_seen() -> None:

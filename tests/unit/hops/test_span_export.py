@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from cri_shim.hops.span_export import span_export
-from cri_shim.hops.tracing import Tracing, TracingError
+from cri_shim.telemetry.span_export import span_export
+from cri_shim.telemetry.tracing import Tracing, TracingError
 
 SOCKET = "/run/containerd/containerd.sock"
 URL = "http://127.0.0.1:1/v1/traces"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from containerd_client.hops import Hop
-from cri_shim.hops.spans import Span, SpanMaker
 from cri_shim.ledger.bill_text import bill_text, parse_bill
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.trace_context import TraceContext, span_of
 from cri_shim.network.exec import Helper
+from cri_shim.telemetry.spans import Span, SpanMaker
 from cri_shim.timeline import awaited, note_stage, stage
 
 if TYPE_CHECKING:

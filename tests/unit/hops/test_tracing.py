@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cri_shim.config import TracingSection
-from cri_shim.hops.tracing import Tracing, TracingError, tracing_of
+from cri_shim.telemetry.tracing import Tracing, TracingError, tracing_of
 
 HTTP = "127.0.0.1:1"
 

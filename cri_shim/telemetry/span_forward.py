@@ -16,7 +16,7 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from cri_shim.hops.tracing import Tracing
+    from cri_shim.telemetry.tracing import Tracing
 
 WAITING = 64
 """Exports that may wait; of further ones the oldest is dropped."""

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import DecodeError
 
 from cri_shim.hops.agreement import Pair
-from cri_shim.hops.span_export import MISSING
-from cri_shim.hops.tracing import TracingError
 from cri_shim.ledger.ledger import Listener
 from cri_shim.ledger.trace_context import is_asking, span_of
+from cri_shim.telemetry.span_export import MISSING
+from cri_shim.telemetry.tracing import TracingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, TypeAlias
 
-from cri_shim.hops.histogram import Histogram
 from cri_shim.ledger.bill import hop_shares
 from cri_shim.ledger.ledger import Listener
 from cri_shim.ledger.trace_context import span_of
+from cri_shim.telemetry.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

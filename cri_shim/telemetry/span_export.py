@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 import cri_shim
-from cri_shim.hops.spans import SpanMaker
-from cri_shim.hops.tracing import TracingError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.ledger.bill_text import bill_text
 from cri_shim.ledger.ledger import Listener
+from cri_shim.telemetry.spans import SpanMaker
+from cri_shim.telemetry.tracing import TracingError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export import SpanExporter
 
-    from cri_shim.hops.spans import Span
-    from cri_shim.hops.tracing import Tracing
     from cri_shim.ledger.request import Request
+    from cri_shim.telemetry.spans import Span
+    from cri_shim.telemetry.tracing import Tracing
 
 WAITING = 1000
 """Requests that may wait for their spans to be made; beyond that the oldest go untold."""

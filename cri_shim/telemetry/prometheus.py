@@ -15,8 +15,8 @@ from untrusted import escaped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from cri_shim.hops.counts import Counts, Labels
-    from cri_shim.hops.histogram import Histogram
+    from cri_shim.telemetry.counts import Counts, Labels
+    from cri_shim.telemetry.histogram import Histogram
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -1,0 +1,1 @@
+"""Prometheus and OpenTelemetry: what the ledger recorded, for machines."""
