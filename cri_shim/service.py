@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from cri_shim.network import Network
     from cri_shim.node.handler_features import HandlerFeatures
     from cri_shim.oci.node_facts import NodeFacts
-    from cri_shim.ops.cgroup_moves import CgroupMoves
-    from cri_shim.ops.pace import Pace
     from cri_shim.paths import Paths
     from cri_shim.qos.blockio import BlockioClasses
     from cri_shim.state.container_events import Events
@@ -45,6 +43,8 @@ if TYPE_CHECKING:
     from cri_shim.sync.readiness import Readiness
     from cri_shim.sync.selinux_labels import SelinuxLabels
     from cri_shim.sync.snapshot_usage import SnapshotUsage
+    from cri_shim.tuning.admission import Pace
+    from cri_shim.tuning.cgroup_moves import CgroupMoves
 
 
 class Service(Struct, frozen=True):

@@ -37,7 +37,6 @@ from cri_shim.ledger.learned_file import LearnedFile
 from cri_shim.ledger.null_call import NullCall
 from cri_shim.node.handler_features import read_features, read_unanswered
 from cri_shim.oci.node_facts import NodeFacts
-from cri_shim.ops.freed_memory import give_back_memory
 from cri_shim.os_errors import cri_error_of
 from cri_shim.paths import Paths
 from cri_shim.server.instrument import MESSAGE_LIMIT, handlers, probe_handler
@@ -45,6 +44,7 @@ from cri_shim.streaming.orphaned_execs import end_orphaned, open_orphaned
 from cri_shim.sync.lost_namespaces import watch
 from cri_shim.telemetry.loop_lag import LoopLag
 from cri_shim.telemetry.tracing import tracing_of
+from cri_shim.tuning.freed_memory import give_back_memory
 
 if TYPE_CHECKING:
     from cri_shim.config import Config

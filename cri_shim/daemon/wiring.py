@@ -30,8 +30,6 @@ from cri_shim.logs.registry import ContainerLogs
 from cri_shim.network import CniConfig, Network
 from cri_shim.node.deprecations import Deprecations
 from cri_shim.node.snapshotter_check import SnapshotterCheck, wanted_snapshotters
-from cri_shim.ops.cgroup_moves import CgroupMoves
-from cri_shim.ops.pace import Pace, width_for
 from cri_shim.qos.blockio import BlockioClasses
 from cri_shim.rpc.container_stats_list import container_subjects
 from cri_shim.rpc.sandbox_stats_list import sandbox_subjects
@@ -56,6 +54,8 @@ from cri_shim.sync.snapshot_usage import SnapshotUsage
 from cri_shim.sync.task_states import TaskStates
 from cri_shim.sync.unanswered import Unanswered
 from cri_shim.sync.unread_status import UnreadStatus
+from cri_shim.tuning.admission import Pace, width_for
+from cri_shim.tuning.cgroup_moves import CgroupMoves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from containerd_client import Containerd, Exit
-    from cri_shim.ops.cgroup_moves import CgroupMoves
+    from cri_shim.tuning.cgroup_moves import CgroupMoves
 
 STARTS_AT_ONCE = 4
 """Commands being started in one pod at the same time; each makes up to three exits for the shim's queue of 32."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from cri_shim import cli
 from cri_shim.daemon import daemon, wiring
 from cri_shim.ledger.ledger import Listener
-from cri_shim.ops.pace import width_for
+from cri_shim.tuning.admission import width_for
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

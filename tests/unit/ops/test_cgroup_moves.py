@@ -12,7 +12,7 @@ from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.kernel.executors import FS
 from cri_shim.kernel.protocol import is_cgroup2
-from cri_shim.ops.cgroup_moves import STAYS_READY, CgroupMoves, stay
+from cri_shim.tuning.cgroup_moves import STAYS_READY, CgroupMoves, stay
 
 
 class Clock:

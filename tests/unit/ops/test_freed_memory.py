@@ -7,7 +7,7 @@ from itertools import repeat
 import pytest
 
 from cri_shim.kernel import LinuxKernel, RecordingKernel
-from cri_shim.ops.freed_memory import LONGEST_PAUSE, FreedMemory, own_memory
+from cri_shim.tuning.freed_memory import LONGEST_PAUSE, FreedMemory, own_memory
 
 MIB = 1 << 20
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from cri_shim.ops.pace import IDLE, PERIOD, STILL, Pace, idle_seconds
 from cri_shim.timeline import Timeline, in_hand
+from cri_shim.tuning.admission import IDLE, PERIOD, STILL, Pace, idle_seconds
 
 
 class FakeCores:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cri_shim.kernel import RecordingKernel
-from cri_shim.ops.start_pages import QUIET, Mapping, StartPages, clean_mappings, read_only_mappings
+from cri_shim.tuning.start_pages import QUIET, Mapping, StartPages, clean_mappings, read_only_mappings
 
 MAPS = """\
 55faf88ed000-55faf88ef000 r--p 00000000 fe:00 260386                     /usr/bin/head
@@ -107,7 +107,7 @@ def test_a_process_that_does_it_gets_smaller_and_goes_on():
         import re, ssl, sqlite3, decimal, hashlib
         from pathlib import Path
         from cri_shim.kernel import LinuxKernel
-        from cri_shim.ops.start_pages import StartPages
+        from cri_shim.tuning.start_pages import StartPages
 
         def of_files():
             return int(re.search(r"RssFile:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])

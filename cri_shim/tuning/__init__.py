@@ -1,0 +1,1 @@
+"""What buys speed or memory, one trick a file, each deletable alone."""
