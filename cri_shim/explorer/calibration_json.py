@@ -9,10 +9,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cri_shim.hops.agreement import Comparison
-    from cri_shim.hops.gap_curve import GapCurve
-    from cri_shim.hops.transport_estimate import TransportEstimate
     from cri_shim.ledger.front_estimate import FrontEstimate
+    from cri_shim.ledger.transport.agreement import Comparison
+    from cri_shim.ledger.transport.gap_curve import GapCurve
+    from cri_shim.ledger.transport.transport_estimate import TransportEstimate
 
 
 def calibration(transport: TransportEstimate, front: FrontEstimate) -> dict[str, Any]:

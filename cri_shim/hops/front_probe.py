@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import structlog
 
 from cri_shim.hops import front_probe_client
-from cri_shim.hops.gap_curve import GAPS, nearest
 from cri_shim.kernel.process import run_program
+from cri_shim.ledger.transport.gap_curve import GAPS, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from cri_shim.hops.load_factor import LEVELS
-from cri_shim.hops.method_transport import KINDS, REMEMBERED, Seen
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.kernel.write_file import write_file
+from cri_shim.ledger.transport.load_factor import LEVELS
+from cri_shim.ledger.transport.method_transport import KINDS, REMEMBERED, Seen
 from untrusted import DocumentError, Object, encodable, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cri_shim.hops.method_transport import Key, MethodTransport
+    from cri_shim.ledger.transport.method_transport import Key, MethodTransport
 
 EVERY: Final = 300.0
 """Seconds between two writings, at least; what came since is written at the end, too."""

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from msgspec import structs
 
-from cri_shim.hops.transport_estimate import TransportEstimate
 from cri_shim.ledger.front_estimate import FrontEstimate
 from cri_shim.ledger.packed import UNPACKABLE, Kept
 from cri_shim.ledger.request import Request
 from cri_shim.ledger.trace_context import span_of
+from cri_shim.ledger.transport.transport_estimate import TransportEstimate
 from cri_shim.network.exec import Helper
 from cri_shim.status_text import status_text
 from cri_shim.timeline import in_hand, inside

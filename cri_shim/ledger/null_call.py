@@ -21,10 +21,10 @@ from google.protobuf.empty_pb2 import Empty
 
 from containerd_client import ContainerdError, call_options
 from containerd_client.varint import varint
-from cri_shim.hops.byte_cost import PAYLOAD
-from cri_shim.hops.gap_curve import GAPS
-from cri_shim.hops.load_factor import level_of
 from cri_shim.ledger.ledger import Listener
+from cri_shim.ledger.transport.byte_cost import PAYLOAD
+from cri_shim.ledger.transport.gap_curve import GAPS
+from cri_shim.ledger.transport.load_factor import level_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

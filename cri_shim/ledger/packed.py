@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, get_args
 from msgspec import msgpack
 
 from containerd_client.hops import Hop
-from cri_shim.hops.transport_estimate import Charge
 from cri_shim.ledger.bill import Bill, FrontKnown, Split
 from cri_shim.ledger.request import Request
 from cri_shim.ledger.trace_context import TraceContext
+from cri_shim.ledger.transport.transport_estimate import Charge
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import Stretch
 

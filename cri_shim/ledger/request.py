@@ -17,11 +17,11 @@ from cri_shim.timeline import Timeline
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cri_shim.hops.estimate import Estimate
-    from cri_shim.hops.transport_estimate import Charge
     from cri_shim.ledger.bill import FrontKnown
     from cri_shim.ledger.packed import Kept
     from cri_shim.ledger.trace_context import TraceContext
+    from cri_shim.ledger.transport.estimate import Estimate
+    from cri_shim.ledger.transport.transport_estimate import Charge
     from cri_shim.network.exec import Helper
     from cri_shim.timeline import stage
 

@@ -24,7 +24,7 @@ from msgspec import to_builtins
 import cri_shim
 from cri_shim.bench.machine import read_machine
 from cri_shim.bench.noise import probe
-from cri_shim.hops.gap_curve import GAPS
+from cri_shim.ledger.transport.gap_curve import GAPS
 from tests.lab.calibration_load import WITH_HOPS, MixedLoad
 from tests.lab.lab import Lab
 from tests.lab.registry import free_port

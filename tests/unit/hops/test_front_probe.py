@@ -13,10 +13,10 @@ import grpc
 from cri_shim.hops import front_probe
 from cri_shim.hops.front_probe import FrontProbe
 from cri_shim.hops.front_probe_client import METHOD, SERVICE
-from cri_shim.hops.gap_curve import GAPS
 from cri_shim.hops.probe_ledger import ProbeLedger
 from cri_shim.ledger.front_estimate import Gaps
 from cri_shim.ledger.ledger import Ledger
+from cri_shim.ledger.transport.gap_curve import GAPS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from cri_shim.hops.method_transport import KINDS, REMEMBERED, MethodTransport, Seen
 from cri_shim.ledger import learned_file
 from cri_shim.ledger.learned_file import LearnedFile
+from cri_shim.ledger.transport.method_transport import KINDS, REMEMBERED, MethodTransport, Seen
 
 if TYPE_CHECKING:
     from pathlib import Path

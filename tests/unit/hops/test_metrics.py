@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from containerd_client.hops import Hop
-from cri_shim.hops.estimate import Estimate
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.trace_context import TraceContext
+from cri_shim.ledger.transport.estimate import Estimate
 from cri_shim.network.exec import Helper
 from cri_shim.telemetry.counts import Counts
 from cri_shim.telemetry.histogram import SECONDS, Histogram

@@ -12,11 +12,11 @@ import pytest
 
 from containerd_client.errors import Unavailable
 from containerd_client.hops import Hop
-from cri_shim.hops.byte_cost import PAYLOAD
-from cri_shim.hops.gap_curve import GAPS
 from cri_shim.ledger import null_call
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.null_call import NullCall
+from cri_shim.ledger.transport.byte_cost import PAYLOAD
+from cri_shim.ledger.transport.gap_curve import GAPS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

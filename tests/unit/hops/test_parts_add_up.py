@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerd_client.hops import Hop
-from cri_shim.hops.transport_estimate import Charge
 from cri_shim.ledger.bill import Bill, hop_shares
 from cri_shim.ledger.bill_text import bill_text, parse_bill
 from cri_shim.ledger.intervals import clipped, covered
 from cri_shim.ledger.request import Request
+from cri_shim.ledger.transport.transport_estimate import Charge
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import Stretch
 

@@ -6,11 +6,11 @@ import pytest
 
 from containerd_client.hops import Hop
 from cri_shim.daemon.about_node import front_hop
-from cri_shim.hops.estimate import Estimate
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.record_json import record, summary
 from cri_shim.ledger.request import UNFINISHED, Request
 from cri_shim.ledger.totals import percentile, totals
+from cri_shim.ledger.transport.estimate import Estimate
 from cri_shim.ledger.typical import typical
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import Stretch

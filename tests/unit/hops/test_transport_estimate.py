@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from containerd_client.hops import Hop
-from cri_shim.hops import byte_cost, load_factor, method_transport
-from cri_shim.hops.byte_cost import PAYLOAD, ByteCost
-from cri_shim.hops.load_factor import NO_LOAD, LoadFactor, level_of
-from cri_shim.hops.method_transport import MethodTransport, Seen
-from cri_shim.hops.transport_estimate import Charge, TransportEstimate
+from cri_shim.ledger.transport import byte_cost, load_factor, method_transport
+from cri_shim.ledger.transport.byte_cost import PAYLOAD, ByteCost
+from cri_shim.ledger.transport.load_factor import NO_LOAD, LoadFactor, level_of
+from cri_shim.ledger.transport.method_transport import MethodTransport, Seen
+from cri_shim.ledger.transport.transport_estimate import Charge, TransportEstimate
 
 GET, CREATE = "containerd.services.containers.v1.Containers/Get", "containerd.services.tasks.v1.Tasks/Create"
 

@@ -11,9 +11,9 @@ import pytest
 from containerd_client.hops import Hop
 from cri_shim.cli import main
 from cri_shim.explorer.calibration_json import calibration
-from cri_shim.hops.agreement import Pair
-from cri_shim.hops.transport_estimate import Charge, TransportEstimate
 from cri_shim.ledger.front_estimate import FrontEstimate, Gaps
+from cri_shim.ledger.transport.agreement import Pair
+from cri_shim.ledger.transport.transport_estimate import Charge, TransportEstimate
 from cri_shim.terminal.calibration import calibration_text
 from cri_shim.terminal.fetch import Explorer
 

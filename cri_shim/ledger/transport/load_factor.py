@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, NamedTuple
 
-from cri_shim.hops.gap_curve import middle
+from cri_shim.ledger.transport.gap_curve import middle
 
 LEVELS: Final = (2, 4)
 """Requests and helpers at which the second and the third level begin."""

@@ -13,8 +13,8 @@ from collections import OrderedDict, deque
 from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from cri_shim.hops.estimate import Estimate
-from cri_shim.hops.load_factor import LEVELS
+from cri_shim.ledger.transport.estimate import Estimate
+from cri_shim.ledger.transport.load_factor import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from cri_shim.hops.agreement import Agreement, Pair
-from cri_shim.hops.byte_cost import ByteCost
-from cri_shim.hops.gap_curve import GapCurve
-from cri_shim.hops.load_factor import LoadFactor, level_of
-from cri_shim.hops.method_transport import MethodTransport, Seen
+from cri_shim.ledger.transport.agreement import Agreement, Pair
+from cri_shim.ledger.transport.byte_cost import ByteCost
+from cri_shim.ledger.transport.gap_curve import GapCurve
+from cri_shim.ledger.transport.load_factor import LoadFactor, level_of
+from cri_shim.ledger.transport.method_transport import MethodTransport, Seen
 
 if TYPE_CHECKING:
     from containerd_client.hops import Hop
@@ -24,14 +24,14 @@ _LEAST = 0.00001  # seconds; a shorter transport is the difference of two clocks
 
 
 class Charge(NamedTuple):
-    """An :class:`~cri_shim.hops.estimate.Estimate` of a hop's transport, and what it was made from. In seconds."""
+    """An :class:`~cri_shim.ledger.transport.estimate.Estimate` of a hop's transport, and what it was made from. In seconds."""
 
     seconds: float
     error: float
     by_null_calls: float = 0.0
     """What it would be without anything that spans have said: all there is where containerd exports none."""
     level: int = 0
-    """How much went on: see :mod:`~cri_shim.hops.load_factor`."""
+    """How much went on: see :mod:`~cri_shim.ledger.transport.load_factor`."""
 
 
 class TransportEstimate:

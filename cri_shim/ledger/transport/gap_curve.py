@@ -14,7 +14,7 @@ from itertools import pairwise
 from time import perf_counter
 from typing import Final
 
-from cri_shim.hops.estimate import Estimate
+from cri_shim.ledger.transport.estimate import Estimate
 
 GAPS: Final = (0.0, 0.001, 0.01, 0.1, 1.0)
 """Seconds of quiet that are measured; what was quiet for longer counts as the last."""
