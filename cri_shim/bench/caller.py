@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from cri_shim.hops import client_time
 from cri_shim.ledger import bill_text
+from cri_shim.ledger.front import client_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -29,10 +29,10 @@ from cri_shim.daemon.sd_notify import Notifier
 from cri_shim.daemon.views import open_views
 from cri_shim.daemon.wiring import wire
 from cri_shim.disk.own_directories import make_own_directories
-from cri_shim.hops.front_probe import FrontProbe
-from cri_shim.hops.probe_ledger import ProbeLedger
 from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.executors import FS, run
+from cri_shim.ledger.front.front_probe import FrontProbe
+from cri_shim.ledger.front.probe_ledger import ProbeLedger
 from cri_shim.ledger.learned_file import LearnedFile
 from cri_shim.ledger.null_call import NullCall
 from cri_shim.node.handler_features import read_features, read_unanswered

@@ -25,9 +25,9 @@ from containerd_client.options import TRACE_KEY
 from cri_shim.api.runtime.v1 import runtime_pb2
 from cri_shim.concurrency.guard import answered
 from cri_shim.errors import CriError, ResourceExhaustedError
-from cri_shim.hops import front_probe_client
-from cri_shim.hops.client_time import sent_at
 from cri_shim.ledger.bill_text import trailer, wants_hops
+from cri_shim.ledger.front import front_probe_client
+from cri_shim.ledger.front.client_time import sent_at
 from cri_shim.ledger.request import Request
 from cri_shim.metered import Metered
 from cri_shim.os_errors import node_error_in

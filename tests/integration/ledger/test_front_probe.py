@@ -11,7 +11,7 @@ import grpc
 import pytest
 import pytest_asyncio
 
-from cri_shim.hops.front_probe_client import METHOD, SERVICE
+from cri_shim.ledger.front.front_probe_client import METHOD, SERVICE
 from tests.integration.ledger.conftest import Web, bill, billed
 from tests.lab.cri_client import OPTIONS
 from tests.lab.lab import Lab

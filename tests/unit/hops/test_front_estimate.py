@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from cri_shim.hops.client_time import sent_at
+from cri_shim.ledger.front.client_time import sent_at
 from cri_shim.ledger.front_estimate import LATE, LONGEST_WAY, Gaps
 from cri_shim.ledger.ledger import Ledger
 

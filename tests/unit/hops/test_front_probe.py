@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from cri_shim.hops import front_probe
-from cri_shim.hops.front_probe import FrontProbe
-from cri_shim.hops.front_probe_client import METHOD, SERVICE
-from cri_shim.hops.probe_ledger import ProbeLedger
+from cri_shim.ledger.front import front_probe
+from cri_shim.ledger.front.front_probe import FrontProbe
+from cri_shim.ledger.front.front_probe_client import METHOD, SERVICE
+from cri_shim.ledger.front.probe_ledger import ProbeLedger
 from cri_shim.ledger.front_estimate import Gaps
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.transport.gap_curve import GAPS

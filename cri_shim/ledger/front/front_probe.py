@@ -1,6 +1,6 @@
 """What the hop between client and daemon takes: the daemon calls itself over its own socket once in a while.
 
-The calls are made by a program of its own (:mod:`cri_shim.hops.front_probe_client`), which lives for a round of them:
+The calls are made by a program of its own (:mod:`cri_shim.ledger.front.front_probe_client`), which lives for a round of them:
 for one with many gaps at the start, and then, while requests come, for a short one at the gaps that they had. A call
 counts if no request was in hand beside it, and for the quiet that really was before it. On a node that is never idle
 all calls count as long as nothing else is known: something is better known than nothing.
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
-from cri_shim.hops import front_probe_client
 from cri_shim.kernel.process import run_program
+from cri_shim.ledger.front import front_probe_client
 from cri_shim.ledger.transport.gap_curve import GAPS, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.hops.probe_ledger import ProbeCall, ProbeLedger
+    from cri_shim.ledger.front.probe_ledger import ProbeCall, ProbeLedger
     from cri_shim.ledger.front_estimate import Gaps
 
 CALLS: Final = (12, 3, 3, 2, 1)
