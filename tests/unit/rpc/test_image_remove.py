@@ -13,7 +13,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.operations import Operations
 from cri_shim.images.store import ImageStore
 from cri_shim.rpc.image_remove import remove_image
-from tests.unit.store.fake_images import FakeContainerd
+from tests.unit.images.fake_images import FakeContainerd
 
 if TYPE_CHECKING:
     from containerd_client import Containerd

@@ -15,7 +15,7 @@ from cri_shim.images import store as images
 from cri_shim.images.names import MANAGED
 from cri_shim.images.records import write_record
 from cri_shim.images.store import ImageStore
-from tests.unit.store.fake_images import FakeContainerd
+from tests.unit.images.fake_images import FakeContainerd
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
