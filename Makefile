@@ -15,7 +15,7 @@ CONTRACTS := .venv-contracts
 # Made anew when the dependencies or the protocol definitions change.
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml proto/compile.py $(shell find proto -name '*.proto')
-CODE := cri_shim containerd_client untrusted tests
+CODE := cri_shim containerd_client untrusted lab tests
 
 # What Debian has and the tests and the demo use: a real containerd with runc and CNI plugins, a registry, a static
 # busybox for images; util-linux, whose unshare makes user namespaces; gcc for small programs that images need; systemd
@@ -84,7 +84,7 @@ TESTS ?= tests/integration tests/conformance
 
 .PHONY: test-with
 test-with: venv  ## run the tests that need containerd on another one: make test-with LINE=1.7 (or 2.1)
-	@binaries="$$($(RUN) -m tests.lab.containerd_versions $(LINE))"; \
+	@binaries="$$($(RUN) -m lab.containerd_versions $(LINE))"; \
 	"$$binaries/containerd" --version; \
 	CONTAINERD_BINARIES="$$binaries" $(RUN) -m pytest $(TESTS) $(ARGS)
 
@@ -109,20 +109,20 @@ test-guest: venv guest-packages  ## run the tests that need cgroup v2 or systemd
 
 .PHONY: demo
 demo: venv  ## show real pods on a private containerd, kill the daemon under them, remove everything
-	$(RUN) -m tests.lab.demo
+	$(RUN) -m lab.demo
 
 .PHONY: up
 up: venv  ## leave the same thing running, to play with
-	$(RUN) -m tests.lab.up
+	$(RUN) -m lab.up
 
 .PHONY: down
 down: venv  ## take it down again
-	$(RUN) -m tests.lab.down
+	$(RUN) -m lab.down
 
 # ARGS are those of `cri-shim compare` without its endpoints; docs/measuring.md has them.
 .PHONY: compare
 compare: venv  ## measure this daemon against the in-process plugin, and report (a quarter of an hour)
-	$(RUN) -m tests.lab.compare $(ARGS)
+	$(RUN) -m lab.compare $(ARGS)
 
 .PHONY: conformance
 conformance: venv  ## run the CRI tests on bridge and plugin, or on ENDPOINT=unix:///path/to.sock

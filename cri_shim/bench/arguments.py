@@ -75,7 +75,7 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     _add_report_files(compare, "the result")
     # For whoever sets the sides up and runs this: the report shall name the command that does all of it.
     side("--command-line", default="", help=argparse.SUPPRESS)
-    # For tests/lab/compare.py, which announces the run before it sets the sides up.
+    # For lab/compare.py, which announces the run before it sets the sides up.
     side("--announced", action="store_true", help=argparse.SUPPRESS)
     compare.set_defaults(run=_run_compare, parser=compare)
     reports = compare.add_subparsers(metavar="[report FILE.json [OTHER.json]]")

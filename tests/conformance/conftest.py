@@ -24,8 +24,8 @@ from tests.conformance.node import Node, lab_node, other_node
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.lab.cri_client import CriClient
-    from tests.lab.pods import Pod
+    from lab.cri_client import CriClient
+    from lab.pods import Pod
 
 KINDS = ("bridge", "plugin", "pinned")
 # What can be different without a pause process.

@@ -8,19 +8,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
-from tests.lab import cgroup_driver
-from tests.lab.cri_client import CriClient
-from tests.lab.images import busybox_image, push
-from tests.lab.lab import Lab, push_images
-from tests.lab.pods import Pod
-from tests.lab.registry import Registry
+from lab import cgroup_driver
+from lab.cri_client import CriClient
+from lab.images import busybox_image, push
+from lab.lab import Lab, push_images
+from lab.pods import Pod
+from lab.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import grpc
 
-    from tests.lab.images import Image
+    from lab.images import Image
 
 
 @dataclass(slots=True)

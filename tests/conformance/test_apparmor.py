@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.cri_client import failure
+from lab.cri_client import failure
 
 PROFILE = cri.SecurityProfile
 CURRENT = "cat /proc/self/attr/apparmor/current"

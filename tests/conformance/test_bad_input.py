@@ -10,11 +10,11 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.cri_client import failure
-from tests.lab.pod_configs import container_config, pod_config, sh
+from lab.cri_client import failure
+from lab.pod_configs import container_config, pod_config, sh
 
 if TYPE_CHECKING:
-    from tests.lab.pods import Pod
+    from lab.pods import Pod
 
 NOT_FOUND, INVALID = grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT
 PRECONDITION, UNKNOWN = grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.UNKNOWN

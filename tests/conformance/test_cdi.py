@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.cri_client import failure
-from tests.lab.pod_configs import sh
+from lab.cri_client import failure
+from lab.pod_configs import sh
 
 pytestmark = [
     pytest.mark.plugin_differs("containerd has CDI from 1.7 on", before="1.7"),

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.pod_configs import container_config, sh
+from lab.pod_configs import container_config, sh
 
 RUNNING, EXITED, CREATED = cri.CONTAINER_RUNNING, cri.CONTAINER_EXITED, cri.CONTAINER_CREATED
 

@@ -7,8 +7,8 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.cri_client import failure
-from tests.lab.images import Tree, build_image
+from lab.cri_client import failure
+from lab.images import Tree, build_image
 
 pytestmark = [
     pytest.mark.plugin_differs("containerd has image volumes from 2.1 on", before="2.1"),

@@ -8,8 +8,8 @@ import os
 import grpc
 import pytest
 
-from tests.lab.cri_client import failure
-from tests.lab.images import busybox_image
+from lab.cri_client import failure
+from lab.images import busybox_image
 
 
 async def status(client, reference):

@@ -7,9 +7,9 @@ import stat
 import grpc
 import pytest
 
-from tests.lab.cri_client import failure
-from tests.lab.log_file import read_log, text
-from tests.lab.pod_configs import sh
+from lab.cri_client import failure
+from lab.log_file import read_log, text
+from lab.pod_configs import sh
 
 LINE = 16384
 

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.containerd import unmount_below
-from tests.lab.cri_client import failure
+from lab.containerd import unmount_below
+from lab.cri_client import failure
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 
 if TYPE_CHECKING:
-    from tests.lab.pods import Container
+    from lab.pods import Container
 
 
 def of_node(kind: str) -> str:

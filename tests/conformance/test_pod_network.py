@@ -12,8 +12,8 @@ import sys
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.pods import fetch, fetch_script, web_server
-from tests.lab.registry import free_port
+from lab.pods import fetch, fetch_script, web_server
+from lab.registry import free_port
 
 RECEIVE = """
 import socket

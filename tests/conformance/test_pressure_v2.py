@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tests.lab import cgroup_driver
-from tests.lab.pod_configs import sh
+from lab import cgroup_driver
+from lab.pod_configs import sh
 
 MIB = 1024 * 1024
 BURN = sh("echo ready; while :; do :; done & while :; do :; done")

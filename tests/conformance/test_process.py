@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.cri_client import failure
-from tests.lab.log_file import text
-from tests.lab.pod_configs import sh
+from lab.cri_client import failure
+from lab.log_file import text
+from lab.pod_configs import sh
 
 
 async def printed(pod, **config):

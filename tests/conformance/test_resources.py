@@ -8,9 +8,9 @@ import os
 import grpc
 import pytest
 
-from tests.lab.cgroup_driver import ROOT, unified
-from tests.lab.containerd import may_lower_oom_score
-from tests.lab.cri_client import failure
+from lab.cgroup_driver import ROOT, unified
+from lab.containerd import may_lower_oom_score
+from lab.cri_client import failure
 
 MIB = 1024 * 1024
 

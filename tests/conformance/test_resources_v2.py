@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.lab import cgroup_driver
-from tests.lab.cri_client import failure
-from tests.lab.pod_configs import sh
+from lab import cgroup_driver
+from lab.cri_client import failure
+from lab.pod_configs import sh
 
 MIB = 1024 * 1024
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.cri_client import failure
+from lab.cri_client import failure
 
 # Numbers from linux/capability.h.
 CHOWN, KILL, NET_BIND_SERVICE, NET_ADMIN, NET_RAW, SYS_ADMIN, SYS_TIME = 0, 5, 10, 12, 13, 21, 25

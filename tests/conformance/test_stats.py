@@ -10,9 +10,9 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.cgroup_driver import child
-from tests.lab.cri_client import failure
-from tests.lab.pod_configs import sh
+from lab.cgroup_driver import child
+from lab.cri_client import failure
+from lab.pod_configs import sh
 
 MIB = 1024 * 1024
 BURN = sh("echo ready; while :; do :; done")

@@ -16,9 +16,9 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.cri_client import failure
-from tests.lab.pod_configs import sh
-from tests.lab.pods import fetch, web_server
+from lab.cri_client import failure
+from lab.pod_configs import sh
+from lab.pods import fetch, web_server
 
 V4 = "v4.channel.k8s.io"
 PATIENCE = 20

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.cri_client import failure
+from lab.cri_client import failure
 
 UIDS, GIDS, SIZE = 1_000_000, 2_000_000, 65_536
 

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from tests.guest.commands import run
 from tests.guest.errors import GuestError
 
-# A node's programs, what tests/lab calls, and what an emulated machine needs to start.
+# A node's programs, what lab calls, and what an emulated machine needs to start.
 PACKAGES = (
     "systemd",
     "systemd-sysv",

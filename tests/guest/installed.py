@@ -16,10 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from tests.lab.cni import PodNetwork
-from tests.lab.containerd import toml
-from tests.lab.lab import push_images
-from tests.lab.registry import Registry
+from lab.cni import PodNetwork
+from lab.containerd import toml
+from lab.lab import push_images
+from lab.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

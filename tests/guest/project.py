@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory
 
 from packaging.requirements import Requirement
 
+from lab.pause import pause_program
 from tests.guest.base import make_disk
 from tests.guest.commands import run
 from tests.guest.errors import GuestError
-from tests.lab.pause import pause_program
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CODE = ("cri_shim", "containerd_client", "untrusted", "proto", "pyproject.toml", "README.md", "LICENSE")

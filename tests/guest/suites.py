@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """One run of pytest. ``claim`` says what it shows; ``environment`` is for tests/lab."""
+    """One run of pytest. ``claim`` says what it shows; ``environment`` is for lab."""
 
     name: str
     claim: str

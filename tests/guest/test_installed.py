@@ -14,11 +14,11 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.cgroup_driver import ROOT
+from lab.cri_client import CriClient
+from lab.pod_configs import sh
+from lab.pods import Pod
 from tests.guest.installed import SOCKET, UNIT, allowed, installed, journal, shown, systemctl
-from tests.lab.cgroup_driver import ROOT
-from tests.lab.cri_client import CriClient
-from tests.lab.pod_configs import sh
-from tests.lab.pods import Pod
 
 pytestmark = [
     pytest.mark.root,

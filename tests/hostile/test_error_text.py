@@ -24,8 +24,8 @@ from cri_shim.rpc import RPCS, Kind, Rpc
 from cri_shim.server.instrument import handlers
 from cri_shim.status_text import LONGEST
 from cri_shim.sync.readiness import Readiness
+from lab.cri_client import CriClient
 from tests.hostile.inputs import Input, every
-from tests.lab.cri_client import CriClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

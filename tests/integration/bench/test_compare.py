@@ -41,7 +41,7 @@ def _needs_root() -> Iterator[None]:
 
 def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run what ``make compare`` runs, in a process of its own: the client brings its own event loop."""
-    command = [sys.executable, "-m", "tests.lab.compare", *arguments]
+    command = [sys.executable, "-m", "lab.compare", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             out, err = process.communicate(timeout=800)
@@ -134,7 +134,7 @@ def test_a_client_in_c_makes_the_calls(tmp_path):
 
 def test_ended_on_the_way(tmp_path):
     """SIGTERM in the middle takes both sides down: no daemon, no pod, no mount, no bridge stays."""
-    command = [sys.executable, "-m", "tests.lab.compare", *TINY, "--output", str(tmp_path / "run.json")]
+    command = [sys.executable, "-m", "lab.compare", *TINY, "--output", str(tmp_path / "run.json")]
     with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}) as process:
         deadline = time.monotonic() + 120
         while not made_by(process.pid):

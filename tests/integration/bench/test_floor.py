@@ -27,8 +27,8 @@ from cri_shim.bench.node import Node, Samples, next_name
 from cri_shim.bench.pod import Pod
 from cri_shim.bench.pod_configs import Place
 from cri_shim.kernel.mountinfo import read_mountinfo
-from tests.lab.cni import PLUGINS
-from tests.lab.lab import Lab
+from lab.cni import PLUGINS
+from lab.lab import Lab
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from containerd_client import Containerd, Hop
-from tests.lab.containerd import PrivateContainerd
+from lab.containerd import PrivateContainerd
 
 NUMBERS = itertools.count()
 

@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.state.stored.go_json import to_go_json
-from tests.lab.containerd_versions import NotToBeHad
-from tests.lab.criu import criu_folder
-from tests.lab.lab import Lab
-from tests.lab.pod_configs import container_config, pod_config
+from lab.containerd_versions import NotToBeHad
+from lab.criu import criu_folder
+from lab.lab import Lab
+from lab.pod_configs import container_config, pod_config
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.lab.pod_configs import sh
+from lab.pod_configs import sh
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from tests.lab.bridge import merged
-from tests.lab.census import Census, settled
-from tests.lab.lab import Lab
-from tests.lab.pods import Pod
-from tests.lab.slow_socket import SlowSocket
+from lab.bridge import merged
+from lab.census import Census, settled
+from lab.lab import Lab
+from lab.pods import Pod
+from lab.slow_socket import SlowSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

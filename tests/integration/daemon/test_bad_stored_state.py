@@ -11,9 +11,9 @@ import pytest
 
 from containerd_client import Containerd
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.pod_configs import sh
+from lab.processes import LabError
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.pod_configs import sh
-from tests.lab.processes import LabError
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -18,13 +18,13 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.census import Census, settled
+from lab.containerd_versions import NotToBeHad
+from lab.cri_client import failure
+from lab.criu import criu_folder
+from lab.lab import Lab
+from lab.pod_configs import sh
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.census import Census, settled
-from tests.lab.containerd_versions import NotToBeHad
-from tests.lab.cri_client import failure
-from tests.lab.criu import criu_folder
-from tests.lab.lab import Lab
-from tests.lab.pod_configs import sh
 
 # Counts, so that one can see it stand still or go on, and writes to its root file system.
 COUNTER = "echo written > /made-here; rm /bin/awk; i=0; while true; do i=$((i+1)); echo $i > /count; sleep 0.1; done"

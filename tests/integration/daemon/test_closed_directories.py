@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
+from lab.images import busybox_image, push
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.images import busybox_image, push
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -9,10 +9,10 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab import cgroup_driver
+from lab.cri_client import failure
+from lab.pod_configs import sh
 from tests.integration.daemon.conftest import run_pod
-from tests.lab import cgroup_driver
-from tests.lab.cri_client import failure
-from tests.lab.pod_configs import sh
 
 MIB = 1 << 20
 BEFORE = {

@@ -9,10 +9,10 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.cri_client import failure
+from lab.pod_configs import pod_config, sh
+from lab.pods import fetch, web_server
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.cri_client import failure
-from tests.lab.pod_configs import pod_config, sh
-from tests.lab.pods import fetch, web_server
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.processes import command_lines
-from tests.lab.up import DEMO
+from lab.processes import command_lines
+from lab.up import DEMO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
 
 def run(module: str, *arguments: str) -> str:
     """Run one of the lab's programs to its end; what it printed."""
-    command = [sys.executable, "-m", f"tests.lab.{module}", *arguments]
+    command = [sys.executable, "-m", f"lab.{module}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=DEMO.parent, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.node.deprecations import CONDITION, REASON
-from tests.lab.lab import Lab
+from lab.lab import Lab
 
 # Tracing by a key of the file, which 1.7 and 2.x call deprecated; nothing listens there, and nothing is ever sent.
 OLD_SECTION = {"io.containerd.tracing.processor.v1.otlp": {"endpoint": "http://127.0.0.1:9"}}

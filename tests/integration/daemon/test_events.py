@@ -9,9 +9,9 @@ from collections import defaultdict
 import grpc
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.cri_client import CriClient
+from lab.pod_configs import sh
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.cri_client import CriClient
-from tests.lab.pod_configs import sh
 
 CREATED, STARTED = cri.CONTAINER_CREATED_EVENT, cri.CONTAINER_STARTED_EVENT
 STOPPED, DELETED = cri.CONTAINER_STOPPED_EVENT, cri.CONTAINER_DELETED_EVENT

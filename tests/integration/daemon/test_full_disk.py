@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.containerd import unmount_below
+from lab.cri_client import failure
+from lab.pod_configs import sh
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.containerd import unmount_below
-from tests.lab.cri_client import failure
-from tests.lab.pod_configs import sh
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

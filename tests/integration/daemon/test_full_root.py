@@ -13,11 +13,11 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.containerd import unmount_below
+from lab.cri_client import failure
+from lab.patience import patient
+from lab.pod_configs import pod_config, sh
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.containerd import unmount_below
-from tests.lab.cri_client import failure
-from tests.lab.patience import patient
-from tests.lab.pod_configs import pod_config, sh
 
 if TYPE_CHECKING:
     from pathlib import Path

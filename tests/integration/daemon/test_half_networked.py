@@ -12,11 +12,11 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.cri_client import failure
+from lab.pod_configs import pod_config
+from lab.pods import Pod
+from lab.processes import command_lines
 from tests.integration.daemon.conftest import GRACE, run_pod
-from tests.lab.cri_client import failure
-from tests.lab.pod_configs import pod_config
-from tests.lab.pods import Pod
-from tests.lab.processes import command_lines
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

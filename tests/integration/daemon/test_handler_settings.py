@@ -10,10 +10,10 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.cgroup_driver import ROOT, unified
+from lab.cri_client import failure
+from lab.lab import Lab
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.cgroup_driver import ROOT, unified
-from tests.lab.cri_client import failure
-from tests.lab.lab import Lab
 
 RUNC = "io.containerd.runc.v2"
 MIB = 1 << 20

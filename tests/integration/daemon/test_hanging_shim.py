@@ -13,15 +13,15 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.sync.orphaned_shims import find_shims
+from lab.cri_client import failure
+from lab.pod_configs import sh
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.cri_client import failure
-from tests.lab.pod_configs import sh
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.lab.lab import Lab
-    from tests.lab.pods import Pod
+    from lab.lab import Lab
+    from lab.pods import Pod
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -8,8 +8,8 @@ import json
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.images import busybox_image, digest_of, push, with_manifest
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.images import busybox_image, digest_of, push, with_manifest
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

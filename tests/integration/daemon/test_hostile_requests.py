@@ -10,12 +10,12 @@ import pytest
 from google.protobuf import json_format
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.cri_client import failure
 from tests.hostile.inputs import HERE, read
-from tests.lab.cri_client import failure
 
 if TYPE_CHECKING:
+    from lab.lab import Lab
     from tests.hostile.inputs import Input
-    from tests.lab.lab import Lab
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

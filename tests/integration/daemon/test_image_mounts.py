@@ -8,11 +8,11 @@ import subprocess
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.containerd import mounts_below
+from lab.cri_client import failure
+from lab.images import Tree, build_image, push
 from tests.integration.daemon.conftest import run_pod
 from tests.integration.daemon.test_recovery import collect_garbage
-from tests.lab.containerd import mounts_below
-from tests.lab.cri_client import failure
-from tests.lab.images import Tree, build_image, push
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

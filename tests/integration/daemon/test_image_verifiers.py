@@ -6,9 +6,9 @@ import asyncio
 
 import grpc
 
-from tests.lab.bridge import merged
-from tests.lab.cri_client import failure
-from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
+from lab.bridge import merged
+from lab.cri_client import failure
+from lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
 
 
 async def test_a_verifier_that_says_no(lab, tmp_path):

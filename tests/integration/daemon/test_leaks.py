@@ -12,13 +12,13 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.census import Census, settled
+from lab.cri_client import failure
+from lab.images import busybox_image, push
+from lab.pod_configs import container_config, pod_config, sh
+from lab.processes import command_lines
+from lab.registry import free_port
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.census import Census, settled
-from tests.lab.cri_client import failure
-from tests.lab.images import busybox_image, push
-from tests.lab.pod_configs import container_config, pod_config, sh
-from tests.lab.processes import command_lines
-from tests.lab.registry import free_port
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.cri_client import failure
+from lab.lab import Lab
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.cri_client import failure
-from tests.lab.lab import Lab
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -16,15 +16,15 @@ import pytest_asyncio
 from containerd_client import Containerd
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.state.stored.metadata import read_sandbox
+from lab.cri_client import failure
 from tests.integration.daemon.conftest import run_pod, slow_node
 from tests.integration.daemon.test_pause_start import slow, state
-from tests.lab.cri_client import failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.lab.lab import Lab
-    from tests.lab.slow_socket import SlowSocket
+    from lab.lab import Lab
+    from lab.slow_socket import SlowSocket
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -15,11 +15,11 @@ from containerd_client import Containerd
 from containerd_client.api.containerd.services.tasks.v1 import tasks_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.cri_client import failure
+from lab.fault_proxy import Fault, FaultProxy
+from lab.lab import Lab
+from lab.pod_configs import sh
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.cri_client import failure
-from tests.lab.fault_proxy import Fault, FaultProxy
-from tests.lab.lab import Lab
-from tests.lab.pod_configs import sh
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

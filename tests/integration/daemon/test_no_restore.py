@@ -6,9 +6,9 @@ import grpc
 import pytest
 
 from cri_shim.oci.checkpoint_image import ANNOTATIONS
+from lab.cri_client import failure
+from lab.images import busybox_image, push, with_manifest
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.cri_client import failure
-from tests.lab.images import busybox_image, push, with_manifest
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

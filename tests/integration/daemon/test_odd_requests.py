@@ -9,15 +9,15 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.cri_client import failure
+from lab.images import Tree, build_image, busybox_layer, push
+from lab.pod_configs import NODE, pod_config, sh
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.cri_client import failure
-from tests.lab.images import Tree, build_image, busybox_layer, push
-from tests.lab.pod_configs import NODE, pod_config, sh
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.lab.lab import Lab
+    from lab.lab import Lab
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 LIMIT = 16 << 20

@@ -9,10 +9,10 @@ import pytest
 
 from containerd_client import Containerd, call_options
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.containerd import mounts_below
+from lab.patience import patient
+from lab.pod_configs import sh
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.containerd import mounts_below
-from tests.lab.patience import patient
-from tests.lab.pod_configs import sh
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -17,14 +17,14 @@ import pytest_asyncio
 from containerd_client import Containerd
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.cri_client import failure
 from tests.integration.daemon.conftest import run_pod, slow_node
-from tests.lab.cri_client import failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from tests.lab.lab import Lab
-    from tests.lab.slow_socket import SlowSocket
+    from lab.lab import Lab
+    from lab.slow_socket import SlowSocket
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

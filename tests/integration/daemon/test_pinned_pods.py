@@ -13,6 +13,11 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.bridge import merged
+from lab.cri_client import failure
+from lab.lab import Lab
+from lab.pod_configs import pod_config, sh
+from lab.pods import fetch, web_server
 from tests.integration.daemon.conftest import moody_settings, run_pod
 from tests.integration.daemon.test_containerd_away import until_ready
 from tests.integration.daemon.test_recovery import (
@@ -22,11 +27,6 @@ from tests.integration.daemon.test_recovery import (
     test_a_reboot,
     test_everything_is_what_it_was,
 )
-from tests.lab.bridge import merged
-from tests.lab.cri_client import failure
-from tests.lab.lab import Lab
-from tests.lab.pod_configs import pod_config, sh
-from tests.lab.pods import fetch, web_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,9 +9,9 @@ import grpc
 import pytest
 import pytest_asyncio
 
+from lab.cri_client import failure
+from lab.lab import Lab
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.cri_client import failure
-from tests.lab.lab import Lab
 
 BLKIO = Path("/sys/fs/cgroup/blkio")
 BLOCKIO, RDT = "blockio.resources.beta.kubernetes.io", "rdt.resources.beta.kubernetes.io"

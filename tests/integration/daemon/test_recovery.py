@@ -12,11 +12,11 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.sync.owned_snapshots import OWN_ROOT, owned_by
+from lab.containerd import unmount_below
+from lab.pod_configs import container_config, pod_config, sh
+from lab.pods import fetch, web_server
+from lab.registry import free_port
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.containerd import unmount_below
-from tests.lab.pod_configs import container_config, pod_config, sh
-from tests.lab.pods import fetch, web_server
-from tests.lab.registry import free_port
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -9,8 +9,8 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.cri_client import failure
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.cri_client import failure
 
 
 async def linux_config(lab, pod):

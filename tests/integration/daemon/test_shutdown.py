@@ -11,9 +11,9 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.bridge import program
+from lab.pod_configs import pod_config
 from tests.integration.daemon.conftest import GRACE, run_pod
-from tests.lab.bridge import program
-from tests.lab.pod_configs import pod_config
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -8,8 +8,8 @@ import grpc
 import pytest
 
 from cri_shim.node.snapshotter_check import REASON
-from tests.lab.bridge import merged
-from tests.lab.cri_client import failure
+from lab.bridge import merged
+from lab.cri_client import failure
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

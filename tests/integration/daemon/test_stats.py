@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.pod_configs import sh
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.pod_configs import sh
 
 CGROUPS = Path("/sys/fs/cgroup")
 UNIFIED = (CGROUPS / "cgroup.controllers").exists()

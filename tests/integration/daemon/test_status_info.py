@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from lab.pod_configs import NODE
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.pod_configs import NODE
 
 if TYPE_CHECKING:
-    from tests.lab.lab import Lab
-    from tests.lab.pods import Pod
+    from lab.lab import Lab
+    from lab.pods import Pod
 
 
 async def test_it_tells_what_the_daemon_runs_on(lab: Lab) -> None:

@@ -6,8 +6,8 @@ import asyncio
 from itertools import chain
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.pod_configs import sh
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.pod_configs import sh
 
 CONTAINERS = 105
 PATIENCE = 60

@@ -10,10 +10,10 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.cri_client import CriClient
-from tests.lab.lab import Lab
-from tests.lab.pod_configs import sh
-from tests.lab.pods import Pod, fetch, web_server
+from lab.cri_client import CriClient
+from lab.lab import Lab
+from lab.pod_configs import sh
+from lab.pods import Pod, fetch, web_server
 
 
 @pytest_asyncio.fixture(loop_scope="session")

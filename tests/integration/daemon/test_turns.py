@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.lab import Lab
-from tests.lab.pods import Pod
+from lab.lab import Lab
+from lab.pods import Pod
 
 if TYPE_CHECKING:
     from pathlib import Path

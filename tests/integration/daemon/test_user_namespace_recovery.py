@@ -8,8 +8,8 @@ import os
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.pod_configs import sh
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.pod_configs import sh
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

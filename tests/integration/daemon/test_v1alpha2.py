@@ -13,8 +13,8 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message_factory import GetMessageClass
 
 from cri_shim.api.runtime.v1alpha2 import runtime_pb2 as old
-from tests.lab.cri_client import OPTIONS
-from tests.lab.log_file import read_log, text
+from lab.cri_client import OPTIONS
+from lab.log_file import read_log, text
 
 PATIENCE = 60
 # Measured anew by each request.

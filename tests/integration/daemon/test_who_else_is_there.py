@@ -13,10 +13,10 @@ from pathlib import Path
 import grpc
 import pytest
 
+from lab.bridge import merged, program
+from lab.containerd import toml
+from lab.cri_client import CriClient
 from tests.integration.daemon.conftest import run_pod
-from tests.lab.bridge import merged, program
-from tests.lab.containerd import toml
-from tests.lab.cri_client import CriClient
 
 PATIENCE = 30.0
 

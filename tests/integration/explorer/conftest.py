@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.lab.lab import Lab
-from tests.lab.pods import Pod
+from lab.lab import Lab
+from lab.pods import Pod
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,8 +11,8 @@ import grpc
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.ledger.bill_text import KEY, parse_bill
 from cri_shim.rpc import RPCS, Kind
-from tests.lab.cri_client import OPTIONS
-from tests.lab.pod_configs import pod_config
+from lab.cri_client import OPTIONS
+from lab.pod_configs import pod_config
 
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page

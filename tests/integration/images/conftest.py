@@ -21,8 +21,8 @@ from cri_shim.concurrency.operations import Operations
 from cri_shim.images.puller import ImagePuller
 from cri_shim.images.store import ImageStore
 from cri_shim.sync.snapshot_usage import SnapshotUsage
-from tests.lab.containerd import PrivateContainerd
-from tests.lab.registry import Registry
+from lab.containerd import PrivateContainerd
+from lab.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.lab.images import Image, Index
+from lab.images import Image, Index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

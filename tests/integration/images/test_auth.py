@@ -13,10 +13,10 @@ from containerd_client.distribution.credentials import Credentials
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import CriError, FailedPreconditionError
 from cri_shim.images.auth_config import credentials_of
+from lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
+from lab.registry import Registry
 from tests.integration.images.faulty import FaultyRegistry
 from tests.integration.images.token_server import FakeTokenServer
-from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
-from tests.lab.registry import Registry
 
 pytestmark = pytest.mark.root
 

@@ -11,9 +11,9 @@ import pytest
 
 from containerd_client.distribution.contents import missing_layers, read_contents
 from containerd_client.distribution.manifest import Descriptor
+from lab.images import OCI_LAYER_GZIP, Tree, build_image, push
 from tests.integration.images.conftest import NAMES, parts_of
 from tests.integration.images.faulty import FaultyRegistry
-from tests.lab.images import OCI_LAYER_GZIP, Tree, build_image, push
 
 pytestmark = pytest.mark.root
 

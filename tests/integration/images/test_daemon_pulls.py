@@ -11,12 +11,12 @@ import grpc
 import pytest
 import pytest_asyncio
 
+from lab.cri_client import failure
+from lab.images import OCI_LAYER_PLAIN, Tree, build_image, busybox_image, push
+from lab.lab import Lab
+from lab.pod_configs import container_config, pod_config
 from tests.integration.images.faulty import FaultyRegistry
 from tests.integration.images.token_server import FakeTokenServer
-from tests.lab.cri_client import failure
-from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, busybox_image, push
-from tests.lab.lab import Lab
-from tests.lab.pod_configs import container_config, pod_config
 
 pytestmark = [pytest.mark.root, pytest.mark.asyncio(loop_scope="module")]
 

@@ -9,8 +9,8 @@ import pytest
 
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.kernel.linux import LinuxKernel
+from lab.images import OCI_LAYER_GZIP, Tree, build_image, push
 from tests.integration.images.conftest import NAMES
-from tests.lab.images import OCI_LAYER_GZIP, Tree, build_image, push
 
 pytestmark = pytest.mark.root
 

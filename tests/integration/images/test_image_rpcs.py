@@ -20,7 +20,7 @@ from cri_shim.rpc.image_pull import pull_image
 from cri_shim.rpc.image_remove import remove_image
 from cri_shim.rpc.image_status import image_status
 from cri_shim.sync.snapshot_usage import RARELY, SMALL, SnapshotUsage
-from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
+from lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
 
 if TYPE_CHECKING:
     from containerd_client.hops import Hop

@@ -15,8 +15,8 @@ import pytest
 
 from containerd_client.distribution.errors import CorruptBlobError, DistributionError, ManifestError
 from cri_shim.images.load import load_images
-from tests.lab.bridge import program
-from tests.lab.images import (
+from lab.bridge import program
+from lab.images import (
     OCI_LAYER_GZIP,
     OCI_LAYER_PLAIN,
     Tree,

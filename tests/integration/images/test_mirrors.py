@@ -13,11 +13,11 @@ from containerd_client.distribution.hosts import Host
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.reference import parse_reference
 from containerd_client.distribution.registry import RegistryClient, Source
+from lab.images import OCI_LAYER_PLAIN, Tree, build_image
+from lab.registry import free_port
 from tests.integration.images.conftest import NAMES, parts_of
 from tests.integration.images.faulty import FaultyRegistry
 from tests.integration.images.raw_server import RawServer, answer
-from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image
-from tests.lab.registry import free_port
 
 IMAGE = build_image(Tree().file("x", bytes(100_000)).layer(OCI_LAYER_PLAIN))
 MANIFEST = Descriptor(IMAGE.media_type, IMAGE.digest, len(IMAGE.manifest))

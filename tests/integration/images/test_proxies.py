@@ -19,9 +19,9 @@ from containerd_client.distribution.hosts import Host, Tls, default_host
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.reference import parse_reference
 from containerd_client.distribution.registry import Source
+from lab.certificates import Authority
 from tests.integration.images.proxy_servers import REFUSAL, Proxy, SocksProxy
 from tests.integration.images.raw_server import RawServer, answer, redirect
-from tests.lab.certificates import Authority
 
 DATA = b"the layer"
 DIGEST = "sha256:" + hashlib.sha256(DATA).hexdigest()

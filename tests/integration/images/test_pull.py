@@ -13,8 +13,7 @@ import pytest
 from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
 from cri_shim.errors import CriError, FailedPreconditionError, InvalidArgumentError, NotFoundError
 from cri_shim.images.verifier import ImageVerifier
-from tests.integration.images.conftest import parts_of
-from tests.lab.images import (
+from lab.images import (
     DOCKER_LAYER_GZIP,
     OCI_LAYER_GZIP,
     OCI_LAYER_PLAIN,
@@ -28,6 +27,7 @@ from tests.lab.images import (
     has_zstd,
     push,
 )
+from tests.integration.images.conftest import parts_of
 
 pytestmark = pytest.mark.root
 

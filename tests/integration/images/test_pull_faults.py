@@ -13,9 +13,7 @@ import pytest
 from containerd_client import call_options
 from containerd_client.distribution.credentials import Credentials
 from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError
-from tests.integration.images.conftest import parts_of
-from tests.integration.images.faulty import FaultyRegistry
-from tests.lab.images import (
+from lab.images import (
     OCI_CONFIG,
     OCI_LAYER_GZIP,
     OCI_LAYER_PLAIN,
@@ -26,6 +24,8 @@ from tests.lab.images import (
     digest_of,
     with_manifest,
 )
+from tests.integration.images.conftest import parts_of
+from tests.integration.images.faulty import FaultyRegistry
 
 pytestmark = pytest.mark.root
 

@@ -8,9 +8,9 @@ import os
 import pytest
 
 from cri_shim.errors import CriError, DeadlineExceededError
+from lab.images import OCI_LAYER_PLAIN, Tree, build_image
 from tests.integration.images.conftest import parts_of
 from tests.integration.images.faulty import FaultyRegistry
-from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image
 
 pytestmark = pytest.mark.root
 

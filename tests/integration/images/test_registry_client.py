@@ -20,9 +20,9 @@ from containerd_client.distribution.hosts import Host, default_host
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.reference import parse_reference
 from containerd_client.distribution.registry import RegistryClient, Source
+from lab.images import Tree, build_image
+from lab.registry import free_port
 from tests.integration.images.faulty import FaultyRegistry
-from tests.lab.images import Tree, build_image
-from tests.lab.registry import free_port
 
 IMAGE = build_image(Tree().file("x", bytes(100_000)).layer("application/vnd.oci.image.layer.v1.tar"))
 LAYER = Descriptor(IMAGE.layers[0].media_type, IMAGE.layers[0].digest, len(IMAGE.layers[0].blob))

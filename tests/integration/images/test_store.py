@@ -10,8 +10,7 @@ import pytest
 from containerd_client.api.containerd.services.images.v1 import images_pb2
 from containerd_client.api.containerd.types import types_pb2
 from cri_shim.errors import FailedPreconditionError
-from tests.integration.images.conftest import parts_of
-from tests.lab.images import (
+from lab.images import (
     OCI_INDEX,
     OCI_LAYER_PLAIN,
     OCI_MANIFEST,
@@ -22,6 +21,7 @@ from tests.lab.images import (
     push,
     write_oci_layout,
 )
+from tests.integration.images.conftest import parts_of
 
 pytestmark = pytest.mark.root
 

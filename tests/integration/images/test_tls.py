@@ -8,10 +8,10 @@ import shutil
 import pytest
 
 from cri_shim.errors import CriError, FailedPreconditionError
+from lab.certificates import Authority
+from lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
+from lab.registry import Registry
 from tests.integration.images.conftest import NAMES, parts_of
-from tests.lab.certificates import Authority
-from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
-from tests.lab.registry import Registry
 
 pytestmark = pytest.mark.root
 

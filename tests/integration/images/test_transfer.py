@@ -18,12 +18,12 @@ from containerd_client.distribution.transfer_pull import TransferPull
 from containerd_client.errors import ContainerdError
 from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError, NotFoundError
 from cri_shim.images.verifier import ImageVerifier
+from lab.certificates import Authority
+from lab.containerd import PrivateContainerd
+from lab.images import OCI_LAYER_PLAIN, Layer, Tree, build_image, build_index, digest_of, push
+from lab.registry import Registry
 from tests.integration.images.conftest import NAMES, parts_of
 from tests.integration.images.faulty import FaultyRegistry
-from tests.lab.certificates import Authority
-from tests.lab.containerd import PrivateContainerd
-from tests.lab.images import OCI_LAYER_PLAIN, Layer, Tree, build_image, build_index, digest_of, push
-from tests.lab.registry import Registry
 
 pytestmark = pytest.mark.root
 

@@ -15,8 +15,8 @@ from containerd_client.distribution.hosts import Host, Tls
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.reference import parse_reference
 from containerd_client.distribution.registry import Source
+from lab.certificates import Authority
 from tests.integration.images.raw_server import RawServer
-from tests.lab.certificates import Authority
 
 BLOB = Descriptor("application/octet-stream", "sha256:" + "0" * 64, 1)
 JUNK = b"-----BEGIN CERTIFICATE-----\nnonsense!\n-----END CERTIFICATE-----\n"

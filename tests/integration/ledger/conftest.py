@@ -15,8 +15,8 @@ import pytest_asyncio
 from google.protobuf.message_factory import GetMessageClass
 
 from cri_shim.ledger.bill_text import KEY, parse_bill
-from tests.lab.cri_client import OPTIONS, SERVICES
-from tests.lab.lab import Lab
+from lab.cri_client import OPTIONS, SERVICES
+from lab.lab import Lab
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -19,13 +19,13 @@ import pytest_asyncio
 from google.protobuf.message_factory import GetMessageClass
 
 from cri_shim.ledger.bill_text import KEY, parse_bill
-from tests.lab import delayed_daemon
-from tests.lab.cri_client import OPTIONS, SERVICES
-from tests.lab.lab import Lab
-from tests.lab.patience import patient
-from tests.lab.pod_configs import container_config, pod_config
-from tests.lab.proofs import keep
-from tests.lab.slow_socket import SlowSocket
+from lab import delayed_daemon
+from lab.cri_client import OPTIONS, SERVICES
+from lab.lab import Lab
+from lab.patience import patient
+from lab.pod_configs import container_config, pod_config
+from lab.proofs import keep
+from lab.slow_socket import SlowSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

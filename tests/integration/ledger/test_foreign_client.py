@@ -25,14 +25,14 @@ from cri_shim.bench.node import Node, Samples, next_name
 from cri_shim.bench.pod import START, Pod
 from cri_shim.bench.pod_configs import Place
 from cri_shim.bench.rhythm import in_words
+from lab.proofs import keep
 from tests.clients.build import MISSING, build
 from tests.integration.ledger.conftest import bill, billed
-from tests.lab.proofs import keep
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.lab.lab import Lab
+    from lab.lab import Lab
 
 pytestmark = pytest.mark.timeout(420)  # the first test waits for all rounds
 

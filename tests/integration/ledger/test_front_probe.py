@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.ledger.front.front_probe_client import METHOD, SERVICE
+from lab.cri_client import OPTIONS
+from lab.lab import Lab
+from lab.patience import patient
 from tests.integration.ledger.conftest import Web, bill, billed
-from tests.lab.cri_client import OPTIONS
-from tests.lab.lab import Lab
-from tests.lab.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

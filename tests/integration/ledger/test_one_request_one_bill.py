@@ -16,9 +16,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from cri_shim.ledger.intervals import covered
+from lab.bridge import program
+from lab.pod_configs import pod_config
 from tests.integration.ledger.conftest import bill, billed
-from tests.lab.bridge import program
-from tests.lab.pod_configs import pod_config
 
 CLOSE = 0.01  # of the wall time
 

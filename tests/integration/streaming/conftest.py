@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
+from lab.lab import Lab
+from lab.pod_configs import sh
+from lab.pods import Pod
 from tests.integration.streaming.peer import SpdyPeer
-from tests.lab.lab import Lab
-from tests.lab.pod_configs import sh
-from tests.lab.pods import Pod
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.lab.pods import Container
+    from lab.pods import Container
 
 PACKAGE = "spdy-transport@3.0.0"
 

@@ -6,11 +6,11 @@ import asyncio
 import hashlib
 from typing import TYPE_CHECKING
 
-from tests.lab.pod_configs import sh
+from lab.pod_configs import sh
 
 if TYPE_CHECKING:
+    from lab.pods import Container, Pod
     from tests.integration.streaming.peer import SpdyPeer
-    from tests.lab.pods import Container, Pod
 
 
 async def attach_url(container: Container, *, stdin: bool = False, tty: bool = False) -> str:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lab.pod_configs import sh
 from tests.integration.streaming.peer import digest_of_feed
-from tests.lab.pod_configs import sh
 
 if TYPE_CHECKING:
+    from lab.lab import Lab
+    from lab.pods import Container
     from tests.integration.streaming.peer import SpdyPeer
-    from tests.lab.lab import Lab
-    from tests.lab.pods import Container
 
 MANY = 1 << 30 if os.environ.get("CRI_SHIM_LONG_STREAMS") else 64 << 20
 """Bytes of the long streams; a gigabyte where somebody asks for it."""

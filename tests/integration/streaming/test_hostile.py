@@ -15,15 +15,15 @@ import pytest
 
 from cri_shim.streaming.spdy import frames
 from cri_shim.streaming.spdy.headers import DICTIONARY, HeaderWriter
+from lab.patience import patient
 from tests.integration.streaming.test_exec_spdy import exec_url, settled
 from tests.integration.streaming.test_port_forward import forward_url
-from tests.lab.patience import patient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.lab.lab import Lab
-    from tests.lab.pods import Container, Pod
+    from lab.lab import Lab
+    from lab.pods import Container, Pod
 
 MEMORY_KIB = 32 * 1024
 STREAMS = 1024

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.pod_configs import sh
+from lab.pods import Pod, web_server
 from tests.integration.streaming.peer import digest_of_feed
 from tests.integration.streaming.test_exec_spdy import MANY
-from tests.lab.pod_configs import sh
-from tests.lab.pods import Pod, web_server
 
 if TYPE_CHECKING:
+    from lab.lab import Lab
     from tests.integration.streaming.peer import SpdyPeer
-    from tests.lab.lab import Lab
 
 GET = "GET / HTTP/1.0\r\n\r\n"
 FORWARD = "portforward.k8s.io"

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
+from lab.pod_configs import sh
 from tests.integration.streaming.peer import digest_of_feed
 from tests.integration.streaming.test_attach import attach_url
 from tests.integration.streaming.test_exec_spdy import MANY, exec_url, processes, settled
 from tests.integration.streaming.test_port_forward import GET, forward_url
-from tests.lab.pod_configs import sh
 
 if TYPE_CHECKING:
-    from tests.lab.lab import Lab
-    from tests.lab.pods import Container, Pod
+    from lab.lab import Lab
+    from lab.pods import Container, Pod
 
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
 PLAIN = [V5, V4, "channel.k8s.io", ""]

@@ -12,10 +12,10 @@ import grpc
 import pytest
 from google.protobuf.message_factory import GetMessageClass
 
-from tests.lab.cri_client import OPTIONS, SERVICES
+from lab.cri_client import OPTIONS, SERVICES
 
 if TYPE_CHECKING:
-    from tests.lab.lab import Lab
+    from lab.lab import Lab
 
 
 def need_containerd() -> None:

@@ -7,13 +7,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from cri_shim.bench.noise import DISTURBED, probe
+from lab.calibration_load import WITH_HOPS, MixedLoad
+from lab.calibration_run import BY_METHOD, IN_TOTAL, node_with_spans, until_compared, until_measured
+from lab.pod_configs import pod_config
 from tests.integration.tracing.conftest import call, get, need_containerd, need_spans
-from tests.lab.calibration_load import WITH_HOPS, MixedLoad
-from tests.lab.calibration_run import BY_METHOD, IN_TOTAL, node_with_spans, until_compared, until_measured
-from tests.lab.pod_configs import pod_config
 
 if TYPE_CHECKING:
-    from tests.lab.lab import Lab
+    from lab.lab import Lab
 
 LIVES = 42
 MOST_RUNS = 3

@@ -7,11 +7,11 @@ from typing import Any
 
 from cri_shim.ledger.bill_text import KEY, parse_bill
 from cri_shim.ledger.trace_context import is_asking
+from lab.lab import Lab
+from lab.otlp_collector import SERVER, OtlpCollector
+from lab.pod_configs import pod_config
+from lab.registry import free_port
 from tests.integration.tracing.conftest import call, get, need_containerd, need_spans
-from tests.lab.lab import Lab
-from tests.lab.otlp_collector import SERVER, OtlpCollector
-from tests.lab.pod_configs import pod_config
-from tests.lab.registry import free_port
 
 TRACE = "0ff1ce00" * 4
 

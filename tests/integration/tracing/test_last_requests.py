@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from lab.lab import Lab
+from lab.otlp_collector import OtlpCollector
 from tests.integration.tracing.conftest import call, need_containerd
-from tests.lab.lab import Lab
-from tests.lab.otlp_collector import OtlpCollector
 
 TRACE = "1a57ca11" * 4
 

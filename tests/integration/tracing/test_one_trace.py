@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from cri_shim.ledger.bill_text import KEY, parse_bill
+from lab.lab import Lab
+from lab.otlp_collector import CLIENT, SERVER, OtlpCollector
+from lab.pod_configs import container_config, pod_config, sh
 from tests.integration.tracing.conftest import call, need_containerd, need_spans
-from tests.lab.lab import Lab
-from tests.lab.otlp_collector import CLIENT, SERVER, OtlpCollector
-from tests.lab.pod_configs import container_config, pod_config, sh
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import urlsplit
 
+from lab.images import busybox_image, push
+from lab.lab import Lab
+from lab.otlp_collector import OtlpCollector
+from lab.registry import free_port
 from tests.integration.tracing.conftest import call, need_containerd
-from tests.lab.images import busybox_image, push
-from tests.lab.lab import Lab
-from tests.lab.otlp_collector import OtlpCollector
-from tests.lab.registry import free_port
 
 TRACE = "facade00" * 4
 

@@ -11,11 +11,11 @@ import pytest
 
 from cri_shim.ledger.bill_text import KEY, parse_bill
 from cri_shim.ledger.request import UNFINISHED
+from lab.lab import Lab
+from lab.pod_configs import container_config, pod_config, sh
+from lab.registry import free_port
+from lab.slow_socket import SlowSocket
 from tests.integration.tracing.conftest import call, get, need_containerd, need_spans
-from tests.lab.lab import Lab
-from tests.lab.pod_configs import container_config, pod_config, sh
-from tests.lab.registry import free_port
-from tests.lab.slow_socket import SlowSocket
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from cri_shim.bench import stream_peer
 from cri_shim.bench.stream_peer import receive
 from cri_shim.streaming.spdy import Connection
 from cri_shim.streaming.spdy.events import StreamOpened
-from tests.lab.certificates import Authority
+from lab.certificates import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

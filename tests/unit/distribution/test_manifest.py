@@ -23,7 +23,7 @@ from containerd_client.distribution.manifest import (
     parse_rootfs,
 )
 from containerd_client.distribution.platforms import Platform, acceptable, normalised, rank
-from tests.lab.images import OCI_LAYER_PLAIN, Tree, build_image, build_index
+from lab.images import OCI_LAYER_PLAIN, Tree, build_image, build_index
 
 AMD64 = Platform("linux", "amd64")
 A, B, C = ("sha256:" + letter * 64 for letter in "abc")

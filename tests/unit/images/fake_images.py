@@ -11,7 +11,7 @@ from containerd_client.api.containerd.services.images.v1 import images_pb2
 from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
 from containerd_client.api.containerd.types import types_pb2
 from containerd_client.errors import AlreadyExists, NotFound, Unavailable
-from tests.lab.images import OCI_CONFIG, OCI_MANIFEST
+from lab.images import OCI_CONFIG, OCI_MANIFEST
 
 
 def digest_of(data: bytes) -> str:

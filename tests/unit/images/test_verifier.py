@@ -10,7 +10,7 @@ import pytest
 from containerd_client.distribution.errors import RefusedByPolicyError
 from containerd_client.distribution.manifest import Descriptor
 from cri_shim.images.verifier import LONGEST_REASON, OUTPUT_LIMIT, ImageVerifier
-from tests.lab.images import OCI_INDEX
+from lab.images import OCI_INDEX
 
 DIGEST = "sha256:" + "a" * 64
 TARGET = Descriptor(OCI_INDEX, DIGEST, 1234)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.containerd_config import IMAGES, RUNTIME, SERVER, configuration
-from tests.lab.containerd_versions import NotToBeHad, nearest, numbers
+from lab.containerd_config import IMAGES, RUNTIME, SERVER, configuration
+from lab.containerd_versions import NotToBeHad, nearest, numbers
 
 CRI = {
     "sandbox_image": "pause:1",

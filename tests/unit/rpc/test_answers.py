@@ -18,7 +18,7 @@ from cri_shim.network.exec import Helper
 from cri_shim.rpc import RPCS, Kind, Rpc
 from cri_shim.server.instrument import MESSAGE_LIMIT, handlers
 from cri_shim.sync.readiness import Readiness
-from tests.lab.cri_client import CriClient
+from lab.cri_client import CriClient
 
 PATIENCE = 20.0
 

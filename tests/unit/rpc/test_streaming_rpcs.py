@@ -20,7 +20,7 @@ from cri_shim.state.containers import Container, Status
 from cri_shim.state.index import Index
 from cri_shim.state.sandboxes import Sandbox
 from cri_shim.sync.readiness import Readiness
-from tests.lab.cri_client import CriClient
+from lab.cri_client import CriClient
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

@@ -1,4 +1,4 @@
-"""A tiny crictl, for where there is none: ``python -m tests.lab.cri pods|ps|images|logs|inspect|exec|status …``.
+"""A tiny crictl, for where there is none: ``python -m lab.cri pods|ps|images|logs|inspect|exec|status …``.
 
 The endpoint is ``--endpoint``, or else that of ``make up``.
 """
@@ -16,13 +16,13 @@ import grpc
 from google.protobuf.json_format import MessageToJson
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.cri_client import CriClient
-from tests.lab.log_file import read_log, text
+from lab.cri_client import CriClient
+from lab.log_file import read_log, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-DEMO_ENDPOINT = Path(__file__).resolve().parents[2] / ".demo" / "bridge" / "cri-shim.sock"
+DEMO_ENDPOINT = Path(__file__).resolve().parents[1] / ".demo" / "bridge" / "cri-shim.sock"
 
 
 def columns(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -112,7 +112,7 @@ async def run(arguments: argparse.Namespace) -> int:
 
 def main() -> None:
     """Read the arguments."""
-    parser = argparse.ArgumentParser(prog="python -m tests.lab.cri", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m lab.cri", description=__doc__.partition("\n")[0])
     parser.add_argument("--endpoint", default=f"unix://{DEMO_ENDPOINT}", help="CRI endpoint (default: of make up)")
     what = parser.add_subparsers(dest="what", required=True)
     for name, about in (("pods", "list pods"), ("ps", "list containers"), ("images", "list images")):

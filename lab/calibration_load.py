@@ -11,13 +11,13 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.images import busybox_image, push
-from tests.lab.pod_configs import container_config, pod_config, sh
+from lab.images import busybox_image, push
+from lab.pod_configs import container_config, pod_config, sh
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from tests.lab.lab import Lab
+    from lab.lab import Lab
 
 WITH_HOPS: Final = frozenset(
     {

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.lab.pause import pause_program
+from lab.pause import pause_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -1,6 +1,6 @@
 """What the ledger costs: the same daemon with and without it, on one containerd, in turns.
 
-``python -m tests.lab.ledger_bench``: pods are started and removed, and ListPodSandbox is asked for, alternately through
+``python -m lab.ledger_bench``: pods are started and removed, and ListPodSandbox is asked for, alternately through
 a daemon with ledger.enabled = true and one with false, in an order that is turned round every time (ABBA). The budget
 is 2 % of a pod start and 30 µs of a List.
 """
@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from statistics import median, quantiles
 from time import perf_counter
 
-from tests.lab.bridge import Bridge
-from tests.lab.cri_client import CriClient
-from tests.lab.lab import Lab
-from tests.lab.pod_configs import container_config, pod_config
+from lab.bridge import Bridge
+from lab.cri_client import CriClient
+from lab.lab import Lab
+from lab.pod_configs import container_config, pod_config
 
 LISTS_A_TURN = 200
 POD_BUDGET, LIST_BUDGET = 0.02, 30e-6

@@ -1,4 +1,4 @@
-"""A criu that works on this kernel: ``python -m tests.lab.criu`` prints the folder to put first on PATH.
+"""A criu that works on this kernel: ``python -m lab.criu`` prints the folder to put first on PATH.
 
 That of the machine where its ``criu check`` is content. Debian 12's is older than the kernels it may find itself on (on
 6.18 it does not know the vDSO and ends at once); then a newer suite's is downloaded with its libraries, unpacked below
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.lab.containerd_versions import CACHE, NotToBeHad, mirror, own_apt, run
+from lab.containerd_versions import CACHE, NotToBeHad, mirror, own_apt, run
 
 SUITE = "trixie"
 PLACE = CACHE / "criu"

@@ -1,4 +1,4 @@
-"""Show real pods, from nothing to nothing: ``make demo``, or ``python -m tests.lab.demo``.
+"""Show real pods, from nothing to nothing: ``make demo``, or ``python -m lab.demo``.
 
 Every step says what it does, shows what it saw, and checks it; the exit code is 0 only if all of it held.
 """
@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab import cri as cri_command
-from tests.lab.census import Census, settled
-from tests.lab.cri_client import CriClient
-from tests.lab.lab import Lab, push_images
-from tests.lab.log_file import text
-from tests.lab.pods import fetch
-from tests.lab.up import demo_pod
+from lab import cri as cri_command
+from lab.census import Census, settled
+from lab.cri_client import CriClient
+from lab.lab import Lab, push_images
+from lab.log_file import text
+from lab.pods import fetch
+from lab.up import demo_pod
 
 if TYPE_CHECKING:
-    from tests.lab.pods import Container, Pod
+    from lab.pods import Container, Pod
 
 COLOURS = ("\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[0m")
 BOLD, DIM, GREEN, RED, PLAIN = COLOURS if sys.stdout.isatty() else ("",) * len(COLOURS)

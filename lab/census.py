@@ -12,10 +12,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.lab.containerd import mounts_below
+from lab.containerd import mounts_below
 
 if TYPE_CHECKING:
-    from tests.lab.lab import Lab
+    from lab.lab import Lab
 
 # What may be less than before: a leak of an earlier test that was found out, and ended meanwhile.
 MAY_GO = (

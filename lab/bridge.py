@@ -13,11 +13,11 @@ from typing import Any
 import grpc
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab import cgroup_driver
-from tests.lab.containerd import may_lower_oom_score, toml, unmount_below
-from tests.lab.processes import Daemon, LabError
+from lab import cgroup_driver
+from lab.containerd import may_lower_oom_score, toml, unmount_below
+from lab.processes import Daemon, LabError
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def interpreter_settings() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Leave a node running for a person to play with: ``python -m tests.lab.up``; ``python -m tests.lab.down`` ends it.
+"""Leave a node running for a person to play with: ``python -m lab.up``; ``python -m lab.down`` ends it.
 
 Everything is below .demo/ in the project: registry, containerd, the daemon, their logs, and a pod of two containers.
 """
@@ -12,11 +12,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.lab.lab import Lab
-from tests.lab.pod_configs import sh
-from tests.lab.pods import Pod, fetch_script, web_server
+from lab.lab import Lab
+from lab.pod_configs import sh
+from lab.pods import Pod, fetch_script, web_server
 
-DEMO = Path(__file__).resolve().parents[2] / ".demo"
+DEMO = Path(__file__).resolve().parents[1] / ".demo"
 STATE = DEMO / "lab.json"
 
 
@@ -59,7 +59,7 @@ async def up() -> None:
     await demo_pod(lab)
     await lab.client.close()
     endpoint = lab.endpoint
-    tool = f"crictl --runtime-endpoint {endpoint}" if shutil.which("crictl") else f"{sys.executable} -m tests.lab.cri"
+    tool = f"crictl --runtime-endpoint {endpoint}" if shutil.which("crictl") else f"{sys.executable} -m lab.cri"
     sys.stdout.write(
         f"""
 It is up.

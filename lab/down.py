@@ -1,4 +1,4 @@
-"""End what ``python -m tests.lab.up`` has left running, and remove it without a trace."""
+"""End what ``python -m lab.up`` has left running, and remove it without a trace."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import signal
 import sys
 import time
 
-from tests.lab.bridge import program
-from tests.lab.cni import PodNetwork
-from tests.lab.containerd import PrivateContainerd, unmount_below
-from tests.lab.cri_client import CriClient
-from tests.lab.lab import Lab
-from tests.lab.processes import command_lines, gone, kill_and_wait
-from tests.lab.up import DEMO, STATE
+from lab.bridge import program
+from lab.cni import PodNetwork
+from lab.containerd import PrivateContainerd, unmount_below
+from lab.cri_client import CriClient
+from lab.lab import Lab
+from lab.processes import command_lines, gone, kill_and_wait
+from lab.up import DEMO, STATE
 
 
 def pids_of(*words: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""Get containerd 1.7 and 2.1 for the tests: ``python -m tests.lab.containerd_versions 1.7`` prints their folder.
+"""Get containerd 1.7 and 2.1 for the tests: ``python -m lab.containerd_versions 1.7`` prints their folder.
 
 Debian's newer suites have them. Their packages are downloaded with the machine's own apt (its mirror, its proxies, its
 keys), into directories of our own, and unpacked below .containerd/ without being installed: nothing of the machine
@@ -17,7 +17,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-CACHE = Path(__file__).resolve().parents[2] / ".containerd"
+CACHE = Path(__file__).resolve().parents[1] / ".containerd"
 KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 PACKAGE = "containerd"
 
@@ -133,7 +133,7 @@ def run(command: list[str], directory: Path | None = None) -> str:
 
 def main() -> None:
     """Print the folder of the line that was asked for."""
-    parser = argparse.ArgumentParser(prog="python -m tests.lab.containerd_versions", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.containerd_versions", description=__doc__)
     parser.add_argument("line", choices=sorted(LINES))
     try:
         sys.stdout.write(f"{binaries(parser.parse_args().line)}\n")

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.lab.log_file import Entry, read_log, text
-from tests.lab.patience import patient
-from tests.lab.pod_configs import container_config, pod_config, sh
+from lab.log_file import Entry, read_log, text
+from lab.patience import patient
+from lab.pod_configs import container_config, pod_config, sh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tests.lab.cri_client import CriClient
+    from lab.cri_client import CriClient
 
 EXITED = cri.CONTAINER_EXITED
 _numbers = itertools.count(1)

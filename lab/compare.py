@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any
 from cri_shim import cli
 from cri_shim.bench.arguments import add_compare
 from cri_shim.bench.command import announce
-from tests.lab.bridge import merged
-from tests.lab.cni import PLUGINS
-from tests.lab.images import Image, Tree, build_image, push
-from tests.lab.lab import Lab, push_images
-from tests.lab.registry import Registry
+from lab.bridge import merged
+from lab.cni import PLUGINS
+from lab.images import Image, Tree, build_image, push
+from lab.lab import Lab, push_images
+from lab.registry import Registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +126,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write("run this as root: containers, mounts and network namespaces need it\n")
         return 1
     parser = argparse.ArgumentParser(
-        prog="python -m tests.lab.compare",
+        prog="python -m lab.compare",
         description="Set up the plugin and the bridge, and compare them. Other arguments: those of `cri-shim compare`.",
     )
     parser.add_argument(

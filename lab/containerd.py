@@ -4,7 +4,7 @@ With the plugin it is the reference that the daemon is compared with; without, i
 The one thing it shares with others is /run/containerd/s, where shims put their sockets whatever the configuration says.
 
 It is the installed one, or that of the folder that the environment variable CONTAINERD_BINARIES names: any version
-from 1.6 on, with its shims (see :mod:`tests.lab.containerd_versions`).
+from 1.6 on, with its shims (see :mod:`lab.containerd_versions`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.lab import cgroup_driver
-from tests.lab.containerd_config import configuration, spans_environment
-from tests.lab.processes import Daemon, LabError, command_lines, kill_and_wait
+from lab import cgroup_driver
+from lab.containerd_config import configuration, spans_environment
+from lab.processes import Daemon, LabError, command_lines, kill_and_wait
 
 CAP_SYS_RESOURCE = 24
 PAUSE_SECONDS = 0.05

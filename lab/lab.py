@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from tests.lab import cgroup_driver
-from tests.lab.bridge import Bridge
-from tests.lab.cni import PodNetwork
-from tests.lab.containerd import PrivateContainerd
-from tests.lab.cri_client import CriClient
-from tests.lab.images import busybox_image, pause_image, push
-from tests.lab.registry import Registry
+from lab import cgroup_driver
+from lab.bridge import Bridge
+from lab.cni import PodNetwork
+from lab.containerd import PrivateContainerd
+from lab.cri_client import CriClient
+from lab.images import busybox_image, pause_image, push
+from lab.registry import Registry
 
 if TYPE_CHECKING:
-    from tests.lab.processes import Daemon
+    from lab.processes import Daemon
 
 Kind = Literal["bridge", "plugin"]
 CGROUPS = cgroup_driver.ROOT
