@@ -112,10 +112,9 @@ def _serve(options: argparse.Namespace) -> int:
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
     # Whoever waits for messages looks for them itself, instead of being told by threads of grpc's (docs/adr/0020).
     os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_listener")
-    from cri_shim.daemon import daemon
-    from cri_shim.daemon import logging_setup as log_setup
+    from cri_shim.daemon import daemon, logging_setup  # noqa: PLC0415 - bring in grpc, which must see the variables above
 
-    log_setup.configure(config.log_level, config.log_format)
+    logging_setup.configure(config.log_level, config.log_format)
     _set_oom_score(config.oom_score)
     return int(daemon.serve(config))
 

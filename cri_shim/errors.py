@@ -1,8 +1,8 @@
 """The errors that an RPC may end with, each with the gRPC code it becomes.
 
-Collaborators and RPC files raise these (or let :mod:`containerd_client.errors` pass); only :mod:`cri_shim.server.instrument`
-turns them into a status on the wire. A message names the thing, says what was wrong with it and, where that helps,
-what to do.
+Collaborators and RPC files raise these (or let :mod:`containerd_client.errors` pass); only
+:mod:`cri_shim.server.instrument` turns them into a status on the wire. A message names the thing, says what was wrong
+with it and, where that helps, what to do.
 """
 
 from __future__ import annotations

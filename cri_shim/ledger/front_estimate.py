@@ -1,8 +1,8 @@
 """What the hop between client and daemon takes: known from probes, and where a client sends its time, from that.
 
-Each way has a curve of its own (:mod:`cri_shim.ledger.transport.gap_curve`), and a quiet of its own: the way in depends on how long
-ago the last request came, the way out on how long ago the last one was answered. A request that follows at once on one
-that took 100 ms comes from a client that has slept for that time.
+Each way has a curve of its own (:mod:`cri_shim.ledger.transport.gap_curve`), and a quiet of its own: the way in depends
+on how long ago the last request came, the way out on how long ago the last one was answered. A request that follows at
+once on one that took 100 ms comes from a client that has slept for that time.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The one recorder: every request, its hops and helpers, kept while memory is bounded, told to whoever listens.
 
 Metrics, spans, the explorer page, the terminal table and the line in the log are views of these records and therefore
-cannot disagree. A request is opened and closed in :mod:`cri_shim.server.instrument`; in between, the client of containerd and
-the runner of CNI plugins report to :meth:`Ledger.note_hop` and :meth:`Ledger.note_helper`, which find the request in
-hand in a context variable. The bill is made out at once, for the answer takes it along; the books are kept a moment
-later, for several requests in one go (docs/adr/0024). Nothing here awaits.
+cannot disagree. A request is opened and closed in :mod:`cri_shim.server.instrument`; in between, the client of
+containerd and the runner of CNI plugins report to :meth:`Ledger.note_hop` and :meth:`Ledger.note_helper`, which find
+the request in hand in a context variable. The bill is made out at once, for the answer takes it along; the books are
+kept a moment later, for several requests in one go (docs/adr/0024). Nothing here awaits.
 
 Text that enters a record is encodable and of bounded length: that of requests comes so from the instrument layer, names
 of helpers are cleaned here. A record that cannot be kept or counted all the same costs itself only.

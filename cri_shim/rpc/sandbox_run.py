@@ -1,8 +1,8 @@
 """RunPodSandbox: make a pod and start it.
 
 Order: reserve the name · make the pod, as :mod:`cri_shim.lifecycle.sandbox.pause_pod` or, if it needs no process,
-:mod:`cri_shim.lifecycle.sandbox.pinned_pod` does it · listed. What the in-process plugin does one after another overlaps there
-as far as it does not depend on each other.
+:mod:`cri_shim.lifecycle.sandbox.pinned_pod` does it · listed. What the in-process plugin does one after another
+overlaps there as far as it does not depend on each other.
 
 A retry with the same name and the same configuration gets the same pod: while it is being made it waits for it,
 afterwards it is told its id (docs/adr/0003). Differences from the plugin: the record comes before the network, and no

@@ -2,9 +2,10 @@
 
 containerd 2.x, and some builds of 1.7, export what they did for a call as a server span, the child of the client span
 whose id went along. Each that fits a hop of a request, running or remembered, is added to that request, and its bill is
-made out anew; what it says is remembered for hops without spans (:mod:`cri_shim.ledger.transport.method_transport`). What fits none
-or comes too late is dropped; how much is remembered is bounded. Everything else in an export goes on to the collector,
-if there is one, without the traces that were only made to ask (docs/tracing.md).
+made out anew; what it says is remembered for hops without spans
+(:mod:`cri_shim.ledger.transport.method_transport`). What fits none or comes too late is dropped; how much is remembered
+is bounded. Everything else in an export goes on to the collector, if there is one, without the traces that were only
+made to ask (docs/tracing.md).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What the hop between client and daemon takes: the daemon calls itself over its own socket once in a while.
 
-The calls are made by a program of its own (:mod:`cri_shim.ledger.front.front_probe_client`), which lives for a round of them:
-for one with many gaps at the start, and then, while requests come, for a short one at the gaps that they had. A call
-counts if no request was in hand beside it, and for the quiet that really was before it. On a node that is never idle
-all calls count as long as nothing else is known: something is better known than nothing.
+The calls are made by a program of its own (:mod:`cri_shim.ledger.front.front_probe_client`), which lives for a round of
+them: for one with many gaps at the start, and then, while requests come, for a short one at the gaps that they had. A
+call counts if no request was in hand beside it, and for the quiet that really was before it. On a node that is never
+idle all calls count as long as nothing else is known: something is better known than nothing.
 """
 
 from __future__ import annotations

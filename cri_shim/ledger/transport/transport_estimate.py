@@ -24,7 +24,7 @@ _LEAST = 0.00001  # seconds; a shorter transport is the difference of two clocks
 
 
 class Charge(NamedTuple):
-    """An :class:`~cri_shim.ledger.transport.estimate.Estimate` of a hop's transport, and what it was made from. In seconds."""
+    """The transport of a hop in seconds (an :class:`~cri_shim.ledger.transport.estimate.Estimate`), and its parts."""
 
     seconds: float
     error: float

@@ -118,7 +118,8 @@ async def container_spec(
 ) -> dict[str, Any]:
     """The OCI runtime spec of ``container``; makes its directories and volumes on the way.
 
-    ``images`` says where the images that it mounts are (:func:`~cri_shim.lifecycle.container.image_mounts.mount_images`).
+    ``images`` says where the images are that it mounts
+    (:func:`~cri_shim.lifecycle.container.image_mounts.mount_images`).
 
     Raises InvalidArgumentError, FailedPreconditionError or UnimplementedError for what cannot be done as asked.
     """

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from cri_shim.kernel.mountinfo import parse_mountinfo
-from cri_shim.lifecycle import orphaned_cgroups as stray_cgroups
+from cri_shim.lifecycle import orphaned_cgroups
 from cri_shim.lifecycle.orphaned_cgroups import clear, clear_everywhere
 
 PATH = "/kubepods/pod1/abc"
@@ -86,7 +86,7 @@ def test_by_their_names_alone(root):
 
 def test_one_that_cannot_be_removed(root, monkeypatch):
     """A cgroup that stays is named, so that the record it belongs to stays as well; the others have gone."""
-    monkeypatch.setattr(stray_cgroups, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(orphaned_cgroups, "PATIENCE_SECONDS", 0.05)
     busy = root / "memory" / PATH.lstrip("/")
     (busy / "something").touch()  # rmdir(2) refuses, as it does where a process does not end
     with pytest.raises(OSError, match="cannot be removed") as raised:

@@ -10,7 +10,7 @@ import os
 import pytest
 import structlog
 
-from cri_shim.daemon import logging_setup as log_setup
+from cri_shim.daemon import logging_setup
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def restored():
 def test_a_logfmt_line_is_one_line_with_the_known_keys_first():
     """Values that would break the line are quoted."""
     out = io.StringIO()
-    log_setup.configure("info", "logfmt", stream=out)
+    logging_setup.configure("info", "logfmt", stream=out)
     with structlog.contextvars.bound_contextvars(rpc="RunPodSandbox"):
         structlog.get_logger().info("sandbox.created", id="a", note='x "y"\nz', ok=True, none=None, **{"b c": 1})
     (line,) = out.getvalue().splitlines()
@@ -40,7 +40,7 @@ def test_a_logfmt_line_is_one_line_with_the_known_keys_first():
 def test_a_json_line_is_an_object():
     """Machines read the same fields."""
     out = io.StringIO()
-    log_setup.configure("info", "json", stream=out)
+    logging_setup.configure("info", "json", stream=out)
     structlog.get_logger().warning("x", n=1, odd=object)
     line = json.loads(out.getvalue())
     assert list(line)[:3] == ["time", "level", "event"]
@@ -51,7 +51,7 @@ def test_a_json_line_is_an_object():
 def test_a_traceback_shows_no_local_variables(log_format):
     """Credentials in local variables do not reach the log."""
     out = io.StringIO()
-    log_setup.configure("info", log_format, stream=out)
+    logging_setup.configure("info", log_format, stream=out)
 
     def login():
         password = "HUNTER2".lower()
@@ -68,7 +68,7 @@ def test_a_traceback_shows_no_local_variables(log_format):
 def test_the_level_holds_for_ours_and_libraries_are_heard_from_warning():
     """What is below the level costs nothing and says nothing."""
     out = io.StringIO()
-    log_setup.configure("info", "logfmt", stream=out)
+    logging_setup.configure("info", "logfmt", stream=out)
     structlog.get_logger().debug("hidden")
     logging.getLogger("aiohttp").info("hidden too")
     logging.getLogger("asyncio").warning("slow %s", "callback")
@@ -81,7 +81,7 @@ def test_the_journal_gets_a_priority_and_no_time(tmp_path, monkeypatch):
     with (tmp_path / "journal").open("w+") as out:
         stat = os.fstat(out.fileno())
         monkeypatch.setenv("JOURNAL_STREAM", f"{stat.st_dev}:{stat.st_ino}")
-        log_setup.configure("debug", "logfmt", stream=out)
+        logging_setup.configure("debug", "logfmt", stream=out)
         structlog.get_logger().error("a")
         structlog.get_logger().debug("b")
         out.seek(0)
@@ -92,14 +92,14 @@ def test_another_stream_than_the_journals_is_no_journal(tmp_path, monkeypatch):
     """The variable is inherited; only the stream that it names counts."""
     monkeypatch.setenv("JOURNAL_STREAM", "1:2")
     with (tmp_path / "file").open("w+") as out:
-        assert not log_setup.is_journal(out, os.environ)
-    assert not log_setup.is_journal(io.StringIO(), os.environ)
+        assert not logging_setup.is_journal(out, os.environ)
+    assert not logging_setup.is_journal(io.StringIO(), os.environ)
 
 
 def test_a_line_that_cannot_be_written_costs_nothing_else():
     """A full disk or a closed pipe behind standard error does not fail a request."""
     with open("/dev/full", "w") as full:
-        log_setup.configure("info", "logfmt", stream=full)
+        logging_setup.configure("info", "logfmt", stream=full)
         structlog.get_logger().info("x" * 100_000)
         logging.getLogger("y").error("z")
         # Drop what the stream still holds, or closing it would raise here.
@@ -110,7 +110,7 @@ def test_a_line_that_cannot_be_written_costs_nothing_else():
 def test_text_from_outside_stays_text(log_format: str) -> None:
     """It neither rewrites a terminal nor loses its line, and a line has an end."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-    log_setup.configure("info", log_format, stream=stream)
+    logging_setup.configure("info", log_format, stream=stream)
     structlog.get_logger("x").info("area.event", error="a\ud800b", long="x" * 1_000_000, title="\x1b]0;gone\x07")
     stream.seek(0)
     line = stream.read()
