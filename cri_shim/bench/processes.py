@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 from dataclasses import dataclass
+from math import fsum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,12 +126,12 @@ def read_clock(
     The client is this process, and ``clients``, other processes that make calls for it. ``helpers`` are processes that
     daemons keep running; those that ended count as well, once their daemon has waited for them.
     """
-    cpu = {"helpers": sum(own_seconds(pid) + children_seconds(pid) for pid in helpers)}
+    cpu = {"helpers": fsum(own_seconds(pid) + children_seconds(pid) for pid in helpers)}
     for process in processes:
         cpu[process.name] = own_seconds(process.pid)
         cpu["helpers"] += children_seconds(process.pid)
-    cpu["shims"] = sum(own_seconds(pid) + children_seconds(pid) for pid in shims)
-    cpu["client"] = sum(own_seconds(pid) + children_seconds(pid) for pid in (os.getpid(), *clients))
+    cpu["shims"] = fsum(own_seconds(pid) + children_seconds(pid) for pid in shims)
+    cpu["client"] = fsum(own_seconds(pid) + children_seconds(pid) for pid in (os.getpid(), *clients))
     busy, stolen, total = _machine_seconds()
     cpu["machine"] = busy
     return Clock(cpu, stolen, total)

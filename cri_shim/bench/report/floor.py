@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import fsum
 from typing import TYPE_CHECKING
 
 from cri_shim.bench import noise
@@ -101,8 +102,8 @@ def _stages(step: Step, kind: Kind) -> Table:
     lines = [
         (stage, *(number(floor_ms(step, kind, order, stage)) for order in ORDERS)) for stage in stages_of(step, kind)
     ]
-    whole = sum(floor_ms(step, kind, "serial", what) for what in PHASES)
-    parts = sum(floor_ms(step, kind, "serial", stage) for stage in stages_of(step, kind))
+    whole = fsum(floor_ms(step, kind, "serial", what) for what in PHASES)
+    parts = fsum(floor_ms(step, kind, "serial", stage) for stage in stages_of(step, kind))
     return Table((f"stage, {kind}, ms, p50", *ORDERS), (*lines, (_REST, number(max(0.0, whole - parts)), "")))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from math import fsum
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.memory import HELPERS, SHIMS
@@ -76,7 +77,7 @@ def cpu_parts(run: Run, step: Step) -> dict[str, dict[str, float]]:
     for side in run.sides:
         turns = [one.turns[side.name] for one in step.rounds]
         own = {part: _mean(turns, part) for part in (*_daemons(run), "helpers", "shims", "client")}
-        own[_REST] = max(0.0, _mean(turns, "machine") - sum(own.values()))
+        own[_REST] = max(0.0, _mean(turns, "machine") - fsum(own.values()))
         found[side.name] = own
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import fsum
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.report import svg
@@ -90,7 +91,7 @@ def curves(series: Mapping[str, Sequence[Sequence[float]]], unit: str, what: str
 
 def stacks(bars: Sequence[tuple[str, Mapping[str, float]]], parts: Mapping[str, int], unit: str, what: str) -> str:
     """Horizontal bars made of parts, each with the number of its colour; a bar need not have all of them."""
-    high = max([sum(of.values()) for _, of in bars] + [1e-9])
+    high = max([fsum(of.values()) for _, of in bars] + [1e-9])
     across = svg.linear(0, high, _LEFT, _RIGHT - 50)
     bottom = 26 + (_BAR + 8) * len(bars)
     shapes = svg.legend(parts, 12, 20)
@@ -106,7 +107,7 @@ def stacks(bars: Sequence[tuple[str, Mapping[str, float]]], parts: Mapping[str, 
                 width = across(value) - across(0)
                 shapes.append(svg.rect(x, y, width, _BAR, f"f{colour}", f"{label}: {part} {number(value)} {unit}"))
                 x += width
-        shapes.append(svg.text(x + 6, y + _BAR - 3, number(sum(of.values())), kind="quiet"))
+        shapes.append(svg.text(x + 6, y + _BAR - 3, number(fsum(of.values())), kind="quiet"))
     return svg.plot(bottom + 36, shapes, what)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 from dataclasses import dataclass
 from functools import partial
+from math import fsum
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.estimate import distribution
@@ -102,7 +103,7 @@ def _samples_of(key: str) -> Callable[[Turn], list[float]]:
 
 def daemons_cpu(run: Run, side: str, turn: Turn) -> float:
     """CPU seconds of a side's daemons, and of programs that they ran."""
-    return sum(turn.cpu.get(name, 0.0) for name in (*daemons_of(run, side), "helpers"))
+    return fsum(turn.cpu.get(name, 0.0) for name in (*daemons_of(run, side), "helpers"))
 
 
 def _machine_cpu(_side: str, turn: Turn) -> float:
@@ -110,11 +111,11 @@ def _machine_cpu(_side: str, turn: Turn) -> float:
 
 
 def _daemons_memory(run: Run, side: str, turn: Turn) -> float:
-    return sum(turn.memory.get(name, 0.0) for name in (*daemons_of(run, side), HELPERS))
+    return fsum(turn.memory.get(name, 0.0) for name in (*daemons_of(run, side), HELPERS))
 
 
 def _daemons_pss(run: Run, side: str, turn: Turn) -> float:
-    return sum(turn.pss[name] for name in daemons_of(run, side)) + turn.pss.get(HELPERS, 0.0)
+    return fsum(turn.pss[name] for name in daemons_of(run, side)) + turn.pss.get(HELPERS, 0.0)
 
 
 def daemons_of(run: Run, side: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from math import fsum
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.bills import NOT_ACCOUNTED_FOR
@@ -61,7 +62,7 @@ def where_time_goes(run: Run, step: Step) -> list[tuple[str, dict[str, float]]]:
 def split_of(parts: dict[str, float]) -> dict[str, float]:
     """The parts under the names that they have in the picture; they add up to what the client saw."""
     named = {name: max(0.0, parts.get(part, 0.0)) for part, name in _PARTS.items()}
-    over = sum(named.values()) - parts[CLIENT]
+    over = fsum(named.values()) - parts[CLIENT]
     if over > 0:
         # The front hop is estimated, and may come out longer than there was time for.
         named[_PARTS["front"]] -= min(named[_PARTS["front"]], over)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from math import fsum
 from typing import TYPE_CHECKING
 
 from cri_shim.bench import noise
@@ -110,7 +111,7 @@ def cpu(run: Run, step: Step) -> Table:
     lines = []
     for side, own in parts.items():
         wall = statistics.fmean(one.turns[side].seconds for one in step.rounds)
-        lines.append((side, *(f"{value:.3f}" for value in (wall, *(own[name] for name in names), sum(own.values())))))
+        lines.append((side, *(f"{value:.3f}" for value in (wall, *(own[name] for name in names), fsum(own.values())))))
     return Table(("side, seconds per turn", "wall", *names, "machine"), tuple(lines))
 
 
@@ -134,6 +135,6 @@ def _three_measures(turns: Sequence[Turn], names: Sequence[str]) -> tuple[str, .
     cells = []
     for measure in ([turn.memory for turn in turns], [turn.pss for turn in turns], [turn.uss for turn in turns]):
         known = all(name in sizes for sizes in measure for name in names)
-        sums = [sum(sizes.get(name, 0.0) for name in names) for sizes in measure]
+        sums = [fsum(sizes.get(name, 0.0) for name in names) for sizes in measure]
         cells.append(number(statistics.median(sums)) if known else "")
     return tuple(cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import fsum
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -57,7 +58,7 @@ class Life:
         await pod.look(samples)
         await pod.end(samples)
         for metric, rpcs in (("pod start", START), ("pod end", END)):
-            samples.add(metric, sum(samples.values[rpc][-1] for rpc in rpcs))
+            samples.add(metric, fsum(samples.values[rpc][-1] for rpc in rpcs))
 
     async def clean(self, node: Node) -> None:
         """Nothing."""
