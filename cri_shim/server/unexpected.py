@@ -43,7 +43,7 @@ def in_words(error: Exception) -> CriError | None:
 
 def _of_value(text: str) -> CriError | None:
     """Of the errors that Python and protobuf raise for values, those whose text says what the value was."""
-    if text.startswith("embedded null"):
+    if "embedded null" in text:  # from 3.13 on after the name of the system call
         return InvalidArgumentError("a name or path holds a NUL byte, which no file, program or option can have")
     if text.startswith("Value out of range"):
         return InternalError(f"a number does not fit into its field: {text.partition(':')[2].strip()}")
