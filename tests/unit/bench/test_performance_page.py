@@ -1,7 +1,8 @@
-"""The pages of numbers in docs/ say what the committed runs say, and nothing else."""
+"""The tables of docs/performance.md say what the results in docs/data say."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,52 +11,64 @@ from cri_shim.bench.report.files import markdown_files
 from cri_shim.bench.result_file import load
 
 DOCS = Path(__file__).parents[3] / "docs"
-PAGES = sorted(path.stem for path in (DOCS / "data").glob("performance*.json"))
+RESULTS = sorted(path.stem for path in (DOCS / "data").glob("performance*.json"))
+MORE = "## Where bridge takes more than plugin"
 
 
-def data(page: str) -> Path:
-    """The run that a page is made of."""
-    return DOCS / "data" / f"{page}.json"
+def section(name: str) -> str:
+    """The part of the page that names a result, up to the next heading of its kind."""
+    page = (DOCS / "performance.md").read_text(encoding="utf-8")
+    (found,) = [part for part in re.split(r"^## ", page, flags=re.MULTILINE) if f"(data/{name}.json)" in part]
+    return found
 
 
-@pytest.fixture(scope="module", params=PAGES)
-def page(request) -> str:
-    """The name of a page."""
-    name: str = request.param
-    return name
+def numbers(text: str) -> list[str]:
+    """The rows of tables and the items of lists."""
+    return [line for line in text.splitlines() if line.startswith(("| ", "- "))]
 
 
-@pytest.fixture(scope="module")
-def made_again(page) -> dict[str, str]:
-    """The page and its pictures, made from the JSON now."""
-    return markdown_files(load(data(page)), None, f"{page}.md", page)
+def report(data: Path) -> str:
+    """The whole report of a result."""
+    return markdown_files(load(data), None, "report.md", "report")["report.md"]
 
 
-def test_the_page_of_everything_is_there():
+def wanted(whole: str) -> list[str]:
+    """Of a whole report, the main table and what the bridge takes more for, with a verdict."""
+    main, rest = whole.split(MORE)
+    return numbers(main) + numbers(re.split(r"^(?:## |Without a verdict)", rest, maxsplit=1, flags=re.MULTILINE)[0])
+
+
+def test_the_run_of_everything_is_there():
     """The others are beside it."""
-    assert "performance" in PAGES
+    assert "performance" in RESULTS
 
 
-def test_the_page_is_what_the_json_gives(page, made_again):
-    """Every number, word and plot of the page comes from the JSON."""
-    for path, content in made_again.items():
-        assert (DOCS / path).read_text(encoding="utf-8") == content, f"{path}: make it again from {data(page)}"
+@pytest.mark.parametrize("name", RESULTS)
+def test_every_number_is_the_results(name):
+    """The main table and the list of what takes more, row by row and in their order; the day and how many verdicts."""
+    whole = report(DOCS / "data" / f"{name}.json")
+    found = section(name)
+    assert numbers(found) == wanted(whole)
+    (day,) = re.findall(r"Measured on (.*?)\.", whole)
+    assert f"{day}; result: " in found
+    (verdicts,) = re.findall(r"\*\*bridge\*\*: (of .*?) \(where", " ".join(whole.split()))
+    assert verdicts in found
 
 
-def test_there_is_no_other_picture(page, made_again):
-    """What an older run has left is gone."""
-    assert {str(path.relative_to(DOCS)) for path in (DOCS / page).iterdir()} == set(made_again) - {f"{page}.md"}
+@pytest.mark.parametrize("name", RESULTS)
+def test_the_command_is_beside_the_numbers(name):
+    """A reader can do it again: the command is the result's, apart from where it writes to."""
+    command = re.sub(r" --output \S+ --html \S+ --markdown [^\s\"]+", "", load(DOCS / "data" / f"{name}.json").command)
+    (shown,) = re.findall(r"^make compare .*$", section(name), re.MULTILINE)
+    assert shown.replace(f" --output results/{name}.json", "") == command
 
 
-def test_the_command_is_beside_the_numbers(page, made_again):
-    """A reader can do it again."""
-    assert load(data(page)).command in made_again[f"{page}.md"]
-
-
-def test_a_changed_number_would_be_noticed(page, made_again, tmp_path):
-    """The page follows the JSON: with another number in it, another page comes out."""
-    text = data(page).read_text(encoding="utf-8")
-    metric, (value, *_) = next(iter(load(data(page)).steps[0].rounds[0].turns["bridge"].samples.items()))
+def test_a_changed_number_would_be_noticed(tmp_path):
+    """With another number in the result, another table comes out."""
+    data = DOCS / "data" / "performance.json"
+    metric, (value, *_) = next(iter(load(data).steps[0].rounds[0].turns["bridge"].samples.items()))
     changed = tmp_path / "changed.json"
-    changed.write_text(text.replace(f'"{metric}":[{value}', f'"{metric}":[999999.0'), encoding="utf-8")
-    assert markdown_files(load(changed), None, f"{page}.md", page) != made_again
+    changed.write_text(
+        data.read_text(encoding="utf-8").replace(f'"{metric}":[{value}', f'"{metric}":[999999.0'), encoding="utf-8"
+    )
+    assert report(changed) != report(data)
