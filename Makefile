@@ -6,15 +6,19 @@ SHELL := /bin/bash
 
 # The distribution's own where it is new enough: Debian's is built with profile-guided optimisation, which others that
 # come first in PATH often are not. That is worth a quarter of the daemon's CPU time.
-PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-            && echo /usr/bin/python3 || echo python3)
+DISTRIBUTION := $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+                  && echo /usr/bin/python3 || echo python3)
+# A program, or for unit-with a version such as 3.13.
+PYTHON ?= $(DISTRIBUTION)
+BASE := $(if $(filter 3.%,$(PYTHON)),$(DISTRIBUTION),$(PYTHON))
+OTHER := $(or $(filter 3.%,$(PYTHON)),3.14)
 VENV := .venv
 RUN := $(VENV)/bin/python
 # import-linter's own; pyproject.toml says why.
 CONTRACTS := .venv-contracts
 # Made anew when the dependencies or the protocol definitions change.
 STAMP := $(VENV)/.installed
-SOURCES := pyproject.toml proto/compile.py $(shell find proto -name '*.proto')
+SOURCES := pyproject.toml constraints.txt proto/compile.py $(shell find proto -name '*.proto')
 CODE := cri_shim containerd_client untrusted lab tests
 
 # What Debian has and the tests and the demo use: a real containerd with runc and CNI plugins, a registry, a static
@@ -32,7 +36,7 @@ ARGS ?=
 
 .PHONY: help
 help:  ## say what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 .PHONY: packages
 packages:  ## install what is missing of Debian's packages (as root, on a Debian)
@@ -58,20 +62,28 @@ venv: packages $(STAMP)  ## make the virtual environment, with the project in it
 
 # The order-only prerequisite lets python3-venv be there before it is needed, without making anything anew.
 $(STAMP): $(SOURCES) | packages
-	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@test -x $(RUN) || $(BASE) -m venv $(VENV)
 	@# Debian's pip does not know --group yet.
 	$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(RUN) -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+.PHONY: constraints
+constraints: venv  ## write constraints.txt anew, with the newest versions that fit together
+	$(RUN) -m lab.constraints
+
+$(CONTRACTS)/.installed: pyproject.toml constraints.txt | packages
+	@test -x $(CONTRACTS)/bin/python || $(BASE) -m venv $(CONTRACTS)
+	@$(CONTRACTS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(CONTRACTS)/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint constraints.txt --group contracts
 	@touch $@
 
 .PHONY: check
-check: venv  ## lint, format, types, import contracts
+check: venv $(CONTRACTS)/.installed  ## lint, format, types, import contracts
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy $(CODE)
-	@test -x $(CONTRACTS)/bin/lint-imports || { $(PYTHON) -m venv $(CONTRACTS) && \
-	    $(CONTRACTS)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1' && \
-	    $(CONTRACTS)/bin/python -m pip install --quiet --disable-pip-version-check --group contracts; }
 	PYTHONPATH=. $(CONTRACTS)/bin/lint-imports --no-logo
 
 .PHONY: test
@@ -101,6 +113,19 @@ test-all: venv  ## run all tests, and those that need containerd on 1.7 and 2.1 
 .PHONY: unit
 unit: venv  ## run the tests that need neither root nor containerd
 	$(RUN) -m pytest tests/unit tests/hostile $(ARGS)
+
+# Another Python has an environment of its own. pip is the first environment's: Debian's Pythons bring none along.
+$(VENV)-3.%/.installed: $(SOURCES) | $(STAMP)
+	@program="$$($(RUN) -m lab.pythons 3.$*)"; \
+	test -x $(@D)/bin/python || "$$program" -m venv --without-pip $(@D)
+	$(RUN) -m pip --disable-pip-version-check --python $(@D)/bin/python install --quiet \
+	    --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+.PHONY: unit-with
+unit-with: venv $(VENV)-$(OTHER)/.installed  ## run those on another Python: make unit-with PYTHON=3.13 (or 3.14)
+	$(VENV)-$(OTHER)/bin/python -VV
+	$(VENV)-$(OTHER)/bin/python -m pytest tests/unit tests/hostile $(ARGS)
 
 # SUITES names some of tests/guest/suites.py; ARGS goes to pytest.
 .PHONY: test-guest
@@ -134,6 +159,6 @@ default: venv  ## print a configuration file with every key and its default
 
 .PHONY: clean
 clean:  ## remove what was built, the virtual environment too
-	rm -rf $(VENV) $(CONTRACTS) .cache build dist *.egg-info cri_shim/api containerd_client/api
+	rm -rf $(VENV) $(VENV)-3.* $(CONTRACTS) .cache build dist *.egg-info cri_shim/api containerd_client/api
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -69,13 +69,17 @@ def bring(line: Line, directory: Path) -> Path:
     return unpacked
 
 
+def codename() -> str:
+    """Return the suite of this machine's Debian; empty where it says none."""
+    return platform.freedesktop_os_release().get("VERSION_CODENAME", "")
+
+
 def mirror() -> str:
     """Where this machine's apt has its Debian from."""
-    codename = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
     listed = run(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Identifier: Packages"])
-    sites = [line.split()[0] for line in listed.splitlines() if line.split()[1:] in ([codename], ["stable"])]
+    sites = [line.split()[0] for line in listed.splitlines() if line.split()[1:] in ([codename()], ["stable"])]
     if not sites:
-        raise NotToBeHad(f"apt on this machine has no repository of the suite {codename!r}, whose mirror could be used")
+        raise NotToBeHad(f"apt on this machine has no repository of the suite {codename()!r}, whose mirror could be used")
     return sites[0]
 
 

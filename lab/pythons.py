@@ -1,0 +1,124 @@
+"""Get another Python for the unit tests: ``python -m lab.pythons 3.14`` prints the path of its program.
+
+A Python of the machine is taken where there is one: on PATH, or among pyenv's. Elsewhere Debian's newer suites have 3.13
+and 3.14. Their packages are downloaded as those of containerd are, and unpacked below .pythons/ without being installed:
+nothing of the machine changes. Such a Python needs a newer C library than the machine has, so the libraries it was built
+with are unpacked beside it, and its program is made to look for them there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lab.containerd_versions import CACHE as CONTAINERDS
+from lab.containerd_versions import NotToBeHad, codename, mirror, own_apt, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CACHE = CONTAINERDS.with_name(".pythons")
+SUITES = {"3.13": "trixie", "3.14": "sid"}
+PYENV = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
+
+
+def program(version: str) -> Path:
+    """Return the path of a Python of this version ("3.13"); raises :class:`NotToBeHad`."""
+    for candidate in candidates(version):
+        if answers(candidate, version):
+            return candidate
+    if version not in SUITES:
+        raise NotToBeHad(
+            f"there is no Python {version}: not on PATH, not in {PYENV}, and Debian is asked for {', '.join(SUITES)} only"
+        )
+    unpacked = CACHE / version
+    CACHE.mkdir(exist_ok=True)
+    shutil.rmtree(unpacked, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as name:
+        bring(version, Path(name), unpacked)
+    found = program_below(unpacked, version)
+    if not answers(found, version):
+        raise NotToBeHad(f"Debian's Python {version} was unpacked to {unpacked} and does not run")
+    return found
+
+
+def candidates(version: str) -> Iterator[Path]:
+    """Name the programs that may be this Python, the first that runs to be taken."""
+    yield program_below(CACHE / version, version)
+    on_path = shutil.which(f"python{version}")
+    if on_path is not None:
+        yield Path(on_path)
+    yield from sorted(PYENV.glob(f"{version}.*/bin/python{version}"), reverse=True)
+
+
+def program_below(unpacked: Path, version: str) -> Path:
+    """Return where Debian's package has the program, below the directory it was unpacked to."""
+    return unpacked / "usr" / "bin" / f"python{version}"
+
+
+def answers(candidate: Path, version: str) -> bool:
+    """Return whether a program runs and is a Python of this version; pyenv's stand-ins on PATH may not run."""
+    question = "import ssl, sys, venv; print('%d.%d' % sys.version_info[:2])"
+    try:
+        done = subprocess.run([candidate, "-c", question], capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return done.returncode == 0 and done.stdout.strip() == version
+
+
+def bring(version: str, directory: Path, unpacked: Path) -> None:
+    """Download Debian's Python with all that it depends on, unpack it, and bind its program to its own libraries."""
+    site = mirror()
+    patchelf = unpack(download("patchelf", codename(), site, directory / "tool", whole=False), directory / "patchelf")
+    unpack(download(f"python{version}", SUITES[version], site, directory / "python", whole=True), unpacked)
+    (loader,) = unpacked.glob("usr/lib/*/ld-linux-*.so.*")
+    run(
+        [
+            str(patchelf / "usr" / "bin" / "patchelf"),
+            *("--set-interpreter", str(loader)),
+            # An RPATH, unlike a RUNPATH, also holds for the libraries that those libraries need.
+            *("--force-rpath", "--set-rpath", str(loader.parent)),
+            str(program_below(unpacked, version)),
+        ]
+    )
+
+
+def download(package: str, suite: str, site: str, directory: Path, *, whole: bool) -> list[Path]:
+    """Download a package of a suite, as a whole with all it depends on, as if nothing were installed."""
+    apt = own_apt(directory, site, (suite,))
+    run(["apt-get", *apt, "--quiet=2", "update"])
+    if not whole:
+        run(["apt-get", *apt, "--quiet=2", "download", package], directory)
+        return list(directory.glob("*.deb"))
+    installed = directory / "status"
+    installed.touch()
+    apt += ["-o", f"Dir::State::Status={installed}", "-o", "Debug::NoLocking=true"]
+    run(["apt-get", *apt, "--quiet=2", "--yes", "--no-install-recommends", "--download-only", "install", package])
+    return list((directory / "cache" / "archives").glob("*.deb"))
+
+
+def unpack(packages: list[Path], directory: Path) -> Path:
+    """Unpack packages into one directory, which is returned."""
+    for package in packages:
+        run(["dpkg-deb", "--extract", str(package), str(directory)])
+    return directory
+
+
+def main() -> None:
+    """Print the program of the version that was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m lab.pythons", description=__doc__)
+    parser.add_argument("version", help="such as 3.13")
+    try:
+        sys.stdout.write(f"{program(parser.parse_args().version)}\n")
+    except NotToBeHad as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()
