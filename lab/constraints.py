@@ -1,8 +1,8 @@
 """Write constraints.txt anew: ``python -m lab.constraints`` asks pip for the newest versions that fit together.
 
-pip resolves what the program, its extras and the dependency groups need with the oldest Python that the project supports,
-because a version that runs there has to be found by the newer ones as well; for each of those pip is then asked whether it
-has every version. The same answers of the registry give the same file, to the byte.
+pip resolves what the program, its extras and the dependency groups need with the oldest Python that the project
+supports, because that one has the fewest versions to choose from. For each newer Python pip is then asked for a wheel of
+every version. The same answers of the registry give the same file, to the byte.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ def supported(project: dict[str, Any]) -> list[str]:
 def wanted(pyproject: dict[str, Any]) -> list[str]:
     """Return every requirement of the project as it stands in pyproject.toml."""
     project = pyproject["project"]
-    lists = [project["dependencies"], *project["optional-dependencies"].values(), *pyproject["dependency-groups"].values()]
+    lists = [
+        project["dependencies"],
+        *project["optional-dependencies"].values(),
+        *pyproject["dependency-groups"].values(),
+    ]
     return sorted({requirement for requirements in lists for requirement in requirements})
 
 
@@ -55,7 +59,16 @@ def have(pins: list[str], version: str) -> None:
 
 def pip(arguments: list[str], python: Path) -> str:
     """Run a pip install that installs nothing; what it printed."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python), "--quiet", "install"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--python",
+        str(python),
+        "--quiet",
+        "install",
+    ]
     done = subprocess.run([*command, "--dry-run", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stderr.strip())

@@ -79,7 +79,9 @@ def mirror() -> str:
     listed = run(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Identifier: Packages"])
     sites = [line.split()[0] for line in listed.splitlines() if line.split()[1:] in ([codename()], ["stable"])]
     if not sites:
-        raise NotToBeHad(f"apt on this machine has no repository of the suite {codename()!r}, whose mirror could be used")
+        raise NotToBeHad(
+            f"apt on this machine has no repository of the suite {codename()!r}, whose mirror could be used"
+        )
     return sites[0]
 
 

@@ -1,9 +1,9 @@
 """Get another Python for the unit tests: ``python -m lab.pythons 3.14`` prints the path of its program.
 
-A Python of the machine is taken where there is one: on PATH, or among pyenv's. Elsewhere Debian's newer suites have 3.13
-and 3.14. Their packages are downloaded as those of containerd are, and unpacked below .pythons/ without being installed:
-nothing of the machine changes. Such a Python needs a newer C library than the machine has, so the libraries it was built
-with are unpacked beside it, and its program is made to look for them there.
+A Python of the machine is taken where there is one: on PATH, or among pyenv's. Elsewhere Debian's newer suites have
+3.13 and 3.14. Their packages are downloaded as those of containerd are, and unpacked below .pythons/ without being
+installed: nothing of the machine changes. Such a Python needs a newer C library than the machine has, so the libraries
+that it was built with are unpacked beside it, and its program is made to look for them there.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def program(version: str) -> Path:
             return candidate
     if version not in SUITES:
         raise NotToBeHad(
-            f"there is no Python {version}: not on PATH, not in {PYENV}, and Debian is asked for {', '.join(SUITES)} only"
+            f"there is no Python {version}: not on PATH, not in {PYENV}, and Debian is asked for {' and '.join(SUITES)}"
         )
     unpacked = CACHE / version
     CACHE.mkdir(exist_ok=True)
