@@ -1,8 +1,8 @@
 """Write constraints.txt anew: ``python -m lab.constraints`` asks pip for the newest versions that fit together.
 
 pip resolves what the program, its extras and the dependency groups need with the oldest Python that the project
-supports, because that one has the fewest versions to choose from. For each newer Python pip is then asked for a wheel of
-every version. The same answers of the registry give the same file, to the byte.
+supports, because that one has the fewest versions to choose from. For each newer Python pip is then asked for a wheel
+of every version. The same answers of the registry give the same file, to the byte.
 """
 
 from __future__ import annotations
