@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import pythons
-from tests.lab.containerd_versions import NotToBeHad
+from lab import pythons
+from lab.containerd_versions import NotToBeHad
 
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
