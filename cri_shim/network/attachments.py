@@ -1,4 +1,4 @@
-"""Which attachments a sandbox gets, and which of them have to be undone later."""
+"""Decide which attachments a sandbox gets, and which of them have to be undone later."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LOOPBACK: Final = "cni-loopback"  # the network that go-cni adds for `lo`
 def attachments_of(
     pod: PodNetwork, networks: Sequence[NetworkConf], netns: str, values: Mapping[str, Any]
 ) -> list[Attachment]:
-    """Return one attachment for each network: eth0, eth1 and so on."""
+    """Return one attachment for each network, on interfaces eth0, eth1 and so on."""
     args = cni_args(pod)
     return [
         Attachment(network, pod.sandbox_id, f"eth{index}", netns, args, values)
@@ -40,10 +40,11 @@ def owed_by(
     succeeded: bool,
     interfaces: Container[str] = (),
 ) -> list[tuple[Cached | None, Owed]]:
-    """Return what has to be undone of a sandbox, each with its place in the cache if it is remembered there.
+    """Return the attachments of a sandbox to undo, each with its cache entry, or None if the cache has none.
 
-    ``known`` are the networks that are configured today; ``succeeded`` is whether the sandbox keeps a result, and
-    ``interfaces`` are those of that result: for one whose record is lost there is the network that has it today.
+    ``known`` are the networks configured today. ``succeeded`` says whether the sandbox has a stored result, and
+    ``interfaces`` are the interfaces in that result: where the cache entry of one of them is lost, the network that
+    uses this interface today takes its place.
     """
     values = capability_args(pod, lenient=True)
     today = attachments_of(pod, known, netns, values)
@@ -83,7 +84,7 @@ def _recorded(
         network = replace(parse_conflist(entry.source), name=entry.network)
         by_add = Attachment(network, entry.container_id, entry.ifname, netns, args, capabilities)
     except ConfError:
-        pass  # damaged, or from a time when more was accepted
+        pass  # the entry is damaged, or was written when more configurations were accepted
     same = [each for each in today if each.network.name == entry.network]
     here = same or [each for each in today if each.ifname == entry.ifname]
     by_today = replace(here[0], ifname=entry.ifname, args=args, capability_args=capabilities) if here else None

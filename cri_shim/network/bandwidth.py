@@ -1,7 +1,7 @@
-"""Traffic limits from a pod's annotations: Kubernetes quantities to bits per second.
+"""Turn a pod's bandwidth annotations, which are Kubernetes quantities, into limits in bits per second.
 
-Source: the Kubernetes documentation of traffic shaping (`kubernetes.io/ingress-bandwidth`, `egress-bandwidth`, between
-1k and 1P), the syntax of quantities (apimachinery resource.Quantity), and the CNI convention for `bandwidth`.
+Sources: the Kubernetes documentation of traffic shaping (``kubernetes.io/ingress-bandwidth``, ``egress-bandwidth``,
+between 1k and 1P), the syntax of quantities (apimachinery resource.Quantity), and the CNI convention for ``bandwidth``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ EGRESS: Final = "kubernetes.io/egress-bandwidth"
 _LONGEST: Final = 64  # characters of a quantity
 _LOWEST: Final = 1_000
 _HIGHEST: Final = 10**15
-_BURST: Final = 2**32 - 1  # no limit of its own; the rate shapes (the plugin sends the same)
+_BURST: Final = 2**32 - 1  # no limit on bursts: the rate alone shapes (containerd's plugin sends the same value)
 
 _QUANTITY: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,3})|([KMGTPE]i|[numkMGTPE]))?", re.ASCII)
 _SUFFIX: Final = {
@@ -33,7 +33,10 @@ _SUFFIX: Final = {
 
 
 def parse_quantity(text: str) -> int:
-    """Return a Kubernetes quantity as a whole number, rounded up. Raises `ValueError`."""
+    """Return a Kubernetes quantity as a whole number, rounded up.
+
+    Raises ``ValueError`` if the text is not a quantity.
+    """
     match = _QUANTITY.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:
         raise ValueError(f"{escaped(text)!r} is not a quantity such as 500k or 10M")
@@ -43,9 +46,9 @@ def parse_quantity(text: str) -> int:
 
 
 def bandwidth(annotations: Mapping[str, str]) -> dict[str, int] | None:
-    """Return the CNI `bandwidth` capability of a pod, or None if it asks for no limit.
+    """Return the CNI ``bandwidth`` capability of a pod, or None if the pod asks for no limit.
 
-    Raises `InvalidArgumentError` naming the annotation that cannot be read or is out of bounds.
+    Raises ``InvalidArgumentError`` naming the annotation that cannot be parsed or is out of bounds.
     """
     limits: dict[str, int] = {}
     for annotation, direction in ((INGRESS, "ingress"), (EGRESS, "egress")):

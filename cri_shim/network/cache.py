@@ -1,14 +1,14 @@
-"""libcni's cache of attachments, in its own format and place, so that its other users can go on with our pods.
+"""Keep libcni's cache of attachments, in its own format and place, so that other CNI runtimes can take over our pods.
 
-A DEL needs what the ADD was made with: the configuration of that day, its arguments and its result. libcni keeps it in
-`CACHE_DIR/results/NETWORK-CONTAINERID-IFNAME`, JSON of kind `cniCacheV1`, and so do we: containerd's CRI plugin can
-take down pods that this daemon set up, and the other way round. Two things are added. The file is written when the ADD
-begins, without a result, since a half-done ADD has to be undone as well (libcni takes that for "no result known"), and
-of an ADD that failed it says how many programs of the chain have run.
+A DEL needs what the ADD was made with: the configuration of that day, its arguments and its result. libcni stores them
+in ``CACHE_DIR/results/NETWORK-CONTAINERID-IFNAME`` as JSON of kind ``cniCacheV1``, and so does this module:
+containerd's CRI plugin can take down pods that this daemon set up, and the other way round. We add two things. We write
+the file when the ADD begins, without a result, since a half-done ADD has to be undone as well (libcni reads that as "no
+result known"). For an ADD that failed, the file says how many plugins of the chain have run.
 
-What lies in the directory is not trusted: a file is known by its name, what of its content cannot be used is left out,
-and a damaged file still says that there was an attachment. Source: libcni/api.go. Everything here blocks for as long as
-a small file takes.
+We do not trust what is in the directory. A file is identified by its name, content that cannot be used is left out, and
+a damaged file still proves that there was an attachment. Everything here blocks for as long as a small file takes.
+Source: libcni/api.go.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from cri_shim.network.invoke import Attachment
 
 LARGEST: Final = 4 << 20
-"""Bytes of a cached attachment: a configuration (in base64), a result, and the pod's annotations."""
+"""The most bytes of a cache file: a configuration (in base64), a result, and the pod's annotations."""
 
 _KIND: Final = "cniCacheV1"
 _BEGUN: Final = "criShimPluginsBegun"
@@ -47,7 +47,10 @@ log = structlog.get_logger(__name__)
 
 
 class Cached(Struct, frozen=True):
-    """One remembered attachment. `result` is None when the ADD never came to its end, or when it cannot be read."""
+    """One cached attachment.
+
+    ``result`` is None when the ADD did not finish, or when its result cannot be read.
+    """
 
     network: str
     container_id: str
@@ -57,31 +60,34 @@ class Cached(Struct, frozen=True):
     capability_args: Mapping[str, Any] = {}
     result: Mapping[str, Any] | None = None
     begun: int | None = None
-    """How many programs of the chain have run, where the ADD is known to have failed."""
+    """How many plugins of the chain have run, if the ADD is known to have failed; else None."""
     refusal: str = ""
-    """What the last of them said then."""
+    """The error message of the last plugin that ran, if the ADD is known to have failed."""
 
 
 class NeverBegan(Struct, frozen=True):
-    """The outcome of an ADD that was not begun, because one before it had failed."""
+    """The outcome of an ADD that did not begin because one before it had failed."""
 
 
 Outcome = dict[str, Any] | CniError | NeverBegan
-"""What an ADD came to: its result, the failure of a plugin, or nothing."""
+"""How an ADD ended: with its result, with the failure of a plugin, or without having begun."""
 
 
 class ResultCache:
-    """The cache below one `cache_dir`."""
+    """The cache below one ``cache_dir``."""
 
     def __init__(self, cache_dir: str) -> None:
         self._results = Path(cache_dir) / "results"
 
     def write(self, attachment: Attachment, outcome: Outcome | None) -> None:
-        """Remember an attachment; ``outcome`` is None while its ADD runs. Raises `OSError`.
+        """Store an attachment; ``outcome`` is None while its ADD runs.
 
-        One write, as libcni does it, and no rename: a file cut short by a crash of the machine is passed over by
-        `find`, and the namespace is gone then as well. A rename would cost more than the rest (ext4 flushes for it).
-        What was there is written over before the rest is cut off, so that the file is never empty.
+        The file is written in one write, as libcni does it, and without a rename: ``find`` skips a file that a crash of
+        the machine cut short, and the network namespace is gone then as well. A rename would cost more than all the
+        rest, because ext4 flushes for it. The new content overwrites the old before the file is truncated, so that the
+        file is never empty.
+
+        Raises ``OSError``.
         """
         content: dict[str, Any] = {
             "kind": _KIND,
@@ -112,28 +118,34 @@ class ResultCache:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.ftruncate(fd, len(data))
         except OSError as error:
-            error.filename = str(path)  # of a descriptor there is none
+            error.filename = str(path)  # Python does not know it, since the call has only a descriptor
             raise
         finally:
             os.close(fd)
 
     def find(self, container_id: str) -> list[Cached]:
-        """Return what is remembered of a container, by network and interface. Raises `OSError` for the directory."""
+        """Return the cached attachments of a container, ordered by network and interface.
+
+        Raises ``OSError`` if the directory cannot be read.
+        """
         entries = [_read(path, container_id) for path in self._files(container_id)]
         return [cached for cached in entries if cached is not None]
 
     def forget(self, entries: Sequence[Cached]) -> None:
-        """Remove the files of these attachments; forgetting twice is fine. One that stays is logged."""
+        """Remove the files of these attachments.
+
+        A file that is gone already is fine; one that cannot be removed is logged.
+        """
         for cached in entries:
             path = self._results / f"{cached.network}-{cached.container_id}-{cached.ifname}"
             try:
                 path.unlink(missing_ok=True)
-            except OSError as error:  # libcni passes over it in silence
+            except OSError as error:  # libcni ignores this silently
                 log.warning("network.cache_not_removed", path=escaped(str(path)), error=error.strerror)
 
     def _files(self, container_id: str) -> list[Path]:
         try:
-            # No glob: each pattern would be compiled, and hundreds of them kept.
+            # No glob, because Python would compile each pattern and cache hundreds of them.
             return sorted(path for path in self._results.iterdir() if f"-{container_id}-" in path.name)
         except (FileNotFoundError, NotADirectoryError):
             return []
@@ -146,14 +158,17 @@ class ResultCache:
 
 
 def _read(path: Path, container_id: str) -> Cached | None:
-    """Return what a file says, which may be no more than its name; None for another container's, or for none."""
+    """Return the attachment that a file describes, or None if it belongs to another container or is gone.
+
+    What cannot be used is left out, down to an attachment that has nothing but the names in the file's name.
+    """
     network, _, ifname = path.name.partition(f"-{container_id}-")
     if not network or not ifname:
         return None
     name_only = Cached(network, container_id, ifname)
     try:
         document = parse_object(read_small_file(path, LARGEST))
-        if "kind" not in document:  # of before libcni 0.8: the result alone
+        if "kind" not in document:  # written before libcni 0.8: the result alone
             result = _result(document)
             return replace(name_only, result=result if result is not None and len(result) > 1 else None)
         if document.text("kind") != _KIND:
@@ -177,7 +192,7 @@ def _read(path: Path, container_id: str) -> Cached | None:
     )
 
 
-# What follows reads one field each. One that is damaged is as good as absent: the DEL does without it.
+# Each function below reads one field. A damaged field counts as absent: the DEL does without it.
 
 
 def _is_object(document: Object, name: str) -> bool:

@@ -1,7 +1,7 @@
-"""What a pod's plugins are told about it: CNI_ARGS and the values behind declared capabilities.
+"""Build what plugins learn about a pod: CNI_ARGS and the values of the capabilities that they declare.
 
 Names and shapes follow the CNI conventions document; the set of values and of arguments is the one that containerd's
-CRI plugin passes. A plugin only gets the values for capabilities that its configuration declares.
+CRI plugin passes. A plugin only gets the values of capabilities that its configuration declares.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def cni_args(pod: PodNetwork) -> tuple[tuple[str, str], ...]:
 
 
 def capability_args(pod: PodNetwork, *, lenient: bool = False) -> dict[str, Any]:
-    """Return everything that plugins may ask for.
+    """Return the values of all capabilities, by name.
 
-    Raises `InvalidArgumentError` for wrong bandwidth annotations. A DEL is `lenient` and leaves them out: what was
-    refused at the ADD must not keep the pod from being removed.
+    Raises ``InvalidArgumentError`` for wrong bandwidth annotations. A DEL is ``lenient`` and leaves them out, because
+    an annotation that the ADD refused must not keep the pod from being removed.
     """
     values: dict[str, Any] = {"io.kubernetes.cri.pod-annotations": dict(pod.annotations)}
     ports = [
@@ -67,9 +67,10 @@ def capability_args(pod: PodNetwork, *, lenient: bool = False) -> dict[str, Any]
 
 
 def usable_capability_args(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is left of values that were kept for a DEL without those that are not of their capability's type.
+    """Return those cached capability values that have the type of their capability.
 
-    A plugin that is given one fails before it undoes anything, every time. What the pod itself says takes their place.
+    A plugin that gets a value of the wrong type fails every time, before it undoes anything. The caller fills the gaps
+    with the values that the pod itself has.
     """
     return {name: value for name, value in values.items() if _SHAPES.get(name, _any)(value)}
 
@@ -113,4 +114,4 @@ _SHAPES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "mac": _text,
     "portMappings": _list_of(_port),
 }
-"""Of which type each capability's value is (CNI conventions); others are passed on as they are."""
+"""The type of each capability's value (CNI conventions); values of other capabilities are passed on as they are."""

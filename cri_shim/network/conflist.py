@@ -1,11 +1,11 @@
-"""Network configurations: which files of the configuration directory are used, and what they say.
+"""Load network configurations: choose the files of the configuration directory that are used, and parse them.
 
-Source: the CNI specification, "Network configuration format"; the choice of files is go-cni's: `*.conf`, `*.conflist`
-and `*.json` in lexical order, the first `max_conf_num` of them. Unlike go-cni, which loads nothing when one file is
-broken, a broken file is passed over and its fault is kept for the status.
+Source: the CNI specification, "Network configuration format". The choice of files is go-cni's: ``*.conf``,
+``*.conflist`` and ``*.json`` in lexical order, the first ``max_conf_num`` of them. go-cni loads nothing when one file
+is broken; this module skips the broken file and reports its fault in the status.
 
-A file is read as libcni reads it: the list's own keys as they are written, a plugin's by Go's rules, and what a plugin
-gets is what the file says.
+A file is parsed as libcni parses it: the keys of the list exactly as they are written, those of a plugin by the rules
+of Go's JSON decoder. The plugin gets its configuration unchanged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from cri_shim.node_faults import is_node_fault
 from untrusted import DocumentError, Object, escaped, parse_object
 
 LARGEST: Final = 1 << 20
-"""Bytes of a configuration file."""
+"""The most bytes of a configuration file."""
 
 _NAME: Final = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.\-]*")
 _VERSION: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){0,3}")
@@ -43,11 +43,14 @@ class Plugin(Struct, frozen=True):
     capabilities: frozenset[str]
     conf: dict[str, Any]
     address_plugin: str = ""
-    """The program that it gets addresses from (`ipam`), if it says so."""
+    """The plugin that assigns its addresses (``ipam.type``); empty if the configuration names none."""
 
 
 class NetworkConf(Struct, frozen=True):
-    """One network: a chain of plugins. `source` is the list as JSON, as libcni's cache keeps it."""
+    """One network: a chain of plugins.
+
+    ``source`` is the list as JSON, in the form that libcni's cache stores.
+    """
 
     name: str
     cni_version: str
@@ -55,21 +58,24 @@ class NetworkConf(Struct, frozen=True):
     source: bytes
 
     def at_least(self, *version: int) -> bool:
-        """Whether the configuration speaks this version of the specification or a later one."""
+        """Return whether the configuration uses this version of the specification or a later one."""
         return version_key(self.cni_version) >= version
 
 
 class Loaded(Struct, frozen=True):
-    """What the configuration directory holds: networks in order, and a sentence for every file passed over."""
+    """The content of the configuration directory: the networks in order, and one sentence for each file skipped."""
 
     networks: tuple[NetworkConf, ...] = ()
     problems: tuple[str, ...] = ()
     unread: bool = False
-    """Something could not be read for no fault of its own, so what it holds is not known."""
+    """Something could not be read because of the node (out of descriptors, say), so its content is unknown."""
 
 
 def version_key(version: str) -> tuple[int, ...]:
-    """Return a version as numbers that compare; an empty one is 0.1.0, as the specification says."""
+    """Return a version as a tuple of numbers that compares; an empty one is 0.1.0, as the specification says.
+
+    Raises ``ConfError`` if the text is not a version.
+    """
     match = _VERSION.fullmatch(version or "0.1.0")
     if match is None:
         raise ConfError(f"cniVersion {escaped(version)!r} is not a version")
@@ -78,19 +84,20 @@ def version_key(version: str) -> tuple[int, ...]:
 
 @lru_cache(maxsize=16)
 def parse_conflist(data: bytes) -> NetworkConf:
-    """Parse a configuration list. Raises `ConfError` saying what is wrong with it.
+    """Parse a configuration list.
 
-    The last ones are kept: each pod brings the configuration of its ADD with it when it goes.
+    The last 16 are cached, because each pod brings the configuration of its ADD with it when it goes. Raises
+    ``ConfError`` saying what is wrong with the list.
     """
     document = _object(data)
     plugins = document.get("plugins")
     if not isinstance(plugins, list) or not plugins:
-        raise ConfError("there is no plugin in its list 'plugins'")
+        raise ConfError("it has no plugin: 'plugins' must be a list of at least one")
     return NetworkConf(_name(document), _version(document), tuple(_plugin(item) for item in plugins), data)
 
 
 def parse_conf(data: bytes) -> NetworkConf:
-    """Parse a configuration of a single plugin, the form of before 1.0, as a list of one."""
+    """Parse the configuration of a single plugin, the form used before 1.0, as a list of one."""
     document = _object(data)
     if "plugins" in document:
         raise ConfError("it holds a list of plugins, so its file name must end in .conflist")
@@ -100,7 +107,10 @@ def parse_conf(data: bytes) -> NetworkConf:
 
 
 def load_directory(directory: str, max_conf_num: int) -> Loaded:
-    """Read the configurations in `directory`. Blocking. Never raises: what cannot be used becomes a problem."""
+    """Read the configurations in ``directory``.
+
+    Blocking. It never raises: each file that cannot be used becomes a problem in the result.
+    """
     networks: list[NetworkConf] = []
     problems: list[str] = []
     try:
@@ -127,7 +137,10 @@ def load_directory(directory: str, max_conf_num: int) -> Loaded:
 
 
 def directory_signature(directory: str) -> tuple[tuple[str, int, int, int], ...]:
-    """Return what changes whenever a configuration file does: names, inodes, times and sizes. Blocking."""
+    """Return a value that changes whenever a configuration file does: names, inodes, times and sizes.
+
+    Blocking.
+    """
     try:
         paths = sorted(path for path in Path(directory).iterdir() if path.suffix in _SUFFIXES)
     except OSError:
@@ -138,7 +151,7 @@ def directory_signature(directory: str) -> tuple[tuple[str, int, int, int], ...]
 def _file_signature(path: Path) -> tuple[str, int, int, int]:
     try:
         info = path.stat()
-    except OSError as error:  # a dangling link, say, which must not hide the changes of other files
+    except OSError as error:  # a dangling link, for example, must not hide changes of other files
         return path.name, -(error.errno or 1), 0, 0
     return path.name, info.st_ino, info.st_mtime_ns, info.st_size
 
@@ -158,12 +171,12 @@ def _name(document: dict[str, Any]) -> str:
     name = document.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         shown = repr(escaped(name)) if isinstance(name, str) else "that is not a string"
-        raise ConfError(f"the network name {shown} is missing or holds other than letters, digits and _ . -")
+        raise ConfError(f"the network name {shown} is missing or has characters other than letters, digits and _ . -")
     return name
 
 
 def _version(document: dict[str, Any]) -> str:
-    """Choose the version to speak: the highest that both the file (`cniVersions`, since 1.1.0) and we know."""
+    """Choose the version to use: the highest that both the file (``cniVersions``, since 1.1.0) and this module know."""
     versions = document.get("cniVersions") or []
     offered: list[str] = [*(versions if isinstance(versions, list) else [None]), document.get("cniVersion") or ""]
     offered = [version for version in offered if version != ""]

@@ -1,20 +1,21 @@
-"""Taking a sandbox off one network: by what its ADD was made with, as far as that can still be done.
+"""Detach a sandbox from one network by what its ADD was made with, as far as that is still possible.
 
-The DEL uses the configuration of the ADD, its programs in reverse order. While one of them merely fails or hangs, the
-DEL fails and can be repeated. What can never succeed must not keep a pod for ever, so there are exceptions, each with a
-warning that names what may be left:
+The DEL uses the configuration of the ADD and runs its plugins in reverse order. When a plugin fails or hangs, the DEL
+fails, and an administrator can repair the cause. A cause that can never go away must not keep a pod for ever, so there
+are exceptions. Each logs a warning that names what may be left on the node:
 
-* A program that the failed ADD never came to has made nothing, and is not run.
-* A program that does not exist is passed over if today's configuration is valid and does not name it either, or if
-  there is no configuration any more and the ADD never succeeded. What gave it addresses is run in its place, and then
-  the programs that this network has today.
-* An attachment whose record cannot be read, of a network that is not configured any more, is forgotten if others are
-  configured.
-* What a plugin refuses in the pod's own words (a host port without a container port, a name with a semicolon) is left
-  out in a second try, if its ADD was refused in the same words, or the DEL is refused twice where nothing is known of
-  the ADD.
-* Where the DEL fails and the configuration of this network has been changed since, it is tried with today's, which is
-  all that containerd's own plugin ever uses. The same where the old one cannot be read, or is too old for the program.
+* A plugin that the failed ADD did not reach has made nothing, and is not run.
+* A plugin whose program does not exist is skipped if today's configuration is valid and does not name it either, or if
+  there is no configuration any more and the ADD never succeeded. The plugin that assigned its addresses runs in its
+  place, and then the plugins that this network has today.
+* An attachment whose cache entry cannot be read, of a network that is not configured any more, is forgotten if other
+  networks are configured.
+* A value of the pod that a plugin refuses (a host port without a container port, a name with a semicolon) is left out
+  in a second try, if the plugin refused the ADD with the same message, or if it refuses the DEL twice and nothing is
+  known of the ADD.
+* If the DEL fails and the configuration of this network has changed since the ADD, it is tried with today's
+  configuration, the only one that containerd's own plugin ever uses. The same happens where the old configuration
+  cannot be parsed, or has a version too old for the plugin.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 _PAUSE: Final = 1.0  # seconds before a DEL is tried again
 _NOT_THE_PODS: Final = frozenset({"IgnoreUnknown", "K8S_POD_INFRA_CONTAINER_ID"})  # of CNI_ARGS
-_NEVER: Final = frozenset({1, 2, 7})  # CNI error codes: version, field or configuration that the program does not take
+_NEVER: Final = frozenset({1, 2, 7})  # CNI error codes: version, field or configuration that the plugin does not accept
 
 log = structlog.get_logger(__name__)
 
@@ -53,21 +54,21 @@ class Owed(Struct, frozen=True):
     network: str
     ifname: str
     by_add: Attachment | None
-    """By what the ADD was made with; None where that is not known or cannot be read."""
+    """The attachment as the ADD made it; None where that is not known or cannot be read."""
     by_today: Attachment | None
-    """By the configuration that is valid today for this network, else for this interface."""
+    """The attachment by today's configuration of this network, or else of this interface."""
     result: Mapping[str, Any] | None = None
-    """What the ADD gave, as far as it is known."""
+    """The result of the ADD, as far as it is known."""
     succeeded: bool = False
-    """The ADD is known to have succeeded."""
+    """Whether the ADD is known to have succeeded."""
     begun: int | None = None
-    """Of an ADD that is known to have failed: how many programs of the chain have run."""
+    """For an ADD that is known to have failed: how many plugins of the chain have run."""
     refusal: str = ""
-    """What the last of them said."""
+    """For an ADD that is known to have failed: the error message of the last plugin that ran."""
 
 
 class Detacher:
-    """Undoes attachments with the programs that there are; ``known`` are the networks that are configured today."""
+    """Undoes attachments with the plugins that exist; ``known`` are the networks configured today."""
 
     def __init__(self, runner: PluginExec, known: Sequence[NetworkConf], time_limit: float) -> None:
         self._runner = runner
@@ -75,7 +76,10 @@ class Detacher:
         self._time_limit = time_limit
 
     async def detach(self, owed: Owed) -> None:
-        """Undo one attachment. Raises `NetworkError` where it may succeed later."""
+        """Undo one attachment.
+
+        Raises ``NetworkError`` if a later try may succeed.
+        """
         if owed.by_add is None:
             await self._without_record(owed)
             return
@@ -87,7 +91,7 @@ class Detacher:
             await self._by_today(owed, error)
         else:
             if gone and owed.by_today is not None and owed.by_today.network.name == owed.network:
-                # The network has other programs now, which may know how to free what those have made.
+                # The network has other plugins now, which may know how to free what the missing ones made.
                 await self._chain(owed, owed.by_today, owed.result, begun=None)
 
     async def _without_record(self, owed: Owed) -> None:
@@ -95,8 +99,8 @@ class Detacher:
             await self._chain(owed, owed.by_today, owed.result, begun=None)
         elif owed.succeeded and not self._known:
             raise NetworkError(
-                f"cannot take sandbox {owed.container_id} off network {owed.network}: the record of its ADD cannot be "
-                "read, and no network is configured; put a network configuration in place"
+                f"cannot detach sandbox {owed.container_id} from network {owed.network}: the record of its ADD cannot "
+                "be read, and no network is configured; put a network configuration in place"
             )
         else:
             self._left(owed, "", "the record of its ADD cannot be read, and no such network is configured")
@@ -104,7 +108,7 @@ class Detacher:
     async def _chain(
         self, owed: Owed, attachment: Attachment, result: Mapping[str, Any] | None, *, begun: int | None
     ) -> bool:
-        """Run the DELs of one configuration that are owed, last plugin first; True if a program was passed over."""
+        """Run the DELs that are owed with one configuration, last plugin first; return True if a plugin was skipped."""
         deadline = now() + self._time_limit
         prev_result = as_version(result, attachment.network.cni_version)
 
@@ -124,7 +128,7 @@ class Detacher:
                 gone = True
             except CniError as error:
                 if "not found" in error.said:
-                    # go-cni takes this for "deleted already", and so passes over it.
+                    # go-cni reads this as "deleted already" and ignores it.
                     self._left(owed, plugin.type, str(error))
                 elif not _may_be_refused(owed, attachment, plugin, number, error):
                     raise
@@ -135,7 +139,10 @@ class Detacher:
     async def _without_wishes(
         self, owed: Owed, attachment: Attachment, plugin: Plugin, delete: _Delete, refusal: CniError
     ) -> None:
-        """Try again without what the pod asked of this plugin. Raises `CniError`."""
+        """Repeat a refused DEL without the values that the pod asked of this plugin.
+
+        Raises ``CniError``.
+        """
         own = tuple((key, value) for key, value in attachment.args if key in _NOT_THE_PODS)
         tries = [replace(attachment, capability_args={}, args=own)]
         if owed.begun is None:
@@ -152,7 +159,7 @@ class Detacher:
         self._left(owed, plugin.type, str(refusal))
 
     async def _addresses(self, attachment: Attachment, plugin: Plugin, delete: _Delete) -> None:
-        """Give back the addresses of a plugin that is not there any more, by the program that had given them."""
+        """Release the addresses of a plugin whose program is missing, by the plugin that had assigned them."""
         if not plugin.address_plugin:
             return
         try:
@@ -205,7 +212,7 @@ def _addresses_of(result: Mapping[str, Any] | None) -> list[str]:
 
 
 def _may_be_refused(owed: Owed, attachment: Attachment, plugin: Plugin, number: int, error: CniError) -> bool:
-    """Whether a plugin may have refused what the pod asks of it, before it did anything."""
+    """Return whether a plugin may have refused what the pod asks of it before it changed anything."""
     odd = any(character in value for _, value in attachment.args for character in ";\0")
     if owed.succeeded or not (odd or plugin.capabilities & attachment.capability_args.keys()):
         return False

@@ -1,4 +1,7 @@
-"""What can go wrong between us and the CNI plugins."""
+"""The errors of attaching and detaching, from a refused file to a failed plugin.
+
+Callers tell them apart by class: one that a retry may mend, one where a plugin did not run at all, and so on.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,15 @@ from cri_shim.errors import InternalError, UnavailableError
 from cri_shim.os_errors import cri_error_of
 from untrusted import encodable, escaped, shorten
 
-_LONGEST: Final = 2048  # characters of what a plugin said
+_LONGEST: Final = 2048  # characters of a plugin's message
 
 
 class NetworkError(InternalError):
-    """A pod could not be attached to its networks, or not be taken off them."""
+    """A pod could not be attached to its networks, or could not be detached from them."""
 
 
 class NetworkFileError(NetworkError):
-    """The operating system refused a file that the network needs; ``code`` says of what kind that is."""
+    """The operating system refused a file that the network needs; ``code`` is the gRPC code that fits the refusal."""
 
     def __init__(self, what: str, error: OSError) -> None:
         refused = cri_error_of(error)
@@ -29,10 +32,13 @@ class NetworkNotReadyError(UnavailableError):
 
 
 class CniError(NetworkError):
-    """One plugin failed. Carries what it said in the form of the CNI specification."""
+    """One plugin failed.
+
+    The error carries the plugin's message in the form of the CNI specification.
+    """
 
     plugins_begun: int | None = None
-    """Of a failed ADD: how many programs of the chain have run, the one that failed included."""
+    """For a failed ADD: how many plugins of the chain have run, including the one that failed."""
 
     def __init__(self, plugin: str, command: str, message: str, *, code: int = 0, details: str = "") -> None:
         said = shorten(encodable(f"{message}; {details}" if details else message), _LONGEST)
@@ -45,8 +51,8 @@ class CniError(NetworkError):
 
 
 class NotBegunError(CniError):
-    """The plugin did not run, so it has made nothing."""
+    """The plugin did not run, so it has changed nothing."""
 
 
 class ProgramMissingError(NotBegunError):
-    """The plugin's program is not there, or is not one that can be run."""
+    """The plugin's program does not exist, or cannot be executed."""

@@ -1,7 +1,7 @@
-"""Running one CNI plugin: environment, configuration on stdin, result or error on stdout.
+"""Run one CNI plugin: environment, configuration on stdin, result or error on stdout.
 
-Source: the CNI specification, "Execution protocol" and "Error". The programs are helpers in the words of the design:
-each run is reported to `on_helper`, failed ones too.
+Source: the CNI specification, "Execution protocol" and "Error". In the project's words each plugin run is a helper, and
+every run is reported to ``on_helper``, failed ones too.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _NO_PROGRAM: Final = {errno.EACCES, errno.ENOEXEC, errno.EISDIR, errno.ELOOP, er
 class Helper(Struct, frozen=True):
     """One run of a program: the plugin's name, CNI_COMMAND, start (perf_counter), duration (s) and exit code.
 
-    Exit code 127 means that it could not be started, a negative one the signal that ended it (-9: our timeout); None:
-    it still runs, and the duration is so far.
+    Exit code 127 means that the program could not be started, and a negative one is the signal that ended it (-9: our
+    timeout). None means that the program still runs, and that the duration is the time so far.
     """
 
     name: str
@@ -54,23 +54,28 @@ class PluginExec:
         on_helper: Callable[[Helper], None] | None = None,
         on_run: Callable[[str, str], None] | None = None,
     ) -> None:
-        """``on_run`` is told plugin and command when one begins, ``on_helper`` the record when it has ended."""
+        """Take the directories to search and the callbacks to notify.
+
+        ``on_run`` is called with plugin and command when a run begins, ``on_helper`` with the record when the run has
+        ended.
+        """
         self._bin_dirs = bin_dirs
         self._on_helper = on_helper
         self._on_run = on_run
-        # Plugins call iptables and the like, so they get our own environment. It does not change while we run.
+        # Plugins call programs such as iptables, so they get our own environment. It does not change while we run.
         self._environment = {**os.environ, "CNI_PATH": ":".join(bin_dirs)}
 
     async def run(
         self, plugin: str, command: str, variables: Mapping[str, str], conf: Mapping[str, Any], *, time_limit: float
     ) -> bytes:
-        """Run `plugin` with CNI_COMMAND=`command`, further CNI_* `variables` and `conf` on stdin; return its stdout.
+        """Run ``plugin`` with CNI_COMMAND=``command``, other CNI_* ``variables`` and ``conf`` on stdin; return stdout.
 
-        Raises `CniError`: the plugin is missing, says why it failed, ends without a word, exceeds `time_limit` (s), or
-        prints more than a result can have. A caller that is cancelled leaves the program of an ADD or DEL running.
+        Raises ``CniError`` if the plugin is missing, reports an error, exits with an error but without output, exceeds
+        ``time_limit`` (seconds), or prints more than a result can have. When the caller is cancelled, the program of an
+        ADD or DEL runs on.
         """
         env = {**self._environment, **variables, "CNI_COMMAND": command}
-        stdin = json.dumps(conf, separators=(",", ":"), sort_keys=True).encode()  # in the order in which libcni has it
+        stdin = json.dumps(conf, separators=(",", ":"), sort_keys=True).encode()  # sorted, as libcni writes it
         started = time.perf_counter()
         exit_code = NOT_STARTED
         if self._on_run is not None:
@@ -87,13 +92,13 @@ class PluginExec:
         if exit_code != 0:
             raise plugin_error(plugin, command, completed)
         if len(completed.stdout) >= OUTPUT_LIMIT:
-            raise CniError(plugin, command, f"it printed {OUTPUT_LIMIT} bytes and more, too many for a result")
+            raise CniError(plugin, command, f"it printed at least {OUTPUT_LIMIT} bytes, too many for a result")
         return completed.stdout
 
     async def _run_found(
         self, plugin: str, command: str, env: Mapping[str, str], stdin: bytes, time_limit: float
     ) -> Completed:
-        # Starting is the search: a stat of our own before would only tell what the start tells anyway.
+        # Trying to start it is the search: a stat before that would only report what the start reports anyway.
         unusable = ""
         for directory in self._bin_dirs:
             path = f"{directory}/{plugin}"
@@ -106,7 +111,7 @@ class PluginExec:
                     break
                 except TimeoutError:
                     raise
-                except ValueError as error:  # a NUL in what the pod or the configuration says
+                except ValueError as error:  # a NUL in a value of the pod or the configuration
                     raise CniError(plugin, command, f"it cannot be given its environment: {error}") from error
                 except OSError as error:
                     reason = f"cannot run {path}: {(error.strerror or str(error)).lower()}"
@@ -123,7 +128,10 @@ class PluginExec:
 
 
 def _refused(plugin: str, command: str, path: str, error: OSError) -> CniError:
-    """The program is there, and the operating system does not start it: why, what to do, and the code that fits."""
+    """Return the error for a program that exists and that the operating system does not start.
+
+    It says why and what to do, and has the gRPC code that fits.
+    """
     refused = cri_error_of(OSError(error.errno, error.strerror, path))
     result = CniError(plugin, command, f"cannot run {refused}")
     result.code = refused.code
@@ -131,7 +139,7 @@ def _refused(plugin: str, command: str, path: str, error: OSError) -> CniError:
 
 
 def plugin_error(plugin: str, command: str, completed: Completed) -> CniError:
-    """Put what a failed plugin left behind into words: its error object, else the end of what it printed."""
+    """Return the error of a failed plugin: from its error object, else from the end of what it printed."""
     try:
         said = parse_object(completed.stdout)
         message, code, details = said.text("msg"), said.integer("code"), said.text("details")
@@ -141,4 +149,4 @@ def plugin_error(plugin: str, command: str, completed: Completed) -> CniError:
         return CniError(plugin, command, message, code=code, details=details)
     printed = decode_utf8(completed.stderr.strip() or completed.stdout.strip())[-_TAIL:]
     how = f"exit code {completed.exit_code}" if completed.exit_code >= 0 else f"signal {-completed.exit_code}"
-    return CniError(plugin, command, f"{how}: {printed}" if printed else f"{how} without a word")
+    return CniError(plugin, command, f"{how}: {printed}" if printed else f"{how} without output")

@@ -1,4 +1,4 @@
-"""Taking a sandbox through the plugin chain of one network: ADD in order, DEL in reverse, STATUS.
+"""Take a sandbox through the plugin chain of one network: ADD in order, DEL in reverse, STATUS.
 
 Source: the CNI specification, "Execution of network configurations" and "Derivation of execution configuration". The
 chain stops at the first plugin that fails, and the caller undoes an ADD by :mod:`cri_shim.network.detach`.
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from cri_shim.network.conflist import NetworkConf, Plugin
     from cri_shim.network.exec import PluginExec
 
-_UNKNOWN_CONTAINER: Final = 3  # CNI error code: nothing to do for the plugin, so nothing left to delete
+_UNKNOWN_CONTAINER: Final = 3  # CNI error code: the plugin does not know the container, so nothing is left to delete
 
 
 class Attachment(Struct, frozen=True):
-    """One sandbox on one network: what stays the same for all plugins of the chain."""
+    """One sandbox on one network: the values that are the same for all plugins of the chain."""
 
     network: NetworkConf
     container_id: str
@@ -35,7 +35,7 @@ class Attachment(Struct, frozen=True):
     capability_args: Mapping[str, Any] = field(default_factory=dict)
 
     def variables(self) -> dict[str, str]:
-        """Return the CNI_* variables that say which sandbox is meant."""
+        """Return the CNI_* variables that identify the sandbox."""
         return {
             "CNI_CONTAINERID": self.container_id,
             "CNI_NETNS": self.netns,
@@ -50,7 +50,7 @@ def execution_conf(
     capability_args: Mapping[str, Any],
     prev_result: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Derive what one plugin reads on stdin from the network's configuration."""
+    """Derive the configuration that one plugin reads on stdin from the network's configuration."""
     conf = {**plugin.conf, "name": network.name, "cniVersion": network.cni_version}
     if prev_result is not None:
         conf["prevResult"] = prev_result
@@ -61,9 +61,10 @@ def execution_conf(
 
 
 async def add(runner: PluginExec, attachment: Attachment, *, time_limit: float) -> dict[str, Any]:
-    """Attach, within `time_limit` seconds for the chain, and return the last plugin's result as libcni passes it on.
+    """Run the ADDs of the chain within ``time_limit`` seconds; return the last result as libcni passes it on.
 
-    Raises `CniError`, which tells how many plugins have run; the caller then has to undo what they have done.
+    Raises ``CniError``, whose ``plugins_begun`` says how many plugins have run; the caller has to undo what they have
+    done.
     """
     network, deadline = attachment.network, now() + time_limit
     variables = attachment.variables()
@@ -83,10 +84,13 @@ async def add(runner: PluginExec, attachment: Attachment, *, time_limit: float) 
 async def delete_one(
     runner: PluginExec, attachment: Attachment, plugin: Plugin, prev_result: Mapping[str, Any] | None, time_left: float
 ) -> None:
-    """Run the DEL of one plugin of the chain; what is gone already is fine. Raises `CniError`."""
+    """Run the DEL of one plugin of the chain; an attachment that is gone already is fine.
+
+    Raises ``CniError``.
+    """
     network = attachment.network
     if not network.at_least(0, 4, 0):
-        prev_result = None  # those versions know no prevResult in a DEL
+        prev_result = None  # earlier versions do not have prevResult in a DEL
     conf = execution_conf(network, plugin, attachment.capability_args, prev_result)
     time_left = _time_left(plugin, "DEL", time_left)
     try:
@@ -94,17 +98,17 @@ async def delete_one(
     except CniError as error:
         if error.cni_code == _UNKNOWN_CONTAINER:
             return
-        # A DEL without a namespace shall do what can be done, but not all plugins can do without (go-cni
-        # has the same exception): what lay inside the namespace has gone with it.
+        # The specification asks a DEL without a namespace to do what it can, but some plugins fail without one.
+        # That is fine (go-cni has the same exception): what was inside the namespace has gone with it.
         if not attachment.netns and "no such file or directory" in error.said:
             return
         raise
 
 
 async def status(runner: PluginExec, network: NetworkConf, *, time_limit: float) -> str:
-    """Ask a network's plugins whether they can take an ADD; return what they complain of, or an empty text.
+    """Ask a network's plugins whether they can serve an ADD; return the first complaint, or an empty text.
 
-    The command exists from 1.1.0 on; networks of earlier versions are always fine.
+    The command exists from 1.1.0 on; networks of earlier versions always count as ready.
     """
     if not network.at_least(1, 1, 0):
         return ""
@@ -117,9 +121,12 @@ async def status(runner: PluginExec, network: NetworkConf, *, time_limit: float)
 
 
 def _time_left(plugin: Plugin, command: str, seconds: float) -> float:
-    """Return the time that a program has; raises `NotBegunError` where that is none, for it would be killed at work."""
+    """Return the time that a plugin has, in seconds.
+
+    Raises ``NotBegunError`` if none is left, because the plugin would be killed in the middle of its work.
+    """
     if seconds <= 0:
-        raise NotBegunError(plugin.type, command, "not begun, the programs before it have taken all the time there is")
+        raise NotBegunError(plugin.type, command, "not begun, the plugins before it used up the time limit")
     return seconds
 
 
@@ -128,9 +135,9 @@ def _result(plugin: str, stdout: bytes, cni_version: str) -> dict[str, Any]:
         return parse_result(stdout, cni_version)
     except DocumentError as error:
         text = decode_utf8(stdout[:200]).strip()
-        raise CniError(plugin, "ADD", f"its result is not one: {error}: {text or 'nothing'}") from None
+        raise CniError(plugin, "ADD", f"its result is not valid: {error}: {text or 'nothing'}") from None
 
 
 def now() -> float:
-    """Return the time that limits are counted in."""
+    """Return the time of the clock that the limits here use, in seconds."""
     return asyncio.get_running_loop().time()

@@ -1,9 +1,9 @@
-"""The pods' networks: configuration, readiness, and taking sandboxes on and off.
+"""The pods' networks: load the configuration, report readiness, attach and detach sandboxes.
 
-What go-cni and the network part of containerd's CRI plugin do (sandbox_run.go, sandbox_stop.go, cni_conf_syncer.go,
-update_runtime_config.go). Differences: a broken configuration file does not hide a good one; a DEL uses the
-configuration that the ADD was made with; `lo` is brought up when the namespace is made, so no loopback plugin is run.
-Operations on one sandbox do not overlap: the later one waits for the earlier.
+This does what go-cni and the network part of containerd's CRI plugin do (sandbox_run.go, sandbox_stop.go,
+cni_conf_syncer.go, update_runtime_config.go), with three differences. A broken configuration file does not hide a good
+one. A DEL uses the configuration that the ADD was made with. ``lo`` is brought up when the namespace is made, so no
+loopback plugin runs. Operations on one sandbox do not overlap: the later one waits for the earlier.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ if TYPE_CHECKING:
     from cri_shim.network.result import CniResult
 
 _GENERATED: Final = "10-containerd-net.conflist"
-_REMEMBERED: Final = 4096  # sandboxes known to be off their networks, so that repeated stops cost nothing
+_REMEMBERED: Final = 4096  # sandboxes known to be detached, so that repeated stops cost nothing
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
 class NetworkStatus(Struct, frozen=True):
-    """The CRI condition NetworkReady: with a CamelCase `reason` and a sentence when it does not hold."""
+    """The CRI condition NetworkReady: with a CamelCase ``reason`` and a sentence if it does not hold."""
 
     ready: bool
     reason: str
@@ -89,14 +89,20 @@ class Network:
         return f"<Network {self._config.conf_dir} {', '.join(n.name for n in self._loaded.networks) or 'not ready'}>"
 
     async def start(self) -> None:
-        """Load what is there (nothing is fine) and keep watching; find what a killed daemon has left at work."""
+        """Load the configuration and keep watching it; look for plugins that a killed daemon has left at work.
+
+        A directory without a configuration is fine.
+        """
         self._orphans.set_limit(self._config.timeout)
         await executors.run(executors.FS, self._orphans.look)
         await self.refresh()
         self._task = asyncio.create_task(self._watch(), name=f"cni-conf/{self._config.conf_dir}")
 
     async def stop(self) -> None:
-        """Stop watching. Pods keep their networks, and programs that run go on to their end."""
+        """Stop watching.
+
+        Pods keep their networks, and running plugins finish their work.
+        """
         self._orphans.close()
         if self._task is not None:
             self._task.cancel()
@@ -105,11 +111,11 @@ class Network:
 
     @property
     def networks(self) -> tuple[NetworkConf, ...]:
-        """What is loaded, in the order in which pods are attached."""
+        """The networks that are loaded, in the order in which pods are attached to them."""
         return self._loaded.networks
 
     def status(self) -> NetworkStatus:
-        """Tell from memory whether pods can get a network; if not, the next look at the files happens at once."""
+        """Return from memory whether pods can get a network; if they cannot, trigger a reload of the files at once."""
         networks = tuple(network.name for network in self._loaded.networks)
         if networks and not self._complaint:
             return NetworkStatus(True, "", "", networks)
@@ -122,7 +128,8 @@ class Network:
     async def refresh(self) -> None:
         """Load the configuration again if its files have changed.
 
-        What cannot be read for want of descriptors, say, may be as it was: the networks that are known stay.
+        If something cannot be read because of the node (out of descriptors, say), it may well be as it was, so the
+        known networks stay.
         """
         directory = self._config.conf_dir
         signature = await executors.run(executors.FS, directory_signature, directory)
@@ -136,21 +143,25 @@ class Network:
         self._signature, self._loaded = None if loaded.unread else signature, loaded
 
     async def setup(self, pod: PodNetwork) -> CniResult:
-        """Attach a sandbox to all networks. Push the `teardown` before: a failed attachment is not undone here.
+        """Attach a sandbox to all networks.
 
-        Raises `NetworkNotReadyError` without a configuration, `NetworkError` (with the plugin's words) when a plugin
-        fails or takes longer than the configured timeout, `InvalidArgumentError` for wrong bandwidth annotations.
-        A caller that is cancelled leaves it going on to its end: a plugin that is killed in the middle of what it does
-        leaves what no DEL can free.
+        The caller registers ``teardown`` as the undo beforehand, because this does not undo a failed attachment. When
+        the caller is cancelled, the setup goes on to its end: a plugin killed in the middle of its work leaves things
+        behind that no DEL can free.
+
+        Raises ``NetworkNotReadyError`` without a configuration, ``NetworkError`` (with the plugin's message) when a
+        plugin fails or exceeds the configured timeout, ``InvalidArgumentError`` for wrong bandwidth annotations.
         """
         return await self._to_its_end(pod.sandbox_id, self._setup(pod))
 
     async def teardown(self, pod: PodNetwork, stored: Mapping[str, Any] | None = None) -> None:
-        """Take a sandbox off its networks; done twice, for a half-done setup or without a namespace it is fine too.
+        """Detach a sandbox from its networks; a repetition, a half-done setup or a missing namespace is fine too.
 
-        `stored` is what `setup` returned and the sandbox kept, or None if it never got that far. It begins when a setup
-        or teardown of the same sandbox has ended, and a cancelled caller leaves it going on.
-        Raises `NetworkError` when a plugin fails; what is not done is not forgotten, and it can be called again.
+        ``stored`` is the result of ``setup`` that the sandbox keeps, or None if it never got that far. The teardown
+        begins when an earlier setup or teardown of the same sandbox has ended, and goes on when the caller is
+        cancelled.
+
+        Raises ``NetworkError`` when a plugin fails; what is not undone is remembered, so the caller can try again.
         """
         if pod.sandbox_id not in self._gone:
             await self._to_its_end(pod.sandbox_id, self._teardown(pod, stored))
@@ -172,7 +183,7 @@ class Network:
         if self._running.get(sandbox_id) is task:
             del self._running[sandbox_id]
         if not task.cancelled():
-            task.exception()  # retrieved: a caller that was cancelled does not ask for it
+            task.exception()  # retrieve it, since a caller that was cancelled does not
 
     async def _setup(self, pod: PodNetwork) -> CniResult:
         try:
@@ -183,11 +194,11 @@ class Network:
                 raise NetworkNotReadyError(self.status().message)
             attachments = attachments_of(pod, networks, pod.netns_path, capability_args(pod))
         except CriError:
-            self._remember_gone(pod.sandbox_id)  # it never was on them
+            self._remember_gone(pod.sandbox_id)  # it was never attached
             raise
         self._gone.pop(pod.sandbox_id, None)
-        # The record of the intent is written while the first plugin runs. All run to their end even if one fails:
-        # what is undone afterwards must not be at work any more.
+        # The record of the intent is written while the first plugin runs. All plugins run to their end even if one
+        # fails, because the undo must not meet a plugin that is still at work.
         intent = self._intend(attachments)
         chains = self._serially(attachments) if self._config.setup_serially else self._at_once(attachments)
         recorded, outcomes = await asyncio.gather(metered(intent), metered(chains), return_exceptions=True)
@@ -196,7 +207,7 @@ class Network:
         failed = next((outcome for outcome in outcomes if isinstance(outcome, CniError)), None)
         if failed is not None:
             if not isinstance(recorded, BaseException):
-                with suppress(NetworkError):  # the undo can do without, and the plugin's words matter more
+                with suppress(NetworkError):  # the undo can do without, and the plugin's message matters more
                     await self._remember(list(zip(attachments, outcomes, strict=True)))
             raise failed
         if isinstance(recorded, BaseException):
@@ -216,20 +227,20 @@ class Network:
             await self.refresh()
             if self._loaded is used:
                 raise
-            await self._detach(pod, stored)  # the configuration has just been mended
+            await self._detach(pod, stored)  # the configuration has just been repaired
         self._remember_gone(pod.sandbox_id)
 
     async def _detach(self, pod: PodNetwork, stored: Mapping[str, Any] | None) -> None:
         try:
             netns, cached = await executors.run(executors.FS, self._look, pod)
         except OSError as error:
-            raise NetworkFileError(f"cannot look for the networks of sandbox {pod.sandbox_id}", error) from error
+            raise NetworkFileError(f"cannot find the networks of sandbox {pod.sandbox_id}", error) from error
         if not self._loaded.networks:
             await self.refresh()
         known = self._loaded.networks
         if stored and not cached and not known:
             raise NetworkError(
-                f"cannot take sandbox {pod.sandbox_id} off its network: there is no configuration in "
+                f"cannot detach sandbox {pod.sandbox_id} from its network: there is no configuration in "
                 f"{self._config.conf_dir} and no record of its ADD in {self._config.cache_dir}"
             )
         detacher = Detacher(self._runner, known, self._config.timeout)
@@ -255,9 +266,9 @@ class Network:
             self._gone.popitem(last=False)
 
     async def set_pod_cidr(self, cidr: str) -> None:
-        """Write a configuration from the template for the kubelet's pod CIDR, unless there is one already.
+        """Write a configuration from the template for the kubelet's pod CIDR, unless one exists already.
 
-        Raises `InvalidArgumentError` for a bad CIDR, `NetworkError` for a template that cannot be used.
+        Raises ``InvalidArgumentError`` for a bad CIDR, ``NetworkError`` for a template that cannot be used.
         """
         if not cidr:
             return
@@ -290,12 +301,12 @@ class Network:
                 try:
                     await self.refresh()
                     await self._ask_plugins()
-                except Exception:  # noqa: BLE001 - a watcher that dies would leave the node with old news
+                except Exception:  # noqa: BLE001 - a watcher that dies would leave the node with a stale configuration
                     _log.exception("cni configuration cannot be read")
                 await self._watcher.wait()
 
     async def _ask_plugins(self) -> None:
-        """Run STATUS for networks of version 1.1.0 and later."""
+        """Run STATUS for the networks of version 1.1.0 and later."""
         complaints = [
             complaint
             for network in self._loaded.networks
@@ -320,7 +331,7 @@ class Network:
             return error
 
     async def _intend(self, attachments: Sequence[Attachment]) -> None:
-        """Record all attachments or none: those of a part would be taken for all that there are to undo."""
+        """Record all attachments or none, because the undo would take a part of them for the whole."""
         try:
             await self._remember([(attachment, None) for attachment in attachments])
         except NetworkError:
@@ -341,6 +352,9 @@ class Network:
             ) from error
 
     def _look(self, pod: PodNetwork) -> tuple[str, list[Cached]]:
-        """Return the namespace, empty if it is gone, and what the cache remembers. Blocking."""
+        """Return the path of the namespace, empty if it is gone, and the cached attachments.
+
+        Blocking.
+        """
         alive = bool(pod.netns_path) and is_namespace_file(self._kernel, pod.netns_path)
         return pod.netns_path if alive else "", self._cache.find(pod.sandbox_id)

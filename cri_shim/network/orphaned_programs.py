@@ -1,7 +1,8 @@
-"""CNI programs that a killed daemon had begun and that run on.
+"""Find CNI plugins that a killed daemon had started and that still run.
 
-A helper program outlives its daemon, and what it does must not be undone while it does it. So a DEL first waits for the
-programs that still work on the same sandbox, as long as the daemon that started them would have waited.
+A plugin outlives the daemon that started it, and its work must not be undone while it is still at it. So a DEL first
+waits for the plugins that still work on the same sandbox, for as long as the daemon that started them would have
+waited.
 """
 
 from __future__ import annotations
@@ -21,24 +22,24 @@ log = structlog.get_logger(__name__)
 
 
 class OrphanedPrograms:
-    """What ran when this daemon began, by the sandbox that it works on. The descriptors are pidfds."""
+    """The plugins that ran when this daemon started, by the sandbox that they work on, held as pidfds."""
 
     def __init__(self) -> None:
         self._found: dict[str, list[int]] = {}
         self._until = 0.0
 
     def look(self) -> None:
-        """Look through the processes of the node. Blocks for some milliseconds."""
+        """Scan the processes of the node, which blocks for some milliseconds."""
         for entry in _PROC.iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 self._look_at(int(entry.name))
 
     def set_limit(self, seconds: float) -> None:
-        """Give all of them ``seconds`` from now."""
+        """Give all of them ``seconds`` from now to end."""
         self._until = asyncio.get_running_loop().time() + seconds
 
     async def ended(self, sandbox_id: str) -> None:
-        """Wait until no program works on a sandbox any more; one whose time is over is killed."""
+        """Wait until no plugin works on a sandbox any more; kill one whose time is over."""
         for pidfd in self._found.pop(sandbox_id, ()):
             log.info("network.orphaned_program", sandbox_id=sandbox_id)
             await self._ended(pidfd)
@@ -57,7 +58,7 @@ class OrphanedPrograms:
             os.close(pidfd)
 
     def close(self) -> None:
-        """Forget them all; they run on."""
+        """Forget all of them; they run on."""
         for pidfd in (each for found in self._found.values() for each in found):
             os.close(pidfd)
         self._found.clear()
@@ -67,7 +68,7 @@ class OrphanedPrograms:
             return
         with suppress(OSError):  # it has ended meanwhile
             pidfd = os.pidfd_open(pid)
-            sandbox_id = _sandbox_of(pid)  # again, for the number may be another process's by now
+            sandbox_id = _sandbox_of(pid)  # again, since the pid may belong to another process by now
             if sandbox_id:
                 self._found.setdefault(sandbox_id, []).append(pidfd)
             else:
@@ -75,7 +76,7 @@ class OrphanedPrograms:
 
 
 def _sandbox_of(pid: int) -> str:
-    """Return the sandbox that a process was started for by CNI_CONTAINERID; empty for any other process."""
+    """Return the sandbox that a process was started for (its CNI_CONTAINERID); empty for any other process."""
     try:
         environment = (_PROC / str(pid) / "environ").read_bytes()
     except OSError:

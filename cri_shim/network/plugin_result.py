@@ -1,9 +1,9 @@
-"""What a plugin prints after an ADD: checked as libcni checks it, and put into the form in which libcni passes it on.
+"""Check what a plugin prints after an ADD as libcni checks it, and bring it into the form in which libcni passes it on.
 
-A result is read by Go's rules into the types of its version of the specification (0.1.0 and 0.2.0; 0.3.0 to 0.4.0;
-1.0.0 and 1.1.0). What does not fit makes the ADD a failed one, before it is handed to the next plugin or kept for the
-DEL: a plugin that is given an impossible ``prevResult`` can never undo anything. Other fields are left out.
-Source: CNI specification, "Success"; libcni pkg/types.
+A result is decoded by Go's rules into the types of its version of the specification (0.1.0 and 0.2.0; 0.3.0 to 0.4.0;
+1.0.0 and 1.1.0). A value that does not fit makes the ADD a failed one, before the result is handed to the next plugin
+or stored for the DEL, because a plugin that gets an impossible ``prevResult`` can never undo anything. Unknown fields
+are left out. Sources: CNI specification, "Success"; libcni pkg/types.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _TEXTS: Final = (("mac", "mac"), ("sandbox", "sandbox"), ("socketPath", "socketP
 
 
 def parse_result(data: bytes, cni_version: str) -> dict[str, Any]:
-    """Return the result that a plugin printed; without a version it has that of the network, ``cni_version``.
+    """Return the checked result that a plugin printed; one without a version has that of the network, ``cni_version``.
 
-    Raises DocumentError naming the field that cannot be used.
+    Raises ``DocumentError`` naming the field that cannot be used.
     """
     return checked_result(parse_object(data), cni_version)
 
 
 def checked_result(document: Object, cni_version: str) -> dict[str, Any]:
-    """Do the same for a result that was parsed already, from libcni's cache for example."""
+    """Check a result that is parsed already, from libcni's cache for example, like :func:`parse_result`."""
     version = document.text("cniVersion") or cni_version or "0.1.0"
     result: dict[str, Any] = {"cniVersion": version}
     if version in _OLDEST:
@@ -56,7 +56,7 @@ def checked_result(document: Object, cni_version: str) -> dict[str, Any]:
 
 
 def as_version(result: Mapping[str, Any] | None, version: str) -> Mapping[str, Any] | None:
-    """Return a checked result in another version, for a network that speaks it today; None where there is no way."""
+    """Convert a checked result to another version, for a network that uses it today; None if that is not possible."""
     if result is None or result["cniVersion"] == version:
         return result
     if result["cniVersion"] in _OLDEST or version not in _MIDDLE | _NEWEST:
@@ -70,17 +70,23 @@ def as_version(result: Mapping[str, Any] | None, version: str) -> Mapping[str, A
 
 
 def address_of(text: str) -> str:
-    """Return the address of an ``ADDRESS/PREFIX``, as Go writes it; raises ValueError for anything else."""
+    """Return the address of an ``ADDRESS/PREFIX``, as Go writes it.
+
+    Raises ``ValueError`` for anything else.
+    """
     address, slash, prefix = text.partition("/")
     ip = ip_of(address)
     longest = ip.max_prefixlen if ":" not in address else 128
     if not slash or not (prefix.isascii() and prefix.isdigit()) or len(prefix) > 3 or int(prefix) > longest:
-        raise ValueError(f"{escaped(text)!r} is not an address with the length of its prefix")
+        raise ValueError(f"{escaped(text)!r} is not an address with a prefix length")
     return str(ip)
 
 
 def ip_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Return an address; one of IPv4 within IPv6 is that of IPv4, and a zone is not allowed. Raises ValueError."""
+    """Return an IP address; an IPv4 address mapped into IPv6 becomes IPv4, and a zone is not allowed.
+
+    Raises ``ValueError``.
+    """
     if "%" in text:
         raise ValueError(f"{escaped(text)!r} is not an IP address")
     try:
@@ -120,7 +126,7 @@ def _routes(holder: Object, name: str) -> list[dict[str, Any]]:
         where = f"{name}[{number}]"
         gateway = _gateway(item, "gw", where)
         numbers = {key: item.integer(key) for key in ("mtu", "advmss", "priority", "table", "scope") if key in item}
-        if "dst" in item:  # Go lets one without pass, and no program can make anything of it
+        if "dst" in item:  # Go accepts a route without one, and no plugin can use it
             routes.append({"dst": _network(item, "dst", where), **gateway, **numbers})
     return routes
 

@@ -1,4 +1,4 @@
-"""What the network side has to know of a pod, taken from its CRI sandbox configuration by the caller."""
+"""What the network code has to know of a pod; the caller takes it from the pod's CRI sandbox configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class PortMapping(Struct, frozen=True):
-    """A container port that shall be reachable on the host; `protocol` is tcp, udp or sctp."""
+    """A container port to publish on the host; ``protocol`` is tcp, udp or sctp."""
 
     protocol: str
     container_port: int
@@ -20,7 +20,7 @@ class PortMapping(Struct, frozen=True):
 
 
 class PodDns(Struct, frozen=True):
-    """The pod's resolver settings, for plugins that declare the `dns` capability."""
+    """The pod's resolver settings, for plugins that declare the ``dns`` capability."""
 
     servers: tuple[str, ...] = ()
     searches: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class PodDns(Struct, frozen=True):
 
 
 class PodNetwork(Struct, frozen=True):
-    """One pod sandbox as CNI sees it."""
+    """One sandbox as CNI sees it."""
 
     sandbox_id: str
     name: str

@@ -1,9 +1,9 @@
-"""Results of plugins: from any version of the specification to the pod's addresses and to what is stored.
+"""Merge the results of plugins, of any version, into the pod's addresses and the form that is stored.
 
-The stored form is go-cni's `Result` as Go's JSON encoder writes it, because containerd's CRI plugin keeps that under
-`CNIResult` in a sandbox's metadata: `Interfaces` by name, `DNS` with one entry per network, all `Routes`. The loopback
-network is part of it; we bring `lo` up ourselves and add the entry that the loopback plugin would have caused.
-Source: CNI specification 0.1.0 to 1.1.0, "Success" results; go-cni result.go.
+The stored form is go-cni's ``Result`` as Go's JSON encoder writes it, because containerd's CRI plugin stores that under
+``CNIResult`` in a sandbox's metadata: ``Interfaces`` by name, ``DNS`` with one entry per network, all ``Routes``. The
+loopback network is part of it; we bring ``lo`` up ourselves and add the entry that the loopback plugin would have
+caused. Sources: CNI specification 0.1.0 to 1.1.0, "Success" results; go-cni result.go.
 """
 
 from __future__ import annotations
@@ -28,14 +28,17 @@ IpPreference = Literal["", "ipv4", "ipv6", "cni"]
 
 
 class CniResult(Struct, frozen=True):
-    """What a pod got: its addresses on eth0, the preferred one first, and the result as it is stored."""
+    """A pod's addresses on eth0, the preferred one first, and the merged result in its stored form."""
 
     ips: tuple[str, ...]
     stored: dict[str, Any]
 
 
 def combine(results: Sequence[Mapping[str, Any]], netns: str, ip_pref: str) -> CniResult:
-    """Merge the results of a pod's networks, in order. Raises `NetworkError` for a malformed one or without an IP."""
+    """Merge the results of a pod's networks, in order.
+
+    Raises ``NetworkError`` for a malformed result, or if there is no IP address.
+    """
     interfaces: dict[str, dict[str, Any]] = {
         DEFAULT_INTERFACE: _interface("", ""),
         "lo": _interface("00:00:00:00:00:00", netns, [_LOOPBACK_4, _LOOPBACK_6]),
@@ -59,7 +62,7 @@ def combine(results: Sequence[Mapping[str, Any]], netns: str, ip_pref: str) -> C
 
 
 def order_ips(addresses: Sequence[str], ip_pref: str) -> tuple[str, ...]:
-    """Move the first address of the preferred family to the front (`cni`: leave the plugins' order)."""
+    """Move the first address of the preferred family to the front; ``cni`` keeps the plugins' order."""
     if ip_pref == "cni":
         return tuple(addresses)
     version = 6 if ip_pref == "ipv6" else 4
@@ -95,7 +98,7 @@ def _ip_config(address: str, gateway: str) -> dict[str, str]:
 
 
 def _modern(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Bring a result of 0.1.0 or 0.2.0 (`ip4`, `ip6`) into the form of the later versions."""
+    """Convert a result of 0.1.0 or 0.2.0 (``ip4``, ``ip6``) to the form of the later versions."""
     if "ip4" not in raw and "ip6" not in raw:
         return raw
     families = [family for key in ("ip4", "ip6") if (family := raw.get(key))]

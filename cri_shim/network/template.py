@@ -1,9 +1,10 @@
-"""Rendering the CNI configuration template that UpdateRuntimeConfig fills in.
+"""Render the CNI configuration template that UpdateRuntimeConfig fills in.
 
-Such templates are written for Go's text/template, with the fields `.PodCIDR`, `.PodCIDRRanges` and `.Routes`. This
-understands what published templates use: fields, variables, `range` (with `$i, $v :=` or without), `if`/`else`/
-`else if` on one value, `index LIST N`, `len LIST`, comments and trimming dashes. Anything else is refused by name
-rather than rendered wrongly. Source: the documentation of Go's text/template; containerd docs/cri/config.md.
+Such templates are written for Go's text/template, with the fields ``.PodCIDR``, ``.PodCIDRRanges`` and ``.Routes``.
+This module understands what published templates use: fields, variables, ``range`` (with ``$i, $v :=`` or without),
+``if``/``else``/``else if`` on one value, ``index LIST N``, ``len LIST``, comments and trimming dashes. It refuses
+anything else by name rather than render it wrongly. Sources: the documentation of Go's text/template; containerd
+docs/cri/config.md.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _VARIABLE: Final = re.compile(r"\$\w*")
 
 
 class _Block(Struct):
-    """A list of things to render: text, an expression, or (`range`/`if`, expression, body, else-body)."""
+    """A list of items to render: text, an expression, or (``range``/``if``, expression, body, else-body)."""
 
     items: list[str | _Print | _Branch] = field(default_factory=list)
 
@@ -49,7 +50,7 @@ class _Branch(Struct):
 def template_values(pod_cidr: str) -> dict[str, Value]:
     """Return the template's fields for the kubelet's pod CIDR, a comma-separated list.
 
-    Raises `InvalidArgumentError` for what is not a CIDR.
+    Raises ``InvalidArgumentError`` for a part that is not a CIDR.
     """
     ranges = [part.strip() for part in pod_cidr.split(",")]
     try:
@@ -61,11 +62,14 @@ def template_values(pod_cidr: str) -> dict[str, Value]:
 
 
 def render(template: str, values: Mapping[str, Value]) -> str:
-    """Render `template`. Raises `ValueError` naming the construct that is not understood, or an unknown field."""
+    """Render ``template``.
+
+    Raises ``ValueError`` naming the construct that is not supported, or the unknown field.
+    """
     parser = _Parser(template)
     block, end = parser.block(top=True)
     if end:
-        raise ValueError(f"template: {{{{{end}}}}} closes nothing")
+        raise ValueError(f"template: {{{{{end}}}}} has no {{{{if}}}} or {{{{range}}}} before it")
     return _render(block, values, {"$": values}, values)
 
 
@@ -79,7 +83,7 @@ class _Parser:
         position = 0
         for match in _ACTION.finditer(template):
             before, after = match.start(), match.end()
-            # white space outside the braces only goes where a dash asks for it
+            # White space outside the braces is only removed where a dash asks for it.
             lead, trail = match[1] or "", match[5] or ""
             text = template[position:before] + ("" if match["l"] else lead)
             self._tokens.append(("text", text))
@@ -95,7 +99,7 @@ class _Parser:
         self._next = 0
 
     def block(self, *, top: bool = False) -> tuple[_Block, str]:
-        """Parse up to `end` or `else`; returns the block and the action that ended it."""
+        """Parse up to ``end`` or ``else``; return the block and the action that ended it."""
         block = _Block()
         while self._next < len(self._tokens):
             kind, text = self._tokens[self._next]
@@ -154,7 +158,7 @@ def _render(block: _Block, dot: Value | Mapping[str, Value], scope: _Scope, root
         elif item.keyword == "if":
             out.append(_render(item.body if value else item.otherwise, dot, scope, root))
         elif not isinstance(value, list):
-            raise ValueError(f"template: range over {item.expression}, which is no list")
+            raise ValueError(f"template: range over {item.expression}, which is not a list")
         elif not value:
             out.append(_render(item.otherwise, dot, scope, root))
         else:
@@ -197,4 +201,4 @@ def _operand(word: str, dot: Value | Mapping[str, Value], scope: _Scope, root: M
     if name.startswith(".") and isinstance(holder, dict) and name[1:] in root:
         return root[name[1:]]
     known = ", ".join(f".{key}" for key in root)
-    raise ValueError(f"template: {{{{{word}}}}} is not understood here; there are {known}")
+    raise ValueError(f"template: {{{{{word}}}}} is not supported; the known fields are {known}")

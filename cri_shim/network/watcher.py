@@ -1,8 +1,8 @@
-"""Noticing that the network configuration may have changed, in time and in any event.
+"""Notice that the network configuration may have changed, quickly and in any event.
 
-inotify on the configuration directory and on its parent (the directory may come later, or be replaced as a whole), and
-a look every few seconds for what inotify does not report or has no handles left for. Missed changes have kept nodes
-NotReady until someone restarted the runtime (containerd issue 8419).
+inotify watches the configuration directory and its parent (the directory may come later, or be replaced as a whole). A
+poll every few seconds catches what inotify does not report, or cannot watch because its handles are used up. Missed
+changes have kept nodes NotReady until someone restarted the runtime (containerd issue 8419).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MASK: Final = (
 
 
 class DirectoryWatcher:
-    """Wakes whoever waits when something happens in `directory`, at the latest after `interval` seconds."""
+    """Wakes its waiter when something happens in ``directory``, and at the latest after ``interval`` seconds."""
 
     def __init__(self, directory: str, interval: float) -> None:
         self._directory = Path(directory)
@@ -31,10 +31,13 @@ class DirectoryWatcher:
         self._inotify: Inotify | None = None
 
     def __enter__(self) -> Self:
-        """Start watching. Where inotify is not to be had (handles used up), only the interval remains."""
+        """Start watching.
+
+        Where inotify is not available (its handles are used up), only the interval remains.
+        """
         with suppress(OSError):
             self._inotify = Inotify(sync_timeout=0)  # 0: sync_get() returns None instead of blocking the loop
-            # asyncinotify 4.4 asks for O_CLOEXEC in the place of O_NONBLOCK, and `_drain` would block the loop
+            # asyncinotify 4.4 passes O_CLOEXEC in place of O_NONBLOCK, so `_drain` would block the loop.
             os.set_blocking(self._inotify.fd, False)
             asyncio.get_running_loop().add_reader(self._inotify.fd, self._drain, self._inotify)
         self._arm()
@@ -52,7 +55,7 @@ class DirectoryWatcher:
         self._changed.set()
 
     async def wait(self) -> None:
-        """Return when something may have changed; several changes in a row wake once."""
+        """Return when something may have changed; several changes in a row wake the waiter once."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._interval):
                 await self._changed.wait()
@@ -61,7 +64,7 @@ class DirectoryWatcher:
         self._arm()
 
     def _arm(self) -> None:
-        """(Re)watch the paths as they are now; watching the same directory twice changes nothing."""
+        """Watch (again) the paths as they are now; watching the same directory twice changes nothing."""
         for path in (self._directory, self._directory.parent):
             with suppress(OSError):
                 if self._inotify is not None:

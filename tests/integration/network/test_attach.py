@@ -190,7 +190,7 @@ async def test_setup_again_after_a_half_done_one(lab: Lab) -> None:
     )
     lab.write(lab.conf({"type": "fake-once"}))
     network, pod = lab.network(), lab.pod()
-    with pytest.raises(CniError, match="exit code 1 without a word"):
+    with pytest.raises(CniError, match="exit code 1 without output"):
         await network.setup(pod)
     (lab.directory / "ok").touch()
     await network.teardown(pod, None)

@@ -149,7 +149,7 @@ async def test_a_result_that_is_none(lab: Lab, printed: str) -> None:
     lab.plugin("fake-odd", f"[ $CNI_COMMAND = DEL ] && exit 0; cat <<'END'\n{printed}\nEND")
     lab.write(lab.conf({"type": "fake-odd"}, PORTMAP))
     network, pod = lab.network(), lab.pod(port_mappings=(PortMapping("tcp", 80, 28618),))
-    with pytest.raises(CniError, match=r"fake-odd failed \(ADD\): its result is not one"):
+    with pytest.raises(CniError, match=r"fake-odd failed \(ADD\): its result is not valid"):
         await network.setup(pod)
     await lab.network().teardown(pod, None)
     assert nothing_left(lab)

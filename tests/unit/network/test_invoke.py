@@ -78,7 +78,7 @@ def test_a_plugin_gets_what_it_declares() -> None:
         (Completed(2, b"not json", b""), "exit code 2: not json"),
         (Completed(2, b'["list"]', b""), 'exit code 2: \\["list"\\]'),
         (Completed(2, b'{"code":"x","msg":"m"}', b"err"), "exit code 2: err"),
-        (Completed(-9, b"", b""), "signal 9 without a word"),
+        (Completed(-9, b"", b""), "signal 9 without output"),
     ],
 )
 def test_failures_in_words(completed: Completed, text: str) -> None:
