@@ -22,10 +22,10 @@ from cri_shim.os_errors import cri_error_of
 from cri_shim.status_text import status_text
 from cri_shim.streaming.channels import BY_NAME, PORT_FORWARD_TUNNEL
 from cri_shim.streaming.link import SocketLink
+from cri_shim.streaming.pending import BACKLOG
 from cri_shim.streaming.port_forward import PROTOCOL, ForwardRequest, SpdyForward
 from cri_shim.streaming.remote import ClientGoneError, Outcome
 from cri_shim.streaming.remotecommand import VERSIONS, SpdyRemoteClient
-from cri_shim.streaming.server import BACKLOG
 from cri_shim.streaming.tunnel import TunnelLink
 from cri_shim.streaming.websocket import WebSocketRemoteClient
 from cri_shim.streaming.websocket_forward import WebSocketForward
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from aiohttp.web_request import BaseRequest
 
+    from cri_shim.streaming.pending import Pending
     from cri_shim.streaming.remote import RemoteClient, RemoteRequest
-    from cri_shim.streaming.server import Pending
     from cri_shim.streaming.spdy_session import SpdySession
 
 MESSAGE: Final = 1 << 20

@@ -11,8 +11,8 @@ import socket
 from typing import TYPE_CHECKING
 
 import structlog
-from msgspec import Struct
 
+from cri_shim.streaming.pending import BACKLOG, Pending
 from cri_shim.streaming.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -23,16 +23,7 @@ if TYPE_CHECKING:
     from cri_shim.streaming.port_forward import ForwardRequest
     from cri_shim.streaming.remote import RemoteRequest
 
-BACKLOG = 128
-
 log = structlog.get_logger(__name__)
-
-
-class Pending(Struct, frozen=True):
-    """A request that waits for its client. ``kind`` is the first word of the path: exec, attach or portforward."""
-
-    kind: str
-    request: RemoteRequest | ForwardRequest
 
 
 class StreamingServer:
