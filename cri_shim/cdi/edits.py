@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.cdi.document import NO_ACCESS
+from cri_shim.cdi.model import NO_ACCESS
 from cri_shim.errors import FailedPreconditionError, UnimplementedError
 from cri_shim.oci.mounts import clean
 from cri_shim.oci.process import merge_env
@@ -16,7 +16,7 @@ from cri_shim.oci.process import merge_env
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from cri_shim.cdi.document import DeviceNode, Edits, IntelRdt, Mount
+    from cri_shim.cdi.model import DeviceNode, Edits, IntelRdt, Mount
     from cri_shim.oci.defaults import Spec
     from cri_shim.oci.devices import DeviceNode as HostNode
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cri_shim.cdi.document import DeviceNode, Edits, Hook, IntelRdt, Mount, NetDevice
 from cri_shim.cdi.edits import apply_edits
+from cri_shim.cdi.model import DeviceNode, Edits, Hook, IntelRdt, Mount, NetDevice
 from cri_shim.errors import FailedPreconditionError, UnimplementedError
 from cri_shim.oci.devices import DeviceNode as HostNode
 
