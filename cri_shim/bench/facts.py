@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.log_lines import log_facts
 from cri_shim.bench.node import Samples, next_name
-from cri_shim.bench.parity import REACHED
 from cri_shim.bench.pod import Pod, remove_all
 from cri_shim.bench.pod_configs import container_config, log_file
 from cri_shim.bench.statistics_lists import COMPLETE, coverage_of_statistics
@@ -25,6 +24,8 @@ from untrusted.text import decode_utf8, escaped
 if TYPE_CHECKING:
     from cri_shim.bench.node import Node
 
+REACHED = "answered"
+"""What a fact of the kind ``reachability`` says when all is well; equal failures are no equal work."""
 Facts = dict[str, dict[str, str]]
 """By kind, then by name."""
 

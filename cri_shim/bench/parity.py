@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from cri_shim.bench.facts import REACHED
 from cri_shim.bench.schema import Difference, Parity
 from untrusted.text import escaped
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 # Differences that are known, by kind and name, with the reason why they do not make one side's work less.
 TOLERATED: dict[tuple[str, str], str] = {}
-REACHED = "answered"
-"""What a fact of the kind ``reachability`` says when all is well; equal failures are no equal work."""
 _NOT_THERE = "(not there)"
 _LONGEST_VALUE = 300
 
