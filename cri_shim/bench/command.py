@@ -25,6 +25,7 @@ from cri_shim.bench.line_process import ClientError
 from cri_shim.bench.machine import read_machine
 from cri_shim.bench.node import Node, NotReadyError
 from cri_shim.bench.one_at_a_time import alone_with
+from cri_shim.bench.options import CALLS_AT, STEADY_AT, Options
 from cri_shim.bench.parity import NotTheSameError
 from cri_shim.bench.pod import remove_all
 from cri_shim.bench.pod_configs import Place
@@ -159,20 +160,20 @@ def _write(run: schema.Run, other: schema.Run | None, options: argparse.Namespac
 
 def _tasks(options: argparse.Namespace) -> list[plan.Task]:
     """What is to be done."""
-    wishes = plan.Wishes(
-        scenarios=tuple(name for each in options.scenario for name in each.split(",")) or plan.Wishes().scenarios,
+    wanted = Options(
+        scenarios=tuple(name for each in options.scenario for name in each.split(",")),
         rounds=options.rounds,
         warm_up=options.warm_up,
         batch_pods=options.pods,
-        calls_at=options.calls_at or plan.CALLS_AT,
-        steady_at=options.steady_at or plan.STEADY_AT,
+        calls_at=options.calls_at or CALLS_AT,
+        steady_at=options.steady_at or STEADY_AT,
         rhythms=tuple(dict.fromkeys(options.rhythm)),
         window=options.window,
         log_mebibytes=options.log_mib,
         stream_mebibytes=options.stream_mib,
         pull_image=options.pull_image,
     )
-    return plan.plan(wishes)
+    return plan.plan(wanted)
 
 
 async def _compare(options: argparse.Namespace) -> schema.Run:

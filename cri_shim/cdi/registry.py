@@ -16,7 +16,6 @@ import structlog
 from msgspec import Struct
 
 from cri_shim.cdi.document import parse_document
-from cri_shim.cdi.model import Document
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.node_faults import is_node_fault
@@ -25,7 +24,7 @@ from untrusted import shorten
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cri_shim.cdi.model import Edits
+    from cri_shim.cdi.model import Document, Edits
 
 _SUFFIXES = frozenset({".json", ".yaml"})
 _REASONS = 5

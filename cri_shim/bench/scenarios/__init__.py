@@ -18,20 +18,20 @@ from cri_shim.bench.scenarios.streams import Streams
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cri_shim.bench.plan import Surroundings, Wishes
+    from cri_shim.bench.options import Options, Surroundings
 
 __all__ = ["SCENARIOS", "Scenario", "WrongWorkError"]
 
-SCENARIOS: dict[str, Callable[[Wishes, Surroundings], Scenario]] = {
-    "life": lambda _wishes, _around: Life(),
-    "floor": lambda _wishes, _around: Floor(),
-    "exec": lambda _wishes, around: Probes(around.period),
-    "logs-1": lambda wishes, _around: Logs(1, wishes.log_mebibytes),
-    "logs-10": lambda wishes, _around: Logs(10, max(1, wishes.log_mebibytes // 8)),
-    "pull": lambda wishes, _around: Pull(wishes.pull_image),
-    "streams": lambda wishes, _around: Streams(wishes.stream_mebibytes),
-    "batch": lambda wishes, _around: Batch(wishes.batch_pods),
-    "calls": lambda _wishes, around: Calls(around.pods, around.period),
-    "steady": lambda wishes, around: Steady(around.pods, wishes.window),
+SCENARIOS: dict[str, Callable[[Options, Surroundings], Scenario]] = {
+    "life": lambda _options, _around: Life(),
+    "floor": lambda _options, _around: Floor(),
+    "exec": lambda _options, around: Probes(around.period),
+    "logs-1": lambda options, _around: Logs(1, options.log_mebibytes),
+    "logs-10": lambda options, _around: Logs(10, max(1, options.log_mebibytes // 8)),
+    "pull": lambda options, _around: Pull(options.pull_image),
+    "streams": lambda options, _around: Streams(options.stream_mebibytes),
+    "batch": lambda options, _around: Batch(options.batch_pods),
+    "calls": lambda _options, around: Calls(around.pods, around.period),
+    "steady": lambda options, around: Steady(around.pods, options.window),
 }
-"""In the order in which they are run and reported; what is made of wishes and of the surroundings."""
+"""In the order in which they are run and reported; what is made of options and the surroundings."""

@@ -9,19 +9,20 @@ import pytest
 
 from cri_shim import cli
 from cri_shim.bench import noise
-from cri_shim.bench.plan import Wishes, plan
+from cri_shim.bench.options import Options
+from cri_shim.bench.plan import plan
 from cri_shim.bench.start import announcement, busy_reason, expected_seconds
 from tests.unit.bench.made_up import BUSY, QUIET, run
 
-LIFE = plan(Wishes(scenarios=("life",), rounds=100))
+LIFE = plan(Options(scenarios=("life",), rounds=100))
 
 
 def test_more_rounds_sides_and_pods_take_longer():
     """The estimate follows the plan."""
     seconds = expected_seconds(LIFE, 2, 1)
     assert expected_seconds(LIFE, 4, 1) > 1.5 * seconds
-    assert expected_seconds(plan(Wishes(scenarios=("life",), rounds=200)), 2, 1) > 1.5 * seconds
-    few, many = (plan(Wishes(scenarios=("calls",), rounds=1, calls_at=(pods,))) for pods in (1, 500))
+    assert expected_seconds(plan(Options(scenarios=("life",), rounds=200)), 2, 1) > 1.5 * seconds
+    few, many = (plan(Options(scenarios=("calls",), rounds=1, calls_at=(pods,))) for pods in (1, 500))
     assert expected_seconds(many, 2, 1) - expected_seconds(few, 2, 1) > 100
 
 
@@ -35,10 +36,10 @@ def test_what_a_file_has_is_not_done_again():
 
 def test_the_line_names_the_work_and_the_time():
     """Sides, steps, rounds, and a time of day."""
-    line = announcement(plan(Wishes(scenarios=("life", "exec"), rounds=3, rhythms=(0.0,))), 3, 1)
+    line = announcement(plan(Options(scenarios=("life", "exec"), rounds=3, rhythms=(0.0,))), 3, 1)
     assert re.fullmatch(r"3 sides, 2 steps, 6 rounds: this takes about \d+ seconds, until \d\d:\d\d or so", line)
-    assert "minutes" in announcement(plan(Wishes()), 2, 1)
-    assert " h " in announcement(plan(Wishes(rounds=100)), 4, 1)
+    assert "minutes" in announcement(plan(Options()), 2, 1)
+    assert " h " in announcement(plan(Options(rounds=100)), 4, 1)
 
 
 def test_a_busy_machine_is_named_for_what_is_wrong():

@@ -13,7 +13,8 @@ from cri_shim.bench.floor import survey as survey_module
 from cri_shim.bench.floor.errors import FloorError
 from cri_shim.bench.floor.survey import read_pod, survey
 from cri_shim.bench.floor_task import floor_node, with_floor
-from cri_shim.bench.plan import Wishes, plan
+from cri_shim.bench.options import Options
+from cri_shim.bench.plan import plan
 from cri_shim.bench.scenarios.floor import NAME, PAUSE_OPTION, Floor, needs_pause
 from tests.unit.bench.floor.made_up import recipe, spec, write_plugin
 
@@ -114,7 +115,7 @@ async def test_a_folder_without_a_configuration_is_named(tmp_path):
 async def test_what_cannot_be_measured_is_left_out_and_the_rest_stays(monkeypatch, tmp_path):
     """The reason is a sentence for the report."""
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    tasks = plan(Wishes(scenarios=("life", "floor")))
+    tasks = plan(Options(scenarios=("life", "floor")))
     ready, reason = await with_floor(tasks, [], floor_node("/parent"), tmp_path, ("", ()))
     assert [task.step.scenario for task in ready] == ["life"]
     assert reason.startswith("the scenario `floor` is left out: ")
@@ -123,7 +124,7 @@ async def test_what_cannot_be_measured_is_left_out_and_the_rest_stays(monkeypatc
 
 async def test_what_was_not_asked_for_is_not_looked_at(tmp_path):
     """Without the scenario no side is touched."""
-    tasks = plan(Wishes(scenarios=("life",)))
+    tasks = plan(Options(scenarios=("life",)))
     assert await with_floor(tasks, [], floor_node("/parent"), tmp_path, ("", ())) == (tasks, "")
 
 
