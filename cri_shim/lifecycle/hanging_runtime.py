@@ -11,7 +11,7 @@ import os
 import signal
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from cri_shim.service import Service
 
+STOP_PATIENCE: Final = 10.0
+"""Seconds for which a stop waits for a start to end before it ends the runtime that hangs in it."""
 _RUNC_SHIMS = "io.containerd.runc."
 _YOUNGEST = 5.0
 """Seconds that a program must have run to be taken for one that hangs; what comes here has waited longer."""

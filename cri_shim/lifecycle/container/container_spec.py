@@ -12,6 +12,7 @@ from msgspec import Struct
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.disk.container_directories import make_container_dirs
 from cri_shim.disk.idmapped_mounts import note_sources
+from cri_shim.disk.pod_file_paths import pod_files
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.container.apparmor_load import apparmor_profiles
@@ -21,8 +22,7 @@ from cri_shim.lifecycle.container.id_mapping import id_map_of, mapped_mounts
 from cri_shim.lifecycle.container.qos_classes import apply_classes
 from cri_shim.lifecycle.container.seccomp_file import read_seccomp_profile
 from cri_shim.lifecycle.handlers import base_spec, snapshotter_of, spec_options
-from cri_shim.lifecycle.sandbox.pinned_pod import namespaces_of
-from cri_shim.lifecycle.sandbox.pod_files import pod_files, pod_hostname
+from cri_shim.lifecycle.pod_sharing import namespaces_of, pod_hostname
 from cri_shim.oci.container_spec import ContainerSpecInput, build_container_spec
 from cri_shim.oci.mounts import ResolvedMount, pod_file_mounts
 from cri_shim.oci.node_facts import read_device_grants, read_host_devices
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cri_shim.config import RuntimeHandler
+    from cri_shim.disk.pod_file_paths import PodFiles
     from cri_shim.images.store import Image
     from cri_shim.lifecycle.container.image_volumes import Volume
-    from cri_shim.lifecycle.sandbox.pod_files import PodFiles
     from cri_shim.oci.devices import DeviceGrant, DeviceNode
     from cri_shim.oci.id_map import IdMap
     from cri_shim.service import Service

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cri_shim.lifecycle.hanging_runtime import end_hanging_runtimes
-from cri_shim.lifecycle.sandbox.background_start import STOP_PATIENCE
+from cri_shim.lifecycle.hanging_runtime import STOP_PATIENCE, end_hanging_runtimes
 
 if TYPE_CHECKING:
     from cri_shim.service import Service

@@ -10,18 +10,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from cri_shim.disk.pod_file_paths import pod_files
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.relabel import relabel
-from cri_shim.lifecycle.sandbox.pod_files import pod_files
 from cri_shim.oci.mounts import clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+    from cri_shim.disk.pod_file_paths import PodFiles
     from cri_shim.lifecycle.container.image_volumes import Volume
-    from cri_shim.lifecycle.sandbox.pod_files import PodFiles
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
     from cri_shim.state.sandboxes import Sandbox

@@ -16,7 +16,7 @@ import structlog
 from containerd_client import ContainerdError, DeadlineExceeded, call_options
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.lifecycle.handlers import starts_surely
-from cri_shim.lifecycle.hanging_runtime import end_hanging_runtimes
+from cri_shim.lifecycle.hanging_runtime import STOP_PATIENCE, end_hanging_runtimes
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.state.stored.metadata import SANDBOX_EXTENSION, sandbox_extension
 from cri_shim.sync.exits import UNKNOWN_EXIT_CODE
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 START_SECONDS: Final = 60.0
 """How long the start of a pause container may take in the background; the shim then ends the runtime."""
-STOP_PATIENCE: Final = 10.0
-"""How long a stop waits for it before it ends a runtime that hangs."""
 _ENDED_SECONDS: Final = 30.0
 """How long a stop waits then for the start to fail, and to be undone."""
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.concurrency.overlap import both, every
 from cri_shim.disk.pod_directories import pin_namespaces, remove_pod_files
+from cri_shim.disk.pod_file_paths import pod_files
 from cri_shim.images.image_files import NO_USER_FILES
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.lifecycle.container.id_mapping import id_map_of, mapped
@@ -30,7 +31,7 @@ from cri_shim.lifecycle.sandbox.background_start import (
     fail_if_failed,
     pod_settled_for_end,
 )
-from cri_shim.lifecycle.sandbox.pod_files import pod_files, write_pod_files
+from cri_shim.lifecycle.sandbox.pod_files import write_pod_files
 from cri_shim.lifecycle.sandbox.pod_network import set_up_network
 from cri_shim.lifecycle.sandbox.sandbox_spec import sandbox_spec
 from cri_shim.lifecycle.snapshots import begin_snapshot, mount_label_of

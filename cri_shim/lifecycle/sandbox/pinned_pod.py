@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.overlap import every
 from cri_shim.disk.pod_directories import let_go, pin_all_namespaces, remove_pod_files, unpin_namespaces
+from cri_shim.disk.pod_file_paths import pod_files
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.kernel.executors import MOUNT, run
 from cri_shim.kernel.sysctls import SYSCTLS, write_sysctls
 from cri_shim.lifecycle.container.id_mapping import id_map_of
+from cri_shim.lifecycle.pod_sharing import namespaces_of, pod_hostname
 from cri_shim.lifecycle.records import delete_record, make_record
 from cri_shim.lifecycle.sandbox.background_start import begin_recording, fail_if_failed
-from cri_shim.lifecycle.sandbox.pod_files import pod_files, pod_hostname, write_pod_files
+from cri_shim.lifecycle.sandbox.pod_files import write_pod_files
 from cri_shim.lifecycle.sandbox.pod_network import set_up_network
 from cri_shim.lifecycle.sandbox.sandbox_spec import sandbox_spec
 from cri_shim.oci.labels import SANDBOX, record_labels
-from cri_shim.oci.namespaces import PodNamespaces
 from cri_shim.oci.pinned_spec import NO_IMAGE, pinned_spec
 from cri_shim.oci.sysctls import pod_sysctls
 from cri_shim.oci.users import ResolvedUser
@@ -56,13 +57,6 @@ def may_be_pinned(service: Service, sandbox: Sandbox, handler: RuntimeHandler) -
         and handler.runtime_type == _SHIM
         and not handler.runtime_path
     )
-
-
-def namespaces_of(sandbox: Sandbox) -> PodNamespaces:
-    """By which files the containers of ``sandbox`` join its namespaces."""
-    if sandbox.pinned is None:
-        return PodNamespaces.of_process(sandbox.pid)
-    return PodNamespaces(network=sandbox.netns_path, ipc=sandbox.pinned.ipc, uts=sandbox.pinned.uts)
 
 
 def _places(service: Service, sandbox: Sandbox) -> PinnedNamespaces:

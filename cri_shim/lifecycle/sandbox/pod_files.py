@@ -5,22 +5,19 @@ Sources: CRI PodSandboxConfig (hostname, dns_config); containerd pkg/cri/server/
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.kernel.write_file import write_file
+from cri_shim.lifecycle.pod_sharing import pod_hostname
 from cri_shim.node_faults import is_node_fault
-from untrusted import encodable
 
 if TYPE_CHECKING:
+    from cri_shim.disk.pod_file_paths import PodFiles
     from cri_shim.kernel import Kernel
-    from cri_shim.paths import Paths
 
 NODE_HOSTS = Path("/etc/hosts")
 NODE_RESOLV_CONF = Path("/etc/resolv.conf")
@@ -30,34 +27,6 @@ FILE_LIMIT = 16 << 20
 
 _SHM_OPTIONS = "mode=1777,size=65536k"
 _MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
-
-
-class PodFiles(Struct, frozen=True):
-    """Where the shared files of one pod are."""
-
-    hostname: Path
-    hosts: Path
-    resolv_conf: Path
-    shm: Path
-    """The node's own /dev/shm for pods that share the node's IPC namespace."""
-
-
-def pod_files(paths: Paths, sandbox_id: str, config: cri.PodSandboxConfig) -> PodFiles:
-    """Name the files; nothing is made."""
-    root = paths.sandbox_root(sandbox_id)
-    host_ipc = config.linux.security_context.namespace_options.ipc == cri.NODE
-    return PodFiles(
-        hostname=root / "hostname",
-        hosts=root / "hosts",
-        resolv_conf=root / "resolv.conf",
-        shm=Path("/dev/shm") if host_ipc else paths.sandbox_state(sandbox_id) / "shm",  # noqa: S108
-    )
-
-
-def pod_hostname(config: cri.PodSandboxConfig) -> str:
-    """The pod's hostname; the node's own where the request names none (a pod on the node's network)."""
-    # The kernel takes any bytes for a hostname.
-    return config.hostname or encodable(socket.gethostname())
 
 
 def write_pod_files(kernel: Kernel, files: PodFiles, config: cri.PodSandboxConfig) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cri_shim.disk.pod_file_paths import pod_files
 from cri_shim.lifecycle.container.apparmor_load import sandbox_apparmor_profiles
 from cri_shim.lifecycle.container.seccomp_file import read_seccomp_profile
 from cri_shim.lifecycle.handlers import base_spec, spec_options
-from cri_shim.lifecycle.sandbox.pod_files import pod_files, pod_hostname
+from cri_shim.lifecycle.pod_sharing import pod_hostname
 from cri_shim.oci.sandbox_spec import SandboxSpecInput, build_sandbox_spec
 
 if TYPE_CHECKING:

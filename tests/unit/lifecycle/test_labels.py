@@ -11,10 +11,10 @@ import pytest
 from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
 from containerd_client.api.containerd.types.types_pb2 import Mount as SnapshotMount
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.disk.pod_file_paths import PodFiles
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.kernel.relabel import relabel
 from cri_shim.lifecycle.container.relabel_sources import relabel_sources, to_relabel
-from cri_shim.lifecycle.sandbox.pod_files import PodFiles
 from cri_shim.lifecycle.snapshots import labelled, mount_label_of
 from cri_shim.paths import Paths
 from cri_shim.state.stored.spec import pack_spec

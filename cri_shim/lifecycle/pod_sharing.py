@@ -1,0 +1,26 @@
+"""What the containers of a pod get from it: its hostname and its namespaces."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from cri_shim.oci.namespaces import PodNamespaces
+from untrusted import encodable
+
+if TYPE_CHECKING:
+    from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+    from cri_shim.state.sandboxes import Sandbox
+
+
+def pod_hostname(config: cri.PodSandboxConfig) -> str:
+    """The pod's hostname; the node's own where the request names none (a pod on the node's network)."""
+    # The kernel takes any bytes for a hostname.
+    return config.hostname or encodable(socket.gethostname())
+
+
+def namespaces_of(sandbox: Sandbox) -> PodNamespaces:
+    """By which files the containers of ``sandbox`` join its namespaces."""
+    if sandbox.pinned is None:
+        return PodNamespaces.of_process(sandbox.pid)
+    return PodNamespaces(network=sandbox.netns_path, ipc=sandbox.pinned.ipc, uts=sandbox.pinned.uts)
