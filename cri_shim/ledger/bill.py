@@ -11,19 +11,9 @@ it: it stands in for contention that the in-process plugin has as well.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from msgspec import Struct
-
-from cri_shim.ledger.intervals import clipped, covered
-from cri_shim.ledger.trace_context import span_of
-from cri_shim.timeline import OUTSIDE
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from containerd_client.hops import Hop
-    from cri_shim.ledger.request import Request
 
 Split: TypeAlias = Literal["spans", "estimate", "mixed", "none"]
 """How the share of containerd in hops is known: from its own spans, from null calls, or not at all."""
@@ -31,8 +21,6 @@ Split: TypeAlias = Literal["spans", "estimate", "mixed", "none"]
 FrontKnown: TypeAlias = Literal["measured", "estimate", "none"]
 """How the front hop is known: the client sent a time (the way in is measured, the way out estimated), from the daemon's
 probe of its own socket, or not at all."""
-
-Interval: TypeAlias = tuple[float, float]
 
 
 class Bill(Struct, frozen=True):
@@ -83,116 +71,3 @@ class Bill(Struct, frozen=True):
     def price_error(self) -> float:
         """How far ``price`` may be off."""
         return self.front_error + self.transport_error
-
-
-class HopShares(Struct, frozen=True):
-    """One hop, in seconds: containerd's work on it, the rest, how far both may be off, and how that is known."""
-
-    daemon: float
-    transport: float
-    error: float
-    split: Split
-
-
-def hop_shares(request: Request, number: int) -> HopShares:
-    """The shares of the hop with that number in ``request.hops``.
-
-    A hop of which nothing is known counts as containerd's in full: the bill must not charge for what was not measured.
-    """
-    hop = request.hops[number]
-    late = _late(request, hop)
-    longest = hop.duration - late
-    if request.server_spans is not None and hop.trace:
-        reported = request.server_spans.get(span_of(hop.trace))
-        if reported is not None:
-            daemon = min(reported, longest)
-            return HopShares(daemon, hop.duration - daemon, 0.0, "spans")
-    charge = request.charges[number] if number < len(request.charges) else None
-    if charge is None:
-        return HopShares(longest, late, 0.0, "none")
-    transport = min(charge.seconds, longest)
-    # The error reaches no further than the hop itself: from nothing to all of it.
-    low, high = max(0.0, charge.seconds - charge.error), min(longest, charge.seconds + charge.error)
-    error = max(transport - low, high - transport, 0.0)
-    return HopShares(longest - transport, late + transport, error, "estimate")
-
-
-def make_bill(request: Request, wall: float) -> Bill:
-    """Add up an ended request."""
-    exposed_cpu = request.exposed_cpu
-    way_in, way_out, front_known = request.way_in, request.way_out, request.front_known
-    front = 0.0 if way_in is None or way_out is None else way_in.seconds + way_out.seconds
-    front_error = 0.0 if way_in is None or way_out is None else way_in.error + way_out.error
-    if not request.hops and not request.helpers and not request.waits:
-        return Bill(
-            wall,
-            work=wall,
-            work_cpu=min(wall, exposed_cpu),
-            own=wall,
-            front=front,
-            front_error=front_error,
-            front_known=front_known,
-        )
-    begun, ended = request.started, request.started + wall
-    shares = [hop_shares(request, number) for number in range(len(request.hops))]
-    hops = [(hop.started, hop.started + hop.duration) for hop in request.hops]
-    sent = [(hop.started + _late(request, hop), hop.started + hop.duration) for hop in request.hops]
-    helpers = [(helper.started, helper.started + helper.duration) for helper in request.helpers]
-    outside, queue = _waits(request)
-    world = clipped([*helpers, *outside, *_at_work(sent, shares)], begun, ended)
-    on_the_way = clipped(sent, begun, ended)
-    to_world = covered(world)
-    to_transport = covered([*world, *on_the_way])
-    to_queue = covered([*world, *on_the_way, *clipped(queue, begun, ended)])
-    work = max(0.0, wall - to_queue)
-    hops_sum = sum(hop.duration for hop in request.hops)
-    daemon_sum = sum(share.daemon for share in shares)
-    splits = {share.split for share in shares}
-    transport, transport_sum = to_transport - to_world, hops_sum - daemon_sum
-    error = sum(share.error for share in shares)
-    return Bill(
-        wall,
-        transport=transport,
-        work=work,
-        work_cpu=min(work, exposed_cpu),
-        queue=to_queue - to_transport,
-        world=to_world,
-        front=front,
-        front_error=front_error,
-        front_known=front_known,
-        hops=covered(hops),
-        hops_sum=hops_sum,
-        hop_count=len(hops),
-        helpers=covered(helpers),
-        helpers_sum=sum(helper.duration for helper in request.helpers),
-        helper_count=len(helpers),
-        own=max(0.0, wall - covered(clipped([*hops, *helpers], begun, ended))),
-        daemon_sum=daemon_sum,
-        transport_sum=transport_sum,
-        transport_error=error * min(1.0, transport / transport_sum) if transport_sum > 0.0 else error,
-        split=splits.pop() if len(splits) == 1 else "mixed" if splits else "none",
-    )
-
-
-def _late(request: Request, hop: Hop) -> float:
-    """How long the event loop was busy with other things when the hop was to be sent: own work, not transport."""
-    return min(hop.duration, request.late.get(hop.started, 0.0)) if request.late else 0.0
-
-
-def _at_work(sent: Sequence[Interval], shares: Sequence[HopShares]) -> list[Interval]:
-    """When containerd worked on each hop: half of the time on the way lies before it, half behind."""
-    found = []
-    for (start, end), share in zip(sent, shares, strict=True):
-        if share.daemon > 0.0:
-            one_way = (end - start - share.daemon) / 2
-            found.append((start + one_way, end - one_way))
-    return found
-
-
-def _waits(request: Request) -> tuple[list[Interval], list[Interval]]:
-    """Waits for what is not ours, and waits for limits and locks of our own."""
-    outside: list[Interval] = []
-    queue: list[Interval] = []
-    for wait in request.waits or ():
-        (outside if wait.name in OUTSIDE else queue).append((wait.started, wait.started + wait.duration))
-    return outside, queue

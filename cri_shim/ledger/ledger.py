@@ -16,10 +16,12 @@ import time
 from collections import defaultdict, deque
 from heapq import heappush, heappushpop
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import structlog
 from msgspec import structs
 
+from cri_shim.ledger.billing import close_request, rebill
 from cri_shim.ledger.front_estimate import FrontEstimate
 from cri_shim.ledger.packed import UNPACKABLE, Kept
 from cri_shim.ledger.request import Request
@@ -106,6 +108,8 @@ class Ledger:
         self._listening: set[int] = set()
         self.count = 0
         """Requests that have come in so far."""
+        self._kept: WeakValueDictionary[int, Kept] = WeakValueDictionary()
+        """Whatever one of the rings below holds, by the id of its request."""
         self._newest: deque[Kept] = deque(maxlen=KEPT)
         self._by_method: defaultdict[str, deque[Kept]] = defaultdict(lambda: deque(maxlen=KEPT_OF_EACH))
         self._slowest: defaultdict[str, list[tuple[float, int, Kept]]] = defaultdict(list)
@@ -148,7 +152,7 @@ class Ledger:
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:
         """End the record and make out the bill; both are kept when the ledger catches up."""
         self.front.charge_answer(request, code)
-        request.close(code, error, self.transport.charge_unfinished)
+        close_request(request, code, error, self.transport.charge_unfinished)
         del self.in_hand[request.id]
         self._listening.discard(request.id)
         self._ended.append(request)
@@ -178,7 +182,7 @@ class Ledger:
             log.exception("ledger.record_lost", request=request.id, rpc=request.method)
 
     def _keep(self, request: Request) -> None:
-        kept = request.kept = Kept(request)
+        kept = self._kept[request.id] = Kept(request)
         self._newest.append(kept)
         self._by_method[request.method].append(kept)
         slowest, wall = self._slowest[request.method], request.bill.wall
@@ -189,9 +193,9 @@ class Ledger:
 
     def settle(self, request: Request, told: Collection[str]) -> None:
         """Make out the bill of a closed request anew: containerd has told its share of the hops ``told`` (span ids)."""
-        request.rebill()
-        if request.kept is not None:
-            request.kept.keep(request)
+        rebill(request)
+        if (kept := self._kept.get(request.id)) is not None:
+            kept.keep(request)
         for listener in self._listeners:
             listener.settled(request, told)
 
@@ -295,8 +299,8 @@ class Ledger:
         """One request by its id, in hand or kept."""
         if (request := self.in_hand.get(number)) is not None:
             return request
-        everything = (*reversed(self._newest), *self.slowest(), *(k for ring in self._by_method.values() for k in ring))
-        return next((kept.request() for kept in everything if kept.id == number), None)
+        kept = self._kept.get(number)
+        return None if kept is None else kept.request()
 
 
 class LedgerOff(Ledger):
@@ -314,7 +318,7 @@ class LedgerOff(Ledger):
 
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:
         """Take its wall time."""
-        request.close(code, error)
+        close_request(request, code, error)
 
 
 def _tell(closed: Callable[[Request], None], request: Request) -> None:

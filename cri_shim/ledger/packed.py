@@ -40,7 +40,7 @@ _BILL = Struct("=" + "".join("i" if name.endswith("_count") else "d" for name in
 class Kept:
     """What totals are made of, and on demand the whole request."""
 
-    __slots__ = ("_packed", "code", "id", "method")
+    __slots__ = ("__weakref__", "_packed", "code", "id", "method")
 
     def __init__(self, request: Request) -> None:
         self.id = request.id

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from cri_shim.ledger.bill import hop_shares
 from cri_shim.ledger.bill_text import whole_parts
+from cri_shim.ledger.billing import hop_shares
 from cri_shim.ledger.request import UNFINISHED
 from cri_shim.timeline import OUTSIDE
 

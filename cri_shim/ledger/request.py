@@ -1,6 +1,7 @@
 """One request and what it was made of: hops, helpers, stages and waits, while they happen.
 
-Nothing here does more than take note; adding up happens once, when the request has ended (:mod:`cri_shim.ledger.bill`).
+Nothing here does more than take note; adding up happens once, when the request has ended
+(:mod:`cri_shim.ledger.billing`).
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ from typing import TYPE_CHECKING
 from msgspec import field, structs
 
 from containerd_client.hops import Hop
-from cri_shim.ledger.bill import Bill, make_bill
+from cri_shim.ledger.bill import Bill
 from cri_shim.timeline import Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cri_shim.ledger.bill import FrontKnown
-    from cri_shim.ledger.packed import Kept
     from cri_shim.ledger.trace_context import TraceContext
     from cri_shim.ledger.transport.estimate import Estimate
     from cri_shim.ledger.transport.transport_estimate import Charge
@@ -60,14 +60,15 @@ class Request(Timeline, eq=False):
     way_out: Estimate | None = None
     """Front hop: from the end of the request here to the client having its answer."""
     front_known: FrontKnown = "none"
-    kept: Kept | None = None
-    """What the ledger keeps of it, once it has ended."""
     code: str = ""
     error: str = ""
     bill: Bill = Bill(0.0)
 
-    def close(self, code: str, error: str, charge: Callable[[float], Charge | None] | None = None) -> Bill:
-        """End it and add it up; ``charge`` gives the transport of a hop in flight, by the quiet before it."""
+    def end(self, code: str, error: str, charge: Callable[[float], Charge | None] | None = None) -> float:
+        """Note that it has ended, and return its wall time in seconds.
+
+        ``charge`` gives the transport of a hop that is still in flight, by the quiet before it.
+        """
         now = time.perf_counter()
         self.count_cpu()
         self.ended = True
@@ -82,14 +83,8 @@ class Request(Timeline, eq=False):
         self.helpers += self.running_until(now)
         self.running = None
         self.end_waits(now)
-        self.bill = make_bill(self, now - self.started)
-        return self.bill
+        return now - self.started
 
     def running_until(self, now: float) -> list[Helper]:
         """Helpers that run, as if they had ended ``now``; they have no exit code."""
         return [structs.replace(one, duration=now - one.started) for one in self.running or ()]
-
-    def rebill(self) -> Bill:
-        """Add it up again after containerd reported its share of hops; wall time and unions stay as they were."""
-        self.bill = make_bill(self, self.bill.wall)
-        return self.bill

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, TypeAlias
 
-from cri_shim.ledger.bill import hop_shares
+from cri_shim.ledger.billing import hop_shares
 from cri_shim.ledger.ledger import Listener
 from cri_shim.ledger.trace_context import span_of
 from cri_shim.telemetry.histogram import Histogram

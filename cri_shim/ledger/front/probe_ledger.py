@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from cri_shim.ledger.billing import close_request
 from cri_shim.ledger.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class ProbeLedger(Ledger):
 
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:
         """Take note of the call."""
-        real, ended = self.real, request.started + request.close(code, error).wall
+        real, ended = self.real, request.started + close_request(request, code, error).wall
         del self.in_hand[request.id]
         gaps = real.front.probed(request.started, ended)
         if len(self.calls) < MOST_CALLS:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from containerd_client.hops import Hop
-from cri_shim.ledger.bill import hop_shares
+from cri_shim.ledger.billing import hop_shares, rebill
 from cri_shim.ledger.ledger import KEPT, KEPT_OF_EACH, MOST_WAITING, SLOWEST_OF_EACH, Ledger, LedgerOff, Listener
 from cri_shim.ledger.request import UNFINISHED
 from cri_shim.ledger.trace_context import TraceContext
@@ -214,7 +214,7 @@ async def test_containerds_own_spans_replace_the_estimate():
     assert str(request.bill.split) == "estimate"
     assert round(request.bill.transport_sum, 6) == 0.001
     request.server_spans = {trace[36:52]: 0.004}
-    request.rebill()
+    rebill(request)
     assert str(request.bill.split) == "spans"
     assert round(request.bill.transport_sum, 6) == 0.006
     assert round(request.bill.daemon_sum, 6) == 0.004

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerd_client.hops import Hop
-from cri_shim.ledger.bill import Bill, hop_shares
+from cri_shim.ledger.bill import Bill
 from cri_shim.ledger.bill_text import bill_text, parse_bill
+from cri_shim.ledger.billing import hop_shares, rebill
 from cri_shim.ledger.intervals import clipped, covered
 from cri_shim.ledger.request import Request
 from cri_shim.ledger.transport.transport_estimate import Charge
@@ -53,7 +54,7 @@ def test_the_four_parts_add_up_to_the_wall_time(hops, helpers, outside, queue, t
     request.waits += [Stretch("turn", begun + start, float(length)) for start, length in queue]
     request.exposed_cpu = 30.0
     request.bill = Bill(80.0)
-    bill = request.rebill()
+    bill = rebill(request)
     on_wall = set(range(80))
     in_flight = steps((start, 2 * length) for start, length in hops) & on_wall
     at_work = steps((start + transport, 2 * (length - transport)) for start, length in hops if length > transport)
@@ -84,7 +85,7 @@ def test_what_is_hidden_behind_a_helper_is_in_neither_the_transport_nor_its_erro
     request.charges = [Charge(2.0, 0.5), Charge(2.0, 0.5)]
     request.helpers = [Helper("bridge", "ADD", begun + 10.0, 10.0, 0)]
     request.bill = Bill(20.0)
-    bill = request.rebill()
+    bill = rebill(request)
     assert bill.transport_sum == pytest.approx(4.0)
     assert bill.transport == pytest.approx(2.0)
     assert bill.transport_error == pytest.approx(0.5)

@@ -6,6 +6,7 @@ import pytest
 
 from containerd_client.hops import Hop
 from cri_shim.daemon.about_node import front_hop
+from cri_shim.ledger.billing import close_request
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.record_json import record, summary
 from cri_shim.ledger.request import UNFINISHED, Request
@@ -77,7 +78,7 @@ def test_a_wait_says_which_part_of_the_bill_it_is():
     request = Ledger().open("StopContainer")
     names = ("turn", "lock", "gate", "exit", "output", "registry", "joined")
     request.waits = [Stretch(name, request.started + at, 0.1) for at, name in enumerate(names)]
-    request.close("OK", "")
+    close_request(request, "OK", "")
     assert [(wait["name"], wait["part"]) for wait in record(request)["waits"]] == [
         *((name, "queue") for name in names[:3]),
         *((name, "world") for name in names[3:]),

@@ -9,6 +9,7 @@ import pytest
 
 from containerd_client.hops import Hop
 from cri_shim.ledger.bill_text import bill_text, parse_bill
+from cri_shim.ledger.billing import rebill
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.trace_context import TraceContext, span_of
 from cri_shim.network.exec import Helper
@@ -123,7 +124,7 @@ def test_the_bill_in_the_span_is_the_one_in_the_answer():
     ledger.close(request)
     sent = bill_text(request)
     request.server_spans = {own: 0.0005}
-    request.rebill()
+    rebill(request)
     (server, *_) = SpanMaker(SOCKET).spans(request, sent)
     figures = {key.removeprefix("cri_shim.bill."): value for key, value in server.attributes.items() if "bill" in key}
     assert figures == {key: value for key, value in parse_bill(sent).items() if key != "id"}
