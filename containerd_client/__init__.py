@@ -1,11 +1,11 @@
-"""An async client of containerd's gRPC API. See README.md in this folder."""
+"""An async client for containerd's gRPC API. README.md in this folder shows how to use it."""
 
 from __future__ import annotations
 
 import os
 
-# Must be set before grpc is imported for the first time: with its fork support on, every child process that is
-# started by fork (always so under uvloop) runs gRPC's handlers, which log noise and have been known to hang.
+# This must be set before the first import of grpc. With gRPC's fork support on, every child process that is started
+# by fork (uvloop always forks) runs gRPC's fork handlers, which write noise to the log and have been known to hang.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 from containerd_client.client import Containerd

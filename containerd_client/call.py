@@ -1,8 +1,8 @@
-"""The one place where a unary call is made: bytes, metadata, deadline, repeats, record, errors.
+"""Make unary calls: the one place for their bytes, metadata, deadline, retries, record and errors.
 
-A service builds one :class:`Unary` for each of its methods when the client is made, and calls it with a request. The
-messages are serialised here and not by gRPC, so that bytes are counted where they are made. The first attempt takes
-the straight way; only a failure worth repeating enters :mod:`containerd_client.retry`.
+A service builds one :class:`Unary` for each of its methods when the client is made, and calls it with a request. This
+module serialises the messages itself instead of leaving that to gRPC, so that it can count their bytes. The first
+attempt takes the direct path; only a failure that may be retried enters :mod:`containerd_client.retry`.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
 
 CANCELLED: Final = "CANCELLED"
 _USED_UP: Final = 0.95
-"""Share of a time limit after which it is the limit that ended a call."""
+"""Share of a time limit: a call that ran at least this long and then timed out was ended by the limit."""
 _PASSED: Final = "context deadline exceeded"
 
 
 class Tally:
-    """What is known of a call while it runs; becomes a :class:`Hop` when it ends."""
+    """Collect the facts of a running call; they become a :class:`Hop` when the call ends."""
 
     __slots__ = ("attempts", "bytes_in", "bytes_out", "code", "maybe_sent", "passes", "started", "trace")
 
@@ -58,14 +58,14 @@ class Tally:
         self.bytes_out = 0
         self.bytes_in = 0
         self.attempts = 0
-        # Whatever ends a call without saying how is a cancellation: the await was cut from outside.
+        # A call that ends without setting a code was cancelled: its await was interrupted from outside.
         self.code = CANCELLED
         self.maybe_sent = False
-        # The last failure, if it is one that an earlier attempt explains and that ends by itself.
+        # The last failure, if an earlier attempt of the same call explains it and it goes away without help.
         self.passes: ContainerdError | None = None
 
     def report(self, connection: Connection, method: str) -> None:
-        """Hand the record to whoever listens."""
+        """Pass the record to ``on_hop``, if the client has one."""
         on_hop = connection.on_hop
         if on_hop is not None:
             on_hop(
@@ -82,21 +82,25 @@ class Tally:
             )
 
     def metadata(self, options: CallOptions, namespace: str) -> tuple[tuple[str, str], ...]:
-        """What goes along with a call under ``options`` of a client whose own namespace is ``namespace``."""
+        """Return a call's metadata under ``options``, for a client whose own namespace is ``namespace``."""
         metadata = options.metadata(namespace)
         return (*metadata, (TRACE_KEY, self.trace)) if self.trace else metadata
 
 
 def cut_by_close(connection: Connection) -> bool:
-    """Did closing the client, and not somebody who cancelled this task, end the call? gRPC reports both alike."""
+    """Return whether the call ended because the client was closed and not because this task was cancelled.
+
+    gRPC reports both in the same way.
+    """
     task = asyncio.current_task()
     return connection.closed and (task is None or not task.cancelling())
 
 
 def late(failure: ContainerdError, timeout: float | None, seconds: float) -> ContainerdError:
-    """Return the failure; if our own time limit ended the call, one that says how long it was, as gRPC's does not.
+    """Return the failure, replaced by one that names our time limit if that limit ended the call.
 
-    containerd knows the limit too and may answer first that it has passed, often with another code.
+    gRPC's own failure does not say how long the limit was. containerd knows the limit too and may be the first to
+    answer that it has passed, often with another code.
     """
     by_limit = isinstance(failure, DeadlineExceeded) or _PASSED in failure.detail
     if by_limit and timeout is not None and seconds >= timeout * _USED_UP:
@@ -105,7 +109,7 @@ def late(failure: ContainerdError, timeout: float | None, seconds: float) -> Con
 
 
 def parsed(method: str, parse: Callable[[bytes], Response], data: bytes) -> Response:
-    """Parse a message; one that is not what the .proto says raises Internal."""
+    """Parse a message; raises Internal if the bytes do not fit the ``.proto`` definition."""
     try:
         return parse(data)
     except DecodeError as error:
@@ -126,7 +130,11 @@ class Unary(Generic[Request, Response]):
         channel: grpc.aio.Channel | None = None,
         look: Look[Request, Response] | None = None,
     ) -> None:
-        """``look`` belongs to methods of class LOOK_FIRST: it answers what the first attempt would have, or None."""
+        """Bind the method to its connection.
+
+        ``look`` is required for methods of class LOOK_FIRST and not allowed for others. It returns the response that
+        the first attempt would have returned if that attempt took effect, else None.
+        """
         self.method: Final = method
         self._rule: Final = RETRY[method]
         self._limit: Final = TIME_LIMITS[method]
@@ -140,9 +148,9 @@ class Unary(Generic[Request, Response]):
         self._start: Final = start
 
     async def __call__(self, request: Request) -> Response:
-        """Make the call under the options in force, and within the time limit of its method.
+        """Make the call under the current options and within the time limit of its method.
 
-        Raises a :class:`ContainerdError`; CancelledError when the caller is cancelled, which ends the call.
+        Raises a :class:`ContainerdError`, or CancelledError when the caller is cancelled, which also ends the call.
         """
         connection = self._connection
         tally = Tally(connection, self.method)
@@ -201,7 +209,7 @@ class Unary(Generic[Request, Response]):
                     failure, failed = failed, None
                     raise failure
                 return await self._again(request, payload, options, tally)
-        raise first  # not reached: the last failure leaves the loop as itself
+        raise first  # never reached: the loop itself raises the last failure
 
     async def _again(self, request: Request, payload: bytes, options: CallOptions | None, tally: Tally) -> Response:
         look = self._look if tally.maybe_sent else None
@@ -210,7 +218,7 @@ class Unary(Generic[Request, Response]):
             if found is not None:
                 tally.code = "OK"
                 return found
-        # Only what an earlier attempt may have done explains the errors below.
+        # The errors below count as success only if an earlier attempt may have reached containerd.
         maybe_done = tally.maybe_sent
         try:
             return await self._attempt(payload, options, tally)

@@ -1,8 +1,7 @@
-"""The connections to one containerd: one for unary calls, one for streams and for waiting.
+"""Hold the two connections to one containerd: one for unary calls, one for streams and long waits.
 
-Two channels, because a stream of events or the bytes of a layer would otherwise sit in front of a short call on the
-same connection. gRPC merges channels with equal arguments into one connection unless told to keep a subchannel pool
-of its own.
+There are two because a stream of events or the bytes of a layer would delay a short call on the same connection. gRPC
+merges channels with equal arguments into one connection unless a channel asks for a subchannel pool of its own.
 """
 
 from __future__ import annotations
@@ -17,20 +16,21 @@ if TYPE_CHECKING:
     from containerd_client.hops import OnCall, OnHop
 
 MAX_MESSAGE_BYTES: Final = 16 << 20
-"""containerd's own limit, both ways (defaults.DefaultMaxRecvMsgSize); gRPC's would be 4 MiB."""
+"""containerd's own limit in both directions (defaults.DefaultMaxRecvMsgSize); gRPC's default is 4 MiB."""
 
 _OPTIONS: Final = (
-    # Unix sockets would otherwise send their escaped path as :authority, which some servers refuse.
+    # By default gRPC sends the escaped path of a unix socket as :authority, which some servers refuse.
     ("grpc.default_authority", "localhost"),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    # A connect to a unix socket costs nothing. The longest pause is half of what retry.py spends on a containerd that
-    # is away, so that a call made after containerd came back finds the connection within its own repeats.
+    # Connecting to a unix socket costs next to nothing. The longest pause is half of the time for which retry.py
+    # retries while containerd is away, so that a call made after containerd came back finds the connection within its
+    # own retries.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 400),
-    # Despite the name: how long one attempt to connect may take (a socket that listens but does not answer).
+    # Despite its name, this is how long one attempt to connect may take (the socket listens but does not answer).
     ("grpc.min_reconnect_backoff_ms", 5000),
-    # Repeats are decided in one place, retry.py.
+    # Retries are decided in one place, retry.py.
     ("grpc.enable_retries", 0),
     # Bandwidth probes on a unix socket only add jitter.
     ("grpc.http2.bdp_probe", 0),
@@ -39,7 +39,7 @@ _OPTIONS: Final = (
 
 
 class Connection:
-    """What every call of one client shares. Made inside a running event loop; connects at the first call."""
+    """What all calls of one client share. Create it inside a running event loop; it connects at the first call."""
 
     def __init__(
         self, address: str, namespace: str, on_hop: OnHop | None = None, on_call: OnCall | None = None
@@ -56,12 +56,12 @@ class Connection:
         )
 
     def require_open(self, method: str) -> None:
-        """Raise ClientClosed for a call on a client that is closed."""
+        """Raise ClientClosed if the client is closed."""
         if self.closed:
             raise self.closed_error(method)
 
     def closed_error(self, method: str) -> ClientClosed:
-        """What a call gets that was made on, or cut off by, a closed client."""
+        """Return the error for a call that was made on a closed client or was cut off by closing it."""
         return ClientClosed(method, f"the client of {self.target} is closed")
 
     def state(self) -> str:
@@ -69,14 +69,14 @@ class Connection:
         return "closed" if self.closed else self.unary.get_state().name.lower()
 
     async def close(self) -> None:
-        """End all calls and both connections; a call in flight raises ClientClosed."""
+        """End all calls and close both connections; calls in flight raise ClientClosed."""
         self.closed = True
         await self.unary.close()
         await self.streams.close()
 
 
 def target_of(address: str) -> str:
-    """Give gRPC's form of a path or a ``unix://`` URL; any other target passes unchanged."""
+    """Return gRPC's target for a path or a ``unix://`` URL; any other target is returned unchanged."""
     if address.startswith("/"):
         return f"unix:{address}"
     if address.startswith("unix://"):

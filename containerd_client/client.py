@@ -1,4 +1,4 @@
-"""The client: one object for one containerd, with one attribute for each of its services."""
+"""The client: one object per containerd, with one attribute for each of containerd's services."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 class Containerd:
     """A client of the containerd at ``address`` (a path or a ``unix://`` URL).
 
-    ``namespace`` is used by every call unless ``call_options`` says otherwise. ``on_hop`` receives a record of every
-    call, ``on_call`` is asked before each for a ``traceparent`` to send along. Make it inside a running event loop and
-    use it only there; it connects at the first call.
+    Every call uses ``namespace`` unless ``call_options`` sets another. ``on_hop`` receives a record of every call.
+    ``on_call`` runs before each call and returns the ``traceparent`` to send with it. Create the client inside a
+    running event loop and use it only there; it connects at the first call.
     """
 
     def __init__(
@@ -64,15 +64,15 @@ class Containerd:
 
     @property
     def namespace(self) -> str:
-        """The namespace that calls use by default."""
+        """Return the namespace that calls use by default."""
         return self._connection.namespace
 
     def snapshots(self, name: str) -> Snapshots:
-        """The snapshots of one snapshotter, for example ``overlayfs``."""
+        """Return the snapshots of one snapshotter, for example ``overlayfs``."""
         return Snapshots(self._snapshots, name)
 
     async def close(self) -> None:
-        """End all calls and the connections; calls in flight raise ClientClosed."""
+        """End all calls and close the connections; calls in flight raise ClientClosed."""
         await self._connection.close()
 
     async def __aenter__(self) -> Self:

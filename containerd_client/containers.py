@@ -19,7 +19,10 @@ _SERVICE = "containerd.services.containers.v1.Containers"
 
 
 class Containers:
-    """``client.containers``. Filters are containerd's, for example ``labels."io.cri-containerd.kind"==sandbox``."""
+    """Container records, reached as ``client.containers``.
+
+    Filters are in containerd's syntax, for example ``labels."io.cri-containerd.kind"==sandbox``.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._get: Unary[pb.GetContainerRequest, pb.GetContainerResponse] = Unary(
@@ -42,11 +45,14 @@ class Containers:
         )
 
     async def get(self, container_id: str) -> pb.Container:
-        """One container; raises NotFound."""
+        """Return one container; raises NotFound."""
         return (await self._get(pb.GetContainerRequest(id=container_id))).container
 
     async def list(self, *filters: str) -> list[pb.Container]:
-        """Containers that match any of ``filters`` (all without one); sent one by one, so no size limit applies."""
+        """Return the containers that match any of ``filters``, or all if there are none.
+
+        containerd sends them one by one, so the size limit of a message does not apply.
+        """
         request = pb.ListContainersRequest(filters=filters)
         try:
             return [message.container for message in await self._list_stream.collect(request)]
@@ -54,7 +60,7 @@ class Containers:
             return list((await self._list(request)).containers)
 
     async def create(self, container: pb.Container) -> pb.Container:
-        """Store a container and return it with its times; raises AlreadyExists, InvalidArgument."""
+        """Store a container and return it with its timestamps; raises AlreadyExists, InvalidArgument."""
         return (await self._create(pb.CreateContainerRequest(container=container))).container
 
     async def update(self, container: pb.Container, *fieldpaths: str) -> pb.Container:

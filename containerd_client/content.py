@@ -1,4 +1,7 @@
-"""containerd.services.content.v1: blobs by digest, and the ingests that become blobs; see also content_writer.py."""
+"""containerd.services.content.v1: blobs by digest, and the ingests that become blobs.
+
+Writing a blob has a module of its own, content_writer.py.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,14 @@ if TYPE_CHECKING:
 
 _SERVICE = "containerd.services.content.v1.Content"
 _DOCUMENT_SECONDS: Final = 60.0
-"""For a blob that is read whole: manifests and configurations."""
+"""Time limit for reading a whole blob into memory: a manifest or a configuration."""
 
 
 class Content:
-    """``client.content``. Digests are strings like ``sha256:…``, sizes and offsets bytes."""
+    """The content store, reached as ``client.content``.
+
+    Digests are strings like ``sha256:…``; sizes and offsets are in bytes.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._info: Unary[pb.InfoRequest, pb.InfoResponse] = Unary(
@@ -54,7 +60,7 @@ class Content:
         self._abort: Unary[pb.AbortRequest, Empty] = Unary(connection, f"{_SERVICE}/Abort", Empty.FromString)
 
     async def info(self, digest: str) -> pb.Info:
-        """Size, labels and times of a blob; raises NotFound."""
+        """Return size, labels and timestamps of a blob; raises NotFound."""
         return (await self._info(pb.InfoRequest(digest=digest))).info
 
     async def update(self, info: pb.Info, *fieldpaths: str) -> pb.Info:
@@ -62,7 +68,7 @@ class Content:
         return (await self._update(pb.UpdateRequest(info=info, update_mask=field_mask(fieldpaths)))).info
 
     async def walk(self, *filters: str) -> list[pb.Info]:
-        """Blobs that match any of ``filters``, all without one."""
+        """Return the blobs that match any of ``filters``, or all if there are none."""
         messages = await self._list.collect(pb.ListContentRequest(filters=filters))
         return [info for message in messages for info in message.info]
 
@@ -71,9 +77,9 @@ class Content:
         await self._delete(pb.DeleteContentRequest(digest=digest))
 
     async def read(self, digest: str, offset: int = 0, size: int = 0) -> AsyncGenerator[bytes, None]:
-        """A blob's bytes from ``offset`` on, ``size`` of them (0: to the end), in pieces of containerd's choosing.
+        """Yield ``size`` bytes of a blob from ``offset`` on (0: to its end), in pieces whose size containerd chooses.
 
-        Raises NotFound, OutOfRange. Close it (``contextlib.aclosing``) when you leave it early.
+        Raises NotFound, OutOfRange. Close the generator (``contextlib.aclosing``) if you leave it early.
         """
         stream = self._read(pb.ReadContentRequest(digest=digest, offset=offset, size=size))
         try:
@@ -83,40 +89,40 @@ class Content:
             await stream.aclose()
 
     async def read_all(self, digest: str, limit: int) -> bytes:
-        """A whole blob; raises ResourceExhausted, having read nothing, if it is larger than ``limit`` bytes."""
+        """Return a whole blob; raises ResourceExhausted, before reading, if it is larger than ``limit`` bytes."""
         size = (await self.info(digest)).size
         if size > limit:
             raise ResourceExhausted(
-                self._read.method, f"content {digest} has {size} bytes, more than the {limit} that are allowed here"
+                self._read.method, f"content {digest} has {size} bytes, more than the limit of {limit}"
             )
         with call_options(timeout=_DOCUMENT_SECONDS):
             messages = await self._read.collect(pb.ReadContentRequest(digest=digest))
         return b"".join(message.data for message in messages)
 
     async def status(self, ref: str) -> pb.Status:
-        """How far an ingest is; raises NotFound."""
+        """Return how far an ingest has come; raises NotFound."""
         return (await self._status(pb.StatusRequest(ref=ref))).status
 
     async def list_statuses(self, *filters: str) -> list[pb.Status]:
-        """Ingests under way or left behind."""
+        """Return the ingests that are in progress or were left behind."""
         return list((await self._list_statuses(pb.ListStatusesRequest(filters=filters))).statuses)
 
     async def abort(self, ref: str) -> None:
-        """Throw an ingest away; raises NotFound."""
+        """Discard an ingest; raises NotFound."""
         await self._abort(pb.AbortRequest(ref=ref))
 
     def writer(self, ref: str, *, size: int = 0, expected: str = "", abort_on_error: bool = False) -> WriterBlock:
-        """``async with client.content.writer(ref, size=…, expected=digest) as writer:`` open an ingest, or resume it.
+        """Open an ingest or resume it: ``async with client.content.writer(ref, size=…, expected=digest) as writer:``.
 
-        ``writer.offset`` tells where to go on. ``size`` and ``expected`` may be unknown (0 and empty) until the commit.
-        Leaving the block without a commit keeps the ingest for a later resume, unless the block fails and
+        ``writer.offset`` is where to continue. ``size`` and ``expected`` may be unknown (0 and empty) until the commit.
+        Leaving the block without a commit keeps the ingest, so that it can be resumed later, unless the block fails and
         ``abort_on_error`` is set. Raises Unavailable (see ``errors.is_ingest_locked``) while another writer holds
-        ``ref``. A blob that is there already is no error: ``writer.exists`` says so, and nothing needs to be written.
+        ``ref``. A blob that exists already is not an error: ``writer.exists`` is true, and nothing needs to be written.
         """
         return WriterBlock(Writer(self._write, ref, size, expected), self.abort if abort_on_error else None)
 
     async def write_blob(self, ref: str, data: bytes, digest: str, labels: Mapping[str, str] | None = None) -> None:
-        """Store ``data``, which must have ``digest``, with ``labels``; labels are set on a blob that was there too.
+        """Store ``data``, whose digest must be ``digest``, with ``labels``, which an existing blob gets too.
 
         Raises FailedPrecondition if the digest is wrong.
         """
@@ -131,5 +137,5 @@ class Content:
             try:
                 await self.update(info, *(f"labels.{key}" for key in labels))
             except NotFound:
-                # Removed by the garbage collector in between: write it after all.
+                # The garbage collector removed the blob in the meantime, so it has to be written after all.
                 await self.write_blob(ref, data, digest, labels)

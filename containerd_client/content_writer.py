@@ -1,7 +1,7 @@
-"""Writing one blob: an ingest under a ref, written at offsets, resumed after a break, committed under its digest.
+"""Write one blob: an ingest under a ref, written at offsets, resumed after a break, committed under its digest.
 
-The other end is containerd's contentserver: the first message must be a STAT that names the ref; every message is
-answered; a message with offset 0 on an ingest that has bytes truncates it, so a commit must carry the current offset.
+The server side is containerd's contentserver. The first message must be a STAT that names the ref. Every message is
+answered. A message with offset 0 truncates an ingest that has bytes, so a commit must carry the current offset.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from containerd_client.duplex import Conversation, Duplex
 
 CHUNK_BYTES: Final = 1 << 20
-"""Of one message: far below the 16 MiB limit, and short enough not to hold up the event loop."""
+"""Size of one message: far below the limit of 16 MiB, and small enough not to hold up the event loop."""
 _DATA_TAG: Final = bytes([pb.WriteContentRequest.DESCRIPTOR.fields_by_name["data"].number << 3 | 2])
 
 
@@ -31,11 +31,11 @@ class Writer:
     ) -> None:
         self.ref: Final = ref
         self.offset = 0
-        """Bytes in the ingest, earlier writers' included."""
+        """Bytes in the ingest, including those of earlier writers."""
         self.exists = False
-        """The blob was there already, when this was opened or at the commit."""
+        """Whether the blob existed already, when the writer was opened or at the commit."""
         self.digest = ""
-        """Of the committed blob; empty before."""
+        """Digest of the committed blob; empty before the commit."""
         self._ahead = 0
         self._method = method
         self._size = size
@@ -43,7 +43,7 @@ class Writer:
         self._conversation: Conversation[pb.WriteContentRequest, pb.WriteContentResponse] | None = None
 
     async def open(self) -> None:
-        """Name the ref to containerd and learn the offset."""
+        """Send the ref to containerd and receive the offset."""
         self._conversation = self._method()
         request = pb.WriteContentRequest(action=pb.STAT, ref=self.ref, total=self._size, expected=self._expected)
         try:
@@ -52,42 +52,42 @@ class Writer:
             self._note_existing(self._expected, self._size)
 
     async def write(self, data: bytes | memoryview) -> None:
-        """Append ``data``, in messages of at most CHUNK_BYTES. Once ``exists`` is true this does nothing."""
+        """Append ``data`` in messages of at most CHUNK_BYTES; does nothing once ``exists`` is true."""
         view = memoryview(data)
         for start in range(0, len(view), CHUNK_BYTES):
             await self.write_pieces([view[start : start + CHUNK_BYTES]])
         await self.flush()
 
     async def write_pieces(self, pieces: list[bytes | memoryview]) -> None:
-        """Append all of ``pieces`` in one message; together they may have a few MiB. The list is emptied.
+        """Append all ``pieces`` in one message, a few MiB at most in total, and empty the list.
 
-        ``offset`` follows one message later: containerd receives this one while it stores the one before.
+        ``offset`` lags one message behind: containerd receives this message while it stores the previous one.
         """
         if self.exists:
             return
         head = pb.WriteContentRequest(
             action=pb.WRITE, ref=self.ref, total=self._size, expected=self._expected, offset=self.offset + self._ahead
         )
-        # A message on the wire is its fields one after the other, so the data are put behind the others by hand: this
-        # copies them once, where the message would copy each byte four times.
+        # A message on the wire is its fields one after the other, so the data are appended to the other fields by hand.
+        # This copies each byte once, where serialising the message would copy it four times.
         size = sum(len(piece) for piece in pieces)
         payload = b"".join((head.SerializeToString(), _DATA_TAG, varint(size), *pieces))
         pieces.clear()
         conversation = self._open_conversation()
         await conversation.send_bytes(payload)
-        del payload  # gRPC has its copy, and while the answer is awaited the next message gathers
+        del payload  # gRPC has its copy; this frees ours while the next message is gathered during the await
         before, self._ahead = self._ahead, size
         if before:
             self.offset = (await conversation.answer()).offset
 
     async def flush(self) -> None:
-        """Wait until containerd has stored everything that was written; ``offset`` then tells how much it has."""
+        """Wait until containerd has stored everything that was written; ``offset`` then says how much that is."""
         if self._ahead:
             self.offset = (await self._open_conversation().answer()).offset
             self._ahead = 0
 
     async def truncate(self) -> None:
-        """Throw away what the ingest holds, and begin again at offset 0."""
+        """Discard what the ingest holds and start again at offset 0."""
         await self.flush()
         if self.exists or not self.offset:
             return
@@ -99,8 +99,8 @@ class Writer:
     async def commit(self, size: int = 0, expected: str = "", labels: Mapping[str, str] | None = None) -> str:
         """Turn the ingest into a blob and return its digest; the ingest is gone afterwards.
 
-        Raises FailedPrecondition if it does not have ``size`` bytes (0: not checked) or not the digest ``expected``
-        (empty: not checked). A blob that exists already is success, but keeps its own labels.
+        Raises FailedPrecondition if the ingest does not have ``size`` bytes (0: not checked) or its digest is not
+        ``expected`` (empty: not checked). A blob that exists already is a success, but it keeps its own labels.
         """
         expected = expected or self._expected
         if self.exists:
@@ -123,7 +123,7 @@ class Writer:
         return self.digest
 
     async def close(self, *, in_order: bool) -> None:
-        """End the stream; ``in_order`` waits until containerd has let go of the ref, so that it can be opened again."""
+        """End the stream; with ``in_order``, wait until containerd has released the ref and it can be opened again."""
         conversation, self._conversation = self._conversation, None
         if conversation is None:
             return
@@ -140,12 +140,12 @@ class Writer:
 
     def _open_conversation(self) -> Conversation[pb.WriteContentRequest, pb.WriteContentResponse]:
         if self._conversation is None:
-            raise ValueError(f"the writer of {self.ref} is closed; use it inside its block")
+            raise ValueError(f"the writer of {self.ref} is closed; use it inside its ``async with`` block")
         return self._conversation
 
 
 class WriterBlock:
-    """Opens a writer at the start of a block and closes it at the end."""
+    """Open a writer at the start of a block and close it at the end."""
 
     def __init__(self, writer: Writer, abort: Callable[[str], Awaitable[None]] | None) -> None:
         self._writer = writer
@@ -172,4 +172,4 @@ class WriterBlock:
             except NotFound:
                 pass
             except ContainerdError as failure:
-                error.add_note(f"the ingest {self._writer.ref} could not be thrown away: {failure}")
+                error.add_note(f"the ingest {self._writer.ref} could not be aborted: {failure}")

@@ -1,4 +1,4 @@
-"""containerd.services.diff.v1: a layer's blob onto mounts (apply), the difference of mounts into a blob (diff)."""
+"""containerd.services.diff.v1: unpack a layer's blob onto mounts (apply), write the difference of mounts (diff)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SERVICE = "containerd.services.diff.v1.Diff"
 
 
 class Diff:
-    """``client.diff``. Both may take long; neither is repeated once it was sent."""
+    """The diff service, reached as ``client.diff``. Both calls may take long; neither is retried once it was sent."""
 
     def __init__(self, connection: Connection) -> None:
         self._apply: Unary[pb.ApplyRequest, pb.ApplyResponse] = Unary(
@@ -37,9 +37,9 @@ class Diff:
         payloads: Mapping[str, Any] | None = None,
         sync_fs: bool = False,
     ) -> types_pb2.Descriptor:
-        """Unpack the blob of ``descriptor`` onto ``mounts``; the digest of what it returns is the layer's diff id.
+        """Unpack the blob of ``descriptor`` onto ``mounts``; the returned descriptor's digest is the layer's diff id.
 
-        ``sync_fs`` asks for data on disk before the answer (containerd 1.7 and later; ignored before).
+        With ``sync_fs`` containerd writes the data to disk before it answers (1.7 and later; older ones ignore it).
         """
         request = pb.ApplyRequest(diff=descriptor, mounts=mounts, payloads=payloads, sync_fs=sync_fs)
         return (await self._apply(request)).applied
@@ -53,6 +53,6 @@ class Diff:
         ref: str = "",
         labels: Mapping[str, str] | None = None,
     ) -> types_pb2.Descriptor:
-        """Write what ``right`` has and ``left`` has not into the content store; returns the blob's descriptor."""
+        """Write what ``right`` has and ``left`` lacks into the content store; returns the blob's descriptor."""
         request = pb.DiffRequest(left=left, right=right, media_type=media_type, ref=ref, labels=labels)
         return (await self._diff(request)).diff

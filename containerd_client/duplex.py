@@ -1,4 +1,7 @@
-"""Calls that stream both ways: one message out, one message in, in turn. Used for writing content and raw streams."""
+"""Make calls that stream in both directions, one message out and one message in, alternating.
+
+Writing content and containerd's raw streams use them.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ if TYPE_CHECKING:
     from containerd_client.channel import Connection
 
 _WRITE_FAILED: Final = "Internal error from Core"
-"""gRPC's words, with code INTERNAL, for a message that could not be handed to a dead connection."""
+"""gRPC's text, with code INTERNAL, for a message that could not be written to a dead connection."""
 
 
 class Duplex(Generic[Request, Response]):
-    """One method of one client that streams both ways; calling it opens a :class:`Conversation`."""
+    """One bidirectional streaming method of one client; calling it opens a :class:`Conversation`."""
 
     __slots__ = ("_connection", "_parse", "_start", "method")
 
@@ -34,7 +37,7 @@ class Duplex(Generic[Request, Response]):
         self._start: Final = start
 
     def __call__(self) -> Conversation[Request, Response]:
-        """Open the stream under the options in force. It must be closed."""
+        """Open the stream under the current options. The caller must close it."""
         self._connection.require_open(self.method)
         options = current.get() or PLAIN
         tally = Tally(self._connection, self.method)
@@ -44,7 +47,7 @@ class Duplex(Generic[Request, Response]):
 
 
 class Conversation(Generic[Request, Response]):
-    """An open two-way stream; every error of its methods is a :class:`ContainerdError`."""
+    """An open bidirectional stream; every error of its methods is a :class:`ContainerdError`."""
 
     def __init__(
         self,
@@ -58,7 +61,7 @@ class Conversation(Generic[Request, Response]):
         self._method = method
         self._parse = parse
         self._call = call
-        # Not call.read(): that one looks at the status first, and would miss a message that came together with it.
+        # call.read() would not do: it checks the status first and would miss a message that arrived together with it.
         self._responses = aiter(call)
         self._tally = tally
         self._tally.attempts = 1
@@ -70,7 +73,7 @@ class Conversation(Generic[Request, Response]):
         await self.send_bytes(request.SerializeToString())
 
     async def send_bytes(self, payload: bytes) -> None:
-        """Send a message that is serialised already (large ones, to spare a copy of their bytes)."""
+        """Send a message that is already serialised; for large ones this saves a copy of their bytes."""
         try:
             await self._call.write(payload)
         except grpc.aio.AioRpcError as error:
@@ -86,7 +89,7 @@ class Conversation(Generic[Request, Response]):
         self._tally.bytes_out += len(payload)
 
     async def receive(self) -> Response | None:
-        """The next message; None when the server ended the stream in order."""
+        """Return the next message, or None when the server ended the stream without an error."""
         try:
             data = await anext(self._responses, None)
         except grpc.aio.AioRpcError as error:
@@ -100,19 +103,19 @@ class Conversation(Generic[Request, Response]):
         return parsed(self._method, self._parse, data)
 
     async def ask(self, request: Request) -> Response:
-        """Send one message and await its answer."""
+        """Send one message and return its answer."""
         await self.send(request)
         return await self.answer()
 
     async def answer(self) -> Response:
-        """Await the answer to a message that was sent."""
+        """Return the answer to a message that was sent earlier."""
         response = await self.receive()
         if response is None:
-            raise self._failed(Internal(self._method, "the stream ended before the answer to a message"))
+            raise self._failed(Internal(self._method, "the stream ended before a message was answered"))
         return response
 
     async def finish(self) -> None:
-        """Say that nothing more comes, and wait until the server has ended the stream too."""
+        """Half-close the stream and wait until the server has ended it too."""
         try:
             await self._call.done_writing()
         except grpc.aio.AioRpcError as error:
@@ -121,7 +124,7 @@ class Conversation(Generic[Request, Response]):
             pass
 
     def close(self) -> None:
-        """End the stream at once if it has not ended; reports the hop. Closing twice is fine."""
+        """End the stream at once if it is still open, and report the hop. Closing twice is allowed."""
         if self._ended:
             return
         self._ended = True
@@ -136,7 +139,7 @@ class Conversation(Generic[Request, Response]):
     async def _status(self) -> ContainerdError:
         code, detail = await self._call.code(), await self._call.details()
         if code is grpc.StatusCode.OK:
-            return Internal(self._method, "the server had ended the stream before everything was sent")
+            return Internal(self._method, "the server ended the stream before everything was sent")
         return from_rpc_error(self._method, grpc.aio.AioRpcError(code, details=detail))
 
     def _explain_cut(self) -> None:

@@ -1,11 +1,11 @@
-"""What a call to containerd may end with: one class for each gRPC status code.
+"""Define the errors of a call to containerd: one class for each gRPC status code.
 
-containerd turns its own error kinds (errdefs) into status codes on the wire: NotFound, AlreadyExists, Unavailable,
+containerd maps its own error kinds (errdefs) to status codes on the wire: NotFound, AlreadyExists, Unavailable,
 FailedPrecondition, InvalidArgument, Unimplemented, Canceled, DeadlineExceeded; everything else arrives as Unknown.
-Every method of the client raises these and nothing else of gRPC's.
+Every method of the client raises these and never an error class of gRPC.
 """
 
-# ruff: noqa: N818 - the classes carry the names of the codes, which is what a reader of containerd looks for
+# ruff: noqa: N818 - the classes have the names of the codes, which is what a reader who knows containerd looks for
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ContainerdError(Exception):
-    """Base of all: ``method`` is what was called, ``code`` the name of the status, ``detail`` containerd's words."""
+    """Base class: ``method`` was called, ``code`` is the name of the status, ``detail`` is containerd's text."""
 
     code: ClassVar[str] = "UNKNOWN"
 
@@ -25,32 +25,32 @@ class ContainerdError(Exception):
         self.method: Final = method
         self.detail: Final = detail
         self.never_sent: Final = never_sent
-        """True when the request certainly did not reach containerd, because there was no connection to send it on."""
+        """True when the request certainly did not reach containerd, because no connection existed to send it on."""
 
     def __str__(self) -> str:
         return f"{self.method.rpartition('.')[2]}: {self.detail}"
 
 
 class Cancelled(ContainerdError):
-    """Somebody other than the caller ended the call: the server, or whoever closed the client."""
+    """The server ended the call, or the client was closed; the caller did not cancel it."""
 
     code = "CANCELLED"
 
 
 class Unknown(ContainerdError):
-    """An error without a kind; much of what shims and runtimes say arrives like this."""
+    """An error that containerd did not classify; most errors of shims and runtimes arrive like this."""
 
     code = "UNKNOWN"
 
 
 class InvalidArgument(ContainerdError):
-    """The request is malformed, whatever the state of things."""
+    """The request is malformed, whatever the state of the system."""
 
     code = "INVALID_ARGUMENT"
 
 
 class DeadlineExceeded(ContainerdError):
-    """The deadline passed; the work may have been done all the same."""
+    """The deadline passed; containerd may have done the work nevertheless."""
 
     code = "DEADLINE_EXCEEDED"
 
@@ -62,19 +62,19 @@ class NotFound(ContainerdError):
 
 
 class AlreadyExists(ContainerdError):
-    """The name is taken, or the blob is there."""
+    """The name is taken, or the blob exists."""
 
     code = "ALREADY_EXISTS"
 
 
 class PermissionDenied(ContainerdError):
-    """The caller may not do this."""
+    """The caller lacks the permission."""
 
     code = "PERMISSION_DENIED"
 
 
 class ResourceExhausted(ContainerdError):
-    """A limit is reached, for example that of a message's size."""
+    """A limit is exceeded, for example the size of a message."""
 
     code = "RESOURCE_EXHAUSTED"
 
@@ -92,7 +92,7 @@ class Aborted(ContainerdError):
 
 
 class OutOfRange(ContainerdError):
-    """An offset beyond the end, or one that is not the current offset of an ingest."""
+    """The offset is beyond the end, or is not the current offset of an ingest."""
 
     code = "OUT_OF_RANGE"
 
@@ -110,13 +110,13 @@ class Internal(ContainerdError):
 
 
 class Unavailable(ContainerdError):
-    """containerd is away or went away in the middle; or it says that something is locked, see ``is_ingest_locked``."""
+    """containerd is not running or went away during the call; or something is locked, see ``is_ingest_locked``."""
 
     code = "UNAVAILABLE"
 
 
 class ClientClosed(Unavailable):
-    """This client was closed, before the call or in the middle of it; no call of it will succeed again."""
+    """This client was closed before or during the call; none of its calls can succeed again."""
 
 
 class DataLoss(ContainerdError):
@@ -160,21 +160,21 @@ _SHIM_GONE: Final = ("ttrpc: closed", "ttrpc: stream closed", "ttrpc: server clo
 
 
 def from_rpc_error(method: str, error: AioRpcError) -> ContainerdError:
-    """The typed form of gRPC's own error."""
+    """Return the error of this module that stands for gRPC's own."""
     detail = error.details() or ""
     kind = BY_CODE.get(error.code().name, Unknown)
     if kind is Unavailable and detail.startswith(_NO_CONNECTION):
-        # gRPC words this failure itself, before anything is written to a socket.
+        # gRPC produces this text itself, before it writes anything to a socket.
         reason = detail.partition(_LAST_ERROR)[2] or detail
         return Unavailable(method, f"no connection to containerd: {reason}", never_sent=True)
     return kind(method, detail)
 
 
 def is_ingest_locked(error: ContainerdError) -> bool:
-    """Tell whether another writer holds the ingest (``ref … locked for …``); Unavailable, but containerd is there."""
+    """Return whether another writer holds the ingest (``ref … locked for …``); containerd itself is reachable then."""
     return isinstance(error, Unavailable) and _INGEST_LOCKED in error.detail
 
 
 def is_shim_gone(error: ContainerdError) -> bool:
-    """Tell whether the shim behind a task no longer answers, which containerd reports as Unknown in ttrpc's words."""
+    """Return whether a task's shim no longer answers, which containerd reports as Unknown with a text of ttrpc."""
     return any(sign in error.detail for sign in _SHIM_GONE)

@@ -1,10 +1,10 @@
-"""containerd.services.events.v1: the event bus, and a subscription that outlives containerd's restarts.
+"""containerd.services.events.v1: the event bus, and a subscription that survives restarts of containerd.
 
-containerd sends nothing, not even headers, on a subscription before its first event, so nothing on the stream itself
-says when the subscription exists; and an event published before that is lost to it. To know, we publish an event of
-our own under a topic that is used once, and repeat it until it comes back on the stream. Whatever is published after
-that moment arrives too: there is no gap between ``on_open`` and the first event. The probe is a few bytes on the bus,
-once for each (re)connect; other subscribers without filters see it under ``/containerd-client/opened/…``.
+Before its first event, containerd sends nothing on a subscription, not even headers. The stream itself therefore does
+not show when the subscription exists, and an event that is published before that moment is lost. To find out, the
+client publishes a probe event under a topic that is used once, and repeats it until it comes back on the stream. All
+events published after that moment arrive, so there is no gap between ``on_open`` and the first event. The probe puts a
+few bytes on the bus, once per (re)connect; subscribers without filters see it under ``/containerd-client/opened/…``.
 """
 
 from __future__ import annotations
@@ -36,12 +36,16 @@ _BAD_FILTER: Final = "failed parsing subscription filters"
 _FIRST_KNOCK: Final = 0.005
 _LONGEST_KNOCK: Final = 0.5
 _FIRST_BACKOFF: Final = 0.1
-# A containerd that comes back tells at once what its shims have kept for it; a refused connect costs next to nothing.
+# A containerd that comes back publishes at once what its shims have kept for it, so the pause must be short; a refused
+# connection attempt costs next to nothing.
 _LONGEST_BACKOFF: Final = 0.3
 
 
 class Events:
-    """``client.events``. Filters are containerd's: ``topic=="/tasks/exit"``, ``topic~="^/images/"``."""
+    """The event bus, reached as ``client.events``.
+
+    Filters are in containerd's syntax: ``topic=="/tasks/exit"``, ``topic~="^/images/"``.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self._publish: Unary[pb.PublishRequest, Empty] = Unary(connection, f"{_SERVICE}/Publish", Empty.FromString)
@@ -51,20 +55,20 @@ class Events:
         )
 
     async def publish(self, topic: str, event: Any) -> None:
-        """Put an event on the bus, in this client's namespace; ``topic`` begins with a slash."""
+        """Publish an event in this client's namespace; ``topic`` begins with a slash."""
         await self._publish(pb.PublishRequest(topic=topic, event=event))
 
     async def forward(self, envelope: types_pb2.Envelope) -> None:
-        """Put an envelope on the bus as it is."""
+        """Publish an envelope unchanged."""
         await self._forward(pb.ForwardRequest(envelope=envelope))
 
     async def subscribe(
         self, *filters: str, on_open: Callable[[], Awaitable[None]] | None = None
     ) -> AsyncGenerator[types_pb2.Envelope, None]:
-        """Events that match any of ``filters``, of all namespaces, until the connection breaks: then Unavailable.
+        """Yield events of all namespaces that match any of ``filters``; raises Unavailable when the connection breaks.
 
-        ``on_open`` is awaited when the subscription is known to exist, before the first event is handed out; events
-        that come meanwhile are kept. Close it (``contextlib.aclosing``) when you leave it early.
+        ``on_open`` is awaited once the subscription exists and before the first event is yielded; events that arrive
+        meanwhile are buffered. Close the generator (``contextlib.aclosing``) if you leave it early.
         """
         topic = f"{_PROBE_TOPIC}/{secrets.token_hex(8)}" if on_open is not None else ""
         wanted = (*filters, f'topic=="{topic}"') if filters and topic else filters
@@ -85,12 +89,12 @@ class Events:
         on_open: Callable[[], Awaitable[None]] | None = None,
         on_lost: Callable[[ContainerdError], None] | None = None,
     ) -> AsyncGenerator[types_pb2.Envelope, None]:
-        """``subscribe`` again and again: a break is followed by a new subscription after 0.1 s to 0.3 s.
+        """Yield events across breaks: each break is followed by a new subscription after 0.1 s to 0.3 s.
 
-        ``on_open`` is awaited after every (re)connect; what was missed in between has to be re-read there. If it
-        raises a ContainerdError, that counts as a break; anything else ends the iteration. So do errors that trying
-        again does not cure: InvalidArgument (a malformed filter), Unimplemented, and the client's being closed.
-        ``on_lost`` is told of every break, and of every attempt that failed, before the pause.
+        ``on_open`` is awaited after every (re)connect; it must re-read what was missed in between. If it raises a
+        ContainerdError, that counts as a break; any other exception ends the iteration. So do errors that a new attempt
+        cannot cure: InvalidArgument (a malformed filter), Unimplemented, and closing the client. ``on_lost`` is called
+        for every break and for every failed attempt, before the pause.
         """
         pause = _FIRST_BACKOFF
 
@@ -119,7 +123,8 @@ class Events:
                 async for envelope in stream:
                     yield envelope
             except Unknown as error:
-                # Everywhere else containerd answers a malformed filter with InvalidArgument.
+                # Here containerd answers Unknown, while everywhere else it answers a malformed filter with
+                # InvalidArgument.
                 if _BAD_FILTER in error.detail:
                     raise InvalidArgument(error.method, error.detail) from None
                 raise
@@ -127,20 +132,20 @@ class Events:
     async def _established(
         self, stream: AsyncGenerator[types_pb2.Envelope, None], topic: str
     ) -> list[types_pb2.Envelope]:
-        """Knock until the knock is heard; returns what was heard before it."""
+        """Publish probe events until one comes back; return the events that arrived before it."""
         hearing = asyncio.create_task(_heard_before(stream, topic))
         knocking = asyncio.create_task(self._knock(topic))
         try:
             await asyncio.wait({hearing, knocking}, return_when=asyncio.FIRST_COMPLETED)
             if hearing.done():
                 return hearing.result()
-            # Knocking ends only by failing.
+            # The probing task ends only by failing.
             knocking.result()
             raise AssertionError("knocking ended by itself")
         finally:
             hearing.cancel()
             knocking.cancel()
-            # The stream may be closed only when nobody reads from it any more.
+            # The stream may be closed only after the last read from it has ended.
             await asyncio.gather(hearing, knocking, return_exceptions=True)
 
     async def _knock(self, topic: str) -> None:

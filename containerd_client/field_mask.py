@@ -1,4 +1,4 @@
-"""The field paths of an update, as protobuf wants them."""
+"""Convert the field paths of an update to protobuf's FieldMask."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 
 def field_mask(paths: tuple[str, ...]) -> FieldMask | None:
-    """None for no paths, which containerd reads as: replace everything that may be replaced."""
+    """Return a mask of ``paths``, or None if there are none: containerd then replaces every field that may change."""
     return FieldMask(paths=paths) if paths else None

@@ -1,4 +1,7 @@
-"""containerd.services.images.v1: names that point at descriptors. The blobs are in content, the layers in snapshots."""
+"""containerd.services.images.v1: names that point at descriptors.
+
+The blobs of an image are in the content store, its unpacked layers in snapshots.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _SERVICE = "containerd.services.images.v1.Images"
 
 
 class Images:
-    """``client.images``."""
+    """Image records, reached as ``client.images``."""
 
     def __init__(self, connection: Connection) -> None:
         self._get: Unary[pb.GetImageRequest, pb.GetImageResponse] = Unary(
@@ -36,26 +39,26 @@ class Images:
         self._delete: Unary[pb.DeleteImageRequest, Empty] = Unary(connection, f"{_SERVICE}/Delete", Empty.FromString)
 
     async def get(self, name: str) -> pb.Image:
-        """One image by its exact name; raises NotFound."""
+        """Return the image whose name is exactly ``name``; raises NotFound."""
         return (await self._get(pb.GetImageRequest(name=name))).image
 
     async def list(self, *filters: str) -> list[pb.Image]:
-        """Images that match any of ``filters``, all without one."""
+        """Return the images that match any of ``filters``, or all if there are none."""
         return list((await self._list(pb.ListImagesRequest(filters=filters))).images)
 
     async def create(self, image: pb.Image) -> pb.Image:
-        """Store a new name; raises AlreadyExists."""
+        """Store an image under a new name; raises AlreadyExists."""
         return (await self._create(pb.CreateImageRequest(image=image))).image
 
     async def update(self, image: pb.Image, *fieldpaths: str) -> pb.Image:
         """Change the fields at ``fieldpaths`` (``target``, ``labels``, ``labels.key``); raises NotFound."""
         request = pb.UpdateImageRequest(image=image, update_mask=field_mask(fieldpaths))
-        # containerd 1.7 and 2 die of an update without a target, even where only labels are to change.
+        # containerd 1.7 and 2 crash on an update without a target, even if only labels change.
         request.image.target.SetInParent()
         return (await self._update(request)).image
 
     async def delete(self, name: str, *, sync: bool = False) -> None:
-        """Remove a name; with ``sync`` the garbage collector has run before this returns. Raises NotFound."""
+        """Remove a name; with ``sync``, return only after the garbage collector has run. Raises NotFound."""
         await self._delete(pb.DeleteImageRequest(name=name, sync=sync))
 
     async def _look_created(self, request: pb.CreateImageRequest) -> pb.CreateImageResponse | None:

@@ -18,7 +18,7 @@ _SERVICE = "containerd.services.introspection.v1.Introspection"
 
 
 class Introspection:
-    """``client.introspection``."""
+    """The introspection service, reached as ``client.introspection``."""
 
     def __init__(self, connection: Connection) -> None:
         self._plugins: Unary[pb.PluginsRequest, pb.PluginsResponse] = Unary(
@@ -32,13 +32,13 @@ class Introspection:
         )
 
     async def plugins(self, *filters: str) -> list[pb.Plugin]:
-        """Plugins that match any of ``filters`` (``type==io.containerd.snapshotter.v1``), all without one."""
+        """Return the plugins that match any of ``filters`` (``type==io.containerd.snapshotter.v1``), or all."""
         return list((await self._plugins(pb.PluginsRequest(filters=filters))).plugins)
 
     async def server(self) -> pb.ServerResponse:
-        """UUID of the installation; pid and deprecations from 1.7 on."""
+        """Return the UUID of the installation and, from 1.7 on, the daemon's pid and deprecations."""
         return await self._server(Empty())
 
     async def plugin_info(self, plugin_type: str, plugin_id: str, options: Any | None = None) -> pb.PluginInfoResponse:
-        """What one plugin says of itself, for example a runtime of its features; Unimplemented before 2.0."""
+        """Return what one plugin reports, such as a runtime's features; raises Unimplemented before 2.0."""
         return await self._plugin_info(pb.PluginInfoRequest(type=plugin_type, id=plugin_id, options=options))

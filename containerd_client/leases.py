@@ -1,4 +1,4 @@
-"""containerd.services.leases.v1: what keeps new resources from the garbage collector until something refers to them."""
+"""containerd.services.leases.v1: leases keep new resources from being collected until something refers to them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Leases:
-    """``client.leases``."""
+    """The leases service, reached as ``client.leases``."""
 
     def __init__(self, connection: Connection) -> None:
         self._create: Unary[pb.CreateRequest, pb.CreateResponse] = Unary(
@@ -49,57 +49,57 @@ class Leases:
             connection, f"{_SERVICE}/ListResources", pb.ListResourcesResponse.FromString
         )
         self._left: set[str] = set()
-        """Leases of ended blocks that containerd could not be asked to drop."""
+        """Leases of ended blocks that could not be dropped because containerd was away."""
 
     async def create(self, lease_id: str = "", labels: Mapping[str, str] | None = None) -> pb.Lease:
-        """Make a lease; without an id it gets a random one. Raises AlreadyExists."""
-        # Chosen here and not by containerd, so that a repeat finds the lease that a lost answer was about.
+        """Create a lease, with a random id if none is given; raises AlreadyExists."""
+        # The id is chosen here and not by containerd, so that a retry finds the lease whose answer was lost.
         request = pb.CreateRequest(id=lease_id or _new_id(), labels=labels)
         return (await self._create(request)).lease
 
     async def delete(self, lease_id: str, *, sync: bool = False) -> None:
-        """Drop a lease; with ``sync`` the garbage collector has run before this returns. Raises NotFound."""
+        """Drop a lease; with ``sync``, return only after the garbage collector has run. Raises NotFound."""
         await self._delete(pb.DeleteRequest(id=lease_id, sync=sync))
 
     async def add_resource(self, lease_id: str, resource_id: str, resource_type: str) -> None:
-        """Put a resource under a lease; types are ``content``, ``ingests`` and ``snapshots/<snapshotter>``."""
+        """Add a resource to a lease; types are ``content``, ``ingests`` and ``snapshots/<snapshotter>``."""
         resource = pb.Resource(id=resource_id, type=resource_type)
         await self._add_resource(pb.AddResourceRequest(id=lease_id, resource=resource))
 
     async def delete_resource(self, lease_id: str, resource_id: str, resource_type: str) -> None:
-        """Take a resource out of a lease."""
+        """Remove a resource from a lease."""
         resource = pb.Resource(id=resource_id, type=resource_type)
         await self._delete_resource(pb.DeleteResourceRequest(id=lease_id, resource=resource))
 
     async def list_resources(self, lease_id: str) -> list[pb.Resource]:
-        """What a lease holds; raises NotFound."""
+        """Return the resources that a lease holds; raises NotFound."""
         return list((await self._list_resources(pb.ListResourcesRequest(id=lease_id))).resources)
 
     async def list(self, *filters: str) -> list[pb.Lease]:
-        """Leases that match any of ``filters``, all without one."""
+        """Return the leases that match any of ``filters``, or all if there are none."""
         return list((await self._list(pb.ListRequest(filters=filters))).leases)
 
     def hold(self, labels: Mapping[str, str] | None = None, *, expire_seconds: float = _DAY_SECONDS) -> HeldLease:
-        """``async with client.leases.hold() as lease:`` all calls of the block are made under a new lease.
+        """Make all calls of a block under a new lease: ``async with client.leases.hold() as lease:``.
 
-        The lease is dropped at the end, also when the block fails or is cancelled. Should that not succeed, it is
-        dropped by :meth:`drop_left` or after the next block, and at last by containerd itself, ``expire_seconds`` after
-        now.
+        The lease is dropped at the end of the block, even if the block fails or is cancelled. If dropping it fails,
+        :meth:`drop_left` or the end of the next block drops it; as a last resort containerd itself does,
+        ``expire_seconds`` from now.
         """
         expires = datetime.now(UTC) + timedelta(seconds=expire_seconds)
         return HeldLease(self, {**(labels or {}), _EXPIRE_LABEL: expires.strftime("%Y-%m-%dT%H:%M:%SZ")})
 
     async def drop(self, lease_id: str) -> bool:
-        """Drop a lease whose block has ended; one that cannot be dropped now is kept for :meth:`drop_left`."""
+        """Drop a lease whose block has ended; if that fails now, remember it for :meth:`drop_left`."""
         self._left.add(lease_id)
-        # The block's deadline may have passed; dropping the lease has time of its own.
+        # The block's deadline may have passed already, so dropping the lease has a deadline of its own.
         with detached_options(), call_options(timeout=_RELEASE_SECONDS):
             try:
                 await self.delete(lease_id)
             except NotFound:
                 pass
             except ContainerdError as failure:
-                log.warning("lease %s was not dropped, which is tried again later: %s", lease_id, failure)
+                log.warning("lease %s was not dropped and will be tried again later: %s", lease_id, failure)
                 return False
         self._left.discard(lease_id)
         return True
@@ -122,7 +122,7 @@ def _new_id() -> str:
 
 
 class HeldLease:
-    """The block made by :meth:`Leases.hold`."""
+    """The context manager that :meth:`Leases.hold` returns."""
 
     def __init__(self, leases: Leases, labels: Mapping[str, str]) -> None:
         self._leases = leases
@@ -139,7 +139,7 @@ class HeldLease:
             maybe_made = not failure.never_sent
             raise
         finally:
-            # A create that was cancelled or lost its answer may have made the lease all the same.
+            # A create that was cancelled or whose answer was lost may have made the lease nevertheless.
             if lease is None and maybe_made:
                 await self._drop()
         self._options = call_options(lease=lease.id)

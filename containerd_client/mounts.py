@@ -1,4 +1,4 @@
-"""containerd.services.mounts.v1 (2.2 and later): mounts that containerd makes and keeps on behalf of its clients."""
+"""containerd.services.mounts.v1 (2.2 and later): mounts that containerd makes and keeps for its clients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SERVICE = "containerd.services.mounts.v1.Mounts"
 
 
 class Mounts:
-    """``client.mounts``; raises Unimplemented before 2.2."""
+    """The mounts service, reached as ``client.mounts``; raises Unimplemented before 2.2."""
 
     def __init__(self, connection: Connection) -> None:
         self._activate: Unary[pb.ActivateRequest, pb.ActivateResponse] = Unary(
@@ -49,7 +49,7 @@ class Mounts:
         labels: Mapping[str, str] | None = None,
         temporary: bool = False,
     ) -> types_pb2.ActivationInfo:
-        """Have containerd prepare ``mounts`` under ``name``; what is left to mount is in ``system``."""
+        """Activate ``mounts`` under ``name``; the result lists in ``system`` what the client still has to mount."""
         request = pb.ActivateRequest(name=name, mounts=mounts, labels=labels, temporary=temporary)
         return (await self._activate(request)).info
 
@@ -58,7 +58,7 @@ class Mounts:
         await self._deactivate(pb.DeactivateRequest(name=name))
 
     async def info(self, name: str) -> types_pb2.ActivationInfo:
-        """One activation; raises NotFound."""
+        """Return one activation; raises NotFound."""
         return (await self._info(pb.InfoRequest(name=name))).info
 
     async def update(self, info: types_pb2.ActivationInfo, *fieldpaths: str) -> types_pb2.ActivationInfo:
@@ -66,7 +66,7 @@ class Mounts:
         return (await self._update(pb.UpdateRequest(info=info, update_mask=field_mask(fieldpaths)))).info
 
     async def list(self, *filters: str) -> list[types_pb2.ActivationInfo]:
-        """Activations that match any of ``filters``, all without one."""
+        """Return the activations that match any of ``filters``, or all if there are none."""
         return [message.info for message in await self._list.collect(pb.ListRequest(filters=filters))]
 
     async def _look_active(self, request: pb.ActivateRequest) -> pb.ActivateResponse | None:

@@ -1,4 +1,4 @@
-"""containerd.services.namespaces.v1: namespaces divide one containerd between its clients."""
+"""containerd.services.namespaces.v1: namespaces separate the clients of one containerd from each other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SERVICE = "containerd.services.namespaces.v1.Namespaces"
 
 
 class Namespaces:
-    """``client.namespaces``."""
+    """The namespaces service, reached as ``client.namespaces``."""
 
     def __init__(self, connection: Connection) -> None:
         self._get: Unary[pb.GetNamespaceRequest, pb.GetNamespaceResponse] = Unary(
@@ -40,16 +40,16 @@ class Namespaces:
         )
 
     async def create(self, name: str, labels: Mapping[str, str] | None = None) -> pb.Namespace:
-        """Make a namespace; raises AlreadyExists, InvalidArgument for a bad name."""
+        """Create a namespace; raises AlreadyExists, or InvalidArgument for a malformed name."""
         request = pb.CreateNamespaceRequest(namespace=pb.Namespace(name=name, labels=labels))
         return (await self._create(request)).namespace
 
     async def get(self, name: str) -> pb.Namespace:
-        """One namespace with its labels; raises NotFound."""
+        """Return one namespace with its labels; raises NotFound."""
         return (await self._get(pb.GetNamespaceRequest(name=name))).namespace
 
     async def list(self) -> list[pb.Namespace]:
-        """All namespaces."""
+        """Return all namespaces."""
         return list((await self._list(pb.ListNamespacesRequest())).namespaces)
 
     async def update(self, namespace: pb.Namespace, *fieldpaths: str) -> pb.Namespace:
@@ -58,11 +58,11 @@ class Namespaces:
         return (await self._update(request)).namespace
 
     async def delete(self, name: str) -> None:
-        """Remove an empty namespace; raises NotFound, FailedPrecondition while it holds something."""
+        """Remove an empty namespace; raises NotFound, or FailedPrecondition if it is not empty."""
         await self._delete(pb.DeleteNamespaceRequest(name=name))
 
     async def ensure(self, name: str) -> pb.Namespace:
-        """The namespace, made if it was not there."""
+        """Return the namespace, after creating it if it did not exist."""
         try:
             return await self.get(name)
         except NotFound:

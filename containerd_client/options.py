@@ -1,8 +1,8 @@
-"""What holds for all calls made inside a ``with`` block: deadline, lease, namespace, extra metadata.
+"""Set options for all calls inside a ``with`` block: deadline, lease, namespace, extra metadata.
 
-The options live in a context variable, so that a lease or a deadline reaches calls that are made further down without
-being handed through. A task inherits the options of the code that started it; one that is meant to outlive its maker
-starts with ``with detached_options():``.
+The options live in a context variable, so that a lease or a deadline reaches calls deep inside the block without being
+passed from function to function. A task inherits the options of the code that started it; a task that outlives that
+code starts with ``with detached_options():``.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ TRACE_KEY = "traceparent"
 
 
 class CallOptions(Struct, frozen=True):
-    """The options in force; made by :class:`call_options`."""
+    """The current options; made by :class:`call_options`."""
 
     deadline: float | None = None
-    """Of ``time.monotonic``, in seconds."""
+    """Seconds on the clock of ``time.monotonic``."""
     lease: str = ""
     namespace: str = ""
-    """Empty: the client's own."""
+    """Empty means the client's own namespace."""
     extra: tuple[tuple[str, str], ...] = ()
 
     def remaining(self) -> float | None:
-        """Seconds until the deadline, never below 0; None without one."""
+        """Return the seconds until the deadline, never below 0; None without a deadline."""
         return None if self.deadline is None else max(0.0, self.deadline - monotonic())
 
     def metadata(self, default_namespace: str) -> tuple[tuple[str, str], ...]:
-        """The metadata of a call of a client whose own namespace is ``default_namespace``."""
+        """Return a call's metadata, for a client whose own namespace is ``default_namespace``."""
         head = ((NAMESPACE_KEY, self.namespace or default_namespace),)
         return (*head, (LEASE_KEY, self.lease), *self.extra) if self.lease else (*head, *self.extra)
 
 
 PLAIN = CallOptions()
 current: ContextVar[CallOptions | None] = ContextVar("containerd_call_options", default=None)
-"""Read by the client at each call; None when nothing is set."""
+"""The client reads this at each call; None when no options are set."""
 
 
 class _Block:
-    """A block with its own options; the options before it are back when it ends."""
+    """A block with its own options; the previous options return when it ends."""
 
     __slots__ = ("_options", "_token")
 
@@ -74,8 +74,9 @@ def call_options(
 ) -> _Block:
     """Set options for the calls of a ``with`` block.
 
-    ``timeout`` is in seconds from now; of nested blocks the earlier deadline wins. ``lease`` and ``namespace`` replace
-    the outer ones (an empty string takes them away), ``metadata`` is added to the outer one; its keys are lower case.
+    ``timeout`` is in seconds from now; with nested blocks the earliest deadline wins. ``lease`` and ``namespace``
+    replace the outer ones (an empty string removes them). ``metadata`` is added to the outer metadata; its keys are
+    lower case.
     """
     outer = current.get() or PLAIN
     deadline = outer.deadline
@@ -93,5 +94,5 @@ def call_options(
 
 
 def detached_options() -> _Block:
-    """Forget the outer options in a ``with`` block: for work that outlives the request it was started in."""
+    """Drop the outer options inside a ``with`` block, for work that outlives the request that started it."""
     return _Block(None)

@@ -1,7 +1,8 @@
-"""Which call may be repeated, and how: one table for every method, one budget, tenacity for the waiting.
+"""Decide which calls may be retried, and how: one table of all methods, one time budget, tenacity for the pauses.
 
-A request that gRPC never sent, for want of a connection, may be repeated whatever its class. For the rest the class
-decides. The first attempt of a call costs nothing here; this module is entered only after a failure.
+A request that gRPC never sent, because there was no connection, may be retried whatever the class of its method. For
+all others the class decides. A successful first attempt costs nothing here: a call enters this module only after a
+failure.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
 
 
 class Retry(Enum):
-    """How a method behaves when it is called twice."""
+    """What a second call of a method would do, and therefore whether it may be retried."""
 
     READ = auto()
-    """Changes nothing: repeat."""
+    """The method changes nothing: retry."""
     IDEMPOTENT_WRITE = auto()
-    """Doing it twice leaves what doing it once leaves: repeat. See also GONE_IS_DONE."""
+    """Calling it twice has the same effect as calling it once: retry. See also GONE_IS_DONE."""
     LOOK_FIRST = auto()
-    """A second time would fail or do harm: look whether the first took effect, repeat only if not."""
+    """A second call would fail or do harm: look whether the first one took effect, and retry only if it did not."""
     NEVER = auto()
-    """Not repeatable, or the caller knows better when and how."""
+    """Not retried here: a retry is impossible, or the caller knows better when and how."""
 
 
 _READ, _WRITE, _LOOK, _NEVER = Retry.READ, Retry.IDEMPOTENT_WRITE, Retry.LOOK_FIRST, Retry.NEVER
@@ -46,12 +47,12 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
     "containerd.services.tasks.v1.Tasks": {
         "Create": _LOOK,
         "Start": _LOOK,
-        # Both answer with the exit code. A repeat that finds nothing says NotFound instead of inventing one.
+        # Both return the exit code. A retry that finds nothing raises NotFound instead of inventing an exit code.
         "Delete": _WRITE,
         "DeleteProcess": _WRITE,
         "Get": _READ,
         "List": _READ,
-        # At least once: a signal that arrives twice stops no harder, one that is lost leaves a process running.
+        # At least once: a signal that arrives twice does no harm, while a lost signal leaves a process running.
         "Kill": _WRITE,
         "Exec": _LOOK,
         "ResizePty": _WRITE,
@@ -62,7 +63,7 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
         "Checkpoint": _NEVER,
         "Update": _WRITE,
         "Metrics": _READ,
-        # Pending for as long as the process lives; whoever waits decides what a lost connection means.
+        # The call is pending for as long as the process lives; the caller decides what a lost connection means.
         "Wait": _NEVER,
     },
     "containerd.services.images.v1.Images": {
@@ -77,11 +78,12 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
         "Update": _WRITE,
         "List": _READ,
         "Delete": _WRITE,
-        # Repeated only where the blob is gathered whole; what was handed out cannot be taken back.
+        # Retried only where the whole blob is collected first; pieces already passed to the caller cannot be taken
+        # back.
         "Read": _READ,
         "Status": _READ,
         "ListStatuses": _READ,
-        # A broken write is resumed at the offset that the ingest reached, by whoever has the bytes.
+        # The caller, who has the bytes, resumes a broken write at the offset that the ingest reached.
         "Write": _NEVER,
         "Abort": _WRITE,
     },
@@ -98,7 +100,7 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
         "Cleanup": _WRITE,
     },
     "containerd.services.diff.v1.Diff": {
-        # A half-applied layer is thrown away with its snapshot, not applied over.
+        # A half-applied layer is discarded with its snapshot; applying it a second time onto the same files is wrong.
         "Apply": _NEVER,
         "Diff": _NEVER,
     },
@@ -111,10 +113,10 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
         "ListResources": _READ,
     },
     "containerd.services.events.v1.Events": {
-        # An event told twice is two events.
+        # An event that is published twice is two events.
         "Publish": _NEVER,
         "Forward": _NEVER,
-        # Events.forever re-opens it, and has its caller re-read what was missed.
+        # Events.forever opens it again and has its caller re-read what was missed.
         "Subscribe": _NEVER,
     },
     "containerd.services.namespaces.v1.Namespaces": {
@@ -158,7 +160,7 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
 RETRY: Final[Mapping[str, Retry]] = {
     f"{service}/{method}": rule for service, methods in _BY_SERVICE.items() for method, rule in methods.items()
 }
-"""Full method name to its class."""
+"""Full method name → class."""
 
 GONE_IS_DONE: Final[frozenset[str]] = frozenset(
     {
@@ -175,7 +177,7 @@ GONE_IS_DONE: Final[frozenset[str]] = frozenset(
         "containerd.services.mounts.v1.Mounts/Deactivate",
     }
 )
-"""Deletes whose response is empty: NotFound on a repeat means that the attempt before it took effect."""
+"""Deletes whose response is empty: NotFound on a retry means that an earlier attempt took effect."""
 
 TAKEN_BACK: Final[frozenset[str]] = frozenset(
     {
@@ -183,19 +185,19 @@ TAKEN_BACK: Final[frozenset[str]] = frozenset(
         "containerd.services.sandbox.v1.Controller/Create",
     }
 )
-"""Creates that start a shim: what is left of a lost one is cleared away by the containerd that comes back, in its own
-time. Until then a repeat is told AlreadyExists although there is nothing to be seen; that passes."""
+"""Creates that start a shim. After a restart containerd cleans up in the background what a lost create left behind.
+Until it has, a retry fails with AlreadyExists although nothing is visible; that error goes away without help."""
 
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 0.4
 BUDGET_AWAY: Final = 0.8
-"""Seconds after the first failure for which a call tries on while there is no containerd to connect to."""
+"""Seconds after the first failure for which a call is retried while there is no containerd to connect to."""
 BUDGET: Final = 2.0
-"""The same for all other failures."""
+"""Seconds after the first failure for which a call is retried after any other failure."""
 
 
 def worth_repeating(rule: Retry, error: ContainerdError) -> bool:
-    """Tell whether the call that ended with ``error`` may be made once more."""
+    """Return whether a call that failed with ``error`` may be retried."""
     if error.never_sent:
         return True
     if rule is Retry.NEVER or isinstance(error, ClientClosed) or is_ingest_locked(error):
@@ -206,12 +208,12 @@ def worth_repeating(rule: Retry, error: ContainerdError) -> bool:
 def attempts(
     rule: Retry, remaining: float | None, *, passes: Callable[[ContainerdError], bool] = lambda _: False
 ) -> AsyncRetrying:
-    """The further attempts of a call, with pauses between them, for ``remaining`` seconds at most (None: no deadline).
+    """Yield further attempts with pauses between them, for at most ``remaining`` seconds (None: no deadline).
 
-    ``passes`` tells of a failure that the rule does not know whether it ends by itself.
+    ``passes`` decides about failures that ``rule`` does not cover: it returns whether one goes away without help.
 
-    tenacity counts a first attempt of its own: raise in it the failure that brought you here. The last failure is
-    what comes out.
+    tenacity counts a first attempt of its own; the caller raises in it the failure that led here. The last failure
+    is raised to the caller.
     """
 
     def repeatable(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""containerd.services.sandbox.v1 Controller (1.7 and later): running sandboxes, through shims or proxy plugins.
+"""containerd.services.sandbox.v1 Controller (1.7 and later): run sandboxes through shims or proxy plugins.
 
 ``sandboxer`` chooses the controller; 1.7 has only one and ignores it.
 """
@@ -26,7 +26,7 @@ _READY: Final = "SANDBOX_READY"
 
 
 class SandboxController:
-    """``client.sandbox_controller``; raises Unimplemented before 1.7."""
+    """The sandbox controller, reached as ``client.sandbox_controller``; raises Unimplemented before 1.7."""
 
     def __init__(self, connection: Connection) -> None:
         self._create: Unary[pb.ControllerCreateRequest, pb.ControllerCreateResponse] = Unary(
@@ -82,38 +82,38 @@ class SandboxController:
         )
 
     async def start(self, sandbox_id: str, *, sandboxer: str = "") -> pb.ControllerStartResponse:
-        """Run it; returns pid, time, labels and the address of its task service."""
+        """Run the sandbox; returns its pid, start time, labels and the address of its task service."""
         return await self._start(pb.ControllerStartRequest(sandbox_id=sandbox_id, sandboxer=sandboxer))
 
     async def platform(self, sandbox_id: str, *, sandboxer: str = "") -> types_pb2.Platform:
-        """Which platform its containers need."""
+        """Return the platform that the sandbox's containers need."""
         request = pb.ControllerPlatformRequest(sandbox_id=sandbox_id, sandboxer=sandboxer)
         return (await self._platform(request)).platform
 
     async def stop(self, sandbox_id: str, *, timeout_secs: int = 0, sandboxer: str = "") -> None:
-        """Stop it, within ``timeout_secs`` seconds."""
+        """Stop the sandbox within ``timeout_secs`` seconds."""
         await self._stop(
             pb.ControllerStopRequest(sandbox_id=sandbox_id, timeout_secs=timeout_secs, sandboxer=sandboxer)
         )
 
     async def wait(self, sandbox_id: str, *, sandboxer: str = "") -> Exit:
-        """Return when it has ended. Start long waits under ``detached_options``."""
+        """Return the exit of the sandbox once it has ended; start long waits under ``detached_options``."""
         return exit_of_wait(await self._wait(pb.ControllerWaitRequest(sandbox_id=sandbox_id, sandboxer=sandboxer)))
 
     async def status(
         self, sandbox_id: str, *, verbose: bool = False, sandboxer: str = ""
     ) -> pb.ControllerStatusResponse:
-        """Its state; raises NotFound."""
+        """Return the state of the sandbox; raises NotFound."""
         return await self._status(
             pb.ControllerStatusRequest(sandbox_id=sandbox_id, verbose=verbose, sandboxer=sandboxer)
         )
 
     async def shutdown(self, sandbox_id: str, *, sandboxer: str = "") -> None:
-        """Remove it with everything it holds."""
+        """Remove the sandbox with everything it holds."""
         await self._shutdown(pb.ControllerShutdownRequest(sandbox_id=sandbox_id, sandboxer=sandboxer))
 
     async def metrics(self, sandbox_id: str, *, sandboxer: str = "") -> types_pb2.Metric:
-        """Cgroup metrics of the sandbox."""
+        """Return the sandbox's cgroup metrics."""
         request = pb.ControllerMetricsRequest(sandbox_id=sandbox_id, sandboxer=sandboxer)
         return (await self._metrics(request)).metrics
 

@@ -16,7 +16,7 @@ _SERVICE = "containerd.services.sandbox.v1.Store"
 
 
 class Sandboxes:
-    """``client.sandboxes``; raises Unimplemented before 1.7."""
+    """Sandbox records, reached as ``client.sandboxes``; raises Unimplemented before 1.7."""
 
     def __init__(self, connection: Connection) -> None:
         self._create: Unary[pb.StoreCreateRequest, pb.StoreCreateResponse] = Unary(
@@ -49,11 +49,11 @@ class Sandboxes:
         await self._delete(pb.StoreDeleteRequest(sandbox_id=sandbox_id))
 
     async def list(self, *filters: str) -> list[types_pb2.Sandbox]:
-        """Sandboxes that match any of ``filters``, all without one."""
+        """Return the sandboxes that match any of ``filters``, or all if there are none."""
         return list((await self._list(pb.StoreListRequest(filters=filters))).list)
 
     async def get(self, sandbox_id: str) -> types_pb2.Sandbox:
-        """One sandbox; raises NotFound."""
+        """Return one sandbox; raises NotFound."""
         return (await self._get(pb.StoreGetRequest(sandbox_id=sandbox_id))).sandbox
 
     async def _look_created(self, request: pb.StoreCreateRequest) -> pb.StoreCreateResponse | None:
@@ -67,7 +67,7 @@ class Sandboxes:
 
 
 def with_runtime(sandbox: types_pb2.Sandbox) -> types_pb2.Sandbox:
-    """Return the same sandbox with a runtime message, be it empty: without one containerd 1.7.24 and 2.1.9 crash."""
+    """Return the sandbox with a runtime message, if only an empty one: without it containerd 1.7.24 and 2.1.9 crash."""
     if sandbox.HasField("runtime"):
         return sandbox
     whole = types_pb2.Sandbox()

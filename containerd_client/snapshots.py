@@ -1,4 +1,4 @@
-"""containerd.services.snapshots.v1: the layered file systems of containers, one snapshotter at a time."""
+"""containerd.services.snapshots.v1: the layered file systems of containers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SERVICE = "containerd.services.snapshots.v1.Snapshots"
 
 
 class SnapshotService:
-    """The methods, for any snapshotter; :class:`Snapshots` adds the name."""
+    """The methods for any snapshotter; :class:`Snapshots` adds the snapshotter's name."""
 
     def __init__(self, connection: Connection) -> None:
         self.prepare: Unary[pb.PrepareSnapshotRequest, pb.PrepareSnapshotResponse] = Unary(
@@ -75,7 +75,8 @@ class SnapshotService:
         return None if found is None else pb.ViewSnapshotResponse(mounts=found.mounts)
 
     async def _look_committed(self, request: pb.CommitSnapshotRequest) -> Empty | None:
-        # Committing turns the active snapshot into the committed one: both signs, or it was somebody else's.
+        # A commit turns the active snapshot into the committed one. Unless the active one is gone and the committed one
+        # exists, the commit was not ours.
         if await self._find(request.snapshotter, request.key) is not None:
             return None
         found = await self._find(request.snapshotter, request.name)
@@ -83,38 +84,41 @@ class SnapshotService:
 
 
 class Snapshots:
-    """``client.snapshots("overlayfs")``. Keys name active snapshots, names committed ones; one space holds both."""
+    """The snapshots of one snapshotter, reached as ``client.snapshots("overlayfs")``.
+
+    A key names an active snapshot, a name a committed one; keys and names share one name space.
+    """
 
     def __init__(self, service: SnapshotService, name: str) -> None:
         self._service = service
         self.name = name
 
     async def stat(self, key: str) -> pb.Info:
-        """Kind, parent, labels and times; raises NotFound."""
+        """Return kind, parent, labels and timestamps; raises NotFound."""
         return (await self._service.stat(pb.StatSnapshotRequest(snapshotter=self.name, key=key))).info
 
     async def prepare(
         self, key: str, parent: str = "", labels: Mapping[str, str] | None = None
     ) -> list[types_pb2.Mount]:
-        """Make a writable snapshot on top of ``parent`` and return how to mount it; raises AlreadyExists, NotFound."""
+        """Create a writable snapshot on top of ``parent`` and return its mounts; raises AlreadyExists, NotFound."""
         request = pb.PrepareSnapshotRequest(snapshotter=self.name, key=key, parent=parent, labels=labels)
         return list((await self._service.prepare(request)).mounts)
 
     async def view(self, key: str, parent: str = "", labels: Mapping[str, str] | None = None) -> list[types_pb2.Mount]:
-        """The same, read-only."""
+        """Create a read-only snapshot on top of ``parent`` and return its mounts; raises AlreadyExists, NotFound."""
         request = pb.ViewSnapshotRequest(snapshotter=self.name, key=key, parent=parent, labels=labels)
         return list((await self._service.view(request)).mounts)
 
     async def mounts(self, key: str) -> list[types_pb2.Mount]:
-        """How to mount an active snapshot or a view; raises NotFound."""
+        """Return the mounts of an active snapshot or a view; raises NotFound."""
         return list((await self._service.mounts(pb.MountsRequest(snapshotter=self.name, key=key))).mounts)
 
     async def commit(self, name: str, key: str, labels: Mapping[str, str] | None = None) -> None:
-        """Freeze the active snapshot ``key`` under ``name``; raises AlreadyExists, NotFound."""
+        """Commit the active snapshot ``key`` under ``name``; raises AlreadyExists, NotFound."""
         await self._service.commit(pb.CommitSnapshotRequest(snapshotter=self.name, name=name, key=key, labels=labels))
 
     async def remove(self, key: str) -> None:
-        """Remove a snapshot; raises NotFound, FailedPrecondition while it has children."""
+        """Remove a snapshot; raises NotFound, or FailedPrecondition while it has children."""
         await self._service.remove(pb.RemoveSnapshotRequest(snapshotter=self.name, key=key))
 
     async def update(self, info: pb.Info, *fieldpaths: str) -> pb.Info:
@@ -123,15 +127,15 @@ class Snapshots:
         return (await self._service.update(request)).info
 
     async def usage(self, key: str) -> tuple[int, int]:
-        """Bytes and inodes of this snapshot alone, parents not included; walks the files of an active one."""
+        """Return bytes and inodes of this snapshot without its parents; containerd walks the files of an active one."""
         response = await self._service.usage(pb.UsageRequest(snapshotter=self.name, key=key))
         return response.size, response.inodes
 
     async def cleanup(self) -> None:
-        """Remove what removed snapshots left on disk; raises Unimplemented where the snapshotter has nothing to do."""
+        """Delete what removed snapshots left on disk; raises Unimplemented if the snapshotter does not need this."""
         await self._service.cleanup(pb.CleanupRequest(snapshotter=self.name))
 
     async def list(self, *filters: str) -> list[pb.Info]:
-        """Snapshots that match any of ``filters``, all without one."""
+        """Return the snapshots that match any of ``filters``, or all if there are none."""
         request = pb.ListSnapshotsRequest(snapshotter=self.name, filters=filters)
         return [info for message in await self._service.list.collect(request) for info in message.info]

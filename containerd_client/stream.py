@@ -1,8 +1,8 @@
-"""Calls that answer with a stream. The same bytes, metadata, deadline, record and errors as in call.py.
+"""Make calls that answer with a stream, with the same bytes, metadata, deadline, record and errors as in call.py.
 
-A stream is ended by closing it, never by a time limit around one read: gRPC leaks an operation for each read that is
-cut off. A stream is not repeated once a message was handed out; :meth:`ServerStream.collect` gathers all of them
-first and may therefore start over.
+A stream must be ended by closing it and never by a time limit around a single read, because gRPC leaks an operation for
+each read that is cut off. A stream is not retried once a message was passed to the caller.
+:meth:`ServerStream.collect` gathers all messages first and may therefore start over.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ServerStream(Generic[Request, Response]):
-    """One method of one client that answers with a stream."""
+    """One streaming method of one client."""
 
     __slots__ = ("_connection", "_limit", "_parse", "_rule", "_start", "method")
 
@@ -38,7 +38,7 @@ class ServerStream(Generic[Request, Response]):
         self._start: Final = start
 
     async def __call__(self, request: Request) -> AsyncGenerator[Response, None]:
-        """Open at the first ``anext``; close (``aclose``, ``contextlib.aclosing``) to end it early."""
+        """Open the stream at the first ``anext``; close it (``aclose``, ``contextlib.aclosing``) to end it early."""
         connection = self._connection
         tally = Tally(connection, self.method)
         connection.in_flight += 1
@@ -64,7 +64,7 @@ class ServerStream(Generic[Request, Response]):
             self._end(call, tally, reading=reading)
 
     async def collect(self, request: Request) -> list[Response]:
-        """All messages, or an error and none; starts over where the table allows it."""
+        """Return all messages, or raise and return none; starts over where the retry table allows it."""
         connection = self._connection
         tally = Tally(connection, self.method)
         connection.in_flight += 1
@@ -117,7 +117,7 @@ class ServerStream(Generic[Request, Response]):
                     failure, failed = failed, None
                     raise failure
                 return await self._gather(request, tally)
-        raise first  # not reached: the last failure leaves the loop as itself
+        raise first  # never reached: the loop itself raises the last failure
 
     def _end(self, call: grpc.aio.UnaryStreamCall[bytes, bytes] | None, tally: Tally, *, reading: bool) -> None:
         if call is not None:

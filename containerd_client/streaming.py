@@ -1,4 +1,4 @@
-"""containerd.services.streaming.v1 (1.7 and later): named streams beside the calls, such as a transfer's progress."""
+"""containerd.services.streaming.v1 (1.7 and later): named streams beside calls, such as a transfer's progress."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Streaming:
-    """``client.streaming``; raises Unimplemented before 1.7."""
+    """The streaming service, reached as ``client.streaming``; raises Unimplemented before 1.7."""
 
     def __init__(self, connection: Connection) -> None:
         self._stream: Duplex[Any, Any] = Duplex(
@@ -23,11 +23,11 @@ class Streaming:
         )
 
     async def open(self, stream_id: str) -> Conversation[Any, Any]:
-        """Open the stream of that name and await containerd's acknowledgement; close the conversation in the end."""
+        """Open the stream ``stream_id`` and await containerd's acknowledgement; the caller closes the conversation."""
         conversation = self._stream()
         name = Any()
         name.Pack(pb.StreamInit(id=stream_id), type_url_prefix="")
-        # Go's typeurl has no host in front of the name.
+        # A type URL of Go's typeurl package has no host before the name.
         name.type_url = name.type_url.lstrip("/")
         accepted = False
         try:

@@ -1,4 +1,4 @@
-"""containerd.services.tasks.v1: the running side of a container, and its exec processes."""
+"""containerd.services.tasks.v1: a container's running process (its task) and its exec processes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PAUSED = frozenset({task_types.PAUSED, task_types.PAUSING})
 
 
 class Tasks:
-    """``client.tasks``. ``exec_id`` empty means the container's own process."""
+    """The tasks service, reached as ``client.tasks``. An empty ``exec_id`` means the container's own process."""
 
     def __init__(self, connection: Connection) -> None:
         self._create: Unary[pb.CreateTaskRequest, pb.CreateTaskResponse] = Unary(
@@ -87,10 +87,10 @@ class Tasks:
         options: Any | None = None,
         checkpoint: types_pb2.Descriptor | None = None,
     ) -> int:
-        """Start the shim and create the container's process without running it; returns its pid.
+        """Start the shim and create the container's process without running it; returns the pid.
 
         ``stdin``, ``stdout`` and ``stderr`` are paths of FIFOs. Raises AlreadyExists, NotFound (no such container),
-        and Unknown with the runtime's own words.
+        and Unknown with the text of the OCI runtime.
         """
         request = pb.CreateTaskRequest(
             container_id=container_id,
@@ -105,24 +105,24 @@ class Tasks:
         return (await self._create(request)).pid
 
     async def start(self, container_id: str, exec_id: str = "") -> int:
-        """Run the created process; returns its pid."""
+        """Run a created process; returns its pid."""
         return (await self._start(pb.StartRequest(container_id=container_id, exec_id=exec_id))).pid
 
     async def delete(self, container_id: str) -> Exit:
-        """Remove a stopped task and its shim; raises NotFound, FailedPrecondition while it runs."""
+        """Remove a stopped task and its shim; raises NotFound, or FailedPrecondition while it runs."""
         return exit_of_delete(await self._delete(pb.DeleteTaskRequest(container_id=container_id)))
 
     async def delete_process(self, container_id: str, exec_id: str) -> Exit:
-        """Remove an ended exec process; raises NotFound."""
+        """Remove an exec process that has ended; raises NotFound."""
         request = pb.DeleteProcessRequest(container_id=container_id, exec_id=exec_id)
         return exit_of_delete(await self._delete_process(request))
 
     async def get(self, container_id: str, exec_id: str = "") -> task_types.Process:
-        """State of a process; raises NotFound."""
+        """Return the state of a process; raises NotFound."""
         return (await self._get(pb.GetRequest(container_id=container_id, exec_id=exec_id))).process
 
     async def kill(self, container_id: str, signal: int, *, exec_id: str = "", all: bool = False) -> None:  # noqa: A002 - containerd's name for it
-        """Send ``signal``; ``all`` means every process in the container. Raises NotFound for an ended process."""
+        """Send ``signal``, with ``all`` to all processes of the container; raises NotFound for an ended process."""
         await self._kill(pb.KillRequest(container_id=container_id, exec_id=exec_id, signal=signal, all=all))
 
     async def exec(
@@ -136,7 +136,7 @@ class Tasks:
         stderr: str = "",
         terminal: bool = False,
     ) -> None:
-        """Add a process to a running container; ``start`` runs it. ``spec`` is an OCI Process as JSON in an Any."""
+        """Add a process to a running container, for ``start`` to run; ``spec`` is an OCI Process as JSON in an Any."""
         await self._exec(
             pb.ExecProcessRequest(
                 container_id=container_id,
@@ -156,7 +156,7 @@ class Tasks:
         )
 
     async def close_io(self, container_id: str, exec_id: str = "", *, stdin: bool = True) -> None:
-        """Have the shim close its end of stdin, so that the process reads the end of it."""
+        """Have the shim close its end of stdin, so that the process reads end of file."""
         await self._close_io(pb.CloseIORequest(container_id=container_id, exec_id=exec_id, stdin=stdin))
 
     async def pause(self, container_id: str) -> None:
@@ -168,13 +168,13 @@ class Tasks:
         await self._resume(pb.ResumeTaskRequest(container_id=container_id))
 
     async def list_pids(self, container_id: str) -> list[task_types.ProcessInfo]:
-        """Host pids in the container; those of execs carry their id in ``info``."""
+        """Return the host pids in the container; for exec processes ``info`` contains the exec id."""
         return list((await self._list_pids(pb.ListPidsRequest(container_id=container_id))).processes)
 
     async def checkpoint(
         self, container_id: str, *, parent_checkpoint: str = "", options: Any | None = None
     ) -> list[types_pb2.Descriptor]:
-        """Write the state of the processes into the content store (criu)."""
+        """Write the state of the processes into the content store (by CRIU)."""
         request = pb.CheckpointTaskRequest(
             container_id=container_id, parent_checkpoint=parent_checkpoint, options=options
         )
@@ -187,18 +187,18 @@ class Tasks:
         )
 
     async def metrics(self, *filters: str) -> list[types_pb2.Metric]:
-        """Cgroup metrics of the tasks that match any of ``filters`` (``id==…``), of all without one."""
+        """Return the cgroup metrics of the tasks that match any of ``filters`` (``id==…``), or of all tasks."""
         return list((await self._metrics(pb.MetricsRequest(filters=filters))).metrics)
 
     async def wait(self, container_id: str, exec_id: str = "") -> Exit:
-        """Return when the process has ended; raises NotFound, and Unavailable when containerd goes away meanwhile.
+        """Return the exit once the process has ended; raises NotFound, Unavailable if containerd goes away meanwhile.
 
-        A deadline of ``call_options`` holds here too: start long waits under ``detached_options``.
+        A deadline of ``call_options`` applies here too, so start long waits under ``detached_options``.
         """
         return exit_of_wait(await self._wait(pb.WaitRequest(container_id=container_id, exec_id=exec_id)))
 
     async def list(self, filter: str = "") -> list[task_types.Process]:  # noqa: A002 - containerd's name for it
-        """All tasks of the namespace (containerd ignores ``filter`` up to now)."""
+        """Return all tasks of the namespace (containerd ignores ``filter`` so far)."""
         return list((await self._list(pb.ListTasksRequest(filter=filter))).tasks)
 
     async def _find(self, container_id: str, exec_id: str = "") -> task_types.Process | None:
@@ -215,7 +215,7 @@ class Tasks:
 
     async def _look_started(self, request: pb.StartRequest) -> pb.StartResponse | None:
         found = await self._find(request.container_id, request.exec_id)
-        # A process that has already ended was started; its exit is told like any other.
+        # A process that has ended was started before; its exit is reported like any other.
         if found is None or found.status in _NOT_STARTED:
             return None
         return pb.StartResponse(pid=found.pid)

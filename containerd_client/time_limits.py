@@ -1,10 +1,11 @@
-"""How long one attempt of a call may take when its caller sets no earlier deadline: one table for every method.
+"""Limit how long one attempt of a call may take when its caller sets no earlier deadline: one table of all methods.
 
-A call without a limit waits for as long as a shim that hangs, a stopped containerd or a broken disk makes it wait, and
-holds up what waits for the call. The limits are far above what a busy node needs; they end what would not end by
-itself. What a call that ran into its limit has done is not known (``DeadlineExceeded``): containerd may do it later.
+Without a limit, a shim that hangs, a stopped containerd or a broken disk would block a call, and everything that waits
+for it, for as long as the fault lasts. The limits are far above what a busy node needs; they only end calls that would
+never end otherwise. The effect of a call that hit its limit is unknown (``DeadlineExceeded``): containerd may carry it
+out later.
 
-containerd hands the deadline on to the shim, which ends the OCI runtime when it passes.
+containerd passes the deadline on to the shim, which ends the OCI runtime when the deadline passes.
 """
 
 from __future__ import annotations
@@ -15,25 +16,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 READ: Final = 30.0
-"""Answers from containerd's database or from a shim; containerd gives a shim two seconds to tell its state."""
+"""Reads from containerd's database or from a shim; containerd gives a shim two seconds to report its state."""
 RECORD: Final = 60.0
-"""Changes of containerd's database, which are forced to disk one after the other."""
+"""Changes of containerd's database, which it syncs to disk one after the other."""
 RUNTIME: Final = 240.0
-"""A program is started; some runtimes boot a machine for it. As long as a kubelet waits for RunPodSandbox."""
+"""Starting a program, for which some runtimes boot a virtual machine. A kubelet waits this long for RunPodSandbox."""
 SIGNAL: Final = 10.0
-"""A signal is passed on by the shim. One that hangs holds up nothing but what ends its own pod."""
+"""A signal, which the shim passes on. A shim that hangs delays only the end of its own pod."""
 END: Final = 60.0
-"""What a task has left is removed: the container of the OCI runtime, mounts, cgroups, the shim."""
+"""Removing what a task left behind: the OCI runtime's container, mounts, cgroups, the shim."""
 SNAPSHOT: Final = 300.0
-"""A snapshot is made, kept or removed; a file system of many files takes its time, a remote snapshotter too."""
+"""Preparing, committing or removing a snapshot; a file system with many files or a remote snapshotter is slow."""
 COLLECTED: Final = 300.0
-"""A delete that waits for containerd's garbage collector."""
+"""Deletes that wait for containerd's garbage collector."""
 BLOB: Final = 1800.0
-"""A blob is read at the pace of its reader."""
+"""Reading a blob, which proceeds at the pace of its reader."""
 LAYER: Final = 7200.0
-"""A layer is unpacked or compared, or a container's memory is written. Unpacking has a progress watch besides."""
+"""Unpacking or comparing a layer, or writing a container's memory. Unpacking is also watched for progress."""
 UNBOUNDED: Final = None
-"""Open by nature: an event stream, the wait for a process, a stream with a progress watch of its own."""
+"""Calls without a natural end: an event stream, waiting for a process, a stream that watches its own progress."""
 
 _BY_SERVICE: Final[Mapping[str, Mapping[str, float | None]]] = {
     "containerd.services.containers.v1.Containers": {
@@ -90,7 +91,7 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, float | None]]] = {
         "Stat": READ,
         "Update": RECORD,
         "List": RECORD,
-        # containerd walks through all files of a snapshot that is not committed.
+        # containerd walks all files of a snapshot that is not committed.
         "Usage": SNAPSHOT,
         "Cleanup": SNAPSHOT,
     },
@@ -145,11 +146,11 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, float | None]]] = {
 TIME_LIMITS: Final[Mapping[str, float | None]] = {
     f"{service}/{method}": seconds for service, methods in _BY_SERVICE.items() for method, seconds in methods.items()
 }
-"""Full method name to seconds; None for what is open by nature."""
+"""Full method name → seconds; None for calls without a natural end."""
 
 
 def within(limit: float | None, remaining: float | None) -> float | None:
-    """The earlier of a method's own limit and what is left until the caller's deadline."""
+    """Return the shorter of a method's own limit and the seconds until the caller's deadline."""
     if limit is None or remaining is None:
         return remaining if limit is None else limit
     return min(limit, remaining)

@@ -1,4 +1,4 @@
-"""containerd.services.transfer.v1 (1.7 and later): images between registries, the store and streams."""
+"""containerd.services.transfer.v1 (1.7 and later): move images between registries, the image store and streams."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Transfer:
-    """``client.transfer``; raises Unimplemented before 1.7."""
+    """The transfer service, reached as ``client.transfer``; raises Unimplemented before 1.7."""
 
     def __init__(self, connection: Connection) -> None:
         self._transfer: Unary[pb.TransferRequest, Empty] = Unary(
@@ -24,5 +24,5 @@ class Transfer:
         )
 
     async def transfer(self, source: Any, destination: Any, options: pb.TransferOptions | None = None) -> None:
-        """Move ``source`` to ``destination``, both messages of ``containerd.types.transfer`` in an Any."""
+        """Transfer ``source`` to ``destination``; both are messages of ``containerd.types.transfer`` in an Any."""
         await self._transfer(pb.TransferRequest(source=source, destination=destination, options=options))

@@ -1,4 +1,4 @@
-"""containerd.services.version.v1: who is there. Also the null call against which transport is measured."""
+"""containerd.services.version.v1: the daemon's version. It is also the null call by which transport is measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EMPTY: Final = Empty()
 
 
 class Version:
-    """``client.version``."""
+    """The version service, reached as ``client.version``."""
 
     def __init__(self, connection: Connection) -> None:
         self._version: Unary[Empty, pb.VersionResponse] = Unary(
@@ -24,5 +24,5 @@ class Version:
         )
 
     async def get(self, message: Empty = _EMPTY) -> pb.VersionResponse:
-        """Version and revision of the daemon; a ``message`` with unknown fields shows what bytes on the way cost."""
+        """Return version and revision of the daemon; unknown fields in ``message`` show what transferred bytes cost."""
         return await self._version(message)
