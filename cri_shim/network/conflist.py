@@ -92,7 +92,7 @@ def parse_conflist(data: bytes) -> NetworkConf:
     document = _object(data)
     plugins = document.get("plugins")
     if not isinstance(plugins, list) or not plugins:
-        raise ConfError("it has no plugin: 'plugins' must be a list of at least one")
+        raise ConfError("there is no plugin in its list 'plugins'")
     return NetworkConf(_name(document), _version(document), tuple(_plugin(item) for item in plugins), data)
 
 
