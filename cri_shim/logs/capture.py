@@ -1,8 +1,8 @@
-"""Collect the output of one exec for ExecSync's answer, on the event loop.
+"""Collect the output of one exec for the response of ExecSync, on the event loop.
 
-At most 16 MiB of each stream are kept, as in containerd's plugin (internal/cri/server/container_execsync.go); what
-exceeds that is read and dropped, so the command is not blocked and may end. Readiness comes from the loop's selector:
-before the shim has opened its end there is none, so that an empty read is the end of the output and nothing else.
+A capture keeps at most 16 MiB of each stream, as containerd's plugin does (internal/cri/server/container_execsync.go).
+It reads and drops the rest, so that the command does not block and can end. The loop's selector says when a descriptor
+is readable. It reports nothing before the shim has opened its end, so an empty read always means the end of the output.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 DEFAULT_LIMIT: Final = 16 * 1024 * 1024
 READ_SIZE: Final = 64 * 1024
-READS_PER_CALLBACK: Final = 4  # then other callbacks of the loop have their turn
+READS_PER_CALLBACK: Final = 4  # then other callbacks of the loop run
 
 
 class _Collected(Struct):
@@ -25,7 +25,7 @@ class _Collected(Struct):
 
 
 class Capture:
-    """Reads from the moment it is made; needs the running loop. Owns the descriptors, which do not block."""
+    """Reads two descriptors, which must not block, from its creation on, and owns them; needs the running loop."""
 
     def __init__(self, stdout_fd: int, stderr_fd: int | None = None, *, limit: int = DEFAULT_LIMIT) -> None:
         self._loop = asyncio.get_running_loop()
@@ -39,17 +39,17 @@ class Capture:
 
     @property
     def stdout(self) -> bytes:
-        """What has been written to stdout so far, up to the limit."""
+        """The bytes written to stdout so far, up to the limit."""
         return bytes(self._stdout.data)
 
     @property
     def stderr(self) -> bytes:
-        """What has been written to stderr so far, up to the limit."""
+        """The bytes written to stderr so far, up to the limit."""
         return bytes(self._stderr.data)
 
     @property
     def truncated(self) -> bool:
-        """Whether something was dropped."""
+        """Whether some output was dropped."""
         return self._stdout.truncated or self._stderr.truncated
 
     def _read(self, stream: _Collected) -> None:
@@ -78,9 +78,9 @@ class Capture:
             self._end.set()
 
     async def drained(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - running out of time is an answer here
-        """Wait up to ``timeout`` seconds (None: for ever) until all writers have closed; true: that is all output.
+        """Wait up to ``timeout`` seconds (None: for ever) until all writers have closed; True means that this is all.
 
-        False: somebody, perhaps a child that the command left in the background, still holds an end.
+        False means that a process, perhaps a child that the command left in the background, still holds a writing end.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -90,6 +90,9 @@ class Capture:
         return True
 
     def close(self) -> None:
-        """Stop reading and close the descriptors; what was read stays. May be called again."""
+        """Stop reading and close the descriptors; what was read stays.
+
+        May be called again.
+        """
         for stream in (self._stdout, self._stderr):
             self._close(stream)

@@ -1,12 +1,12 @@
 """A small process that keeps containers' FIFOs open while no daemon does.
 
-The kernel throws away what is in a FIFO when its last descriptor is closed. A container's shim holds both ends while
-the container lives, so output waits there for a daemon that is being restarted; but when the container ends meanwhile,
-the shim closes its ends, and the last words of the container would be gone. So this process holds the reading ends
-too. It reads nothing. It outlives the daemon that started it, is found again by the next one, and ends by itself when
-no daemon is connected and nothing is left that is worth holding.
+The kernel discards the content of a FIFO when its last descriptor is closed. A container's shim holds both ends while
+the container lives, so output waits there for a daemon that is being restarted. When the container ends meanwhile, the
+shim closes its ends, and the last output of the container would be lost. So this process holds the reading ends too. It
+reads nothing. It outlives the daemon that started it, the next daemon finds it again, and it exits when no daemon is
+connected and nothing worth holding is left.
 
-It is run as a program of its own with the bare interpreter (``python fifo_holder.py``, a listening socket as standard
+It runs as a program of its own with the bare interpreter (``python fifo_holder.py``, a listening socket as standard
 input), so it imports the standard library only.
 
 Messages (SOCK_SEQPACKET, one each): ``hold ID`` with descriptors attached, ``drop ID``.
@@ -23,14 +23,16 @@ import sys
 from pathlib import Path
 
 LOOK_AGAIN_MS = 2000
-"""How often, with no daemon connected, held FIFOs are looked at: removed ones and finished empty ones are let go."""
+"""How often, in milliseconds, the holder checks its FIFOs while no daemon is connected; it then closes those that were
+removed, and those that are empty and have no writer.
+"""
 
 _MESSAGE_BYTES = 512
 _MOST_FDS = 4
 
 
 class Holder:
-    """What is held, by container id, and who is connected."""
+    """The FIFOs that are held, by container id, and the daemons that are connected."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
@@ -38,7 +40,7 @@ class Holder:
         self._held: dict[str, list[int]] = {}
 
     def run(self) -> None:
-        """Serve until there is neither a daemon nor anything to hold."""
+        """Serve until no daemon is connected and nothing is held."""
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
         met_one = False
@@ -56,7 +58,7 @@ class Holder:
                 self._let_go_of_the_useless()
 
     def _message(self, daemon: socket.socket) -> bool:
-        """Take one message; false when the daemon has hung up."""
+        """Handle one message; return False when the daemon has hung up."""
         try:
             data, fds, _, _ = socket.recv_fds(daemon, _MESSAGE_BYTES, _MOST_FDS)
         except OSError:
@@ -80,7 +82,7 @@ class Holder:
 
 
 def _worth_holding(fd: int) -> bool:
-    """A FIFO that can still be found, and that has a writer or something in it."""
+    """Return whether a FIFO still has a name, and has a writer or content."""
     if os.fstat(fd).st_nlink == 0:
         return False
     poll = select.poll()
@@ -90,7 +92,7 @@ def _worth_holding(fd: int) -> bool:
 
 
 def main() -> int:
-    """Hold until nobody needs it."""
+    """Hold FIFOs until there is nothing left to hold."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

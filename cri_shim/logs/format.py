@@ -1,15 +1,15 @@
-r"""The CRI log format: raw container output in, log entries out. No I/O.
+r"""Turn raw container output into log entries of the CRI log format, without I/O.
 
 An entry is ``<time> <stream> <tag> <content>\n``: time in RFC 3339 with nanoseconds as Go prints it (RFC3339Nano),
 stream ``stdout`` or ``stderr``, tag ``F`` when the entry ends a line and ``P`` when the line goes on in the next entry
 of the same stream (k8s.io/cri-api, CRI logging; containerd internal/cri/io/logger.go for the corner cases below).
 
-- A line longer than the limit is cut into ``P`` entries of exactly that many bytes; what is left of it is the ``F``.
-- Output that ends without a newline is written as ``P``, as containerd does.
-- ``\r\n`` ends a line like ``\n``: both bytes go. Any other ``\r`` is content.
+* A line longer than the limit is cut into ``P`` entries of exactly that many bytes; what is left of it is the ``F``.
+* Output that ends without a newline is written as ``P``, as containerd does.
+* ``\r\n`` ends a line like ``\n``: both bytes go. Any other ``\r`` is content.
 
-Lines are never looked at one by one: a chunk of 64 KiB may hold 65536 of them, and the interpreter's lock is held
-meanwhile. Hence one time for all entries made of one chunk, which is when it was read.
+No code here looks at lines one by one, because a chunk of 64 KiB may hold 65536 of them, and the thread holds the
+interpreter's lock meanwhile. Hence all entries made of one chunk have one time, which is when the chunk was read.
 """
 
 from __future__ import annotations
@@ -31,16 +31,17 @@ class Entries(Struct, frozen=True):
     """Log entries made of the first ``consumed`` bytes of a chunk."""
 
     data: bytes
-    """Whole entries, each with its newline; what goes into the log file."""
+    """Whole entries, each with its newline, ready to be written to the log file."""
     consumed: int
-    """How many bytes of the chunk they stand for; the others are an unfinished line, to be offered again."""
+    """How many bytes of the chunk the entries cover; the rest is an unfinished line, which the caller passes in again.
+    """
     count: int
     """How many entries ``data`` holds."""
 
 
 @lru_cache(maxsize=8)
 def _second(seconds: int, offset: int) -> tuple[bytes, bytes]:
-    # Everything but the fraction stays the same for a second.
+    # Everything but the fraction is the same for a whole second, so it is cached.
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds + offset))
     if offset == 0:
         return moment.encode(), b"Z"
@@ -64,10 +65,10 @@ def rfc3339nano(ns: int, offset: int) -> bytes:
 def format_chunk(chunk: bytes, *, stamp: bytes, stream: Stream, max_line: int, final: bool) -> Entries:
     """Make log entries of as much of ``chunk`` as is ready for the log.
 
-    ``stamp`` is the time as the log shall show it, ``max_line`` the most content bytes of one entry (0 or less: no
-    limit). An unfinished line at the end is left out until it exceeds ``max_line``; with ``final`` (nothing will come
-    after this chunk) it is written too, tagged ``P``. Cutting needs no memory: after a cut, the rest of a long line is
-    treated as a line of its own, so the next chunk may be formatted by another process.
+    ``stamp`` is the time that the entries show, ``max_line`` the most content bytes of one entry (0 or less: no limit).
+    An unfinished line at the end is left out until it exceeds ``max_line``; with ``final`` (nothing comes after this
+    chunk) it is written too, tagged ``P``. Cutting keeps no state: after a cut, the rest of a long line counts as a
+    line of its own, so another process may format the next chunk.
     """
     full = b"%b %b F " % (stamp, stream)
     partial = b"%b %b P " % (stamp, stream)
@@ -82,7 +83,7 @@ def format_chunk(chunk: bytes, *, stamp: bytes, stream: Stream, max_line: int, f
     rest = chunk[end:]
     taken = end
     if rest:
-        # A last \r may be half of a line end, so it does not count for the limit yet.
+        # A \r at the very end may be half of a line end, so it does not count towards the limit yet.
         ready = len(rest) - (not final and rest.endswith(b"\r"))
         start = 0
         while 0 < max_line < ready - start:
@@ -98,7 +99,7 @@ def format_chunk(chunk: bytes, *, stamp: bytes, stream: Stream, max_line: int, f
 
 
 def _append_lines(pieces: list[bytes], body: bytes, full: bytes, partial: bytes, max_line: int) -> int:
-    # `body` ends with a newline. Runs of lines within the limit are done in one stroke, over-long lines one by one.
+    # `body` ends with a newline. Runs of lines within the limit are formatted at once, over-long lines one by one.
     count = body.count(b"\n")
     start = 0
     while start < len(body):
@@ -118,8 +119,8 @@ def _append_lines(pieces: list[bytes], body: bytes, full: bytes, partial: bytes,
 
 
 def _first_overlong(body: bytes, start: int, max_line: int) -> int:
-    # Where the first line longer than `max_line` begins, or the end of `body`. Jumps from the last newline within
-    # reach to the next such: a few steps, however many lines there are.
+    # Return where the first line longer than `max_line` begins, or the end of `body`. Each step jumps to the last
+    # newline within `max_line`, so there are only a few steps, however many lines there are.
     position = start
     while 0 < max_line < len(body) - position - 1:
         newline = body.rfind(b"\n", position, position + max_line + 1)

@@ -1,4 +1,4 @@
-"""The event loop's side of one container's log: wait for its end, rotate it, listen to it, drop it."""
+"""The event loop's side of one container's log: wait for its end, rotate it, tap it, stop following it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 class Thread(Protocol):
-    """What a handle needs of the pump: run something between two turns, and stop following a container."""
+    """What a handle needs of the pump: run a job between two turns, and stop following a container."""
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Have ``job()`` run in the pump's thread, soon."""
+        """Run ``job()`` in the pump's thread soon."""
 
     def drop(self, handle: LogHandle) -> None:
-        """Stop following; in the pump's thread."""
+        """Stop following a container; called in the pump's thread."""
 
 
 def pending() -> Future[bool]:
@@ -30,10 +30,10 @@ def pending() -> Future[bool]:
 
 
 class LogHandle:
-    """One container that is being followed, from ``LogPump.attach``; methods are for the event loop.
+    """One container whose output is followed, from ``LogPump.attach``; the methods are for the event loop.
 
-    What is known of it belongs to the pump's thread, and who wants to know submits a question: a future that nobody
-    waits for yet would be a kilobyte and a half for each idle container.
+    The state belongs to the pump's thread, and a method that needs it submits a job there. A future prepared in advance
+    would cost a kilobyte and a half for each idle container.
     """
 
     def __init__(self, pump: Thread, sink: Sink, sources: tuple[Source, ...]) -> None:
@@ -41,27 +41,25 @@ class LogHandle:
         self.sink = sink
         self.sources = sources
         self.trouble: OSError | None = None
-        """Why its output cannot be followed, or its log file could not be opened."""
+        """Why the output cannot be followed, or why the log file could not be opened; None if all is well."""
         self.drained: bool | None = None
-        """None while it is followed; then whether that was to the end of all streams."""
+        """None while the container is followed; then whether all streams were read to their ends."""
         self._waiters: list[Future[bool]] = []
 
     def __repr__(self) -> str:
-        """Name the container, its file and what state it is in."""
+        """Name the container, its log file and the state of the handle."""
         state = "following" if self.drained is None else "drained" if self.drained else "closed"
         return f"<LogHandle {self.sink.container_id} {self.path or 'discarded'} {state}>"
 
     @property
     def path(self) -> str | None:
-        """The log file; None: output is discarded."""
+        """The path of the log file; None if output is discarded."""
         return self.sink.file.path if self.sink.file else None
 
     async def wait_opened(self) -> None:
         """Wait until the log file is open.
 
-        Raises:
-            OSError: it could not be opened; the container's output is drained and dropped until it can.
-
+        Raises ``OSError`` if it could not be opened; the container's output is drained and dropped until it can.
         """
 
         def check() -> None:
@@ -73,9 +71,10 @@ class LogHandle:
         await asyncio.wrap_future(opened)
 
     async def wait_drained(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - running out of time is an answer here
-        """Wait up to ``timeout`` seconds for the end of all streams; true: everything is in the log file.
+        """Wait up to ``timeout`` seconds for the end of all streams; True means that everything is in the log file.
 
-        False: writers are still there (a process that outlived the container's first one), or :meth:`close` came first.
+        False means that writers are still there (a process that outlived the container's first one), or that
+        :meth:`close` was called first.
         """
 
         def ask() -> None:
@@ -93,18 +92,16 @@ class LogHandle:
             return False
 
     def end(self, *, drained: bool) -> None:
-        """Nothing more will come; in the pump's thread."""
+        """Note that nothing more will come, and wake the waiters; called in the pump's thread."""
         self.drained = drained
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             waiter.set_result(drained)
 
     async def reopen(self) -> None:
-        """Open ``path`` anew after the file was renamed; what comes later goes there. Nothing is lost or repeated.
+        """Open ``path`` anew after the file was renamed; later output goes there, and nothing is lost or repeated.
 
-        Raises:
-            OSError: the new file cannot be made; the old one stays in use.
-
+        Raises ``OSError`` if the new file cannot be made; the old one stays in use.
         """
         file = self.sink.file
         if file is None:
@@ -112,7 +109,7 @@ class LogHandle:
         done = pending()
 
         def job() -> None:
-            if self.drained is not None:  # the file is closed for good; an empty new one is what a reader expects
+            if self.drained is not None:  # the file is closed for good, and a reader expects an empty new one
                 file.open()
                 file.close()
             else:
@@ -122,11 +119,13 @@ class LogHandle:
         await asyncio.wrap_future(done)
 
     def add_tap(self, callback: TapCallback) -> Callable[[], None]:
-        """Have every byte from now on passed to ``callback(stream, data) -> bool``, exactly once; returns the remover.
+        """Pass every byte from now on to ``callback(stream, data) -> bool``, exactly once.
 
-        It is called from the pump's thread and must neither block nor take long (:class:`~cri_shim.logs.tap.Tap` does
-        not); returning false or raising ends it. Bytes come as they are read, unfinished lines too. Empty ``data``
-        tells the end of the container's output.
+        Return a function that removes the tap.
+
+        The pump's thread calls the callback, which must neither block nor take long (:class:`~cri_shim.logs.tap.Tap`
+        does not). A callback that returns False or raises is removed. It gets bytes as they are read, unfinished lines
+        too. Empty ``data`` marks the end of the container's output.
         """
 
         def add() -> None:
@@ -142,7 +141,10 @@ class LogHandle:
         return lambda: self._pump.submit(remove)
 
     def close(self) -> None:
-        """Stop following: close the FIFOs, which keep what was not read, and the file. May be called again."""
+        """Stop following: close the FIFOs, which keep what was not read, and the log file.
+
+        May be called again.
+        """
         self._pump.submit(lambda: self._pump.drop(self))
 
 

@@ -1,4 +1,4 @@
-"""The daemon's side of the FIFO holder (:mod:`cri_shim.logs.fifo_holder`): find or start it, tell it what to hold."""
+"""The daemon's side of the FIFO holder (:mod:`cri_shim.logs.fifo_holder`): find, start and feed it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ log = structlog.get_logger(__name__)
 
 
 class Holding:
-    """What the holder shall hold. A holder that has died is replaced, and told everything again.
+    """Connects to the holder and keeps it up to date; a holder that has died is replaced and gets everything again.
 
-    Without a holder nothing is lost but the last output of containers that end while no daemon runs, so a failure
-    here is logged and never fails a container. Calls are short but touch the kernel; any thread may make them.
+    Without a holder, only the last output of containers that end while no daemon runs is lost. So a failure here is
+    logged and never fails a container. Calls are short but enter the kernel; any thread may make them.
     """
 
     def __init__(self, socket_path: Path) -> None:
@@ -34,22 +34,22 @@ class Holding:
         self._connection: socket.socket | None = None
         self._wanted: dict[str, FifoSet] = {}
         self._holder: subprocess.Popen[bytes] | None = None
-        self._lock = threading.Lock()  # guards all of them
+        self._lock = threading.Lock()  # guards all of the above
 
     def hold(self, container_id: str, fifos: FifoSet) -> None:
-        """Have the reading ends of ``fifos`` held from now on."""
+        """Have the holder hold the reading ends of ``fifos`` from now on."""
         with self._lock:
             self._wanted[container_id] = fifos
             self._tell(container_id)
 
     def drop(self, container_id: str) -> None:
-        """Have them let go; not held is fine."""
+        """Have the holder close its descriptors of a container; one that is not held is fine."""
         with self._lock:
             if self._wanted.pop(container_id, None) is not None:
                 self._tell(container_id)
 
     def close(self) -> None:
-        """Hang up. The holder goes on for as long as there is something to hold."""
+        """Close the connection; the holder goes on for as long as it has something to hold."""
         with self._lock:
             self._hang_up()
 
@@ -99,14 +99,14 @@ class Holding:
         return connection
 
     def _start(self) -> None:
-        """Start a holder. It gets its socket ready made, so that nobody waits for it."""
+        """Start a holder, which gets a socket that listens already, so that no connection has to wait for it."""
         self._path.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             listener.bind(str(self._path))
             self._path.chmod(0o600)
             listener.listen()
             if self._holder is not None:
-                self._holder.poll()  # reaped, if it was ours and has died
+                self._holder.poll()  # reap it, if it was our child and has died
             self._holder = subprocess.Popen(
                 [sys.executable, "-I", "-S", fifo_holder.__file__],
                 stdin=listener.fileno(),

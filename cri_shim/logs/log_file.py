@@ -1,7 +1,7 @@
-"""One container's log file: appended to by whole entries, replaced for rotation, and never a reason to stop.
+"""Write one container's log file: append whole entries, replace the file for rotation, and never stop the container.
 
-A full or broken disk must not block the container (containerd drains the pipe too, internal/cri/io/logger.go): what
-cannot be written is dropped and counted, the reason is logged at most once a minute, and the next write is tried again.
+A full or broken disk must not block the container (containerd drains the pipe too, internal/cri/io/logger.go). What
+cannot be written is dropped and counted, the reason is logged at most once a minute, and the next write tries again.
 The file only ever holds whole entries: a write that was cut short, by the disk or by a SIGKILL in the middle of it, is
 cut back to the last newline.
 """
@@ -16,15 +16,18 @@ from typing import Final
 
 import structlog
 
-LOOK_BACK: Final = 64 * 1024  # how far a torn entry is searched for; longer ones are closed with a newline instead
-QUIET: Final = 60.0  # seconds between two reports of the same container
+LOOK_BACK: Final = 64 * 1024  # bytes searched for the start of a torn entry; a longer one gets a newline instead
+QUIET: Final = 60.0  # seconds between two reports about the same container
 OPEN_AGAIN: Final = 1.0  # seconds between two attempts to open a file that could not be opened
 
 log = structlog.get_logger(__name__)
 
 
 class LogFile:
-    """The file at ``path``; opened by :meth:`open`, or by the first write after that failed. Not thread-safe."""
+    """The file at ``path``; :meth:`open` opens it, or the first write after that has failed.
+
+    Not thread-safe.
+    """
 
     def __init__(self, path: str, container_id: str) -> None:
         self.path = path
@@ -37,11 +40,9 @@ class LogFile:
         self._open_again = 0.0
 
     def open(self) -> None:
-        """Open the file, or open ``path`` anew (rotation): the old one is closed when the new one is there.
+        """Open the file, or open ``path`` anew (rotation): the old file is closed once the new one is open.
 
-        Raises:
-            OSError: it cannot be made; an old file stays in use.
-
+        Raises ``OSError`` if the file cannot be made; an old one stays in use.
         """
         self._open_again = time.monotonic() + OPEN_AGAIN
         Path(self.path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -56,7 +57,7 @@ class LogFile:
             os.close(old)
 
     def write(self, entries: bytes) -> bool:
-        """Append ``entries``, which end with a newline; false: not all could be written, the others are lost."""
+        """Append ``entries``, which end with a newline; return False if a part could not be written and is lost."""
         done = 0
         try:
             if self._fd < 0:
@@ -78,7 +79,7 @@ class LogFile:
         return True
 
     def _cut_back(self, size: int) -> None:
-        # Remove the last `size` bytes, the beginning of an entry whose end did not fit.
+        # Remove the last `size` bytes, which are the beginning of an entry whose end did not fit.
         if size > 0:
             try:
                 os.ftruncate(self._fd, os.fstat(self._fd).st_size - size)
@@ -102,14 +103,15 @@ class LogFile:
     def close(self) -> None:
         """Close the file; it may be opened again."""
         if self._fd >= 0:
-            with contextlib.suppress(OSError):  # the descriptor is gone either way
+            with contextlib.suppress(OSError):  # the descriptor is closed even when close(2) fails
                 os.close(self._fd)
             self._fd = -1
 
 
 def _close_torn_entry(fd: int) -> bool:
     # A daemon killed within write(2) leaves the beginning of an entry. Its content is still in the FIFO and will be
-    # written again, so the fragment goes. True: no newline near the end, the caller has to write one.
+    # written again, so the fragment is removed. Return True if there is no newline near the end, and the caller has to
+    # write one.
     size = os.fstat(fd).st_size
     if size == 0:
         return False

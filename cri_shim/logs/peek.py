@@ -1,8 +1,8 @@
-"""Look at what a FIFO holds without taking it out, and take it out later.
+"""Look at the content of a FIFO without consuming it, and consume it later.
 
 tee(2) makes a second reference to the FIFO's pages in a scratch pipe, which is then read; the FIFO itself is emptied
-with splice(2) into /dev/null, so no byte is copied twice. Between the two the caller writes its log: killed at any
-moment, it has consumed nothing that it had not written.
+with splice(2) into /dev/null, so no byte is copied twice. Between the two steps the caller writes its log: killed at
+any moment, it has consumed nothing that it had not written.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Tee = Callable[[int, int, int], int]
-    """``tee(fd_in, fd_out, size) -> int``: tee(2), not blocking; raises ``OSError`` (``BlockingIOError`` if empty)."""
+    """``tee(fd_in, fd_out, size) -> int``: tee(2) without blocking; raises ``OSError`` (``BlockingIOError``: empty)."""
 
 
 def waiting(fd: int) -> int:
@@ -33,16 +33,16 @@ def pipe_size(fd: int) -> int:
 
 
 def grow(fd: int, size: int) -> None:
-    """Let the FIFO ``fd`` hold ``size`` bytes if it holds less; a system that does not allow that keeps what it has."""
+    """Enlarge the FIFO ``fd`` to hold ``size`` bytes; where the system does not allow that, it keeps its size."""
     try:
         if pipe_size(fd) < size:
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, size)
-    except OSError:  # over pipe-max-size or pipe-user-pages-soft, or in use: smaller chunks, nothing else
+    except OSError:  # over pipe-max-size or pipe-user-pages-soft, or in use; the only effect is smaller chunks
         return
 
 
 class Peek:
-    """The scratch pipe of one thread, and the two steps: :meth:`look` and :meth:`take`."""
+    """The scratch pipe of one thread, with the two steps :meth:`look` and :meth:`take`."""
 
     def __init__(self, tee: Tee) -> None:
         self._tee = tee
@@ -54,7 +54,10 @@ class Peek:
         grow(self._in, pipe_size(fd))
 
     def look(self, fd: int, size: int) -> bytes:
-        """Return up to ``size`` bytes from the head of the FIFO ``fd`` and leave them there; empty: nothing there."""
+        """Return up to ``size`` bytes from the head of the FIFO ``fd`` without removing them.
+
+        Empty if there is nothing.
+        """
         try:
             count = self._tee(fd, self._in, size)
         except BlockingIOError:
@@ -67,11 +70,11 @@ class Peek:
         return chunk
 
     def take(self, fd: int, size: int) -> None:
-        """Remove ``size`` bytes, seen before by :meth:`look`, from the FIFO ``fd``."""
+        """Remove ``size`` bytes, which :meth:`look` has returned, from the FIFO ``fd``."""
         while size > 0:
             moved = os.splice(fd, self._null, size)
             if moved <= 0:
-                raise OSError(f"fifo {fd} lost {size} bytes that were seen in it: somebody else reads it")
+                raise OSError(f"fifo {fd} lost {size} bytes that were seen in it: another process reads it")
             size -= moved
 
     def close(self) -> None:

@@ -1,15 +1,16 @@
 """The thread that carries all containers' output from their FIFOs into their log files.
 
-One thread of its own, with its own epoll, so that chatty containers share neither the event loop with RPCs nor a
-blocked disk with them (containerd has two goroutines per container). Work is in turns: every container that has
-something gets at most ``TURN`` bytes, then the next one. What a turn does, and why a SIGKILL loses nothing, is in
-:mod:`cri_shim.logs.source`.
+It is one thread with an epoll of its own. So chatty containers do not compete with RPCs for the event loop, and a
+blocked disk does not block RPCs (containerd has two goroutines per container). The thread works in turns: each
+container that has output gets at most ``TURN`` bytes, then the next one. :mod:`cri_shim.logs.source` says what a turn
+does, and why a SIGKILL loses nothing.
 
-Theory of operation. FIFOs are watched edge-triggered, because unfinished lines stay inside and a level would be
-signalled for ever. The kernel signals each write(2) that completes, even into a FIFO that is not empty (pipe_write in
-fs/pipe.c; 5.14 and what took its fix), but not a writer that fills it up and sleeps within one write. Hence FIFOs that
-hold an unfinished line are looked at again after 5 ms, 10 ms, ... 1 s. When turns follow each other closely, the thread
-naps for a millisecond: lines gather, and the interpreter's lock is free for the event loop.
+Theory of operation. FIFOs are watched edge-triggered, because unfinished lines stay inside, and a level-triggered epoll
+would report them for ever. The kernel signals each write(2) that completes, even into a FIFO that is not empty
+(pipe_write in fs/pipe.c; 5.14 and kernels with its fix), but not a writer that fills the FIFO and sleeps within one
+write. Hence the thread polls FIFOs that hold an unfinished line again after 5 ms, 10 ms, ... 1 s. When turns follow
+each other closely, the thread sleeps for a millisecond: lines gather, and the interpreter's lock is free for the event
+loop.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ if TYPE_CHECKING:
 FIRST_PAUSE: Final = 0.005
 LONGEST_PAUSE: Final = 1.0
 NAP: Final = 0.001
-CLOSE: Final = 0.002  # seconds between two rounds below which the thread naps first
+CLOSE: Final = 0.002  # if the last round was less than this many seconds ago, the thread naps first
 
 log = structlog.get_logger(__name__)
 
 
 class PumpStatistics(Struct, frozen=True):
-    """Numbers since the pump was made; bytes are the containers', without the log's own prefix."""
+    """Numbers since the pump was made; bytes count the containers' output, without the prefix of log entries."""
 
     containers: int
     streams: int
@@ -57,7 +58,10 @@ class PumpStatistics(Struct, frozen=True):
 
 
 class LogPump:
-    """All containers' logs. ``tee`` is :meth:`cri_shim.kernel.Kernel.tee`. Methods are for the event loop's thread."""
+    """All containers' logs; the methods are for the event loop's thread.
+
+    ``tee`` is :meth:`cri_shim.kernel.Kernel.tee`.
+    """
 
     def __init__(self, tee: Tee) -> None:
         self._peek = Peek(tee)
@@ -70,7 +74,7 @@ class LogPump:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._counters = Counters()
-        # Below: the thread's own.
+        # Only the pump's thread uses the attributes below.
         self._handles: set[LogHandle] = set()
         self._by_fd: dict[int, tuple[Source, LogHandle]] = {}
         self._ready: dict[Source, LogHandle] = {}
@@ -84,9 +88,9 @@ class LogPump:
         self._thread.start()
 
     def stop(self, timeout: float = 5.0) -> bool:
-        """End the thread after the chunk it is at and close everything; unread output stays in the FIFOs.
+        """End the thread after its current chunk and close everything; unread output stays in the FIFOs.
 
-        False: it did not end within ``timeout`` seconds (a disk that hangs).
+        Return False if it did not end within ``timeout`` seconds (a disk that hangs).
         """
         self._stopping = True
         if self._thread is None:
@@ -104,14 +108,12 @@ class LogPump:
         log_path: str | None,
         max_line: int = DEFAULT_MAX_LINE,
     ) -> LogHandle:
-        """Follow a container's FIFOs from now on; they must be open for reading without blocking, and now belong here.
+        """Follow a container's FIFOs from now on; the pump owns the descriptors, which must not block.
 
-        ``log_path`` None or empty: output is drained and dropped. ``max_line`` is the most bytes of a log entry's
+        With ``log_path`` None or empty, output is drained and dropped. ``max_line`` is the most bytes of a log entry's
         content; 0 or less, or more than a quarter of the largest FIFO (256 KiB), means that quarter.
 
-        Raises:
-            OSError: a descriptor is not that of a FIFO; both are closed.
-
+        Raises ``OSError`` if a descriptor is not that of a FIFO; then both are closed.
         """
         sink = Sink(container_id, LogFile(log_path, container_id) if log_path else None, max_line)
         streams: list[tuple[int, Stream]] = [(stdout_fd, STDOUT)]
@@ -143,7 +145,10 @@ class LogPump:
         )
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Have ``job()`` run in the pump's thread between two turns, or here when that has ended; from any thread."""
+        """Run ``job()`` in the pump's thread between two turns, or here if the thread has ended.
+
+        Callable from any thread.
+        """
         with self._lock:
             if not self._ended:
                 self._jobs.append(job)
@@ -152,7 +157,7 @@ class LogPump:
         job()
 
     def drop(self, handle: LogHandle) -> None:
-        """Stop following a container whose output has not ended; in the pump's thread."""
+        """Stop following a container whose output has not ended; called in the pump's thread."""
         self._end(handle, drained=False)
 
     def _run(self) -> None:
@@ -165,7 +170,7 @@ class LogPump:
     def _finish(self) -> None:
         if self._ended:
             return
-        self._stopping = True  # whatever is still to be followed ends at once
+        self._stopping = True  # a container attached from now on ends at once
         self._run_jobs()
         for handle in tuple(self._handles):
             self._end(handle, drained=False)
@@ -201,7 +206,7 @@ class LogPump:
             job = self._jobs.popleft()
             try:
                 job()
-            except Exception as error:  # the thread serves all containers; one broken request must not end it
+            except Exception as error:  # the thread serves all containers, so one broken job must not end it
                 log.exception("log.request_failed", error=str(error))
 
     def _follow(self, handle: LogHandle) -> None:
@@ -225,7 +230,7 @@ class LogPump:
     def _turn(self, source: Source, handle: LogHandle) -> None:
         try:
             more = source.turn(self._peek, self._counters)
-        except Exception as error:  # as above; the container is tried again
+        except Exception as error:  # as above; the thread tries this container again later
             log.exception("log.turn_failed", container=handle.sink.container_id, error=str(error))
             self._ready.pop(source, None)
             self._hold(source, handle, LONGEST_PAUSE)
@@ -259,13 +264,13 @@ class LogPump:
         self._look_again = min((source.due for source in self._held), default=math.inf)
 
     def _close(self, source: Source) -> None:
-        # Once: from here on the descriptor's number may be another container's.
+        # Close only once: afterwards the number of the descriptor may belong to another container.
         if source.closed:
             return
         self._ready.pop(source, None)
         self._held.pop(source, None)
         if self._by_fd.pop(source.fd, None):
-            # Closing alone does not do that while a child that has yet to execute its program has the same open file.
+            # Closing alone does not unregister it while a child that has yet to exec shares the open file.
             self._epoll.unregister(source.fd)
         source.close()
 

@@ -1,8 +1,8 @@
 """One FIFO of a container on its way into the container's log: what a turn of the pump does with it.
 
-The order within a turn is what makes a SIGKILL harmless: look at the FIFO, write the entries, and only then take as
-many bytes out of it as were written. A kill between the last two repeats at most one chunk in the log; nothing is lost.
-An unfinished line stays in the FIFO, where the next daemon finds it.
+The order within a turn makes a SIGKILL harmless: look at the FIFO, write the entries, and only then take as many bytes
+out of it as were written. A kill between the last two repeats at most one chunk in the log, and loses nothing. An
+unfinished line stays in the FIFO, where the next daemon finds it.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
     TapCallback = Callable[[Stream, bytes], bool]
 
-CHUNK: Final = 64 * 1024  # bytes formatted at a stroke: the interpreter's lock is held for that long
+CHUNK: Final = 64 * 1024  # bytes formatted at once: the interpreter's lock is held for that long
 SMALL_CHUNK: Final = 8 * 1024  # the same for lines so short that formatting makes ten times as much of them
 SHORT_LINE: Final = 8
-TURN: Final = 256 * 1024  # bytes after which it is another container's turn
-PIPE_SIZE: Final = 256 * 1024  # what a FIFO may hold while nobody reads it, and four times CHUNK (see `max_held`)
+TURN: Final = 256 * 1024  # bytes after which another container gets its turn
+PIPE_SIZE: Final = 256 * 1024  # what a FIFO may hold while it is not read, and four times CHUNK (see `max_held`)
 MAX_PIPE_SIZE: Final = 1024 * 1024  # the kernel's default for fs.pipe-max-size
 
 log = structlog.get_logger(__name__)
 
 
 class Counters(Struct):
-    """What went through; written by the pump's thread only."""
+    """The amounts that passed through; only the pump's thread writes them."""
 
     bytes_read: int = 0
     entries: int = 0
@@ -46,7 +46,7 @@ class Counters(Struct):
 
 
 class Sink(Struct):
-    """Where a container's streams go: its log file (None: nowhere) and whoever is attached."""
+    """Where a container's streams go: its log file (None: nowhere) and the taps of attached clients."""
 
     container_id: str
     file: LogFile | None
@@ -54,11 +54,11 @@ class Sink(Struct):
     taps: tuple[TapCallback, ...] = ()
 
     def pass_on(self, stream: Stream, data: bytes) -> None:
-        """Give raw bytes to every tap; one that fails or declines is dropped."""
+        """Pass raw bytes to every tap, and drop a tap that fails or declines."""
         for tap in self.taps:
             try:
                 wanted = tap(stream, data)
-            except Exception as error:  # a listener is a stranger here; it must not stop the log
+            except Exception as error:  # a tap is foreign code here, and must not stop the log
                 log.exception("log.tap_failed", container=self.container_id, error=str(error))
                 wanted = False
             if not wanted:
@@ -68,8 +68,8 @@ class Sink(Struct):
 def max_held(max_line: int, pipe_size: int) -> int:
     """Return how long an unfinished line may get in a FIFO of ``pipe_size`` before it is cut.
 
-    That is ``max_line``, where a quarter of the FIFO holds that much. Pages of a FIFO are often half empty, and a
-    writer that finds it full is not announced to an edge-triggered reader; the other half is for the writer.
+    That is ``max_line``, or a quarter of the FIFO if that is less. Pages of a FIFO are often half empty, and an
+    edge-triggered reader gets no event for a writer that finds the FIFO full; the other half is for the writer.
     """
     held = pipe_size // 4
     return min(max_line, held) if max_line > 0 else held
@@ -86,31 +86,31 @@ def wanted_pipe_size(max_line: int) -> int:
 
 
 class Source(Struct, eq=False):
-    """The reading end ``fd`` of one FIFO. All of it belongs to the pump's thread."""
+    """The reading end ``fd`` of one FIFO, used by the pump's thread only."""
 
     fd: int
     stream: Stream
     sink: Sink
     held_limit: int
     hung_up: bool = False
-    """The last writer has closed: what the FIFO holds is all there will ever be."""
+    """The last writer has closed, so nothing will come after what the FIFO holds now."""
     ended: bool = False
-    """All that there will ever be is in the log."""
+    """All output is in the log, and no more will come."""
     closed: bool = False
     held: int = 0
-    """Bytes of an unfinished line that were left in the FIFO by the last turn; taps have seen them."""
+    """Bytes of an unfinished line that the last turn left in the FIFO; taps have seen them."""
     due: float = 0.0
     pause: float = 0.0
     _chunk: int = field(default=CHUNK)
 
     def turn(self, peek: Peek, counters: Counters) -> bool:
-        """Write what the FIFO holds, up to :data:`TURN` bytes. True: there may be more, call again soon.
+        """Write what the FIFO holds, up to :data:`TURN` bytes; return True if there may be more.
 
-        After the last of it :attr:`ended` is set, and the source is to be closed.
+        After the last of it :attr:`ended` is set, and the caller has to close the source.
         """
         budget = TURN
         while budget > 0:
-            # Room for the longest line that is held back, with its line end, whatever the chunk size is.
+            # Leave room for the longest line that is held back, with its line end, whatever the chunk size is.
             size = max(self._chunk, self.held_limit + 2)
             chunk = peek.look(self.fd, size)
             fresh = chunk[self.held :] if self.held else chunk
@@ -120,7 +120,7 @@ class Source(Struct, eq=False):
             if not fresh and not ending:
                 return False
             taken = self._write(chunk, final=ending, counters=counters)
-            # Set before taking: should that fail, taps do not get the same bytes again.
+            # Set before taking, so that taps do not get the same bytes again if that fails.
             self.held = len(chunk)
             peek.take(self.fd, taken)
             self.held -= taken
@@ -156,7 +156,7 @@ class Source(Struct, eq=False):
         return entries.consumed
 
     def has_more(self) -> bool:
-        """Tell whether the FIFO holds more than was left in it."""
+        """Return whether the FIFO holds more than the last turn left in it."""
         return waiting(self.fd) > self.held
 
     def close(self) -> None:

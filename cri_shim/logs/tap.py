@@ -1,7 +1,7 @@
-"""A bounded queue of raw output between the pump's thread and one listener on the event loop (attach).
+"""A bounded queue of raw output between the pump's thread and one attached client on the event loop.
 
-The pump never waits for a listener. One that falls more than ``limit`` bytes behind is cut off, which is what
-containerd does with slow attach clients; the log file has everything anyway.
+The pump never waits for a client. A client that falls more than ``limit`` bytes behind is cut off, as containerd does
+with slow attach clients; the log file has everything anyway.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ DEFAULT_LIMIT: Final = 1024 * 1024
 
 
 class Tap:
-    """Made on the loop; the instance is the callback for ``LogHandle.add_tap``. ``async for stream, data in tap``.
+    """An asynchronous iterable of (stream, bytes); the instance is the callback for ``LogHandle.add_tap``.
 
-    The iteration ends after :meth:`close`, after the container's last byte, or when the listener was too slow
-    (``overflowed``); what was queued before is delivered first, except after :meth:`close`.
+    It is made on the loop and read by ``async for stream, data in tap``. The iteration ends after :meth:`close`, after
+    the container's last byte, or when the reader was too slow (``overflowed``); what was queued before is delivered
+    first, except after :meth:`close`.
     """
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
@@ -37,7 +38,10 @@ class Tap:
         self._wake = asyncio.Event()
 
     def __call__(self, stream: Stream, data: bytes) -> bool:
-        """Queue ``data``; from any thread. Empty data is the end of the output. False: do not call again."""
+        """Queue ``data``, from any thread; False means not to call again.
+
+        Empty data marks the end of the output.
+        """
         with self._lock:
             if self._ended:
                 return False
@@ -51,12 +55,12 @@ class Tap:
             going_on = not self._ended
         try:
             self._loop.call_soon_threadsafe(self._wake.set)
-        except RuntimeError:  # the loop is closed: nobody listens any more
+        except RuntimeError:  # the loop is closed, so the reader is gone
             return False
         return going_on
 
     def close(self) -> None:
-        """Stop listening and drop what is queued; on the loop."""
+        """Stop listening and drop what is queued; called on the loop."""
         with self._lock:
             self._ended = True
             self._queue.clear()
