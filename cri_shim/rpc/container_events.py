@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Self
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc import container_status, sandbox_status
 from cri_shim.state.wire import CANNOT_BE_SAID, warn_of
+from cri_shim.sync.event_reader import EventReader
 from cri_shim.timeline import note_wait
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
-    from cri_shim.state.container_events import Event, Subscription
+    from cri_shim.state.container_events import Event
 
 
 async def get_container_events(service: Service, _request: cri.GetEventsRequest) -> EventStream:
     """Everything that happens from now on."""
-    stream = EventStream(service, service.events.subscribe())
+    stream = EventStream(service, EventReader(service.events))
     service.ledger.note_listening()
     return stream
 
@@ -30,9 +31,9 @@ async def get_container_events(service: Service, _request: cri.GetEventsRequest)
 class EventStream:
     """A subscription as messages."""
 
-    def __init__(self, service: Service, subscription: Subscription) -> None:
+    def __init__(self, service: Service, reader: EventReader) -> None:
         self._service = service
-        self._subscription = subscription
+        self._reader = reader
         self._began = time.perf_counter()
 
     def __aiter__(self) -> Self:
@@ -41,7 +42,7 @@ class EventStream:
     async def __anext__(self) -> cri.ContainerEventResponse:
         """The next event that can be said; ends by raising why."""
         while True:
-            event = await self._subscription.__anext__()
+            event = await self._reader.__anext__()
             try:
                 return event_message(self._service, event)
             except CANNOT_BE_SAID as error:
@@ -49,7 +50,7 @@ class EventStream:
 
     async def aclose(self) -> None:
         """Subscribe no longer; all this time was spent waiting for something to happen."""
-        self._subscription.close()
+        self._reader.close()
         note_wait("event", self._began)
 
 

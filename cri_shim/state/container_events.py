@@ -8,10 +8,9 @@ subscriber that sends them.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import structlog
 from msgspec import Struct
@@ -47,32 +46,34 @@ class Event(Struct, frozen=True):
 
 
 class Subscription:
-    """The events of one subscriber, in order; ends by raising why it ended."""
+    """The events of one subscriber, in order; ends by raising why it ended.
 
-    def __init__(self, forget: Callable[[Subscription], None], kept: int) -> None:
+    It is passive: ``wake`` is called whenever there is something to take (:mod:`cri_shim.sync.event_reader` waits).
+    """
+
+    def __init__(self, forget: Callable[[Subscription], None], wake: Callable[[], None], kept: int) -> None:
         self._forget = forget
+        self._wake = wake
         self._kept = kept
         self._waiting: deque[Event] = deque()
-        self._wake = asyncio.Event()
         self._end: CriError | None = None
 
-    def __aiter__(self) -> Self:
-        return self
+    def take(self) -> Event | None:
+        """Return the next event, or None when there is none yet.
 
-    async def __anext__(self) -> Event:
-        """The next event; raises ResourceExhaustedError for who was too slow, UnavailableError at the daemon's end."""
-        while not self._waiting:
-            if self._end is not None:
-                raise self._end
-            self._wake.clear()
-            await self._wake.wait()
-        return self._waiting.popleft()
+        Raises ResourceExhaustedError for a subscriber that was too slow, and UnavailableError when the daemon ends.
+        """
+        if self._waiting:
+            return self._waiting.popleft()
+        if self._end is not None:
+            raise self._end
+        return None
 
     def offer(self, event: Event) -> None:
-        """Add an event; whoever is too far behind is given up, and what waits for it is freed."""
+        """Add an event. A subscriber that is too far behind is ended, and the events that it has not taken are freed."""
         if len(self._waiting) < self._kept:
             self._waiting.append(event)
-            self._wake.set()
+            self._wake()
             return
         self._waiting.clear()
         log.warning("events.subscriber_too_slow", kept=self._kept)
@@ -83,16 +84,16 @@ class Subscription:
         )
 
     def end(self, reason: CriError) -> None:
-        """Let it read what waits, then raise ``reason``; nothing new comes.
+        """Let the subscriber take what waits, then raise ``reason``; no event is added any more.
 
-        A client that takes nothing at all learns of it when it does, or when its connection goes.
+        A client that takes nothing at all learns of the end when it does, or when its connection is closed.
         """
         self._end = reason
-        self._wake.set()
+        self._wake()
         self.close()
 
     def close(self) -> None:
-        """Nobody reads any more."""
+        """Add no more events: there is no reader any more."""
         self._forget(self)
 
 
@@ -110,9 +111,9 @@ class Events:
     def __len__(self) -> int:
         return len(self._subscribers)
 
-    def subscribe(self, kept: int = EVENTS_KEPT) -> Subscription:
-        """What happens from now on; to be closed by whoever subscribes."""
-        subscription = Subscription(self._forget, kept)
+    def subscribe(self, wake: Callable[[], None], kept: int = EVENTS_KEPT) -> Subscription:
+        """Collect what happens from now on, and call ``wake`` at each event; the subscriber closes it."""
+        subscription = Subscription(self._forget, wake, kept)
         self._subscribers[id(subscription)] = subscription
         return subscription
 

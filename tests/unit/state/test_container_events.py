@@ -13,6 +13,7 @@ from cri_shim.state.containers import Container, Status, exited
 from cri_shim.state.index import Index
 from cri_shim.state.sandboxes import Sandbox
 from cri_shim.state.transitions import CREATED, DELETED, STARTED, STOPPED
+from cri_shim.sync.event_reader import EventReader
 
 
 class Stores:
@@ -37,7 +38,7 @@ async def read(subscription, count):
 async def test_a_life_in_order_for_two():
     """Two subscribers see the same life, in order, at rising times, with all containers of the pod as they were."""
     stores = Stores()
-    one, two = stores.events.subscribe(), stores.events.subscribe()
+    one, two = EventReader(stores.events), EventReader(stores.events)
     stores.run_pod()
     stores.create("a")
     stores.create("b")
@@ -73,7 +74,7 @@ async def test_only_from_the_subscription_on():
     """What was before is not told, and after closing nothing is kept for the subscriber."""
     stores = Stores()
     stores.run_pod()
-    subscription = stores.events.subscribe()
+    subscription = EventReader(stores.events)
     stores.create("a")
     assert [event.id for event in await read(subscription, 1)] == ["a"]
     subscription.close()
@@ -85,7 +86,7 @@ async def test_who_is_too_slow_is_given_up_alone():
     """Beyond its bound a subscriber is ended and its events are freed; the other one misses nothing."""
     stores = Stores()
     stores.run_pod()
-    slow, quick = stores.events.subscribe(kept=3), stores.events.subscribe()
+    slow, quick = EventReader(stores.events, kept=3), EventReader(stores.events)
     for number in range(5):
         stores.create(f"c{number}")
     with pytest.raises(ResourceExhaustedError, match="3 events behind"):
@@ -98,7 +99,7 @@ async def test_the_daemons_end_ends_it():
     """At the daemon's end a subscriber reads what waits and is then told why it ends, also if it is waiting."""
     stores = Stores()
     stores.run_pod()
-    behind, waiting = stores.events.subscribe(), stores.events.subscribe()
+    behind, waiting = EventReader(stores.events), EventReader(stores.events)
     stores.create("a")
     await read(waiting, 1)
     asked = asyncio.create_task(anext(waiting))
@@ -116,7 +117,7 @@ async def test_a_cancelled_reader_loses_nothing():
     """Cancelling a wait takes no event away, and is not swallowed."""
     stores = Stores()
     stores.run_pod()
-    subscription = stores.events.subscribe()
+    subscription = EventReader(stores.events)
     asked = asyncio.create_task(anext(subscription))
     await asyncio.sleep(0)
     asked.cancel()
@@ -131,7 +132,7 @@ async def test_a_container_without_its_pod():
     stores = Stores()
     stores.run_pod("s1")
     stores.run_pod("s2")
-    subscription = stores.events.subscribe()
+    subscription = EventReader(stores.events)
     stores.create("a", sandbox_id="s")
     stores.create("b", sandbox_id="")
     assert [(event.sandbox, event.containers) for event in await read(subscription, 2)] == [(None, ())] * 2
@@ -141,7 +142,7 @@ async def test_a_pod_that_vanished_is_told_as_not_ready():
     """A pod whose record somebody removed while it ran is stopped and deleted, and not said to be ready."""
     stores = Stores()
     stores.run_pod()
-    subscription = stores.events.subscribe()
+    subscription = EventReader(stores.events)
     stores.sandboxes.drop("s")
     seen = await read(subscription, 2)
     assert [(event.type, event.sandbox.ready) for event in seen] == [(STOPPED, False), (DELETED, False)]

@@ -1,0 +1,36 @@
+"""Waiting for container events: the active half of :mod:`cri_shim.state.container_events`, which only collects them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+from cri_shim.state.container_events import EVENTS_KEPT
+
+if TYPE_CHECKING:
+    from cri_shim.state.container_events import Event, Events
+
+
+class EventReader:
+    """A subscription of ``events``, from now on, that can be waited for; ``kept`` events may wait to be read."""
+
+    def __init__(self, events: Events, kept: int = EVENTS_KEPT) -> None:
+        self._changed = asyncio.Event()
+        self._subscription = events.subscribe(self._changed.set, kept)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        """Return the next event.
+
+        Raises ResourceExhaustedError for a reader that was too slow, and UnavailableError when the daemon ends.
+        """
+        while (event := self._subscription.take()) is None:
+            self._changed.clear()
+            await self._changed.wait()
+        return event
+
+    def close(self) -> None:
+        """Read no more."""
+        self._subscription.close()
