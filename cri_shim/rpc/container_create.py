@@ -16,6 +16,7 @@ import structlog
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.rollback import Rollback
 from cri_shim.disk.container_directories import remove_container_files
+from cri_shim.disk.status_file import draft_status, keep_draft
 from cri_shim.errors import InvalidArgumentError, NotFoundError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.checkpoint.checkpoint_refusal import refuse_archive, refuse_checkpoint_image
@@ -34,7 +35,6 @@ from cri_shim.oci.resources import container_resources, container_user
 from cri_shim.oci.stop_signal import signal_number
 from cri_shim.state.containers import Container, Status
 from cri_shim.state.names import container_name
-from cri_shim.state.stored.checkpoint import draft_status, keep_draft
 from cri_shim.state.stored.metadata import CONTAINER_EXTENSION, container_extension
 from cri_shim.timeline import stage
 

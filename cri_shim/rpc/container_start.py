@@ -16,6 +16,7 @@ from containerd_client import ContainerdError
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.overlap import overlap
 from cri_shim.concurrency.rollback import Rollback
+from cri_shim.disk.status_file import draft_status, keep_draft
 from cri_shim.errors import CriError, FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.container.id_mapping import mapped_for
@@ -25,7 +26,6 @@ from cri_shim.lifecycle.snapshots import mounts_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.os_errors import cri_error_of
 from cri_shim.state.containers import exited
-from cri_shim.state.stored.checkpoint import draft_status, keep_draft
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from containerd_client import ContainerdError, NotFound
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.disk.status_file import write_status
 from cri_shim.errors import CriError, FailedPreconditionError, InvalidArgumentError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.oom_score import move_oom_scores
 from cri_shim.lifecycle.handlers import spec_options
 from cri_shim.oci.resource_checks import check_resources
 from cri_shim.oci.resources import container_resources, task_resources, updated_spec
-from cri_shim.state.stored.checkpoint import write_status
 from cri_shim.state.stored.spec import pack_spec, read_spec
 
 if TYPE_CHECKING:

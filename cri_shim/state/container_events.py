@@ -70,7 +70,7 @@ class Subscription:
         return None
 
     def offer(self, event: Event) -> None:
-        """Add an event. A subscriber that is too far behind is ended, and the events that it has not taken are freed."""
+        """Add an event; a subscriber that is too far behind is ended, and the events it has not taken are freed."""
         if len(self._waiting) < self._kept:
             self._waiting.append(event)
             self._wake()

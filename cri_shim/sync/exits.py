@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from containerd_client import ContainerdError, NotFound
+from cri_shim.disk.status_file import write_status
 from cri_shim.state.containers import exited, out_of_memory
-from cri_shim.state.stored.checkpoint import write_status
 from cri_shim.sync.task_poll import NotKnown
 from untrusted import shorten
 

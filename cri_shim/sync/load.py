@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.disk.status_file import read_status
 from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.oci.annotations import SANDBOX_ID
 from cri_shim.oci.resources import container_user
 from cri_shim.state.containers import COMPLETED, ERROR, Container, Status
 from cri_shim.state.sandboxes import Sandbox
-from cri_shim.state.stored.checkpoint import read_status
 from cri_shim.state.stored.metadata import read_container, read_pinned, read_sandbox
 from cri_shim.state.stored.spec import read_spec
 from untrusted import encodable

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from cri_shim.concurrency.pauses import doubling
+from cri_shim.disk.status_file import read_status
 from cri_shim.kernel.executors import FS, run
-from cri_shim.state.stored.checkpoint import read_status
 from cri_shim.sync.load import known_status
 from cri_shim.sync.task_poll import look_at_task
 

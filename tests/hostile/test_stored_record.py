@@ -9,9 +9,9 @@ from google.protobuf.any_pb2 import Any
 
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.disk.status_file import read_status
 from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.paths import Paths
-from cri_shim.state.stored.checkpoint import read_status
 from cri_shim.state.stored.metadata import CONTAINER_EXTENSION, SANDBOX_EXTENSION, read_container, read_sandbox
 from cri_shim.sync.load import load_container, load_sandbox
 from tests.hostile.inputs import Input, check_refusal, every

@@ -15,10 +15,10 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.keyed_locks import Locks
 from cri_shim.concurrency.supervisor import Supervisor
 from cri_shim.disk.container_directories import make_container_dirs
+from cri_shim.disk.status_file import read_status
 from cri_shim.paths import Paths
 from cri_shim.state.containers import Container, Status
 from cri_shim.state.index import Index
-from cri_shim.state.stored.checkpoint import read_status
 from cri_shim.sync import exits as exits_module
 from cri_shim.sync.exits import Exits
 from cri_shim.sync.task_poll import NotKnown

@@ -8,10 +8,10 @@ import pytest
 
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.disk.container_directories import make_container_dirs
+from cri_shim.disk.status_file import write_status
 from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.paths import Paths
 from cri_shim.state.containers import Status
-from cri_shim.state.stored.checkpoint import write_status
 from cri_shim.sync.load import load_container, load_sandbox
 
 ID = "a" * 64

@@ -9,9 +9,9 @@ import pytest
 
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.disk.status_file import read_status, write_status
 from cri_shim.state.containers import Container, Status
 from cri_shim.state.sandboxes import PinnedNamespaces, Sandbox
-from cri_shim.state.stored.checkpoint import read_status, write_status
 from cri_shim.state.stored.go_json import from_go_json, to_go_json
 from cri_shim.state.stored.metadata import (
     CONTAINER_EXTENSION,

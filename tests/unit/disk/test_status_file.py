@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from cri_shim.disk.status_file import draft_status, keep_draft, read_status, write_status
 from cri_shim.state.containers import Status
-from cri_shim.state.stored.checkpoint import draft_status, keep_draft, read_status, write_status
 
 
 def test_a_draft_is_not_the_status(tmp_path):
