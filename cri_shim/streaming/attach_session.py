@@ -1,8 +1,8 @@
-"""A client attached to a container's main process: a copy of its output from now on, and its stdin.
+"""Attach a client to a container's main process: copy its output from now on, and feed its stdin.
 
-Several may be attached at once. Output comes through taps on the container's log, which never wait: a client that falls
-a megabyte behind is cut off. All clients write into the one stdin of the container. With stdin_once the end of the
-first client's stdin is the end of the container's.
+Several clients may be attached at once. Output comes through taps on the container's log, which never wait: a client
+that falls a megabyte behind is cut off. All clients write into the one stdin of the container. With stdin_once, the end
+of the first client's stdin is the end of the container's.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ log = structlog.get_logger(__name__)
 
 
 class AttachSession:
-    """One attach. ``container_ended`` returns when it has.
+    """One attach; ``container_ended`` returns when the container has ended.
 
-    ``stdin_once``: the client's end of stdin is passed on, and so is that of a client that just hangs up.
+    With ``stdin_once`` the end of the client's stdin is passed on to the container, and so is a hang-up.
     """
 
     def __init__(
@@ -55,7 +55,10 @@ class AttachSession:
         self._container_ended = container_ended
 
     async def run(self, client: RemoteClient) -> Outcome:
-        """Stay attached until the container's output ends; raises ClientGoneError when the client goes first."""
+        """Stay attached until the container's output ends.
+
+        Raises ``ClientGoneError`` if the client goes first.
+        """
         tap = Tap()
         remove_tap = self._logs.listen(self._container_id, tap)
         if remove_tap is None:
@@ -72,7 +75,7 @@ class AttachSession:
         try:
             await asyncio.wait({output, gone, ended}, return_when=asyncio.FIRST_COMPLETED)
             if not output.done() and not gone.done():
-                # The container has ended. Its last output is in the tap, for a client that reads.
+                # The container has ended. Its last output is still in the tap, for a client that reads.
                 tap(b"stdout", b"")
                 await asyncio.wait({output, gone}, return_when=asyncio.FIRST_COMPLETED)
             if gone.done():

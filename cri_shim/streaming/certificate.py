@@ -1,7 +1,7 @@
-"""The TLS side of the streaming server: the given key pair, or one made for this start by the openssl program.
+"""The TLS side of the streaming server: the configured key pair, or one that the openssl program makes at each start.
 
 The standard library makes no certificates, and a package for it would be the largest dependency of all. The kubelet
-does not check the certificate of a runtime's streaming server, so a self-signed one does what containerd's does.
+does not check the certificate of a runtime's streaming server, so a self-signed one serves as well as containerd's.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _DAYS = "365"
 
 
 def server_context(cert_file: str, key_file: str, address: str) -> Callable[[], ssl.SSLContext]:
-    """A maker of the context, which blocks; without files the certificate is made for ``address``.
+    """Return a function that makes the TLS context and blocks; without files it makes a certificate for ``address``.
 
-    The maker raises OSError when the pair cannot be used or made.
+    The function raises ``OSError`` if the pair cannot be used or made.
     """
 
     def make() -> ssl.SSLContext:

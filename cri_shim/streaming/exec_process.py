@@ -1,8 +1,9 @@
 """One command run inside a container: its start, its end, and the removal of what containerd keeps of it.
 
-Starts go through a gate, a few at a time for each pod. containerd's shim (seen in 1.6.20) holds one lock during a start
-and needs the same lock to tell of an exit; exits wait in a queue of 32, behind which the start's own end is told. Forty
-starts at once fill the queue, and from then on the shim answers nobody, whoever asked, the plugin included.
+A semaphore admits only a few starts at a time in each pod. containerd's shim (seen in 1.6.20) holds one lock during a
+start and needs the same lock to report an exit. Exits wait in a queue of 32, and the end of the start itself is
+reported behind them. Forty starts at once fill the queue, and from then on the shim answers no request at all, not even
+those of containerd's plugin.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ log = structlog.get_logger(__name__)
 
 
 class ExecProcess:
-    """A command with FIFOs of its own, below ``directory``. After :meth:`start` was tried, :meth:`remove` is due."""
+    """A command with FIFOs of its own, below ``directory``.
+
+    Once :meth:`start` was tried, the caller must call :meth:`remove`.
+    """
 
     def __init__(
         self,
@@ -61,7 +65,10 @@ class ExecProcess:
         self.fifos = FifoSet.create(str(directory / f"exec-{self.id}"), self.id, stdin=stdin, tty=self._tty)
 
     async def start(self) -> None:
-        """Start it; raises what containerd or the OCI runtime has against it (no such program, mostly)."""
+        """Start the command.
+
+        Raises the error with which containerd or the OCI runtime refuses it (mostly because there is no such program).
+        """
         packed = AnyMessage(type_url=_PROCESS_TYPE, value=json.dumps(self._spec, separators=(",", ":")).encode())
         async with self._gate:
             self._cgroup_moves.expect()
@@ -74,13 +81,13 @@ class ExecProcess:
                 stderr=self.fifos.stderr,
                 terminal=self._tty,
             )
-            # Asked for while it is being started, so that the end of a short command is told with its start.
+            # Wait from the start on, so that the end of a short command arrives together with its start.
             self._exit = asyncio.create_task(self._tasks.wait(self._container_id, self.id))
             await self._tasks.start(self._container_id, self.id)
 
     async def wait(self) -> Exit:
-        """Return when it has ended, and how. May be waited for by several, and cancelled."""
-        if self._exit is None:  # whether it was made is not known
+        """Return how the command ended, once it has; several callers may wait, and a wait may be cancelled."""
+        if self._exit is None:  # it is unknown whether containerd has made the process
             return await self._tasks.wait(self._container_id, self.id)
         return await asyncio.shield(self._exit)
 
@@ -89,21 +96,21 @@ class ExecProcess:
         await self._tasks.kill(self._container_id, signal.SIGKILL, exec_id=self.id)
 
     async def resize(self, width: int, height: int) -> None:
-        """Change the size of its terminal; one that has ended has none, and that is fine."""
+        """Change the size of its terminal; a command that has ended has no terminal, and that is fine."""
         try:
             await self._tasks.resize_pty(self._container_id, self.id, width, height)
         except ContainerdError as error:
             log.debug("exec.not_resized", container_id=self._container_id, error=str(error))
 
     async def close_stdin(self) -> None:
-        """Let it see the end of its stdin: the shim holds a writing end of its own, which it lets go of."""
+        """Let the command see the end of its stdin, by making the shim close the writing end that it holds itself."""
         try:
             await self._tasks.close_io(self._container_id, self.id, stdin=True)
         except ContainerdError as error:
             log.debug("exec.stdin_not_closed", container_id=self._container_id, error=str(error))
 
     async def remove(self) -> None:
-        """Leave nothing behind: kill it if it still runs, delete its record and the FIFOs."""
+        """Leave nothing behind: kill the command if it still runs, delete its record and the FIFOs."""
         try:
             await self._tasks.delete_process(self._container_id, self.id)
         except NotFound:

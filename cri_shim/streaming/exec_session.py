@@ -1,8 +1,8 @@
-"""A command in a container with its client at the other end: bytes both ways until one of the two has ended.
+"""A command in a container with its client at the other end: carry bytes both ways until one of the two has ended.
 
-The order at the end is what makes output complete: the process ends, its FIFOs are read to their ends, the client gets
-the status, and only then is the process deleted. A client that is gone takes its process with it: nobody would read
-its output, and with nobody to wait for it, it would stay for ever (containerd issues 9668 and 10568).
+The order at the end makes output complete: the process ends, its FIFOs are read to their ends, the client gets the
+status, and only then is the process deleted. When the client goes, its process is ended: no one would read its output,
+and without a waiter it would stay for ever (containerd issues 9668 and 10568).
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ log = structlog.get_logger(__name__)
 
 
 class ExecSession:
-    """One exec. ``drain`` seconds is how long an ended command's FIFOs may be open with nothing in them, 0 for ever."""
+    """One exec.
+
+    ``drain`` is how many seconds an ended command's FIFOs may stay open with nothing in them; 0 means for ever.
+    """
 
     def __init__(
         self,
@@ -50,7 +53,10 @@ class ExecSession:
         self._loop = asyncio.get_running_loop()
 
     async def run(self, client: RemoteClient) -> Outcome:
-        """Run the command to its end; raises ClientGoneError when the client goes first."""
+        """Run the command to its end.
+
+        Raises ``ClientGoneError`` if the client goes first.
+        """
         try:
             process = await self._make()
         except (ContainerdError, OSError) as error:
@@ -102,7 +108,7 @@ class ExecSession:
             await asyncio.wait({exit_, gone, container}, return_when=asyncio.FIRST_COMPLETED)
             if gone.done():
                 raise ClientGoneError("the client has hung up")
-            if not exit_.done():  # the container has ended, and all its processes with it
+            if not exit_.done():  # the container has ended, and with it all its processes
                 await asyncio.wait({exit_, gone}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
             await self._drained({*outputs}, readers, gone)
             if not exit_.done():
@@ -118,7 +124,7 @@ class ExecSession:
     async def _drained(
         self, outputs: set[asyncio.Task[None]], readers: list[FifoReader], gone: asyncio.Task[None]
     ) -> None:
-        """Wait until all output is with the client; not for a FIFO that a left-behind child holds open in silence."""
+        """Wait until the client has all output, but not for a FIFO that a left-behind child holds open silently."""
         ended = self._loop.time()
         while True:
             _, outputs = await asyncio.wait(outputs, timeout=_LOOK)
@@ -135,7 +141,10 @@ class ExecSession:
                 return
 
     async def _carry(self, reader: FifoReader, client: RemoteClient, output: Output) -> None:
-        """From a FIFO to the client; what it did not ask for is read and dropped, so that the command goes on."""
+        """Carry bytes from a FIFO to the client.
+
+        Drop those of a stream it did not ask for, so that the command goes on.
+        """
         wanted = self._wanted.stdout if output is Output.STDOUT else self._wanted.stderr
         while data := await reader.read():
             if not wanted:
@@ -153,7 +162,7 @@ async def _feed(process: ExecProcess, stdin: FifoWriter, client: RemoteClient) -
         while data := await client.read_stdin():
             await stdin.write(data)
     except BrokenPipeError:
-        return  # it has closed its stdin; whatever else the client says is not heard
+        return  # the command has closed its stdin, so the rest of the client's input is ignored
     stdin.close()
     await process.close_stdin()
 

@@ -1,7 +1,7 @@
-"""The ends of FIFOs on the event loop: reading and writing in large pieces, and waiting only when there is nothing.
+"""Read and write FIFOs on the event loop, in large pieces, and wait only when there is nothing to do.
 
-asyncio's own pipe transports read 256 KiB at most once a turn and know no back-pressure between two of them; these are
-pulled by whoever carries the bytes.
+asyncio's own pipe transports read at most 256 KiB in one iteration of the loop, and have no back-pressure between two
+of them. The classes here transfer bytes only when their caller asks for them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import select
 from typing import Final
 
 READ: Final = 128 * 1024
-"""Bytes read at a stroke."""
+"""The most bytes of one read."""
 
 PIPE_SIZE: Final = 1 << 20
-"""What a FIFO may hold: the kernel's default limit."""
+"""Bytes that a FIFO may hold: the kernel's default limit."""
 
 
 READER = 10.0
@@ -34,14 +34,14 @@ class FifoReader:
         self._loop = asyncio.get_running_loop()
         self._begun = False
         self.idle_since: float | None = None
-        """Since when a reader has found nothing to read, in the loop's time."""
-        with contextlib.suppress(OSError):  # the user's pages for pipes are used up
+        """The loop's time since which a reader has found nothing to read; None while there is output."""
+        with contextlib.suppress(OSError):  # the pages that the user may have in pipes are used up
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
 
     async def read(self) -> bytes:
-        """The next bytes; none at the end, which is when all writers have gone."""
+        """Return the next bytes; none at the end, which comes when all writers have closed."""
         while self._fd >= 0:
-            # Before the first writer has come, a read returns nothing, which is not the end.
+            # Before the first writer opens the FIFO, a read returns nothing, which is not the end.
             if self._begun:
                 try:
                     return os.read(self._fd, READ)
@@ -78,20 +78,23 @@ class FifoWriter:
         self._loop = asyncio.get_running_loop()
 
     async def wait_reader(self, seconds: float = READER) -> None:
-        """Return when somebody reads, or after some seconds.
+        """Return when the FIFO has a reader, or after some seconds.
 
-        The shim opens stdin in the background, and a start may be over before that: what is written in between fails as
-        if the process had closed its stdin, and an end in between is never seen.
+        The shim opens stdin in the background, and a start may be over before that. A write in between fails as if the
+        process had closed its stdin, and an end in between is never seen.
         """
         poll = select.poll()
         poll.register(self._fd, select.POLLOUT)
         until = self._loop.time() + seconds
-        # The kernel reports a missing reader as an error that stays, and its coming not at all: asking is the only way.
+        # The kernel reports a missing reader as a lasting error, and its arrival not at all, so only polling helps.
         while _no_reader(poll) and self._loop.time() < until:  # noqa: ASYNC110 - see above
             await asyncio.sleep(_LOOK)
 
     async def write(self, data: bytes) -> None:
-        """Write all of it. Raises BrokenPipeError when nobody reads any more."""
+        """Write all of ``data``.
+
+        Raises ``BrokenPipeError`` if the FIFO has no reader any more.
+        """
         rest = memoryview(data)
         while rest:
             if self._fd < 0:

@@ -1,6 +1,6 @@
-"""From an HTTP request with a token to a session: which upgrade the client wants, and who then speaks with it.
+"""Turn an HTTP request with a token into a session: choose the upgrade, and run the class that speaks it.
 
-There is one kind of path, so this is aiohttp's low-level server: its router, its application and what they can serve
+There is one kind of path, so this uses aiohttp's low-level server: its router, its application and what they can serve
 would take another 1.3 MiB.
 """
 
@@ -42,16 +42,16 @@ if TYPE_CHECKING:
     from cri_shim.streaming.spdy_session import SpdySession
 
 MESSAGE: Final = 1 << 20
-"""Bytes of a WebSocket message from a client; the usual ones have 32 KiB."""
+"""The most bytes of a WebSocket message from a client; the usual ones have 32 KiB."""
 
 CLOSE: Final = 2.0
 """Seconds that a WebSocket client has to answer our closing message."""
 
 STOP: Final = 3.0
-"""Seconds for sessions to end when the server does."""
+"""Seconds that sessions have to end when the server stops."""
 
 MOST_WAITING: Final = 256
-"""Connections without a session: of clients that have not brought their token yet."""
+"""The most connections without a session, which are those of clients that have not sent their token yet."""
 
 _PATH: Final = re.compile(r"/(exec|attach|portforward)/([^/]+)")
 _METHODS: Final = ("GET", "POST")
@@ -62,7 +62,7 @@ log = structlog.get_logger(__name__)
 
 
 class Streams:
-    """The connections. ``take`` gives a token's request, once."""
+    """The connections; ``take`` returns the request of a token, once."""
 
     def __init__(self, take: Callable[[str], Pending | None], *, idle_timeout: float) -> None:
         self._take = take
@@ -76,7 +76,7 @@ class Streams:
         self._listener: asyncio.Server | None = None
 
     async def start(self, listening: socket.socket, context: ssl.SSLContext | None) -> None:
-        """Serve on a socket."""
+        """Serve on ``listening``, with TLS if there is a context."""
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(
             self._limits,
@@ -122,7 +122,7 @@ class Streams:
         raise HTTPBadRequest(text="this URL is for an upgrade to SPDY/3.1 or websocket\n")
 
     async def _in_session(self, work: Coroutine[None, None, None]) -> None:
-        """Do ``work`` in a task of its own, which :meth:`stop` can end."""
+        """Run ``work`` in a task of its own, which :meth:`stop` can end."""
         task = asyncio.create_task(work)
         self._sessions.add(task)
         try:
@@ -148,7 +148,7 @@ class Streams:
         transport = request.transport
         if transport is None:
             return response
-        transport.pause_reading()  # until whoever understands SPDY listens
+        transport.pause_reading()  # until the SPDY session is attached
         await response.prepare(request)
         if isinstance(pending.request, ForwardRequest):
             forwarding = SpdyForward(pending.request.pod, idle_timeout=self._idle_timeout)
@@ -171,7 +171,7 @@ class Streams:
         known = {PORT_FORWARD_TUNNEL: None, **BY_NAME} if isinstance(pending.request, ForwardRequest) else BY_NAME
         name = next((name for name in known if name in offered), "")
         if offered and not name:
-            raise HTTPForbidden(text=f"none of the sub-protocols {offered} is spoken here: {sorted(known)}\n")
+            raise HTTPForbidden(text=f"none of the sub-protocols {offered} is supported: {sorted(known)} are\n")
         socket = WebSocketResponse(
             protocols=(name,) if name else (), timeout=CLOSE, max_msg_size=MESSAGE, compress=False
         )
@@ -227,12 +227,15 @@ async def _remote(request: RemoteRequest, client: RemoteClient, ready: Coroutine
     except Exception as error:
         log.exception("stream.bug", error=repr(error))
         outcome = Outcome(error=f"streaming failed unexpectedly: {error!r}")
-    # What has no UTF-8 form could not be sent, and the client would see an end without a reason.
+    # A text without a UTF-8 form could not be sent, and the client would see an end without a reason.
     await client.finish(structs.replace(outcome, error=status_text(outcome.error)) if outcome.error else outcome)
 
 
 def _negotiated(request: BaseRequest, spoken: tuple[str, ...]) -> str:
-    """The protocol version to speak; raises HTTPBadRequest or HTTPForbidden as the kubelet's own server answers."""
+    """Return the protocol version to use.
+
+    Raises ``HTTPBadRequest`` or ``HTTPForbidden``, as the kubelet's own server answers.
+    """
     offered = [name.strip() for line in request.headers.getall(_VERSION_HEADER, []) for name in line.split(",")]
     if not any(offered):
         raise HTTPBadRequest(text=f"header {_VERSION_HEADER} is missing\n")
@@ -240,6 +243,6 @@ def _negotiated(request: BaseRequest, spoken: tuple[str, ...]) -> str:
         if version in offered:
             return version
     raise HTTPForbidden(
-        text=f"none of the protocol versions {offered} is spoken here\n",
+        text=f"none of the protocol versions {offered} is supported\n",
         headers=[("X-Accepted-Stream-Protocol-Versions", version) for version in spoken],
     )

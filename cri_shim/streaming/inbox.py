@@ -1,4 +1,4 @@
-"""Bytes that have arrived for somebody who may not be reading yet."""
+"""Buffer bytes that have arrived for a reader that may not be reading yet."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _ENOUGH = 16384
 
 
 class Inbox:
-    """A queue of bytes for one reader, with an end or an error behind them; how much it may hold is its owner's care.
+    """A queue of bytes for one reader, ended by an end mark or an error; its owner limits how much it holds.
 
-    Small pieces are put together: a peer that sends single bytes shall not cost fifty for each.
+    Small pieces are joined, because a peer that sends single bytes would otherwise cost fifty bytes for each.
     """
 
     __slots__ = ("_end", "_pieces", "_waiter", "size")
@@ -24,7 +24,7 @@ class Inbox:
         self._waiter: asyncio.Future[None] | None = None
 
     def put(self, data: bytes) -> None:
-        """Add bytes, unless the end was told."""
+        """Append bytes, unless the queue has ended."""
         if self._end or not data:
             return
         self.size += len(data)
@@ -36,13 +36,19 @@ class Inbox:
         self._wake()
 
     def end(self, error: Exception | None = None) -> None:
-        """Tell the end, or why there will be no more; an error comes before what was not read yet."""
+        """End the queue, with an error if there is one.
+
+        The reader gets an error before bytes that it has not read yet.
+        """
         if not self._end or error is not None:
             self._end = error or True
         self._wake()
 
     async def get(self) -> bytes:
-        """The next bytes; none at the end. Raises the error that :meth:`end` was told."""
+        """Return the next bytes; none at the end.
+
+        Raises the error that was passed to :meth:`end`.
+        """
         while not self._pieces or isinstance(self._end, Exception):
             if isinstance(self._end, Exception):
                 raise self._end

@@ -1,4 +1,4 @@
-"""The connection below a SPDY session: a socket that HTTP has let go of, or binary WebSocket messages."""
+"""The connection below a SPDY session: a socket taken over from HTTP, or binary WebSocket messages."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WRITE_HIGH = 256 * 1024
-"""Bytes that wait to be sent, above which whoever sends has to wait."""
+"""Bytes waiting to be sent, above which a sender has to wait."""
 
 
 def hung_up(transport: asyncio.Transport | None) -> bool:
-    """Whether the peer has closed its end, told from the socket: a transport that is not reading does not notice."""
+    """Return whether the peer has closed its end.
+
+    This asks the socket, because a transport that is not reading does not notice.
+    """
     fd = -1 if transport is None or transport.is_closing() else transport.get_extra_info("socket").fileno()
     if fd < 0:
         return True
@@ -34,11 +37,14 @@ class Link(Protocol):
         ...
 
     def write(self, data: bytes) -> None:
-        """Send, now or soon; after the end it does nothing."""
+        """Send now or soon; do nothing after the end."""
         ...
 
     async def drain(self) -> None:
-        """Wait until more may be sent; raises ClientGoneError when that will not be."""
+        """Wait until more may be sent.
+
+        Raises ``ClientGoneError`` if the client is gone.
+        """
         ...
 
     def hold(self, holding: bool) -> None:
@@ -46,11 +52,11 @@ class Link(Protocol):
         ...
 
     def hung_up(self) -> bool:
-        """Whether the client has closed its end, which nobody notices while reading is stopped."""
+        """Return whether the client has closed its end, which goes unnoticed while reading is stopped."""
         ...
 
     def close(self) -> None:
-        """Close once all is sent."""
+        """Close once everything is sent."""
         ...
 
     def abort(self) -> None:
@@ -59,7 +65,7 @@ class Link(Protocol):
 
 
 class SocketLink(asyncio.Protocol):
-    """A transport taken over from aiohttp, whose own protocol is told of the end, so that it can clean up."""
+    """A transport taken over from aiohttp, whose own protocol still gets the end, so that it can clean up."""
 
     def __init__(self, transport: asyncio.Transport, feed: Callable[[bytes], None], lost: Callable[[], None]) -> None:
         self._transport = transport
@@ -73,22 +79,22 @@ class SocketLink(asyncio.Protocol):
         transport.set_protocol(self)
 
     def data_received(self, data: bytes) -> None:
-        """Called by the transport."""
+        """Pass on what arrived; the transport calls this."""
         self._feed(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the transport, once."""
+        """Note the end; the transport calls this once."""
         self._is_lost = True
         self._wake()
         self._lost()
         cast("asyncio.Protocol", self._before).connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Called by the transport."""
+        """Note that the buffer is full; the transport calls this."""
         self._full = True
 
     def resume_writing(self) -> None:
-        """Called by the transport."""
+        """Wake the senders; the transport calls this."""
         self._full = False
         self._wake()
 
@@ -109,7 +115,10 @@ class SocketLink(asyncio.Protocol):
             self._transport.write(data)
 
     async def drain(self) -> None:
-        """See Link. Lets others run even when there is room."""
+        """See Link.
+
+        Other tasks get to run even when there is room.
+        """
         if not self._full:
             await asyncio.sleep(0)
         while self._full and not self._is_lost:

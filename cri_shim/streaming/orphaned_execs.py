@@ -1,9 +1,9 @@
-"""Commands that a killed daemon was starting or running in containers.
+"""End the commands that a killed daemon was starting or running in containers.
 
-A shim opens the FIFOs of a command while it holds the lock of the container, and waits there for the other end. After
-a daemon that was killed meanwhile nothing opens it: the shim says nothing of any container of the pod for as long as
-the call to start the command had left, a minute or so. So the next daemon opens those FIFOs before it asks anything,
-and then ends the commands, whose clients have gone.
+A shim opens the FIFOs of a command while it holds the lock of the container, and waits there for the other end. If the
+daemon is killed meanwhile, nothing opens the other end, and the shim answers no request about any container of the pod
+for as long as the call to start the command had left, which is a minute or so. So the next daemon opens those FIFOs
+before it sends any request, and then ends the commands, whose clients have gone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
 
 MOST: Final = 256
-"""Commands that are ended; of more than these the shims wait as long as they do."""
+"""The most commands that are ended; the shims of further ones wait out their minute."""
 _PREFIX: Final = "exec-"
 _PAUSES: Final = (0.2, 1.0, 5.0)
 _STEP_SECONDS: Final = 10.0
@@ -47,7 +47,10 @@ class OrphanedExec(Struct, frozen=True):
 
 
 def open_orphaned(containers_state: Path) -> list[OrphanedExec]:
-    """Open the FIFOs of the commands that an earlier daemon has left below ``containers_state``. Blocks."""
+    """Open the FIFOs of the commands that an earlier daemon has left below ``containers_state``.
+
+    Blocking.
+    """
     found: list[OrphanedExec] = []
     for container in _entries(containers_state):
         for directory in _entries(container):
@@ -59,25 +62,25 @@ def open_orphaned(containers_state: Path) -> list[OrphanedExec]:
 
 
 async def end_orphaned(containerd: Containerd, orphans: Sequence[OrphanedExec]) -> None:
-    """End them, and leave nothing of them behind."""
+    """End the commands and remove everything that is left of them."""
     try:
         await asyncio.gather(*(_end(containerd, orphan) for orphan in orphans))
     finally:
         for fd in (fd for orphan in orphans for fd in orphan.held):
             os.close(fd)
     for orphan in orphans:
-        with suppress(OSError):  # it goes with its container
+        with suppress(OSError):  # the directory goes with its container
             await run(FS, remove_tree, orphan.directory)
         log.info("exec.orphan_ended", container_id=orphan.container_id, exec_id=orphan.exec_id)
 
 
 async def _end(containerd: Containerd, orphan: OrphanedExec) -> None:
-    """Kill and delete one; what cannot be deleted goes with the task of its container."""
+    """Kill and delete one command; if it cannot be deleted, it goes with the task of its container."""
     for pause in _PAUSES:
         await asyncio.sleep(pause)
         try:
             with call_options(timeout=_STEP_SECONDS):
-                with suppress(ContainerdError):  # ended, or never started
+                with suppress(ContainerdError):  # it has ended, or was never started
                     await containerd.tasks.kill(orphan.container_id, signal.SIGKILL, exec_id=orphan.exec_id)
                 await containerd.tasks.delete_process(orphan.container_id, orphan.exec_id)
         except NotFound:
@@ -89,7 +92,7 @@ async def _end(containerd: Containerd, orphan: OrphanedExec) -> None:
 
 
 def _opened(path: Path) -> int | None:
-    """Open a FIFO for both directions, which never waits; None for what is none."""
+    """Open a FIFO for both directions, which never waits; return None for anything else."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:

@@ -18,7 +18,10 @@ BACKLOG: Final = 128
 
 
 class Pending(Struct, frozen=True):
-    """A request that waits for its client. ``kind`` is the first word of the path: exec, attach or portforward."""
+    """A request that waits for its client.
+
+    ``kind`` is the first word of the path: exec, attach or portforward.
+    """
 
     kind: str
     request: RemoteRequest | ForwardRequest

@@ -1,12 +1,14 @@
 """Port-forward: connections from the client to ports of a pod, opened inside the pod's network namespace.
 
 Over SPDY each connection is a pair of streams with the headers ``streamtype`` (data or error), ``port`` and
-``requestid``; over the WebSocket channels each port is one connection. What cannot be connected is told on the error
-stream, and the rest goes on. When one direction has ended the other goes on as long as bytes move; a silent one is cut,
-since many servers never close a connection whose client has (the plugin cuts it after a second, moving or not).
+``requestid``; over the WebSocket channels each port is one connection. A connection that cannot be made is reported on
+its error stream, and the others go on. When one direction has ended, the other goes on as long as bytes move; a silent
+one is cut, since many servers never close a connection whose client has (the plugin cuts it after a second, moving or
+not).
 
-A socket belongs to the network namespace of the thread that made it, for life; so a short thread enters the pod's
-namespace and makes it, and the event loop connects it. Nothing is forked, no thread of a pool changes its namespace.
+A socket belongs to the network namespace of the thread that made it, for life. So a short-lived thread enters the pod's
+namespace and makes the socket, and the event loop connects it. Nothing is forked, and no thread of a pool changes its
+namespace.
 """
 
 from __future__ import annotations
@@ -29,19 +31,19 @@ if TYPE_CHECKING:
     from cri_shim.streaming.spdy_session import SpdyStream
 
 PROTOCOL: Final = "portforward.k8s.io"
-"""What X-Stream-Protocol-Version says."""
+"""The value of X-Stream-Protocol-Version."""
 
 AFTER_POD: Final = 1.0
-"""Seconds that the client may be silent when the pod has ended its direction."""
+"""Seconds that the client may be silent after the pod has ended its direction."""
 
 AFTER_CLIENT: Final = 60.0
-"""Seconds that the pod may be silent when the client has ended its own, which may be how it says that it waits."""
+"""Seconds that the pod may be silent after the client has ended its direction, which may be how a client waits."""
 
 PAIRING: Final = 30.0
 """Seconds for the second stream of a pair to arrive."""
 
 READ: Final = 256 * 1024
-"""Bytes read from a pod's socket at a stroke."""
+"""The most bytes of one read from a pod's socket."""
 
 _FAMILIES: Final = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 _LIMITS: Final = Limits(streams=1024)
@@ -50,21 +52,24 @@ log = structlog.get_logger(__name__)
 
 
 class ForwardRequest(Struct, frozen=True):
-    """A port-forward that waits for its client; ``ports`` are those the RPC named, which only WebSocket needs."""
+    """A port-forward that waits for its client; ``ports`` are those of the RPC, which only WebSocket needs."""
 
     pod: Pod
     ports: tuple[int, ...]
 
 
 class Pod(Struct, frozen=True):
-    """Where to connect: ``netns_path`` is empty for a pod on the node's own network."""
+    """Where to connect; ``netns_path`` is empty for a pod on the node's own network."""
 
     id: str
     netns_path: str
     kernel: Kernel
 
     async def dial(self, port: int) -> socket.socket:
-        """A connection to ``port`` on the pod's localhost, IPv4 before IPv6; raises OSError naming both failures."""
+        """Connect to ``port`` on the pod's localhost, IPv4 before IPv6.
+
+        Raises ``OSError`` naming both failures.
+        """
         loop = asyncio.get_running_loop()
         failures: list[str] = []
         for family, address in _FAMILIES:
@@ -95,7 +100,7 @@ class Pod(Struct, frozen=True):
 
 def _new_socket(family: int) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    sock.setblocking(False)  # Python's own idea of the socket, too
+    sock.setblocking(False)  # Python keeps a flag of its own beside the kernel's
     return sock
 
 
@@ -103,15 +108,15 @@ class Pipe(Protocol):
     """The client's end of one connection."""
 
     async def read(self) -> bytes:
-        """Bytes for the pod; none at the end."""
+        """Return bytes for the pod; none at the end."""
         ...
 
     async def write(self, data: bytes) -> None:
-        """Bytes from the pod."""
+        """Send bytes from the pod."""
         ...
 
     def end(self) -> None:
-        """The pod sends no more."""
+        """Note that the pod sends no more."""
         ...
 
 
@@ -125,7 +130,7 @@ class _Connection:
         self._moved = self._loop.time()
 
     async def carry(self) -> None:
-        """Both ways until both have ended, or one has and the other is silent."""
+        """Carry bytes both ways until both directions have ended, or one has and the other is silent."""
         up, down = asyncio.create_task(self._up()), asyncio.create_task(self._down())
         try:
             await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
@@ -156,7 +161,7 @@ class _Connection:
 
 
 async def carry(sock: socket.socket, pipe: Pipe) -> None:
-    """Carry bytes both ways until the connection is over; closes the socket."""
+    """Carry bytes both ways until the connection is over, and close the socket."""
     await _Connection(sock, pipe).carry()
 
 
@@ -190,7 +195,7 @@ class SpdyForward:
         kind, port = stream.headers.get("streamtype", "").lower(), stream.headers.get("port", "")
         if kind not in ("data", "error") or not port.isdecimal() or not 0 < int(port[:6]) < 65536:
             return False
-        # Old clients number no requests: their error stream comes first, the data stream has the next id.
+        # Old clients do not number requests: their error stream comes first, and the data stream has the next id.
         request = stream.headers.get("requestid") or str(stream.id if kind == "error" else stream.id - 2)
         pair = self._pairs.get(request)
         if pair is None:

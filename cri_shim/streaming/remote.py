@@ -1,4 +1,4 @@
-"""What a session sees of its client, whatever lies between them: one interface for SPDY and WebSocket."""
+"""What a session sees of its client, whatever is between them: one interface for SPDY and WebSocket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ClientGoneError(ConnectionError):
-    """The client has hung up, broken the protocol or been idle for too long; nobody hears anything any more."""
+    """The client has hung up, broken the protocol or been idle for too long, so nothing more can reach it."""
 
 
 class Output(enum.Enum):
@@ -23,7 +23,7 @@ class Output(enum.Enum):
 
 
 class Wanted(Struct, frozen=True):
-    """Which streams the request asked for; a terminal has no stderr of its own."""
+    """The streams that the request asked for; a terminal has no stderr of its own."""
 
     stdin: bool
     stdout: bool
@@ -39,25 +39,28 @@ class Size(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """How a session ended: ``error`` where something failed, else the exit code of what ran (0 for attach)."""
+    """How a session ended: ``error`` if something failed, else the exit code of the command (0 for attach)."""
 
     exit_code: int = 0
     error: str = ""
 
 
 class RemoteClient(Protocol):
-    """The client of one exec or attach. All methods raise ClientGoneError once it is gone."""
+    """The client of one exec or attach.
+
+    All methods raise ``ClientGoneError`` once it is gone.
+    """
 
     async def read_stdin(self) -> bytes:
-        """Some bytes for stdin; none: there will be no more."""
+        """Return the next bytes for stdin; none at the end."""
         ...
 
     async def read_size(self) -> Size:
-        """The next size of the client's terminal; waits for ever where there is none."""
+        """Return the next size of the client's terminal; wait for ever if it has none."""
         ...
 
     async def write(self, output: Output, data: bytes) -> None:
-        """Send output, and return when the client can be sent more."""
+        """Send output, and return when more can be sent to the client."""
         ...
 
     async def gone(self) -> None:
@@ -65,12 +68,15 @@ class RemoteClient(Protocol):
         ...
 
     async def finish(self, outcome: Outcome) -> None:
-        """Say how it ended and close in good order."""
+        """Send the outcome and close in good order."""
         ...
 
 
 class RemoteRequest(Struct, frozen=True):
-    """An exec or attach that waits for its client. ``run`` may raise ClientGoneError."""
+    """An exec or attach that waits for its client.
+
+    ``run`` may raise ``ClientGoneError``.
+    """
 
     wanted: Wanted
     run: Callable[[RemoteClient], Awaitable[Outcome]]

@@ -1,7 +1,7 @@
-"""Exec and attach over SPDY: the remotecommand protocols v1 to v4 (BEHAVIOUR 2.7; kubelet pkg/cri/streaming).
+"""Exec and attach over SPDY: the remotecommand protocols v1 to v4 (docs/streaming.md; kubelet pkg/cri/streaming).
 
-The client opens one stream for each thing it wants, named by its header ``streamtype``; when all are there the command
-begins. v3 brought the resize stream, v4 the JSON status on the error stream.
+The client opens one stream for each thing it wants, named by its header ``streamtype``; the command begins when all of
+them are open. v3 brought the resize stream, v4 the JSON status on the error stream.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from cri_shim.streaming.spdy_session import SpdyStream
 
 VERSIONS: Final = ("v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io")
-"""What X-Stream-Protocol-Version may say, the best first."""
+"""The versions that X-Stream-Protocol-Version may name, the best first."""
 
 SETUP: Final = 30.0
 """Seconds for all streams to arrive."""
 
 FAREWELL: Final = 5.0
-"""Seconds for the client to read the end and hang up, after which we do."""
+"""Seconds for the client to read the end and hang up; after that we do."""
 
 _LIMITS: Final = Limits(streams=8, refusals=8)
 
@@ -62,7 +62,10 @@ class SpdyRemoteClient:
         return True
 
     async def ready(self) -> None:
-        """Return when all streams are there; raises ClientGoneError when they are not in time."""
+        """Return when all streams are open.
+
+        Raises ``ClientGoneError`` if they are not open in time.
+        """
         waits = [asyncio.ensure_future(self._complete.wait()), asyncio.ensure_future(self.session.gone())]
         try:
             await asyncio.wait(waits, timeout=SETUP, return_when=asyncio.FIRST_COMPLETED)
@@ -96,7 +99,10 @@ class SpdyRemoteClient:
         await self.session.gone()
 
     async def finish(self, outcome: Outcome) -> None:
-        """See RemoteClient. Hanging up first could lose output: what the client still sends would reset the socket."""
+        """See RemoteClient.
+
+        Hanging up first could lose output, because anything that the client still sends would reset the socket.
+        """
         word = status_json(outcome) if self._status_json else status_text(outcome)
         if word:
             await self._streams["error"].write(word)

@@ -1,4 +1,4 @@
-"""Messages on the resize stream: JSON objects ``{"Width": w, "Height": h}``, one after another, split anywhere."""
+"""Parse the resize stream: JSON objects ``{"Width": w, "Height": h}``, one after another, split anywhere."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _LARGEST_SIDE = 65535
 
 
 class ResizeReader:
-    """Collects bytes into sizes; what is no size is skipped, since a terminal of a wrong size is no reason to end."""
+    """Collects bytes into sizes; skips invalid messages, since a wrong terminal size is no reason to end a session."""
 
     def __init__(self) -> None:
         self._buffer = b""
 
     def feed(self, data: bytes) -> list[Size]:
-        """The sizes that ``data`` completes, without those that have a side of 0."""
+        """Return the sizes that ``data`` completes, without those that have a side of 0."""
         self._buffer += data
         sizes = []
         while b"}" in self._buffer:

@@ -1,7 +1,7 @@
-"""The HTTP server that clients of exec, attach and port-forward come to with the URL that the RPC gave them.
+"""The HTTP server to which clients of exec, attach and port-forward connect, with the URL from the RPC's response.
 
-It listens from the start, so that a port that is taken is known then; aiohttp, which takes 12 MiB of memory, is loaded
-when the first URL is asked for. Each connection belongs to one request and ends with it.
+It listens from the daemon's start, so that a port in use is noticed then. aiohttp, which takes 12 MiB of memory, is
+loaded when the first URL is requested. Each connection belongs to one request and ends with it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ log = structlog.get_logger(__name__)
 
 
 class StreamingServer:
-    """``tls`` makes the context on first use; None is plain HTTP. ``idle_timeout`` in seconds, 0 for none."""
+    """The streaming server at one address and port.
+
+    ``tls`` makes the context on first use, None means plain HTTP; ``idle_timeout`` is in seconds, 0 for none.
+    """
 
     def __init__(
         self, address: str, port: int, *, idle_timeout: float, tls: Callable[[], ssl.SSLContext] | None = None
@@ -42,7 +45,10 @@ class StreamingServer:
         self._streams: Streams | None = None
 
     def bind(self) -> None:
-        """Take the port; raises OSError when it is not to be had."""
+        """Listen on the port.
+
+        Raises ``OSError`` if that is not possible.
+        """
         family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
         try:
             self._socket = socket.create_server((self._address, self._port), family=family, backlog=BACKLOG)
@@ -54,7 +60,7 @@ class StreamingServer:
 
     @property
     def base_url(self) -> str:
-        """What every URL begins with; the server must be bound."""
+        """The beginning of every URL; the server must be bound."""
         if self._socket is None:
             raise RuntimeError("the streaming server has no port yet")
         port = self._socket.getsockname()[1]
@@ -62,7 +68,10 @@ class StreamingServer:
         return f"{'https' if self._tls else 'http'}://{host}:{port}"
 
     async def url(self, kind: str, request: RemoteRequest | ForwardRequest) -> str:
-        """A URL at which ``request`` waits for its client, for a minute; raises ResourceExhaustedError."""
+        """Return a URL at which ``request`` waits for its client, for a minute.
+
+        Raises ``ResourceExhaustedError`` if too many requests wait.
+        """
         await self._serve()
         return f"{self.base_url}/{kind}/{self._tokens.add(Pending(kind, request))}"
 
@@ -79,7 +88,7 @@ class StreamingServer:
             log.info("stream.serving", url=self.base_url)
 
     async def stop(self) -> None:
-        """End all sessions and let go of the port."""
+        """End all sessions and close the port."""
         if self._streams is not None:
             await self._streams.stop()
         if self._socket is not None:

@@ -1,4 +1,8 @@
-"""A SPDY connection with its streams as things to read from and write to."""
+"""A SPDY connection on the event loop, with streams to read from and write to.
+
+:mod:`cri_shim.streaming.spdy` is the codec without I/O; this module feeds it, applies back-pressure in both directions,
+and notices clients that are gone, idle or too greedy.
+"""
 
 from __future__ import annotations
 
@@ -20,22 +24,22 @@ if TYPE_CHECKING:
     from cri_shim.streaming.spdy.events import Event
 
 HELD: Final = 4 << 20
-"""Bytes of all streams that wait for their readers, above which nothing more is read from the client."""
+"""Bytes of all streams waiting for their readers, above which the session stops reading from the client."""
 
 ANSWERS: Final = 4 << 20
-"""Bytes that wait for a client which makes us answer and does not listen, above which it is cut off."""
+"""Bytes waiting for a client that makes us answer and does not read, above which it is cut off."""
 
 PIECE: Final = 256 * 1024
 """The largest data frame that is sent."""
 
 PING_EVERY: Final = 30.0
-"""Seconds of silence after which the client is asked for a sign of life: a dead one is noticed by writing."""
+"""Seconds of silence after which the session pings the client, because only writing shows that a client is dead."""
 
 PING_HELD: Final = 5.0
-"""The same for a client that is not being read: writing is how it is noticed that it has gone."""
+"""The same for a client that is not being read; there, only a write shows that it has gone."""
 
 LOOK_EVERY: Final = 3.0
-"""Seconds between two looks at whether a client that is not being read is still there."""
+"""Seconds between two checks whether a client that is not being read is still there."""
 
 _HTTP_ANSWER: Final = {":status": "200", ":version": "HTTP/1.1"}
 
@@ -43,7 +47,10 @@ log = structlog.get_logger(__name__)
 
 
 class SpdyStream:
-    """One stream that the client has opened. Methods raise ClientGoneError when it was reset or the client is gone."""
+    """One stream that the client has opened.
+
+    The methods raise ``ClientGoneError`` if the stream was reset or the client is gone.
+    """
 
     __slots__ = ("_session", "headers", "id", "inbox")
 
@@ -54,7 +61,7 @@ class SpdyStream:
         self.inbox = Inbox()
 
     async def read(self) -> bytes:
-        """The next bytes; none at the end."""
+        """Return the next bytes; none at the end."""
         data = await self.inbox.get()
         self._session.taken(self.id, len(data))
         return data
@@ -64,16 +71,19 @@ class SpdyStream:
         await self._session.send(self.id, data)
 
     def end(self) -> None:
-        """Send no more; being over already is fine."""
+        """Send no more; a stream that is over already is fine."""
         self._session.end(self.id)
 
     def reset(self, code: ResetCode = ResetCode.CANCEL) -> None:
-        """End both directions; being over already is fine."""
+        """End both directions; a stream that is over already is fine."""
         self._session.reset(self.id, code)
 
 
 class SpdySession:
-    """``on_stream`` is called for each new stream and accepts or resets it by return: True or False."""
+    """One client's SPDY connection.
+
+    ``on_stream`` gets each new stream and returns True to accept it, False to reset it.
+    """
 
     def __init__(
         self, on_stream: Callable[[SpdyStream], bool], *, idle_timeout: float = 0.0, limits: Limits | None = None
@@ -93,7 +103,7 @@ class SpdySession:
         self._timer = self._loop.call_later(min(LOOK_EVERY, idle_timeout or LOOK_EVERY), self._tick)
 
     def attach(self, link: Link) -> None:
-        """Begin; bytes come by :meth:`feed`, their end by :meth:`lost`."""
+        """Begin the session on ``link``; bytes come by :meth:`feed`, their end by :meth:`lost`."""
         self._link = link
 
     async def gone(self) -> None:
@@ -103,7 +113,7 @@ class SpdySession:
     # The client's side.
 
     def feed(self, data: bytes) -> None:
-        """Take what arrived."""
+        """Process bytes that have arrived."""
         if self._gone.is_set():
             return
         self._heard = self._used = self._loop.time()
@@ -125,7 +135,7 @@ class SpdySession:
             self._link.abort()
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """End the session because the connection is gone."""
         self._end(ClientGoneError("the client has closed the connection"))
 
     def _handle(self, event: Event) -> None:
@@ -152,7 +162,7 @@ class SpdySession:
             self._connection.reset(stream.id, ResetCode.REFUSED_STREAM)
             return
         self._streams[stream.id] = stream
-        # Whoever asks as HTTP does wants an answer like HTTP's (SPDY/3.1, 3.2); Go's clients neither give nor want it.
+        # A client that asks as HTTP does expects an answer like HTTP's (SPDY/3.1, 3.2); Go's clients do neither.
         self._connection.accept(stream.id, _HTTP_ANSWER if ":method" in stream.headers else {})
 
     def _forget(self, stream_id: int) -> None:
@@ -170,7 +180,7 @@ class SpdySession:
         self._room.set()
 
     def _tick(self) -> None:
-        """Ask a silent client whether it lives, and end one that has been idle for too long."""
+        """Ping a silent client, and end one that has been idle for too long."""
         now = self._loop.time()
         if self._idle_timeout and now - self._used >= self._idle_timeout:
             log.info("stream.idle", seconds=self._idle_timeout)
@@ -191,7 +201,7 @@ class SpdySession:
     # Our side.
 
     def taken(self, stream_id: int, size: int) -> None:
-        """Count bytes that a reader has taken out."""
+        """Count bytes that a reader has consumed."""
         if not size or self._gone.is_set():
             return
         self._held -= size
@@ -227,7 +237,7 @@ class SpdySession:
         try:
             self._connection.send_data(stream_id, b"", fin=True)
         except LocalProtocolError:
-            return  # reset meanwhile
+            return  # the stream was reset meanwhile
         self._flush()
 
     def reset(self, stream_id: int, code: ResetCode) -> None:
@@ -239,7 +249,7 @@ class SpdySession:
             self._hold()
 
     def close(self) -> None:
-        """Say goodbye and close when all is sent."""
+        """Send GOAWAY, and close once everything is sent."""
         if not self._gone.is_set():
             self._connection.go_away(GoAwayCode.OK)
             self._flush()

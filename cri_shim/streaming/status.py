@@ -1,4 +1,4 @@
-"""The last word of a remote command, on its error stream (Kubernetes apimachinery, util/remotecommand)."""
+"""The final status of a remote command, sent on its error stream (Kubernetes apimachinery, util/remotecommand)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def status_json(outcome: Outcome) -> bytes:
-    """A metav1.Status as v4 and later want it."""
+    """Return the outcome as a metav1.Status, which v4 and later use."""
     status: dict[str, Any] = {"metadata": {}, "status": "Success"}
     if outcome.error:
         status |= {
@@ -31,7 +31,7 @@ def status_json(outcome: Outcome) -> bytes:
 
 
 def status_text(outcome: Outcome) -> bytes:
-    """One line for the protocols before v4; nothing at all for success."""
+    """Return the outcome as one line for the protocols before v4; empty for success."""
     if outcome.error:
         return outcome.error.encode()
     return f"command terminated with non-zero exit code: {outcome.exit_code}".encode() if outcome.exit_code else b""

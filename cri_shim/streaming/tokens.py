@@ -1,6 +1,6 @@
-"""One-use tokens that stand for a request: the RPC answers with a URL that holds one, the client brings it back.
+"""One-use tokens that stand for a request: the RPC answers with a URL that holds one, and the client presents it.
 
-Whoever has the token may do what was asked, hence it is random, short-lived and good for one connection. The numbers
+Whoever has the token may do what was requested, so it is random, short-lived and good for one connection. The numbers
 are those of the kubelet's streaming package (pkg/streaming/request_cache.go), with a longer token.
 """
 
@@ -21,13 +21,13 @@ LIFETIME = 60.0
 """Seconds from the RPC to the connection."""
 
 MOST = 1000
-"""Tokens that may wait at the same time."""
+"""The most tokens that may wait at the same time."""
 
 _BYTES = 18
 
 
 class Tokens(Generic[T]):
-    """What waits to be fetched, by token."""
+    """The requests that wait for their clients, by token."""
 
     def __init__(
         self, *, lifetime: float = LIFETIME, most: int = MOST, clock: Callable[[], float] = time.monotonic
@@ -35,13 +35,16 @@ class Tokens(Generic[T]):
         self._lifetime = lifetime
         self._most = most
         self._clock = clock
-        self._waiting: dict[str, tuple[float, T]] = {}  # oldest first, as all live equally long
+        self._waiting: dict[str, tuple[float, T]] = {}  # oldest first, since all live equally long
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     def add(self, request: T) -> str:
-        """Keep ``request`` and return its token; raises ResourceExhaustedError when too many wait."""
+        """Store ``request`` and return its token.
+
+        Raises ``ResourceExhaustedError`` if too many wait.
+        """
         self._forget_old()
         if len(self._waiting) >= self._most:
             raise ResourceExhaustedError(
@@ -53,7 +56,7 @@ class Tokens(Generic[T]):
         return token
 
     def take(self, token: str) -> T | None:
-        """The request of ``token``, once; None when there is none, or no more."""
+        """Return the request of ``token``, once; None if the token is unknown, used or too old."""
         self._forget_old()
         found = self._waiting.pop(token, None)
         return found[1] if found else None

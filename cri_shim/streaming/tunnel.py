@@ -1,4 +1,4 @@
-"""A SPDY session inside the binary messages of a WebSocket (client-go tools/portforward, tunneling connection)."""
+"""Carry a SPDY session inside binary WebSocket messages (client-go tools/portforward, tunneling connection)."""
 
 from __future__ import annotations
 

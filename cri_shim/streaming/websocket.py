@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from cri_shim.streaming.remote import Outcome, Size, Wanted
 
 HELD: Final = 1 << 20
-"""Bytes of stdin that wait for the process, above which nothing more is read from the client."""
+"""Bytes of stdin waiting for the process, above which the session stops reading from the client."""
 
 PING_EVERY: Final = 30.0
-"""Seconds after which a silent client is asked for a sign of life."""
+"""Seconds after which a silent client is pinged."""
 
 PING_HELD: Final = 5.0
-"""The same for a client that is not being read: writing is how it is noticed that it has gone."""
+"""The same for a client that is not being read; there, only a write shows that it has gone."""
 
 LOOK_EVERY: Final = 3.0
-"""Seconds between two looks at whether a client that is not being read is still there."""
+"""Seconds between two checks whether a client that is not being read is still there."""
 
 _OUTPUT: Final = {Output.STDOUT: Channel.STDOUT, Output.STDERR: Channel.STDERR}
 
@@ -64,12 +64,12 @@ class WebSocketRemoteClient:
         self._heard = self._used = self._loop.time()
 
     async def greet(self) -> None:
-        """Send an empty message first, which tells the client that the other end is there."""
+        """Send an empty message first, which shows the client that the other end is there."""
         first = Channel.STDOUT if self._wanted.stdout else Channel.STDERR if self._wanted.stderr else Channel.ERROR
         await self._send(first, b"")
 
     async def listen(self) -> None:
-        """Hear the client out until it is gone."""
+        """Process the client's messages until it is gone."""
         try:
             async for message in self._socket:
                 self._heard = self._used = self._loop.time()
@@ -87,7 +87,7 @@ class WebSocketRemoteClient:
             self._stdin.end(ClientGoneError("the client has closed the connection"))
 
     async def watch(self) -> None:
-        """Ask a silent client whether it lives, and end one that has been idle for too long; until it is gone."""
+        """Ping a silent client and end one that has been idle for too long, until the client is gone."""
         while not self._gone.is_set():
             await asyncio.sleep(min(LOOK_EVERY, self._idle_timeout or LOOK_EVERY))
             now = self._loop.time()
@@ -113,7 +113,7 @@ class WebSocketRemoteClient:
         elif event.channel == Channel.RESIZE and isinstance(event, ChannelData):
             for size in self._resize.feed(event.data):
                 if self._sizes.full():
-                    self._sizes.get_nowait()  # only the last one counts
+                    self._sizes.get_nowait()  # only the last size counts
                 self._sizes.put_nowait(size)
 
     async def _send(self, channel: Channel, data: bytes) -> None:

@@ -1,7 +1,7 @@
 """Port-forward over the WebSocket channels: each port is one connection with two channels, data and error.
 
 The ports come with the request; the first message on each channel is the port's number (kubelet, portforward
-websocket.go). A connection cannot be ended alone there, so one that has ended just falls silent.
+websocket.go). The protocol has no message that ends one connection, so one that has ended just falls silent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cri_shim.streaming.port_forward import ForwardRequest
 
 HELD: Final = 1 << 20
-"""Bytes that wait for a pod, above which nothing more is read from the client."""
+"""Bytes waiting for a pod, above which nothing more is read from the client."""
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class _ChannelPipe:
         await self._forward.send(self._channel, data)
 
     def end(self) -> None:
-        """See Pipe; there is no message for it."""
+        """See Pipe; the protocol has no message for it."""
 
 
 class WebSocketForward:
@@ -112,7 +112,10 @@ class WebSocketForward:
         await carry(sock, self._pipes[index])
 
     async def send(self, channel: int, data: bytes) -> None:
-        """Send bytes on a channel; raises ClientGoneError when nobody is there."""
+        """Send bytes on a channel.
+
+        Raises ``ClientGoneError`` if the client is gone.
+        """
         message = self._codec.encode(channel, data)
         try:
             if isinstance(message, str):

@@ -1,4 +1,4 @@
-"""One connection's messages under one sub-protocol."""
+"""Decode and encode the messages of one connection under one sub-protocol."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Channel(enum.IntEnum):
 
 
 class ChannelError(Exception):
-    """The client sent something that the sub-protocol has no meaning for; the connection ends."""
+    """The client sent a message that has no meaning in the sub-protocol; the connection ends."""
 
 
 class ChannelData(Struct, frozen=True):
-    """Bytes for a channel; may be none."""
+    """Bytes for a channel; may be empty."""
 
     channel: int
     data: bytes
@@ -44,20 +44,20 @@ class ChannelEnd(Struct, frozen=True):
 
 
 class ChannelCodec:
-    """Messages to events and back. ``channels`` is how many there are: five for a command, two for each port."""
+    """Turns messages into events and back; ``channels`` is how many exist: five for a command, two for each port."""
 
     def __init__(self, protocol: ChannelProtocol, channels: int = len(Channel)) -> None:
         self.protocol = protocol
         self._channels = channels
 
     def decode(self, message: bytes | str) -> ChannelData | ChannelEnd:
-        """What a message means; text and binary ones are taken alike, as other servers do.
+        """Return what a message means; text and binary messages are treated alike, as other servers do.
 
-        Raises ChannelError for an empty message, an unknown channel, or text that is no base64.
+        Raises ``ChannelError`` for an empty message, an unknown channel, or text that is not base64.
         """
         raw = message.encode() if isinstance(message, str) else message
         if not raw:
-            raise ChannelError("a message without a channel number")
+            raise ChannelError("a message has no channel number")
         if self.protocol.base64:
             number = raw[0] - ord("0")
             try:
@@ -68,17 +68,17 @@ class ChannelCodec:
             number, data = raw[0], raw[1:]
         if self.protocol.close_channel and number == _CLOSE:
             if len(data) != 1:
-                raise ChannelError("a closing message that names no channel")
+                raise ChannelError("a closing message names no channel")
             return ChannelEnd(self._checked(data[0]))
         return ChannelData(self._checked(number), data)
 
     def _checked(self, number: int) -> int:
         if not 0 <= number < self._channels:
-            raise ChannelError(f"channel {number} of {self._channels}")
+            raise ChannelError(f"channel {number} does not exist, there are {self._channels}")
         return number
 
     def encode(self, channel: int, data: bytes) -> bytes | str:
-        """The message that carries ``data``: text under a base64 variant, else binary."""
+        """Return the message that carries ``data``: text under a base64 variant, else binary."""
         if not self.protocol.base64:
             return bytes((channel,)) + data
         if channel > _LARGEST_DIGIT:
@@ -86,5 +86,5 @@ class ChannelCodec:
         return f"{channel}{base64.b64encode(data).decode()}"
 
     def encode_end(self, channel: int) -> bytes | None:
-        """The message that ends a channel, or None where the sub-protocol has none."""
+        """Return the message that ends a channel, or None if the sub-protocol has none."""
         return bytes((_CLOSE, channel)) if self.protocol.close_channel else None

@@ -1,4 +1,7 @@
-"""SPDY/3.1 without I/O: bytes in, events out, bytes out. Nothing in here knows of sockets or of asyncio."""
+"""SPDY/3.1 without I/O: bytes in, events out, bytes out.
+
+Nothing here imports sockets or asyncio, so that the codec can be tested byte by byte.
+"""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
-"""One SPDY/3.1 connection: what arrives becomes events, what is to be sent becomes bytes.
+"""One SPDY/3.1 connection: arriving bytes become events, and calls become bytes to send.
 
-Theory of operation. Call :meth:`Connection.receive_data` with whatever arrived and handle the events it returns; after
+Theory of operation. Call :meth:`Connection.receive_data` with arrived bytes and handle the events it returns; after
 that, and after every other call, send what :meth:`Connection.data_to_send` returns. RemoteProtocolError means that the
 connection is over: send what is left (a GOAWAY that says why), then close. A mistake on one stream resets that stream
-only. How a stream lives is in :mod:`.states`.
+only. :mod:`.states` describes the life of a stream.
 
 Flow control. The library that kubectl, crictl and the kubelet use neither respects windows nor opens them; other SPDY
-implementations stall without. So windows are always counted and opened, and become binding, in both directions, with
-the first SETTINGS or WINDOW_UPDATE of the peer. Until then, whoever does the I/O holds the peer back by not reading.
+implementations stall without. So this module always counts and opens windows, and they become binding, in both
+directions, with the first SETTINGS or WINDOW_UPDATE of the peer. Until then, the code that does the I/O holds the peer
+back by not reading.
 """
 
 from __future__ import annotations
@@ -52,14 +53,14 @@ class _Stream(Struct):
 
 
 class Connection:
-    """One end of a connection; the accepting one, unless ``client``."""
+    """One end of a connection: the accepting one, unless ``client``."""
 
     def __init__(self, limits: Limits | None = None, *, client: bool = False) -> None:
         self.limits = limits or Limits()
         self.flow_controlled = False
-        """Whether windows are binding: the peer has shown that it knows of them."""
+        """Whether windows are binding, because the peer has shown that it knows them."""
         self.gone_away = False
-        """Whether the peer has said that it goes."""
+        """Whether the peer has sent GOAWAY."""
         self._client = client
         self._reader = FrameReader(self.limits.control_frame)
         self._header_reader = HeaderReader(self.limits)
@@ -88,12 +89,12 @@ class Connection:
             FrameType.WINDOW_UPDATE: self._on_window_update,
         }
 
-    # What the peer says.
+    # Receiving.
 
     def receive_data(self, data: bytes) -> list[Event]:
-        """The events that ``data`` completes.
+        """Return the events that ``data`` completes.
 
-        Raises RemoteProtocolError when the connection is over; events before the mistake are lost with it.
+        Raises ``RemoteProtocolError`` when the connection is over; events before the mistake are lost with it.
         """
         if self._over:
             raise RemoteProtocolError("bytes after the end of the connection")
@@ -103,7 +104,7 @@ class Connection:
                     self._on_data(frame)
                 elif isinstance(frame, ControlFrame):
                     handler = self._handlers.get(frame.type)
-                    if handler is not None:  # frames of other types are to be ignored (2.2.1)
+                    if handler is not None:  # the specification has other types ignored (2.2.1)
                         handler(frame)
         except RemoteProtocolError as error:
             self.go_away(error.code)
@@ -145,7 +146,7 @@ class Connection:
         if len(frame.body) < 10:
             raise RemoteProtocolError("SYN_STREAM is cut short")
         stream_id = int.from_bytes(frame.body[:4], "big") & 0x7FFFFFFF
-        headers = self._header_reader.read(frame.body[10:])  # before all else: the next block builds on this one
+        headers = self._header_reader.read(frame.body[10:])  # first of all, since the next block builds on this one
         if stream_id % 2 != (0 if self._client else 1):
             raise RemoteProtocolError(f"stream {stream_id} has an id that is not the peer's to give")
         if stream_id <= self._highest_theirs:
@@ -250,7 +251,7 @@ class Connection:
         self.announce()
 
     def announce(self) -> None:
-        """Tell how much we take. A peer that knows nothing of windows is not bothered with it, a client may begin."""
+        """Announce our windows; only to a peer that knows windows, but a client may begin."""
         if self._announced:
             return
         self._announced = True
@@ -265,7 +266,7 @@ class Connection:
             self._receive_window.grow(more)
             self._out.append(frames.window_update(0, more))
 
-    # What we say.
+    # Sending.
 
     def open_stream(self, headers: Mapping[str, str], *, fin: bool = False) -> int:
         """Open a stream of ours and return its id."""
@@ -285,7 +286,7 @@ class Connection:
         self._step(stream, Step.SEND_REPLY)
 
     def room(self, stream_id: int) -> int:
-        """How many bytes may be sent on a stream now; 0 or less: wait for WindowOpened."""
+        """Return how many bytes may be sent on a stream now; at 0 or less, wait for WindowOpened."""
         stream = self._known(stream_id, Step.SEND_DATA)
         return self._room(stream)
 
@@ -314,7 +315,7 @@ class Connection:
             self._step(stream, Step.SEND_FIN)
 
     def take(self, stream_id: int, size: int) -> None:
-        """Say that ``size`` received bytes were used up, so that the peer may send as many more."""
+        """Note that ``size`` received bytes were consumed, so that the peer may send as many more."""
         self._give_back(size)
         stream = self._streams.get(stream_id)
         if stream is None or (stream.state, Step.SEND_WINDOW) not in TRANSITIONS:
@@ -327,7 +328,7 @@ class Connection:
             self._out.append(frames.window_update(0, delta))
 
     def reset(self, stream_id: int, code: ResetCode = ResetCode.CANCEL) -> None:
-        """End a stream in both directions; one that is over already is fine."""
+        """End a stream in both directions; a stream that is over already is fine."""
         stream = self._streams.get(stream_id)
         if stream is not None:
             self._out.append(frames.rst_stream(stream_id, code))
@@ -340,13 +341,13 @@ class Connection:
         self._out.append(frames.ping(ping_id))
 
     def go_away(self, code: GoAwayCode = GoAwayCode.OK) -> None:
-        """Say that the connection is over; what arrives afterwards is an error."""
+        """End the connection with a GOAWAY; bytes that arrive afterwards are an error."""
         if not self._over:
             self._over = True
             self._out.append(frames.goaway(self._highest_theirs, code))
 
     def data_to_send(self) -> bytes:
-        """What is to be sent now; empty for nothing."""
+        """Return the bytes to send now; empty if there are none."""
         if not self._out:
             return b""
         data = b"".join(self._out)
@@ -356,12 +357,12 @@ class Connection:
     # The streams.
 
     def state(self, stream_id: int) -> State:
-        """Where a stream stands."""
+        """Return the state of a stream."""
         stream = self._streams.get(stream_id)
         return stream.state if stream is not None else self._state_of(stream_id)
 
     def _state_of(self, stream_id: int) -> State:
-        """Of a stream that is not kept: it never was, or is no more."""
+        """Return the state of a stream that is not in the table: it was never opened, or it is over."""
         ours = stream_id % 2 == (1 if self._client else 0)
         seen = stream_id < self._next_ours if ours else stream_id <= self._highest_theirs
         return State.CLOSED if seen else State.IDLE
@@ -380,7 +381,7 @@ class Connection:
         return stream
 
     def _reset(self, stream: _Stream, code: ResetCode) -> None:
-        """End a stream because of what the peer did with it."""
+        """Reset a stream because of what the peer did with it."""
         self.reset(stream.id, code)
         self._events.append(StreamReset(stream.id, code, ours=True))
 

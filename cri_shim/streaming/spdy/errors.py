@@ -1,4 +1,4 @@
-"""What can go wrong between two SPDY peers, and the numbers that say so on the wire (SPDY/3.1, 2.6.3 and 2.6.6)."""
+"""The errors between two SPDY peers, and their numbers on the wire (SPDY/3.1, 2.6.3 and 2.6.6)."""
 
 from __future__ import annotations
 
@@ -37,4 +37,4 @@ class RemoteProtocolError(Exception):
 
 
 class LocalProtocolError(Exception):
-    """The codec was asked for something that the protocol forbids here; nothing was sent."""
+    """The caller asked for something that the protocol forbids at this point; nothing was sent."""

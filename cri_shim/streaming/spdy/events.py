@@ -1,4 +1,4 @@
-"""What happened on a connection, in the order in which it happened."""
+"""The events of a connection, which :meth:`~.Connection.receive_data` returns in the order in which they happened."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ class StreamAccepted(Struct, frozen=True):
 
 
 class HeadersReceived(Struct, frozen=True):
-    """More headers on an open stream."""
+    """More headers arrived on an open stream."""
 
     stream_id: int
     headers: Mapping[str, str]
 
 
 class DataReceived(Struct, frozen=True):
-    """Bytes of a stream, as they came: a frame may come in several of these."""
+    """Bytes of a stream, as they arrived: one frame may cause several of these events."""
 
     stream_id: int
     data: bytes
 
 
 class StreamEnded(Struct, frozen=True):
-    """The peer will send no more on this stream; we may."""
+    """The peer will send no more on this stream; we still may."""
 
     stream_id: int
 
 
 class StreamReset(Struct, frozen=True):
-    """The stream is over in both directions; ``ours``: because of what the peer did, we have reset it."""
+    """The stream is over in both directions; with ``ours`` we have reset it, because of what the peer did."""
 
     stream_id: int
     code: ResetCode | int
@@ -61,13 +61,13 @@ class WindowOpened(Struct, frozen=True):
 
 
 class PingAnswered(Struct, frozen=True):
-    """A ping of ours came back."""
+    """The peer answered a ping of ours."""
 
     ping_id: int
 
 
 class GoneAway(Struct, frozen=True):
-    """The peer opens no more streams, and takes none after ``last_stream_id``."""
+    """The peer opens no more streams, and accepts none after ``last_stream_id``."""
 
     last_stream_id: int
     code: GoAwayCode | int

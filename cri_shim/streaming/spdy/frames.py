@@ -1,7 +1,7 @@
-"""The frames of SPDY/3.1 (2.2): eight bytes of head, then the body; and cutting a stream of bytes into them.
+"""The frames of SPDY/3.1 (2.2), eight bytes of head and then the body, and the reader that cuts bytes into frames.
 
-Control frames are collected until they are whole, which is why their size has a limit. Data frames, which may have
-16 MiB, are handed on in the pieces in which they arrive.
+The reader collects control frames until they are whole, which is why their size has a limit. It hands on data frames,
+which may have 16 MiB, in the pieces in which they arrive.
 """
 
 from __future__ import annotations
@@ -43,28 +43,34 @@ class FrameType(enum.IntEnum):
 
 
 class Setting(enum.IntEnum):
-    """The settings that mean something here."""
+    """The settings that have a meaning here."""
 
     MAX_CONCURRENT_STREAMS = 4
     INITIAL_WINDOW_SIZE = 7
 
 
 class ControlFrame(Struct, frozen=True):
-    """A whole control frame; ``type`` may be one that nobody has defined."""
+    """A whole control frame; ``type`` may be undefined in the specification."""
 
     type: int
     flags: int
     body: bytes
 
     def numbers(self, count: int) -> tuple[int, ...]:
-        """The body as exactly ``count`` 32-bit numbers; raises RemoteProtocolError when it is not."""
+        """Return the body as exactly ``count`` 32-bit numbers.
+
+        Raises ``RemoteProtocolError`` if the body has another size.
+        """
         if len(self.body) != 4 * count:
             raise RemoteProtocolError(f"control frame {self.type} has {len(self.body)} bytes, not {4 * count}")
         return struct.unpack(f">{count}I", self.body)
 
 
 class DataPiece(Struct, frozen=True):
-    """Some bytes of a data frame, none for an empty one; ``fin`` only with the last of a frame that says so."""
+    """Some bytes of a data frame, none for an empty frame.
+
+    ``fin`` is set only on the last piece of a frame with FIN.
+    """
 
     stream_id: int
     data: bytes
@@ -73,7 +79,7 @@ class DataPiece(Struct, frozen=True):
 
 
 class FrameReader:
-    """Cuts what arrives into frames, wherever it was split on its way."""
+    """Cuts arriving bytes into frames, wherever they were split on their way."""
 
     def __init__(self, control_limit: int) -> None:
         self._control_limit = control_limit
@@ -84,9 +90,9 @@ class FrameReader:
         self._data_first = False
 
     def feed(self, data: bytes) -> Iterator[ControlFrame | DataPiece]:
-        """Frames and pieces that ``data`` completes; the iterator must be used up before the next call.
+        """Yield the frames and pieces that ``data`` completes; use up the iterator before the next call.
 
-        Raises RemoteProtocolError for another version of SPDY and for a control frame that is too large.
+        Raises ``RemoteProtocolError`` for another version of SPDY and for a control frame that is too large.
         """
         at = 0
         size = len(data)
@@ -99,7 +105,7 @@ class FrameReader:
                 first, self._data_first = self._data_first, False
                 yield DataPiece(self._data_stream, piece, self._data_fin and not self._data_left, first)
                 continue
-            # Heads and control frames are small: collecting them byte by byte costs nothing beside the data.
+            # Heads and control frames are small, so collecting them in a buffer costs nothing compared to the data.
             wanted = HEAD_SIZE if len(self._buffer) < HEAD_SIZE else HEAD_SIZE + self._control_length()
             end = min(size, at + wanted - len(self._buffer))
             self._buffer += data[at:end]
@@ -112,7 +118,7 @@ class FrameReader:
         return int.from_bytes(self._buffer[5:HEAD_SIZE], "big")
 
     def _complete(self) -> ControlFrame | DataPiece | None:
-        """The frame in the buffer, if it is whole, or the (empty) beginning of a data frame."""
+        """Return the frame in the buffer if it is whole, or the (empty) beginning of a data frame."""
         if len(self._buffer) < HEAD_SIZE:
             return None
         first, second = _HEAD.unpack_from(self._buffer)
@@ -126,9 +132,9 @@ class FrameReader:
             return None if length else DataPiece(self._data_stream, b"", self._data_fin, first=True)
         version = (first >> 16) & 0x7FFF
         if version != VERSION:
-            raise RemoteProtocolError(f"frame of SPDY version {version}, spoken here is {VERSION}")
+            raise RemoteProtocolError(f"frame of SPDY version {version}, only version {VERSION} is supported")
         if length > self._control_limit:
-            raise RemoteProtocolError(f"control frame of {length} bytes, allowed are {self._control_limit}")
+            raise RemoteProtocolError(f"control frame of {length} bytes, at most {self._control_limit} are allowed")
         if len(self._buffer) < HEAD_SIZE + length:
             return None
         frame = ControlFrame(first & 0xFFFF, flags, bytes(self._buffer[HEAD_SIZE:]))
@@ -137,51 +143,51 @@ class FrameReader:
 
 
 def data_head(stream_id: int, length: int, *, fin: bool) -> bytes:
-    """The head of a data frame with ``length`` bytes."""
+    """Return the head of a data frame with ``length`` bytes."""
     return _HEAD.pack(stream_id, (FLAG_FIN << 24 if fin else 0) | length)
 
 
 def control(type_: FrameType, body: bytes, flags: int = 0) -> bytes:
-    """A control frame."""
+    """Return a control frame."""
     return _HEAD.pack(_CONTROL_BIT | VERSION << 16 | type_, flags << 24 | len(body)) + body
 
 
 def syn_stream(stream_id: int, block: bytes, *, fin: bool = False) -> bytes:
-    """SYN_STREAM with its compressed headers, with the lowest priority number and no associated stream."""
+    """Return SYN_STREAM with its compressed headers, with the lowest priority number and no associated stream."""
     return control(FrameType.SYN_STREAM, struct.pack(">IIH", stream_id, 0, 0) + block, FLAG_FIN if fin else 0)
 
 
 def syn_reply(stream_id: int, block: bytes, *, fin: bool = False) -> bytes:
-    """SYN_REPLY with its compressed headers."""
+    """Return SYN_REPLY with its compressed headers."""
     return control(FrameType.SYN_REPLY, struct.pack(">I", stream_id) + block, FLAG_FIN if fin else 0)
 
 
 def headers(stream_id: int, block: bytes, *, fin: bool = False) -> bytes:
-    """HEADERS with its compressed headers."""
+    """Return HEADERS with its compressed headers."""
     return control(FrameType.HEADERS, struct.pack(">I", stream_id) + block, FLAG_FIN if fin else 0)
 
 
 def rst_stream(stream_id: int, code: int) -> bytes:
-    """RST_STREAM."""
+    """Return RST_STREAM."""
     return control(FrameType.RST_STREAM, struct.pack(">II", stream_id, code))
 
 
 def settings(values: Mapping[int, int]) -> bytes:
-    """SETTINGS; the flags of every entry are 0."""
+    """Return SETTINGS; the flags of every entry are 0."""
     entries = b"".join(struct.pack(">II", setting, value) for setting, value in values.items())
     return control(FrameType.SETTINGS, struct.pack(">I", len(values)) + entries)
 
 
 def ping(ping_id: int) -> bytes:
-    """PING."""
+    """Return PING."""
     return control(FrameType.PING, struct.pack(">I", ping_id))
 
 
 def goaway(last_stream_id: int, code: int) -> bytes:
-    """GOAWAY."""
+    """Return GOAWAY."""
     return control(FrameType.GOAWAY, struct.pack(">II", last_stream_id, code))
 
 
 def window_update(stream_id: int, delta: int) -> bytes:
-    """WINDOW_UPDATE; stream 0 is the connection."""
+    """Return WINDOW_UPDATE; stream 0 is the connection."""
     return control(FrameType.WINDOW_UPDATE, struct.pack(">II", stream_id, delta))

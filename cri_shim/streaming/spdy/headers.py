@@ -1,6 +1,6 @@
-"""Header blocks of SPDY/3: names and values behind lengths, in one deflate stream for each direction.
+"""Header blocks of SPDY/3: names and values with length prefixes, in one deflate stream for each direction.
 
-The stream goes on from block to block, so a block that cannot be read spoils all that follow and ends the connection.
+The stream goes on from block to block, so a block that cannot be decoded spoils all later ones and ends the connection.
 Both ends begin with the dictionary of SPDY/3 (2.6.10.1), built here from the lists of words that it consists of.
 """
 
@@ -39,7 +39,7 @@ DICTIONARY: Final = (
     b"".join(struct.pack(">I", len(word)) + word.encode() for word in (*_WORDS, *_MORE_WORDS)) + _TEXT.encode()
 )
 
-# Replies carry hardly any headers; zlib's defaults would take 256 KiB for each connection, these take 10.
+# Replies carry hardly any headers. zlib's defaults would take 256 KiB for each connection, these values take 10.
 _WINDOW_BITS: Final = 11
 _MEMORY_LEVEL: Final = 1
 _U32: Final = struct.Struct(">I")
@@ -53,9 +53,11 @@ class HeaderReader:
         self._inflate = zlib.decompressobj(zdict=DICTIONARY)
 
     def read(self, block: bytes) -> dict[str, str]:
-        """Headers of a block, names in lower case; values of a repeated header are apart by a NUL, as on the wire.
+        """Return the headers of a block, with names in lower case.
 
-        Raises RemoteProtocolError when the block is damaged or larger than the limits allow.
+        A NUL separates values of a repeated header, as on the wire.
+
+        Raises ``RemoteProtocolError`` if the block is damaged or larger than the limits allow.
         """
         limit = self._limits.header_block
         try:
@@ -90,10 +92,10 @@ class HeaderReader:
 
         count = number()
         if count > self._limits.header_pairs:
-            raise RemoteProtocolError(f"header block has {count} headers, allowed are {self._limits.header_pairs}")
+            raise RemoteProtocolError(f"header block has {count} headers, more than {self._limits.header_pairs}")
         headers: dict[str, str] = {}
         for _ in range(count):
-            # Go's client writes names as it pleases; upper case is an error by the book and harmless here.
+            # Go's client writes names in any case; upper case is an error by the specification, and harmless here.
             name = text().lower()
             if not name or name in headers:
                 raise RemoteProtocolError(f"header {name!r} is empty or given twice")
@@ -112,7 +114,7 @@ class HeaderWriter:
         )
 
     def write(self, headers: Mapping[str, str]) -> bytes:
-        """The compressed block of ``headers``."""
+        """Return the compressed block of ``headers``."""
         parts = [_U32.pack(len(headers))]
         for name, value in headers.items():
             for text in (name.lower().encode("latin-1"), value.encode("latin-1")):

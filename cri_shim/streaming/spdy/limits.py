@@ -1,21 +1,22 @@
-"""How much one peer may ask for before it is sent away."""
+"""How much one peer may ask for before the connection ends."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
 DEFAULT_WINDOW = 64 * 1024
-"""Bytes in flight on a stream, and on the connection, that need no word about it (SPDY/3.1, 2.6.8)."""
+"""Bytes in flight on a stream, and on the connection, unless a peer announces otherwise (SPDY/3.1, 2.6.8)."""
 
 LARGEST_WINDOW = 2**31 - 1
-"""A window that grows beyond this is an error of the peer."""
+"""The largest window; a peer that opens it wider makes an error."""
 
 
 class Limits(Struct, frozen=True):
     """The bounds of one connection; each keeps its memory small, whatever the peer sends."""
 
     control_frame: int = 16 * 1024
-    """Bytes of a control frame: it is collected before it is read. A remote command's headers are below 200 bytes."""
+    """Bytes of a control frame, which is collected before it is parsed. A remote command's headers are below 200 bytes.
+    """
     header_block: int = 64 * 1024
     """Bytes of a header block after decompression: 16 KiB of deflate may unfold to 16 MiB."""
     header_pairs: int = 64

@@ -1,9 +1,9 @@
-"""The life of one stream as a table: (state, what happens) → next state. What is not in the table is forbidden.
+"""The life of one stream as a table: (state, step) → next state; a pair that is not in the table is forbidden.
 
-Theory of operation. A stream is opened by SYN_STREAM and answered by SYN_REPLY; only then may its opener's peer send
-data. Each direction ends by itself with a FIN flag, which may ride on any frame that has it; it is told here as a step
-of its own, after the frame that carried it. RST_STREAM ends both directions from any state. Closed streams are
-forgotten: whether an unknown id is IDLE or CLOSED follows from the highest id seen so far.
+Theory of operation. SYN_STREAM opens a stream and SYN_REPLY answers it; only then may its opener's peer send data. Each
+direction ends by itself with a FIN flag, which may be set on any frame that has it; here it is a step of its own, after
+the frame that carried it. RST_STREAM ends both directions from any state. Closed streams are forgotten: whether an
+unknown id is IDLE or CLOSED follows from the highest id seen so far.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import enum
 
 
 class State(enum.Enum):
-    """Where a stream stands, seen from here."""
+    """The state of a stream, seen from this end."""
 
     IDLE = "idle"
     OFFERED = "offered by the peer, not answered"
@@ -26,7 +26,7 @@ class State(enum.Enum):
 
 
 class Step(enum.Enum):
-    """What happens to a stream. FIN is a step of its own."""
+    """What happens to a stream; FIN is a step of its own."""
 
     RECEIVE_SYN = "the peer opens it"
     RECEIVE_REPLY = "the peer answers"
@@ -48,7 +48,7 @@ _I, _C = State.IDLE, State.CLOSED
 TRANSITIONS: dict[tuple[State, Step], State] = {
     (_I, Step.RECEIVE_SYN): State.OFFERED,
     (_I, Step.SEND_SYN): State.ASKED,
-    # The peer's streams, until we have answered. The peer need not wait for that with its data.
+    # The peer's streams, until we have answered. The peer may send data before that.
     (State.OFFERED, Step.RECEIVE_DATA): State.OFFERED,
     (State.OFFERED, Step.RECEIVE_HEADERS): State.OFFERED,
     (State.OFFERED, Step.RECEIVE_FIN): State.OFFERED_ENDED,
@@ -57,14 +57,14 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
     (State.OFFERED, Step.SEND_REPLY): State.OPEN,
     (State.OFFERED_ENDED, Step.RECEIVE_WINDOW): State.OFFERED_ENDED,
     (State.OFFERED_ENDED, Step.SEND_REPLY): State.REMOTE_ENDED,
-    # Ours, until the peer has answered.
+    # Our streams, until the peer has answered.
     (State.ASKED, Step.SEND_DATA): State.ASKED,
     (State.ASKED, Step.SEND_FIN): State.ASKED_ENDED,
     (State.ASKED, Step.RECEIVE_WINDOW): State.ASKED,
     (State.ASKED, Step.RECEIVE_REPLY): State.OPEN,
     (State.ASKED_ENDED, Step.RECEIVE_WINDOW): State.ASKED_ENDED,
     (State.ASKED_ENDED, Step.RECEIVE_REPLY): State.LOCAL_ENDED,
-    # Answered.
+    # Streams that are answered.
     (State.OPEN, Step.RECEIVE_DATA): State.OPEN,
     (State.OPEN, Step.RECEIVE_HEADERS): State.OPEN,
     (State.OPEN, Step.RECEIVE_WINDOW): State.OPEN,
@@ -80,7 +80,7 @@ TRANSITIONS: dict[tuple[State, Step], State] = {
     (State.REMOTE_ENDED, Step.RECEIVE_WINDOW): State.REMOTE_ENDED,
     (State.REMOTE_ENDED, Step.SEND_DATA): State.REMOTE_ENDED,
     (State.REMOTE_ENDED, Step.SEND_FIN): _C,
-    # Frames that were under way when the stream ended are normal and mean nothing any more.
+    # Frames that were under way when the stream ended are normal and have no effect any more.
     (_C, Step.RECEIVE_WINDOW): _C,
     (_C, Step.RECEIVE_RESET): _C,
     **{(state, step): _C for state in State if state not in (_I, _C) for step in (Step.RECEIVE_RESET, Step.SEND_RESET)},

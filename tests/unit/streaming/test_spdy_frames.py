@@ -52,7 +52,7 @@ def test_header_bomb_is_refused() -> None:
     ("plain", "words"),
     [
         (b"\0\0", "cut short"),
-        (struct.pack(">I", 2**31), "headers, allowed are"),
+        (struct.pack(">I", 2**31), "headers, more than"),
         (struct.pack(">II", 1, 2**32 - 1), "cut short"),
         (struct.pack(">III", 1, 0, 0), "empty or given twice"),
         ((struct.pack(">I", 2) + (struct.pack(">I", 1) + b"a" + struct.pack(">I", 0)) * 2), "given twice"),
