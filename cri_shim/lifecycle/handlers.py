@@ -13,8 +13,10 @@ from cri_shim.oci.spec_shape import SPEC
 from untrusted import DocumentError, parse_object, read_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cri_shim.config import Config, RuntimeHandler
-    from cri_shim.service import Service
+    from cri_shim.node.handler_features import HandlerFeatures
 
 BASE_SPEC_LIMIT = 4 << 20
 """Bytes of a ``base_runtime_spec``."""
@@ -42,11 +44,11 @@ def starts_surely(handler: RuntimeHandler) -> bool:
     return handler.runtime_type == _RUNC_SHIM and not handler.runtime_path and not handler.options.binary_name
 
 
-def spec_options(service: Service, handler: RuntimeHandler) -> SpecOptions:
+def spec_options(config: Config, features: Mapping[str, HandlerFeatures], handler: RuntimeHandler) -> SpecOptions:
     """The operator's decisions that spec building heeds."""
-    runtime = service.config.runtime
+    runtime = config.runtime
     return SpecOptions(
-        namespace=service.config.containerd.namespace,
+        namespace=config.containerd.namespace,
         systemd_cgroup=handler.options.systemd_cgroup,
         restrict_oom_score_adj=runtime.restrict_oom_score_adj,
         disable_proc_mount=runtime.disable_proc_mount,
@@ -58,7 +60,7 @@ def spec_options(service: Service, handler: RuntimeHandler) -> SpecOptions:
         disable_hugetlb_controller=runtime.disable_hugetlb_controller,
         device_ownership_from_security_context=runtime.device_ownership_from_security_context,
         cgroup_writable=handler.cgroup_writable,
-        recursive_read_only_mounts=service.features[handler.name].recursive_read_only_mounts,
+        recursive_read_only_mounts=features[handler.name].recursive_read_only_mounts,
     )
 
 

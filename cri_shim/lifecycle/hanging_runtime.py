@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
     from pathlib import Path
 
-    from cri_shim.service import Service
+    from cri_shim.config import Config
+    from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
+    from cri_shim.state.sandboxes import Sandbox
 
 STOP_PATIENCE: Final = 10.0
 """Seconds for which a stop waits for a start to end before it ends the runtime that hangs in it."""
@@ -37,29 +40,41 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def hanging_ended(service: Service, sandbox_id: str, runtime_handler: str | None = None) -> AsyncIterator[None]:
+async def hanging_ended(
+    config: Config,
+    sandboxes: Index[Sandbox],
+    containers: Index[Container],
+    sandbox_id: str,
+    runtime_handler: str | None = None,
+) -> AsyncIterator[None]:
     """End what hangs when a call inside has taken as long as it may; else its shim is deaf to the undo, or for ever."""
     try:
         yield
     except (DeadlineExceeded, UnavailableError) as error:
         if isinstance(error, DeadlineExceeded) or isinstance(error.__cause__, DeadlineExceeded):
-            await end_hanging_runtimes(service, sandbox_id, runtime_handler)
+            await end_hanging_runtimes(config, sandboxes, containers, sandbox_id, runtime_handler)
         raise
 
 
-async def end_hanging_runtimes(service: Service, sandbox_id: str, runtime_handler: str | None = None) -> None:
+async def end_hanging_runtimes(
+    config: Config,
+    sandboxes: Index[Sandbox],
+    containers: Index[Container],
+    sandbox_id: str,
+    runtime_handler: str | None = None,
+) -> None:
     """Kill what the pod's shim runs beside its containers. Other shims than runc's may need theirs, and are spared.
 
     ``runtime_handler`` is the pod's; None: as its record in memory says.
     """
     if runtime_handler is None:
-        sandbox = service.sandboxes.find(sandbox_id)
+        sandbox = sandboxes.find(sandbox_id)
         runtime_handler = "" if sandbox is None else sandbox.runtime_handler
-    name = runtime_handler or service.config.containerd.default_runtime_name
-    handler = service.config.containerd.runtimes.get(name)
+    name = runtime_handler or config.containerd.default_runtime_name
+    handler = config.containerd.runtimes.get(name)
     if handler is not None and handler.runtime_type.startswith(_RUNC_SHIMS):
-        members = {each.id for each in service.containers if each.sandbox_id == sandbox_id}
-        await run(FS, partial(end_programs, service.config.containerd.namespace, sandbox_id, members=members))
+        members = {each.id for each in containers if each.sandbox_id == sandbox_id}
+        await run(FS, partial(end_programs, config.containerd.namespace, sandbox_id, members=members))
 
 
 def end_programs(namespace: str, sandbox_id: str, proc: Path = PROC, *, members: Collection[str] = frozenset()) -> None:

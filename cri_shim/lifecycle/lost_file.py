@@ -22,22 +22,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.kernel import Kernel
-    from cri_shim.service import Service
+    from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
 
 log = structlog.get_logger(__name__)
 
 
-async def give_file_back(service: Service, sandbox: Sandbox) -> None:
+async def give_file_back(kernel: Kernel, containers: Index[Container], sandbox: Sandbox) -> None:
     """Bind the network namespace of the pod's processes to its file, if that has vanished; one system call if not."""
     if sandbox.network_down or not sandbox.netns_path:
         return
     with suppress(OSError):
-        if is_namespace_file(service.kernel, sandbox.netns_path):
+        if is_namespace_file(kernel, sandbox.netns_path):
             return
-    members = [each for each in service.containers if each.sandbox_id == sandbox.id]
+    members = [each for each in containers if each.sandbox_id == sandbox.id]
     pids = [(sandbox.id, sandbox.pid), *((each.id, each.status.pid) for each in members if each.running)]
-    if await run(MOUNT, bind_again, service.kernel, sandbox.netns_path, [(id_, pid) for id_, pid in pids if pid]):
+    if await run(MOUNT, bind_again, kernel, sandbox.netns_path, [(id_, pid) for id_, pid in pids if pid]):
         log.info("sandbox.network_namespace_found", sandbox_id=sandbox.id, path=sandbox.netns_path)
 
 

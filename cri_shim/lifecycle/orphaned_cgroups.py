@@ -26,8 +26,8 @@ from cri_shim.kernel.mountinfo import read_mountinfo
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from cri_shim.config import Config
     from cri_shim.kernel.mountinfo import MountPoint
-    from cri_shim.service import Service
     from cri_shim.state.sandboxes import Sandbox
 
 PATIENCE_SECONDS = 2.0
@@ -40,12 +40,12 @@ _LEVELS = 16
 log = structlog.get_logger(__name__)
 
 
-async def clear_cgroups(service: Service, sandbox: Sandbox, ids: Iterable[str]) -> None:
+async def clear_cgroups(config: Config, sandbox: Sandbox, ids: Iterable[str]) -> None:
     """Leave nothing in and of the cgroups of ``ids``: this sandbox, or containers in it, of which no task is left.
 
     Raises OSError with EBUSY naming a cgroup that cannot be removed.
     """
-    parent = sandbox.config.linux.cgroup_parent or f"/{service.config.containerd.namespace}"
+    parent = sandbox.config.linux.cgroup_parent or f"/{config.containerd.namespace}"
     await run(FS, clear, [posixpath.join(parent, id_) for id_ in ids])
 
 

@@ -22,9 +22,9 @@ from cri_shim.state.stored.spec import pack_spec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from containerd_client import Containerd
     from cri_shim.config import RuntimeHandler
     from cri_shim.images.store import Image
-    from cri_shim.service import Service
 
 _RUNC_OPTIONS_TYPE = "containerd.runc.v1.Options"
 
@@ -76,10 +76,10 @@ def labels_of(id_: str, asked: Mapping[str, str], image: Image, kind: str) -> di
     return record_labels(image.config.labels, asked, kind=kind)
 
 
-async def delete_record(service: Service, id_: str) -> None:
+async def delete_record(containerd: Containerd, id_: str) -> None:
     """Delete the record of a pod or container; gone is fine."""
     try:
-        await service.containerd.containers.delete(id_)
+        await containerd.containers.delete(id_)
     except NotFound:
         return
 

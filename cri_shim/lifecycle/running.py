@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from cri_shim.errors import FailedPreconditionError
 
 if TYPE_CHECKING:
-    from cri_shim.service import Service
     from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
 
 
@@ -22,14 +22,16 @@ def require_ready(sandbox: Sandbox, consequence: str) -> None:
         raise FailedPreconditionError(f"sandbox {sandbox.id} {sandbox.unready_reason}; {consequence}")
 
 
-def require_running(service: Service, container_id: str, consequence: str) -> Container:
+def require_running(
+    sandboxes: Index[Sandbox], containers: Index[Container], container_id: str, consequence: str
+) -> Container:
     """Return the container, which runs. Raises NotFoundError, and FailedPreconditionError with all that is known."""
-    container = service.containers.get(container_id)
+    container = containers.get(container_id)
     if container.running:
         return container
     said = f"container {container.id} is {container.state_word}"
     said = f"{said}: {container.trouble}" if container.trouble else f"{said}, not running"
-    sandbox = service.sandboxes.find(container.sandbox_id) if container.sandbox_id else None
+    sandbox = sandboxes.find(container.sandbox_id) if container.sandbox_id else None
     if sandbox is not None and not sandbox.ready and not container.status.started_at:
         said = f"{said}; its sandbox {sandbox.id} {sandbox.unready_reason}"
     raise FailedPreconditionError(f"{said}; {consequence}")

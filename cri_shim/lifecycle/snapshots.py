@@ -13,27 +13,40 @@ from cri_shim.state.stored.spec import read_spec
 from cri_shim.sync.owned_snapshots import OWN_ROOT, owned_by, remove_snapshots_owned_by
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from containerd_client import Containerd
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
     from containerd_client.api.containerd.types.types_pb2 import Mount
     from cri_shim.concurrency.rollback import Rollback
+    from cri_shim.config import Config
+    from cri_shim.images.puller import ImagePuller
     from cri_shim.images.store import Image
-    from cri_shim.service import Service
 
 
 def begin_snapshot(
-    service: Service, snapshotter: str, id_: str, image: Image, undo: Rollback, *, mount_label: str
+    containerd: Containerd,
+    puller: ImagePuller,
+    snapshotter: str,
+    id_: str,
+    image: Image,
+    *,
+    undo: Rollback,
+    mount_label: str,
 ) -> asyncio.Task[list[Mount]]:
     """Begin to make the snapshot of the pod or container ``id_`` on top of ``image``; the result is how to mount it.
 
     Its record need not be there. ``mount_label`` is the SELinux label that its files are to have, empty for none.
     """
-    preparing = asyncio.create_task(metered(_prepare(service, snapshotter, id_, image, mount_label)))
+    preparing = asyncio.create_task(
+        metered(_prepare(containerd, puller, snapshotter, id_, image, mount_label=mount_label))
+    )
     # Another failure may be the one that is reported, and not everything is undone where containerd is away.
     preparing.add_done_callback(_retrieve_failure)
 
     async def remove() -> None:
         await asyncio.wait([preparing])
-        await remove_snapshot(service, snapshotter, id_)
+        await remove_snapshot(containerd, snapshotter, id_)
 
     undo.push("remove the snapshot", remove)
     return preparing
@@ -44,21 +57,23 @@ def _retrieve_failure(ended: asyncio.Task[list[Mount]]) -> None:
         ended.exception()
 
 
-async def _prepare(service: Service, snapshotter: str, id_: str, image: Image, mount_label: str) -> list[Mount]:
+async def _prepare(
+    containerd: Containerd, puller: ImagePuller, snapshotter: str, id_: str, image: Image, *, mount_label: str
+) -> list[Mount]:
     """An image that is here but not unpacked for this snapshotter (imported, or for another) is unpacked first."""
-    snapshots, labels = service.containerd.snapshots(snapshotter), owned_by(id_, OWN_ROOT)
+    snapshots, labels = containerd.snapshots(snapshotter), owned_by(id_, OWN_ROOT)
     try:
         mounts = await snapshots.prepare(id_, image.chain_id, labels)
     except NotFound:
-        await service.puller.unpack(image, snapshotter)
+        await puller.unpack(image, snapshotter)
         mounts = await snapshots.prepare(id_, image.chain_id, labels)
     return labelled(mounts, mount_label)
 
 
-async def mounts_of(service: Service, id_: str) -> list[Mount]:
+async def mounts_of(containerd: Containerd, id_: str) -> list[Mount]:
     """How to mount the snapshot that the record ``id_`` refers to."""
-    record = await service.containerd.containers.get(id_)
-    mounts = await service.containerd.snapshots(record.snapshotter).mounts(record.snapshot_key)
+    record = await containerd.containers.get(id_)
+    mounts = await containerd.snapshots(record.snapshotter).mounts(record.snapshot_key)
     return labelled(mounts, mount_label_of(record))
 
 
@@ -77,25 +92,27 @@ def labelled(mounts: list[Mount], label: str) -> list[Mount]:
     return mounts
 
 
-async def remove_snapshot(service: Service, snapshotter: str, key: str) -> None:
+async def remove_snapshot(containerd: Containerd, snapshotter: str, key: str) -> None:
     """Remove one snapshot; gone is fine."""
     try:
-        await service.containerd.snapshots(snapshotter).remove(key)
+        await containerd.snapshots(snapshotter).remove(key)
     except NotFound:
         return
 
 
-async def remove_snapshots_of(service: Service, id_: str) -> None:
+async def remove_snapshots_of(
+    config: Config, containerd: Containerd, end_orphaned_task: Callable[[str], Awaitable[None]], id_: str
+) -> None:
     """Remove the snapshot that the record ``id_`` refers to; no snapshot is fine.
 
     Where another client has deleted the record there may be a task that nothing else reaches: it is ended. The
     snapshots are known by their labels then.
     """
     try:
-        record = await service.containerd.containers.get(id_)
+        record = await containerd.containers.get(id_)
     except NotFound:
-        await service.end_orphaned_task(id_)
-        await remove_snapshots_owned_by(service.containerd, all_snapshotters(service.config), id_)
+        await end_orphaned_task(id_)
+        await remove_snapshots_owned_by(containerd, all_snapshotters(config), id_)
         return
     if record.snapshotter:
-        await remove_snapshot(service, record.snapshotter, record.snapshot_key)
+        await remove_snapshot(containerd, record.snapshotter, record.snapshot_key)

@@ -19,7 +19,8 @@ from cri_shim.kernel.mount_users import users_of
 from untrusted import shorten
 
 if TYPE_CHECKING:
-    from cri_shim.service import Service
+    from containerd_client import Containerd
+    from cri_shim.sync.exits import Exits
 
 RETRIES = (0.1, 0.4)
 """Seconds between attempts of one removal. A busy mount is not among what is tried again: containerd has done that
@@ -31,7 +32,7 @@ _LONGEST_WORDS = 1024
 log = structlog.get_logger(__name__)
 
 
-async def end_task(service: Service, what: str, id_: str) -> None:
+async def end_task(containerd: Containerd, exits: Exits, what: str, id_: str) -> None:
     """Have containerd delete the task of ``id_``, whose process has ended; gone is fine.
 
     ``what`` names the thing in errors ("container 12ab…"). Raises FailedPreconditionError when something on the node
@@ -39,7 +40,7 @@ async def end_task(service: Service, what: str, id_: str) -> None:
     """
     for pause in (*RETRIES, None):
         try:
-            await service.exits.delete_task(id_)
+            await exits.delete_task(id_)
         except Unavailable:
             raise
         except DeadlineExceeded as error:
@@ -52,15 +53,15 @@ async def end_task(service: Service, what: str, id_: str) -> None:
                 raise await _refused(what, id_, error) from error
             log.debug("task.delete_failed", id=id_, error=str(error))
             if isinstance(error, FailedPrecondition):
-                await _kill(service, id_)  # it runs, although it was taken for ended
+                await _kill(containerd, id_)  # it runs, although it was taken for ended
             await asyncio.sleep(pause)
         else:
             return
 
 
-async def _kill(service: Service, id_: str) -> None:
+async def _kill(containerd: Containerd, id_: str) -> None:
     try:
-        await service.containerd.tasks.kill(id_, signal.SIGKILL)
+        await containerd.tasks.kill(id_, signal.SIGKILL)
     except NotFound:
         pass
     except ContainerdError as error:

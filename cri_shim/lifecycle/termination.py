@@ -23,7 +23,11 @@ from cri_shim.sync.task_poll import Absent, NotKnown, look_at_task
 from cri_shim.timeline import awaited
 
 if TYPE_CHECKING:
-    from cri_shim.service import Service
+    from containerd_client import Containerd
+    from cri_shim.config import Config
+    from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
+    from cri_shim.sync.exits import Exits
 
 ENDED_SECONDS = 60.0
 """How long after SIGKILL a process may take to end: longer only what hangs in the kernel, or its shim."""
@@ -39,19 +43,19 @@ _DISCARD_SECONDS = 20.0
 log = structlog.get_logger(__name__)
 
 
-async def send_signal(service: Service, id_: str, number: int) -> None:
+async def send_signal(containerd: Containerd, containers: Index[Container], id_: str, number: int) -> None:
     """Send signal ``number`` to the main process of ``id_``; a process that has ended is no error.
 
     Raises UnavailableError when its shim does not answer within the time limit of the call.
     """
     for pause in (*_SHIM_GONE_RETRIES, None):
         try:
-            await service.containerd.tasks.kill(id_, number)
+            await containerd.tasks.kill(id_, number)
         except NotFound:
             return
         except DeadlineExceeded as error:
             raise UnavailableError(
-                f"{signal.Signals(number).name} could not be sent to {_named(service, id_)}: "
+                f"{signal.Signals(number).name} could not be sent to {_named(containers, id_)}: "
                 f"its shim does not answer ({error.detail}); nothing is known of its process, ask again later"
             ) from error
         except ContainerdError as error:
@@ -62,55 +66,55 @@ async def send_signal(service: Service, id_: str, number: int) -> None:
             return
 
 
-def _named(service: Service, id_: str) -> str:
-    return f"container {id_}" if id_ in service.containers else f"sandbox {id_}"
+def _named(containers: Index[Container], id_: str) -> str:
+    return f"container {id_}" if id_ in containers else f"sandbox {id_}"
 
 
-async def wait_ended(service: Service, id_: str) -> None:
+async def wait_ended(containerd: Containerd, exits: Exits, id_: str) -> None:
     """Return when the exit of ``id_`` is in the store; every second its task is looked at, in case no event came."""
-    listening = asyncio.ensure_future(service.exits.wait(id_))
+    listening = asyncio.ensure_future(exits.wait(id_))
     try:
         with awaited("exit"):
             while True:
                 done, _ = await asyncio.wait([listening], timeout=LOOK_EVERY)
                 if done:
                     return
-                await tell_if_ended(service, id_)
+                await tell_if_ended(containerd, exits, id_)
     finally:
         listening.cancel()
 
 
-async def kill_and_wait(service: Service, id_: str) -> None:
+async def kill_and_wait(containerd: Containerd, containers: Index[Container], exits: Exits, id_: str) -> None:
     """End the main process of ``id_`` by SIGKILL and return when that is in the store.
 
     Raises UnavailableError when its shim does not answer, or the process has not ended after :data:`ENDED_SECONDS`.
     """
-    await send_signal(service, id_, signal.SIGKILL)
+    await send_signal(containerd, containers, id_, signal.SIGKILL)
     try:
         async with asyncio.timeout(ENDED_SECONDS):
-            await wait_ended(service, id_)
+            await wait_ended(containerd, exits, id_)
     except TimeoutError:
         raise UnavailableError(
-            f"{_named(service, id_)} has not ended within {ENDED_SECONDS:g} s of SIGKILL: "
+            f"{_named(containers, id_)} has not ended within {ENDED_SECONDS:g} s of SIGKILL: "
             "its process hangs in the kernel, or its shim does not tell; ask again later"
         ) from None
 
 
-async def tell_if_ended(service: Service, id_: str) -> None:
+async def tell_if_ended(containerd: Containerd, exits: Exits, id_: str) -> None:
     """Ask containerd whether the task of ``id_`` still runs; if not, tell its exit as if an event had come."""
-    look = await look_at_task(service.containerd, id_)
+    look = await look_at_task(containerd, id_)
     if isinstance(look, NotKnown):
         log.debug("task.not_readable", id=id_, error=look.reason)
     elif isinstance(look, Absent):
         log.warning("task.vanished", id=id_)
-        await service.exits.ended(id_, _UNKNOWN_EXIT_CODE, time.time_ns())
+        await exits.ended(id_, _UNKNOWN_EXIT_CODE, time.time_ns())
     elif look.status == task_types.STOPPED:
-        await service.exits.ended(id_, look.exit_status, look.exited_at.ToNanoseconds())
+        await exits.ended(id_, look.exit_status, look.exited_at.ToNanoseconds())
 
 
-async def discard_task(service: Service, id_: str) -> None:
+async def discard_task(config: Config, containerd: Containerd, id_: str) -> None:
     """Undo of a task that was created and perhaps started: kill it, wait for its end, delete it; gone is fine."""
-    tasks = service.containerd.tasks
+    tasks = containerd.tasks
     try:
         await tasks.kill(id_, signal.SIGKILL)
         with call_options(timeout=_DISCARD_SECONDS):
@@ -123,5 +127,4 @@ async def discard_task(service: Service, id_: str) -> None:
         await tasks.delete(id_)
     except NotFound:
         # A create that broke off may have left a shim that containerd does not know.
-        containerd = service.config.containerd
-        await run(FS, end_stray_shims, containerd.address, containerd.namespace, {id_})
+        await run(FS, end_stray_shims, config.containerd.address, config.containerd.namespace, {id_})

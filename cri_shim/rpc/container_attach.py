@@ -22,7 +22,9 @@ async def attach(service: Service, request: cri.AttachRequest) -> cri.AttachResp
     wait for their clients.
     """
     wanted = wanted_streams(request)
-    container = require_running(service, request.container_id, "only a running one can be talked to")
+    container = require_running(
+        service.sandboxes, service.containers, request.container_id, "only a running one can be talked to"
+    )
     session = AttachSession(
         service.containerd,
         container.id,

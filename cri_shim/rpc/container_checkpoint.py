@@ -47,9 +47,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
+    from containerd_client import Containerd
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
+    from cri_shim.config import Config
+    from cri_shim.paths import Paths
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
+    from cri_shim.state.sandboxes import Sandbox
 
 _OPTIONS_TYPE = "containerd.runc.v1.CheckpointOptions"
 _RUNC = "io.containerd.runc."
@@ -72,8 +77,8 @@ async def checkpoint_container(
     if request.timeout < 0:
         raise InvalidArgumentError(f"checkpoint of container {id_}: timeout is {request.timeout} s, below 0")
     location = await run(FS, check_location, request.location)
-    _running(service, id_)
-    _runs_runc(service, id_)
+    _running(service.containers, id_)
+    _runs_runc(service.config, service.sandboxes, service.containers, id_)
     await require_criu()
     limit = request.timeout or None
     deadline = None if limit is None else time.monotonic() + limit
@@ -92,23 +97,23 @@ async def checkpoint_container(
 async def _checkpoint(service: Service, id_: str, location: Path, deadline: float | None) -> None:
     begun = time.monotonic()
     async with service.locks.of(id_):
-        container = _running(service, id_)
+        container = _running(service.containers, id_)
         record = await service.containerd.containers.get(id_)
-        async with _work(service, id_) as work:
+        async with _work(service.paths, id_) as work:
             await run(
                 FS,
                 write_descriptions,
                 work / "archive",
-                status_of(service, container),
+                status_of(service.images, container),
                 name=container.name,
                 runtime=record.runtime.name,
                 spec=read_spec(record),
                 status_file=service.paths.container_root(id_) / "status",
             )
-            async with _paused(service, id_, work):
-                await _write_memory(service, id_, work)
+            async with _paused(service.containerd, id_, work):
+                await _write_memory(service.containerd, id_, work)
                 async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
-                    await _write_files(service, record, work)
+                    await _write_files(service.containerd, record, work)
             try:
                 await run(FS, write_archive, work, location, deadline)
             except OSError as error:
@@ -121,17 +126,17 @@ async def _checkpoint(service: Service, id_: str, location: Path, deadline: floa
     log.info("container.checkpointed", container_id=id_, location=str(location), seconds=time.monotonic() - begun)
 
 
-def _running(service: Service, id_: str) -> Container:
-    container = service.containers.get(id_)
+def _running(containers: Index[Container], id_: str) -> Container:
+    container = containers.get(id_)
     if container.removing or not container.running:
         state = "being removed" if container.removing else container.state_word
         raise FailedPreconditionError(f"container {id_} is {state}; only a running container can be checkpointed")
     return container
 
 
-def _runs_runc(service: Service, id_: str) -> None:
-    sandbox = service.sandboxes.get(service.containers.get(id_).sandbox_id)
-    handler = service.config.runtime_handler(sandbox.handler_name)
+def _runs_runc(config: Config, sandboxes: Index[Sandbox], containers: Index[Container], id_: str) -> None:
+    sandbox = sandboxes.get(containers.get(id_).sandbox_id)
+    handler = config.runtime_handler(sandbox.handler_name)
     if not handler.runtime_type.startswith(_RUNC):
         raise UnimplementedError(
             f"container {id_} runs under {handler.runtime_type} (runtime handler {handler.name!r}); "
@@ -140,10 +145,10 @@ def _runs_runc(service: Service, id_: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _work(service: Service, id_: str) -> AsyncGenerator[Path, None]:
+async def _work(paths: Paths, id_: str) -> AsyncGenerator[Path, None]:
     """The work directory, gone afterwards whatever happened."""
     try:
-        work = await run(FS, make_work, service.paths, id_)
+        work = await run(FS, make_work, paths, id_)
     except OSError as error:
         refused = cri_error_of(error)
         raise type(refused)(f"checkpoint of container {id_} cannot be begun: {refused}") from error
@@ -154,27 +159,27 @@ async def _work(service: Service, id_: str) -> AsyncGenerator[Path, None]:
 
 
 @contextlib.asynccontextmanager
-async def _paused(service: Service, id_: str, work: Path) -> AsyncGenerator[None, None]:
+async def _paused(containerd: Containerd, id_: str, work: Path) -> AsyncGenerator[None, None]:
     """The container stands still inside; outside it runs, or is marked to be resumed once containerd is back."""
     try:
-        await service.containerd.tasks.pause(id_)
+        await containerd.tasks.pause(id_)
         yield
     finally:
         # With time of its own: a pause that failed or was cancelled may have taken hold all the same.
         with detached_options(), call_options(timeout=_RESUME_SECONDS):
             try:
-                await resume(service.containerd, id_)
+                await resume(containerd, id_)
             except ContainerdError as error:
                 log.error("checkpoint.not_resumed", container_id=id_, error=str(error))
                 await run(FS, give_up, work)
 
 
-async def _write_memory(service: Service, id_: str, work: Path) -> None:
+async def _write_memory(containerd: Containerd, id_: str, work: Path) -> None:
     archive = work / "archive"
     options = runc_pb2.CheckpointOptions(image_path=str(archive / "checkpoint"), work_path=str(archive))
     packed = AnyMessage(type_url=_OPTIONS_TYPE, value=options.SerializeToString())
     try:
-        await service.containerd.tasks.checkpoint(id_, options=packed)
+        await containerd.tasks.checkpoint(id_, options=packed)
     except NotFound as error:
         raise FailedPreconditionError(f"container {id_} has ended; there is nothing to checkpoint") from error
     except ContainerdError as error:
@@ -182,14 +187,14 @@ async def _write_memory(service: Service, id_: str, work: Path) -> None:
         raise InternalError(f"checkpoint of container {id_} failed: {error}{said and f'; criu: {said}'}") from error
 
 
-async def _write_files(service: Service, record: Record, work: Path) -> None:
+async def _write_files(containerd: Containerd, record: Record, work: Path) -> None:
     """What the container changed, by way of containerd's content store; the lease takes all of it away again."""
-    snapshots = service.containerd.snapshots(record.snapshotter)
+    snapshots = containerd.snapshots(record.snapshotter)
     key = f"{record.id}-{work.name}"
-    async with service.containerd.leases.hold(expire_seconds=_LEASE_SECONDS):
+    async with containerd.leases.hold(expire_seconds=_LEASE_SECONDS):
         parent = (await snapshots.stat(record.snapshot_key)).parent
         try:
-            layer = await service.containerd.diff.diff(
+            layer = await containerd.diff.diff(
                 await snapshots.view(key, parent),
                 await snapshots.mounts(record.snapshot_key),
                 media_type=_LAYER,
@@ -200,7 +205,7 @@ async def _write_files(service: Service, record: Record, work: Path) -> None:
                 await snapshots.remove(key)
         target = work / "archive" / ROOTFS_DIFF
         await run(FS, target.touch, 0o600)
-        async with contextlib.aclosing(service.containerd.content.read(layer.digest)) as pieces:
+        async with contextlib.aclosing(containerd.content.read(layer.digest)) as pieces:
             async for piece in pieces:
                 await run(FS, _append, target, piece)
 

@@ -39,8 +39,10 @@ from cri_shim.state.stored.metadata import CONTAINER_EXTENSION, container_extens
 from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
-    from cri_shim.images.store import Image
+    from cri_shim.images.store import Image, ImageStore
     from cri_shim.service import Service
+    from cri_shim.state.index import Index
+    from cri_shim.state.names import Names
     from cri_shim.state.sandboxes import Sandbox
 
 log = structlog.get_logger(__name__)
@@ -67,14 +69,14 @@ async def create_container(service: Service, request: cri.CreateContainerRequest
 async def _create(service: Service, sandbox_id: str, request: cri.CreateContainerRequest, name: str) -> str:
     sandbox = service.sandboxes.get(sandbox_id)
     require_ready(sandbox, "a container needs a running pod")
-    finished = _made_before(service, sandbox, request, name)
+    finished = _made_before(service.containers, service.container_names, sandbox, request, name)
     if finished is not None:
         log.info("container.found_again", container_id=finished.id, name=name)
         return finished.id
     # A copy: what is a part of the request would keep all of it in memory for as long as there is the container.
     config = cri.ContainerConfig()
     config.CopyFrom(request.config)
-    image = await _image(service, config)
+    image = await _image(service.images, service.config.containerd.namespace, config)
     container = Container(
         id=new_id(),
         name=name,
@@ -99,11 +101,16 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         undo.push("remove the container's files", lambda: run(FS, remove_container_files, service.paths, container.id))
         handler = service.config.runtime_handler(sandbox.handler_name)
         snapshotter = snapshotter_of(service.config, handler)
-        volumes = volumes_of(service, container, image)
+        volumes = volumes_of(service.config, service.paths, container, image)
         mount_label = service.selinux.of_files(container.process_label)
-        rootfs = begin_snapshot(service, snapshotter, container.id, image, undo, mount_label=mount_label)
+        rootfs = begin_snapshot(
+            service.containerd, service.puller, snapshotter, container.id, image, undo=undo, mount_label=mount_label
+        )
         if image_mounts(config):
-            undo.push("unmount its images", lambda: unmount(service, snapshotter, container))
+            undo.push(
+                "unmount its images",
+                lambda: unmount(service.containerd, service.kernel, service.paths, snapshotter, container),
+            )
         spec = await container_spec(
             service,
             sandbox,
@@ -115,7 +122,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
             images=await mount_images(service, snapshotter, container, mount_label),
         )
         # Before, not after: containerd may have made it although its answer says otherwise, or never comes.
-        undo.push("delete the record", lambda: delete_record(service, container.id))
+        undo.push("delete the record", lambda: delete_record(service.containerd, container.id))
         with stage("client.NewContainer"):
             record = await service.containerd.containers.create(
                 make_record(
@@ -132,8 +139,8 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         status = Status(created_at=record.created_at.ToNanoseconds(), resources=container_resources(spec))
         files = service.paths.container_root(container.id)
         draft_status(files, status)
-        await fill_volumes(service, snapshotter, image, volumes)
-        await relabel_sources(service, sandbox, container, volumes)
+        await fill_volumes(service.puller, service.image_files, snapshotter, image, volumes)
+        await relabel_sources(service.paths, service.selinux, sandbox, container, volumes)
         container = container.but(rootfs=tuple(await rootfs), user=container_user(spec), status=status)
         keep_draft(files)
     service.containers.put(container)
@@ -141,26 +148,29 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
 
 
 def _made_before(
-    service: Service, sandbox: Sandbox, request: cri.CreateContainerRequest, name: str
+    containers: Index[Container],
+    container_names: Names,
+    sandbox: Sandbox,
+    request: cri.CreateContainerRequest,
+    name: str,
 ) -> Container | None:
     """The container that an earlier request of the same words made, if the client lost the answer."""
-    holder = service.container_names.holder(name)
-    container = None if holder is None else service.containers.find(holder)
+    holder = container_names.holder(name)
+    container = None if holder is None else containers.find(holder)
     if container is None or container.state != cri.CONTAINER_CREATED or container.sandbox_id != sandbox.id:
         return None
     return container if container.config == request.config else None
 
 
-async def _image(service: Service, config: cri.ContainerConfig) -> Image:
+async def _image(images: ImageStore, namespace: str, config: cri.ContainerConfig) -> Image:
     if not config.image.image:
         raise InvalidArgumentError(f"container {config.metadata.name!r} names no image")
     if config.image.image.startswith("/"):
         await run(FS, refuse_archive, config.image.image)
-    image = await service.images.find(config.image.image)
+    image = await images.find(config.image.image)
     if image is None:
         raise NotFoundError(
-            f"image {config.image.image!r} is not here; pull it first "
-            f"(containerd namespace {service.config.containerd.namespace})"
+            f"image {config.image.image!r} is not here; pull it first (containerd namespace {namespace})"
         )
     refuse_checkpoint_image(config.image.image, image)
     return image

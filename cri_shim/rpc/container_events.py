@@ -17,6 +17,7 @@ from cri_shim.sync.event_reader import EventReader
 from cri_shim.timeline import note_wait
 
 if TYPE_CHECKING:
+    from cri_shim.images.store import ImageStore
     from cri_shim.service import Service
     from cri_shim.state.container_events import Event
 
@@ -44,7 +45,7 @@ class EventStream:
         while True:
             event = await self._reader.__anext__()
             try:
-                return event_message(self._service, event)
+                return event_message(self._service.images, event)
             except CANNOT_BE_SAID as error:
                 warn_of("event", event.id, error)
 
@@ -54,12 +55,12 @@ class EventStream:
         note_wait("event", self._began)
 
 
-def event_message(service: Service, event: Event) -> cri.ContainerEventResponse:
+def event_message(images: ImageStore, event: Event) -> cri.ContainerEventResponse:
     """``event`` for the wire; without a pod there are no statuses at all, because the kubelet takes both or none."""
     response = cri.ContainerEventResponse(
         container_id=event.id, container_event_type=event.type, created_at=event.at_ns
     )
     if event.sandbox is not None:
         response.pod_sandbox_status.CopyFrom(sandbox_status.status_of(event.sandbox))
-        response.containers_statuses.extend(container_status.status_of(service, one) for one in event.containers)
+        response.containers_statuses.extend(container_status.status_of(images, one) for one in event.containers)
     return response

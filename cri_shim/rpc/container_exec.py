@@ -25,7 +25,9 @@ async def exec_command(service: Service, request: cri.ExecRequest) -> cri.ExecRe
     if not request.cmd:
         raise InvalidArgumentError(f"exec in container {request.container_id!r} names no command")
     wanted = wanted_streams(request)
-    container = require_running(service, request.container_id, "only a running one can be talked to")
+    container = require_running(
+        service.sandboxes, service.containers, request.container_id, "only a running one can be talked to"
+    )
 
     async def make() -> ExecProcess:
         spec = exec_process(await service.process_specs.of(container.id), request.cmd, tty=wanted.tty)

@@ -54,7 +54,9 @@ async def exec_sync(service: Service, request: cri.ExecSyncRequest) -> cri.ExecS
         raise InvalidArgumentError(f"exec in container {request.container_id!r} names no command")
     if request.timeout < 0:
         raise InvalidArgumentError(f"exec timeout {request.timeout} is negative; 0 means no limit")
-    container = require_running(service, request.container_id, "a command needs a running container")
+    container = require_running(
+        service.sandboxes, service.containers, request.container_id, "a command needs a running container"
+    )
     return await _run(service, container, request)
 
 

@@ -58,17 +58,17 @@ async def remove(service: Service, id_: str) -> None:
 async def _leave_nothing(service: Service, container: Container) -> None:
     id_ = container.id
     service.logs.close(id_)
-    async with hanging_ended(service, container.sandbox_id):
-        await end_task(service, f"container {id_}", id_)
+    async with hanging_ended(service.config, service.sandboxes, service.containers, container.sandbox_id):
+        await end_task(service.containerd, service.exits, f"container {id_}", id_)
     sandbox = service.sandboxes.find(container.sandbox_id)
     if sandbox is not None and not container.status.started_at:
-        await clear_cgroups(service, sandbox, [id_])
+        await clear_cgroups(service.config, sandbox, [id_])
     await every(
-        remove_snapshots_of(service, id_),
-        remove_image_mounts(service, container),
-        remove_mapped(service, container),
+        remove_snapshots_of(service.config, service.containerd, service.end_orphaned_task, id_),
+        remove_image_mounts(service.containerd, service.kernel, service.paths, container),
+        remove_mapped(service.kernel, service.paths, container),
         run(FS, remove_container_files, service.paths, id_),
     )
-    await delete_record(service, id_)
+    await delete_record(service.containerd, id_)
     service.containers.drop(id_)
     service.container_names.release(id_)

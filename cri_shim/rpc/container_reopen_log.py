@@ -20,7 +20,9 @@ async def reopen_container_log(
     Raises NotFoundError, FailedPreconditionError when it does not run, and what the operating system says when the
     file cannot be opened (the old one is written on).
     """
-    container = require_running(service, request.container_id, "its log cannot be reopened")
+    container = require_running(
+        service.sandboxes, service.containers, request.container_id, "its log cannot be reopened"
+    )
     try:
         await service.logs.reopen(container.id)
     except OSError as error:

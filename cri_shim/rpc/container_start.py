@@ -31,6 +31,9 @@ from cri_shim.timeline import stage
 if TYPE_CHECKING:
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
+    from cri_shim.state.sandboxes import Sandbox
+    from cri_shim.sync.exits import Exits
 
 START_ERROR_CODE = 128
 START_ERROR = "StartError"
@@ -50,39 +53,39 @@ async def start_container(service: Service, request: cri.StartContainerRequest) 
 async def _start(service: Service, id_: str) -> None:
     async with service.container_starts.turn(), service.locks.of(id_):
         service.cgroup_moves.expect()
-        await pod_settled(service, service.containers.get(id_).sandbox_id)
-        container = _startable(service, id_)
+        await pod_settled(service.operations, service.containers.get(id_).sandbox_id)
+        container = _startable(service.sandboxes, service.containers, id_)
         service.containers.update(id_, lambda c: c.but(starting=True))
         try:
             pid, started_at = await _run(service, container)
         except OSError as error:
             refused = cri_error_of(error)
             why = f"container {id_} cannot be started: {refused}"
-            _failed(service, id_, why)
+            _failed(service.containers, service.exits, id_, why)
             raise type(refused)(why) from error
         except (CriError, ContainerdError) as error:
-            _failed(service, id_, str(error))
+            _failed(service.containers, service.exits, id_, str(error))
             raise
         finally:
             service.containers.update(id_, lambda c: c.but(starting=False))
         service.containers.update(id_, lambda c: c.but(rootfs=()).but_status(pid=pid, started_at=started_at))
 
 
-def _startable(service: Service, id_: str) -> Container:
-    container = service.containers.get(id_)
+def _startable(sandboxes: Index[Sandbox], containers: Index[Container], id_: str) -> Container:
+    container = containers.get(id_)
     if container.removing:
         raise FailedPreconditionError(f"container {id_} is being removed and cannot be started")
     if container.state != cri.CONTAINER_CREATED:
         raise FailedPreconditionError(
             f"container {id_} is {container.state_word}; only a container that is created can be started"
         )
-    sandbox = service.sandboxes.get(container.sandbox_id)
+    sandbox = sandboxes.get(container.sandbox_id)
     if not sandbox.ready:
         raise FailedPreconditionError(
             f"container {id_} cannot be started: its sandbox {sandbox.id} {sandbox.unready_reason}"
         )
     namespaces = container.config.linux.security_context.namespace_options
-    if namespaces.pid == cri.TARGET and not service.containers.get(namespaces.target_id).running:
+    if namespaces.pid == cri.TARGET and not containers.get(namespaces.target_id).running:
         raise FailedPreconditionError(
             f"container {id_} cannot be started: its target container {namespaces.target_id} is not running"
         )
@@ -96,7 +99,7 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
         service.containers.update(container.id, lambda c: c.but(trouble=why))
 
     async with Rollback(f"start of container {container.id}", on_incomplete=not_undone) as undo:
-        rootfs = container.rootfs or await mounts_of(service, container.id)
+        rootfs = container.rootfs or await mounts_of(service.containerd, container.id)
         config = container.config
 
         async def close_logs() -> None:
@@ -105,8 +108,11 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
         undo.push("close the log", close_logs)
         fifos = await run(FS, service.logs.open, container.id, container.log_path, stdin=config.stdin, tty=config.tty)
         await service.exits.begin(container.id)
-        undo.push("end the process", lambda: discard_task(service, container.id))
-        async with mapped_for(service, container, rootfs) as mounts, hanging_ended(service, container.sandbox_id):
+        undo.push("end the process", lambda: discard_task(service.config, service.containerd, container.id))
+        async with (
+            mapped_for(service.kernel, service.paths, service.sandboxes, container, rootfs) as mounts,
+            hanging_ended(service.config, service.sandboxes, service.containers, container.sandbox_id),
+        ):
             with stage("container.NewTask"):
                 creating = service.containerd.tasks.create(
                     container.id,
@@ -121,14 +127,14 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
         files = service.paths.container_root(container.id)
         draft_status(files, replace(service.containers.get(container.id).status, pid=pid, started_at=started_at))
         with stage("client.task.Start"):
-            async with hanging_ended(service, container.sandbox_id):
+            async with hanging_ended(service.config, service.sandboxes, service.containers, container.sandbox_id):
                 await service.containerd.tasks.start(container.id)
         keep_draft(files)
         return pid, started_at
 
 
-def _failed(service: Service, id_: str, message: str) -> None:
-    if service.containers.get(id_).trouble:
+def _failed(containers: Index[Container], exits: Exits, id_: str, message: str) -> None:
+    if containers.get(id_).trouble:
         return  # the start could not be undone: unknown, not ended, until its end is seen
-    service.containers.update(id_, exited(START_ERROR_CODE, time.time_ns(), reason=START_ERROR, message=message))
-    service.exits.write_status(id_)
+    containers.update(id_, exited(START_ERROR_CODE, time.time_ns(), reason=START_ERROR, message=message))
+    exits.write_status(id_)

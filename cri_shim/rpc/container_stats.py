@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 async def container_stats(service: Service, request: cri.ContainerStatsRequest) -> cri.ContainerStatsResponse:
     """The statistics of a container by id; raises NotFoundError. One that does not run has its writable layer only."""
     container = service.containers.get(request.container_id)
-    layers = await measured_layers(service, [container])
+    layers = await measured_layers(service.config, service.sandboxes, service.snapshot_usage, [container])
     readings = await service.stats.read(container_subjects([container]))
     response = cri.ContainerStatsResponse()
     fill_stats(response.stats, container, readings, layers)

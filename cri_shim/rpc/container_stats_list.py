@@ -20,10 +20,13 @@ from cri_shim.stats.values import NOTHING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from cri_shim.config import Config
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
+    from cri_shim.state.sandboxes import Sandbox
     from cri_shim.stats.values import Reading
-    from cri_shim.sync.snapshot_usage import Usage
+    from cri_shim.sync.snapshot_usage import SnapshotUsage, Usage
 
 
 class Layer(Struct, frozen=True):
@@ -42,21 +45,21 @@ async def list_container_stats(
 ) -> cri.ListContainerStatsResponse:
     """The statistics of all containers that fit the filter: id and pod (or prefixes), and every label."""
     response = cri.ListContainerStatsResponse()
-    await measure_containers(service, measurable(service, request.filter), response.stats)
+    await measure_containers(service, measurable(service.containers, request.filter), response.stats)
     return response
 
 
-def measurable(service: Service, wanted: cri.ContainerStatsFilter) -> list[Container]:
+def measurable(containers: Index[Container], wanted: cri.ContainerStatsFilter) -> list[Container]:
     """The containers that ``wanted`` lets through."""
     wider = cri.ContainerFilter(
         id=wanted.id, pod_sandbox_id=wanted.pod_sandbox_id, label_selector=wanted.label_selector
     )
-    return list(fitting(service.containers, wider))
+    return list(fitting(containers, wider))
 
 
 async def measure_containers(service: Service, containers: Sequence[Container], messages: Any) -> None:
     """Add the statistics of ``containers`` to a repeated field."""
-    layers = await measured_layers(service, containers)
+    layers = await measured_layers(service.config, service.sandboxes, service.snapshot_usage, containers)
     readings = await service.stats.read(container_subjects(containers))
     for container in containers:
         with one_of(messages, "container statistics", container.id) as stats:
@@ -93,24 +96,26 @@ def fill_stats(
         stats.writable_layer.inodes_used.value = layer.usage.inodes
 
 
-async def measured_layers(service: Service, containers: Sequence[Container]) -> Layers:
+async def measured_layers(
+    config: Config, sandboxes: Index[Sandbox], snapshot_usage: SnapshotUsage, containers: Sequence[Container]
+) -> Layers:
     """The layer of each container, by the container's id.
 
     A layer that has never been measured is measured now, if that does not take long.
     """
-    places = [(_snapshotter(service, container), container.id) for container in containers]
-    await service.snapshot_usage.take_first(places)
-    usages = service.snapshot_usage
+    places = [(_snapshotter(config, sandboxes, container), container.id) for container in containers]
+    await snapshot_usage.take_first(places)
+    usages = snapshot_usage
     return {
         id_: Layer(snapshotter, usages.mountpoint(snapshotter), usages.usage(snapshotter, id_))
         for snapshotter, id_ in places
     }
 
 
-def _snapshotter(service: Service, container: Container) -> str:
+def _snapshotter(config: Config, sandboxes: Index[Sandbox], container: Container) -> str:
     """The snapshotter that holds the container's own layer."""
-    sandbox = service.sandboxes.find(container.sandbox_id) if container.sandbox_id else None
+    sandbox = sandboxes.find(container.sandbox_id) if container.sandbox_id else None
     name = "" if sandbox is None else sandbox.handler_name
-    handler = service.config.containerd.runtimes.get(name or service.config.containerd.default_runtime_name)
+    handler = config.containerd.runtimes.get(name or config.containerd.default_runtime_name)
     # A handler that has left the configuration since: its containers mostly lie where all others do.
-    return service.config.containerd.snapshotter if handler is None else snapshotter_of(service.config, handler)
+    return config.containerd.snapshotter if handler is None else snapshotter_of(config, handler)

@@ -22,6 +22,6 @@ async def stream_container_stats(
     service: Service, request: cri.StreamContainerStatsRequest
 ) -> AsyncGenerator[cri.StreamContainerStatsResponse]:
     """The containers of one moment, filtered as in the list."""
-    found = measurable(service, request.filter)
+    found = measurable(service.containers, request.filter)
     measure = partial(measure_containers, service)
     return measured(cri.StreamContainerStatsResponse, "container_stats", found, AT_ONCE, measure)

@@ -12,6 +12,8 @@ from cri_shim.state.stored.go_json import to_go_json
 from cri_shim.state.stored.spec import read_spec
 
 if TYPE_CHECKING:
+    from containerd_client import Containerd
+    from cri_shim.images.store import ImageStore
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
 
@@ -19,14 +21,14 @@ if TYPE_CHECKING:
 async def container_status(service: Service, request: cri.ContainerStatusRequest) -> cri.ContainerStatusResponse:
     """The status of one container. Raises NotFoundError for an unknown id."""
     container = service.containers.get(request.container_id)
-    info = {"info": json.dumps(await _info(service, container))} if request.verbose else {}
-    return cri.ContainerStatusResponse(status=status_of(service, container), info=info)
+    info = {"info": json.dumps(await _info(service.containerd, container))} if request.verbose else {}
+    return cri.ContainerStatusResponse(status=status_of(service.images, container), info=info)
 
 
-def status_of(service: Service, container: Container) -> cri.ContainerStatus:
+def status_of(images: ImageStore, container: Container) -> cri.ContainerStatus:
     """What is told of ``container``. Its image may have been removed; its id is still told."""
     status = container.status
-    image = service.images.resolve(container.image_id) if is_digest(container.image_id) else None
+    image = images.resolve(container.image_id) if is_digest(container.image_id) else None
     tag = image.repo_tags[0] if image and image.repo_tags else ""
     digest = image.repo_digests[0] if image and image.repo_digests else ""
     asked = container.config.image
@@ -57,7 +59,7 @@ def status_of(service: Service, container: Container) -> cri.ContainerStatus:
     )
 
 
-async def _info(service: Service, container: Container) -> dict[str, Any]:
+async def _info(containerd: Containerd, container: Container) -> dict[str, Any]:
     """What the in-process plugin tells under the same names; troubleshooting tools read it."""
     info: dict[str, Any] = {
         "sandboxID": container.sandbox_id,
@@ -67,7 +69,7 @@ async def _info(service: Service, container: Container) -> dict[str, Any]:
         "trouble": container.trouble,
     }
     try:
-        record = await service.containerd.containers.get(container.id)
+        record = await containerd.containers.get(container.id)
         info |= {
             "snapshotKey": record.snapshot_key,
             "snapshotter": record.snapshotter,

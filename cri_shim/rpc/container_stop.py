@@ -21,8 +21,10 @@ from cri_shim.lifecycle.termination import kill_and_wait, send_signal, tell_if_e
 from cri_shim.oci.stop_signal import signal_number
 
 if TYPE_CHECKING:
+    from containerd_client import Containerd
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +41,7 @@ async def stop(service: Service, id_: str, *, grace: float) -> None:
     """Stop the container with the full id ``id_``; return when its exit is in the store."""
     container = service.containers.find(id_)
     if container is not None:
-        async with hanging_ended(service, container.sandbox_id):
+        async with hanging_ended(service.config, service.sandboxes, service.containers, container.sandbox_id):
             await _stop(service, container, grace)
 
 
@@ -51,28 +53,28 @@ async def _stop(service: Service, started: Container, grace: float) -> None:
         container = service.containers.find(id_)
     if container is not None and container.trouble:
         # Nobody knows whether it runs; look, so that an absent task is not waited for.
-        await tell_if_ended(service, id_)
+        await tell_if_ended(service.containerd, service.exits, id_)
         container = service.containers.find(id_)
     if container is None or not (container.running or container.trouble):
         return
     if grace > 0 and container.running:
-        await _ask(service, container)
+        await _ask(service.containerd, service.containers, container)
         try:
             async with asyncio.timeout(grace):
-                await wait_ended(service, id_)
+                await wait_ended(service.containerd, service.exits, id_)
         except TimeoutError:
             log.info("container.grace_over", container_id=id_, grace_seconds=grace)
         else:
             return
-    await kill_and_wait(service, id_)
+    await kill_and_wait(service.containerd, service.containers, service.exits, id_)
 
 
-async def _ask(service: Service, container: Container) -> None:
+async def _ask(containerd: Containerd, containers: Index[Container], container: Container) -> None:
     if container.stop_signal_sent:
         return
     number = _stop_signal(container)
-    service.containers.update(container.id, lambda c: c.but(stop_signal_sent=True))
-    await send_signal(service, container.id, number)
+    containers.update(container.id, lambda c: c.but(stop_signal_sent=True))
+    await send_signal(containerd, containers, container.id, number)
 
 
 def _stop_signal(container: Container) -> int:

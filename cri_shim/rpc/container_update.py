@@ -28,9 +28,12 @@ from cri_shim.state.stored.spec import pack_spec, read_spec
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from containerd_client import Containerd
     from cri_shim.oci.defaults import Spec
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
+    from cri_shim.sync.process_specs import ProcessSpecs
 
 _RESOURCES_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
 
@@ -54,29 +57,29 @@ async def update_container_resources(
 
 async def _update(service: Service, id_: str, request: cri.UpdateContainerResourcesRequest) -> None:
     async with service.locks.of(id_):
-        container = _updatable(service, id_)
+        container = _updatable(service.containers, id_)
         handler = service.config.runtime_handler(service.sandboxes.get(container.sandbox_id).handler_name)
         record = await service.containerd.containers.get(id_)
         old = read_spec(record)
-        spec = updated_spec(old, request.linux, service.node, spec_options(service, handler))
+        spec = updated_spec(old, request.linux, service.node, spec_options(service.config, service.features, handler))
         limits = task_resources(spec, request.linux, service.node) if container.running else None
-        await _write_spec(service, id_, pack_spec(spec))
+        await _write_spec(service.containerd, service.process_specs, id_, pack_spec(spec))
         if limits is not None:
             try:
-                async with _oom_score_passed_on(service, id_, _oom_score(old), _oom_score(spec)):
+                async with _oom_score_passed_on(service.containerd, id_, _oom_score(old), _oom_score(spec)):
                     await service.containerd.tasks.update(id_, _packed(limits), request.annotations)
             except NotFound:
                 pass  # it has ended meanwhile: the limits stand in the record
             except (CriError, ContainerdError):
-                await _write_spec(service, id_, record.spec)
+                await _write_spec(service.containerd, service.process_specs, id_, record.spec)
                 raise
         changed = service.containers.update(id_, lambda c: c.but_status(resources=container_resources(spec)))
         if changed is not None:
             write_status(service.paths.container_root(id_), changed.status)
 
 
-def _updatable(service: Service, id_: str) -> Container:
-    container = service.containers.get(id_)
+def _updatable(containers: Index[Container], id_: str) -> Container:
+    container = containers.get(id_)
     if container.removing:
         raise FailedPreconditionError(f"container {id_} is being removed; its resources cannot be changed")
     if container.state not in (cri.CONTAINER_CREATED, cri.CONTAINER_RUNNING):
@@ -84,30 +87,30 @@ def _updatable(service: Service, id_: str) -> Container:
     return container
 
 
-async def _write_spec(service: Service, id_: str, spec: AnyMessage) -> None:
+async def _write_spec(containerd: Containerd, process_specs: ProcessSpecs, id_: str, spec: AnyMessage) -> None:
     try:
-        await service.containerd.containers.update(containers_pb2.Container(id=id_, spec=spec), "spec")
+        await containerd.containers.update(containers_pb2.Container(id=id_, spec=spec), "spec")
     finally:
-        service.process_specs.forget(id_)
+        process_specs.forget(id_)
 
 
 @asynccontextmanager
-async def _oom_score_passed_on(service: Service, id_: str, old: int, new: int) -> AsyncIterator[None]:
+async def _oom_score_passed_on(containerd: Containerd, id_: str, old: int, new: int) -> AsyncIterator[None]:
     """Change the score of a running container's processes, and back again when the rest of the update fails."""
-    await _pass_oom_score_on(service, id_, old, new)
+    await _pass_oom_score_on(containerd, id_, old, new)
     try:
         yield
     except ContainerdError:
         with suppress(CriError, ContainerdError):  # the first error is the one to raise
-            await _pass_oom_score_on(service, id_, new, old)
+            await _pass_oom_score_on(containerd, id_, new, old)
         raise
 
 
-async def _pass_oom_score_on(service: Service, id_: str, old: int, new: int) -> None:
+async def _pass_oom_score_on(containerd: Containerd, id_: str, old: int, new: int) -> None:
     """Give processes of the container that have the old score the new one; some may have chosen one of their own."""
     if old == new:
         return
-    pids = [process.pid for process in await service.containerd.tasks.list_pids(id_)]
+    pids = [process.pid for process in await containerd.tasks.list_pids(id_)]
     try:
         await run(FS, move_oom_scores, pids, old, new)
     except OSError as error:

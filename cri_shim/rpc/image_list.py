@@ -12,21 +12,23 @@ from cri_shim.oci.image_config import uid_or_name
 from cri_shim.state.wire import sayable
 
 if TYPE_CHECKING:
-    from cri_shim.images.store import Image
+    from cri_shim.images.store import Image, ImageStore
     from cri_shim.service import Service
 
 
 async def list_images(service: Service, request: cri.ListImagesRequest) -> cri.ListImagesResponse:
     """All images, or the one that ``filter.image`` names in any form (none when it is not here)."""
-    return cri.ListImagesResponse(images=[image_message(image) for image in await fitting(service, request.filter)])
+    return cri.ListImagesResponse(
+        images=[image_message(image) for image in await fitting(service.images, request.filter)]
+    )
 
 
-async def fitting(service: Service, wanted: cri.ImageFilter) -> list[Image]:
+async def fitting(images: ImageStore, wanted: cri.ImageFilter) -> list[Image]:
     """The images that ``wanted`` lets through."""
     if wanted.image.image:
-        image = await service.images.find(wanted.image.image)
+        image = await images.find(wanted.image.image)
         return [image] if image else []
-    return list(service.images.list())
+    return list(images.list())
 
 
 def image_message(image: Image) -> cri.Image:

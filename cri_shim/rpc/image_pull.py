@@ -13,6 +13,7 @@ from cri_shim.errors import InvalidArgumentError
 from cri_shim.images.auth_config import credentials_of
 
 if TYPE_CHECKING:
+    from cri_shim.config import Config
     from cri_shim.service import Service
 
 
@@ -21,14 +22,16 @@ async def pull_image(service: Service, request: cri.PullImageRequest) -> cri.Pul
     if not request.image.image:
         raise InvalidArgumentError("image.image is empty; name an image to pull")
     credentials = credentials_of(request.auth)
-    image = await service.puller.pull(request.image.image, _snapshotter(service, request), credentials=credentials)
+    image = await service.puller.pull(
+        request.image.image, _snapshotter(service.config, request), credentials=credentials
+    )
     return cri.PullImageResponse(image_ref=image.id)
 
 
-def _snapshotter(service: Service, request: cri.PullImageRequest) -> str:
+def _snapshotter(config: Config, request: cri.PullImageRequest) -> str:
     """The snapshotter of the runtime handler that the image is for; empty for the default one."""
     handler = request.image.runtime_handler or request.sandbox_config.annotations.get(HANDLER_ANNOTATION, "")
-    runtime = service.config.containerd.runtimes.get(handler)
+    runtime = config.containerd.runtimes.get(handler)
     return runtime.snapshotter if runtime is not None else ""
 
 

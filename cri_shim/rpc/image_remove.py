@@ -12,7 +12,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from cri_shim.images.store import Image
+    from cri_shim.images.store import Image, ImageStore
     from cri_shim.service import Service
 
 
@@ -23,12 +23,12 @@ async def remove_image(service: Service, request: cri.RemoveImageRequest) -> cri
     ref = request.image.image
     image = await service.images.find(ref)
     key = f"remove-image/{ref}" if image is None else f"remove-image/{image.id}"
-    await service.operations.run(key, lambda: _remove(service, image, ref))
+    await service.operations.run(key, lambda: _remove(service.images, image, ref))
     return cri.RemoveImageResponse()
 
 
-async def _remove(service: Service, image: Image | None, ref: str) -> None:
+async def _remove(images: ImageStore, image: Image | None, ref: str) -> None:
     if image is None:
-        await service.images.remove_unusable(ref)
+        await images.remove_unusable(ref)
     else:
-        await service.images.remove(image, ref)
+        await images.remove(image, ref)

@@ -15,7 +15,7 @@ from cri_shim.rpc.image_list import image_message
 from untrusted import DocumentError, parse_object
 
 if TYPE_CHECKING:
-    from cri_shim.images.store import Image
+    from cri_shim.images.store import Image, ImageStore
     from cri_shim.service import Service
 
 
@@ -29,14 +29,14 @@ async def image_status(service: Service, request: cri.ImageStatusRequest) -> cri
     image = await service.images.find(request.image.image)
     if image is None:
         return cri.ImageStatusResponse()
-    info = {"info": await _info(service, image)} if request.verbose else {}
+    info = {"info": await _info(service.images, image)} if request.verbose else {}
     return cri.ImageStatusResponse(image=image_message(image), info=info)
 
 
-async def _info(service: Service, image: Image) -> str:
+async def _info(images: ImageStore, image: Image) -> str:
     shown: dict[str, Any] = {"chainID": image.chain_id}
     try:
-        shown["imageSpec"] = parse_object(await service.images.config_document(image)).plain()
+        shown["imageSpec"] = parse_object(await images.config_document(image)).plain()
     except (DocumentError, NotFound, ResourceExhausted) as error:
         shown["imageSpecError"] = str(error)
     return json.dumps(shown, ensure_ascii=False, separators=(",", ":"))

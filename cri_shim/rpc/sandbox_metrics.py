@@ -44,13 +44,13 @@ async def add_metrics(service: Service, sandboxes: Sequence[Sandbox], messages: 
     """Add the metrics of ready pods to a repeated field."""
     members = {
         id_: [container for container in group if container.running]
-        for id_, group in members_of(service, sandboxes).items()
+        for id_, group in members_of(service.containers, sandboxes).items()
     }
     running = [container for group in members.values() for container in group]
     subjects = [*sandbox_subjects(sandboxes), *container_subjects(running)]
     readings = await service.stats.read(subjects, count=True)
     details = await service.stats.details(subjects)
-    layers = await measured_layers(service, running)
+    layers = await measured_layers(service.config, service.sandboxes, service.snapshot_usage, running)
     mountpoints = {layer.snapshotter: layer.mountpoint for layer in layers.values()}
     file_systems, devices = await run(DETAILS_THREAD, _disks, mountpoints, [found for found, _ in details.values()])
     view = _View(layers, readings, details, file_systems, devices)

@@ -53,16 +53,16 @@ async def _remove(service: Service, id_: str) -> None:
 async def _leave_nothing(service: Service, id_: str, members: list[str]) -> None:
     sandbox = service.sandboxes.get(id_)
     if sandbox.pinned is None:
-        async with hanging_ended(service, id_):
-            await end_task(service, f"sandbox {id_}", id_)
+        async with hanging_ended(service.config, service.sandboxes, service.containers, id_):
+            await end_task(service.containerd, service.exits, f"sandbox {id_}", id_)
     if sandbox.found or sandbox.trouble:
         containerd = service.config.containerd
         await run(FS, end_stray_shims, containerd.address, containerd.namespace, {id_, *members})
-        await clear_cgroups(service, sandbox, [id_, *members])
+        await clear_cgroups(service.config, sandbox, [id_, *members])
     await every(
-        remove_snapshots_of(service, id_),
+        remove_snapshots_of(service.config, service.containerd, service.end_orphaned_task, id_),
         run(MOUNT, remove_pod_files, service.kernel, service.paths, id_),
     )
-    await delete_record(service, id_)
+    await delete_record(service.containerd, id_)
     service.sandboxes.drop(id_)
     service.sandbox_names.release(id_)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cri_shim.service import Service
+    from cri_shim.state.index import Index
+    from cri_shim.state.names import Names
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +72,7 @@ def _told(sandbox: Sandbox) -> dict[str, str]:
 
 
 async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -> Sandbox:
-    finished = _made_before(service, request, name)
+    finished = _made_before(service.sandboxes, service.sandbox_names, request, name)
     if finished is not None:
         log.info("sandbox.found_again", sandbox_id=finished.id, name=name)
         return finished
@@ -81,7 +83,7 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
     sandbox = Sandbox(
         id=new_id(), name=name, config=request.config, created_at=now, runtime_handler=request.runtime_handler
     )
-    require_user_namespaces(service, handler, id_map_of(sandbox), host_network=sandbox.host_network)
+    require_user_namespaces(service.features, handler, id_map_of(sandbox), host_network=sandbox.host_network)
     if not sandbox.host_network:
         sandbox = sandbox.but(netns_path=str(service.paths.new_netns()))
     sandbox = sandbox.but(process_label=process_label)
@@ -89,8 +91,8 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
     async with Rollback(
         f"sandbox {sandbox.id}", on_incomplete=lambda why: service.sandboxes.put(sandbox.but(trouble=why))
     ) as undo:
-        undo.push("release the name", _release_name(service, sandbox.id))
-        make = make_pinned if may_be_pinned(service, sandbox, handler) else make_with_pause
+        undo.push("release the name", _release_name(service.sandbox_names, sandbox.id))
+        make = make_pinned if may_be_pinned(service.config, sandbox, handler) else make_with_pause
         async with service.pod_starts.turn():
             sandbox = await make(service, sandbox, handler, undo)
     service.sandboxes.put(sandbox)
@@ -98,18 +100,20 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
     return sandbox
 
 
-def _made_before(service: Service, request: cri.RunPodSandboxRequest, name: str) -> Sandbox | None:
+def _made_before(
+    sandboxes: Index[Sandbox], sandbox_names: Names, request: cri.RunPodSandboxRequest, name: str
+) -> Sandbox | None:
     """The pod that an earlier request of the same words made, if the client lost the answer."""
-    holder = service.sandbox_names.holder(name)
-    sandbox = None if holder is None else service.sandboxes.find(holder)
+    holder = sandbox_names.holder(name)
+    sandbox = None if holder is None else sandboxes.find(holder)
     if sandbox is None or not sandbox.ready:
         return None
     same = sandbox.config == request.config and sandbox.runtime_handler == request.runtime_handler
     return sandbox if same else None
 
 
-def _release_name(service: Service, sandbox_id: str) -> Any:
+def _release_name(sandbox_names: Names, sandbox_id: str) -> Any:
     async def release() -> None:
-        service.sandbox_names.release(sandbox_id)
+        sandbox_names.release(sandbox_id)
 
     return release

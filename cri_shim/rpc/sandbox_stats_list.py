@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cri_shim.rpc.container_stats_list import Layers
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
     from cri_shim.stats.values import Reading
 
@@ -29,14 +30,14 @@ async def list_pod_sandbox_stats(
 ) -> cri.ListPodSandboxStatsResponse:
     """The statistics of all ready pods that fit the filter: id (or a prefix of it), and every label."""
     response = cri.ListPodSandboxStatsResponse()
-    await add_pods(service, measurable(service, request.filter), response.stats)
+    await add_pods(service, measurable(service.sandboxes, request.filter), response.stats)
     return response
 
 
-def measurable(service: Service, wanted: cri.PodSandboxStatsFilter) -> list[Sandbox]:
+def measurable(sandboxes: Index[Sandbox], wanted: cri.PodSandboxStatsFilter) -> list[Sandbox]:
     """The ready pods that ``wanted`` lets through."""
     wider = cri.PodSandboxFilter(id=wanted.id, label_selector=wanted.label_selector)
-    return [sandbox for sandbox in fitting(service.sandboxes, wider) if sandbox.ready]
+    return [sandbox for sandbox in fitting(sandboxes, wider) if sandbox.ready]
 
 
 async def add_pods(service: Service, sandboxes: Sequence[Sandbox], messages: Any) -> None:
@@ -50,9 +51,9 @@ async def measure_pods(
     new: Callable[[Sandbox], AbstractContextManager[cri.PodSandboxStats]],
 ) -> None:
     """The statistics of ready pods, each into a message that ``new`` gives."""
-    members = members_of(service, sandboxes)
+    members = members_of(service.containers, sandboxes)
     containers = [container for group in members.values() for container in group]
-    layers = await measured_layers(service, containers)
+    layers = await measured_layers(service.config, service.sandboxes, service.snapshot_usage, containers)
     readings = await service.stats.read([*sandbox_subjects(sandboxes), *container_subjects(containers)], count=True)
     for sandbox in sandboxes:
         with new(sandbox) as stats:
@@ -78,10 +79,10 @@ def _fill_pod(
             fill_stats(of_container, container, readings, layers)
 
 
-def members_of(service: Service, sandboxes: Iterable[Sandbox]) -> dict[str, list[Container]]:
+def members_of(containers: Index[Container], sandboxes: Iterable[Sandbox]) -> dict[str, list[Container]]:
     """The containers of each pod, by its id."""
     members: dict[str, list[Container]] = {sandbox.id: [] for sandbox in sandboxes}
-    for container in service.containers:
+    for container in containers:
         if container.sandbox_id in members:
             members[container.sandbox_id].append(container)
     return members

@@ -20,6 +20,8 @@ from cri_shim.state.stored.spec import read_spec
 from cri_shim.sync.lost_namespaces import look
 
 if TYPE_CHECKING:
+    from containerd_client import Containerd
+    from cri_shim.kernel import Kernel
     from cri_shim.service import Service
     from cri_shim.state.sandboxes import Sandbox
 
@@ -35,11 +37,11 @@ async def pod_sandbox_status(service: Service, request: cri.PodSandboxStatusRequ
     )
     response = cri.PodSandboxStatusResponse(
         status=status_of(sandbox),
-        containers_statuses=[container_status.status_of(service, one) for one in members],
+        containers_statuses=[container_status.status_of(service.images, one) for one in members],
         timestamp=time.time_ns(),
     )
     if request.verbose:
-        response.info["info"] = json.dumps(await _info(service, sandbox))
+        response.info["info"] = json.dumps(await _info(service.containerd, service.kernel, sandbox))
     return response
 
 
@@ -63,20 +65,20 @@ def status_of(sandbox: Sandbox) -> cri.PodSandboxStatus:
     )
 
 
-async def _namespace_closed(service: Service, sandbox: Sandbox) -> bool:
+async def _namespace_closed(kernel: Kernel, sandbox: Sandbox) -> bool:
     """Whether the pod's network namespace is gone, as its file says now; false for a pod on the node's network."""
     if not sandbox.netns_path:
         return False
-    return not await run(FS, is_namespace_file, service.kernel, sandbox.netns_path)
+    return not await run(FS, is_namespace_file, kernel, sandbox.netns_path)
 
 
-async def _info(service: Service, sandbox: Sandbox) -> dict[str, Any]:
+async def _info(containerd: Containerd, kernel: Kernel, sandbox: Sandbox) -> dict[str, Any]:
     """What the in-process plugin tells under the same names; troubleshooting tools read it."""
     info: dict[str, Any] = {
         "pid": sandbox.pid,
         "processStatus": "running" if sandbox.ready else "unknown" if sandbox.trouble else "deleted",
         "infra": "pause" if sandbox.pinned is None else "pinned",
-        "netNamespaceClosed": await _namespace_closed(service, sandbox),
+        "netNamespaceClosed": await _namespace_closed(kernel, sandbox),
         "runtimeHandler": sandbox.runtime_handler,
         "config": to_go_json(sandbox.config),
         "cniResult": sandbox.cni_result,
@@ -84,7 +86,7 @@ async def _info(service: Service, sandbox: Sandbox) -> dict[str, Any]:
         "notReadyReason": "" if sandbox.ready else sandbox.unready_reason,
     }
     try:
-        record = await service.containerd.containers.get(sandbox.id)
+        record = await containerd.containers.get(sandbox.id)
         info |= {
             "image": record.image,
             "snapshotKey": record.snapshot_key,

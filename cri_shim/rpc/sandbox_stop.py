@@ -24,8 +24,12 @@ from cri_shim.lifecycle.sandbox.pod_network import tear_down_network
 from cri_shim.lifecycle.termination import kill_and_wait, tell_if_ended
 
 if TYPE_CHECKING:
+    from containerd_client import Containerd
     from cri_shim.service import Service
+    from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
+    from cri_shim.sync.exits import Exits
 
 
 async def stop_pod_sandbox(service: Service, request: cri.StopPodSandboxRequest) -> cri.StopPodSandboxResponse:
@@ -43,29 +47,31 @@ async def stop(service: Service, sandbox_id: str) -> None:
     sandbox = service.sandboxes.find(sandbox_id)
     if sandbox is None:
         return
-    async with nullcontext() if _has_ended(service, sandbox) else service.pod_stops.turn():
-        await give_file_back(service, sandbox)
-        await every(_end(service, sandbox), tear_down_network(service, sandbox))
+    async with nullcontext() if _has_ended(service.containers, sandbox) else service.pod_stops.turn():
+        await give_file_back(service.kernel, service.containers, sandbox)
+        await every(
+            _end(service, sandbox), tear_down_network(service.kernel, service.sandboxes, service.network, sandbox)
+        )
     with removal_of(f"shared memory of sandbox {sandbox.id}"):
         await run(MOUNT, unmount_shm, service.kernel, service.paths, sandbox.id)
 
 
-def _has_ended(service: Service, sandbox: Sandbox) -> bool:
+def _has_ended(containers: Index[Container], sandbox: Sandbox) -> bool:
     """Whether nothing is left to be done that takes the cores: a removal comes after a stop, and need not line up."""
     network_ended = sandbox.network_down or not sandbox.netns_path
-    return bool(sandbox.exited_at) and not sandbox.trouble and network_ended and not _to_be_ended(service, sandbox)
+    return bool(sandbox.exited_at) and not sandbox.trouble and network_ended and not _to_be_ended(containers, sandbox)
 
 
-def _to_be_ended(service: Service, sandbox: Sandbox) -> list[str]:
+def _to_be_ended(containers: Index[Container], sandbox: Sandbox) -> list[str]:
     return [
         container.id
-        for container in service.containers
+        for container in containers
         if container.sandbox_id == sandbox.id and (container.running or container.trouble)
     ]
 
 
 async def _end(service: Service, sandbox: Sandbox) -> None:
-    async with hanging_ended(service, sandbox.id):
+    async with hanging_ended(service.config, service.sandboxes, service.containers, sandbox.id):
         await _end_processes(service, sandbox)
 
 
@@ -73,18 +79,21 @@ async def _end_processes(service: Service, sandbox: Sandbox) -> None:
     # A runtime that hangs at one container makes the shim deaf to what is said to all others of the pod.
     starting = [each for each in service.containers if each.sandbox_id == sandbox.id and each.starting]
     await every(*(until_started(service, container) for container in starting))
-    ending = [kill_and_wait(service, id_) for id_ in _to_be_ended(service, sandbox)]
+    ending = [
+        kill_and_wait(service.containerd, service.containers, service.exits, id_)
+        for id_ in _to_be_ended(service.containers, sandbox)
+    ]
     if sandbox.pinned is None:
-        await every(*ending, _end_pause(service, sandbox))
+        await every(*ending, _end_pause(service.containerd, service.containers, service.exits, sandbox))
     else:
         await every(*ending)
-        await unpin(service, sandbox)
+        await unpin(service.kernel, service.paths, service.sandboxes, sandbox)
 
 
-async def _end_pause(service: Service, sandbox: Sandbox) -> None:
+async def _end_pause(containerd: Containerd, containers: Index[Container], exits: Exits, sandbox: Sandbox) -> None:
     if sandbox.exited_at:
         return
     if sandbox.trouble:
         # Nobody knows whether it runs; look first, so that an absent task is not waited for.
-        await tell_if_ended(service, sandbox.id)
-    await kill_and_wait(service, sandbox.id)
+        await tell_if_ended(containerd, exits, sandbox.id)
+    await kill_and_wait(containerd, containers, exits, sandbox.id)

@@ -31,7 +31,7 @@ async def update_pod_sandbox_resources(
 
 
 async def _update(service: Service, id_: str, request: cri.UpdatePodSandboxResourcesRequest) -> None:
-    await pod_settled(service, id_)
+    await pod_settled(service.operations, id_)
     async with service.locks.of(id_):
         sandbox = service.sandboxes.get(id_)
         require_ready(sandbox, "its resources cannot be updated")

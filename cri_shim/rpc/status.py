@@ -9,6 +9,10 @@ from cri_shim.node.snapshotter_check import REASON as SNAPSHOTTER_NOT_READY
 from cri_shim.rpc.status_info import status_info
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cri_shim.config import Config
+    from cri_shim.node.handler_features import HandlerFeatures
     from cri_shim.service import Service
 
 _RUNTIME_READY = "RuntimeReady"
@@ -43,7 +47,7 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
     return cri.StatusResponse(
         status=cri.RuntimeStatus(conditions=conditions),
         info=status_info(service) if request.verbose else {},
-        runtime_handlers=_handlers(service),
+        runtime_handlers=_handlers(service.config, service.features),
         features=cri.RuntimeFeatures(
             supplemental_groups_policy=True,
             user_namespaces_host_network=service.features[default].user_namespaces_host_network,
@@ -51,9 +55,9 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
     )
 
 
-def _handlers(service: Service) -> list[cri.RuntimeHandler]:
+def _handlers(config: Config, features: Mapping[str, HandlerFeatures]) -> list[cri.RuntimeHandler]:
     """Every handler and what it can do; the default one a second time, under the empty name that asks for it."""
-    features = {"": service.features[service.config.runtime_handler("").name], **service.features}
+    named = {"": features[config.runtime_handler("").name], **features}
     return [
         cri.RuntimeHandler(
             name=name,
@@ -62,5 +66,5 @@ def _handlers(service: Service) -> list[cri.RuntimeHandler]:
                 user_namespaces=feature.user_namespaces,
             ),
         )
-        for name, feature in sorted(features.items())
+        for name, feature in sorted(named.items())
     ]

@@ -21,7 +21,9 @@ from cri_shim.oci.apparmor_default import default_profile
 from cri_shim.oci.node_facts import read_apparmor_files, read_apparmor_profiles
 
 if TYPE_CHECKING:
-    from cri_shim.service import Service
+    from cri_shim.concurrency.keyed_locks import Locks
+    from cri_shim.config import Config
+    from cri_shim.oci.node_facts import NodeFacts
 
 _LOAD_SECONDS = 30.0
 _SYSTEM_PATH = "/usr/sbin:/sbin"
@@ -29,13 +31,15 @@ _SYSTEM_PATH = "/usr/sbin:/sbin"
 log = structlog.get_logger(__name__)
 
 
-async def apparmor_profiles(service: Service, security: cri.LinuxContainerSecurityContext) -> frozenset[str]:
+async def apparmor_profiles(
+    config: Config, node: NodeFacts, locks: Locks, security: cri.LinuxContainerSecurityContext
+) -> frozenset[str]:
     """The profiles that are loaded when a container with this security context is made.
 
     The default one is among them if the container takes it and ``apparmor_parser`` is there. Raises
     FailedPreconditionError when the parser refuses it: such a container must not run unconfined.
     """
-    if not service.node.apparmor or service.config.runtime.disable_apparmor:
+    if not node.apparmor or config.runtime.disable_apparmor:
         return frozenset()
     loaded = await run(FS, read_apparmor_profiles)
     if DEFAULT_PROFILE in loaded or not takes_default(security):
@@ -44,17 +48,19 @@ async def apparmor_profiles(service: Service, security: cri.LinuxContainerSecuri
     if parser is None:
         log.warning("apparmor.no_parser", profile=DEFAULT_PROFILE)
         return loaded
-    async with service.locks.of("apparmor"):
+    async with locks.of("apparmor"):
         await _load(parser)
     return loaded | {DEFAULT_PROFILE}
 
 
-async def sandbox_apparmor_profiles(service: Service, security: cri.LinuxSandboxSecurityContext) -> frozenset[str]:
+async def sandbox_apparmor_profiles(
+    config: Config, node: NodeFacts, locks: Locks, security: cri.LinuxSandboxSecurityContext
+) -> frozenset[str]:
     """The same for a pod's own process, which is confined only if the request says so."""
     if not security.HasField("apparmor"):
         return frozenset()
     alike = cri.LinuxContainerSecurityContext(apparmor=security.apparmor, privileged=security.privileged)
-    return await apparmor_profiles(service, alike)
+    return await apparmor_profiles(config, node, locks, alike)
 
 
 async def _load(parser: str) -> None:

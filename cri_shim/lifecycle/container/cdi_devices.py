@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.cdi.registry import CdiRegistry
-    from cri_shim.service import Service
+    from cri_shim.config import Config
     from cri_shim.state.containers import Container
 
 
-async def inject_cdi_devices(service: Service, container: Container, spec: dict[str, Any]) -> None:
+async def inject_cdi_devices(config: Config, cdi: CdiRegistry, container: Container, spec: dict[str, Any]) -> None:
     """Change ``spec`` so that the container can use the CDI devices that it asks for.
 
     Raises InvalidArgumentError for a name that can be none, FailedPreconditionError for a device that is not there.
@@ -29,11 +29,11 @@ async def inject_cdi_devices(service: Service, container: Container, spec: dict[
     names = devices_asked(container.config)
     if not names:
         return
-    if not service.config.runtime.enable_cdi:
+    if not config.runtime.enable_cdi:
         raise FailedPreconditionError(
             f"CDI devices ({', '.join(names)}) are asked for, but enable_cdi is false in the configuration"
         )
-    await run(FS, _inject, service.cdi, names, spec)
+    await run(FS, _inject, cdi, names, spec)
 
 
 def _inject(registry: CdiRegistry, names: Sequence[str], spec: dict[str, Any]) -> None:

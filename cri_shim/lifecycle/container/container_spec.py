@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from cri_shim.lifecycle.container.image_volumes import Volume
     from cri_shim.oci.devices import DeviceGrant, DeviceNode
     from cri_shim.oci.id_map import IdMap
+    from cri_shim.paths import Paths
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
 
 
@@ -53,7 +55,7 @@ class _NodeSide(Struct):
 
 
 def _look_up_node_side(
-    service: Service,
+    paths: Paths,
     container: Container,
     handler: RuntimeHandler,
     *,
@@ -63,7 +65,7 @@ def _look_up_node_side(
     mapping: IdMap | None,
 ) -> _NodeSide:
     """Make the directories and look up paths; blocks, and may block long on a dead network file system."""
-    make_container_dirs(service.paths, container.id)
+    make_container_dirs(paths, container.id)
     for volume in volumes:
         volume.directory.mkdir(parents=True, mode=0o755)
     config = container.config
@@ -75,9 +77,7 @@ def _look_up_node_side(
     for device in config.devices:
         devices += read_device_grants(device.host_path, device.container_path, device.permissions)
     uids, gids = (mapping.uid_entries, mapping.gid_entries) if mapping else ((), ())
-    mounts, sources = mapped_mounts(
-        service.paths, container.id, mapping, resolve_mounts(config.mounts, images), "mount-"
-    )
+    mounts, sources = mapped_mounts(paths, container.id, mapping, resolve_mounts(config.mounts, images), "mount-")
     pod_mounts = pod_file_mounts(
         config.mounts,
         hostname=str(files.hostname),
@@ -88,14 +88,14 @@ def _look_up_node_side(
         uid_mappings=uids,
         gid_mappings=gids,
     )
-    pod_mounts, pod_sources = mapped_mounts(service.paths, container.id, mapping, pod_mounts, "pod-")
+    pod_mounts, pod_sources = mapped_mounts(paths, container.id, mapping, pod_mounts, "pod-")
     volume_mounts = [
         ResolvedMount(volume.container_path, str(volume.directory), uid_mappings=uids, gid_mappings=gids)
         for volume in volumes
     ]
-    own_mounts, own_sources = mapped_mounts(service.paths, container.id, mapping, volume_mounts, "volume-")
+    own_mounts, own_sources = mapped_mounts(paths, container.id, mapping, volume_mounts, "volume-")
     if mapping is not None:
-        note_sources(service.paths, container.id, sources | pod_sources | own_sources)
+        note_sources(paths, container.id, sources | pod_sources | own_sources)
     return _NodeSide(
         mounts=mounts,
         extra_mounts=pod_mounts,
@@ -129,7 +129,7 @@ async def container_spec(
     node_side = await run(
         FS,
         _look_up_node_side,
-        service,
+        service.paths,
         container,
         handler,
         volumes=volumes,
@@ -151,10 +151,10 @@ async def container_spec(
             image_config=image.config,
             user=resolve_user(plan, users.passwd, users.group),
             facts=service.node,
-            options=spec_options(service, handler),
+            options=spec_options(service.config, service.features, handler),
             image_name=config.image.user_specified_image or config.image.image,
             hostname=pod_hostname(sandbox.config),
-            target_pid=_target_pid(service, sandbox, security.namespace_options),
+            target_pid=_target_pid(service.containers, sandbox, security.namespace_options),
             mounts=node_side.mounts,
             extra_mounts=node_side.extra_mounts,
             volume_mounts=node_side.volume_mounts,
@@ -165,7 +165,7 @@ async def container_spec(
                 handler.privileged_without_host_devices_all_devices_allowed
             ),
             seccomp_localhost=await read_seccomp_profile(security, service.config.runtime.unset_seccomp_profile),
-            apparmor_profiles=await apparmor_profiles(service, security),
+            apparmor_profiles=await apparmor_profiles(service.config, service.node, service.locks, security),
             process_label=container.process_label,
             mount_label=service.selinux.of_files(container.process_label),
             own_shim=sandbox.pinned is not None,
@@ -174,16 +174,16 @@ async def container_spec(
             base_spec=await base_spec(handler),
         )
     )
-    await apply_classes(service, container, sandbox_config, spec)
-    await inject_cdi_devices(service, container, spec)
+    await apply_classes(service.config, service.blockio, container, sandbox_config, spec)
+    await inject_cdi_devices(service.config, service.cdi, container, spec)
     return spec
 
 
-def _target_pid(service: Service, sandbox: Sandbox, namespaces: cri.NamespaceOption) -> int | None:
+def _target_pid(containers: Index[Container], sandbox: Sandbox, namespaces: cri.NamespaceOption) -> int | None:
     """The process whose pid namespace is joined (mode TARGET: debugging a container of the same pod)."""
     if namespaces.pid != cri.TARGET:
         return None
-    target = service.containers.get(namespaces.target_id)
+    target = containers.get(namespaces.target_id)
     if target.sandbox_id != sandbox.id:
         raise InvalidArgumentError(f"target container {target.id} is not in sandbox {sandbox.id}")
     if not target.running:

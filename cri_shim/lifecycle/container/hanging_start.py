@@ -24,6 +24,6 @@ async def until_started(service: Service, container: Container) -> None:
             return
     except TimeoutError:
         log.warning("container.start_hangs", container_id=container.id, waited_seconds=STOP_PATIENCE)
-    await end_hanging_runtimes(service, container.sandbox_id)
+    await end_hanging_runtimes(service.config, service.sandboxes, service.containers, container.sandbox_id)
     async with lock:
         return

@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 
     from cri_shim.config import RuntimeHandler
     from cri_shim.kernel import Kernel
+    from cri_shim.node.handler_features import HandlerFeatures
     from cri_shim.oci.defaults import Spec
     from cri_shim.oci.mounts import ResolvedMount
     from cri_shim.paths import Paths
-    from cri_shim.service import Service
     from cri_shim.state.containers import Container
+    from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
 
 _LOWER = "lowerdir="
@@ -52,12 +53,12 @@ def id_map_of(sandbox: Sandbox) -> IdMap | None:
 
 
 def require_user_namespaces(
-    service: Service, handler: RuntimeHandler, mapping: IdMap | None, *, host_network: bool
+    features: Mapping[str, HandlerFeatures], handler: RuntimeHandler, mapping: IdMap | None, *, host_network: bool
 ) -> None:
     """Refuse a pod with mapped ids where the handler does not report that it can have one."""
-    features = service.features[handler.name]
-    why_not = features.why_no_user_namespaces
-    if host_network and features.user_namespaces and not features.user_namespaces_host_network:
+    its = features[handler.name]
+    why_not = its.why_no_user_namespaces
+    if host_network and its.user_namespaces and not its.user_namespaces_host_network:
         why_not = "on the node's network its /sys must be recursively read-only, which its runtime cannot do"
     if mapping is not None and why_not:
         raise FailedPreconditionError(
@@ -124,7 +125,14 @@ def _locked_flags(source: str) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def mapped(
-    service: Service, sandbox: Sandbox, id_: str, rootfs: Sequence[Mount], *, userns: str, sources: Mapping[str, str]
+    kernel: Kernel,
+    paths: Paths,
+    sandbox: Sandbox,
+    id_: str,
+    rootfs: Sequence[Mount],
+    *,
+    userns: str,
+    sources: Mapping[str, str],
 ) -> AsyncIterator[Sequence[Mount]]:
     """Have the mounts of a pod or container while its task is created; gives the root file system to create it on.
 
@@ -135,7 +143,7 @@ async def mapped(
     if mapping is None:
         yield rootfs
         return
-    mounter = _Mounter(service.kernel, service.paths, id_, mapping, userns)
+    mounter = _Mounter(kernel, paths, id_, mapping, userns)
     try:
         try:
             mounts = await run(MOUNT, mounter.mount, rootfs, sources)
@@ -152,20 +160,22 @@ async def mapped(
 
 
 @asynccontextmanager
-async def mapped_for(service: Service, container: Container, rootfs: Sequence[Mount]) -> AsyncIterator[Sequence[Mount]]:
+async def mapped_for(
+    kernel: Kernel, paths: Paths, sandboxes: Index[Sandbox], container: Container, rootfs: Sequence[Mount]
+) -> AsyncIterator[Sequence[Mount]]:
     """:func:`mapped`, for a container of a running pod."""
-    sandbox = service.sandboxes.get(container.sandbox_id)
-    sources = {} if id_map_of(sandbox) is None else await run(FS, noted_sources, service.paths, container.id)
+    sandbox = sandboxes.get(container.sandbox_id)
+    sources = {} if id_map_of(sandbox) is None else await run(FS, noted_sources, paths, container.id)
     # Of the process and not the pinned one: a pod that the in-process plugin made need not have it pinned here.
     userns = f"/proc/{sandbox.pid}/ns/user"
-    async with mapped(service, sandbox, container.id, rootfs, userns=userns, sources=sources) as mounts:
+    async with mapped(kernel, paths, sandbox, container.id, rootfs, userns=userns, sources=sources) as mounts:
         yield mounts
 
 
-async def remove_mapped(service: Service, container: Container) -> None:
+async def remove_mapped(kernel: Kernel, paths: Paths, container: Container) -> None:
     """Take away what a daemon that died during the start of ``container`` has left; raises OSError."""
     if container.config.linux.security_context.namespace_options.HasField("userns_options"):
-        await run(MOUNT, unmount_idmapped, service.kernel, service.paths, container.id)
+        await run(MOUNT, unmount_idmapped, kernel, paths, container.id)
 
 
 class _Mounter(Struct, frozen=True):

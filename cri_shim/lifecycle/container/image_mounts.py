@@ -27,10 +27,13 @@ from cri_shim.sync.owned_snapshots import IMAGE_MOUNT, owned_by
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from containerd_client import Containerd
     from containerd_client.api.containerd.types.types_pb2 import Mount as SnapshotMount
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+    from cri_shim.images.puller import ImagePuller
     from cri_shim.images.store import Image
     from cri_shim.kernel import Kernel
+    from cri_shim.paths import Paths
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
 
@@ -58,32 +61,39 @@ async def mount_images(service: Service, snapshotter: str, container: Container,
         if image is None:
             raise NotFoundError(f"{FAILED}: image {mount.image.image!r} is not here; pull it first")
         point = mount_point(service.paths, container.id, place)
-        view = await _view(service, snapshotter, container.id, place, image)
+        view = await _view(
+            service.containerd,
+            service.puller,
+            image,
+            snapshotter,
+            key=view_key(container.id, place),
+            owner=container.id,
+        )
         with refused_mounts(snapshotter, f"{FAILED}: image {mount.image.image!r}"):
             await run(MOUNT, _mount, service.kernel, labelled(view, mount_label), point)
         sources[place] = await run(MOUNT, _directory, service.kernel, point, mount)
     return sources
 
 
-async def unmount(service: Service, snapshotter: str, container: Container) -> None:
+async def unmount(containerd: Containerd, kernel: Kernel, paths: Paths, snapshotter: str, container: Container) -> None:
     """Take away whatever :func:`mount_images` made or half made; raises OSError or a ContainerdError."""
-    await run(MOUNT, unmount_images, service.kernel, service.paths, container.id)
+    await run(MOUNT, unmount_images, kernel, paths, container.id)
     for place in image_mounts(container.config):
         with suppress(NotFound):
-            await service.containerd.snapshots(snapshotter).remove(view_key(container.id, place))
+            await containerd.snapshots(snapshotter).remove(view_key(container.id, place))
 
 
-async def remove_image_mounts(service: Service, container: Container) -> None:
+async def remove_image_mounts(containerd: Containerd, kernel: Kernel, paths: Paths, container: Container) -> None:
     """The same for a container that is removed: its record says which snapshotter; no hop where it has no images."""
     if not image_mounts(container.config):
         return
     try:
-        record = await service.containerd.containers.get(container.id)
+        record = await containerd.containers.get(container.id)
     except NotFound:
         # Another client has deleted the record; the next start of the daemon finds the views.
-        await run(MOUNT, unmount_images, service.kernel, service.paths, container.id)
+        await run(MOUNT, unmount_images, kernel, paths, container.id)
         return
-    await unmount(service, record.snapshotter, container)
+    await unmount(containerd, kernel, paths, record.snapshotter, container)
 
 
 def _check(mount: cri.Mount) -> None:
@@ -102,14 +112,16 @@ def _check(mount: cri.Mount) -> None:
         raise UnimplementedError(f"{what}: an image cannot be mounted with mapped ids, which a user namespace needs")
 
 
-async def _view(service: Service, snapshotter: str, container_id: str, place: int, image: Image) -> list[SnapshotMount]:
-    snapshots = service.containerd.snapshots(snapshotter)
-    key, labels = view_key(container_id, place), owned_by(container_id, IMAGE_MOUNT)
-    chain_id = await service.puller.ensure_unpacked(image, snapshotter)
+async def _view(
+    containerd: Containerd, puller: ImagePuller, image: Image, snapshotter: str, *, key: str, owner: str
+) -> list[SnapshotMount]:
+    snapshots = containerd.snapshots(snapshotter)
+    labels = owned_by(owner, IMAGE_MOUNT)
+    chain_id = await puller.ensure_unpacked(image, snapshotter)
     try:
         return await snapshots.view(key, chain_id, labels)
     except NotFound:
-        return await snapshots.view(key, await service.puller.unpack(image, snapshotter), labels)
+        return await snapshots.view(key, await puller.unpack(image, snapshotter), labels)
 
 
 def _mount(kernel: Kernel, view: list[SnapshotMount], point: Path) -> None:

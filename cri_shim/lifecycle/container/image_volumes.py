@@ -18,8 +18,11 @@ from untrusted import escaped
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cri_shim.config import Config
+    from cri_shim.images.image_files import ImageFiles
+    from cri_shim.images.puller import ImagePuller
     from cri_shim.images.store import Image
-    from cri_shim.service import Service
+    from cri_shim.paths import Paths
     from cri_shim.state.containers import Container
 
 
@@ -30,15 +33,15 @@ class Volume(Struct, frozen=True):
     directory: Path
 
 
-def volumes_of(service: Service, container: Container, image: Image) -> list[Volume]:
+def volumes_of(config: Config, paths: Paths, container: Container, image: Image) -> list[Volume]:
     """The volumes that ``container`` gets; named, not made.
 
     Raises InvalidArgumentError for a volume of the image that no directory can be mounted at.
     """
-    if service.config.runtime.ignore_image_defined_volumes:
+    if config.runtime.ignore_image_defined_volumes:
         return []
     mounted = {clean(mount.container_path) for mount in container.config.mounts}
-    parent = service.paths.container_root(container.id) / "volumes"
+    parent = paths.container_root(container.id) / "volumes"
     wanted = [path for path in image.config.volumes if clean(path) not in mounted]
     for path in wanted:
         _check(path)
@@ -54,10 +57,12 @@ def _check(path: str) -> None:
         )
 
 
-async def fill_volumes(service: Service, snapshotter: str, image: Image, volumes: list[Volume]) -> None:
+async def fill_volumes(
+    puller: ImagePuller, image_files: ImageFiles, snapshotter: str, image: Image, volumes: list[Volume]
+) -> None:
     """Copy the image's content into the volumes' empty directories; raises OSError naming what cannot be copied."""
     if volumes:
-        await service.puller.ensure_unpacked(image, snapshotter)
-        await service.image_files.copy_out(
+        await puller.ensure_unpacked(image, snapshotter)
+        await image_files.copy_out(
             snapshotter, image.chain_id, {volume.container_path: volume.directory for volume in volumes}
         )

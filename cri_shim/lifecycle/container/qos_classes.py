@@ -18,39 +18,38 @@ from cri_shim.qos.rdt import rdt_section, why_no_rdt
 
 if TYPE_CHECKING:
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-    from cri_shim.service import Service
+    from cri_shim.config import Config
+    from cri_shim.qos.blockio import BlockioClasses
     from cri_shim.state.containers import Container
 
 log = structlog.get_logger(__name__)
 
 
 async def apply_classes(
-    service: Service, container: Container, pod: cri.PodSandboxConfig, spec: dict[str, Any]
+    config: Config, blockio: BlockioClasses, container: Container, pod: cri.PodSandboxConfig, spec: dict[str, Any]
 ) -> None:
     """Write the container's classes into ``spec``; raises FailedPreconditionError for one that it cannot have."""
-    blockio = class_asked("blockio", container.config, pod)
-    rdt = class_asked("rdt", container.config, pod)
-    if blockio:
-        await run(FS, _blockio, service, container.id, blockio, spec)
-    if rdt:
-        await run(FS, _rdt, service, container.id, rdt, spec)
+    if name := class_asked("blockio", container.config, pod):
+        await run(FS, _blockio, config, blockio, container.id, name, spec)
+    if name := class_asked("rdt", container.config, pod):
+        await run(FS, _rdt, config, container.id, name, spec)
 
 
-def _blockio(service: Service, container_id: str, name: str, spec: dict[str, Any]) -> None:
-    if service.blockio.why_not:
-        ignored = service.config.containerd.ignore_blockio_not_enabled_errors
-        _refuse(container_id, "blockio", name, service.blockio.why_not, ignored=ignored)
+def _blockio(config: Config, blockio: BlockioClasses, container_id: str, name: str, spec: dict[str, Any]) -> None:
+    if blockio.why_not:
+        ignored = config.containerd.ignore_blockio_not_enabled_errors
+        _refuse(container_id, "blockio", name, blockio.why_not, ignored=ignored)
         return
-    section = service.blockio.section(name, find_disks, weights=has_weights())
+    section = blockio.section(name, find_disks, weights=has_weights())
     if section:
         spec["linux"].setdefault("resources", {})["blockIO"] = section
 
 
-def _rdt(service: Service, container_id: str, name: str, spec: dict[str, Any]) -> None:
-    allowed = service.config.runtime.rdt_classes
+def _rdt(config: Config, container_id: str, name: str, spec: dict[str, Any]) -> None:
+    allowed = config.runtime.rdt_classes
     why_not = why_no_rdt(allowed)
     if why_not:
-        ignored = service.config.containerd.ignore_rdt_not_enabled_errors
+        ignored = config.containerd.ignore_rdt_not_enabled_errors
         _refuse(container_id, "RDT", name, why_not, ignored=ignored)
         return
     spec["linux"]["intelRdt"] = rdt_section(name, allowed)

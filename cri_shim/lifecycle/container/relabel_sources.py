@@ -22,22 +22,25 @@ if TYPE_CHECKING:
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
     from cri_shim.disk.pod_file_paths import PodFiles
     from cri_shim.lifecycle.container.image_volumes import Volume
-    from cri_shim.service import Service
+    from cri_shim.paths import Paths
     from cri_shim.state.containers import Container
     from cri_shim.state.sandboxes import Sandbox
+    from cri_shim.sync.selinux_labels import SelinuxLabels
 
 _SHM = "/dev/shm"  # noqa: S108 - where it is in a container, and on a node that shares its own
 
 
-async def relabel_sources(service: Service, sandbox: Sandbox, container: Container, volumes: list[Volume]) -> None:
+async def relabel_sources(
+    paths: Paths, selinux: SelinuxLabels, sandbox: Sandbox, container: Container, volumes: list[Volume]
+) -> None:
     """Label the container's sources, which exist by now; nothing is done where there are no labels.
 
     Raises InvalidArgumentError naming what cannot be labelled.
     """
-    label = service.selinux.of_files(container.process_label)
+    label = selinux.of_files(container.process_label)
     if not label:
         return
-    files = pod_files(service.paths, sandbox.id, sandbox.config)
+    files = pod_files(paths, sandbox.id, sandbox.config)
     sources = [*to_relabel(container.config, files), *(str(volume.directory) for volume in volumes)]
     await run(FS, _relabel, sources, label)
 

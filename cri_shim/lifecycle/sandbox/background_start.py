@@ -24,9 +24,12 @@ from cri_shim.timeline import stage
 from untrusted import shorten
 
 if TYPE_CHECKING:
+    from containerd_client import Containerd
+    from cri_shim.concurrency.operations import Operations
     from cri_shim.concurrency.rollback import Rollback
     from cri_shim.config import RuntimeHandler
     from cri_shim.service import Service
+    from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
 
 START_SECONDS: Final = 60.0
@@ -43,10 +46,10 @@ _RECORD: Final = "record-network"
 log = structlog.get_logger(__name__)
 
 
-async def pod_settled(service: Service, sandbox_id: str) -> None:
+async def pod_settled(operations: Operations, sandbox_id: str) -> None:
     """Return when nothing of that is in hand. A failure needs no telling: the pod is not ready then."""
     for what in (_START, _RECORD):
-        await service.operations.settled(f"{what}/{sandbox_id}")
+        await operations.settled(f"{what}/{sandbox_id}")
 
 
 async def pod_settled_for_end(service: Service, sandbox_id: str) -> None:
@@ -54,7 +57,7 @@ async def pod_settled_for_end(service: Service, sandbox_id: str) -> None:
     start = f"{_START}/{sandbox_id}"
     if not await service.operations.settled(start, seconds=STOP_PATIENCE):
         log.warning("sandbox.start_hangs", sandbox_id=sandbox_id, waited_seconds=STOP_PATIENCE)
-        await end_hanging_runtimes(service, sandbox_id)
+        await end_hanging_runtimes(service.config, service.sandboxes, service.containers, sandbox_id)
         await service.operations.settled(start, seconds=_ENDED_SECONDS)
     await service.operations.settled(f"{_RECORD}/{sandbox_id}", seconds=_ENDED_SECONDS)
 
@@ -84,7 +87,9 @@ async def begin_start(service: Service, sandbox: Sandbox, handler: RuntimeHandle
 def begin_recording(service: Service, connected: Sandbox, undo: Rollback) -> asyncio.Task[None]:
     """Begin to write the pod's addresses into its record, which is there."""
     undo.push("let the record be written", lambda: pod_settled_for_end(service, connected.id))
-    return service.operations.begin(f"{_RECORD}/{connected.id}", lambda: _record(service, connected))
+    return service.operations.begin(
+        f"{_RECORD}/{connected.id}", lambda: _record(service.containerd, service.sandboxes, connected)
+    )
 
 
 async def _start(service: Service, sandbox: Sandbox, *, seconds: float | None) -> None:
@@ -93,7 +98,9 @@ async def _start(service: Service, sandbox: Sandbox, *, seconds: float | None) -
             await service.containerd.tasks.start(sandbox.id)
     except ContainerdError as error:
         if isinstance(error, DeadlineExceeded):
-            await end_hanging_runtimes(service, sandbox.id, sandbox.runtime_handler)
+            await end_hanging_runtimes(
+                service.config, service.sandboxes, service.containers, sandbox.id, sandbox.runtime_handler
+            )
         if sandbox.id in service.sandboxes:
             why = shorten(str(error), _LONGEST_WORDS)
             # From now on, before the task is gone: a container that is asked for meanwhile fails with these words.
@@ -106,7 +113,7 @@ async def _start(service: Service, sandbox: Sandbox, *, seconds: float | None) -
 
 async def _not_started(service: Service, sandbox_id: str, why: str) -> None:
     try:
-        await discard_task(service, sandbox_id)
+        await discard_task(service.config, service.containerd, sandbox_id)
     except ContainerdError as error:
         # Whether it runs is not known: it stays listed as not ready, and its removal looks again.
         trouble = f"its start failed and could not be undone: {why}; {error}"
@@ -116,16 +123,16 @@ async def _not_started(service: Service, sandbox_id: str, why: str) -> None:
         await service.exits.ended(sandbox_id, UNKNOWN_EXIT_CODE, time.time_ns())
 
 
-async def _record(service: Service, connected: Sandbox) -> None:
+async def _record(containerd: Containerd, sandboxes: Index[Sandbox], connected: Sandbox) -> None:
     if connected.host_network:
         return  # it has no addresses of its own
     update = containers_pb2.Container(id=connected.id)
     update.extensions[SANDBOX_EXTENSION].CopyFrom(sandbox_extension(connected))
     try:
-        await service.containerd.containers.update(update, f"extensions.{SANDBOX_EXTENSION}")
+        await containerd.containers.update(update, f"extensions.{SANDBOX_EXTENSION}")
     except ContainerdError as error:
-        if connected.id in service.sandboxes:
+        if connected.id in sandboxes:
             log.error("sandbox.network_not_recorded", sandbox_id=connected.id, error=str(error))
             why = f"its addresses could not be recorded: {error}"
-            service.sandboxes.update(connected.id, lambda sandbox: sandbox.but(trouble=why))
+            sandboxes.update(connected.id, lambda sandbox: sandbox.but(trouble=why))
         raise

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from cri_shim.concurrency.rollback import Rollback
     from cri_shim.config import RuntimeHandler
     from cri_shim.images.store import Image
+    from cri_shim.kernel import Kernel
+    from cri_shim.paths import Paths
     from cri_shim.service import Service
     from cri_shim.state.sandboxes import Sandbox
 
@@ -61,11 +63,13 @@ async def make_with_pause(service: Service, sandbox: Sandbox, handler: RuntimeHa
     """
     undo.push("remove the pod's files", lambda: run(MOUNT, remove_pod_files, service.kernel, service.paths, sandbox.id))
     with stage("cri.sandbox.prepare"):
-        (record, mounts), _ = await both(_record(service, sandbox, handler, undo), _ground(service, sandbox))
+        (record, mounts), _ = await both(
+            _record(service, sandbox, handler, undo), _ground(service.kernel, service.paths, sandbox)
+        )
     sandbox = sandbox.but(created_at=record.created_at.ToNanoseconds())
 
     async def connect() -> tuple[Sandbox, asyncio.Task[None]]:
-        connected = await set_up_network(service, sandbox, undo)
+        connected = await set_up_network(service.network, sandbox, undo)
         return connected, begin_recording(service, connected, undo)
 
     making = _make_pause(service, sandbox, handler, mounts, undo)
@@ -74,16 +78,16 @@ async def make_with_pause(service: Service, sandbox: Sandbox, handler: RuntimeHa
     return connected.but(pid=pid, starting=not start.done())
 
 
-async def _ground(service: Service, sandbox: Sandbox) -> None:
+async def _ground(kernel: Kernel, paths: Paths, sandbox: Sandbox) -> None:
     """Everything that the task and the network need to be on the node: the network namespace and the pod's files."""
-    files = pod_files(service.paths, sandbox.id, sandbox.config)
+    files = pod_files(paths, sandbox.id, sandbox.config)
 
     async def make_namespaces() -> None:
         mapping = id_map_of(sandbox)
         if sandbox.netns_path or mapping is not None:
-            await run(MOUNT, pin_namespaces, service.kernel, service.paths, sandbox.id, sandbox.netns_path, mapping)
+            await run(MOUNT, pin_namespaces, kernel, paths, sandbox.id, sandbox.netns_path, mapping)
 
-    await every(make_namespaces(), run(MOUNT, write_pod_files, service.kernel, files, sandbox.config))
+    await every(make_namespaces(), run(MOUNT, write_pod_files, kernel, files, sandbox.config))
 
 
 async def _record(
@@ -93,8 +97,16 @@ async def _record(
     snapshotter = snapshotter_of(service.config, handler)
     image = await service.puller.ensure(service.config.image.sandbox_image, snapshotter)
     described = await _described(service, sandbox, handler, image)
-    mounts = begin_snapshot(service, snapshotter, sandbox.id, image, undo, mount_label=mount_label_of(described))
-    undo.push("delete the record", lambda: delete_record(service, sandbox.id))
+    mounts = begin_snapshot(
+        service.containerd,
+        service.puller,
+        snapshotter,
+        sandbox.id,
+        image,
+        undo=undo,
+        mount_label=mount_label_of(described),
+    )
+    undo.push("delete the record", lambda: delete_record(service.containerd, sandbox.id))
     with stage("client.NewContainer"):
         record = await service.containerd.containers.create(described)
     return record, mounts
@@ -125,13 +137,17 @@ async def _make_pause(
 
     async def end() -> None:
         await pod_settled_for_end(service, sandbox.id)
-        await discard_task(service, sandbox.id)
+        await discard_task(service.config, service.containerd, sandbox.id)
 
     undo.push("end the sandbox process", end)
     userns = str(service.paths.pinned_userns(sandbox.id))
-    async with mapped(service, sandbox, sandbox.id, rootfs, userns=userns, sources={}) as mapped_rootfs:
+    async with mapped(
+        service.kernel, service.paths, sandbox, sandbox.id, rootfs, userns=userns, sources={}
+    ) as mapped_rootfs:
         service.cgroup_moves.expect()
         with stage("container.NewTask"):
-            async with hanging_ended(service, sandbox.id, sandbox.runtime_handler):
+            async with hanging_ended(
+                service.config, service.sandboxes, service.containers, sandbox.id, sandbox.runtime_handler
+            ):
                 pid = await service.containerd.tasks.create(sandbox.id, rootfs=mapped_rootfs)
     return pid, await begin_start(service, sandbox, handler)

@@ -37,20 +37,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cri_shim.concurrency.rollback import Rollback
-    from cri_shim.config import RuntimeHandler
+    from cri_shim.config import Config, RuntimeHandler
+    from cri_shim.kernel import Kernel
+    from cri_shim.paths import Paths
     from cri_shim.service import Service
+    from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
 
 _SHIM = "io.containerd.runc.v2"
 
 
-def may_be_pinned(service: Service, sandbox: Sandbox, handler: RuntimeHandler) -> bool:
+def may_be_pinned(config: Config, sandbox: Sandbox, handler: RuntimeHandler) -> bool:
     """Whether this pod is to have no process: the setting asks for it, and nothing in the pod needs one.
 
     A shared PID namespace, the node's network, mapped ids, and shims of other kinds do (some keep a machine for it).
     """
     return (
-        service.config.sandbox.infra == "pinned"
+        config.sandbox.infra == "pinned"
         and sandbox.config.linux.security_context.namespace_options.pid == cri.CONTAINER
         and not sandbox.host_network
         and id_map_of(sandbox) is None
@@ -59,8 +62,8 @@ def may_be_pinned(service: Service, sandbox: Sandbox, handler: RuntimeHandler) -
     )
 
 
-def _places(service: Service, sandbox: Sandbox) -> PinnedNamespaces:
-    directory = service.paths.pinned_namespaces(sandbox.id)
+def _places(paths: Paths, sandbox: Sandbox) -> PinnedNamespaces:
+    directory = paths.pinned_namespaces(sandbox.id)
     own_ipc = sandbox.config.linux.security_context.namespace_options.ipc != cri.NODE
     return PinnedNamespaces(uts=str(directory / "uts"), ipc=str(directory / "ipc") if own_ipc else "")
 
@@ -73,9 +76,9 @@ async def make_pinned(service: Service, sandbox: Sandbox, handler: RuntimeHandle
     """
     with stage("cri.sandbox.prepare"):
         sandbox, sysctls = await _make_ground(service, sandbox, handler, undo)
-    sandbox = await set_up_network(service, sandbox, undo)
+    sandbox = await set_up_network(service.network, sandbox, undo)
     # Before the record, which says that the pod is whole.
-    await _set_sysctls_of_interfaces(service, sandbox, sysctls)
+    await _set_sysctls_of_interfaces(service.kernel, sandbox, sysctls)
     fail_if_failed(begin_recording(service, sandbox, undo))
     return sandbox
 
@@ -84,7 +87,7 @@ async def _make_ground(
     service: Service, sandbox: Sandbox, handler: RuntimeHandler, undo: Rollback
 ) -> tuple[Sandbox, Mapping[str, str]]:
     """Everything but the network; returns also the sysctls that are left for when the interfaces are there."""
-    places = _places(service, sandbox)
+    places = _places(service.paths, sandbox)
     sandbox = sandbox.but(pinned=places)
     spec = pinned_spec(
         await sandbox_spec(service, sandbox, handler, image=NO_IMAGE, image_name="", user=ResolvedUser(0, 0, ())),
@@ -112,7 +115,7 @@ async def _make_ground(
         sandbox = sandbox.but(created_at=written.created_at.ToNanoseconds())
 
     undo.push("remove the pod's files", lambda: run(MOUNT, remove_pod_files, *kernel_and_paths, sandbox.id))
-    undo.push("delete the record", lambda: delete_record(service, sandbox.id))
+    undo.push("delete the record", lambda: delete_record(service.containerd, sandbox.id))
     with _refused_sysctls():
         await every(
             run(MOUNT, pin_all_namespaces, *kernel_and_paths, sandbox, hostname=hostname, sysctls=at_once),
@@ -122,14 +125,14 @@ async def _make_ground(
     return sandbox, of_interfaces
 
 
-async def _set_sysctls_of_interfaces(service: Service, sandbox: Sandbox, values: Mapping[str, str]) -> None:
+async def _set_sysctls_of_interfaces(kernel: Kernel, sandbox: Sandbox, values: Mapping[str, str]) -> None:
     """Set in the pod's network namespace what could not be set before its interfaces were there.
 
     Raises InvalidArgumentError for what the kernel does not take.
     """
     if values:
         with _refused_sysctls():
-            await run(MOUNT, service.kernel.run_in_network_namespace, sandbox.netns_path, lambda: write_sysctls(values))
+            await run(MOUNT, kernel.run_in_network_namespace, sandbox.netns_path, lambda: write_sysctls(values))
 
 
 @contextmanager
@@ -144,7 +147,7 @@ def _refused_sysctls() -> Iterator[None]:
         raise InvalidArgumentError(f"sysctl {name} of the pod cannot be set: {error.strerror}") from error
 
 
-async def unpin(service: Service, sandbox: Sandbox) -> None:
+async def unpin(kernel: Kernel, paths: Paths, sandboxes: Index[Sandbox], sandbox: Sandbox) -> None:
     """The end of such a pod, but for its network: its containers have ended, so its namespaces may."""
-    await run(MOUNT, unpin_namespaces, service.kernel, service.paths, sandbox.id)
-    let_go(service.sandboxes, sandbox.id)
+    await run(MOUNT, unpin_namespaces, kernel, paths, sandbox.id)
+    let_go(sandboxes, sandbox.id)

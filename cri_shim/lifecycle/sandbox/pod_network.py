@@ -13,8 +13,9 @@ from cri_shim.timeline import stage
 
 if TYPE_CHECKING:
     from cri_shim.concurrency.rollback import Rollback
+    from cri_shim.kernel import Kernel
     from cri_shim.network import Network
-    from cri_shim.service import Service
+    from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
 
 log = structlog.get_logger(__name__)
@@ -52,7 +53,7 @@ def _dns(config: cri.PodSandboxConfig) -> PodDns | None:
     return PodDns(tuple(dns.servers), tuple(dns.searches), tuple(dns.options))
 
 
-async def set_up_network(service: Service, sandbox: Sandbox, undo: Rollback) -> Sandbox:
+async def set_up_network(network: Network, sandbox: Sandbox, undo: Rollback) -> Sandbox:
     """CNI ADD; returns the pod with its addresses and the result, which are not in its record yet.
 
     A pod on the node's network gets neither. Raises :class:`~cri_shim.network.NetworkError`.
@@ -63,16 +64,16 @@ async def set_up_network(service: Service, sandbox: Sandbox, undo: Rollback) -> 
 
     async def tear_down() -> None:
         try:
-            await service.network.teardown(pod, None)
+            await network.teardown(pod, None)
         except NetworkError as error:
             # Once more: many starts that fail at once get into each other's way (iptables).
             log.warning("network.undo_repeated", sandbox_id=sandbox.id, error=str(error))
-            await service.network.teardown(pod, None)
+            await network.teardown(pod, None)
 
     # Before, not after: a plugin that fails may have taken an address already.
     undo.push("tear down the pod network", tear_down)
     with stage("cni.setup_pod_network"):
-        result = await service.network.setup(pod)
+        result = await network.setup(pod)
     return sandbox.but(ips=result.ips, cni_result=result.stored)
 
 
@@ -84,7 +85,7 @@ async def detach_orphan(network: Network, sandbox_id: str, netns_path: str) -> N
     await network.teardown(PodNetwork(sandbox_id, name="", namespace="", uid="", netns_path=netns_path), None)
 
 
-async def tear_down_network(service: Service, sandbox: Sandbox) -> None:
+async def tear_down_network(kernel: Kernel, sandboxes: Index[Sandbox], network: Network, sandbox: Sandbox) -> None:
     """CNI DEL, then the end of the network namespace; done once, and again only if it failed.
 
     DEL is called even when the namespace has gone (after a reboot): the address is still reserved on disk (containerd
@@ -93,6 +94,6 @@ async def tear_down_network(service: Service, sandbox: Sandbox) -> None:
     if sandbox.network_down or not sandbox.netns_path:
         return
     with stage("cni.teardown_pod_network"):
-        await service.network.teardown(pod_network(sandbox), sandbox.cni_result)
-    await run(MOUNT, service.kernel.remove_network_namespace, sandbox.netns_path)
-    service.sandboxes.update(sandbox.id, lambda current: current.but(network_down=True))
+        await network.teardown(pod_network(sandbox), sandbox.cni_result)
+    await run(MOUNT, kernel.remove_network_namespace, sandbox.netns_path)
+    sandboxes.update(sandbox.id, lambda current: current.but(network_down=True))

@@ -20,11 +20,11 @@ async def refuse(*_: Any) -> None:
 
 def begun() -> asyncio.Task[Any]:
     """One that containerd, which is away, does not make."""
-    containerd = SimpleNamespace(snapshots=lambda _name: SimpleNamespace(prepare=refuse))
-    service: Any = SimpleNamespace(containerd=containerd)
+    containerd: Any = SimpleNamespace(snapshots=lambda _name: SimpleNamespace(prepare=refuse))
+    puller: Any = None
     image: Any = SimpleNamespace(chain_id="sha256:0")
     undo = Rollback("pod", on_incomplete=lambda _why: None)
-    return begin_snapshot(service, "overlayfs", "pod", image, undo, mount_label="")
+    return begin_snapshot(containerd, puller, "overlayfs", "pod", image, undo=undo, mount_label="")
 
 
 async def test_a_failure_that_nothing_waits_for_is_not_reported_by_the_loop() -> None:

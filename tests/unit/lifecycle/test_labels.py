@@ -65,7 +65,8 @@ async def relabelled(monkeypatch, label, **mount):
     config = cri.ContainerConfig(mounts=[cri.Mount(container_path="/a", **mount)])
     container: Any = SimpleNamespace(config=config, process_label="p")
     sandbox: Any = SimpleNamespace(id="i", config=cri.PodSandboxConfig())
-    await relabel_sources(fake_service(label), sandbox, container, [])
+    node = fake_service(label)
+    await relabel_sources(node.paths, node.selinux, sandbox, container, [])
     return done
 
 

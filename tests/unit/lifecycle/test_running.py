@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 
@@ -16,19 +15,16 @@ from cri_shim.state.containers import Container, Status
 from cri_shim.state.index import Index
 from cri_shim.state.sandboxes import Sandbox
 
-if TYPE_CHECKING:
-    from cri_shim.service import Service
-
 POD, CONTAINER = "a" * 64, "b" * 64
 
 
-def service(sandbox: Sandbox, container: Container | None = None) -> Service:
+def stores(sandbox: Sandbox, container: Container | None = None) -> tuple[Index[Sandbox], Index[Container]]:
     """Two stores with at most one value each."""
     sandboxes, containers = Index[Sandbox]("sandbox"), Index[Container]("container")
     sandboxes.put(sandbox)
     if container is not None:
         containers.put(container)
-    return cast("Service", SimpleNamespace(sandboxes=sandboxes, containers=containers))
+    return sandboxes, containers
 
 
 def pod(**fields: Any) -> Sandbox:
@@ -44,7 +40,7 @@ def test_the_runtimes_words():
         require_ready(failed, "no container")
     created = Container(CONTAINER, "c", POD, cri.ContainerConfig(), Status(created_at=1), "sha256:1")
     with pytest.raises(FailedPreconditionError, match=r"is created, not running; its sandbox a+ is not running: its"):
-        require_running(service(failed, created), CONTAINER, "no command")
+        require_running(*stores(failed, created), CONTAINER, "no command")
 
 
 def test_a_container_in_doubt():
@@ -53,14 +49,14 @@ def test_a_container_in_doubt():
         CONTAINER, "c", POD, cri.ContainerConfig(), Status(1, 2), "sha256:1", trouble="its shim does not answer"
     )
     with pytest.raises(FailedPreconditionError, match="is unknown: its shim does not answer; no command"):
-        require_running(service(pod(), unknown), CONTAINER, "no command")
+        require_running(*stores(pod(), unknown), CONTAINER, "no command")
 
 
 def test_what_runs():
     """It is returned, and nothing is raised."""
     container = Container(CONTAINER, "c", POD, cri.ContainerConfig(), Status(1, 2), "sha256:1")
     require_ready(pod(), "nothing")
-    assert require_running(service(pod(), container), CONTAINER, "nothing") is container
+    assert require_running(*stores(pod(), container), CONTAINER, "nothing") is container
 
 
 @pytest.mark.parametrize(

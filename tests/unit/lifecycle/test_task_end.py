@@ -42,7 +42,7 @@ def _no_pauses(monkeypatch):
 
 
 async def end(node):
-    await end_task(cast("Any", node), f"container {ID}", ID)
+    await end_task(cast("Any", node.containerd), cast("Any", node.exits), f"container {ID}", ID)
 
 
 async def test_a_failure_that_passes():

@@ -68,7 +68,7 @@ def service(**answers: Any) -> tuple[FakeService, Service]:
 async def test_no_answer_is_no_end(answer):
     """Only a task that has stopped, or is not there, has ended."""
     fake, given = service(get=answer)
-    await tell_if_ended(given, ID)
+    await tell_if_ended(given.containerd, given.exits, ID)
     assert fake.told == []
 
 
@@ -79,7 +79,7 @@ async def test_no_answer_is_no_end(answer):
 async def test_an_end(answer, code):
     """The exit is recorded once it is certain."""
     fake, given = service(get=answer)
-    await tell_if_ended(given, ID)
+    await tell_if_ended(given.containerd, given.exits, ID)
     assert fake.told == [(ID, code)]
 
 
@@ -87,7 +87,7 @@ async def test_a_shim_that_does_not_take_the_signal():
     """The error names the container and says that nothing is known of it."""
     _, given = service(kill=DeadlineExceeded(KILL, "containerd did not answer within 10 s"))
     with pytest.raises(UnavailableError, match=f"SIGKILL could not be sent to container {ID}: its shim"):
-        await kill_and_wait(given, ID)
+        await kill_and_wait(given.containerd, given.containers, given.exits, ID)
 
 
 async def test_a_process_that_does_not_end(monkeypatch):
@@ -96,5 +96,5 @@ async def test_a_process_that_does_not_end(monkeypatch):
     monkeypatch.setattr(termination, "LOOK_EVERY", 0.02)
     fake, given = service(get=task_types.Process(id=ID, status=task_types.RUNNING))
     with pytest.raises(UnavailableError, match=f"container {ID} has not ended within"):
-        await asyncio.wait_for(kill_and_wait(given, ID), 10)
+        await asyncio.wait_for(kill_and_wait(given.containerd, given.containers, given.exits, ID), 10)
     assert fake.told == []

@@ -55,6 +55,8 @@ class Node:
             images=FakeImages(),
             ledger=Ledger(),
             traces=TracePolicy(),
+            config=None,
+            snapshot_usage=None,
         )
         self.server = grpc.aio.server()
         self.server.add_generic_rpc_handlers(handlers(cast("Service", self.service)))

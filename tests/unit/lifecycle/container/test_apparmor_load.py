@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -17,13 +18,11 @@ NOTHING_ASKED = cri.LinuxContainerSecurityContext()
 UNCONFINED = cri.LinuxContainerSecurityContext(apparmor_profile="unconfined")
 
 
-def fake_service(*, apparmor=True, disabled=False):
-    """The collaborators that are used."""
-    return SimpleNamespace(
-        node=SimpleNamespace(apparmor=apparmor),
-        config=SimpleNamespace(runtime=SimpleNamespace(disable_apparmor=disabled)),
-        locks=Locks(),
-    )
+async def profiles(security, *, apparmor=True, disabled=False):
+    """Return the profiles for ``security`` on such a node."""
+    config: Any = SimpleNamespace(runtime=SimpleNamespace(disable_apparmor=disabled))
+    facts: Any = SimpleNamespace(apparmor=apparmor)
+    return await apparmor_profiles(config, facts, Locks(), security)
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def node(tmp_path, monkeypatch):
 async def test_the_default_is_loaded_when_it_is_wanted(node):
     """The parser is told to replace the profile, and gets it on its standard input."""
     directory = node('echo "$@" > "${0%/*}/arguments"; while read -r line; do echo "$line"; done > "${0%/*}/profile"')
-    assert await apparmor_profiles(fake_service(), NOTHING_ASKED) == {"other", DEFAULT_PROFILE}
+    assert await profiles(NOTHING_ASKED) == {"other", DEFAULT_PROFILE}
     assert (directory / "arguments").read_text() == "-K -r\n"
     assert f"profile {DEFAULT_PROFILE} flags" in (directory / "profile").read_text()
 
@@ -54,21 +53,21 @@ async def test_the_default_is_loaded_when_it_is_wanted(node):
 async def test_it_is_not_loaded_when_it_is_there_or_not_wanted(node):
     """A loaded profile is not replaced, and an unconfined container needs none."""
     node("exit 1")
-    assert await apparmor_profiles(fake_service(), UNCONFINED) == {"other"}
+    assert await profiles(UNCONFINED) == {"other"}
     node("exit 1", loaded=(DEFAULT_PROFILE,))
-    assert await apparmor_profiles(fake_service(), NOTHING_ASKED) == {DEFAULT_PROFILE}
+    assert await profiles(NOTHING_ASKED) == {DEFAULT_PROFILE}
 
 
 async def test_a_parser_that_refuses_fails_the_container(node):
     """Better no container than one that runs unconfined; the parser's words are in the error."""
     node("echo syntax error in line 7 >&2; exit 1")
     with pytest.raises(FailedPreconditionError, match="syntax error in line 7"):
-        await apparmor_profiles(fake_service(), NOTHING_ASKED)
+        await profiles(NOTHING_ASKED)
 
 
 async def test_without_a_parser_or_apparmor(node):
     """No parser leaves things as they are; a node without AppArmor, or one told to ignore it, has no profiles."""
     node("")
-    assert await apparmor_profiles(fake_service(), NOTHING_ASKED) == {"other"}
-    assert await apparmor_profiles(fake_service(apparmor=False), NOTHING_ASKED) == frozenset()
-    assert await apparmor_profiles(fake_service(disabled=True), NOTHING_ASKED) == frozenset()
+    assert await profiles(NOTHING_ASKED) == {"other"}
+    assert await profiles(NOTHING_ASKED, apparmor=False) == frozenset()
+    assert await profiles(NOTHING_ASKED, disabled=True) == frozenset()

@@ -14,10 +14,10 @@ from cri_shim.errors import FailedPreconditionError
 from cri_shim.lifecycle.container.cdi_devices import inject_cdi_devices
 
 
-def fake_service(directory, *, enable_cdi=True):
-    """The two collaborators that are used."""
-    runtime = SimpleNamespace(enable_cdi=enable_cdi)
-    return SimpleNamespace(config=SimpleNamespace(runtime=runtime), cdi=CdiRegistry([str(directory)]))
+async def inject(directory, asked, spec, *, enable_cdi=True):
+    """Inject what ``asked`` asks for, with the files of ``directory``."""
+    config: Any = SimpleNamespace(runtime=SimpleNamespace(enable_cdi=enable_cdi))
+    await inject_cdi_devices(config, CdiRegistry([str(directory)]), asked, spec)
 
 
 def container(**config):
@@ -31,14 +31,14 @@ def container(**config):
 async def test_switched_off(tmp_path, asked):
     """With enable_cdi = false a container that asks for devices, either way, is refused and not run without them."""
     with pytest.raises(FailedPreconditionError, match=r"v/c=d.*enable_cdi is false"):
-        await inject_cdi_devices(fake_service(tmp_path, enable_cdi=False), container(**asked), {})
+        await inject(tmp_path, container(**asked), {}, enable_cdi=False)
 
 
 async def test_nobody_asks(tmp_path):
     """Without a device nothing is changed, whether it is switched on or off."""
     for enabled in (True, False):
         spec: dict[str, Any] = {}
-        await inject_cdi_devices(fake_service(tmp_path, enable_cdi=enabled), container(), spec)
+        await inject(tmp_path, container(), spec, enable_cdi=enabled)
         assert spec == {}
 
 
@@ -48,5 +48,5 @@ async def test_switched_on(tmp_path):
     (tmp_path / "v.json").write_text(json.dumps({"cdiVersion": "0.3.0", "kind": "v/c", "devices": [device]}))
     spec: dict[str, Any] = {"process": {"env": []}, "linux": {}, "mounts": []}
     asked = container(CDI_devices=[cri.CDIDevice(name="v/c=d")])
-    await inject_cdi_devices(fake_service(tmp_path), asked, spec)
+    await inject(tmp_path, asked, spec)
     assert spec["process"]["env"] == ["A=1"]
