@@ -1,4 +1,7 @@
-"""Reading a cgroup of version 1: one directory for each controller. Blocks; call it in a thread."""
+"""Read a cgroup of version 1, which has one directory for each controller.
+
+Blocking; call it in a thread.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ _NANOSECONDS_A_TICK = 10_000_000  # USER_HZ is 100 on every architecture that co
 
 
 def cpu_time(cgroup: Cgroup) -> int | None:
-    """CPU time in ns, of all below it too; None when the cgroup has gone."""
+    """Return the CPU time in ns, including all cgroups below; None if the cgroup is gone."""
     return look(f"{_at(cgroup, 'cpuacct')}/cpuacct.usage", number)
 
 
 def usage(cgroup: Cgroup) -> Usage | None:
-    """What the cgroup uses; None when it has gone."""
+    """Return what the cgroup uses; None if it is gone."""
     monotonic_ns, at_ns = time.monotonic_ns(), time.time_ns()
     cpu_ns = cpu_time(cgroup)
     memory, swap = _memory(_at(cgroup, "memory"))
@@ -51,7 +54,10 @@ def _memory(directory: str) -> tuple[Memory | None, Swap | None]:
 
 
 def _swap(stat: dict[bytes, int]) -> Swap | None:
-    """Without swap accounting memory.stat has no such line. v1 limits memory and swap together."""
+    """Return the swap in use and what is left of its limit; None without swap accounting.
+
+    Without swap accounting memory.stat has no such line. v1 limits memory and swap together.
+    """
     used = stat.get(b"total_swap")
     if used is None:
         return None
@@ -60,7 +66,7 @@ def _swap(stat: dict[bytes, int]) -> Swap | None:
 
 
 def details(cgroup: Cgroup, huge_page_sizes: Iterable[str] = ()) -> Details:
-    """What only metrics ask for."""
+    """Return the values that only metrics need."""
     cpu, memory, pids = _at(cgroup, "cpu"), _at(cgroup, "memory"), _at(cgroup, "pids")
     ticks = look(f"{_at(cgroup, 'cpuacct')}/cpuacct.stat", pairs) or {}
     throttling = look(f"{cpu}/cpu.stat", pairs) or {}
@@ -89,7 +95,7 @@ def details(cgroup: Cgroup, huge_page_sizes: Iterable[str] = ()) -> Details:
 
 
 def process_directory(cgroup: Cgroup) -> str:
-    """A directory whose cgroup.procs has the processes."""
+    """Return a directory whose cgroup.procs lists the processes."""
     return _at(cgroup, "pids") or next(iter(cgroup.directories.values()))
 
 
@@ -113,5 +119,5 @@ def _ticks(count: int | None) -> int | None:
 
 
 def _at(cgroup: Cgroup, controller: str) -> str:
-    """Its directory; a controller that is not mounted gives a path where nothing is."""
+    """Return the directory of a controller; for one that is not mounted, a path where nothing exists."""
     return cgroup.directories.get(controller, "")

@@ -1,4 +1,7 @@
-"""Reading a cgroup of version 2: one directory with everything. Blocks; call it in a thread."""
+"""Read a cgroup of version 2, which is one directory for all controllers.
+
+Blocking; call it in a thread.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def cpu_time(cgroup: Cgroup) -> int | None:
-    """CPU time in ns, of all below it too; None when the cgroup has gone."""
+    """Return the CPU time in ns, including all cgroups below; None if the cgroup is gone."""
     stat = look(f"{cgroup.directories[UNIFIED]}/cpu.stat", pairs)
     return None if stat is None else stat.get(b"usage_usec", 0) * 1000
 
 
 def usage(cgroup: Cgroup) -> Usage | None:
-    """What the cgroup uses; None when it has gone."""
+    """Return what the cgroup uses; None if it is gone."""
     directory = cgroup.directories[UNIFIED]
     monotonic_ns, at_ns = time.monotonic_ns(), time.time_ns()
     cpu_ns = cpu_time(cgroup)
@@ -68,7 +71,7 @@ def _swap(directory: str) -> Swap | None:
 
 
 def details(cgroup: Cgroup, huge_page_sizes: Iterable[str] = ()) -> Details:
-    """What only metrics ask for."""
+    """Return the values that only metrics need."""
     directory = cgroup.directories[UNIFIED]
     cpu = look(f"{directory}/cpu.stat", pairs) or {}
     memory = look(f"{directory}/memory.stat", pairs) or {}
@@ -97,12 +100,12 @@ def details(cgroup: Cgroup, huge_page_sizes: Iterable[str] = ()) -> Details:
 
 
 def process_directory(cgroup: Cgroup) -> str:
-    """A directory whose cgroup.procs has the processes."""
+    """Return the directory whose cgroup.procs lists the processes."""
     return cgroup.directories[UNIFIED]
 
 
 def _kernel_memory(stat: dict[bytes, int]) -> int | None:
-    """Kernels before 5.18 give no sum of it."""
+    """Return the kernel memory; kernels before 5.18 do not report it as a sum, so it is added up."""
     whole = stat.get(b"kernel")
     if whole is not None or b"slab" not in stat:
         return whole

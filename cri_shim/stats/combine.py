@@ -1,4 +1,7 @@
-"""One reading made of several: a pod that has no cgroup of its own is what its parts are. Pure."""
+"""Add several readings up to one: a pod without a cgroup of its own is the sum of its parts.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def together(sandbox: Reading, containers: Sequence[Reading], *, has_process: bool = True) -> Reading:
-    """The sum over a sandbox and its containers, with the sandbox's network. Pressure has no sum and is left out.
+    """Return the sum over a sandbox and its containers, with the sandbox's network.
 
-    Without a sandbox that could be read there is no sum, unless it has no process that could be. The rate is that of
-    the parts that have one.
+    Pressure values cannot be added and are left out. If the sandbox could not be read, there is no sum, unless it has
+    no process that could be read. The rate is that of the parts that have one.
     """
     parts = [reading.usage for reading in (sandbox, *containers) if reading.usage is not None]
     if not parts or (has_process and sandbox.usage is None):

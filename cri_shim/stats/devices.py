@@ -1,4 +1,7 @@
-"""Names of block devices, and the size of the file system below a directory. Blocks; call it in a thread."""
+"""Look up names of block devices, and the size of the file system below a directory.
+
+Blocking; call it in a thread.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,10 @@ from cri_shim.stats.metric_values import FileSystem
 
 @lru_cache(maxsize=256)
 def device_name(major: int, minor: int) -> str:
-    """``/dev/vda1`` of its numbers; the numbers themselves for a device without a node (a subvolume, an overlay)."""
+    """Return the path of a device such as ``/dev/vda1``.
+
+    For one without a node (a subvolume, an overlay), its numbers.
+    """
     try:
         return f"/dev/{os.path.basename(os.readlink(f'/sys/dev/block/{major}:{minor}'))}"  # noqa: PTH115, PTH119
     except OSError:
@@ -18,7 +24,7 @@ def device_name(major: int, minor: int) -> str:
 
 
 def file_system(directory: str) -> FileSystem | None:
-    """The file system that ``directory`` is on; None when the directory is not there."""
+    """Return the file system that ``directory`` is on; None if the directory does not exist."""
     try:
         facts = os.statvfs(directory)
         device = os.stat(directory).st_dev  # noqa: PTH116

@@ -1,6 +1,6 @@
-"""Reading small files of the kernel: one open, one read, one close, nothing kept open.
+"""Read small files of the kernel with one open, one read and one close, and keep nothing open.
 
-Keeping a file descriptor for each file would save a third of the time and cost four descriptors a container.
+Keeping a file descriptor for each file would save a third of the time and cost four descriptors for each container.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _FIRST = 1 << 14
-# The kernel gives at least a page at a time, less one line; so little of it was all, and the second read is saved.
+# The kernel returns at least a page at a time, less one line. A shorter text was the whole file, which saves a read.
 _SURELY_ALL = 3072
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 
 
 def read(path: str) -> bytes:
-    """The whole file; raises OSError."""
+    """Return the whole file.
+
+    Raises ``OSError``.
+    """
     descriptor = os.open(path, _FLAGS)
     try:
         text = os.read(descriptor, _FIRST)
@@ -35,7 +38,7 @@ def read(path: str) -> bytes:
 
 
 def look(path: str, parse: Callable[[bytes], T]) -> T | None:
-    """What ``parse`` makes of the file; None for a file that is not there, cannot be read or is of another form.
+    """Return ``parse`` of the file's content; None if the file does not exist, cannot be read or has another form.
 
     A controller that is off, a kernel without pressure and a container that ended this moment all look like that, and
     none of them may spoil the rest.

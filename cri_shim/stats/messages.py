@@ -1,6 +1,7 @@
-"""Readings as CRI messages. Pure. What was not measured is left unset, never 0: the kubelet tells them apart.
+"""Convert readings to CRI messages.
 
-Messages are filled where they are, inside of their response: made apart and put in, each would be copied once more.
+Pure. A value that was not measured is left unset, never 0, because the kubelet distinguishes the two. Messages are
+filled in place, inside of their response; one made separately and assigned would be copied once more.
 
 Sources: the comments of the CRI's .proto, and containerd internal/cri/server/container_stats_list.go for the formulas.
 """
@@ -17,7 +18,7 @@ _DEFAULT_INTERFACE = "eth0"
 
 
 def fill_container(stats: cri.ContainerStats, reading: Reading) -> None:
-    """The statistics of a container into ``stats``, whose attributes and writable layer are not touched."""
+    """Fill the statistics of a container into ``stats``, except for its attributes and writable layer."""
     usage = reading.usage
     if usage is None:
         return
@@ -32,7 +33,7 @@ def fill_container(stats: cri.ContainerStats, reading: Reading) -> None:
 
 
 def fill_pod(linux: cri.LinuxPodSandboxStats, reading: Reading, processes: int | None) -> None:
-    """The statistics of a pod into ``linux``, whose containers are not touched.
+    """Fill the statistics of a pod into ``linux``, except for its containers.
 
     ``reading`` is of the pod as a whole, ``processes`` the sum over its containers.
     """

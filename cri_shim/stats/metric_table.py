@@ -1,8 +1,8 @@
-"""The metrics that ListMetricDescriptors promises and ListPodSandboxMetrics gives, one row each. Pure.
+"""The metrics that ListMetricDescriptors promises and ListPodSandboxMetrics returns, one row each.
 
-Names, units and labels are those of the kubelet's built-in cAdvisor, so that dashboards go on working. CRI's values are
-whole numbers; what is named ``_seconds`` is therefore in whole seconds. Limits that are not set are 0.
-(cadvisor docs/storage/prometheus.md; kubelet pkg/kubelet/metrics/collectors/cri_metrics.go)
+Pure. Names, units and labels are those of the kubelet's built-in cAdvisor, so that dashboards go on working. CRI's
+values are whole numbers, so metrics named ``_seconds`` are in whole seconds. Limits that are not set are 0. (cadvisor
+docs/storage/prometheus.md; kubelet pkg/kubelet/metrics/collectors/cri_metrics.go)
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from cri_shim.stats.metric_values import Measured, Values
 
 BASE_LABELS = ("id", "name", "image", "pod", "namespace", "container")
-"""``id`` is the path of the cgroup, ``name`` the id of the container, as cAdvisor has them."""
+"""As in cAdvisor, ``id`` is the path of the cgroup and ``name`` the id of the container."""
 
 _COUNTER, _GAUGE = cri.COUNTER, cri.GAUGE
 
 
 class Row(Struct, frozen=True):
-    """One metric: ``labels`` come after the base labels, ``values`` gives a number for each set of them."""
+    """One metric: ``labels`` come after the base labels, ``values`` returns a number for each set of them."""
 
     name: str
     help: str
@@ -58,11 +58,11 @@ MEMORY = (
     _row("memory_cache", _GAUGE, "Page cache, in bytes.", of.memory("cache")),
     _row("memory_mapped_file", _GAUGE, "Memory-mapped files, in bytes.", of.memory("mapped_file")),
     _row("memory_swap", _GAUGE, "Swap in use, in bytes.", of.swap_usage),
-    _row("memory_kernel_usage", _GAUGE, "Memory of the kernel for it, in bytes.", of.detail("memory_kernel")),
+    _row("memory_kernel_usage", _GAUGE, "Kernel memory in use, in bytes.", of.detail("memory_kernel")),
     _row("memory_max_usage_bytes", _GAUGE, "The most memory it ever used.", of.detail("memory_highest")),
     _row("memory_failcnt", _COUNTER, "How often the memory limit was hit.", of.detail("memory_failures")),
     _row("memory_failures_total", _COUNTER, "Page faults by type and scope.", of.page_faults, "failure_type", "scope"),
-    _row("oom_events_total", _COUNTER, "Processes killed for want of memory.", of.detail("oom_kills")),
+    _row("oom_events_total", _COUNTER, "Processes killed because memory ran out.", of.detail("oom_kills")),
     _row("pressure_memory_waiting_seconds_total", _COUNTER, "Some tasks waited for memory.", of.waiting("memory")),
     _row("pressure_memory_stalled_seconds_total", _COUNTER, "All tasks waited for memory.", of.stalled("memory")),
     _row("hugetlb_usage_bytes", _GAUGE, "Huge pages in use, in bytes.", of.huge_pages_usage, "pagesize"),
@@ -90,15 +90,15 @@ PROCESSES = (
     _row("file_descriptors", _GAUGE, "Open file descriptors.", of.processes("descriptors")),
     _row("sockets", _GAUGE, "Open sockets.", of.processes("sockets")),
     _row("ulimits_soft", _GAUGE, "Soft limits of the first process.", of.soft_limits, "ulimit"),
-    _row("last_seen", _GAUGE, "When it was measured, in seconds since 1970.", of.last_seen),
-    _row("start_time_seconds", _GAUGE, "When it was started, in seconds since 1970.", of.start_time),
+    _row("last_seen", _GAUGE, "Time of the measurement, in seconds since 1970.", of.last_seen),
+    _row("start_time_seconds", _GAUGE, "Time of the start, in seconds since 1970.", of.start_time),
 )
 SPEC = (
     _row("spec_cpu_period", _GAUGE, "CPU period, in microseconds.", of.detail("cpu_period_us")),
     _row("spec_cpu_quota", _GAUGE, "CPU quota, in microseconds.", of.detail("cpu_quota_us")),
     _row("spec_cpu_shares", _GAUGE, "CPU shares.", of.detail("cpu_shares")),
     _row("spec_memory_limit_bytes", _GAUGE, "Memory limit.", of.memory_limit),
-    _row("spec_memory_reservation_limit_bytes", _GAUGE, "Memory that is kept for it.", of.detail("memory_reservation")),
+    _row("spec_memory_reservation_limit_bytes", _GAUGE, "Memory reservation.", of.detail("memory_reservation")),
     _row("spec_memory_swap_limit_bytes", _GAUGE, "Swap limit.", of.detail("swap_limit")),
 )
 NETWORK = (
@@ -123,17 +123,17 @@ ALL = (*CPU, *MEMORY, *DISK, *PROCESSES, *SPEC, *NETWORK)
 
 
 def descriptors() -> list[cri.MetricDescriptor]:
-    """Every row with its labels."""
+    """Return every row with its labels."""
     return [cri.MetricDescriptor(name=row.name, help=row.help, label_keys=(*BASE_LABELS, *row.labels)) for row in ALL]
 
 
 def fill_metrics(
     new: Callable[..., cri.Metric], rows: Iterable[Row], base: tuple[str, ...], measured: Measured
 ) -> None:
-    """The rows that ``measured`` has values for, each into a message that ``new`` makes of its fields.
+    """Fill the rows that ``measured`` has values for, each into a message that ``new`` makes from its fields.
 
     ``base`` are the values of :data:`BASE_LABELS`. ``new`` is the ``add`` of a list in the response: there are some
-    fifty messages for each container, and made apart they would all be copied.
+    fifty messages for each container, and messages made separately would all be copied.
     """
     at_ns = measured.at_ns
     for row in rows:

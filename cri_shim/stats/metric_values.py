@@ -1,6 +1,6 @@
-"""From what was measured to the numbers of metrics: each function gives pairs of extra labels and a value. Pure.
+"""Turn measurements into the numbers of metrics: each function returns pairs of extra labels and a value.
 
-A number that this node does not have gives no pair, so the metric is missing there instead of being 0.
+Pure. A number that this node does not have gives no pair, so the metric is missing there instead of being 0.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SECOND = 1_000_000_000
 
 
 class FileSystem(Struct, frozen=True):
-    """The file system that writable layers lie on."""
+    """The file system that writable layers are on."""
 
     device: str
     bytes: int
@@ -41,7 +41,7 @@ class Measured(Struct, frozen=True):
     layer_bytes: int | None = None
     file_system: FileSystem | None = None
     devices: Mapping[tuple[int, int], str] = field(default_factory=dict)
-    """Names of block devices; one that is not here is named by its numbers."""
+    """Names of block devices; a device that is not in the mapping is named by its numbers."""
 
 
 def _one(value: int | None) -> Values:
@@ -53,38 +53,38 @@ def _seconds(nanoseconds: int | None) -> Values:
 
 
 def detail(name: str) -> Give:
-    """A number of :class:`~cri_shim.stats.values.Details`."""
+    """Return the getter of a number of :class:`~cri_shim.stats.values.Details`."""
     return lambda measured: _one(getattr(measured.details, name, None))
 
 
 def memory(name: str) -> Give:
-    """A number of :class:`~cri_shim.stats.values.Memory`."""
+    """Return the getter of a number of :class:`~cri_shim.stats.values.Memory`."""
     return lambda measured: _one(None if (u := measured.reading.usage) is None else getattr(u.memory, name, None))
 
 
 def processes(name: str) -> Give:
-    """A number of :class:`~cri_shim.stats.values.Processes`."""
+    """Return the getter of a number of :class:`~cri_shim.stats.values.Processes`."""
     return lambda measured: _one(getattr(measured.processes, name, None))
 
 
 def cpu_seconds(measured: Measured) -> Values:
-    """CPU time; the kubelet does not split it by CPU either."""
+    """Return the CPU time; the kubelet does not split it by CPU either."""
     usage = measured.reading.usage
     return () if usage is None or usage.cpu_ns is None else ((("total",), usage.cpu_ns // _SECOND),)
 
 
 def user_seconds(measured: Measured) -> Values:
-    """CPU time in user mode."""
+    """Return the CPU time in user mode."""
     return _seconds(getattr(measured.details, "cpu_user_ns", None))
 
 
 def system_seconds(measured: Measured) -> Values:
-    """CPU time in the kernel."""
+    """Return the CPU time in the kernel."""
     return _seconds(getattr(measured.details, "cpu_system_ns", None))
 
 
 def throttled_seconds(measured: Measured) -> Values:
-    """Time in which the quota was used up."""
+    """Return the time in which the quota was used up."""
     return _seconds(getattr(measured.details, "throttled_ns", None))
 
 
@@ -97,29 +97,29 @@ def _pressure(resource: str, kind: str) -> Give:
 
 
 def waiting(resource: str) -> Give:
-    """Time in which some tasks waited."""
+    """Return the getter of the time in which some tasks waited."""
     return _pressure(resource, "some")
 
 
 def stalled(resource: str) -> Give:
-    """Time in which all tasks waited."""
+    """Return the getter of the time in which all tasks waited."""
     return _pressure(resource, "full")
 
 
 def swap_usage(measured: Measured) -> Values:
-    """Swap in use."""
+    """Return the swap in use."""
     usage = measured.reading.usage
     return () if usage is None or usage.swap is None else (((), usage.swap.usage),)
 
 
 def memory_limit(measured: Measured) -> Values:
-    """The limit, 0 for none."""
+    """Return the limit, 0 for none."""
     usage = measured.reading.usage
     return () if usage is None or usage.memory is None else (((), usage.memory.limit or 0),)
 
 
 def page_faults(measured: Measured) -> Values:
-    """Page faults. A container's cgroup and all below it count as one here, so both scopes say the same."""
+    """Return the page faults, the same for both scopes: a container's cgroup and all below it count as one here."""
     usage = measured.reading.usage
     if usage is None or usage.memory is None:
         return ()
@@ -128,34 +128,34 @@ def page_faults(measured: Measured) -> Values:
 
 
 def huge_pages_usage(measured: Measured) -> Values:
-    """Huge pages by size."""
+    """Return the huge pages by size."""
     return [] if measured.details is None else [((pages.size,), pages.usage) for pages in measured.details.huge_pages]
 
 
 def huge_pages_highest(measured: Measured) -> Values:
-    """The most huge pages by size, where the kernel keeps it."""
+    """Return the most huge pages by size, where the kernel records it."""
     pages = () if measured.details is None else measured.details.huge_pages
     return [((one.size,), one.highest) for one in pages if one.highest is not None]
 
 
 def layer_bytes(measured: Measured) -> Values:
-    """The container's own layer."""
+    """Return the size of the container's own layer."""
     device = "" if measured.file_system is None else measured.file_system.device
     return () if measured.layer_bytes is None else (((device,), measured.layer_bytes),)
 
 
 def fs_bytes(measured: Measured) -> Values:
-    """Size of its file system."""
+    """Return the size of the layer's file system."""
     return () if (fs := measured.file_system) is None else (((fs.device,), fs.bytes),)
 
 
 def fs_inodes(measured: Measured) -> Values:
-    """Inodes of its file system."""
+    """Return the inodes of the layer's file system."""
     return () if (fs := measured.file_system) is None else (((fs.device,), fs.inodes),)
 
 
 def fs_inodes_free(measured: Measured) -> Values:
-    """Free inodes of its file system."""
+    """Return the free inodes of the layer's file system."""
     return () if (fs := measured.file_system) is None else (((fs.device,), fs.inodes_free),)
 
 
@@ -176,17 +176,17 @@ def _io(attribute: str, operation: str) -> Give:
 
 
 def io_bytes(operation: str) -> Give:
-    """Bytes read or written, by device."""
+    """Return the getter of bytes read or written, by device."""
     return _io("bytes", operation)
 
 
 def io_count(operation: str) -> Give:
-    """Reads or writes, by device."""
+    """Return the getter of reads or writes, by device."""
     return _io("count", operation)
 
 
 def by_device(measured: Measured) -> Values:
-    """Bytes by device and operation."""
+    """Return the bytes by device and operation."""
     io = () if measured.details is None else measured.details.io
     return [
         ((_name(measured, one.major, one.minor), str(one.major), str(one.minor), one.operation), one.bytes)
@@ -195,22 +195,22 @@ def by_device(measured: Measured) -> Values:
 
 
 def soft_limits(measured: Measured) -> Values:
-    """Open files are the one limit that cAdvisor tells, too."""
+    """Return the soft limit of open files, the one limit that cAdvisor reports, too."""
     limit = None if measured.processes is None else measured.processes.open_files_limit
     return () if limit is None else ((("max_open_files",), limit),)
 
 
 def last_seen(measured: Measured) -> Values:
-    """When it was measured; nothing for what could not be."""
+    """Return the time of the measurement; nothing if there was none."""
     usage = measured.reading.usage
     return () if usage is None else (((), usage.at_ns // _SECOND),)
 
 
 def start_time(measured: Measured) -> Values:
-    """When it was started."""
+    """Return the time of the start."""
     return (((), measured.started_ns // _SECOND),) if measured.started_ns else ()
 
 
 def network(counter: str) -> Give:
-    """A counter of each interface."""
+    """Return the getter of a counter of each interface."""
     return lambda measured: [((one.name,), getattr(one, counter)) for one in measured.reading.interfaces]

@@ -1,8 +1,9 @@
-"""Who was killed for want of memory below a cgroup of version 2. Blocks; call it in a thread.
+"""Find out which processes the kernel killed below a cgroup of version 2 because memory ran out.
 
-``oom_kill`` in memory.events counts the kills in a cgroup and in all below it, also in those that have been removed
-since; a cgroup's own file goes with it. What is counted above and found in no child any more happened in a child that
-has gone. (kernel Documentation/admin-guide/cgroup-v2.rst, memory.events)
+Blocking; call it in a thread. ``oom_kill`` in memory.events counts the kills in a cgroup and in all below it, also in
+those that have been removed since; the file of a removed cgroup is gone with it. So a kill that is counted in the
+parent, and in no child that still exists, happened in a child that is gone. (kernel
+Documentation/admin-guide/cgroup-v2.rst, memory.events)
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ _FILE = "memory.events"
 
 
 class Kills(Struct, frozen=True):
-    """``own``: in the child that was asked for, None when it has gone; ``vanished``: in children that have gone."""
+    """The kills in the requested child (``own``, None if it is gone) and in children that are gone (``vanished``)."""
 
     own: int | None
     vanished: int
 
 
 def kills_below(directory: str, id_: str = "") -> Kills:
-    """Count the kills below the cgroup at ``directory``, of whose children one has ``id_`` in its name.
+    """Count the kills below the cgroup at ``directory``, one of whose children has ``id_`` in its name.
 
     A directory that does not exist (yet), or does not count, gives ``Kills(None, 0)``.
     """
-    # The sum first: a child that is removed meanwhile is in it, and a kill that comes meanwhile is not.
+    # Read the sum first: it includes a child that is removed meanwhile, and excludes a kill that happens meanwhile.
     above = _count(directory)
     children = _children(directory)
     kills = {name: _count(f"{directory}/{name}") for name in children}
@@ -39,7 +40,7 @@ def kills_below(directory: str, id_: str = "") -> Kills:
 
 
 def has_child(directory: str, id_: str) -> bool:
-    """Whether a child of the cgroup at ``directory`` has ``id_`` in its name."""
+    """Return whether a child of the cgroup at ``directory`` has ``id_`` in its name."""
     return any(id_ in name for name in _children(directory))
 
 

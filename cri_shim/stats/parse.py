@@ -1,7 +1,8 @@
-"""The formats of cgroup and /proc files. Pure; all raise ValueError for what is not of the format.
+"""Parse the formats of cgroup and /proc files.
 
-Sources, in the kernel's Documentation: admin-guide/cgroup-v1/{memory,cpuacct,blkio-controller}.rst,
-admin-guide/cgroup-v2.rst, accounting/psi.rst, filesystems/proc.rst.
+Pure. All functions raise ``ValueError`` for a text that does not have the format. Sources, in the kernel's
+Documentation: admin-guide/cgroup-v1/{memory,cpuacct,blkio-controller}.rst, admin-guide/cgroup-v2.rst,
+accounting/psi.rst, filesystems/proc.rst.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ from cri_shim.stats.values import DeviceIo, Interface, Pressure, Stall
 from untrusted import decode_utf8
 
 UNLIMITED = 1 << 62
-"""cgroup v1 says "no limit" with a number near 2^63, rounded to pages; whatever is above this means it."""
+"""cgroup v1 expresses "no limit" as a number near 2^63, rounded to pages; any number above this one means it."""
 
 _OPERATIONS = {b"Read": "Read", b"Write": "Write"}
 
 
 def number(text: bytes) -> int:
-    """A file with one number."""
+    """Parse a file with one number."""
     return int(text)
 
 
 def limit(text: bytes) -> int | None:
-    """A file with one number or "max"; None is no limit, in the form of either version."""
+    """Parse a file with one number or "max"; None means no limit, in the form of either version."""
     word = text.strip()
     if word == b"max":
         return None
@@ -30,7 +31,7 @@ def limit(text: bytes) -> int | None:
 
 
 def pairs(text: bytes) -> dict[bytes, int]:
-    """Lines of a name and a number: memory.stat, cpu.stat, memory.events, memory.oom_control."""
+    """Parse lines of a name and a number: memory.stat, cpu.stat, memory.events, memory.oom_control."""
     words = text.split()
     if len(words) % 2:
         raise ValueError(f"not lines of a name and a number: {text[:80]!r}")
@@ -38,7 +39,10 @@ def pairs(text: bytes) -> dict[bytes, int]:
 
 
 def pressure(text: bytes) -> Pressure:
-    """A pressure file. Kernels before 5.13 have no "full" line for the CPU; its total is in microseconds."""
+    """Parse a pressure file, whose totals are in microseconds.
+
+    Kernels before 5.13 have no "full" line for the CPU.
+    """
     stalls: dict[bytes, Stall] = {}
     for line in text.splitlines():
         kind, *fields = line.split()
@@ -55,7 +59,7 @@ def pressure(text: bytes) -> Pressure:
 
 
 def interfaces(text: bytes) -> tuple[Interface, ...]:
-    """The interfaces of /proc/PID/net/dev but ``lo``, in the kernel's order."""
+    """Return the interfaces of /proc/PID/net/dev except ``lo``, in the kernel's order."""
     found = []
     for line in text.splitlines()[2:]:
         name, colon, rest = line.partition(b":")
@@ -82,13 +86,13 @@ def interfaces(text: bytes) -> tuple[Interface, ...]:
 
 
 def device_io_v1(sizes: bytes, counts: bytes) -> tuple[DeviceIo, ...]:
-    """``blkio.throttle.io_service_bytes_recursive`` and ``.io_serviced_recursive``, reads and writes only."""
+    """Parse ``blkio.throttle.io_service_bytes_recursive`` and ``.io_serviced_recursive``, reads and writes only."""
     size, count = _blkio(sizes), _blkio(counts)
     return tuple(DeviceIo(*key, value, count.get(key, 0)) for key, value in size.items())
 
 
 def _blkio(text: bytes) -> dict[tuple[int, int, str], int]:
-    """Lines "MAJOR:MINOR OPERATION NUMBER"; the last line is a total."""
+    """Parse lines "MAJOR:MINOR OPERATION NUMBER"; the last line, a total, is left out."""
     found: dict[tuple[int, int, str], int] = {}
     for line in text.splitlines():
         words = line.split()
@@ -99,7 +103,7 @@ def _blkio(text: bytes) -> dict[tuple[int, int, str], int]:
 
 
 def device_io_v2(text: bytes) -> tuple[DeviceIo, ...]:
-    """``io.stat``: lines "MAJOR:MINOR rbytes=N wbytes=N rios=N wios=N …"; a device alone means nothing yet."""
+    """Parse ``io.stat``: lines "MAJOR:MINOR rbytes=N wbytes=N rios=N wios=N …"; a device without values is left out."""
     found: list[DeviceIo] = []
     for line in text.splitlines():
         device, *fields = line.split()
@@ -117,20 +121,20 @@ def _device(word: bytes) -> tuple[int, int]:
 
 
 def cpu_max(text: bytes) -> tuple[int, int]:
-    """``cpu.max``: quota (0 for "max") and period, in microseconds."""
+    """Parse ``cpu.max``: quota (0 for "max") and period, in microseconds."""
     quota, period = text.split()
     return (0 if quota == b"max" else int(quota)), int(period)
 
 
 def shares_of_weight(weight: int) -> int:
-    """The cpu.shares (2 to 262144) that runc 1.1 turns into this cpu.weight (1 to 10000)."""
+    """Return the cpu.shares (2 to 262144) that runc 1.1 turns into this cpu.weight (1 to 10000)."""
     return 2 + (weight - 1) * 262142 // 9999
 
 
 def open_files_limit(text: bytes) -> int | None:
-    """The soft limit of open files in /proc/PID/limits; None is no limit."""
+    """Return the soft limit of open files in /proc/PID/limits; None means no limit."""
     for line in text.splitlines():
         if line.startswith(b"Max open files"):
             word = line[len(b"Max open files") :].split()[0]
             return None if word == b"unlimited" else int(word)
-    raise ValueError("limits have no line of open files")
+    raise ValueError("limits have no line 'Max open files'")

@@ -1,4 +1,7 @@
-"""The processes of a cgroup, and the network they see. Blocks; call it in a thread."""
+"""List the processes of a cgroup, and the network interfaces they see.
+
+Blocking; call it in a thread.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from cri_shim.stats.values import Interface, Processes
 
 
 def pids(directory: str) -> list[bytes]:
-    """The processes in a cgroup, or, when it has none of its own, in those below it (cgroup v2 allows only one).
+    """Return the processes in a cgroup, or, if it has none of its own, in those below it (cgroup v2 allows only one).
 
-    Raises OSError when the cgroup has gone.
+    Raises ``OSError`` if the cgroup is gone.
     """
     own = files.read(f"{directory}/cgroup.procs").split()
     if own:
@@ -28,7 +31,7 @@ def pids(directory: str) -> list[bytes]:
 
 
 def count(directory: str) -> int | None:
-    """How many processes; None when the cgroup has gone."""
+    """Return how many processes the cgroup has; None if it is gone."""
     try:
         return len(pids(directory))
     except OSError:
@@ -36,14 +39,14 @@ def count(directory: str) -> int | None:
 
 
 def opened(directory: str, first: int, proc: str = "/proc") -> Processes | None:
-    """What the processes have open, and the limit of ``first``; None when the cgroup has gone."""
+    """Return what the processes have open, and the limit of ``first``; None if the cgroup is gone."""
     try:
         members = pids(directory)
     except OSError:
         return None
     descriptors = sockets = 0
     for pid in members:
-        with contextlib.suppress(OSError):  # it ended meanwhile
+        with contextlib.suppress(OSError):  # the process ended meanwhile
             for name in os.listdir(f"{proc}/{int(pid)}/fd"):  # noqa: PTH208 - hot, and only names are wanted
                 descriptors += 1
                 with contextlib.suppress(OSError):
@@ -54,10 +57,10 @@ def opened(directory: str, first: int, proc: str = "/proc") -> Processes | None:
 
 
 def network(pid: int, proc: str = "/proc") -> tuple[Interface, ...]:
-    """The interfaces of the network namespace of ``pid``, without entering it; none when it has ended."""
+    """Return the interfaces of the network namespace of ``pid``, without entering it; none if the process has ended."""
     return files.look(f"{proc}/{pid}/net/dev", interfaces) or ()
 
 
 def network_of_thread() -> tuple[Interface, ...]:
-    """The interfaces of the network namespace that the calling thread is in."""
+    """Return the interfaces of the network namespace that the calling thread is in."""
     return files.look("/proc/thread-self/net/dev", interfaces) or ()

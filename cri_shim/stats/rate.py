@@ -1,15 +1,21 @@
-"""CPU time per second from two readings of a counter. Pure."""
+"""Compute CPU time per second from two readings of a counter.
+
+Pure.
+"""
 
 from __future__ import annotations
 
 SHORTEST_NS = 1_000_000_000
-"""Readings nearer to each other say more of the scheduler than of the container."""
+"""Readings nearer to each other tell more about the scheduler than about the container."""
 LONGEST_NS = 120_000_000_000
-"""An average over more than this is not what anybody means by "now"; containerd 2.3 keeps samples as long."""
+"""An average over more than this is not the present use of the CPU; containerd 2.3 keeps samples as long."""
 
 
 class CpuHistory:
-    """The two readings before this one: always enough, as the second is at least :data:`SHORTEST_NS` older."""
+    """The two readings before the current one.
+
+    Two are always enough, because the second is at least :data:`SHORTEST_NS` older.
+    """
 
     __slots__ = ("_newer", "_older")
 
@@ -23,10 +29,10 @@ class CpuHistory:
         return None if self._newer is None else self._newer[0]
 
     def add(self, at_ns: int, cpu_ns: int) -> int | None:
-        """Nano cores up to this reading (monotonic ns, ns of CPU time), which is then kept; None without a base."""
+        """Add a reading (monotonic ns, ns of CPU time) and return the nano cores up to it; None without a base."""
         newer = self._newer
         if newer is not None and cpu_ns < newer[1]:
-            # Another cgroup of that name, or containers that left a sum: what was before is no base.
+            # Another cgroup has this name now, or containers have left a sum, so earlier readings are not a base.
             self._older = self._newer = newer = None
         far_enough = newer is not None and at_ns - newer[0] >= SHORTEST_NS
         base = newer if far_enough else self._older

@@ -1,4 +1,4 @@
-"""One pass over cgroups: what the sampler has done in a thread, with the cgroup version decided once."""
+"""One pass over cgroups, which the sampler runs in a thread; the cgroup version is chosen once."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class Subject(Struct, frozen=True):
     """A container or pod to be measured: its id and its first process.
 
-    ``pod``: the cgroup around its own is what is measured (a sandbox whose pod has a cgroup). ``network``: its
-    interfaces are asked for, too. A pod without a process (``pid`` 0) is found by the cgroup that the kubelet named
-    as its parent, and its interfaces by the file of its network namespace.
+    With ``pod`` the cgroup around its own is measured (a sandbox whose pod has a cgroup). With ``network`` its
+    interfaces are read, too. A pod without a process (``pid`` 0) is found by the cgroup that the kubelet named as its
+    parent, and its interfaces by the file of its network namespace.
     """
 
     id: str
@@ -37,7 +37,7 @@ class Subject(Struct, frozen=True):
 
 
 class Found(Struct, frozen=True):
-    """What one pass found of one subject; ``own`` is its own cgroup, to be given to the next pass."""
+    """What one pass found of one subject; the caller passes ``own``, its own cgroup, to the next pass."""
 
     own: Cgroup | None = None
     usage: Usage | None = None
@@ -46,7 +46,10 @@ class Found(Struct, frozen=True):
 
 
 class Reader:
-    """Reads what it is asked for. Every method blocks."""
+    """Reads cgroups of either version.
+
+    Every method blocks.
+    """
 
     def __init__(
         self, kernel: Kernel, *, unified: bool, huge_page_sizes: Iterable[str] = (), proc: str = "/proc"
@@ -58,14 +61,17 @@ class Reader:
         self._proc = proc
 
     def usages(self, wanted: Sequence[tuple[Subject, Cgroup | None]], *, count: bool) -> list[Found]:
-        """Measure all; with ``count``, count the processes of containers. What has gone gives an empty answer."""
+        """Measure all subjects, and with ``count`` count the processes of containers.
+
+        A subject that is gone gives an empty value.
+        """
         return [self._usage(subject, own, count=count) for subject, own in wanted]
 
     def _usage(self, subject: Subject, known: Cgroup | None, *, count: bool) -> Found:
         own = known or self._own(subject)
         usage = None if own is None else self._version.usage(measured(subject, own))
         if own is None or usage is None:
-            # A pod without a process has its network even while nothing has made a cgroup for it.
+            # A pod without a process has a network even before there is a cgroup for it.
             now = Usage(time.time_ns(), time.monotonic_ns())
             return Found(usage=now, interfaces=self._network(subject)) if subject.netns else Found()
         return Found(
@@ -83,12 +89,12 @@ class Reader:
     def _network(self, subject: Subject) -> tuple[Interface, ...]:
         if not subject.netns:
             return processes.network(subject.pid, self._proc)
-        with contextlib.suppress(OSError):  # it was stopped meanwhile
+        with contextlib.suppress(OSError):  # the pod was stopped meanwhile
             return self._kernel.run_in_network_namespace(subject.netns, processes.network_of_thread)
         return ()
 
     def cpu_times(self, wanted: Sequence[tuple[Subject, Cgroup | None]]) -> list[tuple[Cgroup | None, int | None]]:
-        """Only the CPU counters, for the sample before."""
+        """Return only the CPU counters, as the base of a later rate."""
         answers: list[tuple[Cgroup | None, int | None]] = []
         for subject, known in wanted:
             own = known or self._own(subject)
@@ -97,7 +103,7 @@ class Reader:
         return answers
 
     def details(self, wanted: Sequence[tuple[Subject, Cgroup | None]]) -> list[tuple[Details | None, Processes | None]]:
-        """What only metrics ask for; the processes are those of a subject's own cgroup."""
+        """Return the values that only metrics need; the processes are those of a subject's own cgroup."""
         return [self._details(subject, own) for subject, own in wanted]
 
     def _details(self, subject: Subject, own: Cgroup | None) -> tuple[Details | None, Processes | None]:
@@ -110,5 +116,5 @@ class Reader:
 
 
 def measured(subject: Subject, own: Cgroup) -> Cgroup:
-    """The cgroup that stands for the subject."""
+    """Return the cgroup that stands for the subject."""
     return own.parent() if subject.pod else own

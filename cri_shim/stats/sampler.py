@@ -1,8 +1,8 @@
-"""Readings shared between callers, and the one before each, so that there is a rate.
+"""Share readings between callers, and remember the one before each, so that there is a rate.
 
-Requests read when the last reading is older than :data:`SHARED_SECONDS`; a slow background pass reads only the CPU
-counters, so that even the first request has a sample before it. One thread reads, one batch at a time, and the event
-loop never waits for a file. What is kept of each subject is two readings of its counter and the last values.
+A request reads again when the last reading is older than :data:`SHARED_SECONDS`. A slow background pass reads only the
+CPU counters, so that even the first request has a sample before it. One thread reads, one batch at a time, and the
+event loop never waits for a file. Of each subject the sampler keeps two readings of its counter and the last values.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
     from cri_shim.stats.reader import Found, Reader, Subject
 
 SHARED_SECONDS = 0.5
-"""Callers within this time get the same reading. The kubelet asks for the same things several times in a round."""
+"""Callers within this time get the same reading, because the kubelet asks for the same values several times in a round.
+"""
 
 BACKGROUND_SECONDS = 10.0
-"""Between two passes over the CPU counters; what is new is read in the next."""
+"""Seconds between two passes over the CPU counters; the next pass reads new subjects."""
 
 RENEWED_SECONDS = 50.0
-"""Age at which a counter that no request has read is read again, as a base for the rate that the next one wants."""
+"""Age at which a counter that no request has read is read again, as a base for the rate that the next request needs."""
 
-# Of their own: a dead network file system, which stops the threads for files, does not stop these.
+# Threads of their own, because a dead network file system stops the threads for files, and must not stop these.
 THREAD: Final = ThreadPoolExecutor(1, thread_name_prefix="stats")
 DETAILS_THREAD: Final = ThreadPoolExecutor(1, thread_name_prefix="metrics")
 
@@ -57,7 +58,10 @@ class _Entry:
 
 
 class Sampler:
-    """``living`` tells which subjects there are, for the background pass."""
+    """Reads subjects on request and in the background.
+
+    ``living`` returns the subjects that exist, for the background pass.
+    """
 
     def __init__(
         self,
@@ -77,10 +81,13 @@ class Sampler:
         self._turn = asyncio.Lock()
 
     async def read(self, subjects: Sequence[Subject], *, count: bool = False) -> Mapping[str, Reading]:
-        """A reading of each, by id, at most :data:`SHARED_SECONDS` old; with ``count``, with its processes."""
+        """Return a reading of each subject, by id, at most :data:`SHARED_SECONDS` old.
+
+        With ``count``, including its processes.
+        """
         if self._stale(subjects, count=count):
             async with self._turn:
-                # Whoever had the turn before may have read what is wanted.
+                # The caller that held the lock before may have read what this one wants.
                 stale = self._stale(subjects, count=count)
                 if stale:
                     wanted = [(subject, self._entry(subject).cgroup) for subject in stale]
@@ -93,22 +100,28 @@ class Sampler:
         }
 
     async def details(self, subjects: Sequence[Subject]) -> Mapping[str, tuple[Details | None, Processes | None]]:
-        """What only metrics ask for, by id; subjects must have been read before. Not shared: it is asked for rarely."""
+        """Return the values that only metrics need, by id; the subjects must have been read before.
+
+        These readings are not shared, because they are rarely requested.
+        """
         wanted = [(subject, self._entry(subject).cgroup) for subject in subjects]
         found = await run(DETAILS_THREAD, self._reader.details, wanted)
         return {subject.id: one for subject, one in zip(subjects, found, strict=True)}
 
     async def run(self) -> None:
-        """Read the CPU counters for ever, and forget what has gone. What fails is logged; it never raises."""
+        """Read the CPU counters for ever, and forget subjects that are gone.
+
+        A failure is logged; this never raises.
+        """
         while True:
             try:
                 await self.background_pass()
-            except Exception:  # whatever it is, the next pass comes in its turn: a pause would cost the rates
+            except Exception:  # the next pass must come in any case, since a pause would cost the rates
                 log.exception("stats.background_failed")
             await asyncio.sleep(self._period)
 
     async def background_pass(self) -> None:
-        """One pass over what lives; what was read not long ago, by a request or here, is left out."""
+        """Run one pass over the living subjects, except those that were read recently, by a request or here."""
         living = {subject.id: subject for subject in self._living()}
         for id_ in [id_ for id_ in self._entries if id_ not in living]:
             del self._entries[id_]

@@ -1,4 +1,7 @@
-"""What was read, as plain values. Memory is in bytes, time in nanoseconds, None is "this node does not say"."""
+"""The readings as plain values.
+
+Memory is in bytes, time in nanoseconds, and None means that this node does not report the value.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from msgspec import Struct
 
 
 class Stall(Struct, frozen=True):
-    """One line of a pressure file: shares of time in percent over 10, 60 and 300 s, and the time in all."""
+    """One line of a pressure file: shares of time in percent over 10, 60 and 300 s, and the total time."""
 
     avg10: float
     avg60: float
@@ -22,7 +25,7 @@ class Pressure(Struct, frozen=True):
 
 
 class Memory(Struct, frozen=True):
-    """Memory of a cgroup with all below it. ``limit`` None is no limit."""
+    """Memory of a cgroup with all below it; a ``limit`` of None means no limit."""
 
     usage: int
     working_set: int
@@ -35,14 +38,14 @@ class Memory(Struct, frozen=True):
 
 
 class Swap(Struct, frozen=True):
-    """Swap of a cgroup. ``available`` is None where nothing limits it."""
+    """Swap of a cgroup; ``available`` is None if nothing limits it."""
 
     usage: int
     available: int | None
 
 
 class Usage(Struct, frozen=True):
-    """One reading of a cgroup. ``at_ns`` is since 1970, ``monotonic_ns`` for differences."""
+    """One reading of a cgroup; ``at_ns`` is the time since 1970, ``monotonic_ns`` is for differences."""
 
     at_ns: int
     monotonic_ns: int
@@ -69,7 +72,7 @@ class Interface(Struct, frozen=True):
 
 
 class DeviceIo(Struct, frozen=True):
-    """What went to or came from one block device; ``operation`` is "Read" or "Write"."""
+    """Input or output of one block device; ``operation`` is "Read" or "Write"."""
 
     major: int
     minor: int
@@ -79,7 +82,7 @@ class DeviceIo(Struct, frozen=True):
 
 
 class HugePages(Struct, frozen=True):
-    """Huge pages of one size ("2MB"). ``highest`` is None where the kernel keeps no such mark (v2)."""
+    """Huge pages of one size ("2MB"); ``highest`` is None where the kernel does not record it (v2)."""
 
     size: str
     usage: int
@@ -87,7 +90,7 @@ class HugePages(Struct, frozen=True):
 
 
 class Details(Struct, frozen=True):
-    """What only metrics ask for. Limits that are not set are 0, as cAdvisor has them."""
+    """The values that only metrics need; limits that are not set are 0, as in cAdvisor."""
 
     cpu_user_ns: int | None = None
     cpu_system_ns: int | None = None
@@ -110,7 +113,7 @@ class Details(Struct, frozen=True):
 
 
 class Processes(Struct, frozen=True):
-    """The processes of a cgroup: how many, and what they have open."""
+    """The processes of a cgroup: how many they are, and what they have open."""
 
     count: int
     descriptors: int
@@ -122,14 +125,14 @@ class Reading(Struct, frozen=True):
     """All that is known of one container or pod at one moment."""
 
     usage: Usage | None = None
-    """None: its cgroup could not be read."""
+    """None if the cgroup could not be read."""
     nano_cores: int | None = None
-    """CPU time per second since the sample before; None: there is none."""
+    """CPU time per second since the sample before; None without such a sample."""
     processes: int | None = None
-    """In its own cgroup. None: not asked for, or not to be had."""
+    """Processes in its own cgroup; None if they were not requested or cannot be counted."""
     interfaces: tuple[Interface, ...] = ()
     cgroup_path: str = ""
-    """As /proc/PID/cgroup has it."""
+    """The path as /proc/PID/cgroup shows it."""
 
 
 NOTHING = Reading()
