@@ -1,8 +1,8 @@
-"""Where mounts with mapped ids are made for a container's start, and what its daemon noted of them before.
+"""The places of mounts with mapped ids for a container's start, and the note that says what to mount there.
 
-They lie at STATE/idmapped/ID and are there only while the OCI runtime makes the container, which takes its own copies.
-Which ones a container needs is written beside its FIFOs when it is created, because its spec names these places and not
-what belongs there.
+They are at STATE/idmapped/ID and exist only while the OCI runtime makes the container, which takes copies of its own. A
+note beside the container's FIFOs, written when it is created, lists the mounts it needs, because its spec names these
+places and not their sources.
 """
 
 from __future__ import annotations
@@ -27,17 +27,23 @@ _NOTE = "idmapped.json"
 
 
 def idmapped_point(paths: Paths, id_: str, place: str) -> Path:
-    """Where ``place`` of the pod or container ``id_`` is mounted."""
+    """Return where ``place`` of the pod or container ``id_`` is mounted."""
     return paths.idmapped() / id_ / place
 
 
 def note_sources(paths: Paths, container_id: str, sources: Mapping[str, str]) -> None:
-    """Keep what has to be mounted, source by place, until the container starts; raises OSError."""
+    """Store what has to be mounted, source by place, until the container starts.
+
+    Raises ``OSError``.
+    """
     write_file(paths.container_state(container_id) / _NOTE, json.dumps(dict(sources)).encode())
 
 
 def noted_sources(paths: Paths, container_id: str) -> dict[str, str]:
-    """What :func:`note_sources` kept; nothing for a container that needs none. Raises OSError, also for damage."""
+    """Return what :func:`note_sources` stored; nothing for a container that needs no such mounts.
+
+    Raises ``OSError``, also if the note is damaged.
+    """
     path = paths.container_state(container_id) / _NOTE
     try:
         noted = parse_object(path.read_bytes())
@@ -45,11 +51,14 @@ def noted_sources(paths: Paths, container_id: str) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except DocumentError as error:
-        raise OSError(errno.EBADMSG, f"not a note of mounts: {error}", str(path)) from error
+        raise OSError(errno.EBADMSG, f"the note of mounts is damaged: {error}", str(path)) from error
 
 
 def mount_idmapped_at(kernel: Kernel, source: str, point: Path, userns: str) -> None:
-    """Mount ``source`` with mapped ids on the new mount point ``point``; raises OSError. Blocks, like all of these."""
+    """Mount ``source`` with mapped ids on the new mount point ``point``.
+
+    Blocking, like all functions here. Raises ``OSError``.
+    """
     for directory in (point.parent.parent, point.parent):
         directory.mkdir(exist_ok=True, mode=0o700)
     if stat.S_ISDIR(Path(source).stat().st_mode):
@@ -60,9 +69,10 @@ def mount_idmapped_at(kernel: Kernel, source: str, point: Path, userns: str) -> 
 
 
 def unmount_idmapped(kernel: Kernel, paths: Paths, id_: str) -> None:
-    """Unmount what is mounted for ``id_`` and remove the mount points; nothing there is fine.
+    """Unmount what is mounted for ``id_`` and remove the mount points; if nothing is there, that is fine.
 
-    Never removes recursively: should an unmount fail, somebody's files are below. Raises OSError naming what stays.
+    It never removes recursively, because after a failed unmount the files of a volume would be below. Raises
+    ``OSError`` naming what stays.
     """
     directory = paths.idmapped() / id_
     if not directory.exists():

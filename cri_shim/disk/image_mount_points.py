@@ -1,7 +1,7 @@
-"""Where images that containers mount as volumes are mounted on the node, and how they are unmounted.
+"""Where the images that containers mount as volumes are mounted on the node, and how they are unmounted.
 
-Each such mount is a read-only view of the image, which is a snapshot of containerd's, and a mount at
-STATE/image-mounts/ID/N, both the container's own (:mod:`cri_shim.sync.owned_snapshots`).
+Each such mount is a read-only view of the image, which is a snapshot in containerd, and a mount at
+STATE/image-mounts/ID/N; both belong to the container (:mod:`cri_shim.sync.owned_snapshots`).
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 
 def view_key(container_id: str, place: int) -> str:
-    """The snapshot key of the container's mount number ``place``."""
+    """Return the snapshot key of the container's mount number ``place``."""
     return f"{container_id}-image-{place}"
 
 
 def mount_point(paths: Paths, container_id: str, place: int) -> Path:
-    """Where the container's mount number ``place`` is mounted."""
+    """Return where the container's mount number ``place`` is mounted."""
     return paths.image_mounts() / container_id / str(place)
 
 
 def unmount_images(kernel: Kernel, paths: Paths, container_id: str) -> None:
-    """Unmount what the container has mounted and remove the mount points; nothing there is fine.
+    """Unmount what the container has mounted and remove the mount points; if nothing is there, that is fine.
 
-    Never removes recursively: should an unmount fail, the image's own files are below. Raises OSError naming what
-    stays. Blocks: call it in an executor.
+    It never removes recursively, because after a failed unmount the image's own files would be below. Blocking: call it
+    in an executor. Raises ``OSError`` naming what stays.
     """
     directory = paths.image_mounts() / container_id
     if not directory.exists():

@@ -1,10 +1,10 @@
-"""The directories of the daemon, closed to other users of the node.
+"""Make the directories of the daemon, closed to other users of the node.
 
-What lies in a volume of an image keeps its owner and its set-user-ID bit. A user of the node who could pass through the
-directories on the way and knows the path could run it with the rights of its owner. The OCI runtime opens what it
+A file in a volume of an image keeps its owner and its set-user-ID bit. A user of the node who could pass through the
+directories on the way, and knows the path, could run it with the rights of its owner. The OCI runtime opens what it
 mounts as root, before it enters a user namespace, so nothing else needs the way. (containerd closes its root likewise)
 
-``state`` itself stays passable: sockets that groups may use can lie in it.
+``state`` itself stays passable, because sockets that groups may use can be in it.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ log = structlog.get_logger(__name__)
 
 
 def make_own_directories(paths: Paths) -> None:
-    """Make the directories that are not there, and close those that an earlier version has left open.
+    """Make the missing directories, and close those that an earlier version has left open.
 
-    A root in which other things lie as well is left as it is, because they may have users of their own; what is the
-    daemon's own in it is closed. Raises OSError naming what cannot be made.
+    A root that holds other entries as well stays as it is, because they may have users of their own; the daemon's own
+    directories in it are closed. Raises ``OSError`` naming what cannot be made.
     """
     paths.state.mkdir(parents=True, exist_ok=True, mode=_PASSABLE)
     paths.root.mkdir(parents=True, exist_ok=True, mode=CLOSED)

@@ -1,7 +1,8 @@
-"""The two directories of a sandbox, what is mounted in them, and the namespaces that belong to them.
+"""Make and remove the two directories of a sandbox, what is mounted in them, and the namespaces that belong to them.
 
 The path of the network namespace is written into the directory before the namespace is made. A daemon that dies before
-it has written the containerd record leaves a directory without a record, and with it the way to everything it had made.
+it has written the containerd record leaves a directory without a record, and the path in it leads the next daemon to
+everything that was made.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _LONGEST_NOTE = 4096
 def pin_namespaces(kernel: Kernel, paths: Paths, sandbox_id: str, netns_path: str, id_map: IdMap | None) -> None:
     """Make the namespaces that a sandbox has before its process: the network's (with a path) and the user's (mapped).
 
-    Raises OSError naming the path. Blocks, like all of these.
+    Blocking, like all functions here. Raises ``OSError`` naming the path.
     """
     _note(paths, sandbox_id, netns_path)
     if id_map is not None:
@@ -45,7 +46,10 @@ def pin_namespaces(kernel: Kernel, paths: Paths, sandbox_id: str, netns_path: st
 def pin_all_namespaces(
     kernel: Kernel, paths: Paths, sandbox: Sandbox, *, hostname: str, sysctls: Mapping[str, str]
 ) -> None:
-    """Make all namespaces of a pod that has no process; ``sysctls`` by path below /proc/sys. Raises OSError."""
+    """Make all namespaces of a pod that has no process; ``sysctls`` are keyed by path below /proc/sys.
+
+    Raises ``OSError``.
+    """
     _note(paths, sandbox.id, sandbox.netns_path)
     places = {"net": sandbox.netns_path}
     if sandbox.pinned is not None:
@@ -61,9 +65,12 @@ def _note(paths: Paths, sandbox_id: str, netns_path: str) -> None:
 
 
 def noted_netns(paths: Paths, sandbox_id: str) -> str:
-    """The network namespace that a pod was given; empty for a pod without, or whose note found no room on the disk.
+    """Return the noted network namespace of a pod.
 
-    A note that is no path any more leads to nothing, and so to a namespace that has gone. Raises OSError.
+    Empty for a pod without one, or if the disk was too full for the note.
+
+    A note that is damaged names a path that does not exist, and so counts as a namespace that is gone. Raises
+    ``OSError``.
     """
     try:
         note = read_small_file(paths.sandbox_state(sandbox_id) / _NETNS, _LONGEST_NOTE)
@@ -73,7 +80,7 @@ def noted_netns(paths: Paths, sandbox_id: str) -> str:
 
 
 def are_pinned(kernel: Kernel, sandbox: Sandbox) -> bool:
-    """Whether the namespaces of a pod without a process are all there; they are not after a reboot."""
+    """Return whether the namespaces of a pod without a process all exist; they do not after a reboot."""
     if sandbox.pinned is None:
         return False
     places = (sandbox.netns_path, sandbox.pinned.uts, sandbox.pinned.ipc)
@@ -86,7 +93,7 @@ def let_go(sandboxes: Index[Sandbox], sandbox_id: str) -> None:
 
 
 def unpin_namespaces(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
-    """Let go of what is pinned in the pod's directory, which is not the network's; nothing there is fine."""
+    """Remove the namespaces pinned in the pod's directory, except the network's; if nothing is there, that is fine."""
     directory = paths.pinned_namespaces(sandbox_id)
     if directory.exists():
         for place in sorted(directory.iterdir()):
@@ -94,14 +101,17 @@ def unpin_namespaces(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
 
 
 def unmount_shm(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
-    """Unmount the pod's own /dev/shm; not being there is fine."""
+    """Unmount the pod's own /dev/shm; one that is not mounted is fine."""
     shm = paths.sandbox_state(sandbox_id) / "shm"
     if shm.is_mount():
         kernel.umount(str(shm))
 
 
 def remove_pod_files(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
-    """Remove both directories of a sandbox, its mount and its namespaces; raises OSError naming what stays."""
+    """Remove both directories of a sandbox, its mount and its namespaces.
+
+    Raises ``OSError`` naming what stays.
+    """
     unmount_shm(kernel, paths, sandbox_id)
     unmount_idmapped(kernel, paths, sandbox_id)
     netns_path = noted_netns(paths, sandbox_id)

@@ -1,4 +1,4 @@
-"""Where the files are that the containers of a pod share: hostname, hosts, resolv.conf and /dev/shm.
+"""The paths of the files that the containers of a pod share: hostname, hosts, resolv.conf and /dev/shm.
 
 :mod:`cri_shim.lifecycle.sandbox.pod_files` writes them.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class PodFiles(Struct, frozen=True):
-    """Where the shared files of one pod are."""
+    """The paths of the shared files of one pod."""
 
     hostname: Path
     hosts: Path
@@ -27,7 +27,7 @@ class PodFiles(Struct, frozen=True):
 
 
 def pod_files(paths: Paths, sandbox_id: str, config: cri.PodSandboxConfig) -> PodFiles:
-    """Name the files; nothing is made."""
+    """Return the paths of the files; nothing is made."""
     root = paths.sandbox_root(sandbox_id)
     host_ipc = config.linux.security_context.namespace_options.ipc == cri.NODE
     return PodFiles(

@@ -1,8 +1,8 @@
-"""A container's status on disk: ``<root>/containers/<id>/status``, the one thing containerd has no place for.
+"""Store a container's status on disk, at ``<root>/containers/<id>/status``: the one thing containerd has no place for.
 
 The file is written under a temporary name and renamed, so that a reader sees the old or the new one. It is not forced
-to disk: after a power failure the tasks are gone too, and a missing or cut file reads as "unknown", which the kubelet
-copes with.
+to disk: after a power failure the tasks are gone too, and a missing or truncated file reads as "unknown", with which
+the kubelet copes.
 """
 
 from __future__ import annotations
@@ -23,33 +23,39 @@ _FILE = "status"
 _DRAFT = ".status.tmp"
 _LIMIT = 1 << 20
 _NO_STATUS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.EFBIG})
-"""Errors that mean that there is no status file of ours; any other one is raised."""
+"""Errors which mean that there is no status file of ours; any other one is raised."""
 
 
 def write_status(directory: Path, status: Status) -> None:
-    """Replace the status below a container's directory; raises OSError naming the file."""
+    """Replace the status below a container's directory.
+
+    Raises ``OSError`` naming the file.
+    """
     draft_status(directory, status)
     keep_draft(directory)
 
 
 def draft_status(directory: Path, status: Status) -> None:
-    """Write the status beside the present one, while what it says is still coming true.
+    """Write the new status beside the current one, while the change that it describes is still under way.
 
-    Making a file is the slow part when the disk is busy; the renaming is cheap. Raises OSError naming the file.
+    Making a file is the slow part when the disk is busy; the rename is cheap. Raises ``OSError`` naming the file.
     """
     write_file(directory / _DRAFT, encode_status(status), mode=0o600)
 
 
 def keep_draft(directory: Path) -> None:
-    """Replace the status by the draft; raises OSError naming the file."""
+    """Replace the status by the draft.
+
+    Raises ``OSError`` naming the file.
+    """
     (directory / _DRAFT).replace(directory / _FILE)
 
 
 def read_status(directory: Path) -> Status:
     """Return the status below a container's directory.
 
-    Raises ValueError naming the file when it is missing or damaged, and OSError when it cannot be read at the moment,
-    which says nothing about its content.
+    Raises ``ValueError`` naming the file if it is missing or damaged, and ``OSError`` if it cannot be read at the
+    moment, which says nothing about its content.
     """
     path = directory / _FILE
     try:
