@@ -1,4 +1,4 @@
-"""CRI's AuthConfig as credentials; which of its fields counts is decided as containerd's plugin decides it."""
+"""Turn CRI's AuthConfig into credentials; which of its fields counts follows containerd's plugin."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ _SALT = secrets.token_bytes(16)
 
 
 def credentials_of(auth: cri.AuthConfig) -> Credentials:
-    """Read the first that is given of: user and password, identity token, ``auth``, registry token.
+    """Return the credentials from the first field that is set.
 
-    Raises InvalidArgumentError when what is given makes no sense.
+    The order is: user and password, identity token, ``auth``, registry token.
+
+    Raises ``InvalidArgumentError`` if the field is not valid.
     """
     server = auth.server_address
     if not (auth.username or auth.identity_token or auth.auth or auth.registry_token):
@@ -45,7 +47,9 @@ def credentials_of(auth: cri.AuthConfig) -> Credentials:
             raise InvalidArgumentError(str(error)) from None
         return Credentials(username=username, password=password, server=server)
     if not fits_a_header(auth.registry_token):
-        raise InvalidArgumentError("auth.registry_token holds a line end or another character that no header can hold")
+        raise InvalidArgumentError(
+            "auth.registry_token holds a line end or another character that a header cannot hold"
+        )
     return Credentials(registry_token=auth.registry_token, server=server)
 
 
@@ -54,12 +58,15 @@ def _require_address(server: str) -> None:
         server_authorities(server)
     except UrlError as error:
         raise InvalidArgumentError(
-            f"auth.server_address '{shown(server)}' is not the address of a server: it {error}"
+            f"auth.server_address '{shown(server)}' is not a server address: it {error}"
         ) from None
 
 
 def fingerprint(credentials: Credentials) -> str:
-    """Return what tells these credentials from others, of no use outside this process; empty for none."""
+    """Return a text that distinguishes these credentials from others; empty for none.
+
+    It is keyed with a random value, so it is of no use outside this process.
+    """
     if not credentials:
         return ""
     parts = (

@@ -1,10 +1,10 @@
 """Copy a directory as it is: owners, modes, times, links, holes, special files and extended attributes.
 
-What an image declares as a VOLUME starts with the image's own content. Everything is done relative to open
-directories and never follows a symbolic link, so a hostile image cannot make the copy read or write elsewhere. Each
-directory is opened by its path from the top, one after another, so a deep tree costs neither stack nor descriptors; a
-path longer than the kernel takes is refused. ``security.selinux`` is left out: the copy gets the label of where it
-lies. (containerd's continuity ``fs.CopyDir``)
+A VOLUME that an image declares starts with the image's own content. Every step is relative to open directories and
+never follows a symbolic link, so a hostile image cannot make the copy read or write elsewhere. Each directory is opened
+by its path from the top, one after another, so a deep tree costs neither stack nor descriptors; a path longer than the
+kernel accepts is refused. ``security.selinux`` is left out, because the copy gets the label of its own place.
+(containerd's continuity ``fs.CopyDir``)
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _CHUNK = 1 << 20
 
 
 def copy_tree(source_fd: int, target: Path) -> None:
-    """Copy what is in the open directory ``source_fd`` into the existing, empty directory ``target``.
+    """Copy the content of the open directory ``source_fd`` into the existing, empty directory ``target``.
 
-    Raises OSError naming the entry, by its path in the copy. Blocks: call it in an executor.
+    Blocking: call it in an executor. Raises ``OSError`` naming the entry, by its path in the copy.
     """
     target_fd = os.open(target, _DIR)
     try:
@@ -39,7 +39,7 @@ def copy_tree(source_fd: int, target: Path) -> None:
 
 
 class _Copy:
-    """One copy, on its way; paths are relative to both tops."""
+    """One copy in progress; paths are relative to both tops."""
 
     def __init__(self, source_fd: int, target_fd: int, target: Path) -> None:
         self._source_top = source_fd
@@ -56,13 +56,13 @@ class _Copy:
             made.append(directory)
             with self._opened(directory) as (source, target):
                 todo += self._fill(directory, source, target)
-        # When all is in it: what is made in a directory changes its time, and its mode may forbid the making.
+        # Last, because making an entry in a directory changes its times, and its mode may forbid making one.
         for directory in reversed(made):
             with self._naming(directory), self._opened(directory) as (source, target):
                 _copy_attributes(source, target)
 
     def _fill(self, directory: str, source: int, target: int) -> list[str]:
-        """Copy all entries but directories, which are made; return their paths."""
+        """Copy all entries except directories, which are made empty; return the paths of those."""
         with os.scandir(source) as entries:
             names = [entry.name for entry in entries]
         below = []
@@ -78,7 +78,7 @@ class _Copy:
         return below
 
     def _link(self, info: os.stat_result, path: str, target: int, name: str) -> bool:
-        """Give a file that has been copied under another name this one as well; False for one that has not been."""
+        """Link a file that has been copied under another name; return False if it has not been copied yet."""
         if info.st_nlink == 1:
             return False
         known = self._linked.setdefault((info.st_dev, info.st_ino), path)
@@ -109,7 +109,7 @@ class _Copy:
 
     @contextmanager
     def _naming(self, path: str) -> Iterator[None]:
-        """Let an OSError name the place in the copy; the kernel's call knew a number or a bare name."""
+        """Make an ``OSError`` name the place in the copy; the kernel's call knew only a number or a bare name."""
         try:
             yield
         except OSError as error:
@@ -128,7 +128,7 @@ def _copy_entry(source: int, target: int, name: str, info: os.stat_result) -> No
         os.mknod(name, info.st_mode, info.st_rdev, dir_fd=target)
     os.chown(name, info.st_uid, info.st_gid, dir_fd=target, follow_symlinks=False)
     if not stat.S_ISLNK(info.st_mode):
-        os.chmod(name, stat.S_IMODE(info.st_mode), dir_fd=target)  # the umask had its say when it was made
+        os.chmod(name, stat.S_IMODE(info.st_mode), dir_fd=target)  # mknod applied the umask
     _copy_extended(f"/proc/self/fd/{source}/{name}", f"/proc/self/fd/{target}/{name}")
     os.utime(name, ns=(info.st_atime_ns, info.st_mtime_ns), dir_fd=target, follow_symlinks=False)
 
@@ -147,7 +147,7 @@ def _copy_file(source_dir: int, target_dir: int, name: str) -> None:
 
 
 def _copy_content(source: int, target: int) -> None:
-    """Copy what is there and leave the holes of a sparse file, which may be larger than the disk."""
+    """Copy the data and leave the holes of a sparse file, which may be larger than the disk."""
     size = os.fstat(source).st_size
     os.ftruncate(target, size)
     offset = 0
@@ -168,7 +168,10 @@ def _copy_content(source: int, target: int) -> None:
 
 
 def _copy_attributes(source: int, target: int) -> None:
-    """Owner before mode, because chown clears the set-uid bit."""
+    """Copy owner, mode, times and extended attributes.
+
+    The owner before the mode, because chown clears the set-uid bit.
+    """
     info = os.fstat(source)
     os.fchown(target, info.st_uid, info.st_gid)
     os.fchmod(target, stat.S_IMODE(info.st_mode))
@@ -177,7 +180,7 @@ def _copy_attributes(source: int, target: int) -> None:
 
 
 def _copy_extended(source: int | str, target: int | str) -> None:
-    """Copy extended attributes; by path, the last component is not followed."""
+    """Copy extended attributes; for a path, the last component is not followed."""
     followed = isinstance(source, int)
     for name in os.listxattr(source, follow_symlinks=followed):
         if name in _SKIPPED_ATTRIBUTES:

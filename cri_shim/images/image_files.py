@@ -1,8 +1,8 @@
-"""Looking into an image's root file system: who its users are, and what lies in its volumes.
+"""Look into an image's root file system: read its users, and copy the content of its volumes.
 
-An image never changes, so its passwd and group are read once and kept by chain id; the containers after the first pay
-no mount. A look is a read-only view of the image's top layer, mounted for as long as it takes. Paths are resolved
-inside that root by the kernel (openat2), whatever symbolic links the image holds (CVE-2022-23648).
+An image never changes, so its passwd and group are read once and cached by chain id; later containers cost no mount. A
+look mounts a read-only view of the image's top layer for as long as it takes. The kernel resolves paths inside that
+root (openat2), whatever symbolic links the image holds (CVE-2022-23648).
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 FILE_LIMIT = 4 << 20
-"""Bytes of /etc/passwd or /etc/group that are read at most; a larger one is refused, not cut."""
+"""The most bytes of /etc/passwd or /etc/group; a larger file is refused, not truncated."""
 
 _KEPT = 128
 
 
 class UserFiles(Struct, frozen=True):
-    """``/etc/passwd`` and ``/etc/group`` of an image; None where it has none."""
+    """``/etc/passwd`` and ``/etc/group`` of an image; None for one that the image does not have."""
 
     passwd: bytes | None
     group: bytes | None
     problem: str = ""
-    """Why one of them cannot be read."""
+    """Why one of them cannot be read; empty if both can."""
     special: bool = False
-    """It is not a regular file. OCI runtimes hang or fail on it for any user, a number too."""
+    """One of them is not a regular file, on which OCI runtimes hang or fail for any user, even a numeric one."""
 
 
 NO_USER_FILES = UserFiles(None, None)
-"""For a user that is given by numbers: nothing is looked up."""
+"""For a user that is given by numbers, for which nothing is looked up."""
 
 
 class ImageFiles:
@@ -65,9 +65,10 @@ class ImageFiles:
         self._users: OrderedDict[tuple[str, str], UserFiles] = OrderedDict()
 
     async def users(self, snapshotter: str, chain_id: str, *, needed: bool = True) -> UserFiles:
-        """The user files of the image whose top snapshot is ``chain_id``.
+        """Return the user files of the image whose top snapshot is ``chain_id``.
 
-        Raises InvalidArgumentError for one that cannot be read, if they are ``needed`` or no OCI runtime can stand it.
+        Raises ``InvalidArgumentError`` for a file that cannot be read, if the files are ``needed`` or every OCI runtime
+        fails on it.
         """
         key = (snapshotter, chain_id)
         known = self._users.get(key)
@@ -81,7 +82,7 @@ class ImageFiles:
         return known
 
     async def copy_out(self, snapshotter: str, chain_id: str, targets: Mapping[str, Path]) -> None:
-        """Copy each path of the image into an empty directory; a path that the image lacks gives an empty one."""
+        """Copy each path of the image into an empty directory, which stays empty if the image lacks the path."""
 
         def copy(root: str) -> None:
             for path, target in targets.items():
@@ -103,8 +104,8 @@ class ImageFiles:
         try:
             return await run(MOUNT, mounted)
         finally:
-            # Nothing refers to the view, so the garbage collector may take it at any time. It has no files of its own:
-            # what is mounted are the image's layers, which the image keeps.
+            # Nothing refers to the view, so the garbage collector may remove it at any time. That is fine: it has no
+            # files of its own, since what is mounted are the image's layers, which the image keeps.
             with contextlib.suppress(NotFound):
                 await snapshots.remove(key)
 
@@ -115,7 +116,7 @@ class ImageFiles:
                 found.append(read_file_in_root(self._kernel, root, path, FILE_LIMIT))
             except OSError as error:
                 if is_node_fault(error):
-                    raise  # what is kept of an image is true for as long as there is the image
+                    raise  # a cached result must hold for as long as the image exists, and this failure is temporary
                 problem = f"{path} of the image cannot be read: {error.strerror}; users and groups are looked up in it"
                 return UserFiles(None, None, problem, special=error.errno == errno.EINVAL)
         return UserFiles(found[0], found[1])

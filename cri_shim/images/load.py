@@ -1,4 +1,4 @@
-"""Images from an archive: what ``ctr cri load`` was for containerd 1.0. Used by ``cri-shim image load``.
+"""Load images from an archive, as ``ctr cri load`` did for containerd 1.0; used by ``cri-shim image load``.
 
 The command talks to containerd itself, beside the daemon: the records it writes reach the daemon as events.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cri_shim.images.store import Image
 
 LOAD_LABELS = {"io.cri-shim.lease": "load"}
-"""Not the label of a pull's lease, which the daemon deletes when it starts."""
+"""The label of the lease; it differs from that of a pull's lease, which the daemon deletes when it starts."""
 
 
 async def load_images(client: Containerd, file: IO[bytes], snapshotter: str) -> tuple[Image, ...]:

@@ -1,4 +1,4 @@
-"""``cri-shim image load``: open the archive, load it, say what came of it."""
+"""The command ``cri-shim image load``: open the archive, load it, and print the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run(config: ContainerdSection, name: str) -> int:
-    """Load ``name`` (``-`` is standard input), print a line for each image; the exit code."""
+    """Load the archive ``name`` (``-`` is standard input), print a line for each image, and return the exit code."""
     try:
         with contextlib.ExitStack() as stack:
             file = sys.stdin.buffer if name == "-" else stack.enter_context(open(name, "rb"))  # noqa: PTH123 - a pipe too

@@ -16,7 +16,7 @@ _NOT_LOADED = "snapshotter not loaded: "
 
 @contextmanager
 def snapshotter_loaded(what: str) -> Iterator[None]:
-    """Let the error leave the block as a FailedPreconditionError; ``what`` ("pull image X") says what failed."""
+    """Turn that error into a FailedPreconditionError; ``what`` ("pull image X") names what failed."""
     try:
         yield
     except InvalidArgument as error:

@@ -1,4 +1,4 @@
-"""The error for a snapshot that the daemon cannot mount: which snapshotter it is of, and what its mounts need."""
+"""The error for a snapshot that the daemon cannot mount: it names the snapshotter and what its mounts need."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _OF_THE_NODE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO})
-"""What no other snapshotter would change."""
+"""Errors that another snapshotter would not change."""
 
 
 @contextmanager
 def refused_mounts(snapshotter: str, what: str) -> Iterator[None]:
-    """Let errors of mounting leave the block as FailedPreconditionErrors; ``what`` ("the files of image X")."""
+    """Turn mount errors into FailedPreconditionErrors; ``what`` ("the files of image X") names what failed."""
     try:
         yield
     except (OSError, UnsupportedMountError) as error:

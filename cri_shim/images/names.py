@@ -1,4 +1,4 @@
-"""The names of image records in containerd, and which of them CRI shows as tags, digests or not at all."""
+"""The names of image records in containerd, and which of them CRI shows as tags, as digests or not at all."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from containerd_client.distribution.reference import Reference
 
 MANAGED = ("io.cri-containerd.image", "managed")
-"""The label by which containerd's CRI plugin, and we, mark an image record as seen."""
+"""The label by which containerd's CRI plugin, and this daemon, mark an image record as seen."""
 PINNED = ("io.cri-containerd.pinned", "pinned")
-"""The label that tells the kubelet's garbage collection to leave an image alone."""
+"""The label that makes the kubelet's garbage collection leave an image alone."""
 
 
 def normal_name(text: str) -> str:
-    """Return the normal form of a reference; empty when the text is none."""
+    """Return the normal form of a reference; empty if the text is not a reference."""
     try:
         return str(parse_reference(text))
     except InvalidReferenceError:
@@ -27,13 +27,13 @@ def normal_name(text: str) -> str:
 
 
 def record_names(reference: Reference, image_id: str, target_digest: str) -> tuple[str, ...]:
-    """Return the records of a pulled image: its id, ``repo:tag`` (if it was asked by tag), ``repo@digest``."""
+    """Return a pulled image's record names: its id, ``repo:tag`` (if the request had a tag), ``repo@digest``."""
     names = (image_id, str(reference), reference.at(target_digest))
     return tuple(dict.fromkeys(names))
 
 
 def tags_and_digests(names: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Sort record names into CRI's repo_tags and repo_digests; ids and what is no reference are left out."""
+    """Sort record names into CRI's repo_tags and repo_digests; ids and names that are not references are left out."""
     tags: list[str] = []
     digests: list[str] = []
     for name in names:

@@ -1,8 +1,8 @@
-"""What a failed pull is told to the kubelet as.
+"""Turn the failure of a pull into the error that the kubelet gets.
 
 The kubelet knows two words: a message with code UNKNOWN that begins with ``RegistryUnavailable`` or with
 ``SignatureValidationFailed`` becomes a reason of its own in the pod's status (``pkg/kubelet/images``). Its client
-strips that code only; any other would hide the word.
+strips that code only, and any other would hide the word.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _KINDS: dict[type[DistributionError], type[CriError]] = {
     NotInRegistryError: NotFoundError,
     NoPlatformError: NotFoundError,
     StalledError: DeadlineExceededError,
-    # All others: what the registry or this node holds has to be mended before a retry helps.
+    # All others: the content of the registry or of this node has to be repaired before a retry helps.
     DistributionError: FailedPreconditionError,
 }
 _OF_CONTAINERD: dict[type[ContainerdError], type[CriError]] = {
@@ -67,15 +67,16 @@ _OF_CONTAINERD: dict[type[ContainerdError], type[CriError]] = {
     DeadlineExceeded: DeadlineExceededError,
     ResourceExhausted: ResourceExhaustedError,
     Unimplemented: UnimplementedError,
-    # All others are about a record, blob or snapshot on the way, which a client would take for the image.
+    # All others are about a record, blob or snapshot on the way; with their own code, a client would take that for the
+    # image.
     ContainerdError: FailedPreconditionError,
 }
 LONGEST = 2048
-"""Characters of an error's text; several hosts may each have their words in it."""
+"""The most characters of an error's text, which may hold the messages of several hosts."""
 
 
 def cri_error(error: DistributionError, what: str, secrets: Iterable[str] = ()) -> CriError:
-    """Return the error to answer with; ``what`` ("pull image X") says what failed."""
+    """Return the error to answer with; ``what`` ("pull image X") names what failed."""
     words = shorten(encodable(strike_out(str(error), secrets)), LONGEST)
     if isinstance(error, InvalidReferenceError):
         return InvalidArgumentError(words)
@@ -91,7 +92,7 @@ def cri_error(error: DistributionError, what: str, secrets: Iterable[str] = ()) 
 
 
 def containerd_error(error: ContainerdError, what: str) -> CriError:
-    """Return the error to answer with where containerd refuses a part of a pull."""
+    """Return the error to answer with if containerd refuses a part of a pull."""
     words = shorten(encodable(f"containerd: {error}"), LONGEST)
     full = node_error_in(words) if isinstance(error, Unknown) else None
     if full is not None:
@@ -101,7 +102,7 @@ def containerd_error(error: ContainerdError, what: str) -> CriError:
 
 @contextmanager
 def as_cri_errors(what: str, secrets: Iterable[str] = ()) -> Iterator[None]:
-    """Let errors leave the block as the CRI errors that they mean, without the secrets; ``what`` has failed."""
+    """Turn errors into the CRI errors that they mean, without the secrets; ``what`` names what failed."""
     try:
         yield
     except DistributionError as error:

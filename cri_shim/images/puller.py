@@ -1,9 +1,9 @@
 """Pull an image for CRI: one pull for each reference at a time, under a lease, ending in image records.
 
-The steps are in :mod:`containerd_client.distribution.pull`. Here is what makes them safe to repeat and to cut off: who
-asks for an image that is being pulled waits for that pull; a client that hangs up (the kubelet does) only gets off, and
-the pull is cancelled with its last one. Then its ingests are aborted, its lease is deleted, and what hung on that alone
-is collected by containerd.
+The steps are in :mod:`containerd_client.distribution.pull`. This module makes them safe to repeat and to interrupt. A
+request for an image that is being pulled waits for that pull. A client that hangs up (the kubelet does) only stops
+waiting, and the pull is cancelled when its last waiter is gone. Then its ingests are aborted, its lease is deleted, and
+containerd collects what only the lease held.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ log = structlog.get_logger(__name__)
 class ImagePuller:
     """Brings images into containerd and into the store.
 
-    ``config_path``: directories of HOST/hosts.toml, colons between. ``max_concurrent_downloads``: layers of one image
-    at the same time, ``max_total_downloads``: of all images, 0 means no limit. ``progress_timeout``: seconds without
-    progress in any phase, 0 means never. ``transfer``: containerd's Transfer service does it. ``verifier``: what is
-    asked before a pull.
+    ``config_path`` lists directories of HOST/hosts.toml, separated by colons. ``max_concurrent_downloads`` limits
+    layers of one image at the same time and ``max_total_downloads`` those of all images (0 means no limit).
+    ``progress_timeout`` is in seconds without progress in any phase (0 means never). With ``transfer`` containerd's
+    Transfer service pulls. ``verifier`` is asked before each pull.
     """
 
     def __init__(
@@ -83,13 +83,13 @@ class ImagePuller:
         self._transfer = TransferPull(client, images.unpacker, self._config_path) if transfer else None
         self._flights: Flights[Image] = Flights()
         self.outcomes: Counter[str] = Counter()
-        """Pulls that have ended, by ``ok`` or ``failed``; those that many waited for count once."""
+        """Pulls that have ended, by ``ok`` or ``failed``; a pull with many waiters counts once."""
         self.bytes_by_host: Counter[str] = Counter()
         """Bytes of layers, by the host that served them."""
 
     @property
     def in_flight(self) -> int:
-        """Pulls under way."""
+        """The number of pulls under way."""
         return len(self._flights)
 
     async def close(self) -> None:
@@ -97,7 +97,7 @@ class ImagePuller:
         await self._registry.close()
 
     async def forget_leases(self) -> None:
-        """Delete the leases that pulls of a killed daemon left; call once at start, before the first pull.
+        """Delete the leases that pulls of a killed daemon left; call this once at start, before the first pull.
 
         Raises a ContainerdError.
         """
@@ -109,7 +109,7 @@ class ImagePuller:
     async def pull(
         self, reference: str, snapshotter: str = "", *, credentials: Credentials = ANONYMOUS, pinned: bool = False
     ) -> Image:
-        """Pull, whatever is here already, and return the image; unpacked for ``snapshotter`` (empty: the default one).
+        """Pull, even if the image is here already; return it unpacked for ``snapshotter`` (empty: the default one).
 
         Raises a CriError that names the reference.
         """
@@ -117,7 +117,7 @@ class ImagePuller:
         what = f"pull image '{escaped(reference)}'"
         with as_cri_errors(what, credentials.secrets()), snapshotter_loaded(what):
             parsed = parse_reference(reference)
-            # Whoever may see an image because of a login must not get it for somebody without.
+            # A client without a login must not get an image through the pull of a client that may see it.
             image, _ = await self._flights.run(
                 f"{snapshotter} {parsed} {fingerprint(credentials)}",
                 lambda: metered(self._counted(self._pull(parsed, snapshotter, credentials, pinned=pinned))),
@@ -126,7 +126,10 @@ class ImagePuller:
         return image
 
     async def ensure(self, reference: str, snapshotter: str = "") -> Image:
-        """Return the image: pulled if absent, unpacked if packed; for the sandbox image. Errors as above."""
+        """Return the image, pulled if absent and unpacked if packed; this is for the sandbox image.
+
+        Raises as :meth:`pull` does.
+        """
         image = await self._images.find(reference)
         if image is None:
             return await self.pull(reference, snapshotter)
@@ -134,13 +137,16 @@ class ImagePuller:
         return image
 
     async def ensure_unpacked(self, image: Image, snapshotter: str = "") -> str:
-        """Return the chain id of the image's snapshot, which is there or was seen to be. Errors as above."""
+        """Return the chain id of the image's snapshot, which exists or was seen to exist.
+
+        Raises as :meth:`pull` does.
+        """
         what = f"unpack image {image.id}"
         with as_cri_errors(what), snapshotter_loaded(what):
             return await self._images.ensure_unpacked(image, snapshotter)
 
     async def unpack(self, image: Image, snapshotter: str = "") -> str:
-        """Do the same without trusting memory: after a snapshot was asked for and its parent was not there."""
+        """Do the same without trusting memory: for a caller that found the parent of its snapshot missing."""
         what = f"unpack image {image.id}"
         with as_cri_errors(what), snapshotter_loaded(what):
             return await self._images.ensure_unpacked(image, snapshotter, recheck=True)
@@ -169,7 +175,7 @@ class ImagePuller:
                 with stage("pull.verify"):
                     await self._verifier.verify(str(reference), target, programs)
 
-        # The pull belongs to everybody who waits for it, so the deadline of the request that began it is not its own.
+        # The pull belongs to all of its waiters, so the deadline of the request that began it must not end it.
         with detached_options():
             options = PullOptions(snapshotter, self._images.platform, self._downloads, self._progress_timeout)
             async with self._client.leases.hold(LEASE_LABELS) as lease:

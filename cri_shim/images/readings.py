@@ -1,7 +1,7 @@
-"""Readings of image records that are under way, and whether what they find is out of date by then.
+"""Track readings of image records that are under way, and whether their results are out of date by then.
 
-While a record is read from containerd, this daemon may change it: a pull lets a name point elsewhere, a removal deletes
-it. What the reading has seen must not overwrite that.
+While a record is read from containerd, this daemon may change it: a pull makes a name point elsewhere, a removal
+deletes it. The result of the reading must not overwrite that.
 """
 
 from __future__ import annotations
@@ -16,19 +16,25 @@ if TYPE_CHECKING:
 
 
 class Reading(Struct, eq=False):
-    """The reading of one record; ``stale`` when the record has been changed since. Two are never equal."""
+    """The reading of one record; ``stale`` if the record has been changed since.
+
+    Two readings are never equal.
+    """
 
     stale: bool = False
 
 
 class _ReadingOfAll(Struct, eq=False):
-    """The reading of all records, and the names that have changed since it began. Two are never equal."""
+    """The reading of all records, and the names that have changed since it began.
+
+    Two readings are never equal.
+    """
 
     changed: set[str] = field(default_factory=set)
 
 
 class Readings:
-    """What is being read."""
+    """The readings under way."""
 
     def __init__(self) -> None:
         self._by_name: dict[str, set[Reading]] = {}
@@ -36,7 +42,7 @@ class Readings:
 
     @contextmanager
     def of(self, name: str) -> Iterator[Reading]:
-        """Read the record of ``name`` for the length of a ``with`` block."""
+        """Register a reading of the record ``name`` for the length of a ``with`` block."""
         reading = Reading()
         self._by_name.setdefault(name, set()).add(reading)
         try:
@@ -48,7 +54,10 @@ class Readings:
 
     @contextmanager
     def of_all(self) -> Iterator[set[str]]:
-        """Read all records for the length of a ``with`` block; the set gets the names that change meanwhile."""
+        """Register a reading of all records for the length of a ``with`` block.
+
+        The set gets the names that change meanwhile.
+        """
         reading = _ReadingOfAll()
         self._of_all.add(reading)
         try:

@@ -1,7 +1,8 @@
-"""Image records in containerd, in the form that containerd's CRI plugin gives them.
+"""Read and write image records in containerd, in the form that containerd's CRI plugin gives them.
 
 An image has one record under its id, beside those under its names, so that it stays known by its id when another client
-removes the name that it came with. The label on a record says that the record under the id was made: it is set last.
+removes the name that it came with. The label on a record, which is set last, says that the record under the id was
+made.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
     from containerd_client.distribution.manifest import Descriptor
 
 TRIES = 8
-"""How often a record is written that another client makes or deletes at the same moment."""
+"""How often to write a record that another client makes or deletes at the same moment."""
 
 
 def is_managed(record: images_pb2.Image) -> bool:
-    """Whether the record has the label by which the plugin, or this daemon, marks what it knows."""
+    """Return whether the record has the label by which the plugin, or this daemon, marks what it knows."""
     return bool(record.labels.get(MANAGED[0]) == MANAGED[1])
 
 
 def is_pinned(record: images_pb2.Image) -> bool:
-    """Whether the record's label keeps the image from being collected by the kubelet."""
+    """Return whether the record's label keeps the kubelet from collecting the image."""
     return bool(record.labels.get(PINNED[0]) == PINNED[1])
 
 
@@ -40,7 +41,7 @@ async def find_record(client: Containerd, name: str) -> images_pb2.Image | None:
 
 
 async def write_record(client: Containerd, name: str, target: Descriptor, *, pinned: bool) -> bool:
-    """Let ``name`` point at ``target``; return whether the record is a new one.
+    """Make ``name`` point at ``target``; return whether the record is a new one.
 
     Another client may make and delete the same record meanwhile. Raises a ContainerdError.
     """
@@ -53,13 +54,13 @@ async def write_record(client: Containerd, name: str, target: Descriptor, *, pin
         with suppress(NotFound):
             await client.images.update(record, "target", *(f"labels.{key}" for key in labels))
             return False
-    raise Aborted("Images/Create", f"record '{name}' is made and deleted again and again by another client")
+    raise Aborted("Images/Create", f"record '{name}' keeps being made and deleted by another client")
 
 
 async def adopt_record(client: Containerd, name: str, target: Descriptor, image_id: str, *, pinned: bool) -> bool:
-    """Give a record that another client made what a pull would have given it; return whether it is still there.
+    """Give a record that another client made what a pull would have given it; return whether it still exists.
 
-    If ``name`` disappears meanwhile, the record under the id that was made for it goes too.
+    If ``name`` disappears meanwhile, the record made for it under the id is deleted too.
     """
     made = name != image_id and await write_record(client, image_id, target, pinned=pinned)
     if await label_record(client, name, pinned=pinned):
@@ -70,7 +71,7 @@ async def adopt_record(client: Containerd, name: str, target: Descriptor, image_
 
 
 async def label_record(client: Containerd, name: str, *, pinned: bool) -> bool:
-    """Set the plugin's labels; return False if the record has gone meanwhile."""
+    """Set the plugin's labels; return False if the record is gone."""
     labels = _labels(pinned=pinned)
     try:
         await client.images.update(images_pb2.Image(name=name, labels=labels), *(f"labels.{key}" for key in labels))
@@ -80,7 +81,7 @@ async def label_record(client: Containerd, name: str, *, pinned: bool) -> bool:
 
 
 async def delete_record(client: Containerd, name: str, *, sync: bool = False) -> bool:
-    """Delete a record; return False if it had gone already.
+    """Delete a record; return False if it was gone already.
 
     With ``sync`` containerd's garbage collector has run when this returns.
     """

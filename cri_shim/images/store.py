@@ -1,9 +1,8 @@
-"""Images: in memory for reading, in containerd for real.
+"""The image store: images in memory for reading, in containerd as the source of truth.
 
-containerd's image store is the truth. What changes there behind our back arrives as events; what an event did not tell
-(containerd 1.7's import sends none) is found by looking there when a name is not known. Every image that is seen gets
-the records and labels of containerd's CRI plugin (:mod:`cri_shim.images.records`), so that the plugin can take
-over.
+Changes that other clients make arrive as events. What no event reported (containerd 1.7's import sends none) is found
+by asking containerd when a name is unknown. Every image that is seen gets the records and labels of containerd's CRI
+plugin (:mod:`cri_shim.images.records`), so that the plugin can take over.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ log = structlog.get_logger(__name__)
 
 
 class ImageStore:
-    """All images of the client's namespace. ``pinned`` holds names (in any form) that are always to be pinned."""
+    """All images of the client's namespace; ``pinned`` holds names (in any form) that are always to be pinned."""
 
     def __init__(
         self,
@@ -77,27 +76,27 @@ class ImageStore:
         self._pinned = frozenset(normal_name(name) or name for name in pinned)
         self._table = ImageTable()
         self._locks = Locks()
-        """By image id: what changes several records of one image."""
+        """By image id, for changes to several records of one image."""
         self._readings = Readings()
         self._unpacked: set[tuple[str, str]] = set()
         self._broken: dict[str, str] = {}
         """Record names of images that cannot be used, and what they point at."""
         self._unread: set[str] = set()
-        """Names of records that could not be read, which is not to say that they are broken."""
+        """Names of records that could not be read, which does not mean that they are broken."""
 
     def list(self) -> tuple[Image, ...]:
-        """All images, from memory."""
+        """Return all images, from memory."""
         return tuple(self._table)
 
     def resolve(self, ref: str) -> Image | None:
-        """The image for an id, the beginning of one, or a name in any form; from memory.
+        """Return the image for an id, a prefix of one, or a name in any form, from memory.
 
-        Raises InvalidArgumentError when ``ref`` is empty or fits several ids.
+        Raises ``InvalidArgumentError`` if ``ref`` is empty or matches several ids.
         """
         return self._table.resolve(ref)
 
     async def find(self, ref: str) -> Image | None:
-        """Like :meth:`resolve`, and on a miss look into containerd, where it may have come without an event."""
+        """Like :meth:`resolve`, but on a miss ask containerd, where the image may have arrived without an event."""
         image = self._table.resolve(ref)
         if image is not None:
             return image
@@ -107,9 +106,9 @@ class ImageStore:
         return self._table.resolve(ref)
 
     async def load_all(self) -> None:
-        """Read every image record, and forget the names that are no longer there. A broken image is logged, not raised.
+        """Read every image record, and forget the names that no longer exist.
 
-        Raises a ContainerdError only when the list itself cannot be had.
+        A broken image is logged, not raised. Raises a ContainerdError only if the list itself cannot be read.
         """
         before = self._table.names()
         with self._readings.of_all() as changed:
@@ -123,7 +122,7 @@ class ImageStore:
 
         async def one(name: str, record: images_pb2.Image | None) -> None:
             async with slots:
-                # What the list said of a name that has changed since is out of date.
+                # For a name that has changed since, the list is out of date.
                 await self._read(name, None if name in changed else record)
 
         async def complete(image: Image) -> None:
@@ -154,14 +153,14 @@ class ImageStore:
             await _all_done(self._read(name) for name in tuple(self._unread))
 
     async def on_event(self, envelope: types_pb2.Envelope) -> None:
-        """Take in one event of topic ``/images/create``, ``/images/update`` or ``/images/delete``."""
+        """Process one event of topic ``/images/create``, ``/images/update`` or ``/images/delete``."""
         if envelope.namespace != self._client.namespace or not envelope.topic.startswith("/images/"):
             return
         # The three messages have the name in the same place.
         await self.refresh(images_pb2.ImageDelete.FromString(envelope.event.value).name)
 
     async def refresh(self, name: str, record: images_pb2.Image | None = None) -> Image | None:
-        """Make memory say about ``name`` what containerd says; ``record`` is what it has just said, if it has."""
+        """Update memory about ``name`` from containerd; ``record`` is what containerd has just returned, if it has."""
         with self._readings.of(name) as reading:
             while True:
                 reading.stale = False
@@ -184,9 +183,12 @@ class ImageStore:
         return self._table.by_name(name)
 
     async def _adopt(self, name: str, image: Image) -> bool:
-        """Complete the records of an image that another client brought as ``name``; False if that is out of date."""
+        """Complete the records of an image that another client brought as ``name``.
+
+        Return False if that is out of date.
+        """
         async with self._locks.of(image.id):
-            # A removal may have been first: what it has removed is not to come back.
+            # A removal may have come first, and what it has removed must not come back.
             record = await find_record(self._client, name)
             if record is None or record.target.digest != image.target.digest:
                 return False
@@ -200,7 +202,7 @@ class ImageStore:
     async def record(
         self, contents: ImageContents, names: Iterable[str], snapshotter: str, *, pinned: bool = False
     ) -> Image:
-        """Write the records of an image that is in containerd and unpacked, in this order, and know it at once.
+        """Write the records of an image that is in containerd and unpacked, in this order, and put it into memory.
 
         The caller holds a lease on the contents. Raises a ContainerdError.
         """
@@ -215,10 +217,10 @@ class ImageStore:
         return image
 
     async def remove(self, image: Image, ref: str = "") -> None:
-        """Delete every record of the image; containerd has collected what they held when the last one is gone.
+        """Delete every record of the image; when the last is gone, containerd has collected what they held.
 
-        The record that ``ref`` names goes last, so that a removal which was cut off finds the rest when it is repeated.
-        Raises a ContainerdError.
+        The record that ``ref`` names goes last, so that the repetition of an interrupted removal finds the rest. Raises
+        a ContainerdError.
         """
         async with self._locks.of(image.id):
             records = await self._client.images.list(f"target.digest=={image.target.digest}")
@@ -228,9 +230,9 @@ class ImageStore:
         self._unpacked = {pair for pair in self._unpacked if pair[1] != image.chain_id}
 
     async def remove_unusable(self, ref: str) -> None:
-        """Delete the records of an image that is in containerd but cannot be used, and so is not known here.
+        """Delete the records of an image that is in containerd but cannot be used, and so is not in memory.
 
-        Nothing happens if there is none. Raises a ContainerdError.
+        Nothing happens if there is no such image. Raises a ContainerdError.
         """
         name = ref if is_digest(ref) else normal_name(ref)
         target = self._broken.get(name)
@@ -247,7 +249,7 @@ class ImageStore:
         for name in names:
             now = self._table.by_name(name)
             if now is not None and now.id != image_id:
-                continue  # a pull has let it point at another image since
+                continue  # a pull has made it point at another image since
             if not await delete_record(self._client, name, sync=name == names[-1]):
                 log.debug("image.record_gone", name=name)
             self._readings.outdate(name)
@@ -256,8 +258,8 @@ class ImageStore:
     async def ensure_unpacked(self, image: Image, snapshotter: str = "", *, recheck: bool = False) -> str:
         """Return the chain id of the image's topmost snapshot, after unpacking what an import left packed.
 
-        What was once seen is remembered; after a Prepare that found no parent, ask again with ``recheck``. Raises
-        :class:`IncompleteImageError` (as a :class:`DistributionError`) or a ContainerdError.
+        A snapshot that was seen once is remembered; after a Prepare that found no parent, call this again with
+        ``recheck``. Raises :class:`IncompleteImageError` (as a :class:`DistributionError`) or a ContainerdError.
         """
         snapshotter = snapshotter or self.snapshotter
         known = (snapshotter, image.chain_id)
@@ -271,20 +273,20 @@ class ImageStore:
         try:
             await unpack_stored(self._client, self.unpacker, image.target, self.platform, snapshotter)
         except IncompleteImageError:
-            # Absent is what it is: the kubelet then pulls it, instead of failing with it for ever.
+            # Treat the image as absent: the kubelet then pulls it, instead of failing with it for ever.
             for name in image.references:
                 self._readings.outdate(name)
                 self._table.drop(name)
             raise
 
     async def config_document(self, image: Image) -> bytes:
-        """Return the image's configuration as it lies in the content store, JSON."""
+        """Return the image's configuration as it is in the content store, JSON."""
         return await self._client.content.read_all(image.id, 8 << 20)
 
     # -- containerd's side ------------------------------------------------------------------------------------------
 
     async def _described(self, record: images_pb2.Image) -> Image | None:
-        """Read what a record points at; None, with one line in the log, when that cannot be used."""
+        """Return the image that a record points at; None, with one line in the log, if it cannot be used."""
         known = self._table.by_target(record.target.digest)
         if known is not None:
             return known

@@ -1,4 +1,7 @@
-"""The images in memory: by id, by any unique prefix of the id, by every name that points at them. No I/O, no await."""
+"""The images in memory: by id, by any unique prefix of the id, and by every name that points at them.
+
+No I/O, no await.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Image(Struct, frozen=True):
-    """One image. ``size`` is in bytes as stored (compressed); ``target`` is what its newest name points at."""
+    """One image; ``size`` is in bytes as stored (compressed), ``target`` is what its newest name points at."""
 
     id: str
     target: Descriptor
@@ -32,11 +35,11 @@ class Image(Struct, frozen=True):
     repo_digests: tuple[str, ...] = ()
     pinned: bool = False
     checkpoint: bool = False
-    """It holds a container's checkpoint and is no image to run."""
+    """It holds a container's checkpoint and cannot be run as an image."""
 
 
 class ImageTable:
-    """Which name points at which image; an image lives as long as one name does."""
+    """Which name points at which image; an image stays as long as one name points at it."""
 
     def __init__(self) -> None:
         self._images: dict[str, Image] = {}
@@ -44,30 +47,32 @@ class ImageTable:
         self._pinned: set[str] = set()
 
     def __len__(self) -> int:
-        """How many images."""
+        """Return how many images there are."""
         return len(self._images)
 
     def __iter__(self) -> Iterator[Image]:
-        """All images; a snapshot."""
+        """Iterate over a snapshot of all images."""
         return iter(tuple(self._images.values()))
 
     def names(self) -> tuple[str, ...]:
-        """All names."""
+        """Return all names."""
         return tuple(self._names)
 
     def by_name(self, name: str) -> Image | None:
-        """The image of exactly this record name."""
+        """Return the image of exactly this record name."""
         image_id = self._names.get(name)
         return self._images.get(image_id) if image_id else None
 
     def by_target(self, digest: str) -> Image | None:
-        """An image whose newest name points at this index or manifest."""
+        """Return an image whose newest name points at this index or manifest."""
         return next((image for image in self._images.values() if image.target.digest == digest), None)
 
     def resolve(self, ref: str) -> Image | None:
-        """The image for what a CRI request may hold: id, name with tag or digest in any form, beginning of an id.
+        """Return the image for a reference in a CRI request.
 
-        A name wins over the beginning of an id. Raises InvalidArgumentError when ``ref`` is empty or fits several ids.
+        That is an id, a name with tag or digest in any form, or a prefix of an id.
+
+        A name wins over a prefix of an id. Raises ``InvalidArgumentError`` if ``ref`` is empty or matches several ids.
         """
         if not ref:
             raise InvalidArgumentError("image reference is empty")
@@ -79,7 +84,7 @@ class ImageTable:
             return found
         fitting = [image for image in self._images.values() if image.id.partition(":")[2].startswith(prefix)]
         if len(fitting) > 1:
-            raise InvalidArgumentError(f"image id {ref!r} fits {len(fitting)} images; give more of it")
+            raise InvalidArgumentError(f"image id {ref!r} is ambiguous: it matches {len(fitting)} images")
         return fitting[0] if fitting else None
 
     def name_of(self, ref: str) -> str:
@@ -87,7 +92,7 @@ class ImageTable:
         return next((name for name in (normal_name(ref), ref) if name in self._names), "")
 
     def put(self, name: str, image: Image, *, pinned: bool) -> Image:
-        """Let ``name`` point at ``image`` (whose references are taken from here), and at no other any more."""
+        """Make ``name`` point at ``image``, and at no other image any more; the references come from this table."""
         before = self._names.get(name)
         if before is not None and before != image.id:
             self.drop(name)
@@ -101,7 +106,7 @@ class ImageTable:
         return self._refresh(image.id, tuple(dict.fromkeys((*references, name))))
 
     def drop(self, name: str) -> None:
-        """Forget a name, and the image with its last one."""
+        """Forget a name, and the image with its last name."""
         image_id = self._names.pop(name, None)
         self._pinned.discard(name)
         if image_id is None:

@@ -1,6 +1,6 @@
 """Unpack an image whose blobs are all in containerd but whose snapshots are not.
 
-That is one that was imported, or that was pulled for another snapshotter.
+That is an image that was imported, or that was pulled for another snapshotter.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from containerd_client.distribution.unpack import Unpacker
 
 LEASE_LABELS = {"io.cri-shim.lease": "image"}
-"""Marks leases that hold an image in the making; those that a crash leaves are found by it."""
+"""Marks leases that hold an image in the making, so that those left by a crash can be found."""
 
 
 async def unpack_stored(
     client: Containerd, unpacker: Unpacker, target: Descriptor, platform: Platform, snapshotter: str
 ) -> None:
-    """Have all snapshots of the image, kept by its configuration blob.
+    """Make all snapshots of the image, kept by its configuration blob.
 
     Raises a :class:`~containerd_client.distribution.errors.DistributionError` or a ContainerdError.
     """
@@ -36,7 +36,7 @@ async def unpack_stored(
         info = await client.content.info(contents.id)
         label = snapshot_label(snapshotter)
         if info.labels.get(label) != contents.chain_id:
-            # First the label, then the snapshots: when the lease ends they must hang on something.
+            # First the label, then the snapshots: when the lease ends, only the label keeps them.
             info.labels[label] = contents.chain_id
             await client.content.update(info, f"labels.{label}")
         for number in range(len(contents.chains)):

@@ -1,8 +1,8 @@
-"""The programs of this node that are asked before an image is pulled: the contract of containerd's ``bindir`` verifier.
+"""Ask the node's verifier programs before an image is pulled, by the contract of containerd's ``bindir`` verifier.
 
-containerd asks them in its Transfer service only, from version 2.0 on. A pull of ours goes another way, or goes to a
-containerd that knows of no verifiers, and must not pass over a policy of the node; so they are asked here, before any
-containerd and in both ways to pull (docs/adr/0030; containerd docs/image-verification.md).
+containerd asks them in its Transfer service only, from version 2.0 on. A pull of this daemon takes another way, or goes
+to a containerd without verifiers, and must not bypass a policy of the node. So this module asks them, before any
+request to containerd and for both ways to pull (docs/adr/0030; containerd docs/image-verification.md).
 """
 
 from __future__ import annotations
@@ -25,15 +25,18 @@ if TYPE_CHECKING:
 
 DESCRIPTOR_TYPE: Final = "application/vnd.oci.descriptor.v1+json"
 OUTPUT_LIMIT: Final = 1 << 15
-"""Bytes of a verifier's output that are looked at (containerd's limit)."""
+"""Bytes of a verifier's output that are used (containerd's limit)."""
 LONGEST_REASON: Final = 1024
-"""Characters of it that an error text shows."""
+"""Characters of the output that an error text shows."""
 
 log = structlog.get_logger(__name__)
 
 
 class ImageVerifier(Struct, frozen=True):
-    """``max_verifiers``: how many are asked, the first by name; less than 0 means all. The time limit is in seconds."""
+    """The verifiers of one directory.
+
+    ``max_verifiers`` is how many are asked, the first by name; a value below 0 means all. The time limit is in seconds.
+    """
 
     bin_dir: str = "/opt/containerd/image-verifier/bin"
     max_verifiers: int = 10
@@ -42,7 +45,7 @@ class ImageVerifier(Struct, frozen=True):
     async def programs(self) -> tuple[str, ...]:
         """Return the paths of the programs to ask, in their order; none if the directory is absent or empty.
 
-        Raises RefusedByPolicyError for a directory that cannot be read: what is in it is not known.
+        Raises ``RefusedByPolicyError`` for a directory that cannot be read, because its content is unknown.
         """
         if not self.bin_dir:
             return ()
@@ -62,9 +65,9 @@ class ImageVerifier(Struct, frozen=True):
         return tuple(str(Path(self.bin_dir) / name) for name in names)
 
     async def verify(self, name: str, target: Descriptor, programs: tuple[str, ...]) -> None:
-        """Ask ``programs`` whether ``target``, which ``name`` was resolved to, may be pulled.
+        """Ask ``programs`` whether ``target``, to which ``name`` was resolved, may be pulled.
 
-        Raises RefusedByPolicyError when one of the programs says no, or gives no answer.
+        Raises ``RefusedByPolicyError`` if one of the programs rejects it, or gives no answer.
         """
         for program in programs:
             await self._ask(program, name, target)

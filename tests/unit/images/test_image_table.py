@@ -45,7 +45,7 @@ def test_ambiguous_and_empty():
     """A prefix of two ids and an empty text are refused."""
     table = filled()
     table.put(B, image(B), pinned=False)
-    with pytest.raises(InvalidArgumentError, match="fits 2 images"):
+    with pytest.raises(InvalidArgumentError, match="is ambiguous: it matches 2 images"):
         table.resolve("a")
     with pytest.raises(InvalidArgumentError, match="empty"):
         table.resolve("")
