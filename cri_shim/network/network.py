@@ -139,7 +139,7 @@ class Network:
         if loaded.unread and self._loaded.networks:
             return
         if loaded != self._loaded:
-            _log.info("cni configuration", networks=[n.name for n in loaded.networks], problems=loaded.problems)
+            _log.info("network.configuration_read", networks=[n.name for n in loaded.networks], problems=loaded.problems)
         self._signature, self._loaded = None if loaded.unread else signature, loaded
 
     async def setup(self, pod: PodNetwork) -> CniResult:
@@ -302,7 +302,7 @@ class Network:
                     await self.refresh()
                     await self._ask_plugins()
                 except Exception:  # noqa: BLE001 - a watcher that dies would leave the node with a stale configuration
-                    _log.exception("cni configuration cannot be read")
+                    _log.exception("network.configuration_not_read")
                 await self._watcher.wait()
 
     async def _ask_plugins(self) -> None:
