@@ -18,7 +18,7 @@ RUN := $(VENV)/bin/python
 CONTRACTS := .venv-contracts
 # Made anew when the dependencies or the protocol definitions change.
 STAMP := $(VENV)/.installed
-SOURCES := pyproject.toml constraints.txt proto/compile.py $(shell find proto -name '*.proto')
+SOURCES := pyproject.toml constraints.txt cri_shim/__init__.py proto/compile.py $(shell find proto -name '*.proto')
 CODE := cri_shim containerd_client untrusted lab tests
 
 # What Debian has and the tests and the demo use: a real containerd with runc and CNI plugins, a registry, a static
