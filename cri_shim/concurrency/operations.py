@@ -2,7 +2,7 @@
 
 A kubelet that gives up on RunPodSandbox after its deadline and asks again is the normal case on a loaded node. The
 first attempt goes on; the second, having the same key, waits for the first one's result instead of being told that
-the name is reserved (BEHAVIOUR: containerd issues 4604 and 9545).
+the name is reserved (docs/adr/0003; containerd issues 4604 and 9545).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Two steps of one request that do not need each other's result, done at the same time (DESIGN rule 6)."""
+"""Two steps of one request that do not need each other's result, done at the same time (docs/adr/0004)."""
 
 from __future__ import annotations
 

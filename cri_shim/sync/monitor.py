@@ -1,4 +1,4 @@
-"""The event stream that holds the stores true (DESIGN rule 5).
+"""The event stream that holds the stores true (docs/adr/0001).
 
 While it is open, exits, kills for want of memory and image changes are told as they happen. When it breaks, the daemon
 says that it is not ready; when it is open again everything is read anew, because what happened between is not known.

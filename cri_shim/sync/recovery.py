@@ -3,7 +3,7 @@
 One function for both: what is in containerd and not here is loaded, what is here is checked against the task list, what
 has gone is forgotten. Nothing that lies in containerd can stop it: a record that cannot be read is logged, and listed
 as unknown so that it can be removed, where at least its kind and id are known.
-(BEHAVIOUR 2.10; containerd pkg/cri/server/restart.go)
+(docs/adr/0002; containerd pkg/cri/server/restart.go)
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The stored form: what a pod or container leaves in containerd, shared with containerd's own CRI plugin.
 
 A record's ``extensions`` hold one JSON document under a key of the plugin's, so that the plugin and this daemon can
-take over each other's running pods (DESIGN "Stored form"; containerd pkg/cri/store/{sandbox,container}/metadata.go).
+take over each other's running pods (docs/operating.md; containerd pkg/cri/store/{sandbox,container}/metadata.go).
 """
 
 from __future__ import annotations
