@@ -139,7 +139,8 @@ class Network:
         if loaded.unread and self._loaded.networks:
             return
         if loaded != self._loaded:
-            _log.info("network.configuration_read", networks=[n.name for n in loaded.networks], problems=loaded.problems)
+            names = [network.name for network in loaded.networks]
+            _log.info("network.configuration_read", networks=names, problems=loaded.problems)
         self._signature, self._loaded = None if loaded.unread else signature, loaded
 
     async def setup(self, pod: PodNetwork) -> CniResult:
