@@ -101,7 +101,15 @@ class Daemon:
             supervisor = Supervisor()
             node = NodeFacts.read()
             features = await read_features(config, node)
-            wired = wire(config, paths, supervisor, self._tracing.policy(), node=node, features=features)
+            wired = wire(
+                config,
+                paths,
+                supervisor,
+                self._tracing.policy(),
+                kernel=LinuxKernel(),
+                node=node,
+                features=features,
+            )
             service, monitor, pump = wired.service, wired.monitor, wired.pump
             stack.push_async_callback(service.containerd.close)
             stack.push_async_callback(service.puller.close)

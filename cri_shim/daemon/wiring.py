@@ -19,7 +19,6 @@ from cri_shim.images.puller import ImagePuller
 from cri_shim.images.store import ImageStore
 from cri_shim.images.verifier import ImageVerifier
 from cri_shim.kernel.cgroups import Hierarchies
-from cri_shim.kernel.linux import LinuxKernel
 from cri_shim.ledger.ledger import Ledger, LedgerOff
 from cri_shim.lifecycle.handlers import all_snapshotters
 from cri_shim.lifecycle.orphaned_tasks import OrphanedTasks
@@ -62,6 +61,7 @@ if TYPE_CHECKING:
 
     from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.config import Config
+    from cri_shim.kernel import Kernel
     from cri_shim.ledger.trace_policy import TracePolicy
     from cri_shim.node.handler_features import HandlerFeatures
     from cri_shim.oci.node_facts import NodeFacts
@@ -90,11 +90,11 @@ def wire(
     supervisor: Supervisor,
     traces: TracePolicy,
     *,
+    kernel: Kernel,
     node: NodeFacts,
     features: Mapping[str, HandlerFeatures],
 ) -> Wired:
     """Make everything; nothing is started, and no socket is opened."""
-    kernel = LinuxKernel()
     loop = asyncio.get_running_loop()
     later = partial(loop.call_later, _BOOKS_KEPT_WITHIN)
     ledger = Ledger(later, loop.call_soon) if config.ledger.enabled else LedgerOff()
