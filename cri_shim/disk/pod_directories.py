@@ -7,6 +7,7 @@ everything that was made.
 
 from __future__ import annotations
 
+import errno
 import time
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _NETNS = "netns"
 _LONGEST_NOTE = 4096
+_NOT_MOUNTED = frozenset({errno.EINVAL, errno.ENOENT, errno.ENOTDIR})
+"""What the kernel answers to an unmount where nothing is mounted, or where nothing is."""
 
 
 def pin_namespaces(kernel: Kernel, paths: Paths, sandbox_id: str, netns_path: str, id_map: IdMap | None) -> None:
@@ -102,9 +105,11 @@ def unpin_namespaces(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
 
 def unmount_shm(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
     """Unmount the pod's own /dev/shm; one that is not mounted is fine."""
-    shm = paths.sandbox_state(sandbox_id) / "shm"
-    if shm.is_mount():
-        kernel.umount(str(shm))
+    try:
+        kernel.umount(str(paths.sandbox_state(sandbox_id) / "shm"))
+    except OSError as error:
+        if error.errno not in _NOT_MOUNTED:
+            raise
 
 
 def remove_pod_files(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
