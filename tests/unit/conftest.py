@@ -7,9 +7,51 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.fakes.cni import FakeCni
+from tests.fakes.containerd import FakeContainerd
+from tests.fakes.cri import Client
+from tests.fakes.kernel import RecordingKernel
+from tests.fakes.service import make_service
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from cri_shim.service import Service
+
+
+@pytest.fixture
+async def fake(tmp_path: Path) -> AsyncIterator[FakeContainerd]:
+    """A containerd without anything in it."""
+    async with FakeContainerd(tmp_path / "c.sock") as fake:
+        yield fake
+
+
+@pytest.fixture
+def kernel() -> RecordingKernel:
+    """The kernel of :func:`service`."""
+    return RecordingKernel()
+
+
+@pytest.fixture
+def cni(tmp_path: Path) -> FakeCni:
+    """The network of :func:`service`."""
+    return FakeCni(tmp_path / "cni")
+
+
+@pytest.fixture
+async def service(
+    fake: FakeContainerd, kernel: RecordingKernel, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Service]:
+    """A whole service, ready to answer. Settings come by indirect parametrisation."""
+    async with make_service(fake, kernel, tmp_path, **getattr(request, "param", {})) as service:
+        yield service
+
+
+@pytest.fixture
+def client(service: Service) -> Client:
+    """A client of :func:`service`, which is told what a client of the daemon is told."""
+    return Client(service)
 
 
 @pytest.fixture

@@ -1,0 +1,58 @@
+"""The whole matrix, in two processes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WORKERS = 2
+
+
+async def test_every_rpc_cut_at_every_hop(tmp_path: Path, matrix_summary: list[str]) -> None:
+    """Whatever happens at whichever hop: the client is told what it may be told, retries work, nothing is left."""
+    begun = time.monotonic()
+    outputs = await asyncio.gather(*(_worker(tmp_path / str(share), share) for share in range(WORKERS)))
+    lines = [json.loads(line) for output in outputs for line in output.splitlines()]
+    results = [line for line in lines if "cut" in line]
+    hops = {line["case"]: line["hops"] for line in lines if "hops" in line}
+    bugs = [bug for line in lines for bug in line.get("bugs", ())]
+    wrong = [line for line in results if line["problem"]]
+    rpcs = {name.partition("/")[0] for name in hops}
+    matrix_summary.append(
+        f"crash matrix: {len(rpcs)} RPCs, {sum(hops.values())} hops, {len(results)} cells: "
+        f"{len(results) - len(wrong)} right in {time.monotonic() - begun:.0f} s"
+    )
+    assert not wrong, "\n".join(_shown(line) for line in wrong)
+    assert not bugs, "\n".join(bugs)
+    assert results
+
+
+async def _worker(directory: Path, share: int) -> str:
+    """Run one share of the matrix; return what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.unit.crash_matrix.worker",
+        str(directory),
+        str(share),
+        str(WORKERS),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        output, errors = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        raise
+    assert process.returncode == 0, errors.decode()
+    return output.decode()
+
+
+def _shown(line: dict[str, Any]) -> str:
+    return f"{line['case']}:{line['hop']}:{line['cut']} ({line['method']}), told {line['told']!r}: {line['problem']}"

@@ -1,0 +1,86 @@
+"""A share of the matrix in a process of its own: ``python -m tests.unit.crash_matrix.worker DIRECTORY SHARE OF``.
+
+Each result is a line of JSON on standard output, the last line lists what the log calls a fault of this program.
+``ONLY`` in the environment picks cells for a look at one of them, by the beginning of ``RPC:hop:cut``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+import zlib
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+import structlog
+
+from tests.unit.crash_matrix.cases import CASES
+from tests.unit.crash_matrix.cell import Cut, Result, count_hops, run_cell
+from tests.unit.crash_matrix.clock import JumpingLoop, jumping_clock
+from tests.unit.crash_matrix.world import make_world
+
+if TYPE_CHECKING:
+    from tests.unit.crash_matrix.cases import Case
+
+_BUGS = frozenset({"rpc.bug", "background.failed", "log.request_failed"})
+
+
+async def main(directory: Path, share: int, of: int) -> None:
+    """Run the cells of this share."""
+    bugs: list[str] = []
+    structlog.configure(processors=[_collector(bugs)])
+    by_infra: dict[str, list[Case]] = {}
+    for case in CASES:
+        by_infra.setdefault(case.infra, []).append(case)
+    with jumping_clock(cast("JumpingLoop", asyncio.get_running_loop())):
+        for infra, cases in by_infra.items():
+            await _of_infra(directory, infra, cases, share, of)
+    print(json.dumps({"bugs": bugs}), flush=True)
+
+
+def _collector(bugs: list[str]) -> Any:
+    def collect(_logger: object, _method: str, event: Any) -> Any:
+        if event.get("event") in _BUGS:
+            bugs.append(repr({key: str(value) for key, value in event.items()}))
+        raise structlog.DropEvent
+
+    return collect
+
+
+async def _of_infra(directory: Path, infra: str, cases: list[Case], share: int, of: int) -> None:
+    numbers = itertools.count()
+    cells: list[tuple[Case, int, Cut]] = []
+    async with make_world(directory / f"{infra}-{next(numbers)}", infra) as world:
+        for case in cases:
+            hops = await count_hops(world, case)
+            cells += [(case, hop, cut) for hop in range(1, hops + 1) for cut in Cut if _ours(case, hop, cut, share, of)]
+            if share == 0:
+                print(json.dumps({"case": case.name, "hops": hops}), flush=True)
+    await _work(directory, infra, numbers, cells)
+
+
+def _ours(case: Case, hop: int, cut: Cut, share: int, of: int) -> bool:
+    name = f"{case.name}:{hop}:{cut.value}"
+    return name.startswith(os.environ.get("ONLY", "")) and zlib.crc32(name.encode()) % of == share
+
+
+async def _work(directory: Path, infra: str, numbers: Any, cells: list[tuple[Case, int, Cut]]) -> None:
+    """Take cells until there are none; after one that is not right the world is thrown away."""
+    while cells:
+        async with AsyncExitStack() as stack:
+            world = await stack.enter_async_context(make_world(directory / f"{infra}-{next(numbers)}", infra))
+            result: Result | None = None
+            while cells and (result is None or not result.problem):
+                case, hop, cut = cells.pop(0)
+                result = await run_cell(world, case, cut, hop)
+                print(msgspec.json.encode(result).decode(), flush=True)
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        runner.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

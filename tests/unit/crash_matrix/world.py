@@ -1,0 +1,114 @@
+"""One service in front of one fake containerd, which many cells of the matrix use one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from tests.fakes.cni import FakeCni
+from tests.fakes.containerd import FakeContainerd, FaultKind
+from tests.fakes.cri import Client
+from tests.fakes.kernel import RecordingKernel
+from tests.fakes.service import make_service
+from tests.unit.crash_matrix.kubelet import Kubelet
+from tests.unit.crash_matrix.leftovers import difference, leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from cri_shim.service import Service
+    from tests.fakes.containerd import Fault
+    from tests.unit.crash_matrix.clock import JumpingLoop
+
+IMAGE = "registry.test/app:1"
+
+SETTLED_SECONDS = 400.0
+"""How long what was left to the background may take, on the loop's clock."""
+
+_LOOK_EVERY = 0.5
+"""Seconds between looks, on the loop's clock, which jumps over them."""
+
+_STREAMS = frozenset(
+    {"Events/Subscribe", "Content/Read", "Content/Write", "Content/List", "Snapshots/List", "Containers/ListStream"}
+)
+
+
+@dataclass
+class World:
+    """What a cell works with."""
+
+    service: Service
+    fake: FakeContainerd
+    kernel: RecordingKernel
+    cni: FakeCni
+    kubelet: Kubelet
+    directory: Path
+
+    def leftovers(self) -> dict[str, list[str]]:
+        """Return everything there is."""
+        return leftovers(self.service, self.fake, self.kernel, self.cni, self.directory)
+
+    async def until_idle(self) -> None:
+        """Return when containerd is known to be there and nothing is in flight."""
+        async with asyncio.timeout(SETTLED_SECONDS):
+            while not self.service.readiness.ready or len(self.service.operations):
+                await asyncio.sleep(_LOOK_EVERY)
+
+    async def until_only(self, before: dict[str, list[str]]) -> str:
+        """Wait until everything is as it was before; return what is not, if it takes too long."""
+        try:
+            async with asyncio.timeout(SETTLED_SECONDS):
+                while difference(before, self.leftovers()):
+                    await asyncio.sleep(_LOOK_EVERY)
+        except TimeoutError:
+            return difference(before, self.leftovers())
+        return ""
+
+    def hops_since(self, order: int) -> list[str]:
+        """Return the methods of all calls with one answer from the call number ``order`` on."""
+        return [call.method for call in self.fake.calls[order:] if call.method not in _STREAMS]
+
+    def add_missing_images(self) -> None:
+        """Put back what a case has removed."""
+        if IMAGE not in self.fake.state[self.service.config.containerd.namespace].images:
+            self.fake.add_image(IMAGE)
+
+    def forget_what_is_cached(self) -> None:
+        """Have the next request read again what a service reads once for each image."""
+        self.service.image_files._users.clear()
+
+
+class HoldingContainerd(FakeContainerd):
+    """A fake that knows how many calls it holds back: those that hang, and those whose answer is late."""
+
+    late = 0
+
+    @property
+    def held(self) -> int:
+        """How many there are now."""
+        return self.late + self.faults.hanging
+
+    async def after(self, fault: Fault | None) -> None:
+        """Count a late answer for as long as it is late."""
+        is_late = fault is not None and fault.kind is FaultKind.LATE
+        self.late += is_late
+        try:
+            await super().after(fault)
+        finally:
+            self.late -= is_late
+
+
+@asynccontextmanager
+async def make_world(directory: Path, infra: str) -> AsyncIterator[World]:
+    """Make one; ``infra`` is what holds the namespaces of its pods."""
+    directory.mkdir(parents=True)
+    kernel = RecordingKernel()
+    async with HoldingContainerd(directory / "c.sock") as fake:
+        fake.add_image(IMAGE)
+        cast("JumpingLoop", asyncio.get_running_loop()).held = lambda: fake.held
+        async with make_service(fake, kernel, directory, sandbox={"infra": infra}) as service:
+            kubelet = Kubelet(Client(service), IMAGE, directory / "logs")
+            yield World(service, fake, kernel, FakeCni(directory / "cni"), kubelet, directory)
