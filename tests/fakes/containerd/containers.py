@@ -55,10 +55,13 @@ class Containers:
         namespace = call.required_namespace()
         container = _copy(request.container)
         try:
-            _validate(container)
+            # Since 1.7 a record may be made without a spec, and not be changed then.
+            _validate(container, self._backend.version, needs_spec=self._backend.version < (1, 7))
         except Refusal as refusal:
             raise Refusal(refusal.code, f"create container failed validation: {refusal.text}") from None
-        containers = self._backend.state.writable(namespace).containers
+        space = self._backend.state.writable(namespace)
+        space.had_containers = True
+        containers = space.containers
         if container.id in containers:
             raise already_exists(f'container "{container.id}"')
         _set_labels(container, container.labels)
@@ -82,7 +85,10 @@ class Containers:
         if not wanted.id:
             raise bare(grpc.StatusCode.INVALID_ARGUMENT, "Container.ID required")
         namespace = call.required_namespace()
-        containers = self._backend.state[namespace].containers
+        space = self._backend.state[namespace]
+        containers = space.containers
+        if not space.had_containers:
+            raise not_found(f'cannot update container "{wanted.id}" in namespace "{namespace}"')
         if wanted.id not in containers:
             raise not_found(f'container "{wanted.id}"')
         updated = _copy(containers[wanted.id])
@@ -94,7 +100,7 @@ class Containers:
         for path in request.update_mask.paths or _ALL_FIELDS:
             _change(updated, wanted, path)
         try:
-            _validate(updated)
+            _validate(updated, self._backend.version)
         except Refusal as refusal:
             raise Refusal(refusal.code, f"update failed validation: {refusal.text}") from None
         updated.updated_at.CopyFrom(now())
@@ -108,14 +114,17 @@ class Containers:
     async def delete(self, request: pb.DeleteContainerRequest, call: Call) -> Empty:
         """Remove a record; its snapshot is the garbage collector's, its task others' business."""
         namespace = call.required_namespace()
-        if self._backend.state[namespace].containers.pop(request.id, None) is None:
-            raise not_found(f'container "{request.id}"')
+        space = self._backend.state[namespace]
+        if not space.had_containers:
+            raise not_found(f'cannot delete container "{request.id}" in namespace "{namespace}"')
+        if space.containers.pop(request.id, None) is None:
+            raise not_found(f"container {request.id}")
         self._backend.removed_something()
         self._backend.bus.publish(namespace, "/containers/delete", events_pb2.ContainerDelete(id=request.id))
         return Empty()
 
     def _matching(self, texts: Sequence[str], call: Call) -> Sequence[pb.Container]:
-        filters = Filters(texts)
+        filters = Filters(texts, said_twice=True)
         containers = self._backend.state[call.required_namespace()].containers
         return filters.select((container for _, container in sorted(containers.items())), _field)
 
@@ -130,17 +139,17 @@ def _field(container: pb.Container, path: Sequence[str]) -> tuple[str, bool]:
     return label_field(path[1:], container.labels) if path[0] == "labels" else ("", False)
 
 
-def _validate(container: pb.Container) -> None:
+def _validate(container: pb.Container, version: tuple[int, int], *, needs_spec: bool = True) -> None:
     try:
         validate_identifier(container.id)
     except Refusal as refusal:
         raise Refusal(refusal.code, f"container.ID: {refusal.text}") from None
     if "" in container.extensions:
         raise invalid_argument("container.Extension keys must not be zero-length")
-    validate_labels(container.labels, "containers.Labels")
+    validate_labels(container.labels, "containers.Labels", version)
     if not container.runtime.name:
         raise invalid_argument("container.Runtime.Name must be set")
-    if not container.HasField("spec"):
+    if needs_spec and not container.HasField("spec"):
         raise invalid_argument("container.Spec must be set")
     if container.snapshot_key and not container.snapshotter:
         raise invalid_argument("container.Snapshotter must be set if container.SnapshotKey is set")

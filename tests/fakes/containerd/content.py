@@ -13,7 +13,7 @@ from tests.fakes.containerd.filters import Filters, label_field
 from tests.fakes.containerd.identifiers import digest_error, validate_labels
 from tests.fakes.containerd.ingests import open_writer
 from tests.fakes.containerd.refusals import Refusal, bare, not_found
-from tests.fakes.containerd.state import Blob, Ingest, now
+from tests.fakes.containerd.state import NEVER, Blob, Ingest, now
 from tests.fakes.containerd.updates import updated_labels
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Content:
         blob = self._find(digest, call)
         refusal = f'cannot update "{{path}}" field on content info "{digest}"'
         labels = updated_labels(blob.labels, request.info.labels, request.update_mask.paths, refusal)
-        validate_labels(labels, "info.Labels")
+        validate_labels(labels, "info.Labels", self._backend.version)
         blob.labels = labels
         blob.updated_at = now()
         return pb.UpdateResponse(info=_info(digest, blob))
@@ -58,8 +58,11 @@ class Content:
         filters = Filters(request.filters)
         blobs = self._backend.state[namespace].content
         found = filters.select((_info(digest, blob) for digest, blob in sorted(blobs.items())), _field)
-        for one in found:
-            one.ClearField("updated_at")  # the listing leaves it out
+        if self._backend.version < (2, 0):
+            for one in found:  # the listing leaves it out
+                one.ClearField("updated_at")
+                if self._backend.version < (1, 7):
+                    one.updated_at.CopyFrom(NEVER)
         for start in range(0, len(found), BATCH):
             yield pb.ListContentResponse(info=found[start : start + BATCH])
 
@@ -72,9 +75,8 @@ class Content:
         if call.lease in space.leases:
             space.leases[call.lease].discard("content", request.digest)
         self._backend.removed_something()
-        if self._backend.version >= (2, 0):
-            event = events_pb2.ContentDelete(digest=request.digest)
-            self._backend.bus.publish(call.namespace, "/content/delete", event)
+        event = events_pb2.ContentDelete(digest=request.digest)
+        self._backend.bus.publish(call.namespace, "/content/delete", event)
         return Empty()
 
     async def read(self, request: pb.ReadContentRequest, call: Call) -> AsyncIterator[pb.ReadContentResponse]:

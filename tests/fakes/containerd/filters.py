@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from tests.fakes.containerd.refusals import invalid_argument
+from tests.fakes.containerd.refusals import Refusal, invalid_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -50,9 +50,15 @@ class Selector:
 class Filters:
     """Alternatives; without one, everything matches."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        """Parse; raises an INVALID_ARGUMENT with containerd's words for a malformed text."""
-        self._alternatives = [_Parser(text).selectors() if text else [] for text in texts]
+    def __init__(self, texts: Iterable[str], *, said_twice: bool = False) -> None:
+        """Parse; raises an INVALID_ARGUMENT with containerd's words for a malformed text.
+
+        Some stores wrap the parser's error once more, and so name its kind twice.
+        """
+        try:
+            self._alternatives = [_Parser(text).selectors() if text else [] for text in texts]
+        except Refusal as refusal:
+            raise (invalid_argument(refusal.text) if said_twice else refusal) from None
 
     def match(self, field: Field) -> bool:
         """Whether any alternative matches in full."""
@@ -90,7 +96,7 @@ class _Scanner:
             self.position += 1
         start, character = self.position, self.peek()
         if not character:
-            return max(start - 1, 0), "end", ""
+            return start, "end", ""
         self.position += 1
         if character in '/|"':
             return start, ("quoted" if self._quoted(character) else "illegal"), self.text[start : self.position]

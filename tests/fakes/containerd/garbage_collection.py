@@ -54,7 +54,7 @@ def _collect_space(space: Space) -> Iterator[tuple[str, Message]]:
     for lease in [one for one in space.leases if ("leases", one) not in kept]:
         del space.leases[lease]
     for snapshotter, snapshots in space.snapshots.items():
-        for key in [one for one in snapshots if (f"snapshots/{snapshotter}", one) not in kept]:
+        for key in [one for one in sorted(snapshots) if (f"snapshots/{snapshotter}", one) not in kept]:
             del snapshots[key]
             yield "/snapshot/remove", events_pb2.SnapshotRemove(key=key, snapshotter=snapshotter)
     for ref in [one for one in space.ingests if ("ingests", one) not in kept]:

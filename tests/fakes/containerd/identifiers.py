@@ -28,11 +28,13 @@ def validate_identifier(text: str) -> None:
         raise invalid_argument(f'identifier "{text}" must match {IDENTIFIER}')
 
 
-def validate_labels(labels: Mapping[str, str], where: str) -> None:
+def validate_labels(labels: Mapping[str, str], where: str, version: tuple[int, int]) -> None:
     """Refuse labels that are too large; ``where`` is the field that the error names."""
     for key, value in labels.items():
-        if len(key.encode()) + len(value.encode()) > LARGEST_LABEL:
-            text = f"label key and value greater than maximum size ({LARGEST_LABEL} bytes), key: {key[:10]}"
+        size = len(key.encode()) + len(value.encode())
+        if size > LARGEST_LABEL:
+            length = f" length ({size} bytes)" if version >= (1, 7) else ""
+            text = f"label key and value{length} greater than maximum size ({LARGEST_LABEL} bytes), key: {key[:10]}"
             raise invalid_argument(f"{where}: {text}")
 
 

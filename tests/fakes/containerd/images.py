@@ -39,7 +39,7 @@ class Images:
     async def list(self, request: pb.ListImagesRequest, call: Call) -> pb.ListImagesResponse:
         """Return records."""
         namespace = call.required_namespace()
-        filters = Filters(request.filters)
+        filters = Filters(request.filters, said_twice=True)
         images = self._backend.state[namespace].images
         return pb.ListImagesResponse(images=filters.select((image for _, image in sorted(images.items())), _field))
 
@@ -49,7 +49,7 @@ class Images:
         if not image.name:
             raise bare(grpc.StatusCode.INVALID_ARGUMENT, "Image.Name required")
         namespace = call.required_namespace()
-        _validate(image)
+        _validate(image, self._backend.version)
         images = self._backend.state.writable(namespace).images
         if image.name in images:
             raise already_exists(f'image "{image.name}"')
@@ -76,7 +76,7 @@ class Images:
             created_at = updated.created_at
             updated = _copy(wanted)
             updated.created_at.CopyFrom(created_at)
-        _validate(updated)
+        _validate(updated, self._backend.version)
         _set_labels(updated, updated.labels)
         updated.updated_at.CopyFrom(now())
         images[wanted.name] = updated
@@ -134,15 +134,15 @@ def _change(updated: pb.Image, wanted: pb.Image, path: str) -> None:
         raise invalid_argument(f'cannot update "{path}" field on image "{wanted.name}"')
 
 
-def _validate(image: pb.Image) -> None:
-    validate_labels(image.labels, "image.Labels")
+def _validate(image: pb.Image, version: tuple[int, int]) -> None:
+    validate_labels(image.labels, "image.Labels", version)
     wrong = digest_error(image.target.digest)
     if wrong:
-        raise invalid_argument(f'target.Digest "{image.target.digest}" invalid: {wrong}')
+        raise invalid_argument(f'Target.Digest "{image.target.digest}" invalid: {wrong}')
     if image.target.size <= 0:
-        raise invalid_argument("target.Size must be greater than zero")
+        raise invalid_argument("Target.Size must be greater than zero")
     if not image.target.media_type:
-        raise invalid_argument("target.MediaType must be set")
+        raise invalid_argument("Target.MediaType must be set")
 
 
 def _set_labels(image: pb.Image, labels: Mapping[str, str]) -> None:

@@ -122,7 +122,7 @@ class Writer:
 
     def _commit(self, request: pb.WriteContentRequest) -> None:
         data = bytes(self._ingest.data)
-        validate_labels(request.labels, "info.Labels")
+        validate_labels(request.labels, "info.Labels", self._backend.version)
         if self._total and self._total != len(data):
             text = f'"{self._ref}" failed size validation: {len(data)} != {self._total}'
             raise failed_precondition(text)

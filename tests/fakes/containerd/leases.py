@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+import grpc
 from google.protobuf.empty_pb2 import Empty
 
 from containerd_client.api.containerd.services.leases.v1 import leases_pb2 as pb
 from tests.fakes.containerd.filters import Filters, label_field
 from tests.fakes.containerd.identifiers import digest_error
-from tests.fakes.containerd.refusals import already_exists, invalid_argument, not_found
+from tests.fakes.containerd.refusals import already_exists, bare, invalid_argument, not_found
 from tests.fakes.containerd.state import Lease, Space
 from tests.fakes.containerd.updates import without_empty
 
@@ -60,7 +61,7 @@ class Leases:
     async def list(self, request: pb.ListRequest, call: Call) -> pb.ListResponse:
         """Return leases."""
         namespace = call.required_namespace()
-        filters = Filters(request.filters)
+        filters = Filters(request.filters, said_twice=True)
         leases = self._backend.state[namespace].leases
         described = (_described(name, lease) for name, lease in sorted(leases.items()))
         return pb.ListResponse(leases=filters.select(described, _field))
@@ -111,7 +112,8 @@ def _field(lease: pb.Lease, path: Sequence[str]) -> tuple[str, bool]:
 def _validate(resource: pb.Resource) -> None:
     kind, _, rest = resource.type.partition("/")
     if kind not in ("content", "ingests", "snapshots") or (rest and kind != "snapshots"):
-        raise invalid_argument(f"unsupported resource type {resource.type}")
+        text = f"resource type {resource.type} not supported yet: not implemented"
+        raise bare(grpc.StatusCode.UNIMPLEMENTED, text)
     if kind == "snapshots" and not rest:
         raise invalid_argument(f"invalid snapshot resource type {resource.type}")
     wrong = digest_error(resource.id) if kind == "content" else ""

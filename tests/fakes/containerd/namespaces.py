@@ -14,12 +14,14 @@ from tests.fakes.containerd.refusals import already_exists, bare, failed_precond
 from tests.fakes.containerd.updates import without_empty
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from tests.fakes.containerd.backend import Backend
     from tests.fakes.containerd.calls import Call
 
 
 class Namespaces:
-    """Namespaces and their labels. They need no header; events go to the caller's namespace, or fail without one."""
+    """Namespaces and their labels. They need no header."""
 
     descriptor = pb.DESCRIPTOR.services_by_name["Namespaces"]
 
@@ -27,10 +29,8 @@ class Namespaces:
         self._backend = backend
 
     async def get(self, request: pb.GetNamespaceRequest, call: Call) -> pb.GetNamespaceResponse:
-        """Return one."""
+        """Return one, also one that is not there: it has no labels then."""
         del call
-        if request.name not in self._backend.state.spaces:
-            raise not_found(f'namespace "{request.name}"')
         return pb.GetNamespaceResponse(namespace=self._described(request.name))
 
     async def list(self, request: pb.ListNamespacesRequest, call: Call) -> pb.ListNamespacesResponse:
@@ -44,18 +44,18 @@ class Namespaces:
         """Make one."""
         wanted = request.namespace
         validate_identifier(wanted.name)
-        validate_labels(wanted.labels, "namespace.Labels")
+        validate_labels(wanted.labels, "namespace.Labels", self._backend.version)
         if wanted.name in self._backend.state.spaces:
             raise already_exists(f'namespace "{wanted.name}"')
         self._backend.state.writable(wanted.name).labels = without_empty(wanted.labels)
         event = events_pb2.NamespaceCreate(name=wanted.name, labels=wanted.labels)
-        self._backend.bus.publish(call.required_namespace(), "/namespaces/create", event)
+        self._publish("/namespaces/create", wanted.name, event, call)
         return pb.CreateNamespaceResponse(namespace=wanted)
 
     async def update(self, request: pb.UpdateNamespaceRequest, call: Call) -> pb.UpdateNamespaceResponse:
         """Change labels. The answer is empty, as containerd's is."""
         wanted = request.namespace
-        validate_labels(wanted.labels, "namespace.Labels")
+        validate_labels(wanted.labels, "namespace.Labels", self._backend.version)
         labels = dict(self._backend.state[wanted.name].labels)
         if not request.update_mask.paths:
             labels = dict(wanted.labels)
@@ -66,7 +66,7 @@ class Namespaces:
             labels[key] = wanted.labels.get(key, "")
         self._backend.state.writable(wanted.name).labels = without_empty(labels)
         event = events_pb2.NamespaceUpdate(name=wanted.name, labels=wanted.labels)
-        self._backend.bus.publish(call.required_namespace(), "/namespaces/update", event)
+        self._publish("/namespaces/update", wanted.name, event, call)
         return pb.UpdateNamespaceResponse()
 
     async def delete(self, request: pb.DeleteNamespaceRequest, call: Call) -> Empty:
@@ -81,6 +81,11 @@ class Namespaces:
         del spaces[request.name]
         self._backend.bus.publish(request.name, "/namespaces/delete", events_pb2.NamespaceDelete(name=request.name))
         return Empty()
+
+    def _publish(self, topic: str, name: str, event: Message, call: Call) -> None:
+        """Publish in the namespace itself; before 1.7, in that of the caller."""
+        namespace = name if self._backend.version >= (1, 7) else call.required_namespace()
+        self._backend.bus.publish(namespace, topic, event)
 
     def _described(self, name: str) -> pb.Namespace:
         return pb.Namespace(name=name, labels=self._backend.state[name].labels)

@@ -19,7 +19,9 @@ def number_path(directory: Path, number: int) -> Path:
     return directory / str(number) / "fs"
 
 
-def mounts_of(directory: Path, snapshot: Snapshot, parents: Sequence[int]) -> list[types_pb2.Mount]:
+def mounts_of(
+    directory: Path, snapshot: Snapshot, parents: Sequence[int], version: tuple[int, int]
+) -> list[types_pb2.Mount]:
     """Return the mounts of an active snapshot or a view; ``parents`` are directory numbers, the nearest first."""
     own = number_path(directory, snapshot.number)
     active = snapshot.kind == snapshots_pb2.ACTIVE
@@ -28,8 +30,9 @@ def mounts_of(directory: Path, snapshot: Snapshot, parents: Sequence[int]) -> li
     lower = [str(number_path(directory, number)) for number in parents]
     if not active and len(lower) == 1:
         return [types_pb2.Mount(type="bind", source=lower[0], options=["ro", "rbind"])]
-    options = ["index=off"]
+    options = []
     if active:
         options += [f"workdir={own.with_name('work')}", f"upperdir={own}"]
     options.append(f"lowerdir={':'.join(lower)}")
+    options.insert(len(options) if version >= (2, 0) else 0, "index=off")
     return [types_pb2.Mount(type="overlay", source="overlay", options=options)]

@@ -13,17 +13,16 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from containerd_client.api.containerd.events import events_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from tests.fakes.containerd.programs import Program, program_of
-from tests.fakes.containerd.state import now
+from tests.fakes.containerd.state import NEVER, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from google.protobuf.any_pb2 import Any
+    from google.protobuf.timestamp_pb2 import Timestamp
 
     from containerd_client.api.containerd.types import types_pb2
     from tests.fakes.containerd.bus import Bus
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 
 FIRST_PID = 5_000_000
 """Above /proc/sys/kernel/pid_max, which is 4194304 at most."""
-NEVER = Timestamp(seconds=-62135596800)
-"""Go's zero time, as the exit time of a process that has not ended."""
 KILLED = 137
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import re
 import socket
 import time
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import grpc
 import grpc.aio
-from google.protobuf.message_factory import GetMessageClass
 
 from containerd_client.api.containerd.events import events_pb2
 from tests.fakes.containerd.backend import AWAY, Backend
@@ -21,6 +19,7 @@ from tests.fakes.containerd.calls import Call
 from tests.fakes.containerd.containers import Containers
 from tests.fakes.containerd.content import Content
 from tests.fakes.containerd.diff import Diff
+from tests.fakes.containerd.dispatch import Dispatch
 from tests.fakes.containerd.events import Events
 from tests.fakes.containerd.faults import Fault, FaultKind, Faults
 from tests.fakes.containerd.images import Images
@@ -28,17 +27,14 @@ from tests.fakes.containerd.introspection import Introspection
 from tests.fakes.containerd.leases import Leases
 from tests.fakes.containerd.namespaces import Namespaces
 from tests.fakes.containerd.prepared_images import add_image
-from tests.fakes.containerd.refusals import Refusal, bare
+from tests.fakes.containerd.refusals import bare
 from tests.fakes.containerd.snapshots import Snapshots
 from tests.fakes.containerd.tasks import Tasks
 from tests.fakes.containerd.version import Version
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
-
-    from google.protobuf.descriptor import MethodDescriptor
-    from google.protobuf.message import Message
 
     from containerd_client.api.containerd.services.images.v1 import images_pb2
     from tests.fakes.containerd.bus import Bus
@@ -48,8 +44,6 @@ if TYPE_CHECKING:
 NAMESPACE = "k8s.io"
 """Where the helpers of the fake look, unless they are told otherwise."""
 MAX_MESSAGE_BYTES = 16 << 20
-SINCE = {"Introspection/PluginInfo": (2, 0), "Containers/ListStream": (1, 3)}
-"""Methods that came after 1.6, or whose services did."""
 
 
 class FakeContainerd:
@@ -147,7 +141,7 @@ class FakeContainerd:
             self.tasks,
             Version(self.version),
         )
-        self._server.add_generic_rpc_handlers((_Dispatch(self, services),))
+        self._server.add_generic_rpc_handlers((Dispatch(self, services),))
         self._server.add_insecure_port(f"unix:{self.socket_path}")
         await self._server.start()
 
@@ -270,136 +264,3 @@ class FakeContainerd:
         # gRPC takes the socket's file away; that of a killed containerd stays, and refuses.
         with suppress(OSError), socket.socket(socket.AF_UNIX) as dead:
             dead.bind(self.socket_path)
-
-
-class _Dispatch(grpc.GenericRpcHandler):
-    """Find the method of a call by its full name; answer what is not there in the words of Go's gRPC."""
-
-    def __init__(self, fake: FakeContainerd, services: tuple[object, ...]) -> None:
-        self._methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
-        self._services: set[str] = set()
-        for service in services:
-            descriptor = service.descriptor  # type: ignore[attr-defined]
-            self._services.add(descriptor.full_name)
-            for method in descriptor.methods:
-                short = f"{descriptor.name}/{method.name}"
-                function = getattr(service, _snake(method.name, service), None)
-                if function is not None and fake.backend.version >= SINCE.get(short, (0, 0)):
-                    self._methods[f"{descriptor.full_name}/{method.name}"] = _handler(fake, short, method, function)
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
-        """Return what answers a call."""
-        name = handler_call_details.method.removeprefix("/")
-        if name in self._methods:
-            return self._methods[name]
-        service, _, method = name.partition("/")
-        known = service in self._services
-        text = f"unknown method {method} for service {service}" if known else f"unknown service {service}"
-
-        async def refuse(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[Any, Any]) -> None:
-            del requests
-            await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
-
-        return grpc.stream_stream_rpc_method_handler(refuse)
-
-
-def _snake(name: str, service: object) -> str:
-    """Return the Python name of a method: ``ListPids`` is ``list_pids``."""
-    snake = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=IO)(?=[A-Z])", "_", name).lower()
-    # A name that the class needs for its own data has an underscore behind it.
-    return f"{snake}_" if hasattr(service, f"{snake}_") else snake
-
-
-def _handler(
-    fake: FakeContainerd, short: str, method: MethodDescriptor, function: Callable[..., Any]
-) -> grpc.RpcMethodHandler[Any, Any]:
-    parse = GetMessageClass(method.input_type).FromString
-    if inspect.iscoroutinefunction(function):
-        return grpc.unary_unary_rpc_method_handler(
-            _unary(fake, short, function), request_deserializer=parse, response_serializer=_serialized
-        )
-    if short == "Content/Write":
-        return grpc.stream_stream_rpc_method_handler(
-            _duplex(fake, short, function), request_deserializer=parse, response_serializer=_serialized
-        )
-    return grpc.unary_stream_rpc_method_handler(
-        _stream(fake, short, function), request_deserializer=parse, response_serializer=_serialized
-    )
-
-
-def _serialized(message: Message) -> bytes:
-    return message.SerializeToString()
-
-
-def _unary(fake: FakeContainerd, short: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    async def answer(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
-        call = fake.begin(short, context)
-        call.request = request
-        try:
-            fault = await fake.before(call, unary=True)
-            response: Message = await function(request, call)
-            call.done = True
-            await fake.after(fault)
-            call.code = "OK"
-            return response
-        except Refusal as refusal:
-            await _refuse(call, context, refusal)
-            raise AssertionError("abort raises") from None
-        finally:
-            fake.end(call)
-
-    return answer
-
-
-def _stream(fake: FakeContainerd, short: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    async def answer(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
-        call = fake.begin(short, context)
-        call.request = request
-        messages = function(request, call)
-        try:
-            fault = await fake.before(call, unary=False)
-            async for message in messages:
-                yield message
-            call.done = True
-            await fake.after(fault)
-            call.code = "OK"
-        except Refusal as refusal:
-            await _refuse(call, context, refusal)
-        finally:
-            await messages.aclose()
-            fake.end(call)
-
-    return answer
-
-
-def _duplex(fake: FakeContainerd, short: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    async def noted(requests: AsyncIterator[Message], call: Call) -> AsyncIterator[Message]:
-        async for request in requests:
-            if call.request is None:
-                call.request = request
-            yield request
-
-    async def answer(
-        requests: AsyncIterator[Message], context: grpc.aio.ServicerContext[Any, Any]
-    ) -> AsyncIterator[Message]:
-        call = fake.begin(short, context)
-        messages = function(noted(requests, call), call)
-        try:
-            fault = await fake.before(call, unary=False)
-            async for message in messages:
-                yield message
-            call.done = True
-            await fake.after(fault)
-            call.code = "OK"
-        except Refusal as refusal:
-            await _refuse(call, context, refusal)
-        finally:
-            await messages.aclose()
-            fake.end(call)
-
-    return answer
-
-
-async def _refuse(call: Call, context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> None:
-    call.code, call.text = refusal.code.name, refusal.text
-    await context.abort(refusal.code, refusal.text)

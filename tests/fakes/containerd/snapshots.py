@@ -59,27 +59,23 @@ class Snapshots:
         return pb.PrepareSnapshotResponse(mounts=mounts)
 
     async def view(self, request: pb.ViewSnapshotRequest, call: Call) -> pb.ViewSnapshotResponse:
-        """Make a snapshot to read from."""
+        """Make a snapshot to read from; no event tells of it."""
         mounts = self._create(request, pb.VIEW, call)
-        if self._backend.version >= (2, 0):
-            prepared = self._event(
-                events_pb2.SnapshotPrepare, request.snapshotter, key=request.key, parent=request.parent
-            )
-            self._backend.bus.publish(call.namespace, "/snapshot/prepare", prepared)
         return pb.ViewSnapshotResponse(mounts=mounts)
 
     async def mounts(self, request: pb.MountsRequest, call: Call) -> pb.MountsResponse:
         """Return how to mount a snapshot."""
         snapshot = self._find(request.snapshotter, request.key, call)
         if snapshot.kind == pb.COMMITTED:
-            text = f"failed to get active mount: requested snapshot {request.key} not active or view"
+            key = self._backend_key(snapshot, request.key, call)
+            text = f"failed to get active mount: requested snapshot {key} not active or view"
             raise failed_precondition(text)
         return pb.MountsResponse(mounts=self._mounts(request.snapshotter, snapshot, call))
 
     async def commit(self, request: pb.CommitSnapshotRequest, call: Call) -> Empty:
         """Turn an active snapshot into a committed one."""
         snapshots = self._snapshots(request.snapshotter, call)
-        validate_labels(request.labels, "info.Labels")
+        validate_labels(request.labels, "info.Labels", self._backend.version)
         if not snapshots:
             raise not_found(f'can not find snapshotter "{request.snapshotter}"')
         if request.name in snapshots:
@@ -87,9 +83,9 @@ class Snapshots:
         lease = lease_of(self._backend.state[call.namespace], call)
         active = self._find(request.snapshotter, request.key, call)
         if active.kind != pb.ACTIVE:
-            raise failed_precondition(
-                f'failed to commit snapshot: snapshot "{self._backend_key(active, request.key, call)}" is not active'
-            )
+            key = self._backend_key(active, request.key, call)
+            named = f" {key}" if self._backend.version >= (1, 7) else ""
+            raise failed_precondition(f'failed to commit snapshot{named}: snapshot "{key}" is not active')
         usage = self._usage_on_disk(request.snapshotter, active)
         labels = without_empty(request.labels)
         snapshots[request.name] = Snapshot(active.number, pb.COMMITTED, active.parent, labels, usage=usage)
@@ -128,7 +124,7 @@ class Snapshots:
         found = self._find(request.snapshotter, request.info.name, call)
         refusal = f'cannot update "{{path}}" field on snapshot "{request.info.name}"'
         labels = updated_labels(found.labels, request.info.labels, request.update_mask.paths, refusal)
-        validate_labels(labels, "info.Labels")
+        validate_labels(labels, "info.Labels", self._backend.version)
         found.labels = labels
         found.updated_at = now()
         return pb.UpdateSnapshotResponse(info=_info(request.info.name, found))
@@ -153,13 +149,10 @@ class Snapshots:
         return pb.UsageResponse(size=size, inodes=inodes)
 
     async def cleanup(self, request: pb.CleanupRequest, call: Call) -> Empty:
-        """Remove directories that removed snapshots left; before 1.7 the overlayfs snapshotter does not offer it."""
+        """Refuse: the metadata in front of the snapshotters does not hand it on."""
         self._snapshots(request.snapshotter, call)
-        if self._backend.version < (1, 7):
-            text = "snapshotter does not implement Cleanup method: not implemented"
-            raise bare(grpc.StatusCode.UNIMPLEMENTED, text)
-        self._backend.remove_directories(request.snapshotter)
-        return Empty()
+        text = "snapshotter does not implement Cleanup method: not implemented"
+        raise bare(grpc.StatusCode.UNIMPLEMENTED, text)
 
     def directory(self, snapshotter: str, number: int) -> Path:
         """Return the directory with the files of a snapshot."""
@@ -174,7 +167,7 @@ class Snapshots:
         self._snapshots(request.snapshotter, call)
         space = self._backend.state.writable(call.namespace)
         snapshots = space.snapshots.setdefault(request.snapshotter, {})
-        validate_labels(request.labels, "info.Labels")
+        validate_labels(request.labels, "info.Labels", self._backend.version)
         target = request.labels.get(TARGET, "")
         if target and target in snapshots:
             self._lease_existing(request.snapshotter, target, call)
@@ -226,7 +219,7 @@ class Snapshots:
         while parent:
             parents.append(snapshots[parent].number)
             parent = snapshots[parent].parent
-        return mounts_of(self._backend.snapshots_directory(snapshotter), snapshot, parents)
+        return mounts_of(self._backend.snapshots_directory(snapshotter), snapshot, parents, self._backend.version)
 
     def _usage_on_disk(self, snapshotter: str, snapshot: Snapshot) -> tuple[int, int]:
         top = number_path(self._backend.snapshots_directory(snapshotter), snapshot.number)
@@ -241,8 +234,8 @@ class Snapshots:
         return f"{call.namespace}/{snapshot.number}/{key}"
 
     def _event(self, kind: type[Message], snapshotter: str, **fields: str) -> Message:
-        """Make an event; since 2.0 it names the snapshotter."""
-        if self._backend.version >= (2, 0):
+        """Make an event; since 1.7 it names the snapshotter."""
+        if self._backend.version >= (1, 7):
             fields["snapshotter"] = snapshotter
         return kind(**fields)
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from containerd_client.api.containerd.services.images.v1 import images_pb2
     from tests.fakes.containerd.processes import Task
 
+NEVER = Timestamp(seconds=-62135596800)
+"""Go's zero time, for what has not happened yet."""
+
 
 def now() -> Timestamp:
     """Return the time of day as containerd stores it."""
@@ -88,6 +91,8 @@ class Space:
 
     labels: dict[str, str] = field(default_factory=dict)
     containers: dict[str, containers_pb2.Container] = field(default_factory=dict)
+    had_containers: bool = False
+    """A container was made at some time; until then containerd refuses in other words."""
     images: dict[str, images_pb2.Image] = field(default_factory=dict)
     content: dict[str, Blob] = field(default_factory=dict)
     ingests: dict[str, Ingest] = field(default_factory=dict)

@@ -90,8 +90,10 @@ class Tasks:
                 grpc.StatusCode.FAILED_PRECONDITION,
                 f"container {task.container_id} init process is not running: failed precondition",
             )
+        if request.exec_id and task.init.status == task_types.STOPPED and process.status == task_types.CREATED:
+            raise self._failure("OCI runtime exec failed: exec failed: cannot exec in a stopped container")
         if process.status != task_types.CREATED:
-            raise unknown(f"cannot start a {_STATE_NAMES[task.status_of(process)]} process")
+            raise self._failure(f"cannot start a {_STATE_NAMES[task.status_of(process)]} process")
         self._processes.start(call.namespace, process)
         return pb.StartResponse(pid=process.pid)
 
@@ -100,7 +102,7 @@ class Tasks:
         task, process = self._find(request.container_id, "", call)
         state = task.status_of(process)
         if state in (task_types.RUNNING, task_types.PAUSED):
-            raise unknown(f"cannot delete a {_STATE_NAMES[state]} process")
+            raise self._failure(f"failed to delete task: cannot delete a {_STATE_NAMES[state]} process")
         process.close_output()
         del self._backend.state[call.namespace].tasks[request.container_id]
         deleted = events_pb2.TaskDelete(
@@ -116,7 +118,7 @@ class Tasks:
         """Remove an ended or never started exec process."""
         task, process = self._find(request.container_id, request.exec_id, call)
         if process.status == task_types.RUNNING:
-            raise unknown("cannot delete a running process")
+            raise self._failure("cannot delete a running process")
         process.close_output()
         task.execs.pop(request.exec_id, None)
         return pb.DeleteResponse(
@@ -139,6 +141,9 @@ class Tasks:
         task, process = self._find(request.container_id, request.exec_id, call)
         if request.exec_id and not process.pid:
             raise bare(grpc.StatusCode.FAILED_PRECONDITION, "process not created: failed precondition")
+        if process.status == task_types.STOPPED and request.all and not request.exec_id:
+            # runc sends a signal for all to whatever is left in the cgroup, and has nothing against an empty one.
+            return Empty()
         if process.status == task_types.STOPPED:
             raise not_found("process already finished")
         if request.all and not request.exec_id:
@@ -161,7 +166,7 @@ class Tasks:
             raise already_exists(f"id {request.exec_id}")
         state = task.status_of(init)
         if state in (task_types.STOPPED, task_types.PAUSED):
-            raise unknown(f"cannot exec in a {_STATE_NAMES[state]} state")
+            raise self._failure(f"cannot exec in a {_STATE_NAMES[state]} state")
         process = Process(
             request.container_id,
             request.exec_id,
@@ -181,7 +186,7 @@ class Tasks:
         """Accept a size."""
         _, process = self._find(request.container_id, request.exec_id, call)
         if request.exec_id and process.status == task_types.STOPPED:
-            raise unknown("cannot resize a stopped container")
+            raise self._failure("cannot resize a stopped container")
         return Empty()
 
     async def close_io(self, request: pb.CloseIORequest, call: Call) -> Empty:
@@ -195,7 +200,7 @@ class Tasks:
         state = task.status_of(init)
         if state != task_types.RUNNING:
             kind = "task in created state" if state == task_types.CREATED else f"{_STATE_NAMES[state]} container"
-            raise unknown(f"cannot pause {kind}" if state == task_types.CREATED else f"cannot pause a {kind}")
+            raise self._failure(f"cannot pause {kind}" if state == task_types.CREATED else f"cannot pause a {kind}")
         task.status = task_types.PAUSED
         self._backend.bus.publish(
             call.namespace, "/tasks/paused", events_pb2.TaskPaused(container_id=request.container_id)
@@ -211,7 +216,7 @@ class Tasks:
                 task_types.CREATED: "cannot resume task in created state",
                 task_types.RUNNING: "cannot resume a running process",
             }.get(state, "cannot resume a stopped container")
-            raise unknown(text)
+            raise self._failure(text)
         task.status = task_types.UNKNOWN
         self._backend.bus.publish(
             call.namespace, "/tasks/resumed", events_pb2.TaskResumed(container_id=request.container_id)
@@ -229,9 +234,9 @@ class Tasks:
         task, init = self._find(request.container_id, "", call)
         state = task.status_of(init)
         if state == task_types.CREATED:
-            raise unknown("cannot checkpoint a task in created state")
+            raise self._failure("cannot checkpoint a task in created state")
         if state == task_types.STOPPED:
-            raise unknown("cannot checkpoint a stopped container")
+            raise self._failure("cannot checkpoint a stopped container")
         task.checkpoints.append(request.options)
         return pb.CheckpointTaskResponse()
 
@@ -239,13 +244,16 @@ class Tasks:
         """Remember new limits."""
         task, init = self._find(request.container_id, "", call)
         if init.status == task_types.STOPPED:
-            raise unknown("cannot update a stopped container")
+            raise self._failure("cannot update a stopped container")
         task.resources.append(request.resources)
         return Empty()
 
     async def metrics_(self, request: pb.MetricsRequest, call: Call) -> pb.MetricsResponse:
         """Return usage of the tasks that pass the filters."""
-        filters = Filters(request.filters)
+        try:
+            filters = Filters(request.filters)
+        except Refusal as refusal:
+            raise bare(grpc.StatusCode.UNKNOWN, refusal.text) from None
         tasks = self._backend.state[call.required_namespace()].tasks
         measured = (
             types_pb2.Metric(timestamp=now(), id=name, data=self.metrics.get(name) or _small_usage()) for name in tasks
@@ -257,7 +265,7 @@ class Tasks:
         task, process = self._find(request.container_id, request.exec_id, call)
         await self._backend.until_gone(_first(process.ended.wait(), task.shim_gone.wait()))
         if not process.ended.is_set():
-            raise unknown(SHIM_GONE)
+            raise self._failure(SHIM_GONE)
         return pb.WaitResponse(exit_status=process.exit_status, exited_at=process.exited_at)
 
     def _find(self, container_id: str, exec_id: str, call: Call) -> tuple[Task, Process]:
@@ -272,6 +280,10 @@ class Tasks:
         if exec_id not in task.execs:
             raise not_found(f"process does not exist {exec_id}")
         return task, task.execs[exec_id]
+
+    def _failure(self, text: str) -> Refusal:
+        """Return an error without a kind, as shims make them; before 2.0 containerd adds the word for that."""
+        return unknown(text) if self._backend.version < (2, 0) else bare(grpc.StatusCode.UNKNOWN, text)
 
     def _no_container(self, container_id: str, call: Call) -> Refusal:
         return not_found(f'container "{container_id}" in namespace "{call.namespace}"')

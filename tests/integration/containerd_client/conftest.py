@@ -1,14 +1,16 @@
 """A private containerd without its CRI plugin, and a client in a namespace of each test's own.
 
 The environment variable CONTAINERD_BINARIES names a folder with another containerd and its shims (1.7, 2.x) to use
-instead of the installed one.
+instead of the installed one. Most test bodies are in tests/containerd_behaviour, which the fake has to pass too.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -29,27 +31,51 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason="needs root and containerd"))
 
 
-def private_containerd(directory: Path) -> PrivateContainerd:
-    binaries = os.environ.get("CONTAINERD_BINARIES")
-    return PrivateContainerd(directory, cri_plugin=False, binaries=Path(binaries) if binaries else None)
+class RealDaemon:
+    """A private containerd, off the event loop."""
+
+    def __init__(self, directory: Path) -> None:
+        binaries = os.environ.get("CONTAINERD_BINARIES")
+        self.private = PrivateContainerd(directory, cri_plugin=False, binaries=Path(binaries) if binaries else None)
+
+    @property
+    def address(self) -> str:
+        return self.private.address
+
+    @property
+    def away_seconds(self) -> float:
+        return 2.0
+
+    async def kill9(self) -> None:
+        await asyncio.to_thread(self.private.kill9)
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self.private.start)
+
+    async def restart(self, away: float = 0) -> None:
+        await asyncio.to_thread(self.private.restart, away)
+
+    async def kill_shims(self) -> None:
+        for pid, _ in await asyncio.to_thread(self.private.shims):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory):
     """One containerd for the tests that leave it running."""
-    private = private_containerd(tmp_path_factory.mktemp("c"))
-    private.start()
-    yield private
-    private.stop()
+    daemon = RealDaemon(tmp_path_factory.mktemp("c"))
+    daemon.private.start()
+    yield daemon
+    daemon.private.stop()
 
 
 @pytest.fixture
 def own(tmp_path_factory):
     """One containerd for a test that ends it."""
-    private = private_containerd(tmp_path_factory.mktemp("c"))
-    private.start()
-    yield private
-    private.stop()
+    daemon = RealDaemon(tmp_path_factory.mktemp("c"))
+    daemon.private.start()
+    yield daemon
+    daemon.private.stop()
 
 
 @pytest.fixture

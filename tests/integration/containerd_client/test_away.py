@@ -16,7 +16,7 @@ async def test_away_and_back(own, hops):
         await client.version.get()
         await client.containers.list()
         assert "ready" in repr(client)
-        await asyncio.to_thread(own.kill9)
+        await own.kill9()
         for _ in range(3):
             for call in (client.version.get, client.containers.list, lambda: client.containers.delete("x")):
                 began = monotonic()
@@ -24,7 +24,7 @@ async def test_away_and_back(own, hops):
                     await call()
                 assert monotonic() - began < 1.5
         await asyncio.sleep(3)
-        await asyncio.to_thread(own.start)
+        await own.start()
         began = monotonic()
         while True:
             try:
@@ -57,7 +57,7 @@ async def test_fifty_calls_through_a_restart(own):
 
         tasks = [asyncio.create_task(ask()) for _ in range(50)]
         await asyncio.sleep(0.2)
-        await asyncio.to_thread(own.restart)
+        await own.restart()
         await asyncio.sleep(1.5)
         outcomes.clear()
         await asyncio.sleep(0.3)

@@ -1,0 +1,5 @@
+"""The event bus of the fake; the bodies are shared."""
+
+from __future__ import annotations
+
+from tests.containerd_behaviour.events import *  # noqa: F403

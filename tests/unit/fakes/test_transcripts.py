@@ -1,0 +1,14 @@
+"""The fake answers and publishes, call by call, what the real containerd of its version did when it was recorded."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.containerd_behaviour.scenarios import ALL
+from tests.containerd_behaviour.transcripts import recorded, written
+
+
+@pytest.mark.parametrize("scenario", ALL)
+async def test_the_transcript_is_that_of_the_real_one(client, version, tmp_path, scenario):
+    """Codes, words, fields, order and events."""
+    assert await written(client, version, scenario, tmp_path / "scratch") == recorded(version, scenario).read_text()
