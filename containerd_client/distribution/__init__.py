@@ -1,12 +1,13 @@
-"""From an OCI registry into containerd's content store, and from there into snapshots.
+"""Pull images from an OCI registry into containerd's content store, and unpack them into snapshots.
 
-containerd's own Go client does this work on the client's side (before the Transfer service of 1.7 there was no other
-way), so a Python client has to bring it along. From the bottom up:
+containerd's own Go client does this work in the client (before the Transfer service of 1.7 there was no other way), so
+a Python client has to do it too. From the bottom up:
 
 - :mod:`.reference`, :mod:`.platforms`, :mod:`.manifest`, :mod:`.chain`, :mod:`.media_types`: values and pure functions
-- :mod:`.hosts`, :mod:`.registry`: who serves a name, and the HTTP requests (aiohttp, imported at the first one)
-- :mod:`.flights`: many want it, one does it
-- :mod:`.fetch`, :mod:`.unpack`: one blob into the content store, one layer into a snapshot
-- :mod:`.contents`: reading back an image that lies in the content store
-- :mod:`.pull`: all of it, for one reference, under one lease
+- :mod:`.hosts`, :mod:`.registry`: which hosts serve a name, and the HTTP requests (aiohttp is imported at the first
+one)
+- :mod:`.flights`: work that several callers want is done once for all of them
+- :mod:`.fetch`, :mod:`.unpack`: bring one blob into the content store, one layer into a snapshot
+- :mod:`.contents`: read an image back from the content store
+- :mod:`.pull`: all of this for one reference, under one lease
 """

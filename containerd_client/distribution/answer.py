@@ -1,4 +1,4 @@
-"""What a server answered: its status and headers, and its body in the forms in which it is wanted."""
+"""A server's answer: its status and headers, and readers for its body (raw chunks, blob, whole, error text)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from containerd_client.distribution.urls import Url
 
 LARGEST_ERROR = 1000
-"""Bytes of the body of an error that are read."""
+"""Bytes of an error's body that are read."""
 
 
 class Answer:
-    """The end of one request. ``foreign``: a redirect led to another server, and this is its answer."""
+    """The answer to one request; ``foreign`` means that a redirect led to another server, which gave this answer."""
 
     def __init__(self, response: aiohttp.ClientResponse, url: Url, what: str, *, foreign: bool) -> None:
-        """``url`` is who answers; ``what`` begins the errors about the body."""
+        """Wrap the response of the server at ``url``; error texts about the body begin with ``what``."""
         self.url = url
         self.what = what
         self.foreign = foreign
@@ -40,21 +40,21 @@ class Answer:
 
     @property
     def status(self) -> int:
-        """The status code."""
+        """Return the status code."""
         return self._response.status
 
     @property
     def headers(self) -> CIMultiDictProxy[str]:
-        """The headers."""
+        """Return the headers."""
         return self._response.headers
 
     @property
     def length(self) -> int | None:
-        """The bytes on the wire, or None if the server does not say."""
+        """Return the number of bytes on the wire, or None if the server does not announce it."""
         return self._response.content_length
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Give the body as it is on the wire; what breaks comes out as TransferError."""
+        """Yield the body as it is on the wire; raises TransferError if the transfer breaks."""
         chunks = self._response.content.iter_any()
         while True:
             with as_transfer_errors(self.what):
@@ -64,9 +64,9 @@ class Answer:
             yield chunk
 
     async def blob(self, size: int, media_type: str) -> AsyncIterator[bytes]:
-        """Give the body of a blob of ``size`` bytes: as it is if it has that length, else decoded.
+        """Yield the body of a blob of ``size`` bytes: unchanged if it has that length, else decoded.
 
-        One that breaks off or is damaged is a TransferError, like a broken connection.
+        Raises TransferError if the body breaks off or is damaged, as for a broken connection.
         """
         if not self.encodings or self.length == size:
             async for chunk in self.chunks():
@@ -81,7 +81,7 @@ class Answer:
             raise TransferError(f"{self.what}: {error}") from None
 
     async def read(self, limit: int) -> bytes | None:
-        """Read the whole body, decoded; None if it has more than ``limit`` bytes."""
+        """Return the whole decoded body, or None if it has more than ``limit`` bytes."""
         data = bytearray()
         try:
             async for chunk in decoded(self.chunks(), self.encodings):
@@ -93,7 +93,7 @@ class Answer:
         return bytes(data)
 
     async def error_text(self) -> str:
-        """Return the beginning of an error's body as text; empty if another server sent it, or if it is encoded."""
+        """Return the beginning of an error's body as text; empty if another server sent it or if it is encoded."""
         if self.foreign or self.encodings:
             return ""
         data = bytearray()

@@ -1,8 +1,8 @@
-"""Images out of a tar archive into the content store, in one pass and without a copy on disk.
+"""Load images from a tar archive into the content store, in one pass and without a copy on disk.
 
-Two layouts are known: OCI's (``index.json`` and ``blobs/ALGORITHM/HEX``; OCI image spec, ``image-layout.md``) and what
-``docker save`` has written for ever (``manifest.json``, configurations and layers under names of its own). Newer
-archives are both at once. What an archive calls its files is never a path here: nothing is extracted.
+Two layouts are supported: OCI's (``index.json`` and ``blobs/ALGORITHM/HEX``; OCI image spec, ``image-layout.md``) and
+that of ``docker save`` (``manifest.json``, configurations and layers under names of its own). Newer archives have both
+at once. File names in the archive are never used as paths, because nothing is extracted.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ MOST_DOCUMENTS = 10_000
 CONTAINERD_NAME = "io.containerd.image.name"
 OCI_NAME = "org.opencontainers.image.ref.name"
 _DAMAGE = (tarfile.TarError, EOFError, OSError, ValueError, OverflowError, zlib.error, lzma.LZMAError)
-"""What tarfile and its decompressors raise for a damaged archive, or for another kind of file."""
+"""What tarfile and its decompressors raise for a damaged archive or another kind of file."""
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 class Archived(Struct, frozen=True):
-    """One image of an archive, by now in the content store; ``names`` may be empty."""
+    """One image of an archive, after it was stored; ``names`` may be empty."""
 
     target: Descriptor
     names: tuple[Reference, ...]
 
 
 class _DockerEntry(Struct, frozen=True):
-    """One image of ``docker save``; the names of files in the archive."""
+    """One image of ``docker save``, by the names of its files in the archive."""
 
     config: str
     tags: tuple[str, ...]
@@ -59,7 +59,7 @@ class _DockerEntry(Struct, frozen=True):
 
 
 class _Found(Struct):
-    """What one pass over the archive has found, by the archive's names."""
+    """What one pass over the archive found, by the archive's file names."""
 
     documents: dict[str, bytes] = field(default_factory=dict)
     blobs: dict[str, Descriptor] = field(default_factory=dict)
@@ -74,10 +74,10 @@ class _Found(Struct):
 
 
 async def read_archive(client: Containerd, file: IO[bytes]) -> tuple[Archived, ...]:
-    """Store every blob of the archive; the caller is inside ``call_options(lease=…)``, which holds them.
+    """Store every blob of the archive and return its images.
 
-    Raises :class:`ManifestError` when it is no archive of images, :class:`CorruptBlobError` for wrong bytes, and
-    ContainerdErrors.
+    The caller must be inside ``call_options(lease=…)``, whose lease then holds the blobs. Raises :class:`ManifestError`
+    if the file is not an archive of images, :class:`CorruptBlobError` for wrong bytes, and ContainerdErrors.
     """
     found = _Found()
     try:
@@ -117,7 +117,7 @@ async def _take(client: Containerd, archive: tarfile.TarFile, entry: tarfile.Tar
 
 
 async def _store(client: Containerd, data: IO[bytes], size: int, digest: str, name: str) -> Descriptor:
-    """Write one file; without a known digest it gets that of its bytes."""
+    """Write one file to the content store; without a known digest, under the digest of its bytes."""
     ref = ingest_ref("", digest) if digest else f"load-{hashlib.sha256(os.fsencode(name)).hexdigest()}"
     hashed = hashlib.sha256()
     head = b""
@@ -145,7 +145,7 @@ async def _abort(client: Containerd, ref: str) -> None:
     try:
         await client.content.abort(ref)
     except ContainerdError:
-        return  # the lease takes it
+        return  # it goes away with the lease
 
 
 def _layer_type(head: bytes) -> str:
@@ -165,14 +165,14 @@ def _oci_images(found: _Found) -> list[Archived]:
     images = []
     for target, notes in annotated:
         name = notes.get(CONTAINERD_NAME) or notes.get(OCI_NAME, "")
-        # OCI's annotation may hold a bare tag, which names nothing by itself.
+        # OCI's annotation may hold a bare tag, which is not an image name by itself.
         named = [name] if notes.get(CONTAINERD_NAME) or set("/:") & set(name) else []
         images.append(Archived(target, _references([*named, *(tags if len(annotated) == 1 else [])])))
     return images
 
 
 def _docker_entries(found: _Found) -> list[_DockerEntry]:
-    """Read what ``docker save`` says of its images (moby ``image/tarexport``)."""
+    """Read the list of images that ``docker save`` wrote (moby ``image/tarexport``)."""
     try:
         return [
             _DockerEntry(item.text("Config"), item.texts("RepoTags"), item.texts("Layers"))
@@ -189,9 +189,9 @@ def _docker_tags(found: _Found) -> list[str]:
 
 
 async def _docker_image(client: Containerd, found: _Found, entry: _DockerEntry) -> Archived:
-    """Give an image that never had one a manifest: schema 2, as Docker would push it."""
+    """Make a manifest for an image that never had one: schema 2, as Docker would push it."""
     if not entry.config:
-        raise ManifestError("the archive's manifest.json: an image without Config")
+        raise ManifestError("the archive's manifest.json lists an image without Config")
     config_name = posixpath.normpath(entry.config)
     if config_name in found.documents:
         data = found.documents[config_name]
@@ -228,7 +228,7 @@ def _references(names: Iterable[str]) -> tuple[Reference, ...]:
 
 
 async def label(client: Containerd, digest: str, labels: dict[str, str]) -> None:
-    """Set labels of a blob; raises :class:`CorruptBlobError` when the archive did not bring it."""
+    """Set labels of a blob; raises :class:`CorruptBlobError` if the archive did not contain it."""
     try:
         info = await client.content.info(digest)
         info.labels.update(labels)

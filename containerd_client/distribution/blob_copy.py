@@ -1,4 +1,4 @@
-"""Bytes as they come from a registry, on into containerd: a message is filled while the one before is on its way."""
+"""Copy bytes from a registry to containerd: the next message is filled while the previous one is being sent."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 MESSAGE = 4 << 20
 """Bytes per message to containerd, which takes at most 16 MiB.
 
-containerd allocates each byte that it receives twice, and its garbage collector runs the oftener the less is alive
-meanwhile. docs/adr/0010 has what other sizes measured.
+containerd allocates each received byte twice, and its garbage collector runs the more often the less memory is in use
+meanwhile. docs/adr/0010 has the measurements of other sizes.
 """
 
 
 class BlobCopy:
-    """One blob into one open ingest; what is in memory are two messages at most, and one while it is not our turn."""
+    """Copy one blob into one open ingest, with at most two messages in memory, or one while waiting to send."""
 
     def __init__(self, wanted: Descriptor, writer: Writer, progress: Progress, turns: Turns, rank: int) -> None:
         self._wanted = wanted
@@ -35,9 +35,9 @@ class BlobCopy:
         self._sending: asyncio.Task[None] | None = None
 
     async def run(self, chunks: AsyncIterator[bytes]) -> None:
-        """Copy to the end of ``chunks``. What came before a :class:`TransferError` is kept.
+        """Copy ``chunks`` to their end; what arrived before a :class:`TransferError` is kept.
 
-        Raises :class:`CorruptBlobError` for more bytes than promised, StalledError, and containerd's errors.
+        Raises :class:`CorruptBlobError` if more bytes arrive than were promised, StalledError, and containerd's errors.
         """
         try:
             await self._run(chunks)
@@ -66,22 +66,22 @@ class BlobCopy:
                     offset += size
                     pieces, size = [], 0
         except TransferError as error:
-            broken = error  # what came before is good
+            broken = error  # what arrived before the error is good
         if pieces:
             await self._send(pieces)
         await self._sent()
-        async with self._progress.within("containerd takes no bytes"):
+        async with self._progress.within("containerd accepts no bytes"):
             await self._writer.flush()
         if broken is not None:
             raise broken
 
     async def _send(self, pieces: list[bytes | memoryview]) -> None:
-        """Send a message when it is our turn, and come back while it is on its way."""
+        """Wait for permission to send, start sending the message, and return while it is being sent."""
         await self._sent()
         with self._progress.paused():
             await self._turns.wait(self._rank)
         self._sending = asyncio.create_task(self._write(pieces))
-        # Not in the task itself, which does not even begin when it is cancelled at once.
+        # A ``finally`` in the task itself would not do: a task that is cancelled at once never starts.
         self._sending.add_done_callback(lambda _: self._turns.end(self._rank))
 
     async def _sent(self) -> None:
@@ -90,5 +90,5 @@ class BlobCopy:
             await sending
 
     async def _write(self, pieces: list[bytes | memoryview]) -> None:
-        async with self._progress.within("containerd takes no bytes"):
+        async with self._progress.within("containerd accepts no bytes"):
             await self._writer.write_pieces(pieces)

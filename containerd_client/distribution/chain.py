@@ -1,7 +1,8 @@
-"""Chain ids: the names of the committed snapshots of an image's layers.
+"""Compute chain ids, the names of the committed snapshots of an image's layers.
 
-OCI image spec, ``config.md``: the chain id of the first layer is its diff id; of each further one the digest of the
-text "CHAIN-BELOW DIFF-ID". containerd names the snapshot of an unpacked layer by it, so every client must agree.
+OCI image spec, ``config.md``: the chain id of the first layer is its diff id; that of each further layer is the digest
+of the text "CHAIN-BELOW DIFF-ID". The snapshot of an unpacked layer is named by its chain id, so all clients of a
+containerd must agree on it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def chain_ids(diff_ids: Iterable[str]) -> tuple[str, ...]:
-    """Return one chain id for each diff id, lowest layer first."""
+    """Return one chain id for each diff id, starting with the lowest layer."""
     chains: list[str] = []
     for diff_id in diff_ids:
         if chains:

@@ -1,4 +1,7 @@
-"""The header WWW-Authenticate: which ways in a server offers. RFC 7235; for Bearer, Docker's token authentication."""
+"""Parse the header WWW-Authenticate: which authentication schemes a server offers.
+
+RFC 7235; for Bearer, Docker's token authentication.
+"""
 
 from __future__ import annotations
 
@@ -17,21 +20,21 @@ _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _PARAMETER = re.compile(rf'({_WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_WORD}))')
 _SCHEME = re.compile(rf"({_WORD})(?:\s+|$|(?=,))")
 _LONGEST = 16 << 10
-"""Characters of a header that are read."""
+"""Characters of one header that are read."""
 _MOST = 16
-"""Headers that are read."""
+"""Number of headers that are read."""
 _BETWEEN = re.compile(r"[\s,]*")
 
 
 class Challenge(Struct, frozen=True):
-    """One way in; ``scheme`` in lower case, names of parameters too."""
+    """One authentication scheme on offer; ``scheme`` and the names of parameters are in lower case."""
 
     scheme: str
     parameters: Mapping[str, str]
 
 
 def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
-    """Read all challenges in order; what makes no sense ends the reading of its header."""
+    """Return all challenges in order; a malformed part ends the reading of its header."""
     read = itertools.islice(headers, _MOST)
     return tuple(challenge for header in read for challenge in _parse(encodable(header[:_LONGEST])))
 

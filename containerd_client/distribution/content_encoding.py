@@ -1,7 +1,8 @@
-"""Bodies that come encoded although ``identity`` was asked for: proxies compress what they think is text.
+"""Decode bodies that arrive encoded although ``identity`` was requested; some proxies compress what looks like text.
 
-What is decoded is given in pieces, so that a few bytes that grow to gigabytes cost no memory before a reader counts
-them. A header that promises gzip for bytes that are not gzip is wrong, and the bytes are given as they are.
+Decoded data are yielded in small pieces, so that a few bytes that expand to gigabytes use little memory before a reader
+counts them. If the header promises gzip and the bytes are not gzip, the header is wrong and the bytes are yielded
+unchanged.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
 PIECE = 256 << 10
-"""Bytes that are decoded at once."""
+"""Bytes that are decoded in one step."""
 MOST = 3
-"""Encodings within each other."""
+"""Nested encodings that are undone."""
 
 _NONE = frozenset({"", "identity", "none", "binary", "utf-8", "aws-chunked"})
-"""What stands there for bytes that are as they are; the last is left over from an upload to S3."""
+"""Values that mean "not encoded"; the last is left over from an upload to S3."""
 _ENOUGH = 4096
-"""Encoded bytes from which the first decoded ones are sure to come."""
+"""Number of encoded bytes that certainly yields the first decoded ones."""
 _GZIP = b"\x1f\x8b"
 _MAGIC = {"gzip": _GZIP, "zstd": b"\x28\xb5\x2f\xfd"}
 
@@ -30,22 +31,22 @@ class EncodingError(ValueError):
 
 
 class UnknownEncodingError(EncodingError):
-    """A body has an encoding that is not known; this is noticed before any of it is given."""
+    """A body has an unknown encoding; this is raised before any of the body is yielded."""
 
 
 def encodings_of(values: Iterable[str]) -> tuple[str, ...]:
-    """Read the values of Content-Encoding: the encodings in the order in which they were applied."""
+    """Return the encodings in the values of Content-Encoding, in the order in which they were applied."""
     names = (name.strip().lower().removeprefix("x-") for value in values for name in value.split(","))
     return tuple(name for name in names if name not in _NONE)
 
 
 def decoded(chunks: AsyncIterator[bytes], encodings: tuple[str, ...]) -> AsyncIterator[bytes]:
-    """Undo the encodings; raises :class:`EncodingError`, from within the iteration too."""
+    """Undo the encodings; raises :class:`EncodingError`, also during the iteration."""
     if len(encodings) > MOST:
-        raise UnknownEncodingError(f"{len(encodings)} encodings within each other are more than {MOST}")
+        raise UnknownEncodingError(f"{len(encodings)} nested encodings are more than the {MOST} that are supported")
     for name in reversed(encodings):
         if name not in {"gzip", "deflate"}:
-            raise UnknownEncodingError(f"the encoding {name[:32]!r} was not asked for and cannot be undone")
+            raise UnknownEncodingError(f"the encoding {name[:32]!r} was not requested and is not supported")
         chunks = _inflated(chunks, name)
     return chunks
 
@@ -53,10 +54,10 @@ def decoded(chunks: AsyncIterator[bytes], encodings: tuple[str, ...]) -> AsyncIt
 async def decoded_blob(
     chunks: AsyncIterator[bytes], encodings: tuple[str, ...], media_type: str
 ) -> AsyncIterator[bytes]:
-    """Undo the encodings of a blob, unless they are its own.
+    """Undo the encodings of a blob, unless they belong to the blob itself.
 
-    A layer that is stored compressed is often labelled with a Content-Encoding as well. Its media type then promises
-    the same compression; where nothing compressed is left after decoding, the bytes as they came were the blob.
+    A layer that is stored compressed is often sent with a Content-Encoding as well. Its media type then promises the
+    same compression. If the data are not compressed any more after decoding, the bytes as received were the blob.
     """
     begins, chunks = await _peeked(chunks, _ENOUGH)
     own = next((magic for kind, magic in _MAGIC.items() if kind in media_type), b"")
@@ -115,7 +116,7 @@ def _has_zlib_header(begins: bytes) -> bool:
 
 
 async def _peeked(chunks: AsyncIterator[bytes], least: int) -> tuple[bytes, AsyncIterator[bytes]]:
-    """Return the first ``least`` bytes or more, fewer only if there are no more, and all chunks."""
+    """Return the first ``least`` bytes or more (fewer only if the body is shorter), and all chunks."""
     first = b""
     while len(first) < least and (chunk := await anext(chunks, b"")):
         first += chunk

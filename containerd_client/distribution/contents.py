@@ -1,7 +1,7 @@
-"""An image as it lies in blobs: from the descriptor that its name points at down to the layers of this platform.
+"""Walk an image's blobs, from the descriptor that its name points at to the layers for this platform.
 
-The same walk serves a pull (blobs come from the registry) and a look into the store (they must all be there); only the
-function that gets a blob differs.
+The same walk serves a pull, where blobs come from the registry, and reading from the content store, where all of them
+must exist; only the function that gets a blob differs.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
     from containerd_client.distribution.platforms import Platform
 
 DEEPEST = 4
-"""Indexes within indexes that are followed."""
+"""Depth to which nested indexes are followed."""
 SHOWN_KINDS = 4
-"""Media types that an error text shows of an artifact."""
+"""Number of media types of an artifact that an error text shows."""
 LARGEST_SIZE = (1 << 63) - 1
-"""Bytes of an image at most; more is shown as this, which is what fits into every client's number."""
+"""Largest image size in bytes; a larger one is reported as this, so that it fits the integer type of every client."""
 
 
 class Document(Struct, frozen=True):
-    """One small blob of an image, with the labels that keep what it refers to from being collected."""
+    """One small blob of an image, with the labels that keep the blobs it refers to from being collected."""
 
     blob: Descriptor
     data: bytes
@@ -58,27 +58,27 @@ class ImageContents(Struct, frozen=True):
     """One image for one platform. ``diff_ids`` and ``chains`` run parallel to ``manifest.layers``."""
 
     target: Descriptor
-    """What the name points at: an index, or the manifest itself."""
+    """The descriptor that the name points at: an index or the manifest itself."""
     manifest: Manifest
     documents: tuple[Document, ...]
-    """The indexes walked through and the manifest, topmost first."""
+    """The indexes on the way and the manifest, topmost first."""
     config: bytes
     diff_ids: tuple[str, ...]
     chains: tuple[str, ...]
 
     @property
     def id(self) -> str:
-        """The image id: the digest of the configuration."""
+        """Return the image id, which is the digest of the configuration."""
         return self.manifest.config.digest
 
     @property
     def chain_id(self) -> str:
-        """The name of the topmost snapshot; empty for an image without layers."""
+        """Return the name of the topmost snapshot; empty for an image without layers."""
         return self.chains[-1] if self.chains else ""
 
     @property
     def size(self) -> int:
-        """Bytes as they are stored: indexes, manifest, configuration, layers. What containerd's client counts."""
+        """Return the bytes in the store: indexes, manifest, configuration and layers, as containerd's client counts."""
         blobs = (
             *(document.blob for document in self.documents),
             self.manifest.config,
@@ -91,10 +91,10 @@ class ImageContents(Struct, frozen=True):
 async def walk(get: Callable[[Descriptor], Awaitable[bytes]], target: Descriptor, host: Platform) -> ImageContents:
     """Follow ``target`` to the image for ``host``; ``get`` returns the bytes of an index, manifest or configuration.
 
-    A member of an index whose blob is missing (``get`` raises :class:`~containerd_client.errors.NotFound`) is passed
-    over for the next best. As in containerd the index decides about the platform, and only a member for which it names
-    none is judged by its configuration; a manifest that was asked for by itself is taken for whatever machine it is,
-    which may have an emulator. Raises :class:`ManifestError` and whatever ``get`` raises.
+    If the blob of an index member is missing (``get`` raises :class:`~containerd_client.errors.NotFound`), the next
+    best member is used. As in containerd, the index decides about the platform, and only a member for which it names
+    none is judged by its configuration. A manifest that was requested directly is accepted for any machine, because
+    this machine may have an emulator. Raises :class:`ManifestError` and whatever ``get`` raises.
     """
     documents: list[Document] = []
     step: tuple[Descriptor, ...] = (target,)
@@ -121,7 +121,7 @@ async def walk(get: Callable[[Descriptor], Awaitable[bytes]], target: Descriptor
                 f"{len(rootfs.diff_ids)}"
             )
         return ImageContents(target, parsed, tuple(documents), config, rootfs.diff_ids, chain_ids(rootfs.diff_ids))
-    raise ManifestError(f"index {target.digest}: indexes within indexes, more than {DEEPEST} deep")
+    raise ManifestError(f"index {target.digest}: indexes are nested more than {DEEPEST} deep")
 
 
 def _not_an_image(target: Descriptor, manifest: Manifest) -> NotAnImageError:
@@ -145,7 +145,7 @@ async def _first_present(
 
 
 async def read_contents(client: Containerd, target: Descriptor, host: Platform) -> ImageContents:
-    """Read an image that lies in the content store; raises :class:`IncompleteImageError` where a blob is missing."""
+    """Read an image from the content store; raises :class:`IncompleteImageError` if a blob is missing."""
 
     async def get(blob: Descriptor) -> bytes:
         return await client.content.read_all(blob.digest, LARGEST_DOCUMENT)
@@ -159,7 +159,7 @@ async def read_contents(client: Containerd, target: Descriptor, host: Platform) 
 
 
 async def missing_layers(client: Containerd, contents: ImageContents) -> tuple[str, ...]:
-    """Return the digests of layers that the content store does not hold."""
+    """Return the digests of the layers that are missing in the content store."""
     absent: list[str] = []
     for layer in contents.manifest.layers:
         try:

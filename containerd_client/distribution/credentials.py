@@ -1,8 +1,8 @@
-"""What a user may show to a registry. Nothing here appears in a repr, and what is sent can be struck out of a text.
+"""A user's credentials for a registry. They appear in no repr, and :func:`strike_out` removes them from a text.
 
 The fields and their order of use are those of Docker's configuration file, which the kubelet passes on as CRI's
-AuthConfig: user and password; an identity token (a refresh token of the token server); ``auth``, base64 of the former;
-a registry token, which is sent as it is.
+AuthConfig: user and password; an identity token (a refresh token of the token server); ``auth``, which is user and
+password in base64; a registry token, which is sent unchanged.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 STRUCK_OUT = "[secret]"
 _SHORTEST = 4
-"""Characters; what is shorter cannot be struck out without making a text unreadable."""
+"""Characters; removing shorter secrets would make a text unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """One login. ``server`` is the only host it may be sent to; empty: any host that is asked for the image."""
+    """One login; it may be sent only to ``server``, or, if that is empty, to any host that serves the image."""
 
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
@@ -35,29 +35,29 @@ class Credentials:
     server: str = ""
 
     def __bool__(self) -> bool:
-        """Whether there is anything to show."""
+        """Return whether there are any credentials."""
         return bool(self.username or self.password or self.identity_token or self.registry_token)
 
     def fit(self, authority: str) -> bool:
-        """Whether they may be sent to ``host[:port]``. All names of Docker Hub are one."""
+        """Return whether they may be sent to ``host[:port]``; all names of Docker Hub count as one."""
         if not self.server:
             return True
         wanted = server_authorities(self.server)
         return authority.lower() in wanted or (authority.lower() in HUB_NAMES and not HUB_NAMES.isdisjoint(wanted))
 
     def fit_realm(self, authority: str) -> bool:
-        """Whether a token server at ``host[:port]``, which a registry that they fit has named, may have them."""
+        """Return whether they may be sent to a token server at ``host[:port]`` that a matching registry has named."""
         return self.fit(authority) or (authority == HUB_REALM and self.fit("docker.io"))
 
     @property
     def basic(self) -> str:
-        """The value of a Basic Authorization header; empty without a user."""
+        """Return the value of a Basic Authorization header; empty without a user."""
         if not self.username:
             return ""
         return basic_authorization(as_bytes(self.username), as_bytes(self.password))
 
     def secrets(self) -> tuple[str, ...]:
-        """Every form in which they may turn up in a text."""
+        """Return every form in which they may appear in a text."""
         return (self.password, self.identity_token, self.registry_token, self.basic.removeprefix("Basic "))
 
 
@@ -65,10 +65,10 @@ ANONYMOUS = Credentials()
 
 
 def decode_auth(text: str) -> tuple[str, str]:
-    """Read ``auth``: base64 of ``user:password``, perhaps padded with NUL. Raises :class:`UnauthorizedError`.
+    """Decode ``auth``, the base64 of ``user:password``, possibly padded with NUL; raises :class:`UnauthorizedError`.
 
-    Line ends are passed over, as Go does (the ``base64`` program writes them); what is not UTF-8 is kept by
-    surrogates, which :func:`as_bytes` turns back.
+    Line ends are ignored, as in Go (the ``base64`` program writes them). Bytes that are not UTF-8 are kept as
+    surrogates, which :func:`as_bytes` converts back.
     """
     try:
         plain = base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
@@ -81,17 +81,17 @@ def decode_auth(text: str) -> tuple[str, str]:
 
 
 def basic_authorization(user: bytes, password: bytes) -> str:
-    """Return the value of an Authorization or Proxy-Authorization header for a login."""
+    """Return the value of a Basic Authorization or Proxy-Authorization header."""
     return "Basic " + base64.b64encode(user + b":" + password).decode()
 
 
 def as_bytes(text: str) -> bytes:
-    """Return a user or a password as it is sent."""
+    """Return the bytes of a user name or a password as they are sent."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def server_authorities(server: str) -> frozenset[str]:
-    """Return the forms of ``host[:port]`` that a server address stands for: a URL, or a bare name with or without path.
+    """Return the forms of ``host[:port]`` for a server address: a URL, or a bare name with or without a path.
 
     Raises :class:`~containerd_client.distribution.urls.UrlError`.
     """
@@ -100,12 +100,12 @@ def server_authorities(server: str) -> frozenset[str]:
 
 
 def fits_a_header(text: str) -> bool:
-    """Whether the value of a header can hold the text."""
+    """Return whether a header value can contain the text."""
     return text.isprintable()
 
 
 def strike_out(text: str, secrets: Iterable[str]) -> str:
-    """Return the text without the secrets: whoever we send them to might send them back in an error."""
+    """Return the text without the secrets, which a server might send back to us in an error."""
     for secret in sorted(set(secrets), key=len, reverse=True):
         if len(secret) >= _SHORTEST:
             text = text.replace(secret, STRUCK_OUT)

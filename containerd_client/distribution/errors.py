@@ -1,22 +1,22 @@
-"""What can go wrong between a registry and the content store.
+"""Define the errors that can occur between a registry and the content store.
 
-None of these comes from containerd (those are :mod:`containerd_client.errors`). A caller that serves somebody else
-turns each into its own kind of answer; the message is fit to be shown as it is.
+None of these comes from containerd; those are in :mod:`containerd_client.errors`. A caller that is itself a server maps
+each class to its own kind of error; the message may be shown unchanged.
 """
 
 from __future__ import annotations
 
 
 class DistributionError(Exception):
-    """Base of all errors of this package."""
+    """Base class of all errors of this package."""
 
 
 class InvalidReferenceError(DistributionError):
-    """The text is no image reference."""
+    """The text is not an image reference."""
 
 
 class HostsConfigError(DistributionError):
-    """A hosts.toml cannot be read or says something that is not understood."""
+    """A hosts.toml cannot be read or contains an invalid setting."""
 
 
 class ProxyConfigError(DistributionError):
@@ -24,15 +24,15 @@ class ProxyConfigError(DistributionError):
 
 
 class NotInRegistryError(DistributionError):
-    """Every host that was asked answered that it has no such manifest or blob."""
+    """Every host that was asked answered that it does not have the manifest or blob."""
 
 
 class UnauthorizedError(DistributionError):
-    """A registry wants a login that we do not have, or refuses the one that we sent."""
+    """A registry requires a login that we do not have, or rejects the one that we sent."""
 
 
 class RegistryUnavailableError(DistributionError):
-    """No host could be reached, or those reached kept failing."""
+    """No host could be reached, or those that were reached kept failing."""
 
 
 class StalledError(DistributionError):
@@ -40,7 +40,7 @@ class StalledError(DistributionError):
 
 
 class ManifestError(DistributionError):
-    """A manifest, index or image configuration that is not what it should be."""
+    """A manifest, index or image configuration is malformed."""
 
 
 class NoPlatformError(ManifestError):
@@ -48,11 +48,11 @@ class NoPlatformError(ManifestError):
 
 
 class NotAnImageError(ManifestError):
-    """The reference names something else that registries keep: a chart, a signature, any other OCI artifact."""
+    """The reference names another kind of OCI artifact, such as a chart or a signature."""
 
 
 class RefusedByPolicyError(DistributionError):
-    """A program of this node that is asked before every pull does not want the image here, or could not be asked."""
+    """A program of this node that verifies every pull rejected the image, or the program could not be run."""
 
 
 class CorruptBlobError(DistributionError):
@@ -60,19 +60,19 @@ class CorruptBlobError(DistributionError):
 
 
 class OtherLengthError(CorruptBlobError):
-    """A host announces another length of a blob than the manifest promised; no byte of it was taken."""
+    """A host announces another length of a blob than the manifest promised; none of its bytes were used."""
 
 
 class ExtractionError(DistributionError):
-    """containerd cannot make files of a layer: its archive is damaged, or the file system does not take it."""
+    """containerd cannot extract a layer: its archive is damaged, or the file system does not accept a file."""
 
 
 class IncompleteImageError(DistributionError):
-    """An image record exists in containerd, but blobs that it needs do not."""
+    """An image record exists in containerd, but blobs that it needs are missing."""
 
 
 class TransferError(RegistryUnavailableError):
-    """A transfer that broke or could not begin; the same request may succeed later (``wait``: seconds, if told)."""
+    """A transfer broke or could not begin; the same request may succeed later, after ``wait`` seconds if known."""
 
     def __init__(self, message: str, wait: float = 0.0) -> None:
         super().__init__(message)
@@ -80,4 +80,4 @@ class TransferError(RegistryUnavailableError):
 
 
 class NotHttpError(TransferError):
-    """What a server sent is not an HTTP answer that can be read."""
+    """A server's answer is not valid HTTP."""

@@ -1,8 +1,8 @@
-"""One blob from a registry into containerd's content store, whoever wants it and however often the wire breaks.
+"""Fetch one blob from a registry into containerd's content store, however often the connection breaks.
 
-The bytes go straight through: chunk by chunk from HTTP into ``Content.Write``. The ingest in containerd is the only
-memory of how far it came, so whatever breaks, the transfer goes on from its offset. containerd hashes what it stores
-and refuses to commit under another digest. A fetch that fails for good, or is cancelled, throws its ingest away.
+The bytes are streamed chunk by chunk from HTTP into ``Content.Write``. Only the ingest in containerd records how far a
+transfer has come, so after any break the transfer continues from the ingest's offset. containerd hashes what it stores
+and refuses to commit under another digest. A fetch that fails for good or is cancelled discards its ingest.
 """
 
 from __future__ import annotations
@@ -51,28 +51,28 @@ if TYPE_CHECKING:
     from containerd_client.distribution.registry import RegistryClient, Source
 
 SOURCE_LABEL = "containerd.io/distribution.source."
-"""Followed by a registry's host name; says which of its repositories a blob came from."""
+"""Prefix of a label, followed by a registry's host name; the label says which of its repositories a blob came from."""
 LONGEST_LABEL = 4096
-"""Bytes of a label's name and value together; containerd refuses more."""
+"""Bytes of a label's name and value together; containerd rejects longer ones."""
 STORED = "sha256:"
-"""The beginning of the digests that containerd's own content store makes."""
+"""Prefix of the digests that containerd's own content store computes."""
 FRUITLESS = 6
-"""Attempts in a row without a single byte before a blob may be given up."""
+"""Consecutive attempts without a single byte after which the fetch of a blob may be given up."""
 CLEAN_UP_SECONDS = 10.0
 MOST_URLS = 8
-"""Places outside of the registry that are tried for one layer."""
+"""Number of URLs outside the registry that are tried for one layer."""
 LONGEST_PAUSE = 120.0
-"""Seconds between two attempts at most."""
+"""Longest pause between two attempts, in seconds."""
 
 log = logging.getLogger(__name__)
 
 
 class FetchLimits(Struct, frozen=True):
-    """When a blob is given up, in seconds, and how many are fetched at the same time.
+    """When to give up a blob, in seconds, and how many blobs to fetch at the same time.
 
-    ``progress_timeout``: as good as nothing moves for so long; 0 means never. ``patience``: no connection brings any
-    byte for so long, where some had come before or the registry says that it is busy (else a few attempts are enough).
-    ``at_once``: of all pulls together; 0 means no limit.
+    ``progress_timeout``: give up after almost nothing has moved for this long; 0 means never. ``patience``: give up
+    after no connection has brought a byte for this long, if some bytes had arrived before or the registry says that it
+    is busy (otherwise a few attempts are enough). ``at_once``: number of blobs of all pulls together; 0 means no limit.
     """
 
     progress_timeout: float = 300.0
@@ -81,7 +81,7 @@ class FetchLimits(Struct, frozen=True):
 
 
 class Fetcher:
-    """Blobs into the content store; one transfer for each digest at a time."""
+    """Fetches blobs into the content store, with one transfer at a time for each digest."""
 
     def __init__(self, client: Containerd, registry: RegistryClient, limits: FetchLimits | None = None) -> None:
         self._client = client
@@ -95,9 +95,9 @@ class Fetcher:
     async def blob(
         self, source: Source, wanted: Descriptor, labels: Mapping[str, str], lease: str, rank: int = 0
     ) -> str:
-        """Have a blob in the content store, labelled and held by the lease; return the URL of who served it, or "".
+        """Ensure that a blob is in the content store, labelled and held by the lease; return the serving URL, or "".
 
-        Of several at once those with the lowest ``rank`` come first. The caller is inside
+        Of several concurrent blobs, those with the lowest ``rank`` go first. The caller must be inside
         ``call_options(lease=lease)``. Raises :class:`DistributionError` subclasses and :class:`ContainerdError`.
         """
         ours = False
@@ -112,8 +112,8 @@ class Fetcher:
             try:
                 served_by, led = await self._flights.run(wanted.digest, lead)
             except (ContainerdError, DistributionError):
-                # Whoever led may have lost its lease, its deadline or its login, which are not ours: what is left of
-                # it is found in containerd, and sooner or later we lead.
+                # The caller that did the work may have failed because of its own lease, deadline or login, which do
+                # not concern this one: containerd keeps what it left, and sooner or later this caller does the work.
                 if ours:
                     raise
                 led, served_by = False, ""
@@ -121,21 +121,21 @@ class Fetcher:
                 return served_by
 
     async def document(self, wanted: Descriptor, data: bytes, labels: Mapping[str, str], lease: str) -> None:
-        """Have a small blob, whose bytes are known, in the content store; held by the lease like :meth:`blob`."""
+        """Ensure that a small blob, whose bytes are known, is in the content store and held by the lease."""
         while True:
             _, led = await self._flights.run(wanted.digest, lambda: self._write(wanted, data, labels))
             if led or await self._adopt(wanted, labels, lease):
                 return
 
     async def _adopt(self, wanted: Descriptor, labels: Mapping[str, str], lease: str) -> bool:
-        """Put a blob that another pull brought under our lease; False when it is not there (any more)."""
+        """Put a blob that another pull fetched under our lease; return False if it does not exist (any more)."""
         await self._client.leases.add_resource(lease, wanted.digest, "content")
         return await self._labelled(wanted, labels)
 
     async def _labelled(self, wanted: Descriptor, labels: Mapping[str, str]) -> bool:
-        """Complete the labels of a blob; False when it is not there."""
+        """Complete the labels of a blob; return False if the blob does not exist."""
         lock = self._label_locks.setdefault(wanted.digest, asyncio.Lock())
-        async with lock:  # the list of sources is read, completed and written back
+        async with lock:  # the list of sources is read, extended and written back
             return await self._complete_labels(wanted, labels)
 
     async def _complete_labels(self, wanted: Descriptor, labels: Mapping[str, str]) -> bool:
@@ -180,7 +180,7 @@ class Fetcher:
         try:
             while not done:
                 try:
-                    # For a blob that is there, opening is what puts it under the lease.
+                    # Opening a writer also puts a blob that exists already under the lease.
                     async with self._client.content.writer(ref, size=wanted.size, expected=wanted.digest) as writer:
                         ours = True
                         if not writer.exists:
@@ -193,12 +193,12 @@ class Fetcher:
                     source, wanted = _upstream_alone(source, wanted)
                     if (source, wanted) == before:
                         raise
-                    log.warning("%s; it is fetched anew from %s", error, source.hosts[0].base)
+                    log.warning("%s; it is fetched again from %s", error, source.hosts[0].base)
                     await self._abort(ref)
                 except Unavailable as error:
                     await other.wait(error)
         finally:
-            if ours and not done:  # never what somebody else is writing
+            if ours and not done:  # never an ingest that another client is writing
                 await self._abort(ref)
         return served_by
 
@@ -207,16 +207,16 @@ class Fetcher:
             with call_options(timeout=CLEAN_UP_SECONDS):
                 await self._client.content.abort(ref)
         except ContainerdError:
-            return  # gone already, or containerd is away: with the lease gone its collector takes the ingest
+            return  # gone already, or containerd is away: once the lease is gone, its collector removes it
 
     async def _commit(self, wanted: Descriptor, writer: Writer, labels: Mapping[str, str]) -> None:
         progress = Progress(f"blob {wanted.digest}", self._limits.progress_timeout)
         with _as_corrupt(wanted):
-            async with progress.within("containerd does not finish it"):
+            async with progress.within("containerd does not commit it"):
                 await writer.commit(wanted.size, wanted.digest, labels=dict(labels))
 
     async def _stream(self, source: Source, wanted: Descriptor, writer: Writer, rank: int) -> str:
-        """Bring the ingest to its full length; return who sent the last byte."""
+        """Fill the ingest to its full length; return the URL of the host that sent the last byte."""
         if writer.offset > wanted.size:
             await writer.truncate()
         served_by = ""
@@ -231,7 +231,7 @@ class Fetcher:
             before, pause, failure = writer.offset, 0.0, "the connection ended early"
             host = hosts.next()
             try:
-                # Half of the limit, so that a connection that has silently died is replaced once before giving up.
+                # Half of the limit, so that a connection that died silently is replaced once before giving up.
                 async with self._registry.blob(
                     source, wanted, offset=before, host=host, read_timeout=limits.progress_timeout / 2 or None
                 ) as body:
@@ -252,7 +252,7 @@ class Fetcher:
             if hosts.more:
                 continue  # only the last host is waited for
             fruitless += 1
-            # One that says that it is busy, or that has given something, is worth waiting for.
+            # A host that says that it is busy, or that has sent some bytes, is worth waiting for.
             patience = limits.patience if pause or writer.offset else 0.0
             if fruitless >= FRUITLESS and time.monotonic() - since >= patience:
                 raise RegistryUnavailableError(f"blob {wanted.digest}: given up after {fruitless} attempts: {failure}")
@@ -260,10 +260,10 @@ class Fetcher:
         return served_by
 
     async def _stream_from_outside(self, source: Source, wanted: Descriptor, writer: Writer, copy: BlobCopy) -> str:
-        """Get a layer that may not be copied from one of the places that its descriptor names; "" if none has it.
+        """Get a layer that registries may not distribute from a URL of its descriptor; return "" if none has it.
 
-        They come first, as in containerd, and then the registry. An incomplete copy is thrown away: it may be of
-        another blob.
+        These URLs come first, as in containerd, and then the registry. An incomplete copy is discarded, because it may
+        be part of another blob.
         """
         for url in wanted.urls[:MOST_URLS]:
             if not url.startswith(("http://", "https://")):
@@ -273,7 +273,7 @@ class Fetcher:
                 async with self._registry.blob(source, wanted, url=url, read_timeout=limit) as body:
                     await copy.run(body.chunks)
             except DistributionError:
-                pass  # the next place, and in the end the registry, whose failure is the one that is shown
+                pass  # try the next URL and finally the registry, whose failure is the one that is reported
             if writer.offset == wanted.size:
                 return body.served_by
             if writer.offset:
@@ -281,38 +281,38 @@ class Fetcher:
         return ""
 
     def _pause(self, wanted: Descriptor, progress: Progress, told: float, fruitless: int) -> float:
-        """Seconds until the next attempt: what the server asked for, longer each time, and never all at once."""
+        """Return the seconds until the next attempt: at least what the server asked for, growing, and with jitter."""
         grown = min(5.0, 0.1 * 2 ** min(fruitless, 10))
         pause = max(told, grown / 2 if told else grown)
         if progress.limit and progress.idle + pause > progress.limit and told > grown:
             raise RegistryUnavailableError(
-                f"blob {wanted.digest}: the registry asks to be left alone for {told:g} s, longer than a pull may stand"
+                f"blob {wanted.digest}: the registry asks to wait {told:g} s, longer than a pull may stand"
             )
         return float(min(pause, LONGEST_PAUSE) * random.uniform(1.0, 1.2))  # noqa: S311 - jitter
 
 
 def _upstream_alone(source: Source, wanted: Descriptor) -> tuple[Source, Descriptor]:
-    """Return both as they are without the places that may have sent wrong bytes before the registry itself does."""
+    """Return both without the mirrors and URLs that may have sent wrong bytes, leaving the registry itself."""
     serving = tuple(one for one in source.hosts if PULL in one.capabilities)
     return replace(source, hosts=serving[-1:]), structs.replace(wanted, urls=())
 
 
 @contextmanager
 def _as_corrupt(wanted: Descriptor) -> Iterator[None]:
-    """Let containerd's refusal to commit a blob leave the block as a CorruptBlobError."""
+    """Turn containerd's refusal to commit a blob inside the block into a CorruptBlobError."""
     try:
         yield
     except FailedPrecondition as error:
         what = "is not what the registry sent"
         if not wanted.digest.startswith(STORED):
-            what = "is named by a digest under which this containerd stores nothing (it takes sha256 only)"
+            what = "has a digest that this containerd does not support (it supports sha256 only)"
         raise CorruptBlobError(f"blob {wanted.digest} {what}: {error.detail}") from error
 
 
 def missing_labels(present: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
-    """Return the labels to set; a blob's sources add up, as a list with commas, everything else is replaced.
+    """Return the labels to set; the sources of a blob add up in a comma-separated list, other labels are replaced.
 
-    A layer that very many repositories share has a full list of sources, which then stays as it is.
+    The list of a layer that very many repositories share may be full; it then stays unchanged.
     """
     found: dict[str, str] = {}
     for name, value in wanted.items():

@@ -1,7 +1,8 @@
-"""Many want the same thing, one gets it for all.
+"""Do work once that several callers want at the same time.
 
-A flight is the work under way for one key. Who asks while it is in the air comes along. Somebody who is cancelled gets
-off; when nobody is left aboard, the work is cancelled, and the last one waits until it has cleaned up behind itself.
+A flight is the running work for one key. A caller that asks for the key while the work runs waits for its result. If
+one caller is cancelled, the others are not affected; when all of them are cancelled, the work is cancelled too, and the
+last caller waits until the work has cleaned up.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ class _Flight(Struct, Generic[T]):
 
 
 class Flights(Generic[T]):
-    """Work under way, by key."""
+    """Running work by key."""
 
     def __init__(self) -> None:
         self._flights: dict[str, _Flight[T]] = {}
 
     def __len__(self) -> int:
-        """How many are in the air."""
+        """Return the number of keys with running work."""
         return len(self._flights)
 
     async def run(
@@ -41,10 +42,10 @@ class Flights(Generic[T]):
         work: Callable[[], Coroutine[Any, Any, T]],
         joined: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> tuple[T, bool]:
-        """Return the result for ``key``, and whether this caller's own ``work`` made it.
+        """Return the result for ``key``, and whether this caller's own ``work`` produced it.
 
-        A failure reaches everybody aboard. ``work`` runs in the context (lease, deadline) of the caller who began it.
-        Waiting for the work of another caller happens inside ``joined()``, however it ends.
+        A failure is raised in all waiting callers. ``work`` runs in the context (lease, deadline) of the caller that
+        started it. The wait for another caller's work happens inside ``joined()``, however it ends.
         """
         while (flight := self._flights.get(key)) is not None and flight.aborted:
             with joined():
@@ -66,7 +67,7 @@ class Flights(Generic[T]):
 
 
 async def all_or_none(*steps: Coroutine[Any, Any, object]) -> None:
-    """Run all at once; when one fails, cancel the others, wait for them, and raise that first failure alone."""
+    """Run all steps at once; when one fails, cancel the others, wait for them, and raise only that first failure."""
     try:
         async with asyncio.TaskGroup() as group:
             for step in steps:

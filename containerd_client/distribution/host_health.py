@@ -1,8 +1,8 @@
-"""Which hosts have failed lately, and so which host to ask next.
+"""Remember which hosts failed lately, and choose the host to ask next.
 
-A mirror is there to make pulls faster. One that is down or busy is passed over at once, for the rest of the pull and
-for a short while by all pulls, and only the last host, the registry itself, is waited for. A host that is passed over
-is still asked when no other host has the thing.
+A mirror exists to make pulls faster. A mirror that is down or busy is therefore skipped at once, for the rest of the
+pull and for a short while by all pulls; only the last host, the registry itself, is waited for. A skipped host is still
+asked if no other host has the thing.
 """
 
 from __future__ import annotations
@@ -17,40 +17,40 @@ if TYPE_CHECKING:
     from containerd_client.distribution.hosts import Host
 
 REMEMBERED = 30.0
-"""Seconds for which a host that failed is passed over by all pulls."""
+"""Seconds for which all pulls skip a host that failed."""
 LONGEST = 300.0
-"""The same for one that asks to be left alone for longer."""
+"""Longest time in seconds for which they skip a host that asks for a longer wait."""
 
 
 class HostHealth:
-    """The hosts that have failed lately, by their URL."""
+    """The hosts that failed lately, by their URL."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._until: dict[str, float] = {}
 
     def failed(self, host: Host, wait: float = 0.0) -> None:
-        """Remember that a host could not be reached, or was busy; ``wait`` is what it asked for, in seconds."""
+        """Remember that a host could not be reached or was busy; ``wait`` is the time it asked for, in seconds."""
         now = self._clock()
         for base in [base for base, until in self._until.items() if until <= now]:
             del self._until[base]
         self._until[host.base] = now + min(max(REMEMBERED, wait), LONGEST)
 
     def answered(self, host: Host) -> None:
-        """Forget that a host has failed."""
+        """Forget that a host failed."""
         self._until.pop(host.base, None)
 
     def failing(self, host: Host) -> bool:
-        """Whether a host is to be passed over."""
+        """Return whether a host should be skipped."""
         return self._until.get(host.base, 0.0) > self._clock()
 
 
 class Rotation:
-    """The hosts for one thing, one after the other, for as long as it takes.
+    """The order in which the hosts are asked for one thing, for as long as it takes.
 
-    ``failed`` are those that have failed in this pull. The order is that of the file, except that a host that fails
-    waits until the others have been asked twice, and that after all have been asked they are asked again. One server
-    may stand in the file twice, as a mirror with settings of its own and as the server; these are two hosts.
+    ``failed`` are the hosts that failed in this pull. The order is that of the file, except that a failing host waits
+    until the others have been asked twice. After all hosts have been asked, they are asked again. A server may be in
+    the file twice, as a mirror with its own settings and as the server; these count as two hosts.
     """
 
     def __init__(self, hosts: Sequence[Host], health: HostHealth, failed: set[str]) -> None:
@@ -66,25 +66,25 @@ class Rotation:
         return chosen
 
     def gave(self, host: Host) -> None:
-        """Stay with a host that has given something before it failed."""
+        """Stay with a host that sent something before it failed."""
         self._asked[host] -= 1
 
     def refused(self, host: Host) -> None:
-        """Ask all others before this host, whose answer was clear, is asked again."""
+        """Ask all other hosts before asking this one again, because its answer was definite."""
         self._asked[host] += 2
 
     @property
     def more(self) -> bool:
-        """Whether a host is left that has not been asked and does not fail."""
+        """Return whether there is a host left that has not been asked and does not fail."""
         return any(not self._asked[host] and not self._passed_over(host) for host in self._hosts)
 
     @property
     def exhausted(self) -> bool:
-        """Whether every host has been asked."""
+        """Return whether every host has been asked."""
         return all(self._asked[host] for host in self._hosts)
 
     def is_last(self, host: Host) -> bool:
-        """Whether this is the host that is waited for."""
+        """Return whether this is the last host, which is waited for."""
         return host == self._hosts[-1]
 
     def _rank(self, host: Host) -> int:

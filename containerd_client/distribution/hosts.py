@@ -1,9 +1,9 @@
-"""Who serves a registry name: the default, or what the files in its directory say.
+"""Find the hosts that serve a registry name: the default host, or those in the files of its directory.
 
-The layout is containerd's (docs/hosts.md): under each configured directory one per registry name, ``HOST_PORT_`` or
-``HOST:PORT`` or ``HOST``, else ``_default``. The first one that exists counts. Its hosts.toml says who is asked (see
-:mod:`.hosts_file`); without one, Docker's ``*.crt``, ``*.cert`` and ``*.key`` in it are for the registry itself.
-Loopback names default to plain HTTP, unless there are certificates for them.
+The layout is containerd's (docs/hosts.md): each configured directory has one directory per registry name,
+``HOST_PORT_`` or ``HOST:PORT`` or ``HOST``, else ``_default``. The first one that exists is used. Its hosts.toml lists
+the hosts to ask (see :mod:`.hosts_file`). Without a hosts.toml, Docker's ``*.crt``, ``*.cert`` and ``*.key`` files in
+it apply to the registry itself. Loopback names default to plain HTTP unless there are certificates for them.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ PULL = "pull"
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
-"""All of these are Docker Hub."""
+"""The names of Docker Hub."""
 HUB_REALM = "auth.docker.io"
-"""Its token server."""
+"""Docker Hub's token server."""
 
 
 class Tls(Struct, frozen=True):
-    """Whom to trust besides the system's authorities, and what to show: (certificate, key) files."""
+    """Authorities to trust besides the system's, and client certificates, as (certificate, key) files."""
 
     ca: tuple[str, ...] = ()
     client: tuple[tuple[str, str], ...] = ()
-    """The key may be empty: then it is in the certificate's file."""
+    """An empty key means that the certificate's file also contains the key."""
     skip_verify: bool = False
 
 
@@ -52,7 +52,7 @@ ORDINARY_TLS: Final = Tls()
 
 
 class Host(Struct, frozen=True):
-    """One server to ask. ``base`` is its URL up to and including ``/v2``; ``mirror`` if it is not the name itself."""
+    """One server to ask; ``base`` is its URL up to and including ``/v2``, ``mirror`` is false for the registry."""
 
     base: str
     capabilities: frozenset[str] = frozenset({RESOLVE, PULL})
@@ -60,7 +60,7 @@ class Host(Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
     mirror: bool = False
     dial_timeout: float = 30.0
-    """Seconds for a connection to be made."""
+    """Seconds within which a connection must be made."""
 
     @property
     def authority(self) -> str:
@@ -69,7 +69,7 @@ class Host(Struct, frozen=True):
 
 
 def is_loopback(authority: str) -> bool:
-    """Whether ``host[:port]`` is this machine: ``localhost``, 127.0.0.0/8 or [::1]."""
+    """Return whether ``host[:port]`` is this machine: ``localhost``, 127.0.0.0/8 or [::1]."""
     try:
         name = urlsplit(f"//{authority}").hostname or ""
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
@@ -78,9 +78,9 @@ def is_loopback(authority: str) -> bool:
 
 
 def default_host(domain: str, tls: Tls = ORDINARY_TLS) -> Host:
-    """Return the upstream of a registry name when nothing else is said.
+    """Return the upstream host of a registry name when nothing is configured for it.
 
-    Raises :class:`InvalidReferenceError` for a name that has the form of a host but cannot be one (port 99999).
+    Raises :class:`InvalidReferenceError` for a name that has the form of a host but cannot exist (port 99999).
     """
     authority = "registry-1.docker.io" if domain == "docker.io" else domain
     try:
@@ -92,7 +92,7 @@ def default_host(domain: str, tls: Tls = ORDINARY_TLS) -> Host:
 
 
 def hosts_of(domain: str, config_path: Sequence[Path] = ()) -> tuple[Host, ...]:
-    """Return the hosts to ask for a registry name, in order. Reads one directory and one small file.
+    """Return the hosts to ask for a registry name, in order; reads one directory and one small file.
 
     Raises :class:`HostsConfigError`, which names the file and what is wrong in it.
     """
@@ -116,7 +116,7 @@ def hosts_of(domain: str, config_path: Sequence[Path] = ()) -> tuple[Host, ...]:
 
 
 def directory_of(domain: str, config_path: Sequence[Path]) -> Path | None:
-    """Return the directory of a registry name, the first that exists. Raises :class:`HostsConfigError`."""
+    """Return the first existing directory for a registry name; raises :class:`HostsConfigError`."""
     for path in (root / name for root in config_path for name in _directories(domain)):
         try:
             found = path.stat()
@@ -131,18 +131,18 @@ def directory_of(domain: str, config_path: Sequence[Path]) -> Path | None:
 
 
 def split_config_path(text: str) -> tuple[Path, ...]:
-    """Split ``registry.config_path``, a list of directories with colons between."""
+    """Split ``registry.config_path``, a colon-separated list of directories."""
     return tuple(Path(part) for part in text.split(":") if part)
 
 
 def parse_hosts(text: str, domain: str, file: Path) -> tuple[Host, ...]:
-    """Read the text of a hosts.toml; paths in it are relative to ``file``. Raises :class:`HostsConfigError`."""
+    """Parse the text of a hosts.toml; paths in it are relative to ``file``. Raises :class:`HostsConfigError`."""
     *mirrors, server = parse_hosts_file(text, file)
     return (*(_host(entry, mirror=True) for entry in mirrors), _upstream(server, domain))
 
 
 def _upstream(entry: HostEntry, domain: str) -> Host:
-    """The server of the file; where it names none, the registry itself with what the file says at its top."""
+    """Return the file's server, or the registry itself with the file's top-level settings if it names no server."""
     if entry.base:
         return _host(entry, mirror=False)
     host = default_host(domain, _tls(entry))
@@ -165,9 +165,9 @@ def _directories(domain: str) -> tuple[str, ...]:
 
 
 def _docker_style(directory: Path) -> Tls:
-    """Read a directory as Docker does.
+    """Return the TLS settings of a directory in Docker's layout.
 
-    ``*.crt`` are authorities, ``NAME.cert`` with ``NAME.key`` (or both in one file) is a client.
+    ``*.crt`` are authorities; ``NAME.cert`` with ``NAME.key`` (or both in one file) is a client certificate.
     """
     try:
         files = sorted(file for file in directory.iterdir() if not file.is_dir())

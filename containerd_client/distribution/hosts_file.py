@@ -1,4 +1,4 @@
-"""The text of a hosts.toml, as containerd reads it (docs/hosts.md, core/remotes/docker/config).
+"""Parse the text of a hosts.toml as containerd does (docs/hosts.md, core/remotes/docker/config).
 
 An example::
 
@@ -6,8 +6,8 @@ An example::
     [host."http://127.0.0.1:5000"]
       capabilities = ["pull", "resolve"]
 
-Hosts are asked in the order of the file, the server last; what stands at the top is about the server. A URL without
-scheme is HTTPS. Keys that are not known are passed over with a warning, because containerd passes over them too.
+Hosts are asked in the order of the file, the server last; top-level settings belong to the server. A URL without a
+scheme is HTTPS. Unknown keys are ignored with a warning, because containerd ignores them too.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ CAPABILITIES = frozenset({"resolve", "pull", "push", "referrers"})
 DIAL_TIMEOUT = 30.0
 LONGEST_DIAL_TIMEOUT = 600.0
 LARGEST = 128 << 10
-"""Bytes of a hosts.toml."""
+"""Largest size of a hosts.toml in bytes."""
 _KNOWN = {"capabilities", "skip_verify", "header", "override_path", "ca", "client", "dial_timeout"}
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?)(h|ms|m|s|us|µs|ns)")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NOT_TO_BE_SET = frozenset({"host", "content-length", "transfer-encoding", "trailer"})
-"""Headers that Go's client takes from the request and not from the table either."""
+"""Headers that cannot be set in the file; Go's client takes them from the request too."""
 
 log = logging.getLogger(__name__)
 
 
 class HostEntry(Struct, frozen=True):
-    """One host as the file has it; ``base`` is empty for a server that is not named. Files are absolute paths."""
+    """One host of the file; ``base`` is empty for a server that is not named, and file names are absolute paths."""
 
     base: str
     capabilities: frozenset[str]
@@ -55,12 +55,12 @@ class HostEntry(Struct, frozen=True):
 
 
 def parse_hosts_file(text: str, file: Path) -> tuple[HostEntry, ...]:
-    """Read the hosts in order, the server last. Raises :class:`HostsConfigError`, which names the file and the key."""
+    """Return the hosts in order, the server last; raises :class:`HostsConfigError`, naming the file and the key."""
     try:
         document = tomllib.loads(text)
     except RecursionError:
         raise HostsConfigError(f"{file}: cannot be read: nested too deep") from None
-    except ValueError as error:  # tomllib's own, and a number of thousands of digits
+    except ValueError as error:  # tomllib's own error, or that for a number with thousands of digits
         said = shorten(encodable(str(error)).partition("; use sys.")[0], 256)
         raise HostsConfigError(f"{file}: {said}") from error
     entries = document.pop("host", {})
@@ -77,7 +77,7 @@ def _entry(url: Any, entry: Any, file: Path, what: str) -> HostEntry:
     if not isinstance(entry, dict):
         raise HostsConfigError(f"{what} is not a table")
     if unknown := sorted(entry.keys() - _KNOWN):
-        log.warning("%s: %s is not a setting and is not used", what, escaped(", ".join(unknown)))
+        log.warning("%s: %s is not a known setting and is ignored", what, escaped(", ".join(unknown)))
     if not isinstance(url, str):
         raise HostsConfigError(f"{what} is not a URL")
     if not url and what != f"{file}: server":
@@ -96,7 +96,7 @@ def _entry(url: Any, entry: Any, file: Path, what: str) -> HostEntry:
 def _boolean(entry: dict[str, Any], key: str, what: str) -> bool:
     value = entry.get(key, False)
     if not isinstance(value, bool):
-        raise HostsConfigError(f"{what}: {key} is true or false, not {_quoted(value)}")
+        raise HostsConfigError(f"{what}: {key} must be true or false, not {_quoted(value)}")
     return value
 
 
@@ -108,7 +108,7 @@ def _capabilities(value: Any, what: str) -> frozenset[str]:
 
 
 def _base(url: str, what: str, *, override_path: bool) -> str:
-    """Return the URL up to where the API begins. A user in it is not kept: it would show wherever the host is named."""
+    """Return the URL up to where the API begins, without a user, which would appear wherever the host is named."""
     scheme = re.match(r"https?://", url)
     try:
         parsed = parse_url(url if scheme else f"https://{url}")
@@ -135,10 +135,10 @@ def _path(value: Any, file: Path, what: str) -> str:
 
 
 def _client(value: Any, file: Path, what: str) -> tuple[str, str]:
-    """A file with certificate and key, or a list of the two files."""
+    """Read a file name (certificate and key in one file) or a list of the two file names."""
     if isinstance(value, list):
         if not 1 <= len(value) <= 2:
-            raise HostsConfigError(f"{what}: a pair is [certificate, key], not {len(value)} files")
+            raise HostsConfigError(f"{what}: a pair must be [certificate, key], not {len(value)} files")
         certificate = _path(value[0], file, what)
         return certificate, _path(value[1], file, what) if len(value) == 2 and value[1] != "" else ""
     return _path(value, file, what), ""
@@ -156,20 +156,20 @@ def _headers(table: Any, what: str) -> tuple[tuple[str, str], ...]:
         if not _HEADER_NAME.fullmatch(name):
             raise HostsConfigError(f"{what}: header: {shown_name!r} cannot be the name of a header")
         if any(_NOT_IN_A_HEADER.search(item) for item in values):
-            raise HostsConfigError(f"{what}: header {shown_name} holds a line end or another control character")
+            raise HostsConfigError(f"{what}: header {shown_name} contains a line end or another control character")
         if name.lower() in _NOT_TO_BE_SET:
-            log.warning("%s: header %s is the request's own and is not set", what, shown_name)
+            log.warning("%s: header %s is set by the request itself and is ignored here", what, shown_name)
             continue
         found += [(name, item) for item in values]
     return tuple(found)
 
 
 def _seconds(text: Any, what: str) -> float:
-    """A duration as Go writes it; 0 and what is longer than the longest mean the limits of the program."""
+    """Read a duration in Go's notation; 0 and durations above the longest mean the limits of the program."""
     if text == "":
         return DIAL_TIMEOUT
     if not isinstance(text, str) or len(text) > 64 or not re.fullmatch(f"(?:{_DURATION.pattern})+", text):
-        raise HostsConfigError(f'{what}: dial_timeout is a duration like "10s", not {_quoted(text)}')
+        raise HostsConfigError(f'{what}: dial_timeout must be a duration like "10s", not {_quoted(text)}')
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(text))
     return min(seconds, LONGEST_DIAL_TIMEOUT) or DIAL_TIMEOUT
 

@@ -1,9 +1,9 @@
-"""Getting in at one host: answer its challenge, keep the token, get a new one when it has run out.
+"""Authenticate at one host: answer its challenge, keep the token, and get a new one when it expires.
 
 Docker's token authentication (distribution spec, ``docs/spec/auth``): the registry answers 401 and names a token
-server; that gives a token for a scope, to anybody or against credentials; a POST in the manner of OAuth 2 first, where
-there are credentials, and a GET with Basic where the server knows no POST. One :class:`Login` is for one repository,
-for the length of one pull.
+server, which issues a token for a scope, anonymously or for credentials. With credentials, an OAuth 2 POST is tried
+first, and a GET with Basic if the server does not support POST. One :class:`Login` is for one repository, for the
+length of one pull.
 """
 
 from __future__ import annotations
@@ -26,41 +26,41 @@ if TYPE_CHECKING:
     from containerd_client.distribution.credentials import Credentials
 
 SHORTEST_LIFE = 60.0
-"""Seconds that a token lasts if its server does not say; the specification's default."""
+"""Lifetime of a token in seconds if its server does not state it; the specification's default."""
 LONGEST_LIFE = 86_400.0
 LARGEST_TOKEN = 1 << 20
-"""Bytes of a token server's answer."""
+"""Largest size of a token server's answer in bytes."""
 EARLY = 5.0
-"""Seconds before its end at which a token is not used any more, or a tenth of its life."""
+"""Seconds before its expiry from which a token is not used any more; for short-lived tokens a tenth of their life."""
 NO_POST = frozenset({400, 401, 404, 405})
-"""What token servers answer that do not take a POST."""
+"""Statuses with which token servers reject a POST that they do not support."""
 CLIENT_ID = "cri-shim"
 
 
 class TokenAnswer(Struct, frozen=True):
-    """What a token server said; ``body`` is empty unless ``status`` is one of success."""
+    """A token server's answer; ``body`` is empty unless ``status`` means success."""
 
     status: int
     body: bytes
 
     @property
     def successful(self) -> bool:
-        """Whether the body ought to be a token."""
+        """Return whether the body should be a token."""
         return 200 <= self.status < 300
 
 
 class TokenServer(Protocol):
-    """How a request gets to a token server. Raises :class:`DistributionError` when it does not get there."""
+    """A function that sends a request to a token server; raises :class:`DistributionError` if it cannot be reached."""
 
     async def __call__(
         self, url: str, *, query: Mapping[str, str], form: Mapping[str, str] | None, authorization: str
     ) -> TokenAnswer:
-        """POST the form if there is one, else GET."""
+        """POST the form if given, else GET."""
         ...
 
 
 class Login:
-    """The way in at one host for one repository."""
+    """The authentication at one host for one repository."""
 
     def __init__(self, base: str, repository: str, credentials: Credentials, ask: TokenServer) -> None:
         self._server = parse_url(base)
@@ -73,31 +73,31 @@ class Login:
         self._header = ""
         self._ends = 0.0
         self.remark = ""
-        """What an error about this login has to add."""
+        """Text to append to errors about this login."""
         if self._credentials.registry_token:
             if not fits_a_header(self._credentials.registry_token):
-                raise UnauthorizedError("the registry token holds a character that no header can hold")
+                raise UnauthorizedError("the registry token contains a character that is not allowed in a header")
             self._take(self._credentials.registry_token, float("inf"))
 
     def secrets(self) -> tuple[str, ...]:
-        """What must not appear in any text."""
+        """Return what must not appear in any text."""
         return (*self._credentials.secrets(), self._header.partition(" ")[2])
 
     async def header(self) -> str:
-        """The Authorization to send, empty for none. Raises :class:`DistributionError` when a new token is refused."""
+        """Return the Authorization to send, or ""; raises :class:`DistributionError` if a new token is refused."""
         async with self._lock:
             if self._bearer is not None and time.monotonic() >= self._ends:
                 await self._fetch(self._bearer)
             return self._header
 
     async def answer(self, challenges: Iterable[str], sent: str) -> bool:
-        """After a 401 on a request with the Authorization ``sent``: True if there is now another one to try.
+        """Handle a 401 on a request with the Authorization ``sent``; return whether there is now another one to try.
 
-        Raises :class:`DistributionError` when the token server refuses, or cannot be reached.
+        Raises :class:`DistributionError` if the token server refuses or cannot be reached.
         """
         async with self._lock:
             if self._header != sent:
-                return True  # another request of this pull has been through this meanwhile
+                return True  # another request of this pull has renewed it in the meantime
             offered = parse_challenges(challenges)
             bearer = next((one for one in offered if one.scheme == "bearer" and one.parameters.get("realm")), None)
             if bearer is not None and not self._credentials.registry_token:
@@ -139,7 +139,7 @@ class Login:
             ) from None
 
     def _credentials_for(self, realm: Url) -> Credentials:
-        """Return what the token server may see. Raises :class:`UnauthorizedError` rather than send it in clear."""
+        """Return what may be sent to the token server; raises :class:`UnauthorizedError` rather than use clear text."""
         credentials = self._credentials
         if not credentials.fit_realm(realm.authority):
             self.remark = (
@@ -155,7 +155,7 @@ class Login:
     async def _post(
         self, credentials: Credentials, realm: str, known: Mapping[str, str], scope: str
     ) -> TokenAnswer | None:
-        """Ask in the manner of OAuth 2; None where that is not to be tried, or the server does not know it."""
+        """Request a token by OAuth 2; return None if that should not be tried or the server does not support it."""
         form = {**known, "scope": scope, "client_id": CLIENT_ID}
         if credentials.username:
             form |= {"grant_type": "password", "username": credentials.username, "password": credentials.password}
@@ -172,15 +172,15 @@ class Login:
 
 
 def read_token(body: bytes) -> tuple[str, float]:
-    """Read a token server's answer: the token, and the seconds from now that it lasts. Raises DocumentError.
+    """Return the token of a token server's answer and its lifetime in seconds from now; raises DocumentError.
 
-    The server's own clock (``issued_at``) is not trusted.
+    The server's clock (``issued_at``) is not trusted.
     """
     document = parse_object(body, limit=LARGEST_TOKEN)
     token = document.text("access_token") or document.text("token")
     if not token:
-        raise DocumentError("neither token nor access_token is in it")
+        raise DocumentError("it contains neither token nor access_token")
     if not fits_a_header(token):
-        raise DocumentError("it holds a character that no header can hold")
+        raise DocumentError("it contains a character that is not allowed in a header")
     life = document.number("expires_in")
     return token, min(life, LONGEST_LIFE) if life > 0 else SHORTEST_LIFE

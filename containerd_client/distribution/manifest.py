@@ -1,8 +1,8 @@
-"""Manifests, indexes and image configurations as values.
+"""Parse manifests, indexes and image configurations into values.
 
-OCI's and Docker's (schema 2, list) differ in nothing but media types. Everything that a registry sends is checked
-before it is used: a digest becomes part of a path, a size becomes a limit. JSON is read by Go's rules
-(:mod:`untrusted`), because those are what images are tested with.
+OCI's and Docker's documents (schema 2, list) differ only in their media types. Everything that a registry sends is
+checked before it is used, because a digest becomes part of a path and a size becomes a limit. JSON is read by Go's
+rules (:mod:`untrusted`), because images are tested with programs written in Go.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LARGEST_DOCUMENT = 8 << 20
-"""Bytes; more than this is taken for no manifest or image configuration (containerd's own limit)."""
+"""Largest size of a manifest or image configuration in bytes (containerd's own limit)."""
 
 
 LONGEST_PLATFORM = 64
 MOST_PLATFORMS = 32
-"""Characters of a platform, and platforms, that an error text shows of an index."""
+"""Number of platforms of an index, and of characters of each, that an error text shows."""
 
 
 class Descriptor(Struct, frozen=True):
-    """Where a blob is (its digest), what it is and how long; ``platform`` only for the members of an index.
+    """The digest, media type and size of a blob; ``platform`` is set only for the members of an index.
 
-    ``urls`` are places outside of the registry that have it too, of layers that may not be copied.
+    ``urls`` are places outside the registry that also have the blob, for layers that registries may not distribute.
     """
 
     media_type: str
@@ -54,19 +54,19 @@ class Descriptor(Struct, frozen=True):
     urls: tuple[str, ...] = ()
 
     def to_message(self) -> types_pb2.Descriptor:
-        """Return what containerd's services take."""
+        """Return the descriptor as a message for containerd's services."""
         return types_pb2.Descriptor(media_type=self.media_type, digest=self.digest, size=self.size)
 
     @staticmethod
     def of(message: types_pb2.Descriptor) -> Descriptor:
-        """Read what containerd's services give; another client may have stored any size."""
+        """Read a message of containerd's services; another client may have stored any size."""
         return Descriptor(message.media_type, message.digest, max(message.size, 0))
 
 
 class Manifest(Struct, frozen=True):
     """One image for one platform.
 
-    ``others`` are those of the layers whose type is not known: like containerd we store them and do not unpack them.
+    ``others`` are the layers of unknown type; like containerd, this package stores them and does not unpack them.
     """
 
     config: Descriptor
@@ -90,21 +90,21 @@ class Index(Struct, frozen=True):
 
 
 class RootFs(Struct, frozen=True):
-    """What an image configuration says about layers and platform, whose fields may be empty."""
+    """The layers and the platform of an image configuration; the platform's fields may be empty."""
 
     diff_ids: tuple[str, ...]
     platform: Platform
 
 
 def gc_labels(document: Manifest | Index) -> dict[str, str]:
-    """Return the labels with which containerd's garbage collector walks from this blob to those it refers to."""
+    """Return the labels by which containerd's garbage collector finds the blobs that this one refers to."""
     return {f"containerd.io/gc.ref.content.{name}": child.digest for name, child in document.children().items()}
 
 
 def parse_document(data: bytes, media_type: str, digest: str) -> Manifest | Index:
-    """Read a manifest or an index; ``media_type`` as the registry or the descriptor gave it may be empty.
+    """Parse a manifest or an index; ``media_type``, from the registry or the descriptor, may be empty.
 
-    Raises :class:`ManifestError`, also for Docker's schema 1, which no current containerd takes.
+    Raises :class:`ManifestError`, also for Docker's schema 1, which no current containerd accepts.
     """
     what = f"manifest {digest}"
     with _refused(what):
@@ -135,13 +135,13 @@ def parse_document(data: bytes, media_type: str, digest: str) -> Manifest | Inde
 
 
 def _require_one_kind(own: str, offered: str, what: str) -> None:
-    """Refuse an index that poses as a manifest, or the reverse: two programs would see two images (CVE-2021-41190)."""
+    """Reject an index that poses as a manifest or the reverse: two programs would see two images (CVE-2021-41190)."""
     if (own in INDEXES and offered in MANIFESTS) or (own in MANIFESTS and offered in INDEXES):
-        raise ManifestError(f"{what} is offered as {offered} but says that it is {own}")
+        raise ManifestError(f"{what} was sent as {offered} but its own media type is {own}")
 
 
 def media_type_of(data: bytes, offered: str) -> str:
-    """Return the document's media type: its own field, else what was offered, else what its shape tells."""
+    """Return the document's media type: its own field, else the offered type, else the type that its shape implies."""
     kind = bare(offered)
     try:
         document = parse_object(data)
@@ -161,7 +161,7 @@ def media_type_of(data: bytes, offered: str) -> str:
 
 
 def parse_rootfs(data: bytes, digest: str) -> RootFs:
-    """Read the diff ids and the platform out of an image configuration; raises :class:`ManifestError`."""
+    """Read the diff ids and the platform from an image configuration; raises :class:`ManifestError`."""
     what = f"image configuration {digest}"
     with _refused(what):
         document = parse_object(data, limit=LARGEST_DOCUMENT)
@@ -173,9 +173,9 @@ def parse_rootfs(data: bytes, digest: str) -> RootFs:
 
 
 def candidates(index: Index, host: Platform, digest: str) -> tuple[Descriptor, ...]:
-    """Return the members of the index that run on ``host``, best first; those that name no platform come last.
+    """Return the members of the index that run on ``host``, best first; members without a platform come last.
 
-    Raises :class:`NoPlatformError`, which lists what there is.
+    Raises :class:`NoPlatformError`, which lists the platforms that the index has.
     """
     ranked: list[tuple[int, int, Descriptor]] = []
     for number, member in enumerate(index.manifests):
@@ -202,7 +202,7 @@ def _refused(what: str) -> Iterator[None]:
 
 
 def parse_descriptor(item: Object, what: str) -> Descriptor:
-    """Read a descriptor, of which ``what`` is the document; raises :class:`ManifestError`."""
+    """Parse a descriptor in the document named ``what``; raises :class:`ManifestError`."""
     with _refused(what):
         return _descriptor(item, what)
 

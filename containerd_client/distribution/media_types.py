@@ -1,7 +1,7 @@
-"""Media types of manifests, configs and layers: OCI's and Docker's names for the same things.
+"""Define the media types of manifests, configurations and layers, by OCI's and Docker's names.
 
-Sources: OCI image spec ``media-types.md``; Docker image manifest version 2, schema 2. Layers need no table for
-unpacking (containerd's diff service reads the type itself), only to tell them from the rest.
+Sources: OCI image spec ``media-types.md``; Docker image manifest version 2, schema 2. The table of layer types only
+distinguishes layers from other blobs; unpacking does not need it, because containerd's diff service reads the type.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_SCHEMA1 = "application/vnd.docker.distribution.manifest.v1+json"
 DOCKER_SCHEMA1_SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 LEGACY_CONFIG = "application/octet-stream"
-"""What old registries made of a configuration's type."""
+"""The type that old registries give to a configuration."""
 
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFESTS = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
@@ -35,7 +35,7 @@ _OTHER_LAYERS = frozenset(
         "application/vnd.erofs.layer.v1",
     }
 )
-"""Any compression or encryption may follow behind a plus sign."""
+"""Any compression or encryption may follow after a plus sign."""
 
 
 def bare(media_type: str) -> str:
@@ -44,15 +44,15 @@ def bare(media_type: str) -> str:
 
 
 def is_layer(media_type: str) -> bool:
-    """Whether containerd takes it for a file system layer; it stores what else a manifest lists and unpacks these.
+    """Return whether containerd treats the type as a file system layer, which it unpacks and does not just store.
 
-    (containerd core/images/mediatypes.go)
+    Source: containerd core/images/mediatypes.go.
     """
     return media_type.startswith(_OCI_LAYER) or media_type.partition("+")[0] in _OTHER_LAYERS
 
 
 def ingest_ref(media_type: str, digest: str) -> str:
-    """Name the ingest of a blob the way containerd's own clients do, so that theirs and ours meet in one."""
+    """Return the name of a blob's ingest, the same as in containerd's own clients, so that both share one ingest."""
     if media_type in INDEXES:
         return f"index-{digest}"
     if media_type in MANIFESTS:

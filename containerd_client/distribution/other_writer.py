@@ -1,7 +1,7 @@
-"""Waiting for somebody else who writes the same blob.
+"""Wait for another client that writes the same blob.
 
-containerd lets one writer at a time into an ingest and tells the others "ref … locked". The other one may be ``ctr``, a
-second daemon in the same namespace, or a writer of ours whose broken connection containerd has not noticed yet.
+containerd allows one writer per ingest at a time and rejects others with "ref … locked". The other writer may be
+``ctr``, a second daemon in the same namespace, or a writer of ours whose broken connection containerd has not noticed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PAUSE = 0.2
 
 
 class OtherWriter:
-    """Patience with the writer of one ingest, for as long as that gets on; ``limit`` in seconds, 0 means for ever."""
+    """Waits for the other writer of one ingest as long as it makes progress; ``limit`` in seconds, 0 means forever."""
 
     def __init__(self, client: Containerd, ref: str, limit: float) -> None:
         self._client = client
@@ -31,9 +31,9 @@ class OtherWriter:
         self._since = time.monotonic()
 
     async def wait(self, error: Unavailable) -> None:
-        """Wait a little after opening the ingest failed; raises ``error`` unless it says that the ingest is locked.
+        """Pause after opening the ingest failed; raises ``error`` unless it says that the ingest is locked.
 
-        Raises :class:`StalledError` when the other writer has not written a byte for ``limit`` seconds.
+        Raises :class:`StalledError` if the other writer has not written a byte for ``limit`` seconds.
         """
         if not is_ingest_locked(error):
             raise error

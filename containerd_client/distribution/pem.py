@@ -1,7 +1,7 @@
-"""Certificates in PEM files, as Go's ``crypto/x509`` finds them.
+"""Load certificates from PEM files, as Go's ``crypto/x509`` finds them.
 
-A file may hold anything between the certificates (the text form of each, comments, keys), and a certificate that
-cannot be read does not spoil the others; only a file without a single good one is refused.
+A file may contain anything between the certificates (their text form, comments, keys). A certificate that cannot be
+read does not affect the others; only a file without a single valid certificate is rejected.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----\s*\n(.*?)-----END CERTIFICATE
 
 
 def trust_certificates(context: ssl.SSLContext, data: bytes) -> int:
-    """Let the context trust every certificate of a PEM file; return their number."""
+    """Make the context trust every certificate of a PEM file; return their number."""
     trusted = 0
     for block in _BLOCK.finditer(data):
         try:

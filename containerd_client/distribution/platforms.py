@@ -1,7 +1,7 @@
-"""Which of an index's images fits this machine.
+"""Choose the image of an index that fits this machine.
 
-The order of preference is containerd's (``platforms.Default()``): the own architecture with the own variant, then the
-older variants that the processor also runs, then its 32-bit kin.
+The order of preference is containerd's (``platforms.Default()``): the machine's architecture and variant, then the
+older variants that the processor also runs, then the related 32-bit architecture.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Platform(Struct, frozen=True):
 
 
 def normalised(platform: Platform) -> Platform:
-    """Return the spelling in which two equal platforms are equal: ``arm64/v8`` is ``arm64``, ``arm`` is ``arm/v7``.
+    """Return the normal form of a platform: ``arm64/v8`` becomes ``arm64``, ``arm`` becomes ``arm/v7``.
 
-    As in containerd an empty operating system means Linux, and an empty architecture fits no machine.
+    As in containerd, an empty operating system means Linux, and an empty architecture fits no machine.
     """
     architecture = platform.architecture.lower()
     variant = platform.variant.lower()
@@ -64,7 +64,7 @@ def host_platform() -> Platform:
 
 
 def acceptable(host: Platform) -> tuple[Platform, ...]:
-    """Return everything that ``host`` can run, best first."""
+    """Return all platforms that ``host`` can run, best first."""
     found = [normalised(host)]
     architecture = found[0].architecture
     if architecture == "amd64":
@@ -81,7 +81,7 @@ def acceptable(host: Platform) -> tuple[Platform, ...]:
 
 
 def rank(platform: Platform, host: Platform) -> int | None:
-    """Return the place of ``platform`` among what ``host`` runs (0 is best); None when it does not run here."""
+    """Return the rank of ``platform`` among those that ``host`` runs (0 is best), or None if it does not run there."""
     try:
         return acceptable(host).index(normalised(platform))
     except ValueError:

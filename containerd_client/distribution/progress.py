@@ -1,7 +1,8 @@
-"""Is it getting on? The timer of one phase of a pull.
+"""Time out a phase of a pull that makes no progress.
 
-A kubelet sets no deadline for a pull, and a slow one is no stuck one, so what is measured is progress. One byte now and
-then is none (containerd issue 11650): within each span of the limit at least :data:`LEAST` bytes must move.
+A kubelet sets no deadline for a pull, and a slow pull is not a stuck one, so the timer measures progress. A byte now
+and then is not progress (containerd issue 11650): within each span of the limit, at least :data:`LEAST` bytes must
+move.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ LEAST = 16 << 10
 
 
 class Progress:
-    """``limit`` in seconds, 0 means that there is none; ``what`` begins the message of the error."""
+    """The timer of one phase; ``limit`` is in seconds, 0 means no limit, and the error text begins with ``what``."""
 
     def __init__(self, what: str, limit: float) -> None:
         self.limit = limit
@@ -30,20 +31,20 @@ class Progress:
 
     @property
     def idle(self) -> float:
-        """Seconds since enough had moved."""
+        """Return the seconds since enough bytes had moved."""
         return time.monotonic() - self._since
 
     def moved(self, count: int) -> None:
-        """Note bytes that have moved. Raises :class:`StalledError` when they are too few for their time."""
+        """Count bytes that have moved; raises :class:`StalledError` if they are too few for their time."""
         self._moved += count
         if self._moved >= LEAST:
             self._moved, self._since = 0, time.monotonic()
         else:
-            self.check(f"only {self._moved} bytes came")
+            self.check(f"only {self._moved} bytes arrived")
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Do not count the time of the block: somebody is waiting for his turn."""
+        """Exclude the time of the block, in which the work only waits for permission to continue."""
         began = time.monotonic()
         try:
             yield
@@ -51,13 +52,13 @@ class Progress:
             self._since += time.monotonic() - began
 
     def check(self, why: str) -> None:
-        """Raise :class:`StalledError` when the limit is over."""
+        """Raise :class:`StalledError` if the limit has passed."""
         if self.limit and self.idle >= self.limit * 0.99:
             raise StalledError(f"{self._what}: no progress for {self.limit:g} s ({why})")
 
     @asynccontextmanager
     async def within(self, why: str) -> AsyncIterator[None]:
-        """Let a single step take no longer than the limit. Raises :class:`StalledError`."""
+        """Limit the block, a single step, to the limit; raises :class:`StalledError`."""
         try:
             async with asyncio.timeout(self.limit or None):
                 yield

@@ -1,8 +1,9 @@
-"""Which proxy a request takes, by the environment, as Go's ``net/http`` and ``httpproxy`` decide it.
+"""Choose the proxy of a request from the environment, as Go's ``net/http`` and ``httpproxy`` do.
 
-Administrators write HTTP_PROXY, HTTPS_PROXY and NO_PROXY once for kubelet, containerd and this daemon, so the same
-text must mean the same here. docs/registries.md has the rules. Two things differ on purpose: a value that is not a
-proxy's address is an error where Go silently connects directly, and so is a kind of proxy that is not supported.
+Administrators write HTTP_PROXY, HTTPS_PROXY and NO_PROXY once for kubelet, containerd and this daemon, so the same text
+must have the same meaning here. docs/registries.md lists the rules. Two things differ on purpose: a value that is not
+the address of a proxy is an error, while Go silently connects directly, and an unsupported kind of proxy is an error
+too.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Exceptions(Struct, frozen=True):
-    """NO_PROXY, read: networks, and (address or name, port) with an empty port for any."""
+    """The parsed NO_PROXY: networks, and pairs of (address or name, port), where an empty port means any."""
 
     everything: bool = False
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     addresses: tuple[tuple[Address, str], ...] = ()
     domains: tuple[tuple[str, str], ...] = ()
-    """A name with a leading dot is for names below it only."""
+    """A name with a leading dot covers only the names below it."""
 
     def cover(self, host: str, port: int) -> bool:
-        """Whether requests to ``host``, a name in lower case or an address, go there directly."""
+        """Return whether requests to ``host``, a lower-case name or an address, bypass the proxy."""
         if host == "localhost":
             return True
         address = _address(host)
@@ -51,7 +52,7 @@ class Exceptions(Struct, frozen=True):
 
 
 def proxy_for(url: Url, environment: Mapping[str, str] = os.environ) -> Url | None:
-    """Return the proxy for a request, None for a direct connection. Raises :class:`ProxyConfigError`."""
+    """Return the proxy for a request, or None for a direct connection; raises :class:`ProxyConfigError`."""
     variable, text = _first(environment, _VARIABLES[url.scheme])
     if not text:
         return None
@@ -61,18 +62,18 @@ def proxy_for(url: Url, environment: Mapping[str, str] = os.environ) -> Url | No
 
 
 def parse_proxy(text: str, variable: str) -> Url:
-    """Read a proxy's address, http if it has no scheme. The error shows nothing of it: it may hold a password."""
+    """Parse a proxy's address, by default http. The error text does not show it, as it may contain a password."""
     try:
         return parse_url(text if "://" in text else f"http://{text}", SCHEMES)
     except UrlError:
         raise ProxyConfigError(
             f"the environment variable {variable} is not the address of a proxy, like http://proxy.example:3128; "
-            f"these kinds of proxies are known: {', '.join(sorted(SCHEMES))}"
+            f"these kinds of proxies are supported: {', '.join(sorted(SCHEMES))}"
         ) from None
 
 
 def parse_exceptions(text: str) -> Exceptions:
-    """Read NO_PROXY; what makes no sense in it is passed over, as Go does."""
+    """Parse NO_PROXY; malformed entries are ignored, as in Go."""
     networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
     addresses: list[tuple[Address, str]] = []
     domains: list[tuple[str, str]] = []
@@ -104,7 +105,7 @@ def _address(text: str) -> Address | None:
         address = ipaddress.ip_address(text)
     except ValueError:
         return None
-    # Go's addresses know no difference between the two.
+    # Go does not distinguish an IPv4 address from its IPv4-mapped IPv6 form.
     return getattr(address, "ipv4_mapped", None) or address
 
 
@@ -119,7 +120,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 
 
 def _split_port(entry: str) -> tuple[str, str]:
-    """Split ``name:port``, ``address:port`` or ``[address]:port``; an address of IPv6 alone has no port."""
+    """Split ``name:port``, ``address:port`` or ``[address]:port``; a bare IPv6 address has no port."""
     if entry.startswith("["):
         address, bracket, port = entry[1:].partition("]")
         return (address, port[1:]) if bracket and port.startswith(":") else (entry, "")

@@ -1,9 +1,9 @@
-"""One reference from its registry into content and snapshots, everything held by one lease.
+"""Pull one reference from its registry into content and snapshots, everything held by one lease.
 
-The order: what the reference points at · manifests and configuration, in memory · the same into the content store, with
-the labels by which containerd's garbage collector finds the rest · layers, several at a time, each unpacked as soon as
-it and the one below are there. What makes it permanent, an image record, is the caller's to write before the lease
-ends; until then a crash leaves nothing but a lease that runs out.
+The order of steps is: resolve the reference · read manifests and configuration into memory · store the same, with the
+labels by which containerd's garbage collector finds the rest · fetch layers, several at a time, and unpack each as soon
+as it and the layer below exist. The caller makes the image permanent by writing an image record before the lease ends;
+until then a crash leaves nothing behind but a lease that expires.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 
 class PullOptions(Struct, frozen=True):
-    """How to pull; ``concurrent_downloads`` is per image, 0 means no limit.
+    """The options of a pull; ``concurrent_downloads`` is per image, 0 means no limit.
 
-    ``progress_timeout`` is in seconds, for each of the manifests and for the configuration; 0 means none.
+    ``progress_timeout`` is in seconds, for each manifest and for the configuration; 0 means none.
     """
 
     snapshotter: str = "overlayfs"
@@ -57,12 +57,12 @@ def snapshot_label(snapshotter: str) -> str:
 
 
 def source_labels(reference: Reference) -> dict[str, str]:
-    """Return the label that says which repository a blob came from; containerd leaves the port out."""
+    """Return the label that says which repository a blob came from; like containerd, without the port."""
     return {f"{SOURCE_LABEL}{urlsplit(f'//{reference.domain}').hostname}": reference.path}
 
 
 class Distribution(Struct, frozen=True):
-    """The parts that a pull is made with."""
+    """The parts that a pull uses."""
 
     client: Containerd
     registry: RegistryClient
@@ -78,12 +78,12 @@ class Distribution(Struct, frozen=True):
         on_layer: Callable[[Descriptor, str], None] | None = None,
         verify: Callable[[Descriptor], Awaitable[None]] | None = None,
     ) -> ImageContents:
-        """Bring one image; ``on_layer`` is told each layer and the URL it came from ("" if it was there already).
+        """Pull one image; ``on_layer`` receives each layer and the URL it came from ("" if it existed already).
 
-        ``verify`` is given what the reference points at before anything of it is fetched, and raises to refuse it; what
-        is fetched then is that digest. The caller is inside ``call_options(lease=lease)``. Raises
-        :class:`~containerd_client.distribution.errors.DistributionError` or a ContainerdError; what it had got by then
-        hangs on the lease alone.
+        ``verify`` receives the descriptor that the reference points at before anything of it is fetched, and raises to
+        reject it; afterwards exactly that digest is fetched. The caller must be inside ``call_options(lease=lease)``.
+        Raises :class:`~containerd_client.distribution.errors.DistributionError` or a ContainerdError; what was fetched
+        by then is held by the lease only.
         """
         with self.watch.phase("pull.fetch", {"image.ref": str(source.reference)}):
             progress = Progress(f"image {source.reference}", options.progress_timeout)
@@ -97,7 +97,7 @@ class Distribution(Struct, frozen=True):
             self.watch.phase("pull.resolve", {"image.ref": str(source.reference)}) as phase,
             self.watch.waits("registry"),
         ):
-            async with progress.within("its registry does not say what it is"):
+            async with progress.within("its registry does not resolve it"):
                 target = await self.registry.resolve(source)
             phase.tell(
                 {"descriptor.digest": target.digest, **server_of(source.answered.get(str(source.reference), ""))}
@@ -115,7 +115,7 @@ class Distribution(Struct, frozen=True):
         on_layer: Callable[[Descriptor, str], None] | None,
     ) -> ImageContents:
         async def small(blob: Descriptor) -> bytes:
-            async with progress.within(f"{blob.digest} does not come"):
+            async with progress.within(f"{blob.digest} does not arrive"):
                 return await self._small(source, blob)
 
         contents = await walk(small, target, options.platform)
@@ -131,12 +131,12 @@ class Distribution(Struct, frozen=True):
         return contents
 
     async def config(self, contents: ImageContents, labels: Mapping[str, str], lease: str, snapshotter: str) -> None:
-        """Have the image's configuration in the content store, with the label that holds its snapshot."""
+        """Ensure that the image's configuration is in the content store, with the label that holds its snapshot."""
         kept = {snapshot_label(snapshotter): contents.chain_id} if contents.chain_id else {}
         await self.fetcher.document(contents.manifest.config, contents.config, {**labels, **kept}, lease)
 
     async def _small(self, source: Source, blob: Descriptor) -> bytes:
-        """Return a manifest or configuration, from containerd if it is there, else from the registry."""
+        """Return a manifest or configuration, from containerd if it exists there, else from the registry."""
         try:
             return await self.client.content.read_all(blob.digest, LARGEST_DOCUMENT)
         except ResourceExhausted as error:

@@ -1,9 +1,9 @@
-"""Image references as people write them, and the one normal form of each.
+"""Parse image references as people write them into their one normal form.
 
 The grammar is that of the distribution project (``reference.regexp``); the defaults are Docker's, which every CRI
-implementation follows: no domain means ``docker.io``, one path component there means ``library/``, neither tag nor
-digest means ``:latest``. When both tag and digest are given the digest decides and the tag is dropped from the normal
-form, as ``ParseDockerRef`` does: a tag that may meanwhile point elsewhere must not be recorded for that digest.
+implementation follows: no domain means ``docker.io``, a single path component there means ``library/``, neither tag nor
+digest means ``:latest``. If both tag and digest are given, the digest decides and the normal form drops the tag, as
+``ParseDockerRef`` does: a tag that may point elsewhere in the meantime must not be recorded for that digest.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
 LONGEST_NAME = 255
 LONGEST_REFERENCE = 1024
-"""Characters of a reference with its tag and digest."""
+"""Longest reference in characters, with its tag and digest."""
 
 _DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _DOMAIN = re.compile(rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?")
@@ -32,7 +32,7 @@ _HEX = re.compile(r"[0-9a-f]+")
 
 
 class Reference(Struct, frozen=True):
-    """A normalised reference: ``domain`` and ``path`` always, and exactly one of ``tag`` and ``digest``."""
+    """A normalised reference; ``domain`` and ``path`` are always set, and exactly one of ``tag`` and ``digest``."""
 
     domain: str
     path: str
@@ -41,12 +41,12 @@ class Reference(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Domain and path: ``docker.io/library/busybox``."""
+        """Return domain and path: ``docker.io/library/busybox``."""
         return f"{self.domain}/{self.path}"
 
     @property
     def object(self) -> str:
-        """What a registry is asked for: the digest or the tag."""
+        """Return what to request from a registry: the digest or the tag."""
         return self.digest or self.tag
 
     def at(self, digest: str) -> str:
@@ -59,19 +59,19 @@ class Reference(Struct, frozen=True):
 
 
 def is_digest(text: str) -> bool:
-    """Whether the text is a whole digest: algorithm, colon and the right number of lower-case hex digits."""
+    """Return whether the text is a complete digest: algorithm, colon and the right number of lower-case hex digits."""
     algorithm, _, value = text.partition(":")
     return len(value) == _DIGEST_LENGTHS.get(algorithm, -1) and _HEX.fullmatch(value) is not None
 
 
 def id_prefix(text: str) -> str:
-    """Return the hex digits when the text may be an image id or the beginning of one, else the empty string."""
+    """Return the hex digits if the text may be an image id or a prefix of one, else the empty string."""
     value = text.removeprefix("sha256:")
     return value if len(value) <= 64 and _HEX.fullmatch(value) else ""
 
 
 def parse_reference(text: str) -> Reference:
-    """Read a reference in any of Docker's forms.
+    """Parse a reference in any of Docker's forms.
 
     Raises :class:`InvalidReferenceError`, which names the text and the part of it that is wrong.
     """
@@ -94,11 +94,11 @@ def parse_reference(text: str) -> Reference:
     if not _DOMAIN.fullmatch(domain) or (domain.startswith("[") and not _is_ipv6(domain[1:].partition("]")[0])):
         raise InvalidReferenceError(f"image reference {shown}: '{escaped(domain)}' is not a registry host")
     if not _PATH.fullmatch(path):
-        hint = ": repository names are lower case" if path != path.lower() else ""
+        hint = ": repository names must be lower case" if path != path.lower() else ""
         raise InvalidReferenceError(f"image reference {shown}: '{escaped(path)}' is not a repository name{hint}")
     if not at and _is_bare_id(text):
         raise InvalidReferenceError(
-            f"image reference {shown} looks like an image id, which no registry can be asked for"
+            f"image reference {shown} looks like an image id, which cannot be pulled from a registry"
         )
     if len(domain) + 1 + len(path) > LONGEST_NAME:
         raise InvalidReferenceError(f"image reference {text[:64]!r}… is longer than {LONGEST_NAME} characters")
@@ -108,7 +108,7 @@ def parse_reference(text: str) -> Reference:
 
 
 def _split_tag(name: str) -> tuple[str, str | None]:
-    """Split off the tag: a colon after the last slash (one before it belongs to a port)."""
+    """Split off the tag, after a colon behind the last slash (a colon before it belongs to a port)."""
     colon = name.rfind(":")
     if colon > name.rfind("/"):
         return name[:colon], name[colon + 1 :]
@@ -116,7 +116,7 @@ def _split_tag(name: str) -> tuple[str, str | None]:
 
 
 def _split_domain(name: str) -> tuple[str, str]:
-    """Split off the host: the first component if it can only be one (dot, colon, upper case, or ``localhost``)."""
+    """Split off the host: the first component if it can only be a host (dot, colon, upper case or ``localhost``)."""
     first, slash, rest = name.partition("/")
     if slash and (first == "localhost" or any(mark in first for mark in ".:[") or first != first.lower()):
         domain, path = first, rest

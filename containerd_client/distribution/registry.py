@@ -1,6 +1,6 @@
-"""The requests to a registry: resolve a name, get a manifest, get a blob from some offset on.
+"""Make the requests to a registry: resolve a name, get a manifest, get a blob from an offset on.
 
-OCI distribution spec. How a request gets there, and in, is in :mod:`.transport` and :mod:`.login`.
+The API is that of the OCI distribution spec. Connections are in :mod:`.transport`, authentication in :mod:`.login`.
 """
 
 from __future__ import annotations
@@ -48,32 +48,32 @@ T = TypeVar("T")
 
 DOCUMENT_TIMEOUT = 60.0
 PATIENCE = 20.0
-"""Seconds for which the last host, if it says that it is busy, is asked again, when it is about a small thing."""
+"""Seconds for which a small request is retried at the last host while that host says that it is busy."""
 _GOOD = frozenset({200, 203})
-"""Statuses of a whole thing; a proxy that changes what it passes on says 203."""
+"""Statuses of a complete answer; a proxy that modifies the answer returns 203."""
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/(\*|[0-9]{1,19})")
 LONGEST_DETAIL = 200
-"""Characters of a server's own words that an error shows."""
+"""Characters of a server's own text that an error shows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an image comes from: its reference and the hosts that serve it, in order."""
+    """The source of an image: its reference and the hosts that serve it, in order."""
 
     reference: Reference
     hosts: tuple[Host, ...]
     credentials: Credentials = ANONYMOUS
     logins: dict[str, Login] = field(default_factory=dict, compare=False, repr=False)
-    """How far each host has let us in; filled by the requests."""
+    """The login at each host; the requests fill this in."""
     answered: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
-    """Which host's URL the reference, or a digest, was had from; filled by the requests."""
+    """The URL of the host that served the reference or a digest; the requests fill this in."""
     failed: set[str] = field(default_factory=set, compare=False, repr=False)
-    """URLs of mirrors that could not be reached, or were busy, in this pull; filled by the requests."""
+    """URLs of mirrors that could not be reached or were busy in this pull; the requests fill this in."""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The rest of a blob: chunks of at most about 1 MiB; ``served_by`` is the host's URL."""
+    """The rest of a blob in chunks of at most about 1 MiB; ``served_by`` is the host's URL."""
 
     chunks: AsyncIterator[bytes]
     served_by: str
@@ -92,15 +92,15 @@ class RegistryClient:
         await self._transport.close()
 
     async def resolve(self, source: Source) -> Descriptor:
-        """Ask what the reference points at: media type, digest and size of its manifest or index.
+        """Return the descriptor that the reference points at: media type, digest and size of its manifest or index.
 
-        HEAD, and GET where HEAD is refused or tells too little. Raises :class:`DistributionError`.
+        Uses HEAD, and GET if HEAD is refused or its answer is incomplete. Raises :class:`DistributionError`.
         """
 
         async def ask(host: Host) -> Descriptor:
             reference = source.reference
             path = f"{reference.path}/manifests/{reference.object}"
-            with suppress(NotHttpError):  # servers that send a body with a HEAD, and the like, may know GET better
+            with suppress(NotHttpError):  # a server that answers HEAD wrongly, say with a body, may handle GET
                 found = await self._head(host, source, path)
                 if found is not None:
                     return found
@@ -110,7 +110,7 @@ class RegistryClient:
                 _verify(data, reference.digest)
                 digest = reference.digest
             media_type = media_type_of(data, offered)
-            if media_type not in INDEXES | MANIFESTS | SCHEMA1:  # a page to log in, say, instead of an error
+            if media_type not in INDEXES | MANIFESTS | SCHEMA1:  # for example a login page instead of an error
                 raise ManifestError(
                     f"{host.base} sends '{escaped(media_type)}', which is not an image manifest or index"
                 )
@@ -119,7 +119,7 @@ class RegistryClient:
         return await self._first(source, RESOLVE, str(source.reference), ask)
 
     async def _head(self, host: Host, source: Source, path: str) -> Descriptor | None:
-        """Ask for the headers of a manifest; None when they do not tell what it is."""
+        """Return the descriptor from the headers of a manifest, or None if they are incomplete."""
         async with self._get(
             host, source, path, method="HEAD", accept=ACCEPT, total_timeout=DOCUMENT_TIMEOUT
         ) as response:
@@ -128,7 +128,7 @@ class RegistryClient:
             return _described(response, source.reference.digest) if response.status in _GOOD else None
 
     async def manifest(self, source: Source, wanted: Descriptor) -> bytes:
-        """Get a manifest or an index, checked against size and digest."""
+        """Return a manifest or an index after checking its size and digest."""
 
         async def ask(host: Host) -> bytes:
             data, _ = await self._document(host, source, f"{source.reference.path}/manifests/{wanted.digest}")
@@ -138,7 +138,7 @@ class RegistryClient:
         return await self._first(source, PULL, wanted.digest, ask)
 
     async def small_blob(self, source: Source, wanted: Descriptor) -> bytes:
-        """Get a blob that fits into memory (an image configuration), checked against size and digest."""
+        """Return a blob that fits into memory (an image configuration) after checking its size and digest."""
 
         async def ask(host: Host) -> bytes:
             data, _ = await self._document(host, source, f"{source.reference.path}/blobs/{wanted.digest}")
@@ -150,7 +150,7 @@ class RegistryClient:
         return await self._first(source, PULL, wanted.digest, ask)
 
     def rotation(self, source: Source) -> Rotation:
-        """Return the hosts to ask for one blob. Raises :class:`RegistryUnavailableError` when there are none."""
+        """Return the order of hosts for one blob; raises :class:`RegistryUnavailableError` if there are none."""
         serving = [one for one in source.hosts if PULL in one.capabilities]
         if not serving:
             raise RegistryUnavailableError(f"no host for {source.reference.domain} may serve blobs (capability pull)")
@@ -167,12 +167,12 @@ class RegistryClient:
         url: str = "",
         read_timeout: float | None = None,
     ) -> AsyncIterator[Body]:
-        """Open a blob at ``offset``, at ``host`` or at the first that may serve it.
+        """Open a blob at ``offset``, from ``host`` or else from the first host that may serve it.
 
-        With ``url`` it is fetched from there instead, without the login and the settings of the registry.
-        A server that ignores the range is read from its beginning and the known part dropped. Raises
-        :class:`TransferError` where trying again may help, also from within the iteration over the chunks; no byte for
-        ``read_timeout`` seconds is one such case. Nothing is verified here but the promised length.
+        With ``url`` the blob is fetched from there instead, without the login and the settings of the registry. If a
+        server ignores the range, the blob is read from its beginning and the known part is dropped. Raises
+        :class:`TransferError` if a retry may help, also during the iteration over the chunks; no byte for
+        ``read_timeout`` seconds is one such case. Only the promised length is verified here.
         """
         if url:
             host, source = _elsewhere(url, source, wanted)
@@ -181,7 +181,7 @@ class RegistryClient:
             try:
                 answer = await self._open(stack, one, source, wanted, offset=offset, limit=read_timeout, url=url)
                 if answer.status == 206 and not _is_the_rest(answer, offset, wanted.size):
-                    # A part of something else, perhaps of an encoded form: only the whole can be made sense of.
+                    # This is a part of something else, perhaps of an encoded form, so only the whole blob is usable.
                     await stack.aclose()
                     answer = await self._open(stack, one, source, wanted, offset=0, limit=read_timeout, url=url)
             except RegistryUnavailableError as error:
@@ -218,7 +218,7 @@ class RegistryClient:
         return answer
 
     def _failed(self, host: Host, source: Source, error: DistributionError) -> None:
-        """Pass a mirror over for a while that cannot be reached, or is busy."""
+        """Skip a mirror for a while if it cannot be reached or is busy."""
         if host != source.hosts[-1] and isinstance(error, RegistryUnavailableError):
             source.failed.add(host.base)
             self._health.failed(host, error.wait if isinstance(error, TransferError) else 0.0)
@@ -241,7 +241,7 @@ class RegistryClient:
     async def _first(
         self, source: Source, capability: str, what: str, ask: Callable[[Host], Coroutine[Any, Any, T]]
     ) -> T:
-        """Ask the hosts until one answers; the failure of the last one (the upstream) decides the error."""
+        """Ask the hosts in order until one answers; the failure of the last one (the upstream) decides the error."""
         hosts = [host for host in source.hosts if capability in host.capabilities]
         if not hosts:
             raise RegistryUnavailableError(f"no host for {source.reference.domain} has the capability {capability}")
@@ -301,13 +301,13 @@ def _elsewhere(url: str, source: Source, wanted: Descriptor) -> tuple[Host, Sour
         host = Host(parse_url(url).origin)
     except UrlError as error:
         raise NotInRegistryError(
-            f"blob {wanted.digest}: its place outside of the registry is not a URL: it {error}"
+            f"blob {wanted.digest}: its place outside the registry is not a URL: it {error}"
         ) from None
     return host, Source(source.reference, (host,))
 
 
 async def _persistently(ask: Callable[[Host], Coroutine[Any, Any, T]], host: Host, patience: float) -> T:
-    """Repeat a small request while the server says that it is busy; one that cannot be reached is not asked again."""
+    """Retry a small request while the server says that it is busy, but not if the server cannot be reached."""
     began = time.monotonic()
     pause = 0.0
     while True:
@@ -332,17 +332,17 @@ async def _without_first(chunks: AsyncIterator[bytes], skip: int) -> AsyncIterat
 
 
 def _is_the_rest(answer: Answer, offset: int, size: int) -> bool:
-    """Whether a partial answer is the blob's own bytes from ``offset`` on."""
+    """Return whether a partial answer contains the blob's own bytes from ``offset`` on."""
     if answer.encodings and answer.length != size - offset:
         return False
     found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
-    if found is None:  # nothing that can be held against it but its length
+    if found is None:  # without a valid Content-Range only the length can be checked
         return answer.length is None or answer.length == size - offset
     return int(found[1]) == offset and found[3] in {"*", str(size)}
 
 
 def _described(answer: Answer, digest: str) -> Descriptor | None:
-    """Read the descriptor out of the headers of a HEAD response; None when they do not tell all of it."""
+    """Return the descriptor from the headers of a HEAD response, or None if they are incomplete."""
     named = answer.headers.get("Docker-Content-Digest", "")
     media_type = bare(answer.headers.get("Content-Type", ""))
     size = answer.length
@@ -354,7 +354,7 @@ def _described(answer: Answer, digest: str) -> Descriptor | None:
 
 
 async def _failure(answer: Answer, what: str, host: Host, login: Login) -> DistributionError:
-    """Return the error for a status that is no success."""
+    """Return the error for a status that does not mean success."""
     server = answer.url.origin
     status = answer.status
     if status in {401, 403}:

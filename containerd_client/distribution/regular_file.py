@@ -1,7 +1,7 @@
-"""Small files of the node: hosts.toml, certificates, keys.
+"""Read small files of the node: hosts.toml, certificates, keys.
 
-A FIFO, a device or fifty megabytes in the place of one of them must not hold up a pull, so a file is opened without
-waiting, has to be a regular one, and is read up to a limit.
+A FIFO, a device or fifty megabytes in the place of such a file must not hold up a pull. A file is therefore opened
+without blocking, must be a regular file, and is read up to a limit.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LARGEST = 1 << 20
-"""Bytes of a certificate or key file; the bundles of all public authorities have a quarter of that."""
+"""Largest certificate or key file in bytes; a bundle of all public authorities has a quarter of that."""
 
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -26,12 +26,12 @@ _KINDS = {
 
 
 def read_regular_file(path: Path, limit: int = LARGEST) -> bytes:
-    """Return the bytes of a file; blocks no longer than the disk does.
+    """Return the bytes of a file; blocks only as long as the disk does.
 
-    Raises OSError for a file that cannot be opened, ValueError for one that is not a regular file or
+    Raises OSError for a file that cannot be opened, and ValueError for one that is not a regular file or
     has more than ``limit`` bytes.
     """
-    _require_regular(path.stat())  # before it is opened: opening some devices does something
+    _require_regular(path.stat())  # before opening, because opening some devices has side effects
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         _require_regular(os.fstat(descriptor))

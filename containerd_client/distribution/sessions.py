@@ -1,6 +1,6 @@
-"""aiohttp's sessions: one for all requests, and one for each SOCKS proxy.
+"""Hold aiohttp's sessions: one for all requests, and one for each SOCKS proxy.
 
-aiohttp is imported with the first request: a daemon whose images are all there never pays for it.
+aiohttp is imported at the first request, so a daemon whose images all exist already never loads it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from containerd_client.distribution.urls import Url
 
 BUFFER = 1 << 18
-"""Bytes; aiohttp drops what it has buffered (twice as much) when a connection breaks, and that is asked for again."""
+"""Buffer in bytes; when a connection breaks, aiohttp drops up to twice as much, which is then requested again."""
 LARGEST_HEADER = 1 << 20
-"""Bytes of one header of a response, or of its first line."""
+"""Largest header of a response, and largest first line, in bytes."""
 MOST_HEADERS = 10_000
 SOCKS = frozenset({"socks5", "socks5h"})
 
@@ -40,18 +40,18 @@ class Sessions:
             await session.close()
 
     async def through(self, proxy: Url | None) -> aiohttp.ClientSession:
-        """Return the session for a proxy. Raises :class:`ProxyConfigError` where no library for SOCKS is installed."""
+        """Return the session for a proxy; raises :class:`ProxyConfigError` if the library for SOCKS is missing."""
         through = proxy if proxy is not None and proxy.scheme in SOCKS else None
         if through not in self._sessions:
-            # 7 MiB that only pulling needs; in a thread, because it takes a tenth of a second.
+            # The import costs 7 MiB that only pulls need. It runs in a thread because it takes a tenth of a second.
             await asyncio.to_thread(importlib.import_module, "aiohttp")
             connector = await _socks_connector(through) if through is not None else None
-            if through not in self._sessions:  # still
+            if through not in self._sessions:  # another request may have opened it during the import
                 self._sessions[through] = self._opened(connector)
         return self._sessions[through]
 
     def _opened(self, connector: aiohttp.BaseConnector | None) -> aiohttp.ClientSession:
-        import aiohttp  # noqa: PLC0415 - loaded just now
+        import aiohttp  # noqa: PLC0415 - the caller has just loaded it
 
         return aiohttp.ClientSession(
             connector=connector,
@@ -62,7 +62,7 @@ class Sessions:
             max_line_size=LARGEST_HEADER,
             max_field_size=LARGEST_HEADER,
             max_headers=MOST_HEADERS,
-            # One user's cookies are not the next one's.
+            # Cookies of one user must not be sent for another.
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -82,13 +82,13 @@ async def _socks_connector(proxy: Url) -> aiohttp.BaseConnector:
         proxy_type=library.ProxyType.SOCKS5,
         username=login[0].decode(errors="replace") if login else None,
         password=login[1].decode(errors="replace") if login else None,
-        rdns=True,  # the proxy looks the name up, as Go has it for both schemes
+        rdns=True,  # the proxy resolves the name, as Go does for both schemes
     )
     return connector
 
 
 def proxy_headers(proxy: Url) -> dict[str, str]:
-    """Return the headers that carry the login for an HTTP proxy."""
+    """Return the headers with the login for an HTTP proxy."""
     login = proxy.login()
     if login is None:
         return {}

@@ -1,11 +1,11 @@
-"""TLS settings of a registry host as Python's ``ssl`` takes them.
+"""Make ``ssl`` contexts from the TLS settings of a registry host.
 
-The rules are those of Go, whose programs the certificates were made for: every certificate that is trusted is an
-anchor, be it self-signed or not; a server is known by its subject alternative names alone; and certificates that merely
-lack extensions, as those of private authorities often do, are taken.
+The rules are those of Go, because the certificates were made for Go programs: every trusted certificate is an anchor,
+self-signed or not; a server is identified only by its subject alternative names; and certificates that merely lack
+extensions, as those of private authorities often do, are accepted.
 
-Reading the system's authorities takes milliseconds, so a context is made in a thread and kept for as long as the files
-it was made of are the same: a certificate that is renewed on disk is used by the next request.
+Reading the system's authorities takes milliseconds, so a context is made in a thread and kept until one of its files
+changes: the next request uses a certificate that was renewed on disk.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _KEPT = 32
 
 
 class TlsContexts:
-    """One context for each kind of TLS settings that was asked for lately. Blocks: call it in a thread."""
+    """Contexts by TLS settings, for the settings that were used lately. It blocks, so call it in a thread."""
 
     def __init__(self) -> None:
         self._contexts: OrderedDict[tuple[Tls, tuple[tuple[int, ...], ...]], ssl.SSLContext] = OrderedDict()
 
     def of(self, tls: Tls) -> ssl.SSLContext:
-        """The context for these settings. Raises :class:`HostsConfigError` naming the file that cannot be used."""
+        """Return the context for these settings; raises :class:`HostsConfigError` that names the unusable file."""
         key = (tls, tuple(_stamp(file) for file in _files(tls)))
         context = self._contexts.get(key)
         if context is None:
@@ -43,7 +43,7 @@ class TlsContexts:
         return context
 
     def without_files(self, tls: Tls) -> ssl.SSLContext | None:
-        """The context for settings that name no file, if it has been made; does not block."""
+        """Return the existing context for settings that name no file, or None; does not block."""
         return None if tls.ca or tls.client else self._contexts.get((tls, ()))
 
 
@@ -79,20 +79,20 @@ def _context(tls: Tls) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
     for ca in tls.ca:
         if not trust_certificates(context, _read(ca)):
-            raise HostsConfigError(f"{ca}: holds no certificates that can be used (they have to be in PEM form)")
+            raise HostsConfigError(f"{ca}: holds no usable certificates (they must be in PEM form)")
     for certificate, key in tls.client:
         _load_client(context, certificate, key)
     return context
 
 
 def _load_client(context: ssl.SSLContext, certificate: str, key: str) -> None:
-    """Load a client's certificate; OpenSSL takes it from files only, so it gets copies that cannot hold it up."""
+    """Load a client certificate; OpenSSL reads only files, so it receives copies in memory that cannot block it."""
     pair = _copy(_read(certificate)), _copy(_read(key or certificate))
     try:
-        # Asked for a passphrase, OpenSSL would read the terminal.
+        # Without a password OpenSSL would ask for the passphrase on the terminal.
         context.load_cert_chain(f"/proc/self/fd/{pair[0]}", f"/proc/self/fd/{pair[1]}", password=b"")
     except (OSError, ssl.SSLError) as error:
-        raise HostsConfigError(f"{certificate}: no certificate and key that fit: {error}") from error
+        raise HostsConfigError(f"{certificate}: holds no matching certificate and key: {error}") from error
     finally:
         for one in pair:
             os.close(one)

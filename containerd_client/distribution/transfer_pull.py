@@ -1,7 +1,7 @@
-"""Let containerd pull: its Transfer service (1.7 and later) resolves, fetches and unpacks inside the daemon.
+"""Have containerd pull: its Transfer service (1.7 and later) resolves, fetches and unpacks inside the daemon.
 
-What is left to a client is to say what is wanted, to hold a lease, to answer for logins on a stream beside the call,
-and to look whether it gets on. containerd/core/transfer.
+The client's part is to describe the image, hold a lease, supply logins on a stream beside the call, and watch the
+progress. The service's code is in containerd/core/transfer.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from containerd_client.duplex import Conversation
 
 LOOKS = 4
-"""How often within the time limit it is looked whether anything has moved."""
+"""Number of progress checks within the time limit."""
 LOOK_SECONDS = 10.0
 
 
 class TransferPull:
-    """Pulls by containerd. ``config_path``: directories of HOST/hosts.toml, of which containerd is told one."""
+    """Pulls by containerd; ``config_path`` lists directories of HOST/hosts.toml, one of which containerd receives."""
 
     def __init__(self, client: Containerd, unpacker: Unpacker, config_path: Sequence[Path]) -> None:
         self._client = client
@@ -53,7 +53,7 @@ class TransferPull:
         self._config_path = config_path
 
     async def serves(self, reference: Reference) -> bool:
-        """Whether the service can pull this as configured: that of 1.7 knows neither hosts.toml nor plain HTTP."""
+        """Return whether the service can pull this as configured; that of 1.7 lacks hosts.toml and plain HTTP."""
         if not (await self._client.version.get()).version.lstrip("v").startswith("1."):
             return True
         return not is_loopback(reference.domain) and await self._directory(reference) is None
@@ -71,11 +71,11 @@ class TransferPull:
         *,
         digest: str = "",
     ) -> ImageContents:
-        """Bring one image, and its record of this reference, with ``labels``.
+        """Pull one image and create its record for this reference, with ``labels``.
 
-        With ``digest`` it is that one that is fetched, whatever the reference points at by now. The caller is inside
-        ``call_options(lease=lease)``. Raises :class:`DistributionError`, or the ContainerdError that says what
-        containerd met with.
+        With ``digest``, that digest is fetched, whatever the reference points at by now. The caller must be inside
+        ``call_options(lease=lease)``. Raises :class:`DistributionError`, or a ContainerdError with the error that
+        containerd encountered.
         """
         platform = types_pb2.Platform(
             os=options.platform.os, architecture=options.platform.architecture, variant=options.platform.variant
@@ -87,7 +87,7 @@ class TransferPull:
             resolver = pb.RegistryResolver(
                 auth_stream=stream,
                 host_dir=str(directory.parent) if directory else "",
-                # Without it a loopback registry is spoken to in TLS first.
+                # Without this, containerd tries TLS first with a loopback registry.
                 default_scheme="http" if directory is None and is_loopback(reference.domain) else "",
             )
             wanted = f"{reference}@{digest}" if digest and not reference.digest else str(reference)
@@ -107,7 +107,7 @@ class TransferPull:
         return contents
 
     async def _contents(self, name: str, options: PullOptions) -> ImageContents:
-        """Read what containerd has pulled. If that is not an image, its record is deleted, which containerd keeps."""
+        """Read the image that containerd pulled; if it is not an image, delete the record that containerd kept."""
         record = await self._client.images.get(name)
         try:
             return await read_contents(self._client, Descriptor.of(record.target), options.platform)
@@ -117,7 +117,7 @@ class TransferPull:
             raise
 
     async def _watched(self, source: Message, store: Message, options: PullOptions) -> None:
-        """Call, and end the call when nothing moves any more."""
+        """Make the call, and end it when there is no more progress."""
         progress = Progress(f"transfer of {store.name}", options.progress_timeout)  # type: ignore[attr-defined]
         call = asyncio.create_task(self._client.transfer.transfer(packed(source), packed(store)))
         try:
@@ -135,7 +135,7 @@ class TransferPull:
                 await asyncio.wait({call})
 
     async def _seen(self, snapshotter: str) -> object:
-        """Something that is another one whenever bytes or files have moved; None when it cannot be told."""
+        """Return a value that changes whenever bytes or files have moved; None if it cannot be determined."""
         try:
             with call_options(timeout=LOOK_SECONDS):
                 ingests = await self._client.content.list_statuses()
@@ -149,7 +149,7 @@ class TransferPull:
 
     @asynccontextmanager
     async def _answering(self, credentials: Credentials) -> AsyncIterator[str]:
-        """Answer for logins while the block lasts; gives the stream's name, empty where there is nothing to say."""
+        """Answer login requests during the block; yields the stream's name, empty if there are no credentials."""
         if not credentials:
             yield ""
             return
@@ -171,11 +171,11 @@ async def _answer(conversation: Conversation[Any, Any], credentials: Credentials
 
 
 def response_for(host: str, credentials: Credentials) -> pb.AuthResponse:
-    """Return what containerd is told for one host; nothing for a host that the credentials are not for."""
+    """Return the answer to containerd for one host; empty for a host that the credentials are not for."""
     if not credentials.fit(host):
         return pb.AuthResponse(authType=pb.NONE)
     if credentials.username:
-        # Bytes that are not UTF-8 cannot be said here; what containerd then sends is another password.
+        # The message cannot contain bytes that are not UTF-8; containerd then sends a different password.
         name, secret = (
             as_bytes(text).decode("utf-8", "replace") for text in (credentials.username, credentials.password)
         )
@@ -186,5 +186,5 @@ def response_for(host: str, credentials: Credentials) -> pb.AuthResponse:
 
 
 def packed(message: Message) -> Any:
-    """Return the message in an Any with a type URL as Go's typeurl makes it: the name alone."""
+    """Return the message in an Any whose type URL is that of Go's typeurl package: only the name."""
     return Any(type_url=message.DESCRIPTOR.full_name, value=message.SerializeToString())

@@ -1,8 +1,8 @@
-"""How a request gets to a registry: the hops of a redirect, proxies, TLS, logins, and errors that hold no secrets.
+"""Send requests to registries: redirects, proxies, TLS, logins, and errors without secrets.
 
-Redirects are followed here and not by the library, because at each hop everything is decided anew: which proxy, which
-headers, which credentials. What was meant for one server (a login, the headers and the client certificate of its
-hosts.toml, the form with a password) goes to no other.
+Redirects are followed here and not by the HTTP library, because each step decides again which proxy, headers and
+credentials to use. What was meant for one server (a login, the headers and the client certificate of its hosts.toml, a
+form with a password) is not sent to any other server.
 """
 
 from __future__ import annotations
@@ -37,22 +37,22 @@ if TYPE_CHECKING:
 
 TOKEN_TIMEOUT = 30.0
 RENEWALS = 2
-"""New Authorizations tried for one request: the first, and one for a token that has just run out."""
+"""New Authorizations that are tried for one request: the first, and one more if a token has just expired."""
 REDIRECTS = 10
-"""Hops of one request after the first, as many as Go follows."""
+"""Redirects that are followed for one request, as many as Go follows."""
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
 _WITH_BODY = frozenset({307, 308})
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
 class _Request(Struct, frozen=True):
-    """One request of ours, of which each hop sees its part."""
+    """One request, of which each server in a chain of redirects receives its part."""
 
     host: Host
     method: str
     url: Url
     headers: Mapping[str, str] = {}
-    """For every server that is asked."""
+    """Sent to every server."""
     own_headers: tuple[tuple[str, str], ...] = ()
     """For the server of ``url`` alone."""
     body: bytes | None = None
@@ -62,7 +62,7 @@ class _Request(Struct, frozen=True):
 
 
 class Transport:
-    """All requests to registries and token servers."""
+    """Sends all requests to registries and token servers."""
 
     def __init__(self, user_agent: str) -> None:
         self._sessions = Sessions(user_agent)
@@ -73,7 +73,7 @@ class Transport:
         await self._sessions.close()
 
     def login(self, host: Host, repository: str, credentials: Credentials) -> Login:
-        """Make the way in at one host for one repository."""
+        """Return a new login at one host for one repository."""
 
         async def ask(
             url: str, *, query: Mapping[str, str], form: Mapping[str, str] | None, authorization: str
@@ -95,9 +95,9 @@ class Transport:
         read_timeout: float | None = None,
         total_timeout: float | None = None,
     ) -> AsyncIterator[Answer]:
-        """Send a request, with a new Authorization if the host wants one, and give the answer, whatever its status.
+        """Send a request, again with a new Authorization if the host demands one, and yield the answer of any status.
 
-        What breaks on the way comes out as :class:`TransferError`, a refused login as :class:`UnauthorizedError`.
+        Raises :class:`TransferError` if the connection breaks and :class:`UnauthorizedError` if a login is refused.
         """
         address = parse_url(url).with_query(query or {})
         for number in range(RENEWALS + 1):
@@ -115,7 +115,7 @@ class Transport:
             async with self._send(request) as answer:
                 again = (
                     answer.status == 401
-                    # Another server's challenge is not this host's to answer.
+                    # A challenge of another server must not be answered with this host's login.
                     and not answer.foreign
                     and number < RENEWALS
                     and await login.answer(answer.headers.getall("WWW-Authenticate", []), authorization)
@@ -128,10 +128,10 @@ class Transport:
     async def _token(
         self, host: Host, url: str, query: Mapping[str, str], form: Mapping[str, str] | None, authorization: str
     ) -> TokenAnswer:
-        """Ask a token server. One that is busy is a :class:`TransferError`, like a registry."""
+        """Send a request to a token server; raises :class:`TransferError` if it is busy, as for a registry."""
         address = parse_url(url).with_query(query)
         request = _Request(
-            # A client's certificate is for the name that it was given for, as at the hops of a redirect.
+            # A client certificate is used only for the host it is configured for, as with redirects.
             host if address.host == parse_url(host.base).host else replace(host, tls=replace(host.tls, client=())),
             "GET" if form is None else "POST",
             address,
@@ -153,7 +153,7 @@ class Transport:
 
     @asynccontextmanager
     async def _send(self, request: _Request) -> AsyncIterator[Answer]:
-        """Send a request and follow its redirects; the whole of it has ``total_timeout``."""
+        """Send a request and follow its redirects, all of it within ``total_timeout``."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + request.total_timeout if request.total_timeout else None
         url, method, body = request.url, request.method, request.body
@@ -187,7 +187,7 @@ class Transport:
         ends: float | None,
         foreign: bool,
     ) -> aiohttp.ClientResponse:
-        """Ask one server and return its answer as soon as its headers are here."""
+        """Send the request to one server and return the answer as soon as its headers have arrived."""
         proxy = proxy_for(url)
         session = await self._sessions.through(proxy)
         context = await self._tls(request, url, proxy)
@@ -205,7 +205,7 @@ class Transport:
             what = f"{what} through the proxy {through.origin}"
         left = ends - asyncio.get_running_loop().time() if ends is not None else None
         with as_transfer_errors(what):
-            # A proxy that falls silent is under no other limit.
+            # No other limit covers a proxy that stops answering.
             async with asyncio.timeout(_shortest(left, 2 * dial + read if read else None)):
                 return await session.request(
                     method,
@@ -222,7 +222,7 @@ class Transport:
                 )
 
     async def _tls(self, request: _Request, url: Url, proxy: Url | None) -> ssl.SSLContext | Literal[True]:
-        """Return whom to trust; a client's certificate is shown to servers of the name that it was given for only."""
+        """Return the TLS settings of a request; a client certificate is only for the host name it is configured for."""
         if url.scheme != "https" and (proxy is None or proxy.scheme != "https"):
             return True
         tls = request.host.tls
@@ -233,14 +233,14 @@ class Transport:
 
 
 def _own_headers(host: Host, headers: Mapping[str, str], authorization: str) -> tuple[tuple[str, str], ...]:
-    """Return what hosts.toml adds to the headers of the request, and the Authorization, which comes before its own."""
+    """Return the extra headers of hosts.toml, and the Authorization, which takes precedence over theirs."""
     ours = {name.lower() for name in headers} | ({"authorization"} if authorization else set())
     added = tuple((name, value) for name, value in host.headers if name.lower() not in ours)
     return (*added, ("Authorization", authorization)) if authorization else added
 
 
 def _login_of(url: Url) -> list[tuple[str, str]]:
-    """Return the Authorization for a login that stands in the URL of a redirect."""
+    """Return the Authorization for a login in the URL of a redirect."""
     login = url.login()
     if login is None:
         return []

@@ -1,9 +1,9 @@
-"""Who goes next, when several want to: the lowest rank.
+"""Serialise sending by rank: of several layers that wait to send, the lowest goes first.
 
-Layers are unpacked one upon the other, so the lowest one that is still on its way is the one that is waited for. Where
-the machine is the narrow place and not the network, sharing it evenly between three layers would bring all three late.
-Who had a turn is expected back for a moment before a higher rank may go, as an anticipatory disk scheduler does it;
-where the network is the narrow place, nobody is ever kept waiting for longer than that.
+Layers are unpacked on top of each other, so the pull waits for the lowest layer that is still in transfer. Where the
+machine and not the network is the bottleneck, sharing it evenly between three layers would make all three late. After a
+layer has sent, the next slot is held free for it for a moment before a higher rank may go, as an anticipatory disk
+scheduler does; where the network is the bottleneck, no layer waits longer than that moment.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import heapq
 import itertools
 
 EXPECTED_BACK = 0.03
-"""Seconds; a few times what it takes to fill the next message at full speed."""
+"""Seconds; a few times the duration of filling the next message at full speed."""
 
 
 class Turns:
-    """One at a time; of those who wait the lowest rank first, then who came first."""
+    """Gives out one slot at a time: to the waiting caller with the lowest rank, then to the one that came first."""
 
     def __init__(self) -> None:
         self._busy = False
@@ -27,13 +27,13 @@ class Turns:
         self._timer: asyncio.TimerHandle | None = None
 
     def leave(self, rank: int) -> None:
-        """Say that this rank does not come back."""
+        """Note that this rank will not send any more."""
         if self._expected == rank:
             self._expect_nobody()
             self._next()
 
     async def wait(self, rank: int) -> None:
-        """Wait for a turn; it must be ended."""
+        """Wait for the slot; the caller must :meth:`end` it."""
         if not self._busy and (self._expected is None or rank <= self._expected):
             self._expect_nobody()
             self._busy = True
@@ -45,13 +45,13 @@ class Turns:
             await turn
             mine = True
         finally:
-            # Cancelled in the instant in which the turn was given: it goes on to the next.
+            # Cancelled in the instant in which the slot was given: pass it on to the next caller.
             if not mine and turn.done() and not turn.cancelled():
                 self._busy = False
                 self._next()
 
     def end(self, rank: int) -> None:
-        """Let the next one in."""
+        """Release the slot to the next caller."""
         self._busy = False
         if self._waiting and self._waiting[0][0] > rank:
             self._expected = rank

@@ -1,7 +1,7 @@
-"""Layers into snapshots: Prepare, Apply, compare, Commit, one layer upon the other.
+"""Unpack layers into snapshots: Prepare, Apply, compare, Commit, each layer on top of the one below.
 
-containerd does the decompressing and extracting (its diff service); what is asked of the client is the order, the names
-(chain ids) and the check that what was extracted is what the image's configuration promised.
+containerd decompresses and extracts (its diff service). The client determines the order and the names (chain ids), and
+checks that the extracted content is what the image's configuration promised.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ TARGET = "containerd.io/snapshot.ref"
 CLEAN_UP_SECONDS = 10.0
 TRIES = 4
 LOOKS = 4
-"""How often within the time limit the growth of a snapshot is looked at, which makes containerd walk it."""
+"""Number of checks of a snapshot's growth within the time limit; each makes containerd walk the snapshot."""
 
 
 class Unpacker:
-    """Layers into snapshots; one at a time for each chain id and snapshotter."""
+    """Unpacks layers into snapshots, one at a time for each chain id and snapshotter."""
 
     def __init__(self, client: Containerd, progress_timeout: float = 0.0) -> None:
         self._client = client
@@ -50,7 +50,7 @@ class Unpacker:
         self._flights: Flights[bool] = Flights()
 
     async def present(self, snapshotter: str, chain: str) -> bool:
-        """Whether the snapshot of this chain id is committed (an image without layers needs none)."""
+        """Return whether the snapshot of this chain id is committed (an image without layers needs none)."""
         if not chain:
             return True
         try:
@@ -67,10 +67,10 @@ class Unpacker:
         lease: str,
         labels: Mapping[str, str] | None = None,
     ) -> None:
-        """Have the snapshot of layer ``number`` (0 is the lowest); those below it must be there.
+        """Ensure that the snapshot of layer ``number`` (0 is the lowest) exists; those below it must exist already.
 
-        The caller is inside ``call_options(lease=lease)``. Raises :class:`CorruptBlobError` when the layer does not
-        extract to what the configuration says, :class:`ContainerdError` otherwise.
+        The caller must be inside ``call_options(lease=lease)``. Raises :class:`CorruptBlobError` if the layer does not
+        extract to what the configuration promises, and otherwise :class:`ContainerdError`.
         """
         chain = contents.chains[number]
         ours = False
@@ -87,19 +87,19 @@ class Unpacker:
             except (ContainerdError, DistributionError):
                 if ours:
                     raise
-                made = led = False  # somebody else's failure; we have a try of our own
-            # What was made under our lease is held by it. What was there already may be the remains of a pull that was
-            # cut off, about to be collected: it must be taken under our lease, and then still be there.
+                made = led = False  # the failure of another caller; this one tries again itself
+            # A snapshot that was made under our lease is held by it. One that existed already may be left over from an
+            # interrupted pull and about to be collected: it must be added to our lease and still exist afterwards.
             if (made and led) or await self._adopt(snapshotter, chain, lease):
                 return
-        raise IncompleteImageError(f"snapshot {chain} was removed again and again while the image was being unpacked")
+        raise IncompleteImageError(f"snapshot {chain} was removed repeatedly while the image was being unpacked")
 
     async def _adopt(self, snapshotter: str, chain: str, lease: str) -> bool:
         await self._client.leases.add_resource(lease, chain, f"snapshots/{snapshotter}")
         return await self.present(snapshotter, chain)
 
     async def _unpack(self, snapshotter: str, contents: ImageContents, number: int, labels: Mapping[str, str]) -> bool:
-        """Make the snapshot; False when it was there already."""
+        """Make the snapshot; return False if it existed already."""
         chain = contents.chains[number]
         parent = contents.chains[number - 1] if number else ""
         if await self.present(snapshotter, chain):
@@ -108,7 +108,7 @@ class Unpacker:
         key = f"extract-{time.time_ns()}-{secrets.token_urlsafe(3)} {chain}"
         committed = False
         try:
-            # The label lets a snapshotter that can bring the layer by itself (a remote one) say AlreadyExists.
+            # With this label, a snapshotter that can provide the layer itself (a remote one) answers AlreadyExists.
             mounts = await snapshots.prepare(key, parent, labels={TARGET: chain, **labels})
             applied = await self._apply(snapshots, key, contents.manifest.layers[number], mounts)
             self._check(contents, number, applied.digest)
@@ -126,7 +126,7 @@ class Unpacker:
     async def _apply(
         self, snapshots: Snapshots, key: str, layer: Descriptor, mounts: Sequence[types_pb2.Mount]
     ) -> types_pb2.Descriptor:
-        """Let containerd extract a layer, for as long as the snapshot grows meanwhile."""
+        """Have containerd extract a layer, for as long as the snapshot keeps growing."""
         progress = Progress(f"layer {layer.digest}", self.progress_timeout)
         applying = asyncio.create_task(self._client.diff.apply(layer.to_message(), mounts))
         try:
@@ -138,7 +138,7 @@ class Unpacker:
                     progress.moved(LEAST)
                 progress.check("containerd extracts nothing")
             return applying.result()
-        except Unknown as error:  # what the archive, or the file system, would not do
+        except Unknown as error:  # a fault of the archive or the file system
             raise ExtractionError(f"layer {layer.digest} cannot be extracted: {error.detail}") from error
         finally:
             if not applying.done():
@@ -146,7 +146,7 @@ class Unpacker:
                 await asyncio.wait({applying})
 
     async def _usage(self, snapshots: Snapshots, key: str, seconds: float) -> tuple[int, int] | None:
-        """How large the snapshot is; None when no answer comes in time, which says nothing about progress."""
+        """Return the snapshot's size, or None if no answer arrives in time, which says nothing about progress."""
         try:
             with call_options(timeout=seconds):
                 return await snapshots.usage(key)
@@ -166,10 +166,10 @@ class Unpacker:
             with call_options(timeout=CLEAN_UP_SECONDS):
                 await snapshots.remove(key)
         except ContainerdError:
-            return  # never made, or containerd is away: it hangs on the lease alone and goes with it
+            return  # never made, or containerd is away: only the lease holds it, so it goes away with the lease
 
     async def _note_diff_id(self, layer: Descriptor, diff_id: str) -> None:
-        """Label the blob with what it extracts to, which spares other clients (export, convert) the work."""
+        """Label the blob with its diff id, which saves other clients (export, convert) from computing it."""
         try:
             info = await self._client.content.info(layer.digest)
             if info.labels.get(UNCOMPRESSED) != diff_id:

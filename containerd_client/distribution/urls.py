@@ -1,8 +1,8 @@
-"""URLs that others wrote: redirects, token servers, mirrors, proxies.
+"""Parse URLs from outside: redirects, token servers, mirrors, proxies.
 
-Storage that signs its URLs signs every character of them, so path and query are kept as they were written; nothing is
-decoded and encoded again. Only what no request line can hold (a space, a character beyond ASCII) is percent-encoded.
-The host is checked, because everything that is decided about a request (proxy, credentials, headers) hangs on it.
+Storage services sign every character of a URL, so path and query are kept as they were written and never decoded and
+encoded again. Only characters that a request line cannot contain (a space, a character beyond ASCII) are
+percent-encoded. The host is checked, because all decisions about a request (proxy, credentials, headers) depend on it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 WEB = frozenset({"http", "https"})
 LONGEST = 64 << 10
-"""Characters of a URL."""
+"""Longest URL in characters."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
@@ -32,10 +32,10 @@ _NOT_IN_A_REQUEST_LINE = re.compile(r"[^\x21-\x7e]")
 
 
 class UrlError(ValueError):
-    """A text is not a URL of the kind that was asked for.
+    """A text is not a URL of the required kind.
 
-    The message continues "it ...", and shows nothing of the text: signatures and passwords stand anywhere in one that
-    cannot be taken apart.
+    The message continues "it ...". It shows nothing of the text, because a text that cannot be parsed may contain
+    signatures and passwords anywhere.
     """
 
 
@@ -50,29 +50,30 @@ class Url(Struct, frozen=True):
     user: str = ""
 
     def __str__(self) -> str:
-        """Return what is requested; a user is not part of it."""
+        """Return the URL without its user."""
         return f"{self.origin}{self.target}"
 
     @property
     def authority(self) -> str:
-        """``host[:port]``; without the port if it is the scheme's own."""
+        """Return ``host[:port]``, without the port if it is the scheme's default."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port: what an error text may show of any URL."""
+        """Return scheme, host and port, which an error text may show of any URL."""
         return f"{self.scheme}://{self.authority}"
 
     @property
     def shown(self) -> str:
-        """The URL without what may be secret in it: user and query (signed links)."""
+        """Return the URL without the parts that may be secret: user and query (signed links)."""
         return escaped(f"{self.origin}{self.target.partition('?')[0]}")
 
     def same_server(self, other: Url) -> bool:
-        """Whether a request to this URL may carry what was meant for ``other``.
+        """Return whether a request to this URL may contain what was meant for ``other``.
 
-        The server is scheme, host and port. The one exception is the step from http to https on the standard ports.
+        A server is identified by scheme, host and port. The only exception is the step from http to https on the
+        standard ports.
         """
         if (self.scheme, self.host, self.port) == (other.scheme, other.host, other.port):
             return True
@@ -80,7 +81,7 @@ class Url(Struct, frozen=True):
         return self.host == other.host and ports == ("http", 80, "https", 443)
 
     def with_query(self, query: Mapping[str, str]) -> Url:
-        """Return the URL with more parameters behind those that it has."""
+        """Return the URL with parameters appended to those that it has."""
         if not query:
             return self
         mark = "?" if "?" not in self.target else "&" if self.target[-1] not in "?&" else ""
@@ -88,7 +89,7 @@ class Url(Struct, frozen=True):
         return Url(self.scheme, self.host, self.port, f"{self.target}{mark}{more}", self.user)
 
     def login(self) -> tuple[bytes, bytes] | None:
-        """Return user and password that the URL holds, decoded."""
+        """Return the decoded user and password of the URL, or None."""
         if not self.user:
             return None
         name, _, password = self.user.partition(":")
@@ -96,16 +97,16 @@ class Url(Struct, frozen=True):
 
 
 def parse_url(text: str, schemes: frozenset[str] = WEB) -> Url:
-    """Read an absolute URL; raises :class:`UrlError`."""
+    """Parse an absolute URL; raises :class:`UrlError`."""
     if len(text) > LONGEST:
         raise UrlError(f"has {len(text)} characters, more than {LONGEST}")
     if _CONTROL.search(text):
-        raise UrlError("holds a control character")
+        raise UrlError("contains a control character")
     scheme = _SCHEME.match(text)
     if scheme is None or not text.startswith("//", scheme.end()):
         raise UrlError("has no scheme and host")
     if scheme[1].lower() not in schemes:
-        raise UrlError(f"has another scheme than {' or '.join(sorted(schemes))}")
+        raise UrlError(f"has a scheme other than {' or '.join(sorted(schemes))}")
     rest = text[scheme.end() + 2 :]
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     target = rest[len(authority) :].partition("#")[0]
@@ -121,11 +122,11 @@ def parse_url(text: str, schemes: frozenset[str] = WEB) -> Url:
 
 
 def resolve_location(base: Url, location: str) -> Url:
-    """Return where a redirect from ``base`` leads; raises :class:`UrlError`."""
+    """Return the target of a redirect from ``base`` to ``location``; raises :class:`UrlError`."""
     if not location:
         raise UrlError("is empty")
     if _CONTROL.search(location):
-        raise UrlError("holds a control character")
+        raise UrlError("contains a control character")
     location = location.partition("#")[0]
     if _SCHEME.match(location):
         return parse_url(location)
@@ -144,7 +145,7 @@ def resolve_location(base: Url, location: str) -> Url:
 
 
 def shown(text: str) -> str:
-    """Return a text that ought to be a URL, as an error may show it: without user, query and fragment."""
+    """Return a text that should be a URL without user, query and fragment, as an error may show it."""
     try:
         return parse_url(text, frozenset(PORTS)).shown
     except UrlError:
@@ -158,13 +159,13 @@ def _host_and_port(place: str) -> tuple[str, int]:
         parts = urlsplit(f"//{place}")
         port = parts.port
     except ValueError:
-        raise UrlError("has a port or an address that cannot be") from None
+        raise UrlError("has an invalid port or address") from None
     host = parts.hostname or ""
     if place.startswith("["):
         try:
             return str(ipaddress.IPv6Address(host)), port or 0
         except ValueError:
-            raise UrlError("has an address that cannot be") from None
+            raise UrlError("has an invalid address") from None
     host = host_name(host)
     if port == 0:
         raise UrlError("has the port 0")
@@ -172,7 +173,7 @@ def _host_and_port(place: str) -> tuple[str, int]:
 
 
 def host_name(text: str) -> str:
-    """Return a host name in lower-case ASCII (IDNA); raises :class:`UrlError` for what no host can be called."""
+    """Return a host name in lower-case ASCII (IDNA); raises :class:`UrlError` for an invalid name."""
     if not text:
         raise UrlError("names no host")
     host = text.lower()
@@ -180,7 +181,7 @@ def host_name(text: str) -> str:
         host = _idna(host)
     bare = host.removesuffix(".")
     if len(bare) > _LONGEST_HOST or not all(_LABEL.fullmatch(label) for label in bare.split(".")):
-        raise UrlError("names a host that cannot be")
+        raise UrlError("names an invalid host")
     return host
 
 
@@ -190,7 +191,7 @@ def _idna(host: str) -> str:
     try:
         return idna.encode(encodable(host), uts46=True).decode()
     except idna.IDNAError:
-        raise UrlError("names a host that cannot be") from None
+        raise UrlError("names an invalid host") from None
 
 
 def _request_target(text: str) -> str:
@@ -206,7 +207,7 @@ def _percent_encoded(match: re.Match[str]) -> str:
 
 
 def _without_dots(path: str) -> str:
-    """Resolve ``.`` and ``..``, which are steps of a relative location (RFC 3986, 5.2.4)."""
+    """Resolve the segments ``.`` and ``..`` of a relative location (RFC 3986, 5.2.4)."""
     if "/." not in path:
         return path
     kept: list[str] = []

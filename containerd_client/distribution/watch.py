@@ -1,7 +1,7 @@
-"""How somebody may watch a pull: which phase it is in, what each worked on, and when it waits for a registry.
+"""Define how a caller can watch a pull: its phases, what each worked on, and when it waits for a registry.
 
-Whoever pulls hands such a watcher in; traces and bills are made of what it sees. Blocks nest, and what is called inside
-(hops to containerd) happens inside them.
+The caller of a pull passes in such a watcher and makes traces and bills from what it sees. Blocks nest, and calls
+inside a block (hops to containerd) belong to it.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
 
 class Phase(Protocol):
-    """A phase under way."""
+    """A running phase."""
 
     def tell(self, about: Mapping[str, str]) -> None:
-        """Say more about it, under the names that spans have for it (``server.address``)."""
+        """Add facts about the phase, under the attribute names of spans (``server.address``)."""
 
 
 class Watch(Protocol):
-    """The watcher."""
+    """A watcher of a pull."""
 
     def phase(self, name: str, about: Mapping[str, str]) -> AbstractContextManager[Phase]:
-        """A block of the pull, under the name that containerd's own spans have for it."""
+        """Open a block of the pull, under the name that containerd's own spans use for it."""
 
     def waits(self, name: str) -> AbstractContextManager[object]:
-        """A block that only waits; ``name`` says for what."""
+        """Open a block that only waits; ``name`` says what it waits for."""
 
 
 class Unwatched:
-    """Nobody watches."""
+    """The watcher that does nothing, for a pull without a watcher."""
 
     def phase(self, _name: str, _about: Mapping[str, str]) -> AbstractContextManager[Phase]:
         """Do nothing."""
@@ -48,7 +48,7 @@ class Unwatched:
 
 
 def server_of(url: str) -> dict[str, str]:
-    """Who served something, as OpenTelemetry names it; empty for what was there already."""
+    """Return the serving host under OpenTelemetry's names; empty for content that existed already."""
     parts = urlsplit(url)
     if not parts.hostname:
         return {}

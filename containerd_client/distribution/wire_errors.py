@@ -1,4 +1,4 @@
-"""What the HTTP library raises, as the errors of this package, without the addresses of other servers."""
+"""Convert errors of the HTTP library to those of this package, without the addresses of other servers."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LONGEST = 512
-"""Characters of a text of the library's or the server's."""
+"""Characters that an error shows of a text of the library or the server."""
 
 _NUMBER: Final = re.compile(r"^\[Errno -?[0-9]+\] ")
 
 
 @contextmanager
 def as_transfer_errors(what: str) -> Iterator[None]:
-    """Let what aiohttp raises leave the block as a :class:`TransferError` that begins with ``what``."""
+    """Turn the errors of aiohttp inside the block into a :class:`TransferError` that begins with ``what``."""
     import aiohttp  # noqa: PLC0415 - loaded before the first request
 
     try:
@@ -33,13 +33,13 @@ def as_transfer_errors(what: str) -> Iterator[None]:
     except TimeoutError as error:
         raise TransferError(f"{what}: no answer or no byte in time") from error
     except aiohttp.InvalidURL:
-        raise RegistryUnavailableError(f"{what}: this is not an address that can be asked") from None
+        raise RegistryUnavailableError(f"{what}: the address is not usable") from None
     except aiohttp.ClientHttpProxyError as error:
         raise TransferError(f"{what}: the proxy answers {_usual(error.status)}") from None
     except aiohttp.ClientResponseError as error:
-        # The number in it is the library's own, and the lines under the first one point at the place in the answer.
+        # The number in the text is the library's own; lines after the first one point at the place in the answer.
         said = " ".join(line.strip() for line in error.message.splitlines() if line.strip(" ^"))
-        raise NotHttpError(f"{what}: the answer is not HTTP that can be read: {escaped(said, LONGEST)}") from None
+        raise NotHttpError(f"{what}: the answer is not valid HTTP: {escaped(said, LONGEST)}") from None
     except aiohttp.ClientConnectorError as error:
         raise TransferError(f"{what}: cannot connect: {_reason(error.os_error)}") from error
     except (aiohttp.ClientError, OSError) as error:
@@ -49,7 +49,7 @@ def as_transfer_errors(what: str) -> Iterator[None]:
 
 
 def _reason(error: OSError) -> str:
-    """What the system says of a connection that could not be made; where it was to lead is in the text already."""
+    """Return the system's reason why a connection could not be made; the caller's text names the target already."""
     if isinstance(error, socket.gaierror):
         return f"the name is not found: {str(error.strerror).lower()}"
     if error.errno is not None and error.errno > 0 and not isinstance(error, ssl.SSLError):
@@ -58,13 +58,13 @@ def _reason(error: OSError) -> str:
 
 
 def _said(error: Exception) -> str:
-    """What an error says; those of the library that say nothing are about a connection that the other side closed."""
+    """Return the text of an error; the library's errors without one mean that the other side closed the connection."""
     text = _NUMBER.sub("", str(error)) or "the connection was closed by the other side"
     return escaped(text, LONGEST)
 
 
 def _usual(status: int) -> str:
-    """A status and what it means; what a proxy writes behind it may repeat the login that it got."""
+    """Return a status and its standard meaning; the proxy's own text could repeat the login that it received."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

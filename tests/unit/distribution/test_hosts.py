@@ -103,8 +103,8 @@ def test_directories(tmp_path):
         ('[host."http://m:x"]', "http or https"),
         ('[host."http://m"]\nca = 1', "ca is neither a path"),
         ('[host."http://m"]\nca = [""]', "ca is neither a path"),
-        ('[host."http://m"]\nclient = [["a", "b", "c"]]', "a pair is"),
-        ('dial_timeout = "soon"', "dial_timeout is a duration"),
+        ('[host."http://m"]\nclient = [["a", "b", "c"]]', "a pair must be"),
+        ('dial_timeout = "soon"', "dial_timeout must be a duration"),
         ('[host."http://m"]\ncapabilities = ["fly"]', "may hold"),
         ('host = "x"', "host is not a table"),
         ('[host."http://m"]\nheader = 3', "header is not a table"),
@@ -157,7 +157,7 @@ def test_a_login_in_a_url_is_not_kept():
 def test_unknown_keys_are_passed_over(caplog):
     """As containerd does; but the log says so."""
     assert parse_hosts("new_in_3_0 = true\n", "q.io", FILE) == (default_host("q.io"),)
-    assert "new_in_3_0 is not a setting" in caplog.text
+    assert "new_in_3_0 is not a known setting" in caplog.text
 
 
 def test_docker_style_files(tmp_path):
