@@ -114,9 +114,9 @@ def test_strike_out():
     [
         (cri.AuthConfig(registry_token="a\r\nb"), "registry_token holds a line end"),
         (cri.AuthConfig(registry_token="a\0b"), "registry_token holds a line end"),
-        (cri.AuthConfig(username="u", server_address="http://[x"), "server_address '.*' is not the address"),
-        (cri.AuthConfig(username="u", server_address="r.io:99999"), "server_address '.*' is not the address"),
-        (cri.AuthConfig(username="u", server_address="a b"), "server_address '.*' is not the address"),
+        (cri.AuthConfig(username="u", server_address="http://[x"), "server_address '.*' is not a server address"),
+        (cri.AuthConfig(username="u", server_address="r.io:99999"), "server_address '.*' is not a server address"),
+        (cri.AuthConfig(username="u", server_address="a b"), "server_address '.*' is not a server address"),
     ],
 )
 def test_auth_config_that_makes_no_sense(auth, said):
