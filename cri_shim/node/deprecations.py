@@ -1,7 +1,7 @@
-"""What containerd says is going away of the things that it was configured with, as a condition of the node.
+"""Report containerd's deprecation warnings about its configuration as a condition of the node.
 
-containerd 1.7 and later tell it by Introspection/Server; 1.6 has nothing to tell. Status passes it on under the
-in-process plugin's name, and only where there is something. Asked at most once a minute, and never while containerd is
+containerd 1.7 and later return them from Introspection/Server; 1.6 has none. Status passes them on under the name that
+the in-process plugin uses, and only if there are any. containerd is asked at most once a minute, and never while it is
 away. Source: containerd ``internal/cri/server/status.go``.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CONDITION = "ContainerdHasNoDeprecationWarnings"
 REASON = "ContainerdHasDeprecationWarnings"
 ASK_EVERY = 60.0
-"""Seconds: a warning can come up at any time, with the first use of something."""
+"""Seconds between two requests: a warning can come up at any time, with the first use of a feature."""
 _PATIENCE = 2.0
 
 
@@ -31,20 +31,23 @@ class Deprecations:
     """The warnings, as of the last time that containerd answered."""
 
     def __init__(self, ignored: Iterable[str] = ()) -> None:
-        """``ignored`` are the names of warnings that are left out."""
+        """Leave out the warnings whose names are in ``ignored``."""
         self._ignored = frozenset(ignored)
         self._warnings: Mapping[str, str] = {}
         self._asked = float("-inf")
 
     async def conditions(self, introspection: Introspection) -> list[cri.RuntimeCondition]:
-        """One condition with all warnings by their names in its message, or none. Never raises."""
+        """Return one condition with all warnings by their names in its message, or none.
+
+        Never raises.
+        """
         if time.monotonic() - self._asked >= ASK_EVERY:
             self._asked = time.monotonic()
             try:
                 async with asyncio.timeout(_PATIENCE):
                     server = await introspection.server()
             except (ContainerdError, TimeoutError):
-                pass  # the last answer holds until the next
+                pass  # the last answer stays valid until the next one
             else:
                 self._warnings = {
                     warning.id: warning.message for warning in server.deprecations if warning.id not in self._ignored

@@ -1,8 +1,8 @@
-"""What the OCI runtime behind each handler can do, as it says itself (``runc features``), asked at start.
+"""Ask the OCI runtime behind each handler at start what it can do (``runc features``).
 
-The kubelet rejects pods that need what a handler does not report, so a runtime that cannot be asked reports nothing.
-One that did not answer in time holds the start up for two seconds, and is asked again. (OCI runtime-spec features.md;
-containerd 2.0 asks in the same way)
+The kubelet rejects pods that need a feature that their handler does not report, so a runtime that cannot be asked
+reports nothing. A runtime that does not answer in time delays the start by two seconds, and is asked again. (OCI
+runtime-spec features.md; containerd 2.0 asks in the same way)
 """
 
 from __future__ import annotations
@@ -32,41 +32,41 @@ _FIRST_SECONDS = 2.0
 _ASK_SECONDS = 10.0
 """How long a runtime that is asked again may take."""
 ASK_AGAIN = (1.0, 5.0, 30.0, 120.0)
-"""Seconds before it is asked again; the last one holds from then on."""
+"""Seconds before each further attempt; the last value repeats."""
 _RRO = "rro"
 _RRO_KERNEL = (5, 12)
-"""mount_setattr(2), which a recursive read-only mount is made with."""
+"""The first kernel with mount_setattr(2), which makes a recursive read-only mount."""
 
 _USER = "user"
 _USERNS_KERNEL = (5, 19)
-"""overlayfs takes image layers that are mounted with mapped ids."""
+"""The first kernel whose overlayfs accepts image layers that are mounted with mapped ids."""
 _USERNS_SNAPSHOTTER = "overlayfs"
 
 log = structlog.get_logger(__name__)
 
 
 class HandlerFeatures(Struct, frozen=True):
-    """What may be asked of a handler's pods."""
+    """The features that a handler's pods may use."""
 
     recursive_read_only_mounts: bool = False
-    why_no_user_namespaces: str = "its runtime does not say what it can do"
-    """Empty where pods may have a user namespace of their own."""
+    why_no_user_namespaces: str = "its runtime does not report its features"
+    """Empty if pods may have a user namespace of their own."""
     unanswered: bool = False
-    """Its runtime did not answer in time: what it can do is not known."""
+    """Its runtime did not answer in time, so its features are unknown."""
 
     @property
     def user_namespaces(self) -> bool:
-        """Pods may have a user namespace of their own."""
+        """Whether pods may have a user namespace of their own."""
         return not self.why_no_user_namespaces
 
     @property
     def user_namespaces_host_network(self) -> bool:
-        """They may have one on the node's network too, where /sys has to be made recursively read-only."""
+        """Whether they may have one on the node's network too, where /sys has to be made recursively read-only."""
         return self.user_namespaces and self.recursive_read_only_mounts
 
 
 async def read_features(config: Config, node: NodeFacts) -> dict[str, HandlerFeatures]:
-    """The features of every handler, by name."""
+    """Return the features of every handler, by name."""
     handlers = config.containerd.runtimes
     found = await asyncio.gather(
         *(_features(config, handler, node, seconds=_FIRST_SECONDS) for handler in handlers.values())
@@ -75,7 +75,7 @@ async def read_features(config: Config, node: NodeFacts) -> dict[str, HandlerFea
 
 
 async def read_unanswered(features: MutableMapping[str, HandlerFeatures], config: Config, node: NodeFacts) -> None:
-    """Ask the runtimes that did not answer again, with growing pauses, until all have; ``features`` is completed."""
+    """Ask the runtimes that did not answer again, with growing pauses, until all have; this completes ``features``."""
     pauses = ending_with_last(ASK_AGAIN)
     while left := [name for name, known in features.items() if known.unanswered]:
         await asyncio.sleep(next(pauses))
@@ -105,25 +105,28 @@ async def _features(config: Config, handler: RuntimeHandler, node: NodeFacts, *,
 
 
 def features_from(answer: bytes, kernel: tuple[int, int]) -> HandlerFeatures:
-    """Read a runtime's answer; raises ValueError when it is none."""
+    """Parse a runtime's answer.
+
+    Raises ``ValueError`` if it is not valid.
+    """
     document = parse_object(answer)
     linux = document.object("linux")
     mount_options = document.texts("mountOptions")
     namespaces = () if linux is None else linux.texts("namespaces")
     return HandlerFeatures(
         recursive_read_only_mounts=_RRO in mount_options and kernel >= _RRO_KERNEL,
-        why_no_user_namespaces="" if _USER in namespaces else "its runtime does not know user namespaces",
+        why_no_user_namespaces="" if _USER in namespaces else "its runtime does not support user namespaces",
     )
 
 
 def user_namespace_trouble(snapshotter: str, node: NodeFacts) -> str:
-    """What of this node stands in the way of user namespaces, whatever the runtime can do; empty for nothing."""
+    """Return why this node cannot have user namespaces, whatever the runtime can do; empty if it can."""
     if node.kernel < _USERNS_KERNEL:
         return "root file systems with mapped ids need Linux 5.19 or later"
     if snapshotter != _USERNS_SNAPSHOTTER:
         return f"root file systems with mapped ids need the snapshotter {_USERNS_SNAPSHOTTER}, it has {snapshotter}"
     if not node.user_namespaces:
-        return "this node allows no user namespaces (sysctl user.max_user_namespaces)"
+        return "this node does not allow user namespaces (sysctl user.max_user_namespaces)"
     if unshare_program() is None:
         return "the program unshare of util-linux is missing"
     return ""

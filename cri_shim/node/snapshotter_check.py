@@ -1,7 +1,7 @@
-"""Whether containerd has the snapshotters that the configuration names; without them no pod can be made.
+"""Check that containerd has the snapshotters that the configuration names; without them no pod can be made.
 
-containerd's CRI plugin does not even start then. Asked once for each connection to containerd, because a snapshotter
-comes and goes with its configuration.
+containerd's CRI plugin does not even start then. The check runs once for each connection to containerd, because a
+snapshotter comes and goes with containerd's configuration.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 REASON = "SnapshotterNotReady"
 ASK_AGAIN = 10.0
-"""Seconds before containerd is asked again that did not answer."""
+"""Seconds before containerd is asked again after it did not answer."""
 _PATIENCE = 2.0
 
 log = structlog.get_logger(__name__)
 
 
 class SnapshotterCheck:
-    """``wanted``: the keys of the configuration that name a snapshotter, and what they name."""
+    """``wanted`` maps the configuration's keys that name a snapshotter to the snapshotters."""
 
     def __init__(self, wanted: Mapping[str, str] | None = None) -> None:
         self._wanted = dict(wanted or {})
@@ -39,10 +39,10 @@ class SnapshotterCheck:
         self._trouble = ""
 
     async def trouble(self, introspection: Introspection, connection: int) -> str:
-        """Return what is missing as a sentence, empty if nothing is. Never raises.
+        """Return what is missing as a sentence; empty if nothing is.
 
-        ``connection`` is another number after each reconnection. While containerd does not answer it is not known
-        whether something is missing, and then nothing is said.
+        ``connection`` is a number that changes with each reconnection. While containerd does not answer, it is unknown
+        whether something is missing, and the sentence is empty. Never raises.
         """
         if connection == self._connection or time.monotonic() - self._asked < ASK_AGAIN:
             return self._trouble
@@ -65,13 +65,16 @@ class SnapshotterCheck:
         if missing:
             self._trouble = (
                 f"containerd has no snapshotter for {', '.join(missing)}; it has {', '.join(present) or 'none'}; "
-                "configure one of these, or let containerd load the other"
+                "configure one of these, or make containerd load the missing one"
             )
             log.error("snapshotter.missing", missing=missing, present=present)
         return self._trouble
 
 
 def wanted_snapshotters(default: str, handlers: Mapping[str, str]) -> dict[str, str]:
-    """Return the configuration's keys and the snapshotters they name; ``handlers``: those of their own, or empty."""
+    """Return the configuration's keys and the snapshotters they name.
+
+    ``handlers`` maps each handler to the snapshotter of its own, or to an empty text.
+    """
     own = {f"containerd.runtimes.{name}.snapshotter": snapshotter for name, snapshotter in handlers.items()}
     return {"containerd.snapshotter": default} | {key: name for key, name in own.items() if name}

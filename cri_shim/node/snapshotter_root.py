@@ -1,7 +1,8 @@
-"""Where a snapshotter keeps its files, as ImageFsInfo names it: the kubelet asks that directory for its capacity.
+"""Find the directory of a snapshotter, which ImageFsInfo names: the kubelet asks that directory for its capacity.
 
-Some snapshotters export their root in containerd's introspection, others (native in 1.6, proxies) do not. Those lie
-below containerd's own root, which other plugins tell; and a directory that does not exist would be of no use.
+Some snapshotters export their root in containerd's introspection; others (native in 1.6, proxies) do not. Those are
+below containerd's own root, which other plugins export. A directory that does not exist would be of no use to the
+kubelet.
 """
 
 from __future__ import annotations
@@ -19,12 +20,15 @@ USUAL_ROOT = "/var/lib/containerd"
 
 
 def existing_root(plugins: Iterable[Plugin], snapshotter: str) -> str:
-    """Return the first of :func:`candidates` that is a directory, ``/`` if none is. Blocks."""
+    """Return the first of :func:`candidates` that is a directory, ``/`` if none is.
+
+    Blocking.
+    """
     return next((place for place in candidates(plugins, snapshotter) if os.path.isdir(place)), "/")  # noqa: PTH112
 
 
 def candidates(plugins: Iterable[Plugin], snapshotter: str) -> tuple[str, ...]:
-    """Return where the snapshotter may have its files, best first."""
+    """Return the directories where the snapshotter may have its files, best first."""
     found: list[str] = []
     roots: list[str] = []
     for plugin in plugins:
