@@ -1,1 +1,4 @@
-"""Operations, rollback, overlap, keyed locks and semaphores: how several things go on at once."""
+"""Run several things at once: operations, rollback, overlap, keyed locks and semaphores, background work.
+
+This room imports only the floors below it. It knows nothing of pods or containerd: callers pass the work to do.
+"""

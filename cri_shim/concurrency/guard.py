@@ -1,8 +1,8 @@
-"""Tell the two kinds of CancelledError in a handler apart.
+"""Distinguish the two kinds of CancelledError in a handler.
 
-When the client hangs up, grpc.aio cancels the handler's task: it must end as cancelled. When something *inside* was
-cancelled (an operation at shutdown), a CancelledError comes up although nobody cancelled this task; grpc.aio would then
-send no status at all and the client would wait for its deadline.
+When the client hangs up, grpc.aio cancels the handler's task, which must end as cancelled. When work *inside* was
+cancelled (an operation at shutdown), a CancelledError arrives although this task was not cancelled. grpc.aio would then
+send no status at all, and the client would wait for its deadline.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 async def answered(work: Awaitable[T]) -> T:
-    """Await ``work``; a cancellation that is not this task's own becomes an UnavailableError."""
+    """Await ``work``; turn a cancellation that is not this task's own into an UnavailableError."""
     try:
         return await work
     except asyncio.CancelledError as error:

@@ -1,4 +1,4 @@
-"""One lock for each id, remembered only while somebody holds or wants it."""
+"""One lock for each id, remembered only while a task holds or awaits it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from cri_shim.timeline import awaited
 
 
 class Locks:
-    """``async with locks.of(container_id):`` — taken for changes only, never across a grace period or by a read."""
+    """Locks by key, as in ``async with locks.of(container_id):``.
+
+    A lock is taken for changes only, never across a grace period and never by a read.
+    """
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, _Lock] = WeakValueDictionary()
 
     def of(self, key: str) -> asyncio.Lock:
-        """The lock of ``key``; the same one for as long as anyone refers to it."""
+        """Return the lock of ``key``; it is the same one for as long as any reference to it exists."""
         lock = self._locks.get(key)
         if lock is None:
             lock = self._locks[key] = _Lock()
@@ -24,10 +27,10 @@ class Locks:
 
 
 class _Lock(asyncio.Lock):
-    """A lock that tells the request that had to wait for it."""
+    """A lock that notes the wait in the record of the request that had to wait."""
 
     async def acquire(self) -> Literal[True]:
-        """Take it."""
+        """Take the lock."""
         if not self.locked():
             return await super().acquire()
         with awaited("lock"):

@@ -1,4 +1,4 @@
-"""A few at a time for each id, remembered only while somebody is inside or waits."""
+"""One semaphore for each id, remembered only while a task is inside or waits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Gate(asyncio.Semaphore):
     """A gate that tells the request that had to wait before it."""
 
     async def acquire(self) -> Literal[True]:
-        """Go in."""
+        """Take a slot."""
         if not self.locked():
             return await super().acquire()
         with awaited("gate"):

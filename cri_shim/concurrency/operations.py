@@ -1,8 +1,8 @@
 """Mutations that outlive the request that asked for them.
 
-A kubelet that gives up on RunPodSandbox after its deadline and asks again is the normal case on a loaded node. The
-first attempt goes on; the second, having the same key, waits for the first one's result instead of being told that
-the name is reserved (docs/adr/0003; containerd issues 4604 and 9545).
+On a loaded node it is normal that the kubelet gives up on RunPodSandbox after its deadline and asks again. The first
+attempt goes on. The second has the same key and waits for the first one's result, instead of failing because the name
+is reserved (docs/adr/0003; containerd issues 4604 and 9545).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 
 class Operations:
-    """The mutations in flight, by key; keys say what is done to what (``run/NAME``, ``remove/ID``)."""
+    """The mutations under way, by a key that says what is done to what (``run/NAME``, ``remove/ID``)."""
 
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Task[Any]] = {}
@@ -34,9 +34,9 @@ class Operations:
         return len(self._running)
 
     async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Do ``work`` to its end, whatever becomes of the caller; a second caller with the same key joins the first.
+        """Run ``work`` to its end, whatever happens to the caller; a second caller with the same key joins the first.
 
-        Raises what ``work`` raises, and UnavailableError once the daemon is ending.
+        Raises what ``work`` raises, and UnavailableError once the daemon is shutting down.
         """
         task = self._running.get(key)
         if task is None:
@@ -48,13 +48,14 @@ class Operations:
         else:
             with awaited("joined"):
                 return cast("T", await asyncio.shield(task))
-        # shield: cancelling the caller must not reach the task.
+        # The shield keeps a cancellation of the caller from reaching the task.
         return cast("T", await asyncio.shield(task))
 
     def begin(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
-        """Begin ``work``, at shutdown too, and leave it to itself: the end of something that is answered already.
+        """Start ``work`` without waiting for it, at shutdown too.
 
-        What it raises is only logged, unless somebody looks at the task.
+        This is for the remaining work of a request that is answered already. An exception is only logged, unless the
+        caller looks at the task.
         """
         task = asyncio.create_task(metered(work()), name=key)
         self._running[key] = task
@@ -73,19 +74,19 @@ class Operations:
     def _finished(self, task: asyncio.Task[Any]) -> None:
         del self._running[task.get_name()]
         if not task.cancelled() and (error := task.exception()) is not None:
-            # Retrieved here so that nothing is "never retrieved"; whoever waits gets it too.
+            # Retrieved here so that asyncio does not log it as "never retrieved"; a waiter gets it too.
             log.debug("operation.failed", operation=task.get_name(), error=str(error))
 
     async def drain(self, grace: float, undo: float) -> None:
-        """Begin nothing new, give what runs ``grace`` seconds, then cancel it and give its undo ``undo`` seconds.
+        """Start nothing new, give running work ``grace`` seconds, then cancel it and give its undo ``undo`` seconds.
 
-        What is not undone by then (it waits for a helper program, say) is left; its record stays in containerd, and the
-        next daemon finds it not ready.
+        Work that is not undone by then (because it waits for a helper program, say) is left; its record stays in
+        containerd, and the next daemon finds it not ready.
         """
         self._draining = True
         loop = asyncio.get_running_loop()
         until = loop.time() + grace
-        while self._running and (left := until - loop.time()) > 0:  # what ends may begin its clearing up
+        while self._running and (left := until - loop.time()) > 0:  # work that ends may start its own clean-up
             await asyncio.wait(self._running.values(), timeout=left)
         late = list(self._running.values())
         for task in late:

@@ -1,4 +1,4 @@
-"""Pauses between attempts that go on until one succeeds."""
+"""Pauses between attempts that are repeated until one succeeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def doubling(first: float, longest: float) -> Iterator[float]:
-    """Give ``first``, then twice as much each time, and ``longest`` from then on; without end."""
+    """Yield ``first``, then twice as much each time, up to ``longest``, without end."""
     pause = first
     while True:
         yield min(pause, longest)
@@ -18,5 +18,5 @@ def doubling(first: float, longest: float) -> Iterator[float]:
 
 
 def ending_with_last(pauses: Sequence[float]) -> Iterator[float]:
-    """Give ``pauses``, and the last of them from then on; without end."""
+    """Yield ``pauses``, and then the last of them without end."""
     return chain(pauses, repeat(pauses[-1]))

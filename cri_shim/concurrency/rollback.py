@@ -1,8 +1,8 @@
-"""The undo of what a request has acquired so far, run in reverse when it fails.
+"""Undo what a request has acquired so far, in reverse order, when the request fails.
 
-An undo is pushed *before* an acquisition that can half-succeed (a CNI ADD that fails may have taken an address), and
-right after one that either happened or did not. It runs on a budget of its own: the request's time is usually what
-ran out (the fault of cri-containerd 1.0, which undid on the request's context).
+A step is pushed *before* an acquisition that can half-succeed (a CNI ADD that fails may have taken an address), and
+right after one that either happened or did not. The undo has a budget of its own, because the request's time is usually
+what ran out (the fault of cri-containerd 1.0, which ran the undo on the request's context).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ log = structlog.get_logger(__name__)
 class Rollback:
     """A stack of named undo steps; leaving its ``async with`` by an exception runs them, last pushed first.
 
-    A step that fails ends the undo: what was acquired earlier may still be in use by what could not be undone. Then
-    ``on_incomplete`` is called with a sentence, so that the thing stays listed and its owner can remove it later.
+    A step that fails ends the undo, because what was acquired earlier may still be in use by what could not be undone.
+    Then ``on_incomplete`` is called with a sentence, so that the object stays listed and its owner can remove it later.
     """
 
     def __init__(self, subject: str, *, on_incomplete: Callable[[str], None], budget: float = BUDGET) -> None:
@@ -36,7 +36,7 @@ class Rollback:
         self._steps: list[tuple[str, Callable[[], Awaitable[None]]]] = []
 
     def push(self, name: str, undo: Callable[[], Awaitable[None]]) -> None:
-        """Remember how to undo an acquisition; ``name`` reads like "tear down the pod network"."""
+        """Add the undo of an acquisition; ``name`` reads like "tear down the pod network"."""
         self._steps.append((name, undo))
 
     async def __aenter__(self) -> Self:
@@ -53,7 +53,7 @@ class Rollback:
             try:
                 async with asyncio.timeout_at(deadline):
                     await undo()
-            except Exception as failure:  # noqa: BLE001 - whatever it is, the thing must stay listed
+            except Exception as failure:  # noqa: BLE001 - after any failure the object must stay listed
                 log.error("rollback.incomplete", subject=self._subject, step=name, error=str(failure) or repr(failure))
                 self._on_incomplete(f"{name}: {failure or repr(failure)}")
                 return

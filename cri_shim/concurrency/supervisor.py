@@ -1,4 +1,4 @@
-"""Long-lived work in the background whose failure must be seen, but must not end the daemon."""
+"""Run long-lived background work whose failure must be seen, but must not end the daemon."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class Supervisor:
-    """Tasks with names and strong references; what fails is logged, and what shall go on for ever is begun again."""
+    """Named tasks with strong references; failures are logged, and work that must never end is restarted."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
