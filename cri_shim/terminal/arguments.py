@@ -1,4 +1,4 @@
-"""The arguments of ``cri-shim hops`` and ``cri-shim explain``; what they run is imported when it runs."""
+"""The arguments of ``cri-shim hops`` and ``cri-shim explain``; their code is imported only when a command runs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from cri_shim.config import Config
 
 _HOPS = (
-    "A table of the requests that the running daemon remembers: by method, with percentiles, the shares of transport, "
-    "own work, own queue and waiting for the world in the wall time, and the price of the extra hop: front hop, "
-    "transport and own work, with how far it may be off."
+    "Print a table of the requests that the running daemon remembers: by method, with percentiles, the shares of "
+    "transport, own work, own queue and waiting for the world in the wall time, and the price of the extra hop: front "
+    "hop, transport and own work, with its possible error."
 )
 _EXPLAIN = (
-    "The hops of the last request of a method that the running daemon has answered, with what each is for. Without a "
-    "method: which methods there are."
+    "Print the hops of the last request of a method that the running daemon has answered, and what each is for. "
+    "Without a method, list the methods."
 )
 
 
@@ -50,14 +50,14 @@ def add_hops(
     add_settings(hops)
     add_address(hops)
     hops.add_argument("--follow", "-f", action="store_true", help="print requests as they are answered")
-    hops.add_argument("--all", action="store_true", help="with --follow: what only asks, too")
-    hops.add_argument("--json", action="store_true", help="print the daemon's answer as it is")
+    hops.add_argument("--all", action="store_true", help="with --follow: include requests that only read")
+    hops.add_argument("--json", action="store_true", help="print the daemon's answer unchanged")
     hops.add_argument("-o", "--output", choices=("text", "json"), default="text", help="`-o json` is --json")
     hops.add_argument(
         "what",
         nargs="*",
         metavar="show ID | slowest [METHOD] | calibrate",
-        help="one request as a waterfall; the slowest ones; how transport is estimated, and how well",
+        help="one request as a waterfall; the slowest requests; how transport is estimated, and how well",
     )
     hops.set_defaults(run=hops_command)
 

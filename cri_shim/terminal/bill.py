@@ -1,4 +1,4 @@
-"""A bill in sentences: how the wall time adds up, what the hop cost, and how that is known."""
+"""Write a bill in sentences: how the wall time adds up, what the hop cost, and how that is known."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _LEAST = 0.001  # milliseconds; what is shorter is not worth a sentence
 
 
 def bill_lines(record: dict[str, Any]) -> list[str]:
-    """The bill of a record (``/api/requests/ID``); of a request that still runs, only how long it has run."""
+    """Return the bill of a record (``/api/requests/ID``) as lines; for a running request, only how long it has run."""
     bill = record["bill"]
     if record["running"]:
-        return [f"runs for {ms(bill['wall_ms'])} ms; the bill is made out when it has been answered"]
+        return [f"runs for {ms(bill['wall_ms'])} ms; the bill is complete when it has been answered"]
     return list(_lines(record))
 
 
@@ -49,7 +49,7 @@ def _lines(record: dict[str, Any]) -> Iterator[str]:
 
 def _split_of_hops(bill: dict[str, Any]) -> str:
     if bill["split"] == "none":
-        return "how much of it was transport is not known"
+        return "the share of transport is unknown"
     return (
         f"of which containerd {ms(bill['daemon_sum_ms'])} and transport {ms(bill['transport_sum_ms'])} "
         f"{_known(_SPLIT[bill['split']])}"
@@ -57,7 +57,7 @@ def _split_of_hops(bill: dict[str, Any]) -> str:
 
 
 def _queues(record: dict[str, Any]) -> str:
-    """What was waited for, the longest wait first."""
+    """Return what the request waited for, the longest wait first."""
     longest: dict[str, float] = {}
     for wait in record["waits"]:
         if wait["part"] == "queue":
@@ -66,7 +66,7 @@ def _queues(record: dict[str, Any]) -> str:
 
 
 def price_line(record: dict[str, Any]) -> str:
-    """What the hop cost: ``the hop cost 6.10 ms (±0.400): front hop 0.900 (estimate), transport …``."""
+    """Return what the hop cost: ``the hop cost 6.10 ms (±0.400): front hop 0.900 (estimate), transport …``."""
     bill = record["bill"]
     error = f" (±{ms(bill['price_error_ms'])})" if bill["price_error_ms"] else ""
     parts, unknown = [], []
@@ -85,15 +85,15 @@ def price_line(record: dict[str, Any]) -> str:
 
 
 def short_price(bill: dict[str, Any], hops: float) -> str:
-    """The price for one line among others: ``~6.10 ±0.400``, marked as in :func:`price_mark`."""
+    """Return the price for one line among others: ``~6.10 ±0.400``, marked as in :func:`price_mark`."""
     error = f" ±{ms(bill['price_error_ms'])}" if bill["price_error_ms"] else ""
     return f"{price_mark(bill, hops)}{ms(bill['price_ms'])}{error}"
 
 
 def price_mark(known: dict[str, Any], hops: float) -> str:
-    """``≥`` before a price of which a part is not known, else ``~``: the way out of a front hop is always an estimate.
+    """Return ``≥`` for a price with an unknown part, else ``~``: the way out of a front hop is always an estimate.
 
-    By the ``split`` and ``front_known`` of a bill or of totals; ``hops``: how many it is made of.
+    It uses the ``split`` and ``front_known`` of a bill or of totals; ``hops`` is how many hops it is made of.
     """
     if known["front_known"] == "none" or (hops and known["split"] == "none"):
         return "≥"

@@ -1,4 +1,4 @@
-"""``cri-shim hops calibrate``: how front hop and transport are estimated here, and how far that agrees with spans."""
+"""The command ``cri-shim hops calibrate``: how front hop and transport are estimated here, compared with spans."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _NOT_MEASURED = (
     "and none with [ledger] enabled = false or while containerd is away"
 )
 _NO_SPANS = (
-    "containerd's spans have said nothing yet: what null calls say is all that is known.\n"
-    "containerd 2.x exports spans; docs/tracing.md says how to have them sent here"
+    "containerd's spans have said nothing yet: the estimate rests on null calls alone.\n"
+    "containerd 2.x exports spans; docs/tracing.md says how to send them here"
 )
 
 
 def calibration_text(answer: dict[str, Any]) -> str:
-    """The answer of ``/api/calibration`` in tables."""
+    """Return the answer of ``/api/calibration`` as tables."""
     return "\n\n".join(_sections(answer))
 
 
@@ -29,7 +29,7 @@ def _sections(answer: dict[str, Any]) -> Iterator[str]:
     if not answer["curve"]:
         yield _NOT_MEASURED
         return
-    yield "What a call takes that does nothing, by how long the connection was quiet before it\n" + _curve(
+    yield "The time of a call that does nothing, by how long the connection was quiet before it\n" + _curve(
         answer["curve"], "null call ms", "null_call_ms"
     )
     for way, told in (("in", "from a client to this daemon"), ("out", "from this daemon back to a client")):
@@ -127,5 +127,5 @@ def _ratio(ratio: float | None) -> str:
 
 
 def _short(method: str) -> str:
-    """``Tasks/Create`` of ``containerd.services.tasks.v1.Tasks/Create``."""
+    """Return ``Tasks/Create`` for ``containerd.services.tasks.v1.Tasks/Create``."""
     return method.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""``cri-shim hops`` and ``cri-shim explain``: the daemon's answers in, text out."""
+"""The commands ``cri-shim hops`` and ``cri-shim explain``: ask the daemon, and print its answers as text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FOLLOWED = ("Version", "Status", "List", "Stream", "ImageFsInfo", "ImageStatus"
 def told(command: Callable[[argparse.Namespace, Explorer], int], options: argparse.Namespace, config: Config) -> int:
     """Run a command against the daemon that serves with ``config``; the exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # names hold what not every terminal can show
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may hold characters that a terminal cannot show
     try:
         return command(options, Explorer(options.address) if options.address else Explorer.of(config))
     except UnreachableError as error:
@@ -38,7 +38,7 @@ def told(command: Callable[[argparse.Namespace, Explorer], int], options: argpar
 
 
 def hops(options: argparse.Namespace, explorer: Explorer) -> int:
-    """``cri-shim hops``."""
+    """Run ``cri-shim hops`` and return the exit code."""
     options.json = options.json or options.output == "json"
     match options.what:
         case [] if options.follow:
@@ -79,7 +79,7 @@ def _show(options: argparse.Namespace, explorer: Explorer, number: str) -> int:
     try:
         record = explorer.get(f"/api/requests/{number}")
     except KeyError:
-        print(f"request {number} is not known (any more); `cri-shim hops slowest` lists some that are", file=sys.stderr)
+        print(f"request {number} is not remembered; `cri-shim hops slowest` lists some that are", file=sys.stderr)
         return 1
     if options.json:
         return _as_json(record)
@@ -106,15 +106,15 @@ def _calibrate(options: argparse.Namespace, explorer: Explorer) -> int:
 
 
 def explain(options: argparse.Namespace, explorer: Explorer) -> int:
-    """``cri-shim explain``."""
+    """Run ``cri-shim explain`` and return the exit code."""
     known = sorted(method["method"] for method in explorer.get("/api/methods")["methods"])
     if options.method not in known:
         if options.method:
-            print(f"no {options.method} is remembered; make one, or explain one of these:", file=sys.stderr)
+            print(f"no {options.method} request is remembered; send one, or explain one of these:", file=sys.stderr)
         print("\n".join(known) or "no request has been answered yet")
         return 1 if options.method else 0
     candidates = explorer.get("/api/requests", method=options.method, limit="100")["requests"]
-    # A failed request shows half the way; a good one is the better lesson.
+    # A failed request shows only half of the hops, so a successful one is the better example.
     chosen = next((one for one in candidates if one["code"] == "OK"), candidates[0])
     print(explained(explorer.get(f"/api/requests/{chosen['id']}"), width=_width()))
     return 0

@@ -1,10 +1,10 @@
-"""Durations and sizes as people read them, always in the same width of column."""
+"""Format durations and sizes as people read them, in columns of constant width."""
 
 from __future__ import annotations
 
 
 def ms(milliseconds: float) -> str:
-    """Milliseconds with three significant digits or so: ``0.042``, ``1.25``, ``104.9``, ``12345``."""
+    """Return milliseconds with about three significant digits: ``0.042``, ``1.25``, ``104.9``, ``12345``."""
     if milliseconds < 1:
         return f"{milliseconds:.3f}"
     if milliseconds < 10:
@@ -13,12 +13,12 @@ def ms(milliseconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """A number of bytes: ``812 B``, ``1.2 kB``, ``3.4 MB``."""
+    """Return a number of bytes: ``812 B``, ``1.2 kB``, ``3.4 MB``."""
     if count < 1000:
         return f"{count} B"
     return f"{count / 1e3:.1f} kB" if count < 1_000_000 else f"{count / 1e6:.1f} MB"
 
 
 def percent(share: float) -> str:
-    """A share between 0 and 1."""
+    """Return a share between 0 and 1 as a percentage."""
     return f"{share * 100:.0f} %"

@@ -1,4 +1,4 @@
-"""The hop sequence of a request, with what each hop is for: a lesson from the last real one."""
+"""Print the hops of a request and what each is for, using the last real request as the example."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIDE_BY_SIDE = 0.05  # milliseconds by which a row may begin before the one abo
 
 
 def explained(record: dict[str, Any], *, width: int) -> str:
-    """The hops and helpers of a record in order; those that began while the one above still ran are marked with +."""
+    """Return the hops and helpers of a record in order; those that began while an earlier one still ran have a +."""
     rows = [row for row in rows_of(record) if row.kind in ("hop", "helper")]
     head = f"{record['method']} took {ms(record['bill']['wall_ms'])} ms (request {record['id']}, {record['code']})"
     if not rows:

@@ -1,4 +1,4 @@
-"""Asking the running daemon: its local HTTP listener, found through the configuration."""
+"""Ask the running daemon through its local HTTP listener, which the configuration leads to."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNIX = "unix://"
 
 
 class UnreachableError(Exception):
-    """The daemon could not be asked; the message says what to look at."""
+    """The daemon could not be asked; the message says what to check."""
 
 
 class Explorer:
@@ -32,9 +32,9 @@ class Explorer:
 
     @classmethod
     def of(cls, config: Config) -> Explorer:
-        """The listener of the daemon that serves with ``config``.
+        """Return the listener of the daemon that serves with ``config``.
 
-        A daemon that runs has written its address down, for the port may have been its own choice.
+        A running daemon has written its address to a file, because the kernel may have chosen the port.
         """
         try:
             address = os.fsdecode(Path(config.state, "http-address").read_bytes()).strip()
@@ -47,7 +47,10 @@ class Explorer:
         return cls(address)
 
     def get(self, path: str, **query: str) -> Any:
-        """The JSON at ``path``; raises UnreachableError, and KeyError for what is not there."""
+        """Return the JSON at ``path``.
+
+        Raises ``UnreachableError``, and ``KeyError`` if the path is not found.
+        """
         with closing(self._connection(_PATIENCE)) as connection:
             response = self._answer(connection, f"{path}?{urlencode(query)}" if query else path)
             if response.status == http.client.NOT_FOUND:
@@ -55,7 +58,10 @@ class Explorer:
             return json.loads(self._body(response))
 
     def live(self) -> Iterator[tuple[str, Any]]:
-        """Server-sent events, name and data, until the daemon ends; raises UnreachableError."""
+        """Yield server-sent events, name and data, until the daemon ends.
+
+        Raises ``UnreachableError``.
+        """
         with closing(self._connection(None)) as connection:
             name = ""
             response = self._answer(connection, "/api/live")
@@ -74,10 +80,13 @@ class Explorer:
         try:
             return http.client.HTTPConnection(self._address, timeout=patience)
         except http.client.InvalidURL as error:
-            raise UnreachableError(f"{self._address} is not an address of a listener: {error}") from error
+            raise UnreachableError(f"{self._address} is not a listener's address: {error}") from error
 
     def _body(self, response: http.client.HTTPResponse) -> bytes:
-        """The body of a good answer; raises UnreachableError with what the daemon says otherwise."""
+        """Return the body of a successful response.
+
+        Raises ``UnreachableError`` with the daemon's message otherwise.
+        """
         body = response.read()
         if response.status != http.client.OK:
             said = body.decode(errors="replace").strip() or response.reason
@@ -91,7 +100,7 @@ class Explorer:
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise UnreachableError(
-                f"cri-shim does not answer at {self._address}: {reason.lower()}; does it run?"
+                f"cri-shim does not answer at {self._address}: {reason.lower()}; is it running?"
             ) from error
 
 
@@ -104,7 +113,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self._patience = patience
 
     def connect(self) -> None:
-        """Open the socket."""
+        """Connect to the socket."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self._patience)
         self.sock.connect(self._path)

@@ -1,4 +1,4 @@
-"""Rows under headings, in columns as wide as their widest cell."""
+"""Lay out tables of requests: rows under headings, in columns as wide as their widest cell."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _PARTS = ("transport_share", "work_share", "queue_share", "world_share")
 METHODS_LEGEND = (
     "transport, work, queue, world: shares of the wall time; queue is the daemon's own, world is waiting for "
     "containerd, programs, processes and registries\n"
-    "price: front hop + transport + own work, the median; ± how far it may be off; ~ marks what is an estimate or has "
-    "one in it, ≥ what is more by a part that is not known, - what is not known"
+    "price: front hop + transport + own work, the median; ± its possible error; ~ marks an estimate or a sum with one "
+    "in it, ≥ a sum without a part that is unknown, - an unknown value"
 )
 
 
@@ -36,7 +36,7 @@ def columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def methods_table(methods: Sequence[dict[str, Any]]) -> str:
-    """The answer of ``/api/methods``, the most expensive method first: count times median."""
+    """Return the answer of ``/api/methods`` as a table, the most expensive method (count times median) first."""
     ordered = sorted(methods, key=lambda method: -float(method["count"]) * float(method["p50_ms"]))
     return columns(
         _METHOD_HEADINGS,
@@ -63,14 +63,14 @@ def _front(method: dict[str, Any]) -> str:
 
 
 def outcome(summary: dict[str, Any]) -> str:
-    """How a request ended: its code, and why, if it says so."""
+    """Return how a request ended: its code, and the reason if it has one."""
     if summary["running"]:
         return "running"
     return f"{summary['code']}: {summary['error']}" if summary["error"] else str(summary["code"])
 
 
 def request_line(summary: dict[str, Any]) -> str:
-    """One request in one line, for ``--follow`` and for lists of requests."""
+    """Return one request in one line, for ``--follow`` and for lists of requests."""
     bill = summary["bill"]
     about = " ".join(f"{name}={str(value)[:24]}" for name, value in summary["subject"].items())
     failed = "" if summary["code"] == "OK" else f"  {outcome(summary)}"

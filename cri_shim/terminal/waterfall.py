@@ -1,4 +1,4 @@
-"""One request as a waterfall of characters: what ran when, and beside what."""
+"""Draw one request as a waterfall of characters: what ran when, and beside what."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cri_shim.terminal.table import outcome
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SHORTEST = 1e-6  # milliseconds; below that there is nothing to draw to scale
+_SHORTEST = 1e-6  # milliseconds; a shorter request cannot be drawn to scale
 _NARROWEST = 20  # characters of the time axis, however narrow the terminal is
 _ORDER = ("hop", "helper", "stage", "wait", "queue")
 _MARKS = {"hop": "█", "helper": "▓", "stage": "─", "wait": "·", "queue": "░"}
@@ -22,10 +22,10 @@ _PLAIN_MARKS = {"hop": "#", "helper": "+", "stage": "-", "wait": ".", "queue": "
 
 
 class Row(Struct, frozen=True):
-    """One line of the waterfall; times in milliseconds since the request came in."""
+    """One line of the waterfall; times are in milliseconds since the request came in."""
 
     kind: str
-    """hop, helper, stage, wait (for the world) or queue (a wait for limits and locks of the daemon's own)."""
+    """hop, helper, stage, wait (for the world) or queue (a wait for the daemon's own limits and locks)."""
     name: str
     start: float
     duration: float
@@ -33,7 +33,7 @@ class Row(Struct, frozen=True):
 
 
 def rows_of(record: dict[str, Any]) -> list[Row]:
-    """All that a record (``/api/requests/ID``) has, in order of start."""
+    """Return everything that a record (``/api/requests/ID``) has, in order of start."""
     rows = [
         Row("hop", short(hop["method"]), hop["start_ms"], hop["duration_ms"], _hop_note(hop)) for hop in record["hops"]
     ]
@@ -65,12 +65,12 @@ def _wait(wait: dict[str, Any]) -> Row:
 
 
 def short(method: str) -> str:
-    """A method without its package: ``Tasks/Create``."""
+    """Return a method without its package: ``Tasks/Create``."""
     return method.rsplit(".", 1)[-1]
 
 
 def waterfall(record: dict[str, Any], *, width: int, plain: bool = False) -> str:
-    """Head, axis, one line for each row, and the bill; ``plain`` keeps to ASCII."""
+    """Return the head, the axis, one line for each row, and the bill; ``plain`` keeps to ASCII."""
     rows = rows_of(record)
     wall = max(record["bill"]["wall_ms"], *(row.start + row.duration for row in rows)) if rows else 0.0
     parts = [_head(record)]
@@ -103,7 +103,7 @@ def _chart(rows: Sequence[Row], wall: float, width: int, marks: dict[str, str]) 
 
 
 def draw(start: float, duration: float, wall: float, axis: int, mark: str) -> str:
-    """A bar on an axis of ``axis`` characters that stands for ``wall``; whatever happened gets at least one."""
+    """Draw a bar on an axis of ``axis`` characters that stands for ``wall``; every bar gets at least one character."""
     wall = max(wall, start + duration)
     if wall < _SHORTEST:
         return mark.ljust(axis)

@@ -148,7 +148,7 @@ def test_each_part_of_the_price_says_how_it_is_known(changes, said):
 def test_a_request_that_runs_has_no_bill_yet():
     """Its parts would all be 0."""
     assert bill_lines({**RECORD, "running": True}) == [
-        "runs for 100.0 ms; the bill is made out when it has been answered"
+        "runs for 100.0 ms; the bill is complete when it has been answered"
     ]
 
 
