@@ -53,7 +53,7 @@ __all__ = ["Image", "ImageStore"]
 AT_ONCE = 8
 """Images that are read at the same time when everything is read."""
 READ_AGAIN, READ_AGAIN_AT_LAST = 1.0, 30.0
-"""Seconds before the first and, doubled each time, the last readings of what could not be read."""
+"""Seconds before the first and, doubled each time, the last attempt to read again what could not be read."""
 
 log = structlog.get_logger(__name__)
 

@@ -33,15 +33,17 @@ if TYPE_CHECKING:
     HopOf: TypeAlias = tuple[Request, int]
 
 REMEMBERED = 8192
-"""Hops of ended requests that a span may still come for, and spans that must not be counted twice."""
-_UNDER_WAY = -1  # instead of the number of a hop
+"""Hops of ended requests for which a span may still arrive, and spans that must not be counted twice."""
+_UNDER_WAY = -1  # in place of the number of a hop
 
 SLICE = 200
-"""Spans that are matched before others have the event loop."""
+"""Spans that are matched at a time before other tasks get the event loop."""
 
 
 class ContainerdSpans(Listener):
-    """Takes exports, and listens to the ledger. Raises :class:`TracingError` when the OTLP messages are not installed.
+    """Takes exports, and listens to the ledger.
+
+    Raises :class:`TracingError` when the OTLP messages are not installed.
 
     ``forward`` gets what is for the collector, serialised.
     """
@@ -60,12 +62,12 @@ class ContainerdSpans(Listener):
         self._hops: OrderedDict[str, HopOf] = OrderedDict()
         self._seen: OrderedDict[bytes, None] = OrderedDict()
         self.matched = 0
-        """Spans that told containerd's share of a hop."""
+        """Spans that reported containerd's share of a hop."""
         self.dropped = 0
-        """Server spans below a span that is no hop of ours, or not any more."""
+        """Server spans whose parent is not one of the remembered hops."""
 
     def closed(self, request: Request) -> None:
-        """Remember the hops of a request that has ended; containerd tells of them seconds later."""
+        """Remember the hops of a request that has ended, because containerd reports them seconds later."""
         if request.trace is None or not request.trace.sampled:
             return
         for number, hop in enumerate(request.hops):
@@ -76,16 +78,17 @@ class ContainerdSpans(Listener):
             self._hops.popitem(last=False)
 
     async def take(self, body: bytes, content_type: str) -> bytes:
-        """Take one OTLP export and answer it; raises ValueError for anything else.
+        """Take one OTLP export and return the response.
 
-        Its spans are matched a slice at a time, so that requests need not wait for all of them.
+        The spans are matched a slice at a time, so that requests need not wait for all of them. Raises ``ValueError``
+        for anything that is not an export.
         """
         if content_type != "application/x-protobuf":
-            raise ValueError(f"an export is wanted as application/x-protobuf, not as {content_type!r}")
+            raise ValueError(f"an export must be application/x-protobuf, not {content_type!r}")
         try:
             export = self._request_type.FromString(body)
         except DecodeError as error:
-            raise ValueError(f"this is no ExportTraceServiceRequest: {error}") from error
+            raise ValueError(f"the body is not an ExportTraceServiceRequest: {error}") from error
         spans = (
             span
             for resource in export.resource_spans
@@ -119,7 +122,7 @@ class ContainerdSpans(Listener):
         if request is None or request.trace is None or request.trace.trace_id != span.trace_id.hex():
             self.dropped += 1
             return
-        if span.span_id in self._seen:  # an export that was repeated
+        if span.span_id in self._seen:  # the export was repeated
             return
         self._seen[span.span_id] = None
         if len(self._seen) > REMEMBERED:
@@ -129,14 +132,14 @@ class ContainerdSpans(Listener):
         spans = request.server_spans
         if spans is None:
             spans = request.server_spans = {}
-        # Of a call that was repeated there are several.
+        # A call that was repeated has several spans.
         spans[hop] = spans.get(hop, 0.0) + seconds
         told.setdefault(request.id, (request, set()))[1].add(hop)
         if number != _UNDER_WAY:
             self._ledger.transport.learn(request.method, request.hops[number], request.charges[number], seconds)
 
     def _compare(self, request: Request) -> None:
-        """Note how far the estimate was off that was made of a request of which containerd has now told everything."""
+        """Note how far the estimate of a request was off, now that containerd has reported all of its hops."""
         hops = [(hop, charge) for hop, charge in zip(request.hops, request.charges, strict=True) if charge is not None]
         if len(hops) == len(request.hops):
             estimate = sum(min(charge.seconds, hop.duration) for hop, charge in hops)

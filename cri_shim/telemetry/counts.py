@@ -1,7 +1,7 @@
-"""What the ledger saw since the daemon began, in numbers that never shrink: the source of the metrics.
+"""What the ledger has seen since the daemon began, in numbers that never shrink: the source of the metrics.
 
-The records of single requests come and go; these stay. They are counted from the same records at the same moment, so a
-metric and a bill cannot disagree.
+The records of single requests come and go; these numbers stay. They are counted from the same records at the same
+moment, so a metric and a bill cannot disagree.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ class Counts(Listener):
         self.requests: defaultdict[Labels, Histogram] = defaultdict(Histogram)
         """By method, API version and code."""
         self.parts: defaultdict[Labels, float] = defaultdict(float)
-        """Seconds by method and part; transport, work, queue and world add up to wall, front lies outside of it."""
+        """Seconds by method and part; transport, work, queue and world add up to wall, and front is outside of it."""
         self.front_seconds: defaultdict[Labels, float] = defaultdict(float)
-        """Front hops by method and how they are known (measured, estimate)."""
+        """Seconds of front hops by method and how they are known (measured, estimate)."""
         self.front_requests: defaultdict[Labels, int] = defaultdict(int)
-        """Requests by method and how their front hop is known, ``none`` included: what a mean is taken over."""
+        """Requests by method and how their front hop is known, including ``none``: the denominator of a mean."""
         self.price_errors: defaultdict[Labels, float] = defaultdict(float)
         """Seconds by method by which the sums of the price may be off."""
         self.hops: defaultdict[Labels, Histogram] = defaultdict(Histogram)
-        """By method and code; hops on behalf of no request (events, sweeps, samples) included."""
+        """By method and code; this includes hops that belong to no request (events, sweeps, samples)."""
         self.shares: defaultdict[Labels, float] = defaultdict(float)
         """Seconds by hop method, share (daemon, transport) and how it is known (spans, estimate)."""
         self.bytes: defaultdict[Labels, int] = defaultdict(int)
@@ -56,11 +56,11 @@ class Counts(Listener):
         self.hops_in_flight = 0
 
     def called(self, _request: Request | None, _method: str) -> None:
-        """A hop begins."""
+        """Count a hop that begins."""
         self.hops_in_flight += 1
 
     def hopped(self, _request: Request | None, hop: Hop) -> None:
-        """A hop has ended."""
+        """Count a hop that has ended."""
         self.hops_in_flight -= 1
         self.hops[hop.method, hop.code].add(hop.duration)
         self.bytes[hop.method, "out"] += hop.bytes_out
@@ -69,11 +69,11 @@ class Counts(Listener):
             self.repeats[(hop.method,)] += hop.attempts - 1
 
     def helped(self, _request: Request | None, helper: Helper) -> None:
-        """A helper has ended."""
+        """Count a helper that has ended."""
         self.helpers[helper.name, helper.command, "failed" if helper.exit_code else "ok"].add(helper.duration)
 
     def closed(self, request: Request) -> None:
-        """A request has its bill."""
+        """Count a request that has its bill."""
         bill = request.bill
         self.requests[request.method, request.api, request.code].add(bill.wall)
         method, parts = request.method, self.parts
@@ -92,7 +92,7 @@ class Counts(Listener):
             parts[method, "queue"] += queue
         if bill.world:
             parts[method, "world"] += bill.world
-        # Two old names, for dashboards that were made before the price; they go with the next release.
+        # Two old names, for dashboards that were made before the price; the next release removes them.
         parts[method, "extra"] += bill.transport_sum + work + queue
         if (awaited := own - work - queue) > 0.0:
             parts[method, "awaited"] += awaited
@@ -101,7 +101,7 @@ class Counts(Listener):
             parts[method, "helpers"] += bill.helpers
             parts[method, "transport"] += bill.transport
             if self._spans and request.trace is not None and request.trace.sampled:
-                # Of a long request some may have come already; the others follow, each once.
+                # For a long request, some spans may have arrived already; the others follow, each once.
                 self.settled(request, request.server_spans or ())
             else:
                 self._share(request, range(len(request.hops)))

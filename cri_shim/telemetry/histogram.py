@@ -1,4 +1,4 @@
-"""How often something took how long: counts between fixed bounds, cheap enough for every hop."""
+"""Count durations between fixed bounds, cheaply enough for every hop."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ SECONDS: Final = (
     *(0.1, 0.15, 0.2, 0.3, 0.5, 0.75),
     *(1.0, 2.0, 5.0, 10.0, 30.0, 60.0),
 )
-"""Upper bounds. A List takes a third of a millisecond and a pod start a tenth of a second: both are to be told apart
-from one that takes half as long again."""
+"""Upper bounds, so close that a duration half as long again falls into another bucket: both for a List, which takes a
+third of a millisecond, and for a pod start, which takes a tenth of a second.
+"""
 
 
 class Histogram:
@@ -27,17 +28,20 @@ class Histogram:
         """The sum of all durations."""
 
     def add(self, seconds: float) -> None:
-        """Count one."""
+        """Count one duration."""
         self._counts[bisect_left(SECONDS, seconds)] += 1
         self.total += seconds
 
     @property
     def count(self) -> int:
-        """How many were counted."""
+        """How many durations were counted."""
         return sum(self._counts)
 
     def cumulative(self) -> list[tuple[str, int]]:
-        """Upper bound and how many were no longer than that, as Prometheus wants them; the last bound is ``+Inf``."""
+        """Return each upper bound and how many durations were at most that long, as Prometheus expects.
+
+        The last is ``+Inf``.
+        """
         below, reached = [], 0
         for bound, count in zip((*map(repr, SECONDS), "+Inf"), self._counts, strict=True):
             reached += count

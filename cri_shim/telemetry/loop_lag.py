@@ -1,6 +1,6 @@
-"""How late the event loop is: a timer that should fire every half second, and how long after that it does.
+"""Measure how late the event loop is: how long after its due time a timer of half a second fires.
 
-What keeps the loop busy or blocked keeps every request waiting, so its lag belongs beside the requests' own time.
+Whatever keeps the loop busy or blocked keeps every request waiting, so its lag belongs beside the requests' own time.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import time
 from collections import deque
 
 EVERY = 0.5
-"""Seconds between looks."""
+"""Seconds between samples."""
 KEPT = 120
-"""Looks of which the greatest lag is told: the last minute's."""
+"""Samples from which the greatest recent lag is taken: the last minute's."""
 
 
 class LoopLag:
@@ -21,28 +21,28 @@ class LoopLag:
     def __init__(self) -> None:
         self._recent: deque[tuple[float, float]] = deque(maxlen=KEPT)
         self.last = 0.0
-        """At the last look."""
+        """The lag of the last sample."""
         self.greatest = 0.0
-        """Since the start."""
+        """The greatest lag since the start."""
         self.total = 0.0
-        """Of all looks together."""
+        """The sum of all samples."""
         self.looks = 0
 
     @property
     def recent(self) -> float:
-        """The greatest of the last minute."""
+        """The greatest lag of the last minute."""
         since = time.monotonic() - KEPT * EVERY
         return max((lag for at, lag in self._recent if at >= since), default=0.0)
 
     async def run(self) -> None:
-        """Go on for ever."""
+        """Sample the lag for ever."""
         while True:
             due = time.monotonic() + EVERY
             await asyncio.sleep(EVERY)
             self.note(max(0.0, time.monotonic() - due))
 
     def note(self, lag: float) -> None:
-        """Take one sample in."""
+        """Add one sample."""
         self.last = lag
         self.greatest = max(self.greatest, lag)
         self.total += lag

@@ -1,7 +1,7 @@
-"""The metrics page: what was counted, in the words and units of Prometheus.
+"""The metrics page: the counts of the ledger and the gauges of the daemon, in Prometheus' text format.
 
-Base units (seconds, bytes), ``_total`` on what only grows, one prefix. The text format is written by prometheus_client,
-which is loaded with the first scrape; a daemon that nobody scrapes does not carry it. docs/metrics.md lists every name.
+Base units (seconds, bytes), ``_total`` on values that only grow, one prefix. prometheus_client writes the text format
+and is loaded with the first scrape; a daemon that is never scraped does not carry it. docs/metrics.md lists every name.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Gauge(Struct, frozen=True):
-    """A number that some other part of the daemon knows, asked for at each scrape.
+    """A number that another part of the daemon knows, read at each scrape.
 
-    ``read`` gives values by the values of ``labels``; a name that ends with ``_total`` is a counter.
+    ``read`` returns values by the values of ``labels``; a name that ends with ``_total`` is a counter.
     """
 
     name: str
@@ -34,14 +34,14 @@ class Gauge(Struct, frozen=True):
 
 
 class MetricsPage:
-    """The page: the ledger's counts and what ``gauges`` tell."""
+    """The page: the ledger's counts and the values of ``gauges``."""
 
     def __init__(self, counts: Counts, gauges: Iterable[Gauge]) -> None:
         self._counts = counts
         self._gauges = tuple(gauges)
 
     def text(self) -> bytes:
-        """The page in Prometheus' text format."""
+        """Return the page in Prometheus' text format."""
         from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest  # noqa: PLC0415 - see above
 
         registry = CollectorRegistry(auto_describe=False)
@@ -50,7 +50,7 @@ class MetricsPage:
         return generate_latest(registry)
 
     def collect(self) -> Iterator[Any]:
-        """All families; called by prometheus_client."""
+        """Yield all families; prometheus_client calls this."""
         from prometheus_client import core  # noqa: PLC0415 - with the first scrape
 
         counts = self._counts
@@ -123,7 +123,10 @@ class MetricsPage:
 
 
 def _by_label(values: Mapping[Labels, float]) -> list[tuple[Labels, float]]:
-    """Values in order of their labels; names of hosts and plugins are escaped, for one bad one would cost the page."""
+    """Return values in order of their labels.
+
+    The names of hosts and plugins are escaped, because a single bad one would cost the whole page.
+    """
     cleaned: dict[Labels, float] = {}
     for key, value in values.items():
         shown = tuple(map(escaped, key))

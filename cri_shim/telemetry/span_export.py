@@ -1,7 +1,7 @@
-"""Ended requests to a collector, by OpenTelemetry's own exporter.
+"""Export ended requests to a collector, with OpenTelemetry's own exporter.
 
-A request is only queued when it ends; the spans are made from its record afterwards, one request at a time, and handed
-to the SDK's batch processor with the ids that went over the wire. The SDK is imported when an exporter is made, that
+A request is only queued when it ends. Its spans are made from its record afterwards, one request at a time, and go to
+the SDK's batch processor with the ids that were sent over the wire. The SDK is imported when an exporter is made, that
 is, never unless a collector is configured.
 """
 
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from cri_shim.telemetry.tracing import Tracing
 
 WAITING = 1000
-"""Requests that may wait for their spans to be made; beyond that the oldest go untold."""
+"""Requests that may wait for their spans to be made; beyond that the oldest are not exported."""
 MISSING = "tracing needs OpenTelemetry, which is not installed ({}); install it: pip install 'cri-shim[otel]'"
 
 log = structlog.get_logger(__name__)
 
 
 def span_export(tracing: Tracing, containerd: str) -> SpanExport | None:
-    """Make the exporter that the settings ask for, if any; ``containerd`` is its socket.
+    """Return the exporter that the settings ask for, if any; ``containerd`` is its socket.
 
-    Raises :class:`TracingError` when the file names a collector and the SDK is not installed. Where only the
-    environment names one, which it may do for every program of the node, that is a warning.
+    Raises :class:`TracingError` if the file names a collector and the SDK is not installed. If only the environment
+    names one, which it may do for every program of the node, that is a warning.
     """
     if not tracing.endpoint:
         return None
@@ -55,7 +55,10 @@ def span_export(tracing: Tracing, containerd: str) -> SpanExport | None:
 
 
 class SpanExport(Listener):
-    """A listener of the ledger that tells a collector. Raises :class:`TracingError` when the SDK is not installed."""
+    """A listener of the ledger that tells a collector.
+
+    Raises :class:`TracingError` when the SDK is not installed.
+    """
 
     def __init__(self, tracing: Tracing, maker: SpanMaker) -> None:
         self._maker = maker
@@ -66,7 +69,7 @@ class SpanExport(Listener):
         """Requests that found the queue full."""
 
     def closed(self, request: Request) -> None:
-        """Queue a request whose trace is told; its bill is kept as it is sent with the answer."""
+        """Queue a request whose trace is exported; its bill is stored as it was sent with the answer."""
         if request.trace is not None and request.trace.exported:
             self.untold += len(self._queue) == WAITING
             self._queue.append((request, bill_text(request)))
@@ -89,14 +92,14 @@ class SpanExport(Listener):
                 self._assemble.end(trace.trace_id, span, remote=bool(trace.parent_id) and span.span_id == trace.span_id)
 
     async def close(self) -> None:
-        """Tell what is queued, and end the exporter; a collector that is away is waited for a few seconds."""
+        """Export what is queued, and end the exporter, which waits a few seconds for a collector that is away."""
         while self._queue:
             self._tell_one()
         await run(FS, self._assemble.processor.shutdown)
 
 
 class _Assembler:
-    """Spans of ours into spans of the SDK."""
+    """Converts our spans into spans of the SDK."""
 
     def __init__(self, tracing: Tracing) -> None:
         try:
@@ -123,7 +126,7 @@ class _Assembler:
         self.processor = BatchSpanProcessor(exporter)
 
     def end(self, trace_id: str, span: Span, *, remote: bool) -> None:
-        """Hand one span on; ``remote``: its parent is somebody else's."""
+        """Hand one span on; ``remote`` says that its parent is a span of another program."""
         self.processor.on_end(self._readable(trace_id, span, remote=remote))
 
     def _readable(self, trace_id: str, span: Span, *, remote: bool) -> ReadableSpan:

@@ -1,7 +1,7 @@
-"""Exports of containerd's, on their way to the collector: a short queue, and a connection that may fail.
+"""Forward containerd's exports to the collector, through a short queue and over a connection that may fail.
 
-What a collector does not take is dropped and logged once until it takes something again: traces are no reason to hold
-memory or to ask twice.
+An export that the collector does not accept is dropped, and logged once until it accepts one again: traces are not
+worth holding memory or sending twice.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from cri_shim.telemetry.tracing import Tracing
 
 WAITING = 64
-"""Exports that may wait; of further ones the oldest is dropped."""
+"""Exports that may wait; beyond that the oldest is dropped."""
 WAITING_BYTES = 16 << 20
-"""And bytes of them."""
+"""Bytes of exports that may wait."""
 SECONDS = 10.0
-"""How long a collector may take to answer, as in OpenTelemetry's exporters."""
+"""Seconds that a collector may take to answer, as in OpenTelemetry's exporters."""
 _METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ class SpanForward:
             self._waiting_bytes -= len(self._queue.get_nowait())
 
     async def run(self) -> None:
-        """Hand on for ever."""
+        """Hand exports on for ever."""
         await self._serve()
 
     async def _over_http(self) -> None:

@@ -1,9 +1,9 @@
-"""A finished request as the spans of a trace: built afterwards from its record, so that trace and bill cannot differ.
+"""Build the spans of a trace from a finished request, after the fact, so that trace and bill cannot differ.
 
-One server span for the request, below it its stages, below those the hops made inside of them and the CNI plugins.
-Names and attributes are those of docs/tracing.md: of gRPC the names of OpenTelemetry's stable conventions, beside them
-those older ones whose names do not collide, because containerd up to 2.1 still uses them; of stages and events the
-names that containerd's own CRI plugin has for them. Nothing of OpenTelemetry is imported here.
+There is one server span for the request, below it its stages, and below those the hops and CNI plugins that ran inside
+of them. docs/tracing.md lists names and attributes. For gRPC they are the names of OpenTelemetry's stable conventions,
+and beside them those older ones whose names do not collide, because containerd up to 2.1 still uses them. For stages
+and events they are the names that containerd's own CRI plugin uses. Nothing of OpenTelemetry is imported here.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _SERVERS_FAULT = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "IN
 """Codes that make a server span an error; any code but OK makes a client span one."""
 _SUBJECT = {"sandbox_id": "sandbox.id", "container_id": "container.id", "image": "image.ref"}
 _LONGEST_VALUE = 1024
-"""Characters of an attribute."""
+"""The most characters of an attribute."""
 _ENDED = {
     "CreateContainer": ("container created",),
     "StartContainer": ("container started",),
@@ -48,16 +48,16 @@ _ENDED = {
     "RemovePodSandbox": ("pod sandbox removed",),
     "PullImage": ("Pull and unpack image complete",),
 }
-"""What the plugin calls the good end of a request."""
+"""The plugin's names for the successful end of a request."""
 _OF_STAGE = {
     "cni.setup_pod_network": ("cni.setup.start", "cni.setup.complete"),
     "cni.teardown_pod_network": ("start pod network teardown", "finished pod network teardown"),
 }
-"""And the beginning and end of a stage."""
+"""The plugin's names for the beginning and end of a stage."""
 
 
 class Event(Struct, frozen=True):
-    """A moment in a span; ``at`` in ns since 1970."""
+    """A moment in a span; ``at`` is in ns since 1970."""
 
     name: str
     at: int
@@ -65,7 +65,7 @@ class Event(Struct, frozen=True):
 
 
 class Span(Struct, frozen=True):
-    """One span; ids in hex digits, times in ns since 1970. ``error`` is None when all is well, else what was wrong."""
+    """One span; ids are in hex digits, times in ns since 1970, and ``error`` is None if there was none."""
 
     name: str
     kind: Literal["server", "client", "internal"]
@@ -79,14 +79,14 @@ class Span(Struct, frozen=True):
 
 
 class SpanMaker:
-    """Makes the spans of requests. ``containerd`` is its socket; ``older_names`` adds the older attributes of gRPC."""
+    """Makes the spans of requests; ``containerd`` is its socket, ``older_names`` adds the older attributes of gRPC."""
 
     def __init__(self, containerd: str, *, older_names: bool = True) -> None:
         self._containerd = containerd
         self._older_names = older_names
 
     def spans(self, request: Request, bill: str = "") -> Iterator[Span]:
-        """The spans of an ended request that has a trace, the request's own first.
+        """Yield the spans of an ended request that has a trace, the request's own first.
 
         ``bill`` is its bill as it was sent with the answer; later it may be known better.
         """
@@ -109,7 +109,7 @@ class SpanMaker:
 
     def _request(self, request: Request, bill: str) -> Span:
         trace = request.trace
-        assert trace is not None  # noqa: S101 - seen by the caller
+        assert trace is not None  # noqa: S101 - checked by the caller
         name = f"runtime.{request.api}.{_SERVICE_OF.get(request.method, 'RuntimeService')}/{request.method}"
         subject = request.subject
         attributes = self._rpc(name, request.code) | {_SUBJECT[key]: subject[key] for key in _SUBJECT if key in subject}
@@ -168,7 +168,7 @@ class SpanMaker:
 
 def _stage(request: Request, one: Stretch, own: str, parent: str) -> Span:
     started, ended = _ns(request, one.started), _ns(request, one.started + one.duration)
-    # One text that cannot be encoded would cost the whole batch that it is exported in.
+    # A text that cannot be encoded would make the export of its whole batch fail.
     about: dict[str, Value] = {key: escaped(value, _LONGEST_VALUE) for key, value in one.about.items() if value}
     return Span(one.name, "internal", own, parent, started, ended, about)
 
@@ -205,7 +205,7 @@ def _events(request: Request) -> Iterator[Event]:
 
 
 def _within(block: stage | None, ids: dict[int, str]) -> str:
-    """The span of the innermost stage that was noted: one that ended after the answer was not."""
+    """Return the span of the innermost stage that was recorded; a stage that ended after the answer was not."""
     while block is not None:
         if found := ids.get(id(block)):
             return found
@@ -214,7 +214,10 @@ def _within(block: stage | None, ids: dict[int, str]) -> str:
 
 
 def _around(request: Request, helper: Helper, ids: dict[int, str]) -> str:
-    """The span of the stage that a plugin ran in, by time: networks are set up and torn down in stages of their own."""
+    """Return the span of the stage that a plugin ran in, found by time.
+
+    This works because networks are set up and torn down in stages of their own.
+    """
     for one in request.stages or ():
         if one.name in _OF_STAGE and one.started <= helper.started <= one.started + one.duration:
             return _within(one.block, ids)
@@ -222,7 +225,7 @@ def _around(request: Request, helper: Helper, ids: dict[int, str]) -> str:
 
 
 def _ns(request: Request, at: float) -> int:
-    """What a moment of ``perf_counter`` is in ns since 1970."""
+    """Convert a moment of ``perf_counter`` to ns since 1970."""
     return int(request.started_at * 1e9) + int((at - request.started) * 1e9)
 
 

@@ -1,4 +1,4 @@
-"""What the configuration and OpenTelemetry's environment variables say about traces, in one value.
+"""The settings of tracing, from the configuration and from OpenTelemetry's environment variables, in one value.
 
 A key in the file wins; where it has its default, the variable of the OpenTelemetry specification counts
 (opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables). Nothing of OpenTelemetry is imported here.
@@ -23,31 +23,31 @@ SERVICE_NAME = "cri-shim"
 
 
 class TracingError(OSError):
-    """Tracing is configured and cannot be had; the text says what is missing. The daemon does not start."""
+    """Tracing is configured and cannot work; the text says what is missing, and the daemon does not start."""
 
 
 class Tracing(Struct, frozen=True):
-    """How to trace; ``endpoint`` is empty where no collector is told."""
+    """How to trace; ``endpoint`` is empty if there is no collector."""
 
     endpoint: str = ""
     """A whole URL, for http/protobuf with its path."""
     configured: bool = False
-    """Does the file name the collector? Else the environment does."""
+    """Whether the file names the collector; else the environment does."""
     grpc: bool = False
     ratio: float = 0.0
     service_name: str = SERVICE_NAME
     older_names: bool = True
     receive: bool = False
-    """Are containerd's own spans taken in?"""
+    """Whether containerd's own spans are taken in."""
     ask: bool = False
-    """Does every request get a trace, so that containerd reports its share?"""
+    """Whether every request gets a trace, so that containerd reports its share."""
 
     def policy(self) -> TracePolicy:
-        """Which requests are traced."""
+        """Return which requests are traced."""
         return TracePolicy(self.ratio if self.endpoint else 0.0, ask_containerd=self.ask)
 
     def headers(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """What goes along with every export (``OTEL_EXPORTER_OTLP_HEADERS``: a login, mostly)."""
+        """Return the headers of every export (``OTEL_EXPORTER_OTLP_HEADERS``, mostly a login)."""
         text = _of(environment, "HEADERS")
         pairs = (pair.partition("=") for pair in text.split(","))
         return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
@@ -56,11 +56,10 @@ class Tracing(Struct, frozen=True):
 def tracing_of(
     section: TracingSection, environment: Mapping[str, str], *, http_address: str, ledger: bool = True
 ) -> Tracing:
-    """Lay the file over the environment.
+    """Combine the file with the environment.
 
-    ``http_address`` is that of the local HTTP listener, empty for none; without a ``ledger`` there is nothing to tell.
-
-    Raises :class:`TracingError` for settings that contradict each other.
+    ``http_address`` is that of the local HTTP listener, empty for none; without a ``ledger`` there is nothing to
+    export. Raises :class:`TracingError` for settings that contradict each other.
     """
     receive = section.containerd_spans != "off"
     if receive and not http_address:
@@ -70,7 +69,7 @@ def tracing_of(
         )
     if receive and http_address.startswith("unix://"):
         raise TracingError(
-            f'tracing.containerd_spans is "{section.containerd_spans}", but containerd sends its spans to no unix '
+            f'tracing.containerd_spans is "{section.containerd_spans}", but containerd cannot send its spans to a unix '
             "socket; set http.address to an IP address and a port"
         )
     if not ledger and (receive or section.endpoint):
@@ -100,7 +99,7 @@ def _endpoint(configured: str, environment: Mapping[str, str], kind: Literal["ht
     url = url if "://" in url else f"http://{url}"
     parts = urlsplit(url)
     if not parts.hostname or parts.scheme not in {"http", "https"}:
-        raise TracingError(f"the collector's endpoint {url!r} is no URL; write it like http://127.0.0.1:4318")
+        raise TracingError(f"the collector's endpoint {url!r} is not a URL; write it like http://127.0.0.1:4318")
     if kind == "grpc":
         return f"{parts.scheme}://{parts.netloc}"
     if (configured or exact) and parts.path.strip("/"):
@@ -116,7 +115,7 @@ def _ratio(environment: Mapping[str, str]) -> float:
         try:
             return min(1.0, max(0.0, float(environment.get("OTEL_TRACES_SAMPLER_ARG", "1"))))
         except ValueError:
-            raise TracingError("OTEL_TRACES_SAMPLER_ARG is no number from 0 to 1") from None
+            raise TracingError("OTEL_TRACES_SAMPLER_ARG is not a number from 0 to 1") from None
     return 1.0
 
 

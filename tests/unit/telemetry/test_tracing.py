@@ -88,15 +88,15 @@ def test_asking_containerd_traces_everything_and_tells_nobody():
     ("keys", "environment", "more", "words"),
     [
         ({"containerd_spans": "ask"}, {}, {"http_address": ""}, "set http.address"),
-        ({"containerd_spans": "ask"}, {}, {"http_address": "unix:///run/x"}, "to no unix socket"),
+        ({"containerd_spans": "ask"}, {}, {"http_address": "unix:///run/x"}, "cannot send its spans to a unix"),
         ({"endpoint": "http://c"}, {}, {"http_address": "", "ledger": False}, "ledger.enabled"),
-        ({"endpoint": "ftp://c"}, {}, {"http_address": ""}, "no URL"),
+        ({"endpoint": "ftp://c"}, {}, {"http_address": ""}, "is not a URL"),
         ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, {"http_address": ""}, "http/protobuf or grpc"),
         (
             {},
             {"OTEL_TRACES_SAMPLER": "traceidratio", "OTEL_TRACES_SAMPLER_ARG": "x"},
             {"http_address": ""},
-            "no number",
+            "is not a number",
         ),
     ],
 )
