@@ -1,1 +1,4 @@
-"""The HTTP listener: JSON, live events and the explorer page."""
+"""Serve the ledger over local HTTP: JSON, live events, the metrics page and the explorer page.
+
+This room may import ``ledger``, ``telemetry`` and the floors below. It only reads: no request over HTTP changes a pod.
+"""

@@ -1,4 +1,4 @@
-"""How front hop and transport are estimated, as JSON: what was measured and learned, how far it agrees with spans.
+"""Return as JSON how front hop and transport are estimated, and how far the estimate agrees with spans.
 
 docs/ledger.md documents the shape; names may be added, never changed.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def calibration(transport: TransportEstimate, front: FrontEstimate) -> dict[str, Any]:
-    """The answer of ``/api/calibration``."""
+    """Return the answer of ``/api/calibration``."""
     return {
         "null_calls": transport.null_calls,
         "curve": _points(transport.curve, "null_call_ms"),
@@ -54,7 +54,7 @@ def calibration(transport: TransportEstimate, front: FrontEstimate) -> dict[str,
 
 
 def _points(curve: GapCurve, name: str) -> list[dict[str, Any]]:
-    """What was measured at each gap; ``name`` is the key of the median."""
+    """Return what was measured at each gap; ``name`` is the key of the median."""
     ages = curve.ages()
     return [
         {
@@ -69,7 +69,7 @@ def _points(curve: GapCurve, name: str) -> list[dict[str, Any]]:
 
 
 def _compared(by_method: dict[str, Comparison]) -> dict[str, Any]:
-    """The methods and, apart, all together; null where nothing was compared yet."""
+    """Return the comparison by method and, separately, over all methods; null where nothing was compared yet."""
     total = by_method.pop("", None)
     return {
         "total": None if total is None else _comparison(total),
@@ -78,7 +78,7 @@ def _compared(by_method: dict[str, Comparison]) -> dict[str, Any]:
 
 
 def _comparison(one: Comparison) -> dict[str, Any]:
-    """Medians, the ratio of the medians, and that of the sums."""
+    """Return medians, the ratio of the medians, and that of the sums."""
     return {
         "pairs": one.pairs,
         "estimate_ms": _ms(one.estimate),
@@ -100,5 +100,5 @@ def _ratio(estimate: float, spans: float) -> float | None:
 
 
 def _ms(seconds: float) -> float:
-    """Milliseconds with four decimals: some of this is microseconds."""
+    """Return milliseconds with four decimals, since some of the values are microseconds."""
     return round(seconds * 1000, 4)

@@ -1,7 +1,7 @@
 """The local HTTP listener: its port or socket, and the moment at which it begins to answer.
 
-It listens from the start, so that its address is known; aiohttp, which takes 12 MiB of memory, is loaded when the first
-client connects. What is answered is in :mod:`cri_shim.explorer.web`.
+It listens from the start, so that its address is known. aiohttp, which takes 12 MiB of memory, is loaded when the first
+client connects. :mod:`cri_shim.explorer.web` answers the requests.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 BACKLOG: Final = 32
 SOCKET_MODE: Final = 0o660
 LOOK_SECONDS: Final = 1.0
-"""Between looks whether a unix socket's file is still there."""
+"""Seconds between two checks whether the file of a unix socket still exists."""
 UNIX: Final = "unix://"
 ADDRESS_FILE: Final = "http-address"
-"""In the state directory: where the listener of the running daemon is, ``127.0.0.1:9735`` or ``unix:///path``."""
+"""The file in the state directory that holds the running listener's address, ``127.0.0.1:9735`` or ``unix:///path``."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,10 @@ class Listener:
         """Where it listens; empty while it does not."""
 
     def bind(self) -> None:
-        """Take the port or make the socket. One that is taken is logged: pods are run all the same."""
+        """Take the port or make the socket.
+
+        One that is taken is logged: pods are run all the same.
+        """
         self._file.unlink(missing_ok=True)
         if not self._wanted:
             return

@@ -1,8 +1,8 @@
-"""The ledger as it is written, for those who watch: server-sent events.
+"""Send the ledger to watching clients while it is written, as server-sent events.
 
-While no client watches, the ledger does not know of this. Each event is written once, whatever the number of clients,
-and what happens within a moment goes to them in one piece. A client that does not read fast enough loses events and is
-notified how many; the daemon never waits for one.
+While no client watches, the ledger does no work for this module. Each event is serialised once, whatever the number of
+clients, and the events of a moment are sent in one piece. A client that does not read fast enough loses events, and
+gets an event that says how many; the daemon never waits for a client.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from cri_shim.network.exec import Helper
 
 MOST_WATCHERS = 32
-"""Clients that may watch at once."""
+"""The most clients that may watch at once."""
 QUEUED = 1000
-"""Events that wait for one client."""
+"""The most events that wait for one client."""
 MOMENT = 0.05
 """Seconds for which events are collected before they are sent."""
 
 
 class Watcher:
-    """What waits for one client: pieces of finished text, and of how many events each is made."""
+    """The queue of one client: pieces of finished text, and how many events each holds."""
 
     def __init__(self) -> None:
         self._pieces: deque[bytes] = deque()
@@ -42,7 +42,7 @@ class Watcher:
         self._wake = asyncio.Event()
 
     async def next(self) -> bytes:
-        """All that waits, ready to be sent; waits for the next event when nothing does."""
+        """Return everything that waits, ready to be sent; wait for the next event if there is nothing."""
         await self._wake.wait()
         self._wake.clear()
         text = b"".join(self._pieces)
@@ -80,7 +80,7 @@ class LiveFeed(Listener):
     @contextmanager
     def watching(self) -> Iterator[Watcher]:
         """Follow the ledger for the length of a ``with`` block."""
-        self._flush()  # what was before is not for the new one
+        self._flush()  # earlier events are not for the new watcher
         watcher = Watcher()
         self._watchers.add(watcher)
         if len(self._watchers) == 1:
@@ -94,28 +94,28 @@ class LiveFeed(Listener):
                 self._texts.clear()
 
     def opened(self, request: Request) -> None:
-        """``start``."""
+        """Send ``start``."""
         self._put("start", {"id": request.id, "method": request.method, "subject": dict(request.subject)})
 
     def called(self, request: Request | None, method: str) -> None:
-        """``hop``, phase ``start``."""
+        """Send ``hop``, phase ``start``."""
         self._put("hop", {"id": request.id if request else 0, "method": method, "phase": "start", "code": ""})
 
     def hopped(self, request: Request | None, hop: Hop) -> None:
-        """``hop``, phase ``end``."""
+        """Send ``hop``, phase ``end``."""
         self._put("hop", {"id": request.id if request else 0, "method": hop.method, "phase": "end", "code": hop.code})
 
     def helper_begun(self, request: Request | None, name: str, command: str) -> None:
-        """``helper``, phase ``start``."""
+        """Send ``helper``, phase ``start``."""
         self._put("helper", {"id": request.id if request else 0, "name": name, "command": command, "phase": "start"})
 
     def helped(self, request: Request | None, helper: Helper) -> None:
-        """``helper``, phase ``end``."""
+        """Send ``helper``, phase ``end``."""
         told = {"id": request.id if request else 0, "name": helper.name, "command": helper.command, "phase": "end"}
         self._put("helper", told)
 
     def closed(self, request: Request) -> None:
-        """``end``."""
+        """Send ``end``."""
         self._put("end", summary(request))
 
     def settled(self, request: Request, _told: Collection[str]) -> None:
@@ -138,5 +138,5 @@ class LiveFeed(Listener):
 
 
 def event(name: str, data: Any) -> bytes:
-    """One server-sent event (HTML standard, section 9.2)."""
+    """Return one server-sent event (HTML standard, section 9.2)."""
     return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()

@@ -1,9 +1,10 @@
-"""What the local HTTP listener answers: the page, its JSON, live events and metrics.
+"""The answers of the local HTTP listener: the page, its JSON, live events and metrics.
 
-Whoever can connect sees ids of pods and methods of requests, no secrets; the listener is bound to loopback unless the
-operator says otherwise. A web page of another origin must not read it through a browser: no CORS headers are sent, and
-a Host that is neither an address nor ``localhost`` is refused, which ends DNS rebinding; so is a foreign Origin, whose
-page could not read a stream but could hold it open. Clients are limited in number and in time.
+A client that can connect sees ids of pods and methods of requests, but no secrets; the listener is bound to loopback
+unless the operator configures another address. A web page of another origin must not read it through a browser. So no
+CORS headers are sent, and a Host that is neither an address nor ``localhost`` is refused, which prevents DNS rebinding.
+A foreign Origin is refused too: its page could not read a stream, but could hold it open. Clients are limited in number
+and in time.
 """
 
 from __future__ import annotations
@@ -86,14 +87,17 @@ class Site:
             logger=LOGGER,
             handle_signals=False,
             shutdown_timeout=1.0,
-            handler_cancellation=True,  # a watcher that has gone makes room at once
-            auto_decompress=False,  # a kilobyte may become a megabyte
+            handler_cancellation=True,  # a watcher that has gone frees its place at once
+            auto_decompress=False,  # a kilobyte may become a megabyte, so `_inflated` limits the size
             keepalive_timeout=PATIENCE,
             lingering_time=1.0,
         )
 
     async def serve(self, bound: socket.socket) -> None:
-        """Serve the clients of this socket, also those that have connected already; a socket before it is closed."""
+        """Serve the clients of this socket, including those that have connected already.
+
+        An earlier socket is closed.
+        """
         loop = asyncio.get_running_loop()
         self.let_go()
         if self._limits is None:
@@ -144,7 +148,7 @@ class Site:
         return self._sent(request.match_info["name"])
 
     def _sent(self, name: str) -> web.Response:
-        # Only names that are there: no path leads out of the folder.
+        # Only names of existing files are served, so no path leads out of the folder.
         found = next((file for file in self._page.iterdir() if file.name == name and file.is_file()), None)
         if found is None:
             raise web.HTTPNotFound(text=f"there is no {escaped(name)}\n")
@@ -162,7 +166,7 @@ class Site:
         if slowest:
             found: list[Request | Kept] = [*ledger.slowest(method)]
         else:
-            # Those that run are among them: a client that comes in the middle of a long one shall see it.
+            # Running requests are included, so that a client that connects during a long one sees it.
             ended = ledger.remembered(method) if method or not reads else ledger.newest()
             found = [*ended, *(one for one in ledger.in_hand.values() if method in {"", one.method})]
             found.sort(key=lambda one: one.id, reverse=True)
@@ -175,7 +179,7 @@ class Site:
         ledger = self._sources.ledger
         found = ledger.find(_number("the id of a request", request.match_info["id"]))
         if found is None:
-            raise web.HTTPNotFound(text="this request is not known, or not any more\n")
+            raise web.HTTPNotFound(text="this request is not remembered\n")
         shape = typical([kept.request() for kept in ledger.newest_of(found.method)])
         return web.json_response(record(found) | {"typical": shape})
 
@@ -194,7 +198,7 @@ class Site:
                 text=f"{MOST_WATCHERS} clients watch already, and each costs time of every request; close one\n",
                 headers={"Retry-After": f"{PATIENCE:.0f}"},
             )
-            refusal.force_close()  # one that is kept open would hold a place of those who ask for something else
+            refusal.force_close()  # a connection that stays open would take a place from other requests
             raise refusal
         task = asyncio.current_task()
         if task is not None:
@@ -211,7 +215,7 @@ class Site:
                 try:
                     await asyncio.wait_for(response.write(text), _STALLED_SECONDS)
                 except TimeoutError:
-                    # It reads nothing, and holds a place that others want.
+                    # The client reads nothing, and holds a place that others need.
                     if request.transport is not None:
                         request.transport.abort()
                     return response
@@ -240,11 +244,15 @@ class Site:
 
 
 def _inflated(body: bytes, encoding: str) -> bytes:
-    """Undo what exporters do to large exports; raises ValueError, also for what would become too large."""
+    """Decompress a large export.
+
+    Raises ``ValueError`` for another encoding or damaged data, and HTTPRequestEntityTooLarge if the result would be too
+    large.
+    """
     if encoding in {"", "identity"}:
         return body
     if encoding not in {"gzip", "deflate"}:
-        raise ValueError(f"content encoding {encoding!r} is not understood, gzip and deflate are")
+        raise ValueError(f"content encoding {encoding!r} is not supported, gzip and deflate are")
     reader = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
         found = reader.decompress(body, _LARGEST_EXPORT + 1)
@@ -270,7 +278,10 @@ def _is_ours(host: str, bound_to: str) -> bool:
 
 
 def _number(what: str, text: str) -> int:
-    """A number of a path or a query, as ASCII digits; longer ones are no number of anything here."""
+    """Parse a number in a path or a query.
+
+    Only ASCII digits are allowed, and no number here has more digits than this.
+    """
     if not (text.isascii() and text.isdigit() and len(text) <= _LARGEST_NUMBER_DIGITS):
         raise web.HTTPBadRequest(text=f"{what} is a number of at most {_LARGEST_NUMBER_DIGITS} digits\n")
     return int(text)

@@ -1,4 +1,4 @@
-"""What the listener answers from."""
+"""The sources of the listener's answers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class WebSources(Struct, frozen=True):
-    """The ledger, and two questions to the rest of the daemon."""
+    """The ledger, and functions that ask the rest of the daemon."""
 
     ledger: Ledger
     metrics: Callable[[], bytes]
-    """The page for Prometheus."""
+    """Returns the page for Prometheus."""
     node: Callable[[], Mapping[str, Any]]
-    """What ``/api/node`` tells of the daemon and the machine."""
+    """Returns the answer of ``/api/node`` about the daemon and the machine."""
     take_spans: Callable[[bytes, str], Awaitable[bytes]] | None = None
-    """Takes an OTLP export (body, content type) of containerd's own spans; None: they are not asked for."""
+    """Takes an OTLP export (body, content type) of containerd's own spans; None if spans are not wanted."""
     reads: frozenset[str] = frozenset()
-    """Methods that only ask; a list may be had without them."""
+    """Methods that only read, which a client can leave out of a list."""

@@ -1,6 +1,6 @@
-// What the daemon's listener tells: answers as JSON, and the ledger as it is written.
+// The client of the daemon's listener: JSON answers, and the live events of the ledger.
 
-/** A JSON answer; rejects with the sentence that the listener gave. */
+/** Return a JSON answer; reject with the listener's error message. */
 export async function get(path, parameters = {}) {
   const query = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== ""));
   const response = await fetch(`${path}${query.size ? `?${query}` : ""}`);
@@ -11,7 +11,7 @@ export async function get(path, parameters = {}) {
 const EVENTS = ["start", "hop", "helper", "end", "settled", "lost"];
 const listeners = new Set();
 
-/** Call `listener(name, data)` for each live event; also `open` (again) and `away`. */
+/** Call `listener(name, data)` for each live event, and for `open` (after each connect) and `away`. */
 export function listen(listener) {
   listeners.add(listener);
 }
@@ -20,13 +20,13 @@ function tell(name, data) {
   for (const listener of listeners) listener(name, data);
 }
 
-/** Begin to follow; the browser comes back by itself when the daemon does. */
+/** Follow the live events; the browser reconnects when the daemon is back. */
 export function follow() {
   const source = new EventSource("/api/live");
   source.onopen = () => tell("open", null);
   source.onerror = () => {
     tell("away", null);
-    // A connection that was refused outright is not tried again by the browser.
+    // The browser does not retry a connection that was refused outright.
     if (source.readyState === EventSource.CLOSED) setTimeout(follow, 2000);
   };
   for (const name of EVENTS) source.addEventListener(name, (event) => tell(name, JSON.parse(event.data)));

@@ -1,4 +1,4 @@
-// Four pictures side by side; the last one is this daemon, and lights up while it works.
+// Four pictures side by side; the last one shows this daemon, and lights up while it works.
 
 import { get, listen } from "./api.js";
 import { PICTURES, ROWS } from "./architectures.js";
@@ -92,7 +92,7 @@ function drawn(picture, node, start, below) {
 function box(part, x, y, width, label, inside) {
   const group = s("g", { class: "box", "data-part": part }, s("rect", { x, y, width, height: BOX, rx: 6 }));
   if (inside) {
-    // In one process with what serves the CRI: a box in the box.
+    // The part that serves the CRI is in the same process, so it is a box inside the box.
     group.append(
       s("text", { x: x + 8, y: y + 13, class: "small" }, label),
       s("rect", { x: x + 8, y: y + 17, width: width - 16, height: BOX - 20, rx: 4, class: "inside" }),
@@ -121,7 +121,7 @@ function tip(x, y, way) {
   return s("polygon", { points: way === "down" ? `${x - 5},${y - 8} ${x + 5},${y - 8} ${x},${y - 1}` : `${x - 8},${y - 5} ${x - 8},${y + 5} ${x - 1},${y}` });
 }
 
-// What this daemon knows of an arrow of its own: short, for there is little room; a click on it says how it is known.
+// The figures of one of this daemon's own arrows, kept short for lack of room; a click shows how they are known.
 function figureOf(name, node, start) {
   if (name === "front") {
     const source = ofFront(node.front_known);
@@ -144,7 +144,7 @@ function sum(start) {
     mark(ofPrice(start.split, start.front_known, start.hops_per_request)));
 }
 
-// Another architecture: what it took elsewhere.
+// The times of another architecture, measured elsewhere.
 function elsewhere(picture) {
   const { start, end, list } = DOCUMENTED[picture.name];
   const facts = [["pod start", start], ["pod end", end], ["ListPodSandbox, 35 pods", list]];

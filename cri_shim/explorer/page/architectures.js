@@ -1,12 +1,12 @@
-// The four ways from the kubelet to a container, as data. Rows are the same in all pictures, so that a box that went away
-// leaves a gap. docs/evolution.md tells the story with its sources. What this daemon measures belongs to its own arrows only;
-// what others took stands in documented.js.
+// The four ways from the kubelet to a container, as data. All pictures have the same rows, so that a missing box leaves a
+// gap. docs/evolution.md describes the history with its sources. Figures that this daemon measures belong to its own arrows
+// only; documented.js has those of the other architectures.
 
 /** Rows from top to bottom. */
 export const ROWS = ["kubelet", "cri", "engine", "containerd", "shim", "runc"];
 
 // A box: row, label, and the part of it that serves the CRI, if it is in one process with the row's.
-// An arrow: from row, to row, label, and `figure` for what this daemon knows of it (see architecture.js).
+// An arrow: from row, to row, label, and `figure` for the figures that this daemon has for it (see architecture.js).
 export const PICTURES = [
   {
     name: "dockershim",

@@ -1,10 +1,10 @@
-// The bill of a request: a bar whose four parts add up to the wall time, the front hop at both of its ends, the figures.
+// The bill of a request: a bar of four parts that add up to the wall time, with the front hop at both ends, and the figures.
 
 import { h, placed } from "./dom.js";
 import { brief, exact } from "./format.js";
 import { mark, measured, ofFront, ofPrice, ofSplit, term } from "./sources.js";
 
-/** The parts of the wall time; they do not overlap, and nothing else is in it. */
+/** The parts of the wall time; they do not overlap, and they add up to all of it. */
 export const PARTS = [
   ["transport", "transport"],
   ["work", "own work"],
@@ -12,7 +12,7 @@ export const PARTS = [
   ["world", "waiting for the world"],
 ];
 
-/** The bar, `whole` milliseconds long; the front hop lies outside of the wall time, half of it at each end. */
+/** The bar, `whole` milliseconds long; the front hop is outside of the wall time, half of it at each end. */
 export function bar(bill, whole = bill.front_ms + bill.wall_ms) {
   const pieces = PARTS.map(([part, label]) => [part, label, bill[`${part}_ms`]]).filter(([, , ms]) => ms > 0);
   const front = bill.front_ms > 0 ? [`front hop ${brief(bill.front_ms)}`] : [];
@@ -47,7 +47,7 @@ function rowsOf(record) {
   return {
     "The wall time adds up": [
       ["wall", "wall", "from the request's bytes to the answer's", measured(`${CLOCK}from having the request's bytes to the answer's bytes being made. A client's own time is longer by the front hop.`)],
-      ["transport", "transport", "hops on their way, while nothing else was waited for", split, "transport_error"],
+      ["transport", "transport", "hops on their way, while the request waited for nothing else", split, "transport_error"],
       ["work", "own work", "the daemon itself", measured(`${CLOCK}what is left of the wall time when hops, helpers and waits are taken away.`)],
       ["work_cpu", "CPU", "", measured("The CPU clock of the daemon's threads, while no hop, helper or wait of this request was under way.")],
       ["work_wait", "waiting to go on", "", measured("Own work less its CPU time: ready, and waiting for the event loop, the interpreter's lock or a core.")],
@@ -73,7 +73,7 @@ function rowsOf(record) {
 /** The figures of `record` with those of its typical shape beside them. */
 export function figures(record) {
   const { bill, typical } = record;
-  if (record.running) return h("p", { class: "hint" }, "It still runs; the bill is made out when it has been answered.");
+  if (record.running) return h("p", { class: "hint" }, "It still runs; the bill is complete when it has been answered.");
   const many = typical ? `typical of ${typical.count}` : "typical";
   const usual = measured("Medians of the last requests of this method that went well, each figure by itself: they need not add up.");
   const heads = ["milliseconds", "this request", "±", typical ? term(usual, many) : many];
@@ -99,7 +99,7 @@ function line(bill, typical, name, label, meaning, source, error = "") {
   );
 }
 
-/** Both bars on one scale, and what the hop cost beside them. */
+/** Both bars on one scale, and the price of the hop beside them. */
 export function bars(record) {
   const { bill, typical } = record;
   if (record.running) return null;

@@ -1,8 +1,8 @@
-// Elements in one expression. Text is always text: nothing here parses HTML, so names of pods cannot become markup.
+// Make elements in one expression. Nothing here parses HTML, so names of pods cannot become markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** An HTML element. `properties`: class, data-…, aria-… and other attributes; functions are listeners (onclick). */
+/** Return an HTML element. `properties`: class, data-…, aria-… and other attributes; functions are listeners (onclick). */
 export function h(tag, properties = {}, ...children) {
   return filled(document.createElement(tag), properties, children);
 }
@@ -22,7 +22,7 @@ function filled(element, properties, children) {
   return element;
 }
 
-/** Left edge and width of an element in its track, in percent. Set as properties: the page's policy forbids style="". */
+/** Set left edge and width of an element in its track, in percent; as properties, since the page's policy forbids style="". */
 export function placed(element, left, width) {
   element.style.left = `${left}%`;
   element.style.width = `${width}%`;

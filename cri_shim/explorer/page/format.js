@@ -1,17 +1,17 @@
-// Numbers and names as text.
+// Format numbers and names as text.
 
 /** Milliseconds with all three decimals, as the ledger has them. */
 export function exact(ms) {
   return ms.toFixed(3);
 }
 
-/** Milliseconds and how far they may be off; null: nothing is known of them yet. */
+/** Milliseconds with their possible error; null means that they are not known yet. */
 export function withError(ms, error) {
   if (ms === null) return "not known yet";
   return error ? `${exact(ms)} ms ±${exact(error)}` : `${exact(ms)} ms`;
 }
 
-/** Milliseconds for a glance: three significant digits or so. */
+/** Milliseconds at a glance, with about three significant digits. */
 export function brief(ms) {
   if (ms >= 1000) return `${(ms / 1000).toFixed(ms >= 10_000 ? 1 : 2)} s`;
   return `${ms.toFixed(ms >= 100 ? 0 : ms >= 10 ? 1 : ms >= 1 ? 2 : 3)} ms`;
@@ -36,13 +36,13 @@ export function hopName(method) {
   return method.slice(method.lastIndexOf(".", method.indexOf("/")) + 1);
 }
 
-/** What a request is about: the pod's or container's name, the image, or the beginning of an id. */
+/** The subject of a request: the pod's or container's name, the image, or the beginning of an id. */
 export function about(subject) {
   const id = subject.container_id || subject.sandbox_id;
   return subject.name || subject.image || (id ? id.slice(0, 12) : "");
 }
 
-/** Requests that only ask. Everything else changes something or waits for something. */
+/** Whether a request only reads; any other changes something or waits for something. */
 export function isRead(method) {
   return /^(List|Stream)|(Status|Stats)$|^(Version|RuntimeConfig|ImageFsInfo|GetContainerEvents)$/.test(method);
 }

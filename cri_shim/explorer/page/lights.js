@@ -1,4 +1,4 @@
-// Which parts of the picture are lit. A hop lasts a millisecond: what was lit stays so for a moment, so that it is seen.
+// Light the parts of the picture that are at work. A hop lasts a millisecond, so a part stays lit for a moment longer.
 
 import { hopName } from "./format.js";
 
@@ -7,7 +7,7 @@ const AFTERGLOW = 450; // milliseconds
 export class Lights {
   #svg;
   #caption;
-  #lit = new Map(); // part: how many light it
+  #lit = new Map(); // part: how many events light it
   #fading = new Map(); // part: timer
 
   constructor(svg, caption) {
@@ -15,7 +15,7 @@ export class Lights {
     this.#caption = caption;
   }
 
-  /** A live event, or one that is played again. */
+  /** Handle a live event, or one of a replay. */
   follow(name, data) {
     if (name === "start") {
       this.#on(["kubelet-cri", "cri"]);

@@ -1,4 +1,4 @@
-// The front door of the page: which view the address names, the theme, and whether the daemon is there.
+// The entry of the page: the view that the address names, the theme, and whether the daemon is there.
 
 import { follow, get, listen } from "./api.js";
 import { showArchitecture } from "./architecture.js";

@@ -1,4 +1,4 @@
-// Totals by method over what the ledger still has.
+// Totals by method, over the requests that the ledger still has.
 
 import { get, listen } from "./api.js";
 import { PARTS, fill } from "./bill.js";

@@ -1,10 +1,10 @@
-// A recorded request, played again slowly enough to be watched.
+// Replay a recorded request slowly enough to be watched.
 
 import { exact } from "./format.js";
 
 const SECONDS = 12;
 
-/** Play `record` on `lights`; the result ends it. */
+/** Play `record` on `lights`; return a function that ends the replay. */
 export function replay(record, lights) {
   const slower = Math.max(1, (SECONDS * 1000) / Math.max(record.bill.wall_ms, 0.001));
   const moments = [

@@ -1,4 +1,4 @@
-// One request: what it was, its bill, its waterfall.
+// One request: its facts, its bill and its waterfall.
 
 import { get, listen } from "./api.js";
 import { bars, figures, legend } from "./bill.js";
@@ -29,7 +29,7 @@ export async function openRequest(id) {
   if (first && matchMedia("(max-width: 60rem)").matches) place.focus();
 }
 
-/** Show what the words mean instead. */
+/** Show the meaning of the words instead of a request. */
 export function closeRequest() {
   shown = 0;
   drawing += 1;
@@ -63,9 +63,9 @@ function back() {
 function words() {
   const meanings = [
     ["request", "one CRI call as it came in from the kubelet"],
-    ["hop", "one gRPC call of ours to containerd"],
-    ["helper", "one program that we ran: a CNI plugin"],
-    ["transport", "what of a hop is not containerd at work: serialising, socket, scheduling"],
+    ["hop", "one gRPC call from this daemon to containerd"],
+    ["helper", "one program that this daemon ran: a CNI plugin"],
+    ["transport", "the part of a hop that is not containerd at work: serialising, socket, scheduling"],
     ["own work", "the daemon itself: its CPU time, and waiting for its event loop or a core"],
     ["own queue", "waiting for limits and locks of the daemon: the plugin has contention in its place, so it is never in the price"],
     ["the world", "what any daemon would wait for: containerd at work, programs, processes, registries"],
@@ -80,7 +80,7 @@ function words() {
   ];
 }
 
-// A request that is being looked at while it runs is drawn again as it goes on.
+// A request that is shown while it runs is redrawn as it goes on.
 let soon = 0;
 listen((name, data) => {
   if (!shown || data?.id !== shown || soon) return;

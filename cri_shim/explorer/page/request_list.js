@@ -36,7 +36,7 @@ async function load() {
   const slowest = slowestFilter.checked;
   const answers = await Promise.all([
     get("/api/requests", { method: methodFilter.value, limit: slowest ? 2000 : 200, slowest: slowest ? "1" : "" }),
-    // Lists and Status fill the first answer; what changes something is asked for apart.
+    // Lists and Status fill the first answer, so requests that change something are fetched separately.
     slowest || methodFilter.value ? { requests: [] } : get("/api/requests", { limit: 200, reads: "0" }),
     get("/api/methods"),
   ]).catch(() => null);
@@ -109,14 +109,14 @@ function rowOf(request) {
   return element;
 }
 
-// `~`: there is an estimate in it; `≥`: a part of it is not known. More of that says the request when it is opened.
+// `~` marks a price with an estimate in it, `≥` one with an unknown part. The view of the request says more.
 function costs({ running, hop_count: hops, bill }) {
   if (running) return [];
   const more = bill.front_known === "none" || (hops && bill.split === "none");
   return [...(hops ? [`${hops} hops`] : []), `price ${more ? "≥" : "~"}${brief(bill.price_ms)}`];
 }
 
-// One row is in the tab order: the one with the focus, or the chosen one, or the first.
+// Only one row is in the tab order: the one with the focus, or the chosen one, or the first.
 function roving() {
   const links = [...rows.querySelectorAll("a")];
   const current = links.find((link) => link === document.activeElement) ?? links.find((link) => link.ariaCurrent) ?? links[0];
@@ -153,7 +153,7 @@ listen((name, data) => {
   requestAnimationFrame(draw);
 });
 
-// Of what only asks and of what does not, as many as fit into the list.
+// Keep as many reads, and as many other requests, as fit into the list.
 function forget() {
   if (requests.size < 3 * MOST) return;
   const kept = { true: 0, false: 0 };
@@ -162,7 +162,7 @@ function forget() {
   }
 }
 
-// Coming back from a request, the list has the focus where it was left.
+// After a return from a request, the list has the focus where it was left.
 window.addEventListener("hashchange", (event) => {
   const left = /#\/request\/(\d+)$/.exec(event.oldURL);
   if (left && location.hash.startsWith("#/requests")) elements.get(Number(left[1]))?.firstChild.focus();

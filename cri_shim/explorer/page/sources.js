@@ -1,4 +1,4 @@
-// Where a figure comes from: measured here, estimated (and how), or taken from the docs (and when). One click away.
+// The source of a figure, one click away: measured here, estimated (and how), or taken from the docs (and when).
 
 import { h } from "./dom.js";
 
@@ -36,7 +36,7 @@ export function ofFront(known) {
   return unknown("The client sent no time, and the daemon has not probed its own socket yet.");
 }
 
-/** How a price is known: as well as its three parts are. */
+/** How a price is known, which is as well as its three parts are. */
 export function ofPrice(split, known, hops) {
   const parts = [["front hop", ofFront(known)], ["transport", ofSplit(split, hops)], ["own work", measured("The daemon's own clock.")]];
   const sure = parts.every(([, one]) => one.kind === "measured");
@@ -48,25 +48,25 @@ export function ofPrice(split, known, hops) {
 const box = h("div", { popover: "auto", id: "source", class: "source", role: "note" });
 document.body.append(box);
 
-/** A small button that says what kind of figure it belongs to, and on a click where that comes from. */
+/** A small button that names the kind of its figure, and on a click shows where the figure comes from. */
 export function mark(source, label = source.kind) {
   const button = h("button", { type: "button", class: `mark ${CLASS[source.kind] ?? "estimate"}`,
     "aria-label": `${label}: where this figure comes from` }, label);
   return explaining(button, source);
 }
 
-/** A word that is a button: on a click it says where the figure beside it comes from. */
+/** A word that is a button: a click shows where the figure beside it comes from. */
 export function term(source, label) {
   return explaining(h("button", { type: "button", class: "term", "aria-label": `${label}: where this figure comes from` }, label), source);
 }
 
-/** Let a click on `element` say where its figure comes from. */
+/** Make a click on `element` show where its figure comes from. */
 export function explaining(element, source) {
   element.addEventListener("click", () => show(element, source));
   return element;
 }
 
-/** The same for a figure inside of a picture, which can hold no button. */
+/** The same for a figure inside of a picture, which cannot hold a button. */
 export function explainingInPicture(group, source) {
   group.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" && event.key !== " ") return;
@@ -76,7 +76,7 @@ export function explainingInPicture(group, source) {
   return explaining(group, source);
 }
 
-/** Whether a source is being shown: Escape then closes that and nothing else. */
+/** Whether a source is being shown, in which case Escape closes only that. */
 export function sourceIsOpen() {
   return box.matches(":popover-open");
 }
@@ -91,7 +91,7 @@ function show(at, { kind, how }) {
   place();
 }
 
-// Below what it belongs to, or above where there is no room; gone when that is.
+// Place the box below its figure, or above if there is no room; hide it when the figure is gone.
 function place() {
   if (!sourceIsOpen()) return;
   if (!anchor.isConnected) return box.hidePopover();

@@ -1,4 +1,4 @@
-// Light or dark: what the system prefers, unless the reader has chosen otherwise.
+// Light or dark: the system's preference, unless the reader has chosen otherwise.
 
 const KEY = "cri-shim-theme";
 const ORDER = ["auto", "light", "dark"];
@@ -15,7 +15,7 @@ export function initTheme(button) {
     try {
       localStorage.setItem(KEY, theme);
     } catch {
-      // A browser that keeps nothing: the choice holds until the page is left.
+      // The browser stores nothing, so the choice holds until the page is left.
     }
     apply();
   });

@@ -1,10 +1,10 @@
-// What a request was made of, on one time axis: what overlaps in time overlaps in the picture.
+// The pieces of a request on one time axis; pieces that overlap in time overlap in the picture.
 
 import { h, placed } from "./dom.js";
 import { brief, bytes, exact, hopName } from "./format.js";
 import { mark, measured, ofSplit } from "./sources.js";
 
-/** The waterfall of `record`; outlines show where the same piece usually lies. */
+/** The waterfall of `record`; outlines show where the same piece usually is. */
 export function waterfall(record) {
   const pieces = piecesOf(record);
   const end = Math.max(record.bill.wall_ms, record.typical ? record.typical.wall_ms : 0, 0.001);
@@ -78,7 +78,7 @@ function row(one, whole, step, wall) {
   track.append(placed(h("s", { class: "end" }), (wall / whole) * 100, 0));
   const piece = placed(h("i", { class: one.kind }), (one.start_ms / whole) * 100, (one.duration_ms / whole) * 100);
   if (one.kind === "hop" && one.split !== "none" && one.duration_ms > 0) {
-    // The share of transport is known, not when it happened: the bill, too, takes half of it for each end.
+    // The share of transport is known, but not when it happened; the bill, too, puts half of it at each end.
     const half = (one.transport_ms / one.duration_ms) * 50;
     piece.append(placed(h("i", { class: "transport" }), 0, half), placed(h("i", { class: "transport" }), 100 - half, half));
   }

@@ -313,7 +313,7 @@ async def spans(ledger: Ledger, tmp_path: Path) -> AsyncIterator[tuple[Spans, Li
         (gzip.compress(bytes(64 << 20)), "gzip", 413, "an export may have 4194304 bytes"),
         (gzip.compress(b"x" * 1000)[:-9], "gzip", 400, "not complete"),
         (b"x" * 1000, "gzip", 400, "the body is not gzip"),
-        (b"x" * 1000, "br", 400, "is not understood"),
+        (b"x" * 1000, "br", 400, "is not supported"),
     ],
 )
 async def test_exports_are_inflated_and_bounded(spans, body: bytes, encoding: str, status: int, words: str):
