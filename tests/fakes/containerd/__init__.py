@@ -8,7 +8,7 @@
 
 It keeps state in dictionaries and answers, refuses, publishes and collects as containerd does; no root is needed and
 no process runs. What holds it to the real one are the bodies in ``tests/containerd_behaviour``, which run in front of
-both. It serves what this project calls; anything else is UNIMPLEMENTED.
+both. It serves what this project calls; anything else is UNIMPLEMENTED. See docs/adr/0037.
 """
 
 from __future__ import annotations
