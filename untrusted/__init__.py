@@ -1,8 +1,8 @@
-"""Text, numbers and shapes from outside, cleaned and bounded where they are parsed.
+"""Parse text, numbers and structures from outside into clean, bounded values.
 
 Images, registries, CNI plugins, files of the node and clients send data of unknown quality. This package turns it into
 values that the rest of the program can rely on: strings that can be encoded, numbers that fit, objects whose fields
-have the types that were asked for. It may import nothing but the standard library; it must never do input or output.
+have the requested types. It may import only the standard library; it must never do input or output.
 """
 
 from untrusted.document import DocumentError, Object, parse_object, parse_objects

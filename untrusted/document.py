@@ -1,15 +1,15 @@
-"""JSON as Go's ``encoding/json`` reads it into a struct, with limits.
+"""Read JSON as Go's ``encoding/json`` reads it into a struct, with limits.
 
-Wherever the usual reader of a document is a Go program (image configurations, manifests, CNI results, registry tokens,
-seccomp profiles), its writers have only ever been tested against these rules:
+The usual reader of many documents (image configurations, manifests, CNI results, registry tokens, seccomp profiles) is
+a Go program, so the programs that write them have only been tested against Go's rules:
 
-* A key matches a field whatever its case; when several keys match, the last one wins, and objects are merged.
+* A key matches a field in any case; if several keys match, the last one wins, and objects are merged.
 * ``null`` leaves a field at its zero value, also as an element of a list or as a value of a map.
-* What is not UTF-8 becomes U+FFFD, lone surrogates too.
+* Bytes that are not UTF-8 become U+FFFD, and so do lone surrogates.
 * A number must fit: an integer has no fraction, no exponent and at most 64 bits.
 
-A document that breaks a rule is refused with a :class:`DocumentError` that names the field. Unlike Go, which follows
-nesting ten thousand levels deep, no document may be deeper than :data:`DEEPEST`.
+A document that breaks a rule is rejected with a :class:`DocumentError` that names the field. Go accepts ten thousand
+levels of nesting; here no document may be deeper than :data:`DEEPEST`.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from typing import Any, Final, NoReturn
 from untrusted.text import decode_utf8, encodable, escaped
 
 DEEPEST: Final = 256
-"""Levels of objects and lists within each other that are followed."""
+"""Levels of nested objects and lists that are accepted."""
 LONGEST_NUMBER: Final = 64
-"""Characters of a number; a longer one does not fit into any field."""
+"""Longest number in characters; a longer one does not fit into any field."""
 
 _LARGEST: Final = (1 << 63) - 1
 _LIKE_ASCII: Final = {0x17F: "s", 0x212A: "k"}
-"""The long s and the Kelvin sign: Go's comparison takes them for the letters."""
+"""The long s and the Kelvin sign, which Go's comparison of keys treats as the letters s and k."""
 
 
 class DocumentError(ValueError):
-    """A document is not JSON, or one of its fields is not what it has to be; the text says which."""
+    """A document is not JSON, or one of its fields is not what it must be; the text says which."""
 
 
 class _Pairs(tuple[tuple[str, Any], ...]):
@@ -40,7 +40,7 @@ class _Pairs(tuple[tuple[str, Any], ...]):
 
 
 class _Number:
-    """A number that fits into no field of 64 bits."""
+    """A number that does not fit into a field of 64 bits."""
 
     __slots__ = ()
 
@@ -49,20 +49,20 @@ _TOO_LONG: Final = _Number()
 
 
 class Object:
-    """One JSON object. Every method takes a field's name as its Go struct has it, and raises DocumentError.
+    """One JSON object; each method takes the field name of the Go struct and raises DocumentError.
 
-    An absent field and ``null`` are the same: the zero value of the type.
+    An absent field and ``null`` both yield the zero value of the type.
     """
 
     __slots__ = ("_pairs", "_path")
 
     def __init__(self, pairs: tuple[tuple[str, Any], ...] = (), path: str = "") -> None:
-        """For :func:`parse_object`; ``path`` is where the object stands in its document."""
+        """Wrap the members of an object (for :func:`parse_object`); ``path`` is its place in the document."""
         self._pairs = pairs
         self._path = path
 
     def __contains__(self, name: str) -> bool:
-        """Whether the field is there and not ``null``."""
+        """Return whether the field exists and is not ``null``."""
         return bool(self._values(name))
 
     def text(self, name: str) -> str:
@@ -76,7 +76,7 @@ class Object:
         return value
 
     def integer(self, name: str, *, least: int = -_LARGEST - 1, most: int = _LARGEST) -> int:
-        """Return a whole number between ``least`` and ``most``; an absent one is 0 even if ``least`` is more."""
+        """Return an integer between ``least`` and ``most``; an absent one is 0 even if ``least`` is larger."""
         found = 0
         for value in self._values(name):
             if isinstance(value, bool) or not isinstance(value, int | _Number):
@@ -98,7 +98,7 @@ class Object:
         return found
 
     def object(self, name: str) -> Object | None:
-        """Return an object, or None if it is absent; the members of several are merged."""
+        """Return an object, or None if it is absent; if it occurs several times, the members are merged."""
         values = self._values(name)
         if not values:
             return None
@@ -138,7 +138,7 @@ class Object:
         return tuple(numbers)
 
     def text_map(self, name: str) -> dict[str, str]:
-        """Return an object whose values are strings; its keys are data, and so kept as they are."""
+        """Return an object whose values are strings; its keys are data and therefore kept unchanged."""
         found = self.object(name)
         values: dict[str, str] = {}
         for key, value in found.members() if found is not None else ():
@@ -148,19 +148,19 @@ class Object:
         return values
 
     def members(self) -> tuple[tuple[str, Any], ...]:
-        """Return keys and values as they stand, duplicates included."""
+        """Return keys and values as they are in the document, duplicates included."""
         return self._pairs
 
     def keys(self) -> tuple[str, ...]:
-        """Return the keys as they stand, each once."""
+        """Return the keys as they are in the document, each once."""
         return tuple(dict.fromkeys(key for key, _ in self._pairs))
 
     def plain(self) -> dict[str, Any]:
-        """Return the whole object as dicts and lists, for a reader that has rules of its own; duplicates: the last."""
+        """Return the object as dicts and lists, for a reader with its own rules; of duplicates the last one wins."""
         return {key: _plain(value) for key, value in self._pairs}
 
     def value(self, name: str) -> Any:
-        """Return whatever stands there as :meth:`plain` would, None if it is absent."""
+        """Return a field of any type in the form of :meth:`plain`; None if it is absent."""
         values = self._values(name)
         return _plain(values[-1]) if values else None
 
@@ -181,7 +181,7 @@ class Object:
         return items
 
     def where(self, name: str) -> str:
-        """Return where a field stands in the document, for an error text."""
+        """Return the place of a field in the document, for an error text."""
         return f"{self._path}.{name}" if self._path else name
 
     def _refuse(self, name: str, value: Any, wanted: str) -> NoReturn:
@@ -189,7 +189,7 @@ class Object:
 
 
 def parse_object(data: bytes, *, limit: int | None = None) -> Object:
-    """Parse a document that has to be one object; raises DocumentError, also for more than ``limit`` bytes."""
+    """Parse a document that must be one object; raises DocumentError, also for more than ``limit`` bytes."""
     document = _load(data, limit)
     if document is None:
         return Object()
@@ -199,7 +199,7 @@ def parse_object(data: bytes, *, limit: int | None = None) -> Object:
 
 
 def parse_objects(data: bytes, *, limit: int | None = None) -> tuple[Object, ...]:
-    """Parse a document that has to be a list of objects; raises DocumentError as :func:`parse_object` does."""
+    """Parse a document that must be a list of objects; raises DocumentError as :func:`parse_object` does."""
     document = _load(data, limit)
     if document is not None and not isinstance(document, list):
         raise DocumentError(f"the document is {_kind(document)}, not a list")
@@ -280,7 +280,7 @@ def _plain(value: Any) -> Any:
 
 
 def fold(key: str) -> str:
-    """Return a form of a key that is equal for the keys that Go takes for one."""
+    """Return a form of a key that is equal for all keys that Go treats as equal."""
     return key.translate(_LIKE_ASCII).lower()
 
 

@@ -1,7 +1,7 @@
-"""A whole document read at once into dicts and lists, by a table of what its fields are.
+"""Read a whole document into dicts and lists, by a table of the types of its fields.
 
-For documents that are handed on nearly as they are (a runtime spec, a seccomp profile): the result has the names and
-types that the table says, whatever the case of the keys and however many ``null`` the document had.
+This is for documents that are passed on nearly unchanged (a runtime spec, a seccomp profile): the result has the names
+and types of the table, whatever the case of the keys and however many ``null`` the document had.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Kind = Literal["text", "texts", "integer", "integers", "unsigned", "boolean", "text_map", "any"]
-"""What a field is; ``any`` is kept as it stands."""
+"""The type of a field; ``any`` is kept unchanged."""
 
 Unknown = Literal["drop", "keep", "refuse"]
-"""What becomes of a field that the table does not have."""
+"""What happens to a field that is not in the table."""
 
 _UNSIGNED = (1 << 64) - 1
 
@@ -27,7 +27,7 @@ Shape = dict[str, Any]
 
 
 def read_shape(document: Object, shape: Mapping[str, Any], *, unknown: Unknown = "drop") -> dict[str, Any]:
-    """Return the fields that are there and not ``null``; raises DocumentError for one that is something else."""
+    """Return the fields that exist and are not ``null``; raises DocumentError for a field of another type."""
     found: dict[str, Any] = {}
     for name, kind in shape.items():
         if name in document:

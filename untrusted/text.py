@@ -1,7 +1,8 @@
-"""Strings from outside as strings that can be encoded, shown and sent.
+"""Clean strings from outside, so that they can be encoded, shown and sent.
 
-Python and JSON both know strings that have no UTF-8 form: a lone surrogate survives ``json.loads`` and fails much
-later, where a message is serialised. Go replaces what is not UTF-8 by U+FFFD when it parses, and so do these functions.
+Python and JSON both allow strings that have no UTF-8 form: a lone surrogate survives ``json.loads`` and fails much
+later, when a message is serialised. Go replaces whatever is not UTF-8 with U+FFFD when it parses, and so do these
+functions.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _HANDLER: Final = "untrusted.replace"
 
 
 def _replace_each_byte(error: UnicodeError) -> tuple[str, int]:
-    """Put one U+FFFD in the place of every invalid byte, as Go does; Python's own handler puts one for several."""
+    """Replace every invalid byte with one U+FFFD, as Go does; Python's own handler uses one for several bytes."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return REPLACEMENT * (error.end - error.start), error.end
@@ -32,7 +33,7 @@ def decode_utf8(data: bytes) -> str:
 
 
 def encodable(text: str) -> str:
-    """Return ``text`` in a form that UTF-8 has: surrogate pairs become one character, lone surrogates U+FFFD."""
+    """Return ``text`` in a form that UTF-8 can encode: surrogate pairs become one character, lone ones U+FFFD."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -48,7 +49,7 @@ def shorten(text: str, limit: int) -> str:
 
 
 def escaped(text: str, limit: int = LONGEST_NAME) -> str:
-    """Return a name from outside as an error text may show it: at most ``limit`` characters, none of them unprintable.
+    """Return a name from outside in a form for error texts: at most ``limit`` characters, all of them printable.
 
     Control characters, line ends and surrogates appear as escapes, so that a name cannot forge a line of the log.
     """

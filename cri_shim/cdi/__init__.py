@@ -1,8 +1,8 @@
-"""Container Device Interface: devices that vendors describe in files, and what a container needs to use one.
+"""The Container Device Interface: vendors describe devices, and what a container needs to use them, in files.
 
-The files say which device nodes, mounts, environment, hooks, groups and RDT class a device brings; here they are read,
-checked, and written into a runtime spec. Source: the CDI specification, SPEC.md of its repository; versions 0.3.0 to
-1.1.0.
+The files list the device nodes, mounts, environment, hooks, groups and RDT class of a device. This room reads and
+checks them, and writes them into a runtime spec. Source: the CDI specification, SPEC.md of its repository; versions
+0.3.0 to 1.1.0.
 """
 
 from __future__ import annotations

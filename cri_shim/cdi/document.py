@@ -1,7 +1,7 @@
-"""One CDI file, checked: its kind, its devices, and the edits that each makes to a container.
+"""Parse and check one CDI file: its kind, its devices, and the edits that each makes to a container.
 
-A file with a mistake is refused whole, because half a device is worse than none. Files are YAML, of which JSON is a
-part. Source: CDI SPEC.md, "JSON Schema"; the checks are those of its Go library.
+A file with a mistake is rejected as a whole, because half a device is worse than none. Files are YAML, of which JSON is
+a subset. Source: CDI SPEC.md, "JSON Schema"; the checks are those of its Go library.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ DOCUMENT: Final[Shape] = {
 
 
 def parse_document(text: bytes) -> Document:
-    """Read and check a file; raises ValueError that says what is wrong with it."""
+    """Parse and check a file; raises ValueError that says what is wrong with it."""
     document = msgspec.convert(read_shape(_load(text), DOCUMENT, unknown="refuse"), Document)
     problem = check_version(document) or check_kind(document.kind) or _edits_problem(document.container_edits)
     if problem:
@@ -69,7 +69,7 @@ def parse_document(text: bytes) -> Document:
         if not problem and device.container_edits == Edits():
             problem = "its containerEdits are empty"
         if not problem and device.name in seen:
-            problem = "it is there twice"
+            problem = "it occurs twice"
         if problem:
             raise ValueError(f"device {device.name!r}: {problem}")
         seen.add(device.name)
@@ -77,11 +77,11 @@ def parse_document(text: bytes) -> Document:
 
 
 def _load(text: bytes) -> Object:
-    # JSON is YAML but for the tabs that many programs indent it with.
+    # JSON is YAML, except for the tabs with which many programs indent it.
     if text.lstrip().startswith(b"{"):
         with suppress(DocumentError):
             return parse_object(text)
-    # As the Go library does: YAML becomes JSON, and that is read by the rules for JSON.
+    # The Go library converts YAML to JSON and reads it by the rules of JSON, so this does too.
     return parse_object(yaml_as_json(text))
 
 
@@ -106,15 +106,15 @@ def _node_problem(node: DeviceNode) -> str:
     if not node.path:
         return "a device node without path"
     if node.type not in {"", "b", "c", "u", "p"}:
-        return f"device node {node.path!r} has type {node.type!r}, which is none of b, c, u and p"
+        return f"device node {node.path!r} has type {node.type!r}, which is not one of b, c, u and p"
     if node.permissions != NO_ACCESS and set(node.permissions) - set("rwm"):
-        return f"device node {node.path!r} has permissions {node.permissions!r}; they are letters out of r, w and m"
+        return f"device node {node.path!r} has permissions {node.permissions!r}; they must be letters out of r, w and m"
     return ""
 
 
 def _hook_problem(hook: Hook) -> str:
     if hook.hook_name not in HOOKS:
-        return f"hook {hook.hook_name!r} is none of {', '.join(HOOKS)}"
+        return f"hook {hook.hook_name!r} is not one of {', '.join(HOOKS)}"
     if not hook.path:
         return f"hook {hook.hook_name!r} has no path"
     return _env_problem(hook.env)
@@ -125,7 +125,7 @@ def _net_problem(devices: tuple[NetDevice, ...]) -> str:
         if not all(names):
             return "a net device without a name"
         if len(set(names)) < len(names):
-            return f"two net devices have one name: {', '.join(names)}"
+            return f"two net devices have the same name: {', '.join(names)}"
     return ""
 
 
@@ -133,5 +133,5 @@ def _rdt_problem(rdt: IntelRdt | None) -> str:
     if rdt is None or rdt.clos_id == "/":
         return ""
     if len(rdt.clos_id) >= _NAME_MAX or rdt.clos_id in {".", ".."} or set(rdt.clos_id) & {"/", "\n"}:
-        return f"closID {rdt.clos_id!r} is no file name"
+        return f"closID {rdt.clos_id!r} is not a file name"
     return ""

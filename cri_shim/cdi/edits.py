@@ -1,7 +1,7 @@
-"""Writing what CDI devices bring into a runtime spec that is otherwise finished.
+"""Write the edits of CDI devices into a runtime spec that is otherwise finished.
 
-Pure but for ``look``, which says what a path on the host is. Source: CDI SPEC.md, "containerEdits"; where that is
-silent, what its Go library does.
+The functions are pure except for ``look``, which reports what a path on the host is. Source: CDI SPEC.md,
+"containerEdits"; where it says nothing, the behaviour of its Go library.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from cri_shim.oci.devices import DeviceNode as HostNode
 
     Look = Callable[[str], HostNode | None]
-    """What a path on the host is; None where it is no device. Raises OSError where it is nothing at all."""
+    """Returns the device at a path of the host, None if the path is not a device; raises OSError if it is missing."""
 
 
 def apply_edits(spec: Spec, edits: Iterable[Edits], look: Look, *, rdt: bool) -> None:
-    """Make the changes in ``spec``, in order; ``rdt`` says whether the node has RDT classes.
+    """Make the changes in ``spec`` in order; ``rdt`` says whether the node has RDT classes.
 
-    Raises FailedPreconditionError for a device node that the host lacks or that is something else there, and for a
-    class on a node without RDT; UnimplementedError for what no runtime below could do.
+    Raises FailedPreconditionError for a device node that is missing or of another type on the host, and for a class on
+    a node without RDT; UnimplementedError for edits that no supported runtime can make.
     """
     for edit in edits:
         if edit.net_devices:
@@ -51,10 +51,10 @@ def apply_edits(spec: Spec, edits: Iterable[Edits], look: Look, *, rdt: bool) ->
 
 
 def _add_node(spec: Spec, node: DeviceNode, look: Look) -> None:
-    """Add one device node, replacing another of its path; what it leaves open is taken from the host."""
+    """Add one device node in place of another at its path; missing fields are taken from the host."""
     host_path = node.host_path or node.path
     complete = bool(node.type) and (node.major != 0 or node.type == "p")
-    host, problem = None, "is no device"
+    host, problem = None, "is not a device"
     try:
         host = look(host_path)
     except OSError as error:
@@ -89,7 +89,7 @@ def _add_node(spec: Spec, node: DeviceNode, look: Look) -> None:
 
 
 def _add_mount(spec: Spec, mount: Mount) -> None:
-    """Add one mount, replacing another of its path; shallow paths come first, so that none hides another."""
+    """Add one mount in place of another at its path; shallow paths come first, so that no mount hides another."""
     options = list(mount.options)
     own_users = any(namespace["type"] == "user" for namespace in spec["linux"].get("namespaces", ()))
     if own_users and not {"idmap", "ridmap"} & set(options):

@@ -9,15 +9,15 @@ import msgspec
 
 HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 NO_ACCESS = "none"
-"""Permissions of a device whose node is wanted without a rule of the device cgroup."""
+"""Permissions of a device whose node is created without a rule in the device cgroup."""
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What all parts of a document have in common: a key that is not known is a mistake."""
+    """Base of all parts of a document: an unknown key is a mistake."""
 
 
 class DeviceNode(Part, frozen=True):
-    """A device node; what is left out is read from the node of ``host_path`` (or ``path``) on the host."""
+    """A device node; missing fields are read from the node at ``host_path`` (or ``path``) on the host."""
 
     path: str
     host_path: str = ""
@@ -38,7 +38,7 @@ class NetDevice(Part, frozen=True):
 
 
 class Hook(Part, frozen=True):
-    """A program of the host that the OCI runtime runs; ``timeout`` in seconds."""
+    """A program of the host that the OCI runtime runs; ``timeout`` is in seconds."""
 
     hook_name: str
     path: str
@@ -48,7 +48,7 @@ class Hook(Part, frozen=True):
 
 
 class Mount(Part, frozen=True):
-    """A mount of the host's."""
+    """A mount of a path on the host."""
 
     host_path: str
     container_path: str
@@ -67,7 +67,7 @@ class IntelRdt(Part, frozen=True):
 
 
 class Edits(Part, frozen=True):
-    """What changes in a container."""
+    """The changes to a container."""
 
     env: tuple[str, ...] = ()
     device_nodes: tuple[DeviceNode, ...] = ()
@@ -87,7 +87,7 @@ class Device(Part, frozen=True):
 
 
 class Document(Part, frozen=True):
-    """A whole file. ``container_edits`` are made once for any number of its devices, before theirs."""
+    """A whole file; ``container_edits`` are made once for any number of its devices, before the devices' own edits."""
 
     cdi_version: str
     kind: str

@@ -1,7 +1,7 @@
-"""Names of CDI devices, ``vendor.com/class=device``, and which of them a container asks for.
+"""Check names of CDI devices, ``vendor.com/class=device``, and collect those that a container requests.
 
-Kubelets name them in ``ContainerConfig.CDI_devices``; those before 1.28, and device plugins that do it themselves, in
-annotations below ``cdi.k8s.io/``, names with commas between. Source: CDI SPEC.md; CRI ``CDIDevice``.
+Kubelets list them in ``ContainerConfig.CDI_devices``. Kubelets before 1.28, and device plugins that do it themselves,
+list them in annotations below ``cdi.k8s.io/``, separated by commas. Source: CDI SPEC.md; CRI ``CDIDevice``.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ _DEVICE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:-]*[A-Za-z0-9])?", re.ASCII)
 
 
 def check_kind(kind: str) -> str:
-    """What is wrong with a kind, ``vendor/class``; empty when nothing is."""
+    """Return what is wrong with a kind, ``vendor/class``; empty if it is valid."""
     vendor, slash, class_ = kind.partition("/")
     if not slash:
         return f"kind {kind!r} is not of the form vendor/class"
     for what, name in (("vendor", vendor), ("class", class_)):
         if not _KIND_PART.fullmatch(name):
             return (
-                f"{what} {name!r} of kind {kind!r} is malformed; it has letters, digits, '.', '_' and '-', "
-                "begins with a letter and does not end with a sign"
+                f"{what} {name!r} of kind {kind!r} is malformed; it may have letters, digits, '.', '_' and '-', "
+                "must begin with a letter and must not end with a sign"
             )
     return ""
 
 
 def check_device(name: str) -> str:
-    """What is wrong with the name of a device within its kind; empty when nothing is."""
+    """Return what is wrong with the name of a device within its kind; empty if it is valid."""
     if _DEVICE.fullmatch(name):
         return ""
     return (
-        f"device name {name!r} is malformed; it has letters, digits, '.', '_', '-' and ':', "
-        "and neither begins nor ends with a sign"
+        f"device name {name!r} is malformed; it may have letters, digits, '.', '_', '-' and ':', "
+        "and must neither begin nor end with a sign"
     )
 
 
 def check_qualified(name: str) -> str:
-    """What is wrong with a qualified name; empty when nothing is."""
+    """Return what is wrong with a qualified name; empty if it is valid."""
     kind, equals, device = name.partition("=")
     if not equals:
         return f"{name!r} is not of the form vendor/class=device"
@@ -53,9 +53,9 @@ def check_qualified(name: str) -> str:
 
 
 def devices_asked(config: cri.ContainerConfig) -> list[str]:
-    """The qualified names that a container asks for, each once: those of the field first, then the annotations'.
+    """Return the qualified names that a container requests, each once: first the field's, then the annotations'.
 
-    Raises InvalidArgumentError for a name that can be none.
+    Raises InvalidArgumentError for a malformed name.
     """
     asked = [("CDI_devices", device.name) for device in config.CDI_devices]
     for key in sorted(config.annotations):

@@ -1,9 +1,9 @@
-"""All CDI devices of the node, as the files in its directories say right now.
+"""Find the node's CDI devices in the current files of its CDI directories.
 
-Vendors' programs write and rewrite these files while the daemon runs, so each look compares names, times and sizes with
-what was read before, and reads what changed. Later directories win over earlier ones; a device that two files of one
-directory describe is nobody's. A broken file costs its own devices only. Source: CDI SPEC.md, "CDI JSON Specification";
-the rules are those of its Go library.
+Vendors' programs write and rewrite these files while the daemon runs, so each look-up compares names, times and sizes
+with those of the previous one and reads what changed. Later directories win over earlier ones; a device that two files
+of one directory describe is not available. A broken file affects only its own devices. Source: CDI SPEC.md, "CDI JSON
+Specification"; the rules are those of its Go library.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _SUFFIXES = frozenset({".json", ".yaml"})
 _REASONS = 5
 _LONGEST_PROBLEM = 500
 _UNREAD = (-1, -1, -1)
-"""The stamp of a file that could not be read for no fault of its own: it is read again at the next look."""
+"""The stamp of a file that could not be read through no fault of its own; the next look-up reads it again."""
 
 FILE_LIMIT = 1 << 20
-"""Bytes of a CDI file."""
+"""Largest CDI file in bytes."""
 
 log = structlog.get_logger(__name__)
 
 
 class _File(Struct, frozen=True):
-    """One file as it was read: its ``stamp`` then, and either what it says or why it cannot be used."""
+    """One file as it was read: its ``stamp`` at that time, and either its content or why it cannot be used."""
 
     stamp: tuple[int, int, int]
     priority: int
@@ -48,7 +48,7 @@ class _File(Struct, frozen=True):
 
 
 class CdiRegistry:
-    """Finds what devices bring with them. All methods block and may be called from any thread."""
+    """Finds the edits of devices. All methods block and may be called from any thread."""
 
     def __init__(self, directories: Sequence[str]) -> None:
         self._directories = [Path(directory) for directory in directories]
@@ -58,10 +58,10 @@ class CdiRegistry:
         self._problems: dict[Path, str] = {}
 
     def edits_of(self, names: Iterable[str]) -> list[Edits]:
-        """What the devices of these qualified names change, in the order in which to make the changes.
+        """Return the edits of the devices with these qualified names, in the order in which to make them.
 
-        Raises FailedPreconditionError that names every device that is not there, and what is wrong with files that
-        might have had them.
+        Raises FailedPreconditionError that names every missing device, and what is wrong with files that might have
+        described them.
         """
         with self._lock:
             self._refresh()
@@ -94,7 +94,7 @@ class CdiRegistry:
                 try:
                     info = path.stat()
                 except OSError:
-                    continue  # it has just gone
+                    continue  # it has just been removed
                 found[path] = ((info.st_mtime_ns, info.st_size, info.st_ino), priority)
         if {path: file.stamp for path, file in self._files.items()} == {p: stamp for p, (stamp, _) in found.items()}:
             return
@@ -106,7 +106,7 @@ class CdiRegistry:
         self._index()
 
     def _index(self) -> None:
-        """Who describes which device, and who must not because another file of the same directory does too."""
+        """Record which file describes which device; two files of one directory must not describe the same device."""
         self._problems = {path: file.problem for path, file in self._files.items() if file.problem}
         claims: dict[str, list[tuple[int, Path, Edits]]] = {}
         for path, file in sorted(self._files.items()):
@@ -123,7 +123,7 @@ class CdiRegistry:
                 continue
             for path, _ in best:
                 others = ", ".join(str(other) for other, _ in best if other != path)
-                self._problems[path] = f"device {name} is described in {others} as well"
+                self._problems[path] = f"device {name} is also described in {others}"
         for path, problem in self._problems.items():
             log.warning("cdi.file_problem", path=str(path), error=problem)
 

@@ -1,7 +1,7 @@
-"""Versions of the CDI specification: which are known, and which one a file needs for what it uses.
+"""Check the CDI version of a file: whether it is known, and whether it has everything that the file uses.
 
-A file that uses more than its version has is refused, so that a file means the same to every runtime. Source: the
-changelog in CDI SPEC.md.
+A file that uses more than its version has is rejected, so that a file has the same meaning for every runtime. Source:
+the changelog in CDI SPEC.md.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ KNOWN = ("0.1.0", "0.2.0", "0.3.0", "0.4.0", "0.5.0", "0.6.0", "0.7.0", "0.8.0",
 
 
 def check_version(document: Document) -> str:
-    """What is wrong with the version of a document; empty when nothing is."""
+    """Return what is wrong with the version of a document; empty if it is valid."""
     version = document.cdi_version.removeprefix("v")
     if version not in KNOWN:
-        return f"cdiVersion {document.cdi_version!r} is not known; known are {', '.join(KNOWN)}"
+        return f"cdiVersion {document.cdi_version!r} is not known; known versions are {', '.join(KNOWN)}"
     needed = needed_version(document)
     # Files of the first two versions are read like those of the third.
     if KNOWN.index(needed) > max(KNOWN.index(version), KNOWN.index("0.3.0")):
@@ -27,7 +27,7 @@ def check_version(document: Document) -> str:
 
 
 def needed_version(document: Document) -> str:
-    """The oldest version that has everything that the document uses."""
+    """Return the oldest version that has everything that the document uses."""
     every = [document.container_edits, *(device.container_edits for device in document.devices)]
     uses = {
         "1.1.0": any(edits.net_devices or _late_rdt(edits) for edits in every),

@@ -1,4 +1,4 @@
-"""Classes of block I/O and of cache and memory bandwidth, which pods ask for by annotations.
+"""Classes of block I/O, and of cache and memory bandwidth, which pods request by annotations.
 
 Source: containerd ``docs/cri/config.md`` and its plugin's use of the annotations; the kernel's blkio/io controllers and
 resctrl.

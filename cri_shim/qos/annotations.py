@@ -1,6 +1,7 @@
-"""Which class a container asks for.
+"""Read from annotations which class a container requests.
 
-An annotation of the container itself wins over the pod's for this container, and that over the pod's for all.
+An annotation of the container itself wins over the pod's annotation for this container, which wins over the pod's
+annotation for all containers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def class_asked(kind: Literal["blockio", "rdt"], config: cri.ContainerConfig, pod: cri.PodSandboxConfig) -> str:
-    """The name of the class; empty where none is asked for."""
+    """Return the name of the requested class; empty if none is requested."""
     own = f"io.kubernetes.cri.{kind}-class"
     if own in config.annotations:
         return config.annotations[own]

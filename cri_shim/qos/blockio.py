@@ -1,7 +1,7 @@
-"""Classes of block I/O: weights and limits for sets of disks, from a file in the format that containerd takes.
+"""Classes of block I/O: weights and limits for sets of disks, from a file in containerd's format.
 
-A disk may be named by a pattern and through symbolic links (``/dev/disk/by-id/*SSD*``); which disks that are is found
-out for each container, because they come and go. Of two entries that set one thing for one disk the later one wins.
+A disk may be named by a pattern and through symbolic links (``/dev/disk/by-id/*SSD*``). The pattern is resolved anew
+for each container, because disks come and go. If two entries set the same value for the same disk, the later one wins.
 Source: the format of ``blockio_config_file`` in containerd's ``docs/cri/config.md``; OCI runtime-spec ``blockIO``.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cri_shim.oci.defaults import Spec
 
     Find = Callable[[str], Iterable[tuple[int, int]]]
-    """The numbers (major, minor) of the disks that a pattern means."""
+    """Returns the numbers (major, minor) of the disks that match a pattern."""
 
 _LIMITS = {
     "ThrottleReadBps": "throttleReadBpsDevice",
@@ -41,13 +41,13 @@ _WEIGHTS = range(10, 1001)
 _RATES = range(2**63)
 
 FILE_LIMIT = 1 << 20
-"""Bytes of ``blockio_config_file``."""
+"""Largest ``blockio_config_file`` in bytes."""
 
 log = structlog.get_logger(__name__)
 
 
 class Entry(Struct, frozen=True):
-    """What one entry of a class sets: ``limits`` by their name in the runtime spec. Without devices it is for all."""
+    """One entry of a class: ``limits`` by their names in the runtime spec; without devices it applies to all disks."""
 
     devices: tuple[str, ...] = ()
     weight: int | None = None
@@ -62,7 +62,7 @@ class BlockioClasses(Struct, frozen=True):
 
     @classmethod
     def load(cls, path: str) -> BlockioClasses:
-        """Read the file; one that cannot be read, or has a mistake, gives no classes and says why. Blocks."""
+        """Read the file; an unreadable or faulty file yields no classes and the reason why. Blocks."""
         if not path:
             return cls(why_not="blockio_config_file is not set")
         try:
@@ -73,9 +73,9 @@ class BlockioClasses(Struct, frozen=True):
             return cls(why_not=f"{path}: {error}")
 
     def section(self, name: str, find: Find, *, weights: bool) -> Spec:
-        """The runtime spec's ``blockIO`` of a class; ``weights`` says whether the node's cgroups have them.
+        """Return the runtime spec's ``blockIO`` for a class; ``weights`` says whether the node's cgroups have weights.
 
-        Raises FailedPreconditionError for a class that is not there, and for a weight on a node without.
+        Raises FailedPreconditionError for a class that does not exist, and for a weight on a node without weights.
         """
         entries = self.classes.get(name)
         if entries is None:
@@ -106,7 +106,7 @@ class BlockioClasses(Struct, frozen=True):
 
 
 def parse_classes(text: bytes) -> dict[str, tuple[Entry, ...]]:
-    """Read the classes; raises ValueError that says where the mistake is."""
+    """Parse the classes; raises ValueError that says where the mistake is."""
     document = parse_object(yaml_as_json(text))
     if [key for key in document.keys() if key.lower() != "classes"] or "Classes" not in document:  # noqa: SIM118
         raise ValueError("it must have one key, Classes, with a table of classes")
@@ -122,7 +122,7 @@ def parse_classes(text: bytes) -> dict[str, tuple[Entry, ...]]:
 
 
 def find_disks(pattern: str) -> list[tuple[int, int]]:
-    """The numbers of the block devices that a pattern means, links followed; others are passed over. Blocks."""
+    """Return the numbers of the block devices that match a pattern; follows links, skips other files. Blocks."""
     found = []
     for path in sorted({os.path.realpath(match) for match in glob.glob(pattern)}):  # noqa: PTH207 - an absolute pattern
         try:
@@ -135,7 +135,7 @@ def find_disks(pattern: str) -> list[tuple[int, int]]:
 
 
 def has_weights(cgroups: Path = Path("/sys/fs/cgroup")) -> bool:
-    """Whether cgroups of this node have I/O weights; a node without any cgroup to look at is trusted. Blocks."""
+    """Return whether the node's cgroups have I/O weights; True on a node without a cgroup to look at. Blocks."""
     unified = (cgroups / "cgroup.controllers").exists()
     parent = cgroups if unified else cgroups / "blkio"
     names = ("io.weight", "io.bfq.weight") if unified else ("blkio.weight", "blkio.bfq.weight")

@@ -1,4 +1,4 @@
-"""Kubernetes' notation of quantities: 50M, 64Mi, 10k, 1.5G, 2e6.
+"""Parse Kubernetes' notation of quantities: 50M, 64Mi, 10k, 1.5G, 2e6.
 
 Source: the API documentation of ``Quantity``; fractions of the smallest unit are rounded up, as there.
 """
@@ -15,10 +15,10 @@ _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 
 
 def parse_quantity(text: str) -> int:
-    """The number that is meant; raises ValueError that repeats what is no quantity."""
+    """Return the value of a quantity; raises ValueError that quotes a malformed one."""
     match = _FORM.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no quantity; it looks like 1000, 50M, 64Mi or 2e6")
+        raise ValueError(f"{text!r} is not a quantity such as 1000, 50M, 64Mi or 2e6")
     number, exponent, suffix = match.groups()
     if exponent:
         factor = Fraction(10) ** int(exponent)

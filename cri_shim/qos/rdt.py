@@ -1,7 +1,7 @@
 """Classes of cache and memory bandwidth (Intel RDT, AMD QoS): groups of the kernel's resctrl file system.
 
-The groups and what they are allowed are made by others: containerd itself (``rdt_config_file`` of its tasks service),
-or the administrator. Here a class that pods may use is checked to be there. Source: the kernel's
+The groups and their limits are created by containerd itself (``rdt_config_file`` of its tasks service) or by the
+administrator. This module only checks that a class that pods may use exists. Source: the kernel's
 Documentation/filesystems/resctrl.rst; OCI runtime-spec ``intelRdt``.
 """
 
@@ -23,7 +23,7 @@ _NO_GROUPS = frozenset({"", ".", "..", "info", "mon_groups", "mon_data"})
 
 
 def why_no_rdt(allowed: Collection[str], resctrl: Path = RESCTRL) -> str:
-    """Why pods can use no class at all; empty when they can. Blocks."""
+    """Return why pods cannot use any class; empty if they can. Blocks."""
     if not allowed:
         return "rdt_classes is empty in the configuration"
     if not (resctrl / "schemata").exists():
@@ -32,9 +32,9 @@ def why_no_rdt(allowed: Collection[str], resctrl: Path = RESCTRL) -> str:
 
 
 def rdt_section(name: str, allowed: Collection[str], resctrl: Path = RESCTRL) -> Spec:
-    """The runtime spec's ``intelRdt`` of a class. Blocks.
+    """Return the runtime spec's ``intelRdt`` for a class. Blocks.
 
-    Raises FailedPreconditionError for a class that pods may not use, and for one that the kernel does not have.
+    Raises FailedPreconditionError for a class that pods may not use, and for a class that the kernel does not have.
     """
     if name not in allowed:
         raise FailedPreconditionError(

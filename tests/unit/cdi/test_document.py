@@ -82,7 +82,7 @@ def test_json_with_tabs_is_read():
         (document(device={"intelRdt": {"closID": "a/b"}}), "closID"),
         (document(device={"intelRdt": {"closID": ".."}}), "closID"),
         (document(device={"netDevices": [{"hostInterfaceName": "", "name": "x"}]}), "without a name"),
-        (document(device={"netDevices": [{"hostInterfaceName": n, "name": "x"} for n in "ab"]}), "one name"),
+        (document(device={"netDevices": [{"hostInterfaceName": n, "name": "x"} for n in "ab"]}), "same name"),
         (document(device={"additionalGids": [-1]}), "-1"),
     ],
 )

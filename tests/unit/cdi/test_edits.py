@@ -90,7 +90,7 @@ def test_a_fifo_gets_no_rule():
     ("fields", "says"),
     [
         ({"path": "/dev/lost"}, "'/dev/lost' cannot be read: No such file"),
-        ({"path": "/etc/passwd"}, "is no device"),
+        ({"path": "/etc/passwd"}, "is not a device"),
         ({"path": "/dev/null", "type": "b"}, "of type c on this host, not b"),
     ],
 )

@@ -77,7 +77,7 @@ def test_weights_on_a_node_without():
         (b"Classes: {a: [5]}", "'a': an entry is not a table"),
         (b"Classes: {a: [{Wait: 5}]}", "unknown key Wait"),
         (b"Classes: {a: [{Weight: 9}]}", "Weight is 9, not between 10 and 1000"),
-        (b"Classes: {a: [{Weight: much}]}", "Weight: 'much' is no quantity"),
+        (b"Classes: {a: [{Weight: much}]}", "Weight: 'much' is not a quantity"),
         (b"Classes: {a: [{ThrottleReadBps: 5M}]}", "must list its Devices"),
         (b"Classes: {a: [{Devices: /dev/vda}]}", "Devices is not a list"),
         (b"Classes: {a: [{Devices: [/dev/vda], ThrottleReadIOPS: -1}]}", "ThrottleReadIOPS is -1"),
