@@ -1,4 +1,4 @@
-"""Every system call that the standard library lacks, behind one protocol with a recording double."""
+"""System calls that the standard library lacks, behind one protocol with a recording double for tests."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Where cgroups lie, a container's above all: asked of the kernel, by the process in it.
+"""Find the directories of cgroups, above all a container's, from what the kernel says of the process in it.
 
-/proc/PID/cgroup tells it whatever driver made the cgroup and whatever daemon started the container, so neither slices
-nor defaults of runc have to be worked out here; it is read once in a container's life. The mount table tells where
-the hierarchies are. (cgroups(7), proc(5))
+/proc/PID/cgroup gives the path whatever driver made the cgroup and whatever daemon started the container, so this
+module need not compute slices or runc's defaults; it is read once in a container's life. The mount table gives the
+directories of the hierarchies. (cgroups(7), proc(5))
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 UNIFIED = ""
-"""The name under which cgroup v2's only hierarchy is kept here; /proc/PID/cgroup has an empty name for it, too."""
+"""The name of cgroup v2's only hierarchy in this module; /proc/PID/cgroup uses an empty name for it too."""
 
 _CONTROLLERS = frozenset({"cpu", "cpuacct", "memory", "pids", "blkio", "hugetlb"})
 
 
 class Cgroup(Struct, frozen=True):
-    """One cgroup: its path as the kernel says it, and its directory in each hierarchy, by controller."""
+    """One cgroup: its path as the kernel reports it, and its directory in each hierarchy, by controller."""
 
     path: str
     directories: Mapping[str, str]
 
     def parent(self) -> Cgroup:
-        """The cgroup around it."""
+        """Return the parent cgroup."""
         return Cgroup(
             posixpath.dirname(self.path), {name: posixpath.dirname(path) for name, path in self.directories.items()}
         )
 
 
 class Hierarchies(Struct, frozen=True):
-    """The mounted hierarchies: controller → (mount point, which cgroup is mounted there)."""
+    """The mounted hierarchies: controller → (mount point, cgroup that is mounted there)."""
 
     mounts: Mapping[str, tuple[str, str]]
     proc: str = "/proc"
 
     @classmethod
     def read(cls, *, unified: bool, proc: str = "/proc") -> Hierarchies:
-        """Look at the mount table. ``unified``: only cgroup v2 counts, or else only v1 (a hybrid node is v1)."""
+        """Read the mount table: only cgroup v2 if ``unified``, else only v1 (a hybrid node counts as v1)."""
         text = Path(proc, "self/mountinfo").read_text(encoding="utf-8", errors="replace")
         return cls(mounts(text, unified=unified), proc)
 
     def find(self, pid: int, id_: str) -> Cgroup | None:
-        """The cgroup of container ``id_``, whose first process is ``pid``; None when that process is not in it.
+        """Return the cgroup of container ``id_``, whose first process is ``pid``, or None if that process is not in it.
 
-        The process may sit below its container's cgroup (an init system that made its own), and its number may belong
-        to somebody else by now: what counts is the part of the path that has the id.
+        The process may be in a cgroup below its container's (an init system made its own), and its pid may belong to
+        another process by now. The decision is therefore made by the component of the path that contains the id.
         """
         try:
             text = Path(self.proc, str(pid), "cgroup").read_text(encoding="utf-8", errors="replace")
@@ -69,28 +69,28 @@ class Hierarchies(Struct, frozen=True):
         return Cgroup(path, found) if found else None
 
     def own(self) -> str | None:
-        """The directory of this process's cgroup in one of them, None where it lies outside of what is mounted."""
+        """Return the directory of this process's cgroup in one hierarchy, or None if it is outside the mounts."""
         paths = memberships(Path(self.proc, "self/cgroup").read_text(encoding="utf-8", errors="replace"))
         found = (below(mount, paths[name]) for name, mount in sorted(self.mounts.items()) if name in paths)
         return next((path for path in found if path is not None), None)
 
     def in_parent(self, parent: str, name: str) -> Cgroup | None:
-        """The cgroup ``name``, which need not exist, in one of the kubelet's, which must; None where it does not.
+        """Return the cgroup ``name``, which need not exist, in ``parent``; None if ``parent`` does not exist.
 
-        For a pod in which no process is, to whose parent this leads. ``parent`` is a path or, where systemd makes the
-        cgroups, a slice by its name alone.
+        This is for a pod without a process, whose cgroup is found by its parent, one of the kubelet's cgroups.
+        ``parent`` is a path or, where systemd makes the cgroups, only the name of a slice.
         """
         for path in dict.fromkeys((parent, slice_path(posixpath.basename(parent)))):
             points = [point for point, _ in self.mounts.values()]
             if path.startswith("/") and any(Path(point + path).is_dir() for point in points):
-                # All of them: a hierarchy in which the kubelet has made none gets one with the first container.
+                # Include all hierarchies: one without a cgroup from the kubelet gets one with the first container.
                 own = f"{path}/{name}"
                 return Cgroup(own, {controller: point + own for controller, (point, _) in self.mounts.items()})
         return None
 
 
 def slice_path(name: str) -> str:
-    """Where systemd puts a slice: each dash in its name is a level (systemd.slice(5)); empty for what is no slice."""
+    """Return the path of a systemd slice, a level for each dash in its name (systemd.slice(5)); "" if not a slice."""
     stem, dot, kind = name.rpartition(".")
     if not dot or kind != "slice" or not stem:
         return ""
@@ -99,7 +99,7 @@ def slice_path(name: str) -> str:
 
 
 def mounts(mountinfo: str, *, unified: bool) -> dict[str, tuple[str, str]]:
-    """Controller → (mount point, root) of the first mount of each."""
+    """Return controller → (mount point, root) of each controller's first mount."""
     found: dict[str, tuple[str, str]] = {}
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
@@ -113,7 +113,7 @@ def mounts(mountinfo: str, *, unified: bool) -> dict[str, tuple[str, str]]:
 
 
 def memberships(text: str) -> dict[str, str]:
-    """/proc/PID/cgroup: controller → path; the empty name is cgroup v2."""
+    """Parse /proc/PID/cgroup into controller → path; the empty name is cgroup v2."""
     found: dict[str, str] = {}
     for line in text.splitlines():
         _, _, rest = line.partition(":")
@@ -124,7 +124,7 @@ def memberships(text: str) -> dict[str, str]:
 
 
 def up_to(path: str, id_: str) -> str | None:
-    """The path up to the part that has ``id_`` in it; None when no part has."""
+    """Return the path up to the component that contains ``id_``; None if no component does."""
     parts = path.split("/")
     for number, part in enumerate(parts):
         if id_ in part:
@@ -133,7 +133,7 @@ def up_to(path: str, id_: str) -> str | None:
 
 
 def below(mount: tuple[str, str], path: str) -> str | None:
-    """The directory of cgroup ``path``; None when it is not below the cgroup that is mounted."""
+    """Return the directory of cgroup ``path``; None if it is not below the mounted cgroup."""
     point, root = mount
     if root == "/":
         return point + path

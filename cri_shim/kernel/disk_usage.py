@@ -1,11 +1,11 @@
-"""How much disk a directory takes, counted as containerd counts an active snapshot (continuity's fs.DiskUsage).
+"""Measure the disk usage of a directory, as containerd does for an active snapshot (continuity's fs.DiskUsage).
 
-Blocks of 512 bytes of every inode below the directory and of the directory itself, each inode once however many links
-it has; mount points are not entered, for a snapshot has none of its own.
+It counts the blocks of 512 bytes of the directory and of every inode below it, each inode once however many links it
+has. It does not enter mount points, because a snapshot has none of its own.
 
-Most writable layers of containers have a handful of inodes, which stay the same for as long as the container runs.
-What they are is remembered: as long as no directory's modification time changes none has come, gone or been replaced,
-and only how much they hold has to be asked again.
+Most writable layers of containers have a handful of inodes, which stay the same for as long as the container runs. They
+are remembered: while no directory's modification time changes, no inode was added, removed or replaced, and only their
+sizes have to be read again.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from msgspec import Struct
 
 BLOCK: Final = 512
 REMEMBERED: Final = 64
-"""Inodes of a directory that is remembered; the memory for larger ones is worth more than the time."""
+"""Largest number of inodes that are remembered; for larger directories the memory is worth more than the time."""
 
 _SETTLED_NS: Final = 1_000_000_000
-"""Two changes so shortly after each other may leave the same modification time: the kernel's clock for it is coarse."""
+"""Changes within this time may leave the same modification time, because the kernel's clock for it is coarse."""
 
 
 class DiskUsage(Struct, frozen=True):
-    """What was counted, and if it is small, in what: ``directories`` with their modification times, and ``others``."""
+    """The totals and, if there are few, the inodes: ``directories`` with modification times, and ``others``."""
 
     size: int
     inodes: int
@@ -35,16 +35,16 @@ class DiskUsage(Struct, frozen=True):
 
 
 def disk_usage(directory: str, most: int, before: DiskUsage | None = None) -> DiskUsage | None:
-    """Bytes and inodes of ``directory``; None if there are more than ``most`` inodes. Blocks, so call it in a thread.
+    """Return bytes and inodes of ``directory``, or None if it has more than ``most`` inodes. Blocks.
 
-    ``before`` is what an earlier call has returned. What vanishes during the walk is not counted. Raises OSError when
-    the directory itself cannot be looked at.
+    Call it in a thread. ``before`` is the result of an earlier call. Files that vanish during the walk are not counted.
+    Raises OSError if the directory itself cannot be read.
     """
     return (_again(before) if before is not None else None) or _walk(directory, most)
 
 
 def _again(before: DiskUsage) -> DiskUsage | None:
-    """None if anything but the inodes' size may have changed."""
+    """Read the sizes again; return None if anything other than the sizes may have changed."""
     if not before.directories:
         return None
     size = 0

@@ -1,7 +1,8 @@
-"""Threads for calls that block, by what they wait for, and the way to await them.
+"""Run blocking calls in thread pools, one for each kind of thing that they wait for.
 
-asyncio's default pool has as few as six threads and everyone shares it; a stat on a dead network file system would stop
-the mounts of all pods. Hence two named pools: `FS` for files and directories, `MOUNT` for mounts and namespaces.
+asyncio's default pool may have only six threads, and all code shares it: a stat on a dead network file system would
+stop the mounts of all pods. There are therefore two pools of their own: ``FS`` for files and directories, ``MOUNT`` for
+mounts and namespaces.
 """
 
 from __future__ import annotations
@@ -24,20 +25,20 @@ FS: Final = ThreadPoolExecutor(16, thread_name_prefix="fs")
 MOUNT: Final = ThreadPoolExecutor(8, thread_name_prefix="mount")
 
 QUEUED: Final = 0.0002
-"""Seconds between submitting a call and its start that are worth a line among a request's waits."""
+"""Seconds between submitting a call and its start from which the delay is listed among a request's waits."""
 _WAITS: Final = {FS: "executor fs", MOUNT: "executor mount"}
 
 
 def queued() -> dict[str, int]:
-    """How many calls wait for a thread, by executor; only ever a snapshot."""
-    return {"fs": FS._work_queue.qsize(), "mount": MOUNT._work_queue.qsize()}  # noqa: SLF001 - told nowhere else
+    """Return how many calls wait for a thread, by executor, at this moment."""
+    return {"fs": FS._work_queue.qsize(), "mount": MOUNT._work_queue.qsize()}  # noqa: SLF001 - there is no public way
 
 
 async def run(executor: ThreadPoolExecutor, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a blocking call in `executor` and return what it returns; context variables are visible in the thread.
+    """Run a blocking call in ``executor`` and return its result; the thread sees the caller's context variables.
 
-    A thread cannot be stopped, so a caller that is cancelled still waits for its end: afterwards the mount is there or
-    it is not, and the caller's undo does not race with it. A call that has not started yet is simply dropped.
+    A thread cannot be stopped, so a cancelled caller still waits for the call to end: afterwards the mount exists or
+    does not, and the caller's undo does not race with it. A call that has not started yet is dropped.
     """
     submitted = begun = time.perf_counter()
     spent = 0.0
@@ -62,7 +63,7 @@ async def run(executor: ThreadPoolExecutor, fn: Callable[P, T], *args: P.args, *
             except asyncio.CancelledError:
                 continue
         if not done.cancelled():
-            done.exception()  # seen: the cancellation is what the caller gets
+            done.exception()  # mark it as retrieved: the caller receives the cancellation
         raise
     finally:
         note_cpu(spent)

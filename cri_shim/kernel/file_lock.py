@@ -1,7 +1,7 @@
-"""A file that one process at a time holds, for as long as it lives.
+"""Lock a file so that only one process at a time holds it, for as long as the process lives.
 
-The kernel drops the lock when the process ends, however it ends, so a file that was left behind locks nothing. The
-descriptor is closed on exec: no program that the daemon starts, and none that outlives it, holds on to the lock.
+The kernel releases the lock when the process ends, however it ends, so a file that was left behind locks nothing. The
+descriptor is closed on exec, so programs that the daemon starts, even those that outlive it, do not keep the lock.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LONGEST_PID: Final = 20
 
 
 class HeldError(OSError):
-    """Another process holds the lock; ``holder`` names it as far as it is known, such as ``process 4711``."""
+    """Another process holds the lock; ``holder`` names it as far as known, for example ``process 4711``."""
 
     def __init__(self, path: str, holder: str) -> None:
         super().__init__(f"{path} is held by {holder}")
@@ -25,14 +25,14 @@ class HeldError(OSError):
 
 
 class FileLock:
-    """The lock of ``path``, a file that is made for it and stays: removing it would race with the next holder."""
+    """The lock of ``path``, a file that is created for it and stays: removing it would race with the next holder."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._fd = -1
 
     def __enter__(self) -> Self:
-        """Take the lock; raises :class:`HeldError` when another process has it, OSError when there can be no file."""
+        """Take the lock; raises :class:`HeldError` if another process has it, OSError if the file cannot be made."""
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -51,6 +51,6 @@ class FileLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Give the lock back, also where a program that has just been started has not closed its copy yet."""
+        """Release the lock, even if a program that was just started has not closed its copy yet."""
         fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)

@@ -1,8 +1,8 @@
-"""The real kernel, through ctypes: the only file of this tree that imports it.
+"""The real kernel, called through ctypes.
 
-libc's wrappers set errno per thread and ctypes releases the GIL during the call, so many threads may be in here at the
-same time. Namespaces belong to a thread in Linux: whatever changes one runs in a thread of its own that ends
-afterwards, and never in a pool thread, which others would inherit.
+libc's wrappers set errno per thread and ctypes releases the GIL during the call, so many threads may use this module at
+the same time. In Linux a namespace belongs to a thread. Code that changes one therefore runs in a thread of its own
+that ends afterwards, and never in a pool thread, whose later calls would inherit the namespace.
 Facts: mount(2), umount2(2), unshare(2), setns(2), openat2(2), tee(2), malloc_trim(3), madvise(2),
 netdevice(7).
 """
@@ -66,7 +66,7 @@ _libc.syscall.restype = ctypes.c_long
 
 
 def _check(result: int, path: str | None, what: str) -> int:
-    """Turn libc's -1 into an `OSError` of the right subclass that says which call failed on which path."""
+    """Turn libc's -1 into an ``OSError`` of the right subclass that says which call failed on which path."""
     if result != -1:
         return result
     code = ctypes.get_errno()
@@ -75,14 +75,14 @@ def _check(result: int, path: str | None, what: str) -> int:
 
 
 def _in_own_thread(fn: Callable[[], T], name: str) -> T:
-    """Run `fn` in a thread made for it and wait; whatever it did to its own namespaces ends with the thread."""
+    """Run ``fn`` in a thread made for it and wait; its changes to its own namespaces end with the thread."""
     result: list[T] = []
     failure: list[BaseException] = []
 
     def body() -> None:
         try:
             result.append(fn())
-        except BaseException as error:  # noqa: BLE001 - carried over to the thread that asked
+        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
             failure.append(error)
 
     thread = threading.Thread(target=body, name=name, daemon=True)
@@ -94,10 +94,10 @@ def _in_own_thread(fn: Callable[[], T], name: str) -> T:
 
 
 class LinuxKernel:
-    """`Kernel` on Linux (64 bit). Has no state, so one object serves all threads."""
+    """``Kernel`` on 64-bit Linux; it has no state, so one object serves all threads."""
 
     def mount(self, source: str, target: str, fstype: str, flags: int, data: str, *, chdir: str = "") -> None:
-        """See `Kernel.mount`. The working directory is changed in a thread that shares it with nobody."""
+        """See ``Kernel.mount``. The working directory is changed in a thread that does not share it."""
 
         def call() -> None:
             result = _libc.mount(os.fsencode(source), os.fsencode(target), fstype.encode(), flags, os.fsencode(data))
@@ -114,17 +114,17 @@ class LinuxKernel:
             call()
 
     def loop_device(self, file: str, *, read_only: bool) -> AbstractContextManager[str]:
-        """See `Kernel.loop_device`."""
+        """See ``Kernel.loop_device``."""
         return loop_device(file, read_only=read_only)
 
     def umount(self, target: str, flags: int = MNT_DETACH | UMOUNT_NOFOLLOW) -> None:
-        """See `Kernel.umount`."""
+        """See ``Kernel.umount``."""
         _check(_libc.umount2(os.fsencode(target), flags), target, "unmount")
 
     def new_network_namespace(self, path: str) -> None:
-        """See `Kernel.new_network_namespace`. The file is removed again when a step fails.
+        """See ``Kernel.new_network_namespace``. The file is removed again if a step fails.
 
-        Raises `FileExistsError` when something is at `path` already, so that no namespace gets lost under another.
+        Raises ``FileExistsError`` if ``path`` exists already, so that no namespace is hidden under another.
         """
         place = _new_place(path)
 
@@ -140,7 +140,7 @@ class LinuxKernel:
             raise
 
     def new_pod_namespaces(self, places: Mapping[str, str], hostname: str, sysctls: Mapping[str, str]) -> None:
-        """See `Kernel.new_pod_namespaces`. All files are removed again when a step fails."""
+        """See ``Kernel.new_pod_namespaces``. All files are removed again if a step fails."""
         made: list[str] = []
 
         def make() -> None:
@@ -168,7 +168,7 @@ class LinuxKernel:
     def new_user_namespace(
         self, path: str, uids: Sequence[IdRange], gids: Sequence[IdRange], netns_path: str = ""
     ) -> None:
-        """See `Kernel.new_user_namespace`. Both files are removed again when a step fails."""
+        """See ``Kernel.new_user_namespace``. Both files are removed again if a step fails."""
         wanted = [(path, "user"), (netns_path, "net")] if netns_path else [(path, "user")]
         made: list[str] = []
         try:
@@ -185,11 +185,11 @@ class LinuxKernel:
             raise
 
     def mount_idmapped(self, source: str, target: str, userns: str) -> None:
-        """See `Kernel.mount_idmapped`."""
+        """See ``Kernel.mount_idmapped``."""
         mount_idmapped(source, target, userns)
 
     def remove_network_namespace(self, path: str) -> None:
-        """See `Kernel.remove_network_namespace`. Retries while another mount namespace makes the file busy."""
+        """See ``Kernel.remove_network_namespace``. Retries while another mount namespace keeps the file busy."""
         pause = _BUSY_PAUSE
         for attempt in range(_BUSY_TRIES):
             if not self._unmount_all(path):
@@ -205,7 +205,7 @@ class LinuxKernel:
                 return
 
     def _unmount_all(self, path: str) -> bool:
-        """Unmount whatever is stacked on `path`; False when there is no such file."""
+        """Unmount everything that is stacked on ``path``; return False if the file does not exist."""
         try:
             unmount_all(self, path)
         except FileNotFoundError:
@@ -213,7 +213,7 @@ class LinuxKernel:
         return True
 
     def run_in_network_namespace(self, path: str, fn: Callable[[], T]) -> T:
-        """See `Kernel.run_in_network_namespace`."""
+        """See ``Kernel.run_in_network_namespace``."""
 
         def enter() -> T:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -226,7 +226,7 @@ class LinuxKernel:
         return _in_own_thread(enter, "in-netns")
 
     def open_in_root(self, root_fd: int, path: str, flags: int) -> int:
-        """See `Kernel.open_in_root`. Walks component by component where openat2 (Linux 5.6) is missing or forbidden."""
+        """See ``Kernel.open_in_root``. Without openat2 (Linux before 5.6, or forbidden) it walks by component."""
         how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
         name = os.fsencode(path) or b"."
         for _ in range(_OPENAT2_TRIES):
@@ -247,24 +247,24 @@ class LinuxKernel:
         raise OSError(errno.EAGAIN, "open inside a root: the directories keep moving", path)
 
     def tee(self, fd_in: int, fd_out: int, size: int) -> int:
-        """See `Kernel.tee`."""
+        """See ``Kernel.tee``."""
         return _check(_libc.tee(fd_in, fd_out, size, _SPLICE_F_NONBLOCK), None, "tee")
 
     def filesystem_type(self, path: str) -> int:
-        """See `Kernel.filesystem_type`."""
+        """See ``Kernel.filesystem_type``."""
         buffer = ctypes.create_string_buffer(_STATFS_SIZE)
         _check(_libc.statfs(os.fsencode(path), buffer), path, "statfs")
         (magic,) = struct.unpack_from("@l", buffer)
         return int(magic) & 0xFFFFFFFF
 
     def keep_one_heap(self) -> None:
-        """See the protocol. A libc that has no mallopt has no such heaps either."""
+        """See the protocol. A libc without mallopt does not have such heaps either."""
         mallopt = getattr(_libc, "mallopt", None)
         if mallopt is not None:
             mallopt(ctypes.c_int(_M_ARENA_MAX), ctypes.c_int(1))
 
     def give_back_memory(self) -> None:
-        """See the protocol. A libc that has no malloc_trim keeps nothing back either."""
+        """See the protocol. A libc without malloc_trim does not keep freed memory either."""
         trim = getattr(_libc, "malloc_trim", None)
         if trim is not None:
             trim(ctypes.c_size_t(0))
@@ -276,7 +276,7 @@ class LinuxKernel:
 
 
 def _new_place(path: str) -> Path:
-    """Make the empty file that a namespace gets bound to; raises `FileExistsError` when something is there."""
+    """Make the empty file that a namespace is bound to; raises ``FileExistsError`` if the path exists."""
     place = Path(path)
     place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444))

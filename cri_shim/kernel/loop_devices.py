@@ -1,6 +1,6 @@
-"""Files as block devices, for snapshots that are file system images (erofs, blockfile): loop(4).
+"""Present files as block devices, for snapshots that are file system images (erofs, blockfile): loop(4).
 
-A device is bound with "autoclear": the kernel frees it when no process has it open and nothing on it is mounted.
+A device is bound with "autoclear": the kernel frees it once no process has it open and nothing from it is mounted.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 CONTROL: Final = "/dev/loop-control"
 TRIES: Final = 32
-"""Attempts to bind a free device; another program may take each of them first."""
+"""Attempts to bind a free device, because another program may take each free device first."""
 
 _GET_FREE: Final = 0x4C82
 _CONFIGURE: Final = 0x4C0A
 _READ_ONLY, _AUTOCLEAR = 1, 4
 _CONFIG: Final = struct.Struct("=II 5Q4I 64s64s32s2Q 8Q")
-"""``struct loop_config``: file, block size, a ``loop_info64`` of which only the flags are set, reserved."""
+"""``struct loop_config``: file, block size, a ``loop_info64`` with only its flags set, reserved fields."""
 
 
 @contextmanager
 def loop_device(file: str, *, read_only: bool) -> Iterator[str]:
-    """Bind ``file`` to a free loop device and give its path; mounted within the block it stays until the unmount.
+    """Bind ``file`` to a free loop device and yield its path; if mounted in the block, it stays until the unmount.
 
     Raises OSError. Blocks.
     """

@@ -1,8 +1,9 @@
-"""Bind mounts whose files show other owners: id-mapped ones, made by the newer mount calls.
+"""Make id-mapped bind mounts, whose files appear with other owners, by the newer mount calls.
 
-A detached copy of a mount is made, told the mapping of a user namespace, and then attached. The copy is a slave of what
-it was copied from: mounts on the node still show up in it, while unmounting it never unmounts anything on the node.
-Facts: open_tree(2), mount_setattr(2), move_mount(2), mount_namespaces(7); Linux 5.12, and the file system must take it.
+The module makes a detached copy of a mount, sets the mapping of a user namespace on it, and attaches it. The copy is a
+slave of the original: mounts on the node still appear in it, while unmounting it never unmounts anything on the node.
+Facts: open_tree(2), mount_setattr(2), move_mount(2), mount_namespaces(7); needs Linux 5.12 and a file system that
+supports id mapping.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import struct
 from typing import Final
 
-# The same numbers on every architecture.
+# These numbers are the same on every architecture.
 _SYS_OPEN_TREE: Final = 428
 _SYS_MOVE_MOUNT: Final = 429
 _SYS_MOUNT_SETATTR: Final = 442
@@ -31,9 +32,9 @@ _libc.syscall.restype = ctypes.c_long
 
 
 def mount_idmapped(source: str, target: str, userns: str) -> None:
-    """Mount `source` and all below it on `target`, with ids mapped by the user namespace whose file is `userns`.
+    """Mount ``source`` and all below it on ``target``, with ids mapped by the user namespace at the file ``userns``.
 
-    Raises `OSError` naming `source`: EINVAL where its file system, or one mounted below it, takes no mapping.
+    Raises ``OSError`` naming ``source``: EINVAL if its file system, or one mounted below it, supports no mapping.
     """
     flags = _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
     tree = _call(_SYS_OPEN_TREE, "copy the mount of", source, _AT_FDCWD, os.fsencode(source), flags)
@@ -70,5 +71,5 @@ def _call(number: int, what: str, path: str, *arguments: int | bytes) -> int:
     code = ctypes.get_errno()
     text = os.strerror(code).lower()
     if code == errno.EINVAL and number == _SYS_MOUNT_SETATTR:
-        text = "its file system, or one mounted below it, takes no id mapping"
+        text = "its file system, or one mounted below it, does not support id mapping"
     raise OSError(code, f"{what}: {text}", path)

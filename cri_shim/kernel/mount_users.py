@@ -1,4 +1,4 @@
-"""What keeps a mount busy, for an error text: processes at work below it, files held open, and other mounts."""
+"""Find what keeps a mount busy, for an error text: processes below it, open files, and other mounts."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from cri_shim.kernel.mountinfo import MountPoint
 
 SHOWN = 3
-"""Users that are named; one more or less does not change what has to be done."""
+"""Number of users that are named; more would not change what the administrator has to do."""
 
 _ROLES = (("cwd", "working directory"), ("root", "root directory"), ("exe", "program"))
 
 
 def users_of(end: str, proc: Path = Path("/proc"), mounts: Iterable[MountPoint] | None = None) -> list[str]:
-    """Up to three users of a mount point whose path ends with ``end``. Blocks.
+    """Return up to three users of a mount point whose path ends with ``end``. Blocks.
 
-    Each as ``process 12 (name), whose working directory is PATH``. Open files are looked for only where there is
-    nothing else, because that is one look for each of them on the node.
+    Each has the form ``process 12 (name), whose working directory is PATH``. Open files are searched only if nothing
+    else was found, because that takes one readlink for each open file on the node.
     """
     points = read_mountinfo() if mounts is None else mounts
     found = [f"mount {escaped(point.path)} lies below it" for point in points if f"{end}/" in point.path][:SHOWN]
@@ -49,7 +49,7 @@ def _open_files(process: Path) -> Iterator[str]:
     try:
         descriptors = list((process / "fd").iterdir())
     except OSError:
-        return  # it has ended
+        return  # the process has ended
     for descriptor in descriptors:
         yield f"open file is {_target(descriptor)}"
 
@@ -58,7 +58,7 @@ def _target(link: Path) -> str:
     try:
         return str(link.readlink())
     except OSError:
-        return ""  # it has ended, or has no such thing (a kernel thread)
+        return ""  # the process has ended, or has no such link (a kernel thread)
 
 
 def _name(process: Path) -> str:

@@ -1,4 +1,4 @@
-"""Reading /proc/self/mountinfo: what is mounted where, and how mounts propagate (proc_pid_mountinfo(5))."""
+"""Read /proc/self/mountinfo: what is mounted where, and how mounts propagate (proc_pid_mountinfo(5))."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Propagation = Literal["shared", "slave", "private", "unbindable"]
 
 
 class MountPoint(Struct, frozen=True):
-    """One line of mountinfo; later lines lie on top of earlier ones at the same path."""
+    """One line of mountinfo; of several lines with the same path, the later mount is on top."""
 
     id: int
     parent: int
@@ -27,17 +27,17 @@ class MountPoint(Struct, frozen=True):
 
     @property
     def shared(self) -> bool:
-        """Whether mounts below it show up in its peers (needed for Bidirectional propagation)."""
+        """Return whether mounts below it appear in its peers (needed for Bidirectional propagation)."""
         return any(word.startswith("shared:") for word in self.propagation)
 
     @property
     def slave(self) -> bool:
-        """Whether it receives mounts from a master (enough, like shared, for HostToContainer propagation)."""
+        """Return whether it receives mounts from a master (like shared, enough for HostToContainer propagation)."""
         return any(word.startswith("master:") for word in self.propagation)
 
     @property
     def kind(self) -> Propagation:
-        """The propagation in one word; a mount that is both shared and slave counts as shared."""
+        """Return the propagation as one word; a mount that is both shared and slave counts as shared."""
         if self.shared:
             return "shared"
         if self.slave:
@@ -46,28 +46,28 @@ class MountPoint(Struct, frozen=True):
 
 
 def parse_mountinfo(text: str) -> list[MountPoint]:
-    """Parse the whole file. Lines that are not understood are left out."""
+    """Parse the whole file; malformed lines are left out."""
     return [mount for line in text.splitlines() if (mount := _parse_line(line)) is not None]
 
 
 def read_mountinfo(path: str = "/proc/self/mountinfo") -> list[MountPoint]:
-    """Read and parse the mounts of this process. Blocking, though only for as long as the kernel's mount lock."""
+    """Read and parse the mounts of this process. Blocks, but only for as long as the kernel's mount lock."""
     return parse_mountinfo(Path(path).read_text(errors="surrogateescape"))
 
 
 def mount_of(path: str, mounts: list[MountPoint]) -> MountPoint:
-    """Return the mount that `path`, absolute and without links, is on. Raises `LookupError` when there is none."""
+    """Return the mount that contains ``path``, which is absolute and without links; raises ``LookupError``."""
     best: MountPoint | None = None
     for mount in mounts:
         if _is_below(path, mount.path) and (best is None or len(mount.path) >= len(best.path)):
             best = mount
     if best is None:
-        raise LookupError(f"no mount holds {path}")
+        raise LookupError(f"no mount contains {path}")
     return best
 
 
 def mounts_under(prefix: str, mounts: list[MountPoint]) -> list[MountPoint]:
-    """Return the mounts at or below `prefix`, in the order in which they must be unmounted (newest first)."""
+    """Return the mounts at or below ``prefix`` in the order in which to unmount them (newest first)."""
     return [mount for mount in reversed(mounts) if _is_below(mount.path, prefix)]
 
 
@@ -97,5 +97,5 @@ def _parse_line(line: str) -> MountPoint | None:
 
 
 def _unescape(word: str) -> str:
-    r"""Undo the kernel's octal escapes of space, tab, newline and backslash (`\040` and so on)."""
+    r"""Undo the kernel's octal escapes of space, tab, newline and backslash (``\040`` and so on)."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), word)

@@ -1,9 +1,9 @@
-"""Mounts as containerd and the OCI spec describe them, turned into calls of mount(2).
+"""Turn mounts, as containerd and the OCI spec describe them, into calls of mount(2).
 
-Both say a mount as source, type and fstab-style options; the system call wants a flag word and a data string, with up
-to three calls for one mount: the mount itself, a remount (a bind mount only becomes read-only that way) and the change
-of propagation, which the kernel takes only alone. Source of the words: mount(8), mount(2), the OCI runtime spec's table
-of mount options; which follow-up calls are needed: containerd core/mount/mount_linux.go.
+Both describe a mount by source, type and fstab-style options. The system call needs a flag word and a data string, and
+one mount may need three calls: the mount itself, a remount (the only way to make a bind mount read-only) and the change
+of propagation, which the kernel accepts only in a call of its own. Sources of the option names: mount(8), mount(2), the
+OCI runtime spec's table of mount options; of the follow-up calls: containerd core/mount/mount_linux.go.
 """
 
 from __future__ import annotations
@@ -63,13 +63,13 @@ _PROPAGATION: Final = {
     "runbindable": MS_UNBINDABLE | MS_REC,
 }  # fmt: skip
 
-# The kernel copies one page of options. Below it we keep room for what the file system itself adds.
+# The kernel copies one page of options. Our options stay below that, to leave room for what the file system adds.
 PAGE: Final = os.sysconf("SC_PAGESIZE")
 _PAGE_RESERVE: Final = 512
 
 
 class MountLike(Protocol):
-    """What containerd's `types.Mount` message and `Mount` below have in common."""
+    """What containerd's ``types.Mount`` message and ``Mount`` below have in common."""
 
     @property
     def type(self) -> str: ...  # noqa: D102
@@ -82,7 +82,7 @@ class MountLike(Protocol):
 
 
 class Mount(Struct, frozen=True):
-    """One mount; `target` is a path below the common target, mostly empty (containerd 1.7 and later)."""
+    """One mount; ``target`` is a path below the common target, usually empty (containerd 1.7 and later)."""
 
     type: str
     source: str
@@ -91,9 +91,9 @@ class Mount(Struct, frozen=True):
 
 
 class MountOptions(Struct, frozen=True):
-    """Options as the system call takes them: `flags`, `propagation` flags of a call of its own, and `data`.
+    """Options for the system call: ``flags``, ``propagation`` flags for a call of their own, and ``data``.
 
-    `loop`: the source is a file, to be mounted as a block device.
+    ``loop`` means that the source is a file to be mounted as a block device.
     """
 
     flags: int = 0
@@ -103,13 +103,13 @@ class MountOptions(Struct, frozen=True):
 
 
 class UnsupportedMountError(ValueError):
-    """A mount that only containerd can make; the text says what it needs."""
+    """Only containerd can make this mount; the text says what the mount needs."""
 
 
 def parse_options(options: Iterable[str]) -> MountOptions:
-    """Sort fstab-style options into flags, propagation and file system data. A later word overrides an earlier one.
+    """Sort fstab-style options into flags, propagation and file system data; a later option overrides an earlier one.
 
-    Raises `UnsupportedMountError` for options that need more than that: id mapping, containerd's internal ones.
+    Raises ``UnsupportedMountError`` for options that need more than mount(2): id mapping, containerd's internal ones.
     """
     flags = propagation = 0
     loop = False
@@ -131,12 +131,12 @@ def parse_options(options: Iterable[str]) -> MountOptions:
 
 
 def mount_one(kernel: Kernel, mount: MountLike, target: str) -> None:
-    """Mount one thing onto `target` (plus the mount's own sub path), with all calls that its options need.
+    """Make one mount on ``target`` (plus the mount's own sub path), with all calls that its options need.
 
-    Raises `OSError` (E2BIG when the options do not fit into a page) and `ValueError` (options, sub path with `..`,
-    a type that containerd has to make ready). When a follow-up call fails, the mount itself is undone.
+    Raises ``OSError`` (E2BIG if the options do not fit into a page) and ``ValueError`` (options, a sub path with
+    ``..``, a type that containerd must prepare). If a follow-up call fails, the mount itself is undone.
     """
-    if "/" in mount.type:  # "format/overlay", "mkfs/ext4": steps that containerd 2.2 and later does by itself
+    if "/" in mount.type:  # "format/overlay", "mkfs/ext4": steps that containerd 2.2 and later performs itself
         raise UnsupportedMountError(f"mount type '{escaped(mount.type)}' is not supported here")
     target = _below(target, mount.target)
     options = parse_options(mount.options)
@@ -156,7 +156,7 @@ def mount_one(kernel: Kernel, mount: MountLike, target: str) -> None:
     try:
         bind_flags = options.flags & ~MS_REC
         if options.flags & MS_BIND and not options.flags & MS_REMOUNT and bind_flags != MS_BIND:
-            # A new bind mount takes over the flags of its source; ours only come with a remount.
+            # A new bind mount inherits the flags of its source; ours take effect only by a remount.
             kernel.mount("", target, "", bind_flags | MS_REMOUNT, "")
         if options.propagation:
             kernel.mount("", target, "", options.propagation, "")
@@ -167,7 +167,7 @@ def mount_one(kernel: Kernel, mount: MountLike, target: str) -> None:
 
 
 def _mount_file(kernel: Kernel, mount: MountLike, target: str, flags: int, data: str) -> None:
-    """Mount a file system that lies in a file: by itself where the kernel can (erofs, Linux 6.12), else as a device."""
+    """Mount a file system in a file: directly if the kernel supports it (erofs, Linux 6.12), else by a loop device."""
     if mount.type == "erofs":
         try:
             kernel.mount(mount.source, target, mount.type, flags, data)
@@ -181,7 +181,7 @@ def _mount_file(kernel: Kernel, mount: MountLike, target: str, flags: int, data:
 
 
 def mount_all(kernel: Kernel, mounts: Iterable[MountLike], target: str) -> None:
-    """Mount all of `mounts` onto `target` in order; when one fails, those before it are unmounted again."""
+    """Mount all ``mounts`` on ``target`` in order; if one fails, unmount those before it again."""
     done: list[str] = []
     try:
         for mount in mounts:
@@ -195,24 +195,24 @@ def mount_all(kernel: Kernel, mounts: Iterable[MountLike], target: str) -> None:
 
 
 def unmount_all(kernel: Kernel, target: str) -> None:
-    """Unmount everything that is stacked at `target`; a target where nothing is mounted is fine. Raises `OSError`.
+    """Unmount everything that is stacked at ``target``, which may be nothing; raises ``OSError``.
 
-    Asking first would not do: a bind mount of the same file system cannot be told from a directory.
+    Checking first would not work: a bind mount of the same file system cannot be distinguished from a directory.
     """
     while True:
         try:
             kernel.umount(target)
         except OSError as error:
-            if error.errno == errno.EINVAL:  # no mount point any more
+            if error.errno == errno.EINVAL:  # not a mount point any more
                 return
             raise
 
 
 def read_only(mounts: Iterable[MountLike]) -> list[Mount]:
-    """Return the same file system trees as mounts that cannot be written to.
+    """Return read-only mounts of the same file system trees.
 
-    An overlay loses its upperdir and workdir; what was the upper layer becomes the topmost lower one, so that the
-    container's own changes are still seen. Id mapping is dropped: content is the same, owners are the unmapped ones.
+    An overlay loses its upperdir and workdir; its upper layer becomes the topmost lower one, so that the container's
+    own changes stay visible. Id mapping is dropped: the content is the same, and owners are the unmapped ones.
     """
     result = []
     for mount in mounts:
@@ -223,7 +223,7 @@ def read_only(mounts: Iterable[MountLike]) -> list[Mount]:
             rest = [o for o in options if not o.startswith(("upperdir=", "workdir=", "lowerdir=")) and o != "volatile"]
             layers = ":".join(upper + lower)
             if ":" not in layers and layers:
-                # overlayfs wants two lower layers when there is no upper one; a single one is just a bind mount
+                # Without an upper layer overlayfs needs two lower ones; a single one is just a bind mount.
                 result.append(Mount("bind", layers, ("rbind", "ro"), mount.target))
                 continue
             options = [*rest, f"lowerdir={layers}"]
@@ -233,9 +233,9 @@ def read_only(mounts: Iterable[MountLike]) -> list[Mount]:
 
 @contextmanager
 def mounted_read_only(kernel: Kernel, mounts: Iterable[MountLike], directory: str | None = None) -> Iterator[str]:
-    """Mount a snapshot read-only on a fresh directory (below `directory`, else the system's) and give its path.
+    """Mount a snapshot read-only on a new directory (below ``directory``, else the system's) and yield its path.
 
-    Always unmounts and removes the directory. Blocking: use it inside one function that runs in an executor.
+    Always unmounts and removes the directory. Blocks: use it inside one function that runs in an executor.
     """
     target = tempfile.mkdtemp(prefix="cri-shim-mount-", dir=directory)
     try:
@@ -247,7 +247,7 @@ def mounted_read_only(kernel: Kernel, mounts: Iterable[MountLike], directory: st
             for view in reversed(views):
                 kernel.umount(_below(target, view.target))
     finally:
-        # rmdir, never a recursive removal: should the unmount have failed, the image's files are under here
+        # rmdir and never a recursive removal: if the unmount failed, the image's files are still below this path
         Path(target).rmdir()
 
 
@@ -260,7 +260,7 @@ def _below(target: str, sub: str) -> str:
 
 
 def _shorten_lowerdirs(options: MountOptions) -> tuple[str, MountOptions]:
-    """Write long lists of lower layers relative to their common directory, which the mount is then called from."""
+    """Make long lists of lower layers relative to their common directory, the working directory of the mount call."""
     for index, word in enumerate(options.data):
         lowers = word.removeprefix("lowerdir=").split(":")
         if word.startswith("lowerdir=") and len(lowers) > 1 and all(lower.startswith("/") for lower in lowers):

@@ -1,4 +1,4 @@
-"""Change the OOM score of processes that run already: /proc/PID/oom_score_adj (proc(5))."""
+"""Change the OOM score of running processes: /proc/PID/oom_score_adj (proc(5))."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ PROC = Path("/proc")
 
 
 def move_oom_scores(pids: Iterable[int], old: int, new: int, proc: Path = PROC) -> None:
-    """Set the score of those processes that have ``old`` to ``new``; one that has ended meanwhile is passed over.
+    """Set the score of the processes with score ``old`` to ``new``; processes that have ended are skipped.
 
-    Raises PermissionError when the score may not be lowered. Blocks: call it in an executor.
+    Raises PermissionError if the score may not be lowered. Blocks: call it in an executor.
     """
     for pid in pids:
         file = proc / str(pid) / "oom_score_adj"

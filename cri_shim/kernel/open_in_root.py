@@ -1,8 +1,8 @@
-"""Opening a file inside a container's root without being led out of it, and reading a small one.
+"""Open a file inside a container's root without following a path out of it, and read a small file there.
 
-An image may hold `/etc/passwd -> /proc/1/root/etc/shadow` or a `..` too many. The kernel's answer is openat2(2) with
-RESOLVE_IN_ROOT; `walk_in_root` gives the same answer one component at a time where that call is missing or filtered
-(Linux before 5.6, old seccomp profiles).
+An image may contain ``/etc/passwd -> /proc/1/root/etc/shadow`` or a ``..`` too many. The kernel's solution is
+openat2(2) with RESOLVE_IN_ROOT; ``walk_in_root`` does the same one component at a time where that call is missing or
+forbidden (Linux before 5.6, old seccomp profiles).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _O_PATH_DIR: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def walk_in_root(root_fd: int, path: str, flags: int) -> int:
-    """Open `path` seen from `root_fd` and return the new file descriptor.
+    """Open ``path`` relative to ``root_fd`` as its root, and return the new file descriptor.
 
-    `..` at the root stays there and an absolute link starts again at the root, as in a chroot.
-    Raises `OSError`: ENOENT, ENOTDIR, ELOOP (more than 40 links), EACCES and so on, naming `path`.
+    ``..`` at the root stays there and an absolute link starts again at the root, as in a chroot.
+    Raises ``OSError``: ENOENT, ENOTDIR, ELOOP (more than 40 links), EACCES and so on, naming ``path``.
     """
     chain = [os.open(".", _O_PATH_DIR | os.O_DIRECTORY, dir_fd=root_fd)]
     todo = deque(part for part in path.split("/") if part not in ("", "."))
@@ -58,7 +58,7 @@ def walk_in_root(root_fd: int, path: str, flags: int) -> int:
                 os.close(fd)
                 raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR).lower(), path)
             else:
-                # Open once more by name: O_PATH gave no right to read. O_NOFOLLOW keeps a link swapped in out.
+                # Open again by name, because O_PATH does not allow reading. O_NOFOLLOW rejects a link put there since.
                 os.close(fd)
                 return os.open(part, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=chain[-1])
         return os.open(".", flags | os.O_CLOEXEC, dir_fd=chain[-1])
@@ -72,9 +72,9 @@ def walk_in_root(root_fd: int, path: str, flags: int) -> int:
 
 
 def read_file_in_root(kernel: Kernel, root: str, path: str, limit: int) -> bytes | None:
-    """Read a small regular file of the file system tree mounted at `root`; None when there is no such file.
+    """Read a small regular file of the tree mounted at ``root``; return None if the file does not exist.
 
-    Raises `OSError`: EFBIG above `limit` bytes, EINVAL for anything but a regular file, ELOOP and so on.
+    Raises ``OSError``: EFBIG above ``limit`` bytes, EINVAL for anything but a regular file, ELOOP and so on.
     """
     root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

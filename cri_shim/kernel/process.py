@@ -1,11 +1,11 @@
-"""Running one short-lived program from the event loop at the lowest cost.
+"""Run a short-lived program from the event loop at the lowest cost.
 
-`asyncio.create_subprocess_exec` costs a thread per child with Python 3.11's default watcher, and even without it more
-than twice the CPU time of what is done here (measured: 1.04, 0.68 and 0.29 ms per child). So: posix_spawn (no fork of
-this process' page tables, and never a fork with grpc's threads around), the input in a memory file, output through
-pipes that the loop drains, and the end reported by a pidfd, which needs no signal handler and no thread.
+``asyncio.create_subprocess_exec`` costs a thread per child with Python 3.11's default watcher, and even without the
+thread more than twice the CPU time of this module (measured: 1.04, 0.68 and 0.29 ms per child). This module therefore
+uses posix_spawn (no copy of this process's page tables, and no fork while gRPC's threads run), a memory file for the
+input, pipes that the loop drains for the output, and a pidfd that reports the end without a signal handler or a thread.
 
-The end is the program's own exit, not the end of its output: a grandchild that keeps stdout open holds nobody up.
+The program has ended when it exits, not when its output ends: a grandchild that keeps stdout open delays nothing.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _CHUNK: Final = 1 << 16
-OUTPUT_LIMIT: Final = 1 << 20  # bytes kept of stdout and stderr each; the rest is read and thrown away
+OUTPUT_LIMIT: Final = 1 << 20  # bytes kept of stdout and stderr each; the rest is read and discarded
 _UNKNOWN: Final = 255
-_PAUSE: Final = 0.02  # seconds between reads of what is thrown away, so that a flood does not take the loop
-_KILL_WAIT: Final = 2.0  # seconds; what SIGKILL does not end by then hangs inside the kernel
+_PAUSE: Final = 0.02  # seconds between reads of discarded output, so that a flood does not occupy the loop
+_KILL_WAIT: Final = 2.0  # seconds; a process that SIGKILL has not ended by then hangs inside the kernel
 
 
 class Completed(Struct, frozen=True):
-    """How a program ended: exit code (negative: the signal that ended it) and what it wrote."""
+    """The result of a program: its exit code (negative: the signal that ended it) and its output."""
 
     exit_code: int
     stdout: bytes
@@ -40,12 +40,12 @@ class Completed(Struct, frozen=True):
 async def run_program(
     argv: Sequence[str], env: Mapping[str, str], stdin: bytes, *, time_limit: float, outlives_caller: bool = False
 ) -> Completed:
-    """Run `argv[0]`, an absolute path, to its end in a session of its own.
+    """Run ``argv[0]``, an absolute path, to its end in a session of its own.
 
-    After `time_limit` seconds its whole process group is killed, and also when the caller is cancelled, unless it
-    `outlives_caller`: then it is left to itself, for what it does must not be cut in the middle. It is always reaped.
-    Raises `TimeoutError`, `OSError` when it cannot be started (ENOENT, EACCES, ETXTBSY, ENOEXEC), and `ValueError` for
-    arguments or an environment with a NUL.
+    Its whole process group is killed after ``time_limit`` seconds, and also when the caller is cancelled. With
+    ``outlives_caller`` a cancellation leaves it running, because its work must not be interrupted. It is always reaped.
+    Raises ``TimeoutError``, ``OSError`` if it cannot be started (ENOENT, EACCES, ETXTBSY, ENOEXEC), and ``ValueError``
+    for arguments or an environment with a NUL.
     """
     loop = asyncio.get_running_loop()
     out, err = _Sink(loop), _Sink(loop)
@@ -58,7 +58,7 @@ async def run_program(
         try:
             done, _ = await asyncio.wait({exited}, timeout=time_limit)
         except asyncio.CancelledError:
-            if not exited.done() and not outlives_caller:  # not reaped yet: the number still belongs to our child
+            if not exited.done() and not outlives_caller:  # not reaped, so the pid still belongs to our child
                 _kill_group(pid)
             raise
         if not done:
@@ -87,21 +87,21 @@ def _spawn(argv: Sequence[str], env: Mapping[str, str], stdin: bytes, stdout: in
             ],
             setsid=True,
             setsigmask=(),
-            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores these, and a program would inherit it
+            setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # Python ignores these, which a program would inherit
         )
     finally:
         os.close(source)
 
 
 def _be_as_mortal_as_others(pid: int) -> None:
-    """A node agent is the last to be killed for want of memory; that is not for the programs it runs."""
+    """Give a child the default OOM score, because the low score of a node agent is not meant for its programs."""
     with suppress(OSError):
         if int(Path("/proc/self/oom_score_adj").read_text()) < 0:
             Path(f"/proc/{pid}/oom_score_adj").write_text("0")
 
 
 def _watch(loop: asyncio.AbstractEventLoop, pid: int) -> asyncio.Future[int]:
-    """Return a future of the exit code. Reaping happens even if nobody waits for the future any more."""
+    """Return a future of the exit code; the child is reaped even if its caller stops waiting."""
     exited: asyncio.Future[int] = loop.create_future()
     try:
         pidfd = os.pidfd_open(pid)
@@ -115,7 +115,7 @@ def _watch(loop: asyncio.AbstractEventLoop, pid: int) -> asyncio.Future[int]:
         os.close(pidfd)
         try:
             code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        except ChildProcessError:  # someone else in this process waits for all children
+        except ChildProcessError:  # other code in this process waits for all children
             code = _UNKNOWN
         if not exited.done():
             exited.set_result(code)
@@ -146,7 +146,7 @@ class _Sink:
         self._resume()
 
     def _drain(self) -> bool:
-        """Read what is there; True when more may follow that is kept."""
+        """Read the available output; return whether more output may follow that would be kept."""
         with suppress(BlockingIOError):
             chunk = os.read(self._read_end, _CHUNK)
             self._bytes += chunk[: OUTPUT_LIMIT - len(self._bytes)]
@@ -159,7 +159,7 @@ class _Sink:
         return False
 
     def _rest(self) -> None:
-        """Go on throwing away what comes in a moment."""
+        """Pause, and then go on discarding output."""
         self._stop()
         self._resting = self._loop.call_later(_PAUSE, self._resume)
 
@@ -168,7 +168,7 @@ class _Sink:
         self._reading = True
 
     def take(self) -> bytes:
-        """Return all output up to the limit, with what the program wrote just before it ended."""
+        """Return all output up to the limit, including what the program wrote just before it ended."""
         while len(self._bytes) < OUTPUT_LIMIT and self._drain():
             pass
         return bytes(self._bytes)

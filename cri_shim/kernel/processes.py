@@ -1,4 +1,7 @@
-"""Processes of the node, read from /proc. Of one that has ended meanwhile every answer is empty. Everything blocks."""
+"""Read facts about the node's processes from /proc.
+
+For a process that has ended meanwhile, every answer is empty. All functions block.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,21 @@ from pathlib import Path
 from typing import Final
 
 PROC: Final = Path("/proc")
-_STARTTIME: Final = 19  # place in /proc/PID/stat, counted from the state on
+_STARTTIME: Final = 19  # index in /proc/PID/stat, counted from the state on
 
 
 def all_pids(proc: Path = PROC) -> list[int]:
-    """Return the processes that there are."""
+    """Return the pids of all processes."""
     return [int(entry.name) for entry in proc.iterdir() if entry.name.isdecimal()]
 
 
 def arguments(pid: int, proc: Path = PROC) -> list[str]:
-    """Return what a process was started with, its program first; nothing for a kernel thread."""
+    """Return the command line of a process, its program first; empty for a kernel thread."""
     return _text(proc / str(pid) / "cmdline").split("\0")[:-1]
 
 
 def children(pid: int, proc: Path = PROC) -> list[int]:
-    """Return the processes that any thread of a process has started."""
+    """Return the child processes of all threads of a process."""
     try:
         threads = list((proc / str(pid) / "task").iterdir())
     except OSError:
@@ -36,7 +39,7 @@ def cgroups(pid: int, proc: Path = PROC) -> str:
 
 
 def age(pid: int, proc: Path = PROC) -> float:
-    """Return for how many seconds a process has been there; infinitely many where that is not to be seen."""
+    """Return the age of a process in seconds; infinity if it cannot be determined."""
     try:
         begun = int(_text(proc / str(pid) / "stat").rpartition(")")[2].split()[_STARTTIME])
         return float(_text(proc / "uptime").split()[0]) - begun / os.sysconf("SC_CLK_TCK")

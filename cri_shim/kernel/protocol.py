@@ -1,8 +1,8 @@
-"""What this daemon asks of the kernel beyond the standard library.
+"""Define the system calls that this daemon needs beyond the standard library.
 
-One protocol with two implementations, `LinuxKernel` for the real thing and `RecordingKernel` for unit tests, so that
-the order of mounts and namespaces can be tested without being root. All calls block: run them in an executor of
-`cri_shim.kernel.executors`, never on the event loop.
+The protocol has two implementations, ``LinuxKernel`` for the real kernel and ``RecordingKernel`` for unit tests, so
+that the order of mounts and namespaces can be tested without root. All calls block: run them in an executor of
+``cri_shim.kernel.executors``, never on the event loop.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 IdRange: TypeAlias = tuple[int, int, int]
-"""A line of an id mapping: first id inside the namespace, first id outside, how many."""
+"""A line of an id mapping: first id inside the namespace, first id outside, number of ids."""
 
 # umount2(2)
 MNT_FORCE: Final = 0x1
@@ -33,74 +33,74 @@ TMPFS_MAGIC: Final = 0x01021994
 
 
 class Kernel(Protocol):
-    """System calls by what they are used for; every failure is an `OSError` with errno and the path concerned."""
+    """System calls by purpose; every failure is an ``OSError`` with errno and the path concerned."""
 
     def mount(self, source: str, target: str, fstype: str, flags: int, data: str, *, chdir: str = "") -> None:
-        """Mount something. With `chdir`, relative paths in `source` and `data` are seen from that directory."""
+        """Make a mount; relative paths in ``source`` and ``data`` start at ``chdir`` if it is given."""
         ...
 
     def loop_device(self, file: str, *, read_only: bool) -> AbstractContextManager[str]:
-        """Give the path of a block device whose content is `file`; what the block mounts from it stays mounted."""
+        """Yield the path of a block device that contains ``file``; mounts made from it in the block stay mounted."""
         ...
 
     def umount(self, target: str, flags: int = MNT_DETACH | UMOUNT_NOFOLLOW) -> None:
-        """Unmount, by umount2(2). A target that is no mount point raises `OSError` with EINVAL."""
+        """Unmount by umount2(2); raises ``OSError`` with EINVAL for a target that is not a mount point."""
         ...
 
     def new_network_namespace(self, path: str) -> None:
-        """Make a network namespace with `lo` up and keep it alive under `path`, which must not exist yet."""
+        """Make a network namespace with ``lo`` up and bind it to ``path``, which must not exist yet."""
         ...
 
     def new_pod_namespaces(self, places: Mapping[str, str], hostname: str, sysctls: Mapping[str, str]) -> None:
-        """Make new namespaces, and keep each alive under its place, by kind: "net" (with `lo` up), "uts", "ipc".
+        """Make new namespaces and bind each to its path in ``places``, by kind: "net" (with ``lo`` up), "uts", "ipc".
 
-        `hostname` is that of the UTS namespace, `sysctls` are set in the new ones: values by path below /proc/sys,
-        which must belong to one of them. No place may exist yet.
+        ``hostname`` is set in the UTS namespace. ``sysctls`` are set in the new namespaces: values by path below
+        /proc/sys, each of which must belong to one of them. The paths in ``places`` must not exist yet.
         """
         ...
 
     def new_user_namespace(
         self, path: str, uids: Sequence[IdRange], gids: Sequence[IdRange], netns_path: str = ""
     ) -> None:
-        """Make a user namespace and keep it under `path`, with a network namespace of its own under `netns_path`.
+        """Make a user namespace bound to ``path``, with a network namespace that it owns bound to ``netns_path``.
 
-        Neither may exist yet; `lo` is up in the network namespace. Without a `netns_path` there is none.
+        Neither path may exist yet; ``lo`` is up in the network namespace. Without ``netns_path`` none is made.
         """
         ...
 
     def mount_idmapped(self, source: str, target: str, userns: str) -> None:
-        """Bind `source` and all below it to `target`, ids mapped by the user namespace whose file is `userns`."""
+        """Bind ``source`` and all below it to ``target``, ids mapped by the user namespace at the file ``userns``."""
         ...
 
     def remove_network_namespace(self, path: str) -> None:
-        """Let go of the namespace under `path`, of any kind, and remove the file; what is gone already is fine."""
+        """Release the namespace of any kind that is bound to ``path``, and remove the file; it may be gone already."""
         ...
 
     def run_in_network_namespace(self, path: str, fn: Callable[[], T]) -> T:
-        """Run `fn` in a fresh thread inside the namespace; sockets it makes stay in there for life."""
+        """Run ``fn`` in a new thread inside the namespace; sockets that it makes stay in the namespace for good."""
         ...
 
     def open_in_root(self, root_fd: int, path: str, flags: int) -> int:
-        """Open `path` as if `root_fd` were `/`: neither `..` nor a symbolic link leads out of it."""
+        """Open ``path`` as if ``root_fd`` were ``/``: neither ``..`` nor a symbolic link leads out of it."""
         ...
 
     def tee(self, fd_in: int, fd_out: int, size: int) -> int:
-        """Copy up to `size` bytes from pipe to pipe without consuming them; never blocks (`BlockingIOError`)."""
+        """Copy up to ``size`` bytes from pipe to pipe without consuming them; never blocks (``BlockingIOError``)."""
         ...
 
     def filesystem_type(self, path: str) -> int:
-        """Return the magic number of the file system that `path` is on (statfs(2), f_type)."""
+        """Return the magic number of the file system that contains ``path`` (statfs(2), f_type)."""
         ...
 
     def keep_one_heap(self) -> None:
         """Have all threads allocate from one heap, instead of each from its own (mallopt(3), M_ARENA_MAX).
 
-        To be called before there are threads. Never fails.
+        Must be called before any threads are started. Never fails.
         """
         ...
 
     def give_back_memory(self) -> None:
-        """Let the kernel have the pages of this process that hold nothing but freed memory (malloc_trim(3))."""
+        """Return the pages of this process that contain only freed memory to the kernel (malloc_trim(3))."""
         ...
 
     def let_go_of_pages(self, ranges: Sequence[tuple[int, int]]) -> None:
@@ -112,7 +112,7 @@ class Kernel(Protocol):
 
 
 def is_cgroup2(kernel: Kernel, path: str = "/sys/fs/cgroup") -> bool:
-    """Tell whether `path` is the unified cgroup hierarchy (v2). A hybrid setup has a tmpfs there and counts as v1."""
+    """Return whether ``path`` is the unified cgroup hierarchy (v2); a hybrid setup has a tmpfs there, so it is v1."""
     try:
         return kernel.filesystem_type(path) == CGROUP2_MAGIC
     except FileNotFoundError:
@@ -120,7 +120,7 @@ def is_cgroup2(kernel: Kernel, path: str = "/sys/fs/cgroup") -> bool:
 
 
 def is_namespace_file(kernel: Kernel, path: str) -> bool:
-    """Tell whether a live namespace is bound at `path`; a plain file that stayed behind after a reboot is none."""
+    """Return whether a live namespace is bound to ``path``; a plain file left behind by a reboot does not count."""
     try:
         return kernel.filesystem_type(path) in (NSFS_MAGIC, PROC_MAGIC)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""A kernel that only writes down what it was asked, for tests of order and undo without root."""
+"""A kernel double that only records its calls, for tests of order and undo without root."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ T = TypeVar("T")
 
 
 class Call(NamedTuple):
-    """One recorded call: the method's name and its arguments as given."""
+    """One recorded call: the method's name and its arguments."""
 
     name: str
     args: tuple[object, ...]
 
 
 class RecordingKernel:
-    """A `Kernel` double. `fail[name]` is raised by the next calls of that method, after they were recorded.
+    """A ``Kernel`` double; the next calls of a method raise ``fail[name]`` after they were recorded.
 
-    It remembers which namespaces and mounts would exist: `namespaces` and `mounts` (targets, newest last).
+    It remembers which namespaces and mounts would exist: ``namespaces`` and ``mounts`` (targets, newest last).
     """
 
     def __init__(self) -> None:
@@ -46,14 +46,14 @@ class RecordingKernel:
             raise self.fail[name]
 
     def mount(self, source: str, target: str, fstype: str, flags: int, data: str, *, chdir: str = "") -> None:
-        """Record the call; a target is counted as mounted once, whatever follow-up calls change on it."""
+        """Record the call; a target counts as mounted once, whatever follow-up calls change it."""
         self._record("mount", source, target, fstype, flags, data, chdir)
         if source and target not in self.mounts:
             self.mounts.append(target)
 
     @contextmanager
     def loop_device(self, file: str, *, read_only: bool) -> Iterator[str]:
-        """Record the call and name a device that is not opened."""
+        """Record the call and yield the name of a device that does not exist."""
         self._record("loop_device", file, read_only)
         yield "/dev/loop0"
 
@@ -91,22 +91,22 @@ class RecordingKernel:
         self.namespaces.discard(path)
 
     def run_in_network_namespace(self, path: str, fn: Callable[[], T]) -> T:
-        """Record the call and run `fn` right here."""
+        """Record the call and run ``fn`` in the calling thread."""
         self._record("run_in_network_namespace", path)
         return fn()
 
     def open_in_root(self, root_fd: int, path: str, flags: int) -> int:
-        """Record the call and really open the file, by the portable walk."""
+        """Record the call and open the real file, by the portable walk."""
         self._record("open_in_root", path, flags)
         return walk_in_root(root_fd, path, flags)
 
     def tee(self, fd_in: int, fd_out: int, size: int) -> int:
-        """Record the call and claim that everything was copied."""
+        """Record the call and report that everything was copied."""
         self._record("tee", fd_in, fd_out, size)
         return size
 
     def filesystem_type(self, path: str) -> int:
-        """Record the call; a namespace made here is one, other paths are what `filesystem_types` says, else tmpfs."""
+        """Record the call; recorded namespaces are namespace files, others as in ``filesystem_types``, else tmpfs."""
         self._record("filesystem_type", path)
         if path in self.namespaces:
             return NSFS_MAGIC

@@ -1,8 +1,8 @@
-"""Remove a directory with all that is in it, however deep it is.
+"""Remove a directory with all its content, however deep it is.
 
-Containers fill the volumes of their images as they like, and a tree of a hundred thousand levels is made in a moment.
-``shutil.rmtree`` takes a stack frame and an open file for each level, so such a container could never be removed. Here
-a directory that lies too deep is moved to the top, and removed from there.
+A container can make a tree of a hundred thousand levels in a volume of its image within a moment. ``shutil.rmtree``
+needs a stack frame and an open file for each level, so such a container could never be removed. This module moves a
+directory that is too deep to the top and removes it from there.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEPTH = 64
-"""Levels that are held open at once."""
+"""Levels that are open at the same time."""
 
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
 
 
 class _Level(Struct):
-    """An open directory, its name in the one above, and what is left to be removed in it."""
+    """An open directory, its name in its parent, and the entries that are left to remove."""
 
     fd: int
     name: str
@@ -37,9 +37,9 @@ class _Level(Struct):
 
 
 def remove_tree(top: Path) -> None:
-    """Remove the directory ``top`` and all below it; gone is fine. Never follows a link. Blocks.
+    """Remove the directory ``top`` and all below it, if it exists; never follows a link. Blocks.
 
-    Raises OSError naming what stays, with EBUSY for a mount point, into which it does not go; it can be called again.
+    Raises OSError naming the path that stays, with EBUSY for a mount point, which is not entered; may be called again.
     """
     try:
         descriptor = os.open(top, _DIR)
@@ -55,7 +55,7 @@ def remove_tree(top: Path) -> None:
 
 
 class _Removal:
-    """The removal of what is in one directory."""
+    """The removal of the content of one directory."""
 
     def __init__(self, top: Path, descriptor: int) -> None:
         self._top = top
@@ -64,14 +64,14 @@ class _Removal:
         self._moved = count()
 
     def empty(self) -> None:
-        """Remove all that is in the top directory, and again what has been moved there meanwhile."""
+        """Remove the content of the top directory, including what was moved there meanwhile."""
         top = self._levels[0]
         while self._scan(top):
             while top.below or len(self._levels) > 1:
                 self._step()
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the open directories."""
         for level in self._levels:
             os.close(level.fd)
 
@@ -97,7 +97,7 @@ class _Removal:
             self._scan(below)
 
     def _scan(self, level: _Level) -> bool:
-        """Remove everything but directories, and note those; returns whether there are any."""
+        """Remove everything except directories, and note those; returns whether there are any."""
         with os.scandir(level.fd) as entries:
             found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
         level.below = [name for name, is_directory in found if is_directory]
@@ -114,13 +114,13 @@ class _Removal:
                     place = f".removing-{next(self._moved)}"
                     os.rename(name, place, src_dir_fd=parent, dst_dir_fd=self._levels[0].fd)
                 except OSError as error:
-                    if error.errno not in _TAKEN:  # by an attempt before this one, or by the container's choice
+                    if error.errno not in _TAKEN:  # the name is taken by an earlier attempt or by the container
                         raise
                 else:
                     return
 
     def _check_device(self, descriptor: int) -> None:
-        """Refuse to go into a mount; another device alone may be a subvolume."""
+        """Refuse to enter a mount; a different device alone may be a subvolume."""
         if os.fstat(descriptor).st_dev == self._device:
             return
         path = self._path()
@@ -129,7 +129,7 @@ class _Removal:
 
     @contextmanager
     def _gone_is_fine(self, name: str) -> Iterator[None]:
-        """What goes meanwhile need not be removed; any other OSError names the whole path."""
+        """Ignore that an entry is gone already; make any other OSError name the whole path."""
         try:
             yield
         except FileNotFoundError:

@@ -1,10 +1,10 @@
-"""Reading a small regular file whose path others decide, whatever lies there.
+"""Read a small regular file at a path that others choose, whatever is there.
 
-Opening is dangerous by itself: a FIFO blocks until another process writes, a device may begin to work (a watchdog
-starts to count). So the path is opened without access first (O_PATH), its type is checked, and only a regular file is
-opened for reading, by the descriptor and so without another look-up.
+Opening a file can do harm: a FIFO blocks until another process writes, and a device may start to work (a watchdog
+starts to count). The path is therefore first opened without access (O_PATH) and its type is checked; only a regular
+file is then opened for reading, through the descriptor and so without a second look-up of the path.
 
-``containerd_client`` may import nothing of this package and has a reader of its own, ``distribution/regular_file.py``.
+``containerd_client`` may not import this package and has its own reader, ``distribution/regular_file.py``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CHUNK: Final = 65536
 def read_small_file(path: str | Path, limit: int) -> bytes:
     """Return the content of a regular file of at most ``limit`` bytes; symbolic links are followed. Blocks.
 
-    Raises OSError naming the path: EINVAL for what is not a regular file or has no end, EFBIG for more than ``limit``
+    Raises OSError naming the path: EINVAL for a file that is not regular or has no end, EFBIG for more than ``limit``
     bytes.
     """
     descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -42,7 +42,7 @@ def read_small_file(path: str | Path, limit: int) -> bytes:
 
 
 def read_opened(descriptor: int, path: str, limit: int) -> bytes:
-    """Do the same for a file that is open with O_PATH; ``path`` is only for errors, the descriptor stays open."""
+    """Do the same for a file that is open with O_PATH; ``path`` is only for errors, and the descriptor stays open."""
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, f"not a regular file but {_KINDS.get(stat.S_IFMT(mode), 'something else')}", path)
@@ -64,7 +64,7 @@ def read_opened(descriptor: int, path: str, limit: int) -> bytes:
 
 
 def _content(descriptor: int, limit: int) -> bytes:
-    """Read to the end, or to one byte beyond ``limit``."""
+    """Read to the end, or until one byte more than ``limit``."""
     pieces: list[bytes] = []
     left = limit + 1
     while left and (piece := os.read(descriptor, min(left, _CHUNK))):

@@ -1,7 +1,8 @@
-"""Setting kernel parameters in the namespaces of the calling thread.
+"""Set kernel parameters in the namespaces of the calling thread.
 
-Those of the network, of IPC and of UTS exist once in each namespace, and files below /proc/sys show the ones of whoever
-opens them: a thread that is in a namespace sets that namespace's. (proc(5); the OCI runtime spec's ``linux.sysctl``)
+Parameters of the network, IPC and UTS exist once per namespace, and the files below /proc/sys are those of the opening
+thread's namespaces: a thread inside a namespace sets that namespace's parameters. (proc(5); the OCI runtime spec's
+``linux.sysctl``)
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ SYSCTLS: Final = "/proc/sys/"
 
 
 def write_sysctls(values: Mapping[str, str]) -> None:
-    """Write each value to its file, by path below :data:`SYSCTLS`; raises `OSError` naming the file. Blocks.
+    """Write each value to its file, by path below :data:`SYSCTLS`; raises ``OSError`` naming the file. Blocks.
 
-    The paths are taken as they are: :mod:`cri_shim.oci.sysctls` sees to it that they lead nowhere else.
+    The paths are used unchecked: :mod:`cri_shim.oci.sysctls` ensures that they do not lead elsewhere.
     """
     for path, value in values.items():
         file = f"{SYSCTLS}{path}"

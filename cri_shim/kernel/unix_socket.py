@@ -1,4 +1,4 @@
-"""Unix sockets as files: whether a process listens there, and whether a file is still the one that was made."""
+"""Handle unix sockets as files: whether a process listens there, and whether the file is still the same."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import socket
 import stat
 from typing import Final
 
-_PATIENCE: Final = 1.0  # seconds; a connection is taken at once, unless a living server's queue is full
+_PATIENCE: Final = 1.0  # seconds; connecting takes no time, unless the queue of a living server is full
 
 
 def answers(path: str) -> bool:
-    """Tell whether a process listens on the socket at ``path``."""
+    """Return whether a process listens on the socket at ``path``."""
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
         probe.settimeout(_PATIENCE)
         try:
@@ -25,19 +25,19 @@ def answers(path: str) -> bool:
 
 
 def identity(path: str) -> tuple[int, int] | None:
-    """Return device and inode of the file at ``path``, None when there is none."""
+    """Return device and inode of the file at ``path``, or None if it does not exist."""
     try:
-        found = os.stat(path, follow_symlinks=False)  # noqa: PTH116 - once in a second, without a Path
+        found = os.stat(path, follow_symlinks=False)  # noqa: PTH116 - runs every second, so without a Path
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
 
 
 def listen(path: str, mode: int, backlog: int) -> socket.socket:
-    """Make a listening socket with ``mode`` from its first moment; one that was left behind at ``path`` is removed.
+    """Make a listening socket that has ``mode`` from the start; a socket left behind at ``path`` is removed.
 
-    The caller holds a lock that says that no other daemon of ours is there. Raises OSError when something answers, or
-    when something else than a socket lies there.
+    The caller must hold the lock that excludes another daemon of ours. Raises OSError if a program answers there, or
+    if ``path`` is something other than a socket.
     """
     if answers(path):
         raise OSError(f"another program answers on {path}")

@@ -1,9 +1,10 @@
-"""User namespaces, which a thread cannot make for itself: a short-lived child makes them and lends its ``/proc``.
+"""Make user namespaces by a short-lived child, because a thread cannot make one for itself.
 
-unshare(2) refuses CLONE_NEWUSER to a process with threads, and forking one with gRPC's threads in it is asking for
-trouble, so the child is util-linux's ``unshare`` running ``cat``: an echo through it says that the namespaces exist.
-The mappings are written from outside, by the node's root, which needs no helper with file capabilities. A network
-namespace made by the same child belongs to the user namespace: root in there may set it up, and mount its own sysfs.
+unshare(2) refuses CLONE_NEWUSER to a process with threads, and forking a process with gRPC's threads is not safe. The
+child is therefore util-linux's ``unshare`` running ``cat``: an echo through it shows that the namespaces exist, and
+they are reached through its ``/proc`` directory. The node's root writes the mappings from outside, so no helper with
+file capabilities is needed. A network namespace made by the same child belongs to the user namespace: root in there may
+configure it and mount its own sysfs.
 Facts: user_namespaces(7), unshare(1).
 """
 
@@ -25,16 +26,16 @@ _END_SECONDS: Final = 5.0
 
 
 def unshare_program() -> str | None:
-    """Where ``unshare`` is; None where the node has none and no user namespace can be made."""
+    """Return the path of ``unshare``, or None if the node lacks it and user namespaces cannot be made."""
     return shutil.which("unshare", path=_SEARCHED)
 
 
 @contextmanager
 def child_with_namespaces(uids: Sequence[IdRange], gids: Sequence[IdRange], *, network: bool) -> Iterator[Path]:
-    """Give ``/proc/PID/ns`` of a child in a new user namespace with these mappings, and a new network one if asked.
+    """Yield ``/proc/PID/ns`` of a child in a new user namespace with these mappings, and a new network one if asked.
 
-    The child, and the namespaces that nothing else holds, end with the context. Raises `OSError` when the kernel allows
-    no more user namespaces or does not take a mapping. Blocks.
+    The child, and namespaces that nothing else holds, end with the context. Raises ``OSError`` if the kernel allows no
+    more user namespaces or rejects a mapping. Blocks.
     """
     program = unshare_program()
     if program is None:
@@ -68,7 +69,7 @@ def _wait_until_made(child: subprocess.Popen[bytes]) -> None:
         echo = child.stdout.read(1)
     if not echo:
         said = child.stderr.read().decode(errors="replace").strip()
-        raise OSError(f"a user namespace cannot be made: {said or 'unshare ended without a word'}")
+        raise OSError(f"a user namespace cannot be made: {said or 'unshare ended without an error message'}")
 
 
 def _lines(ranges: Sequence[IdRange]) -> str:

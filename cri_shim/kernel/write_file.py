@@ -1,7 +1,7 @@
-"""Write a small file so that a failure always names it.
+"""Write a small file so that every failure names it.
 
-Python names the file when it cannot be opened, but not when the disk is full at a write or at the close, which is when
-the name is wanted most.
+Python names the file if it cannot be opened, but not if the disk is full at a write or at the close, which is when the
+name matters most.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let an OSError that names no file name ``path``."""
+    """Make an OSError that names no file name ``path``."""
     try:
         yield
     except OSError as error:
@@ -27,7 +27,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Write ``data`` to ``path``, which is made with ``mode`` or emptied before; raises OSError naming the path."""
+    """Write ``data`` to ``path``, which is created with ``mode`` or truncated; raises OSError naming the path."""
     with naming(path):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as file:
