@@ -23,7 +23,7 @@ _FILE = "status"
 _DRAFT = ".status.tmp"
 _LIMIT = 1 << 20
 _NO_STATUS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.EFBIG})
-"""Errors which mean that there is no status file of ours; any other one is raised."""
+"""Errors which mean that this daemon's status file does not exist; any other error is raised."""
 
 
 def write_status(directory: Path, status: Status) -> None:

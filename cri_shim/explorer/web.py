@@ -151,7 +151,7 @@ class Site:
         # Only names of existing files are served, so no path leads out of the folder.
         found = next((file for file in self._page.iterdir() if file.name == name and file.is_file()), None)
         if found is None:
-            raise web.HTTPNotFound(text=f"there is no {escaped(name)}\n")
+            raise web.HTTPNotFound(text=f"{escaped(name)} does not exist\n")
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         return web.Response(body=found.read_bytes(), content_type=kind, charset="utf-8" if "text" in kind else None)
 

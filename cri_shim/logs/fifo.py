@@ -118,7 +118,7 @@ def _make(path: str) -> None:
 def _checked(fifos: FifoSet) -> FifoSet:
     for path in fifos.paths:
         if not Path(path).is_fifo():
-            raise FileNotFoundError(errno.ENOENT, "there is no fifo of that name", path)
+            raise FileNotFoundError(errno.ENOENT, "no fifo of that name", path)
     return fifos
 
 

@@ -1,6 +1,6 @@
 """The errors of attaching and detaching, from a refused file to a failed plugin.
 
-Callers tell them apart by class: one that a retry may mend, one where a plugin did not run at all, and so on.
+Callers distinguish them by class, for example one that a retry may mend from one where a plugin did not run at all.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ class PluginExec:
                         raise CniError(plugin, command, f"{path} stays open for writing") from error
                     await asyncio.sleep(_BUSY_PAUSE)
         searched = ", ".join(self._bin_dirs) or "any bin_dir"
-        raise ProgramMissingError(plugin, command, unusable or f"there is no such program in {searched}")
+        raise ProgramMissingError(plugin, command, unusable or f"no such program in {searched}")
 
 
 def _refused(plugin: str, command: str, path: str, error: OSError) -> CniError:

@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 class ExecProcess:
-    """A command with FIFOs of its own, below ``directory``.
+    """A command with its own FIFOs, below ``directory``.
 
     Once :meth:`start` was tried, the caller must call :meth:`remove`.
     """

@@ -122,7 +122,7 @@ class Streams:
         raise HTTPBadRequest(text="this URL is for an upgrade to SPDY/3.1 or websocket\n")
 
     async def _in_session(self, work: Coroutine[None, None, None]) -> None:
-        """Run ``work`` in a task of its own, which :meth:`stop` can end."""
+        """Run ``work`` in a separate task, which :meth:`stop` can end."""
         task = asyncio.create_task(work)
         self._sessions.add(task)
         try:

@@ -23,7 +23,7 @@ class Output(enum.Enum):
 
 
 class Wanted(Struct, frozen=True):
-    """The streams that the request asked for; a terminal has no stderr of its own."""
+    """The streams that the request asked for; a terminal has no separate stderr."""
 
     stdin: bool
     stdout: bool

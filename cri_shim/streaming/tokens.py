@@ -1,7 +1,7 @@
 """One-use tokens that stand for a request: the RPC answers with a URL that holds one, and the client presents it.
 
-Whoever has the token may do what was requested, so it is random, short-lived and good for one connection. The numbers
-are those of the kubelet's streaming package (pkg/streaming/request_cache.go), with a longer token.
+The token alone gives the right to do what was requested, so it is random, short-lived and good for one connection. The
+numbers are those of the kubelet's streaming package (pkg/streaming/request_cache.go), with a longer token.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""containerd's own spans, taken in: its share of every hop, measured by itself instead of estimated.
+"""Take in containerd's own spans: its share of every hop, measured by containerd itself instead of estimated.
 
 containerd 2.x, and some builds of 1.7, export what they did for a call as a server span, the child of the client span
-whose id went along. Each that fits a hop of a request, running or remembered, is added to that request, and its bill is
-made out anew; what it says is remembered for hops without spans
-(:mod:`cri_shim.ledger.transport.method_transport`). What fits none or comes too late is dropped; how much is remembered
-is bounded. Everything else in an export goes on to the collector, if there is one, without the traces that were only
-made to ask (docs/tracing.md).
+whose id was sent with the call. A span that matches a hop of a request, running or remembered, is added to that
+request, whose bill is then computed again; what it says is also remembered for hops without spans
+(:mod:`cri_shim.ledger.transport.method_transport`). A span that matches no hop or comes too late is dropped, and the
+number of remembered hops is bounded. Everything else in an export goes on to the collector, if there is one, without
+the traces that were only made to ask (docs/tracing.md).
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class ContainerdSpans(Listener):
         return found
 
     def _hand_on(self, export: Any) -> None:
-        """Give the collector what is for it: all but the traces that were only made to ask containerd."""
+        """Send the collector its part: all spans but those of traces that were only made to ask containerd."""
         for resource in export.resource_spans:
             for scope in resource.scope_spans:
                 kept = [span for span in scope.spans if not is_asking(span.trace_id.hex())]

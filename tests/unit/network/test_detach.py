@@ -100,7 +100,7 @@ async def test_a_missing_program_that_is_configured_may_come_back(node, fields):
     """As long as the configuration names it, it may still be installed; nothing before it in the chain is undone."""
     chain = network("bridge", "missing")
     node.install("bridge")
-    with pytest.raises(ProgramMissingError, match="there is no such program"):
+    with pytest.raises(ProgramMissingError, match="no such program"):
         await node.detach(owed(chain, chain, **fields), chain)
     assert node.ran == []
 
