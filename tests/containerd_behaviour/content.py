@@ -50,7 +50,7 @@ async def test_a_blob_beyond_the_limit_is_not_read(client):
     """A limit protects the reader's memory."""
     data = b"x" * 1000
     await client.content.write_blob("w", data, digest_of(data), ROOT)
-    with pytest.raises(ResourceExhausted, match="1000 bytes, more than the 999"):
+    with pytest.raises(ResourceExhausted, match="1000 bytes, more than the limit of 999"):
         await client.content.read_all(digest_of(data), 999)
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MARK = "/transcript/mark"
+UNSURE = frozenset({"/tasks/delete"})
+"""Left out: a shim ends itself right after this event, and on a busy machine takes it along, as seen with 2.1.9."""
 SECONDS = 15.0
 """How long an event may take that a step causes; a busy machine starts a process slowly."""
 
@@ -90,10 +92,11 @@ class Transcript:
             if not missing and not published:
                 await self.client.events.publish(mark, Any(type_url="google.protobuf.Empty"))
                 published = True
-            async with asyncio.timeout(SECONDS):
-                envelope = await self._events.get()
+            envelope = await self._next(missing)
             if envelope.topic == mark:
                 return
+            if envelope.topic in UNSURE:
+                continue
             if envelope.topic in missing:
                 missing.remove(envelope.topic)
             self.lines.append(f"  {envelope.topic} {envelope.event.type_url} {self._shown(_unpacked(envelope.event))}")
@@ -102,11 +105,21 @@ class Transcript:
         """Write down the exits of these processes, which 1.6 reports in any order; sorted, with nothing between."""
         found: dict[str, str] = {}
         while set(found) != set(ids):
-            async with asyncio.timeout(SECONDS):
-                envelope = await self._events.get()
+            envelope = await self._next([f"the end of {id_}" for id_ in ids if id_ not in found])
+            if envelope.topic in UNSURE:
+                continue
             message = _unpacked(envelope.event)
             found[getattr(message, "id", "")] = f"  {envelope.topic} {self._shown(message)}"
         self.lines += [found[id_] for id_ in ids]
+
+    async def _next(self, missing: list[str]) -> types_pb2.Envelope:
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await self._events.get()
+        except TimeoutError:
+            raise AssertionError(
+                f"no event for {SECONDS:g} s, missing {missing}, after:\n{joined(self.lines)}"
+            ) from None
 
     def note(self, what: str) -> None:
         """Write a line of the scenario's own."""

@@ -67,7 +67,8 @@ async def test_a_test_ends_processes_and_reports_oom(fake, client):
     fake.oom("c")
     fake.exit_task("c", 42)
     assert (await waiting).code == 42
-    assert fake.bus.topics()[-2:] == ["/tasks/oom", "/tasks/exit"]
+    await client.tasks.delete("c")
+    assert fake.bus.topics()[-3:] == ["/tasks/oom", "/tasks/exit", "/tasks/delete"]
 
 
 async def test_a_real_pid_can_be_lent(fake, client):
