@@ -28,6 +28,7 @@ class Operations:
 
     def __init__(self) -> None:
         self._running: dict[str, asyncio.Task[Any]] = {}
+        self._cut_at_shutdown: set[str] = set()
         self._draining = False
 
     def __len__(self) -> int:
@@ -51,12 +52,17 @@ class Operations:
         # The shield keeps a cancellation of the caller from reaching the task.
         return cast("T", await asyncio.shield(task))
 
-    def begin(self, key: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+    def begin(
+        self, key: str, work: Callable[[], Coroutine[Any, Any, None]], *, cut_at_shutdown: bool = False
+    ) -> asyncio.Task[None]:
         """Start ``work`` without waiting for it, at shutdown too.
 
         This is for the remaining work of a request that is answered already. An exception is only logged, unless the
-        caller looks at the task.
+        caller looks at the task. ``cut_at_shutdown`` is for work that the next daemon takes up: a shutdown cancels it
+        instead of waiting for it.
         """
+        if cut_at_shutdown:
+            self._cut_at_shutdown.add(key)
         task = asyncio.create_task(metered(work()), name=key)
         self._running[key] = task
         task.add_done_callback(self._finished)
@@ -73,6 +79,7 @@ class Operations:
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         del self._running[task.get_name()]
+        self._cut_at_shutdown.discard(task.get_name())
         if not task.cancelled() and (error := task.exception()) is not None:
             # Retrieved here so that asyncio does not log it as "never retrieved"; a waiter gets it too.
             log.debug("operation.failed", operation=task.get_name(), error=str(error))
@@ -87,6 +94,8 @@ class Operations:
         loop = asyncio.get_running_loop()
         until = loop.time() + grace
         while self._running and (left := until - loop.time()) > 0:  # work that ends may start its own clean-up
+            for key in self._cut_at_shutdown:
+                self._running[key].cancel()
             await asyncio.wait(self._running.values(), timeout=left)
         late = list(self._running.values())
         for task in late:

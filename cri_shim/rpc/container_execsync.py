@@ -88,7 +88,7 @@ async def _run(service: Service, container: Container, request: cri.ExecSyncRequ
     finally:
         capture.close()
         # Nothing of the answer comes from it, so nobody waits for it.
-        service.operations.begin(f"exec-end/{process.id}", process.remove)
+        process.begin_removal(service.operations)
 
 
 async def _wait(process: ExecProcess, container_id: str, request: cri.ExecSyncRequest, capture: Capture) -> Exit:

@@ -12,18 +12,21 @@ import asyncio
 import json
 import secrets
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 from containerd_client import ContainerdError, NotFound
+from cri_shim.concurrency.pauses import ending_with_last
 from cri_shim.logs import FifoSet
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from containerd_client import Containerd, Exit
+    from cri_shim.concurrency.operations import Operations
     from cri_shim.tuning.cgroup_moves import CgroupMoves
 
 STARTS_AT_ONCE = 4
@@ -31,6 +34,9 @@ STARTS_AT_ONCE = 4
 
 AFTER_KILL = 10.0
 """Seconds that a killed command has to end."""
+
+REMOVED_AGAIN = (1.0, 5.0, 15.0, 60.0)
+"""Seconds between attempts to remove a command; the last one is repeated for as long as its container lives."""
 
 _PROCESS_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/Process"
 
@@ -92,8 +98,9 @@ class ExecProcess:
         return await asyncio.shield(self._exit)
 
     async def kill(self) -> None:
-        """Send SIGKILL."""
-        await self._tasks.kill(self._container_id, signal.SIGKILL, exec_id=self.id)
+        """Send SIGKILL; a command that has ended is fine."""
+        with suppress(NotFound):
+            await self._tasks.kill(self._container_id, signal.SIGKILL, exec_id=self.id)
 
     async def resize(self, width: int, height: int) -> None:
         """Change the size of its terminal; a command that has ended has no terminal, and that is fine."""
@@ -109,27 +116,49 @@ class ExecProcess:
         except ContainerdError as error:
             log.debug("exec.stdin_not_closed", container_id=self._container_id, error=str(error))
 
-    async def remove(self) -> None:
-        """Leave nothing behind: kill the command if it still runs, delete its record and the FIFOs."""
+    def begin_removal(self, operations: Operations) -> None:
+        """Begin to leave nothing behind: kill the command if it still runs, delete its record and the FIFOs.
+
+        A removal that fails, because containerd is away, is repeated until it succeeds. The FIFOs stay until then: by
+        them the next daemon knows what is left to be removed (:mod:`cri_shim.streaming.orphaned_execs`).
+        """
+
+        async def remove() -> None:
+            if not await self._removed():
+                operations.begin(f"exec-end-again/{self.id}", self._remove_again, cut_at_shutdown=True)
+
+        operations.begin(f"exec-end/{self.id}", remove)
+
+    async def _remove_again(self) -> None:
+        for pause in ending_with_last(REMOVED_AGAIN):
+            await asyncio.sleep(pause)
+            if await self._removed():
+                return
+
+    async def _removed(self) -> bool:
+        """Try to remove the command; return whether nothing is left of it in containerd."""
         try:
-            await self._tasks.delete_process(self._container_id, self.id)
+            try:
+                await self._tasks.delete_process(self._container_id, self.id)
+            except NotFound:
+                raise
+            except ContainerdError:
+                await self._kill_and_delete()
         except NotFound:
-            pass
-        except ContainerdError:
-            await self._kill_and_delete()
+            pass  # gone already, or with its container
+        except (ContainerdError, TimeoutError) as error:
+            log.warning("exec.not_deleted", container_id=self._container_id, exec_id=self.id, error=str(error))
+            return False
         finally:
-            self.fifos.remove()
             if self._exit is not None:
                 self._exit.cancel()
                 await asyncio.gather(self._exit, return_exceptions=True)
+        self.fifos.remove()
+        return True
 
     async def _kill_and_delete(self) -> None:
-        try:
-            await self.kill()
-            async with asyncio.timeout(AFTER_KILL):
-                await self.wait()
-            await self._tasks.delete_process(self._container_id, self.id)
-        except NotFound:
-            return
-        except (ContainerdError, TimeoutError) as error:
-            log.warning("exec.not_deleted", container_id=self._container_id, exec_id=self.id, error=str(error))
+        await self.kill()
+        async with asyncio.timeout(AFTER_KILL):
+            # Asked anew: a wait from before may have broken off with the connection.
+            await self._tasks.wait(self._container_id, self.id)
+        await self._tasks.delete_process(self._container_id, self.id)

@@ -64,7 +64,7 @@ class ExecSession:
         try:
             return await self._run(process, client)
         finally:
-            self._operations.begin(f"exec-end/{process.id}", process.remove)
+            process.begin_removal(self._operations)
 
     async def _run(self, process: ExecProcess, client: RemoteClient) -> Outcome:
         stdout_fd, stderr_fd = process.fifos.open_readers()
