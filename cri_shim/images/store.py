@@ -81,6 +81,7 @@ class ImageStore:
         self._unpacked: set[tuple[str, str]] = set()
         self._broken: dict[str, str] = {}
         """Record names of images that cannot be used, and what they point at."""
+        self._reading_again = False
         self._unread: set[str] = set()
         """Names of records that could not be read, which does not mean that they are broken."""
 
@@ -145,19 +146,36 @@ class ImageStore:
         else:
             self._unread.discard(name)
 
+    @property
+    def has_unread(self) -> bool:
+        """Whether there are images that could not be read."""
+        return bool(self._unread)
+
     async def read_unread(self) -> None:
-        """Read again, with growing pauses, what could not be read because containerd did not answer."""
-        pauses = doubling(READ_AGAIN, READ_AGAIN_AT_LAST)
-        while self._unread:
-            await asyncio.sleep(next(pauses))
-            await _all_done(self._read(name) for name in tuple(self._unread))
+        """Read again, with growing pauses, what could not be read because containerd did not answer.
+
+        A second call while one is at work returns at once: the first reads everything.
+        """
+        if self._reading_again:
+            return
+        self._reading_again = True
+        try:
+            pauses = doubling(READ_AGAIN, READ_AGAIN_AT_LAST)
+            while self._unread:
+                await asyncio.sleep(next(pauses))
+                await _all_done(self._read(name) for name in tuple(self._unread))
+        finally:
+            self._reading_again = False
 
     async def on_event(self, envelope: types_pb2.Envelope) -> None:
-        """Process one event of topic ``/images/create``, ``/images/update`` or ``/images/delete``."""
+        """Process one event of topic ``/images/create``, ``/images/update`` or ``/images/delete``.
+
+        An image that containerd does not answer for is left to :meth:`read_unread`: no second event comes for it.
+        """
         if envelope.namespace != self._client.namespace or not envelope.topic.startswith("/images/"):
             return
         # The three messages have the name in the same place.
-        await self.refresh(images_pb2.ImageDelete.FromString(envelope.event.value).name)
+        await self._read(images_pb2.ImageDelete.FromString(envelope.event.value).name)
 
     async def refresh(self, name: str, record: images_pb2.Image | None = None) -> Image | None:
         """Update memory about ``name`` from containerd; ``record`` is what containerd has just returned, if it has."""

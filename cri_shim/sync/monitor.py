@@ -203,6 +203,8 @@ class Monitor:
         """One after another: two changes of one image must be seen in their order."""
         while True:
             await self._images.on_event(await self._image_events.get())
+            if self._images.has_unread:
+                self._supervisor.once("unread-images", self._images.read_unread())
 
     async def _sweep(self) -> None:
         while True:
