@@ -144,7 +144,7 @@ async def _limits_of_pod_are_new(kubelet: Kubelet, fields: Fields) -> None:
 
 
 async def _command(kubelet: Kubelet) -> Fields:
-    return {**await _running_container(kubelet), "cmd": ("sh", "-c", "echo fine"), "timeout": 5}
+    return {**await _running_container(kubelet), "cmd": ("sh", "-c", "echo fine"), "timeout": 60}
 
 
 async def _command_runs(kubelet: Kubelet, fields: Fields) -> None:

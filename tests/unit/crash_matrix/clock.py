@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 QUIET_SECONDS = 0.004
 """How long nothing happens before the clock jumps: longer than a message between two ends of one process takes."""
 
-_WAITS = "Tasks/Wait"
-"""The one call with a single answer that is open by nature."""
-
 
 class JumpingLoop(asyncio.SelectorEventLoop):
     """An event loop whose clock jumps; :attr:`busy` counts what is at work outside of it."""
@@ -132,10 +129,9 @@ class _Channel:
     def unary_unary(self, method: str) -> Callable[..., Any]:
         """Return what makes a call of ``method``."""
         start: Any = self._inner.unary_unary(method)
-        counts = not method.endswith(_WAITS)
 
         async def call(request: bytes, *, metadata: Any = None, timeout: float | None = None) -> bytes:
-            self._loop.busy += counts
+            self._loop.busy += 1
             try:
                 async with asyncio.timeout(timeout):
                     answer: bytes = await start(request, metadata=metadata)
@@ -143,7 +139,7 @@ class _Channel:
             except TimeoutError:
                 raise _deadline_exceeded() from None
             finally:
-                self._loop.busy -= counts
+                self._loop.busy -= 1
 
         return call
 

@@ -57,6 +57,7 @@ async def _of_infra(directory: Path, infra: str, cases: list[Case], share: int, 
     cells: list[tuple[Case, int, Cut]] = []
     async with make_world(directory / f"{infra}-{next(numbers)}", infra) as world:
         for case in cases:
+            await count_hops(world, case)  # what a service does once is not counted
             hops = await count_hops(world, case)
             cells += [(case, hop, cut) for hop in range(1, hops + 1) for cut in Cut if _ours(case, hop, cut, share, of)]
             if share == 0:

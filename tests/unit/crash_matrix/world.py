@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from containerd_client.api.containerd.services.tasks.v1 import tasks_pb2
 from tests.fakes.cni import FakeCni
 from tests.fakes.containerd import FakeContainerd, FaultKind
 from tests.fakes.cri import Client
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cri_shim.service import Service
-    from tests.fakes.containerd import Fault
+    from tests.fakes.containerd import Call, Fault
     from tests.unit.crash_matrix.clock import JumpingLoop
 
 IMAGE = "registry.test/app:1"
@@ -82,14 +83,26 @@ class World:
 
 
 class HoldingContainerd(FakeContainerd):
-    """A fake that knows how many calls it holds back: those that hang, and those whose answer is late."""
+    """A fake that knows how many calls it holds back.
+
+    Those are the calls that hang, the ones whose answer is late, and the waits for processes that run.
+    """
 
     late = 0
 
     @property
     def held(self) -> int:
         """How many there are now."""
-        return self.late + self.faults.hanging
+        return self.late + self.faults.hanging + sum(map(self._waits, self._running))
+
+    def _waits(self, call: Call) -> bool:
+        if call.method != "Tasks/Wait" or not isinstance(call.request, tasks_pb2.WaitRequest):
+            return False
+        task = self.state[call.namespace].tasks.get(call.request.container_id)
+        if task is None:
+            return False
+        process = task.execs.get(call.request.exec_id, task.init)
+        return not process.ended.is_set()
 
     async def after(self, fault: Fault | None) -> None:
         """Count a late answer for as long as it is late."""
