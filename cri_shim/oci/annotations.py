@@ -1,7 +1,8 @@
-"""The annotations of a spec: how the shim, Kata and other tools recognise a pod, and what a handler passes through.
+"""Make the annotations of a spec: those by which tools recognise a pod, and those that a handler passes through.
 
-The runc shim reads ``sandbox-id`` to run all containers of a pod in one process, unless there is a group of its own
-name, which it heeds first. Source: containerd ``pkg/cri/annotations`` and ``runtime/v2/runc``.
+The shim, Kata and other tools read them. The runc shim reads ``sandbox-id`` to run all containers of a pod in one
+process, unless the annotation for its own group is set, which takes precedence. Source: containerd
+``pkg/cri/annotations`` and ``runtime/v2/runc``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ IMAGE_NAME = PREFIX + "image-name"
 
 
 def passed_through(annotations: Mapping[str, str], patterns: Iterable[str]) -> dict[str, str]:
-    """Pick the annotations whose key matches one of a handler's globs.
+    """Return the annotations whose key matches one of a handler's globs.
 
     The globs are those of Go's ``path.Match``: a ``*`` does not cross a slash, and a malformed one matches nothing.
     """
@@ -44,7 +45,7 @@ def passed_through(annotations: Mapping[str, str], patterns: Iterable[str]) -> d
 def sandbox_annotations(
     sandbox_id: str, config: cri.PodSandboxConfig, image_name: str, patterns: Iterable[str]
 ) -> dict[str, str]:
-    """Give the annotations of a sandbox's spec; the pod's own can pass through but not pose as ours."""
+    """Return the annotations of a sandbox's spec; the pod's own may pass through but cannot replace ours."""
     result = passed_through(config.annotations, patterns)
     if config.linux.HasField("resources"):
         resources = config.linux.resources
@@ -67,7 +68,7 @@ def container_annotations(
     pod_patterns: Iterable[str],
     container_patterns: Iterable[str],
 ) -> dict[str, str]:
-    """Give the annotations of a container's spec; ``image_name`` is the reference as the user wrote it."""
+    """Return the annotations of a container's spec; ``image_name`` is the reference as the user wrote it."""
     return {
         **passed_through(sandbox_config.annotations, pod_patterns),
         **passed_through(config.annotations, container_patterns),
@@ -89,7 +90,7 @@ def _pod(sandbox_id: str, metadata: cri.PodSandboxMetadata) -> dict[str, str]:
 
 @functools.lru_cache(maxsize=256)
 def _compile(glob: str) -> re.Pattern[str] | None:
-    """Translate a glob; None where it is malformed."""
+    """Compile a glob; return None if it is malformed."""
     out: list[str] = []
     position = 0
     while position < len(glob):
@@ -121,5 +122,5 @@ def _compile(glob: str) -> re.Pattern[str] | None:
 
 
 def _escape_class(body: str) -> str:
-    """Keep ranges, escape whatever else a character class could misread."""
+    """Keep ranges, and escape everything else that a character class could misread."""
     return "".join(f"\\{char}" if char in "[]^&~|" else char for char in body)

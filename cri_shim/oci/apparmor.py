@@ -1,7 +1,7 @@
-"""The AppArmor profile of a process.
+"""Choose the AppArmor profile of a process.
 
-Source: CRI ``SecurityProfile`` and the older ``apparmor_profile``; the plugin's rule that a wish which cannot be met
-fails loudly, while no wish means the default profile where there is one.
+Source: CRI ``SecurityProfile`` and the older ``apparmor_profile``. As in the plugin, a requested profile that cannot be
+applied is an error, and without a request the default profile is used where it exists.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
 DEFAULT_PROFILE = "cri-containerd.apparmor.d"
-"""The name under which containerd's plugin loads its default profile, and so under which it is expected."""
+"""The name under which containerd's plugin loads its default profile, and under which tools expect it."""
 
 
 def takes_default(security: cri.LinuxContainerSecurityContext) -> bool:
-    """Whether a container gets the default profile on a node that has AppArmor and that profile."""
+    """Return whether a container gets the default profile on a node that has AppArmor and that profile."""
     asked = _asked(security)
     return not security.privileged and (asked is None or asked.profile_type == cri.SecurityProfile.RuntimeDefault)
 
@@ -28,10 +28,10 @@ def takes_default(security: cri.LinuxContainerSecurityContext) -> bool:
 def apparmor_profile(
     security: cri.LinuxContainerSecurityContext, *, available: bool, loaded: Container[str]
 ) -> str | None:
-    """Give ``process.apparmorProfile``, None to run unconfined.
+    """Return ``process.apparmorProfile``, or None to run unconfined.
 
-    ``loaded`` are the profiles that the kernel has. Without a wish the default profile is used if it is loaded.
-    Raises FailedPreconditionError for a wish on a node without AppArmor or without that profile.
+    ``loaded`` are the profiles in the kernel. Without a request the default profile is used if it is loaded.
+    Raises FailedPreconditionError for a requested profile on a node without AppArmor or without that profile.
     """
     asked = _asked(security)
     if asked is not None and checked(asked, "apparmor").profile_type == cri.SecurityProfile.Unconfined:
@@ -39,7 +39,7 @@ def apparmor_profile(
     if not available:
         if asked is None:
             return None
-        raise FailedPreconditionError("an AppArmor profile is asked for, but AppArmor is not available on this node")
+        raise FailedPreconditionError("an AppArmor profile is requested, but AppArmor is not available on this node")
     if asked is not None and asked.profile_type == cri.SecurityProfile.Localhost:
         name = asked.localhost_ref.removeprefix(LOCALHOST_PREFIX)
         if name not in loaded:

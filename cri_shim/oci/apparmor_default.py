@@ -1,8 +1,8 @@
-"""The default AppArmor profile, as text for ``apparmor_parser``.
+"""Write the default AppArmor profile as text for ``apparmor_parser``.
 
-It forbids what a container never needs and what would reach the host: mounting, writing to the kernel's knobs below
-/proc and /sys, reading kernel memory. What is writable in a container anyway (its cgroups, ``kernel.shm*``) stays so.
-The policy is the one of containerd's plugin. Source: containerd ``contrib/apparmor/template.go``; apparmor.d(5).
+It forbids what a container never needs and what would affect the host: mounting, writing to kernel settings below /proc
+and /sys, reading kernel memory. Files that a container may write anyway (its cgroups, ``kernel.shm*``) stay writable.
+The policy is that of containerd's plugin. Source: containerd ``contrib/apparmor/template.go``; apparmor.d(5).
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from msgspec import Struct
 _SIGNAL_SENDERS = ("unconfined", "runc", "crun")
 
 _DENIED = (
-    # All of /proc but the directories of processes and sys, which are told apart by their first letters.
+    # All of /proc except the directories of processes and sys, which differ in their first letters.
     ("w", ("@{PROC}/*", "@{PROC}/[^1-9s]*/**", "@{PROC}/s[^y]*/**", "@{PROC}/sy[^s]*/**", "@{PROC}/sys?*/**")),
-    # All of /proc/sys but kernel/shm*.
+    # All of /proc/sys except kernel/shm*.
     ("w", ("@{PROC}/sys/[^k]*/**", "@{PROC}/sys/k[^e]*/**")),
     ("w", ("@{PROC}/sys/kernel/[^s]**", "@{PROC}/sys/kernel/s[^h]**", "@{PROC}/sys/kernel/sh[^m]**")),
     ("rwklx", ("@{PROC}/sysrq-trigger", "@{PROC}/kcore")),
-    # All of /sys but fs/cgroup.
+    # All of /sys except fs/cgroup.
     ("wklx", ("/sys/[^f]*/**", "/sys/f[^s]*/**", "/sys/fs/[^c]*/**", "/sys/fs/c[^g]*/**", "/sys/fs/cg[^r]*/**")),
     ("rwklx", ("/sys/firmware/**", "/sys/devices/virtual/powercap/**", "/sys/kernel/security/**")),
 )
 
 
 class AppArmorFiles(Struct, frozen=True):
-    """What of the distribution's policy there is to include, and under which profile this daemon runs."""
+    """The files of the distribution's policy to include, and the profile of this daemon."""
 
     abi: bool = False
     tunables: bool = False
@@ -34,7 +34,7 @@ class AppArmorFiles(Struct, frozen=True):
 
 
 def default_profile(name: str, files: AppArmorFiles) -> str:
-    """Write the profile under ``name``."""
+    """Return the text of the profile named ``name``."""
     senders = dict.fromkeys((*_SIGNAL_SENDERS, files.daemon_profile))
     lines = [
         *(["abi <abi/3.0>,"] if files.abi else []),

@@ -1,4 +1,4 @@
-"""Which capabilities a process has.
+"""Decide which capabilities a process has.
 
 Source: CRI ``Capability`` (names without ``CAP_``, ``ALL`` for every one) and ``linux/capability.h`` for the numbers.
 """
@@ -26,22 +26,22 @@ MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_REST
 _LONGEST = 64
 
 NAMES: tuple[str, ...] = tuple(f"CAP_{name}" for name in _IN_ORDER.split())
-"""All capabilities that have a name, at the index that is their number."""
+"""All named capabilities; the index is the capability's number."""
 
 
 def from_mask(mask: int) -> tuple[str, ...]:
-    """Name the capabilities of a bit mask such as ``CapEff``; bits that have no name yet are left out."""
+    """Return the names in a bit mask such as ``CapEff``; bits without a name yet are left out."""
     return tuple(name for number, name in enumerate(NAMES) if mask >> number & 1)
 
 
 def wanted(
     request: cri.Capability | None, available: tuple[str, ...], default: tuple[str, ...] = DEFAULT_CAPABILITIES
 ) -> tuple[str, ...]:
-    """Give the capabilities that a container asks for, in a stable order.
+    """Return the capabilities that a container requests, in a stable order.
 
-    ``ALL`` is applied before single names, so that "add ALL, drop CHOWN" means all but one and "drop ALL, add KILL"
-    means only one; a drop of a single name wins over its add. ``available`` is what ``ALL`` stands for; no request at
-    all keeps ``default``.
+    ``ALL`` is applied before single names, so that "add ALL, drop CHOWN" means all except one and "drop ALL, add KILL"
+    means only one; dropping a single name wins over adding it. ``ALL`` stands for ``available``; without a request the
+    result is ``default``.
     """
     if request is None:
         return default
@@ -56,10 +56,10 @@ def wanted(
 
 
 def ambient(request: cri.Capability, available: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the capabilities that a container asks to keep through the exec of a program that is not root's.
+    """Return the capabilities that a container requests to keep when a user other than root executes a program.
 
-    They are not limited to those that :func:`wanted` gives: who asks for one here has it in every set, as the kernel
-    wants it (capabilities(7)). A drop wins.
+    They are not limited to the result of :func:`wanted`: a capability that is requested here is in every set, as the
+    kernel requires (capabilities(7)). Dropping one wins.
     """
     adds, drops = _names(request.add_ambient_capabilities), _names(request.drop_capabilities)
     chosen = dict.fromkeys(available) if "CAP_ALL" in adds else {}
@@ -68,9 +68,9 @@ def ambient(request: cri.Capability, available: tuple[str, ...]) -> tuple[str, .
 
 
 def _names(names: Iterable[str]) -> list[str]:
-    """Write names the way the spec has them; CRI leaves ``CAP_`` out, but people write it."""
+    """Return names in the form of the spec; CRI omits ``CAP_``, but some clients write it."""
     upper = [name.upper() for name in names]
     long = next((name for name in upper if len(name) > _LONGEST), None)
     if long is not None:
-        raise InvalidArgumentError(f"capability '{escaped(long, _LONGEST)}' is longer than any that there is")
+        raise InvalidArgumentError(f"capability '{escaped(long, _LONGEST)}' is longer than any that exists")
     return [name if name.startswith("CAP_") else f"CAP_{name}" for name in upper]

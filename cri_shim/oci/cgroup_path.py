@@ -1,8 +1,8 @@
-"""Where a container's cgroup goes, in the two ways runc understands.
+"""Compute the path of a container's cgroup, in the two forms that runc accepts.
 
-The cgroupfs driver takes a path. The systemd driver takes ``slice:prefix:name`` and asks systemd for a scope. Which of
-the two runc reads is decided by its ``SystemdCgroup`` option, never by the look of the parent, so the look must not
-decide here either.
+The cgroupfs driver takes a path. The systemd driver takes ``slice:prefix:name`` and asks systemd for a scope. runc
+decides between them by its ``SystemdCgroup`` option and never by the form of the parent, so this module must not decide
+by the form either.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import posixpath
 from cri_shim.errors import InvalidArgumentError
 
 SCOPE_PREFIX = "cri-containerd"
-"""The prefix of the scopes containerd's plugin makes; cAdvisor and the kubelet know it."""
+"""The prefix of the scopes that containerd's plugin makes; cAdvisor and the kubelet rely on it."""
 
 
 def cgroups_path(parent: str, container_id: str, *, systemd: bool, fallback_parent: str) -> str:
-    """Give ``linux.cgroupsPath`` of a container below ``parent``, the pod's cgroup as the kubelet names it.
+    """Return ``linux.cgroupsPath`` of a container below ``parent``, the pod's cgroup as the kubelet names it.
 
     With ``systemd`` the parent is a slice or a path of slices, of which the last counts; without a parent it is
-    ``system.slice``, which is what runc itself would take. Without ``systemd`` the path is the parent and the id, and
-    a parent that ends in ``.slice`` is a directory like any other: the plugin would make a directory with colons in
-    its name of it, outside the parent. ``fallback_parent`` is used by the cgroupfs driver when the pod has no parent.
+    ``system.slice``, as in runc itself. Without ``systemd`` the path is the parent and the id, and a parent that ends
+    in ``.slice`` is an ordinary directory; the plugin would make a directory with colons in its name of it, outside the
+    parent. The cgroupfs driver uses ``fallback_parent`` if the pod has no parent.
 
     Raises :class:`~cri_shim.errors.InvalidArgumentError` for a parent that the systemd driver cannot use; runc would
     only fail later and less clearly.
@@ -30,7 +30,7 @@ def cgroups_path(parent: str, container_id: str, *, systemd: bool, fallback_pare
         slice_name = posixpath.basename(parent.rstrip("/")) if parent else "system.slice"
         if not slice_name.endswith(".slice") or slice_name == ".slice":
             raise InvalidArgumentError(
-                f"cgroup parent {parent!r} is no systemd slice, but this runtime handler has SystemdCgroup = true; "
+                f"cgroup parent {parent!r} is not a systemd slice, but this runtime handler has SystemdCgroup = true; "
                 "give the kubelet and the runtime the same cgroup driver"
             )
         return f"{slice_name}:{SCOPE_PREFIX}:{container_id}"

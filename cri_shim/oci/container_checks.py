@@ -1,7 +1,7 @@
-"""What CreateContainer refuses before anything is made: words that no container can have, whatever the node.
+"""Check a CreateContainer request for values that no container can have on any node, before anything is made.
 
-Most of them the OCI runtime would refuse too, but only at StartContainer, where the kubelet cannot tell a mistake in
-the request from a fault of the node.
+The OCI runtime would reject most of them too, but only at StartContainer, where the kubelet cannot distinguish a
+mistake in the request from a fault of the node.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def check_container(config: cri.ContainerConfig, pod: cri.PodSandboxConfig) -> None:
-    """Refuse a container that cannot be made, with InvalidArgumentError that says which field is at fault."""
+    """Check the fields of a request; raises InvalidArgumentError that names the invalid field."""
     check_name("the container's name", config.metadata.name)
     check_labels(config.labels)
     check_annotations(config.labels, config.annotations)
@@ -45,7 +45,7 @@ def check_container(config: cri.ContainerConfig, pod: cri.PodSandboxConfig) -> N
 
 
 def _check_mount(mount: cri.Mount) -> None:
-    # An empty path is refused later, where mounts of images are separated from those of directories of the node.
+    # An empty path is rejected later, where mounts of images are separated from those of directories of the node.
     if mount.container_path:
         check_path("container_path of the mount", mount.container_path, absolute=False)
         if clean(mount.container_path) == "/":
@@ -62,6 +62,6 @@ def _check_log_path(config: cri.ContainerConfig, pod: cri.PodSandboxConfig) -> N
         return
     if leads_out(config.log_path):
         raise InvalidArgumentError(
-            f"log_path '{escaped(config.log_path)}' contains '..'; it is a path below the pod's log_directory"
+            f"log_path '{escaped(config.log_path)}' contains '..'; it must be a path below the pod's log_directory"
         )
     check_path("log_path", f"{pod.log_directory.rstrip('/')}/{config.log_path}", absolute=False)

@@ -1,6 +1,6 @@
-"""The runtime spec of a container in a pod.
+"""Build the runtime spec of a container in a pod.
 
-The order of the steps matters where a later one looks at what an earlier one decided: privileged undoes much, and the
+The order of the steps matters where a later step depends on an earlier one: privileged undoes much, and the
 default seccomp profile depends on the final capabilities. Source: CRI ``ContainerConfig``; containerd
 ``buildLinuxSpec``.
 """
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 
 class ContainerSpecInput(Struct, frozen=True, kw_only=True):
-    """All that a container's spec is made of.
+    """The input for a container's spec.
 
     ``mounts`` are those of the request, ``extra_mounts`` the pod's files (:func:`~cri_shim.oci.mounts.pod_file_mounts`)
-    and ``volume_mounts`` the image's VOLUMEs; of two on one path the request's wins. ``target_pid`` is for pid mode
-    TARGET. ``host_devices`` are shown to a privileged container unless ``privileged_without_host_devices``.
-    ``hostname`` is the pod's, or the node's where the pod has none. ``image_name`` is the reference the user wrote.
-    ``own_shim``: it does not share a shim with other containers of its pod.
+    and ``volume_mounts`` the image's VOLUMEs; if two have the same path, the request's wins. ``target_pid`` is for pid
+    mode TARGET. A privileged container gets ``host_devices`` unless ``privileged_without_host_devices`` is set.
+    ``hostname`` is the pod's, or the node's if the pod has none. ``image_name`` is the reference that the user wrote.
+    ``own_shim`` means that it does not share a shim with other containers of its pod.
     The last three fields are the handler's globs and its ``base_runtime_spec``, already parsed.
     """
 
@@ -75,12 +75,12 @@ class ContainerSpecInput(Struct, frozen=True, kw_only=True):
 def build_container_spec(given: ContainerSpecInput) -> Spec:
     """Build the spec of a container.
 
-    Raises InvalidArgumentError for a request that contradicts itself or its pod, FailedPreconditionError for one that
-    this node cannot meet.
+    Raises InvalidArgumentError for a request that contradicts itself or its pod, and FailedPreconditionError for one
+    that this node cannot fulfil.
     """
     security = given.config.linux.security_context
     if security.privileged and not given.sandbox_config.linux.security_context.privileged:
-        raise InvalidArgumentError("a privileged container is allowed in a privileged pod only")
+        raise InvalidArgumentError("a privileged container is allowed only in a privileged pod")
     check_level(security.selinux_options)
     path = cgroups_path(
         given.sandbox_config.linux.cgroup_parent,
@@ -130,7 +130,7 @@ def _set_process(spec: Spec, given: ContainerSpecInput) -> None:
         ["TERM=xterm"] if config.tty else [],
         [f"HOSTNAME={given.hostname}"],
         image.env,
-        # CRI sends bytes, the spec is JSON: what is no UTF-8 cannot arrive whole.
+        # CRI sends bytes and the spec is JSON, so bytes that are not UTF-8 cannot arrive unchanged.
         (f"{pair.key}={decode_utf8(pair.value)}" for pair in config.envs),
     )
     check_process(process)
@@ -157,7 +157,7 @@ def _set_namespaces(spec: Spec, given: ContainerSpecInput) -> None:
     sandbox = given.sandbox_config.linux.security_context.namespace_options
     own_users = set_container_namespaces(spec, security.namespace_options, sandbox, given.namespaces, given.target_pid)
     if given.facts.cgroup_v2 and not security.privileged:
-        # It hides the rest of the tree; under v1 containers have always seen the host's names.
+        # A new cgroup namespace hides the rest of the tree; on v1 containers have always seen the host's names.
         set_namespace(spec, "cgroup")
     if own_users and sandbox.network == cri.NODE:
         spec["mounts"] = [entry for entry in spec["mounts"] if entry["destination"] != "/sys"]
@@ -183,7 +183,7 @@ def _set_mounts(spec: Spec, given: ContainerSpecInput) -> None:
 
 
 def _set_paths(spec: Spec, given: ContainerSpecInput) -> None:
-    """Hide exactly the paths that the request names; the kubelet knows the defaults and what unmasks them."""
+    """Mask exactly the paths that the request names; the kubelet decides about the defaults and their unmasking."""
     security = given.config.linux.security_context
     if security.privileged:
         spec["linux"]["maskedPaths"], spec["linux"]["readonlyPaths"] = [], []
@@ -207,7 +207,7 @@ def _set_devices(spec: Spec, given: ContainerSpecInput) -> None:
 
 
 def _set_security(spec: Spec, given: ContainerSpecInput) -> None:
-    """Confine the process: seccomp, AppArmor, SELinux. A privileged one loses what a base spec brought."""
+    """Confine the process by seccomp, AppArmor and SELinux; a privileged one loses the settings of a base spec."""
     security = given.config.linux.security_context
     if security.privileged:
         spec["linux"].pop("seccomp", None)

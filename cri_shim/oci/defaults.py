@@ -1,8 +1,8 @@
-"""The spec that everything starts from, before a CRI request says anything.
+"""Make the spec that all others start from, before a CRI request is applied.
 
-It has the shape that containerd's own ``oci`` package gives a Linux container (namespaces, mounts, capabilities, a
-device rule that denies all), so that a pod started through this daemon and one started by the plugin differ only in
-what the request asks. Source: containerd ``oci/spec.go`` and ``oci/mounts.go``.
+It equals what containerd's own ``oci`` package makes for a Linux container (namespaces, mounts, capabilities, a device
+rule that denies all), so that a pod started by this daemon and one started by the plugin differ only in what the
+request asks for. Source: containerd ``oci/spec.go`` and ``oci/mounts.go``.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import copy
 from typing import Any, TypeAlias
 
 Spec: TypeAlias = dict[str, Any]
-"""An OCI runtime spec (or a part of one) as it goes into JSON."""
+"""An OCI runtime spec, or a part of one, in the form that becomes JSON."""
 
 OCI_VERSION = "1.0.2"
 ROOTFS = "rootfs"
-"""Where the shim mounts the snapshot, relative to the bundle."""
+"""The directory on which the shim mounts the snapshot, relative to the bundle."""
 
 DEFAULT_CAPABILITIES: tuple[str, ...] = (
     "CAP_CHOWN",
@@ -61,12 +61,12 @@ ALLOW_ALL_DEVICES: Spec = {"allow": True, "access": "rwm"}
 
 
 def mount(destination: str, type_: str, source: str, *options: str) -> Spec:
-    """Write one entry of the spec's ``mounts``."""
+    """Return one entry of the spec's ``mounts``."""
     return {"destination": destination, "type": type_, "source": source, "options": list(options)}
 
 
 def default_mounts() -> list[Spec]:
-    """Give the mounts every container has: the kernel's file systems and a small ``/dev``."""
+    """Return the mounts of every container: the kernel's file systems and a small ``/dev``."""
     return [
         mount("/proc", "proc", "proc", "nosuid", "noexec", "nodev"),
         mount("/dev", "tmpfs", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
@@ -78,10 +78,10 @@ def default_mounts() -> list[Spec]:
 
 
 def capability_sets(names: tuple[str, ...], ambient: tuple[str, ...] = ()) -> Spec:
-    """Give ``process.capabilities`` with ``names`` in every set but the inheritable and the ambient one.
+    """Return ``process.capabilities`` with ``names`` in every set except the inheritable and the ambient one.
 
-    A filled inheritable set would let a program with file capabilities of an unprivileged user gain them
-    (CVE-2022-24769), so only ``ambient`` ones, which somebody asked for by name, are in all five.
+    With a filled inheritable set, an unprivileged user could gain capabilities by a program with file capabilities
+    (CVE-2022-24769), so only the ``ambient`` ones, which were requested by name, are in all five sets.
     """
     held = list(dict.fromkeys((*names, *ambient)))
     sets = {"bounding": held, "effective": list(held), "permitted": list(held)}
@@ -89,10 +89,10 @@ def capability_sets(names: tuple[str, ...], ambient: tuple[str, ...] = ()) -> Sp
 
 
 def base_spec(given: Spec | None, cgroups_path: str) -> Spec:
-    """Give a spec to build on: a copy of ``given`` (a runtime handler's ``base_runtime_spec``), or the default one.
+    """Return a spec to build on: a copy of ``given`` (a runtime handler's ``base_runtime_spec``), or the default one.
 
-    A given spec keeps its rlimits, seccomp and AppArmor settings: an administrator wrote them. The default has none
-    of the three. The result always has ``process``, ``root``, ``mounts`` and ``linux.resources`` to write into.
+    A given spec keeps its rlimits, seccomp and AppArmor settings, because an administrator wrote them. The default spec
+    has none of the three. The result always has ``process``, ``root``, ``mounts`` and ``linux.resources``.
     """
     if given is not None:
         spec = copy.deepcopy(given)
@@ -128,5 +128,5 @@ def base_spec(given: Spec | None, cgroups_path: str) -> Spec:
 
 
 def default_namespaces() -> list[Spec]:
-    """Give a new namespace of each kind that a pod has (the user and cgroup ones are decided elsewhere)."""
+    """Return a new namespace of each kind that a pod has (user and cgroup namespaces are decided elsewhere)."""
     return [{"type": kind} for kind in ("pid", "ipc", "uts", "mount", "network")]

@@ -1,7 +1,7 @@
-"""Device nodes in a container and the rules that let it use them.
+"""Add device nodes to a container, and the rules that allow it to use them.
 
-Source: CRI ``Device`` (permissions are letters of ``rwm`` for the device cgroup); containerd ``WithDevices``. What a
-node is was found out before, see :func:`cri_shim.oci.node_facts.read_device_grants`.
+Source: CRI ``Device`` (permissions are letters of ``rwm`` for the device cgroup); containerd ``WithDevices``. The facts
+about a node are read before, see :func:`cri_shim.oci.node_facts.read_device_grants`.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class DeviceGrant(Struct, frozen=True):
 
 
 def add_devices(spec: Spec, grants: Iterable[DeviceGrant], *, uid: int = 0, gid: int = 0) -> None:
-    """Add nodes and their rules; a second grant for the same path replaces the first node.
+    """Add nodes and their rules; a later grant for the same path replaces the earlier node.
 
-    A ``uid`` or ``gid`` other than 0 becomes the owner (``device_ownership_from_security_context``), else the node
-    belongs to whom it belongs on the host. Raises InvalidArgumentError for letters that are no permissions.
+    A ``uid`` or ``gid`` other than 0 becomes the owner (``device_ownership_from_security_context``); otherwise the node
+    keeps its owner from the host. Raises InvalidArgumentError for letters that are not permissions.
     """
     nodes = {entry["path"]: entry for entry in spec["linux"].get("devices", ())}
     rules = spec["linux"]["resources"].setdefault("devices", [])
@@ -50,7 +50,7 @@ def add_devices(spec: Spec, grants: Iterable[DeviceGrant], *, uid: int = 0, gid:
         access = grant.permissions or "rwm"
         if set(access) - set("rwm"):
             raise InvalidArgumentError(
-                f"device {grant.container_path!r} has permissions {access!r}; they are letters out of r, w and m"
+                f"device {grant.container_path!r} has permissions {access!r}; they must be letters out of r, w and m"
             )
         node = grant.node
         entry = _entry(node, grant.container_path)
@@ -62,7 +62,7 @@ def add_devices(spec: Spec, grants: Iterable[DeviceGrant], *, uid: int = 0, gid:
 
 
 def add_host_devices(spec: Spec, nodes: Iterable[DeviceNode]) -> None:
-    """Show a privileged container the host's nodes; those the request granted itself stay as they are."""
+    """Add the host's nodes for a privileged container; nodes that the request grants stay unchanged."""
     present = {entry["path"] for entry in spec["linux"].get("devices", ())}
     added = [_entry(node, node.path) for node in nodes if node.path not in present]
     if added:

@@ -1,4 +1,4 @@
-"""The id mapping of a pod with a user namespace of its own, and arithmetic with it.
+"""Read the id mapping of a pod with its own user namespace, and convert ids with it.
 
 CRI allows one range for users and one for groups. Source: CRI ``UserNamespace``; user_namespaces(7).
 """
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from cri_shim.oci.defaults import Spec
 
 LAST_ID = 2**32 - 2
-"""The highest id there is; 2^32 - 1 means "none" to the kernel."""
+"""The highest valid id; to the kernel 2^32 - 1 means "none"."""
 
 
 class IdRange(Struct, frozen=True):
-    """Ids from ``inside`` on, as the pod sees them, are ``size`` ids from ``outside`` on for the node."""
+    """A range of ``size`` ids that start at ``inside`` in the pod and at ``outside`` on the node."""
 
     inside: int
     outside: int
     size: int
 
     def on_node(self, number: int) -> int | None:
-        """What the node calls the pod's ``number``; None where it is not mapped."""
+        """Return the node's id for the pod's ``number``, or None if it is not mapped."""
         offset = number - self.inside
         return self.outside + offset if 0 <= offset < self.size else None
 
     def line(self) -> tuple[int, int, int]:
-        """As uid_map and gid_map have it."""
+        """Return the range as a line of uid_map or gid_map."""
         return self.inside, self.outside, self.size
 
 
@@ -44,13 +44,13 @@ class IdMap(Struct, frozen=True):
     gids: IdRange
     uid_entries: tuple[Spec, ...]
     gid_entries: tuple[Spec, ...]
-    """The same as entries of the runtime spec."""
+    """The same mapping as entries of the runtime spec."""
 
 
 def id_map(options: cri.NamespaceOption) -> IdMap | None:
-    """Read the mapping of a pod; None for one in the node's user namespace.
+    """Return the mapping of a pod, or None for a pod in the node's user namespace.
 
-    Raises InvalidArgumentError for mappings that make no sense, and for other namespaces that such a pod cannot have.
+    Raises InvalidArgumentError for invalid mappings, and for other namespaces that such a pod cannot have.
     """
     if not user_namespace_wanted(options):
         return None

@@ -1,4 +1,4 @@
-"""What an image says about the process it is made for.
+"""Read an image's settings for the process that it was made for.
 
 The image configuration is a JSON blob in the content store (OCI image spec, ``config.md``; Docker's schema 2 has the
 same fields). Only its ``config`` object matters for running it.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ImageConfig(Struct, frozen=True):
-    """The ``config`` object of an image: defaults for whatever a container request leaves open.
+    """The ``config`` object of an image: defaults for what a container request leaves unset.
 
     ``user`` is ``name``, ``uid``, ``uid:gid`` or ``name:group``; ``env`` holds ``KEY=value``; ``volumes`` are absolute
     paths in the container; ``stop_signal`` is a name or a number as text. An empty value means unset.
@@ -36,16 +36,16 @@ class ImageConfig(Struct, frozen=True):
 
 
 LONGEST_USER = 4096
-"""Characters of a user's name that clients are shown; no system has such a user."""
+"""Characters of a user's name that clients see; no system has a user with a longer name."""
 
 _NUMBER = re.compile(r"([+-]?)0*([0-9]{1,19})")
 _INT64 = range(-(1 << 63), 1 << 63)
 
 
 def uid_or_name(user: str) -> tuple[int | None, str]:
-    """Return the uid or the name that an image's ``user`` begins with, as containerd's plugin shows it to clients.
+    """Return the uid or the name at the start of an image's ``user``, as containerd's plugin reports it to clients.
 
-    What is not a number of 64 bits is a name. The uid is None for a name, the name empty for a uid.
+    A text that is not a number of 64 bits is a name. The uid is None for a name; the name is empty for a uid.
     """
     name = user.partition(":")[0]
     number = _NUMBER.fullmatch(name)
@@ -55,9 +55,9 @@ def uid_or_name(user: str) -> tuple[int | None, str]:
 
 
 def parse_image_config(data: bytes) -> ImageConfig:
-    """Read an image configuration blob, by Go's rules: ``"user"`` is ``"User"``, and ``null`` is nothing.
+    """Parse an image configuration blob by Go's rules: ``"user"`` equals ``"User"``, and ``null`` means unset.
 
-    Raises :class:`~cri_shim.errors.FailedPreconditionError` where it is not JSON or a field has the wrong type.
+    Raises :class:`~cri_shim.errors.FailedPreconditionError` if it is not JSON or a field has the wrong type.
     """
     try:
         config = parse_object(data).object("config") or Object()

@@ -1,7 +1,7 @@
-"""The labels of containerd's container objects: the image's, over them the request's, and what kind it is.
+"""Make the labels of containerd's container records: the image's, then the request's over them, and the kind.
 
-``kind`` is how this daemon and the plugin find their pods again. containerd refuses a label whose key and value are
-longer than 4096 bytes together, and one without a key. Source: containerd ``labels/validate.go`` and the plugin's
+This daemon and the plugin find their pods by ``kind``. containerd rejects a label whose key and value have more than
+4096 bytes together, and a label without a key. Source: containerd ``labels/validate.go`` and the plugin's
 ``buildLabels``.
 """
 
@@ -25,10 +25,10 @@ RESERVED_PREFIXES = ("containerd.io/", "io.cri-containerd")
 
 
 def record_labels(image: Mapping[str, str], request: Mapping[str, str], *, kind: str) -> dict[str, str]:
-    """Give the labels of a container object, those of the request over those of its image.
+    """Return the labels of a container record, those of the request over those of its image.
 
-    An image may say anything, so what is too long or poses as ours is left out (:func:`unfit_labels` names it). Raises
-    InvalidArgumentError for labels of the request that containerd does not take.
+    An image may have any labels, so those that are too long or that pose as ours are left out (:func:`unfit_labels`
+    names them). Raises InvalidArgumentError for labels of the request that containerd does not accept.
     """
     check_labels(request)
     unfit = set(unfit_labels(image))
@@ -37,9 +37,9 @@ def record_labels(image: Mapping[str, str], request: Mapping[str, str], *, kind:
 
 
 def check_labels(labels: Mapping[str, str]) -> None:
-    """Refuse labels of a request that containerd does not take, with InvalidArgumentError.
+    """Check the labels of a request; raises InvalidArgumentError for one that containerd does not accept.
 
-    They are not left out as those of an image are: the kubelet would look for its label in vain.
+    Unlike an image's labels they are not left out, because the kubelet would search for its label in vain.
     """
     for key, value in labels.items():
         if not key:
@@ -47,14 +47,14 @@ def check_labels(labels: Mapping[str, str]) -> None:
         size = _bytes(key, value)
         if size > MAX_BYTES:
             raise InvalidArgumentError(
-                f"label '{escaped(key, 64)}' and its value have {size} bytes; containerd takes {MAX_BYTES}"
+                f"label '{escaped(key, 64)}' and its value have {size} bytes; containerd accepts {MAX_BYTES}"
             )
 
 
 def check_annotations(labels: Mapping[str, str], annotations: Mapping[str, str]) -> None:
-    """Refuse labels and annotations that are so large together that a few such things would spoil every list.
+    """Check that labels and annotations together are not so large that a few such pods would break every list.
 
-    A list has all of them in one message, whose size clients limit. Raises InvalidArgumentError.
+    A list contains all of them in one message, whose size clients limit. Raises InvalidArgumentError.
     """
     size = sum(_bytes(key, value) for words in (labels, annotations) for key, value in words.items())
     if size > MAX_ANNOTATIONS:
@@ -65,7 +65,7 @@ def check_annotations(labels: Mapping[str, str], annotations: Mapping[str, str])
 
 
 def unfit_labels(image: Mapping[str, str]) -> tuple[str, ...]:
-    """Name the labels of an image that its containers cannot carry, for a line in the log."""
+    """Return the names of the image's labels that its containers cannot have, for a line in the log."""
     return tuple(
         key
         for key, value in image.items()

@@ -1,7 +1,7 @@
-"""The mounts of a container: what the request asks, the files of its pod, and the defaults that remain.
+"""Make the mounts of a container: those of the request, the files of its pod, and the remaining defaults.
 
-Everything that needs the node is done before: a :class:`ResolvedMount` has a source that exists with its symbolic links
-followed, and knows how the mount below it propagates. Source: CRI ``Mount``; containerd ``WithMounts``.
+Everything that needs the node is done before: a :class:`ResolvedMount` has an existing source whose symbolic links are
+resolved, and contains how the mount below it propagates. Source: CRI ``Mount``; containerd ``WithMounts``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CGROUP_MOUNT = "/sys/fs/cgroup"
 
 
 class SourceMount(Struct, frozen=True):
-    """The mount on the node that a source path lies on, from ``/proc/self/mountinfo``."""
+    """The mount on the node that contains a source path, from ``/proc/self/mountinfo``."""
 
     mount_point: str
     shared: bool
@@ -34,8 +34,8 @@ class ResolvedMount(Struct, frozen=True):
     """One bind mount into a container.
 
     ``source`` exists on the node. ``source_mount`` is needed only for a propagation other than private. The id
-    mappings are spec entries (see :func:`cri_shim.oci.namespaces.id_mappings`) and ask for an idmapped mount. ``flags``
-    are those of the source that a read-only mount has to repeat, because it is made inside a user namespace.
+    mappings are spec entries (see :func:`cri_shim.oci.namespaces.id_mappings`) and request an idmapped mount. ``flags``
+    are the flags of the source that a read-only mount must repeat, because it is made inside a user namespace.
     """
 
     container_path: str
@@ -50,7 +50,7 @@ class ResolvedMount(Struct, frozen=True):
 
     @classmethod
     def of(cls, request: cri.Mount, source: str, source_mount: SourceMount | None = None) -> ResolvedMount:
-        """Give the mount of a request whose host path was found to be ``source``."""
+        """Return the mount of a request whose host path resolves to ``source``."""
         return cls(
             container_path=request.container_path,
             source=source,
@@ -64,7 +64,7 @@ class ResolvedMount(Struct, frozen=True):
 
 
 def clean(path: str) -> str:
-    """Normalise a path in a container; a relative one counts from the root."""
+    """Normalise a path in a container; a relative path starts at the root."""
     return posixpath.normpath("/" + path.lstrip("/"))
 
 
@@ -79,11 +79,11 @@ def pod_file_mounts(
     uid_mappings: tuple[Spec, ...] = (),
     gid_mappings: tuple[Spec, ...] = (),
 ) -> tuple[ResolvedMount, ...]:
-    """Give the mounts that every container of a pod shares: its three files in /etc and its /dev/shm.
+    """Return the mounts that all containers of a pod share: its three files in /etc and its /dev/shm.
 
-    One that the request mounts itself is left out; a pod that was made without a hostname file has None there. The
-    files are read-only only where the whole root is, shared memory never; with mappings the files belong to the pod's
-    root, while shared memory is everyone's anyway.
+    A path that the request mounts itself is left out; ``hostname`` is None for a pod that was made without that file.
+    The files are read-only only if the whole root is, and shared memory never is. With mappings the files belong to
+    the pod's root, while all users may use shared memory anyway.
     """
     taken = {clean(request.container_path) for request in requested}
     files = (("/etc/hostname", hostname), ("/etc/hosts", hosts), ("/etc/resolv.conf", resolv_conf))
@@ -98,17 +98,17 @@ def pod_file_mounts(
 
 
 def cgroup_mount(*, writable: bool, host_options: Sequence[str] = ()) -> Spec:
-    """Give the mount of the cgroup file system.
+    """Return the mount of the cgroup file system.
 
-    ``host_options`` are the options of the node's own cgroup2 mount that belong to its superblock: a container in
-    the node's cgroup namespace would take them away from everyone if its mount came without them.
+    ``host_options`` are the options of the node's own cgroup2 mount that belong to its superblock: if a container in
+    the node's cgroup namespace mounted it without them, they would be removed for the whole node.
     """
     mode = "rw" if writable else "ro"
     return mount(CGROUP_MOUNT, "cgroup", "cgroup", "nosuid", "noexec", "nodev", "relatime", mode, *host_options)
 
 
 def host_sys_mount() -> Spec:
-    """Give the /sys of a pod with its own user namespace on the host's network, where a sysfs may not be mounted."""
+    """Return /sys for a pod with its own user namespace on the host's network, which may not mount a sysfs."""
     return mount("/sys", "bind", "/sys", "rbind", "rro", "nosuid", "nodev", "noexec")
 
 
@@ -120,12 +120,12 @@ def apply_mounts(
     cgroup: Spec,
     recursive_read_only: bool,
 ) -> None:
-    """Replace the spec's mounts by the ones that a container really gets.
+    """Replace the spec's mounts with those that the container gets.
 
-    Of two mounts on one path the requested one wins over an extra one, and both over a default; a requested /dev
-    takes everything below the default /dev with it. Shallow paths come first, so that no mount hides another one.
-    Sets ``linux.rootfsPropagation`` where a mount has to propagate. ``recursive_read_only`` says that the runtime
-    handler can do it.
+    If two mounts have the same path, a requested one wins over an extra one, and both win over a default; a requested
+    /dev removes everything below the default /dev. Shallow paths come first, so that no mount hides another one. Sets
+    ``linux.rootfsPropagation`` if a mount must propagate. ``recursive_read_only`` says whether the runtime handler
+    supports recursive read-only mounts.
 
     Raises InvalidArgumentError for a mount that contradicts itself and FailedPreconditionError for a propagation
     that the source does not have.
@@ -173,7 +173,7 @@ def _propagation(item: ResolvedMount) -> str:
         return "rprivate"
     below = item.source_mount
     if below is None:
-        raise FailedPreconditionError(f"mount {item.container_path!r}: {item.source!r} lies on no mount that is known")
+        raise FailedPreconditionError(f"mount {item.container_path!r}: {item.source!r} is not on any known mount")
     if item.propagation == cri.PROPAGATION_BIDIRECTIONAL:
         if not below.shared:
             raise FailedPreconditionError(

@@ -1,8 +1,8 @@
-"""Which namespaces a process gets: new ones, the sandbox's, another container's, or the host's.
+"""Decide which namespaces a process gets: new ones, the sandbox's, another container's, or the host's.
 
-A sandbox makes the pod's namespaces; its network one exists before it, as a file that CNI has worked on. A container
-joins the sandbox's by pid, or, in a pod without a process of its own, by the files that hold them. Source: CRI
-``NamespaceOption``; containerd ``WithPodNamespaces``.
+A sandbox makes the pod's namespaces, except the network namespace, which exists before it as a file that CNI has
+configured. A container joins the sandbox's namespaces by pid, or, in a pod without a process of its own, by the files
+that hold them. Source: CRI ``NamespaceOption``; containerd ``WithPodNamespaces``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PodNamespaces(Struct, frozen=True):
-    """The files by which a pod's namespaces are joined; an empty one is the node's, of ``pid`` and ``user``: none."""
+    """The files by which to join a pod's namespaces; empty means the node's, or for ``pid`` and ``user`` none."""
 
     network: str
     ipc: str
@@ -31,12 +31,12 @@ class PodNamespaces(Struct, frozen=True):
 
     @classmethod
     def of_process(cls, pid: int) -> PodNamespaces:
-        """Those of a pod's process. Where the pod has the node's, so has its process."""
+        """Return the namespaces of a pod's process; where the pod uses the node's, so does its process."""
         return cls(*(f"/proc/{pid}/ns/{kind}" for kind in ("net", "ipc", "uts", "pid", "user")))
 
 
 def set_namespace(spec: Spec, kind: str, path: str = "") -> None:
-    """Make the process enter the namespace at ``path``, or a new one of that kind where the path is empty."""
+    """Make the process enter the namespace at ``path``, or a new one of that kind if the path is empty."""
     entry = {"type": kind, "path": path} if path else {"type": kind}
     entries = spec["linux"]["namespaces"]
     for index, present in enumerate(entries):
@@ -52,7 +52,7 @@ def drop_namespace(spec: Spec, kind: str) -> None:
 
 
 def user_namespace_wanted(options: cri.NamespaceOption) -> bool:
-    """Tell whether the pod has a user namespace of its own; raise where its mappings make no sense."""
+    """Return whether the pod has its own user namespace; raises InvalidArgumentError for invalid mappings."""
     if not options.HasField("userns_options"):
         return False
     userns = options.userns_options
@@ -73,7 +73,7 @@ def user_namespace_wanted(options: cri.NamespaceOption) -> bool:
 
 
 def id_mappings(mappings: Iterable[cri.IDMapping]) -> list[Spec]:
-    """Write CRI id mappings the way the runtime spec has them."""
+    """Return CRI id mappings in the form of the runtime spec."""
     return [{"containerID": m.container_id, "hostID": m.host_id, "size": m.length} for m in mappings]
 
 
@@ -85,9 +85,9 @@ def set_user_namespace(spec: Spec, options: cri.NamespaceOption, path: str = "")
 
 
 def set_sandbox_namespaces(spec: Spec, options: cri.NamespaceOption, netns_path: str, userns_path: str = "") -> bool:
-    """Give a sandbox its namespaces; returns whether it has a user namespace.
+    """Set a sandbox's namespaces; returns whether it has a user namespace.
 
-    ``netns_path`` is the file the network namespace is bound to (unused for a pod on the host's network).
+    ``netns_path`` is the file that the network namespace is bound to (unused for a pod on the host's network).
     """
     if options.network == cri.NODE:
         drop_namespace(spec, "network")
@@ -110,9 +110,9 @@ def set_sandbox_namespaces(spec: Spec, options: cri.NamespaceOption, netns_path:
 def set_container_namespaces(
     spec: Spec, options: cri.NamespaceOption, sandbox: cri.NamespaceOption, pod: PodNamespaces, target_pid: int | None
 ) -> bool:
-    """Put a container into the namespaces of its ``pod``; returns whether that has a user namespace.
+    """Put a container into the namespaces of its ``pod``; returns whether the pod has a user namespace.
 
-    ``target_pid`` is the init process of the container whose processes it shall see (mode TARGET only).
+    ``target_pid`` is the init process of the container whose processes this one sees (mode TARGET only).
     """
     for kind, path in (("network", pod.network), ("ipc", pod.ipc), ("uts", pod.uts)):
         if path:
@@ -139,7 +139,7 @@ def set_container_namespaces(
         drop_namespace(spec, "user")
         return False
     if sandbox.network == cri.NODE:
-        # Entering takes rights in the user namespace that owns a namespace, and the node's do not belong to the pod's.
+        # Entering a namespace requires rights in its owning user namespace, and the pod's does not own the node's.
         drop_namespace(spec, "network")
         drop_namespace(spec, "uts")
     set_user_namespace(spec, options, pod.user)

@@ -1,7 +1,7 @@
-"""What spec building must know of the node; the one file of this package that reads anything.
+"""Read the facts about the node that building a spec needs; the only file of this room that reads anything.
 
-:meth:`NodeFacts.read` is called once when the daemon starts. What can change while it runs (device nodes, AppArmor
-profiles) has its own function, to be called in an executor when a container needs it.
+:meth:`NodeFacts.read` is called once when the daemon starts. Facts that can change while it runs (device nodes,
+AppArmor profiles) have functions of their own, to be called in an executor when a container needs them.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from cri_shim.oci.devices import DeviceGrant, DeviceNode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Directories of /dev that a container has of its own, or that belong to others.
+# Directories of /dev that a container has itself, or that belong to other programs.
 _SKIPPED_DIRECTORIES = frozenset({"pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev"})
 _SHARED_CGROUP2_OPTIONS = ("nsdelegate", "memory_recursiveprot", "memory_localevents", "memory_hugetlb_accounting")
 
 
 class NodeFacts(Struct, frozen=True):
-    """The node as spec building sees it.
+    """The facts about the node that building a spec needs.
 
-    ``cgroup_v2`` means the unified hierarchy alone; a hybrid node counts as v1, as it does for runc. ``swap`` is
-    whether memory cgroups count swap. ``capabilities`` are this daemon's effective ones. ``machine`` is uname's.
+    ``cgroup_v2`` means only the unified hierarchy; a hybrid node counts as v1, as in runc. ``swap`` says whether memory
+    cgroups count swap. ``capabilities`` are this daemon's effective ones. ``machine`` is as in uname.
     ``cgroup2_options`` are the options of the unified mount that containers in its cgroup namespace must keep.
-    ``user_namespaces`` is whether the node allows any.
+    ``user_namespaces`` says whether the node allows any.
     """
 
     cgroup_v2: bool
@@ -58,7 +58,7 @@ class NodeFacts(Struct, frozen=True):
 
     @classmethod
     def read(cls, root: Path = Path("/")) -> NodeFacts:
-        """Look at the node whose /proc and /sys are below ``root``; what cannot be read counts as not there."""
+        """Read the node whose /proc and /sys are below ``root``; what cannot be read counts as absent."""
         proc, cgroup = root / "proc", root / "sys/fs/cgroup"
         status = dict(_status_lines(_text(proc / "self/status")))
         held = capabilities.from_mask(int(status.get("CapEff", "0"), 16))
@@ -83,7 +83,7 @@ class NodeFacts(Struct, frozen=True):
             seccomp="Seccomp" in status,
             apparmor=_text(root / "sys/module/apparmor/parameters/enabled").startswith("Y")
             and (root / "sys/kernel/security/apparmor").is_dir()
-            # In somebody's container the policy is not ours to load.
+            # A daemon that runs in a container must not load policy.
             and not os.environ.get("container"),  # noqa: SIM112 - that is its name
             selinux=(root / "sys/fs/selinux/enforce").exists(),
             in_user_namespace=_text(proc / "self/uid_map").split() not in ([], ["0", "0", "4294967295"]),
@@ -97,14 +97,14 @@ class NodeFacts(Struct, frozen=True):
 
 
 def read_apparmor_profiles(path: Path = Path("/sys/kernel/security/apparmor/profiles")) -> frozenset[str]:
-    """Give the names of the AppArmor profiles that the kernel has loaded; none where it has no AppArmor."""
+    """Return the names of the AppArmor profiles that the kernel has loaded; none if it has no AppArmor."""
     return frozenset(line.rpartition(" (")[0] for line in _text(path).splitlines() if " (" in line)
 
 
 def read_apparmor_files(root: Path = Path("/")) -> AppArmorFiles:
-    """Find what the default AppArmor profile may include; what cannot be read counts as not there."""
+    """Find the files that the default AppArmor profile may include; what cannot be read counts as absent."""
     policy = root / "etc/apparmor.d"
-    # "name (mode)", or "unconfined"; names have no blanks.
+    # The file contains "name (mode)" or "unconfined"; names have no blanks.
     own = _text(root / "proc/self/attr/current").strip("\0\n").partition(" ")[0]
     return AppArmorFiles(
         abi=(policy / "abi/3.0").exists(),
@@ -115,19 +115,19 @@ def read_apparmor_files(root: Path = Path("/")) -> AppArmorFiles:
 
 
 def has_rdt(resctrl: Path = Path("/sys/fs/resctrl")) -> bool:
-    """Whether classes of cache and memory bandwidth (Intel RDT, AMD QoS) can be used: resctrl is mounted."""
+    """Return whether resctrl is mounted, which classes of cache and memory bandwidth (Intel RDT, AMD QoS) need."""
     return (resctrl / "schemata").exists()
 
 
 def read_device_node(path: str) -> DeviceNode | None:
-    """Look at one path without following it; None where it is no device. Raises OSError where nothing is there."""
+    """Read the device node at a path without following links; None for other files, OSError if it is missing."""
     return _node(Path(path))
 
 
 def read_device_grants(host_path: str, container_path: str, permissions: str) -> tuple[DeviceGrant, ...]:
-    """Find the nodes a CRI ``Device`` means: one node, or all in a directory and below it.
+    """Return the nodes that a CRI ``Device`` refers to: one node, or all in a directory and below it.
 
-    Symbolic links of the host path are followed. Raises InvalidArgumentError for a path that is no device.
+    Follows symbolic links in the host path. Raises InvalidArgumentError for a path that is not a device.
     """
     source = Path(os.path.realpath(host_path))
     try:
@@ -141,7 +141,7 @@ def read_device_grants(host_path: str, container_path: str, permissions: str) ->
             raise
         raise InvalidArgumentError(f"device {host_path!r} cannot be read: {error.strerror}") from error
     if not nodes:
-        raise InvalidArgumentError(f"{host_path!r} is neither a device nor a directory that has one")
+        raise InvalidArgumentError(f"{host_path!r} is neither a device nor a directory that contains one")
     target = container_path or host_path
     return tuple(
         DeviceGrant(node, os.path.normpath(Path(target) / Path(node.path).relative_to(source)), permissions)
@@ -150,12 +150,12 @@ def read_device_grants(host_path: str, container_path: str, permissions: str) ->
 
 
 def read_host_devices(root: Path = Path("/dev")) -> tuple[DeviceNode, ...]:
-    """Give every device node below /dev that a privileged container is shown."""
+    """Return the device nodes below /dev that a privileged container gets."""
     return tuple(_walk(root))
 
 
 def _walk(directory: Path) -> Iterator[DeviceNode]:
-    """Give the nodes of a directory and those below it; links, consoles, FIFOs and what vanishes are passed over."""
+    """Yield the nodes in and below a directory; skips links, consoles, FIFOs and files that vanish."""
     for entry in sorted(os.scandir(directory), key=lambda entry: entry.name):
         if not _has_utf8(entry.name):
             continue  # a runtime spec could not name it
@@ -179,7 +179,7 @@ def _has_utf8(name: str) -> bool:
 
 
 def _node(path: Path) -> DeviceNode | None:
-    """Look at one path without following it; None where it is no device."""
+    """Read the device node at a path without following links; None if it is not a device."""
     found = path.lstat()
     if stat.S_ISCHR(found.st_mode):
         kind = "c"
@@ -220,7 +220,7 @@ def _kernel(release: str) -> tuple[int, int]:
 
 
 def _swap(cgroup: Path, proc: Path) -> bool:
-    """Whether v2 counts swap: the root cgroup has no such file, so the own one is asked."""
+    """Return whether v2 counts swap, by this process's cgroup, because the root cgroup lacks the file."""
     for line in _text(proc / "self/cgroup").splitlines():
         hierarchy, _, path = line.partition("::")
         if hierarchy == "0":
@@ -229,7 +229,7 @@ def _swap(cgroup: Path, proc: Path) -> bool:
 
 
 def _hugepage_sizes(directory: Path) -> tuple[str, ...]:
-    """Give the sizes the way cgroup files and CRI name them: 64KB, 2MB, 1GB."""
+    """Return the huge page sizes as cgroup files and CRI name them: 64KB, 2MB, 1GB."""
     try:
         names = [path.name for path in directory.iterdir()]
     except OSError:
@@ -247,7 +247,7 @@ def _size_name(kib: int) -> str:
 
 
 def _cgroup2_options(mountinfo: str) -> tuple[str, ...]:
-    """Find the options of the mount at /sys/fs/cgroup that belong to the file system as a whole."""
+    """Return the options of the mount at /sys/fs/cgroup that belong to the file system as a whole."""
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         if before.split()[4:5] == ["/sys/fs/cgroup"] and after.startswith("cgroup2 "):

@@ -1,4 +1,4 @@
-"""The configuration that spec building heeds, gathered for one runtime handler.
+"""The part of the configuration that building a spec uses, for one runtime handler.
 
 The names are those of containerd's CRI plugin, see ``docs/cri/config.md`` there.
 """
@@ -17,11 +17,11 @@ class Rlimit(Struct, frozen=True):
 
 
 class SpecOptions(Struct, frozen=True):
-    """What the administrator decided; the defaults are the plugin's of 2.x.
+    """The settings of the administrator; the defaults are those of the plugin of containerd 2.x.
 
-    ``namespace`` is containerd's: the cgroup of a pod without a parent goes below a directory of that name.
-    ``recursive_read_only_mounts`` is a feature of the handler's runtime rather than a wish. ``rlimits`` are set on
-    every container; without any, runc hands on those that containerd runs with.
+    ``namespace`` is containerd's: the cgroup of a pod without a parent is below a directory of that name.
+    ``recursive_read_only_mounts`` says that the handler's runtime has the feature, not that it is requested.
+    ``rlimits`` are set on every container; without any, runc passes on those of containerd.
     """
 
     namespace: str = "k8s.io"

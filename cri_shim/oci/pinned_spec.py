@@ -1,7 +1,7 @@
-"""The runtime spec of a pod that has no process of its own: what is left of a sandbox's.
+"""Reduce a sandbox's runtime spec to that of a pod without a process of its own.
 
-No runtime ever runs it. It is kept in the containerd record because it says of the pod what tools look for there, in
-their words: annotations, host name, sysctls, the cgroup, and which namespaces its containers share.
+No runtime ever runs it. It is stored in the containerd record because tools look there for facts about the pod:
+annotations, host name, sysctls, the cgroup, and the namespaces that its containers share.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from cri_shim.oci.namespaces import PodNamespaces
 
 NO_IMAGE = ImageConfig(entrypoint=("none",))
-"""Stands for the image that such a pod does not have while its spec is built; nothing of it stays."""
+"""Stands in for the image, which such a pod lacks, while its spec is built; nothing of it stays in the spec."""
 
 _OF_A_PROCESS = ("process", "root", "mounts")
 _OF_A_CONFINED_PROCESS = ("resources", "seccomp", "maskedPaths", "readonlyPaths", "rootfsPropagation", "mountLabel")
 
 
 def pinned_spec(spec: Spec, namespaces: PodNamespaces) -> Spec:
-    """Give ``spec``, that of a sandbox, without what concerns a process, and with the files of its ``namespaces``."""
+    """Return a sandbox's ``spec`` without what concerns a process, and with the files of its ``namespaces``."""
     kept = {key: value for key, value in spec.items() if key not in _OF_A_PROCESS}
     kept["linux"] = {key: value for key, value in spec["linux"].items() if key not in _OF_A_CONFINED_PROCESS}
     places = (("network", namespaces.network), ("ipc", namespaces.ipc), ("uts", namespaces.uts))

@@ -1,4 +1,4 @@
-"""What runs in the container: arguments, environment, directory, terminal.
+"""Make the process of a container: arguments, environment, directory, terminal.
 
 Source: CRI ``ContainerConfig`` (``command`` replaces the image's entrypoint, ``args`` its cmd), as containerd's
 ``WithProcessArgs`` and ``WithEnv`` read it.
@@ -23,11 +23,11 @@ DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 
 def process_args(command: Sequence[str], args: Sequence[str], image: ImageConfig) -> list[str]:
-    """Give the argument vector of a container.
+    """Return the argument vector of a container.
 
-    A command of the request hides both entrypoint and cmd of the image; arguments alone hide only its cmd. An
-    entrypoint of one empty string is how some builders say "none". Raises
-    :class:`~cri_shim.errors.InvalidArgumentError` where nothing is left to run.
+    A command in the request replaces both entrypoint and cmd of the image; arguments alone replace only its cmd. Some
+    builders write "no entrypoint" as a single empty string. Raises :class:`~cri_shim.errors.InvalidArgumentError` if
+    there is nothing to run.
     """
     if command:
         return [*command, *args]
@@ -39,9 +39,9 @@ def process_args(command: Sequence[str], args: Sequence[str], image: ImageConfig
 
 
 def merge_env(*layers: Iterable[str]) -> list[str]:
-    """Put environments over each other, later ones winning; a variable keeps the place where it first came up.
+    """Merge environments, later ones winning; a variable keeps the position of its first occurrence.
 
-    An entry is ``KEY=value``; one without ``=`` takes the variable away.
+    An entry is ``KEY=value``; an entry without ``=`` removes the variable.
     """
     merged: dict[str, str] = {}
     for entry in (entry for layer in layers for entry in layer):
@@ -54,10 +54,10 @@ def merge_env(*layers: Iterable[str]) -> list[str]:
 
 
 def check_process(process: Spec) -> None:
-    """Refuse a process that no OCI runtime could start, with InvalidArgumentError.
+    """Check for values that no OCI runtime could start; raises InvalidArgumentError.
 
-    Request and image were put together in it. A runtime repeats what it refuses in its error, and its shim waits for
-    ever once that is larger than a pipe: a program's name of 70 kB would cost the pod its shim.
+    The process combines request and image. A runtime quotes a rejected value in its error, and its shim waits forever
+    if the error is larger than a pipe: a program name of 70 kB would block the shim of the pod.
     """
     check_command(process["args"])
     problem = path_problem(process["cwd"])
@@ -71,7 +71,7 @@ def check_process(process: Spec) -> None:
 
 
 def check_command(args: Sequence[str]) -> None:
-    """Refuse a command whose program can have no such name, or with a NUL in it, with InvalidArgumentError."""
+    """Check a command for an impossible program name and for NUL characters; raises InvalidArgumentError."""
     size = len(args[0].encode())
     if size > LONGEST_PATH:
         raise InvalidArgumentError(
@@ -85,9 +85,9 @@ def check_command(args: Sequence[str]) -> None:
 
 
 def exec_process(process: Spec, args: Sequence[str], *, tty: bool) -> Spec:
-    """Give the process spec of a command run inside a container whose own ``process`` this is.
+    """Return the process spec of a command inside a container whose own process is ``process``.
 
-    It has the container's user, capabilities, limits, directory and environment. Raises
+    The command has the container's user, capabilities, limits, directory and environment. Raises
     :class:`~cri_shim.errors.InvalidArgumentError` for an empty command.
     """
     if not args:

@@ -1,7 +1,7 @@
-"""The security profile a process asks for, before seccomp or AppArmor make something of it.
+"""Read the security profile that a request names, before seccomp or AppArmor interpret it.
 
-CRI has two forms for it: a message with a type, and the older string (``runtime/default``, ``localhost/NAME``, …) that
-still comes from some clients. Source: CRI ``SecurityProfile``.
+CRI has two forms of it: a message with a type, and the older string (``runtime/default``, ``localhost/NAME``, …), which
+some clients still send. Source: CRI ``SecurityProfile``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LOCALHOST_PREFIX = "localhost/"
 
 
 def named_profile(name: str) -> cri.SecurityProfile | None:
-    """Read the older string form; the empty string is no wish at all."""
+    """Parse the older string form; the empty string means that no profile is requested."""
     if not name:
         return None
     if name in ("runtime/default", "docker/default"):
@@ -37,7 +37,7 @@ def named_profile(name: str) -> cri.SecurityProfile | None:
 
 
 def checked(profile: cri.SecurityProfile, what: Literal["seccomp", "apparmor"]) -> cri.SecurityProfile:
-    """Refuse a profile that contradicts itself."""
+    """Return the profile; raises InvalidArgumentError if it contradicts itself."""
     if profile.profile_type == cri.SecurityProfile.Localhost:
         if not profile.localhost_ref.removeprefix(LOCALHOST_PREFIX):
             raise InvalidArgumentError(f"{what} profile of type Localhost without a localhost_ref")

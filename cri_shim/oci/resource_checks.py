@@ -1,8 +1,8 @@
-"""Limits of a container, held to what the kernel takes of any container on any node.
+"""Check the limits of a container against what the kernel accepts on any node.
 
-A number that the kernel refuses on this node only (a CPU that is not there, less memory than is in use) is the OCI
-runtime's to find out. Sources: the kernel's ``sched_group_set_shares`` and ``tg_set_cfs_bandwidth``, proc(5) for the
-OOM score, cpuset(7) for lists; CRI ``LinuxContainerResources``, where 0 and empty mean "leave it".
+Numbers that the kernel rejects only on this node (a missing CPU, less memory than is in use) are left to the OCI
+runtime. Sources: the kernel's ``sched_group_set_shares`` and ``tg_set_cfs_bandwidth``, proc(5) for the OOM score,
+cpuset(7) for lists; CRI ``LinuxContainerResources``, where 0 and empty mean "unchanged".
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _UNIFIED = re.compile(r"[a-z0-9_]{1,64}(\.[A-Za-z0-9_-]{1,64}){1,8}", re.ASCII)
 
 
 def check_resources(resources: cri.LinuxContainerResources) -> None:
-    """Refuse limits that no container can have, with InvalidArgumentError that names the field."""
+    """Check limits; raises InvalidArgumentError that names a field with a value that no container can have."""
     _check_range("cpu_period", resources.cpu_period, PERIODS, "microseconds")
     _check_range("cpu_shares", resources.cpu_shares, SHARES, "shares")
     _check_range("oom_score_adj", resources.oom_score_adj, OOM_SCORES, "")

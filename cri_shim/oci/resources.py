@@ -1,7 +1,7 @@
-"""Limits: from CRI to the runtime spec, from an update into a spec that exists, and back for a status.
+"""Convert limits from CRI to the runtime spec, for a new or an updated spec, and back for a status.
 
-The spec is written in the terms of cgroup v1; runc translates them where the node has v2. Source: CRI
-``LinuxContainerResources`` (0 or empty means "leave it"); containerd ``WithResources``.
+The spec uses the terms of cgroup v1, which runc translates on a node with v2. Source: CRI ``LinuxContainerResources``
+(0 or empty means "unchanged"); containerd ``WithResources``.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from cri_shim.oci.options import SpecOptions
 
 SANDBOX_CPU_SHARES = 2
-"""The least a cgroup can have: the pause process never needs the CPU."""
+"""The minimum of a cgroup, because the pause process never needs the CPU."""
 
 SANDBOX_OOM_SCORE_ADJ = -998
-"""Nearly the last to be killed: without its pause process the pod is lost."""
+"""Killed almost last, because without its pause process the pod is lost."""
 
 
 def apply_resources(spec: Spec, request: cri.LinuxContainerResources, facts: NodeFacts, options: SpecOptions) -> None:
-    """Write the limits of ``request`` over those in ``spec``; what it leaves open stays as it is.
+    """Write the limits of ``request`` into ``spec``; unset limits stay unchanged.
 
-    A memory limit without a swap limit forbids swapping (limit = limit), where the node counts swap at all. Raises
+    A memory limit without a swap limit forbids swapping (both limits are equal), if the node counts swap. Raises
     FailedPreconditionError for huge page limits on a node without the controller, unless that is tolerated.
     """
     resources = spec.setdefault("linux", {}).setdefault("resources", {})
@@ -50,7 +50,7 @@ def apply_resources(spec: Spec, request: cri.LinuxContainerResources, facts: Nod
 
 
 def updated_spec(spec: Spec, request: cri.LinuxContainerResources, facts: NodeFacts, options: SpecOptions) -> Spec:
-    """Give a copy of ``spec`` with the limits of an UpdateContainerResources in it, the OOM score among them."""
+    """Return a copy of ``spec`` with the limits of an UpdateContainerResources, including the OOM score."""
     result = copy.deepcopy(spec)
     apply_resources(result, request, facts, options)
     if request.oom_score_adj:
@@ -60,10 +60,11 @@ def updated_spec(spec: Spec, request: cri.LinuxContainerResources, facts: NodeFa
 
 
 def task_resources(spec: Spec, request: cri.LinuxContainerResources, facts: NodeFacts) -> Spec:
-    """Give the resources to update a running container with, once ``spec`` is the updated one.
+    """Return the resources for updating a running container; ``spec`` is the updated spec.
 
-    ``runc update`` passes over limits of huge pages. On cgroup v2 they go by the names of the kernel's files instead;
-    on v1 there is no such way: raises FailedPreconditionError for a ``request`` that has some which would be heeded.
+    ``runc update`` ignores limits of huge pages. On cgroup v2 they are passed by the names of the kernel's files
+    instead. On v1 this is not possible: raises FailedPreconditionError for a ``request`` with such limits, unless the
+    configuration ignores them.
     """
     resources: Spec = dict((spec.get("linux") or {}).get("resources") or {})
     limits = resources.pop("hugepageLimits", None)
@@ -71,7 +72,7 @@ def task_resources(spec: Spec, request: cri.LinuxContainerResources, facts: Node
         return resources
     if not facts.cgroup_v2:
         raise FailedPreconditionError(
-            "huge page limits of a running container cannot be changed on cgroup v1; change them before it is started"
+            "huge page limits of a running container cannot be changed on cgroup v1; set them before it is started"
         )
     named = {f"hugetlb.{item['pageSize']}.max": str(item["limit"]) for item in limits}
     resources["unified"] = {**(resources.get("unified") or {}), **named}
@@ -79,10 +80,10 @@ def task_resources(spec: Spec, request: cri.LinuxContainerResources, facts: Node
 
 
 def oom_score_adj(wanted: int, facts: NodeFacts, options: SpecOptions) -> int:
-    """Give the OOM score that can be set: not below this daemon's own where it may not go lower.
+    """Return the OOM score that can be set: not below this daemon's own if it may not set a lower one.
 
-    Lowering it takes CAP_SYS_RESOURCE, and runc dies over it without a word of explanation, so a missing capability
-    counts like the option ``restrict_oom_score_adj``.
+    Lowering a score requires CAP_SYS_RESOURCE, and runc dies without explanation if it fails, so a missing capability
+    has the same effect as the option ``restrict_oom_score_adj``.
     """
     if options.restrict_oom_score_adj or not facts.may_lower_oom_score:
         return max(wanted, facts.oom_score_adj)
@@ -90,7 +91,7 @@ def oom_score_adj(wanted: int, facts: NodeFacts, options: SpecOptions) -> int:
 
 
 def container_resources(spec: Spec) -> cri.ContainerResources:
-    """Read the limits out of a spec, for ContainerStatus."""
+    """Return the limits in a spec, for ContainerStatus."""
     result = cri.ContainerResources()
     out = result.linux
     out.SetInParent()
@@ -112,7 +113,7 @@ def container_resources(spec: Spec) -> cri.ContainerResources:
 
 
 def container_user(spec: Spec) -> cri.ContainerUser:
-    """Read who the process runs as out of a spec, for ContainerStatus."""
+    """Return the user in a spec, for ContainerStatus."""
     user = (spec.get("process") or {}).get("user") or {}
     return cri.ContainerUser(
         linux=cri.LinuxContainerUser(
@@ -136,7 +137,7 @@ def _apply_hugepages(
         if options.tolerate_missing_hugetlb_controller:
             return
         raise FailedPreconditionError(
-            "huge page limits are asked for, but this node has no hugetlb cgroup controller; "
+            "huge page limits are requested, but this node has no hugetlb cgroup controller; "
             "set tolerate_missing_hugetlb_controller = true to ignore them"
         )
     limits = {entry["pageSize"]: entry for entry in resources.get("hugepageLimits") or ()}

@@ -1,4 +1,4 @@
-"""The runtime spec of a sandbox: the pause process that holds a pod's namespaces.
+"""Build the runtime spec of a sandbox: the pause process that holds a pod's namespaces.
 
 Source: CRI ``PodSandboxConfig``; containerd ``sandboxContainerSpec``.
 """
@@ -33,11 +33,11 @@ PING_GROUPS = "net.ipv4.ping_group_range"
 
 
 class SandboxSpecInput(Struct, frozen=True, kw_only=True):
-    """All that a sandbox's spec is made of.
+    """The input for a sandbox's spec.
 
     ``netns_path`` is unused for a pod on the host's network. ``shm_path`` is the pod's shared memory on the node,
-    None for the host's own (ipc mode NODE). ``hostname`` is the pod's; empty where the request gives none.
-    ``user`` may be left out where the image and the request name the user by numbers only, see
+    None for the host's own (ipc mode NODE). ``hostname`` is the pod's; empty if the request does not set one.
+    ``user`` may be omitted if the image and the request name the user only by numbers, see
     :func:`~cri_shim.oci.users.plan_sandbox_user`. ``seccomp_localhost`` is the content of the profile file.
     """
 
@@ -64,8 +64,8 @@ class SandboxSpecInput(Struct, frozen=True, kw_only=True):
 def build_sandbox_spec(given: SandboxSpecInput) -> Spec:
     """Build the spec of a sandbox.
 
-    Raises InvalidArgumentError for a request that contradicts itself, FailedPreconditionError for one that this node
-    cannot meet.
+    Raises InvalidArgumentError for a request that contradicts itself, and FailedPreconditionError for one that this
+    node cannot fulfil.
     """
     config, options, facts = given.config, given.options, given.facts
     security = config.linux.security_context
@@ -90,7 +90,7 @@ def build_sandbox_spec(given: SandboxSpecInput) -> Spec:
     user = given.user or _user_by_numbers(security, given.image_config)
     process["user"] = user.to_spec()
     process["oomScoreAdj"] = resources.oom_score_adj(resources.SANDBOX_OOM_SCORE_ADJ, facts, options)
-    # The pause process never executes anything, so it need not be able to gain anything by it.
+    # The pause process never executes another program, so it never needs to gain privileges by that.
     process["noNewPrivileges"] = True
 
     own_users = set_sandbox_namespaces(spec, namespaces, given.netns_path, given.userns_path)
@@ -110,12 +110,12 @@ def build_sandbox_spec(given: SandboxSpecInput) -> Spec:
 def _user_by_numbers(security: cri.LinuxSandboxSecurityContext, image: ImageConfig) -> ResolvedUser:
     plan = plan_sandbox_user(security, image)
     if not plan.user.isdigit() or (plan.group and not plan.group.isdigit()):
-        raise InvalidArgumentError(f"sandbox user {plan.user!r} has to be looked up in the image first")
+        raise InvalidArgumentError(f"sandbox user {plan.user!r} must be looked up in the image first")
     return resolve_user(plan)
 
 
 def _set_mounts(spec: Spec, given: SandboxSpecInput, *, own_users: bool) -> None:
-    """Mount the pod's shared memory and resolv.conf over the default; Kata sets its machine up from the latter."""
+    """Mount the pod's shared memory and resolv.conf over the defaults; Kata configures its machine from the latter."""
     security = given.config.linux.security_context
     host_network = security.namespace_options.network == cri.NODE
     host_ipc = security.namespace_options.ipc == cri.NODE
@@ -138,7 +138,7 @@ def _set_mounts(spec: Spec, given: SandboxSpecInput, *, own_users: bool) -> None
 
 
 def _sysctls(given: SandboxSpecInput, *, own_users: bool) -> dict[str, str]:
-    """Give the pod's sysctls, and those that spare its programs a capability unless the request sets them itself."""
+    """Return the pod's sysctls, plus those that save its programs a capability unless the request sets them."""
     result = dict(given.config.linux.sysctls)
     if given.config.linux.security_context.namespace_options.network == cri.NODE:
         return result
@@ -162,7 +162,7 @@ def _set_security(spec: Spec, given: SandboxSpecInput) -> None:
     if section is not None:
         spec["linux"]["seccomp"] = section
     if security.HasField("apparmor"):
-        # Unlike a container, a pause process that nobody wants confined stays as it is.
+        # Unlike a container, a pause process is not confined unless the request asks for it.
         profile = apparmor_profile(
             cri.LinuxContainerSecurityContext(apparmor=security.apparmor, privileged=security.privileged),
             available=given.facts.apparmor and not given.options.disable_apparmor,

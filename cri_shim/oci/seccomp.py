@@ -1,4 +1,4 @@
-"""The system call filter of a process: none, the default one, or one from a file of the node.
+"""Choose the system call filter of a process: none, the default one, or one from a file of the node.
 
 Source: CRI ``SecurityProfile`` and the older ``seccomp_profile_path``; OCI runtime spec ``linux.seccomp``.
 """
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 def wanted_profile(
     security: cri.LinuxContainerSecurityContext | cri.LinuxSandboxSecurityContext, unset_profile: str = ""
 ) -> cri.SecurityProfile | None:
-    """Say which profile a sandbox or container asks for, None for no filter.
+    """Return the profile that a sandbox or container requests, or None for no filter.
 
-    The message counts before the older string, and that before ``unset_profile``, the node's answer to a request that
-    says nothing. A privileged process never has a filter.
+    The message takes precedence over the older string, which takes precedence over ``unset_profile``, the node's
+    default for requests without a profile. A privileged process never has a filter.
     """
     if security.privileged:
         return None
@@ -40,7 +40,7 @@ def wanted_profile(
 
 
 def localhost_path(profile: cri.SecurityProfile | None) -> str | None:
-    """Give the file that has to be read for a profile; None where none has to."""
+    """Return the file that must be read for a profile, or None."""
     if profile is None or profile.profile_type != cri.SecurityProfile.Localhost:
         return None
     return profile.localhost_ref.removeprefix(LOCALHOST_PREFIX)
@@ -55,7 +55,7 @@ def seccomp_section(
     kernel: tuple[int, int],
     localhost: bytes | None,
 ) -> Spec | None:
-    """Give ``linux.seccomp``, None for no filter.
+    """Return ``linux.seccomp``, or None for no filter.
 
     ``localhost`` is the content of :func:`localhost_path`. Raises FailedPreconditionError where a filter is asked for
     that this node cannot give, InvalidArgumentError for a file that is no profile.
@@ -82,7 +82,7 @@ def default_profile(capabilities: Iterable[str], machine: str, kernel: tuple[int
         # Before 4.8 a traced process could change its call after the filter had looked at it.
         allowed.update(("ptrace", "process_vm_readv", "process_vm_writev"))
     syscalls: list[Spec] = [{"names": sorted(allowed), "action": "SCMP_ACT_ALLOW"}]
-    # One rule per condition: conditions within one rule on the same argument are not possible everywhere.
+    # One rule per condition, because several conditions on the same argument in one rule are not supported everywhere.
     syscalls += [
         _when("socket", 0, default.AF_ALG, "SCMP_CMP_LT"),
         *(_when("socket", 0, family, "SCMP_CMP_EQ") for family in range(default.AF_ALG + 1, default.AF_VSOCK)),
@@ -124,7 +124,7 @@ def parse_profile(content: bytes, path: str) -> Spec:
 
 
 def _when(name: str, index: int, value: int, operator: str, *, second: int | None = None) -> Spec:
-    """Allow a call when one of its arguments compares so."""
+    """Return a rule that allows a call if one of its arguments compares as given."""
     argument: Spec = {"index": index, "value": value, "op": operator}
     if second is not None:
         argument["valueTwo"] = second

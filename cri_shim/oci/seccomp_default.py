@@ -1,17 +1,17 @@
-"""The default system call filter: what a container may call when its profile is RuntimeDefault.
+"""The default system call filter: the calls that are allowed for the profile RuntimeDefault.
 
-A list of what is allowed; anything else fails with EPERM. Calls that reach beyond the container (mounting, kernel
-modules, other namespaces, the clock, tracing of foreign processes) come with the capability that the kernel asks for
-anyway. Calls that are a large, often attacked surface and seldom needed in a container (``io_uring_*``,
-``userfaultfd``, ``keyctl``, sockets of the families AF_ALG and AF_VSOCK) are not in it. The selection follows what
-Docker, containerd and Podman agree on.
+Calls that are not in the list fail with EPERM. Calls that reach beyond the container (mounting, kernel modules, other
+namespaces, the clock, tracing other processes) are allowed together with the capability that the kernel requires for
+them anyway. Calls with a large attack surface that containers seldom need (``io_uring_*``, ``userfaultfd``, ``keyctl``,
+sockets of the families AF_ALG and AF_VSOCK) are not in it. The selection is what Docker, containerd and Podman agree
+on.
 """
 
 from __future__ import annotations
 
 
 def _names(*groups: str) -> tuple[str, ...]:
-    """Read names that are written one after another."""
+    """Split groups of names that are separated by white space."""
     return tuple(name for group in groups for name in group.split())
 
 
@@ -38,7 +38,7 @@ ALWAYS: tuple[str, ...] = _names(
     brk madvise map_shadow_stack membarrier mincore mlock mlock2 mlockall mmap mmap2 mprotect mremap mseal msync
     munlock munlockall munmap pkey_alloc pkey_free pkey_mprotect remap_file_pages
     """,
-    # waiting for things
+    # waiting
     """
     epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait epoll_wait_old eventfd
     eventfd2 io_cancel io_destroy io_getevents io_pgetevents io_pgetevents_time64 io_setup io_submit _newselect poll
@@ -56,7 +56,7 @@ ALWAYS: tuple[str, ...] = _names(
     set_thread_area get_thread_area set_tid_address setitimer setpgid setpriority setrlimit setsid sigaltstack signalfd
     signalfd4 sigprocmask sigreturn tgkill tkill ugetrlimit uretprobe vfork wait4 waitid waitpid
     """,
-    # who am I
+    # identity
     """
     capget capset getegid getegid32 geteuid geteuid32 getgid getgid32 getgroups getgroups32 getresgid getresgid32
     getresuid getresuid32 getuid getuid32 setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups setgroups32
@@ -69,7 +69,7 @@ ALWAYS: tuple[str, ...] = _names(
     timer_gettime timer_gettime64 timer_settime timer_settime64 timerfd_create timerfd_gettime timerfd_gettime64
     timerfd_settime timerfd_settime64 times
     """,
-    # talking to others
+    # communication
     """
     accept accept4 bind connect getpeername getsockname getsockopt listen recv recvfrom recvmmsg recvmmsg_time64 recvmsg
     send sendmmsg sendmsg sendto setsockopt shutdown socketcall socketpair
@@ -115,7 +115,7 @@ BY_MACHINE: dict[str, tuple[str, ...]] = {
 }
 
 ARCHITECTURES: dict[str, tuple[str, ...]] = {
-    # Each with the 32-bit (and x32) calls that its kernels take as well.
+    # Each machine with the 32-bit (and x32) architectures that its kernels also support.
     "x86_64": ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"),
     "i686": ("SCMP_ARCH_X86",),
     "aarch64": ("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"),
@@ -127,7 +127,7 @@ ARCHITECTURES: dict[str, tuple[str, ...]] = {
 }
 
 PERSONALITIES: tuple[int, ...] = (0x0, 0x0008, 0x20000, 0x20008, 0xFFFFFFFF)
-"""PER_LINUX and PER_LINUX32, each also with UNAME26, and the question what it is."""
+"""PER_LINUX and PER_LINUX32, each also with UNAME26, and the value that only queries the personality."""
 
 NAMESPACE_FLAGS = 0x7E020000
 """The ``CLONE_NEW*`` flags that ask clone for namespaces: ns, cgroup, uts, ipc, user, pid, net."""
@@ -136,4 +136,4 @@ AF_ALG = 38
 AF_VSOCK = 40
 EPERM = 1
 ENOSYS = 38
-"""What clone3 gives: its flags lie in memory where a filter cannot see them, and the C library then uses clone."""
+"""The error of clone3, whose flags are in memory that a filter cannot see; the C library then uses clone."""

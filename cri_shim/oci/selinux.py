@@ -1,6 +1,6 @@
-"""SELinux: the labels under which a pod's processes run and its files lie.
+"""Compute the SELinux labels of a pod's processes and files.
 
-A label is ``user:role:type:level``. The policy says which labels containers have; each pod gets a level of two random
+A label is ``user:role:type:level``. The policy defines the labels of containers; each pod gets a level of two random
 categories, so that pods cannot touch each other's files. Options of a request replace parts of both labels. Source: CRI
 ``SELinuxOption``; the rules are those of go-selinux, which containerd's plugin uses. The level's grammar is that of the
 plugin: ``s0``, ``s0-s3``, ``s0:c1,c2.c4``.
@@ -24,7 +24,7 @@ _POLICY_LINE = re.compile(r"\s*(\w+)\s*=\s*\"([^\"]*)\"", re.ASCII)
 
 
 class Context(Struct, frozen=True):
-    """One label, taken apart; ``level`` is empty where the policy has none."""
+    """One parsed label; ``level`` is empty if the policy has no levels."""
 
     user: str
     role: str
@@ -33,39 +33,39 @@ class Context(Struct, frozen=True):
 
     @classmethod
     def parse(cls, label: str) -> Context:
-        """Take a label apart; raises ValueError for what is none."""
+        """Parse a label; raises ValueError for a malformed one."""
         parts = label.split(":", 3)
         if len(parts) < 3 or not all(parts):
-            raise ValueError(f"{label!r} is no SELinux label; it looks like user:role:type:level")
+            raise ValueError(f"{label!r} is not an SELinux label such as user:role:type:level")
         return cls(*parts)
 
     def __str__(self) -> str:
-        """Put it together again."""
+        """Return the label."""
         return ":".join(filter(None, (self.user, self.role, self.type, self.level)))
 
 
 class Policy(Struct, frozen=True):
-    """What the node's policy says of containers: under what their processes run, and under what their files lie."""
+    """The labels for containers in the node's policy: of their processes and of their files."""
 
     process: Context
     file: Context
 
 
 def check_level(options: cri.SELinuxOption) -> None:
-    """Refuse a level that SELinux could not read, with InvalidArgumentError."""
+    """Check the level of the options; raises InvalidArgumentError if it is malformed."""
     if options.level and not _LEVEL.fullmatch(options.level):
         raise InvalidArgumentError(
-            f"SELinux level {options.level!r} is malformed; it looks like s0, s0-s3 or s0:c1,c2.c4"
+            f"SELinux level {options.level!r} is malformed; it must look like s0, s0-s3 or s0:c1,c2.c4"
         )
 
 
 def is_asked(options: cri.SELinuxOption) -> bool:
-    """Whether a request wants anything of SELinux."""
+    """Return whether a request sets any SELinux option."""
     return bool(options.user or options.role or options.type or options.level)
 
 
 def parse_policy(text: str) -> Policy:
-    """Read a policy's ``lxc_contexts``; raises ValueError when it does not say what containers are."""
+    """Parse a policy's ``lxc_contexts``; raises ValueError if it does not define the labels of containers."""
     matches = filter(None, map(_POLICY_LINE.match, text.splitlines()))
     found = {match[1]: match[2] for match in matches}
     try:
@@ -75,9 +75,9 @@ def parse_policy(text: str) -> Policy:
 
 
 def process_label(policy: Policy, options: cri.SELinuxOption, level: str) -> str:
-    """The label of the processes of who asks for ``options``; ``level`` is the one that they get otherwise.
+    """Return the process label for the requested ``options``; ``level`` is used unless they set one.
 
-    Raises InvalidArgumentError for a level that is none.
+    Raises InvalidArgumentError for a malformed level.
     """
     check_level(options)
     process = policy.process
@@ -86,14 +86,14 @@ def process_label(policy: Policy, options: cri.SELinuxOption, level: str) -> str
 
 
 def mount_label(policy: Policy, process: str) -> str:
-    """The label of the files of who runs under ``process``: the policy's, with that user and level.
+    """Return the file label for processes with the label ``process``: the policy's, with that user and level.
 
-    Raises ValueError for a label that is none.
+    Raises ValueError for a malformed label.
     """
     context = Context.parse(process)
     return str(replace(policy.file, user=context.user, level=context.level))
 
 
 def mount_option(label: str) -> str:
-    """The option that puts a whole file system under a label; quoted, because levels have commas."""
+    """Return the mount option that labels a whole file system; quoted, because levels contain commas."""
     return f'context="{label}"'

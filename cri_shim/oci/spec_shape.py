@@ -1,7 +1,7 @@
-"""What the fields of a runtime spec are, for specs and parts of specs that administrators write.
+"""Types of the fields of a runtime spec, for specs and parts of specs that administrators write.
 
-Only what this daemon looks into, and what decides how a program is confined, has its type checked; the OCI runtime
-checks the rest. Source: the JSON schema of the OCI runtime spec.
+Only fields that this daemon reads, and those that decide how a program is confined, are checked; the OCI runtime checks
+the rest. Source: the JSON schema of the OCI runtime spec.
 """
 
 from __future__ import annotations

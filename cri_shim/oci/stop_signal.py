@@ -1,4 +1,4 @@
-"""Signals by the names that images and requests give them: ``SIGTERM``, ``TERM``, ``15``, ``SIGRTMIN+3``."""
+"""Parse signals in the forms of images and requests: ``SIGTERM``, ``TERM``, ``15``, ``SIGRTMIN+3``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REAL_TIME = re.compile(r"RT(MIN|MAX)(?:([+-])([0-9]{1,3}))?")
 
 
 def signal_number(name: str) -> int:
-    """The number of a signal; raises InvalidArgumentError for what is none."""
+    """Return the number of a signal; raises InvalidArgumentError for an unknown one."""
     wanted = name.strip().upper().removeprefix("SIG")
     number = _NUMBER.fullmatch(wanted)
     if number is not None and 0 < int(number[1]) < signal.NSIG:

@@ -1,8 +1,9 @@
-"""Kernel parameters of a pod: which ones belong to its namespaces, and where they are below /proc/sys.
+"""Check the kernel parameters of a pod, and find their paths below /proc/sys.
 
-An OCI runtime sets them for a pod that has a process of its own, and refuses what would change the node. For a pod
-without one we do, by the same rule. Names are written with dots, or with slashes where a part has dots of its own
-(``net/ipv4/conf/eth0.1/forwarding``): the first of the two that occurs says which. (sysctl(8); runc's validator)
+For a pod with a process of its own, an OCI runtime sets them and rejects those that would change the node. For a pod
+without a process this daemon does both, by the same rule. Names are written with dots, or with slashes if a part
+contains dots (``net/ipv4/conf/eth0.1/forwarding``); the first separator in the name decides. (sysctl(8); runc's
+validator)
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ _OF_INTERFACE = re.compile(r"net/(?:ipv4|ipv6)/(?:conf|neigh)/(?!all/|default/|l
 
 
 def sysctl_path(name: str) -> str:
-    """Where the parameter ``name`` is below /proc/sys; raises InvalidArgumentError for what is no name."""
+    """Return the path of the parameter ``name`` below /proc/sys; raises InvalidArgumentError for a malformed name."""
     separator = min((mark for mark in "./" if mark in name), key=name.index, default=".")
-    # The other mark is one that parts have of their own; after a dot a slash stands for a dot.
+    # The other separator may occur inside a part; in a name with dots, a slash stands for a dot.
     parts = [part.replace("/", ".") if separator == "." else part for part in name.split(separator)]
     if not all(parts) or any(part in (".", "..") for part in parts) or path_problem(name):
         raise InvalidArgumentError(f"sysctl '{escaped(name)}' is not the name of a kernel parameter")
@@ -34,10 +35,10 @@ def sysctl_path(name: str) -> str:
 
 
 def pod_sysctls(values: Mapping[str, str], *, own_ipc: bool) -> tuple[dict[str, str], dict[str, str]]:
-    """Values by path below /proc/sys: those to be set at once, and those of interfaces, which CNI plugins make first.
+    """Return values by path below /proc/sys: those to set at once, and those of interfaces that CNI has yet to make.
 
-    For a pod with network and UTS namespaces of its own. Raises InvalidArgumentError for a parameter that no
-    namespace of the pod has: setting it would change the node.
+    The pod has network and UTS namespaces of its own. Raises InvalidArgumentError for a parameter that belongs to none
+    of the pod's namespaces, because setting it would change the node.
     """
     at_once: dict[str, str] = {}
     of_interfaces: dict[str, str] = {}

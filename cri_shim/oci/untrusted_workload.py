@@ -1,7 +1,7 @@
-"""Pods that their annotation calls untrusted: they run under the runtime handler of that name, and nowhere else.
+"""Handle pods with the annotation "untrusted": they run only under the runtime handler of that name.
 
-The annotation is older than ``runtime_handler`` and containerd's plugin still heeds it. Passing over it would run a pod
-beside all others that was to be kept apart. Source: containerd ``GetSandboxRuntime``.
+The annotation is older than ``runtime_handler``, and containerd's plugin still supports it. Ignoring it would run a pod
+that must be kept apart beside all others. Source: containerd ``GetSandboxRuntime``.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ HANDLER: Final = "untrusted"
 
 
 def handler_name(asked: str, annotations: Mapping[str, str]) -> str:
-    """Return the name of the handler that a pod runs under; empty for the default one."""
+    """Return the name of the handler that runs a pod; empty for the default one."""
     return HANDLER if annotations.get(ANNOTATION) == "true" else asked
 
 
 def check_untrusted(asked: str, config: cri.PodSandboxConfig) -> None:
-    """Refuse an untrusted pod that names another handler or shares a namespace of the node."""
+    """Reject an untrusted pod that names another handler or shares a namespace of the node."""
     if config.annotations.get(ANNOTATION) != "true":
         return
     if asked not in ("", HANDLER):

@@ -1,13 +1,13 @@
-"""Who the process is: uid, gid and further groups, with names looked up in the image's own files.
+"""Determine the user of a process: uid, gid and further groups, with names looked up in the image's own files.
 
-A request names the user in one of several ways, an image in another, and names mean what ``/etc/passwd`` and
-``/etc/group`` *inside the image* say. So this works in two steps: :func:`plan_user` says what was asked and which files
-are needed for it, and :func:`resolve_user` does the looking up in their content. Whoever calls reads the files (from a
+A request names the user in one of several ways and an image in another, and names are looked up in ``/etc/passwd`` and
+``/etc/group`` *inside the image*. This takes two steps: :func:`plan_user` says what was requested and which files are
+needed, and :func:`resolve_user` looks names up in the content of the files. The caller reads the files (from a
 read-only mount of the snapshot, or from what it kept of an earlier container of the same image).
 
 Source: CRI ``LinuxContainerSecurityContext`` (run_as_*, supplemental groups and their policy); containerd ``WithUser``
-and ``WithAdditionalGIDs``; CVE-2024-40635 (ids beyond 2³¹-1), CVE-2022-36109 and CVE-2023-25173 (the primary gid
-belongs into the additional ones, or leaving it by setgid would get rid of a deny entry).
+and ``WithAdditionalGIDs``; CVE-2024-40635 (ids beyond 2³¹-1), CVE-2022-36109 and CVE-2023-25173 (the primary gid must
+be among the additional ones, otherwise a process could escape a deny entry by leaving the group with setgid).
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ if TYPE_CHECKING:
     from cri_shim.oci.image_config import ImageConfig
 
 MAX_ID = 2**31 - 1
-"""The largest uid and gid runc takes."""
+"""The largest uid and gid that runc accepts."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]+")
 
 
 class ResolvedUser(Struct, frozen=True):
-    """The numbers a process runs with. ``additional_gids`` is sorted, has no duplicates and contains ``gid``."""
+    """The ids of a process; ``additional_gids`` is sorted, has no duplicates and contains ``gid``."""
 
     uid: int
     gid: int
     additional_gids: tuple[int, ...]
 
     def to_spec(self) -> Spec:
-        """Write it as ``process.user``."""
+        """Return the ids as ``process.user``."""
         return {"uid": self.uid, "gid": self.gid, "additionalGids": list(self.additional_gids)}
 
 
 class UserPlan(Struct, frozen=True):
-    """What was asked, before any file is read.
+    """What was requested, before any file is read.
 
-    ``user`` and ``group`` are a name or a number as text, ``group`` is empty where only the user was named.
-    ``group_memberships`` says that the groups listing the user in ``/etc/group`` are added (policy Merge).
+    ``user`` and ``group`` are a name or a number as text; ``group`` is empty if only the user was named.
+    ``group_memberships`` says that the groups that list the user in ``/etc/group`` are added (policy Merge).
     """
 
     user: str
@@ -59,25 +59,25 @@ class UserPlan(Struct, frozen=True):
 
     @property
     def needs_passwd(self) -> bool:
-        """Whether ``/etc/passwd`` can change the result."""
+        """Return whether ``/etc/passwd`` can change the result."""
         return _number(self.user) is None or not self.group or self.group_memberships
 
     @property
     def needs_group(self) -> bool:
-        """Whether ``/etc/group`` can change the result."""
+        """Return whether ``/etc/group`` can change the result."""
         return (bool(self.group) and _number(self.group) is None) or self.group_memberships
 
     @property
     def needs_files(self) -> bool:
-        """Whether either file has to be read at all."""
+        """Return whether either file must be read."""
         return self.needs_passwd or self.needs_group
 
 
 def plan_user(security: cri.LinuxContainerSecurityContext, image: ImageConfig) -> UserPlan:
-    """Say whom a container shall run as: its request first, then its image, then root.
+    """Return the user that a container runs as: from its request, else from its image, else root.
 
-    The groups that are added from ``/etc/group`` are those of that same user; containerd's plugin takes root's where
-    only the image names a user, which is neither what the CRI asks nor what anybody expects.
+    The groups that are added from ``/etc/group`` are those of the same user. If only the image names a user,
+    containerd's plugin adds root's groups instead, which is neither what the CRI specifies nor what users expect.
 
     Raises :class:`~cri_shim.errors.InvalidArgumentError` for a group without a user, an id out of range, or an image
     whose user has more than one colon.
@@ -97,7 +97,7 @@ def plan_user(security: cri.LinuxContainerSecurityContext, image: ImageConfig) -
 
 
 def plan_sandbox_user(security: cri.LinuxSandboxSecurityContext, image: ImageConfig) -> UserPlan:
-    """Say whom the pause process shall run as; the groups its image lists for that user play no part."""
+    """Return the user that the pause process runs as; the groups that its image lists for that user do not matter."""
     user, group = _asked(
         "",
         security.run_as_user.value if security.HasField("run_as_user") else None,
@@ -110,10 +110,10 @@ def plan_sandbox_user(security: cri.LinuxSandboxSecurityContext, image: ImageCon
 
 
 def resolve_user(plan: UserPlan, passwd: bytes | None = None, group: bytes | None = None) -> ResolvedUser:
-    """Turn a plan into numbers with the content of the image's files; None where the image has no such file.
+    """Turn a plan into ids with the content of the image's files, each None if the image lacks the file.
 
-    Numbers need no entry anywhere: a uid that passwd does not know has gid 0. Raises
-    :class:`~cri_shim.errors.InvalidArgumentError` for a name that is not there.
+    Numbers need no entry in any file: a uid that is not in passwd has gid 0. Raises
+    :class:`~cri_shim.errors.InvalidArgumentError` for a name that is not found.
     """
     users = list(_entries(passwd, 4))
     uid = _number(plan.user)
@@ -139,7 +139,7 @@ def resolve_user(plan: UserPlan, passwd: bytes | None = None, group: bytes | Non
 
 
 def _asked(username: str, uid: int | None, gid: int | None, image: ImageConfig) -> tuple[str, str]:
-    """Pick the user and group that count, as text."""
+    """Return the user and group that take precedence, as text."""
     if not username and uid is None:
         if gid is not None:
             raise InvalidArgumentError(f"run_as_group {gid} is given without run_as_user or run_as_username")
@@ -151,7 +151,7 @@ def _asked(username: str, uid: int | None, gid: int | None, image: ImageConfig) 
 
 
 def _split(user: str) -> tuple[str, str]:
-    """Split an image's user ``USER[:GROUP]`` and check the numbers in it; nothing means root."""
+    """Split an image's user ``USER[:GROUP]`` and check the numbers in it; an empty one means root."""
     parts = user.split(":")
     if len(parts) > 2:
         raise InvalidArgumentError(
@@ -166,7 +166,7 @@ def _split(user: str) -> tuple[str, str]:
 
 
 def _number(text: str) -> int | None:
-    """Read a decimal number; None where it is a name."""
+    """Parse a decimal number; return None for a name."""
     return int(text) if _NUMBER.fullmatch(text) and len(text) < 30 else None
 
 
@@ -190,7 +190,7 @@ def _supplemental(groups: Iterable[int]) -> tuple[int, ...]:
 
 
 def _entries(content: bytes | None, fields: int) -> Iterator[list[str]]:
-    """Give the lines of a passwd or group file that have at least so many fields; others mean nothing."""
+    """Yield the lines of a passwd or group file that have at least ``fields`` fields; others are ignored."""
     for raw in (content or b"").split(b"\n"):
         line = raw.decode("utf-8", "surrogateescape").strip()
         if line and not line.startswith("#"):
@@ -218,7 +218,7 @@ def _group_id(plan: UserPlan, passwd_gid: int | None, group: bytes | None) -> in
 
 
 def _memberships(name: str, group: bytes | None) -> Iterator[int]:
-    """Give the groups that list ``name``; entries with a gid that is none are skipped, as getgrouplist does."""
+    """Yield the groups that list ``name``; entries with a malformed gid are skipped, as in getgrouplist."""
     for entry in _entries(group, 4):
         gid = _number(entry[2])
         if gid is not None and 0 <= gid <= MAX_ID and entry[0] != name and name in entry[3].split(","):

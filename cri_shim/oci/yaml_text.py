@@ -1,6 +1,6 @@
-"""YAML of a file of the node, with limits, as JSON: what programs in Go make of it before they read it.
+"""Read YAML files of the node with limits, and convert them to JSON, as Go programs do before they parse it.
 
-Aliases let a short text stand for a document of any size, and nesting costs the stack; both are bounded.
+Aliases allow a short text to stand for a document of any size, and nesting uses the stack, so both are limited.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import json
 from typing import Any, Final
 
 MOST_VALUES: Final = 100_000
-"""Values that a document may have once its aliases are replaced by what they stand for."""
+"""Values that a document may have after its aliases are expanded."""
 DEEPEST: Final = 100
-"""Levels of a document."""
+"""Levels of nesting that a document may have."""
 
 
 def load_yaml(text: bytes) -> Any:
     """Return a document as dicts, lists and scalars; raises ValueError that says what is wrong with it. Blocks."""
-    import yaml  # noqa: PLC0415 - few nodes have such files, and none needs a MiB for not having them
+    import yaml  # noqa: PLC0415 - few nodes have such files, and the others save a MiB
 
     try:
         document = yaml.safe_load(text)
