@@ -1,10 +1,10 @@
 """Compile proto/ into Python packages when the project is built or installed.
 
-The files below proto/ are laid out by protobuf package. What belongs to containerd is generated into
-containerd_client/api/, what belongs to the CRI into cri_shim/api/. protoc writes absolute imports that start at its
-own root (``from containerd.types import types_pb2``); they are moved below the package that holds them, so that
-neither generates a top-level ``containerd`` or ``runtime`` module. Hatchling runs this as its build hook, for wheels
-and for editable installs; ``python proto/compile.py`` runs it by hand.
+The files below proto/ are organised by protobuf package. Code for containerd's files goes to containerd_client/api/,
+code for the CRI's to cri_shim/api/. protoc writes absolute imports that start at its own root (``from containerd.types
+import types_pb2``). This module rewrites them to start at the package that contains the code, so that there is no
+top-level module ``containerd`` or ``runtime``. Hatchling runs this as its build hook, for wheels and for editable
+installs; ``python proto/compile.py`` runs it by hand.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ _DOTTED = re.compile(rf"(?<![\w.])({_ROOTS})((?:\.\w+)*\.\w+_pb2)\b")
 
 
 class CompileProto(BuildHookInterface):  # type: ignore[type-arg, misc, unused-ignore]
-    """The build hook: generate, and tell hatchling nothing else."""
+    """The build hook: generate the code, and change nothing else of hatchling's build."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Run before hatchling collects files."""
+        """Generate the code before hatchling collects files."""
         del version, build_data
         if self.target_name == "wheel":
             compile_all(Path(self.root))
 
 
 def compile_all(root: Path) -> None:
-    """Generate both ``api`` packages below ``root`` anew; raises SystemExit with protoc's own words on an error."""
+    """Generate both ``api`` packages below ``root`` again; raises SystemExit if protoc fails, after its messages."""
     from grpc_tools import protoc  # noqa: PLC0415 - only the build environment has it
 
     sources = sorted(str(path.relative_to(root / "proto")) for path in (root / "proto").rglob("*.proto"))
@@ -68,7 +68,7 @@ def compile_all(root: Path) -> None:
 
 
 def _common_protos() -> Path:
-    """The folder below which googleapis-common-protos keeps ``google/rpc/status.proto``."""
+    """Return the folder below which googleapis-common-protos has ``google/rpc/status.proto``."""
     spec = find_spec("google.rpc.status_pb2")
     if spec is None or spec.origin is None:
         raise SystemExit("googleapis-common-protos is not installed; build with the requirements in pyproject.toml")
@@ -76,7 +76,7 @@ def _common_protos() -> Path:
 
 
 def _mypy_plugin() -> str:
-    """The stub generator beside this interpreter, or on PATH."""
+    """Return the path of the stub generator beside this interpreter or on PATH."""
     beside = Path(sys.executable).with_name("protoc-gen-mypy")
     found = str(beside) if beside.exists() else shutil.which("protoc-gen-mypy")
     if found is None:

@@ -1,9 +1,9 @@
-"""The daemon's settings: one TOML file, every key with a default, nothing in it taken on trust.
+"""The daemon's settings: one TOML file, in which every key has a default and every value is checked.
 
-Keys have the names that containerd's CRI plugin gave them (its ``config.toml``, table
-``plugins."io.containerd.grpc.v1.cri"``) wherever it has the same thing. ``schema`` holds the keys, their defaults and
-what is said about each; ``toml_file`` reads a file against it and reports everything that is wrong at once, by name and
-line; ``render`` writes it out again.
+Keys have the same names as in containerd's CRI plugin (its ``config.toml``, table
+``plugins."io.containerd.grpc.v1.cri"``) wherever the plugin has the same setting. ``schema`` declares the keys, their
+defaults and their documentation; ``toml_file`` reads a file and reports everything that is wrong at once, by name and
+line; ``render`` writes a configuration out again.
 """
 
 from __future__ import annotations

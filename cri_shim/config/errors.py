@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: all of it, each with the key and the line a person has to look at."""
+"""The error for an invalid configuration: all problems at once, each with the key and the line to look at."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem of a configuration.
 
-    ``source`` is the file's name, or the flag's (``--log-level``); ``line`` counts from 1 and is 0 where there is
-    none (a flag, an unreadable file); ``key`` is the dotted name, empty for a mistake in the TOML itself.
+    ``source`` is the name of the file or the flag (``--log-level``); ``line`` counts from 1 and is 0 if there is none
+    (a flag, an unreadable file); ``key`` is the dotted name, empty for a mistake in the TOML itself.
     """
 
     source: str
@@ -19,7 +19,7 @@ class Problem:
     what: str
 
     def __str__(self) -> str:
-        """``FILE:LINE: key: what``, without the parts that this problem does not have."""
+        """Return ``FILE:LINE: key: what``, without the parts that this problem does not have."""
         where = f"{self.source}:{self.line}" if self.line else self.source
         return ": ".join(part for part in (where, self.key, self.what) if part)
 

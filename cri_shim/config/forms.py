@@ -1,7 +1,7 @@
-"""Values that TOML has no type for and that are written as strings: durations as Go writes them, file modes.
+"""Convert values that TOML has no type for and that are written as strings: Go durations and file modes.
 
-A duration is what Go's ``time.ParseDuration`` reads (``1h30m``, ``250ms``, ``0``), because that is how containerd's
-own keys are written; here it becomes seconds in a float.
+A duration has the form of Go's ``time.ParseDuration`` (``1h30m``, ``250ms``, ``0``), as in containerd's own keys; here
+it becomes a float in seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MODE = re.compile(r"0?[0-7]{3}")
 
 @dataclass(frozen=True, slots=True)
 class Form(Generic[T]):
-    """How a value is written in the file: as a string that ``parse`` reads (ValueError otherwise)."""
+    """The form of a value in the file: a string that ``parse`` converts, with ValueError for a malformed one."""
 
     wanted: str
     parse: Callable[[str], T]
@@ -30,7 +30,7 @@ class Form(Generic[T]):
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in a Go duration; ValueError for anything else, and for a negative one."""
+    """Return the seconds of a Go duration; raises ValueError for a malformed or negative one."""
     if text in {"0", "+0"}:
         return 0.0
     rest = text.removeprefix("+")
@@ -47,7 +47,7 @@ def parse_duration(text: str) -> float:
 
 
 def render_duration(seconds: float) -> str:
-    """The shortest usual way to write ``seconds``: ``4h``, ``1m30s``, ``250ms``; exact down to a nanosecond."""
+    """Return the shortest usual form of ``seconds``: ``4h``, ``1m30s``, ``250ms``; exact down to a nanosecond."""
     nanoseconds = round(seconds * 1e9)
     if nanoseconds == 0:
         return "0s"
@@ -60,7 +60,7 @@ def render_duration(seconds: float) -> str:
 
 
 def parse_mode(text: str) -> int:
-    """The permission bits in an octal string such as ``0660``; ValueError for anything else."""
+    """Return the permission bits of an octal string such as ``0660``; raises ValueError for a malformed one."""
     if _MODE.fullmatch(text) is None:
         raise ValueError(f"{text!r} is not a file mode")
     return int(text, 8)

@@ -1,7 +1,7 @@
-"""How a setting is declared: one dataclass field that also carries its comment, its form and its check.
+"""Declare a setting as one dataclass field that also contains its comment, its form and its check.
 
-Keeping the three beside the default is what lets ``cri-shim config default``, the checker and the documentation say
-the same thing.
+Because these are beside the default, ``cri-shim config default``, the checker and the documentation agree with each
+other.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ABOUT = "cri-shim"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is known of one setting apart from its type and default."""
+    """The declaration of one setting, apart from its type and default."""
 
     attribute: str
     name: str
@@ -37,12 +37,12 @@ def key(
     form: Form[T] | None = None,
     check: Callable[[T], str] | None = None,
 ) -> T:
-    """Declare a setting: its default, one line about it, its name in TOML if that differs, how it is written."""
+    """Declare a setting by its default, one line about it, its TOML name if that differs, its form and its check."""
     return field(default=default, metadata={_ABOUT: (name, comment, form, check)})
 
 
 def section(kind: type[T], comment: str) -> T:
-    """Declare a table below this one."""
+    """Declare a sub-table."""
     return field(default_factory=kind, metadata={_ABOUT: ("", comment, None, None)})
 
 
@@ -52,7 +52,7 @@ def table_of(make: Callable[[], T], comment: str) -> T:
 
 
 def keys_of(kind: type) -> tuple[Key, ...]:
-    """The settings and tables that a section declares, in the order of the file; other fields are not in the file."""
+    """Return the declared settings and tables of a section in file order; other fields are not in the file."""
     found = []
     for each in fields(kind):
         if _ABOUT in each.metadata:

@@ -1,8 +1,8 @@
-"""On which line of a TOML text each key stands.
+"""Find the line of each key in a TOML text.
 
-``tomllib`` gives values without positions. This scanner runs only over texts that ``tomllib`` has accepted, so it
-need not find mistakes; it has to step over strings, arrays, inline tables and comments without being fooled by what
-is inside them (TOML 1.0).
+``tomllib`` returns values without positions. This scanner reads only texts that ``tomllib`` has accepted, so it need
+not find mistakes; it must skip strings, arrays, inline tables and comments without interpreting their content (TOML
+1.0).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SPACE = re.compile(r"[ \t]*")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR = re.compile(r"[^,\]}#\r\n]+")
 _STRINGS = (
-    # A closing delimiter of three may have up to two quotes of the content right before it.
+    # Up to two quotes of the content may come directly before the closing delimiter of three.
     re.compile(r'"""(?:\\.|[^\\])*?"{3,5}(?!")', re.DOTALL),
     re.compile(r"'''.*?'{3,5}(?!')", re.DOTALL),
     re.compile(r'"(?:\\.|[^"\\\n])*"'),
@@ -31,7 +31,7 @@ _STRINGS = (
 
 
 def lines_of(text: str) -> dict[Path, int]:
-    """Line (from 1) of every key, table and array element of ``text``, by path; elements have their index in it."""
+    """Return the line (from 1) of every key, table and array element by path; the path of an element has its index."""
     return _Scanner(text).scan()
 
 
@@ -75,7 +75,7 @@ class _Scanner:
         return bisect_right(self._starts, self._at)
 
     def _header(self) -> Path:
-        """The dotted key between brackets, as it is written."""
+        """Read the dotted key between brackets, as it is written."""
         path: Path = ()
         for line, part in self._parts():
             path = (*path, part)
@@ -83,7 +83,7 @@ class _Scanner:
         return path
 
     def _key(self, table: Path) -> Path:
-        """The dotted key before an equals sign, below ``table``."""
+        """Read the dotted key before an equals sign, and return its path below ``table``."""
         path = table
         for line, part in self._parts():
             path = (*path, part)
@@ -103,7 +103,7 @@ class _Scanner:
                 return
 
     def _element(self, path: Path) -> Path:
-        """The path of one more ``[[table]]``."""
+        """Return the path of the next ``[[table]]``."""
         holder = (*self._resolved(path[:-1]), path[-1])
         self._last_element[holder] = self._last_element.get(holder, -1) + 1
         element = (*holder, self._last_element[holder])
@@ -111,7 +111,7 @@ class _Scanner:
         return element
 
     def _resolved(self, path: Path) -> Path:
-        """``path`` with the index of the latest element put in after each array of tables that it passes."""
+        """Return ``path`` with the index of the latest element after each array of tables in it."""
         out: Path = ()
         for part in path:
             out = (*out, part)

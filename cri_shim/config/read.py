@@ -1,7 +1,7 @@
-"""One section of a TOML document, checked against the dataclass that declares it.
+"""Read one section of a TOML document and check it against the dataclass that declares it.
 
-Reading goes on after a mistake, so that a person sees all of them at once; a value that is wrong is replaced by its
-default for the rest of the reading and never used.
+Reading continues after a mistake, so that the administrator sees all mistakes at once. Until the end an invalid value
+is replaced by its default, which is never used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Reader:
-    """Collects problems while sections are read. ``sources`` has the paths whose value came from a flag."""
+    """Collects problems while sections are read; ``sources`` contains the paths whose value came from a flag."""
 
     def __init__(self, name: str, lines: dict[Path, int]) -> None:
         self._name = name
@@ -34,7 +34,7 @@ class Reader:
         self.problems: list[Problem] = []
 
     def report(self, path: Path, what: str) -> None:
-        """Note that the value at ``path`` is wrong; a path that is not in the file counts for the nearest one above."""
+        """Note that the value at ``path`` is wrong; a path that is not in the file gets the line of its parent."""
         if path in self.sources:
             self.problems.append(Problem(self.sources[path], 0, dotted(path), what))
             return
@@ -42,7 +42,7 @@ class Reader:
         self.problems.append(Problem(self._name, nearest, dotted(path), what))
 
     def section(self, kind: type[T], document: dict[str, Any], path: Path, **given: Any) -> T:
-        """Read ``document`` as a ``kind``; ``given`` are its fields that are not in the file."""
+        """Read ``document`` as a ``kind``; ``given`` contains the fields that are not in the file."""
         hints = get_type_hints(kind)
         known = {key.name: key for key in keys_of(kind)}
         values: dict[str, Any] = dict(given)
@@ -59,7 +59,7 @@ class Reader:
         return kind(**values)
 
     def _read(self, key: Key, hint: Any, value: Any, path: Path) -> Any:
-        """The value for a field, or None after reporting why there is none."""
+        """Return the value of a field, or None after reporting what is wrong with it."""
         if hasattr(hint, "__dataclass_fields__"):
             return self.section(hint, value, path) if self._is_table(value, path) else None
         if key.attribute == "runtimes":
@@ -111,7 +111,7 @@ class Reader:
             for index in wrong:
                 self.report((*path, index), f"is {_kind_of(value[index])}, must be a string")
             return None if wrong else tuple(value)
-        if type(value) is not hint:  # not isinstance: a bool is an int to Python, not to a reader of the file
+        if type(value) is not hint:  # not isinstance: in Python a bool is an int, but not in the file
             self.report(path, f"is {_kind_of(value)}, must be {_WANTED[hint]}")
             return None
         return value
@@ -132,7 +132,7 @@ def _quoted(text: str) -> str:
 
 
 def dotted(path: Path) -> str:
-    """The name of a key as a person would write it: ``cni.bin_dirs[1]``, ``containerd.runtimes."my.runtime"``."""
+    """Return the name of a key as in TOML: ``cni.bin_dirs[1]``, ``containerd.runtimes."my.runtime"``."""
     out = ""
     for part in path:
         if isinstance(part, int):
@@ -143,7 +143,7 @@ def dotted(path: Path) -> str:
 
 
 def _all_names(kind: type, prefix: str = "") -> dict[str, str]:
-    """Every key by its last name, with its full name; tables of tables have NAME for the name one chooses."""
+    """Return every key's full name by its last part; tables of tables have NAME for the name that the user chooses."""
     hints = get_type_hints(kind)
     names = {}
     for key in keys_of(kind):
@@ -158,7 +158,7 @@ def _all_names(kind: type, prefix: str = "") -> dict[str, str]:
 
 
 def _hint(name: str, siblings: Iterable[str]) -> str:
-    """The key that was probably meant: one of the same table, else one of any table."""
+    """Return a hint at the key that was probably meant: one of the same table, else one of any table."""
     for names in ({each: each for each in siblings}, _all_names(Config)):
         lower = {each.lower(): full for each, full in names.items()}
         import difflib  # noqa: PLC0415 - only for a mistake

@@ -1,4 +1,4 @@
-"""A Config written out again: as TOML with a comment on every key, or as plain values for ``Status``."""
+"""Write a Config as TOML with a comment on every key, or as plain values for ``Status``."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _HEAD = """\
 
 
 def default_toml() -> str:
-    """A file with every key, its default and what it is for; reading it gives ``Config()``."""
+    """Return a file with every key, its default and its purpose; reading it yields ``Config()``."""
     return _HEAD + "\n" + to_toml(Config())
 
 
 def to_toml(config: Config) -> str:
-    """``config`` as TOML, complete, with comments; reading it gives ``config`` again."""
+    """Return ``config`` as complete TOML with comments; reading it yields ``config`` again."""
     return "\n".join(_section(config, ())).strip() + "\n"
 
 
 def document(config: Config) -> dict[str, Any]:
-    """``config`` as plain values under the names of the file, as JSON can carry them."""
+    """Return ``config`` as plain JSON values under the names of the file."""
     return _document(config)
 
 
@@ -59,7 +59,7 @@ def _plain(key: Key, value: Any) -> Any:
 
 
 def _scalar(key: Key, value: Any) -> str:
-    # JSON's strings, numbers, booleans and lists of strings are TOML's too, apart from DEL.
+    # JSON's strings, numbers, booleans and lists of strings are also valid TOML, except for DEL.
     return json.dumps(_plain(key, value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 

@@ -1,7 +1,7 @@
-"""Every setting, with its default and one line about it.
+"""Declare every setting with its default and one line of documentation.
 
-The sections split the single table of containerd's CRI plugin (1.6 and 1.7) by what they steer; the keys inside have
-the plugin's names. Values are read once at start and never change.
+The sections divide the single table of containerd's CRI plugin (1.6 and 1.7) by subject; the keys inside have the
+plugin's names. Values are read once at start and never change.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LogFormat = Literal["logfmt", "json", "console"]
 
 @dataclass(frozen=True, slots=True)
 class RuncOptions:
-    """What the runc shim is told about its runtime (containerd's ``runc.Options``, and its spelling)."""
+    """Options that the runc shim receives for its runtime (containerd's ``runc.Options``, with its spelling)."""
 
     systemd_cgroup: bool = key(
         False, "let systemd make the cgroups; must agree with the kubelet's cgroupDriver", name="SystemdCgroup"
@@ -39,7 +39,7 @@ class RuncOptions:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeHandler:
-    """One way to run pods, chosen by the name that a RuntimeClass asks for."""
+    """One way to run pods, selected by the handler name of a RuntimeClass."""
 
     name: str = ""
     runtime_type: str = key("io.containerd.runc.v2", "containerd's name for the shim", check=checks.not_empty)
@@ -62,7 +62,7 @@ def _only_runc() -> Mapping[str, RuntimeHandler]:
 
 @dataclass(frozen=True, slots=True)
 class ContainerdSection:
-    """Which containerd, and how pods are run by it."""
+    """Which containerd to use, and how it runs pods."""
 
     address: str = key("/run/containerd/containerd.sock", "containerd's socket", check=checks.socket_address)
     namespace: str = key(
@@ -70,7 +70,7 @@ class ContainerdSection:
     )
     snapshotter: str = key("overlayfs", "snapshotter for images and containers", check=checks.identifier)
     ignore_blockio_not_enabled_errors: bool = key(
-        False, "run containers that ask for a blockio class without it where there are none, instead of refusing them"
+        False, "run containers without their blockio class on a node that has no classes, instead of rejecting them"
     )
     ignore_rdt_not_enabled_errors: bool = key(False, "the same for RDT classes")
     ignore_deprecation_warnings: tuple[str, ...] = key(
@@ -84,7 +84,7 @@ class ContainerdSection:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSection:
-    """What a pod is made of, beside its containers."""
+    """The parts of a pod besides its containers."""
 
     infra: Literal["pause", "pinned"] = key(
         "pause", "what holds a pod's namespaces: a pause process, or bind mounts where that is enough (pinned)"
@@ -104,7 +104,7 @@ class CniSection:
         1, "how many of them to use, in the order of their names; 0 = all", check=checks.not_negative
     )
     conf_template: str = key(
-        "", "template written to conf_dir when the kubelet tells the pod CIDR", check=checks.optional_path
+        "", "template that is written to conf_dir when the kubelet announces the pod CIDR", check=checks.optional_path
     )
     ip_pref: Literal["", "ipv4", "ipv6", "cni"] = key("", "which address is the pod's first; empty is ipv4")
     setup_serially: bool = key(False, "attach a pod to its networks one after the other")
@@ -118,7 +118,7 @@ class CniSection:
 
     @property
     def plugin_dirs(self) -> tuple[str, ...]:
-        """The directories to search for plugins: ``bin_dir`` alone where it is set, else ``bin_dirs``."""
+        """Return the directories to search for plugins: only ``bin_dir`` if it is set, else ``bin_dirs``."""
         return (self.bin_dir,) if self.bin_dir else self.bin_dirs
 
 
@@ -128,26 +128,26 @@ class RegistrySection:
 
     config_path: str = key(
         "/etc/containerd/certs.d:/etc/docker/certs.d",
-        "directories of HOST/hosts.toml, or of HOST/*.crt, *.cert and *.key, colons between",
+        "directories of HOST/hosts.toml, or of HOST/*.crt, *.cert and *.key, separated by colons",
         check=checks.path_list,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class VerifierSection:
-    """Programs that are asked before an image is pulled; those of containerd's image verifier ``bindir``."""
+    """Programs that verify an image before it is pulled, as containerd's image verifier ``bindir`` does."""
 
     bin_dir: str = key(
         "/opt/containerd/image-verifier/bin",
-        "directory of the programs; absent or empty: nothing is asked",
+        "directory of the programs; absent or empty: none is run",
         check=checks.optional_path,
     )
     max_verifiers: int = key(
-        10, "how many of them are asked, the first by name; less than 0 = all", check=checks.between(-1, 1000)
+        10, "how many of them to run, in the order of their names; less than 0 = all", check=checks.between(-1, 1000)
     )
     per_verifier_timeout: float = key(
         10.0,
-        "a program without an answer for so long is ended, and the image is not pulled",
+        "a program without an answer after this time is ended, and the image is not pulled",
         form=DURATION,
         check=checks.at_least_a_second,
     )
@@ -166,7 +166,7 @@ class ImageSection:
     max_concurrent_downloads: int = key(3, "layers of one image fetched at the same time", check=checks.between(1, 64))
     max_total_downloads: int = key(12, "layers of all images fetched at the same time", check=checks.between(1, 1024))
     image_pull_progress_timeout: float = key(
-        300.0, "a pull that gets nowhere for so long, in any phase, is given up; 0s = never", form=DURATION
+        300.0, "time without progress, in any phase, after which a pull is given up; 0s = never", form=DURATION
     )
     stats_collect_period: float = key(
         10.0, "how often the space that snapshots take is read", form=DURATION, check=checks.at_least_a_second
@@ -177,20 +177,20 @@ class ImageSection:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeSection:
-    """What containers get."""
+    """Settings of containers."""
 
     max_container_log_line_size: int = key(16384, "bytes of a log line before it is split; 0 or less = no limit")
     disable_apparmor: bool = key(False, "ignore AppArmor profiles, for a daemon that may not use AppArmor")
-    enable_selinux: bool = key(False, "label pods by SELinux; false: pass over what they ask of it")
+    enable_selinux: bool = key(False, "label pods by SELinux; false: ignore their SELinux options")
     selinux_category_range: int = key(
-        1024, "categories of SELinux that pods' levels are made of", check=checks.between(2, 1024)
+        1024, "number of SELinux categories from which levels of pods are made", check=checks.between(2, 1024)
     )
     restrict_oom_score_adj: bool = key(
-        False, "never below the daemon's own oom_score_adj; done by itself where CAP_SYS_RESOURCE is missing"
+        False, "never set oom_score_adj below the daemon's own; always so without CAP_SYS_RESOURCE"
     )
     disable_proc_mount: bool = key(False, "ignore masked and read-only paths, for old kubelets")
     unset_seccomp_profile: str = key(
-        "", "seccomp profile of containers that ask for none; empty = unconfined", check=checks.seccomp_profile
+        "", "seccomp profile of containers that request none; empty = unconfined", check=checks.seccomp_profile
     )
     tolerate_missing_hugetlb_controller: bool = key(True, "ignore hugepage limits where the controller is missing")
     disable_hugetlb_controller: bool = key(True, "never set hugepage limits")
@@ -200,10 +200,10 @@ class RuntimeSection:
     enable_unprivileged_ports: bool = key(True, "let every container bind ports below 1024")
     enable_unprivileged_icmp: bool = key(True, "let every container open ICMP echo sockets")
     blockio_config_file: str = key(
-        "", "YAML file with the classes of block I/O that pods may ask for", check=checks.optional_path
+        "", "YAML file with the classes of block I/O that pods may request", check=checks.optional_path
     )
-    rdt_classes: tuple[str, ...] = key((), "groups of /sys/fs/resctrl that pods may ask for as their RDT class")
-    enable_cdi: bool = key(True, "give containers the CDI devices that they ask for; false: refuse them")
+    rdt_classes: tuple[str, ...] = key((), "groups of /sys/fs/resctrl that pods may request as their RDT class")
+    enable_cdi: bool = key(True, "give containers the CDI devices that they request; false: reject them")
     cdi_spec_dirs: tuple[str, ...] = key(
         ("/etc/cdi", "/var/run/cdi"),
         "directories of CDI files; of two that describe one device the later directory wins",
@@ -211,11 +211,11 @@ class RuntimeSection:
     )
     starts_at_once: int = key(
         0,
-        "starts of pods and of containers, and stops of pods, under way at once on busy cores; 0 = two for each core",
+        "concurrent starts of pods and containers, and stops of pods, on busy cores; 0 = two for each core",
         check=checks.between(0, 10000),
     )
     drain_exec_sync_io_timeout: float = key(
-        5.0, "how long the output of an ended exec may stay open; 0s = for ever", form=DURATION
+        5.0, "how long the output of an ended exec may stay open; 0s = forever", form=DURATION
     )
 
 
@@ -229,16 +229,14 @@ class KeyPairSection:
 
 @dataclass(frozen=True, slots=True)
 class StreamSection:
-    """Where the clients of exec, attach and port-forward connect; the kubelet does it for kubectl."""
+    """The server that clients of exec, attach and port-forward connect to; the kubelet does so for kubectl."""
 
     stream_server_address: str = key(
-        "127.0.0.1", "address to listen on; others than loopback let the network in", check=checks.ip_address
+        "127.0.0.1", "address to listen on; any other than loopback is open to the network", check=checks.ip_address
     )
     stream_server_port: str = key("0", "port to listen on; 0 = any that is free", check=checks.port)
-    stream_idle_timeout: float = key(
-        14400.0, "a session without a byte for so long is ended; 0s = never", form=DURATION
-    )
-    enable_tls_streaming: bool = key(False, "speak TLS there")
+    stream_idle_timeout: float = key(14400.0, "idle time after which a session is ended; 0s = never", form=DURATION)
+    enable_tls_streaming: bool = key(False, "use TLS for streaming")
     x509_key_pair_streaming: KeyPairSection = section(KeyPairSection, "the pair for TLS")
 
 
@@ -251,7 +249,7 @@ class LedgerSection:
 
 @dataclass(frozen=True, slots=True)
 class TracingSection:
-    """Spans: told to a collector, and taken from containerd. Needs the extra ``cri-shim[otel]``."""
+    """Spans for a collector, and spans received from containerd; needs the extra ``cri-shim[otel]``."""
 
     endpoint: str = key(
         "", "collector of spans, such as http://127.0.0.1:4318; empty: OTEL_EXPORTER_OTLP_ENDPOINT, or none"
@@ -260,9 +258,9 @@ class TracingSection:
         "", "http/protobuf or grpc; empty: OTEL_EXPORTER_OTLP_PROTOCOL, or http/protobuf"
     )
     sampling_ratio: float = key(
-        1.0, "share of requests that are traced where the caller has no trace", check=checks.between(0, 1)
+        1.0, "share of requests to trace if the caller sends no trace", check=checks.between(0, 1)
     )
-    service_name: str = key("", "what we are called in traces; empty: OTEL_SERVICE_NAME, or cri-shim")
+    service_name: str = key("", "service name in traces; empty: OTEL_SERVICE_NAME, or cri-shim")
     containerd_spans: Literal["off", "receive", "ask"] = key(
         "off", "take containerd's own spans at the HTTP listener: of traced requests (receive), or of all (ask)"
     )
@@ -270,19 +268,19 @@ class TracingSection:
 
 @dataclass(frozen=True, slots=True)
 class HttpSection:
-    """The local listener: the explorer page, its JSON, and metrics."""
+    """The local HTTP listener: the explorer page, its JSON, and metrics."""
 
     address: str = key(
         "127.0.0.1:9735",
-        "where to listen: IP:PORT (port 0 = any that is free), unix:///PATH, or empty = nowhere; others than loopback "
-        "let the network in",
+        "where to listen: IP:PORT (port 0 = any that is free), unix:///PATH, or empty = nowhere; any other than "
+        "loopback is open to the network",
         check=checks.optional_listen_address,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The whole file. ``Config()`` is what an empty file means."""
+    """The whole file; ``Config()`` is the meaning of an empty file."""
 
     root: str = key("/var/lib/cri-shim", "files of pods that outlive a reboot", check=checks.absolute_path)
     state: str = key("/run/cri-shim", "FIFOs and mounts of pods, gone after a reboot", check=checks.absolute_path)
@@ -292,8 +290,8 @@ class Config:
     socket_mode: int = key(0o660, "permissions of that socket", form=MODE, check=checks.socket_mode)
     log_level: LogLevel = key("info", "debug, info, warning or error")
     log_format: LogFormat = key("logfmt", "logfmt, json or console, on standard error")
-    oom_score: int = key(0, "the daemon's own oom_score_adj; 0 = leave it", check=checks.between(-1000, 1000))
-    shutdown_grace: float = key(25.0, "how long SIGTERM waits for requests that run", form=DURATION)
+    oom_score: int = key(0, "the daemon's own oom_score_adj; 0 = unchanged", check=checks.between(-1000, 1000))
+    shutdown_grace: float = key(25.0, "how long SIGTERM waits for running requests", form=DURATION)
     containerd: ContainerdSection = section(ContainerdSection, "which containerd, and how it runs pods")
     sandbox: SandboxSection = section(SandboxSection, "what a pod is made of, beside its containers")
     cni: CniSection = section(CniSection, "pod networks")
@@ -305,9 +303,9 @@ class Config:
     tracing: TracingSection = section(TracingSection, "spans for a collector, and from containerd")
 
     def runtime_handler(self, name: str) -> RuntimeHandler:
-        """The handler that a pod asks for; an empty name is the default one.
+        """Return the handler that a pod requests; an empty name means the default one.
 
-        Raises InvalidArgumentError when nothing of that name is configured.
+        Raises InvalidArgumentError if no handler of that name is configured.
         """
         wanted = name or self.containerd.default_runtime_name
         handler = self.containerd.runtimes.get(wanted)

@@ -1,4 +1,4 @@
-"""From a TOML text to a Config, or to the list of everything that is wrong with it."""
+"""Read a TOML text into a Config, or report everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A setting given on the command line; it wins over the file. ``key`` is the dotted name."""
+    """A setting from the command line, which wins over the file; ``key`` is the dotted name."""
 
     name: str
     key: str
@@ -31,7 +31,7 @@ class Flag:
 
 
 def load(path: Path | str | None = None, *, flags: Sequence[Flag] = ()) -> Config:
-    """The settings in ``path``; without one, those in the default file, which may be missing.
+    """Return the settings in ``path``, or without a path those in the default file, which may be missing.
 
     Raises ConfigError with every problem of the file and the flags.
     """
@@ -44,14 +44,14 @@ def load(path: Path | str | None = None, *, flags: Sequence[Flag] = ()) -> Confi
         text = ""
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError([Problem(str(wanted), line, "", "not UTF-8, as TOML has to be")]) from None
+        raise ConfigError([Problem(str(wanted), line, "", "not UTF-8, which TOML must be")]) from None
     except OSError as error:
         raise ConfigError([Problem(str(wanted), 0, "", f"cannot be read: {error.strerror}")]) from None
     return parse(text, str(wanted), flags=flags)
 
 
 def parse(text: str, name: str = "config.toml", *, flags: Sequence[Flag] = ()) -> Config:
-    """The settings in ``text``; ``name`` stands before each line number.
+    """Return the settings in ``text``; ``name`` comes before each line number in errors.
 
     Raises ConfigError with every problem of the text and the flags.
     """
@@ -59,7 +59,7 @@ def parse(text: str, name: str = "config.toml", *, flags: Sequence[Flag] = ()) -
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([_syntax_problem(str(error), text, name)]) from None
-    # tomllib turns CR LF into LF too; only LF is counted, so the numbers stay those of an editor.
+    # tomllib also turns CR LF into LF; counting only LF gives the line numbers of an editor.
     reader = Reader(name, lines_of(text))
     for flag in flags:
         *tables, last = flag.key.split(".")
@@ -89,7 +89,7 @@ def _syntax_problem(message: str, text: str, name: str) -> Problem:
 
 
 def _check_across(config: Config, document: dict[str, Any], reader: Reader) -> None:
-    """What only several keys together can get wrong."""
+    """Report problems that several keys cause together."""
     default = config.containerd.default_runtime_name
     if default not in config.containerd.runtimes:
         known = ", ".join(sorted(config.containerd.runtimes))
