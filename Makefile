@@ -1,45 +1,45 @@
-# cri-shim. `make help` says what there is; everything else a target needs it brings along by itself.
+# cri-shim. `make help` lists the targets; each target installs or builds what it needs.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-# The distribution's own where it is new enough: Debian's is built with profile-guided optimisation, which others that
-# come first in PATH often are not. That is worth a quarter of the daemon's CPU time.
+# Use the distribution's Python if it is new enough: Debian's is built with profile-guided optimisation, which others
+# that come first in PATH often are not. That saves a quarter of the daemon's CPU time.
 DISTRIBUTION := $(shell /usr/bin/python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
                   && echo /usr/bin/python3 || echo python3)
-# A program, or for unit-with a version such as 3.13.
+# PYTHON is a program, or for unit-with a version such as 3.13.
 PYTHON ?= $(DISTRIBUTION)
 BASE := $(if $(filter 3.%,$(PYTHON)),$(DISTRIBUTION),$(PYTHON))
 OTHER := $(or $(filter 3.%,$(PYTHON)),3.14)
 VENV := .venv
 RUN := $(VENV)/bin/python
-# import-linter's own; pyproject.toml says why.
+# import-linter has an environment of its own; pyproject.toml says why.
 CONTRACTS := .venv-contracts
-# Made anew when the dependencies or the protocol definitions change.
+# The environment is rebuilt when the dependencies or the protocol definitions change.
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml constraints.txt cri_shim/__init__.py proto/compile.py $(shell find proto -name '*.proto')
 CODE := cri_shim containerd_client untrusted lab tests
 
-# What Debian has and the tests and the demo use: a real containerd with runc and CNI plugins, a registry, a static
+# Debian's packages that the tests and the demo use: a real containerd with runc and CNI plugins, a registry, a static
 # busybox for images; util-linux, whose unshare makes user namespaces; gcc for small programs that images need; systemd
 # for systemd-analyze; chromium for the explorer page; libnghttp2 for a CRI client in C.
 PACKAGES := python3 python3-venv containerd runc containernetworking-plugins docker-registry busybox-static \
             iptables iproute2 util-linux gcc libc6-dev systemd openssl apache2-utils zstd chromium criu \
             libnghttp2-dev
 
-# What the guest of test-guest is made and run with.
+# Packages that build and run the guest of test-guest.
 GUEST_PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs
 
-# More arguments for pytest: make test ARGS="-k logs -x"
+# ARGS is passed to pytest: make test ARGS="-k logs -x"
 ARGS ?=
 
 .PHONY: help
-help:  ## say what there is
+help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 .PHONY: packages
-packages:  ## install what is missing of Debian's packages (as root, on a Debian)
+packages:  ## install the missing Debian packages (as root, on Debian)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    missing=""; \
 	    for package in $(PACKAGES); do \
@@ -60,16 +60,16 @@ guest-packages: packages
 .PHONY: venv
 venv: packages $(STAMP)  ## make the virtual environment, with the project in it
 
-# The order-only prerequisite lets python3-venv be there before it is needed, without making anything anew.
+# The order-only prerequisite installs python3-venv before it is needed, without rebuilding anything.
 $(STAMP): $(SOURCES) | packages
 	@test -x $(RUN) || $(BASE) -m venv $(VENV)
-	@# Debian's pip does not know --group yet.
+	@# Debian's pip does not support --group yet.
 	$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
 	@touch $@
 
 .PHONY: constraints
-constraints: venv  ## write constraints.txt anew, with the newest versions that fit together
+constraints: venv  ## write constraints.txt again, with the newest versions that fit together
 	$(RUN) -m lab.constraints
 
 $(CONTRACTS)/.installed: pyproject.toml constraints.txt | packages
@@ -90,19 +90,20 @@ check: venv $(CONTRACTS)/.installed  ## lint, format, types, import contracts
 test: venv  ## run all tests (as root: real containerd, runc, CNI and registry)
 	$(RUN) -m pytest $(ARGS)
 
-# Another containerd than the machine's, from Debian's newer suites, unpacked below .containerd. TESTS: which tests.
+# Use another containerd than the machine's, from Debian's newer suites, unpacked below .containerd. TESTS selects
+# tests.
 LINE ?= 2.1
 TESTS ?= tests/integration tests/conformance
 
 .PHONY: test-with
-test-with: venv  ## run the tests that need containerd on another one: make test-with LINE=1.7 (or 2.1)
+test-with: venv  ## run the tests that need containerd with another version: make test-with LINE=1.7 (or 2.1)
 	@binaries="$$($(RUN) -m lab.containerd_versions $(LINE))"; \
 	"$$binaries/containerd" --version; \
 	CONTAINERD_BINARIES="$$binaries" $(RUN) -m pytest $(TESTS) $(ARGS)
 
-# All three run, whatever the first one says.
+# All three run, whatever the result of the first one is.
 .PHONY: test-all
-test-all: venv  ## run all tests, and those that need containerd on 1.7 and 2.1 as well
+test-all: venv  ## run all tests, and those that need containerd also with 1.7 and 2.1
 	@failed=""; \
 	$(MAKE) --no-print-directory test || failed="$$failed 1.6"; \
 	for line in 1.7 2.1; do \
@@ -114,7 +115,8 @@ test-all: venv  ## run all tests, and those that need containerd on 1.7 and 2.1 
 unit: venv  ## run the tests that need neither root nor containerd
 	$(RUN) -m pytest tests/unit tests/hostile $(ARGS)
 
-# Another Python has an environment of its own. pip is the first environment's: Debian's Pythons bring none along.
+# Another Python has an environment of its own. It uses the pip of the first environment, because Debian's Pythons have
+# none.
 $(VENV)-3.%/.installed: $(SOURCES) | $(STAMP)
 	@program="$$($(RUN) -m lab.pythons 3.$*)"; \
 	test -x $(@D)/bin/python || "$$program" -m venv --without-pip $(@D)
@@ -123,11 +125,11 @@ $(VENV)-3.%/.installed: $(SOURCES) | $(STAMP)
 	@touch $@
 
 .PHONY: unit-with
-unit-with: venv $(VENV)-$(OTHER)/.installed  ## run those on another Python: make unit-with PYTHON=3.13 (or 3.14)
+unit-with: venv $(VENV)-$(OTHER)/.installed  ## run the unit tests on another Python: make unit-with PYTHON=3.13 (or 3.14)
 	$(VENV)-$(OTHER)/bin/python -VV
 	$(VENV)-$(OTHER)/bin/python -m pytest tests/unit tests/hostile $(ARGS)
 
-# SUITES names some of tests/guest/suites.py; ARGS goes to pytest.
+# SUITES names suites of tests/guest/suites.py; ARGS is passed to pytest.
 .PHONY: test-guest
 test-guest: venv guest-packages  ## run the tests that need cgroup v2 or systemd, in a virtual machine
 	$(RUN) -m tests.guest.run $(SUITES) -- $(ARGS)
@@ -137,14 +139,14 @@ demo: venv  ## show real pods on a private containerd, kill the daemon under the
 	$(RUN) -m lab.demo
 
 .PHONY: up
-up: venv  ## leave the same thing running, to play with
+up: venv  ## start the same pods and daemon, and leave them running to play with
 	$(RUN) -m lab.up
 
 .PHONY: down
-down: venv  ## take it down again
+down: venv  ## stop what `make up` started
 	$(RUN) -m lab.down
 
-# ARGS are those of `cri-shim compare` without its endpoints; docs/measuring.md has them.
+# ARGS are the arguments of `cri-shim compare` without its endpoints; docs/measuring.md describes them.
 .PHONY: compare
 compare: venv  ## measure this daemon against the in-process plugin, and report (a quarter of an hour)
 	$(RUN) -m lab.compare $(ARGS)
@@ -158,7 +160,7 @@ default: venv  ## print a configuration file with every key and its default
 	@$(VENV)/bin/cri-shim config default
 
 .PHONY: clean
-clean:  ## remove what was built, the virtual environment too
+clean:  ## remove all build results, including the virtual environment
 	rm -rf $(VENV) $(VENV)-3.* $(CONTRACTS) .cache build dist *.egg-info cri_shim/api containerd_client/api
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
