@@ -26,7 +26,7 @@ def users_of(end: str, proc: Path = Path("/proc"), mounts: Iterable[MountPoint] 
     else was found, because that takes one readlink for each open file on the node.
     """
     points = read_mountinfo() if mounts is None else mounts
-    found = [f"mount {escaped(point.path)} lies below it" for point in points if f"{end}/" in point.path][:SHOWN]
+    found = [f"mount {escaped(point.path)} is below it" for point in points if f"{end}/" in point.path][:SHOWN]
     processes = [entry for entry in proc.iterdir() if entry.name.isdecimal()]
     for links in (_roles, _open_files):
         for process in processes:

@@ -177,14 +177,14 @@ def _propagation(item: ResolvedMount) -> str:
     if item.propagation == cri.PROPAGATION_BIDIRECTIONAL:
         if not below.shared:
             raise FailedPreconditionError(
-                f"mount {item.container_path!r} asks for bidirectional propagation, but {item.source!r} lies on "
+                f"mount {item.container_path!r} asks for bidirectional propagation, but {item.source!r} is on "
                 f"{below.mount_point!r}, which is not a shared mount"
             )
         return "rshared"
     if item.propagation == cri.PROPAGATION_HOST_TO_CONTAINER:
         if not (below.shared or below.slave):
             raise FailedPreconditionError(
-                f"mount {item.container_path!r} asks for propagation from the host, but {item.source!r} lies on "
+                f"mount {item.container_path!r} asks for propagation from the host, but {item.source!r} is on "
                 f"{below.mount_point!r}, which is neither a shared nor a slave mount"
             )
         return "rslave"

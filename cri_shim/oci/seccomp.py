@@ -57,13 +57,13 @@ def seccomp_section(
 ) -> Spec | None:
     """Return ``linux.seccomp``, or None for no filter.
 
-    ``localhost`` is the content of :func:`localhost_path`. Raises FailedPreconditionError where a filter is asked for
-    that this node cannot give, InvalidArgumentError for a file that is no profile.
+    ``localhost`` is the content of :func:`localhost_path`. Raises FailedPreconditionError for a filter that this node
+    cannot apply, and InvalidArgumentError for a file that is not a profile.
     """
     if profile is None:
         return None
     if not available:
-        raise FailedPreconditionError("a seccomp profile is asked for, but this kernel has no seccomp")
+        raise FailedPreconditionError("a seccomp profile is requested, but this kernel has no seccomp")
     path = localhost_path(profile)
     if path is None:
         return default_profile(capabilities, machine, kernel)
@@ -106,8 +106,8 @@ def default_profile(capabilities: Iterable[str], machine: str, kernel: tuple[int
 def parse_profile(content: bytes, path: str) -> Spec:
     """Read a profile file: the JSON of ``linux.seccomp``, fields that only other tools know left out.
 
-    It is read by Go's rules, as the OCI runtime would. Raises InvalidArgumentError where it is something else; an
-    empty filter by accident would be a quiet hole.
+    It is read by Go's rules, as by the OCI runtime. Raises InvalidArgumentError for any other content, because a filter
+    that is empty by accident would silently allow everything.
     """
     shown = f"seccomp profile '{escaped(path)}'"
     try:

@@ -80,7 +80,7 @@ class BlockioClasses(Struct, frozen=True):
         entries = self.classes.get(name)
         if entries is None:
             known = ", ".join(sorted(self.classes)) or "none"
-            raise FailedPreconditionError(f"there is no blockio class {name!r}; there is {known}")
+            raise FailedPreconditionError(f"blockio class {name!r} does not exist; known classes: {known}")
         if not weights and any(entry.weight is not None for entry in entries):
             raise FailedPreconditionError(
                 f"blockio class {name!r} sets a weight, which this node's I/O controller does not have; "

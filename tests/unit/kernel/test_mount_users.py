@@ -47,7 +47,7 @@ def test_an_open_file(proc):
 def test_a_mount(proc):
     """A mount below is in the way, too."""
     mounts = parse_mountinfo(f"9 1 0:9 / {PLACE}/tmp rw - tmpfs tmpfs rw\n8 1 0:9 / {PLACE} rw - overlay overlay rw")
-    assert users_of(END, proc, mounts) == [f"mount {PLACE}/tmp lies below it"]
+    assert users_of(END, proc, mounts) == [f"mount {PLACE}/tmp is below it"]
 
 
 def test_not_all_of_a_crowd(proc):
