@@ -18,9 +18,9 @@ async def list_containers(service: Service, request: cri.ListContainersRequest) 
 
     The result is a serialised ListContainersResponse.
     """
-    if not request.filter.ByteSize():  # a kubelet sends one that is set and empty
-        return service.containers.joined(Container.list_entry)
-    return b"".join(container.list_entry() for container in fitting(service.containers, request.filter))
+    # A kubelet sends a filter that is set and empty.
+    wanted = fitting(service.containers, request.filter) if request.filter.ByteSize() else service.containers
+    return b"".join(map(Container.list_entry, wanted))
 
 
 def fitting(containers: Iterable[Container], wanted: cri.ContainerFilter) -> Iterable[Container]:

@@ -18,9 +18,8 @@ async def list_pod_sandbox(service: Service, request: cri.ListPodSandboxRequest)
 
     The result is a serialised ListPodSandboxResponse.
     """
-    if not request.filter.ByteSize():
-        return service.sandboxes.joined(Sandbox.list_entry)
-    return b"".join(sandbox.list_entry() for sandbox in fitting(service.sandboxes, request.filter))
+    wanted = fitting(service.sandboxes, request.filter) if request.filter.ByteSize() else service.sandboxes
+    return b"".join(map(Sandbox.list_entry, wanted))
 
 
 def fitting(sandboxes: Iterable[Sandbox], wanted: cri.PodSandboxFilter) -> Iterable[Sandbox]:

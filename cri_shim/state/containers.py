@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import force_setattr, replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.state.wire import entry, sayable
+from cri_shim.state.wire import sayable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,10 +118,12 @@ class Container(Struct, frozen=True):
         )
 
     def list_entry(self) -> bytes:
-        """:meth:`listed` as a piece of a ListContainersResponse; made at the first call."""
+        """Return a ListContainersResponse of this container alone, serialised at the first call.
+
+        Such responses are joined to a list, as in :meth:`cri_shim.state.sandboxes.Sandbox.list_entry`.
+        """
         if not self._entry:
-            number = cri.ListContainersResponse.CONTAINERS_FIELD_NUMBER
-            force_setattr(self, "_entry", entry(number, self.listed()))
+            force_setattr(self, "_entry", cri.ListContainersResponse(containers=[self.listed()]).SerializeToString())
         return self._entry
 
 

@@ -28,7 +28,6 @@ class Index(Generic[V]):
         self.kind = kind
         self._values: dict[str, V] = {}
         self._watchers: list[Callable[[V | None, V | None], None]] = []
-        self._joined: bytes | None = None
 
     def __len__(self) -> int:
         return len(self._values)
@@ -67,18 +66,11 @@ class Index(Generic[V]):
             raise NotFoundError(f"{self.kind} {ref!r} is not known")
         return value
 
-    def joined(self, piece: Callable[[V], bytes]) -> bytes:
-        """The pieces of all values, one after the other; kept until a value changes, so always ask for the same."""
-        if self._joined is None:
-            self._joined = b"".join(map(piece, self._values.values()))
-        return self._joined
-
     def watch(self, watcher: Callable[[V | None, V | None], None]) -> None:
         """Call ``watcher(old, new)`` right after each change; None stands for "not there". It must not fail."""
         self._watchers.append(watcher)
 
     def _changed(self, old: V | None, new: V | None) -> None:
-        self._joined = None
         for watcher in self._watchers:
             watcher(old, new)
 

@@ -1,8 +1,4 @@
-"""List entries in the form they have on the wire, made once for each value.
-
-Lists are what a quiet node asks for all day, and between two of them hardly any entry changes. The response of a list
-is nothing but its entries one after the other, each behind its field number and its length (protobuf encoding,
-"length-delimited records"), so finished entries only need to be joined.
+"""A record that fits into no message costs a list that record only.
 
 What records hold is checked where it is read. Should one hold what no message can all the same, it alone is listed with
 its id and nothing else, or left out: one bad record never fails a list.
@@ -14,16 +10,12 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
 
-from containerd_client.varint import varint
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from google.protobuf.message import Message
 
 M = TypeVar("M", bound="Message")
-
-_LENGTH_DELIMITED = 2
 
 CANNOT_BE_SAID: Final = (ValueError, TypeError, ArithmeticError)
 """What filling a message raises for a value that does not fit: too large, not encodable, of another type."""
@@ -51,9 +43,3 @@ def warn_of(kind: str, id_: str, error: Exception) -> None:
         _warned.clear()
     _warned.add((kind, id_))
     log.warning("list.entry_unsayable", kind=kind, id=id_, error=str(error))
-
-
-def entry(field: int, message: Message) -> bytes:
-    """One entry of a repeated message field with the number ``field``, ready to be joined with others."""
-    body = message.SerializeToString()
-    return varint(field << 3 | _LENGTH_DELIMITED) + varint(len(body)) + body
