@@ -3,8 +3,7 @@
 libc's wrappers set errno per thread and ctypes releases the GIL during the call, so many threads may use this module at
 the same time. In Linux a namespace belongs to a thread. Code that changes one therefore runs in a thread of its own
 that ends afterwards, and never in a pool thread, whose later calls would inherit the namespace.
-Facts: mount(2), umount2(2), unshare(2), setns(2), openat2(2), tee(2), malloc_trim(3), madvise(2),
-netdevice(7).
+Facts: mount(2), umount2(2), unshare(2), setns(2), openat2(2), tee(2), netdevice(7).
 """
 
 from __future__ import annotations
@@ -48,7 +47,6 @@ _OPENAT2_TRIES: Final = 64
 _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 0x1
-_MADV_DONTNEED: Final = 4
 _M_ARENA_MAX: Final = -8
 _STATFS_SIZE: Final = 256  # struct statfs has 120 bytes on 64-bit machines
 _BUSY_TRIES: Final = 5
@@ -269,10 +267,6 @@ class LinuxKernel:
         if trim is not None:
             trim(ctypes.c_size_t(0))
 
-    def let_go_of_pages(self, ranges: Sequence[tuple[int, int]]) -> None:
-        """See the protocol. A kernel that refuses leaves them where they are."""
-        for start, end in ranges:
-            _libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), ctypes.c_int(_MADV_DONTNEED))
 
 
 def _new_place(path: str) -> Path:

@@ -103,13 +103,6 @@ class Kernel(Protocol):
         """Return the pages of this process that contain only freed memory to the kernel (malloc_trim(3))."""
         ...
 
-    def let_go_of_pages(self, ranges: Sequence[tuple[int, int]]) -> None:
-        """Unmap the pages between these addresses (madvise(2), MADV_DONTNEED); read again, they come from their file.
-
-        The caller answers for it that they are there: what was written to them is lost. Never fails.
-        """
-        ...
-
 
 def is_cgroup2(kernel: Kernel, path: str = "/sys/fs/cgroup") -> bool:
     """Return whether ``path`` is the unified cgroup hierarchy (v2); a hybrid setup has a tmpfs there, so it is v1."""

@@ -119,7 +119,3 @@ class RecordingKernel:
     def give_back_memory(self) -> None:
         """Record the call."""
         self._record("give_back_memory")
-
-    def let_go_of_pages(self, ranges: Sequence[tuple[int, int]]) -> None:
-        """Record the call."""
-        self._record("let_go_of_pages", ranges)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.kernel.executors import FS, run
-from cri_shim.tuning.start_pages import StartPages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,15 +33,11 @@ def own_memory() -> int:
 
 
 async def give_back_memory(kernel: Kernel) -> None:
-    """Look again and again how large this process is; when it is larger than it was, give back what of it is free.
-
-    Pages of libraries that were needed once go as well (:mod:`cri_shim.tuning.start_pages`).
-    """
-    memory, pages = await run(FS, FreedMemory, kernel), StartPages(kernel)
+    """Look again and again how large this process is; when it is larger than it was, give back what of it is free."""
+    memory = await run(FS, FreedMemory, kernel)
     while True:
         await asyncio.sleep(PERIOD)
         await run(FS, memory.look)
-        await run(FS, pages.look)
 
 
 class FreedMemory:
