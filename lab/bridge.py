@@ -20,16 +20,16 @@ from lab.processes import Daemon, LabError
 CHECKOUT = Path(__file__).resolve().parents[1]
 
 
-def interpreter_settings() -> dict[str, str]:
+def interpreter_settings(checkout: Path = CHECKOUT) -> dict[str, str]:
     """What the systemd unit says to Python: the daemon is tested, and measured, as it is installed.
 
     What it compiles for that is kept in the checkout, even where Python is told to keep nothing.
     """
-    unit = CHECKOUT / "deploy" / "systemd" / "cri-shim.service"
+    unit = checkout / "deploy" / "systemd" / "cri-shim.service"
     lines = unit.read_text(encoding="utf-8").splitlines()
     said = (line.removeprefix("Environment=") for line in lines if line.startswith("Environment=PYTHON"))
     settings = dict(each.split("=", 1) for each in said)
-    return settings | {"PYTHONPYCACHEPREFIX": str(CHECKOUT / ".pycache"), "PYTHONDONTWRITEBYTECODE": ""}
+    return settings | {"PYTHONPYCACHEPREFIX": str(checkout / ".pycache"), "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def program() -> list[str]:
