@@ -44,7 +44,6 @@ from cri_shim.streaming.orphaned_execs import end_orphaned, open_orphaned
 from cri_shim.sync.lost_namespaces import watch
 from cri_shim.telemetry.loop_lag import LoopLag
 from cri_shim.telemetry.tracing import tracing_of
-from cri_shim.tuning.freed_memory import give_back_memory
 
 if TYPE_CHECKING:
     from cri_shim.config import Config
@@ -131,7 +130,6 @@ class Daemon:
             supervisor.forever("lost-namespaces", lambda: watch(service.kernel, paths.netns_dir(), service.sandboxes))
             supervisor.forever("watchdog", self._notifier.feed_watchdog)
             supervisor.forever("loop-lag", self._loop_lag.run)
-            supervisor.forever("freed-memory", lambda: give_back_memory(service.kernel))
             if config.ledger.enabled:
                 learned = LearnedFile(
                     paths.learned_transport(),

@@ -99,10 +99,6 @@ class Kernel(Protocol):
         """
         ...
 
-    def give_back_memory(self) -> None:
-        """Return the pages of this process that contain only freed memory to the kernel (malloc_trim(3))."""
-        ...
-
 
 def is_cgroup2(kernel: Kernel, path: str = "/sys/fs/cgroup") -> bool:
     """Return whether ``path`` is the unified cgroup hierarchy (v2); a hybrid setup has a tmpfs there, so it is v1."""

@@ -115,7 +115,3 @@ class RecordingKernel:
     def keep_one_heap(self) -> None:
         """Record the call."""
         self._record("keep_one_heap")
-
-    def give_back_memory(self) -> None:
-        """Record the call."""
-        self._record("give_back_memory")
