@@ -29,7 +29,6 @@ from cri_shim.daemon.sd_notify import Notifier
 from cri_shim.daemon.views import open_views
 from cri_shim.daemon.wiring import wire
 from cri_shim.disk.own_directories import make_own_directories
-from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.executors import FS, run
 from cri_shim.ledger.front.front_probe import FrontProbe
 from cri_shim.ledger.front.probe_ledger import ProbeLedger
@@ -65,8 +64,6 @@ log = structlog.get_logger(__name__)
 
 def serve(config: Config) -> int:
     """Run the daemon until SIGTERM or SIGINT; the result is the exit code."""
-    # Of a heap for each thread most would lie idle: threads of ours work for moments, and one at a time.
-    LinuxKernel().keep_one_heap()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(Daemon(config).run())

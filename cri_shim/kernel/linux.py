@@ -47,7 +47,6 @@ _OPENAT2_TRIES: Final = 64
 _SIOCGIFFLAGS: Final = 0x8913
 _SIOCSIFFLAGS: Final = 0x8914
 _IFF_UP: Final = 0x1
-_M_ARENA_MAX: Final = -8
 _STATFS_SIZE: Final = 256  # struct statfs has 120 bytes on 64-bit machines
 _BUSY_TRIES: Final = 5
 _BUSY_PAUSE: Final = 0.02  # seconds, doubled each time

@@ -92,13 +92,6 @@ class Kernel(Protocol):
         """Return the magic number of the file system that contains ``path`` (statfs(2), f_type)."""
         ...
 
-    def keep_one_heap(self) -> None:
-        """Have all threads allocate from one heap, instead of each from its own (mallopt(3), M_ARENA_MAX).
-
-        Must be called before any threads are started. Never fails.
-        """
-        ...
-
 
 def is_cgroup2(kernel: Kernel, path: str = "/sys/fs/cgroup") -> bool:
     """Return whether ``path`` is the unified cgroup hierarchy (v2); a hybrid setup has a tmpfs there, so it is v1."""

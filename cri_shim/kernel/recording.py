@@ -111,7 +111,3 @@ class RecordingKernel:
         if path in self.namespaces:
             return NSFS_MAGIC
         return self.filesystem_types.get(path, TMPFS_MAGIC)
-
-    def keep_one_heap(self) -> None:
-        """Record the call."""
-        self._record("keep_one_heap")
