@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -139,7 +138,6 @@ class Daemon:
                 null_call = NullCall(service.containerd, service.ledger, lambda: service.readiness.ready)
                 supervisor.forever("null-call", null_call.run)
             await self._until_read(service.readiness)
-            _settle_memory()
             probe = ProbeLedger(service.ledger) if config.ledger.enabled else None
             service.ledger.front.lag = lambda: self._loop_lag.last
             endpoint = Endpoint(
@@ -210,9 +208,3 @@ def _server(service: Service, probe: ProbeLedger | None) -> grpc.aio.Server:
     if probe is not None:
         server.add_generic_rpc_handlers([probe_handler(service, probe)])
     return server
-
-
-def _settle_memory() -> None:
-    """What start-up made stays for good: take it out of every later garbage collection."""
-    gc.collect()
-    gc.freeze()
