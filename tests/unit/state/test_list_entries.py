@@ -125,7 +125,7 @@ def test_a_message_of_a_list_that_cannot_be_filled_is_left_out():
 async def test_an_event_that_cannot_be_said_is_passed_over():
     """The subscription goes on with the next one."""
     pods: Index[Sandbox] = Index("sandbox")
-    node = cast("Service", SimpleNamespace(events=Events(pods, Index("container")), ledger=Ledger()))
+    node = cast("Service", SimpleNamespace(events=Events(pods, Index("container")), ledger=Ledger(), images=None))
     stream = await get_container_events(node, cri.GetEventsRequest())
     pods.put(sandbox(1, {}).but(pid=0, runtime_handler=SURROGATE))
     pods.update(f"{1:064x}", lambda pod: pod.but(pid=7))
