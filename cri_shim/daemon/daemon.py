@@ -28,6 +28,7 @@ from cri_shim.daemon.sd_notify import Notifier
 from cri_shim.daemon.views import open_views
 from cri_shim.daemon.wiring import wire
 from cri_shim.disk.own_directories import make_own_directories
+from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.executors import FS, run
 from cri_shim.ledger.front.front_probe import FrontProbe
 from cri_shim.ledger.front.probe_ledger import ProbeLedger
