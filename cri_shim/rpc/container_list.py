@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.state.containers import Container
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
     from cri_shim.service import Service
+    from cri_shim.state.containers import Container
 
 
 async def list_containers(service: Service, request: cri.ListContainersRequest) -> bytes:
@@ -18,9 +17,9 @@ async def list_containers(service: Service, request: cri.ListContainersRequest) 
 
     The result is a serialised ListContainersResponse.
     """
-    # A kubelet sends a filter that is set and empty.
-    wanted = fitting(service.containers, request.filter) if request.filter.ByteSize() else service.containers
-    return b"".join(map(Container.list_entry, wanted))
+    if not request.filter.ByteSize():  # a kubelet sends one that is set and empty
+        return service.containers.list_response()
+    return b"".join(container.list_entry() for container in fitting(service.containers, request.filter))
 
 
 def fitting(containers: Iterable[Container], wanted: cri.ContainerFilter) -> Iterable[Container]:

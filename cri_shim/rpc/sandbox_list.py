@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.state.sandboxes import Sandbox
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
     from cri_shim.service import Service
+    from cri_shim.state.sandboxes import Sandbox
 
 
 async def list_pod_sandbox(service: Service, request: cri.ListPodSandboxRequest) -> bytes:
@@ -18,8 +17,9 @@ async def list_pod_sandbox(service: Service, request: cri.ListPodSandboxRequest)
 
     The result is a serialised ListPodSandboxResponse.
     """
-    wanted = fitting(service.sandboxes, request.filter) if request.filter.ByteSize() else service.sandboxes
-    return b"".join(map(Sandbox.list_entry, wanted))
+    if not request.filter.ByteSize():
+        return service.sandboxes.list_response()
+    return b"".join(sandbox.list_entry() for sandbox in fitting(service.sandboxes, request.filter))
 
 
 def fitting(sandboxes: Iterable[Sandbox], wanted: cri.PodSandboxFilter) -> Iterable[Sandbox]:

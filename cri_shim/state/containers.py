@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
-from msgspec.structs import force_setattr, replace
+from msgspec.structs import replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.state.wire import sayable
@@ -62,8 +62,6 @@ class Container(Struct, frozen=True):
     """Why nobody can say what this container is doing: state UNKNOWN, which may only be stopped and removed."""
     status_unread: bool = False
     """Its status file could not be read just now; until it is, nothing is concluded from its task."""
-    _entry: bytes = b""
-    """What :meth:`list_entry` has made; nobody else's."""
 
     @property
     def state(self) -> cri.ContainerState.ValueType:
@@ -88,11 +86,11 @@ class Container(Struct, frozen=True):
 
     def but(self, **changes: Any) -> Container:
         """The same container with some fields changed."""
-        return replace(self, _entry=b"", **changes)
+        return replace(self, **changes)
 
     def but_status(self, **changes: Any) -> Container:
         """The same container with some fields of its status changed."""
-        return replace(self, _entry=b"", status=replace(self.status, **changes))
+        return replace(self, status=replace(self.status, **changes))
 
     def listed(self) -> cri.Container:
         """As ListContainers shows it."""
@@ -118,13 +116,8 @@ class Container(Struct, frozen=True):
         )
 
     def list_entry(self) -> bytes:
-        """Return a ListContainersResponse of this container alone, serialised at the first call.
-
-        Such responses are joined to a list, as in :meth:`cri_shim.state.sandboxes.Sandbox.list_entry`.
-        """
-        if not self._entry:
-            force_setattr(self, "_entry", cri.ListContainersResponse(containers=[self.listed()]).SerializeToString())
-        return self._entry
+        """Return a serialised ListContainersResponse that holds this container alone, to be joined with others."""
+        return cri.ListContainersResponse(containers=[self.listed()]).SerializeToString()
 
 
 def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Callable[[Container], Container]:

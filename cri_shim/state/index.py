@@ -17,6 +17,10 @@ class Identified(Protocol):
     def id(self) -> str:
         """The full id."""
 
+    def list_entry(self) -> bytes:
+        """Return a serialised list response that holds this value alone."""
+        ...
+
 
 V = TypeVar("V", bound=Identified)
 
@@ -28,6 +32,7 @@ class Index(Generic[V]):
         self.kind = kind
         self._values: dict[str, V] = {}
         self._watchers: list[Callable[[V | None, V | None], None]] = []
+        self._list: bytes | None = None
 
     def __len__(self) -> int:
         return len(self._values)
@@ -66,11 +71,21 @@ class Index(Generic[V]):
             raise NotFoundError(f"{self.kind} {ref!r} is not known")
         return value
 
+    def list_response(self) -> bytes:
+        """Return the list entries of all values, joined; the join is kept until a value changes.
+
+        A quiet node asks for lists all day, and hardly anything changes between two of them (docs/adr/0038).
+        """
+        if self._list is None:
+            self._list = b"".join(value.list_entry() for value in self._values.values())
+        return self._list
+
     def watch(self, watcher: Callable[[V | None, V | None], None]) -> None:
         """Call ``watcher(old, new)`` right after each change; None stands for "not there". It must not fail."""
         self._watchers.append(watcher)
 
     def _changed(self, old: V | None, new: V | None) -> None:
+        self._list = None
         for watcher in self._watchers:
             watcher(old, new)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from msgspec.structs import force_setattr, replace
+from msgspec.structs import replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.oci.untrusted_workload import handler_name
@@ -60,8 +60,6 @@ class Sandbox(Struct, frozen=True):
     """What the runtime said when its start failed after RunPodSandbox had answered; empty if it did not fail."""
     trouble: str = ""
     """Why nobody can say what this sandbox is doing (a failed undo, an unreadable record)."""
-    _entry: bytes = b""
-    """What :meth:`list_entry` has made; nobody else's."""
 
     @property
     def begun(self) -> bool:
@@ -112,7 +110,7 @@ class Sandbox(Struct, frozen=True):
 
     def but(self, **changes: Any) -> Sandbox:
         """The same sandbox with some fields changed."""
-        return replace(self, _entry=b"", **changes)
+        return replace(self, **changes)
 
     def listed(self) -> cri.PodSandbox:
         """As ListPodSandbox shows it."""
@@ -135,11 +133,9 @@ class Sandbox(Struct, frozen=True):
         )
 
     def list_entry(self) -> bytes:
-        """Return a ListPodSandboxResponse of this sandbox alone, serialised at the first call.
+        """Return a serialised ListPodSandboxResponse that holds this sandbox alone.
 
-        Protobuf reads responses that follow one another as one response with the items of all, so a list is its entries
-        joined. A quiet node asks for lists all day, and between two of them hardly any entry changes (docs/adr/0038).
+        Protobuf reads responses that follow one another as one response with the items of all, so entries need only be
+        joined.
         """
-        if not self._entry:
-            force_setattr(self, "_entry", cri.ListPodSandboxResponse(items=[self.listed()]).SerializeToString())
-        return self._entry
+        return cri.ListPodSandboxResponse(items=[self.listed()]).SerializeToString()
