@@ -254,19 +254,6 @@ class LinuxKernel:
         (magic,) = struct.unpack_from("@l", buffer)
         return int(magic) & 0xFFFFFFFF
 
-    def keep_one_heap(self) -> None:
-        """See the protocol. A libc without mallopt does not have such heaps either."""
-        mallopt = getattr(_libc, "mallopt", None)
-        if mallopt is not None:
-            mallopt(ctypes.c_int(_M_ARENA_MAX), ctypes.c_int(1))
-
-    def give_back_memory(self) -> None:
-        """See the protocol. A libc without malloc_trim does not keep freed memory either."""
-        trim = getattr(_libc, "malloc_trim", None)
-        if trim is not None:
-            trim(ctypes.c_size_t(0))
-
-
 
 def _new_place(path: str) -> Path:
     """Make the empty file that a namespace is bound to; raises ``FileExistsError`` if the path exists."""
