@@ -15,7 +15,7 @@ from cri_shim.errors import CriError, FailedPreconditionError
 from cri_shim.images.auth_config import credentials_of
 from lab.images import OCI_LAYER_PLAIN, Tree, build_image, push
 from lab.registry import Registry
-from tests.integration.images.faulty import FaultyRegistry
+from tests.fakes.registry import FaultyRegistry
 from tests.integration.images.token_server import FakeTokenServer
 
 pytestmark = pytest.mark.root

@@ -15,7 +15,7 @@ from lab.cri_client import failure
 from lab.images import OCI_LAYER_PLAIN, Tree, build_image, busybox_image, push
 from lab.lab import Lab
 from lab.pod_configs import container_config, pod_config
-from tests.integration.images.faulty import FaultyRegistry
+from tests.fakes.registry import FaultyRegistry
 from tests.integration.images.token_server import FakeTokenServer
 
 pytestmark = [pytest.mark.root, pytest.mark.asyncio(loop_scope="module")]

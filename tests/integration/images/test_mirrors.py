@@ -15,8 +15,8 @@ from containerd_client.distribution.reference import parse_reference
 from containerd_client.distribution.registry import RegistryClient, Source
 from lab.images import OCI_LAYER_PLAIN, Tree, build_image
 from lab.registry import free_port
+from tests.fakes.registry import FaultyRegistry
 from tests.integration.images.conftest import NAMES, parts_of
-from tests.integration.images.faulty import FaultyRegistry
 from tests.integration.images.raw_server import RawServer, answer
 
 IMAGE = build_image(Tree().file("x", bytes(100_000)).layer(OCI_LAYER_PLAIN))

@@ -24,8 +24,8 @@ from lab.images import (
     digest_of,
     with_manifest,
 )
+from tests.fakes.registry import FaultyRegistry
 from tests.integration.images.conftest import parts_of
-from tests.integration.images.faulty import FaultyRegistry
 
 pytestmark = pytest.mark.root
 

@@ -9,8 +9,8 @@ import pytest
 
 from cri_shim.errors import CriError, DeadlineExceededError
 from lab.images import OCI_LAYER_PLAIN, Tree, build_image
+from tests.fakes.registry import FaultyRegistry
 from tests.integration.images.conftest import parts_of
-from tests.integration.images.faulty import FaultyRegistry
 
 pytestmark = pytest.mark.root
 

@@ -22,7 +22,7 @@ from containerd_client.distribution.reference import parse_reference
 from containerd_client.distribution.registry import RegistryClient, Source
 from lab.images import Tree, build_image
 from lab.registry import free_port
-from tests.integration.images.faulty import FaultyRegistry
+from tests.fakes.registry import FaultyRegistry
 
 IMAGE = build_image(Tree().file("x", bytes(100_000)).layer("application/vnd.oci.image.layer.v1.tar"))
 LAYER = Descriptor(IMAGE.layers[0].media_type, IMAGE.layers[0].digest, len(IMAGE.layers[0].blob))

@@ -22,8 +22,8 @@ from lab.certificates import Authority
 from lab.containerd import PrivateContainerd
 from lab.images import OCI_LAYER_PLAIN, Layer, Tree, build_image, build_index, digest_of, push
 from lab.registry import Registry
+from tests.fakes.registry import FaultyRegistry
 from tests.integration.images.conftest import NAMES, parts_of
-from tests.integration.images.faulty import FaultyRegistry
 
 pytestmark = pytest.mark.root
 
