@@ -135,7 +135,7 @@ async def _run(world: World, case: Case, cut: Cut, result: Result) -> None:
     await world.until_idle()
     if not fault.struck:
         result.method = "never reached"
-    if code not in ALLOWED[cut]:
+    if code not in ALLOWED[cut] | (case.refusals if cut is Cut.UNKNOWN else frozenset()):
         result.problem = f"the client is told {result.told}"
         return
     result.problem = await _afterwards(world, case, fields, empty, before=prepared)

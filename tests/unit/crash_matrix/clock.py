@@ -4,8 +4,8 @@ As long as anything is at work (a call to containerd, a thread, a program, a mes
 loop runs like any other. When nothing has happened for :data:`QUIET_SECONDS` and all that is left are timers, the clock
 jumps to the next timer. So a slow machine makes the matrix slower, and no other answer comes out of it.
 
-gRPC and tenacity look at the machine's clock. The client of containerd is therefore given channels that keep the
-deadlines of calls by the loop's clock.
+gRPC, tenacity and the watch over a pull's progress look at the machine's clock. They are given the loop's: the client
+of containerd gets channels that keep the deadlines of calls by it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import grpc.aio
 import tenacity
 
 from containerd_client import options
+from containerd_client.distribution import progress
 from cri_shim.kernel import process
 from cri_shim.kernel.executors import FS, MOUNT
 from cri_shim.network import exec as network_exec
@@ -91,7 +92,9 @@ def jumping_clock(loop: JumpingLoop) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(patch.object(grpc.aio, "insecure_channel", open_channel))
         stack.enter_context(patch.object(options, "monotonic", loop.time))
-        stack.enter_context(patch.object(tenacity, "time", SimpleNamespace(monotonic=loop.time, sleep=time.sleep)))
+        for module in (tenacity, progress):
+            clock = SimpleNamespace(monotonic=loop.time, sleep=time.sleep)
+            stack.enter_context(patch.object(module, "time", clock))
         stack.enter_context(patch.object(network_exec, "run_program", run_and_count))
         for executor in (FS, MOUNT):
             stack.enter_context(patch.object(executor, "submit", _counted(loop, executor.submit)))

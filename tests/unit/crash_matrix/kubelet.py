@@ -21,6 +21,8 @@ class Kubelet:
     logs: Path
     """Directory of all pods' logs."""
     cgroup_parent: str = ""
+    to_pull: str = ""
+    """An image that is not there, and that a registry has."""
 
     def pod_config(self) -> cri.PodSandboxConfig:
         """Describe a pod that no other one is like."""

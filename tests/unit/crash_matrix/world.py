@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from containerd_client.api.containerd.services.tasks.v1 import tasks_pb2
+from lab.images import Tree, build_image
 from tests.fakes.cni import FakeCni
 from tests.fakes.containerd import FakeContainerd, FaultKind
 from tests.fakes.cri import Client
 from tests.fakes.kernel import RecordingKernel
+from tests.fakes.registry import FaultyRegistry
 from tests.fakes.service import make_service
 from tests.unit.crash_matrix.kubelet import Kubelet
 from tests.unit.crash_matrix.leftovers import difference, leftovers
@@ -119,9 +121,19 @@ async def make_world(directory: Path, infra: str) -> AsyncIterator[World]:
     """Make one; ``infra`` is what holds the namespaces of its pods."""
     directory.mkdir(parents=True)
     kernel = RecordingKernel()
+    image = build_image(Tree().file("etc/motd", b"pulled").layer())
+    with FaultyRegistry({"pulled:1": image}) as registry:
+        async with _world(directory, infra, kernel, f"{registry.address}/pulled:1") as world:
+            yield world
+
+
+@asynccontextmanager
+async def _world(directory: Path, infra: str, kernel: RecordingKernel, to_pull: str) -> AsyncIterator[World]:
     async with HoldingContainerd(directory / "c.sock") as fake:
         fake.add_image(IMAGE)
-        cast("JumpingLoop", asyncio.get_running_loop()).held = lambda: fake.held
         async with make_service(fake, kernel, directory, sandbox={"infra": infra}) as service:
-            kubelet = Kubelet(Client(service), IMAGE, directory / "logs")
+            # A registry is at work of which the clock knows nothing, unless the pull waits for containerd.
+            held = lambda: fake.held or -service.puller.in_flight
+            cast("JumpingLoop", asyncio.get_running_loop()).held = held
+            kubelet = Kubelet(Client(service), IMAGE, directory / "logs", to_pull=to_pull)
             yield World(service, fake, kernel, FakeCni(directory / "cni"), kubelet, directory)
