@@ -83,7 +83,8 @@ async def test_apply_and_diff(client):
         media_type="application/vnd.oci.image.layer.v1.tar+gzip", digest=digest, size=len(blob)
     )
     assert (await client.diff.apply(descriptor, upper)).digest == diff_id
-    made = await client.diff.diff(lower, upper, media_type=descriptor.media_type, ref="d")
+    root = {"containerd.io/gc.root": "now"}
+    made = await client.diff.diff(lower, upper, media_type=descriptor.media_type, ref="d", labels=root)
     tar = gzip.decompress(await client.content.read_all(made.digest, 1 << 20))
     with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
         extracted = archive.extractfile("hello")
