@@ -36,7 +36,7 @@ async def test_prepare_commit_view_remove(client):
     with pytest.raises(NotFound):
         await snapshots.stat("work")
     assert (await snapshots.stat("base")).kind == snapshots_pb2.COMMITTED
-    await snapshots.view("look", "base")
+    await snapshots.view("look", "base", {"containerd.io/gc.root": "now"})
     await snapshots.prepare("child", "base", {"containerd.io/gc.root": "now"})
     assert (await snapshots.stat("child")).parent == "base"
     size, inodes = await snapshots.usage("child")

@@ -7,6 +7,7 @@ the environment, once for each line of versions (CONTAINERD_BINARIES names anoth
 
 from __future__ import annotations
 
+from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,12 @@ LINES = ((1, 6), (1, 7), (2, 1))
 def recorded(version: tuple[int, int], scenario: str) -> Path:
     """Return the file of a scenario on a version."""
     return DIRECTORY / ".".join(map(str, version)) / f"{scenario}.txt"
+
+
+def difference(text: str, version: tuple[int, int], scenario: str) -> str:
+    """Return how a transcript differs from the recorded one; empty when it does not."""
+    kept = recorded(version, scenario).read_text().splitlines()
+    return "\n".join(unified_diff(kept, text.splitlines(), "recorded", "now", lineterm="", n=0))
 
 
 async def written(client: Containerd, version: tuple[int, int], scenario: str, scratch: Path) -> str:

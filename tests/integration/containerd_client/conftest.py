@@ -85,7 +85,8 @@ def hops() -> list[Hop]:
 
 @pytest.fixture
 async def client(shared, hops):
-    namespace = f"client-{next(NUMBERS)}"
+    # Its own also among runs beside it: runc knows containers by namespace and id, whatever the containerd.
+    namespace = f"client-{os.getpid()}-{next(NUMBERS)}"
     async with Containerd(shared.address, namespace=namespace, on_hop=hops.append) as client:
         await client.namespaces.ensure(namespace)
         hops.clear()
