@@ -119,7 +119,7 @@ async def test_docker_style(containerd, mutual, authority, tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [('ca = "absent.pem"', r"absent\.pem: cannot be read"), ('ca = "hosts.toml"', "holds no certificates")],
+    [('ca = "absent.pem"', r"absent\.pem: cannot be read"), ('ca = "hosts.toml"', "holds no usable certificates")],
 )
 async def test_files_that_cannot_be_used(containerd, secure, tmp_path, text, said):
     """The file is named."""
