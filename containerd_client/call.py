@@ -214,10 +214,10 @@ class Unary(Generic[Request, Response]):
     async def _again(self, request: Request, payload: bytes, options: CallOptions | None, tally: Tally) -> Response:
         look = self._look if tally.maybe_sent else None
         if look is not None:
-            found = await look(request)
-            if found is not None:
+            result = await look(request)
+            if result is not None:
                 tally.code = "OK"
-                return found
+                return result
         # The errors below count as success only if an earlier attempt may have reached containerd.
         maybe_done = tally.maybe_sent
         try:
@@ -228,10 +228,10 @@ class Unary(Generic[Request, Response]):
                 return self._parse(b"")
             raise
         except AlreadyExists as failure:
-            found = await look(request) if look is not None else None
-            if found is None:
+            result = await look(request) if look is not None else None
+            if result is None:
                 if maybe_done and self.method in TAKEN_BACK:
                     tally.passes = failure
                 raise
             tally.code = "OK"
-            return found
+            return result

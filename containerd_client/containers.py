@@ -74,11 +74,11 @@ class Containers:
 
     async def _look_created(self, request: pb.CreateContainerRequest) -> pb.CreateContainerResponse | None:
         try:
-            found = await self.get(request.container.id)
+            existing = await self.get(request.container.id)
         except NotFound:
             return None
-        ours = _without_times(found) == _without_times(request.container)
-        return pb.CreateContainerResponse(container=found) if ours else None
+        ours = _without_times(existing) == _without_times(request.container)
+        return pb.CreateContainerResponse(container=existing) if ours else None
 
 
 def _without_times(container: pb.Container) -> pb.Container:

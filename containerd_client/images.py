@@ -64,8 +64,8 @@ class Images:
     async def _look_created(self, request: pb.CreateImageRequest) -> pb.CreateImageResponse | None:
         wanted = request.image
         try:
-            found = await self.get(wanted.name)
+            existing = await self.get(wanted.name)
         except NotFound:
             return None
-        ours = found.target.digest == wanted.target.digest and found.labels == wanted.labels
-        return pb.CreateImageResponse(image=found) if ours else None
+        ours = existing.target.digest == wanted.target.digest and existing.labels == wanted.labels
+        return pb.CreateImageResponse(image=existing) if ours else None

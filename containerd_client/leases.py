@@ -111,9 +111,9 @@ class Leases:
                 return
 
     async def _look_created(self, request: pb.CreateRequest) -> pb.CreateResponse | None:
-        for found in await self.list(f"id=={request.id}"):
-            if found.id == request.id and found.labels == request.labels:
-                return pb.CreateResponse(lease=found)
+        for lease in await self.list(f"id=={request.id}"):
+            if lease.id == request.id and lease.labels == request.labels:
+                return pb.CreateResponse(lease=lease)
         return None
 
 

@@ -71,7 +71,7 @@ class Mounts:
 
     async def _look_active(self, request: pb.ActivateRequest) -> pb.ActivateResponse | None:
         try:
-            found = await self.info(request.name)
+            active = await self.info(request.name)
         except NotFound:
             return None
-        return pb.ActivateResponse(info=found) if found.labels == request.labels else None
+        return pb.ActivateResponse(info=active) if active.labels == request.labels else None

@@ -74,7 +74,7 @@ class Namespaces:
 
     async def _look_created(self, request: pb.CreateNamespaceRequest) -> pb.CreateNamespaceResponse | None:
         try:
-            found = await self.get(request.namespace.name)
+            existing = await self.get(request.namespace.name)
         except NotFound:
             return None
-        return pb.CreateNamespaceResponse(namespace=found) if found == request.namespace else None
+        return pb.CreateNamespaceResponse(namespace=existing) if existing == request.namespace else None

@@ -132,17 +132,17 @@ class SandboxController:
             return None
 
     async def _look_created(self, request: pb.ControllerCreateRequest) -> pb.ControllerCreateResponse | None:
-        found = await self._find(request.sandbox_id, request.sandboxer)
-        return None if found is None else pb.ControllerCreateResponse(sandbox_id=request.sandbox_id)
+        existing = await self._find(request.sandbox_id, request.sandboxer)
+        return None if existing is None else pb.ControllerCreateResponse(sandbox_id=request.sandbox_id)
 
     async def _look_started(self, request: pb.ControllerStartRequest) -> pb.ControllerStartResponse | None:
-        found = await self._find(request.sandbox_id, request.sandboxer)
-        if found is None or found.state != _READY:
+        existing = await self._find(request.sandbox_id, request.sandboxer)
+        if existing is None or existing.state != _READY:
             return None
         return pb.ControllerStartResponse(
-            sandbox_id=found.sandbox_id,
-            pid=found.pid,
-            created_at=found.created_at,
-            address=found.address,
-            version=found.version,
+            sandbox_id=existing.sandbox_id,
+            pid=existing.pid,
+            created_at=existing.created_at,
+            address=existing.address,
+            version=existing.version,
         )

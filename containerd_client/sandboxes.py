@@ -59,11 +59,11 @@ class Sandboxes:
     async def _look_created(self, request: pb.StoreCreateRequest) -> pb.StoreCreateResponse | None:
         wanted = request.sandbox
         try:
-            found = await self.get(wanted.sandbox_id)
+            existing = await self.get(wanted.sandbox_id)
         except NotFound:
             return None
-        ours = found.labels == wanted.labels and found.spec == wanted.spec and found.runtime == wanted.runtime
-        return pb.StoreCreateResponse(sandbox=found) if ours else None
+        ours = existing.labels == wanted.labels and existing.spec == wanted.spec and existing.runtime == wanted.runtime
+        return pb.StoreCreateResponse(sandbox=existing) if ours else None
 
 
 def with_runtime(sandbox: types_pb2.Sandbox) -> types_pb2.Sandbox:

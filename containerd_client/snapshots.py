@@ -61,26 +61,26 @@ class SnapshotService:
     async def _mounts_if(
         self, request: pb.PrepareSnapshotRequest | pb.ViewSnapshotRequest, kind: pb.Kind.ValueType
     ) -> pb.MountsResponse | None:
-        found = await self._find(request.snapshotter, request.key)
-        if found is None or found.kind != kind or found.parent != request.parent:
+        info = await self._find(request.snapshotter, request.key)
+        if info is None or info.kind != kind or info.parent != request.parent:
             return None
         return await self.mounts(pb.MountsRequest(snapshotter=request.snapshotter, key=request.key))
 
     async def _look_prepared(self, request: pb.PrepareSnapshotRequest) -> pb.PrepareSnapshotResponse | None:
-        found = await self._mounts_if(request, pb.ACTIVE)
-        return None if found is None else pb.PrepareSnapshotResponse(mounts=found.mounts)
+        mounts = await self._mounts_if(request, pb.ACTIVE)
+        return None if mounts is None else pb.PrepareSnapshotResponse(mounts=mounts.mounts)
 
     async def _look_viewed(self, request: pb.ViewSnapshotRequest) -> pb.ViewSnapshotResponse | None:
-        found = await self._mounts_if(request, pb.VIEW)
-        return None if found is None else pb.ViewSnapshotResponse(mounts=found.mounts)
+        mounts = await self._mounts_if(request, pb.VIEW)
+        return None if mounts is None else pb.ViewSnapshotResponse(mounts=mounts.mounts)
 
     async def _look_committed(self, request: pb.CommitSnapshotRequest) -> Empty | None:
         # A commit turns the active snapshot into the committed one. Unless the active one is gone and the committed one
         # exists, the commit was not ours.
         if await self._find(request.snapshotter, request.key) is not None:
             return None
-        found = await self._find(request.snapshotter, request.name)
-        return Empty() if found is not None and found.kind == pb.COMMITTED else None
+        info = await self._find(request.snapshotter, request.name)
+        return Empty() if info is not None and info.kind == pb.COMMITTED else None
 
 
 class Snapshots:

@@ -208,26 +208,26 @@ class Tasks:
             return None
 
     async def _look_created(self, request: pb.CreateTaskRequest) -> pb.CreateTaskResponse | None:
-        found = await self._find(request.container_id)
-        if found is None or found.status != task_types.CREATED or found.stdout != request.stdout:
+        process = await self._find(request.container_id)
+        if process is None or process.status != task_types.CREATED or process.stdout != request.stdout:
             return None
-        return pb.CreateTaskResponse(container_id=request.container_id, pid=found.pid)
+        return pb.CreateTaskResponse(container_id=request.container_id, pid=process.pid)
 
     async def _look_started(self, request: pb.StartRequest) -> pb.StartResponse | None:
-        found = await self._find(request.container_id, request.exec_id)
+        process = await self._find(request.container_id, request.exec_id)
         # A process that has ended was started before; its exit is reported like any other.
-        if found is None or found.status in _NOT_STARTED:
+        if process is None or process.status in _NOT_STARTED:
             return None
-        return pb.StartResponse(pid=found.pid)
+        return pb.StartResponse(pid=process.pid)
 
     async def _look_exec(self, request: pb.ExecProcessRequest) -> Empty | None:
-        found = await self._find(request.container_id, request.exec_id)
-        return Empty() if found is not None and found.stdout == request.stdout else None
+        process = await self._find(request.container_id, request.exec_id)
+        return Empty() if process is not None and process.stdout == request.stdout else None
 
     async def _look_paused(self, request: pb.PauseTaskRequest) -> Empty | None:
-        found = await self._find(request.container_id)
-        return Empty() if found is not None and found.status in _PAUSED else None
+        process = await self._find(request.container_id)
+        return Empty() if process is not None and process.status in _PAUSED else None
 
     async def _look_resumed(self, request: pb.ResumeTaskRequest) -> Empty | None:
-        found = await self._find(request.container_id)
-        return Empty() if found is not None and found.status == task_types.RUNNING else None
+        process = await self._find(request.container_id)
+        return Empty() if process is not None and process.status == task_types.RUNNING else None

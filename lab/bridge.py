@@ -37,8 +37,8 @@ def program() -> list[str]:
     script = Path(sys.executable).with_name("cri-shim")
     if script.exists():
         return [str(script)]
-    found = shutil.which("cri-shim")
-    return [found] if found else [sys.executable, "-m", "cri_shim.cli"]
+    path = shutil.which("cri-shim")
+    return [path] if path else [sys.executable, "-m", "cri_shim.cli"]
 
 
 @dataclass(slots=True)

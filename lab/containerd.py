@@ -207,11 +207,11 @@ class PrivateContainerd:
 
 def children(pid: int) -> list[int]:
     """Process ids of the children."""
-    found: list[int] = []
+    pids: list[int] = []
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
-    return found
+            pids += map(int, (task / "children").read_text().split())
+    return pids
 
 
 def mounts_below(directory: Path) -> list[str]:

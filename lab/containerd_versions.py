@@ -119,10 +119,10 @@ def nearest(versions: list[str], wanted: tuple[int, int, int]) -> str:
 
 def numbers(version: str) -> tuple[int, int, int]:
     """Major, minor and patch number at the beginning of a version of Debian's or of containerd's."""
-    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
-    if found is None:
+    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
+    if match is None:
         raise NotToBeHad(f"{version!r} is no version")
-    major, minor, patch = map(int, found.groups())
+    major, minor, patch = map(int, match.groups())
     return major, minor, patch
 
 

@@ -177,7 +177,7 @@ class Lab:
         """Directories below the lab's cgroup parent, in every hierarchy, deepest first."""
         own = cgroup_driver.path(self.cgroup_parent)
         parents = [path / own for path in (*CGROUPS.iterdir(), CGROUPS) if path.is_dir()]
-        return sorted((found for parent in parents if parent.exists() for found in _folders(parent)), reverse=True)
+        return sorted((folder for parent in parents if parent.exists() for folder in _folders(parent)), reverse=True)
 
     def remove_cgroups(self) -> None:
         """Remove the empty cgroups that are left."""
@@ -200,9 +200,9 @@ def push_images(registry: Registry) -> None:
 
 def _folders(parent: Path) -> list[Path]:
     """Directories below a cgroup."""
-    found: list[Path] = []
+    folders: list[Path] = []
     with contextlib.suppress(OSError):
         for entry in parent.iterdir():
             if entry.is_dir():
-                found += [entry, *_folders(entry)]
-    return found
+                folders += [entry, *_folders(entry)]
+    return folders

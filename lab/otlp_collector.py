@@ -74,11 +74,11 @@ class OtlpCollector:
     def until(self, enough: Callable[[list[Span]], bool], trace_id: str = "", seconds: float = 40) -> list[Span]:
         """Wait until there is enough; what there is then. Blocks: call it in a thread."""
         deadline = time.monotonic() + seconds
-        while not enough(found := self.spans(trace_id)):
-            names = sorted({f"{span.service} {span.name}" for span in found})
+        while not enough(spans := self.spans(trace_id)):
+            names = sorted({f"{span.service} {span.name}" for span in spans})
             assert time.monotonic() < deadline, f"not within {seconds} s; there is {names}"
             time.sleep(0.1)
-        return found
+        return spans
 
     def _take(self, body: bytes) -> None:
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest

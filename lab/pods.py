@@ -81,10 +81,10 @@ class Container:
     async def logged(self, wanted: str, seconds: float = 10) -> str:
         """Wait until its log has a text; all of the log then."""
         deadline = time.monotonic() + patient(seconds)
-        while wanted not in (found := text(self.entries())):
-            assert time.monotonic() < deadline, f"{wanted!r} not logged within {seconds} s: {found[-2000:]!r}"
+        while wanted not in (written := text(self.entries())):
+            assert time.monotonic() < deadline, f"{wanted!r} not logged within {seconds} s: {written[-2000:]!r}"
             await asyncio.sleep(0.02)
-        return found
+        return written
 
 
 @dataclass(slots=True)

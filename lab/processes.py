@@ -118,11 +118,11 @@ class Daemon:
 
     def open_files(self) -> list[str]:
         """What its file descriptors point to."""
-        found = []
+        files = []
         for entry in Path(f"/proc/{self.pid}/fd").iterdir():
             with contextlib.suppress(OSError):
-                found.append(os.readlink(entry))
-        return sorted(found)
+                files.append(os.readlink(entry))
+        return sorted(files)
 
 
 def command_lines() -> Iterator[tuple[int, list[str]]]:

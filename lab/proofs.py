@@ -25,22 +25,23 @@ def keep(kind: str, name: str, values: dict[str, float] | float) -> None:
     if not (path := os.environ.get(VARIABLE)):
         return
     file = Path(path)
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    found["date"] = time.strftime("%Y-%m-%d", time.gmtime())
-    found.setdefault(kind, {})[name] = values
-    file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    results["date"] = time.strftime("%Y-%m-%d", time.gmtime())
+    results.setdefault(kind, {})[name] = values
+    file.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
-def tables(found: dict[str, Any]) -> dict[str, str]:
+def tables(results: dict[str, Any]) -> dict[str, str]:
     """The tables of a page, by the name of their marks."""
     delays = [f"| 5 ms in | {' | '.join(_HEADS)} |", f"|---|{'---|' * len(_HEADS)}"]
-    for place, parts in found["delays"].items():
+    for place, parts in results["delays"].items():
         delays.append(f"| {place} | {' | '.join(f'{parts[part]:+.2f}' for part in PARTS)} |")
     clients = ["| call | (front hop + wall) / client's time |", "|---|---|"]
-    clients += [f"| {call} | {share:.3f} |" for call, share in found["client"].items()]
+    clients += [f"| {call} | {share:.3f} |" for call, share in results["client"].items()]
     return {
-        "delays": "\n".join(delays) + f"\n\nMilliseconds by which the median of each part changed, {found['date']}.\n",
-        "client": "\n".join(clients) + f"\n\nMedians, {found['date']}.\n",
+        "delays": "\n".join(delays)
+        + f"\n\nMilliseconds by which the median of each part changed, {results['date']}.\n",
+        "client": "\n".join(clients) + f"\n\nMedians, {results['date']}.\n",
     }
 
 

@@ -139,12 +139,12 @@ class Registry:
 
     def requests(self) -> list[Request]:
         """Every request that was answered since :meth:`forget`, in order."""
-        found = [
+        requests = [
             Request(match["method"], match["path"], int(match["status"]))
             for match in map(ACCESS.search, self.log().splitlines())
             if match
         ]
-        return found[self._seen :]
+        return requests[self._seen :]
 
     def forget(self) -> None:
         """Let :meth:`requests` begin here."""

@@ -78,10 +78,10 @@ def _common_protos() -> Path:
 def _mypy_plugin() -> str:
     """Return the path of the stub generator beside this interpreter or on PATH."""
     beside = Path(sys.executable).with_name("protoc-gen-mypy")
-    found = str(beside) if beside.exists() else shutil.which("protoc-gen-mypy")
-    if found is None:
+    program = str(beside) if beside.exists() else shutil.which("protoc-gen-mypy")
+    if program is None:
         raise SystemExit("protoc-gen-mypy is not installed; build with the requirements in pyproject.toml")
-    return found
+    return program
 
 
 def _install(generated: Path, root: Path) -> None:

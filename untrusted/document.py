@@ -77,25 +77,25 @@ class Object:
 
     def integer(self, name: str, *, least: int = -_LARGEST - 1, most: int = _LARGEST) -> int:
         """Return an integer between ``least`` and ``most``; an absent one is 0 even if ``least`` is larger."""
-        found = 0
+        number = 0
         for value in self._values(name):
             if isinstance(value, bool) or not isinstance(value, int | _Number):
                 self._refuse(name, value, "a whole number")
             if not isinstance(value, int) or not least <= value <= most:
                 raise DocumentError(f"{self.where(name)} is not between {least} and {most}")
-            found = value
-        return found
+            number = value
+        return number
 
     def number(self, name: str) -> float:
         """Return a number that may have a fraction."""
-        found = 0.0
+        result = 0.0
         for value in self._values(name):
             if isinstance(value, _Number):
                 raise DocumentError(f"{self.where(name)} is a number that is too large")
             if isinstance(value, bool) or not isinstance(value, int | float):
                 self._refuse(name, value, "a number")
-            found = float(value)
-        return found
+            result = float(value)
+        return result
 
     def object(self, name: str) -> Object | None:
         """Return an object, or None if it is absent; if it occurs several times, the members are merged."""
@@ -139,9 +139,9 @@ class Object:
 
     def text_map(self, name: str) -> dict[str, str]:
         """Return an object whose values are strings; its keys are data and therefore kept unchanged."""
-        found = self.object(name)
+        entries = self.object(name)
         values: dict[str, str] = {}
-        for key, value in found.members() if found is not None else ():
+        for key, value in entries.members() if entries is not None else ():
             if value is not None and not isinstance(value, str):
                 self._refuse(f"{name}.{escaped(key)}", value, "a string")
             values[key] = value or ""
@@ -169,12 +169,12 @@ class Object:
         return [value for key, value in self._pairs if value is not None and fold(key) == folded]
 
     def _last(self, name: str, kind: type[Any], words: str, zero: Any) -> Any:
-        found = zero
+        last = zero
         for value in self._values(name):
             if not isinstance(value, kind):
                 self._refuse(name, value, words)
-            found = value
-        return found
+            last = value
+        return last
 
     def _list(self, name: str) -> list[Any]:
         items: list[Any] = self._last(name, list, "a list", [])

@@ -28,20 +28,20 @@ Shape = dict[str, Any]
 
 def read_shape(document: Object, shape: Mapping[str, Any], *, unknown: Unknown = "drop") -> dict[str, Any]:
     """Return the fields that exist and are not ``null``; raises DocumentError for a field of another type."""
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, kind in shape.items():
         if name in document:
-            found[name] = _read(document, name, kind, unknown)
+            fields[name] = _read(document, name, kind, unknown)
     if unknown == "drop":
-        return found
+        return fields
     known = {fold(name) for name in shape}
     for key in document.keys():  # noqa: SIM118 - an Object is not a mapping
         if fold(key) in known:
             continue
         if unknown == "refuse":
             raise DocumentError(f"{document.where(escaped(key))} is not known")
-        found[key] = document.value(key)
-    return found
+        fields[key] = document.value(key)
+    return fields
 
 
 def _read(document: Object, name: str, kind: Any, unknown: Unknown) -> Any:

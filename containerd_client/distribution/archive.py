@@ -79,41 +79,41 @@ async def read_archive(client: Containerd, file: IO[bytes]) -> tuple[Archived, .
     The caller must be inside ``call_options(lease=…)``, whose lease then holds the blobs. Raises :class:`ManifestError`
     if the file is not an archive of images, :class:`CorruptBlobError` for wrong bytes, and ContainerdErrors.
     """
-    found = _Found()
+    contents = _Found()
     try:
         with await asyncio.to_thread(tarfile.open, fileobj=file, mode="r|*") as archive:
             while (entry := await asyncio.to_thread(archive.next)) is not None:
-                await _take(client, archive, entry, found)
+                await _take(client, archive, entry, contents)
     except _DAMAGE as error:
         raise ManifestError(f"the archive cannot be read: {escaped(str(error))}") from error
-    images = _oci_images(found) if "index.json" in found.documents else []
-    if not images and "manifest.json" in found.documents:
-        images = [await _docker_image(client, found, entry) for entry in _docker_entries(found)]
+    images = _oci_images(contents) if "index.json" in contents.documents else []
+    if not images and "manifest.json" in contents.documents:
+        images = [await _docker_image(client, contents, entry) for entry in _docker_entries(contents)]
     if not images:
         raise ManifestError("the archive holds neither an index.json nor a manifest.json with images")
     return tuple(images)
 
 
-async def _take(client: Containerd, archive: tarfile.TarFile, entry: tarfile.TarInfo, found: _Found) -> None:
+async def _take(client: Containerd, archive: tarfile.TarFile, entry: tarfile.TarInfo, contents: _Found) -> None:
     name = posixpath.normpath(entry.name)
     if entry.issym() or entry.islnk():
         target = entry.linkname if entry.islnk() else posixpath.join(posixpath.dirname(name), entry.linkname)
-        found.links[name] = posixpath.normpath(target)
+        contents.links[name] = posixpath.normpath(target)
         return
     data = archive.extractfile(entry) if entry.isreg() else None
     if data is None:
         return
     if name.endswith(".json"):
-        if entry.size > LARGEST_DOCUMENT or len(found.documents) >= MOST_DOCUMENTS:
+        if entry.size > LARGEST_DOCUMENT or len(contents.documents) >= MOST_DOCUMENTS:
             raise ManifestError(f"the archive's '{escaped(name)}' is too large, or one of too many, for an image")
-        found.documents[name] = await asyncio.to_thread(data.read)
+        contents.documents[name] = await asyncio.to_thread(data.read)
         return
     parts = name.split("/")
     digest = ":".join(parts[1:]) if parts[0] == "blobs" and len(parts) == 3 else ""
     if digest and not is_digest(digest):
         raise ManifestError(f"the archive's '{escaped(name)}' is not named after a digest")
     if digest or name.endswith((".tar", ".tar.gz")):
-        found.blobs[name] = await _store(client, data, entry.size, digest, name)
+        contents.blobs[name] = await _store(client, data, entry.size, digest, name)
 
 
 async def _store(client: Containerd, data: IO[bytes], size: int, digest: str, name: str) -> Descriptor:
@@ -154,14 +154,14 @@ def _layer_type(head: bytes) -> str:
     return f"{_LAYER}.zstd" if head.startswith(_ZSTD) else _LAYER
 
 
-def _oci_images(found: _Found) -> list[Archived]:
+def _oci_images(contents: _Found) -> list[Archived]:
     try:
-        index = parse_object(found.documents["index.json"], limit=LARGEST_DOCUMENT)
+        index = parse_object(contents.documents["index.json"], limit=LARGEST_DOCUMENT)
         entries = [(parse_descriptor(item, "the archive's index.json"), item) for item in index.objects("manifests")]
         annotated = [(target, item.text_map("annotations")) for target, item in entries]
     except DocumentError as error:
         raise ManifestError(f"the archive's index.json: {error}") from error
-    tags = _docker_tags(found)
+    tags = _docker_tags(contents)
     images = []
     for target, notes in annotated:
         name = notes.get(CONTAINERD_NAME) or notes.get(OCI_NAME, "")
@@ -171,41 +171,41 @@ def _oci_images(found: _Found) -> list[Archived]:
     return images
 
 
-def _docker_entries(found: _Found) -> list[_DockerEntry]:
+def _docker_entries(contents: _Found) -> list[_DockerEntry]:
     """Read the list of images that ``docker save`` wrote (moby ``image/tarexport``)."""
     try:
         return [
             _DockerEntry(item.text("Config"), item.texts("RepoTags"), item.texts("Layers"))
-            for item in parse_objects(found.documents["manifest.json"], limit=LARGEST_DOCUMENT)
+            for item in parse_objects(contents.documents["manifest.json"], limit=LARGEST_DOCUMENT)
         ]
     except DocumentError as error:
         raise ManifestError(f"the archive's manifest.json: {error}") from error
 
 
-def _docker_tags(found: _Found) -> list[str]:
-    if "manifest.json" not in found.documents:
+def _docker_tags(contents: _Found) -> list[str]:
+    if "manifest.json" not in contents.documents:
         return []
-    return [tag for entry in _docker_entries(found) for tag in entry.tags]
+    return [tag for entry in _docker_entries(contents) for tag in entry.tags]
 
 
-async def _docker_image(client: Containerd, found: _Found, entry: _DockerEntry) -> Archived:
+async def _docker_image(client: Containerd, contents: _Found, entry: _DockerEntry) -> Archived:
     """Make a manifest for an image that never had one: schema 2, as Docker would push it."""
     if not entry.config:
         raise ManifestError("the archive's manifest.json lists an image without Config")
     config_name = posixpath.normpath(entry.config)
-    if config_name in found.documents:
-        data = found.documents[config_name]
+    if config_name in contents.documents:
+        data = contents.documents[config_name]
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         config = Descriptor(DOCKER_CONFIG, digest, len(data))
         await client.content.write_blob(ingest_ref(DOCKER_CONFIG, digest), data, digest)
     else:
-        blob = found.blob(config_name)
+        blob = contents.blob(config_name)
         config = Descriptor(DOCKER_CONFIG, blob.digest, blob.size)
     document = {
         "schemaVersion": 2,
         "mediaType": DOCKER_MANIFEST,
         "config": _json(config),
-        "layers": [_json(found.blob(posixpath.normpath(layer))) for layer in entry.layers],
+        "layers": [_json(contents.blob(posixpath.normpath(layer))) for layer in entry.layers],
     }
     manifest = json.dumps(document, separators=(",", ":")).encode()
     digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
@@ -218,13 +218,13 @@ def _json(blob: Descriptor) -> dict[str, object]:
 
 
 def _references(names: Iterable[str]) -> tuple[Reference, ...]:
-    found = []
+    references = []
     for name in names:
         try:
-            found.append(parse_reference(name))
+            references.append(parse_reference(name))
         except InvalidReferenceError as error:
             raise ManifestError(f"the archive names an image '{escaped(name)}': {escaped(str(error))}") from error
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(references))
 
 
 async def label(client: Containerd, digest: str, labels: dict[str, str]) -> None:

@@ -40,24 +40,24 @@ def parse_challenges(headers: Iterable[str]) -> tuple[Challenge, ...]:
 
 
 def _parse(header: str) -> list[Challenge]:
-    found: list[tuple[str, dict[str, str]]] = []
+    challenges: list[tuple[str, dict[str, str]]] = []
     place = 0
     while True:
         place = _skip(header, place)
         parameter = _PARAMETER.match(header, place)
         if parameter is not None:
-            if not found:
+            if not challenges:
                 break
             name, quoted, bare = parameter.groups()
-            found[-1][1][name.lower()] = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else bare
+            challenges[-1][1][name.lower()] = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else bare
             place = parameter.end()
             continue
         scheme = _SCHEME.match(header, place)
         if scheme is None:
             break
-        found.append((scheme[1].lower(), {}))
+        challenges.append((scheme[1].lower(), {}))
         place = scheme.end()
-    return [Challenge(scheme, parameters) for scheme, parameters in found]
+    return [Challenge(scheme, parameters) for scheme, parameters in challenges]
 
 
 def _skip(header: str, place: int) -> int:

@@ -314,7 +314,7 @@ def missing_labels(present: Mapping[str, str], wanted: Mapping[str, str]) -> dic
 
     The list of a layer that very many repositories share may be full; it then stays unchanged.
     """
-    found: dict[str, str] = {}
+    labels: dict[str, str] = {}
     for name, value in wanted.items():
         before = present.get(name, "")
         if name.startswith(SOURCE_LABEL) and before:
@@ -322,5 +322,5 @@ def missing_labels(present: Mapping[str, str], wanted: Mapping[str, str]) -> dic
             if len(name.encode()) + len(value.encode()) > LONGEST_LABEL:
                 continue
         if value != before:
-            found[name] = value
-    return found
+            labels[name] = value
+    return labels

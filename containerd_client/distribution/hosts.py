@@ -119,12 +119,12 @@ def directory_of(domain: str, config_path: Sequence[Path]) -> Path | None:
     """Return the first existing directory for a registry name; raises :class:`HostsConfigError`."""
     for path in (root / name for root in config_path for name in _directories(domain)):
         try:
-            found = path.stat()
+            status = path.stat()
         except OSError as error:
             if error.errno in _ABSENT:
                 continue
             raise HostsConfigError(f"{path}: cannot be read: {error.strerror}") from error
-        if not stat.S_ISDIR(found.st_mode):
+        if not stat.S_ISDIR(status.st_mode):
             raise HostsConfigError(f"{path}: is not a directory")
         return path
     return None

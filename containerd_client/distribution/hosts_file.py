@@ -147,7 +147,7 @@ def _client(value: Any, file: Path, what: str) -> tuple[str, str]:
 def _headers(table: Any, what: str) -> tuple[tuple[str, str], ...]:
     if not isinstance(table, dict):
         raise HostsConfigError(f"{what}: header is not a table")
-    found: list[tuple[str, str]] = []
+    headers: list[tuple[str, str]] = []
     for name, value in table.items():
         shown_name = escaped(name, 64)
         values = value if isinstance(value, list) else [value]
@@ -160,8 +160,8 @@ def _headers(table: Any, what: str) -> tuple[tuple[str, str], ...]:
         if name.lower() in _NOT_TO_BE_SET:
             log.warning("%s: header %s is set by the request itself and is ignored here", what, shown_name)
             continue
-        found += [(name, item) for item in values]
-    return tuple(found)
+        headers += [(name, item) for item in values]
+    return tuple(headers)
 
 
 def _seconds(text: Any, what: str) -> float:

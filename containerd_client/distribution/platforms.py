@@ -65,19 +65,19 @@ def host_platform() -> Platform:
 
 def acceptable(host: Platform) -> tuple[Platform, ...]:
     """Return all platforms that ``host`` can run, best first."""
-    found = [normalised(host)]
-    architecture = found[0].architecture
+    platforms = [normalised(host)]
+    architecture = platforms[0].architecture
     if architecture == "amd64":
-        newest = int(found[0].variant[1:]) if found[0].variant[1:].isdigit() else 1
-        found += [Platform(host.os, "amd64", f"v{level}") for level in range(newest - 1, 1, -1)]
-        found += [Platform(host.os, "amd64"), Platform(host.os, "386")]
+        newest = int(platforms[0].variant[1:]) if platforms[0].variant[1:].isdigit() else 1
+        platforms += [Platform(host.os, "amd64", f"v{level}") for level in range(newest - 1, 1, -1)]
+        platforms += [Platform(host.os, "amd64"), Platform(host.os, "386")]
     elif architecture == "arm64":
-        found += [Platform(host.os, "arm64")]
-        found += [Platform(host.os, "arm", f"v{level}") for level in (8, 7, 6, 5)]
+        platforms += [Platform(host.os, "arm64")]
+        platforms += [Platform(host.os, "arm", f"v{level}") for level in (8, 7, 6, 5)]
     elif architecture == "arm":
-        newest = int(found[0].variant[1:]) if found[0].variant[1:].isdigit() else 7
-        found += [Platform(host.os, "arm", f"v{level}") for level in range(newest - 1, 4, -1)]
-    return tuple(dict.fromkeys(found))
+        newest = int(platforms[0].variant[1:]) if platforms[0].variant[1:].isdigit() else 7
+        platforms += [Platform(host.os, "arm", f"v{level}") for level in range(newest - 1, 4, -1)]
+    return tuple(dict.fromkeys(platforms))
 
 
 def rank(platform: Platform, host: Platform) -> int | None:

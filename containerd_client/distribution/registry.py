@@ -101,9 +101,9 @@ class RegistryClient:
             reference = source.reference
             path = f"{reference.path}/manifests/{reference.object}"
             with suppress(NotHttpError):  # a server that answers HEAD wrongly, say with a body, may handle GET
-                found = await self._head(host, source, path)
-                if found is not None:
-                    return found
+                answer = await self._head(host, source, path)
+                if answer is not None:
+                    return answer
             data, offered = await self._document(host, source, path)
             digest = "sha256:" + hashlib.sha256(data).hexdigest()
             if reference.digest:
@@ -250,7 +250,7 @@ class RegistryClient:
         while not rotation.exhausted:
             host = rotation.next()
             try:
-                found = await _persistently(ask, host, self._patience if rotation.is_last(host) else 0.0)
+                answer = await _persistently(ask, host, self._patience if rotation.is_last(host) else 0.0)
             except DistributionError as error:
                 failures.setdefault(host, error)
                 self._failed(host, source, error)
@@ -258,7 +258,7 @@ class RegistryClient:
             else:
                 self._succeeded(host, source)
                 source.answered[what] = host.base
-                return found
+                return answer
         text = "; ".join(dict.fromkeys(str(failures[host]) for host in hosts))
         last = failures[hosts[-1]]
         kind = type(last) if not isinstance(last, TransferError) else RegistryUnavailableError
@@ -335,10 +335,10 @@ def _is_the_rest(answer: Answer, offset: int, size: int) -> bool:
     """Return whether a partial answer contains the blob's own bytes from ``offset`` on."""
     if answer.encodings and answer.length != size - offset:
         return False
-    found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
-    if found is None:  # without a valid Content-Range only the length can be checked
+    content_range = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+    if content_range is None:  # without a valid Content-Range only the length can be checked
         return answer.length is None or answer.length == size - offset
-    return int(found[1]) == offset and found[3] in {"*", str(size)}
+    return int(content_range[1]) == offset and content_range[3] in {"*", str(size)}
 
 
 def _described(answer: Answer, digest: str) -> Descriptor | None:

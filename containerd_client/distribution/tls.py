@@ -53,10 +53,10 @@ def _files(tls: Tls) -> tuple[str, ...]:
 
 def _stamp(file: str) -> tuple[int, ...]:
     try:
-        found = Path(file).stat()
+        status = Path(file).stat()
     except (OSError, ValueError) as error:
         raise HostsConfigError(f"{file}: cannot be read: {getattr(error, 'strerror', '') or error}") from error
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _read(file: str) -> bytes:

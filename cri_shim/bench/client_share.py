@@ -48,7 +48,7 @@ async def measure(nodes: Sequence[Node], periods: Sequence[float]) -> tuple[Null
 
     Clients and sides take turns, forwards and backwards.
     """
-    found: list[NullCalls] = []
+    measured: list[NullCalls] = []
     async with contextlib.AsyncExitStack() as stack:
         clients: dict[tuple[str, str], Client] = {}
         for node in nodes:
@@ -61,19 +61,19 @@ async def measure(nodes: Sequence[Node], periods: Sequence[float]) -> tuple[Null
             for number in range(_BLOCKS):
                 for key in order_of_round(tuple(clients), number):
                     samples[key] += await _block(clients[key], period)
-            found += [NullCalls(name, side, in_words(period), each) for (name, side), each in samples.items()]
-    return tuple(found)
+            measured += [NullCalls(name, side, in_words(period), each) for (name, side), each in samples.items()]
+    return tuple(measured)
 
 
 async def _block(client: Client, period: float) -> list[float]:
     """Some calls one after the other; the first, which may connect, does not count."""
     await client.timed("Version", _REQUEST)
-    found = []
+    null_calls = []
     for _ in range(_calls(period)):
         if period:
             await asyncio.sleep(period)
-        found.append(round((await client.timed("Version", _REQUEST)).ms, 4))
-    return found
+        null_calls.append(round((await client.timed("Version", _REQUEST)).ms, 4))
+    return null_calls
 
 
 def _calls(period: float) -> int:

@@ -300,25 +300,25 @@ def _sides(options: argparse.Namespace) -> tuple[dict[str, list[str]], dict[str,
 
 def _named(values: Sequence[str], flag: str) -> dict[str, list[str]]:
     """``NAME=unix:///path`` by name; raises ValueError for another form, or a name that is no file name."""
-    found: dict[str, list[str]] = {}
+    named: dict[str, list[str]] = {}
     for value in values:
         name, equals, endpoint = value.partition("=")
         if not equals or not endpoint.startswith("unix:///") or not name.replace("-", "").replace(".", "").isalnum():
             raise ValueError(f"{flag} {value}: not NAME=unix:///PATH")
-        found.setdefault(name, []).append(endpoint)
-        if flag == "--endpoint" and len(found[name]) > 1:
+        named.setdefault(name, []).append(endpoint)
+        if flag == "--endpoint" and len(named[name]) > 1:
             raise ValueError(f"--endpoint {name}: named twice")
-    return found
+    return named
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
     """The error itself, or those of a group of groups; before each, what it came on top of while cleaning up."""
-    found = []
+    leaves = []
     if error.__context__ is not error.__cause__ and error.__context__ is not None:
-        found += [each for each in _leaves(error.__context__) if isinstance(each, _EXPECTED)]
+        leaves += [each for each in _leaves(error.__context__) if isinstance(each, _EXPECTED)]
     if isinstance(error, BaseExceptionGroup):
-        return found + [leaf for each in error.exceptions for leaf in _leaves(each)]
-    return [*found, error]
+        return leaves + [leaf for each in error.exceptions for leaf in _leaves(each)]
+    return [*leaves, error]
 
 
 def _sentence(error: BaseException) -> str:

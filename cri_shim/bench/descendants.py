@@ -19,15 +19,15 @@ _PROC = Path("/proc")
 def descendants_of(pids: Collection[int], apart_from: Collection[int] = (), proc: Path = _PROC) -> list[int]:
     """Process ids of what runs below some processes, without those of ``apart_from`` and what runs below them."""
     known = {*pids, *apart_from}
-    found = []
+    descendants = []
     looked_at = list(pids)
     while looked_at:
         for child in _children(proc / str(looked_at.pop())):
             if child not in known:
                 known.add(child)
-                found.append(child)
+                descendants.append(child)
                 looked_at.append(child)
-    return sorted(found)
+    return sorted(descendants)
 
 
 def _children(process: Path) -> Iterator[int]:

@@ -147,7 +147,7 @@ def _whose(name: str, link: str, of_second: str) -> str:
 
 def _mounts(mountinfo: str) -> dict[str, str]:
     """By mount point: type and options of each mount there; where its content comes from differs by run."""
-    found: dict[str, list[str]] = {}
+    mounts: dict[str, list[str]] = {}
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         fields, of_file_system = before.split(), after.split(" ", 2)
@@ -155,8 +155,8 @@ def _mounts(mountinfo: str) -> dict[str, str]:
             continue  # an error message, or a line that is cut
         kind, _source, superblock = of_file_system
         shared = superblock if kind in {"tmpfs", "proc", "sysfs", "mqueue", "devpts"} else superblock.split(",")[0]
-        found.setdefault(fields[4], []).append(f"{kind} {fields[5]} {shared}")
-    return {point: "; ".join(each) for point, each in found.items()}
+        mounts.setdefault(fields[4], []).append(f"{kind} {fields[5]} {shared}")
+    return {point: "; ".join(each) for point, each in mounts.items()}
 
 
 def _sections(text: str) -> dict[str, str]:
@@ -169,10 +169,10 @@ async def _reachability(served: Pod, asking: Pod, second: Pod) -> dict[str, str]
     """Who gets the page of the pod's web server."""
     ip = await served.ip()
     fetch = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {{}} {_PORT} | tail -n 1"
-    found = {"from the node": await _page(ip) if ip else "the pod has no address"}
+    pages = {"from the node": await _page(ip) if ip else "the pod has no address"}
     for who, pod, host in (("from another pod", asking, ip), ("from its own pod, on localhost", second, "127.0.0.1")):
-        found[who] = decode_utf8((await pod.exec("sh", "-c", fetch.format(host))).stdout).strip()
-    return {who: REACHED if page == _PAGE else f"no answer ({escaped(page)!r})" for who, page in found.items()}
+        pages[who] = decode_utf8((await pod.exec("sh", "-c", fetch.format(host))).stdout).strip()
+    return {who: REACHED if page == _PAGE else f"no answer ({escaped(page)!r})" for who, page in pages.items()}
 
 
 async def _page(ip: str) -> str:
@@ -193,11 +193,11 @@ async def _page(ip: str) -> str:
 
 async def _statistics(node: Node) -> dict[str, str]:
     """How much the lists of statistics have; those that do not have everything are not measured on this side."""
-    found = await coverage_of_statistics(node)
-    for rpc, what in found.items():
+    coverage = await coverage_of_statistics(node)
+    for rpc, what in coverage.items():
         if what != COMPLETE:
             node.left_out.setdefault(rpc, f"the list is {what}")
-    return found
+    return coverage
 
 
 async def _log_lines(node: Node) -> dict[str, str]:

@@ -41,7 +41,7 @@ def floor_rows(step: Step, sides: tuple[str, ...]) -> list[FloorRow]:
     if not step.rounds or not kinds_of(step):
         return []
     kinds = kinds_of(step)
-    found = []
+    rows = []
     for what in PHASES:
         for side in sides:
             if not all(one.turns[side].samples.get(what) for one in step.rounds):
@@ -51,8 +51,8 @@ def floor_rows(step: Step, sides: tuple[str, ...]) -> list[FloorRow]:
             floor = _by_round(step, NAME, f"{key_of(kind, order)}: {what}")
             own = _by_round(step, side, what)
             times = paired_ratio(own, floor)
-            found.append(FloorRow(side, what, statistics.median(own), statistics.median(floor), times, kind, order))
-    return found
+            rows.append(FloorRow(side, what, statistics.median(own), statistics.median(floor), times, kind, order))
+    return rows
 
 
 def kinds_of(step: Step) -> tuple[Kind, ...]:

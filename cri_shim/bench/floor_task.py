@@ -54,8 +54,8 @@ async def with_floor(
             continue
         scenario = task.scenario
         try:
-            found = await survey(nodes, *cni, directory / "layers", guest.place.cgroup_parent)
-            scenario.use(found, directory)
+            survey_result = await survey(nodes, *cni, directory / "layers", guest.place.cgroup_parent)
+            scenario.use(survey_result, directory)
             await scenario.try_out()
         except FloorError as error:
             reason = f"the scenario `floor` is left out: {error}"

@@ -142,13 +142,13 @@ def _pairs(metadata: tuple[tuple[str, str], ...]) -> str:
 def _unpaired(line: str, field: str) -> tuple[tuple[str, str], ...]:
     if field == NOTHING:
         return ()
-    found = []
+    unpaired = []
     for pair in field.split(","):
         key, equals, value = pair.partition("=")
         if not key or not equals:
             raise _wrong(line, "metadata is KEY=BASE64, pairs of it between commas")
-        found.append((key, decode_utf8(_decode(line, value))))
-    return tuple(found)
+        unpaired.append((key, decode_utf8(_decode(line, value))))
+    return tuple(unpaired)
 
 
 def _whole(line: str, field: str) -> int:

@@ -51,13 +51,13 @@ def log_facts(content: bytes) -> dict[str, str]:
 def _facts(pieces: list[_Piece]) -> dict[str, str]:
     times = all(_TIME.fullmatch(piece.time) for piece in pieces)
     parts = sorted({len(piece.text) for piece in pieces if not piece.whole}, reverse=True)
-    found = {"times": "all well formed" if times else "not all well formed"}
+    facts = {"times": "all well formed" if times else "not all well formed"}
     for stream in STREAMS:
         printed = b"".join(piece.text + (b"\n" if piece.whole else b"") for piece in pieces if piece.stream == stream)
         digest = hashlib.sha256(printed).hexdigest()[:12]
-        found[stream] = f"{len(printed.splitlines())} lines, {len(printed)} bytes, sha256 {digest}"
-    found["pieces of long lines"] = f"at most {parts[0]} bytes" if parts else "none: lines are whole"
-    return found
+        facts[stream] = f"{len(printed.splitlines())} lines, {len(printed)} bytes, sha256 {digest}"
+    facts["pieces of long lines"] = f"at most {parts[0]} bytes" if parts else "none: lines are whole"
+    return facts
 
 
 def _cri(line: bytes) -> _Piece:

@@ -36,8 +36,8 @@ def read_machine() -> Machine:
 def _match(pattern: str, path: Path) -> str:
     if not path.exists():
         return ""
-    found = re.search(pattern, path.read_text(errors="replace"), re.MULTILINE)
-    return found[1].strip() if found else ""
+    match = re.search(pattern, path.read_text(errors="replace"), re.MULTILINE)
+    return match[1].strip() if match else ""
 
 
 def _first_line(*command: str) -> str:

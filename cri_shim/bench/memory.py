@@ -38,22 +38,22 @@ class Memory:
 
 def read_memory(processes: Sequence[Process], shims: Iterable[int], helpers: Iterable[int] = ()) -> Memory:
     """Read it now. It takes a lock of each process for a millisecond or so, and must not be done within a turn."""
-    found = Memory()
+    memory = Memory()
     for process in processes:
-        _add(found, process.name, _rollup(process.pid))
+        _add(memory, process.name, _rollup(process.pid))
     for rollup in map(_rollup, helpers):
-        _add(found, HELPERS, rollup)
-    found.pss[SHIMS] = found.uss[SHIMS] = 0.0
+        _add(memory, HELPERS, rollup)
+    memory.pss[SHIMS] = memory.uss[SHIMS] = 0.0
     for pid in shims:
         # Shims come and go: one that has ended takes nothing.
         rollup = _rollup(pid)
-        found.pss[SHIMS] += _mib(rollup, "Pss")
-        found.uss[SHIMS] += _mib(rollup, *_PRIVATE)
+        memory.pss[SHIMS] += _mib(rollup, "Pss")
+        memory.uss[SHIMS] += _mib(rollup, *_PRIVATE)
     machine = _sizes(_PROC / "meminfo")
-    found.rss[MACHINE] = _mib(machine, "MemTotal") - _mib(machine, "MemAvailable")
-    for measure in (found.rss, found.pss, found.uss):
+    memory.rss[MACHINE] = _mib(machine, "MemTotal") - _mib(machine, "MemAvailable")
+    for measure in (memory.rss, memory.pss, memory.uss):
         measure.update({name: round(value, 2) for name, value in measure.items()})
-    return found
+    return memory
 
 
 def _add(memory: Memory, name: str, rollup: dict[str, int]) -> None:

@@ -97,14 +97,14 @@ class Node:
         await self._find_what_is_not_implemented()
         systemd = await self._is_systemd_the_cgroup_driver()
         self.place = replace(self.place, cgroup_parent=for_driver(self.place.cgroup_parent, systemd=systemd))
-        found: dict[int, schema.Process] = {}
+        by_pid: dict[int, schema.Process] = {}
         for endpoint in (self.client.endpoint, *self.behind):
             pid = processes.server_of(endpoint)
             name = processes.program_of(pid)
-            same = sum(each.name.partition("#")[0] == name for key, each in found.items() if key != pid)
+            same = sum(each.name.partition("#")[0] == name for key, each in by_pid.items() if key != pid)
             name = f"{name}#{same + 1}" if same else name
-            found[pid] = schema.Process(name, pid, processes.version_of(pid))
-        self.processes = tuple(found.values())
+            by_pid[pid] = schema.Process(name, pid, processes.version_of(pid))
+        self.processes = tuple(by_pid.values())
         self.api = (await self.client.version()).name
         return self.side()
 
@@ -205,18 +205,18 @@ def next_name(kind: str) -> str:
 
 def _configuration(info: dict[str, str]) -> str:
     """The settings that decide what a pod start does, out of a verbose ``Status``; paths of one run are left out."""
-    found: dict[str, Any] = {}
+    configuration: dict[str, Any] = {}
     with contextlib.suppress(ValueError, AttributeError):
         config = json.loads(info.get("config", "{}"))
         containerd = config.get("containerd") or {}
-        found["snapshotter"] = containerd.get("snapshotter")
-        found["runtimes"] = {
+        configuration["snapshotter"] = containerd.get("snapshotter")
+        configuration["runtimes"] = {
             name: runtime.get("runtime_type") or runtime.get("runtimeType")
             for name, runtime in (containerd.get("runtimes") or {}).items()
         }
         if sandbox := config.get("sandbox"):
-            found["sandbox"] = sandbox
+            configuration["sandbox"] = sandbox
     with contextlib.suppress(ValueError):
         if python := info.get("python"):
-            found["python"] = json.loads(python)
-    return json.dumps(found, sort_keys=True)
+            configuration["python"] = json.loads(python)
+    return json.dumps(configuration, sort_keys=True)

@@ -69,11 +69,11 @@ def objections(turns: Sequence[Turn]) -> tuple[str, ...]:
     """Why a verdict on these turns would be worth nothing; empty when the machine was quiet enough."""
     if not turns:
         return ("nothing was measured",)
-    found = []
+    objections_raised = []
     disturbed = sum(turn.probe.waited > DISTURBED for turn in turns) / len(turns)
     if disturbed > DISTURBED_TURNS:
         worst = max(turn.probe.waited for turn in turns)
-        found.append(
+        objections_raised.append(
             f"before {disturbed:.0%} of the turns something else had the cores for more than {DISTURBED:.0%} of the "
             f"time (at worst {worst:.0%}; allowed are {DISTURBED_TURNS:.0%} of the turns)"
         )
@@ -81,11 +81,11 @@ def objections(turns: Sequence[Turn]) -> tuple[str, ...]:
     if len(loops) > 1:
         cuts = statistics.quantiles(loops, n=10, method="inclusive")
         if cuts[0] > 0 and cuts[-1] / cuts[0] > SPEED_SPREAD:
-            found.append(
+            objections_raised.append(
                 f"the speed of the machine itself varied by a factor of {cuts[-1] / cuts[0]:.2f} "
                 f"(allowed is {SPEED_SPREAD})"
             )
     stolen = statistics.mean(turn.stolen for turn in turns)
     if stolen > STOLEN:
-        found.append(f"the hypervisor kept {stolen:.1%} of the machine's time (allowed are {STOLEN:.0%})")
-    return tuple(found)
+        objections_raised.append(f"the hypervisor kept {stolen:.1%} of the machine's time (allowed are {STOLEN:.0%})")
+    return tuple(objections_raised)

@@ -67,10 +67,10 @@ def _what_differs(values: Mapping[str, str]) -> dict[str, str]:
     """Each value on one line and of bounded length; of several lines only those that not all sides have."""
     lines = {side: value.splitlines() for side, value in values.items()}
     common = set.intersection(*(set(each) for each in lines.values()))
-    found = {}
+    differences = {}
     for side, value in values.items():
         own = [line.strip() for line in lines[side] if line not in common]
         # The same lines in another order, or another number of times.
         shown = " / ".join(own or lines[side]) if len(lines[side]) > 1 else value.strip()
-        found[side] = escaped(shown, _LONGEST_VALUE) if shown else "(empty)"
-    return found
+        differences[side] = escaped(shown, _LONGEST_VALUE) if shown else "(empty)"
+    return differences

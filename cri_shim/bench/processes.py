@@ -87,12 +87,12 @@ def _listening_inodes(path: str) -> list[str]:
 
 
 def _open_files(process: Path) -> set[str]:
-    found = set()
+    paths = set()
     with contextlib.suppress(OSError):  # it ended meanwhile, or is another user's
         for descriptor in (process / "fd").iterdir():
             with contextlib.suppress(OSError):
-                found.add(str(descriptor.readlink()))
-    return found
+                paths.add(str(descriptor.readlink()))
+    return paths
 
 
 def program_of(pid: int) -> str:

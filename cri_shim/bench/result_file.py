@@ -140,11 +140,11 @@ def _named(client: CallingClient | None) -> str:
 
 def with_round(run: Run, step: Step, finished: Round) -> Run:
     """The run with one more round of a step, which may be its first."""
-    found = step_of(run, step)
-    if found is None:
+    existing = step_of(run, step)
+    if existing is None:
         return dataclasses.replace(run, steps=(*run.steps, dataclasses.replace(step, rounds=(finished,))))
-    grown = dataclasses.replace(found, rounds=(*found.rounds, finished))
-    return dataclasses.replace(run, steps=tuple(grown if each is found else each for each in run.steps))
+    grown = dataclasses.replace(existing, rounds=(*existing.rounds, finished))
+    return dataclasses.replace(run, steps=tuple(grown if each is existing else each for each in run.steps))
 
 
 def step_of(run: Run, step: Step) -> Step | None:

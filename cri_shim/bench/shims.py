@@ -29,21 +29,21 @@ def shims_of(
     """
     marks = [f"\0-address\0{address.removeprefix('unix://')}\0".encode() for address in addresses]
     below = f":/{cgroup_parent.strip('/')}/"
-    found = set()
+    shims = set()
     cgroups = {}
     for process in (entry for entry in proc.iterdir() if entry.name.isdigit()):
         with contextlib.suppress(OSError):  # it ended meanwhile
             cgroups[int(process.name)] = (process / "cgroup").read_text()
             if _is_shim(process, marks):
-                found.add(int(process.name))
+                shims.add(int(process.name))
     for pid, cgroup in cgroups.items():
         if below in cgroup:
             with contextlib.suppress(OSError):
                 parent = _parent(proc / str(pid))
                 # The parent of a later process is in the same container; conmon may live beside it in the pod's cgroup.
                 if cgroups.get(parent, cgroup) != cgroup:
-                    found.add(parent)
-    return sorted(found - _FIRST_PROCESSES - set(daemons))
+                    shims.add(parent)
+    return sorted(shims - _FIRST_PROCESSES - set(daemons))
 
 
 def _is_shim(process: Path, marks: Sequence[bytes]) -> bool:

@@ -88,20 +88,22 @@ class CdiRegistry:
         )
 
     def _refresh(self) -> None:
-        found: dict[Path, tuple[tuple[int, int, int], int]] = {}
+        directories: dict[Path, tuple[tuple[int, int, int], int]] = {}
         for priority, directory in enumerate(self._directories):
             for path in _entries(directory):
                 try:
                     info = path.stat()
                 except OSError:
                     continue  # it has just been removed
-                found[path] = ((info.st_mtime_ns, info.st_size, info.st_ino), priority)
-        if {path: file.stamp for path, file in self._files.items()} == {p: stamp for p, (stamp, _) in found.items()}:
+                directories[path] = ((info.st_mtime_ns, info.st_size, info.st_ino), priority)
+        if {path: file.stamp for path, file in self._files.items()} == {
+            p: stamp for p, (stamp, _) in directories.items()
+        }:
             return
         known = self._files
         self._files = {
             path: known[path] if path in known and known[path].stamp == stamp else _read(path, stamp, priority)
-            for path, (stamp, priority) in found.items()
+            for path, (stamp, priority) in directories.items()
         }
         self._index()
 

@@ -53,9 +53,9 @@ def table_of(make: Callable[[], T], comment: str) -> T:
 
 def keys_of(kind: type) -> tuple[Key, ...]:
     """Return the declared settings and tables of a section in file order; other fields are not in the file."""
-    found = []
+    keys = []
     for each in fields(kind):
         if _ABOUT in each.metadata:
             name, comment, form, check = each.metadata[_ABOUT]
-            found.append(Key(each.name, name or each.name, comment, form, check))
-    return tuple(found)
+            keys.append(Key(each.name, name or each.name, comment, form, check))
+    return tuple(keys)

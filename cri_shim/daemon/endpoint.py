@@ -105,10 +105,10 @@ class Endpoint:
         await asyncio.Event().wait()
 
     async def _look(self) -> bool:
-        found = identity(self._path)
-        if found == self._identity or self._stopping:
+        current = identity(self._path)
+        if current == self._identity or self._stopping:
             return True
-        if found is not None and answers(self._path):
+        if current is not None and answers(self._path):
             log.error("daemon.socket_taken", socket=self._path)
             return False
         if len(self._servers) > MOST_REMADE:

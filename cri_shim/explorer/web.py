@@ -149,11 +149,11 @@ class Site:
 
     def _sent(self, name: str) -> web.Response:
         # Only names of existing files are served, so no path leads out of the folder.
-        found = next((file for file in self._page.iterdir() if file.name == name and file.is_file()), None)
-        if found is None:
+        path = next((file for file in self._page.iterdir() if file.name == name and file.is_file()), None)
+        if path is None:
             raise web.HTTPNotFound(text=f"{escaped(name)} does not exist\n")
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-        return web.Response(body=found.read_bytes(), content_type=kind, charset="utf-8" if "text" in kind else None)
+        return web.Response(body=path.read_bytes(), content_type=kind, charset="utf-8" if "text" in kind else None)
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._sources.metrics(), headers={"Content-Type": CONTENT_TYPE})
@@ -164,24 +164,24 @@ class Site:
         limit = min(_number("limit", request.query.get("limit", "100")), _MOST_LISTED)
         ledger = self._sources.ledger
         if slowest:
-            found: list[Request | Kept] = [*ledger.slowest(method)]
+            requests: list[Request | Kept] = [*ledger.slowest(method)]
         else:
             # Running requests are included, so that a client that connects during a long one sees it.
             ended = ledger.remembered(method) if method or not reads else ledger.newest()
-            found = [*ended, *(one for one in ledger.in_hand.values() if method in {"", one.method})]
-            found.sort(key=lambda one: one.id, reverse=True)
+            requests = [*ended, *(one for one in ledger.in_hand.values() if method in {"", one.method})]
+            requests.sort(key=lambda one: one.id, reverse=True)
             if not reads:
-                found = [one for one in found if one.method not in self._sources.reads]
-        listed = (one.request() if isinstance(one, Kept) else one for one in found[:limit])
+                requests = [one for one in requests if one.method not in self._sources.reads]
+        listed = (one.request() if isinstance(one, Kept) else one for one in requests[:limit])
         return web.json_response({"requests": [summary(one) for one in listed]})
 
     async def _request(self, request: web.Request) -> web.Response:
         ledger = self._sources.ledger
-        found = ledger.find(_number("the id of a request", request.match_info["id"]))
-        if found is None:
+        stored = ledger.find(_number("the id of a request", request.match_info["id"]))
+        if stored is None:
             raise web.HTTPNotFound(text="this request is not remembered\n")
-        shape = typical([kept.request() for kept in ledger.newest_of(found.method)])
-        return web.json_response(record(found) | {"typical": shape})
+        shape = typical([kept.request() for kept in ledger.newest_of(stored.method)])
+        return web.json_response(record(stored) | {"typical": shape})
 
     async def _methods(self, _request: web.Request) -> web.Response:
         return web.json_response({"methods": totals(self._sources.ledger.remembered())})
@@ -255,14 +255,14 @@ def _inflated(body: bytes, encoding: str) -> bytes:
         raise ValueError(f"content encoding {encoding!r} is not supported, gzip and deflate are")
     reader = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
-        found = reader.decompress(body, _LARGEST_EXPORT + 1)
+        data = reader.decompress(body, _LARGEST_EXPORT + 1)
     except zlib.error as error:
         raise ValueError(f"the body is not {encoding}: {error}") from None
-    if len(found) > _LARGEST_EXPORT:
+    if len(data) > _LARGEST_EXPORT:
         raise web.HTTPRequestEntityTooLarge(_LARGEST_EXPORT, text=f"an export may have {_LARGEST_EXPORT} bytes\n")
     if not reader.eof:
         raise ValueError(f"the body is not complete {encoding}")
-    return found
+    return data
 
 
 def _is_ours(host: str, bound_to: str) -> bool:

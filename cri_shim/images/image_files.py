@@ -110,16 +110,16 @@ class ImageFiles:
                 await snapshots.remove(key)
 
     def _read_users(self, root: str) -> UserFiles:
-        found: list[bytes | None] = []
+        files: list[bytes | None] = []
         for path in ("/etc/passwd", "/etc/group"):
             try:
-                found.append(read_file_in_root(self._kernel, root, path, FILE_LIMIT))
+                files.append(read_file_in_root(self._kernel, root, path, FILE_LIMIT))
             except OSError as error:
                 if is_node_fault(error):
                     raise  # a cached result must hold for as long as the image exists, and this failure is temporary
                 problem = f"{path} of the image cannot be read: {error.strerror}; users and groups are looked up in it"
                 return UserFiles(None, None, problem, special=error.errno == errno.EINVAL)
-        return UserFiles(found[0], found[1])
+        return UserFiles(files[0], files[1])
 
     def _copy_one(self, root: str, path: str, target: Path) -> None:
         root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -20,8 +20,8 @@ def snapshotter_loaded(what: str) -> Iterator[None]:
     try:
         yield
     except InvalidArgument as error:
-        _, found, name = error.detail.partition(_NOT_LOADED)
-        if not found:
+        _, separator, name = error.detail.partition(_NOT_LOADED)
+        if not separator:
             raise
         raise FailedPreconditionError(
             f"{what}: containerd has no snapshotter '{name.partition(':')[0]}'; Status lists those that it has"

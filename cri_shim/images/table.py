@@ -78,10 +78,10 @@ class ImageTable:
             raise InvalidArgumentError("image reference is empty")
         if is_digest(ref):
             return self._images.get(ref)
-        found = self.by_name(normal_name(ref)) or self.by_name(ref)
+        named = self.by_name(normal_name(ref)) or self.by_name(ref)
         prefix = id_prefix(ref)
-        if found is not None or not prefix:
-            return found
+        if named is not None or not prefix:
+            return named
         fitting = [image for image in self._images.values() if image.id.partition(":")[2].startswith(prefix)]
         if len(fitting) > 1:
             raise InvalidArgumentError(f"image id {ref!r} is ambiguous: it matches {len(fitting)} images")

@@ -57,22 +57,22 @@ class Hierarchies(Struct, frozen=True):
             text = Path(self.proc, str(pid), "cgroup").read_text(encoding="utf-8", errors="replace")
         except OSError:
             return None
-        found: dict[str, str] = {}
+        paths: dict[str, str] = {}
         path = ""
         for name, whole in memberships(text).items():
             mount = self.mounts.get(name)
             own = up_to(whole, id_)
             directory = None if mount is None or own is None else below(mount, own)
             if directory is not None and own is not None:
-                found[name] = directory
+                paths[name] = directory
                 path = path or own
-        return Cgroup(path, found) if found else None
+        return Cgroup(path, paths) if paths else None
 
     def own(self) -> str | None:
         """Return the directory of this process's cgroup in one hierarchy, or None if it is outside the mounts."""
         paths = memberships(Path(self.proc, "self/cgroup").read_text(encoding="utf-8", errors="replace"))
-        found = (below(mount, paths[name]) for name, mount in sorted(self.mounts.items()) if name in paths)
-        return next((path for path in found if path is not None), None)
+        own_paths = (below(mount, paths[name]) for name, mount in sorted(self.mounts.items()) if name in paths)
+        return next((path for path in own_paths if path is not None), None)
 
     def in_parent(self, parent: str, name: str) -> Cgroup | None:
         """Return the cgroup ``name``, which need not exist, in ``parent``; None if ``parent`` does not exist.
@@ -100,7 +100,7 @@ def slice_path(name: str) -> str:
 
 def mounts(mountinfo: str, *, unified: bool) -> dict[str, tuple[str, str]]:
     """Return controller → (mount point, root) of each controller's first mount."""
-    found: dict[str, tuple[str, str]] = {}
+    mounts_read: dict[str, tuple[str, str]] = {}
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
         fields, (kind, _, options) = before.split(), (*after.split(), "", "", "")[:3]
@@ -108,19 +108,19 @@ def mounts(mountinfo: str, *, unified: bool) -> dict[str, tuple[str, str]]:
             continue
         place = (_unescaped(fields[4]), _unescaped(fields[3]))
         for name in [UNIFIED] if unified else _CONTROLLERS.intersection(options.split(",")):
-            found.setdefault(name, place)
-    return found
+            mounts_read.setdefault(name, place)
+    return mounts_read
 
 
 def memberships(text: str) -> dict[str, str]:
     """Parse /proc/PID/cgroup into controller → path; the empty name is cgroup v2."""
-    found: dict[str, str] = {}
+    memberships_read: dict[str, str] = {}
     for line in text.splitlines():
         _, _, rest = line.partition(":")
         names, _, path = rest.partition(":")
         for name in names.split(","):
-            found[name] = path
-    return found
+            memberships_read[name] = path
+    return memberships_read
 
 
 def up_to(path: str, id_: str) -> str | None:

@@ -50,10 +50,10 @@ def _again(before: DiskUsage) -> DiskUsage | None:
     size = 0
     try:
         for path, modified_ns in before.directories:
-            found = os.lstat(path)
-            if found.st_mtime_ns != modified_ns:
+            status = os.lstat(path)
+            if status.st_mtime_ns != modified_ns:
                 return None
-            size += found.st_blocks
+            size += status.st_blocks
         for path in before.others:
             size += os.lstat(path).st_blocks
     except OSError:
@@ -72,18 +72,18 @@ def _walk(directory: str, most: int) -> DiskUsage | None:
         with suppress(FileNotFoundError), os.scandir(waiting.pop()) as entries:
             for entry in entries:
                 try:
-                    found = entry.stat(follow_symlinks=False)
+                    status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                inode = (found.st_dev, found.st_ino)
+                inode = (status.st_dev, status.st_ino)
                 if inode in seen:
                     continue
                 if len(seen) >= most:
                     return None
                 seen.add(inode)
-                size += found.st_blocks * BLOCK
-                if entry.is_dir(follow_symlinks=False) and found.st_dev == top.st_dev:
-                    directories.append((entry.path, found.st_mtime_ns))
+                size += status.st_blocks * BLOCK
+                if entry.is_dir(follow_symlinks=False) and status.st_dev == top.st_dev:
+                    directories.append((entry.path, status.st_mtime_ns))
                     waiting.append(entry.path)
                 else:
                     others.append(entry.path)

@@ -26,18 +26,18 @@ def users_of(end: str, proc: Path = Path("/proc"), mounts: Iterable[MountPoint] 
     else was found, because that takes one readlink for each open file on the node.
     """
     points = read_mountinfo() if mounts is None else mounts
-    found = [f"mount {escaped(point.path)} is below it" for point in points if f"{end}/" in point.path][:SHOWN]
+    users = [f"mount {escaped(point.path)} is below it" for point in points if f"{end}/" in point.path][:SHOWN]
     processes = [entry for entry in proc.iterdir() if entry.name.isdecimal()]
     for links in (_roles, _open_files):
         for process in processes:
             place = next((role for role in links(process) if role.endswith(end) or f"{end}/" in role), "")
             if place:
-                found.append(f"process {process.name} ({_name(process)}), whose {escaped(place)}")
-            if len(found) >= SHOWN:
-                return found
-        if found:
-            return found
-    return found
+                users.append(f"process {process.name} ({_name(process)}), whose {escaped(place)}")
+            if len(users) >= SHOWN:
+                return users
+        if users:
+            return users
+    return users
 
 
 def _roles(process: Path) -> Iterator[str]:

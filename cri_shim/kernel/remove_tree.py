@@ -99,9 +99,9 @@ class _Removal:
     def _scan(self, level: _Level) -> bool:
         """Remove everything except directories, and note those; returns whether there are any."""
         with os.scandir(level.fd) as entries:
-            found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        level.below = [name for name, is_directory in found if is_directory]
-        for name, is_directory in found:
+            entries_read = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        level.below = [name for name, is_directory in entries_read if is_directory]
+        for name, is_directory in entries_read:
             if not is_directory:
                 with self._gone_is_fine(name):
                     os.unlink(name, dir_fd=level.fd)

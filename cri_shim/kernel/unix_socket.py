@@ -27,10 +27,10 @@ def answers(path: str) -> bool:
 def identity(path: str) -> tuple[int, int] | None:
     """Return device and inode of the file at ``path``, or None if it does not exist."""
     try:
-        found = os.stat(path, follow_symlinks=False)  # noqa: PTH116 - runs every second, so without a Path
+        status = os.stat(path, follow_symlinks=False)  # noqa: PTH116 - runs every second, so without a Path
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def listen(path: str, mode: int, backlog: int) -> socket.socket:

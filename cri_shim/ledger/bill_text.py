@@ -104,15 +104,15 @@ def whole_parts(bill: Bill) -> dict[str, int]:
 
 def parse_bill(text: str) -> dict[str, float | str]:
     """Read what :func:`bill_text` wrote: microseconds and counts as numbers, the rest as text."""
-    found: dict[str, float | str] = {}
+    values: dict[str, float | str] = {}
     for pair in text.split():
         name, equals, value = pair.partition("=")
         if equals:
             try:
-                found[name] = float(value)
+                values[name] = float(value)
             except ValueError:
-                found[name] = value
-    return found
+                values[name] = value
+    return values
 
 
 def _us(seconds: float) -> int:

@@ -332,8 +332,8 @@ def _tell(closed: Callable[[Request], None], request: Request) -> None:
 def _without(running: list[Helper] | None, ended: Helper) -> list[Helper] | None:
     """Helpers that still run when one has ended; of several alike the first is taken for it."""
     what = (ended.name, ended.command)
-    found = next((one for one in running or () if (one.name, one.command) == what), None)
-    return None if running is None else [one for one in running if one is not found] or None
+    entry = next((one for one in running or () if (one.name, one.command) == what), None)
+    return None if running is None else [one for one in running if one is not entry] or None
 
 
 def _note_sending(request: Request, started: float) -> None:

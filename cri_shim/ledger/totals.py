@@ -54,8 +54,8 @@ def _totals(method: str, requests: Sequence[Kept]) -> dict[str, Any]:
 
 def alike(words: Iterable[str]) -> str:
     """The word that all are, ``mixed`` where they differ, ``none`` where there is none."""
-    found = set(words)
-    return found.pop() if len(found) == 1 else "mixed" if found else "none"
+    common = set(words)
+    return common.pop() if len(common) == 1 else "mixed" if common else "none"
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:

@@ -97,10 +97,10 @@ def end_programs(namespace: str, sandbox_id: str, proc: Path = PROC, *, members:
 
 def _descendants(proc: Path, pid: int) -> list[int]:
     """Return all that a process and its children have started. Containers may nest theirs deeper than a stack is."""
-    found: list[int] = []
+    descendants: list[int] = []
     todo = [pid]
     while todo:
         below = children(todo.pop(), proc)
-        found += below
+        descendants += below
         todo += below
-    return found
+    return descendants

@@ -66,13 +66,13 @@ def clear_everywhere(ids: Collection[str], mounts: Iterable[MountPoint] | None =
 
     For ids of which no record says where to look. Blocks, for as long as it takes to go through all cgroups.
     """
-    found = [
+    remaining = [
         directory
         for point in _hierarchies(mounts)
         for directory in _all_below(Path(point), levels=_LEVELS)
         if directory.name.removeprefix("cri-containerd-").removesuffix(".scope") in ids
     ]
-    _clear(found, sorted(ids))
+    _clear(remaining, sorted(ids))
 
 
 def _hierarchies(mounts: Iterable[MountPoint] | None) -> list[str]:

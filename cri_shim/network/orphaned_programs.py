@@ -59,7 +59,7 @@ class OrphanedPrograms:
 
     def close(self) -> None:
         """Forget all of them; they run on."""
-        for pidfd in (each for found in self._found.values() for each in found):
+        for pidfd in (each for pidfds in self._found.values() for each in pidfds):
             os.close(pidfd)
         self._found.clear()
 

@@ -68,10 +68,10 @@ class HandlerFeatures(Struct, frozen=True):
 async def read_features(config: Config, node: NodeFacts) -> dict[str, HandlerFeatures]:
     """Return the features of every handler, by name."""
     handlers = config.containerd.runtimes
-    found = await asyncio.gather(
+    results = await asyncio.gather(
         *(_features(config, handler, node, seconds=_FIRST_SECONDS) for handler in handlers.values())
     )
-    return dict(zip(handlers, found, strict=True))
+    return dict(zip(handlers, results, strict=True))
 
 
 async def read_unanswered(features: MutableMapping[str, HandlerFeatures], config: Config, node: NodeFacts) -> None:
@@ -93,9 +93,9 @@ async def _features(config: Config, handler: RuntimeHandler, node: NodeFacts, *,
         return HandlerFeatures()
     try:
         done = await run_program([program, "features"], os.environ, b"", time_limit=seconds)
-        found = features_from(done.stdout, node.kernel)
+        features = features_from(done.stdout, node.kernel)
         trouble = user_namespace_trouble(handler.snapshotter or config.containerd.snapshotter, node)
-        return replace(found, why_no_user_namespaces=trouble) if trouble else found
+        return replace(features, why_no_user_namespaces=trouble) if trouble else features
     except TimeoutError as error:
         log.warning("handler.features_unanswered", handler=handler.name, runtime=program, error=str(error))
         return HandlerFeatures(why_no_user_namespaces=f"its runtime did not answer: {error}", unanswered=True)

@@ -29,15 +29,15 @@ def existing_root(plugins: Iterable[Plugin], snapshotter: str) -> str:
 
 def candidates(plugins: Iterable[Plugin], snapshotter: str) -> tuple[str, ...]:
     """Return the directories where the snapshotter may have its files, best first."""
-    found: list[str] = []
+    directories: list[str] = []
     roots: list[str] = []
     for plugin in plugins:
         root = plugin.exports.get("root", "").rstrip("/")
         parent, name = os.path.split(root)
         if plugin.type == PLUGIN_TYPE and plugin.id == snapshotter and root:
-            found.append(root)
+            directories.append(root)
         elif name == f"{plugin.type}.{plugin.id}":
             roots.append(parent)
     for containerd_root in (*roots, USUAL_ROOT):
-        found += [f"{containerd_root}/{PLUGIN_TYPE}.{snapshotter}", containerd_root]
-    return tuple(dict.fromkeys(found))
+        directories += [f"{containerd_root}/{PLUGIN_TYPE}.{snapshotter}", containerd_root]
+    return tuple(dict.fromkeys(directories))

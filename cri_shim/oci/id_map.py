@@ -70,9 +70,9 @@ def id_map(options: cri.NamespaceOption) -> IdMap | None:
 
 
 def _range(name: str, mapping: cri.IDMapping) -> IdRange:
-    found = IdRange(mapping.container_id, mapping.host_id, mapping.length)
-    if found.on_node(0) is None:
+    id_range = IdRange(mapping.container_id, mapping.host_id, mapping.length)
+    if id_range.on_node(0) is None:
         raise InvalidArgumentError(f"the {name} mapping of the user namespace leaves out id 0, the pod's root")
-    if found.outside + found.size - 1 > LAST_ID:
+    if id_range.outside + id_range.size - 1 > LAST_ID:
         raise InvalidArgumentError(f"the {name} mapping of the user namespace goes beyond id {LAST_ID}")
-    return found
+    return id_range

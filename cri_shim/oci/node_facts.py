@@ -180,23 +180,23 @@ def _has_utf8(name: str) -> bool:
 
 def _node(path: Path) -> DeviceNode | None:
     """Read the device node at a path without following links; None if it is not a device."""
-    found = path.lstat()
-    if stat.S_ISCHR(found.st_mode):
+    status = path.lstat()
+    if stat.S_ISCHR(status.st_mode):
         kind = "c"
-    elif stat.S_ISBLK(found.st_mode):
+    elif stat.S_ISBLK(status.st_mode):
         kind = "b"
-    elif stat.S_ISFIFO(found.st_mode):
+    elif stat.S_ISFIFO(status.st_mode):
         kind = "p"
     else:
         return None
     return DeviceNode(
         path=str(path),
         kind=kind,
-        major=os.major(found.st_rdev),
-        minor=os.minor(found.st_rdev),
-        mode=stat.S_IMODE(found.st_mode),
-        uid=found.st_uid,
-        gid=found.st_gid,
+        major=os.major(status.st_rdev),
+        minor=os.minor(status.st_rdev),
+        mode=stat.S_IMODE(status.st_mode),
+        uid=status.st_uid,
+        gid=status.st_gid,
     )
 
 

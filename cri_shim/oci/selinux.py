@@ -67,9 +67,9 @@ def is_asked(options: cri.SELinuxOption) -> bool:
 def parse_policy(text: str) -> Policy:
     """Parse a policy's ``lxc_contexts``; raises ValueError if it does not define the labels of containers."""
     matches = filter(None, map(_POLICY_LINE.match, text.splitlines()))
-    found = {match[1]: match[2] for match in matches}
+    settings = {match[1]: match[2] for match in matches}
     try:
-        return Policy(Context.parse(found["process"]), Context.parse(found["file"]))
+        return Policy(Context.parse(settings["process"]), Context.parse(settings["file"]))
     except KeyError as missing:
         raise ValueError(f"lxc_contexts of the SELinux policy has no line for {missing}") from missing
 

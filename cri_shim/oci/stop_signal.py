@@ -24,7 +24,7 @@ def signal_number(name: str) -> int:
     real_time = _REAL_TIME.fullmatch(wanted)
     if real_time:
         base = signal.SIGRTMIN if real_time[1] == "MIN" else signal.SIGRTMAX
-        found = base + int(f"{real_time[2] or '+'}{real_time[3] or 0}")
-        if signal.SIGRTMIN <= found <= signal.SIGRTMAX:
-            return found
+        result = base + int(f"{real_time[2] or '+'}{real_time[3] or 0}")
+        if signal.SIGRTMIN <= result <= signal.SIGRTMAX:
+            return result
     raise InvalidArgumentError(f"stop signal '{escaped(name)}' is not known")

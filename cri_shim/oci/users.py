@@ -120,17 +120,17 @@ def resolve_user(plan: UserPlan, passwd: bytes | None = None, group: bytes | Non
     name = plan.user
     passwd_gid: int | None = None
     if uid is None:
-        found = next((entry for entry in users if entry[0] == plan.user), None)
-        if found is None:
+        user_entry = next((entry for entry in users if entry[0] == plan.user), None)
+        if user_entry is None:
             where = "the image has no /etc/passwd" if passwd is None else "/etc/passwd of the image does not have it"
             raise InvalidArgumentError(f"unable to find user '{escaped(plan.user)}': {where}")
-        uid, passwd_gid = _file_id(found[2], "uid", plan.user), _file_id(found[3], "gid", plan.user)
+        uid, passwd_gid = _file_id(user_entry[2], "uid", plan.user), _file_id(user_entry[3], "gid", plan.user)
     else:
-        found = next((entry for entry in users if _number(entry[2]) == uid), None)
-        if found is not None:
-            name = found[0]
+        user_entry = next((entry for entry in users if _number(entry[2]) == uid), None)
+        if user_entry is not None:
+            name = user_entry[0]
             if not plan.group:
-                passwd_gid = _file_id(found[3], "gid", plan.user)
+                passwd_gid = _file_id(user_entry[3], "gid", plan.user)
     gid = _group_id(plan, passwd_gid, group)
     further = set(plan.supplemental) | {gid}
     if plan.group_memberships:
@@ -207,12 +207,12 @@ def _group_id(plan: UserPlan, passwd_gid: int | None, group: bytes | None) -> in
         return number
     for entry in _entries(group, 3):
         if entry[0] == plan.group:
-            found = _number(entry[2])
-            if found is None:
+            gid = _number(entry[2])
+            if gid is None:
                 raise InvalidArgumentError(
                     f"group '{escaped(plan.group)}': its gid '{escaped(entry[2])}' in the image is not a number"
                 )
-            return _checked(found, "gid", f"group '{escaped(plan.group)}'")
+            return _checked(gid, "gid", f"group '{escaped(plan.group)}'")
     where = "the image has no /etc/group" if group is None else "/etc/group of the image does not have it"
     raise InvalidArgumentError(f"unable to find group '{escaped(plan.group)}' of user '{escaped(plan.user)}': {where}")
 

@@ -123,15 +123,15 @@ def parse_classes(text: bytes) -> dict[str, tuple[Entry, ...]]:
 
 def find_disks(pattern: str) -> list[tuple[int, int]]:
     """Return the numbers of the block devices that match a pattern; follows links, skips other files. Blocks."""
-    found = []
+    disks = []
     for path in sorted({os.path.realpath(match) for match in glob.glob(pattern)}):  # noqa: PTH207 - an absolute pattern
         try:
             info = Path(path).stat()
         except OSError:
             continue
         if stat.S_ISBLK(info.st_mode):
-            found.append((os.major(info.st_rdev), os.minor(info.st_rdev)))
-    return found
+            disks.append((os.major(info.st_rdev), os.minor(info.st_rdev)))
+    return disks
 
 
 def has_weights(cgroups: Path = Path("/sys/fs/cgroup")) -> bool:

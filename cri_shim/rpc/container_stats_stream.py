@@ -22,6 +22,6 @@ async def stream_container_stats(
     service: Service, request: cri.StreamContainerStatsRequest
 ) -> AsyncGenerator[cri.StreamContainerStatsResponse]:
     """The containers of one moment, filtered as in the list."""
-    found = measurable(service.containers, request.filter)
+    containers = measurable(service.containers, request.filter)
     measure = partial(measure_containers, service)
-    return measured(cri.StreamContainerStatsResponse, "container_stats", found, AT_ONCE, measure)
+    return measured(cri.StreamContainerStatsResponse, "container_stats", containers, AT_ONCE, measure)

@@ -18,5 +18,5 @@ async def stream_containers(
     service: Service, request: cri.StreamContainersRequest
 ) -> AsyncGenerator[cri.StreamContainersResponse]:
     """The containers of one moment, filtered as in the list."""
-    found = list(fitting(service.containers, request.filter))
-    return batches(cri.StreamContainersResponse, "containers", (container.listed() for container in found))
+    containers = list(fitting(service.containers, request.filter))
+    return batches(cri.StreamContainersResponse, "containers", (container.listed() for container in containers))

@@ -16,5 +16,5 @@ if TYPE_CHECKING:
 
 async def stream_images(service: Service, request: cri.StreamImagesRequest) -> AsyncGenerator[cri.StreamImagesResponse]:
     """The images of one moment, filtered as in the list."""
-    found = await fitting(service.images, request.filter)
-    return batches(cri.StreamImagesResponse, "images", (image_message(image) for image in found))
+    images = await fitting(service.images, request.filter)
+    return batches(cri.StreamImagesResponse, "images", (image_message(image) for image in images))

@@ -52,7 +52,9 @@ async def add_metrics(service: Service, sandboxes: Sequence[Sandbox], messages: 
     details = await service.stats.details(subjects)
     layers = await measured_layers(service.config, service.sandboxes, service.snapshot_usage, running)
     mountpoints = {layer.snapshotter: layer.mountpoint for layer in layers.values()}
-    file_systems, devices = await run(DETAILS_THREAD, _disks, mountpoints, [found for found, _ in details.values()])
+    file_systems, devices = await run(
+        DETAILS_THREAD, _disks, mountpoints, [details_of_pod for details_of_pod, _ in details.values()]
+    )
     view = _View(layers, readings, details, file_systems, devices)
     for sandbox in sandboxes:
         group = members[sandbox.id]
@@ -71,7 +73,9 @@ def _disks(
     mountpoints: Mapping[str, str], details: Iterable[Details | None]
 ) -> tuple[dict[str, FileSystem | None], dict[tuple[int, int], str]]:
     """The file system of each snapshotter, and the names of all devices that were read or written."""
-    numbers = {(one.major, one.minor) for found in details if found is not None for one in found.io}
+    numbers = {
+        (one.major, one.minor) for details_of_pod in details if details_of_pod is not None for one in details_of_pod.io
+    }
     return (
         {name: file_system(directory) for name, directory in mountpoints.items() if directory},
         {(major, minor): device_name(major, minor) for major, minor in numbers},

@@ -22,6 +22,6 @@ async def stream_pod_sandbox_metrics(
     service: Service, _request: cri.StreamPodSandboxMetricsRequest
 ) -> AsyncGenerator[cri.StreamPodSandboxMetricsResponse]:
     """The ready pods of one moment."""
-    found = [sandbox for sandbox in service.sandboxes if sandbox.ready]
+    sandboxes = [sandbox for sandbox in service.sandboxes if sandbox.ready]
     measure = partial(add_metrics, service)
-    return measured(cri.StreamPodSandboxMetricsResponse, "pod_sandbox_metrics", found, AT_ONCE, measure)
+    return measured(cri.StreamPodSandboxMetricsResponse, "pod_sandbox_metrics", sandboxes, AT_ONCE, measure)

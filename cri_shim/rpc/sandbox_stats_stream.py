@@ -22,6 +22,6 @@ async def stream_pod_sandbox_stats(
     service: Service, request: cri.StreamPodSandboxStatsRequest
 ) -> AsyncGenerator[cri.StreamPodSandboxStatsResponse]:
     """The pods of one moment, filtered as in the list."""
-    found = measurable(service.sandboxes, request.filter)
+    sandboxes = measurable(service.sandboxes, request.filter)
     measure = partial(add_pods, service)
-    return measured(cri.StreamPodSandboxStatsResponse, "pod_sandbox_stats", found, AT_ONCE, measure)
+    return measured(cri.StreamPodSandboxStatsResponse, "pod_sandbox_stats", sandboxes, AT_ONCE, measure)

@@ -18,5 +18,5 @@ async def stream_pod_sandboxes(
     service: Service, request: cri.StreamPodSandboxesRequest
 ) -> AsyncGenerator[cri.StreamPodSandboxesResponse]:
     """The pods of one moment, filtered as in the list."""
-    found = list(fitting(service.sandboxes, request.filter))
-    return batches(cri.StreamPodSandboxesResponse, "pod_sandboxes", (sandbox.listed() for sandbox in found))
+    sandboxes = list(fitting(service.sandboxes, request.filter))
+    return batches(cri.StreamPodSandboxesResponse, "pod_sandboxes", (sandbox.listed() for sandbox in sandboxes))

@@ -310,16 +310,16 @@ def _ms(seconds: float) -> float:
 
 def _subject(message: Any) -> dict[str, str]:
     """What the request is about, under the names the log uses, each fit to be stored, logged and sent."""
-    found: dict[str, str] = {}
+    attributes: dict[str, str] = {}
     if sandbox_id := getattr(message, "pod_sandbox_id", None):
-        found["sandbox_id"] = escaped(sandbox_id)
+        attributes["sandbox_id"] = escaped(sandbox_id)
     if container_id := getattr(message, "container_id", None):
-        found["container_id"] = escaped(container_id)
+        attributes["container_id"] = escaped(container_id)
     config = getattr(message, "config", None)
     metadata = getattr(config, "metadata", None)
     if metadata is not None and metadata.name:
-        found["name"] = escaped(metadata.name)
+        attributes["name"] = escaped(metadata.name)
     image = getattr(message, "image", None)
     if image is not None and getattr(image, "image", None):
-        found["image"] = escaped(image.image)
-    return found
+        attributes["image"] = escaped(image.image)
+    return attributes

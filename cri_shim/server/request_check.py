@@ -44,20 +44,20 @@ class RequestCheck:
 
     def check(self, message: Message, data: bytes) -> None:
         """Raise InvalidArgumentError that names the field; ``data`` are the bytes that ``message`` was read from."""
-        found = _first(message, self._enums) if self._enums else None
-        if found is None and self._strings and b"\0" in data:
-            found = _first(message, self._strings)
-        if found is not None:
-            path, words = found
+        problem = _first(message, self._enums) if self._enums else None
+        if problem is None and self._strings and b"\0" in data:
+            problem = _first(message, self._strings)
+        if problem is not None:
+            path, words = problem
             raise InvalidArgumentError(f"{path} {words}")
 
 
 def _first(message: Message, shape: dict[int, _Look]) -> tuple[str, str] | None:
     for field, value in message.ListFields():
         look = shape.get(field.number)
-        found = None if look is None else look(value)
-        if found is not None:
-            return f"{field.name}{found[0]}", found[1]
+        problem = None if look is None else look(value)
+        if problem is not None:
+            return f"{field.name}{problem[0]}", problem[1]
     return None
 
 
@@ -93,8 +93,8 @@ def _message_look(shape: dict[int, _Look]) -> _Look | None:
         return None
 
     def look(message: Message) -> tuple[str, str] | None:
-        found = _first(message, shape)
-        return None if found is None else (f".{found[0]}", found[1])
+        problem = _first(message, shape)
+        return None if problem is None else (f".{problem[0]}", problem[1])
 
     return look
 
@@ -119,19 +119,19 @@ def _map_look(
         return None
 
     def look(entries: Any) -> tuple[str, str] | None:
-        found = None if of_keys is None else _first_of(of_keys, ((f" key '{escaped(key)}'", key) for key in entries))
-        if found is None and of_values is not None:
-            found = _first_of(of_values, ((f"['{escaped(str(key))}']", entries[key]) for key in entries))
-        return found
+        problem = None if of_keys is None else _first_of(of_keys, ((f" key '{escaped(key)}'", key) for key in entries))
+        if problem is None and of_values is not None:
+            problem = _first_of(of_values, ((f"['{escaped(str(key))}']", entries[key]) for key in entries))
+        return problem
 
     return look
 
 
 def _first_of(one: _Look, values: Iterator[tuple[str, Any]]) -> tuple[str, str] | None:
     for where, value in values:
-        found = one(value)
-        if found is not None:
-            return f"{where}{found[0]}", found[1]
+        problem = one(value)
+        if problem is not None:
+            return f"{where}{problem[0]}", problem[1]
     return None
 
 

@@ -54,7 +54,7 @@ class Sandbox(Struct, frozen=True):
     """The network was torn down; addresses are history."""
     netns_gone: bool = False
     """The file that its network namespace was bound to has vanished; DEL is still owed."""
-    found: bool = False
+    recovered: bool = False
     """It was read from containerd: an earlier daemon made it, or was killed while it did."""
     start_error: str = ""
     """What the runtime said when its start failed after RunPodSandbox had answered; empty if it did not fail."""

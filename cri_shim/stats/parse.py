@@ -60,7 +60,7 @@ def pressure(text: bytes) -> Pressure:
 
 def interfaces(text: bytes) -> tuple[Interface, ...]:
     """Return the interfaces of /proc/PID/net/dev except ``lo``, in the kernel's order."""
-    found = []
+    interfaces_read = []
     for line in text.splitlines()[2:]:
         name, colon, rest = line.partition(b":")
         words = rest.split()
@@ -69,7 +69,7 @@ def interfaces(text: bytes) -> tuple[Interface, ...]:
         if name.strip() != b"lo":
             rx_bytes, rx_packets, rx_errors, rx_dropped = map(int, words[:4])
             tx_bytes, tx_packets, tx_errors, tx_dropped = map(int, words[8:12])
-            found.append(
+            interfaces_read.append(
                 Interface(
                     decode_utf8(name.strip()),
                     rx_bytes,
@@ -82,7 +82,7 @@ def interfaces(text: bytes) -> tuple[Interface, ...]:
                     tx_dropped,
                 )
             )
-    return tuple(found)
+    return tuple(interfaces_read)
 
 
 def device_io_v1(sizes: bytes, counts: bytes) -> tuple[DeviceIo, ...]:
@@ -93,26 +93,26 @@ def device_io_v1(sizes: bytes, counts: bytes) -> tuple[DeviceIo, ...]:
 
 def _blkio(text: bytes) -> dict[tuple[int, int, str], int]:
     """Parse lines "MAJOR:MINOR OPERATION NUMBER"; the last line, a total, is left out."""
-    found: dict[tuple[int, int, str], int] = {}
+    values: dict[tuple[int, int, str], int] = {}
     for line in text.splitlines():
         words = line.split()
         if len(words) == 3 and words[1] in _OPERATIONS:
             major, minor = _device(words[0])
-            found[major, minor, _OPERATIONS[words[1]]] = int(words[2])
-    return found
+            values[major, minor, _OPERATIONS[words[1]]] = int(words[2])
+    return values
 
 
 def device_io_v2(text: bytes) -> tuple[DeviceIo, ...]:
     """Parse ``io.stat``: lines "MAJOR:MINOR rbytes=N wbytes=N rios=N wios=N …"; a device without values is left out."""
-    found: list[DeviceIo] = []
+    devices: list[DeviceIo] = []
     for line in text.splitlines():
         device, *fields = line.split()
         values = dict(field.split(b"=", 1) for field in fields if b"=" in field)
         if b"rbytes" in values:
             major, minor = _device(device)
-            found.append(DeviceIo(major, minor, "Read", int(values[b"rbytes"]), int(values.get(b"rios", b"0"))))
-            found.append(DeviceIo(major, minor, "Write", int(values[b"wbytes"]), int(values.get(b"wios", b"0"))))
-    return tuple(found)
+            devices.append(DeviceIo(major, minor, "Read", int(values[b"rbytes"]), int(values.get(b"rios", b"0"))))
+            devices.append(DeviceIo(major, minor, "Write", int(values[b"wbytes"]), int(values.get(b"wios", b"0"))))
+    return tuple(devices)
 
 
 def _device(word: bytes) -> tuple[int, int]:

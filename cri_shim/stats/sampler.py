@@ -91,8 +91,8 @@ class Sampler:
                 stale = self._stale(subjects, count=count)
                 if stale:
                     wanted = [(subject, self._entry(subject).cgroup) for subject in stale]
-                    found = await run(THREAD, self._reader.usages, wanted, count=count)
-                    for subject, one in zip(stale, found, strict=True):
+                    usages = await run(THREAD, self._reader.usages, wanted, count=count)
+                    for subject, one in zip(stale, usages, strict=True):
                         self._keep(subject, one, counted=count)
         return {
             subject.id: entry.reading if (entry := self._entries.get(subject.id)) is not None else NOTHING
@@ -105,8 +105,8 @@ class Sampler:
         These readings are not shared, because they are rarely requested.
         """
         wanted = [(subject, self._entry(subject).cgroup) for subject in subjects]
-        found = await run(DETAILS_THREAD, self._reader.details, wanted)
-        return {subject.id: one for subject, one in zip(subjects, found, strict=True)}
+        read = await run(DETAILS_THREAD, self._reader.details, wanted)
+        return {subject.id: one for subject, one in zip(subjects, read, strict=True)}
 
     async def run(self) -> None:
         """Read the CPU counters for ever, and forget subjects that are gone.
@@ -131,8 +131,8 @@ class Sampler:
             if not subjects:
                 return
             wanted = [(subject, self._entry(subject).cgroup) for subject in subjects]
-            found = await run(THREAD, self._reader.cpu_times, wanted)
-            for subject, (cgroup, cpu_ns) in zip(subjects, found, strict=True):
+            times = await run(THREAD, self._reader.cpu_times, wanted)
+            for subject, (cgroup, cpu_ns) in zip(subjects, times, strict=True):
                 entry = self._entry(subject)
                 entry.cgroup = cgroup
                 if cpu_ns is not None:
@@ -156,12 +156,12 @@ class Sampler:
             entry = self._entries[subject.id] = _Entry(subject.pid)
         return entry
 
-    def _keep(self, subject: Subject, found: Found, *, counted: bool) -> None:
+    def _keep(self, subject: Subject, reading: Found, *, counted: bool) -> None:
         entry = self._entry(subject)
-        entry.cgroup = found.own
+        entry.cgroup = reading.own
         entry.taken = self._clock()
         entry.counted = counted
-        usage = found.usage
+        usage = reading.usage
         nano_cores = None
         if usage is not None and usage.cpu_ns is not None:
             entry.sampled = entry.taken
@@ -169,7 +169,7 @@ class Sampler:
         entry.reading = Reading(
             usage=usage,
             nano_cores=nano_cores,
-            processes=found.processes,
-            interfaces=found.interfaces,
-            cgroup_path=measured(subject, found.own).path if found.own is not None else "",
+            processes=reading.processes,
+            interfaces=reading.interfaces,
+            cgroup_path=measured(subject, reading.own).path if reading.own is not None else "",
         )

@@ -51,14 +51,14 @@ def open_orphaned(containers_state: Path) -> list[OrphanedExec]:
 
     Blocking.
     """
-    found: list[OrphanedExec] = []
+    execs: list[OrphanedExec] = []
     for container in _entries(containers_state):
         for directory in _entries(container):
-            if directory.name.startswith(_PREFIX) and len(found) < MOST:
+            if directory.name.startswith(_PREFIX) and len(execs) < MOST:
                 exec_id = directory.name.removeprefix(_PREFIX)
                 held = tuple(fd for path in _entries(directory) if (fd := _opened(path)) is not None)
-                found.append(OrphanedExec(container.name, exec_id, directory, held))
-    return found
+                execs.append(OrphanedExec(container.name, exec_id, directory, held))
+    return execs
 
 
 async def end_orphaned(containerd: Containerd, orphans: Sequence[OrphanedExec]) -> None:

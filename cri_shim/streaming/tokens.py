@@ -58,8 +58,8 @@ class Tokens(Generic[T]):
     def take(self, token: str) -> T | None:
         """Return the request of ``token``, once; None if the token is unknown, used or too old."""
         self._forget_old()
-        found = self._waiting.pop(token, None)
-        return found[1] if found else None
+        request = self._waiting.pop(token, None)
+        return request[1] if request else None
 
     def _forget_old(self) -> None:
         now = self._clock()

@@ -154,12 +154,12 @@ class Exits:
             log.info("container.output_still_open", container_id=id_)
         message = ""
         if code == _KILLED and not container.oom_killed:
-            found = await self._oom_kills.happened(id_, self._cgroup_parent(container))
-            if isinstance(found, NotKnown):
+            killed = await self._oom_kills.happened(id_, self._cgroup_parent(container))
+            if isinstance(killed, NotKnown):
                 message = (
-                    f"whether it was killed for want of memory is not known: {shorten(found.reason, _LONGEST_WORDS)}"
+                    f"whether it was killed for want of memory is not known: {shorten(killed.reason, _LONGEST_WORDS)}"
                 )
-            elif found:
+            elif killed:
                 self._containers.update(id_, lambda c: c.but(oom_killed=True))
         changed = self._containers.update(id_, exited(code, at_ns, reason=reason, message=message))
         if changed is None:

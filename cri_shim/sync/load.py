@@ -47,7 +47,7 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
             created_at=created_at,
             # Enough to take it off its network: who it was for is in the CNI cache, under its id.
             netns_path=netns_path,
-            found=True,
+            recovered=True,
             trouble=str(error),
         )
     netns_open, unknown_reason = False, ""
@@ -68,7 +68,7 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
         process_label=stored.process_label,
         pinned=pinned,
         netns_gone=bool(stored.netns_path) and not netns_open,
-        found=True,
+        recovered=True,
         trouble=unknown_reason,
     )
 

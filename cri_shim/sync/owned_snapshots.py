@@ -68,11 +68,11 @@ async def _listed(
     for name in dict.fromkeys(snapshotters):
         snapshots = containerd.snapshots(name)
         try:
-            found = await snapshots.list(*filters)
+            infos = await snapshots.list(*filters)
         except ContainerdError as error:
             log.warning("recovery.snapshots_not_listed", snapshotter=name, error=str(error))
             continue
-        yield snapshots, found
+        yield snapshots, infos
 
 
 async def _remove(snapshots: Snapshots, key: str) -> bool:

@@ -32,8 +32,8 @@ class ProcessSpecs:
         kept = self._kept.get(container_id)
         if kept is not None:
             self._kept.move_to_end(container_id)
-            found: dict[str, Any] = json.loads(kept)
-            return found
+            spec: dict[str, Any] = json.loads(kept)
+            return spec
         before = self._changes
         process: dict[str, Any] = read_spec(await self._client.containers.get(container_id))["process"]
         if self._changes == before:  # else it may be what was there before the change

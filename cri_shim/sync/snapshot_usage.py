@@ -267,9 +267,9 @@ class SnapshotUsage:
             self._directories[snapshotter, key] = ""
             self._counted.pop((snapshotter, key), None)
         usages = {}
-        for key, (found, measured_ns) in counted.items():
-            self._counted[snapshotter, key] = found
-            usages[key] = Usage(found.size, found.inodes, measured_ns, active=True)
+        for key, (usage, measured_ns) in counted.items():
+            self._counted[snapshotter, key] = usage
+            usages[key] = Usage(usage.size, usage.inodes, measured_ns, active=True)
         return usages
 
     async def _root(self, snapshotter: str) -> str:
@@ -300,9 +300,9 @@ def _counted(places: Mapping[str, tuple[str, DiskUsage | None]]) -> dict[str, tu
     for key, (place, before) in places.items():
         measured_ns = time.time_ns()
         try:
-            found = disk_usage(place, SMALL, before)
+            usage = disk_usage(place, SMALL, before)
         except OSError:  # it has gone, or containerd sees another root than we: whoever knows shall say
             continue
-        if found is not None:
-            usages[key] = found, measured_ns
+        if usage is not None:
+            usages[key] = usage, measured_ns
     return usages

@@ -149,13 +149,13 @@ class ContainerdSpans(Listener):
 
     def _hops_in_hand(self) -> dict[str, HopOf]:
         """The hops of requests that have not ended, by span id; those that have not ended themselves have no number."""
-        found: dict[str, HopOf] = {}
+        hops: dict[str, HopOf] = {}
         for request in self._ledger.in_hand.values():
             ended = ((hop.trace, number) for number, hop in enumerate(request.hops))
             for traceparent, number in (*ended, *((trace, _UNDER_WAY) for trace in request.in_flight.values())):
                 if traceparent:
-                    found[span_of(traceparent)] = (request, number)
-        return found
+                    hops[span_of(traceparent)] = (request, number)
+        return hops
 
     def _hand_on(self, export: Any) -> None:
         """Send the collector its part: all spans but those of traces that were only made to ask containerd."""

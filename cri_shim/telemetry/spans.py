@@ -154,16 +154,16 @@ class SpanMaker:
         )
 
     def _rpc(self, method: str, code: str) -> dict[str, Value]:
-        found: dict[str, Value] = {"rpc.system.name": "grpc", "rpc.method": method}
+        attributes: dict[str, Value] = {"rpc.system.name": "grpc", "rpc.method": method}
         if code:
-            found["rpc.response.status_code"] = code
+            attributes["rpc.response.status_code"] = code
         if code not in {"", "OK"}:
-            found["error.type"] = code
+            attributes["error.type"] = code
         if self._older_names:
-            found |= {"rpc.system": "grpc", "rpc.service": method.partition("/")[0]}
+            attributes |= {"rpc.system": "grpc", "rpc.service": method.partition("/")[0]}
             if code:
-                found["rpc.grpc.status_code"] = grpc.StatusCode[code].value[0]
-        return found
+                attributes["rpc.grpc.status_code"] = grpc.StatusCode[code].value[0]
+        return attributes
 
 
 def _stage(request: Request, one: Stretch, own: str, parent: str) -> Span:
@@ -207,8 +207,8 @@ def _events(request: Request) -> Iterator[Event]:
 def _within(block: stage | None, ids: dict[int, str]) -> str:
     """Return the span of the innermost stage that was recorded; a stage that ended after the answer was not."""
     while block is not None:
-        if found := ids.get(id(block)):
-            return found
+        if parent := ids.get(id(block)):
+            return parent
         block = block.outer
     return ""
 

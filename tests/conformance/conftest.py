@@ -63,8 +63,8 @@ async def node(request: pytest.FixtureRequest) -> AsyncIterator[Node]:
     if request.param in {"bridge", "pinned"} and find_spec("cri_shim.cli") is None:
         pytest.skip("the daemon is not installed")
     brought_up = lab_node(request.param) if request.param in KINDS else other_node(request.param)
-    async with brought_up as found:
-        yield found
+    async with brought_up as brought:
+        yield brought
 
 
 @pytest_asyncio.fixture(loop_scope="session", autouse=True)

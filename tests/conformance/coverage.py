@@ -50,19 +50,19 @@ Proofs = dict[str, list[tuple[Path, str]]]
 
 def messages() -> dict[str, list[str]]:
     """Fields of the configuration messages and of all messages in them, in the protocol's order."""
-    found: dict[str, list[str]] = {}
+    fields: dict[str, list[str]] = {}
 
     def visit(message: Descriptor) -> None:
-        if message.name in found or message.GetOptions().map_entry or message.name.startswith(ELSEWHERE):
+        if message.name in fields or message.GetOptions().map_entry or message.name.startswith(ELSEWHERE):
             return
-        found[message.name] = [field.name for field in message.fields]
+        fields[message.name] = [field.name for field in message.fields]
         for field in message.fields:
             if field.message_type is not None:
                 visit(field.message_type)
 
     for root in ROOTS:
         visit(cri.DESCRIPTOR.message_types_by_name[root])
-    return found
+    return fields
 
 
 def rpcs() -> dict[str, list[str]]:
@@ -77,7 +77,7 @@ def names() -> list[str]:
 
 def proofs(directory: Path = HERE) -> Proofs:
     """Tests by what they say they prove; raises :class:`TypeError` for a mark whose names are not written out."""
-    found: Proofs = defaultdict(list)
+    by_field: Proofs = defaultdict(list)
     for path in sorted(directory.glob("test_*.py")):
         body = ast.parse(path.read_text()).body
         named = {
@@ -89,40 +89,40 @@ def proofs(directory: Path = HERE) -> Proofs:
         }
         if "pytestmark" in named:
             for name in _claims([named["pytestmark"]], path):
-                found[name].append((path, ALL))
+                by_field[name].append((path, ALL))
         for node in body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
                 marks = [
                     named.get(each.id, each) if isinstance(each, ast.Name) else each for each in node.decorator_list
                 ]
                 for name in _claims(marks, path):
-                    found[name].append((path, node.name))
-    return dict(found)
+                    by_field[name].append((path, node.name))
+    return dict(by_field)
 
 
-def unproved(found: Proofs) -> list[str]:
+def unproved(proofs: Proofs) -> list[str]:
     """Names that no test proves."""
-    return [name for name in names() if name not in found]
+    return [name for name in names() if name not in proofs]
 
 
-def unknown(found: Proofs) -> list[str]:
+def unknown(proofs: Proofs) -> list[str]:
     """Names in marks that the protocol does not have."""
     known = set(names())
-    return sorted(name for name in found if name not in known)
+    return sorted(name for name in proofs if name not in known)
 
 
-def page(found: Proofs) -> str:
+def page(proofs: Proofs) -> str:
     """The table of every RPC and field."""
     parts = [HEAD]
     for group, members in (rpcs() | messages()).items():
         kind = "RPC" if group in SERVICES else "field"
-        rows = "".join(f"| {member} | {_cell(f'{group}.{member}', found)} |\n" for member in members)
+        rows = "".join(f"| {member} | {_cell(f'{group}.{member}', proofs)} |\n" for member in members)
         parts.append(f"## {group}\n\n| {kind} | tests |\n| --- | --- |\n{rows}")
     return "\n".join(parts)
 
 
-def _cell(name: str, found: Proofs) -> str:
-    links = (f"[{_title(path, test)}](../tests/conformance/{path.name})" for path, test in found.get(name, []))
+def _cell(name: str, proofs: Proofs) -> str:
+    links = (f"[{_title(path, test)}](../tests/conformance/{path.name})" for path, test in proofs.get(name, []))
     return ", ".join(links) or f"none yet: {OPEN.get(name, 'missing')}"
 
 

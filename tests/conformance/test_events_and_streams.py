@@ -74,20 +74,20 @@ async def test_streaming_lists_say_what_the_lists_say(client, node):
     container = await pod.start(labels={"of": "streams"})
     wanted = {"label_selector": {"of": "streams"}}
     assert await streamed(client, "StreamPodSandboxes", "pod_sandboxes") == list((await client.ListPodSandbox()).items)
-    found = await streamed(client, "StreamPodSandboxes", "pod_sandboxes", filter=wanted)
-    assert [item.id for item in found] == [pod.id]
+    items = await streamed(client, "StreamPodSandboxes", "pod_sandboxes", filter=wanted)
+    assert [item.id for item in items] == [pod.id]
     assert await streamed(client, "StreamContainers", "containers") == list((await client.ListContainers()).containers)
-    found = await streamed(client, "StreamContainers", "containers", filter=wanted)
-    assert [item.id for item in found] == [container.id]
-    found = await streamed(client, "StreamContainerStats", "container_stats", filter=wanted)
-    assert [stats.attributes.id for stats in found] == [container.id]
-    found = await streamed(client, "StreamPodSandboxStats", "pod_sandbox_stats", filter=wanted)
-    assert [stats.attributes.id for stats in found] == [pod.id]
-    found = await streamed(client, "StreamPodSandboxMetrics", "pod_sandbox_metrics")
-    assert {pod.id, other.id} <= {metrics.pod_sandbox_id for metrics in found}
-    found = await streamed(client, "StreamImages", "images")
-    assert found == list((await client.ListImages()).images)
-    assert [image for image in found if node.image in image.repo_tags]
+    items = await streamed(client, "StreamContainers", "containers", filter=wanted)
+    assert [item.id for item in items] == [container.id]
+    items = await streamed(client, "StreamContainerStats", "container_stats", filter=wanted)
+    assert [stats.attributes.id for stats in items] == [container.id]
+    items = await streamed(client, "StreamPodSandboxStats", "pod_sandbox_stats", filter=wanted)
+    assert [stats.attributes.id for stats in items] == [pod.id]
+    items = await streamed(client, "StreamPodSandboxMetrics", "pod_sandbox_metrics")
+    assert {pod.id, other.id} <= {metrics.pod_sandbox_id for metrics in items}
+    items = await streamed(client, "StreamImages", "images")
+    assert items == list((await client.ListImages()).images)
+    assert [image for image in items if node.image in image.repo_tags]
 
 
 @pytest.mark.plugin_differs("1.x has no RuntimeConfig", before="2.0")

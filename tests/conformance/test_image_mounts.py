@@ -104,8 +104,8 @@ async def test_links_on_the_sub_path_stay_in_the_image(pod, volume, path, seen):
 )
 async def test_a_sub_path_that_cannot_be_mounted_is_refused(pod, volume, path, code, says):
     """A directory that the image lacks, a file, and a path that climbs are refused with the path."""
-    found, message = await failure(pod.create(mounts=[image_mount(volume, image_sub_path=path)]))
-    assert found == code
+    status, message = await failure(pod.create(mounts=[image_mount(volume, image_sub_path=path)]))
+    assert status == code
     assert message.startswith("ImageVolumeMountFailed")
     assert says in message
 
@@ -172,9 +172,9 @@ async def test_the_status_tells_the_image(pod, volume):
 @pytest.mark.plugin_differs("the plugin does not know the field up to 2.2", since="2.1")
 async def test_the_status_tells_what_the_image_was_resolved_to(client, pod, volume):
     """The reference that the kubelet resolved the image to comes back in ContainerStatus, for the pod's own status."""
-    found = (await client.ImageStatus(image={"image": volume})).image
+    image = (await client.ImageStatus(image={"image": volume})).image
     mount = image_mount(volume)
-    mount.image.image_ref = found.repo_digests[0]
+    mount.image.image_ref = image.repo_digests[0]
     container = await pod.create(mounts=[mount])
     (told,) = (await container.status()).mounts
-    assert told.image.image_ref == found.repo_digests[0]
+    assert told.image.image_ref == image.repo_digests[0]

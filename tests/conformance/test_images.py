@@ -24,13 +24,13 @@ async def test_a_pulled_image_is_known_by_all_its_names(node, client):
     image = busybox_image(labels={"made": "for names"})
     reference = await node.pull("names:1", image)
     repository = reference.removesuffix(":1")
-    found = await status(client, reference)
-    assert list(found.repo_tags) == [reference]
-    assert list(found.repo_digests) == [f"{repository}@{image.digest}"]
-    assert found.id == image.id
-    assert found.size > 100_000
+    status_image = await status(client, reference)
+    assert list(status_image.repo_tags) == [reference]
+    assert list(status_image.repo_digests) == [f"{repository}@{image.digest}"]
+    assert status_image.id == image.id
+    assert status_image.size > 100_000
     for name in (f"{repository}@{image.digest}", image.id, image.id.removeprefix("sha256:")[:13]):
-        assert (await status(client, name)) == found
+        assert (await status(client, name)) == status_image
 
 
 @pytest.mark.proves("ImageService.PullImage", "ImageSpec.image")
@@ -50,8 +50,8 @@ async def test_pull_by_digest(node, client):
     name = f"{node.registry.address}/by-digest"
     await client.RemoveImage(image={"image": f"{name}:1"})
     await client.PullImage(image={"image": f"{name}@{image.digest}"})
-    found = await status(client, f"{name}@{image.digest}")
-    assert (list(found.repo_tags), list(found.repo_digests)) == ([], [f"{name}@{image.digest}"])
+    status_image = await status(client, f"{name}@{image.digest}")
+    assert (list(status_image.repo_tags), list(status_image.repo_digests)) == ([], [f"{name}@{image.digest}"])
 
 
 async def test_two_tags_of_one_image(node, client):
@@ -78,8 +78,8 @@ async def test_the_list_and_its_filter(node, client):
     listed = (await client.ListImages()).images
     assert [image for image in listed if reference in image.repo_tags]
     assert [image for image in listed if node.image in image.repo_tags]
-    found = (await client.ListImages(filter={"image": {"image": reference}})).images
-    assert [list(image.repo_tags) for image in found] == [[reference]]
+    images = (await client.ListImages(filter={"image": {"image": reference}})).images
+    assert [list(image.repo_tags) for image in images] == [[reference]]
     assert not (await client.ListImages(filter={"image": {"image": "not/there:1"}})).images
 
 

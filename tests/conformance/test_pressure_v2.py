@@ -59,8 +59,8 @@ async def test_metrics_of_limits_and_kills(client, node):
     }
     container = await pod.start(command=sh("tail /dev/zero; echo over; sleep 3600"), resources=resources)
     await container.logged("over", 60)
-    (found,) = [one for one in (await client.ListPodSandboxMetrics()).pod_metrics if one.pod_sandbox_id == pod.id]
-    values = {metric.name: metric.value.value for own in found.container_metrics for metric in own.metrics}
+    (metrics,) = [one for one in (await client.ListPodSandboxMetrics()).pod_metrics if one.pod_sandbox_id == pod.id]
+    values = {metric.name: metric.value.value for own in metrics.container_metrics for metric in own.metrics}
     assert values["container_oom_events_total"] == 1
     assert values["container_spec_memory_limit_bytes"] == 16 * MIB
     assert values["container_spec_cpu_quota"] == 50_000

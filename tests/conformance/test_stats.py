@@ -33,8 +33,8 @@ async def pod_stats_of(client, pod):
 async def until_the_rate_is(ask, low, high, seconds=12):
     """Ask once a second until the rate of CPU time, in cores, is between two bounds: the first are no rates yet."""
     deadline = time.monotonic() + seconds
-    while not low < (found := await ask()).usage_nano_cores.value / 1e9 < high:
-        assert time.monotonic() < deadline, f"no rate between {low} and {high} within {seconds} s: {found}"
+    while not low < (usage := await ask()).usage_nano_cores.value / 1e9 < high:
+        assert time.monotonic() < deadline, f"no rate between {low} and {high} within {seconds} s: {usage}"
         await asyncio.sleep(1.1)
 
 
@@ -148,7 +148,7 @@ async def test_filters_of_the_list(client, node):
     third = await two.start(labels={"app": "db"})
 
     async def listed(**wanted):
-        return {found.attributes.id for found in (await client.ListContainerStats(filter=wanted)).stats}
+        return {one.attributes.id for one in (await client.ListContainerStats(filter=wanted)).stats}
 
     assert {first.id, second.id, third.id} <= {s.attributes.id for s in (await client.ListContainerStats()).stats}
     assert await listed(id=first.id) == {first.id}
@@ -193,7 +193,7 @@ async def test_network_of_a_pod(client, node):
     after = (await pod_stats_of(client, pod)).linux.network
     received = after.default_interface.rx_bytes.value - before.default_interface.rx_bytes.value
     assert 200_000 <= received < 400_000
-    assert "lo" not in [found.name for found in after.interfaces]
+    assert "lo" not in [interface.name for interface in after.interfaces]
 
 
 @pytest.mark.plugin_differs("the plugin leaves the time of the network's counters at 0")
@@ -223,7 +223,7 @@ async def test_the_list_leaves_out_pods_that_are_not_ready(client, node):
     """ListPodSandboxStats shows the ready pods, whatever has become of the others."""
     stopped, ready = await asyncio.gather(node.run(), node.run())
     await stopped.stop()
-    listed = {found.attributes.id for found in (await client.ListPodSandboxStats()).stats}
+    listed = {one.attributes.id for one in (await client.ListPodSandboxStats()).stats}
     assert ready.id in listed
     assert stopped.id not in listed
 
@@ -234,7 +234,7 @@ async def test_filters_of_the_pod_list(client, node):
     one, two = await asyncio.gather(node.run(labels={"app": "one"}), node.run(labels={"app": "two"}))
 
     async def listed(**wanted):
-        return {found.attributes.id for found in (await client.ListPodSandboxStats(filter=wanted)).stats}
+        return {one.attributes.id for one in (await client.ListPodSandboxStats(filter=wanted)).stats}
 
     assert await listed(id=one.id) == {one.id}
     assert await listed(label_selector={"app": "two"}) == {two.id}
@@ -255,11 +255,11 @@ async def test_metrics_of_a_pod(client, node):
     container = await pod.start(name="main", command=ALLOCATE, resources={"memory_limit_in_bytes": 128 * MIB})
     await container.logged("ready")
     keys = {one.name: list(one.label_keys) for one in (await client.ListMetricDescriptors()).descriptors}
-    (found,) = [one for one in (await client.ListPodSandboxMetrics()).pod_metrics if one.pod_sandbox_id == pod.id]
-    (own,) = found.container_metrics
+    (metrics,) = [one for one in (await client.ListPodSandboxMetrics()).pod_metrics if one.pod_sandbox_id == pod.id]
+    (own,) = metrics.container_metrics
     assert own.container_id == container.id
     values = {}
-    for metric in [*found.metrics, *own.metrics]:
+    for metric in [*metrics.metrics, *own.metrics]:
         labels = dict(zip(keys[metric.name], metric.label_values, strict=True))
         assert labels["pod"] == pod.config.metadata.name
         values[metric.name, labels["container"], labels.get("interface", "")] = metric.value.value
@@ -278,7 +278,7 @@ async def test_no_metric_is_told_twice(client, node):
     await pod.start()
     seen = [
         (metric.name, tuple(metric.label_values))
-        for found in (await client.ListPodSandboxMetrics()).pod_metrics
-        for metric in [*found.metrics, *(one for own in found.container_metrics for one in own.metrics)]
+        for pod_metrics in (await client.ListPodSandboxMetrics()).pod_metrics
+        for metric in [*pod_metrics.metrics, *(one for own in pod_metrics.container_metrics for one in own.metrics)]
     ]
     assert len(seen) == len(set(seen)) > 0

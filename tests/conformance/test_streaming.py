@@ -33,13 +33,13 @@ async def connected(url):
 
 async def heard(socket, *, until=None):
     """Bytes by channel: all of them up to the end, or up to what the output has to contain."""
-    found: dict[int, bytes] = {}
+    streams: dict[int, bytes] = {}
     async with asyncio.timeout(PATIENCE):
         async for message in socket:
-            found[message.data[0]] = found.get(message.data[0], b"") + message.data[1:]
-            if until is not None and until in found.get(1, b""):
+            streams[message.data[0]] = streams.get(message.data[0], b"") + message.data[1:]
+            if until is not None and until in streams.get(1, b""):
                 break
-    return found
+    return streams
 
 
 async def executed(client, container, *command, **streams):
@@ -54,15 +54,15 @@ async def executed(client, container, *command, **streams):
 async def test_exec(client, pod):
     """Both outputs come on their channels, and then the exit code."""
     container = await pod.start()
-    found = await executed(client, container, *sh("echo out; echo err >&2; exit 5"))
-    assert (found[1], found[2]) == (b"out\n", b"err\n")
-    assert json.loads(found[3])["details"]["causes"] == [{"reason": "ExitCode", "message": "5"}]
+    result = await executed(client, container, *sh("echo out; echo err >&2; exit 5"))
+    assert (result[1], result[2]) == (b"out\n", b"err\n")
+    assert json.loads(result[3])["details"]["causes"] == [{"reason": "ExitCode", "message": "5"}]
 
 
 async def test_exec_that_ends_well(client, pod):
     """Exit code 0 is a success."""
-    found = await executed(client, await pod.start(), "true")
-    assert json.loads(found[3])["status"] == "Success"
+    result = await executed(client, await pod.start(), "true")
+    assert json.loads(result[3])["status"] == "Success"
 
 
 async def test_exec_with_a_terminal_and_stdin(client, pod):
@@ -77,9 +77,9 @@ async def test_exec_with_a_terminal_and_stdin(client, pod):
     )
     async with connected(answer.url) as socket:
         await socket.send_bytes(b"\x00word\n")
-        found = await heard(socket)
-    assert b"got word\r\n" in found[1]
-    assert b"tty\r\n" in found[1]
+        streams = await heard(socket)
+    assert b"got word\r\n" in streams[1]
+    assert b"tty\r\n" in streams[1]
 
 
 async def test_exec_needs_a_running_container(client, node, pod):

@@ -77,12 +77,12 @@ def apt_sources() -> str:
     form = "deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
     lines = run("apt-get", "indextargets", "--format", form, "Created-By: Packages", "Origin: Debian").splitlines()
     release = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
-    found = sorted({line for line in lines if release and line.split()[2].startswith(release)})
-    if not found:
+    sources = sorted({line for line in lines if release and line.split()[2].startswith(release)})
+    if not sources:
         raise GuestError(
             f"apt has no sources of Debian {release!r} here; is this a Debian, and did apt-get update run?"
         )
-    return "\n".join(found) + "\n"
+    return "\n".join(sources) + "\n"
 
 
 def apt_settings() -> str:

@@ -51,7 +51,7 @@ def fingerprint() -> str:
     digest = hashlib.sha256(f"{sys.version_info}".encode())
     for path in sorted(files()):
         digest.update(f"{path.relative_to(CHECKOUT)}\0{path.stat().st_size}\0".encode() + path.read_bytes())
-    for one in sorted(f"{found.name} {found.version}" for found in needed()):
+    for one in sorted(f"{package.name} {package.version}" for package in needed()):
         digest.update(one.encode())
     return digest.hexdigest()[:16]
 
@@ -59,8 +59,8 @@ def fingerprint() -> str:
 def files() -> list[Path]:
     """Every file of the checkout that has a part in it, without what is generated."""
     roots = [CHECKOUT / name for name in {*CODE, *CARRIED}]
-    found = [path for root in roots for path in (root.rglob("*") if root.is_dir() else [root]) if path.is_file()]
-    return [path for path in found if not {"__pycache__", "api"} & set(path.relative_to(CHECKOUT).parts)]
+    paths = [path for root in roots for path in (root.rglob("*") if root.is_dir() else [root]) if path.is_file()]
+    return [path for path in paths if not {"__pycache__", "api"} & set(path.relative_to(CHECKOUT).parts)]
 
 
 def lay_out(tree: Path, scratch: Path) -> None:
@@ -112,20 +112,20 @@ def wheel(scratch: Path) -> Path:
 
 def needed() -> list[Distribution]:
     """What the project and its tests need of this environment, and what that needs in turn."""
-    found: dict[str, Distribution] = {}
+    distributions: dict[str, Distribution] = {}
     wanted = ["cri-shim", *NEEDED_BY_TESTS]
     while wanted:
         name = wanted.pop()
-        if name in found:
+        if name in distributions:
             continue
         try:
-            found[name] = distribution(name)
+            distributions[name] = distribution(name)
         except PackageNotFoundError as error:
             raise GuestError(f"package {name} is not installed here; run `make venv`") from error
-        requirements = [Requirement(text) for text in found[name].requires or ()]
+        requirements = [Requirement(text) for text in distributions[name].requires or ()]
         wanted += [one.name for one in requirements if one.marker is None or one.marker.evaluate({"extra": ""})]
-    del found["cri-shim"]
-    return list(found.values())
+    del distributions["cri-shim"]
+    return list(distributions.values())
 
 
 def copy_distribution(one: Distribution, target: Path) -> None:

@@ -39,28 +39,28 @@ class Outcome:
 
 def outcome(suite: Suite, results: Path) -> Outcome:
     """Read what a suite has left."""
-    found = Outcome(suite.name)
+    result = Outcome(suite.name)
     xml, code = results / f"{suite.name}.xml", results / f"{suite.name}.code"
     if not xml.exists() or not code.exists():
-        found.failed = 1
-        found.problems.append(f"{suite.name} did not come to its end")
-        return found
+        result.failed = 1
+        result.problems.append(f"{suite.name} did not come to its end")
+        return result
     for case in ET.parse(xml).iter("testcase"):
-        found.seconds += float(case.get("time", "0"))
+        result.seconds += float(case.get("time", "0"))
         bad = [one for one in case if one.tag in {"failure", "error"}]
         if bad:
-            found.failed += 1
+            result.failed += 1
             reason = (bad[0].text or bad[0].get("message") or "").strip().splitlines()[-REASON_LINES:]
-            found.problems.append("\n    ".join([f"{case.get('classname')}::{case.get('name')}", *reason]))
+            result.problems.append("\n    ".join([f"{case.get('classname')}::{case.get('name')}", *reason]))
         elif case.find("skipped") is not None:
-            found.skipped += 1
+            result.skipped += 1
         else:
-            found.passed += 1
+            result.passed += 1
     # 0: all well, 1: some failed; anything else is pytest's own trouble (no tests, a wrong argument, an interrupt).
-    if code.read_text() not in {"0", "1"} or not found.passed:
-        found.failed += 1
-        found.problems.append(f"pytest ended with {code.read_text()}, and {found.passed} tests passed")
-    return found
+    if code.read_text() not in {"0", "1"} or not result.passed:
+        result.failed += 1
+        result.problems.append(f"pytest ended with {code.read_text()}, and {result.passed} tests passed")
+    return result
 
 
 def told(outcomes: Iterable[Outcome], seconds: float) -> tuple[str, bool]:

@@ -34,24 +34,24 @@ SHORT_WATCHDOG = Path(f"/run/systemd/system/{UNIT}.d/10-short-watchdog.conf")
 @pytest.fixture(scope="session")
 def machine():
     """This machine with the project installed on it."""
-    with installed() as found:
-        yield found
+    with installed() as installed_machine:
+        yield installed_machine
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def client(machine):
     """A client of the installed daemon."""
-    async with CriClient(f"unix://{SOCKET}") as found:
-        await found.PullImage(image={"image": machine.image})
-        yield found
+    async with CriClient(f"unix://{SOCKET}") as cri_client:
+        await cri_client.PullImage(image={"image": machine.image})
+        yield cri_client
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def pod(client, machine, tmp_path):
     """A pod in a slice as the kubelet makes it, removed afterwards."""
-    found = await Pod.run(client, machine.image, log_directory=tmp_path, cgroup_parent=SLICE.name)
-    yield found
-    await found.remove()
+    running = await Pod.run(client, machine.image, log_directory=tmp_path, cgroup_parent=SLICE.name)
+    yield running
+    await running.remove()
 
 
 def every_line_once(container):
@@ -83,8 +83,8 @@ async def test_started_means_serving(machine, client):
 
 async def test_the_socket_is_for_root_alone(client):
     """The socket is 0660, root's; the folders around the daemon's files can be passed through but not listed."""
-    found = SOCKET.stat()
-    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o660, 0, 0)
+    status = SOCKET.stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (0o660, 0, 0)
     for folder in ("/run/cri-shim", "/var/lib/cri-shim"):
         assert stat.S_IMODE(Path(folder).stat().st_mode) == 0o711
 

@@ -45,10 +45,10 @@ def read(path: Path) -> Input:
 
 def every(folder: str) -> pytest.MarkDecorator:
     """Parametrize a test's argument ``given`` with all inputs of a folder; an empty folder is an error."""
-    found = [read(path) for path in sorted((HERE / folder).glob("*.toml"))]
-    if not found:
+    inputs = [read(path) for path in sorted((HERE / folder).glob("*.toml"))]
+    if not inputs:
         raise ValueError(f"{HERE / folder} holds no input")
-    return pytest.mark.parametrize("given", [pytest.param(one, id=one.name) for one in found])
+    return pytest.mark.parametrize("given", [pytest.param(one, id=one.name) for one in inputs])
 
 
 def check_refusal(given: Input, error: Exception) -> None:

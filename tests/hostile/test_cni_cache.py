@@ -21,10 +21,10 @@ def test_a_cached_attachment(given: Input, tmp_path: Path) -> None:
     (results / "n-abc-eth0").write_bytes(given.data)
     (results / "m-abc-eth1").write_text("")
     cache = ResultCache(str(tmp_path))
-    other, *found = cache.find("abc")
+    other, *attachments = cache.find("abc")
     assert (other.network, other.ifname) == ("m", "eth1")
-    assert len(found) == given.expect["there"]
-    for cached in found:
+    assert len(attachments) == given.expect["there"]
+    for cached in attachments:
         assert (cached.network, cached.container_id, cached.ifname) == ("n", "abc", "eth0")
         addresses = [address["address"] for address in (cached.result or {}).get("ips", ())]
         assert addresses == ([given.expect["address"]] if "address" in given.expect else [])
@@ -32,4 +32,4 @@ def test_a_cached_attachment(given: Input, tmp_path: Path) -> None:
         assert len(cached.args) == given.expect.get("args", 0)
         assert (cached.begun, cached.refusal) == (None, "")
     cache.forget(cache.find("abc"))
-    assert len(list(results.iterdir())) == (0 if found else 1)
+    assert len(list(results.iterdir())) == (0 if attachments else 1)

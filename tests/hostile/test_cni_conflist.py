@@ -25,12 +25,12 @@ def test_a_file_is_read_or_refused(given: Input, tmp_path: Path) -> None:
         check_refusal(given, error)
     else:
         assert given.accepted
-        found = {
+        result = {
             "name": network.name,
             "types": [plugin.type for plugin in network.plugins],
             "capabilities": sorted(network.plugins[0].capabilities),
         }
-        assert {key: found[key] for key in given.expect} == given.expect
+        assert {key: result[key] for key in given.expect} == given.expect
     (tmp_path / "10-theirs.conflist").write_bytes(given.data)
     (tmp_path / "20-good.conflist").write_bytes(GOOD)
     loaded = load_directory(str(tmp_path), 2)

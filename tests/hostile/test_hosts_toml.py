@@ -24,9 +24,9 @@ def test_hosts_toml(given):
         assert str(FILE) in str(caught.value)
         return
     hosts = parse_hosts(text, "q.io", FILE)
-    found = {
+    result = {
         "bases": [host.base for host in hosts],
         "headers": [name for host in hosts for name, _ in host.headers],
         "dial_timeout": hosts[-1].dial_timeout,
     }
-    assert {name: found[name] for name in given.expect} == given.expect
+    assert {name: result[name] for name in given.expect} == given.expect

@@ -31,5 +31,5 @@ def test_image_configuration(given: Input) -> None:
         if field == "name_length":
             assert len(name) == value
             continue
-        found = {"uid": uid, "name": name}.get(field) if field in {"uid", "name"} else getattr(config, field)
-        assert (list(found) if isinstance(found, tuple) else found) == value
+        parsed = {"uid": uid, "name": name}.get(field) if field in {"uid", "name"} else getattr(config, field)
+        assert (list(parsed) if isinstance(parsed, tuple) else parsed) == value

@@ -16,8 +16,8 @@ def test_document(given: Input) -> None:
         document = parse_object(given.data)
         for method, fields in given.expect.items():
             for field, value in fields.items():
-                found = getattr(document, method)(field)
-                assert (list(found) if isinstance(found, tuple) else found) == value
+                parsed = getattr(document, method)(field)
+                assert (list(parsed) if isinstance(parsed, tuple) else parsed) == value
         return
     with pytest.raises(DocumentError) as refused:
         document = parse_object(given.data)

@@ -43,8 +43,8 @@ def test_stored_record(given: Input, tmp_path: Path) -> None:
         return
     stored = read(record)
     for field, value in given.expect.items():
-        found = getattr(stored, field) if hasattr(stored, field) else dict(getattr(stored.config, field))
-        assert found == value
+        parsed = getattr(stored, field) if hasattr(stored, field) else dict(getattr(stored.config, field))
+        assert parsed == value
 
 
 @pytest.mark.parametrize("spec", [b"{", b'{"process": []}', b'{"process": {"user": {"uid": "x"}}}', b"[" * 100_000])

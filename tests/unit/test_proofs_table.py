@@ -14,8 +14,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 def test_the_page_has_the_numbers_of_the_file():
     """Each table, to the letter."""
     page = (DOCS / "price.md").read_text(encoding="utf-8")
-    found = json.loads((DOCS / "data" / "proofs.json").read_text(encoding="utf-8"))
-    for name, table in proofs.tables(found).items():
+    data = json.loads((DOCS / "data" / "proofs.json").read_text(encoding="utf-8"))
+    for name, table in proofs.tables(data).items():
         assert proofs.between(page, name) == table
 
 

@@ -67,19 +67,19 @@ async def survey(nodes: Sequence[Node], conf_dir: str, bin_dirs: Sequence[str], 
     usable = [(node, seen[node.name], container) for node in nodes if (container := seen[node.name].container)]
     if not usable:
         raise FloorError("no side gives the runtime spec of its containers in a verbose ContainerStatus")
-    source, found, container = next((each for each in usable if each[1].pause), usable[0])
+    source, observation, container = next((each for each in usable if each[1].pause), usable[0])
     systemd = source.place.cgroup_parent.endswith(cgroup_parents.SLICE)
     recipe = Recipe(
         container=container,
-        pause=found.pause,
+        pause=observation.pause,
         network=await _network(source, conf_dir, bin_dirs),
         runc=runc,
         disk=str(disk),
         cgroup_parent=cgroup_parents.for_driver(parent, systemd=systemd),
-        files=found.files,
-        folders=found.folders,
-        hostname=found.hostname,
-        sysctls=found.sysctls,
+        files=observation.files,
+        folders=observation.folders,
+        hostname=observation.hostname,
+        sysctls=observation.sysctls,
     )
     return Survey(recipe, source.name, tuple(node.name for node in nodes if seen[node.name].has_pause))
 
@@ -130,9 +130,9 @@ def read_pod(pod: Pod, container: Mapping[str, Any], sandbox: Mapping[str, Any])
 async def _network(node: Node, conf_dir: str, bin_dirs: Sequence[str]) -> Network:
     """Return the first configuration of the folder, as the sides use it. Raises `FloorError`."""
     status = await node.client.ask("Status", cri.StatusRequest(verbose=True), cri.StatusResponse)
-    found = _info(status.info, "cniconfig")
-    folder = conf_dir or found.get("PluginConfDir") or CONF_DIR
-    bin_dirs = tuple(bin_dirs or found.get("PluginDirs") or BIN_DIRS)
+    cni_config = _info(status.info, "cniconfig")
+    folder = conf_dir or cni_config.get("PluginConfDir") or CONF_DIR
+    bin_dirs = tuple(bin_dirs or cni_config.get("PluginDirs") or BIN_DIRS)
     loaded = load_directory(folder, 1)
     if not loaded.networks:
         why = loaded.problems[0] if loaded.problems else f"{folder} has none"
@@ -148,7 +148,7 @@ async def _network(node: Node, conf_dir: str, bin_dirs: Sequence[str]) -> Networ
 def _info(info: Mapping[str, str], key: str = "info") -> dict[str, Any]:
     """Return one object of a verbose answer; an empty one where the side does not give it."""
     try:
-        found = json.loads(info.get(key, ""))
+        value = json.loads(info.get(key, ""))
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}

@@ -16,10 +16,10 @@ def of_run(run: Run) -> list[Block]:
     """The section; nothing for a run that does not say who made its calls."""
     if run.client is None:
         return []
-    found: list[Block] = [Heading(2, "The client"), Paragraph(_made_by(run.client))]
+    blocks: list[Block] = [Heading(2, "The client"), Paragraph(_made_by(run.client))]
     if run.null_calls:
-        found += [_table(run), Paragraph(_share(run))]
-    return found
+        blocks += [_table(run), Paragraph(_share(run))]
+    return blocks
 
 
 def _made_by(client: CallingClient) -> str:

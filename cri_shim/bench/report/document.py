@@ -23,7 +23,7 @@ def document(run: Run) -> list[Block]:
     """The whole report."""
     rows = rows_of(run)
     first, *others = [side.name for side in run.sides]
-    found: list[Block] = [
+    blocks: list[Block] = [
         Heading(1, f"{' and '.join(others)} compared with {first}" if others else f"{first}, measured"),
         Paragraph(
             f"The same pods through {_count(len(run.sides))} CRI endpoints on one machine: "
@@ -39,10 +39,10 @@ def document(run: Run) -> list[Block]:
     ]
     prices = {other: price_rows(run, other) for other in others}
     for other in others:
-        found += price_section.of_run(prices[other])
-        found += _slower(rows, first, other)
-    found += price_section.of_old_bills(run)
-    found += [
+        blocks += price_section.of_run(prices[other])
+        blocks += _slower(rows, first, other)
+    blocks += price_section.of_old_bills(run)
+    blocks += [
         Heading(2, "How it was measured"),
         Code(run.command),
         Items((*words.HOW, *(words.FINE_RESOURCES if run.schema > 1 else words.COARSE_RESOURCES))),
@@ -59,7 +59,7 @@ def document(run: Run) -> list[Block]:
         around = f", {step.pods} idle pods" if step.pods else ""
         around += f", {step.rhythm}" if step.rhythm else ""
         options = ", ".join(f"{name} {_plain(value)}" for name, value in step.options.items())
-        found += [
+        blocks += [
             Heading(2, f"{step.title}{around}" if step.scenario != "logs-10" else f"{step.title}, ten containers"),
             Paragraph(f"{step.about} {len(step.rounds)} rounds{f' ({options})' if options else ''}."),
             *_objections([turn for one in step.rounds for turn in one.turns.values()], words.STEP_NOT_QUIET),
@@ -71,20 +71,20 @@ def document(run: Run) -> list[Block]:
             tables.cpu(here, step),
             *([tables.memory(here, step)] if step.scenario == "steady" and knows_pss(here, step) else []),
         ]
-    return [*found, Heading(2, "What this does not show"), Items(words.NOT_SHOWN)]
+    return [*blocks, Heading(2, "What this does not show"), Items(words.NOT_SHOWN)]
 
 
 def _tally(rows: Sequence[Row], others: Sequence[str]) -> str:
     sentences = []
     for other in others:
-        found = [row.verdicts[other].word for row in rows if other in row.verdicts]
-        counts = [f"{found.count(word)} {word}" for word in (verdict.FASTER, verdict.SLOWER)]
+        words_of_rows = [row.verdicts[other].word for row in rows if other in row.verdicts]
+        counts = [f"{words_of_rows.count(word)} {word}" for word in (verdict.FASTER, verdict.SLOWER)]
         counts += [
-            f"{found.count(verdict.SAME)} with no difference seen",
-            f"{found.count(verdict.REFUSED)} without verdict",
+            f"{words_of_rows.count(verdict.SAME)} with no difference seen",
+            f"{words_of_rows.count(verdict.REFUSED)} without verdict",
         ]
         sentences.append(
-            f"**{other}**: of {len(found)} numbers {', '.join(counts)} (where less memory counts as faster)."
+            f"**{other}**: of {len(words_of_rows)} numbers {', '.join(counts)} (where less memory counts as faster)."
         )
     return " ".join(sentences) or "There is one side only, so there is nothing to compare."
 
@@ -109,16 +109,16 @@ def _slower(rows: Sequence[Row], first: str, other: str) -> list[Block]:
         and row.verdicts[other].word == verdict.REFUSED
         and row.verdicts[other].ratio.estimate > 1
     ]
-    found: list[Block] = [Heading(2, f"Where {other} takes more than {first}")]
+    blocks: list[Block] = [Heading(2, f"Where {other} takes more than {first}")]
     if slower:
         slower.sort(key=lambda row: -row.verdicts[other].ratio.estimate)
-        found.append(Items(tuple(_told(row, other) for row in slower)))
+        blocks.append(Items(tuple(_told(row, other) for row in slower)))
     else:
-        found.append(Paragraph("In nothing that could be judged."))
+        blocks.append(Paragraph("In nothing that could be judged."))
     if unsure:
-        found.append(Paragraph("Without a verdict, but measured as more:"))
-        found.append(Items(tuple(_told(row, other) for row in unsure)))
-    return found
+        blocks.append(Paragraph("Without a verdict, but measured as more:"))
+        blocks.append(Items(tuple(_told(row, other) for row in unsure)))
+    return blocks
 
 
 def _told(row: Row, other: str) -> str:
@@ -155,16 +155,16 @@ def _same_work(run: Run) -> list[Block]:
     if run.parity is None:
         return []
     facts = ", ".join(f"{kind} ({count})" for kind, count in run.parity.facts.items()) or "none"
-    found: list[Block] = [
+    blocks: list[Block] = [
         Heading(2, "The same work"),
         Paragraph(words.SAME_WORK.format(facts=facts)),
     ]
     if run.parity.tolerated:
-        found.append(Items(run.parity.tolerated))
+        blocks.append(Items(run.parity.tolerated))
     if not run.parity.differences:
-        return [*found, Paragraph(words.NO_DIFFERENCE)]
+        return [*blocks, Paragraph(words.NO_DIFFERENCE)]
     return [
-        *found,
+        *blocks,
         Heading(3, "What differs in the work"),
         Paragraph(words.DIFFERENCES.format(count=len(run.parity.differences))),
         tables.differences(run),
@@ -174,14 +174,14 @@ def _same_work(run: Run) -> list[Block]:
 def _left_out(run: Run, step: Step) -> list[Block]:
     """Which sides take no part in a step, and which metrics others have no numbers of, and why."""
     keys = {metric.key for metric in step.metrics}
-    found: list[Block] = [
+    blocks: list[Block] = [
         Paragraph(words.TAKES_NO_PART.format(side=side, reason=reason)) for side, reason in step.left_out.items()
     ]
     for side in run.sides:
         what = [f"`{rpc}` ({reason})" for rpc, reason in side.left_out.items() if rpc in keys]
         if what:
-            found.append(Paragraph(words.LEFT_OUT.format(side=side.name, what=", ".join(what))))
-    return found
+            blocks.append(Paragraph(words.LEFT_OUT.format(side=side.name, what=", ".join(what))))
+    return blocks
 
 
 def _count(number: int) -> str:

@@ -46,9 +46,9 @@ def write(run: Run, other: Run | None, html: Path | None, markdown: Path | None)
 def markdown_files(run: Run, other: Run | None, page: str, folder: str) -> dict[str, str]:
     """The Markdown page and its pictures: content by path."""
     blocks = document.document(run) if other is None else two_runs.document(run, other)
-    found = {page: to_markdown(blocks, folder)}
-    found |= {f"{folder}/{block.name}.svg": svg.alone(block.content) for block in blocks if isinstance(block, Picture)}
-    return found
+    pages = {page: to_markdown(blocks, folder)}
+    pages |= {f"{folder}/{block.name}.svg": svg.alone(block.content) for block in blocks if isinstance(block, Picture)}
+    return pages
 
 
 def short(run: Run) -> str:
@@ -72,9 +72,9 @@ def short(run: Run) -> str:
 
 def _short_price(rows: Sequence[PriceRow]) -> str:
     """The parts of every RPC, step by step, each step followed by its sentences."""
-    found = []
+    parts = []
     for step in dict.fromkeys(row.step.name for row in rows):
         own = [row for row in rows if row.step.name == step]
         said = "".join(f"{line}\n" for line in sentences(own))
-        found.append(f"\n{step}: {own[0].side} beside {own[0].first}\n{to_text(side_by_side(own))}{said}")
-    return "".join(found)
+        parts.append(f"\n{step}: {own[0].side} beside {own[0].first}\n{to_text(side_by_side(own))}{said}")
+    return "".join(parts)

@@ -39,12 +39,12 @@ _LESSON = (
 
 def sentences(run: Run) -> list[str]:
     """Say of each side how many times the floor it takes; nothing when the floor was not measured."""
-    found = []
+    lines = []
     for step in _steps(run):
         noisy = noise.objections([turn for one in step.rounds for turn in one.turns.values()])
         suffix = "; the machine was not quiet" if noisy else ""
-        found += [f"{_sentence(row)}{suffix}" for row in floor_rows(step, _sides(run.seen_in(step)))]
-    return found
+        lines += [f"{_sentence(row)}{suffix}" for row in floor_rows(step, _sides(run.seen_in(step)))]
+    return lines
 
 
 def on_first_page(run: Run) -> list[Block]:
@@ -114,12 +114,12 @@ def _picture(step: Step) -> Picture:
 
 def _groups(step: Step, kind: Kind, what: str) -> dict[str, float]:
     order: Order = "serial"
-    found: dict[str, float] = {}
+    groups: dict[str, float] = {}
     for stage in stages_of(step, kind):
         if stage.startswith(_END) == (what == "pod end"):
             group = next((name for start, name in _GROUPS.items() if stage.startswith(start)), _KERNEL)
-            found[group] = found.get(group, 0.0) + floor_ms(step, kind, order, stage)
-    return found
+            groups[group] = groups.get(group, 0.0) + floor_ms(step, kind, order, stage)
+    return groups
 
 
 def _steps(run: Run) -> list[Step]:

@@ -44,7 +44,7 @@ def _table(table: Table) -> str:
 
 def _without_tags(text: str) -> str:
     """Text that no page takes for HTML: a runtime may be called anything."""
-    return _CODE_OR_TAG.sub(lambda found: "&lt;" if found[0] == "<" else found[0], text)
+    return _CODE_OR_TAG.sub(lambda match: "&lt;" if match[0] == "<" else match[0], text)
 
 
 def _wrap(text: str, indent: str = "", first: str = "") -> str:

@@ -25,37 +25,37 @@ _GREY = 5
 def ratios(run: Run, rows: Sequence[Row], name: str = "ratios") -> list[Picture]:
     """The ratio of each row, one picture for each side but the first."""
     first, *others = [side.name for side in run.sides]
-    found = []
+    charts = []
     for other in others:
         judged = [(row, row.verdicts[other]) for row in rows if other in row.verdicts]
         intervals = [(_in_context(row), each.ratio, each.word in {FASTER, SLOWER}) for row, each in judged]
         if intervals:
             caption = words.RATIOS.format(other=other, first=first)
             suffix = f"-{other}" if len(others) > 1 else ""
-            found.append(Picture(f"{name}{suffix}", plots.forest(intervals, first), caption))
-    return found
+            charts.append(Picture(f"{name}{suffix}", plots.forest(intervals, first), caption))
+    return charts
 
 
 def of_step(run: Run, step: Step, rows: Sequence[Row]) -> list[Picture]:
     """The plots of one step: distributions, the curve of a batch, where the time goes, CPU, memory."""
-    found = []
+    charts = []
     stem = step.name.replace("@", "-at-").replace(" ", "-")
     timed = [(row.label, row.sides) for row in rows if row.unit == "ms"]
     if timed:
         caption = "Box: first to third quartile, with the median; line: p5 to p95; dot: p99."
-        found.append(Picture(f"{stem}-times", plots.boxes(timed, "ms"), caption))
+        charts.append(Picture(f"{stem}-times", plots.boxes(timed, "ms"), caption))
     if step.scenario == "batch":
-        found += [*_curve(run, step, stem, "runs"), *_curve(run, step, stem, "gone")]
-    found += split.pictures(run, step, stem)
+        charts += [*_curve(run, step, stem, "runs"), *_curve(run, step, stem, "gone")]
+    charts += split.pictures(run, step, stem)
     caption = (
         "CPU time per turn, mean: each daemon, the programs it ran, shims that lived through the turn, the client."
     )
-    found.append(Picture(f"{stem}-cpu", _cpu(run, step), caption))
+    charts.append(Picture(f"{stem}-cpu", _cpu(run, step), caption))
     if step.scenario == "steady":
         fair = knows_pss(run, step)
         caption = "Memory of daemons and shims (PSS)." if fair else "Resident memory of daemons, proportional of shims."
-        found.append(Picture(f"{stem}-memory", _memory(run, step, fair=fair), caption))
-    return found
+        charts.append(Picture(f"{stem}-memory", _memory(run, step, fair=fair), caption))
+    return charts
 
 
 def _curve(run: Run, step: Step, stem: str, what: str) -> list[Picture]:
@@ -73,13 +73,13 @@ def _curve(run: Run, step: Step, stem: str, what: str) -> list[Picture]:
 
 def cpu_parts(run: Run, step: Step) -> dict[str, dict[str, float]]:
     """Of each side the mean CPU seconds of a turn by who spent them; together the machine's."""
-    found = {}
+    parts = {}
     for side in run.sides:
         turns = [one.turns[side.name] for one in step.rounds]
         own = {part: _mean(turns, part) for part in (*_daemons(run), "helpers", "shims", "client")}
         own[_REST] = max(0.0, _mean(turns, "machine") - fsum(own.values()))
-        found[side.name] = own
-    return found
+        parts[side.name] = own
+    return parts
 
 
 def _cpu(run: Run, step: Step) -> str:

@@ -125,8 +125,8 @@ def price_rows_of_step(run: Run, step: Step, side: str) -> list[PriceRow]:
     """The rows of one step; none when there are no bills, or when requests of the step stand in each other's way."""
     if step.scenario not in SCENARIOS or not step.rounds or side in {run.sides[0].name, *step.left_out}:
         return []
-    found = (_row(run, step, metric, side) for metric in step.metrics)
-    return [row for row in found if row is not None]
+    rows = (_row(run, step, metric, side) for metric in step.metrics)
+    return [row for row in rows if row is not None]
 
 
 def typical_parts(step: Step, metric: Metric, side: str) -> dict[str, float] | None:

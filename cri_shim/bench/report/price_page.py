@@ -37,7 +37,7 @@ class PricePageError(Exception):
 
 def names(page: str) -> list[str]:
     """The names of the runs whose price a page shows."""
-    return list(dict.fromkeys(found["name"] for found in _MARK.finditer(page)))
+    return list(dict.fromkeys(match["name"] for match in _MARK.finditer(page)))
 
 
 def with_price(page: str, run: Run, name: str) -> str:
@@ -63,11 +63,11 @@ def with_price(page: str, run: Run, name: str) -> str:
             f"{_mark('table', name, 'end')}, and what is between them is replaced"
         )
 
-    def made(found: re.Match[str]) -> str:
-        if found["name"] != name:
-            return found[0]
-        blocks = _table(run, name, sides) if found["kind"] == "table" else _sentences(sides)
-        begin, end = (_mark(found["kind"], name, where) for where in ("begin", "end"))
+    def made(match: re.Match[str]) -> str:
+        if match["name"] != name:
+            return match[0]
+        blocks = _table(run, name, sides) if match["kind"] == "table" else _sentences(sides)
+        begin, end = (_mark(match["kind"], name, where) for where in ("begin", "end"))
         return f"{begin}\n\n{to_markdown(blocks, '')}\n{end}"
 
     return _MARK.sub(made, page)
@@ -76,10 +76,10 @@ def with_price(page: str, run: Run, name: str) -> str:
 def _without_its_other_half(page: str) -> str:
     """The first mark that does not come as a begin and then its end; empty when all do."""
     open_ = None
-    for found in _BEGIN_OR_END.finditer(page):
-        kind, name, where = found.groups()
+    for match in _BEGIN_OR_END.finditer(page):
+        kind, name, where = match.groups()
         if (open_ is None) != (where == "begin") or open_ not in {None, (kind, name)}:
-            return found[0]
+            return match[0]
         open_ = (kind, name) if where == "begin" else None
     return _mark(*open_, "begin") if open_ else ""
 

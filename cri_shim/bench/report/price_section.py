@@ -44,9 +44,9 @@ def of_old_bills(run: Run) -> list[Block]:
 
 def sentences(rows: Iterable[PriceRow]) -> list[str]:
     """A sentence of each row, which names the surroundings where the same RPC is there in several."""
-    found = list(rows)
-    keys = [row.metric.key for row in found]
+    kept_rows = list(rows)
+    keys = [row.metric.key for row in kept_rows]
     return [
         sentence(row, f"{row.step.pods} idle pods, {rhythm(row.step)}" if keys.count(row.metric.key) > 1 else "")
-        for row in found
+        for row in kept_rows
     ]

@@ -52,12 +52,12 @@ def rows_of(run: Run) -> list[Row]:
 
 def rows_of_step(run: Run, step: Step) -> list[Row]:
     """The rows of one step: its metrics, then CPU time and memory."""
-    run, found = run.seen_in(step), []
+    run, rows = run.seen_in(step), []
     for metric in step.metrics:
         key = metric.key
         having = tuple(side.name for side in run.sides if _has_all(step, side.name, key))
         if having:
-            found.append(_row(run, step, having, (key, metric.label, "ms", metric.main), _samples_of(key)))
+            rows.append(_row(run, step, having, (key, metric.label, "ms", metric.main), _samples_of(key)))
     for key, label, read in (
         ("daemons", "CPU time of daemons and helpers", partial(daemons_cpu, run)),
         ("machine", "CPU time of the machine", _machine_cpu),
@@ -69,15 +69,15 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
         # The turns of `calls` are mostly pauses, in which the machine does what it likes.
         if not (step.scenario == "calls" and key == "machine"):
             main = step.scenario in {"steady", "batch"} and key == "daemons"
-            found.append(_row_by_side(run, step, (f"cpu {key}", label, "s", main), read))
+            rows.append(_row_by_side(run, step, (f"cpu {key}", label, "s", main), read))
     if step.scenario in _MEMORY_SCENARIOS:
         if knows_pss(run, step):
             about = ("pss daemons", "memory of daemons and helpers (PSS)", "MiB", True)
-            found.append(_row_by_side(run, step, about, partial(_daemons_pss, run)))
+            rows.append(_row_by_side(run, step, about, partial(_daemons_pss, run)))
         else:
             about = ("memory daemons", "resident memory of the daemons", "MiB", True)
-            found.append(_row_by_side(run, step, about, partial(_daemons_memory, run)))
-    return found
+            rows.append(_row_by_side(run, step, about, partial(_daemons_memory, run)))
+    return rows
 
 
 def knows_pss(run: Run, step: Step) -> bool:

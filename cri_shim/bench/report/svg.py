@@ -106,6 +106,6 @@ def round_ticks(high: float, count: int = 5) -> list[float]:
 def log_ticks(low: float, high: float) -> list[float]:
     """1, 2 and 5 times powers of ten between two numbers; only the powers when that would be many."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    found = [factor * 10.0**power for power in powers for factor in (1, 2, 5) if low <= factor * 10.0**power <= high]
+    ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5) if low <= factor * 10.0**power <= high]
     powers_only = [10.0**power for power in powers if low <= 10.0**power <= high]
-    return found if len(found) <= 9 else powers_only
+    return ticks if len(ticks) <= 9 else powers_only

@@ -59,10 +59,11 @@ def of_step(run: Run, rows: Sequence[Row]) -> Table:
 
 def differences(run: Run) -> Table:
     """What the sides do not have in common, fact by fact."""
-    found = run.parity.differences if run.parity else ()
+    all_differences = run.parity.differences if run.parity else ()
     names = [side.name for side in run.sides]
     lines = [
-        (each.kind, escaped(each.name), *(_as_text(each.values.get(name, "")) for name in names)) for each in found
+        (each.kind, escaped(each.name), *(_as_text(each.values.get(name, "")) for name in names))
+        for each in all_differences
     ]
     return Table(("kind", "what", *names), tuple(lines), 2 + len(names))
 

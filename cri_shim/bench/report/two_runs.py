@@ -23,18 +23,18 @@ def document(before: Run, after: Run) -> list[Block]:
     later = {(row.step, row.key): row for row in rows_of(after)}
     both = [key for key in earlier if key in later]
     side = before.sides[-1].name
-    found: list[Block] = [
+    blocks: list[Block] = [
         Heading(1, f"Two runs: {_when(before)} and {_when(after)}"),
         Paragraph(TWO_RUNS),
         Code(f"{before.command}\n{after.command}"),
     ]
     different = _differences(before, after)
     if different:
-        found += [Paragraph("The runs differ in:", warns=True), Items(tuple(different))]
+        blocks += [Paragraph("The runs differ in:", warns=True), Items(tuple(different))]
     if not both:
-        return [*found, Paragraph("They have no step in common.")]
+        return [*blocks, Paragraph("They have no step in common.")]
     first = before.sides[0].name
-    found += [
+    blocks += [
         Table(
             ("what", "step", "unit", f"{side}, p50 before", "after", f"{side} / {first} before", "after", "change"),
             tuple(_line(earlier[key], later[key], side) for key in both),
@@ -43,8 +43,8 @@ def document(before: Run, after: Run) -> list[Block]:
     ]
     alone = [f"`{step}`: {key}" for step, key in {*earlier, *later} if (step, key) not in both]
     if alone:
-        found += [Paragraph("In one of them only:"), Items(tuple(sorted(alone)))]
-    return found
+        blocks += [Paragraph("In one of them only:"), Items(tuple(sorted(alone)))]
+    return blocks
 
 
 def change(before: Row, after: Row, side: str) -> str:
@@ -66,23 +66,23 @@ def _line(before: Row, after: Row, side: str) -> tuple[str, ...]:
 
 
 def _differences(before: Run, after: Run) -> list[str]:
-    found = []
+    rows = []
     for field in dataclasses.fields(before.machine):
         was, now = getattr(before.machine, field.name), getattr(after.machine, field.name)
         if was != now and field.name != "boot_id":
-            found.append(f"{field.name}: {was}, then {now}")
+            rows.append(f"{field.name}: {was}, then {now}")
     names = [tuple(side.name for side in run.sides) for run in (before, after)]
     if names[0] != names[1]:
-        return [*found, f"sides: {', '.join(names[0])}, then {', '.join(names[1])}"]
+        return [*rows, f"sides: {', '.join(names[0])}, then {', '.join(names[1])}"]
     for was_side, now_side in zip(before.sides, after.sides, strict=True):
         for what, name in (("runtime", "runtime"), ("configuration", "configuration"), ("api", "CRI version")):
             was, now = getattr(was_side, what), getattr(now_side, what)
             if was != now:
-                found.append(f"{name} of {was_side.name}: `{was}`, then `{now}`")
+                rows.append(f"{name} of {was_side.name}: `{was}`, then `{now}`")
         versions = [[f"{each.name} {each.version}" for each in side.processes] for side in (was_side, now_side)]
         if versions[0] != versions[1]:
-            found.append(f"daemons of {was_side.name}: {', '.join(versions[0])}, then {', '.join(versions[1])}")
-    return found
+            rows.append(f"daemons of {was_side.name}: {', '.join(versions[0])}, then {', '.join(versions[1])}")
+    return rows
 
 
 def _when(run: Run) -> str:

@@ -74,17 +74,17 @@ class Calls:
     @property
     def options(self) -> dict[str, float | str]:
         """How many calls of each list, and how fast they follow each other."""
-        found: dict[str, float | str] = {"repeats": self.repeats}
+        options: dict[str, float | str] = {"repeats": self.repeats}
         if self.period:
-            found["period_s"] = self.period
-        return found
+            options["period_s"] = self.period
+        return options
 
     async def prepare(self, node: Node) -> None:
         """See that there are as many pods as there should be, and that statistics have all of them."""
         pods = await node.client.ask("ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse)
-        found = sum(pod.metadata.namespace == NAMESPACE for pod in pods.items)
-        if found != self.pods:
-            raise WrongWorkError(f"{node.name} lists {found} pods, not {self.pods}")
+        pods_there = sum(pod.metadata.namespace == NAMESPACE for pod in pods.items)
+        if pods_there != self.pods:
+            raise WrongWorkError(f"{node.name} lists {pods_there} pods, not {self.pods}")
         for rpc, what in (await coverage_of_statistics(node)).items():
             if rpc not in node.left_out and what != COMPLETE:
                 raise WrongWorkError(f"{rpc} of {node.name} is {what}")

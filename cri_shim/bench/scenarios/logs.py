@@ -115,10 +115,10 @@ class Logs:
                     await asyncio.sleep(_POLL)
             samples.add("all lines logged", (time.perf_counter() - began) * 1000)
         for writer in writers:
-            found = await asyncio.to_thread(whole_lines, writer.log, writer.begin)
-            if found != self._lines + 1:
+            lines = await asyncio.to_thread(whole_lines, writer.log, writer.begin)
+            if lines != self._lines + 1:
                 raise WrongWorkError(
-                    f"{node.name} logged {found} lines of {self._lines + 1} that were printed ({writer.log})"
+                    f"{node.name} logged {lines} lines of {self._lines + 1} that were printed ({writer.log})"
                 )
             await self._rotate(node, writer)
 

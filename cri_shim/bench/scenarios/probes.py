@@ -39,10 +39,10 @@ class Probes:
     @property
     def options(self) -> dict[str, float | str]:
         """How many make a turn, and how fast they follow each other."""
-        found: dict[str, float | str] = {"repeats": self.repeats}
+        options: dict[str, float | str] = {"repeats": self.repeats}
         if self.period:
-            found["period_s"] = self.period
-        return found
+            options["period_s"] = self.period
+        return options
 
     async def prepare(self, node: Node) -> None:
         """Run the container."""

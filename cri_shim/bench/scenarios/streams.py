@@ -99,9 +99,9 @@ class Streams:
         if peer.returncode:
             reason = escaped(said.decode(errors="replace").strip().rpartition("\n")[2], _LONGEST_REASON)
             raise WrongWorkError(f"{what} through {node.name} did not give {self.mebibytes} MiB: {reason}")
-        found = json.loads(out)
-        samples.add(f"{what} first byte", found["first_byte_ms"])
-        samples.add(f"{what} all bytes", found["rest_ms"])
+        result = json.loads(out)
+        samples.add(f"{what} first byte", result["first_byte_ms"])
+        samples.add(f"{what} all bytes", result["rest_ms"])
 
     async def clean(self, node: Node) -> None:
         """Remove the pod."""

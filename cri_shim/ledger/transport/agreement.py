@@ -97,9 +97,9 @@ def _add(by_method: OrderedDict[str, deque[Pair]], method: str, pair: Pair) -> N
 
 
 def _compared(by_method: OrderedDict[str, deque[Pair]]) -> dict[str, Comparison]:
-    found = {method: compared(list(pairs)) for method, pairs in sorted(by_method.items())}
+    methods = {method: compared(list(pairs)) for method, pairs in sorted(by_method.items())}
     everything = [pair for pairs in by_method.values() for pair in pairs]
-    return found | ({"": compared(everything)} if everything else {})
+    return methods | ({"": compared(everything)} if everything else {})
 
 
 def _quantile(ordered: list[float], share: float) -> float:

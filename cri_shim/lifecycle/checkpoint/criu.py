@@ -39,11 +39,11 @@ async def require_criu() -> None:
             f"{program} does not tell its version (exit code {done.exit_code}): {said[-500:]}"
         )
     if version < OLDEST:
-        found, oldest = ".".join(map(str, version)), ".".join(map(str, OLDEST))
-        raise FailedPreconditionError(f"{program} is criu {found}; checkpoints need {oldest} or newer")
+        version_text, oldest = ".".join(map(str, version)), ".".join(map(str, OLDEST))
+        raise FailedPreconditionError(f"{program} is criu {version_text}; checkpoints need {oldest} or newer")
 
 
 def version_in(answer: str) -> tuple[int, ...] | None:
     """The version in the answer of ``criu --version``; None when there is none."""
-    found = re.search(r"^Version:\s*(\d+(?:\.\d+)+)", answer, re.MULTILINE)
-    return None if found is None else tuple(map(int, found.group(1).split(".")))
+    match = re.search(r"^Version:\s*(\d+(?:\.\d+)+)", answer, re.MULTILINE)
+    return None if match is None else tuple(map(int, match.group(1).split(".")))

@@ -46,8 +46,8 @@ def _source(mount: cri.Mount) -> str:
     if not mount.host_path:
         raise InvalidArgumentError(f"mount at {mount.container_path!r} has no host_path")
     try:
-        found = _found_or_made(mount.host_path)
-        found.encode()
+        source = _found_or_made(mount.host_path)
+        source.encode()
     except OSError as error:
         if is_node_fault(error):
             raise
@@ -60,7 +60,7 @@ def _source(mount: cri.Mount) -> str:
             f"host path '{escaped(mount.host_path)}' of the mount at '{escaped(mount.container_path)}' leads to a path "
             "that is not UTF-8, which a runtime spec cannot hold"
         ) from None
-    return found
+    return source
 
 
 def _found_or_made(path: str) -> str:

@@ -119,8 +119,8 @@ def _check(mount: ResolvedMount, mapping: IdMap | None) -> None:
 
 
 def _locked_flags(source: str) -> tuple[str, ...]:
-    found = os.statvfs(source).f_flag
-    return tuple(name for flag, name in _LOCKED.items() if found & flag)
+    flags = os.statvfs(source).f_flag
+    return tuple(name for flag, name in _LOCKED.items() if flags & flag)
 
 
 @asynccontextmanager

@@ -136,7 +136,7 @@ def _directory(kernel: Kernel, point: Path, mount: cri.Mount) -> str:
     what = f"{FAILED}: sub-path {mount.image_sub_path!r} of image {mount.image.image!r}"
     root = os.open(point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        found = kernel.open_in_root(root, mount.image_sub_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = kernel.open_in_root(root, mount.image_sub_path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except NotADirectoryError as error:
         raise InvalidArgumentError(f"{what} is not a directory; only directories can be mounted") from error
     except FileNotFoundError as error:
@@ -148,6 +148,6 @@ def _directory(kernel: Kernel, point: Path, mount: cri.Mount) -> str:
     finally:
         os.close(root)
     try:
-        return str(Path(f"/proc/self/fd/{found}").readlink())
+        return str(Path(f"/proc/self/fd/{descriptor}").readlink())
     finally:
-        os.close(found)
+        os.close(descriptor)

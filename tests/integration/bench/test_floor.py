@@ -54,15 +54,15 @@ async def side(kind: str = "plugin", **settings) -> AsyncIterator[Side]:
         node = Node(kind, client, Place(lab.busybox, lab.logs, lab.cgroup_parent))
         await node.have_image()
         disk = lab.directory / "layers"
-        found = await survey([node], "", (), disk, f"{lab.cgroup_parent}-floor")
+        survey_result = await survey([node], "", (), disk, f"{lab.cgroup_parent}-floor")
         assert lab.network.reservations() == []
-        yield Side(lab, node, found, lab.directory / "states")
+        yield Side(lab, node, survey_result, lab.directory / "states")
         assert lab.network.reservations() == []
         assert lab.network.veths() == []
         assert not [mount.path for mount in read_mountinfo() if str(lab.directory / "states") in mount.path]
         assert not list(disk.iterdir()) if disk.exists() else True
         assert not list((lab.directory / "states").iterdir()) if (lab.directory / "states").exists() else True
-        assert not cgroups_of(found)
+        assert not cgroups_of(survey_result)
 
 
 @pytest.fixture(autouse=True)
@@ -71,8 +71,8 @@ def _needs_root():
         pytest.skip("needs root")
 
 
-def cgroups_of(found: Survey) -> list[Path]:
-    own = found.recipe.cgroup_parent.strip("/")
+def cgroups_of(survey_result: Survey) -> list[Path]:
+    own = survey_result.recipe.cgroup_parent.strip("/")
     return [top / own for top in (CGROUPS, *CGROUPS.iterdir()) if (top / own).exists()]
 
 

@@ -107,10 +107,10 @@ class Crictl:
 @pytest.fixture(scope="session")
 def program() -> str:
     """The crictl to test with."""
-    found = shutil.which(os.environ.get("CRICTL", "crictl"))
-    if found is None:
+    path = shutil.which(os.environ.get("CRICTL", "crictl"))
+    if path is None:
         pytest.skip("there is no crictl; name one by CRICTL=/path/to/crictl")
-    return found
+    return path
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

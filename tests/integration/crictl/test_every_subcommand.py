@@ -36,8 +36,8 @@ def of(*commands: str) -> Callable[[Any], Any]:
 async def until(condition, seconds=60):
     """Wait for what an awaited condition gives; it then."""
     for _ in range(seconds * 10):
-        if found := await condition():
-            return found
+        if result := await condition():
+            return result
         await asyncio.sleep(0.1)
     raise AssertionError(f"not within {seconds} s")
 

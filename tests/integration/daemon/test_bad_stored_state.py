@@ -57,9 +57,9 @@ async def test_a_corrupt_status_file(lab, content):
             (lab.bridge.root / "containers" / container.id / "status").write_bytes(content)
 
     await restart(lab, spoil)
-    found = await listed_containers(lab)
-    assert found[running.id].state in {cri.CONTAINER_RUNNING, cri.CONTAINER_UNKNOWN}
-    assert found[ended.id].state in {cri.CONTAINER_EXITED, cri.CONTAINER_UNKNOWN}
+    containers = await listed_containers(lab)
+    assert containers[running.id].state in {cri.CONTAINER_RUNNING, cri.CONTAINER_UNKNOWN}
+    assert containers[ended.id].state in {cri.CONTAINER_EXITED, cri.CONTAINER_UNKNOWN}
     await running.stop(timeout=1)
     await running.remove()
     await ended.remove()

@@ -303,9 +303,9 @@ async def test_the_node_has_no_criu(node, tmp_path, monkeypatch):
     folder = tmp_path / "bin"
     folder.mkdir()
     for program in ("runc", "iptables", "ip"):
-        found = shutil.which(program)
-        if found:
-            (folder / program).symlink_to(found)
+        path = shutil.which(program)
+        if path:
+            (folder / program).symlink_to(path)
     bridge = node.lab.bridge
     monkeypatch.setitem(bridge.daemon.environment, "PATH", str(folder))
     await asyncio.to_thread(bridge.restart)

@@ -103,14 +103,14 @@ async def scores(container, wanted):
     """Wait until the container's processes have these scores; the script's is found by its process id."""
     script = "for p in 1 $(pidof sleep); do echo $(cat /proc/$p/oom_score_adj) $(tr '\\0' ' ' < /proc/$p/cmdline); done"
     for _ in range(100):
-        found = {}
+        actual = {}
         for line in (await container.output(script)).splitlines():
             score, *command = line.split()
-            found["sh" if "sh" in Path(command[0]).name else command[-1]] = int(score)
-        if wanted.items() <= found.items():
+            actual["sh" if "sh" in Path(command[0]).name else command[-1]] = int(score)
+        if wanted.items() <= actual.items():
             return
         await asyncio.sleep(0.1)
-    assert found == wanted
+    assert actual == wanted
 
 
 async def test_it_outlives_the_daemon(lab):

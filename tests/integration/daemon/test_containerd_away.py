@@ -25,10 +25,10 @@ async def condition(lab, kind="RuntimeReady"):
 async def until_ready(lab, wanted, seconds=10):
     """Wait until RuntimeReady is as wanted; the condition then."""
     deadline = time.monotonic() + seconds
-    while (found := await condition(lab)).status != wanted:
+    while (condition_now := await condition(lab)).status != wanted:
         assert time.monotonic() < deadline, f"RuntimeReady is not {wanted} after {seconds} s"
         await asyncio.sleep(0.05)
-    return found
+    return condition_now
 
 
 @pytest.mark.parametrize("how", ["stop", "kill9"])

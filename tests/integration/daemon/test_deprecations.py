@@ -36,8 +36,8 @@ async def conditions(lab, **containerd):
 
 async def test_a_warning_is_a_condition(warned):
     """The warning is in the condition under its name, the node stays ready; a warning that is ignored is not there."""
-    found = await conditions(warned)
-    assert (found[CONDITION].status, found[CONDITION].reason) == (False, REASON)
-    assert WARNING in json.loads(found[CONDITION].message)
-    assert found["RuntimeReady"].status
+    conditions_now = await conditions(warned)
+    assert (conditions_now[CONDITION].status, conditions_now[CONDITION].reason) == (False, REASON)
+    assert WARNING in json.loads(conditions_now[CONDITION].message)
+    assert conditions_now["RuntimeReady"].status
     assert CONDITION not in await conditions(warned, ignore_deprecation_warnings=[WARNING])

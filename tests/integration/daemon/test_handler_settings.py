@@ -66,8 +66,8 @@ async def test_annotations_that_match_reach_the_runtime(node):
     container = await pod.start(annotations={"io.container.x": "4", "io.container.xy": "5", "io.pod.z": "6"})
     given = {"io.pod.a": "1", "io.deep/b": "2"}
     for id_, expected in ((pod.id, given), (container.id, given | {"io.container.x": "4"})):
-        found = bundle(node, id_)["annotations"]
-        assert {name: value for name, value in found.items() if not name.startswith("io.kubernetes.")} == expected
+        passed = bundle(node, id_)["annotations"]
+        assert {name: value for name, value in passed.items() if not name.startswith("io.kubernetes.")} == expected
     await pod.remove()
     plain = await run_pod(node, annotations=annotations)
     assert not set(bundle(node, plain.id)["annotations"]) & set(annotations)

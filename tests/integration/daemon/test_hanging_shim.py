@@ -51,9 +51,9 @@ async def status(lab, container):
 async def until(ask, wanted, seconds=20.0):
     """Ask until the answer is ``wanted``."""
     async with asyncio.timeout(seconds):
-        while (found := await ask()) != wanted:
+        while (answer := await ask()) != wanted:
             await asyncio.sleep(0.05)
-    return found
+    return answer
 
 
 async def test_a_restart_while_a_shim_hangs(lab):

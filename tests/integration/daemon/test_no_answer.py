@@ -87,7 +87,7 @@ async def test_a_restart_without_answers(lab, proxy, faults):
     async with Containerd(lab.containerd.address, namespace="k8s.io") as containerd:
         assert (await containerd.tasks.get(container.id)).status == task_types.RUNNING
     proxy.faults.clear()
-    await container.until(lambda found: found.state == cri.CONTAINER_RUNNING)
+    await container.until(lambda current: current.state == cri.CONTAINER_RUNNING)
     async with asyncio.timeout(15):
         while (await pod.status()).state != cri.SANDBOX_READY:
             await asyncio.sleep(0.05)
@@ -144,7 +144,7 @@ async def test_what_the_client_is_told(lab, proxy):
     verbose = await lab.client.PodSandboxStatus(pod_sandbox_id=pod.id, verbose=True)
     assert "ttrpc: closed" in json.loads(verbose.info["info"])["trouble"]
     proxy.faults.clear()
-    await container.until(lambda found: found.state == cri.CONTAINER_RUNNING)
+    await container.until(lambda status: status.state == cri.CONTAINER_RUNNING)
     await pod.remove()
 
 

@@ -36,14 +36,14 @@ async def test_a_cgroup_that_vanished_does_not_fail_the_list(lab):
     assert all(stats.HasField("memory") for stats in listed)
     await asyncio.to_thread(take_cgroups_away, lab, bare)
     await asyncio.sleep(0.6)
-    stats = {found.attributes.id: found for found in (await lab.client.ListContainerStats()).stats}
+    stats = {one.attributes.id: one for one in (await lab.client.ListContainerStats()).stats}
     assert stats[whole.id].HasField("cpu")
     assert stats[whole.id].HasField("memory")
     assert not stats[bare.id].HasField("cpu")
     assert not stats[bare.id].HasField("memory")
     (of_pod,) = (await lab.client.ListPodSandboxStats()).stats
     assert of_pod.linux.HasField("memory")
-    assert {found.attributes.id for found in of_pod.linux.containers} == {whole.id, bare.id}
+    assert {one.attributes.id for one in of_pod.linux.containers} == {whole.id, bare.id}
     assert len((await lab.client.ListPodSandboxMetrics()).pod_metrics) == 1
 
 

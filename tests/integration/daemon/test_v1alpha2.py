@@ -47,18 +47,18 @@ class Old:
 
 def known_to(descriptor, message):
     """A v1 message as a dict, with the fields that v1alpha2 has."""
-    found = {}
+    methods = {}
     for field, value in message.ListFields():
         twin = descriptor.fields_by_name.get(field.name)
         if twin is None:
             continue
         if field.message_type is None or field.message_type.GetOptions().map_entry:
-            found[field.name] = dict(value) if field.message_type else list(value) if field.is_repeated else value
+            methods[field.name] = dict(value) if field.message_type else list(value) if field.is_repeated else value
         elif field.is_repeated:
-            found[field.name] = [known_to(twin.message_type, one) for one in value]
+            methods[field.name] = [known_to(twin.message_type, one) for one in value]
         else:
-            found[field.name] = known_to(twin.message_type, value)
-    return found
+            methods[field.name] = known_to(twin.message_type, value)
+    return methods
 
 
 @pytest_asyncio.fixture(loop_scope="session")

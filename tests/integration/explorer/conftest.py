@@ -58,13 +58,13 @@ async def explorer() -> AsyncIterator[Explorer]:
         pytest.skip("containerd is not installed")
     async with Lab("bridge", settings={"http": {"address": "127.0.0.1:0"}}) as lab:
         address = (lab.state / "http-address").read_text().strip()
-        found = Explorer(lab, f"http://{address}")
+        running = Explorer(lab, f"http://{address}")
         async with asyncio.timeout(30):
-            while (await found.get("/api/node"))["null_hop_ms"] is None:
+            while (await running.get("/api/node"))["null_hop_ms"] is None:
                 await asyncio.sleep(0.05)
         for _ in range(3):
-            await (await found.run_pod()).remove()
-        yield found
+            await (await running.run_pod()).remove()
+        yield running
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -29,10 +29,10 @@ PARTS = ("transport_ms", "work_ms", "queue_ms", "world_ms")
 async def figures(page: Page) -> dict[str, str]:
     """The bill as the page shows it."""
     await page.wait_for_selector(".figures")
-    found: dict[str, str] = await page.eval_on_selector_all(
+    shown: dict[str, str] = await page.eval_on_selector_all(
         "[data-figure]", "cells => Object.fromEntries(cells.map(c => [c.dataset.figure, c.textContent]))"
     )
-    return found
+    return shown
 
 
 async def becomes(page: Page, truth: str, seconds: float = 30) -> None:

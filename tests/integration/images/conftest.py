@@ -98,14 +98,14 @@ class Parts:
         """Everything of the namespace that is not nothing, after the garbage collector ran."""
         await self.collect()
         client = self.containerd
-        found = {
+        remaining = {
             "images": [image.name for image in await client.images.list()],
             "content": [info.digest for info in await client.content.walk()],
             "ingests": [status.ref for status in await client.content.list_statuses()],
             "snapshots": [info.name for info in await client.snapshots("overlayfs").list()],
             "leases": [lease.id for lease in await client.leases.list()],
         }
-        return {kind: names for kind, names in found.items() if names}
+        return {kind: names for kind, names in remaining.items() if names}
 
     async def collect(self) -> None:
         """Run containerd's garbage collector."""

@@ -58,8 +58,8 @@ async def whole(client, where):
 
 
 async def resolved(client, where):
-    found = await client.resolve(where)
-    return found.digest, found.size
+    answer = await client.resolve(where)
+    return answer.digest, answer.size
 
 
 def chunked(*chunks: bytes, end=b"0\r\n\r\n"):

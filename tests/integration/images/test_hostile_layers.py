@@ -42,7 +42,7 @@ def look(parts, registry):
         async def volume(path, target):
             target.mkdir()
             await asyncio.wait_for(files.copy_out("overlayfs", image.chain_id, {path: target}), 10)
-            return sorted(str(found.relative_to(target)) for found in target.rglob("*"))
+            return sorted(str(entry.relative_to(target)) for entry in target.rglob("*"))
 
         return users, volume
 
@@ -57,8 +57,8 @@ async def test_user_files_through_links(look, outside):
     for target in (f"{outside}/passwd", f"{UP}{outside}/passwd".replace("//", "/"), "/proc/self/root/etc/passwd"):
         tree = Tree().directory("etc").symlink("etc/passwd", target).symlink("etc/group", f"{outside}/group")
         users, _ = await look(tree)
-        found = await users()
-        assert (found.passwd, found.group) == (None, None)
+        user_files = await users()
+        assert (user_files.passwd, user_files.group) == (None, None)
 
 
 async def test_etc_itself_is_a_link(look, outside):

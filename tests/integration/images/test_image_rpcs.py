@@ -101,9 +101,9 @@ async def test_verbose_status(service, pulled):
 async def test_list_filter(service, pulled):
     """A filter selects by any form of the name, or nothing."""
     image, reference, _ = pulled
-    for name, found in ((reference, 1), (image.id, 1), ("absent", 0)):
+    for name, count in ((reference, 1), (image.id, 1), ("absent", 0)):
         request = cri.ListImagesRequest(filter=cri.ImageFilter(image=spec(name)))
-        assert len((await list_images(service, request)).images) == found
+        assert len((await list_images(service, request)).images) == count
 
 
 async def test_user_by_name(service, registry):
@@ -204,9 +204,9 @@ async def test_layers_that_nobody_writes_to_are_looked_at_rarely(service, pulled
     measured = []
     for _ in range(RARELY + 1):
         await usage.sample()
-        found = usage.usage("overlayfs", "resting")
-        assert found is not None
-        measured.append(found.measured_ns)
+        usage_now = usage.usage("overlayfs", "resting")
+        assert usage_now is not None
+        measured.append(usage_now.measured_ns)
     assert len(set(measured)) == 2
     assert measured[0] == measured[1]
 
@@ -259,11 +259,11 @@ async def test_fs_info_of_a_snapshotter_that_exports_no_root(service, monkeypatc
     ask = service.containerd.introspection.plugins
 
     async def plugins(*filters):
-        found = await ask(*filters)
-        for plugin in found:
+        answer = await ask(*filters)
+        for plugin in answer:
             if plugin.type == PLUGIN_TYPE:
                 plugin.exports.clear()
-        return found
+        return answer
 
     monkeypatch.setattr(service.containerd.introspection, "plugins", plugins)
     (entry,) = await SnapshotUsage(service.containerd, ["overlayfs"]).filesystems_now()

@@ -119,10 +119,10 @@ async def test_ten_pods_want_the_absent_sandbox_image(parts, registry):
     push(registry.address, "tenpods:1", image)
     registry.forget()
     reference = f"{registry.address}/tenpods:1"
-    found = await asyncio.gather(
+    results = await asyncio.gather(
         *(parts.puller.ensure(reference) for _ in range(5)), *(parts.puller.pull(reference) for _ in range(5))
     )
-    assert {one.id for one in found} == {image.id}
+    assert {one.id for one in results} == {image.id}
     assert len(blob_gets(registry)) == 4
 
 

@@ -161,9 +161,9 @@ async def test_a_form_becomes_a_get_without_it(client, servers):
     }
     tokens.answers["/token"] = redirect(f"{registry.url}/anonymous", 302)
     assert await read(client, source(registry)) == DATA
-    found = next(one for one in registry.got if one.target == "/anonymous")
-    assert (found.method, found.body) == ("GET", b"")
-    assert not any(secret in str(found) for secret in SECRETS)
+    request = next(one for one in registry.got if one.target == "/anonymous")
+    assert (request.method, request.body) == ("GET", b"")
+    assert not any(secret in str(request) for secret in SECRETS)
 
 
 async def test_the_body_of_a_strangers_error_is_not_shown(client, servers):

@@ -53,8 +53,8 @@ async def read(client, where, offset=0, **options):
 
 async def test_resolve_by_head(client, faulty):
     """A tag costs one HEAD."""
-    found = await client.resolve(source(faulty))
-    assert found == Descriptor(IMAGE.media_type, IMAGE.digest, len(IMAGE.manifest))
+    resolved = await client.resolve(source(faulty))
+    assert resolved == Descriptor(IMAGE.media_type, IMAGE.digest, len(IMAGE.manifest))
     assert [(one.method, one.path) for one in faulty.asked] == [("HEAD", "/v2/app/manifests/1")]
 
 
@@ -133,9 +133,9 @@ async def test_mirror_first_then_upstream(client, faulty):
     dead = Host(f"http://127.0.0.1:{free_port()}/v2", mirror=True)
     with FaultyRegistry({}) as empty:
         lacking = Host(f"http://{empty.address}/v2", mirror=True)
-        found = await client.resolve(source(faulty, "app:1", dead, lacking))
+        resolved = await client.resolve(source(faulty, "app:1", dead, lacking))
         assert empty.count("manifests/1", "HEAD") == 1
-    assert found.digest == IMAGE.digest
+    assert resolved.digest == IMAGE.digest
 
 
 async def test_only_hosts_with_the_capability_are_asked(client, faulty):

@@ -48,9 +48,9 @@ async def test_import_shows_by_event(parts, tmp_path):
     await parts.watch()
     parts.ctr("images", "import", "--no-unpack", str(write_oci_layout(tmp_path, image, NAME)))
     await until(lambda: parts.images.resolve("imported:1"))
-    found = parts.images.resolve(image.id)
-    assert found.repo_tags == (NAME,)
-    assert found.size == image.size
+    imported = parts.images.resolve(image.id)
+    assert imported.repo_tags == (NAME,)
+    assert imported.size == image.size
     await asyncio.sleep(0.3)
     record = await parts.containerd.images.get(NAME)
     assert record.labels["io.cri-containerd.image"] == "managed"
@@ -73,14 +73,14 @@ async def test_import_is_unpacked_when_needed(parts, tmp_path):
     """An image that was imported packed is unpacked once for a snapshotter, and the collector leaves it alone."""
     image = image_of(3)
     parts.ctr("images", "import", "--no-unpack", str(write_oci_layout(tmp_path, image, NAME)))
-    found = await parts.images.find("imported:1")
+    imported = await parts.images.find("imported:1")
     assert "snapshots" not in await parts.left()
-    chains = await asyncio.gather(*(parts.puller.ensure_unpacked(found) for _ in range(5)))
+    chains = await asyncio.gather(*(parts.puller.ensure_unpacked(imported) for _ in range(5)))
     assert set(chains) == {image.chain_id}
     left = await parts.left()
     assert len(left["snapshots"]) == 3
     assert "leases" not in left
-    await parts.images.remove(found)
+    await parts.images.remove(imported)
     assert await parts.left() == {}
 
 
@@ -254,7 +254,7 @@ async def test_a_removal_that_was_cut(parts, registry, containerd, cut, monkeypa
         await parts.images.remove(pulled, name)
     async with parts_of(containerd, parts.namespace) as again:
         await again.images.load_all()
-        found = await again.images.find(name)
-        assert found is not None
-        await again.images.remove(found, name)
+        image = await again.images.find(name)
+        assert image is not None
+        await again.images.remove(image, name)
         assert await again.left() == {}

@@ -98,7 +98,7 @@ def answers(images):
 async def test_both_ways_give_the_same(modern, authority, tmp_path):
     """Same ids, names, sizes, chains, labels of records, blobs and snapshots; nothing in the making stays."""
     index = build_index(image_of(3, architecture="arm64"), image_of(3))
-    found = []
+    results = []
     with secure(tmp_path / "r", authority, {"ways:1": index}) as registry:
         hosts = trusting(tmp_path, authority, registry)
         for settings in ({"config_path": hosts}, {"config_path": hosts, "transfer": True}):
@@ -106,11 +106,11 @@ async def test_both_ways_give_the_same(modern, authority, tmp_path):
                 await parts.puller.pull(f"{registry.address}/ways:1")
                 left = {kind: sorted(names) for kind, names in (await parts.left()).items()}
                 records = {one.name: dict(one.labels) for one in await parts.containerd.images.list()}
-                found.append((answers(parts.images), left, records))
+                results.append((answers(parts.images), left, records))
                 for image in parts.images.list():
                     await parts.images.remove(image)
                 assert await parts.left() == {}
-    client, transferred = found
+    client, transferred = results
     assert transferred == client
 
 

@@ -114,19 +114,19 @@ async def test_renewed_files_are_used(client, made, tmp_path):
 
 def unusable(place: Path, made) -> dict[str, Path]:
     """Files that hold no certificate that can be used."""
-    found = {
+    problems = {
         name: place / name for name in ("empty", "junk", "key", "der", "fifo", "directory", "huge", "absent", "loop")
     }
-    found["empty"].write_bytes(b"")
-    found["junk"].write_bytes(JUNK * 3)
-    found["key"].write_bytes(made.key.read_bytes())
-    found["der"].write_bytes(ssl.PEM_cert_to_DER_cert(made.root.read_text()))
-    os.mkfifo(found["fifo"])
-    found["directory"].mkdir()
-    with found["huge"].open("wb") as file:
+    problems["empty"].write_bytes(b"")
+    problems["junk"].write_bytes(JUNK * 3)
+    problems["key"].write_bytes(made.key.read_bytes())
+    problems["der"].write_bytes(ssl.PEM_cert_to_DER_cert(made.root.read_text()))
+    os.mkfifo(problems["fifo"])
+    problems["directory"].mkdir()
+    with problems["huge"].open("wb") as file:
         file.truncate(50 << 20)
-    found["loop"].symlink_to("loop")
-    return found | {"zero": Path("/dev/zero")}
+    problems["loop"].symlink_to("loop")
+    return problems | {"zero": Path("/dev/zero")}
 
 
 @pytest.mark.parametrize("use", ["ca", "certificate", "key"])

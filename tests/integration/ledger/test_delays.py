@@ -151,18 +151,18 @@ def changes(without: list[dict[str, Any]], delayed: list[dict[str, Any]]) -> dic
     return {part: (median(b[part] for b in delayed) - median(b[part] for b in without)) / DELAYED for part in PARTS}
 
 
-def wrong(found: dict[str, float], part: str) -> dict[str, float]:
+def wrong(changes: dict[str, float], part: str) -> dict[str, float]:
     """The parts that did not change as they ought to."""
     return {
         name: change
-        for name, change in found.items()
+        for name, change in changes.items()
         if abs(change - (name == part)) > (OFF if name == part else ELSEWHERE)
     }
 
 
-def keep_changes(place: str, found: dict[str, float]) -> None:
+def keep_changes(place: str, changes: dict[str, float]) -> None:
     """For docs/price.md, in milliseconds."""
-    keep("delays", place, {part: round(change * DELAYED / 1000, 3) for part, change in found.items()})
+    keep("delays", place, {part: round(change * DELAYED / 1000, 3) for part, change in changes.items()})
 
 
 async def appears_in(
@@ -181,10 +181,10 @@ async def appears_in(
         if pair >= LEAST and not wrong(changes(without, delayed), part):
             break
     delay(0.0)
-    found = changes(without, delayed)
-    print(f"{part} after {len(delayed)} pairs:", {name: round(change * DELAYED) for name, change in found.items()})
-    assert not wrong(found, part), found
-    keep_changes(place, found)
+    changed = changes(without, delayed)
+    print(f"{part} after {len(delayed)} pairs:", {name: round(change * DELAYED) for name, change in changed.items()})
+    assert not wrong(changed, part), changed
+    keep_changes(place, changed)
     return {"work_wait": median(b["work_wait"] for b in delayed) - median(b["work_wait"] for b in without)}
 
 
@@ -206,10 +206,10 @@ async def test_in_the_event_loop(node: Node, containers: tuple[str, str], where:
     async def ask() -> dict[str, Any]:
         return (await node.bill("UpdateContainerResources", container_id=containers[0], linux={"cpu_shares": 100}))[0]
 
-    found = await appears_in(
+    changed = await appears_in(
         "work", PLACES[where], ask, lambda seconds: node.delay_inside(seconds, "UpdateContainerResources", where)
     )
-    assert found["work_wait"] == pytest.approx(DELAYED, rel=OFF)  # it slept: no CPU time
+    assert changed["work_wait"] == pytest.approx(DELAYED, rel=OFF)  # it slept: no CPU time
 
 
 async def test_in_the_limiter(node: Node, containers: tuple[str, str]) -> None:
@@ -320,5 +320,5 @@ def read(node: Node, what: str) -> dict[str, Any]:
     """What the daemon's listener says."""
     address = (node.lab.bridge.state / "http-address").read_text().strip()
     with urllib.request.urlopen(f"http://{address}/api/{what}", timeout=30) as response:
-        found: dict[str, Any] = json.load(response)
-        return found
+        record: dict[str, Any] = json.load(response)
+        return record

@@ -66,16 +66,16 @@ async def agreement(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Async
         while len(quiet) < ROUNDS and len(quiet) + len(disturbed) < MOST_ROUNDS:
             await _new_daemon(lab, core)
             before = await asyncio.to_thread(noise.probe)
-            found = await _round(node)
+            result = await _round(node)
             after = await asyncio.to_thread(noise.probe, 0.0)
             waited = max(before.waited, after.waited)
             print(f"something else had the cores for {waited:.0%} of the time")
-            (disturbed if waited > noise.DISTURBED else quiet).append(found)
+            (disturbed if waited > noise.DISTURBED else quiet).append(result)
     rounds = quiet if len(quiet) == ROUNDS else [*quiet, *disturbed]
-    found = {name: statistics.median(each[name] for each in rounds) for name in NAMES}
-    for name, share in found.items():
+    result = {name: statistics.median(each[name] for each in rounds) for name in NAMES}
+    for name, share in result.items():
         keep("client", name, round(share, 4))
-    yield found
+    yield result
     await asyncio.to_thread(lab.bridge.restart)  # on all cores again
 
 
@@ -102,7 +102,7 @@ def _restart_on(lab: Lab, core: int) -> None:
 
 async def _round(node: Node) -> Agreement:
     """The lists in each rhythm, then some pods, one after the other."""
-    found = {}
+    bills = {}
     request = cri.ListPodSandboxRequest().SerializeToString()
     for period, count in CALLS.items():
         samples = Samples()
@@ -111,13 +111,13 @@ async def _round(node: Node) -> Agreement:
             if period:
                 await asyncio.sleep(period)
             await node.call(samples, LIST, request)
-        found[f"{LIST} {in_words(period)}"] = _agreement(samples, LIST)
+        bills[f"{LIST} {in_words(period)}"] = _agreement(samples, LIST)
     samples = Samples()
     for _ in range(PODS):
         pod = Pod.of(node, next_name("foreign"))
         await pod.start(samples)
         await pod.end(Samples())
-    return found | {rpc: _agreement(samples, rpc) for rpc in START}
+    return bills | {rpc: _agreement(samples, rpc) for rpc in START}
 
 
 def _agreement(samples: Samples, rpc: str) -> float:
@@ -125,12 +125,12 @@ def _agreement(samples: Samples, rpc: str) -> float:
     seen, bills = samples.values[rpc], samples.bills()[rpc]
     assert bills.front_known == {"measured": len(seen)}, rpc
     front, wall = bills.parts["front"], bills.parts["wall"]
-    found = statistics.median((one + other) / whole for one, other, whole in zip(front, wall, seen, strict=True))
+    ratio = statistics.median((one + other) / whole for one, other, whole in zip(front, wall, seen, strict=True))
     middle = [f"{statistics.median(each):.3f}" for each in (seen, front, wall)]
     print(
-        f"{rpc}, {len(seen)} calls, medians in ms: client {middle[0]}, front {middle[1]}, wall {middle[2]}: {found:.3f}"
+        f"{rpc}, {len(seen)} calls, medians in ms: client {middle[0]}, front {middle[1]}, wall {middle[2]}: {ratio:.3f}"
     )
-    return found
+    return ratio
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -36,29 +36,29 @@ async def list_until(lab: Lab, known: str) -> dict[str, Any]:
     async with asyncio.timeout(patient(30)):
         while True:
             _, trailer = await billed(lab, "ListPodSandbox")
-            if (found := bill(trailer))["front_known"] == known:
-                return found
+            if (values := bill(trailer))["front_known"] == known:
+                return values
             await asyncio.sleep(0.2)
 
 
 def probes(lab: Lab) -> list[int]:
     """Programs that call this daemon."""
-    found = []
+    calls = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError):
             continue
         if str(lab.bridge.socket).encode() in command and any(b"front_probe_client" in word for word in command):
-            found.append(int(process.name))
-    return found
+            calls.append(int(process.name))
+    return calls
 
 
 async def test_a_request_is_charged_and_the_probe_is_not_seen(node: Lab) -> None:
     """In no list of requests and not in the log."""
-    found = await list_until(node, "estimate")
-    assert found["front"] > 0
-    assert found["price"] == found["front"] + found["transport"] + found["work"]
+    values = await list_until(node, "estimate")
+    assert values["front"] > 0
+    assert values["price"] == values["front"] + values["transport"] + values["work"]
     assert METHOD not in node.bridge.log
     assert "probe" not in node.bridge.log
     address = (node.bridge.state / "http-address").read_text().strip()

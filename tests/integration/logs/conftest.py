@@ -102,13 +102,13 @@ def container(tmp_path: Path) -> Iterator[Callable[..., tuple[ShimEnds, tuple[in
 def entries(log: bytes, stream: bytes = b"stdout") -> list[tuple[bytes, bytes]]:
     """The (tag, content) of each entry of a stream; every line of the log must be an entry."""
     assert not log or log.endswith(b"\n")
-    found = []
+    entries_read = []
     for line in log.split(b"\n")[:-1]:
         match = ENTRY.fullmatch(line)
         assert match, line
         if match[1] == stream:
-            found.append((match[2], match[3]))
-    return found
+            entries_read.append((match[2], match[3]))
+    return entries_read
 
 
 def text(log: bytes, stream: bytes = b"stdout") -> bytes:

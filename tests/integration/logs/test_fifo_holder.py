@@ -15,13 +15,13 @@ from cri_shim.logs.holding import Holding
 
 def holders() -> set[int]:
     """Living holders that this process has started."""
-    found = set()
+    pids = set()
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             if parent == os.getpid() and fifo_holder.__file__.encode() in (entry / "cmdline").read_bytes().split(b"\0"):
-                found.add(int(entry.name))
-    return found
+                pids.add(int(entry.name))
+    return pids
 
 
 def until(condition, seconds: float = 8) -> None:

@@ -82,8 +82,8 @@ async def test_lines_longer_than_a_pipe_usually_is(  # noqa: PLR0917 - three fix
     await asyncio.to_thread(shim.write, data)
     shim.close()
     assert await handle.wait_drained(5)
-    found = entries(log_of(handle))
-    assert [tag for tag, _ in found] == [b"P"] * (pieces - 1) + [b"F"]
+    read = entries(log_of(handle))
+    assert [tag for tag, _ in read] == [b"P"] * (pieces - 1) + [b"F"]
     assert text(log_of(handle)) == data
 
 

@@ -31,8 +31,8 @@ async def exec_url(container: Container, *command: str, tty: bool = False, **str
 
 def status(result: dict[str, Any]) -> dict[str, Any]:
     """The JSON status of a v4 session."""
-    found: dict[str, Any] = json.loads(result["streams"]["error"]["text"])
-    return found
+    answer: dict[str, Any] = json.loads(result["streams"]["error"]["text"])
+    return answer
 
 
 async def processes(container: Container, name: str) -> str:

@@ -61,8 +61,8 @@ async def answer_to(url: str, protocol: str, attack: Iterator[bytes]) -> list[fr
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
         writer.close()
-    found = frames.FrameReader(1 << 24).feed(bytes(received))
-    return [frame for frame in found if isinstance(frame, frames.ControlFrame)]
+    frames_read = frames.FrameReader(1 << 24).feed(bytes(received))
+    return [frame for frame in frames_read if isinstance(frame, frames.ControlFrame)]
 
 
 def said_goodbye(answer: list[frames.ControlFrame]) -> bool:

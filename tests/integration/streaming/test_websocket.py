@@ -32,7 +32,7 @@ async def session(
     url: str, protocol: str, *, send: list[bytes | str] | None = None, keep: bool = True
 ) -> tuple[dict[int, Any], str]:
     """Send messages, receive to the end: bytes by channel (``keep`` false: their digest), and the agreed protocol."""
-    found: dict[int, Any] = {}
+    streams: dict[int, Any] = {}
     async with (
         aiohttp.ClientSession() as http,
         http.ws_connect(url, protocols=(protocol,) if protocol else (), max_msg_size=0) as socket,
@@ -45,54 +45,54 @@ async def session(
             else:
                 channel, data = heard.data[0], heard.data[1:]
             if keep:
-                found[channel] = found.get(channel, b"") + data
+                streams[channel] = streams.get(channel, b"") + data
             else:
-                found.setdefault(channel, hashlib.sha256()).update(data)
-        return found, socket.protocol or ""
+                streams.setdefault(channel, hashlib.sha256()).update(data)
+        return streams, socket.protocol or ""
 
 
 @pytest.mark.parametrize("protocol", PLAIN + BASE64)
 async def test_every_sub_protocol(container: Container, protocol: str) -> None:
     """Outputs on their channels, and the end on the error channel, as JSON from v4 on."""
     url = await exec_url(container, *sh("echo out; echo err >&2; exit 5"))
-    found, agreed = await session(url, protocol)
+    streams, agreed = await session(url, protocol)
     assert agreed == protocol
-    assert found[1] == b"out\n" and found[2] == b"err\n"
+    assert streams[1] == b"out\n" and streams[2] == b"err\n"
     if protocol.startswith("v"):
-        assert json.loads(found[3])["details"]["causes"][0]["message"] == "5"
+        assert json.loads(streams[3])["details"]["causes"][0]["message"] == "5"
     else:
-        assert found[3] == b"command terminated with non-zero exit code: 5"
+        assert streams[3] == b"command terminated with non-zero exit code: 5"
 
 
 async def test_v5_ends_stdin(container: Container) -> None:
     """The close message is the end of the command's stdin."""
     url = await exec_url(container, *sh("cat; echo over"), stdin=True)
-    found, _ = await session(url, V5, send=[b"\x00hello\n", b"\xff\x00"])
-    assert found[1] == b"hello\nover\n"
-    assert json.loads(found[3])["status"] == "Success"
+    streams, _ = await session(url, V5, send=[b"\x00hello\n", b"\xff\x00"])
+    assert streams[1] == b"hello\nover\n"
+    assert json.loads(streams[3])["status"] == "Success"
 
 
 async def test_base64_stdin_and_resize(container: Container) -> None:
     """Text messages carry bytes of any kind, and sizes."""
     url = await exec_url(container, *sh("read x; sleep 0.3; stty size; echo got $x"), tty=True, stdin=True)
     size = "4" + base64.b64encode(b'{"Width":61,"Height":17}').decode()
-    found, _ = await session(url, BASE64[0], send=[size, "0" + base64.b64encode(b"w\n").decode()])
-    assert b"17 61\r\n" in found[1] and b"got w\r\n" in found[1]
+    streams, _ = await session(url, BASE64[0], send=[size, "0" + base64.b64encode(b"w\n").decode()])
+    assert b"17 61\r\n" in streams[1] and b"got w\r\n" in streams[1]
 
 
 async def test_a_long_output(container: Container) -> None:
     """Complete and in order."""
     script = f"yes spdy-transport! | dd bs=64k count={MANY >> 16} iflag=fullblock 2>/dev/null"
-    found, _ = await session(await exec_url(container, *sh(script)), V5, keep=False)
-    assert found[1].hexdigest() == digest_of_feed(MANY)
+    streams, _ = await session(await exec_url(container, *sh(script)), V5, keep=False)
+    assert streams[1].hexdigest() == digest_of_feed(MANY)
 
 
 async def test_a_long_input(container: Container) -> None:
     """Every byte arrives before the end."""
     url = await exec_url(container, "sha256sum", stdin=True)
     block = b"\x00" + b"spdy-transport!\n" * 4096
-    found, _ = await session(url, V5, send=[*[block] * 256, b"\xff\x00"])
-    assert found[1].split()[0].decode() == hashlib.sha256(block[1:] * 256).hexdigest()
+    streams, _ = await session(url, V5, send=[*[block] * 256, b"\xff\x00"])
+    assert streams[1].split()[0].decode() == hashlib.sha256(block[1:] * 256).hexdigest()
 
 
 async def test_the_kubernetes_package_executes(container: Container) -> None:
@@ -140,17 +140,17 @@ async def test_the_kubernetes_package_forwards(pod: Pod) -> None:
 
 async def test_a_port_that_nobody_serves(pod: Pod) -> None:
     """Told on the port's error channel, after the port's number."""
-    found, _ = await session(await forward_url(pod, 9), V4)
-    assert found[0] == struct.pack("<H", 9)
-    assert found[1].startswith(struct.pack("<H", 9)) and b"port 9" in found[1]
+    streams, _ = await session(await forward_url(pod, 9), V4)
+    assert streams[0] == struct.pack("<H", 9)
+    assert streams[1].startswith(struct.pack("<H", 9)) and b"port 9" in streams[1]
 
 
 async def test_attach(pod: Pod) -> None:
     """Output as it comes, and the end of the container."""
     container = await pod.start(command=sh("sleep 2; echo out"))
-    found, _ = await session(await attach_url(container), V5)
-    assert found[1] == b"out\n"
-    assert json.loads(found[3])["status"] == "Success"
+    streams, _ = await session(await attach_url(container), V5)
+    assert streams[1] == b"out\n"
+    assert json.loads(streams[3])["status"] == "Success"
 
 
 async def test_an_unknown_sub_protocol_is_refused(container: Container) -> None:
@@ -187,9 +187,9 @@ async def test_a_hundred_at_once(lab: Lab, container: Container) -> None:
 
     async def one(number: int) -> None:
         url = await exec_url(container, *sh(f"echo {number}; exit {number}"))
-        found, _ = await session(url, V4)
-        assert found[1] == f"{number}\n".encode()
-        assert (b'"NonZeroExitCode"' in found[3]) == (number != 0)
+        streams, _ = await session(url, V4)
+        assert streams[1] == f"{number}\n".encode()
+        assert (b'"NonZeroExitCode"' in streams[3]) == (number != 0)
 
     await one(1)
     before = len(list(descriptors.iterdir()))

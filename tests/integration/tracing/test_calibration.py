@@ -31,7 +31,7 @@ def uncertain(one: dict[str, Any]) -> float:
 
 def apart(compared: dict[str, Any], patience: float) -> list[str]:
     """What is further apart than 20 % at the median of a method, or 10 % in total, and not by chance."""
-    found = [
+    differences = [
         one["method"]
         for one in compared["methods"]
         if abs(math.log(one["ratio"])) > patience * math.log(1 + BY_METHOD) + uncertain(one)
@@ -39,8 +39,8 @@ def apart(compared: dict[str, Any], patience: float) -> list[str]:
     total = compared["total"]
     # Sums hang on the few longest, and so more on chance than medians do.
     if abs(math.log(total["sum_ratio"])) > patience * math.log(1 + IN_TOTAL) + 2 * uncertain(total):
-        found.append("total")
-    return found
+        differences.append("total")
+    return differences
 
 
 async def compared_under_load(lab: Lab) -> tuple[dict[str, Any], float]:

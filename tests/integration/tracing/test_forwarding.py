@@ -35,8 +35,8 @@ async def test_the_collector_gets_the_traced_and_not_the_asked() -> None:
                 assert {hop["split"] for hop in record["hops"]} == {"spans"}
                 assert record["trace_id"] == (TRACE if traceparent else "")
 
-            def handed_on(found):
-                return any(span.service == "containerd" and span.kind == SERVER for span in found)
+            def handed_on(spans):
+                return any(span.service == "containerd" and span.kind == SERVER for span in spans)
 
             await asyncio.to_thread(collector.until, handed_on, TRACE)
             assert [span for span in collector.spans() if is_asking(span.trace_id)] == []

@@ -57,7 +57,9 @@ async def test_our_spans_are_one_tree_below_the_callers(node):
     lab, collector = node
     trailer = await life_of_a_pod(lab, TRACEPARENT)
     last = "runtime.v1.RuntimeService/RemovePodSandbox"
-    spans = await asyncio.to_thread(collector.until, lambda found: any(span.name == last for span in found), TRACE)
+    spans = await asyncio.to_thread(
+        collector.until, lambda collected: any(span.name == last for span in collected), TRACE
+    )
     ours = {span.span_id: span for span in spans if span.service == "cri-shim"}
     requests = [span for span in ours.values() if span.kind == SERVER]
     assert len(requests) == 9
@@ -101,14 +103,14 @@ async def test_containerds_server_spans_are_children_of_our_hops(node):
     for _ in range(pods):
         await life_of_a_pod(lab, f"00-{trace}-{PARENT}-01")
 
-    def pairs(found):
-        hops = {span.span_id: span for span in found if span.service == "cri-shim" and span.kind == CLIENT}
-        servers = [span for span in found if span.service == "containerd" and span.kind == SERVER]
+    def pairs(spans):
+        hops = {span.span_id: span for span in spans if span.service == "cri-shim" and span.kind == CLIENT}
+        servers = [span for span in spans if span.service == "containerd" and span.kind == SERVER]
         return hops, [(hops[span.parent_id], span) for span in servers if span.parent_id in hops]
 
-    def enough(found):
-        ended = [span for span in found if span.name.endswith("/RemovePodSandbox")]
-        hops, matched = pairs(found)
+    def enough(spans):
+        ended = [span for span in spans if span.name.endswith("/RemovePodSandbox")]
+        hops, matched = pairs(spans)
         return len(ended) == pods and {hop.span_id for hop, _ in matched} == set(hops)
 
     hops, matched = pairs(await asyncio.to_thread(collector.until, enough, trace))

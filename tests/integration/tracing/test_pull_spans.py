@@ -29,7 +29,7 @@ async def test_the_host_that_served_each_blob_is_in_the_trace() -> None:
             image = {"image": "registry.example/mirrored:1"}
             await call(lab, "PullImage", f"00-{TRACE}-{'b' * 16}-01", image=image)
             spans = await asyncio.to_thread(
-                collector.until, lambda found: any(span.name.endswith("/PullImage") for span in found), TRACE
+                collector.until, lambda collected: any(span.name.endswith("/PullImage") for span in collected), TRACE
             )
     server = urlsplit(f"//{lab.images.address}")
     phases = ("pull.resolve", "pull.document", "pkg.unpack.unpacker.fetchLayer")

@@ -32,17 +32,17 @@ exec /usr/lib/cni/bridge
 
 async def bills(lab: Lab, split: str, pods: int = PODS) -> list[dict[str, Any]]:
     """Run and remove pods, one after the other; their records, once their hops are split as wanted."""
-    found = []
+    result = []
     for _ in range(pods):
         made, trailer = await call(lab, "RunPodSandbox", config=pod_config(cgroup_parent=lab.cgroup_parent))
         path = f"/api/requests/{int(parse_bill(trailer[KEY])['id'])}"
         async with asyncio.timeout(40):
             while (record := await asyncio.to_thread(get, lab, path))["bill"]["split"] != split:
                 await asyncio.sleep(0.1)
-        found.append(record)
+        result.append(record)
         await lab.client.StopPodSandbox(pod_sandbox_id=made.pod_sandbox_id)
         await lab.client.RemovePodSandbox(pod_sandbox_id=made.pod_sandbox_id)
-    return found
+    return result
 
 
 def of_bill(records: list[dict[str, Any]], name: str) -> float:

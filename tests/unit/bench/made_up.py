@@ -84,13 +84,13 @@ def turn(factor: float, probe: Probe = QUIET, **more: Any) -> Turn:
 def rounds(count: int, ratio: float, probe: Probe = QUIET) -> tuple[Round, ...]:
     """Rounds in which the bridge takes ``ratio`` times what the plugin takes, with a little chance in it."""
     draw = random.Random(3)
-    found = []
+    result = []
     for number in range(count):
         plugin = draw.uniform(0.95, 1.05)
         bridge = plugin * ratio * draw.uniform(0.98, 1.02)
         turns = {"plugin": turn(plugin, probe), "bridge": turn(bridge, probe, bills={"RunPodSandbox": bills({}, {})})}
-        found.append(Round(number, 1000.0 + number, order_of_round(("plugin", "bridge"), number), turns))
-    return tuple(found)
+        result.append(Round(number, 1000.0 + number, order_of_round(("plugin", "bridge"), number), turns))
+    return tuple(result)
 
 
 METRICS = (Metric("last pod runs", "until the last pod runs", main=True), Metric("RunPodSandbox", "RunPodSandbox"))

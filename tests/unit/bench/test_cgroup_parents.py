@@ -24,6 +24,6 @@ from cri_shim.bench.cgroup_parents import for_driver, of_pod, of_side
 )
 def test_parents_have_the_drivers_form(asked, systemd, parent, pod):
     """A path stays one for cgroupfs and becomes slices for systemd; a slice stays one; each side has its own."""
-    found = for_driver(of_side(asked, "7-a"), systemd=systemd)
-    assert found == parent
-    assert of_pod(found, "u-1") == pod
+    parents = for_driver(of_side(asked, "7-a"), systemd=systemd)
+    assert parents == parent
+    assert of_pod(parents, "u-1") == pod

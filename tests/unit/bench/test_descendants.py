@@ -47,8 +47,8 @@ def test_a_living_process_is_found():
     script = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import sys; sys.stdin.read()'])"
     with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE) as child:
         until = time.monotonic() + 20
-        while not (found := descendants_of([child.pid])) and time.monotonic() < until:
+        while not (descendants := descendants_of([child.pid])) and time.monotonic() < until:
             time.sleep(0.01)
         assert child.stdin is not None
         child.stdin.close()
-    assert len(found) == 1
+    assert len(descendants) == 1

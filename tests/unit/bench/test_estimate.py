@@ -26,22 +26,22 @@ def test_no_values_have_no_percentile():
 
 def test_a_distribution_knows_its_ends():
     """The ends are the smallest and the largest value, and the count is how many there were."""
-    found = distribution([3.0, 1.0, 2.0])
-    assert (found.count, found.low, found.p50, found.high) == (3, 1.0, 2.0, 3.0)
+    result = distribution([3.0, 1.0, 2.0])
+    assert (result.count, result.low, result.p50, result.high) == (3, 1.0, 2.0, 3.0)
 
 
 def test_equal_ratios_have_no_width():
     """Where every round says the same, so does the interval."""
-    found = paired_ratio([2.0, 4.0, 6.0, 8.0], [1.0, 2.0, 3.0, 4.0])
-    assert (found.estimate, found.low, found.high, found.width, found.pairs) == (2.0, 2.0, 2.0, 0.0, 4)
+    ratio = paired_ratio([2.0, 4.0, 6.0, 8.0], [1.0, 2.0, 3.0, 4.0])
+    assert (ratio.estimate, ratio.low, ratio.high, ratio.width, ratio.pairs) == (2.0, 2.0, 2.0, 0.0, 4)
 
 
 def test_pairs_cancel_what_hits_both():
     """A drift that slows both sides threefold does not widen the ratio, as it would without pairs."""
     drift = [1 + number / 10 for number in range(20)]
-    found = paired_ratio([9 * each for each in drift], [10 * each for each in drift])
-    assert found.estimate == pytest.approx(0.9)
-    assert found.width < 1e-9
+    ratio = paired_ratio([9 * each for each in drift], [10 * each for each in drift])
+    assert ratio.estimate == pytest.approx(0.9)
+    assert ratio.width < 1e-9
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says():

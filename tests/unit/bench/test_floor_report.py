@@ -61,21 +61,21 @@ def with_floor(pause: str = "plugin, bridge", probe=QUIET) -> Run:
 
 def test_each_side_is_a_multiple_of_the_faster_order():
     """Starts overlap to advantage here and ends do not; neighbours in time are compared, so a drift is no matter."""
-    found = {(row.what, row.side): row for row in floor_rows(with_floor().steps[-1], SIDES)}
-    assert found["pod start", "plugin"].times.estimate == pytest.approx(2.0)
-    assert found["pod start", "bridge"].times.estimate == pytest.approx(1.5)
-    assert found["pod start", "bridge"].times.width == pytest.approx(0.0)
-    assert (found["pod start", "plugin"].kind, found["pod start", "plugin"].order) == ("with pause", "overlapped")
-    assert found["pod end", "plugin"].order == "serial"
-    assert found["pod end", "plugin"].times.estimate == pytest.approx(80 / 60)
+    rows = {(row.what, row.side): row for row in floor_rows(with_floor().steps[-1], SIDES)}
+    assert rows["pod start", "plugin"].times.estimate == pytest.approx(2.0)
+    assert rows["pod start", "bridge"].times.estimate == pytest.approx(1.5)
+    assert rows["pod start", "bridge"].times.width == pytest.approx(0.0)
+    assert (rows["pod start", "plugin"].kind, rows["pod start", "plugin"].order) == ("with pause", "overlapped")
+    assert rows["pod end", "plugin"].order == "serial"
+    assert rows["pod end", "plugin"].times.estimate == pytest.approx(80 / 60)
 
 
 def test_a_side_without_pause_is_compared_with_a_pod_without_it():
     """It runs as many processes of runc as the script does then."""
-    found = {(row.what, row.side): row for row in floor_rows(with_floor("plugin").steps[-1], SIDES)}
-    assert found["pod start", "plugin"].kind == "with pause"
-    assert found["pod start", "bridge"].kind == "without pause"
-    assert found["pod start", "bridge"].times.estimate == pytest.approx(120 / 50)
+    rows = {(row.what, row.side): row for row in floor_rows(with_floor("plugin").steps[-1], SIDES)}
+    assert rows["pod start", "plugin"].kind == "with pause"
+    assert rows["pod start", "bridge"].kind == "without pause"
+    assert rows["pod start", "bridge"].times.estimate == pytest.approx(120 / 50)
 
 
 def test_every_report_says_it_for_every_side():

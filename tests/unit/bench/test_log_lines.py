@@ -33,9 +33,9 @@ def test_what_was_printed_is_the_same_however_lines_were_cut():
 
 def test_dockers_files_say_what_was_printed_too():
     """The format is a fact of its own, and all others are those of the CRI's."""
-    found = log_facts(JSON)
-    assert found.pop("format") == "Docker's JSON, not the CRI's"
-    assert found == {name: value for name, value in log_facts(CUT).items() if name != "format"}
+    facts = log_facts(JSON)
+    assert facts.pop("format") == "Docker's JSON, not the CRI's"
+    assert facts == {name: value for name, value in log_facts(CUT).items() if name != "format"}
 
 
 def test_another_word_or_byte_is_another_fact():
@@ -60,10 +60,10 @@ def test_another_word_or_byte_is_another_fact():
 )
 def test_other_content_is_a_fact_and_no_error(content):
     """It is shown, shortened and escaped."""
-    found = log_facts(content)
-    assert set(found) == {"format"}
-    assert found["format"].startswith("not the CRI's log format: ")
-    assert len(found["format"]) < 120
+    facts = log_facts(content)
+    assert set(facts) == {"format"}
+    assert facts["format"].startswith("not the CRI's log format: ")
+    assert len(facts["format"]) < 120
 
 
 def test_no_lines_is_a_fact():

@@ -17,8 +17,8 @@ MYSELF = Process("myself", os.getpid())
 
 def test_the_measures_are_ordered():
     """No page counts for more in PSS than in RSS, none in USS that others have, and the machine has given away more."""
-    found = read_memory([MYSELF], [])
-    assert 1 < found.uss["myself"] <= found.pss["myself"] <= found.rss["myself"] < found.rss["machine"]
+    memory = read_memory([MYSELF], [])
+    assert 1 < memory.uss["myself"] <= memory.pss["myself"] <= memory.rss["myself"] < memory.rss["machine"]
 
 
 TOUCH = """
@@ -79,9 +79,9 @@ def test_shims_are_added_up():
 
 def test_what_cannot_be_read_is_not_there():
     """A process that cannot be looked at is not one that holds nothing."""
-    found = read_memory([Process("gone", 2**22 - 1)], [])
-    assert "gone" not in found.pss
-    assert "gone" not in found.rss
+    memory = read_memory([Process("gone", 2**22 - 1)], [])
+    assert "gone" not in memory.pss
+    assert "gone" not in memory.rss
 
 
 def test_what_daemons_keep_running_is_added_up():

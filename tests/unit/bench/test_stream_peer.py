@@ -87,9 +87,9 @@ def refuse(connection: socket.socket, _: bytes) -> None:
 def test_bytes_are_counted(scheme):
     """From the first to the last; the path is sent as the URL has it. cri-dockerd's URLs have no scheme."""
     with served(stream) as address:
-        found = receive(f"{scheme}//{address}/exec/token?a=1", "v4.channel.k8s.io", STREAMS, SIZE)
-    assert found["first_byte_ms"] > 0
-    assert found["rest_ms"] > 0
+        received = receive(f"{scheme}//{address}/exec/token?a=1", "v4.channel.k8s.io", STREAMS, SIZE)
+    assert received["first_byte_ms"] > 0
+    assert received["rest_ms"] > 0
 
 
 def test_tls_with_a_certificate_of_the_runtimes_own(tmp_path):

@@ -16,27 +16,27 @@ def test_less_is_faster_and_more_is_slower():
 
 def test_an_interval_around_one_is_no_difference():
     """Ratios on both sides of 1 within a narrow range."""
-    found = judge([10.1, 10.1, 10.0, 10.0, 10.1, 9.7], TEN, [turn(1)])
-    assert found.word == SAME
-    assert found.ratio.low <= 1 <= found.ratio.high
+    verdict = judge([10.1, 10.1, 10.0, 10.0, 10.1, 9.7], TEN, [turn(1)])
+    assert verdict.word == SAME
+    assert verdict.ratio.low <= 1 <= verdict.ratio.high
 
 
 def test_noise_forbids_a_verdict_that_the_numbers_would_give():
     """However clear the ratio, a busy machine has no verdict, and the reason is told."""
-    found = judge([each * 0.5 for each in TEN], TEN, [turn(1, BUSY)])
-    assert found.word == REFUSED
-    assert "something else had the cores" in found.reasons[0]
+    verdict = judge([each * 0.5 for each in TEN], TEN, [turn(1, BUSY)])
+    assert verdict.word == REFUSED
+    assert "something else had the cores" in verdict.reasons[0]
 
 
 def test_three_pairs_are_too_few():
     """An interval of three rounds is none."""
-    found = judge([5.0, 5.0, 5.0], [10.0, 10.0, 10.0], [turn(1)])
-    assert found.word == REFUSED
-    assert "3 pairs are too few" in found.reasons[0]
+    verdict = judge([5.0, 5.0, 5.0], [10.0, 10.0, 10.0], [turn(1)])
+    assert verdict.word == REFUSED
+    assert "3 pairs are too few" in verdict.reasons[0]
 
 
 def test_a_wide_interval_with_one_in_it_says_nothing():
     """Not having seen a difference with so wide an interval is not having looked."""
-    found = judge([5.0, 20.0, 4.0, 30.0, 9.0, 11.0], [10.0] * 6, [turn(1)])
-    assert found.word == REFUSED
-    assert "wide" in found.reasons[0]
+    verdict = judge([5.0, 20.0, 4.0, 30.0, 9.0, 11.0], [10.0] * 6, [turn(1)])
+    assert verdict.word == REFUSED
+    assert "wide" in verdict.reasons[0]

@@ -128,8 +128,8 @@ def test_mounts():
 def test_mounts_in_a_user_namespace_are_mapped(options, expected):
     """A bind mount asks for mapped ids unless it says so itself."""
     edits = Edits(mounts=(Mount(host_path="/h", container_path="/a", options=options),))
-    (found,) = [entry for entry in applied(edits, users=True)["mounts"] if entry["destination"] == "/a"]
-    assert found["options"] == expected
+    (mount,) = [entry for entry in applied(edits, users=True)["mounts"] if entry["destination"] == "/a"]
+    assert mount["options"] == expected
 
 
 def test_hooks_groups_and_class():

@@ -42,8 +42,8 @@ z = 3
 def test_keys_are_found_whatever_stands_around_them():
     """Comments, all four kinds of strings, arrays, inline tables and arrays of tables do not mislead."""
     tomllib.loads(TRICKY)
-    found = lines_of(TRICKY)
-    assert {path: found[path] for path in found if "fake" in path or "f" in path or "k" in path} == {}
+    lines = lines_of(TRICKY)
+    assert {path: lines[path] for path in lines if "fake" in path or "f" in path or "k" in path} == {}
     expected = {
         ("a",): 2,
         ("b",): 3,
@@ -66,7 +66,7 @@ def test_keys_are_found_whatever_stands_around_them():
         ("rows", 1, "sub", "y"): 24,
         ("rows", 1, "deep", 0, "z"): 26,
     }
-    assert {path: found.get(path) for path in expected} == expected
+    assert {path: lines.get(path) for path in expected} == expected
 
 
 def test_windows_line_ends_count_as_one_line():
@@ -111,6 +111,6 @@ def test_every_path_of_a_document_has_its_line(values, gap):
         text += "\n" * gap + "# key0 = [\n"
         starts[(f"key{index}",)] = text.count("\n") + 1
         text += f"key{index} = {each} # {{\n"
-    found = lines_of(text)
-    assert set(paths(tomllib.loads(text))) == set(found)
-    assert {path: found[path] for path in starts} == starts
+    lines = lines_of(text)
+    assert set(paths(tomllib.loads(text))) == set(lines)
+    assert {path: lines[path] for path in starts} == starts

@@ -125,9 +125,9 @@ def test_settings_cannot_be_changed():
 )
 def test_what_is_refused_is_named_with_its_line(text, line, key, part):
     """One mistake gives one problem, with its key, its line and words about it."""
-    found = problems(text)
-    assert [(each[0], each[1]) for each in found] == [(line, key)]
-    assert part in found[0][2]
+    result = problems(text)
+    assert [(each[0], each[1]) for each in result] == [(line, key)]
+    assert part in result[0][2]
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file():

@@ -8,29 +8,29 @@ from tests.conformance import coverage
 
 
 @pytest.fixture(scope="module")
-def found():
+def proofs():
     """The marks of all conformance tests."""
     return coverage.proofs()
 
 
-def test_every_rpc_and_every_field_has_a_test(found):
+def test_every_rpc_and_every_field_has_a_test(proofs):
     """What no test proves is listed as open, with a reason; nothing else is without a test."""
-    assert [name for name in coverage.unproved(found) if name not in coverage.OPEN] == []
+    assert [name for name in coverage.unproved(proofs) if name not in coverage.OPEN] == []
 
 
-def test_what_is_open_has_no_test(found):
+def test_what_is_open_has_no_test(proofs):
     """A name that has got a test, or that the protocol does not have, is not open any more."""
-    assert set(coverage.OPEN) == set(coverage.unproved(found)) & set(coverage.OPEN)
+    assert set(coverage.OPEN) == set(coverage.unproved(proofs)) & set(coverage.OPEN)
 
 
-def test_marks_name_what_there_is(found):
+def test_marks_name_what_there_is(proofs):
     """No mark names a field or an RPC that the protocol does not have."""
-    assert coverage.unknown(found) == []
+    assert coverage.unknown(proofs) == []
 
 
-def test_the_page_is_current(found):
+def test_the_page_is_current(proofs):
     """docs/conformance-fields.md says what the marks say; `python -m tests.conformance.coverage` writes it."""
-    assert coverage.PAGE.read_text() == coverage.page(found)
+    assert coverage.PAGE.read_text() == coverage.page(proofs)
 
 
 def test_the_messages_are_all_there():
@@ -52,15 +52,15 @@ def test_a_field_without_a_test_is_found(tmp_path):
         "@pytest.mark.proves('Mount.propagation')\ndef helper(): ...\n"
     )
     path = tmp_path / "test_one.py"
-    found = coverage.proofs(tmp_path)
-    assert found == {
+    proofs_of_it = coverage.proofs(tmp_path)
+    assert proofs_of_it == {
         "Mount.image": [(path, coverage.ALL)],
         "Mount.host_path": [(path, "test_a")],
         "Mount.nonsense": [(path, "test_a")],
         "Mount.readonly": [(path, "test_b")],
     }
-    assert coverage.unknown(found) == ["Mount.nonsense"]
-    missed = set(coverage.unproved(found))
+    assert coverage.unknown(proofs_of_it) == ["Mount.nonsense"]
+    missed = set(coverage.unproved(proofs_of_it))
     assert "Mount.propagation" in missed
     assert not {"Mount.image", "Mount.host_path", "Mount.readonly"} & missed
 

@@ -29,14 +29,14 @@ BREAKING = """
 
 def settings(path):
     """(section, key, value) of each line of a unit file."""
-    section, found = "", []
+    section, pairs = "", []
     for line in path.read_text().splitlines():
         if line.startswith("["):
             section = line.strip("[]")
         elif line and not line.startswith(("#", ";")):
             key, _, value = line.partition("=")
-            found.append((section, key, value))
-    return found
+            pairs.append((section, key, value))
+    return pairs
 
 
 def values(key):

@@ -101,8 +101,8 @@ async def test_a_blob_keeps_its_own_compression(size):
     assert await read(blob) == blob
     assert await read(gzip.compress(blob)) == blob
     plain = os.urandom(20_000)
-    found = decoded_blob(pieces(gzip.compress(plain), size), ("gzip",), "application/vnd.oci.image.layer.v1.tar")
-    assert b"".join([piece async for piece in found]) == plain
+    result = decoded_blob(pieces(gzip.compress(plain), size), ("gzip",), "application/vnd.oci.image.layer.v1.tar")
+    assert b"".join([piece async for piece in result]) == plain
 
 
 def test_header():

@@ -19,7 +19,7 @@ from cri_shim.images.auth_config import credentials_of, fingerprint
 
 
 @pytest.mark.parametrize(
-    ("header", "found"),
+    ("header", "challenges"),
     [
         ("Basic", [("basic", {})]),
         ('Basic realm="a b"', [("basic", {"realm": "a b"})]),
@@ -37,10 +37,10 @@ from cri_shim.images.auth_config import credentials_of, fingerprint
         ("=,=", []),
     ],
 )
-def test_challenges(header, found):
+def test_challenges(header, challenges):
     """Schemes and parameters in any case and order; nonsense is no reason to fail."""
     read = [(one.scheme, dict(one.parameters)) for one in parse_challenges([header])]
-    assert read == found
+    assert read == challenges
 
 
 def test_challenges_of_several_headers():

@@ -112,10 +112,10 @@ def test_garbage_is_refused_as_a_manifest_error(data):
     with pytest.raises(ManifestError):
         parse_document(data, "", A)
     try:
-        found = parse_rootfs(data, A)
+        result = parse_rootfs(data, A)
     except ManifestError:
         return
-    assert found.diff_ids == ()
+    assert result.diff_ids == ()
 
 
 def test_truncated_and_deep_json():

@@ -21,37 +21,37 @@ async def turn_of(turns, rank):
 async def test_lowest_rank_first():
     """Of those who wait, the lowest rank; of equals, who came first."""
     turns = Turns()
-    found = []
+    order = []
 
     async def one(rank, name):
         async with turn_of(turns, rank):
-            found.append(name)
+            order.append(name)
         turns.leave(rank)
 
     async with turn_of(turns, 9):
         asking = [asyncio.create_task(one(rank, name)) for rank, name in ((2, "c"), (1, "a"), (1, "b"))]
         await asyncio.sleep(0)
     await asyncio.wait_for(asyncio.gather(*asking), 1)
-    assert found == ["a", "b", "c"]
+    assert order == ["a", "b", "c"]
 
 
 async def test_the_low_one_is_expected_back():
     """A low rank that asks again soon keeps a high one waiting; when it stays away, the high one goes."""
     turns = Turns()
-    found = []
+    order = []
 
     async def high():
         async with turn_of(turns, 5):
-            found.append("high")
+            order.append("high")
 
     async with turn_of(turns, 1):
         asking = asyncio.create_task(high())
         await asyncio.sleep(0)
     await asyncio.sleep(0.001)
     async with turn_of(turns, 1):
-        found.append("low")
+        order.append("low")
     await asyncio.wait_for(asking, 1)
-    assert found == ["low", "high"]
+    assert order == ["low", "high"]
 
 
 async def test_cancelled_waiters_do_not_block():

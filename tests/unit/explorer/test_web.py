@@ -117,8 +117,8 @@ async def test_lists_newest_first_with_those_that_run(listener: Listener, ledger
     ledger.in_hand[99] = Request(99, "Version", "v1")
 
     async def listed(query: str) -> list[tuple[str, bool]]:
-        found = json.loads((await ask(listener, f"/api/requests{query}"))[1])["requests"]
-        return [(one["method"], one["running"]) for one in found]
+        requests = json.loads((await ask(listener, f"/api/requests{query}"))[1])["requests"]
+        return [(one["method"], one["running"]) for one in requests]
 
     assert await listed("") == [("Version", True), ("PullImage", True), ("Version", False), ("RunPodSandbox", False)]
     assert await listed("?reads=0") == [("PullImage", True), ("RunPodSandbox", False)]

@@ -25,9 +25,9 @@ def left(directory, xml, code):
 
 def test_what_pytest_counted_is_counted(tmp_path):
     """Passed, failed with an error or a failure, skipped, time; each failure with its reason."""
-    found = left(tmp_path, XML, "1")
-    assert (found.passed, found.failed, found.skipped, found.seconds) == (1, 2, 1, 4.0)
-    assert found.problems == ["a::three\n    the whole\n    story", "a::four\n    no fixture"]
+    outcome = left(tmp_path, XML, "1")
+    assert (outcome.passed, outcome.failed, outcome.skipped, outcome.seconds) == (1, 2, 1, 4.0)
+    assert outcome.problems == ["a::three\n    the whole\n    story", "a::four\n    no fixture"]
 
 
 def test_the_sum_ends_in_one_line(tmp_path):

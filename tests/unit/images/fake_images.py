@@ -45,19 +45,19 @@ class FakeContainerd:
 
     async def get(self, name: str) -> images_pb2.Image:
         gates = self.gates.get(name)
-        found = self.records.get(name)
+        record = self.records.get(name)
         if gates:
             await gates.pop(0).wait()
-        if found is None:
+        if record is None:
             raise NotFound("Images/Get", f"{name}: not found")
-        return images_pb2.Image.FromString(found.SerializeToString())
+        return images_pb2.Image.FromString(record.SerializeToString())
 
     async def list(self, *filters: str) -> list[images_pb2.Image]:
         wanted = [one.removeprefix("target.digest==") for one in filters]
-        found = [one for one in self.records.values() if not wanted or one.target.digest in wanted]
+        records = [one for one in self.records.values() if not wanted or one.target.digest in wanted]
         if self.lists:
             await self.lists.pop(0).wait()
-        return found
+        return records
 
     async def create(self, image: images_pb2.Image) -> None:
         if image.name in self.records:

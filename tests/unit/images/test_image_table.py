@@ -30,9 +30,9 @@ def filled():
 )
 def test_every_form_finds_it(ref):
     """Id, beginning of an id, tag, digest, tag and digest, normal or not."""
-    found = filled().resolve(ref)
-    assert found is not None
-    assert (found.repo_tags, found.repo_digests, found.references) == ((TAG,), (DIGEST,), (A, TAG, DIGEST))
+    image = filled().resolve(ref)
+    assert image is not None
+    assert (image.repo_tags, image.repo_digests, image.references) == ((TAG,), (DIGEST,), (A, TAG, DIGEST))
 
 
 @pytest.mark.parametrize("ref", ["busybox", "busybox:2", B, "sha256:" + "ad" * 3, "Not A Ref", "ffff"])
@@ -49,18 +49,18 @@ def test_ambiguous_and_empty():
         table.resolve("a")
     with pytest.raises(InvalidArgumentError, match="empty"):
         table.resolve("")
-    found = table.resolve("ac")
-    assert found is not None
-    assert found.id == B
+    resolved = table.resolve("ac")
+    assert resolved is not None
+    assert resolved.id == B
 
 
 def test_a_name_wins_over_the_beginning_of_an_id():
     """A repository may be called like hex digits."""
     table = filled()
     table.put("docker.io/library/ab:latest", image(B), pinned=False)
-    found = table.resolve("ab")
-    assert found is not None
-    assert found.id == B
+    resolved = table.resolve("ab")
+    assert resolved is not None
+    assert resolved.id == B
 
 
 def test_a_tag_that_moves_leaves_the_old_image():

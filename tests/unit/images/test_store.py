@@ -87,9 +87,9 @@ async def test_a_removal_that_was_cut_is_finished_by_the_next(cut, named):
         await store.remove(await store.find(ref), ref)
     again = store_of(client)
     await again.load_all()
-    found = await again.find(ref)
-    assert found is not None
-    await again.remove(found, ref)
+    image = await again.find(ref)
+    assert image is not None
+    await again.remove(image, ref)
     assert client.records == {}
     assert client.deleted[-1].endswith(" sync")
 

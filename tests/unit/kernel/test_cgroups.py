@@ -66,8 +66,8 @@ def _proc(tmp_path, mountinfo, cgroup):
 def test_a_container_of_version_1(tmp_path):
     """Every controller that is mounted gets its directory, and the pod's cgroup is the one around it."""
     lines = f"8:pids:/kubepods/pod1/{ID}\n4:memory:/kubepods/pod1/{ID}\n1:cpu,cpuacct:/kubepods/pod1/{ID}\n0::/\n"
-    found = Hierarchies.read(unified=False, proc=_proc(tmp_path, V1_MOUNTS, lines)).find(77, ID)
-    assert found == Cgroup(
+    paths = Hierarchies.read(unified=False, proc=_proc(tmp_path, V1_MOUNTS, lines)).find(77, ID)
+    assert paths == Cgroup(
         f"/kubepods/pod1/{ID}",
         {
             "pids": f"/sys/fs/cgroup/pids/kubepods/pod1/{ID}",
@@ -76,16 +76,16 @@ def test_a_container_of_version_1(tmp_path):
             "cpuacct": f"/sys/fs/cgroup/cpu,cpuacct/kubepods/pod1/{ID}",
         },
     )
-    assert found.parent().path == "/kubepods/pod1"
-    assert found.parent().directories["memory"] == "/sys/fs/cgroup/memory/kubepods/pod1"
+    assert paths.parent().path == "/kubepods/pod1"
+    assert paths.parent().directories["memory"] == "/sys/fs/cgroup/memory/kubepods/pod1"
 
 
 def test_a_container_of_the_systemd_driver(tmp_path):
     """A process that an init system moved further down is still in its container's scope."""
     scope = f"/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope"
-    found = Hierarchies.read(unified=True, proc=_proc(tmp_path, V2_MOUNTS, f"0::{scope}/init.scope\n")).find(77, ID)
-    assert found == Cgroup(scope, {UNIFIED: f"/sys/fs/cgroup{scope}"})
-    assert found.parent().path == "/kubepods.slice/kubepods-pod1.slice"
+    paths = Hierarchies.read(unified=True, proc=_proc(tmp_path, V2_MOUNTS, f"0::{scope}/init.scope\n")).find(77, ID)
+    assert paths == Cgroup(scope, {UNIFIED: f"/sys/fs/cgroup{scope}"})
+    assert paths.parent().path == "/kubepods.slice/kubepods-pod1.slice"
 
 
 def test_a_number_that_is_somebody_elses_now(tmp_path):
@@ -119,9 +119,9 @@ def test_a_pod_without_a_process_is_found_by_its_parent(tmp_path):
     hierarchies = Hierarchies({"cpu": (f"{tmp_path}/cpu", "/"), "memory": (f"{tmp_path}/memory", "/")})
     (tmp_path / "cpu/kubepods/pod1").mkdir(parents=True)
     (tmp_path / "memory/a.slice/a-b.slice").mkdir(parents=True)
-    found = hierarchies.in_parent("/kubepods/pod1", "s1")
-    assert found is not None
-    assert found.parent().directories == {
+    paths = hierarchies.in_parent("/kubepods/pod1", "s1")
+    assert paths is not None
+    assert paths.parent().directories == {
         "cpu": f"{tmp_path}/cpu/kubepods/pod1",
         "memory": f"{tmp_path}/memory/kubepods/pod1",
     }

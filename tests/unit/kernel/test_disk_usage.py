@@ -15,9 +15,9 @@ PLENTY = 10_000
 
 def counted(directory, before=None):
     """Of a directory that is not too large."""
-    found = disk_usage(str(directory), PLENTY, before)
-    assert found is not None
-    return found
+    usage = disk_usage(str(directory), PLENTY, before)
+    assert usage is not None
+    return usage
 
 
 def test_it_agrees_with_du(tmp_path):
@@ -31,8 +31,8 @@ def test_it_agrees_with_du(tmp_path):
         hole.truncate(1 << 30)
     blocks = subprocess.run(["du", "-s", "--block-size=1", tmp_path], capture_output=True, text=True, check=True)
     inodes = subprocess.run(["du", "-s", "--inodes", tmp_path], capture_output=True, text=True, check=True)
-    found = counted(tmp_path)
-    assert (found.size, found.inodes) == (int(blocks.stdout.split()[0]), int(inodes.stdout.split()[0]))
+    usage = counted(tmp_path)
+    assert (usage.size, usage.inodes) == (int(blocks.stdout.split()[0]), int(inodes.stdout.split()[0]))
 
 
 def test_a_large_directory_is_given_up(tmp_path):

@@ -54,9 +54,9 @@ def test_not_all_of_a_crowd(proc):
     """Three are enough for an error text, and names of processes cannot forge a line."""
     for pid in range(2, 9):
         process(proc, pid, name="a\nb", cwd=PLACE)
-    found = users_of(END, proc, [])
-    assert len(found) == 3
-    assert "\n" not in "".join(found)
+    users = users_of(END, proc, [])
+    assert len(users) == 3
+    assert "\n" not in "".join(users)
 
 
 def test_nobody(proc):

@@ -63,9 +63,9 @@ async def test_what_is_kept_is_bounded():
         ledger.close(requests[-1])
     assert len(ledger.newest()) == KEPT
     assert rare.id not in {kept.id for kept in ledger.newest()}
-    found = ledger.find(rare.id)
-    assert found is not None
-    assert found.bill == rare.bill
+    stored = ledger.find(rare.id)
+    assert stored is not None
+    assert stored.bill == rare.bill
     newest = [request.id for request in requests[-KEPT_OF_EACH:]]
     assert [kept.id for kept in ledger.newest_of("Version")] == newest
     walls = [kept.bill.wall for kept in ledger.slowest("Version")]
@@ -260,10 +260,10 @@ async def test_one_bad_record_costs_itself_only():
     assert [kept.method for kept in ledger.newest()] == [one for one in methods if one != "Odd"]
     assert ledger.lost == 1
     assert counting.closed_ones == [1, 2, 4, 5, 6]
-    found = ledger.find(2)
-    assert found is not None
-    assert found.subject == {"image": "reg/a\\ud800"}
-    assert found.error == "no match for \ufffd"
+    stored = ledger.find(2)
+    assert stored is not None
+    assert stored.subject == {"image": "reg/a\\ud800"}
+    assert stored.error == "no match for \ufffd"
 
 
 async def test_a_hop_that_the_event_loop_sends_late_is_own_work_until_then():

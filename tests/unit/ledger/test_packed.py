@@ -38,12 +38,12 @@ def test_the_same_record_comes_back():
     ledger = Ledger()
     ledger.transport.curve.note(1.0, 0.001)
     request = a_pod_start(ledger, TraceContext("a" * 32, "b" * 16, "c" * 16))
-    found = ledger.find(request.id)
-    assert found is not None
-    assert found is not request
-    assert record(found) == record(request)
-    assert (found.started_at, found.trace) == (request.started_at, request.trace)
-    assert [hop.code for hop in found.hops] == ["OK"] * 10 + [UNFINISHED]
+    stored = ledger.find(request.id)
+    assert stored is not None
+    assert stored is not request
+    assert record(stored) == record(request)
+    assert (stored.started_at, stored.trace) == (request.started_at, request.trace)
+    assert [hop.code for hop in stored.hops] == ["OK"] * 10 + [UNFINISHED]
 
 
 def test_what_containerd_tells_later_is_kept_too():
@@ -55,13 +55,13 @@ def test_what_containerd_tells_later_is_kept_too():
     told = span_of(request.hops[0].trace)
     request.server_spans = {told: 0.004}
     ledger.settle(request, {told})
-    found = ledger.find(request.id)
+    stored = ledger.find(request.id)
     assert estimated is not None
-    assert found is not None
+    assert stored is not None
     assert str(estimated.bill.split) == "estimate"
-    assert str(found.bill.split) == "mixed"
-    assert record(found) == record(request)
-    assert record(found)["hops"][0]["daemon_ms"] == 4.0
+    assert str(stored.bill.split) == "mixed"
+    assert record(stored) == record(request)
+    assert record(stored)["hops"][0]["daemon_ms"] == 4.0
 
 
 def test_a_full_ledger_is_small():

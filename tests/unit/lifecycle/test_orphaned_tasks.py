@@ -191,8 +191,8 @@ def test_shims_of_one_containerd(tmp_path):
     make_process(tmp_path, 5, "sleep", cgroup=f"/kubepods.slice/cri-containerd-{FOREIGN}.scope")
     make_process(tmp_path, 6, "runc", cgroup="/system.slice/containerd.service")
     (tmp_path / "self").mkdir()
-    found = shims_of(f"unix://{ADDRESS}", "k8s.io", tmp_path)
-    assert found == [Shim(1, ORPHAN, ((4, ORPHAN), (5, FOREIGN)))]
+    shims = shims_of(f"unix://{ADDRESS}", "k8s.io", tmp_path)
+    assert shims == [Shim(1, ORPHAN, ((4, ORPHAN), (5, FOREIGN)))]
 
 
 def test_root_mounts_of_one_containerd():

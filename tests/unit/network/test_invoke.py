@@ -211,13 +211,13 @@ def test_cache_round_trip(tmp_path: Path) -> None:
     assert cache.find("abc")[0].result is None
     cache.write(attachment, RESULT)
     cache.write(Attachment(network({"type": "x"}), "abcd", "eth0", "/ns"), None)
-    [found] = cache.find("abc")
-    assert found.result == RESULT
-    assert found.args == cni_args(POD)
-    assert found.capability_args == {"dns": {"servers": []}}
-    assert parse_conflist(found.source) == attachment.network
-    cache.forget([found])
-    cache.forget([found])
+    [cached] = cache.find("abc")
+    assert cached.result == RESULT
+    assert cached.args == cni_args(POD)
+    assert cached.capability_args == {"dns": {"servers": []}}
+    assert parse_conflist(cached.source) == attachment.network
+    cache.forget([cached])
+    cache.forget([cached])
     assert cache.find("abc") == []
     assert len(cache.find("abcd")) == 1
 
@@ -230,11 +230,11 @@ def test_how_an_add_failed_is_remembered(tmp_path: Path) -> None:
     error.plugins_begun = 1
     cache.write(attachment, None)
     cache.write(attachment, error)
-    [found] = cache.find("abc")
-    assert (found.result, found.begun, found.refusal) == (None, 1, "no more tea")
+    [cached] = cache.find("abc")
+    assert (cached.result, cached.begun, cached.refusal) == (None, 1, "no more tea")
     cache.write(attachment, NeverBegan())
-    [found] = cache.find("abc")
-    assert (found.begun, found.refusal) == (0, "")
+    [cached] = cache.find("abc")
+    assert (cached.begun, cached.refusal) == (0, "")
 
 
 def test_cache_of_a_directory_that_is_missing(tmp_path: Path) -> None:

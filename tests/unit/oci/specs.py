@@ -53,8 +53,8 @@ def namespaces(spec: dict[str, Any]) -> dict[str, str]:
 
 
 def mount_options(spec: dict[str, Any], path: str) -> list[str]:
-    (found,) = [entry for entry in spec["mounts"] if entry["destination"] == path]
-    return list(found["options"])
+    (mount,) = [entry for entry in spec["mounts"] if entry["destination"] == path]
+    return list(mount["options"])
 
 
 def userns(**changes) -> cri.NamespaceOption:

@@ -24,19 +24,19 @@ def test_no_mapping():
 
 def test_a_mapping():
     """The ranges are read, and have the form that the runtime spec and the kernel want."""
-    found = id_map(options())
-    assert found is not None
-    assert found.uids == found.gids == IdRange(0, 100_000, 65_536)
-    assert found.uids.line() == (0, 100_000, 65_536)
-    assert found.uid_entries == ({"containerID": 0, "hostID": 100_000, "size": 65_536},)
+    mapping = id_map(options())
+    assert mapping is not None
+    assert mapping.uids == mapping.gids == IdRange(0, 100_000, 65_536)
+    assert mapping.uids.line() == (0, 100_000, 65_536)
+    assert mapping.uid_entries == ({"containerID": 0, "hostID": 100_000, "size": 65_536},)
 
 
 @pytest.mark.parametrize(("inside", "outside"), [(0, 100_000), (65_535, 165_535), (65_536, None), (-1, None)])
 def test_ids_on_the_node(inside, outside):
     """Ids in the range move by the same distance, others are not mapped."""
-    found = id_map(options())
-    assert found is not None
-    assert found.uids.on_node(inside) == outside
+    mapping = id_map(options())
+    assert mapping is not None
+    assert mapping.uids.on_node(inside) == outside
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,6 @@ def test_what_is_refused(wrong, word):
 
 def test_the_last_id():
     """A range may end at the last id there is."""
-    found = id_map(options(host=2**32 - 11, length=10))
-    assert found is not None
-    assert found.uids.on_node(9) == 2**32 - 2
+    mapping = id_map(options(host=2**32 - 11, length=10))
+    assert mapping is not None
+    assert mapping.uids.on_node(9) == 2**32 - 2

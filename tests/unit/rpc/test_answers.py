@@ -108,8 +108,8 @@ UNFORESEEN = [
 async def test_what_the_system_refuses_is_a_sentence(node: Node, error, code, words):
     """With the path, what was wrong and what to do; no traceback, and a code that cannot be misunderstood."""
     node.work = raising(error)
-    found, said = await failure(node)
-    assert found == code
+    status, said = await failure(node)
+    assert status == code
     assert said.startswith("PullImage: ")
     assert words in said
     assert "unexpectedly" not in said
@@ -132,8 +132,8 @@ async def test_what_the_system_refuses_is_a_sentence(node: Node, error, code, wo
 async def test_texts_and_numbers_that_do_not_fit_are_sentences(node: Node, work, code, words):
     """They come from a request, an image or a file of the node."""
     node.work = work
-    found, said = await failure(node)
-    assert (found, words in said) == (code, True), said
+    status, said = await failure(node)
+    assert (status, words in said) == (code, True), said
     assert "unexpectedly" not in said
 
 

@@ -24,9 +24,9 @@ UP = Sandbox("s", "s", cri.PodSandboxConfig(), 1, netns_path=NETNS, pid=5, ips=(
 class Kernel(RecordingKernel):
     """A kernel that knows one file: a namespace, a plain file, none, or one that it does not tell of."""
 
-    def __init__(self, found: int | OSError) -> None:
+    def __init__(self, status: int | OSError) -> None:
         super().__init__()
-        self._found = found
+        self._found = status
 
     def filesystem_type(self, path: str) -> int:
         """Tell of the file what the test says."""
@@ -69,15 +69,15 @@ def test_a_running_process_is_half_of_it(sandbox, ready, reason):
         assert reason in sandbox.unready_reason
 
 
-def loaded(sandbox: Sandbox, found: int | OSError) -> Sandbox:
+def loaded(sandbox: Sandbox, status: int | OSError) -> Sandbox:
     """The pod as a new daemon reads it from its record, with a task that runs."""
     record = containers_pb2.Container(id=sandbox.id, created_at=Timestamp(seconds=1))
     record.extensions[SANDBOX_EXTENSION].CopyFrom(sandbox_extension(sandbox))
-    return load_sandbox(record, Kernel(found)).but(pid=5)
+    return load_sandbox(record, Kernel(status)).but(pid=5)
 
 
 @pytest.mark.parametrize(
-    ("sandbox", "found", "ready", "ips"),
+    ("sandbox", "status", "ready", "ips"),
     [
         (UP, THERE, True, ("10.0.0.2",)),
         (UP.but(cni_result=None, ips=()), THERE, False, ()),
@@ -86,17 +86,17 @@ def loaded(sandbox: Sandbox, found: int | OSError) -> Sandbox:
         (UP, UNKNOWN, False, ()),
     ],
 )
-def test_what_a_new_daemon_makes_of_a_record(sandbox, found, ready, ips):
+def test_what_a_new_daemon_makes_of_a_record(sandbox, status, ready, ips):
     """Without the result of its ADD, or without its namespace, a pod is not ready although its process runs."""
-    read = loaded(sandbox, found)
+    read = loaded(sandbox, status)
     assert (read.ready, read.ips) == (ready, ips)
-    assert bool(read.trouble) is (found is UNKNOWN)
+    assert bool(read.trouble) is (status is UNKNOWN)
 
 
-@pytest.mark.parametrize(("found", "ready"), [(THERE, True), (GONE, False), (TMPFS_MAGIC, False), (UNKNOWN, True)])
-def test_a_namespace_that_vanishes(found, ready):
+@pytest.mark.parametrize(("status", "ready"), [(THERE, True), (GONE, False), (TMPFS_MAGIC, False), (UNKNOWN, True)])
+def test_a_namespace_that_vanishes(status, ready):
     """A pod whose namespace has gone is not ready any more; one that cannot be looked at stays what it was."""
     sandboxes: Index[Sandbox] = Index("sandbox")
     sandboxes.put(UP)
-    assert look(Kernel(found), sandboxes, UP).ready is ready
+    assert look(Kernel(status), sandboxes, UP).ready is ready
     assert sandboxes.get("s").ready is ready

@@ -130,5 +130,5 @@ def test_descriptors_and_limits(tmp_path):
         (tmp_path / "7/fd" / name).symlink_to(target)
     (tmp_path / "7/limits").write_bytes((HERE / "proc/4001/limits").read_bytes())
     (tmp_path / "cgroup.procs").write_text("7\n8\n")
-    found = known(processes.opened(str(tmp_path), 7, str(tmp_path)))
-    assert (found.count, found.descriptors, found.sockets, found.open_files_limit) == (2, 3, 1, 1024)
+    values = known(processes.opened(str(tmp_path), 7, str(tmp_path)))
+    assert (values.count, values.descriptors, values.sockets, values.open_files_limit) == (2, 3, 1, 1024)

@@ -14,10 +14,10 @@ def test_a_device_without_a_node_is_named_by_its_numbers():
 
 def test_the_file_system_of_a_directory(tmp_path):
     """Size and inodes are what statvfs says; a directory that is not there has none."""
-    found = file_system(str(tmp_path))
+    device = file_system(str(tmp_path))
     facts = os.statvfs(tmp_path)
-    assert found is not None
-    assert found.bytes == facts.f_blocks * facts.f_frsize
-    assert found.inodes == facts.f_files
-    assert 0 <= found.inodes_free <= found.inodes
+    assert device is not None
+    assert device.bytes == facts.f_blocks * facts.f_frsize
+    assert device.inodes == facts.f_files
+    assert 0 <= device.inodes_free <= device.inodes
     assert file_system(str(tmp_path / "gone")) is None

@@ -146,12 +146,12 @@ EVERYTHING = Measured(
 def test_every_metric_has_a_value_and_all_its_labels():
     """Where everything is known, each descriptor has values with as many labels as it promises, each set once."""
     base = ("id", "name", "image", "pod", "namespace", "container")
-    found = metrics(ALL, base, EVERYTHING)
+    samples = metrics(ALL, base, EVERYTHING)
     keys = {one.name: one.label_keys for one in descriptors()}
-    assert {one.name for one in found} == set(keys)
-    assert all(len(one.label_values) == len(keys[one.name]) for one in found)
+    assert {one.name for one in samples} == set(keys)
+    assert all(len(one.label_values) == len(keys[one.name]) for one in samples)
     assert all(tuple(keys[name][: len(BASE_LABELS)]) == BASE_LABELS for name in keys)
-    told = [(one.name, tuple(one.label_values)) for one in found]
+    told = [(one.name, tuple(one.label_values)) for one in samples]
     assert len(told) == len(set(told))
     assert all(one.help for one in descriptors())
 

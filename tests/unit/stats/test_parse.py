@@ -71,10 +71,10 @@ def test_interfaces_are_read_back(wanted):
     """Names and counters come back in order, also where a large number touches the colon; lo is left out."""
     head = b"Inter-|   Receive\n face |bytes\n    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n"
     lines = "".join(f"{name:>6}:{rx} 2 3 4 0 0 0 0 {tx} 6 7 8 0 0 0 0\n" for name, rx, tx in wanted)
-    found = parse.interfaces(head + lines.encode())
-    assert [(one.name, one.rx_bytes, one.tx_bytes) for one in found] == wanted
-    assert all((one.rx_packets, one.rx_errors, one.rx_dropped) == (2, 3, 4) for one in found)
-    assert all((one.tx_packets, one.tx_errors, one.tx_dropped) == (6, 7, 8) for one in found)
+    interfaces = parse.interfaces(head + lines.encode())
+    assert [(one.name, one.rx_bytes, one.tx_bytes) for one in interfaces] == wanted
+    assert all((one.rx_packets, one.rx_errors, one.rx_dropped) == (2, 3, 4) for one in interfaces)
+    assert all((one.tx_packets, one.tx_errors, one.tx_dropped) == (6, 7, 8) for one in interfaces)
 
 
 def test_devices_of_version_2():

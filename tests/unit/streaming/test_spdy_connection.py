@@ -47,10 +47,10 @@ class Pair:
 
 def sent_by(connection: Connection) -> list[tuple[int, tuple[int, ...]]]:
     """Type and numbers of the control frames that wait to be sent."""
-    found = frames.FrameReader(2**20).feed(connection.data_to_send())
+    result = frames.FrameReader(2**20).feed(connection.data_to_send())
     return [
         (frame.type, struct.unpack(f">{len(frame.body) // 4}I", frame.body[: len(frame.body) // 4 * 4]))
-        for frame in found
+        for frame in result
         if isinstance(frame, frames.ControlFrame)
     ]
 

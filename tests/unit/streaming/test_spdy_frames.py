@@ -89,10 +89,10 @@ some_frames = st.lists(
 )
 
 
-def whole(found: list[ControlFrame | DataPiece]) -> list[object]:
+def whole(frames: list[ControlFrame | DataPiece]) -> list[object]:
     """Frames with the pieces of data joined."""
     result: list[object] = []
-    for frame in found:
+    for frame in frames:
         last = result[-1] if result else None
         if isinstance(frame, DataPiece) and isinstance(last, list) and last[0] == frame.stream_id and not last[2]:
             last[1] += frame.data

@@ -60,30 +60,30 @@ def test_a_scrape_tells_what_the_bill_says():
     ledger.close(request, "UNAVAILABLE", "no")
     ledger.note_call("s.Events/Subscribe", started)
     page = MetricsPage(counts, [Gauge("cri_shim_pods", "Pods.", ("state",), lambda: {("ready",): 3})])
-    found = scraped(page)
+    values = scraped(page)
     of = ("method", "RunPodSandbox")
     assert (
-        found["cri_shim_request_duration_seconds_sum", ("api", "v1"), ("code", "UNAVAILABLE"), of] == request.bill.wall
+        values["cri_shim_request_duration_seconds_sum", ("api", "v1"), ("code", "UNAVAILABLE"), of] == request.bill.wall
     )
-    assert found["cri_shim_request_part_seconds_total", of, ("part", "hops")] == pytest.approx(0.004)
-    assert found["cri_shim_request_part_seconds_total", of, ("part", "helpers")] == pytest.approx(0.03)
-    assert found["cri_shim_request_part_seconds_total", of, ("part", "own")] == request.bill.own
+    assert values["cri_shim_request_part_seconds_total", of, ("part", "hops")] == pytest.approx(0.004)
+    assert values["cri_shim_request_part_seconds_total", of, ("part", "helpers")] == pytest.approx(0.03)
+    assert values["cri_shim_request_part_seconds_total", of, ("part", "own")] == request.bill.own
     for part in ("front", "transport", "work", "work_cpu", "world", "price"):
-        assert found["cri_shim_request_part_seconds_total", of, ("part", part)] == getattr(request.bill, part)
+        assert values["cri_shim_request_part_seconds_total", of, ("part", part)] == getattr(request.bill, part)
     hop = ("method", "s.Tasks/Create")
-    assert found["cri_shim_hop_duration_seconds_count", ("code", "OK"), hop] == 1
-    assert found["cri_shim_hop_duration_seconds_bucket", ("code", "OK"), ("le", "0.003"), hop] == 0
-    assert found["cri_shim_hop_duration_seconds_bucket", ("code", "OK"), ("le", "0.005"), hop] == 1
-    assert found["cri_shim_hop_bytes_total", ("direction", "out"), hop] == 100
-    assert found["cri_shim_hop_repeats_total", hop] == 2
+    assert values["cri_shim_hop_duration_seconds_count", ("code", "OK"), hop] == 1
+    assert values["cri_shim_hop_duration_seconds_bucket", ("code", "OK"), ("le", "0.003"), hop] == 0
+    assert values["cri_shim_hop_duration_seconds_bucket", ("code", "OK"), ("le", "0.005"), hop] == 1
+    assert values["cri_shim_hop_bytes_total", ("direction", "out"), hop] == 100
+    assert values["cri_shim_hop_repeats_total", hop] == 2
     share = ("split", "estimate")
-    assert found["cri_shim_hop_share_seconds_total", hop, ("share", "transport"), share] == pytest.approx(0.001)
-    assert found["cri_shim_hop_share_seconds_total", hop, ("share", "daemon"), share] == pytest.approx(0.003)
+    assert values["cri_shim_hop_share_seconds_total", hop, ("share", "transport"), share] == pytest.approx(0.001)
+    assert values["cri_shim_hop_share_seconds_total", hop, ("share", "daemon"), share] == pytest.approx(0.003)
     ran = (("command", "ADD"), ("outcome", "failed"), ("plugin", "bridge"))
-    assert found["cri_shim_helper_duration_seconds_count", *ran] == 1
-    assert found[("cri_shim_hops_in_flight",)] == 1
-    assert found["cri_shim_pods", ("state", "ready")] == 3
-    assert found[("process_resident_memory_bytes",)] > 0
+    assert values["cri_shim_helper_duration_seconds_count", *ran] == 1
+    assert values[("cri_shim_hops_in_flight",)] == 1
+    assert values["cri_shim_pods", ("state", "ready")] == 3
+    assert values[("process_resident_memory_bytes",)] > 0
 
 
 def test_the_price_is_counted_by_how_it_is_known(monkeypatch):
@@ -103,15 +103,15 @@ def test_the_price_is_counted_by_how_it_is_known(monkeypatch):
         if known != "none":
             request.way_in = request.way_out = Estimate(seconds / 2, error / 2)
         ledger.close(request)
-    found = scraped(MetricsPage(counts, []))
+    values = scraped(MetricsPage(counts, []))
     of = ("method", "ListPodSandbox")
-    assert found["cri_shim_front_hop_seconds_total", ("known", "measured"), of] == pytest.approx(0.002)
-    assert found["cri_shim_front_hop_seconds_total", ("known", "estimate"), of] == pytest.approx(0.003)
-    assert ("cri_shim_front_hop_seconds_total", ("known", "none"), of) not in found
+    assert values["cri_shim_front_hop_seconds_total", ("known", "measured"), of] == pytest.approx(0.002)
+    assert values["cri_shim_front_hop_seconds_total", ("known", "estimate"), of] == pytest.approx(0.003)
+    assert ("cri_shim_front_hop_seconds_total", ("known", "none"), of) not in values
     for known, _, _ in fronts:
-        assert found["cri_shim_front_hop_requests_total", ("known", known), of] == 1
-    assert found["cri_shim_request_part_seconds_total", of, ("part", "front")] == pytest.approx(0.005)
-    assert found["cri_shim_price_error_seconds_total", of] == pytest.approx(0.0012)
+        assert values["cri_shim_front_hop_requests_total", ("known", known), of] == 1
+    assert values["cri_shim_request_part_seconds_total", of, ("part", "front")] == pytest.approx(0.005)
+    assert values["cri_shim_price_error_seconds_total", of] == pytest.approx(0.0012)
 
 
 def test_the_two_old_parts_live_one_release_more():

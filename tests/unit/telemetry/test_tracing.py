@@ -17,9 +17,9 @@ def tracing(environment: dict[str, str] | None = None, **keys) -> Tracing:
 
 def test_nothing_configured_is_nothing_done():
     """Without a collector no request is traced, whatever the ratio says."""
-    found = tracing()
-    assert (found.endpoint, found.receive) == ("", False)
-    assert found.policy().begin("") is None
+    settings = tracing()
+    assert (settings.endpoint, settings.receive) == ("", False)
+    assert settings.policy().begin("") is None
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_nothing_configured_is_nothing_done():
 )
 def test_the_endpoint(keys, environment, endpoint, grpc):
     """The file wins over the environment; paths are added where the specification adds them."""
-    found = tracing(environment, **keys)
-    assert (found.endpoint, found.grpc, found.configured) == (endpoint, grpc, "endpoint" in keys)
+    settings = tracing(environment, **keys)
+    assert (settings.endpoint, settings.grpc, settings.configured) == (endpoint, grpc, "endpoint" in keys)
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_names_and_headers():
         "OTEL_EXPORTER_OTLP_HEADERS": "Authorization=Basic YQ==,x=1",
         "OTEL_SEMCONV_STABILITY_OPT_IN": "http,rpc",
     }
-    found = tracing(environment)
-    assert (found.service_name, found.older_names) == ("bridge", False)
-    assert found.headers(environment) == {"authorization": "Basic YQ==", "x": "1"}
+    settings = tracing(environment)
+    assert (settings.service_name, settings.older_names) == ("bridge", False)
+    assert settings.headers(environment) == {"authorization": "Basic YQ==", "x": "1"}
     assert tracing(environment, service_name="mine").service_name == "mine"
     assert (tracing().service_name, tracing().older_names) == ("cri-shim", True)
 

@@ -137,7 +137,7 @@ def test_every_table_is_compared():
 @pytest.mark.parametrize("kind", ["messages", "enums", "services"])
 def test_names_numbers_and_types_agree(package, kind):
     """Messages with every field, enums with every value, services with every call and its streaming are the same."""
-    found, wanted = COMPILED[package][kind], EXPECTED[package][kind]
-    assert sorted(found) == sorted(wanted)
+    compiled, wanted = COMPILED[package][kind], EXPECTED[package][kind]
+    assert sorted(compiled) == sorted(wanted)
     for name in wanted:
-        assert found[name] == wanted[name], f"{package}.{name}"
+        assert compiled[name] == wanted[name], f"{package}.{name}"

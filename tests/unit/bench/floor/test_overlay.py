@@ -39,8 +39,8 @@ def test_a_root_without_layers_cannot_be_made_again():
 
 def test_a_root_that_is_no_overlay_is_named(monkeypatch):
     """The file system that it is on stands in the sentence."""
-    found = parse_mountinfo("92 56 0:43 / / rw,relatime - btrfs /dev/vda rw")
-    monkeypatch.setattr("cri_shim.bench.floor.overlay.read_mountinfo", lambda _path: found)
+    mounts = parse_mountinfo("92 56 0:43 / / rw,relatime - btrfs /dev/vda rw")
+    monkeypatch.setattr("cri_shim.bench.floor.overlay.read_mountinfo", lambda _path: mounts)
     with pytest.raises(FloorError, match="the root of a container is btrfs"):
         layers_of(1)
 

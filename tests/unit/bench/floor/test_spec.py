@@ -41,8 +41,8 @@ def test_only_what_belonged_to_the_sides_pod_is_replaced(tmp_path):
 def test_files_of_one_name_stay_apart(tmp_path):
     """Two files that are called the same each have a place and their own content."""
     files = {HOSTS: "one", "/side/sandboxes/POD/other/hosts": "two"}
-    found = own_files(recipe(tmp_path, files=files), tmp_path)
-    assert sorted(found.values()) == ["one", "two"]
+    names = own_files(recipe(tmp_path, files=files), tmp_path)
+    assert sorted(names.values()) == ["one", "two"]
     assert own_folders(recipe(tmp_path), tmp_path) == [tmp_path / "made" / "1-secrets"]
     assert FOLDER.endswith("secrets")
 
