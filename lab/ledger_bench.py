@@ -19,7 +19,7 @@ from lab.cri_client import CriClient
 from lab.lab import Lab
 from lab.pod_configs import container_config, pod_config
 
-LISTS_A_TURN = 200
+LISTS_A_RUN = 200
 POD_BUDGET, LIST_BUDGET = 0.02, 30e-6
 
 
@@ -33,7 +33,7 @@ class Side:
     lists: list[float] = field(default_factory=list)
 
 
-async def measure(turns: int, warm_up: int, standing: int) -> tuple[Side, Side]:
+async def measure(runs: int, warm_up: int, standing: int) -> tuple[Side, Side]:
     """Take turns; the daemon without a ledger lives in a containerd namespace of its own."""
     async with Lab("bridge") as lab:
         off = Bridge(
@@ -52,9 +52,9 @@ async def measure(turns: int, warm_up: int, standing: int) -> tuple[Side, Side]:
             for image in (lab.pause, lab.busybox):
                 await sides[1].client.PullImage(image={"image": image})
             pods = [(side, await start(side, lab)) for _ in range(standing) for side in sides]
-            for turn in range(-warm_up, turns):
-                for side in sides if turn % 2 else sides[::-1]:
-                    await one_turn(side, lab, count=turn >= 0)
+            for number in range(-warm_up, runs):
+                for side in sides if number % 2 else sides[::-1]:
+                    await one_run(side, lab, count=number >= 0)
             for side, pod in pods:
                 await end(side, pod)
         finally:
@@ -80,13 +80,13 @@ async def end(side: Side, pod: str) -> None:
     await side.client.RemovePodSandbox(pod_sandbox_id=pod)
 
 
-async def one_turn(side: Side, lab: Lab, *, count: bool) -> None:
+async def one_run(side: Side, lab: Lab, *, count: bool) -> None:
     """Start a pod, list, remove the pod."""
     began = perf_counter()
     pod = await start(side, lab)
     took = perf_counter() - began
     lists = []
-    for _ in range(LISTS_A_TURN):
+    for _ in range(LISTS_A_RUN):
         began = perf_counter()
         await side.client.ListPodSandbox()
         lists.append(perf_counter() - began)
@@ -99,11 +99,11 @@ async def one_turn(side: Side, lab: Lab, *, count: bool) -> None:
 def main() -> None:
     """Measure and print; the exit code is 1 when the budget is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--turns", type=int, default=40, help="pods on each side (default: 40)")
+    parser.add_argument("--turns", dest="runs", type=int, default=40, help="pods on each side (default: 40)")
     parser.add_argument("--warm-up", type=int, default=4, help="turns that do not count (default: 4)")
     parser.add_argument("--standing", type=int, default=5, help="pods on each side that stand by (default: 5)")
     options = parser.parse_args()
-    on, off = asyncio.run(measure(options.turns, options.warm_up, options.standing))
+    on, off = asyncio.run(measure(options.runs, options.warm_up, options.standing))
     for side in (on, off):
         low, _, high = quantiles(side.starts, n=4)
         least, _, most = quantiles(side.lists, n=4)
@@ -113,7 +113,7 @@ def main() -> None:
         )
     more, longer = median(on.starts) / median(off.starts) - 1, median(on.lists) - median(off.lists)
     sys.stdout.write(
-        f"on against off, {options.turns} pods and {len(on.lists)} lists on each side: pod start {more:+.1%} "
+        f"on against off, {options.runs} pods and {len(on.lists)} lists on each side: pod start {more:+.1%} "
         f"(at most {POD_BUDGET:+.0%}), ListPodSandbox {longer * 1e6:+.1f} us (at most {LIST_BUDGET * 1e6:+.0f})\n"
     )
     raise SystemExit(int(more > POD_BUDGET or longer > LIST_BUDGET))

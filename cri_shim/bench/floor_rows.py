@@ -44,7 +44,7 @@ def floor_rows(step: Step, sides: tuple[str, ...]) -> list[FloorRow]:
     rows = []
     for what in PHASES:
         for side in sides:
-            if not all(one.turns[side].samples.get(what) for one in step.rounds):
+            if not all(one.side_runs[side].samples.get(what) for one in step.rounds):
                 continue
             kind = WITH_PAUSE if needs_pause(side, step.options) and WITH_PAUSE in kinds else WITHOUT_PAUSE
             order = faster_order(step, kind, what)
@@ -57,7 +57,7 @@ def floor_rows(step: Step, sides: tuple[str, ...]) -> list[FloorRow]:
 
 def kinds_of(step: Step) -> tuple[Kind, ...]:
     """Return the kinds of pods that the script made."""
-    samples = step.rounds[0].turns[NAME].samples
+    samples = step.rounds[0].side_runs[NAME].samples
     kinds: tuple[Kind, ...] = (WITH_PAUSE, WITHOUT_PAUSE)
     return tuple(kind for kind in kinds if f"{key_of(kind, ORDERS[0])}: {PHASES[0]}" in samples)
 
@@ -75,9 +75,9 @@ def floor_ms(step: Step, kind: Kind, order: Order, what: str) -> float:
 def stages_of(step: Step, kind: Kind) -> list[str]:
     """Return the stages of a kind of pod as the serial order goes through them."""
     start = f"{key_of(kind, ORDERS[0])}: "
-    names = [key.removeprefix(start) for key in step.rounds[0].turns[NAME].samples if key.startswith(start)]
+    names = [key.removeprefix(start) for key in step.rounds[0].side_runs[NAME].samples if key.startswith(start)]
     return [name for name in names if name not in PHASES]
 
 
 def _by_round(step: Step, side: str, key: str) -> list[float]:
-    return [statistics.median(one.turns[side].samples[key]) for one in step.rounds]
+    return [statistics.median(one.side_runs[side].samples[key]) for one in step.rounds]

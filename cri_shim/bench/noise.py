@@ -20,7 +20,7 @@ from cri_shim.bench.schema import Probe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.bench.schema import Turn
+    from cri_shim.bench.schema import SideRun
 
 _WORK = bytes(1 << 20)
 _BLOCKS = 24
@@ -29,7 +29,7 @@ _PAUSE = 0.03
 # A turn counts as disturbed when others had the cores for more than this share of the loop before it.
 DISTURBED = 0.15
 # No verdict is given when more than this share of a step's turns was disturbed.
-DISTURBED_TURNS = 0.25
+DISTURBED_RUNS = 0.25
 # … nor when the loop's CPU time varied by more than this factor (90th to 10th percentile).
 SPEED_SPREAD = 1.35
 # … nor when the hypervisor kept more than this share of the time.
@@ -65,19 +65,19 @@ def _loop(_core: int) -> tuple[float, float]:
     return time.perf_counter() - wall, time.thread_time() - cpu
 
 
-def objections(turns: Sequence[Turn]) -> tuple[str, ...]:
+def objections(side_runs: Sequence[SideRun]) -> tuple[str, ...]:
     """Why a verdict on these turns would be worth nothing; empty when the machine was quiet enough."""
-    if not turns:
+    if not side_runs:
         return ("nothing was measured",)
     objections_raised = []
-    disturbed = sum(turn.probe.waited > DISTURBED for turn in turns) / len(turns)
-    if disturbed > DISTURBED_TURNS:
-        worst = max(turn.probe.waited for turn in turns)
+    disturbed = sum(side_run.probe.waited > DISTURBED for side_run in side_runs) / len(side_runs)
+    if disturbed > DISTURBED_RUNS:
+        worst = max(side_run.probe.waited for side_run in side_runs)
         objections_raised.append(
             f"before {disturbed:.0%} of the turns something else had the cores for more than {DISTURBED:.0%} of the "
-            f"time (at worst {worst:.0%}; allowed are {DISTURBED_TURNS:.0%} of the turns)"
+            f"time (at worst {worst:.0%}; allowed are {DISTURBED_RUNS:.0%} of the turns)"
         )
-    loops = [turn.probe.loop_ms for turn in turns]
+    loops = [side_run.probe.loop_ms for side_run in side_runs]
     if len(loops) > 1:
         cuts = statistics.quantiles(loops, n=10, method="inclusive")
         if cuts[0] > 0 and cuts[-1] / cuts[0] > SPEED_SPREAD:
@@ -85,7 +85,7 @@ def objections(turns: Sequence[Turn]) -> tuple[str, ...]:
                 f"the speed of the machine itself varied by a factor of {cuts[-1] / cuts[0]:.2f} "
                 f"(allowed is {SPEED_SPREAD})"
             )
-    stolen = statistics.mean(turn.stolen for turn in turns)
+    stolen = statistics.mean(side_run.stolen for side_run in side_runs)
     if stolen > STOLEN:
         objections_raised.append(f"the hypervisor kept {stolen:.1%} of the machine's time (allowed are {STOLEN:.0%})")
     return tuple(objections_raised)

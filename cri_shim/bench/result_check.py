@@ -13,7 +13,7 @@ from untrusted.text import escaped
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from cri_shim.bench.schema import Bills, Round, Run, Step, Turn
+    from cri_shim.bench.schema import Bills, Round, Run, SideRun, Step
 
 LARGEST = 1e12
 """No time in ms, no CPU time, no memory and no moment of a run comes near it, and it can be added up and squared."""
@@ -44,20 +44,20 @@ def _faults_of_round(sides: Iterable[str], step: Step, one: Round) -> Iterator[s
     wanted = {*sides} - step.left_out.keys()
     if step.scenario == _FLOOR:
         wanted.add(_FLOOR)
-    for name in sorted(wanted - one.turns.keys()):
+    for name in sorted(wanted - one.side_runs.keys()):
         yield f"has no turn of {escaped(name)}"
-    for name, turn in one.turns.items():
-        yield from (f"has {fault} in the turn of {escaped(name)}" for fault in _faults_of_turn(turn))
+    for name, side_run in one.side_runs.items():
+        yield from (f"has {fault} in the turn of {escaped(name)}" for fault in _faults_of_side_run(side_run))
 
 
-def _faults_of_turn(turn: Turn) -> Iterator[str]:
-    amounts = (turn.cpu, turn.memory, turn.pss, turn.uss)
+def _faults_of_side_run(side_run: SideRun) -> Iterator[str]:
+    amounts = (side_run.cpu, side_run.memory, side_run.pss, side_run.uss)
     if not _are_possible(abs(value) for each in amounts for value in each.values()):
         yield "an amount of CPU time or memory that cannot be"
-    for key, values in turn.samples.items():
+    for key, values in side_run.samples.items():
         if not _are_possible(values):
             yield f"a time of {escaped(key)} that cannot be"
-    for rpc, bills in turn.bills.items():
+    for rpc, bills in side_run.bills.items():
         if not _is_whole(bills):
             yield f"bills of {escaped(rpc)} that are not whole"
 

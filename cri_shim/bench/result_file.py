@@ -58,11 +58,11 @@ def _with_mean_bills(document: dict[str, Any]) -> dict[str, Any]:
     Raises AttributeError or TypeError for a document of another shape.
     """
 
-    def turn(old: dict[str, Any]) -> dict[str, Any]:
+    def side_run(old: dict[str, Any]) -> dict[str, Any]:
         return {("mean_bills" if name == "bills" else name): value for name, value in old.items()}
 
     def round_(old: dict[str, Any]) -> dict[str, Any]:
-        return old | {"turns": {side: turn(each) for side, each in old.get("turns", {}).items()}}
+        return old | {"turns": {side: side_run(each) for side, each in old.get("turns", {}).items()}}
 
     def step(old: dict[str, Any]) -> dict[str, Any]:
         return old | {"rounds": [round_(each) for each in old.get("rounds", [])]}

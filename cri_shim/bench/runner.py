@@ -121,20 +121,20 @@ async def _round(scenario: Scenario, nodes: Sequence[Node], number: int) -> sche
     started = time.time()
     by_name = {node.name: node for node in nodes}
     order = order_of_round(tuple(by_name), number)
-    turns = {name: await _turn(scenario, by_name[name]) for name in order}
-    return schema.Round(number, round(started, 3), order, turns)
+    side_runs = {name: await _run_side(scenario, by_name[name]) for name in order}
+    return schema.Round(number, round(started, 3), order, side_runs)
 
 
-async def _turn(scenario: Scenario, node: Node) -> schema.Turn:
+async def _run_side(scenario: Scenario, node: Node) -> schema.SideRun:
     quiet = await asyncio.to_thread(noise.probe)
     shims = node.shims()
     samples = Samples()
     with _no_garbage_collection():
         before, began = node.clock(shims), time.perf_counter()
-        await scenario.turn(node, samples)
+        await scenario.run(node, samples)
         seconds, after = time.perf_counter() - began, node.clock(shims)
     memory = node.memory()
-    return schema.Turn(
+    return schema.SideRun(
         seconds=round(seconds, 4),
         samples=samples.values,
         cpu=after.since(before),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from msgspec import Struct
+
 SCHEMA = 2
 """1 kept the mean of each RPC's bills, which had other parts; such files are still read (``result_file.load``)."""
 
@@ -109,7 +111,7 @@ class Bills:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class SideRun:
     """What one side did in one round."""
 
     seconds: float
@@ -135,17 +137,16 @@ class Turn:
     """MiB at the end, pages that no other process has: each daemon by name, ``shims``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(Struct, frozen=True, rename={"side_runs": "turns"}):
     """One turn of every side, in ``order``, and in the step `floor` one of its script.
 
-    A round that was not finished is not kept: its turns would be no pair.
+    A round that was not finished is not kept: its runs would be no pair. The stored form calls ``side_runs`` ``turns``.
     """
 
     number: int
     started_at: float
     order: tuple[str, ...]
-    turns: dict[str, Turn]
+    side_runs: dict[str, SideRun]
 
 
 @dataclass(frozen=True, slots=True)

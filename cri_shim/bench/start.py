@@ -41,8 +41,8 @@ def expected_seconds(tasks: Iterable[Task], sides: int, warm_up: int, run: Run |
     for task in tasks:
         rounds = rounds_to_do(task, run)
         if rounds:
-            turns = rounds + warm_up
-            total += turns * seconds_of_round(task, sides) + sides * _PREPARE_SECONDS
+            repetitions = rounds + warm_up
+            total += repetitions * seconds_of_round(task, sides) + sides * _PREPARE_SECONDS
             total += sides * abs(task.step.pods - pods) * _POD_SECONDS
             pods = task.step.pods
     return total + sides * pods * _POD_SECONDS

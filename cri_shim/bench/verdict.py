@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.bench.estimate import Interval
-    from cri_shim.bench.schema import Turn
+    from cri_shim.bench.schema import SideRun
 
 # Fewer pairs than this have no interval worth the name.
 MIN_PAIRS = 4
@@ -31,13 +31,13 @@ class Verdict:
     reasons: tuple[str, ...] = ()
 
 
-def judge(ours: Sequence[float], theirs: Sequence[float], turns: Sequence[Turn]) -> Verdict:
-    """Judge by one value of each side a round; ``turns`` tell how quiet the machine was meanwhile.
+def judge(ours: Sequence[float], theirs: Sequence[float], side_runs: Sequence[SideRun]) -> Verdict:
+    """Judge by one value of each side a round; ``side_runs`` tell how quiet the machine was meanwhile.
 
     Raises ValueError for values that make no pairs.
     """
     ratio = paired_ratio(ours, theirs)
-    reasons = list(noise.objections(turns))
+    reasons = list(noise.objections(side_runs))
     if ratio.pairs < MIN_PAIRS:
         reasons.append(f"{ratio.pairs} pairs are too few (at least {MIN_PAIRS})")
     one_sided = ratio.high < 1 or ratio.low > 1

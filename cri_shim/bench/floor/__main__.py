@@ -17,19 +17,19 @@ import msgspec
 from cri_shim.bench.floor import leftovers, recipe
 from cri_shim.bench.floor.errors import FloorError
 from cri_shim.bench.floor.pod import Pod
-from cri_shim.bench.floor.recipe import Outcome, Recipe, Turn
+from cri_shim.bench.floor.recipe import Outcome, Recipe, Variant
 from cri_shim.bench.floor.runc import Runc
 
 
-def make_pod(what: Recipe, runc: Runc, folder: Path, turn: Turn) -> Outcome:
+def make_pod(what: Recipe, runc: Runc, folder: Path, variant: Variant) -> Outcome:
     """Start a pod and end it, with the clock running; nothing of it is left, whatever happens."""
-    pod = Pod(what, runc, folder, turn.kind)
+    pod = Pod(what, runc, folder, variant.kind)
     start = end = 0.0
     wrong = []
     try:
-        start = pod.start(turn.order)
+        start = pod.start(variant.order)
         pod.check()
-        end = pod.end(turn.order)
+        end = pod.end(variant.order)
     except (FloorError, OSError) as error:
         wrong.append(_in_words(error))
     try:
@@ -52,8 +52,8 @@ def serve(what: Recipe, states: Path) -> None:
         runc = Runc(what.runc, state / "runc", what.systemd_cgroup)
         gc.disable()
         for number, line in enumerate(sys.stdin.buffer):
-            turn = msgspec.json.decode(line, type=Turn)
-            outcome = make_pod(what, runc, state / "pods" / f"floor-{os.getpid()}-{number}", turn)
+            variant = msgspec.json.decode(line, type=Variant)
+            outcome = make_pod(what, runc, state / "pods" / f"floor-{os.getpid()}-{number}", variant)
             sys.stdout.buffer.write(msgspec.json.encode(outcome) + b"\n")
             sys.stdout.buffer.flush()
             gc.collect()

@@ -17,7 +17,7 @@ from untrusted import escaped
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cri_shim.bench.floor.recipe import Recipe, Turn
+    from cri_shim.bench.floor.recipe import Recipe, Variant
 
 PATIENCE = 120.0
 """Seconds for one turn, and for the script to remove everything when it ends."""
@@ -65,12 +65,12 @@ class FloorProcess:
             await self._process.wait()
             await asyncio.to_thread(remove_leftovers, self._states)
 
-    async def make_pod(self, turn: Turn) -> Outcome:
+    async def make_pod(self, variant: Variant) -> Outcome:
         """Have a pod made and removed. Raises `FloorError` when that fails."""
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise FloorError("the script of the floor does not run")
-        process.stdin.write(msgspec.json.encode(turn) + b"\n")
+        process.stdin.write(msgspec.json.encode(variant) + b"\n")
         try:
             answer = await asyncio.wait_for(process.stdout.readline(), PATIENCE)
         except TimeoutError as error:

@@ -68,7 +68,7 @@ class Recipe(Struct, frozen=True):
         return self.cgroup_parent.endswith(".slice")
 
 
-class Turn(Struct, frozen=True):
+class Variant(Struct, frozen=True):
     """What the script is asked for: a pod of this kind, started and ended in this order."""
 
     kind: Kind

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.bench.report.rows import Row
-    from cri_shim.bench.schema import Run, Step, Turn
+    from cri_shim.bench.schema import Run, SideRun, Step
 
 
 def document(run: Run) -> list[Block]:
@@ -62,7 +62,9 @@ def document(run: Run) -> list[Block]:
         blocks += [
             Heading(2, f"{step.title}{around}" if step.scenario != "logs-10" else f"{step.title}, ten containers"),
             Paragraph(f"{step.about} {len(step.rounds)} rounds{f' ({options})' if options else ''}."),
-            *_objections([turn for one in step.rounds for turn in one.turns.values()], words.STEP_NOT_QUIET),
+            *_objections(
+                [side_run for one in step.rounds for side_run in one.side_runs.values()], words.STEP_NOT_QUIET
+            ),
             *floor.of_step(here, step),
             *pictures.of_step(here, step, step_rows),
             *(block for other in others for block in price_section.of_step(step, prices[other])),
@@ -90,12 +92,12 @@ def _tally(rows: Sequence[Row], others: Sequence[str]) -> str:
 
 
 def _noise_warning(run: Run) -> list[Block]:
-    turns = [turn for step in run.steps for one in step.rounds for turn in one.turns.values()]
-    return _objections(turns, words.NOT_QUIET)
+    side_runs = [side_run for step in run.steps for one in step.rounds for side_run in one.side_runs.values()]
+    return _objections(side_runs, words.NOT_QUIET)
 
 
-def _objections(turns: Sequence[Turn], sentence: str) -> list[Block]:
-    reasons = noise.objections(turns)
+def _objections(side_runs: Sequence[SideRun], sentence: str) -> list[Block]:
+    reasons = noise.objections(side_runs)
     return [Paragraph(sentence.format(reasons="; ".join(reasons)), warns=True)] if reasons else []
 
 

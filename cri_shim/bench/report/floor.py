@@ -41,7 +41,7 @@ def sentences(run: Run) -> list[str]:
     """Say of each side how many times the floor it takes; nothing when the floor was not measured."""
     lines = []
     for step in _steps(run):
-        noisy = noise.objections([turn for one in step.rounds for turn in one.turns.values()])
+        noisy = noise.objections([side_run for one in step.rounds for side_run in one.side_runs.values()])
         suffix = "; the machine was not quiet" if noisy else ""
         lines += [f"{_sentence(row)}{suffix}" for row in floor_rows(step, _sides(run.seen_in(step)))]
     return lines

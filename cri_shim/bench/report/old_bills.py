@@ -28,17 +28,17 @@ _COLUMNS = ("wall", "hops", "helpers", "own", "awaited", "daemon", "transport", 
 
 def where_time_goes(run: Run, step: Step) -> list[tuple[str, dict[str, float]]]:
     """Of each RPC and side the parts of its mean time, in milliseconds; empty when no side's answers carry bills."""
-    turns = {side.name: [one.turns[side.name] for one in step.rounds] for side in run.sides}
+    side_runs = {side.name: [one.side_runs[side.name] for one in step.rounds] for side in run.sides}
     rpcs = [
         metric.key
         for metric in step.metrics
-        if any(metric.key in turn.mean_bills for many in turns.values() for turn in many)
+        if any(metric.key in side_run.mean_bills for many in side_runs.values() for side_run in many)
     ]
     bars: list[tuple[str, dict[str, float]]] = []
     for rpc in rpcs:
-        for side, many in turns.items():
-            bills = [turn.mean_bills[rpc] for turn in many if rpc in turn.mean_bills]
-            measured = [value for turn in many for value in turn.samples.get(rpc, [])]
+        for side, many in side_runs.items():
+            bills = [side_run.mean_bills[rpc] for side_run in many if rpc in side_run.mean_bills]
+            measured = [value for side_run in many for value in side_run.samples.get(rpc, [])]
             if not measured:
                 continue
             mean = statistics.fmean(measured)
@@ -67,9 +67,12 @@ def split_of(bills: Sequence[dict[str, float]], mean: float) -> dict[str, float]
 
 def is_estimate(step: Step) -> bool:
     """Whether any transport was estimated; a bill that does not say so is taken for one."""
-    turns = [turn for one in step.rounds for turn in one.turns.values()]
+    side_runs = [side_run for one in step.rounds for side_run in one.side_runs.values()]
     return any(
-        bill.get("estimated", 1.0) > 0 for turn in turns for bill in turn.mean_bills.values() if bill.get("hop_count")
+        bill.get("estimated", 1.0) > 0
+        for side_run in side_runs
+        for bill in side_run.mean_bills.values()
+        if bill.get("hop_count")
     )
 
 
@@ -79,8 +82,8 @@ def table(run: Run) -> Table | None:
     for step in run.steps:
         for metric in step.metrics:
             for side in run.seen_in(step).sides:
-                turns = [one.turns[side.name] for one in step.rounds]
-                bills = [turn.mean_bills[metric.key] for turn in turns if metric.key in turn.mean_bills]
+                side_runs = [one.side_runs[side.name] for one in step.rounds]
+                bills = [side_run.mean_bills[metric.key] for side_run in side_runs if metric.key in side_run.mean_bills]
                 if bills:
                     average = _average(bills)
                     numbers = (number(average.get(name, 0.0)) for name in _COLUMNS)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.bench.report.rows import Row
-    from cri_shim.bench.schema import Run, Step, Turn
+    from cri_shim.bench.schema import Run, SideRun, Step
 
 _REST = "rest of the machine"
 _GREY = 5
@@ -62,9 +62,9 @@ def _curve(run: Run, step: Step, stem: str, what: str) -> list[Picture]:
     """The pods of every side that has such times."""
     key = f"pod {what}"
     series = {
-        side.name: [[ms / 1000 for ms in one.turns[side.name].samples[key]] for one in step.rounds]
+        side.name: [[ms / 1000 for ms in one.side_runs[side.name].samples[key]] for one in step.rounds]
         for side in run.sides
-        if all(one.turns[side.name].samples.get(key) for one in step.rounds)
+        if all(one.side_runs[side.name].samples.get(key) for one in step.rounds)
     }
     words = {"runs": "Pods that run", "gone": "Pods that are gone"}[what]
     caption = f"{words}, by seconds since all were asked for at once: one line a round, the median round thick."
@@ -75,9 +75,9 @@ def cpu_parts(run: Run, step: Step) -> dict[str, dict[str, float]]:
     """Of each side the mean CPU seconds of a turn by who spent them; together the machine's."""
     parts = {}
     for side in run.sides:
-        turns = [one.turns[side.name] for one in step.rounds]
-        own = {part: _mean(turns, part) for part in (*_daemons(run), "helpers", "shims", "client")}
-        own[_REST] = max(0.0, _mean(turns, "machine") - fsum(own.values()))
+        side_runs = [one.side_runs[side.name] for one in step.rounds]
+        own = {part: _mean(side_runs, part) for part in (*_daemons(run), "helpers", "shims", "client")}
+        own[_REST] = max(0.0, _mean(side_runs, "machine") - fsum(own.values()))
         parts[side.name] = own
     return parts
 
@@ -89,8 +89,8 @@ def _cpu(run: Run, step: Step) -> str:
     return plots.stacks(list(bars.items()), colours, "CPU s per turn", "CPU time per turn")
 
 
-def _mean(turns: Sequence[Turn], name: str) -> float:
-    return statistics.fmean(turn.cpu.get(name, 0.0) for turn in turns)
+def _mean(side_runs: Sequence[SideRun], name: str) -> float:
+    return statistics.fmean(side_run.cpu.get(name, 0.0) for side_run in side_runs)
 
 
 def _daemons(run: Run) -> list[str]:
@@ -98,11 +98,13 @@ def _daemons(run: Run) -> list[str]:
 
 
 def _memory(run: Run, step: Step, *, fair: bool) -> str:
-    kept = any(HELPERS in turn.pss for one in step.rounds for turn in one.turns.values())
+    kept = any(HELPERS in side_run.pss for one in step.rounds for side_run in one.side_runs.values())
     parts = [*_daemons(run), *([HELPERS] if kept else []), SHIMS]
     bars = []
     for side in run.sides:
-        sizes = [turn.pss if fair else turn.memory for turn in (one.turns[side.name] for one in step.rounds)]
+        sizes = [
+            side_run.pss if fair else side_run.memory for side_run in (one.side_runs[side.name] for one in step.rounds)
+        ]
         bars.append((side.name, {part: statistics.median(each.get(part, 0.0) for each in sizes) for part in parts}))
     colours = {part: min(colour, _GREY) for colour, part in enumerate(parts)}
     return plots.stacks(bars, colours, "MiB", "Memory at the end of a turn")

@@ -27,7 +27,7 @@ from cri_shim.bench.verdict import MIN_PAIRS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.bench.schema import Metric, Run, Step, Turn
+    from cri_shim.bench.schema import Metric, Run, SideRun, Step
 
 SCENARIOS = ("life", "exec", "calls")
 """Those in which one request follows the other, so that nothing but the side's own work is in a request's time."""
@@ -131,15 +131,15 @@ def price_rows_of_step(run: Run, step: Step, side: str) -> list[PriceRow]:
 
 def typical_parts(step: Step, metric: Metric, side: str) -> dict[str, float] | None:
     """The parts of a side's typical request, :data:`CLIENT` the whole; None without bills in every round."""
-    by_round = [_typical(requests_of(one.turns[side], metric)) for one in step.rounds]
+    by_round = [_typical(requests_of(one.side_runs[side], metric)) for one in step.rounds]
     known = [parts for parts in by_round if parts]
     return _typical(known) if known and len(known) == len(by_round) else None
 
 
-def requests_of(turn: Turn, metric: Metric) -> list[dict[str, float]]:
+def requests_of(side_run: SideRun, metric: Metric) -> list[dict[str, float]]:
     """The bills of a turn, request by request; of a sum of RPCs, the sums. Empty where some answer had none."""
     rpcs = metric.sum_of or (metric.key,)
-    bills = [turn.bills[rpc] for rpc in rpcs if rpc in turn.bills]
+    bills = [side_run.bills[rpc] for rpc in rpcs if rpc in side_run.bills]
     if len(bills) < len(rpcs) or len({each.count for each in bills}) != 1:
         return []
     together: list[dict[str, float]] = []
@@ -165,9 +165,9 @@ def _typical_time(times: Sequence[float]) -> float:
 
 def _row(run: Run, step: Step, metric: Metric, side: str) -> PriceRow | None:
     first = run.sides[0].name
-    requests = [requests_of(one.turns[side], metric) for one in step.rounds]
-    theirs = [one.turns[first].samples.get(metric.key, []) for one in step.rounds]
-    null_calls = [one.turns[first].samples.get(null_call.RPC, []) for one in step.rounds]
+    requests = [requests_of(one.side_runs[side], metric) for one in step.rounds]
+    theirs = [one.side_runs[first].samples.get(metric.key, []) for one in step.rounds]
+    null_calls = [one.side_runs[first].samples.get(null_call.RPC, []) for one in step.rounds]
     if not all(requests) or not all(theirs):
         return None
     typical = [_typical(each) for each in requests]
@@ -179,7 +179,7 @@ def _row(run: Run, step: Step, metric: Metric, side: str) -> PriceRow | None:
         own_front = min(count * _typical_time(nulls), whole) if all(null_calls) else None
         pairs.append(_Pair(whole, own_front, parts[CLIENT], _price(parts)))
     prices = [_price(request) for many in requests for request in many]
-    bills = [one.turns[side].bills[rpc] for one in step.rounds for rpc in metric.sum_of or (metric.key,)]
+    bills = [one.side_runs[side].bills[rpc] for one in step.rounds for rpc in metric.sum_of or (metric.key,)]
     return PriceRow(
         step=step,
         metric=metric,
@@ -193,7 +193,7 @@ def _row(run: Run, step: Step, metric: Metric, side: str) -> PriceRow | None:
         spread=(percentile(prices, 0.25), percentile(prices, 0.75)),
         cost=bootstrap(pairs, _cost),
         saved=bootstrap(pairs, _saved),
-        quiet=not noise.objections([turn for one in step.rounds for turn in one.turns.values()]),
+        quiet=not noise.objections([side_run for one in step.rounds for side_run in one.side_runs.values()]),
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MARKS = {"measured": "meas.", "estimate": "est.", "spans": "spans", "mixed": "mixed"}
 _NO_NUMBER = "not known"
-_IN_TURN = "one after the other"
+_ONE_AFTER_ANOTHER = "one after the other"
 
 
 def side_by_side(rows: Sequence[PriceRow]) -> Table:
@@ -87,7 +87,7 @@ def by_rhythm(rows: Sequence[PriceRow]) -> Table:
 def rhythm(step: Step) -> str:
     """How fast the calls of a step follow each other, in words."""
     if step.scenario == "life":
-        return _IN_TURN
+        return _ONE_AFTER_ANOTHER
     return step.rhythm or "back to back"
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cri_shim.bench.estimate import Distribution
-    from cri_shim.bench.schema import Run, Step, Turn
+    from cri_shim.bench.schema import Run, SideRun, Step
     from cri_shim.bench.verdict import Verdict
 
 _ENOUGH_CPU = 0.005
@@ -62,7 +62,9 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
         ("daemons", "CPU time of daemons and helpers", partial(daemons_cpu, run)),
         ("machine", "CPU time of the machine", _machine_cpu),
     ):
-        lowest = min((read(side.name, one.turns[side.name]) for one in step.rounds for side in run.sides), default=0)
+        lowest = min(
+            (read(side.name, one.side_runs[side.name]) for one in step.rounds for side in run.sides), default=0
+        )
         fine = run.schema >= _FIRST_OF_FINE_CPU and key == "daemons"
         if _has_left_out(run, step) or lowest < (_ENOUGH_CPU if fine else _ENOUGH_CPU_IN_TICKS):
             continue
@@ -83,7 +85,10 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
 def knows_pss(run: Run, step: Step) -> bool:
     """Whether the PSS of every daemon is known in every turn."""
     return all(
-        name in turn.pss for one in step.rounds for side, turn in one.turns.items() for name in daemons_of(run, side)
+        name in side_run.pss
+        for one in step.rounds
+        for side, side_run in one.side_runs.items()
+        for name in daemons_of(run, side)
     )
 
 
@@ -94,28 +99,28 @@ def _has_left_out(run: Run, step: Step) -> bool:
 
 def _has_all(step: Step, side: str, key: str) -> bool:
     """Whether a side has samples of a metric in every round; a runtime without an RPC has none."""
-    return bool(step.rounds) and all(one.turns[side].samples.get(key) for one in step.rounds)
+    return bool(step.rounds) and all(one.side_runs[side].samples.get(key) for one in step.rounds)
 
 
-def _samples_of(key: str) -> Callable[[Turn], list[float]]:
-    return lambda turn: turn.samples[key]
+def _samples_of(key: str) -> Callable[[SideRun], list[float]]:
+    return lambda side_run: side_run.samples[key]
 
 
-def daemons_cpu(run: Run, side: str, turn: Turn) -> float:
+def daemons_cpu(run: Run, side: str, side_run: SideRun) -> float:
     """CPU seconds of a side's daemons, and of programs that they ran."""
-    return fsum(turn.cpu.get(name, 0.0) for name in (*daemons_of(run, side), "helpers"))
+    return fsum(side_run.cpu.get(name, 0.0) for name in (*daemons_of(run, side), "helpers"))
 
 
-def _machine_cpu(_side: str, turn: Turn) -> float:
-    return turn.cpu.get("machine", 0.0)
+def _machine_cpu(_side: str, side_run: SideRun) -> float:
+    return side_run.cpu.get("machine", 0.0)
 
 
-def _daemons_memory(run: Run, side: str, turn: Turn) -> float:
-    return fsum(turn.memory.get(name, 0.0) for name in (*daemons_of(run, side), HELPERS))
+def _daemons_memory(run: Run, side: str, side_run: SideRun) -> float:
+    return fsum(side_run.memory.get(name, 0.0) for name in (*daemons_of(run, side), HELPERS))
 
 
-def _daemons_pss(run: Run, side: str, turn: Turn) -> float:
-    return fsum(turn.pss[name] for name in daemons_of(run, side)) + turn.pss.get(HELPERS, 0.0)
+def _daemons_pss(run: Run, side: str, side_run: SideRun) -> float:
+    return fsum(side_run.pss[name] for name in daemons_of(run, side)) + side_run.pss.get(HELPERS, 0.0)
 
 
 def daemons_of(run: Run, side: str) -> list[str]:
@@ -123,22 +128,26 @@ def daemons_of(run: Run, side: str) -> list[str]:
     return [process.name for each in run.sides if each.name == side for process in each.processes]
 
 
-def _row_by_side(run: Run, step: Step, about: tuple[str, str, str, bool], read: Callable[[str, Turn], float]) -> Row:
+def _row_by_side(run: Run, step: Step, about: tuple[str, str, str, bool], read: Callable[[str, SideRun], float]) -> Row:
     """A row of a value that depends on whose turn it is, one a turn."""
-    by_turn = {id(turn): side for one in step.rounds for side, turn in one.turns.items()}
+    side_of = {id(side_run): side for one in step.rounds for side, side_run in one.side_runs.items()}
     names = tuple(side.name for side in run.sides)
-    return _row(run, step, names, about, lambda turn: [read(by_turn[id(turn)], turn)])
+    return _row(run, step, names, about, lambda side_run: [read(side_of[id(side_run)], side_run)])
 
 
 def _row(
-    run: Run, step: Step, names: tuple[str, ...], about: tuple[str, str, str, bool], read: Callable[[Turn], list[float]]
+    run: Run,
+    step: Step,
+    names: tuple[str, ...],
+    about: tuple[str, str, str, bool],
+    read: Callable[[SideRun], list[float]],
 ) -> Row:
     """A row of the sides that have the values. The others are compared with the first side, where that has them."""
     key, label, unit, main = about
-    turns = [turn for one in step.rounds for turn in one.turns.values()]
-    middle = {name: [statistics.median(read(one.turns[name])) for one in step.rounds] for name in names}
-    sides = {name: distribution([v for one in step.rounds for v in read(one.turns[name])]) for name in names}
+    side_runs = [side_run for one in step.rounds for side_run in one.side_runs.values()]
+    middle = {name: [statistics.median(read(one.side_runs[name])) for one in step.rounds] for name in names}
+    sides = {name: distribution([v for one in step.rounds for v in read(one.side_runs[name])]) for name in names}
     first = run.sides[0].name
     others = [name for name in names if name != first] if min(middle.get(first, [0])) > 0 else []
-    verdicts = {other: judge(middle[other], middle[first], turns) for other in others}
+    verdicts = {other: judge(middle[other], middle[first], side_runs) for other in others}
     return Row(step.name, step.title, key, label, unit, main, sides, verdicts)

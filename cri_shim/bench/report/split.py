@@ -45,12 +45,13 @@ def where_time_goes(run: Run, step: Step) -> list[tuple[str, dict[str, float]]]:
     rpcs = [
         metric
         for metric in step.metrics
-        if not metric.sum_of and any(metric.key in turn.bills for one in step.rounds for turn in one.turns.values())
+        if not metric.sum_of
+        and any(metric.key in side_run.bills for one in step.rounds for side_run in one.side_runs.values())
     ]
     bars: list[tuple[str, dict[str, float]]] = []
     for metric in rpcs:
         for side in run.sides:
-            measured = [value for one in step.rounds for value in one.turns[side.name].samples.get(metric.key, [])]
+            measured = [value for one in step.rounds for value in one.side_runs[side.name].samples.get(metric.key, [])]
             if not measured:
                 continue
             parts = typical_parts(step, metric, side.name)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.bench.report.rows import Row
-    from cri_shim.bench.schema import Run, Step, Turn
+    from cri_shim.bench.schema import Run, SideRun, Step
 
 
 def first_page(run: Run, rows: Sequence[Row]) -> Table:
@@ -77,20 +77,20 @@ def quiet(run: Run) -> Table:
     """How quiet the machine was in each step."""
     lines = []
     for step in run.steps:
-        turns = [turn for one in step.rounds for turn in one.turns.values()]
-        if not turns:
+        side_runs = [side_run for one in step.rounds for side_run in one.side_runs.values()]
+        if not side_runs:
             continue
-        loops = sorted(turn.probe.loop_ms for turn in turns)
+        loops = sorted(side_run.probe.loop_ms for side_run in side_runs)
         lines.append(
             (
                 step.name,
                 str(len(step.rounds)),
-                percent(sum(turn.probe.waited > noise.DISTURBED for turn in turns) / len(turns)),
-                percent(max(turn.probe.waited for turn in turns)),
+                percent(sum(side_run.probe.waited > noise.DISTURBED for side_run in side_runs) / len(side_runs)),
+                percent(max(side_run.probe.waited for side_run in side_runs)),
                 f"{number(loops[0])} to {number(loops[-1])}",
-                percent(statistics.fmean(turn.stolen for turn in turns)),
-                number(max(turn.probe.load for turn in turns)),
-                "not quiet" if noise.objections(turns) else "quiet enough",
+                percent(statistics.fmean(side_run.stolen for side_run in side_runs)),
+                number(max(side_run.probe.load for side_run in side_runs)),
+                "not quiet" if noise.objections(side_runs) else "quiet enough",
             )
         )
     head = ("step", "rounds", "turns disturbed", "worst", "loop, CPU ms", "stolen", "load, max", "judgement")
@@ -111,7 +111,7 @@ def cpu(run: Run, step: Step) -> Table:
     names = list(next(iter(parts.values())))
     lines = []
     for side, own in parts.items():
-        wall = statistics.fmean(one.turns[side].seconds for one in step.rounds)
+        wall = statistics.fmean(one.side_runs[side].seconds for one in step.rounds)
         lines.append((side, *(f"{value:.3f}" for value in (wall, *(own[name] for name in names), fsum(own.values())))))
     return Table(("side, seconds per turn", "wall", *names, "machine"), tuple(lines))
 
@@ -120,21 +120,25 @@ def memory(run: Run, step: Step) -> Table:
     """MiB that each daemon and the shims of a side hold at the end of a turn, by three measures: medians."""
     lines = []
     for side in run.sides:
-        turns = [one.turns[side.name] for one in step.rounds]
+        side_runs = [one.side_runs[side.name] for one in step.rounds]
         daemons = daemons_of(run, side.name)
-        helpers = [HELPERS] if any(HELPERS in turn.pss for turn in turns) else []
+        helpers = [HELPERS] if any(HELPERS in side_run.pss for side_run in side_runs) else []
         together = [*daemons, *helpers]
-        lines += [(side.name, name, *_three_measures(turns, [name])) for name in (*together, SHIMS)]
+        lines += [(side.name, name, *_three_measures(side_runs, [name])) for name in (*together, SHIMS)]
         if len(together) > 1:
             name = "daemons and helpers" if helpers else "all daemons"
-            lines.append((side.name, name, *_three_measures(turns, together)))
+            lines.append((side.name, name, *_three_measures(side_runs, together)))
     return Table(("side, MiB at the end of a turn", "of", "RSS", "PSS", "USS"), tuple(lines), 2)
 
 
-def _three_measures(turns: Sequence[Turn], names: Sequence[str]) -> tuple[str, ...]:
+def _three_measures(side_runs: Sequence[SideRun], names: Sequence[str]) -> tuple[str, ...]:
     """RSS, PSS and USS of some processes together; empty where one of them is not known."""
     cells = []
-    for measure in ([turn.memory for turn in turns], [turn.pss for turn in turns], [turn.uss for turn in turns]):
+    for measure in (
+        [side_run.memory for side_run in side_runs],
+        [side_run.pss for side_run in side_runs],
+        [side_run.uss for side_run in side_runs],
+    ):
         known = all(name in sizes for sizes in measure for name in names)
         sums = [fsum(sizes.get(name, 0.0) for name in names) for sizes in measure]
         cells.append(number(statistics.median(sums)) if known else "")

@@ -25,7 +25,7 @@ HOW = _paragraphs(f"""
     **A verdict** needs at least {verdict.MIN_PAIRS} rounds, an interval that has 1 outside or is narrower than
     {percent(verdict.MAX_WIDTH)}, and a quiet machine. Before each turn a loop of fixed work runs on every core:
     something else may have had the cores for more than {percent(noise.DISTURBED)} of it before at most
-    {percent(noise.DISTURBED_TURNS)} of the turns, its CPU time may not vary by more than a factor of
+    {percent(noise.DISTURBED_RUNS)} of the turns, its CPU time may not vary by more than a factor of
     {noise.SPEED_SPREAD}, and the hypervisor may not keep more than {percent(noise.STOLEN)} of the time. Else there
     is no verdict, whatever the numbers say.
 

@@ -61,7 +61,7 @@ class Batch:
         """Do it with a few."""
         await self._do(node, Samples(), min(self.pods, _WARM_PODS))
 
-    async def turn(self, node: Node, samples: Samples) -> None:
+    async def run(self, node: Node, samples: Samples) -> None:
         """All of them."""
         await self._do(node, samples, self.pods)
 

@@ -36,7 +36,7 @@ _STATS: dict[str, Message] = {
 }
 _MAIN = {"ListPodSandbox", "ListContainers", *_STATS}
 _REPEATS = 10
-_LONGEST_TURN = 12.0  # seconds of pauses, unless already one of each call takes longer
+_LONGEST_RUN = 12.0  # seconds of pauses, unless already one of each call takes longer
 # A kubelet asks for statistics every ten seconds. A runtime that shares one reading between requests that come closer
 # together shall not gain by it here, so there is a pause before each.
 _PAUSE_BEFORE_STATS = 0.7
@@ -54,7 +54,7 @@ class Calls:
         self.repeats = _repeats(period)
         rpcs = _LISTS if period else (*_LISTS, *_STATS)
         self.metrics = tuple(Metric(rpc, rpc, rpc in _MAIN) for rpc in rpcs)
-        self.rounds = 6 if self._waits > _LONGEST_TURN / 2 else 8
+        self.rounds = 6 if self._waits > _LONGEST_RUN / 2 else 8
         self.seconds = 0.1 + self._waits if period else 2.0 + pods / 100
         self.about = (
             f"With {pods} idle pods on the node, the lists are asked for in turn, {self.repeats} times each, "
@@ -94,7 +94,7 @@ class Calls:
         for rpc, request in _measured(node, _LISTS | _STATS).items():
             await node.call(Samples(), rpc, request.SerializeToString())
 
-    async def turn(self, node: Node, samples: Samples) -> None:
+    async def run(self, node: Node, samples: Samples) -> None:
         """The lists, then the statistics."""
         if self.period:
             await self._with_pauses(node, samples)
@@ -128,4 +128,4 @@ def _repeats(period: float) -> int:
     """Return how many calls of each list make a turn."""
     if not period:
         return _REPEATS
-    return max(1, min(_REPEATS, int(_LONGEST_TURN / (len(_LISTS) * period))))
+    return max(1, min(_REPEATS, int(_LONGEST_RUN / (len(_LISTS) * period))))

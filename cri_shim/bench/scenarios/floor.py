@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.bench.floor.errors import FloorError
 from cri_shim.bench.floor.process import FloorProcess
-from cri_shim.bench.floor.recipe import ORDERS, Turn
+from cri_shim.bench.floor.recipe import ORDERS, Variant
 from cri_shim.bench.node import Samples, next_name
 from cri_shim.bench.pod import END, START, Pod
 from cri_shim.bench.scenarios.scenario import WrongWorkError
@@ -45,19 +45,19 @@ class Floor:
         """Nothing is known of the sides yet; see `use`."""
         self._survey: Survey | None = None
         self._process: FloorProcess | None = None
-        self._turns: list[Turn] = []
+        self._variants: list[Variant] = []
 
     def use(self, survey: Survey, directory: Path) -> None:
         """Take what was found out about the sides; the script keeps its files in ``directory``."""
         self._survey = survey
         self._process = FloorProcess(survey.recipe, directory)
-        self._turns = [Turn(kind, order) for kind in survey.recipe.kinds for order in ORDERS]
+        self._variants = [Variant(kind, order) for kind in survey.recipe.kinds for order in ORDERS]
 
     async def try_out(self) -> None:
         """Make each kind of pod once. Raises `FloorError` when one cannot be made."""
         async with self._script() as script:
-            for turn in self._turns:
-                await script.make_pod(turn)
+            for variant in self._variants:
+                await script.make_pod(variant)
 
     @property
     def about(self) -> str:
@@ -85,9 +85,9 @@ class Floor:
 
     async def warm(self, node: Node) -> None:
         """Do it once."""
-        await self.turn(node, Samples())
+        await self.run(node, Samples())
 
-    async def turn(self, node: Node, samples: Samples) -> None:
+    async def run(self, node: Node, samples: Samples) -> None:
         """One pod of a side, or one of each kind and order by the script."""
         if node.name == NAME:
             await self._by_script(samples)
@@ -104,13 +104,13 @@ class Floor:
             await self._script().__aexit__()
 
     async def _by_script(self, samples: Samples) -> None:
-        self._turns.reverse()  # so that none is always the first after a side's turn
-        for turn in self._turns:
+        self._variants.reverse()  # so that none is always the first after a side's turn
+        for script_variant in self._variants:
             try:
-                outcome = await self._script().make_pod(turn)
+                outcome = await self._script().make_pod(script_variant)
             except FloorError as error:
                 raise WrongWorkError(f"the floor could not be measured: {error}") from error
-            variant = key_of(turn.kind, turn.order)
+            variant = key_of(script_variant.kind, script_variant.order)
             samples.add(f"{variant}: pod start", outcome.start)
             samples.add(f"{variant}: pod end", outcome.end)
             for stage, ms in outcome.stages.items():

@@ -46,9 +46,9 @@ class Life:
 
     async def warm(self, node: Node) -> None:
         """Do it once."""
-        await self.turn(node, Samples())
+        await self.run(node, Samples())
 
-    async def turn(self, node: Node, samples: Samples) -> None:
+    async def run(self, node: Node, samples: Samples) -> None:
         """One pod."""
         await null_call.make(node, samples)
         image = cri.ImageStatusRequest(image=cri.ImageSpec(image=node.place.image)).SerializeToString()

@@ -97,9 +97,9 @@ class Logs:
 
     async def warm(self, node: Node) -> None:
         """Do it once."""
-        await self.turn(node, Samples())
+        await self.run(node, Samples())
 
-    async def turn(self, node: Node, samples: Samples) -> None:
+    async def run(self, node: Node, samples: Samples) -> None:
         """Let them go, wait for the last line, count all lines, rotate."""
         writers = self._running[node.name]
         doors = [await asyncio.to_thread(_open_when_awaited, writer.go) for writer in writers]

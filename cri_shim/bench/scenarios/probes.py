@@ -51,9 +51,9 @@ class Probes:
 
     async def warm(self, node: Node) -> None:
         """Do it once."""
-        await self.turn(node, Samples())
+        await self.run(node, Samples())
 
-    async def turn(self, node: Node, samples: Samples) -> None:
+    async def run(self, node: Node, samples: Samples) -> None:
         """Run the program, and see that it did."""
         await null_call.make(node, samples, self.period)
         pod = self._pods[node.name]

@@ -40,9 +40,9 @@ class Pull:
 
     async def warm(self, node: Node) -> None:
         """Do it once."""
-        await self.turn(node, Samples())
+        await self.run(node, Samples())
 
-    async def turn(self, node: Node, samples: Samples) -> None:
+    async def run(self, node: Node, samples: Samples) -> None:
         """Pull; before and after it the image must be gone, and there."""
         await self.clean(node)
         if await self._id(node):

@@ -54,7 +54,7 @@ class Scenario(Protocol):
         """Do what a turn does, or a little of it, so that the first turn is like any other."""
         ...
 
-    async def turn(self, node: Node, samples: Samples) -> None:
+    async def run(self, node: Node, samples: Samples) -> None:
         """Do it once; raises :class:`WrongWorkError` when the side did not do what it was asked to."""
         ...
 

@@ -81,7 +81,7 @@ class Steady:
             if rpc not in node.left_out:
                 await node.call(Samples(), rpc, request.SerializeToString())
 
-    async def turn(self, node: Node, samples: Samples) -> None:
+    async def run(self, node: Node, samples: Samples) -> None:
         """The window, to its end."""
         began = time.monotonic()
         async with asyncio.TaskGroup() as group:

@@ -75,9 +75,9 @@ class Streams:
 
     async def warm(self, node: Node) -> None:
         """Do it once."""
-        await self.turn(node, Samples())
+        await self.run(node, Samples())
 
-    async def turn(self, node: Node, samples: Samples) -> None:
+    async def run(self, node: Node, samples: Samples) -> None:
         """An exec session, then a port-forward."""
         pod = self._pods[node.name]
         run = cri.ExecRequest(container_id=pod.container_id, cmd=["cat", "/big"], stdout=True).SerializeToString()

@@ -73,12 +73,12 @@ def test_every_scenario_on_both_sides(tmp_path):
     cpu: defaultdict[str, float] = defaultdict(float)
     for step in run.steps:
         assert [one.number for one in step.rounds] == [0, 1], step.name
-        taking_turns = ("plugin", "bridge", "floor") if step.scenario == "floor" else ("plugin", "bridge")
-        assert [one.order for one in step.rounds] == [taking_turns, taking_turns[::-1]]
+        taking_part = ("plugin", "bridge", "floor") if step.scenario == "floor" else ("plugin", "bridge")
+        assert [one.order for one in step.rounds] == [taking_part, taking_part[::-1]]
         for one in step.rounds:
-            for turn in (one.turns[side.name] for side in run.sides):
-                assert all(turn.samples[metric.key] for metric in step.metrics), step.name
-                cpu[step.scenario] += turn.cpu["machine"]  # in ticks of 10 ms: a turn of a few calls may take none
+            for side_run in (one.side_runs[side.name] for side in run.sides):
+                assert all(side_run.samples[metric.key] for metric in step.metrics), step.name
+                cpu[step.scenario] += side_run.cpu["machine"]  # in ticks of 10 ms: a turn of a few calls may take none
     assert all(cpu[scenario] > 0 for scenario in SCENARIOS)
     assert run.parity is not None
     assert set(run.parity.facts) >= {"namespaces", "mounts", "cgroup values", "log lines", "reachability", "statistics"}
@@ -96,12 +96,12 @@ def test_every_scenario_on_both_sides(tmp_path):
 def _bills_add_up(step: Step) -> None:
     """Each answer of the bridge has a bill; its parts are the wall time, and with the front hop what the client saw."""
     for one in step.rounds:
-        turn = one.turns["bridge"]
-        assert not one.turns["plugin"].bills
+        side_run = one.side_runs["bridge"]
+        assert not one.side_runs["plugin"].bills
         for rpc in (metric.key for metric in step.metrics if not metric.sum_of):
-            bills = turn.bills[rpc]
-            assert bills.count == len(turn.samples[rpc]), rpc
-            for number, seen in enumerate(turn.samples[rpc]):
+            bills = side_run.bills[rpc]
+            assert bills.count == len(side_run.samples[rpc]), rpc
+            for number, seen in enumerate(side_run.samples[rpc]):
                 bill = {name: values[number] for name, values in bills.parts.items()}
                 parts = sum(bill.get(name, 0.0) for name in ("transport", "work", "queue", "world"))
                 assert parts == pytest.approx(bill["wall"], abs=0.005), rpc
@@ -123,8 +123,10 @@ def test_a_client_in_c_makes_the_calls(tmp_path):
     assert [step.name for step in run.steps] == ["life", "calls@1", "calls@1 every 10 ms"]
     for step in run.steps:
         for one in step.rounds:
-            assert all(turn.samples[metric.key] for turn in one.turns.values() for metric in step.metrics), step.name
-            assert one.turns["bridge"].bills
+            assert all(
+                side_run.samples[metric.key] for side_run in one.side_runs.values() for metric in step.metrics
+            ), step.name
+            assert one.side_runs["bridge"].bills
     asked = {(each.client, each.side, each.rhythm) for each in run.null_calls}
     clients, rhythms = ("cri_client.c", "in-process Python"), ("back to back", "every 10 ms")
     assert asked == {(name, side, rhythm) for name in clients for side in ("plugin", "bridge") for rhythm in rhythms}

@@ -19,7 +19,7 @@ from cri_shim.bench.floor import leftovers, recipe
 from cri_shim.bench.floor.errors import FloorError
 from cri_shim.bench.floor.pod import Pod as FloorPod
 from cri_shim.bench.floor.process import FloorProcess
-from cri_shim.bench.floor.recipe import ORDERS, WITH_PAUSE, WITHOUT_PAUSE, Turn
+from cri_shim.bench.floor.recipe import ORDERS, WITH_PAUSE, WITHOUT_PAUSE, Variant
 from cri_shim.bench.floor.runc import Runc
 from cri_shim.bench.floor.survey import Survey, survey
 from cri_shim.bench.grpc_caller import GrpcCaller
@@ -146,7 +146,7 @@ async def test_every_kind_and_order_of_pod_is_timed():
         assert plugin.survey.recipe.network.bin_dirs == (str(PLUGINS),)
         for kind in plugin.survey.recipe.kinds:
             for order in ORDERS:
-                outcome = await floor.make_pod(Turn(kind, order))
+                outcome = await floor.make_pod(Variant(kind, order))
                 chain = plugin.survey.recipe.network.plugins
                 wanted = {f"CNI {command} {each['type']}" for command in ("ADD", "DEL") for each in chain}
                 assert set(outcome.stages) >= {*wanted, "runc create container", "runc delete container"}
@@ -162,7 +162,7 @@ async def test_a_side_without_pause_has_a_floor_without_pause():
         assert bridge.survey.with_pause == ()
         assert bridge.survey.recipe.kinds == (WITHOUT_PAUSE,)
         assert bridge.survey.recipe.sysctls["net/ipv4/ip_unprivileged_port_start"] == "0"
-        outcome = await floor.make_pod(Turn(WITHOUT_PAUSE, "overlapped"))
+        outcome = await floor.make_pod(Variant(WITHOUT_PAUSE, "overlapped"))
         assert outcome.start > 0
 
 
@@ -176,31 +176,31 @@ async def test_a_step_that_fails_is_named_and_leaves_nothing():
         async with script(plugin, broken) as floor:
             for order in ORDERS:
                 with pytest.raises(FloorError, match=r"runc (create|start) failed: .*not-there"):
-                    await floor.make_pod(Turn(WITH_PAUSE, order))
+                    await floor.make_pod(Variant(WITH_PAUSE, order))
         chain = (*good.network.plugins, {"type": "false"})
         bad_network = msgspec.structs.replace(good.network, plugins=chain, bin_dirs=(*good.network.bin_dirs, "/bin"))
         async with script(plugin, msgspec.structs.replace(good, network=bad_network)) as floor:
             with pytest.raises(
                 FloorError, match=r"CNI ADD of false failed: exit code 1; and while it was undone: CNI DEL of false"
             ):
-                await floor.make_pod(Turn(WITH_PAUSE, "overlapped"))
+                await floor.make_pod(Variant(WITH_PAUSE, "overlapped"))
 
 
 async def test_what_a_killed_script_has_left_is_removed_by_the_next():
     """SIGKILL in the middle of a pod: containers, mounts, the address and the layers are there until then."""
     async with side() as plugin:
         async with script(plugin) as floor:
-            turn = asyncio.create_task(floor.make_pod(Turn(WITH_PAUSE, "serial")))
+            making = asyncio.create_task(floor.make_pod(Variant(WITH_PAUSE, "serial")))
             await until(lambda: list(plugin.states.glob("*/runc/*-container")))
             assert floor._process is not None
             floor._process.kill()
             with pytest.raises(FloorError, match="the script of the floor ended"):
-                await turn
+                await making
         assert list(plugin.states.glob("*/runc/*"))
         assert plugin.lab.network.reservations()
         async with script(plugin) as floor:
             assert not list(plugin.states.glob("*/runc/*"))
-            await floor.make_pod(Turn(WITH_PAUSE, "serial"))
+            await floor.make_pod(Variant(WITH_PAUSE, "serial"))
 
 
 @asynccontextmanager

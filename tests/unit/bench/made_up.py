@@ -7,7 +7,20 @@ from dataclasses import replace
 from typing import Any
 
 from cri_shim.bench.order import order_of_round
-from cri_shim.bench.schema import SCHEMA, Bills, Machine, Metric, Parity, Probe, Process, Round, Run, Side, Step, Turn
+from cri_shim.bench.schema import (
+    SCHEMA,
+    Bills,
+    Machine,
+    Metric,
+    Parity,
+    Probe,
+    Process,
+    Round,
+    Run,
+    Side,
+    SideRun,
+    Step,
+)
 
 MACHINE = Machine("Linux 6", "Debian 12", "a CPU", 2, 8192, "v1", "boot-1", "runc 1.1.5", "3.11.7", "1.85", "asyncio")
 QUIET, BUSY = Probe(12.0, 0.01, 0.2), Probe(12.0, 0.6, 9.0)
@@ -70,7 +83,7 @@ def bills(*requests: dict[str, float], split: str = "estimate", front_known: str
     return Bills(len(whole), parts, {split: with_hops}, {front_known: len(whole)})
 
 
-def turn(factor: float, probe: Probe = QUIET, **more: Any) -> Turn:
+def side_run(factor: float, probe: Probe = QUIET, **more: Any) -> SideRun:
     """A turn whose numbers are ``factor`` times those of any other."""
     samples = {"RunPodSandbox": [10 * factor, 11 * factor], "last pod runs": [900 * factor]}
     samples |= {f"pod {what}": [number * 90 * factor for number in range(1, 11)] for what in ("runs", "gone")}
@@ -78,7 +91,7 @@ def turn(factor: float, probe: Probe = QUIET, **more: Any) -> Turn:
     memory = {"containerd": 50.0 * factor, "cri-shim": 60.0, "machine": 900.0}
     more.setdefault("pss", {"containerd": 40.0 * factor, "cri-shim": 45.0, "shims": 90.0})
     more.setdefault("uss", {"containerd": 38.0 * factor, "cri-shim": 41.0, "shims": 80.0})
-    return Turn(1.0, samples, cpu, memory, more.pop("bills", {}), probe, **more)
+    return SideRun(1.0, samples, cpu, memory, more.pop("bills", {}), probe, **more)
 
 
 def rounds(count: int, ratio: float, probe: Probe = QUIET) -> tuple[Round, ...]:
@@ -88,8 +101,11 @@ def rounds(count: int, ratio: float, probe: Probe = QUIET) -> tuple[Round, ...]:
     for number in range(count):
         plugin = draw.uniform(0.95, 1.05)
         bridge = plugin * ratio * draw.uniform(0.98, 1.02)
-        turns = {"plugin": turn(plugin, probe), "bridge": turn(bridge, probe, bills={"RunPodSandbox": bills({}, {})})}
-        result.append(Round(number, 1000.0 + number, order_of_round(("plugin", "bridge"), number), turns))
+        side_runs = {
+            "plugin": side_run(plugin, probe),
+            "bridge": side_run(bridge, probe, bills={"RunPodSandbox": bills({}, {})}),
+        }
+        result.append(Round(number, 1000.0 + number, order_of_round(("plugin", "bridge"), number), side_runs))
     return tuple(result)
 
 
@@ -129,11 +145,11 @@ def priced(
         rpc: [sum(request) for request in zip(*(each.parts[part] for part in CLIENT_SEES), strict=True)]
         for rpc, each in told.items()
     }
-    turns = {
-        "plugin": Turn(1.0, theirs, probe=probe),
-        "bridge": Turn(1.0, seen | {"pod start": [0.0], "Version": [1.0]}, bills=told, probe=probe),
+    side_runs = {
+        "plugin": SideRun(1.0, theirs, probe=probe),
+        "bridge": SideRun(1.0, seen | {"pod start": [0.0], "Version": [1.0]}, bills=told, probe=probe),
     }
-    rounds = tuple(Round(number, 1000.0 + number, ("plugin", "bridge"), turns) for number in range(count))
+    rounds = tuple(Round(number, 1000.0 + number, ("plugin", "bridge"), side_runs) for number in range(count))
     metrics = tuple(
         Metric(rpc, rpc, main=True, sum_of=tuple(requests) if rpc == "pod start" else ())
         for rpc in (*requests, *(["pod start"] if "pod start" in theirs else ()))

@@ -70,8 +70,8 @@ def test_two_runtimes_that_have_little_in_common(tmp_path, capsys):
     assert differences["log lines", "format"] == {"new": "CRI", "old": "Docker's JSON, not the CRI's"}
     assert differences["statistics", "ListContainerStats"] == {"new": "of all", "old": "of 0 of 3"}
     for step in run.steps:
-        for turn in (turn for one in step.rounds for turn in one.turns.values()):
-            assert turn.samples
+        for side_run in (side_run for one in step.rounds for side_run in one.side_runs.values()):
+            assert side_run.samples
     for report in ((tmp_path / "run.md").read_text(), (tmp_path / "run.html").read_text()):
         assert "What differs in the work" in report
         assert "Docker's JSON" in report.replace("&#x27;", "'")

@@ -100,8 +100,8 @@ def test_times_of_nothing_have_a_report(tmp_path):
     """A client with a coarse clock sees calls that took no time at all."""
     made = run(0.8)
     for one in made.steps[0].rounds:
-        for turn in one.turns.values():
-            turn.samples.update({key: [0.0] for key in turn.samples})
+        for side_run in one.side_runs.values():
+            side_run.samples.update({key: [0.0] for key in side_run.samples})
     result_file.save(tmp_path / "run.json", made)
     assert compare("report", str(tmp_path / "run.json")) == 0
 

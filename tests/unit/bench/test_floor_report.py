@@ -12,7 +12,7 @@ from cri_shim.bench.report import document, files
 from cri_shim.bench.report.blocks import Picture, Table
 from cri_shim.bench.report.markdown import to_markdown
 from cri_shim.bench.scenarios.floor import PAUSE_OPTION, Floor
-from cri_shim.bench.schema import Round, Run, Step, Turn
+from cri_shim.bench.schema import Round, Run, SideRun, Step
 from tests.unit.bench.made_up import BUSY, QUIET, run
 
 SIDES = ("plugin", "bridge")
@@ -25,7 +25,7 @@ SCRIPT = {
 }
 
 
-def script_turn(factor: float, probe=QUIET) -> Turn:
+def script_run(factor: float, probe=QUIET) -> SideRun:
     """What the script took, and stages that make up nine tenths of it."""
     samples = {}
     for variant, (start, end) in SCRIPT.items():
@@ -37,11 +37,11 @@ def script_turn(factor: float, probe=QUIET) -> Turn:
             ("CNI DEL first", end * 0.9),
         ):
             samples[f"{variant}: {stage}"] = [ms * factor]
-    return Turn(1.0, samples, probe=probe)
+    return SideRun(1.0, samples, probe=probe)
 
 
-def side_turn(ms: float, probe=QUIET) -> Turn:
-    return Turn(1.0, {"pod start": [ms], "pod end": [ms / 2]}, probe=probe)
+def one_side_run(ms: float, probe=QUIET) -> SideRun:
+    return SideRun(1.0, {"pod start": [ms], "pod end": [ms / 2]}, probe=probe)
 
 
 def with_floor(pause: str = "plugin, bridge", probe=QUIET) -> Run:
@@ -49,9 +49,9 @@ def with_floor(pause: str = "plugin, bridge", probe=QUIET) -> Run:
     rounds = []
     for number in range(8):
         drift = 1 + number / 10
-        turns = {"plugin": side_turn(160 * drift, probe), "bridge": side_turn(120 * drift, probe)}
-        turns["floor"] = script_turn(drift, probe)
-        rounds.append(Round(number, 1000.0 + number, order_of_round((*SIDES, "floor"), number), turns))
+        side_runs = {"plugin": one_side_run(160 * drift, probe), "bridge": one_side_run(120 * drift, probe)}
+        side_runs["floor"] = script_run(drift, probe)
+        rounds.append(Round(number, 1000.0 + number, order_of_round((*SIDES, "floor"), number), side_runs))
     options: dict[str, float | str] = {PAUSE_OPTION: pause, "CNI plugins": "first"}
     scenario = Floor()
     step = Step("floor", 0, options, scenario.title, scenario.about, scenario.metrics, tuple(rounds))

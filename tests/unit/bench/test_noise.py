@@ -6,18 +6,18 @@ from dataclasses import replace
 
 from cri_shim.bench import noise
 from cri_shim.bench.schema import Probe
-from tests.unit.bench.made_up import BUSY, QUIET, turn
+from tests.unit.bench.made_up import BUSY, QUIET, side_run
 
 
 def test_a_quiet_machine_is_not_objected_to():
     """Turns with free cores, steady speed and no stolen time pass."""
-    assert noise.objections([turn(1, Probe(12.0 + number / 10, 0.02, 0.1)) for number in range(10)]) == ()
+    assert noise.objections([side_run(1, Probe(12.0 + number / 10, 0.02, 0.1)) for number in range(10)]) == ()
 
 
 def test_a_few_disturbed_turns_are_allowed_and_many_are_not():
     """The share of disturbed turns decides; the reason says how many and how badly."""
-    few = [turn(1, BUSY if number < 2 else QUIET) for number in range(10)]
-    many = [turn(1, BUSY if number < 4 else QUIET) for number in range(10)]
+    few = [side_run(1, BUSY if number < 2 else QUIET) for number in range(10)]
+    many = [side_run(1, BUSY if number < 4 else QUIET) for number in range(10)]
     assert noise.objections(few) == ()
     (reason,) = noise.objections(many)
     assert "40%" in reason
@@ -26,14 +26,14 @@ def test_a_few_disturbed_turns_are_allowed_and_many_are_not():
 
 def test_a_machine_that_changes_its_speed_is_objected_to():
     """A loop that takes 12 ms at first and 20 ms later tells that times of the two cannot be compared."""
-    turns = [turn(1, Probe(12.0 if number < 5 else 20.0, 0.0, 0.1)) for number in range(10)]
-    (reason,) = noise.objections(turns)
+    side_runs = [side_run(1, Probe(12.0 if number < 5 else 20.0, 0.0, 0.1)) for number in range(10)]
+    (reason,) = noise.objections(side_runs)
     assert "speed" in reason
 
 
 def test_stolen_time_is_objected_to():
     """What the hypervisor keeps counts against the run."""
-    (reason,) = noise.objections([replace(turn(1), stolen=0.05)] * 4)
+    (reason,) = noise.objections([replace(side_run(1), stolen=0.05)] * 4)
     assert "hypervisor" in reason
 
 

@@ -66,7 +66,7 @@ def test_the_command_is_beside_the_numbers(name):
 def test_a_changed_number_would_be_noticed(tmp_path):
     """With another number in the result, another table comes out."""
     data = DOCS / "data" / "performance.json"
-    metric, (value, *_) = next(iter(load(data).steps[0].rounds[0].turns["bridge"].samples.items()))
+    metric, (value, *_) = next(iter(load(data).steps[0].rounds[0].side_runs["bridge"].samples.items()))
     changed = tmp_path / "changed.json"
     changed.write_text(
         data.read_text(encoding="utf-8").replace(f'"{metric}":[{value}', f'"{metric}":[999999.0'), encoding="utf-8"

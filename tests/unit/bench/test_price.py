@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from cri_shim.bench.report import document, files
 from cri_shim.bench.report.html import to_html
@@ -105,10 +106,12 @@ def test_what_is_inside_the_noise_is_called_so():
     noisy = priced({"ExecSync": [{}]}, {"ExecSync": [20.0], "Version": NULL}, scenario="exec")
     step = noisy.steps[0]
     rounds = tuple(
-        replace(
+        structs.replace(
             one,
-            turns=one.turns
-            | {"plugin": replace(one.turns["plugin"], samples={"ExecSync": [6 + (-1) ** n * 5.0], "Version": NULL})},
+            side_runs=one.side_runs
+            | {
+                "plugin": replace(one.side_runs["plugin"], samples={"ExecSync": [6 + (-1) ** n * 5.0], "Version": NULL})
+            },
         )
         for n, one in enumerate(step.rounds)
     )
@@ -203,8 +206,8 @@ def test_mixed_ways_of_knowing_are_called_mixed():
     """Some hops by spans, some by an estimate."""
     made = priced({"ExecSync": [{}]}, {"ExecSync": [20.0], "Version": NULL}, scenario="exec")
     step = made.steps[0]
-    other = replace(step.rounds[0].turns["bridge"], bills={"ExecSync": bills({}, split="spans")})
-    one = replace(step.rounds[0], turns=step.rounds[0].turns | {"bridge": other})
+    other = replace(step.rounds[0].side_runs["bridge"], bills={"ExecSync": bills({}, split="spans")})
+    one = structs.replace(step.rounds[0], side_runs=step.rounds[0].side_runs | {"bridge": other})
     (row,) = price_rows(replace(made, steps=(replace(step, rounds=(one, *step.rounds[1:])),)), "bridge")
     assert row.split == "mixed"
 

@@ -22,8 +22,8 @@ async def test_an_image_is_removed_as_a_kubelet_removes_it(runtime, node):
     """Each turn pulls an image that is not there."""
     samples = Samples()
     pull = Pull("registry.test/big:1")
-    await pull.turn(node, samples)
-    await pull.turn(node, samples)
+    await pull.run(node, samples)
+    await pull.run(node, samples)
     assert [rpc for rpc in runtime.called if rpc in {"PullImage", "RemoveImage"}] == ["RemoveImage", "PullImage"] * 2
     assert len(samples.values["PullImage"]) == 2
     await pull.clean(node)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
+from msgspec import structs
 
 from cri_shim.bench.report import document, files, two_runs
 from cri_shim.bench.report.blocks import Items, Paragraph, Picture, Table
@@ -87,15 +88,15 @@ def test_what_daemons_keep_running_counts_as_theirs():
         replace(
             step,
             rounds=tuple(
-                replace(
+                structs.replace(
                     one,
-                    turns=one.turns
+                    side_runs=one.side_runs
                     | {
                         "bridge": replace(
-                            one.turns["bridge"],
-                            memory=one.turns["bridge"].memory | {"helpers": 11.0},
-                            pss=one.turns["bridge"].pss | {"helpers": 6.0},
-                            uss=one.turns["bridge"].uss | {"helpers": 5.0},
+                            one.side_runs["bridge"],
+                            memory=one.side_runs["bridge"].memory | {"helpers": 11.0},
+                            pss=one.side_runs["bridge"].pss | {"helpers": 6.0},
+                            uss=one.side_runs["bridge"].uss | {"helpers": 5.0},
                         )
                     },
                 )
@@ -127,7 +128,9 @@ def test_runs_without_pss_are_judged_by_rss():
         replace(
             step,
             rounds=tuple(
-                replace(one, turns={name: replace(turn, pss={}, uss={}) for name, turn in one.turns.items()})
+                structs.replace(
+                    one, side_runs={name: replace(side_run, pss={}, uss={}) for name, side_run in one.side_runs.items()}
+                )
                 for one in step.rounds
             ),
         )
@@ -144,10 +147,10 @@ def test_a_runtime_without_an_rpc_has_no_row_of_it():
     whole = run(0.8)
     step = whole.steps[0]
     rounds = tuple(
-        replace(
+        structs.replace(
             one,
-            turns=one.turns
-            | {"bridge": replace(one.turns["bridge"], samples={"RunPodSandbox": [1.0], "last pod runs": []})},
+            side_runs=one.side_runs
+            | {"bridge": replace(one.side_runs["bridge"], samples={"RunPodSandbox": [1.0], "last pod runs": []})},
         )
         for one in step.rounds
     )
@@ -167,7 +170,9 @@ def test_a_side_that_takes_no_part_in_a_step_has_no_numbers_of_it(scenario):
     """The report says why, in all its forms, and the other steps have the side as ever."""
     whole = run(0.8, 0.9)
     step = whole.steps[0]
-    alone = tuple(replace(one, order=("plugin",), turns={"plugin": one.turns["plugin"]}) for one in step.rounds)
+    alone = tuple(
+        structs.replace(one, order=("plugin",), side_runs={"plugin": one.side_runs["plugin"]}) for one in step.rounds
+    )
     lacking = replace(step, scenario=scenario, rounds=alone, left_out={"bridge": "port-forward gave nothing: no socat"})
     told = replace(whole, steps=(lacking, whole.steps[1]))
     rows = rows_of(told)
@@ -184,7 +189,10 @@ def test_the_first_side_may_be_the_one_that_lacks_it():
     """Then there is nothing to compare the others with."""
     whole = run(0.8)
     rounds = tuple(
-        replace(one, turns=one.turns | {"plugin": replace(one.turns["plugin"], samples={"RunPodSandbox": [1.0]})})
+        structs.replace(
+            one,
+            side_runs=one.side_runs | {"plugin": replace(one.side_runs["plugin"], samples={"RunPodSandbox": [1.0]})},
+        )
         for one in whole.steps[0].rounds
     )
     lacking = replace(whole, steps=(replace(whole.steps[0], scenario="calls", rounds=rounds),))
@@ -283,7 +291,12 @@ def test_an_old_estimated_split_is_called_one():
         plain = run(0.8)
         bill = {"RunPodSandbox": {**OLD_BILL, "estimated": estimated}}
         rounds = tuple(
-            replace(one, turns={name: replace(turn, bills={}, mean_bills=bill) for name, turn in one.turns.items()})
+            structs.replace(
+                one,
+                side_runs={
+                    name: replace(side_run, bills={}, mean_bills=bill) for name, side_run in one.side_runs.items()
+                },
+            )
             for one in plain.steps[0].rounds
         )
         blocks = document.document(replace(plain, steps=(replace(plain.steps[0], rounds=rounds),)))
@@ -298,7 +311,8 @@ def test_a_run_without_bills_has_no_split():
     plain = run(0.8)
     step = plain.steps[0]
     rounds = tuple(
-        replace(one, turns={name: replace(turn, bills={}) for name, turn in one.turns.items()}) for one in step.rounds
+        structs.replace(one, side_runs={name: replace(side_run, bills={}) for name, side_run in one.side_runs.items()})
+        for one in step.rounds
     )
     blocks = document.document(replace(plain, steps=(replace(step, rounds=rounds),)))
     assert not any(isinstance(block, Picture) and block.name.endswith("split") for block in blocks)
@@ -308,7 +322,9 @@ def test_one_side_alone_is_described():
     """A run of one endpoint has distributions and no ratio."""
     plain = run(0.8)
     step = plain.steps[0]
-    rounds = tuple(replace(one, order=("plugin",), turns={"plugin": one.turns["plugin"]}) for one in step.rounds)
+    rounds = tuple(
+        structs.replace(one, order=("plugin",), side_runs={"plugin": one.side_runs["plugin"]}) for one in step.rounds
+    )
     alone = replace(plain, sides=plain.sides[:1], steps=(replace(step, rounds=rounds),))
     assert "nothing to compare" in text_of(document.document(alone))
 

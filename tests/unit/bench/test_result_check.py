@@ -12,7 +12,7 @@ from cri_shim.bench.result_check import why_damaged
 from tests.unit.bench.made_up import run
 
 
-def first_turn(document):
+def first_run(document):
     return document["steps"][0]["rounds"][0]["turns"]["bridge"]
 
 
@@ -22,13 +22,13 @@ BREAKS = {
     "round 1 of batch has no turn of bridge": lambda it: it["steps"][0]["rounds"][0]["turns"].pop("bridge"),
     "the moment at which it began is none": lambda it: it.update(started_at=1e300),
     "batch has no round": lambda it: it["steps"][0].update(rounds=[]),
-    "round 1 of batch has bills of RunPodSandbox that are not whole in the turn of bridge": lambda it: first_turn(it)[
+    "round 1 of batch has bills of RunPodSandbox that are not whole in the turn of bridge": lambda it: first_run(it)[
         "bills"
     ]["RunPodSandbox"].update(count=3),
-    "round 1 of batch has a time of RunPodSandbox that cannot be in the turn of bridge": lambda it: first_turn(it)[
+    "round 1 of batch has a time of RunPodSandbox that cannot be in the turn of bridge": lambda it: first_run(it)[
         "samples"
     ].update(RunPodSandbox=[-1.0]),
-    "round 1 of batch has an amount of CPU time or memory that cannot be in the turn of bridge": lambda it: first_turn(
+    "round 1 of batch has an amount of CPU time or memory that cannot be in the turn of bridge": lambda it: first_run(
         it
     )["cpu"].update(helpers=1e300),
     "round 1 of floor has no turn of floor": lambda it: it["steps"][0].update(scenario="floor"),

@@ -55,7 +55,7 @@ async def test_a_pause_comes_before_every_call_and_is_slept():
     calls = Calls(0, period=0.05)
     calls.repeats = 2
     began, used = time.monotonic(), time.process_time()
-    await calls.turn(node, Samples())  # type: ignore[arg-type]
+    await calls.run(node, Samples())  # type: ignore[arg-type]
     moments = [began, *(moment for _, moment, _ in node.calls)]
     assert len(node.calls) == 2 * len(calls.metrics)
     assert all(after - before >= 0.049 for before, after in itertools.pairwise(moments))

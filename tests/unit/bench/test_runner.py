@@ -41,7 +41,7 @@ class FakeScenario:
 
     def __init__(self, fail_at: int = -1, unable: dict[str, Exception] | None = None):
         self.did: list[str] = []
-        self.turns = 0
+        self.side_runs = 0
         self.fail_at = fail_at
         self.unable = unable or {}
         """By what is being done, ``prepare b`` for instance."""
@@ -57,10 +57,10 @@ class FakeScenario:
         if what in self.unable:
             raise self.unable[what]
 
-    async def turn(self, node, samples):
-        if self.turns == self.fail_at:
+    async def run(self, node, samples):
+        if self.side_runs == self.fail_at:
             raise RuntimeError("told to fail")
-        self.turns += 1
+        self.side_runs += 1
         self.did.append(node.name)
         samples.add("x", 1.0)
 
@@ -93,7 +93,7 @@ async def test_rounds_alternate_and_warming_up_is_apart(tmp_path):
     assert sorted(scenario.did[10:]) == ["clean a", "clean b"]
     (step,) = load(tmp_path / "run.json").steps
     assert [one.order for one in step.rounds] == [("a", "b"), ("b", "a"), ("a", "b")]
-    assert all(turn.samples == {"x": [1.0]} for one in step.rounds for turn in one.turns.values())
+    assert all(side_run.samples == {"x": [1.0]} for one in step.rounds for side_run in one.side_runs.values())
 
 
 async def test_an_interrupted_round_is_not_kept_and_the_rest_is_done_later(tmp_path):

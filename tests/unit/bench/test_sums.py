@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from cri_shim.bench.report.rows import daemons_cpu
 from cri_shim.bench.schema import Process
-from tests.unit.bench.made_up import run, turn
+from tests.unit.bench.made_up import run, side_run
 
 
 def test_a_sum_of_cpu_times_is_the_nearest_float():
@@ -14,5 +14,5 @@ def test_a_sum_of_cpu_times_is_the_nearest_float():
     daemons = [f"daemon {number}" for number in range(9)]
     made = run(1.0)
     bridge = replace(made.sides[1], processes=tuple(Process(name, 1) for name in daemons))
-    one = replace(turn(1.0), cpu=dict.fromkeys([*daemons, "helpers"], 0.1))
+    one = replace(side_run(1.0), cpu=dict.fromkeys([*daemons, "helpers"], 0.1))
     assert daemons_cpu(replace(made, sides=(made.sides[0], bridge)), "bridge", one) == 1.0
