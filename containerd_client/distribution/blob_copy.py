@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from containerd_client.content_writer import Writer
+    from containerd_client.distribution.chunk_queue import ChunkQueue
     from containerd_client.distribution.manifest import Descriptor
     from containerd_client.distribution.progress import Progress
-    from containerd_client.distribution.turns import Turns
 
 MESSAGE = 4 << 20
 """Bytes per message to containerd, which takes at most 16 MiB.
@@ -26,11 +26,11 @@ meanwhile. docs/adr/0010 has the measurements of other sizes.
 class BlobCopy:
     """Copy one blob into one open ingest, with at most two messages in memory, or one while waiting to send."""
 
-    def __init__(self, wanted: Descriptor, writer: Writer, progress: Progress, turns: Turns, rank: int) -> None:
+    def __init__(self, wanted: Descriptor, writer: Writer, progress: Progress, queue: ChunkQueue, rank: int) -> None:
         self._wanted = wanted
         self._writer = writer
         self._progress = progress
-        self._turns = turns
+        self._chunk_queue = queue
         self._rank = rank
         self._sending: asyncio.Task[None] | None = None
 
@@ -42,7 +42,7 @@ class BlobCopy:
         try:
             await self._run(chunks)
         finally:
-            self._turns.leave(self._rank)
+            self._chunk_queue.leave(self._rank)
             if self._sending is not None:  # left early
                 self._sending.cancel()
                 await asyncio.wait({self._sending})
@@ -79,10 +79,10 @@ class BlobCopy:
         """Wait for permission to send, start sending the message, and return while it is being sent."""
         await self._sent()
         with self._progress.paused():
-            await self._turns.wait(self._rank)
+            await self._chunk_queue.wait(self._rank)
         self._sending = asyncio.create_task(self._write(pieces))
         # A ``finally`` in the task itself would not do: a task that is cancelled at once never starts.
-        self._sending.add_done_callback(lambda _: self._turns.end(self._rank))
+        self._sending.add_done_callback(lambda _: self._chunk_queue.end(self._rank))
 
     async def _sent(self) -> None:
         sending, self._sending = self._sending, None

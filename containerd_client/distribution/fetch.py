@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 from msgspec import Struct, structs
 
 from containerd_client.distribution.blob_copy import BlobCopy
+from containerd_client.distribution.chunk_queue import ChunkQueue
 from containerd_client.distribution.errors import (
     CorruptBlobError,
     DistributionError,
@@ -33,7 +34,6 @@ from containerd_client.distribution.hosts import PULL
 from containerd_client.distribution.media_types import ingest_ref
 from containerd_client.distribution.other_writer import OtherWriter
 from containerd_client.distribution.progress import Progress
-from containerd_client.distribution.turns import Turns
 from containerd_client.errors import (
     ContainerdError,
     FailedPrecondition,
@@ -88,7 +88,7 @@ class Fetcher:
         self._registry = registry
         self._limits = limits or FetchLimits()
         self._flights: Flights[str] = Flights()
-        self._turns = Turns()
+        self._chunk_queue = ChunkQueue()
         self._slots = asyncio.Semaphore(self._limits.at_once or 1_000_000)
         self._label_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -222,7 +222,7 @@ class Fetcher:
         served_by = ""
         limits = self._limits
         progress = Progress(f"blob {wanted.digest}", limits.progress_timeout)
-        copy = BlobCopy(wanted, writer, progress, self._turns, rank)
+        copy = BlobCopy(wanted, writer, progress, self._chunk_queue, rank)
         if wanted.urls and not writer.offset:
             served_by = await self._stream_from_outside(source, wanted, writer, copy)
         fruitless, since = 0, time.monotonic()

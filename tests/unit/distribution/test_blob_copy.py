@@ -9,10 +9,10 @@ import pytest
 
 from containerd_client.distribution import blob_copy
 from containerd_client.distribution.blob_copy import BlobCopy
+from containerd_client.distribution.chunk_queue import ChunkQueue
 from containerd_client.distribution.errors import CorruptBlobError, TransferError
 from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.progress import Progress
-from containerd_client.distribution.turns import Turns
 
 
 class FakeWriter:
@@ -39,9 +39,9 @@ def writer(monkeypatch):
     return FakeWriter()
 
 
-def copy_of(writer, turns, size=25, rank=0):
+def copy_of(writer, queue, size=25, rank=0):
     blob = Descriptor("application/octet-stream", "sha256:" + "0" * 64, size)
-    return BlobCopy(blob, cast("Any", writer), Progress("blob", 0), turns, rank)
+    return BlobCopy(blob, cast("Any", writer), Progress("blob", 0), queue, rank)
 
 
 async def chunks(*sizes, then=None):
@@ -54,40 +54,40 @@ async def chunks(*sizes, then=None):
 
 async def test_small_chunks_become_messages(writer):
     """A message is sent when it is full, and the rest at the end."""
-    await copy_of(writer, Turns()).run(chunks(*[4] * 6, 1))
+    await copy_of(writer, ChunkQueue()).run(chunks(*[4] * 6, 1))
     assert [len(message) for message in writer.messages] == [12, 12, 1]
 
 
 async def test_what_came_before_a_break_is_kept(writer):
     """The next connection goes on behind it."""
     with pytest.raises(TransferError):
-        await copy_of(writer, Turns()).run(chunks(10, 3, then=TransferError("broken")))
+        await copy_of(writer, ChunkQueue()).run(chunks(10, 3, then=TransferError("broken")))
     assert [len(message) for message in writer.messages] == [10, 3]
 
 
 async def test_more_than_was_promised_is_refused(writer):
     """What is too much is not written."""
     with pytest.raises(CorruptBlobError):
-        await copy_of(writer, Turns(), size=12).run(chunks(10, 3))
+        await copy_of(writer, ChunkQueue(), size=12).run(chunks(10, 3))
     assert writer.offset <= 12
 
 
 async def test_who_waits_for_a_turn_reads_no_further(writer):
     """Memory holds one message of a blob whose turn it is not."""
-    turns, read = Turns(), []
+    queue, read = ChunkQueue(), []
 
     async def counted():
         async for chunk in chunks(*[10] * 5):
             read.append(len(chunk))
             yield chunk
 
-    await turns.wait(0)
-    waiting = asyncio.create_task(copy_of(writer, turns, size=50, rank=1).run(counted()))
+    await queue.wait(0)
+    waiting = asyncio.create_task(copy_of(writer, queue, size=50, rank=1).run(counted()))
     for _ in range(20):
         await asyncio.sleep(0)
     assert read == [10]
-    turns.end(0)
-    turns.leave(0)
+    queue.end(0)
+    queue.leave(0)
     await asyncio.wait_for(waiting, 1)
     assert writer.offset == 50
 
@@ -95,13 +95,13 @@ async def test_who_waits_for_a_turn_reads_no_further(writer):
 @pytest.mark.parametrize("steps", range(8))
 async def test_cancelled_at_any_moment_it_gives_its_turn_back(writer, steps):
     """Before its message has begun to be sent, too; the next one is not kept waiting."""
-    turns = Turns()
+    queue = ChunkQueue()
     writer.gate.clear()
-    copying = asyncio.create_task(copy_of(writer, turns).run(chunks(10, 10, 5)))
+    copying = asyncio.create_task(copy_of(writer, queue).run(chunks(10, 10, 5)))
     for _ in range(steps):
         await asyncio.sleep(0)
     copying.cancel()
     await asyncio.wait({copying})
     assert copying.cancelled()
     async with asyncio.timeout(1):
-        await turns.wait(9)
+        await queue.wait(9)

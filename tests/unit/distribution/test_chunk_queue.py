@@ -5,30 +5,30 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 
-from containerd_client.distribution.turns import Turns
+from containerd_client.distribution.chunk_queue import ChunkQueue
 
 
 @asynccontextmanager
-async def turn_of(turns, rank):
+async def turn_of(queue, rank):
     """Wait for a turn, and have it for the block."""
-    await turns.wait(rank)
+    await queue.wait(rank)
     try:
         yield
     finally:
-        turns.end(rank)
+        queue.end(rank)
 
 
 async def test_lowest_rank_first():
     """Of those who wait, the lowest rank; of equals, who came first."""
-    turns = Turns()
+    queue = ChunkQueue()
     order = []
 
     async def one(rank, name):
-        async with turn_of(turns, rank):
+        async with turn_of(queue, rank):
             order.append(name)
-        turns.leave(rank)
+        queue.leave(rank)
 
-    async with turn_of(turns, 9):
+    async with turn_of(queue, 9):
         asking = [asyncio.create_task(one(rank, name)) for rank, name in ((2, "c"), (1, "a"), (1, "b"))]
         await asyncio.sleep(0)
     await asyncio.wait_for(asyncio.gather(*asking), 1)
@@ -37,18 +37,18 @@ async def test_lowest_rank_first():
 
 async def test_the_low_one_is_expected_back():
     """A low rank that asks again soon keeps a high one waiting; when it stays away, the high one goes."""
-    turns = Turns()
+    queue = ChunkQueue()
     order = []
 
     async def high():
-        async with turn_of(turns, 5):
+        async with turn_of(queue, 5):
             order.append("high")
 
-    async with turn_of(turns, 1):
+    async with turn_of(queue, 1):
         asking = asyncio.create_task(high())
         await asyncio.sleep(0)
     await asyncio.sleep(0.001)
-    async with turn_of(turns, 1):
+    async with turn_of(queue, 1):
         order.append("low")
     await asyncio.wait_for(asking, 1)
     assert order == ["low", "high"]
@@ -56,13 +56,13 @@ async def test_the_low_one_is_expected_back():
 
 async def test_cancelled_waiters_do_not_block():
     """A turn that comes to somebody who is gone goes on to the next."""
-    turns = Turns()
+    queue = ChunkQueue()
 
     async def hold(rank):
-        async with turn_of(turns, rank):
+        async with turn_of(queue, rank):
             await asyncio.sleep(0)
 
-    async with turn_of(turns, 3):
+    async with turn_of(queue, 3):
         gone, stays = (asyncio.create_task(hold(rank)) for rank in (1, 2))
         await asyncio.sleep(0)
         gone.cancel()
@@ -71,23 +71,23 @@ async def test_cancelled_waiters_do_not_block():
     given.cancel()
     await asyncio.wait_for(stays, 1)
     await asyncio.wait({gone, given})
-    async with asyncio.timeout(1), turn_of(turns, 9):
+    async with asyncio.timeout(1), turn_of(queue, 9):
         pass
 
 
 async def test_cancelled_in_the_instant_of_its_turn():
     """A turn given to somebody who is cancelled before he wakes up is not lost."""
-    turns = Turns()
+    queue = ChunkQueue()
 
     async def hold():
-        async with turn_of(turns, 1):
+        async with turn_of(queue, 1):
             await asyncio.sleep(0)
 
-    async with turn_of(turns, 1):
+    async with turn_of(queue, 1):
         one = asyncio.create_task(hold())
         await asyncio.sleep(0)
     one.cancel()
     await asyncio.wait({one})
     assert one.cancelled()
-    async with asyncio.timeout(1), turn_of(turns, 7):
+    async with asyncio.timeout(1), turn_of(queue, 7):
         pass

@@ -16,7 +16,7 @@ EXPECTED_BACK = 0.03
 """Seconds; a few times the duration of filling the next message at full speed."""
 
 
-class Turns:
+class ChunkQueue:
     """Gives out one slot at a time: to the waiting caller with the lowest rank, then to the one that came first."""
 
     def __init__(self) -> None:
@@ -29,24 +29,24 @@ class Turns:
     def leave(self, rank: int) -> None:
         """Note that this rank will not send any more."""
         if self._expected == rank:
-            self._expect_nobody()
+            self._expect_none()
             self._next()
 
     async def wait(self, rank: int) -> None:
         """Wait for the slot; the caller must :meth:`end` it."""
         if not self._busy and (self._expected is None or rank <= self._expected):
-            self._expect_nobody()
+            self._expect_none()
             self._busy = True
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._waiting, (rank, next(self._numbers), turn))
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (rank, next(self._numbers), waiter))
         mine = False
         try:
-            await turn
+            await waiter
             mine = True
         finally:
             # Cancelled in the instant in which the slot was given: pass it on to the next caller.
-            if not mine and turn.done() and not turn.cancelled():
+            if not mine and waiter.done() and not waiter.cancelled():
                 self._busy = False
                 self._next()
 
@@ -59,7 +59,7 @@ class Turns:
         else:
             self._next()
 
-    def _expect_nobody(self) -> None:
+    def _expect_none(self) -> None:
         self._expected = None
         if self._timer is not None:
             self._timer.cancel()
@@ -67,8 +67,8 @@ class Turns:
 
     def _next(self) -> None:
         while self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
+            _, _, waiter = heapq.heappop(self._waiting)
+            if not waiter.done():
                 self._busy = True
-                turn.set_result(None)
+                waiter.set_result(None)
                 return
