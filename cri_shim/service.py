@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from cri_shim.sync.readiness import Readiness
     from cri_shim.sync.selinux_labels import SelinuxLabels
     from cri_shim.sync.snapshot_usage import SnapshotUsage
-    from cri_shim.tuning.admission import Pace
+    from cri_shim.tuning.admission import AdmissionLimiter
     from cri_shim.tuning.cgroup_moves import CgroupMoves
 
 
@@ -108,11 +108,11 @@ class Service(Struct, frozen=True):
     """Which requests are traced."""
     locks: Locks
     """One for each container, against two changes at once."""
-    pod_starts: Pace
+    pod_starts: AdmissionLimiter
     """Pods being made, a few at a time while the cores are busy."""
-    pod_stops: Pace
+    pod_stops: AdmissionLimiter
     """Pods being stopped, likewise."""
-    container_starts: Pace
+    container_starts: AdmissionLimiter
     """Containers being started, likewise."""
     cgroup_moves: CgroupMoves
     """Getting the kernel ready for processes that the OCI runtime will move."""

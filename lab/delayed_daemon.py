@@ -63,10 +63,10 @@ class Delays(Listener):
             loop.call_later(seconds, lock.release)
         else:
             limiter = getattr(self._service, where)
-            turns = [limiter.turn() for _ in range(width_for(os.cpu_count() or 1))]
-            for turn in turns:
-                at_once(turn.__aenter__())
-                loop.call_later(seconds, at_once, turn.__aexit__(None, None, None))
+            slots = [limiter.slot() for _ in range(width_for(os.cpu_count() or 1))]
+            for slot in slots:
+                at_once(slot.__aenter__())
+                loop.call_later(seconds, at_once, slot.__aexit__(None, None, None))
 
 
 def at_once(coroutine: Coroutine[Any, Any, Any]) -> None:

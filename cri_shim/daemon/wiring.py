@@ -53,7 +53,7 @@ from cri_shim.sync.snapshot_usage import SnapshotUsage
 from cri_shim.sync.task_states import TaskStates
 from cri_shim.sync.unanswered import Unanswered
 from cri_shim.sync.unread_status import UnreadStatus
-from cri_shim.tuning.admission import Pace, width_for
+from cri_shim.tuning.admission import AdmissionLimiter, width_for
 from cri_shim.tuning.cgroup_moves import CgroupMoves
 
 if TYPE_CHECKING:
@@ -228,9 +228,9 @@ def wire(
         ledger=ledger,
         traces=traces,
         locks=locks,
-        pod_starts=Pace(starts),
-        pod_stops=Pace(starts),
-        container_starts=Pace(starts),
+        pod_starts=AdmissionLimiter(starts),
+        pod_stops=AdmissionLimiter(starts),
+        container_starts=AdmissionLimiter(starts),
         end_orphaned_task=orphaned_tasks.end,
         cgroup_moves=CgroupMoves.of_this_process(cgroup_v2=node.cgroup_v2),
     )

@@ -51,7 +51,7 @@ async def start_container(service: Service, request: cri.StartContainerRequest) 
 
 
 async def _start(service: Service, id_: str) -> None:
-    async with service.container_starts.turn(), service.locks.of(id_):
+    async with service.container_starts.slot(), service.locks.of(id_):
         service.cgroup_moves.expect()
         await pod_settled(service.operations, service.containers.get(id_).sandbox_id)
         container = _startable(service.sandboxes, service.containers, id_)

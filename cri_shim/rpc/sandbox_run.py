@@ -93,7 +93,7 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
     ) as undo:
         undo.push("release the name", _release_name(service.sandbox_names, sandbox.id))
         make = make_pinned if may_be_pinned(service.config, sandbox, handler) else make_with_pause
-        async with service.pod_starts.turn():
+        async with service.pod_starts.slot():
             sandbox = await make(service, sandbox, handler, undo)
     service.sandboxes.put(sandbox)
     await service.exits.claim_early(sandbox.id)

@@ -47,7 +47,7 @@ async def stop(service: Service, sandbox_id: str) -> None:
     sandbox = service.sandboxes.find(sandbox_id)
     if sandbox is None:
         return
-    async with nullcontext() if _has_ended(service.containers, sandbox) else service.pod_stops.turn():
+    async with nullcontext() if _has_ended(service.containers, sandbox) else service.pod_stops.slot():
         await give_file_back(service.kernel, service.containers, sandbox)
         await every(
             _end(service, sandbox), tear_down_network(service.kernel, service.sandboxes, service.network, sandbox)

@@ -39,8 +39,8 @@ def idle_seconds() -> float:
     return float(Path("/proc/uptime").read_text(encoding="ascii").split()[1]) / (os.cpu_count() or 1)
 
 
-class Pace:
-    """``async with pace.turn():`` lets ``width`` in at the same time, and more while cores are idle."""
+class AdmissionLimiter:
+    """``async with pace.slot():`` lets ``width`` in at the same time, and more while cores are idle."""
 
     def __init__(self, width: int, idle: Callable[[], float] = idle_seconds) -> None:
         self._width = width
@@ -49,10 +49,10 @@ class Pace:
         self._moved = 0.0
         """When somebody came in or out last, by the loop's clock."""
         self._line: deque[asyncio.Future[None]] = deque()
-        self._looking: asyncio.TimerHandle | None = None
+        self._polling: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
         """Wait for a turn and hold it; a cancellation while waiting gives up the place in the line."""
         await self._enter()
         try:
@@ -66,7 +66,7 @@ class Pace:
             return
         place = asyncio.get_running_loop().create_future()
         self._line.append(place)
-        self._look_later()
+        self._poll_later()
         with awaited("turn"):
             try:
                 await place
@@ -82,9 +82,9 @@ class Pace:
     def _leave(self) -> None:
         self._count(-1)
         if self._inside < self._width:
-            self._let_in(1)
+            self._admit(1)
 
-    def _let_in(self, count: int) -> None:
+    def _admit(self, count: int) -> None:
         while count and self._line:
             place = self._line.popleft()
             if not place.done():  # who was cancelled does not wait any more
@@ -92,16 +92,16 @@ class Pace:
                 self._count(1)
                 count -= 1
 
-    def _look_later(self) -> None:
-        if self._looking is None:
+    def _poll_later(self) -> None:
+        if self._polling is None:
             loop = asyncio.get_running_loop()
-            self._looking = loop.call_later(PERIOD, self._look, loop.time(), self._idle())
+            self._polling = loop.call_later(PERIOD, self._poll, loop.time(), self._idle())
 
-    def _look(self, since: float, idle_before: float) -> None:
-        self._looking = None
+    def _poll(self, since: float, idle_before: float) -> None:
+        self._polling = None
         now = asyncio.get_running_loop().time()
         idle = self._idle() - idle_before >= IDLE * (now - since)
         if idle or now - self._moved >= STILL:
-            self._let_in(self._width)
+            self._admit(self._width)
         if self._line:
-            self._look_later()
+            self._poll_later()

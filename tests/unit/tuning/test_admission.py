@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from cri_shim.timeline import Timeline, in_hand
-from cri_shim.tuning.admission import IDLE, PERIOD, STILL, Pace, idle_seconds
+from cri_shim.tuning.admission import IDLE, PERIOD, STILL, AdmissionLimiter, idle_seconds
 
 
 class FakeCores:
@@ -23,14 +23,14 @@ class FakeCores:
 class Visitors:
     """Some who want a turn each, and who stay until they are told to go."""
 
-    def __init__(self, pace: Pace) -> None:
-        self.pace = pace
+    def __init__(self, limiter: AdmissionLimiter) -> None:
+        self.limiter = limiter
         self.inside: list[int] = []
         self.most = 0
         self.go = asyncio.Event()
 
     async def visit(self, number: int) -> None:
-        async with self.pace.turn():
+        async with self.limiter.slot():
             self.inside.append(number)
             self.most = max(self.most, len(self.inside))
             await self.go.wait()
@@ -43,7 +43,7 @@ class Visitors:
 
 async def test_busy_cores_let_in_no_more_than_the_width():
     """Ten come, three are in at any time, and all get their turn, in order."""
-    visitors = Visitors(Pace(3, FakeCores(0.0)))
+    visitors = Visitors(AdmissionLimiter(3, FakeCores(0.0)))
     tasks = visitors.all(10)
     await asyncio.sleep(2.5 * PERIOD)
     assert visitors.inside == [0, 1, 2]
@@ -54,7 +54,7 @@ async def test_busy_cores_let_in_no_more_than_the_width():
 
 async def test_idle_cores_let_in_more():
     """When all who are inside wait for something, the others need not wait for them."""
-    visitors = Visitors(Pace(2, FakeCores(IDLE + 0.05)))
+    visitors = Visitors(AdmissionLimiter(2, FakeCores(IDLE + 0.05)))
     tasks = visitors.all(5)
     async with asyncio.timeout(5):
         while len(visitors.inside) < 5:
@@ -66,7 +66,7 @@ async def test_idle_cores_let_in_more():
 
 async def test_nobody_waits_for_ever_behind_some_that_hang():
     """On a busy node others come in all the same, though later, when nobody has ended for a while."""
-    visitors = Visitors(Pace(2, FakeCores(0.0)))
+    visitors = Visitors(AdmissionLimiter(2, FakeCores(0.0)))
     tasks = visitors.all(5)
     began = asyncio.get_running_loop().time()
     async with asyncio.timeout(10 * STILL):
@@ -80,12 +80,12 @@ async def test_nobody_waits_for_ever_behind_some_that_hang():
 
 async def test_who_waits_says_so():
     """The wait is on the bill of the request that waited, and on no other."""
-    pace = Pace(1, FakeCores(0.0))
+    limiter = AdmissionLimiter(1, FakeCores(0.0))
 
     async def request() -> Timeline:
         timeline = Timeline()
         in_hand.set(timeline)
-        async with pace.turn():
+        async with limiter.slot():
             await asyncio.sleep(0.02)
         return timeline
 
@@ -99,8 +99,8 @@ async def test_who_waits_says_so():
 
 async def test_a_cancelled_visitor_takes_nobodys_turn():
     """Cancelled while waiting, at the moment of being let in, or inside: the next one comes in all the same."""
-    pace = Pace(1, FakeCores(0.0))
-    visitors = Visitors(pace)
+    limiter = AdmissionLimiter(1, FakeCores(0.0))
+    visitors = Visitors(limiter)
     tasks = visitors.all(4)
     await asyncio.sleep(0)
     tasks[1].cancel()  # waits
@@ -112,7 +112,7 @@ async def test_a_cancelled_visitor_takes_nobodys_turn():
     async with asyncio.timeout(5):
         ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert [isinstance(one, asyncio.CancelledError) for one in ended] == [True, True, True, False]
-    async with asyncio.timeout(1), pace.turn():  # and the place is free
+    async with asyncio.timeout(1), limiter.slot():  # and the place is free
         pass
 
 
