@@ -29,11 +29,11 @@ from containerd_client.distribution.errors import (
     TransferError,
     UnauthorizedError,
 )
-from containerd_client.distribution.flights import Flights
 from containerd_client.distribution.hosts import PULL
 from containerd_client.distribution.media_types import ingest_ref
 from containerd_client.distribution.other_writer import OtherWriter
 from containerd_client.distribution.progress import Progress
+from containerd_client.distribution.single_flight import SingleFlight
 from containerd_client.errors import (
     ContainerdError,
     FailedPrecondition,
@@ -87,7 +87,7 @@ class Fetcher:
         self._client = client
         self._registry = registry
         self._limits = limits or FetchLimits()
-        self._flights: Flights[str] = Flights()
+        self._single_flight: SingleFlight[str] = SingleFlight()
         self._chunk_queue = ChunkQueue()
         self._slots = asyncio.Semaphore(self._limits.at_once or 1_000_000)
         self._label_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -110,7 +110,7 @@ class Fetcher:
 
         while True:
             try:
-                served_by, led = await self._flights.run(wanted.digest, lead)
+                served_by, led = await self._single_flight.run(wanted.digest, lead)
             except (ContainerdError, DistributionError):
                 # The caller that did the work may have failed because of its own lease, deadline or login, which do
                 # not concern this one: containerd keeps what it left, and sooner or later this caller does the work.
@@ -123,7 +123,7 @@ class Fetcher:
     async def document(self, wanted: Descriptor, data: bytes, labels: Mapping[str, str], lease: str) -> None:
         """Ensure that a small blob, whose bytes are known, is in the content store and held by the lease."""
         while True:
-            _, led = await self._flights.run(wanted.digest, lambda: self._write(wanted, data, labels))
+            _, led = await self._single_flight.run(wanted.digest, lambda: self._write(wanted, data, labels))
             if led or await self._adopt(wanted, labels, lease):
                 return
 

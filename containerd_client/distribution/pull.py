@@ -17,11 +17,11 @@ from msgspec import Struct, field
 from containerd_client.distribution.contents import walk
 from containerd_client.distribution.errors import ManifestError
 from containerd_client.distribution.fetch import SOURCE_LABEL
-from containerd_client.distribution.flights import all_or_none
 from containerd_client.distribution.manifest import LARGEST_DOCUMENT
 from containerd_client.distribution.media_types import INDEXES, MANIFESTS
 from containerd_client.distribution.platforms import host_platform
 from containerd_client.distribution.progress import Progress
+from containerd_client.distribution.single_flight import all_or_none
 from containerd_client.distribution.watch import Unwatched, server_of
 from containerd_client.errors import NotFound, ResourceExhausted
 

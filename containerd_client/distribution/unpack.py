@@ -18,8 +18,8 @@ from containerd_client.distribution.errors import (
     ExtractionError,
     IncompleteImageError,
 )
-from containerd_client.distribution.flights import Flights
 from containerd_client.distribution.progress import LEAST, Progress
+from containerd_client.distribution.single_flight import SingleFlight
 from containerd_client.errors import AlreadyExists, ContainerdError, NotFound, Unknown
 from containerd_client.options import call_options
 
@@ -47,7 +47,7 @@ class Unpacker:
         self._client = client
         self.progress_timeout = progress_timeout
         """Seconds without progress after which a layer is given up; 0 means never."""
-        self._flights: Flights[bool] = Flights()
+        self._single_flight: SingleFlight[bool] = SingleFlight()
 
     async def present(self, snapshotter: str, chain: str) -> bool:
         """Return whether the snapshot of this chain id is committed (an image without layers needs none)."""
@@ -83,7 +83,7 @@ class Unpacker:
         for _ in range(TRIES):
             ours = False
             try:
-                made, led = await self._flights.run(f"{snapshotter} {chain}", lead)
+                made, led = await self._single_flight.run(f"{snapshotter} {chain}", lead)
             except (ContainerdError, DistributionError):
                 if ours:
                     raise

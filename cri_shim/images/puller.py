@@ -18,11 +18,11 @@ import structlog
 from containerd_client import detached_options
 from containerd_client.distribution.credentials import ANONYMOUS
 from containerd_client.distribution.fetch import Fetcher, FetchLimits
-from containerd_client.distribution.flights import Flights
 from containerd_client.distribution.hosts import hosts_of, split_config_path
 from containerd_client.distribution.pull import Distribution, PullOptions
 from containerd_client.distribution.reference import parse_reference
 from containerd_client.distribution.registry import RegistryClient, Source
+from containerd_client.distribution.single_flight import SingleFlight
 from containerd_client.distribution.transfer_pull import TransferPull
 from cri_shim.images.auth_config import fingerprint
 from cri_shim.images.missing_snapshotter import snapshotter_loaded
@@ -81,7 +81,7 @@ class ImagePuller:
         fetcher = Fetcher(client, self._registry, FetchLimits(progress_timeout, at_once=max_total_downloads))
         self._distribution = Distribution(client, self._registry, fetcher, images.unpacker, TimelineWatch())
         self._transfer = TransferPull(client, images.unpacker, self._config_path) if transfer else None
-        self._flights: Flights[Image] = Flights()
+        self._single_flight: SingleFlight[Image] = SingleFlight()
         self.outcomes: Counter[str] = Counter()
         """Pulls that have ended, by ``ok`` or ``failed``; a pull with many waiters counts once."""
         self.bytes_by_host: Counter[str] = Counter()
@@ -90,7 +90,7 @@ class ImagePuller:
     @property
     def in_flight(self) -> int:
         """The number of pulls under way."""
-        return len(self._flights)
+        return len(self._single_flight)
 
     async def close(self) -> None:
         """Close the connections to registries."""
@@ -118,7 +118,7 @@ class ImagePuller:
         with as_cri_errors(what, credentials.secrets()), snapshotter_loaded(what):
             parsed = parse_reference(reference)
             # A client without a login must not get an image through the pull of a client that may see it.
-            image, _ = await self._flights.run(
+            image, _ = await self._single_flight.run(
                 f"{snapshotter} {parsed} {fingerprint(credentials)}",
                 lambda: metered(self._counted(self._pull(parsed, snapshotter, credentials, pinned=pinned))),
                 lambda: awaited("joined"),

@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class _Flight(Struct, Generic[T]):
+class _Call(Struct, Generic[T]):
     task: asyncio.Task[T]
-    passengers: int = 0
+    waiters: int = 0
     aborted: bool = False
 
 
-class Flights(Generic[T]):
+class SingleFlight(Generic[T]):
     """Running work by key."""
 
     def __init__(self) -> None:
-        self._flights: dict[str, _Flight[T]] = {}
+        self._calls: dict[str, _Call[T]] = {}
 
     def __len__(self) -> int:
         """Return the number of keys with running work."""
-        return len(self._flights)
+        return len(self._calls)
 
     async def run(
         self,
@@ -47,23 +47,23 @@ class Flights(Generic[T]):
         A failure is raised in all waiting callers. ``work`` runs in the context (lease, deadline) of the caller that
         started it. The wait for another caller's work happens inside ``joined()``, however it ends.
         """
-        while (flight := self._flights.get(key)) is not None and flight.aborted:
+        while (call := self._calls.get(key)) is not None and call.aborted:
             with joined():
-                await asyncio.wait({flight.task})
-        led = flight is None
-        if flight is None:
-            flight = self._flights[key] = _Flight(asyncio.create_task(work(), name=f"flight {key}"))
-            flight.task.add_done_callback(lambda _: self._flights.pop(key, None))
-        flight.passengers += 1
+                await asyncio.wait({call.task})
+        led = call is None
+        if call is None:
+            call = self._calls[key] = _Call(asyncio.create_task(work(), name=f"flight {key}"))
+            call.task.add_done_callback(lambda _: self._calls.pop(key, None))
+        call.waiters += 1
         try:
             with nullcontext() if led else joined():
-                return await asyncio.shield(flight.task), led
+                return await asyncio.shield(call.task), led
         finally:
-            flight.passengers -= 1
-            if not flight.passengers and not flight.task.done():
-                flight.aborted = True
-                flight.task.cancel()
-                await asyncio.wait({flight.task})
+            call.waiters -= 1
+            if not call.waiters and not call.task.done():
+                call.aborted = True
+                call.task.cancel()
+                await asyncio.wait({call.task})
 
 
 async def all_or_none(*steps: Coroutine[Any, Any, object]) -> None:

@@ -8,17 +8,17 @@ from functools import partial
 
 import pytest
 
-from containerd_client.distribution.flights import Flights, all_or_none
+from containerd_client.distribution.single_flight import SingleFlight, all_or_none
 
 
-async def settle():
+async def run_ready_tasks():
     for _ in range(5):
         await asyncio.sleep(0)
 
 
 async def test_one_does_it_for_all():
     """Ten callers, one run, one leader, the same result."""
-    flights: Flights[object] = Flights()
+    single_flight: SingleFlight[object] = SingleFlight()
     runs, gate = [], asyncio.Event()
 
     async def work():
@@ -26,36 +26,36 @@ async def test_one_does_it_for_all():
         await gate.wait()
         return object()
 
-    callers = [asyncio.create_task(flights.run("k", work)) for _ in range(10)]
-    await settle()
+    callers = [asyncio.create_task(single_flight.run("k", work)) for _ in range(10)]
+    await run_ready_tasks()
     gate.set()
     outcomes = await asyncio.gather(*callers)
     assert len(runs) == 1
     assert len({id(result) for result, _ in outcomes}) == 1
     assert sum(led for _, led in outcomes) == 1
-    assert len(flights) == 0
+    assert len(single_flight) == 0
 
 
 async def test_a_failure_reaches_all_and_the_next_begins_anew():
     """Nobody gets a stale failure."""
-    flights: Flights[object] = Flights()
+    single_flight: SingleFlight[object] = SingleFlight()
 
     async def fail():
         await asyncio.sleep(0)
         raise OSError("no")
 
-    outcomes = await asyncio.gather(*(flights.run("k", fail) for _ in range(3)), return_exceptions=True)
+    outcomes = await asyncio.gather(*(single_flight.run("k", fail) for _ in range(3)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [OSError] * 3
 
     async def succeed():
         return 1
 
-    assert await flights.run("k", succeed) == (1, True)
+    assert await single_flight.run("k", succeed) == (1, True)
 
 
 async def test_those_who_come_along_wait_inside_their_own_block_however_it_ends():
     """Not the one who leads."""
-    flights: Flights[object] = Flights()
+    single_flight: SingleFlight[object] = SingleFlight()
     ended = []
 
     @contextmanager
@@ -70,13 +70,15 @@ async def test_those_who_come_along_wait_inside_their_own_block_however_it_ends(
         raise OSError("no")
 
     names = ("first", "second", "third")
-    await asyncio.gather(*(flights.run("k", fail, partial(joined, name)) for name in names), return_exceptions=True)
+    await asyncio.gather(
+        *(single_flight.run("k", fail, partial(joined, name)) for name in names), return_exceptions=True
+    )
     assert ended == ["second", "third"]
 
 
 async def test_one_who_leaves_does_not_end_it_for_the_others():
     """The leader's cancellation leaves the work in the air for whoever is aboard."""
-    flights: Flights[str] = Flights()
+    single_flight: SingleFlight[str] = SingleFlight()
     gate, ended = asyncio.Event(), []
 
     async def work():
@@ -86,10 +88,10 @@ async def test_one_who_leaves_does_not_end_it_for_the_others():
         finally:
             ended.append(1)
 
-    leader = asyncio.create_task(flights.run("k", work))
-    await settle()
-    other = asyncio.create_task(flights.run("k", work))
-    await settle()
+    leader = asyncio.create_task(single_flight.run("k", work))
+    await run_ready_tasks()
+    other = asyncio.create_task(single_flight.run("k", work))
+    await run_ready_tasks()
     leader.cancel()
     await asyncio.wait([leader])
     assert leader.cancelled()
@@ -100,7 +102,7 @@ async def test_one_who_leaves_does_not_end_it_for_the_others():
 
 async def test_the_last_to_leave_waits_for_the_clean_up():
     """When the last caller is cancelled the work is too, and has cleaned up when that caller ends."""
-    flights: Flights[None] = Flights()
+    single_flight: SingleFlight[None] = SingleFlight()
     steps = []
 
     async def work():
@@ -110,19 +112,19 @@ async def test_the_last_to_leave_waits_for_the_clean_up():
             await asyncio.sleep(0.01)
             steps.append("clean")
 
-    caller = asyncio.create_task(flights.run("k", work))
-    await settle()
+    caller = asyncio.create_task(single_flight.run("k", work))
+    await run_ready_tasks()
     caller.cancel()
     await asyncio.wait([caller])
     steps.append("left")
     assert caller.cancelled()
     assert steps == ["clean", "left"]
-    assert len(flights) == 0
+    assert len(single_flight) == 0
 
 
 async def test_who_comes_during_the_clean_up_begins_anew_after_it():
     """Two runs of the same key never overlap, not even with the clean-up of a cancelled one."""
-    flights: Flights[object] = Flights()
+    single_flight: SingleFlight[object] = SingleFlight()
     steps, cleaning = [], asyncio.Event()
 
     async def slow():
@@ -137,11 +139,11 @@ async def test_who_comes_during_the_clean_up_begins_anew_after_it():
         steps.append("quick")
         return 2
 
-    first = asyncio.create_task(flights.run("k", slow))
-    await settle()
+    first = asyncio.create_task(single_flight.run("k", slow))
+    await run_ready_tasks()
     first.cancel()
     await cleaning.wait()
-    assert await flights.run("k", quick) == (2, True)
+    assert await single_flight.run("k", quick) == (2, True)
     assert steps == ["clean", "quick"]
 
 
