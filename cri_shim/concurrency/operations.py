@@ -68,7 +68,7 @@ class Operations:
         task.add_done_callback(self._finished)
         return task
 
-    async def settled(self, key: str, *, seconds: float | None = None) -> bool:
+    async def wait_idle(self, key: str, *, seconds: float | None = None) -> bool:
         """Return when nothing with this key is in hand, however it ended, or after ``seconds``: False then."""
         task = self._running.get(key)
         if task is None:

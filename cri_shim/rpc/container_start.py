@@ -21,7 +21,7 @@ from cri_shim.errors import CriError, FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.lifecycle.container.id_mapping import mapped_for
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
-from cri_shim.lifecycle.sandbox.background_start import pod_settled
+from cri_shim.lifecycle.sandbox.background_start import wait_background_start
 from cri_shim.lifecycle.snapshots import mounts_of
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.os_errors import cri_error_of
@@ -53,7 +53,7 @@ async def start_container(service: Service, request: cri.StartContainerRequest) 
 async def _start(service: Service, id_: str) -> None:
     async with service.container_starts.slot(), service.locks.of(id_):
         service.cgroup_moves.expect()
-        await pod_settled(service.operations, service.containers.get(id_).sandbox_id)
+        await wait_background_start(service.operations, service.containers.get(id_).sandbox_id)
         container = _startable(service.sandboxes, service.containers, id_)
         service.containers.update(id_, lambda c: c.but(starting=True))
         try:

@@ -18,7 +18,7 @@ from cri_shim.lifecycle.container.hanging_start import until_started
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
 from cri_shim.lifecycle.lost_file import give_file_back
 from cri_shim.lifecycle.removal_errors import removal_of
-from cri_shim.lifecycle.sandbox.background_start import pod_settled_for_end
+from cri_shim.lifecycle.sandbox.background_start import wait_or_end_background_start
 from cri_shim.lifecycle.sandbox.pinned_pod import unpin
 from cri_shim.lifecycle.sandbox.pod_network import tear_down_network
 from cri_shim.lifecycle.termination import kill_and_wait, tell_if_ended
@@ -43,7 +43,7 @@ async def stop_pod_sandbox(service: Service, request: cri.StopPodSandboxRequest)
 
 async def stop(service: Service, sandbox_id: str) -> None:
     """Stop the pod with the full id ``sandbox_id``, whatever state it is in."""
-    await pod_settled_for_end(service, sandbox_id)
+    await wait_or_end_background_start(service, sandbox_id)
     sandbox = service.sandboxes.find(sandbox_id)
     if sandbox is None:
         return

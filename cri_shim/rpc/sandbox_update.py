@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.lifecycle.running import require_ready
-from cri_shim.lifecycle.sandbox.background_start import pod_settled
+from cri_shim.lifecycle.sandbox.background_start import wait_background_start
 from cri_shim.state.stored.metadata import SANDBOX_EXTENSION, sandbox_extension
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ async def update_pod_sandbox_resources(
 
 
 async def _update(service: Service, id_: str, request: cri.UpdatePodSandboxResourcesRequest) -> None:
-    await pod_settled(service.operations, id_)
+    await wait_background_start(service.operations, id_)
     async with service.locks.of(id_):
         sandbox = service.sandboxes.get(id_)
         require_ready(sandbox, "its resources cannot be updated")

@@ -46,20 +46,20 @@ _RECORD: Final = "record-network"
 log = structlog.get_logger(__name__)
 
 
-async def pod_settled(operations: Operations, sandbox_id: str) -> None:
+async def wait_background_start(operations: Operations, sandbox_id: str) -> None:
     """Return when nothing of that is in hand. A failure needs no telling: the pod is not ready then."""
     for what in (_START, _RECORD):
-        await operations.settled(f"{what}/{sandbox_id}")
+        await operations.wait_idle(f"{what}/{sandbox_id}")
 
 
-async def pod_settled_for_end(service: Service, sandbox_id: str) -> None:
+async def wait_or_end_background_start(service: Service, sandbox_id: str) -> None:
     """The same for what ends the pod: a start that hangs is given :data:`STOP_PATIENCE` and then ended."""
     start = f"{_START}/{sandbox_id}"
-    if not await service.operations.settled(start, seconds=STOP_PATIENCE):
+    if not await service.operations.wait_idle(start, seconds=STOP_PATIENCE):
         log.warning("sandbox.start_hangs", sandbox_id=sandbox_id, waited_seconds=STOP_PATIENCE)
         await end_hanging_runtimes(service.config, service.sandboxes, service.containers, sandbox_id)
-        await service.operations.settled(start, seconds=_ENDED_SECONDS)
-    await service.operations.settled(f"{_RECORD}/{sandbox_id}", seconds=_ENDED_SECONDS)
+        await service.operations.wait_idle(start, seconds=_ENDED_SECONDS)
+    await service.operations.wait_idle(f"{_RECORD}/{sandbox_id}", seconds=_ENDED_SECONDS)
 
 
 def fail_if_failed(*begun: asyncio.Task[None]) -> None:
@@ -86,7 +86,7 @@ async def begin_start(service: Service, sandbox: Sandbox, handler: RuntimeHandle
 
 def begin_recording(service: Service, connected: Sandbox, undo: Rollback) -> asyncio.Task[None]:
     """Begin to write the pod's addresses into its record, which is there."""
-    undo.push("let the record be written", lambda: pod_settled_for_end(service, connected.id))
+    undo.push("let the record be written", lambda: wait_or_end_background_start(service, connected.id))
     return service.operations.begin(
         f"{_RECORD}/{connected.id}", lambda: _record(service.containerd, service.sandboxes, connected)
     )

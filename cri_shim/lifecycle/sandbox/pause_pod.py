@@ -29,7 +29,7 @@ from cri_shim.lifecycle.sandbox.background_start import (
     begin_recording,
     begin_start,
     fail_if_failed,
-    pod_settled_for_end,
+    wait_or_end_background_start,
 )
 from cri_shim.lifecycle.sandbox.pod_files import write_pod_files
 from cri_shim.lifecycle.sandbox.pod_network import set_up_network
@@ -136,7 +136,7 @@ async def _make_pause(
     rootfs = await mounts
 
     async def end() -> None:
-        await pod_settled_for_end(service, sandbox.id)
+        await wait_or_end_background_start(service, sandbox.id)
         await discard_task(service.config, service.containerd, sandbox.id)
 
     undo.push("end the sandbox process", end)

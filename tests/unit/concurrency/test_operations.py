@@ -105,13 +105,13 @@ async def test_settled_waits_for_the_end_whatever_it_is():
         raise RuntimeError("it failed")
 
     task = operations.begin("start/a", work)
-    waiting = asyncio.create_task(operations.settled("start/a"))
+    waiting = asyncio.create_task(operations.wait_idle("start/a"))
     await asyncio.sleep(0.01)
     assert not waiting.done()
     gate.set()
     await asyncio.wait_for(waiting, 1)
     assert isinstance(task.exception(), RuntimeError)
-    await asyncio.wait_for(operations.settled("start/a"), 1)
+    await asyncio.wait_for(operations.wait_idle("start/a"), 1)
     assert len(operations) == 0
 
 
