@@ -118,7 +118,7 @@ class LiveFeed(Listener):
         """Send ``end``."""
         self._put("end", summary(request))
 
-    def settled(self, request: Request, _told: Collection[str]) -> None:
+    def rebilled(self, request: Request, _span_ids: Collection[str]) -> None:
         """``settled``: the bill has changed since ``end``."""
         self._put("settled", summary(request))
 

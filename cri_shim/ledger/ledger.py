@@ -80,7 +80,7 @@ class Listener:
     def closed(self, request: Request) -> None:
         """A request was answered and its bill is made out."""
 
-    def settled(self, request: Request, told: Collection[str]) -> None:
+    def rebilled(self, request: Request, span_ids: Collection[str]) -> None:
         """Containerd has told its share of hops of a closed request (span ids ``told``); there is a new bill."""
 
 
@@ -191,13 +191,13 @@ class Ledger:
         elif wall > slowest[0][0]:
             heappushpop(slowest, (wall, request.id, kept))
 
-    def settle(self, request: Request, told: Collection[str]) -> None:
+    def rebill(self, request: Request, span_ids: Collection[str]) -> None:
         """Make out the bill of a closed request anew: containerd has told its share of the hops ``told`` (span ids)."""
         rebill(request)
         if (kept := self._kept.get(request.id)) is not None:
             kept.keep(request)
         for listener in self._listeners:
-            listener.settled(request, told)
+            listener.rebilled(request, span_ids)
 
     def note_call(self, method: str, started: float) -> str:
         """A hop begins; the result is the ``traceparent`` that is to go with it."""

@@ -106,17 +106,17 @@ class ContainerdSpans(Listener):
     def _take_slice(self, spans: Iterable[Any]) -> None:
         self._ledger.catch_up()  # a request that has ended is either in hand or in the books when its hops are told
         in_hand = self._hops_in_hand()
-        told: dict[int, tuple[Request, set[str]]] = {}
+        updated: dict[int, tuple[Request, set[str]]] = {}
         for span in spans:
-            self._match(span, in_hand, told)
-        for request, hops in told.values():
+            self._match(span, in_hand, updated)
+        for request, hops in updated.values():
             if request.ended:
                 known = request.bill.split == "spans"
-                self._ledger.settle(request, hops)
+                self._ledger.rebill(request, hops)
                 if request.bill.split == "spans" and not known:
                     self._compare(request)
 
-    def _match(self, span: Any, in_hand: Mapping[str, HopOf], told: dict[int, tuple[Request, set[str]]]) -> None:
+    def _match(self, span: Any, in_hand: Mapping[str, HopOf], updated: dict[int, tuple[Request, set[str]]]) -> None:
         hop = span.parent_span_id.hex()
         request, number = self._hops.get(hop) or in_hand.get(hop) or (None, _UNDER_WAY)
         if request is None or request.trace is None or request.trace.trace_id != span.trace_id.hex():
@@ -134,7 +134,7 @@ class ContainerdSpans(Listener):
             spans = request.server_spans = {}
         # A call that was repeated has several spans.
         spans[hop] = spans.get(hop, 0.0) + seconds
-        told.setdefault(request.id, (request, set()))[1].add(hop)
+        updated.setdefault(request.id, (request, set()))[1].add(hop)
         if number != _UNDER_WAY:
             self._ledger.transport.learn(request.method, request.hops[number], request.charges[number], seconds)
 
@@ -161,10 +161,10 @@ class ContainerdSpans(Listener):
         """Send the collector its part: all spans but those of traces that were only made to ask containerd."""
         for resource in export.resource_spans:
             for scope in resource.scope_spans:
-                kept = [span for span in scope.spans if not is_asking(span.trace_id.hex())]
-                if len(kept) != len(scope.spans):
+                forwarded = [span for span in scope.spans if not is_asking(span.trace_id.hex())]
+                if len(forwarded) != len(scope.spans):
                     del scope.spans[:]
-                    scope.spans.extend(kept)
+                    scope.spans.extend(forwarded)
         if self._forward is not None and any(
             scope.spans for resource in export.resource_spans for scope in resource.scope_spans
         ):

@@ -102,14 +102,14 @@ class Counts(Listener):
             parts[method, "transport"] += bill.transport
             if self._spans and request.trace is not None and request.trace.sampled:
                 # For a long request, some spans may have arrived already; the others follow, each once.
-                self.settled(request, request.server_spans or ())
+                self.rebilled(request, request.server_spans or ())
             else:
                 self._share(request, range(len(request.hops)))
 
-    def settled(self, request: Request, told: Collection[str]) -> None:
+    def rebilled(self, request: Request, span_ids: Collection[str]) -> None:
         """Containerd has told its share of some hops."""
         if self._spans:
-            self._share(request, [number for number, hop in enumerate(request.hops) if span_of(hop.trace) in told])
+            self._share(request, [number for number, hop in enumerate(request.hops) if span_of(hop.trace) in span_ids])
 
     def _share(self, request: Request, numbers: Iterable[int]) -> None:
         for number in numbers:

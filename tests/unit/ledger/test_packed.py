@@ -54,7 +54,7 @@ def test_what_containerd_tells_later_is_kept_too():
     estimated = ledger.find(request.id)
     told = span_of(request.hops[0].trace)
     request.server_spans = {told: 0.004}
-    ledger.settle(request, {told})
+    ledger.rebill(request, {told})
     stored = ledger.find(request.id)
     assert estimated is not None
     assert stored is not None

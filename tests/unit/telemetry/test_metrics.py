@@ -145,6 +145,6 @@ def test_shares_wait_for_containerds_spans_when_it_sends_them():
     ledger.close(request)
     assert not counts.shares
     request.server_spans = {trace[36:52]: 0.004}
-    ledger.settle(request, {trace[36:52]})
-    ledger.settle(request, set())  # of another hop, in an export of its own
+    ledger.rebill(request, {trace[36:52]})
+    ledger.rebill(request, set())  # of another hop, in an export of its own
     assert dict(counts.shares) == {("m", "daemon", "spans"): 0.004, ("m", "transport", "spans"): pytest.approx(0.006)}
