@@ -93,7 +93,7 @@ class Census:
         return "\n".join(lines)
 
 
-async def settled(lab: Lab, before: Census, seconds: float = 5) -> str:
+async def wait_clean(lab: Lab, before: Census, seconds: float = 5) -> str:
     """Wait until the node holds what it held before; what still differs after that time, or nothing."""
     deadline = time.monotonic() + seconds
     while difference := before.difference(await asyncio.to_thread(Census.take, lab)):

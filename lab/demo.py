@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab import cri as cri_command
-from lab.census import Census, settled
+from lab.census import Census, wait_clean
 from lab.cri_client import CriClient
 from lab.lab import Lab, push_images
 from lab.log_file import text
@@ -150,7 +150,7 @@ async def remove(stage: Stage, lab: Lab, pod: Pod, before: Census) -> None:
     await pod.remove()
     stage.prove("no pod is listed", not (await lab.client.ListPodSandbox()).items)
     stage.prove("no container is listed", not (await lab.client.ListContainers()).containers)
-    left = await settled(lab, before)
+    left = await wait_clean(lab, before)
     stage.show(left)
     claim = "no namespace, mount, snapshot, lease, address, firewall rule, cgroup, directory or shim is left"
     stage.prove(claim, not left)

@@ -36,13 +36,13 @@ SPEED_SPREAD = 1.35
 STOLEN = 0.02
 
 
-def probe(settle_seconds: float = 1.0) -> Probe:
+def probe(idle_seconds: float = 1.0) -> Probe:
     """Wait until the cores are free, for some time at most: the last turn's clean-up shall not count. Then measure.
 
     What is told is measured after the wait, else a busy machine would be judged by its luckiest moment. Blocks for
-    30 ms or so on a quiet machine, for ``settle_seconds`` and a little on a busy one.
+    30 ms or so on a quiet machine, for ``idle_seconds`` and a little on a busy one.
     """
-    until = time.monotonic() + settle_seconds
+    until = time.monotonic() + idle_seconds
     with ThreadPoolExecutor(os.cpu_count() or 1) as cores:
         while _once(cores).waited > DISTURBED and time.monotonic() < until:
             time.sleep(_PAUSE)

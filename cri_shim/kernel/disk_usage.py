@@ -21,7 +21,7 @@ BLOCK: Final = 512
 REMEMBERED: Final = 64
 """Largest number of inodes that are remembered; for larger directories the memory is worth more than the time."""
 
-_SETTLED_NS: Final = 1_000_000_000
+_STABLE_NS: Final = 1_000_000_000
 """Changes within this time may leave the same modification time, because the kernel's clock for it is coarse."""
 
 
@@ -87,7 +87,7 @@ def _walk(directory: str, most: int) -> DiskUsage | None:
                     waiting.append(entry.path)
                 else:
                     others.append(entry.path)
-    settled = all(modified_ns < now_ns - _SETTLED_NS for _, modified_ns in directories)
-    if len(seen) > REMEMBERED or not settled:
+    stable = all(modified_ns < now_ns - _STABLE_NS for _, modified_ns in directories)
+    if len(seen) > REMEMBERED or not stable:
         return DiskUsage(size, len(seen))
     return DiskUsage(size, len(seen), tuple(directories), tuple(others))

@@ -67,7 +67,7 @@ class LogHandle:
                 raise self.trouble
 
         opened = pending()
-        self._pump.submit(lambda: settle(opened, check))
+        self._pump.submit(lambda: resolve(opened, check))
         await asyncio.wrap_future(opened)
 
     async def wait_drained(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109 - running out of time is an answer here
@@ -115,7 +115,7 @@ class LogHandle:
             else:
                 file.open()
 
-        self._pump.submit(lambda: settle(done, job))
+        self._pump.submit(lambda: resolve(done, job))
         await asyncio.wrap_future(done)
 
     def add_tap(self, callback: TapCallback) -> Callable[[], None]:
@@ -148,7 +148,7 @@ class LogHandle:
         self._pump.submit(lambda: self._pump.drop(self))
 
 
-def settle(future: Future[bool], job: Callable[[], None]) -> None:
+def resolve(future: Future[bool], job: Callable[[], None]) -> None:
     """Run ``job`` and resolve ``future`` with true or with what it raised."""
     try:
         job()

@@ -54,7 +54,7 @@ class FifoReader:
     async def _readable(self) -> None:
         future = self._loop.create_future()
         self.idle_since = self._loop.time()
-        self._loop.add_reader(self._fd, _settle, future)
+        self._loop.add_reader(self._fd, _resolve, future)
         try:
             await future
         finally:
@@ -111,7 +111,7 @@ class FifoWriter:
 
     async def _writable(self) -> None:
         future = self._loop.create_future()
-        self._loop.add_writer(self._fd, _settle, future)
+        self._loop.add_writer(self._fd, _resolve, future)
         try:
             await future
         finally:
@@ -126,7 +126,7 @@ class FifoWriter:
             os.close(fd)
 
 
-def _settle(future: asyncio.Future[None]) -> None:
+def _resolve(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
 

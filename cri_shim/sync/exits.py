@@ -112,7 +112,7 @@ class Exits:
             finished = await self._finish(id_)
         if not finished:
             self._finish_in_background(id_)
-        await self._settle_oom_kills(id_)
+        await self._mark_oom_kills_reported(id_)
 
     async def begin(self, id_: str) -> None:
         """The process of container ``id_`` is about to be made, or runs: note what may have to be told of its end."""
@@ -167,12 +167,12 @@ class Exits:
         self._written(id_)
         log.info("container.exited", container_id=id_, exit_code=code, reason=changed.status.reason)
 
-    async def _settle_oom_kills(self, id_: str) -> None:
+    async def _mark_oom_kills_reported(self, id_: str) -> None:
         container = self._containers.exact(id_)
         if container is not None:
             parent = self._cgroup_parent(container)
             running = [each.id for each in self._containers if each.running and self._cgroup_parent(each) == parent]
-            await self._oom_kills.settle(parent, running)
+            await self._oom_kills.mark_reported(parent, running)
 
     def _cgroup_parent(self, container: Container) -> str:
         """Its pod's cgroup, as the kubelet names it; empty when the kubelet did not, and for a pod that has gone."""

@@ -48,41 +48,41 @@ class OomKills:
         """``unified``: where cgroup v2 is, on a node that has no other."""
         self._containerd = containerd
         self._unified = unified
-        self._told: dict[str, int] = {}
+        self._reported: dict[str, int] = {}
         """Parent → kills in cgroups below it that have gone, of which nobody else may be told any more."""
         self._room = ROOM
 
     async def begin(self, parent: str, parents: Iterable[str]) -> None:
         """A container is about to run below ``parent``, or runs; ``parents`` are those of all pods there are."""
-        if self._unified is None or not parent or parent in self._told:
+        if self._unified is None or not parent or parent in self._reported:
             return
         kills = await run(FS, self._below, parent)
-        if len(self._told) >= self._room:
+        if len(self._reported) >= self._room:
             living = set(parents)
-            self._told = {each: count for each, count in self._told.items() if each in living}
-            self._room = max(ROOM, 2 * len(self._told))
-        self._told.setdefault(parent, kills.vanished)
+            self._reported = {each: count for each, count in self._reported.items() if each in living}
+            self._room = max(ROOM, 2 * len(self._reported))
+        self._reported.setdefault(parent, kills.vanished)
 
     async def happened(self, container_id: str, parent: str) -> bool | NotKnown:
         """Whether there was such a kill in the container's cgroup; one that has gone says no."""
-        if parent not in self._told:
+        if parent not in self._reported:
             return await self._asked_of_containerd(container_id)
         kills = await run(FS, self._below, parent, container_id)
         if kills.own is not None:
             return kills.own > 0
-        return kills.vanished > self._told.get(parent, kills.vanished)  # the pod may have been forgotten meanwhile
+        return kills.vanished > self._reported.get(parent, kills.vanished)  # the pod may have been forgotten meanwhile
 
-    async def settle(self, parent: str, running: Collection[str]) -> None:
+    async def mark_reported(self, parent: str, running: Collection[str]) -> None:
         """A container's cgroup has gone and its end is told: what it counted is no other's.
 
         ``running``: the containers below ``parent`` that are thought to run. If the cgroup of one has gone already, it
         has ended too, and the count may be its own: then nothing is settled before its end.
         """
-        if parent not in self._told:
+        if parent not in self._reported:
             return
-        kills = await run(FS, self._settled, parent, running)
-        if kills is not None and parent in self._told:
-            self._told[parent] = kills.vanished
+        kills = await run(FS, self._all_ended, parent, running)
+        if kills is not None and parent in self._reported:
+            self._reported[parent] = kills.vanished
 
     async def _asked_of_containerd(self, container_id: str) -> bool | NotKnown:
         reason = ""
@@ -99,7 +99,7 @@ class OomKills:
                 return any(_oom_kills(metric.data) > 0 for metric in metrics)
         return NotKnown(reason)
 
-    def _settled(self, parent: str, running: Collection[str]) -> Kills | None:
+    def _all_ended(self, parent: str, running: Collection[str]) -> Kills | None:
         kills, directory = self._below(parent), self._directory(parent)
         return kills if all(has_child(directory, id_) for id_ in running) else None
 

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from lab.bridge import merged
-from lab.census import Census, settled
+from lab.census import Census, wait_clean
 from lab.lab import Lab
 from lab.pods import Pod
 from lab.slow_socket import SlowSocket
@@ -122,7 +122,7 @@ async def nothing_left(lab: Lab) -> AsyncIterator[Census]:
     """Count before the test, and after it, when it has removed its pods: the node holds what it held."""
     before = await asyncio.to_thread(Census.take, lab)
     yield before
-    assert await settled(lab, before) == ""
+    assert await wait_clean(lab, before) == ""
 
 
 async def run_pod(lab: Lab, **config: Any) -> Pod:

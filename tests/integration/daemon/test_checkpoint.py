@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from lab.census import Census, settled
+from lab.census import Census, wait_clean
 from lab.containerd_versions import NotToBeHad
 from lab.cri_client import failure
 from lab.criu import criu_folder
@@ -95,7 +95,7 @@ async def node(_checkpoint_node):
         await asyncio.to_thread(lab.bridge.start)
     assert _checkpoint_node.works() == []
     await lab.remove_all()
-    assert await settled(lab, before) == ""
+    assert await wait_clean(lab, before) == ""
 
 
 async def counter(node):

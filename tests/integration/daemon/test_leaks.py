@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from lab.census import Census, settled
+from lab.census import Census, wait_clean
 from lab.cri_client import failure
 from lab.images import busybox_image, push
 from lab.pod_configs import container_config, pod_config, sh
@@ -168,11 +168,11 @@ async def test_a_failed_container_leaves_nothing_while_its_pod_runs(lab):
     before = await asyncio.to_thread(Census.take, lab)
     await failure(pod.create(security={"run_as_username": "nobody-knows"}))
     await failure(pod.create(image="not/pulled:1"))
-    assert await settled(lab, before) == ""
+    assert await wait_clean(lab, before) == ""
     container = await pod.create(command=("no-such-program",))
     await failure(container.start())
     await container.remove()
-    assert await settled(lab, before) == ""
+    assert await wait_clean(lab, before) == ""
     await pod.remove()
 
 

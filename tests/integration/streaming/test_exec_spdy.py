@@ -40,7 +40,7 @@ async def processes(container: Container, name: str) -> str:
     return (await container.execute(*sh(f"ps -o args | grep '[{name[0]}]{name[1:]}' || true"))).stdout.decode()
 
 
-async def settled(lab: Lab, container: Container, seconds: float = 15) -> None:
+async def wait_clean(lab: Lab, container: Container, seconds: float = 15) -> None:
     """Wait until nothing is left of any exec: no FIFO, no process that containerd knows of."""
     for _ in range(int(seconds * 10)):
         left = list((lab.state / "containers" / container.id).glob("exec-*"))
@@ -138,7 +138,7 @@ async def test_a_client_that_dies_takes_its_command_along(spdy: SpdyPeer, lab: L
     process = await spdy.start(url, streams=["error", "stdout", "stderr"], dieAfter=100)
     await asyncio.wait_for(process.wait(), 20)
     assert process.returncode == -signal.SIGKILL
-    await settled(lab, container)
+    await wait_clean(lab, container)
     assert "still-here" not in await processes(container, "still-here")
 
 

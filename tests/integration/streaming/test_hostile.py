@@ -16,7 +16,7 @@ import pytest
 from cri_shim.streaming.spdy import frames
 from cri_shim.streaming.spdy.headers import DICTIONARY, HeaderWriter
 from lab.patience import patient
-from tests.integration.streaming.test_exec_spdy import exec_url, settled
+from tests.integration.streaming.test_exec_spdy import exec_url, wait_clean
 from tests.integration.streaming.test_port_forward import forward_url
 
 if TYPE_CHECKING:
@@ -208,4 +208,4 @@ async def test_websocket_messages_that_mean_nothing(lab: Lab, container: Contain
 
 async def test_nothing_is_left(lab: Lab, container: Container) -> None:
     """After all of that no exec is left."""
-    await settled(lab, container, 30)
+    await wait_clean(lab, container, 30)

@@ -16,7 +16,7 @@ import pytest
 from lab.pod_configs import sh
 from tests.integration.streaming.peer import digest_of_feed
 from tests.integration.streaming.test_attach import attach_url
-from tests.integration.streaming.test_exec_spdy import MANY, exec_url, processes, settled
+from tests.integration.streaming.test_exec_spdy import MANY, exec_url, processes, wait_clean
 from tests.integration.streaming.test_port_forward import GET, forward_url
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ async def test_a_client_that_goes_takes_its_command_along(lab: Lab, container: C
         await asyncio.sleep(0.5)
         assert "web-leftover" in await processes(container, "web-leftover")
         await socket.close()
-    await settled(lab, container)
+    await wait_clean(lab, container)
     assert "web-leftover" not in await processes(container, "web-leftover")
 
 
@@ -194,7 +194,7 @@ async def test_a_hundred_at_once(lab: Lab, container: Container) -> None:
     await one(1)
     before = len(list(descriptors.iterdir()))
     await asyncio.gather(*map(one, range(100)))
-    await settled(lab, container)
+    await wait_clean(lab, container)
     assert len(list(descriptors.iterdir())) <= before + 4
 
 
@@ -217,4 +217,4 @@ async def test_a_hundred_live_at_once(lab: Lab, container: Container) -> None:
             await socket.send_bytes(b"\xff\x00")
         for socket in sockets:
             assert b'"Success"' in [message.data async for message in socket][-1]
-    await settled(lab, container)
+    await wait_clean(lab, container)

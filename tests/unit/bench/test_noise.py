@@ -44,7 +44,7 @@ def test_nothing_measured_is_nothing_to_trust():
 
 def test_a_probe_tells_of_loop_wait_and_load():
     """The loop takes some time, and the share it waited is a share."""
-    result = noise.probe(settle_seconds=0)
+    result = noise.probe(idle_seconds=0)
     assert result.loop_ms > 0
     assert 0 <= result.waited <= 1
     assert result.load >= 0

@@ -50,11 +50,11 @@ def layer(tmp_path):
     (tmp_path / "etc" / "hosts").write_bytes(b"x" * 5000)
     (tmp_path / "etc" / "name").symlink_to("hosts")
     os.link(tmp_path / "etc" / "hosts", tmp_path / "again")
-    settle(tmp_path)
+    age(tmp_path)
     return tmp_path
 
 
-def settle(layer):
+def age(layer):
     """Let the last change be long ago."""
     for directory in (layer / "etc", layer):
         os.utime(directory, (1_000_000, 1_000_000))
@@ -109,7 +109,7 @@ def test_a_layer_that_changes_right_now_is_not_remembered(layer):
     """The next change may leave the modification time that is there already."""
     (layer / "etc" / "new").write_text("n")
     assert counted(layer).directories == ()
-    settle(layer)
+    age(layer)
     assert counted(layer).directories != ()
 
 
@@ -117,7 +117,7 @@ def test_a_large_layer_is_not_remembered(layer):
     """Its memory is worth more than the time."""
     for number in range(REMEMBERED):
         (layer / str(number)).write_text("")
-    settle(layer)
+    age(layer)
     assert counted(layer).directories == ()
 
 

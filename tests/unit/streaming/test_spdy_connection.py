@@ -34,7 +34,7 @@ class Pair:
         self.client = Connection(Limits(), client=True)
         self.server = Connection(Limits(**limits))
 
-    def settle(self) -> tuple[list[object], list[object]]:
+    def exchange(self) -> tuple[list[object], list[object]]:
         """Carry bytes until nobody has any; what each end saw."""
         seen: tuple[list[object], list[object]] = ([], [])
         while True:
@@ -59,14 +59,14 @@ def test_a_stream_from_its_opening_to_its_end() -> None:
     """Both directions, with headers both ways, end on their own."""
     pair = Pair()
     stream = pair.client.open_stream({"streamtype": "stdin"})
-    assert pair.settle() == ([], [StreamOpened(1, {"streamtype": "stdin"})])
+    assert pair.exchange() == ([], [StreamOpened(1, {"streamtype": "stdin"})])
     pair.server.accept(stream, {"a": "b"})
-    assert pair.settle() == ([StreamAccepted(1, {"a": "b"})], [])
+    assert pair.exchange() == ([StreamAccepted(1, {"a": "b"})], [])
     pair.client.send_data(stream, b"to", fin=True)
     pair.server.send_data(stream, b"fro")
-    assert pair.settle() == ([DataReceived(1, b"fro")], [DataReceived(1, b"to"), StreamEnded(1)])
+    assert pair.exchange() == ([DataReceived(1, b"fro")], [DataReceived(1, b"to"), StreamEnded(1)])
     pair.server.send_data(stream, b"", fin=True)
-    assert pair.settle() == ([StreamEnded(1)], [])
+    assert pair.exchange() == ([StreamEnded(1)], [])
     assert pair.client.state(1) is pair.server.state(1) is State.CLOSED
     assert pair.client.state(3) is pair.server.state(3) is State.IDLE
 
@@ -168,9 +168,9 @@ def test_a_second_answer_is_refused() -> None:
     """SYN_REPLY twice for one stream is STREAM_IN_USE."""
     pair = Pair()
     stream = pair.client.open_stream({})
-    pair.settle()
+    pair.exchange()
     pair.server.accept(stream)
-    pair.settle()
+    pair.exchange()
     pair.client.receive_data(frames.syn_reply(1, pair.server._packed({})))
     assert (frames.FrameType.RST_STREAM, (1, ResetCode.STREAM_IN_USE)) in sent_by(pair.client)
 
@@ -180,7 +180,7 @@ def test_pings_of_both_sides() -> None:
     pair = Pair()
     pair.server.ping(2)
     pair.client.ping(1)
-    assert pair.settle() == ([PingAnswered(1)], [PingAnswered(2)]) or pair.settle() == ([], [])
+    assert pair.exchange() == ([PingAnswered(1)], [PingAnswered(2)]) or pair.exchange() == ([], [])
     with pytest.raises(LocalProtocolError):
         pair.server.ping(1)
 
@@ -189,7 +189,7 @@ def test_goaway_is_told_and_ends_what_may_be_said() -> None:
     """After a GOAWAY neither end opens or sends anything."""
     pair = Pair()
     pair.server.go_away(GoAwayCode.OK)
-    assert pair.settle()[0] == [GoneAway(0, GoAwayCode.OK)]
+    assert pair.exchange()[0] == [GoneAway(0, GoAwayCode.OK)]
     with pytest.raises(LocalProtocolError):
         pair.client.open_stream({})
     with pytest.raises(RemoteProtocolError):
@@ -287,10 +287,10 @@ def test_closed_streams_make_room_for_others() -> None:
     pair = Pair(streams=2)
     for _ in range(10):
         stream = pair.client.open_stream({})
-        pair.settle()
+        pair.exchange()
         pair.server.accept(stream)
         pair.server.reset(stream)
-        pair.settle()
+        pair.exchange()
     assert pair.server.state(stream) is State.CLOSED
 
 

@@ -94,7 +94,7 @@ class FakeOomKills:
     async def happened(self, _id, _parent):
         return False
 
-    async def settle(self, _parent, _running):
+    async def mark_reported(self, _parent, _running):
         pass
 
 

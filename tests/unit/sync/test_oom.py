@@ -97,7 +97,7 @@ async def test_one_kill_is_told_of_one_container(pod, kills, asked):
     pod.vanish("aaa")
     if asked:
         assert await kills.happened("aaa", POD)
-    await kills.settle(POD, ["bbb"])
+    await kills.mark_reported(POD, ["bbb"])
     pod.vanish("bbb")
     assert not await kills.happened("bbb", POD)
 
@@ -107,7 +107,7 @@ async def test_two_at_once(pod, kills):
     pod.kill("bbb")
     pod.vanish("bbb")
     pod.vanish("aaa")
-    await kills.settle(POD, ["bbb"])
+    await kills.mark_reported(POD, ["bbb"])
     assert await kills.happened("bbb", POD)
 
 
@@ -147,7 +147,7 @@ async def test_cgroup_v1(pod):
     pod.kill("aaa")
     pod.vanish("aaa")
     assert not await kills.happened("aaa", POD)
-    await kills.settle(POD, [])
+    await kills.mark_reported(POD, [])
 
 
 async def test_pods_that_have_gone_are_forgotten(kills):
@@ -155,14 +155,14 @@ async def test_pods_that_have_gone_are_forgotten(kills):
     for number in range(3 * ROOM):
         parent = f"kubepods-pod{number}.slice"
         await kills.begin(parent, {parent})
-    assert len(kills._told) <= ROOM
+    assert len(kills._reported) <= ROOM
 
 
 async def test_pods_that_are_there_are_not_forgotten(pod, kills):
     """However many come and go besides."""
     pod.kill("aaa")
     pod.vanish("aaa")
-    await kills.settle(POD, ["bbb"])
+    await kills.mark_reported(POD, ["bbb"])
     for number in range(3 * ROOM):
         await kills.begin(f"other{number}.slice", {POD})
     pod.vanish("bbb")
