@@ -118,9 +118,9 @@ class Daemon:
             open_views(wired, self._tracing, self._loop_lag, supervisor, stack)
             stack.push_async_callback(supervisor.stop)
             supervisor.once("handler-features", read_unanswered(features, config, node))
-            orphans = await run(FS, open_orphaned, paths.containers_state())
-            if orphans:
-                supervisor.once("orphaned-execs", end_orphaned(service.containerd, orphans))
+            orphaned = await run(FS, open_orphaned, paths.containers_state())
+            if orphaned:
+                supervisor.once("orphaned-execs", end_orphaned(service.containerd, orphaned))
             monitor.start()
             supervisor.forever("snapshot-usage", service.snapshot_usage.run)
             supervisor.forever("stats", service.stats.run)

@@ -22,7 +22,7 @@ from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.ledger.ledger import Ledger, LedgerOff
 from cri_shim.lifecycle.handlers import all_snapshotters
 from cri_shim.lifecycle.orphaned_tasks import OrphanedTasks
-from cri_shim.lifecycle.sandbox.pod_network import detach_orphan
+from cri_shim.lifecycle.sandbox.pod_network import detach_orphaned
 from cri_shim.logs.holding import Holding
 from cri_shim.logs.pump import LogPump
 from cri_shim.logs.registry import ContainerLogs
@@ -158,7 +158,7 @@ def wire(
         supervisor=supervisor,
         snapshotters=all_snapshotters(config),
         clear_orphaned_tasks=orphaned_tasks.clear,
-        detach_orphan=partial(detach_orphan, network),
+        detach_orphaned=partial(detach_orphaned, network),
     )
     starts = config.runtime.starts_at_once or width_for(os.cpu_count() or 1)
     service = Service(

@@ -24,7 +24,7 @@ from cri_shim.concurrency.pauses import ending_with_last
 from cri_shim.kernel.executors import FS, MOUNT, run
 from cri_shim.lifecycle.orphaned_cgroups import clear_everywhere
 from cri_shim.lifecycle.orphaned_processes import root_mounts, shims_of
-from cri_shim.sync.orphaned_shims import end_stray_shims
+from cri_shim.sync.orphaned_shims import end_orphaned_shims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -101,14 +101,16 @@ class OrphanedTasks:
             shims = await run(FS, shims_of, self._address, self._namespace)
             mounts = dict(await run(FS, lambda: list(root_mounts(self._namespace, layers))))
             seen = {*pids, *marked, *mounts, *_ids_of(shims)}
-            orphans = {id_ for id_ in seen - frozenset(living()) if id_ in marked or await self._without_record(id_)}
+            orphaned_ids = {
+                id_ for id_ in seen - frozenset(living()) if id_ in marked or await self._without_record(id_)
+            }
         except ContainerdError as error:
             log.warning("recovery.orphans_unknown", error=str(error))
             return False
-        if not orphans:
+        if not orphaned_ids:
             return True
-        ended = [await self._end_task(id_, pids.get(id_, 0)) for id_ in sorted(orphans & {*pids, *marked})]
-        gone = await run(MOUNT, self._end_rest, shims, mounts, orphans, orphans - {*pids, *marked})
+        ended = [await self._end_task(id_, pids.get(id_, 0)) for id_ in sorted(orphaned_ids & {*pids, *marked})]
+        gone = await run(MOUNT, self._end_rest, shims, mounts, orphaned_ids, orphaned_ids - {*pids, *marked})
         return all(ended) and gone
 
     async def _layers(self) -> list[str]:
@@ -154,7 +156,7 @@ class OrphanedTasks:
         return True
 
     def _end_rest(
-        self, shims: Sequence[Shim], mounts: Mapping[str, str], orphans: set[str], forgotten: set[str]
+        self, shims: Sequence[Shim], mounts: Mapping[str, str], orphaned_ids: set[str], forgotten: set[str]
     ) -> bool:
         """End what is left of those orphans that containerd has forgotten; False when something stays. Blocks."""
         if not forgotten:
@@ -165,9 +167,11 @@ class OrphanedTasks:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         # A shim may serve several containers of a pod, and one of them may have a record.
-        alone = {shim.id for shim in shims if shim.id in forgotten and {id_ for _, id_ in shim.children} <= orphans}
+        alone = {
+            shim.id for shim in shims if shim.id in forgotten and {id_ for _, id_ in shim.children} <= orphaned_ids
+        }
         if alone:
-            end_stray_shims(self._address, self._namespace, alone)
+            end_orphaned_shims(self._address, self._namespace, alone)
         busy = [path for id_, path in mounts.items() if id_ in forgotten and not self._unmount(path)]
         try:
             clear_everywhere(forgotten)

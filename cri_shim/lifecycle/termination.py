@@ -18,7 +18,7 @@ from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from containerd_client.errors import is_shim_gone
 from cri_shim.errors import UnavailableError
 from cri_shim.kernel.executors import FS, run
-from cri_shim.sync.orphaned_shims import end_stray_shims
+from cri_shim.sync.orphaned_shims import end_orphaned_shims
 from cri_shim.sync.task_poll import Absent, NotKnown, look_at_task
 from cri_shim.timeline import awaited
 
@@ -127,4 +127,4 @@ async def discard_task(config: Config, containerd: Containerd, id_: str) -> None
         await tasks.delete(id_)
     except NotFound:
         # A create that broke off may have left a shim that containerd does not know.
-        await run(FS, end_stray_shims, config.containerd.address, config.containerd.namespace, {id_})
+        await run(FS, end_orphaned_shims, config.containerd.address, config.containerd.namespace, {id_})

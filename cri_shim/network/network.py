@@ -82,7 +82,7 @@ class Network:
         self._task: asyncio.Task[None] | None = None
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._running: dict[str, asyncio.Task[Any]] = {}
-        self._orphans = OrphanedPrograms()
+        self._orphaned_programs = OrphanedPrograms()
 
     def __repr__(self) -> str:
         """Name the networks in use."""
@@ -93,8 +93,8 @@ class Network:
 
         A directory without a configuration is fine.
         """
-        self._orphans.set_limit(self._config.timeout)
-        await executors.run(executors.FS, self._orphans.look)
+        self._orphaned_programs.set_limit(self._config.timeout)
+        await executors.run(executors.FS, self._orphaned_programs.look)
         await self.refresh()
         self._task = asyncio.create_task(self._watch(), name=f"cni-conf/{self._config.conf_dir}")
 
@@ -103,7 +103,7 @@ class Network:
 
         Pods keep their networks, and running plugins finish their work.
         """
-        self._orphans.close()
+        self._orphaned_programs.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -220,7 +220,7 @@ class Network:
     async def _teardown(self, pod: PodNetwork, stored: Mapping[str, Any] | None) -> None:
         if pod.sandbox_id in self._gone:
             return
-        await self._orphans.ended(pod.sandbox_id)
+        await self._orphaned_programs.ended(pod.sandbox_id)
         used = self._loaded
         try:
             await self._detach(pod, stored)

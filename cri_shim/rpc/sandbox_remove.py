@@ -21,7 +21,7 @@ from cri_shim.lifecycle.snapshots import remove_snapshots_of
 from cri_shim.lifecycle.task_end import end_task
 from cri_shim.rpc.container_remove import remove
 from cri_shim.rpc.sandbox_stop import stop
-from cri_shim.sync.orphaned_shims import end_stray_shims
+from cri_shim.sync.orphaned_shims import end_orphaned_shims
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -57,7 +57,7 @@ async def _leave_nothing(service: Service, id_: str, members: list[str]) -> None
             await end_task(service.containerd, service.exits, f"sandbox {id_}", id_)
     if sandbox.recovered or sandbox.trouble:
         containerd = service.config.containerd
-        await run(FS, end_stray_shims, containerd.address, containerd.namespace, {id_, *members})
+        await run(FS, end_orphaned_shims, containerd.address, containerd.namespace, {id_, *members})
         await clear_cgroups(service.config, sandbox, [id_, *members])
     await every(
         remove_snapshots_of(service.config, service.containerd, service.end_orphaned_task, id_),

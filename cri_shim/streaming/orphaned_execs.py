@@ -61,32 +61,32 @@ def open_orphaned(containers_state: Path) -> list[OrphanedExec]:
     return execs
 
 
-async def end_orphaned(containerd: Containerd, orphans: Sequence[OrphanedExec]) -> None:
+async def end_orphaned(containerd: Containerd, execs: Sequence[OrphanedExec]) -> None:
     """End the commands and remove everything that is left of them."""
     try:
-        await asyncio.gather(*(_end(containerd, orphan) for orphan in orphans))
+        await asyncio.gather(*(_end(containerd, one) for one in execs))
     finally:
-        for fd in (fd for orphan in orphans for fd in orphan.held):
+        for fd in (fd for one in execs for fd in one.held):
             os.close(fd)
-    for orphan in orphans:
+    for one in execs:
         with suppress(OSError):  # the directory goes with its container
-            await run(FS, remove_tree, orphan.directory)
-        log.info("exec.orphan_ended", container_id=orphan.container_id, exec_id=orphan.exec_id)
+            await run(FS, remove_tree, one.directory)
+        log.info("exec.orphan_ended", container_id=one.container_id, exec_id=one.exec_id)
 
 
-async def _end(containerd: Containerd, orphan: OrphanedExec) -> None:
+async def _end(containerd: Containerd, orphaned: OrphanedExec) -> None:
     """Kill and delete one command; if it cannot be deleted, it goes with the task of its container."""
     for pause in _PAUSES:
         await asyncio.sleep(pause)
         try:
             with call_options(timeout=_STEP_SECONDS):
                 with suppress(ContainerdError):  # it has ended, or was never started
-                    await containerd.tasks.kill(orphan.container_id, signal.SIGKILL, exec_id=orphan.exec_id)
-                await containerd.tasks.delete_process(orphan.container_id, orphan.exec_id)
+                    await containerd.tasks.kill(orphaned.container_id, signal.SIGKILL, exec_id=orphaned.exec_id)
+                await containerd.tasks.delete_process(orphaned.container_id, orphaned.exec_id)
         except NotFound:
             return
         except ContainerdError as error:
-            log.debug("exec.orphan_stays", container_id=orphan.container_id, error=str(error))
+            log.debug("exec.orphan_stays", container_id=orphaned.container_id, error=str(error))
         else:
             return
 

@@ -34,22 +34,24 @@ _SHIM_SOCKETS = Path("/run/containerd/s")
 log = structlog.get_logger(__name__)
 
 
-def end_stray_shims(address: str, namespace: str, ids: set[str]) -> None:
+def end_orphaned_shims(address: str, namespace: str, ids: set[str]) -> None:
     """End the shims started for ``ids`` that do not end by themselves, and what they had made. Blocks.
 
     ``address`` is containerd's socket, as its shims were told it; it is part of their own sockets' names.
     """
     _end_processes(namespace, ids)
     for id_ in ids:
-        told = f"{address.removeprefix('unix://')}/{namespace}/{id_}"  # containerd runtime/v2/shim, ``SocketAddress``
-        (_SHIM_SOCKETS / hashlib.sha256(told.encode()).hexdigest()).unlink(missing_ok=True)
+        socket_path = (
+            f"{address.removeprefix('unix://')}/{namespace}/{id_}"  # containerd runtime/v2/shim, ``SocketAddress``
+        )
+        (_SHIM_SOCKETS / hashlib.sha256(socket_path.encode()).hexdigest()).unlink(missing_ok=True)
 
 
 def _end_processes(namespace: str, ids: set[str]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while strays := find_shims(namespace, ids):
+    while orphaned := find_shims(namespace, ids):
         if time.monotonic() > deadline:
-            for pid, started_with in strays.items():
+            for pid, started_with in orphaned.items():
                 log.warning("shim.stray_ended", pid=pid, arguments=started_with)
                 _end(pid, started_with)
             return

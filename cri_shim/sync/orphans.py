@@ -41,7 +41,7 @@ class _Kind(Struct, frozen=True):
         return {entry.name for parent in self.parents if parent.is_dir() for entry in parent.iterdir()}
 
 
-async def remove_orphans(
+async def remove_orphaned_files(
     kernel: Kernel,
     paths: Paths,
     living: Callable[[], Collection[str]],

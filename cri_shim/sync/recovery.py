@@ -19,7 +19,7 @@ from cri_shim.errors import AlreadyExistsError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.state.stored.metadata import KIND_LABEL
 from cri_shim.sync.load import load_container, load_sandbox
-from cri_shim.sync.orphans import remove_orphans
+from cri_shim.sync.orphans import remove_orphaned_files
 from cri_shim.sync.owned_snapshots import remove_orphaned_snapshots
 from cri_shim.sync.task_poll import look_at_task, look_at_tasks
 from cri_shim.sync.task_states import PATIENCE_SECONDS
@@ -69,7 +69,7 @@ class Recovery:
         supervisor: Supervisor,
         snapshotters: Sequence[str],
         clear_orphaned_tasks: Callable[[Callable[[], set[str]]], Awaitable[None]],
-        detach_orphan: Callable[[str, str], Awaitable[None]],
+        detach_orphaned: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self._containerd = containerd
         self._kernel = kernel
@@ -85,7 +85,7 @@ class Recovery:
         self._supervisor = supervisor
         self._snapshotters = snapshotters
         self._clear_orphaned_tasks = clear_orphaned_tasks
-        self._detach_orphan = detach_orphan
+        self._detach_orphaned = detach_orphaned
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self) -> None:
@@ -108,7 +108,7 @@ class Recovery:
         )
         known = {record.id for record in (*sandboxes, *containers)}
         self._forget(before - known)
-        await self._supervisor.wait_a_while("orphans", self._remove_orphans(known), PATIENCE_SECONDS)
+        await self._supervisor.wait_a_while("orphans", self._remove_orphaned(known), PATIENCE_SECONDS)
         log.info("recovery.done", sandboxes=len(self._sandboxes), containers=len(self._containers))
 
     def _loaded_sandbox(self, record: Record) -> Sandbox | None:
@@ -190,14 +190,14 @@ class Recovery:
                 self._sandboxes.drop(sandbox.id)
                 self._sandbox_names.release(sandbox.id)
 
-    async def _remove_orphans(self, known: set[str]) -> None:
+    async def _remove_orphaned(self, known: set[str]) -> None:
         """What has no record: a crash came between the two. What is being made is spared: it holds its name."""
 
         def living() -> set[str]:
             return known | self._sandbox_names.holders() | self._container_names.holders()
 
         await self._clear_orphaned_tasks(living)
-        await remove_orphans(self._kernel, self._paths, living, self._detach_orphan)
+        await remove_orphaned_files(self._kernel, self._paths, living, self._detach_orphaned)
         removed = await remove_orphaned_snapshots(self._containerd, self._snapshotters, living)
         if removed:
             log.info("recovery.snapshots_removed", snapshots=removed)

@@ -77,7 +77,7 @@ async def set_up_network(network: Network, sandbox: Sandbox, undo: Rollback) -> 
     return sandbox.but(ips=result.ips, cni_result=result.stored)
 
 
-async def detach_orphan(network: Network, sandbox_id: str, netns_path: str) -> None:
+async def detach_orphaned(network: Network, sandbox_id: str, netns_path: str) -> None:
     """CNI DEL for a pod of which nothing is known but this; who it was for is in the CNI cache, under its id.
 
     Raises :class:`~cri_shim.network.NetworkError`.

@@ -175,18 +175,18 @@ async def test_foreign_containers_with_our_label(lab, kind):
 
 async def test_rubbish_in_the_directories(lab):
     """Directories without a container are cleared away; files in their place, and odd names, do no harm."""
-    orphan = "a" * 64
+    orphaned_id = "a" * 64
 
     def spoil():
         for base in (lab.bridge.root, lab.bridge.state):
             for kind in ("sandboxes", "containers"):
                 (base / kind).mkdir(parents=True, exist_ok=True)
-                (base / kind / orphan).mkdir()
-                (base / kind / orphan / "file").write_text("rubbish")
+                (base / kind / orphaned_id).mkdir()
+                (base / kind / orphaned_id / "file").write_text("rubbish")
 
     await restart(lab, spoil)
     deadline = asyncio.get_running_loop().time() + 5
-    while list(lab.bridge.directory.rglob(orphan)):
+    while list(lab.bridge.directory.rglob(orphaned_id)):
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.1)
 

@@ -44,8 +44,8 @@ async def all_gone(lab, *ids):
 async def test_a_container_and_a_whole_pod(lab, containerd_forgets):
     """Both are ended with shim, mounts and cgroups; the pod's other container and other pods run on."""
     pod, lost = await run_pod(lab), await run_pod(lab, network=cri.NODE)
-    kept, orphan, member = await pod.start(), await pod.start(), await lost.start(command=sh("sleep 1000"))
-    ids = [orphan.id, member.id, lost.id]
+    remaining, orphaned, member = await pod.start(), await pod.start(), await lost.start(command=sh("sleep 1000"))
+    ids = [orphaned.id, member.id, lost.id]
     lab.bridge.stop()
     await lose_records(lab, *ids)
     if containerd_forgets:
@@ -54,8 +54,8 @@ async def test_a_container_and_a_whole_pod(lab, containerd_forgets):
     await asyncio.to_thread(lab.bridge.start)
     await all_gone(lab, *ids)
     assert not [arguments for _, arguments in lab.containerd.shims() if lost.id in arguments]
-    assert await kept.output("echo still here") == "still here"
-    assert [one.id for one in (await lab.client.ListContainers()).containers] == [kept.id]
+    assert await remaining.output("echo still here") == "still here"
+    assert [one.id for one in (await lab.client.ListContainers()).containers] == [remaining.id]
     assert "orphaned" in lab.bridge.log
     await pod.remove()
 

@@ -20,7 +20,7 @@ from cri_shim.lifecycle.orphaned_processes import Shim, root_mounts, shims_of
 from cri_shim.lifecycle.orphaned_tasks import MARK, OrphanedTasks
 from tests.unit.waiting import until
 
-ORPHAN, FOREIGN, BEING_MADE = "a" * 64, "b" * 64, "c" * 64
+ORPHANED, FOREIGN, BEING_MADE = "a" * 64, "b" * 64, "c" * 64
 ADDRESS = "/run/containerd/containerd.sock"
 
 
@@ -85,7 +85,7 @@ def node(monkeypatch):
     monkeypatch.setattr(orphaned_tasks, "shims_of", lambda *_: left.shims)
     monkeypatch.setattr(orphaned_tasks, "root_mounts", lambda *_: iter(()))
     monkeypatch.setattr(orphaned_tasks, "clear_everywhere", lambda _: None)
-    monkeypatch.setattr(orphaned_tasks, "end_stray_shims", lambda _address, _namespace, ids: left.ended.update(ids))
+    monkeypatch.setattr(orphaned_tasks, "end_orphaned_shims", lambda _address, _namespace, ids: left.ended.update(ids))
     monkeypatch.setattr(os, "kill", lambda pid, _: left.killed.append(pid))
     monkeypatch.setattr(orphaned_tasks, "RETRIES", (0.001,))
     return left
@@ -114,7 +114,7 @@ async def clear(containerd, background):
 
 async def test_a_task_without_a_record(background):
     """It goes, and the record that was made to reach it; one with a record or a reserved name stays."""
-    containerd = FakeContainerd(tasks=[ORPHAN, FOREIGN, BEING_MADE], records=[FOREIGN])
+    containerd = FakeContainerd(tasks=[ORPHANED, FOREIGN, BEING_MADE], records=[FOREIGN])
     await clear(containerd, background)
     assert containerd.tasks_there == {FOREIGN, BEING_MADE}
     assert set(containerd.records) == {FOREIGN}
@@ -124,21 +124,21 @@ async def test_a_task_without_a_record(background):
 @pytest.mark.parametrize("error", [Unknown("m", "database closed"), DeadlineExceeded("m", "no answer")])
 async def test_no_answer_is_no_orphan(background, what, error):
     """Nothing is ended while containerd does not say what has a record; it is asked again."""
-    containerd = FakeContainerd(tasks=[ORPHAN])
+    containerd = FakeContainerd(tasks=[ORPHANED])
     containerd.failures[what] = error
     await clear(containerd, background)
     await asyncio.sleep(0.02)
-    assert containerd.tasks_there == {ORPHAN}
+    assert containerd.tasks_there == {ORPHANED}
     containerd.failures.clear()
     await until(lambda: not containerd.tasks_there)
 
 
 async def test_one_that_stays_is_tried_again(background):
     """Its record stays with its label, so that even the next daemon finds it; then both go."""
-    containerd = FakeContainerd(tasks=[ORPHAN])
+    containerd = FakeContainerd(tasks=[ORPHANED])
     containerd.failures["delete"] = Unknown("Tasks/Delete", "device or resource busy")
     await clear(containerd, background)
-    assert MARK in containerd.records[ORPHAN].labels
+    assert MARK in containerd.records[ORPHANED].labels
     containerd.failures.clear()
     await until(lambda: not containerd.records)
     assert not containerd.tasks_there
@@ -146,17 +146,17 @@ async def test_one_that_stays_is_tried_again(background):
 
 async def test_a_record_of_ours_without_a_task(background):
     """A daemon that died in between leaves one; it goes."""
-    containerd = FakeContainerd(records=[ORPHAN])
-    containerd.records[ORPHAN].labels[MARK] = "1"
+    containerd = FakeContainerd(records=[ORPHANED])
+    containerd.records[ORPHANED].labels[MARK] = "1"
     await clear(containerd, background)
     assert not containerd.records
 
 
-@pytest.mark.parametrize("tasks", [[ORPHAN], []])
+@pytest.mark.parametrize("tasks", [[ORPHANED], []])
 async def test_one_that_a_removal_has_found(background, tasks):
     """Another client has deleted the record of what is being removed; a task that is there goes, none is fine."""
     containerd = FakeContainerd(tasks=tasks)
-    await made(containerd, background).end(ORPHAN)
+    await made(containerd, background).end(ORPHANED)
     assert not containerd.tasks_there
     assert not containerd.records
 
@@ -164,13 +164,13 @@ async def test_one_that_a_removal_has_found(background, tasks):
 async def test_what_containerd_has_forgotten(background, node):
     """A shim goes when all that it serves is forgotten; else only the process that is."""
     node.shims = [
-        Shim(1, ORPHAN, ((11, ORPHAN),)),
+        Shim(1, ORPHANED, ((11, ORPHANED),)),
         Shim(2, "d" * 64, ((21, "d" * 64), (22, FOREIGN))),
         Shim(3, FOREIGN, ((31, FOREIGN), (32, "e" * 64))),
     ]
     await clear(FakeContainerd(records=[FOREIGN]), background)
     assert sorted(node.killed) == [11, 21, 32]
-    assert node.ended == {ORPHAN}
+    assert node.ended == {ORPHANED}
 
 
 def make_process(proc, pid, *arguments, children=(), cgroup="/"):
@@ -184,15 +184,15 @@ def make_process(proc, pid, *arguments, children=(), cgroup="/"):
 def test_shims_of_one_containerd(tmp_path):
     """Those of another socket or namespace are left out; a child is known by its cgroup, however that is nested."""
     shim = "/usr/bin/containerd-shim-runc-v2"
-    make_process(tmp_path, 1, shim, "-namespace", "k8s.io", "-id", ORPHAN, "-address", ADDRESS, children=[4, 5, 6])
-    make_process(tmp_path, 2, shim, "-namespace", "k8s.io", "-id", ORPHAN, "-address", "/run/other.sock")
-    make_process(tmp_path, 3, shim, "-namespace", "moby", "-id", ORPHAN, "-address", ADDRESS)
-    make_process(tmp_path, 4, "sleep", cgroup=f"/kubepods/pod1/{ORPHAN}/init.scope")
+    make_process(tmp_path, 1, shim, "-namespace", "k8s.io", "-id", ORPHANED, "-address", ADDRESS, children=[4, 5, 6])
+    make_process(tmp_path, 2, shim, "-namespace", "k8s.io", "-id", ORPHANED, "-address", "/run/other.sock")
+    make_process(tmp_path, 3, shim, "-namespace", "moby", "-id", ORPHANED, "-address", ADDRESS)
+    make_process(tmp_path, 4, "sleep", cgroup=f"/kubepods/pod1/{ORPHANED}/init.scope")
     make_process(tmp_path, 5, "sleep", cgroup=f"/kubepods.slice/cri-containerd-{FOREIGN}.scope")
     make_process(tmp_path, 6, "runc", cgroup="/system.slice/containerd.service")
     (tmp_path / "self").mkdir()
     shims = shims_of(f"unix://{ADDRESS}", "k8s.io", tmp_path)
-    assert shims == [Shim(1, ORPHAN, ((4, ORPHAN), (5, FOREIGN)))]
+    assert shims == [Shim(1, ORPHANED, ((4, ORPHANED), (5, FOREIGN)))]
 
 
 def test_root_mounts_of_one_containerd():
@@ -200,10 +200,10 @@ def test_root_mounts_of_one_containerd():
     place = "/run/containerd/io.containerd.runtime.v2.task"
     layers = "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs"
     lines = [
-        f"1 0 0:1 / {place}/k8s.io/{ORPHAN}/rootfs rw - overlay overlay rw,upperdir={layers}/snapshots/1/fs",
-        f"2 0 0:2 / {place}/moby/{ORPHAN}/rootfs rw - overlay overlay rw,upperdir={layers}/snapshots/2/fs",
+        f"1 0 0:1 / {place}/k8s.io/{ORPHANED}/rootfs rw - overlay overlay rw,upperdir={layers}/snapshots/1/fs",
+        f"2 0 0:2 / {place}/moby/{ORPHANED}/rootfs rw - overlay overlay rw,upperdir={layers}/snapshots/2/fs",
         f"3 0 0:3 / {place}/k8s.io/{FOREIGN}/rootfs rw - overlay overlay rw,upperdir=/other/snapshots/3/fs",
         f"4 0 0:4 / {place}/k8s.io/{FOREIGN}/rootfs/mnt rw - tmpfs tmpfs rw",
     ]
     mounts = parse_mountinfo("\n".join(lines))
-    assert list(root_mounts("k8s.io", [layers], mounts)) == [(ORPHAN, f"{place}/k8s.io/{ORPHAN}/rootfs")]
+    assert list(root_mounts("k8s.io", [layers], mounts)) == [(ORPHANED, f"{place}/k8s.io/{ORPHANED}/rootfs")]

@@ -28,24 +28,24 @@ def program(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]
 @pytest.mark.parametrize("program", ["0.4"], indirect=True)
 async def test_it_is_waited_for(program):
     """Who takes its sandbox off the network begins when it has ended, and who takes another off does not wait."""
-    orphans = OrphanedPrograms()
-    orphans.set_limit(20)
-    orphans.look()
-    await orphans.ended("another")
+    programs = OrphanedPrograms()
+    programs.set_limit(20)
+    programs.look()
+    await programs.ended("another")
     assert program.poll() is None
-    await orphans.ended(ID)
+    await programs.ended(ID)
     assert program.wait(5) == 0
-    await orphans.ended(ID)
+    await programs.ended(ID)
 
 
 @pytest.mark.parametrize("program", ["60"], indirect=True)
 async def test_it_is_ended_when_its_time_is_over(program):
     """Its own daemon would have killed it by then."""
-    orphans = OrphanedPrograms()
-    orphans.set_limit(0.1)
-    orphans.look()
+    programs = OrphanedPrograms()
+    programs.set_limit(0.1)
+    programs.look()
     started = time.monotonic()
-    await orphans.ended(ID)
+    await programs.ended(ID)
     assert program.wait(5) == -9
     assert time.monotonic() - started < 20
 
@@ -53,8 +53,8 @@ async def test_it_is_ended_when_its_time_is_over(program):
 @pytest.mark.parametrize("program", ["60"], indirect=True)
 async def test_it_runs_on_when_the_daemon_stops(program):
     """To forget it is not to end it."""
-    orphans = OrphanedPrograms()
-    orphans.look()
-    orphans.close()
-    await orphans.ended(ID)
+    programs = OrphanedPrograms()
+    programs.look()
+    programs.close()
+    await programs.ended(ID)
     assert program.poll() is None

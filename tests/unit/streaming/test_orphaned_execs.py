@@ -32,12 +32,12 @@ def test_what_is_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "c" / "c-stdout")
     (directory / "file").touch()
     (directory / "link").symlink_to("1-stdout")
-    [orphan] = open_orphaned(tmp_path)
+    [orphaned] = open_orphaned(tmp_path)
     try:
-        assert (orphan.container_id, orphan.exec_id, len(orphan.held)) == ("c", "1", 1)
+        assert (orphaned.container_id, orphaned.exec_id, len(orphaned.held)) == ("c", "1", 1)
         os.close(os.open(directory / "1-stdout", os.O_WRONLY | os.O_NONBLOCK))  # ENXIO without a reader
     finally:
-        for fd in orphan.held:
+        for fd in orphaned.held:
             os.close(fd)
     assert open_orphaned(tmp_path / "nothing") == []
 
@@ -57,8 +57,8 @@ async def test_how_they_are_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         raise FailedPrecondition(DELETE, "runs") if exec_id == "stays" else NotFound(DELETE, "unknown")
 
     client = SimpleNamespace(tasks=SimpleNamespace(kill=kill, delete_process=delete_process))
-    orphans = open_orphaned(tmp_path)
-    await end_orphaned(cast("Any", client), orphans)
+    execs = open_orphaned(tmp_path)
+    await end_orphaned(cast("Any", client), execs)
     assert asked.count(("delete", "stays")) == 2
     assert asked.count(("delete", "unknown")) == 1
     assert not any(directory.exists() for directory in directories)

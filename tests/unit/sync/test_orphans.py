@@ -10,7 +10,7 @@ import pytest
 from cri_shim.errors import InternalError
 from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.paths import Paths
-from cri_shim.sync.orphans import remove_orphans
+from cri_shim.sync.orphans import remove_orphaned_files
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ async def test_only_what_is_not_alive_goes(paths):
     """Everything of an unknown id goes, nothing of a living one."""
     make(paths, "dead")
     make(paths, "alive")
-    await remove_orphans(RecordingKernel(), paths, lambda: {"alive"}, on_no_network)
+    await remove_orphaned_files(RecordingKernel(), paths, lambda: {"alive"}, on_no_network)
     assert not [directory for directory in directories(paths, "dead") if directory.exists()]
     assert all(directory.exists() for directory in directories(paths, "alive"))
 
@@ -54,7 +54,7 @@ async def test_what_is_made_meanwhile_is_spared(paths):
         make(paths, "newborn")
         return set()
 
-    await remove_orphans(RecordingKernel(), paths, living, on_no_network)
+    await remove_orphaned_files(RecordingKernel(), paths, living, on_no_network)
     assert not paths.sandbox_root("dead").exists()
     assert all(directory.exists() for directory in directories(paths, "newborn"))
 
@@ -66,7 +66,7 @@ async def test_what_cannot_be_removed_stops_nothing(paths):
     kernel = RecordingKernel()
     kernel.fail["umount"] = OSError(errno.EINVAL, "not a mount point")
     (paths.image_mounts() / "dead" / "0" / "somebody's file").touch()
-    await remove_orphans(kernel, paths, set, on_no_network)
+    await remove_orphaned_files(kernel, paths, set, on_no_network)
     assert (paths.image_mounts() / "dead" / "0" / "somebody's file").exists()
     assert not paths.idmapped().joinpath("dead").exists()
     assert not paths.sandbox_root("dead").exists()
@@ -85,7 +85,7 @@ async def test_a_pod_that_is_on_its_network(paths, fails):
         if fails:
             raise InternalError("the plugin is in a bad mood")
 
-    await remove_orphans(RecordingKernel(), paths, set, detach)
+    await remove_orphaned_files(RecordingKernel(), paths, set, detach)
     assert asked == [("attached", "/run/netns/attached", True)]
     assert paths.sandbox_state("attached").exists() is fails
     assert not paths.sandbox_state("dead").exists()
@@ -103,7 +103,7 @@ async def test_a_damaged_note_of_a_network(paths, note):
         asked.append(sandbox_id)
         assert not os.path.lexists(netns_path)
 
-    await remove_orphans(RecordingKernel(), paths, set, detach)
+    await remove_orphaned_files(RecordingKernel(), paths, set, detach)
     assert asked == ["attached"]
     assert not paths.sandbox_state("attached").exists()
     assert not paths.sandbox_state("dead").exists()
@@ -113,5 +113,5 @@ async def test_a_note_that_never_ends(paths):
     """A FIFO in its place holds nothing up; the directories stay for who comes to mend them."""
     make(paths, "attached")
     os.mkfifo(paths.sandbox_state("attached") / "netns")
-    await remove_orphans(RecordingKernel(), paths, set, on_no_network)
+    await remove_orphaned_files(RecordingKernel(), paths, set, on_no_network)
     assert paths.sandbox_state("attached").exists()

@@ -160,7 +160,7 @@ class Node:
             ),
             snapshotters=(),
             clear_orphaned_tasks=_nothing_orphaned,
-            detach_orphan=_nothing_attached,
+            detach_orphaned=_nothing_attached,
             **stores,
         )
 
