@@ -23,7 +23,7 @@ from containerd_client.distribution.regular_file import read_regular_file
 if TYPE_CHECKING:
     from containerd_client.distribution.hosts import Tls
 
-_KEPT = 32
+_CACHE_SIZE = 32
 
 
 class TlsContexts:
@@ -38,7 +38,7 @@ class TlsContexts:
         context = self._contexts.get(key)
         if context is None:
             context = self._contexts[key] = _context(tls)
-            if len(self._contexts) > _KEPT:
+            if len(self._contexts) > _CACHE_SIZE:
                 self._contexts.popitem(last=False)
         return context
 

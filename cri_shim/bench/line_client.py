@@ -68,11 +68,11 @@ async def _made(caller: GrpcCaller, call: Call) -> Answered:
     except grpc.aio.AioRpcError as error:
         taken = time.perf_counter_ns() - started
         bill = bill_of(error.trailing_metadata() or ())
-        return Answered(call.id, taken, error.code().value[0], error.details() or "", _kept(bill), b"")
-    return Answered(call.id, round(answer.ms * 1e6), 0, "", _kept(answer.bill), answer.content)
+        return Answered(call.id, taken, error.code().value[0], error.details() or "", _selected(bill), b"")
+    return Answered(call.id, round(answer.ms * 1e6), 0, "", _selected(answer.bill), answer.content)
 
 
-def _kept(bill: str) -> tuple[tuple[str, str], ...]:
+def _selected(bill: str) -> tuple[tuple[str, str], ...]:
     """The trailing metadata that matters."""
     return ((KEY, bill),) if bill else ()
 

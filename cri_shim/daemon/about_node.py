@@ -50,7 +50,7 @@ def front_hop(ledger: Ledger) -> dict[str, Any]:
 
     ``front_ms`` is null as long as there are none.
     """
-    bills = [kept.bill for kept in ledger.newest()[-_LAST:]]
+    bills = [packed.bill for packed in ledger.newest()[-_LAST:]]
     known = [bill for bill in bills if bill.front_known != "none"]
     return {
         "front_ms": ms(median(bill.front for bill in known)) if known else None,

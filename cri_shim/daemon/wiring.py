@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from cri_shim.oci.selinux import Policy
     from cri_shim.paths import Paths
 
-_BOOKS_KEPT_WITHIN = 0.25
+_FLUSHED_WITHIN = 0.25
 """Seconds after which, at the latest, what is known of an ended request is where metrics and views look for it."""
 
 log = structlog.get_logger(__name__)
@@ -96,7 +96,7 @@ def wire(
 ) -> Wired:
     """Make everything; nothing is started, and no socket is opened."""
     loop = asyncio.get_running_loop()
-    later = partial(loop.call_later, _BOOKS_KEPT_WITHIN)
+    later = partial(loop.call_later, _FLUSHED_WITHIN)
     ledger = Ledger(later, loop.call_soon) if config.ledger.enabled else LedgerOff()
     containerd = Containerd(
         config.containerd.address,

@@ -22,7 +22,7 @@ from aiohttp import web
 from cri_shim.explorer.calibration_json import calibration
 from cri_shim.explorer.live import MOST_WATCHERS, LiveFeed
 from cri_shim.http_limits import LOGGER, PATIENCE, ConnectionLimits
-from cri_shim.ledger.packed import Kept
+from cri_shim.ledger.packed import PackedRequest
 from cri_shim.ledger.record_json import record, summary
 from cri_shim.ledger.totals import totals
 from cri_shim.ledger.typical import typical
@@ -164,7 +164,7 @@ class Site:
         limit = min(_number("limit", request.query.get("limit", "100")), _MOST_LISTED)
         ledger = self._sources.ledger
         if slowest:
-            requests: list[Request | Kept] = [*ledger.slowest(method)]
+            requests: list[Request | PackedRequest] = [*ledger.slowest(method)]
         else:
             # Running requests are included, so that a client that connects during a long one sees it.
             ended = ledger.remembered(method) if method or not reads else ledger.newest()
@@ -172,15 +172,15 @@ class Site:
             requests.sort(key=lambda one: one.id, reverse=True)
             if not reads:
                 requests = [one for one in requests if one.method not in self._sources.reads]
-        listed = (one.request() if isinstance(one, Kept) else one for one in requests[:limit])
-        return web.json_response({"requests": [summary(one) for one in listed]})
+        unpacked = (one.request() if isinstance(one, PackedRequest) else one for one in requests[:limit])
+        return web.json_response({"requests": [summary(one) for one in unpacked]})
 
     async def _request(self, request: web.Request) -> web.Response:
         ledger = self._sources.ledger
         stored = ledger.find(_number("the id of a request", request.match_info["id"]))
         if stored is None:
             raise web.HTTPNotFound(text="this request is not remembered\n")
-        shape = typical([kept.request() for kept in ledger.newest_of(stored.method)])
+        shape = typical([packed.request() for packed in ledger.newest_of(stored.method)])
         return web.json_response(record(stored) | {"typical": shape})
 
     async def _methods(self, _request: web.Request) -> web.Response:

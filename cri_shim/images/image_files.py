@@ -38,7 +38,7 @@ T = TypeVar("T")
 FILE_LIMIT = 4 << 20
 """The most bytes of /etc/passwd or /etc/group; a larger file is refused, not truncated."""
 
-_KEPT = 128
+_CACHE_SIZE = 128
 
 
 class UserFiles(Struct, frozen=True):
@@ -75,7 +75,7 @@ class ImageFiles:
         if known is None:
             known = await self._look(snapshotter, chain_id, self._read_users)
             self._users[key] = known
-            if len(self._users) > _KEPT:
+            if len(self._users) > _CACHE_SIZE:
                 self._users.popitem(last=False)
         if known.problem and (needed or known.special):
             raise InvalidArgumentError(known.problem)

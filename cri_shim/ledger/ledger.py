@@ -23,7 +23,7 @@ from msgspec import structs
 
 from cri_shim.ledger.billing import close_request, rebill
 from cri_shim.ledger.front_estimate import FrontEstimate
-from cri_shim.ledger.packed import UNPACKABLE, Kept
+from cri_shim.ledger.packed import UNPACKABLE, PackedRequest
 from cri_shim.ledger.request import Request
 from cri_shim.ledger.trace_context import span_of
 from cri_shim.ledger.transport.transport_estimate import TransportEstimate
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from containerd_client.hops import Hop
     from cri_shim.ledger.trace_context import TraceContext
 
-KEPT = 1000
+CAPACITY = 1000
 """Requests that are kept, the newest of all methods."""
-KEPT_OF_EACH = 100
+CAPACITY_OF_EACH = 100
 """Of each method as many of the newest are kept beyond that: a quiet node asks for lists all day."""
 SLOWEST_OF_EACH = 10
 """And as many of the slowest."""
@@ -108,11 +108,11 @@ class Ledger:
         self._listening: set[int] = set()
         self.count = 0
         """Requests that have come in so far."""
-        self._kept: WeakValueDictionary[int, Kept] = WeakValueDictionary()
+        self._kept: WeakValueDictionary[int, PackedRequest] = WeakValueDictionary()
         """Whatever one of the rings below holds, by the id of its request."""
-        self._newest: deque[Kept] = deque(maxlen=KEPT)
-        self._by_method: defaultdict[str, deque[Kept]] = defaultdict(lambda: deque(maxlen=KEPT_OF_EACH))
-        self._slowest: defaultdict[str, list[tuple[float, int, Kept]]] = defaultdict(list)
+        self._newest: deque[PackedRequest] = deque(maxlen=CAPACITY)
+        self._by_method: defaultdict[str, deque[PackedRequest]] = defaultdict(lambda: deque(maxlen=CAPACITY_OF_EACH))
+        self._slowest: defaultdict[str, list[tuple[float, int, PackedRequest]]] = defaultdict(list)
         self._listeners: tuple[Listener, ...] = ()
         self._later = later
         self._at_once = False
@@ -182,14 +182,14 @@ class Ledger:
             log.exception("ledger.record_lost", request=request.id, rpc=request.method)
 
     def _keep(self, request: Request) -> None:
-        kept = self._kept[request.id] = Kept(request)
-        self._newest.append(kept)
-        self._by_method[request.method].append(kept)
+        packed = self._kept[request.id] = PackedRequest(request)
+        self._newest.append(packed)
+        self._by_method[request.method].append(packed)
         slowest, wall = self._slowest[request.method], request.bill.wall
         if len(slowest) < SLOWEST_OF_EACH:
-            heappush(slowest, (wall, request.id, kept))
+            heappush(slowest, (wall, request.id, packed))
         elif wall > slowest[0][0]:
-            heappushpop(slowest, (wall, request.id, kept))
+            heappushpop(slowest, (wall, request.id, packed))
 
     def rebill(self, request: Request, span_ids: Collection[str]) -> None:
         """Make out the bill of a closed request anew: containerd has told its share of the hops ``told`` (span ids)."""
@@ -275,32 +275,32 @@ class Ledger:
         """No request is in hand that does more than wait for events."""
         return len(self.in_hand) == len(self._listening)
 
-    def newest(self) -> list[Kept]:
+    def newest(self) -> list[PackedRequest]:
         """Those that have ended and are among the newest of all, oldest first."""
         return list(self._newest)
 
-    def newest_of(self, method: str) -> list[Kept]:
+    def newest_of(self, method: str) -> list[PackedRequest]:
         """The newest of one method, oldest first."""
         return list(self._by_method.get(method, ()))
 
-    def remembered(self, method: str = "") -> list[Kept]:
+    def remembered(self, method: str = "") -> list[PackedRequest]:
         """Of one method or of all, whatever is kept for being among the newest, oldest first."""
-        newest = (kept for kept in self._newest if not method or kept.method == method)
+        newest = (packed for packed in self._newest if not method or packed.method == method)
         rings = [self._by_method.get(method, ())] if method else list(self._by_method.values())
-        known = {kept.id: kept for ring in (newest, *rings) for kept in ring}
+        known = {packed.id: packed for ring in (newest, *rings) for packed in ring}
         return [known[number] for number in sorted(known)]
 
-    def slowest(self, method: str = "") -> list[Kept]:
+    def slowest(self, method: str = "") -> list[PackedRequest]:
         """The slowest of one method or of each, slowest first."""
         heaps: Iterable[list[Any]] = [self._slowest.get(method, [])] if method else self._slowest.values()
-        return [kept for _, _, kept in sorted((entry for heap in heaps for entry in heap), reverse=True)]
+        return [packed for _, _, packed in sorted((entry for heap in heaps for entry in heap), reverse=True)]
 
     def find(self, number: int) -> Request | None:
         """One request by its id, in hand or kept."""
         if (request := self.in_hand.get(number)) is not None:
             return request
-        kept = self._kept.get(number)
-        return None if kept is None else kept.request()
+        packed = self._kept.get(number)
+        return None if packed is None else packed.request()
 
 
 class LedgerOff(Ledger):

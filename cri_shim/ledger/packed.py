@@ -37,7 +37,7 @@ _BILL = Struct("=" + "".join("i" if name.endswith("_count") else "d" for name in
 """The bill, in front of everything else: totals need nothing but that."""
 
 
-class Kept:
+class PackedRequest:
     """What totals are made of, and on demand the whole request."""
 
     __slots__ = ("__weakref__", "_packed", "code", "id", "method")
@@ -87,7 +87,7 @@ def _pack(request: Request) -> bytes:
         *(getattr(bill, name) for name in _NUMBERS), _SPLITS.index(bill.split), _FRONT_KNOWN.index(bill.front_known)
     )
     # Which hop containerd told of is read from the hop's traceparent; as long as it tells nothing, nobody asks for it.
-    told = request.server_spans is not None
+    has_spans = request.server_spans is not None
     return numbers + _encode(
         (
             request.api,
@@ -106,7 +106,7 @@ def _pack(request: Request) -> bytes:
                     hop.bytes_in,
                     hop.attempts,
                     hop.code,
-                    hop.trace if told else "",
+                    hop.trace if has_spans else "",
                 )
                 for hop in request.hops
             ],

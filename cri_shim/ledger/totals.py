@@ -11,25 +11,25 @@ from cri_shim.ledger.record_json import ms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cri_shim.ledger.packed import Kept
+    from cri_shim.ledger.packed import PackedRequest
 
 _PARTS = ("transport", "work", "queue", "world")
 _MEDIANS = ("price", "price_error", "front", "transport", "work", "queue", "world")
 
 
-def totals(requests: Iterable[Kept]) -> list[dict[str, Any]]:
+def totals(requests: Iterable[PackedRequest]) -> list[dict[str, Any]]:
     """Percentiles, shares of the wall time and the median price, by method, in order of names.
 
     The shares of the four parts add up to one. Those of hops and helpers are of unions; where both were under way at
     once, both count it.
     """
-    by_method: defaultdict[str, list[Kept]] = defaultdict(list)
+    by_method: defaultdict[str, list[PackedRequest]] = defaultdict(list)
     for request in requests:
         by_method[request.method].append(request)
     return [_totals(method, by_method[method]) for method in sorted(by_method)]
 
 
-def _totals(method: str, requests: Sequence[Kept]) -> dict[str, Any]:
+def _totals(method: str, requests: Sequence[PackedRequest]) -> dict[str, Any]:
     bills = [request.bill for request in requests]
     walls = sorted(bill.wall for bill in bills)
     whole = sum(walls) or 1.0

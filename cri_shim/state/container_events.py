@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from cri_shim.state.sandboxes import Sandbox
     from cri_shim.state.transitions import EventType
 
-EVENTS_KEPT = 2048
+EVENTS_BUFFERED = 2048
 """Events that one subscriber may be behind; about the lives of 250 pods of one container each."""
 
 log = structlog.get_logger(__name__)
@@ -51,10 +51,10 @@ class Subscription:
     It is passive: ``wake`` is called whenever there is something to take (:mod:`cri_shim.sync.event_reader` waits).
     """
 
-    def __init__(self, forget: Callable[[Subscription], None], wake: Callable[[], None], kept: int) -> None:
+    def __init__(self, forget: Callable[[Subscription], None], wake: Callable[[], None], limit: int) -> None:
         self._forget = forget
         self._wake = wake
-        self._kept = kept
+        self._limit = limit
         self._waiting: deque[Event] = deque()
         self._end: CriError | None = None
 
@@ -71,15 +71,15 @@ class Subscription:
 
     def offer(self, event: Event) -> None:
         """Add an event; a subscriber that is too far behind is ended, and the events it has not taken are freed."""
-        if len(self._waiting) < self._kept:
+        if len(self._waiting) < self._limit:
             self._waiting.append(event)
             self._wake()
             return
         self._waiting.clear()
-        log.warning("events.subscriber_too_slow", kept=self._kept)
+        log.warning("events.subscriber_too_slow", kept=self._limit)
         self.end(
             ResourceExhaustedError(
-                f"this subscriber is more than {self._kept} events behind and was given up; subscribe again and list"
+                f"this subscriber is more than {self._limit} events behind and was given up; subscribe again and list"
             )
         )
 
@@ -111,9 +111,9 @@ class Events:
     def __len__(self) -> int:
         return len(self._subscribers)
 
-    def subscribe(self, wake: Callable[[], None], kept: int = EVENTS_KEPT) -> Subscription:
+    def subscribe(self, wake: Callable[[], None], limit: int = EVENTS_BUFFERED) -> Subscription:
         """Collect what happens from now on, and call ``wake`` at each event; the subscriber closes it."""
-        subscription = Subscription(self._forget, wake, kept)
+        subscription = Subscription(self._forget, wake, limit)
         self._subscribers[id(subscription)] = subscription
         return subscription
 

@@ -20,7 +20,7 @@ M = TypeVar("M", bound="Message")
 CANNOT_BE_SAID: Final = (ValueError, TypeError, ArithmeticError)
 """What filling a message raises for a value that does not fit: too large, not encodable, of another type."""
 
-_WARNINGS_KEPT = 1024
+_WARNINGS_REMEMBERED = 1024
 _warned: set[tuple[str, str]] = set()
 
 log = structlog.get_logger(__name__)
@@ -39,7 +39,7 @@ def warn_of(kind: str, id_: str, error: Exception) -> None:
     """Log that something cannot be listed as it is, once for each of its kind and id."""
     if (kind, id_) in _warned:
         return
-    if len(_warned) >= _WARNINGS_KEPT:
+    if len(_warned) >= _WARNINGS_REMEMBERED:
         _warned.clear()
     _warned.add((kind, id_))
     log.warning("list.entry_unsayable", kind=kind, id=id_, error=str(error))

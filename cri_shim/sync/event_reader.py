@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
-from cri_shim.state.container_events import EVENTS_KEPT
+from cri_shim.state.container_events import EVENTS_BUFFERED
 
 if TYPE_CHECKING:
     from cri_shim.state.container_events import Event, Events
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class EventReader:
     """A subscription of ``events``, from now on, that can be waited for; ``kept`` events may wait to be read."""
 
-    def __init__(self, events: Events, kept: int = EVENTS_KEPT) -> None:
+    def __init__(self, events: Events, kept: int = EVENTS_BUFFERED) -> None:
         self._changed = asyncio.Event()
         self._subscription = events.subscribe(self._changed.set, kept)
 

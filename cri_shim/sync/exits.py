@@ -45,7 +45,7 @@ UNKNOWN_EXIT = "Unknown"
 
 _KILLED = 137
 _LONGEST_WORDS = 256
-_EARLY_EXITS_KEPT = 1024
+_EARLY_EXITS_BUFFERED = 1024
 WRITE_RETRIES = (1.0, 2.0, 5.0, 10.0)
 """Seconds between attempts to write a status; the last one is repeated for as long as it takes."""
 
@@ -137,7 +137,7 @@ class Exits:
     def _remember_early(self, id_: str, code: int, at_ns: int) -> None:
         """A sandbox is stored when it is complete; it may have died before that."""
         self._early[id_] = (code, at_ns)
-        if len(self._early) > _EARLY_EXITS_KEPT:
+        if len(self._early) > _EARLY_EXITS_BUFFERED:
             self._early.popitem(last=False)
 
     async def claim_early(self, id_: str) -> None:

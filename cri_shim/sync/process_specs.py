@@ -15,7 +15,7 @@ from cri_shim.state.stored.spec import read_spec
 if TYPE_CHECKING:
     from containerd_client import Containerd
 
-KEPT = 256
+CAPACITY = 256
 """Containers; each takes a kilobyte or two."""
 
 
@@ -24,25 +24,25 @@ class ProcessSpecs:
 
     def __init__(self, client: Containerd) -> None:
         self._client = client
-        self._kept: OrderedDict[str, str] = OrderedDict()
+        self._cache: OrderedDict[str, str] = OrderedDict()
         self._changes = 0
 
     async def of(self, container_id: str) -> dict[str, Any]:
         """Return one, the caller's own to change. Raises ValueError for an unreadable record, a ContainerdError."""
-        kept = self._kept.get(container_id)
-        if kept is not None:
-            self._kept.move_to_end(container_id)
-            spec: dict[str, Any] = json.loads(kept)
+        cached = self._cache.get(container_id)
+        if cached is not None:
+            self._cache.move_to_end(container_id)
+            spec: dict[str, Any] = json.loads(cached)
             return spec
         before = self._changes
         process: dict[str, Any] = read_spec(await self._client.containers.get(container_id))["process"]
         if self._changes == before:  # else it may be what was there before the change
-            self._kept[container_id] = json.dumps(process, separators=(",", ":"))
-            if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+            self._cache[container_id] = json.dumps(process, separators=(",", ":"))
+            if len(self._cache) > CAPACITY:
+                self._cache.popitem(last=False)
         return process
 
     def forget(self, container_id: str) -> None:
         """Ask containerd the next time: the record has been changed."""
         self._changes += 1
-        self._kept.pop(container_id, None)
+        self._cache.pop(container_id, None)

@@ -11,7 +11,7 @@ from collections import deque
 
 EVERY = 0.5
 """Seconds between samples."""
-KEPT = 120
+CAPACITY = 120
 """Samples from which the greatest recent lag is taken: the last minute's."""
 
 
@@ -19,7 +19,7 @@ class LoopLag:
     """Samples of the running loop's lag, in seconds; 0 before the first."""
 
     def __init__(self) -> None:
-        self._recent: deque[tuple[float, float]] = deque(maxlen=KEPT)
+        self._recent: deque[tuple[float, float]] = deque(maxlen=CAPACITY)
         self.last = 0.0
         """The lag of the last sample."""
         self.greatest = 0.0
@@ -31,7 +31,7 @@ class LoopLag:
     @property
     def recent(self) -> float:
         """The greatest lag of the last minute."""
-        since = time.monotonic() - KEPT * EVERY
+        since = time.monotonic() - CAPACITY * EVERY
         return max((lag for at, lag in self._recent if at >= since), default=0.0)
 
     async def run(self) -> None:

@@ -8,7 +8,7 @@ from cri_shim.bench.floor.errors import FloorError
 from cri_shim.kernel.mountinfo import MountPoint, read_mountinfo
 
 # Options that decide how an overlay works; others that the kernel shows cannot be given back to it.
-_KEPT = ("index", "metacopy", "nfs_export", "redirect_dir", "userxattr", "volatile", "xino")
+_COPIED = ("index", "metacopy", "nfs_export", "redirect_dir", "userxattr", "volatile", "xino")
 
 
 def layers_of(pid: int) -> tuple[str, tuple[str, ...]]:
@@ -35,5 +35,5 @@ def parse_layers(root: MountPoint) -> tuple[str, tuple[str, ...]]:
         raise FloorError("the root of a container is an overlay that names no lower layers")
     store = Path(upper).parent.parent  # a store has a folder for each layer, and in it one for the content
     whole = [layer if layer.startswith("/") else str(store / layer) for layer in lower]
-    kept = (option for option in root.super_options if option.partition("=")[0] in _KEPT)
-    return ":".join(whole), tuple(kept)
+    copied = (option for option in root.super_options if option.partition("=")[0] in _COPIED)
+    return ":".join(whole), tuple(copied)

@@ -10,7 +10,7 @@ from collections import OrderedDict, deque
 from statistics import median
 from typing import Final, NamedTuple
 
-KEPT: Final = 1000
+CAPACITY: Final = 1000
 """Requests of a CRI method, and hops of a method of containerd's, that are compared: the newest."""
 METHODS: Final = 128
 """Methods of each kind; beyond it the one that was seen longest ago goes."""
@@ -89,7 +89,7 @@ def compared(pairs: list[Pair]) -> Comparison:
 def _add(by_method: OrderedDict[str, deque[Pair]], method: str, pair: Pair) -> None:
     pairs = by_method.get(method)
     if pairs is None:
-        pairs = by_method[method] = deque(maxlen=KEPT)
+        pairs = by_method[method] = deque(maxlen=CAPACITY)
         if len(by_method) > METHODS:
             by_method.popitem(last=False)
     pairs.append(pair)

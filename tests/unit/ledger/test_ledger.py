@@ -10,7 +10,15 @@ import pytest
 
 from containerd_client.hops import Hop
 from cri_shim.ledger.billing import hop_shares, rebill
-from cri_shim.ledger.ledger import KEPT, KEPT_OF_EACH, MOST_WAITING, SLOWEST_OF_EACH, Ledger, LedgerOff, Listener
+from cri_shim.ledger.ledger import (
+    CAPACITY,
+    CAPACITY_OF_EACH,
+    MOST_WAITING,
+    SLOWEST_OF_EACH,
+    Ledger,
+    LedgerOff,
+    Listener,
+)
 from cri_shim.ledger.request import UNFINISHED
 from cri_shim.ledger.trace_context import TraceContext
 from cri_shim.network.exec import Helper
@@ -58,17 +66,17 @@ async def test_what_is_kept_is_bounded():
     rare = ledger.open("RunPodSandbox")
     ledger.close(rare)
     requests = []
-    for _ in range(KEPT + 50):
+    for _ in range(CAPACITY + 50):
         requests.append(ledger.open("Version"))
         ledger.close(requests[-1])
-    assert len(ledger.newest()) == KEPT
-    assert rare.id not in {kept.id for kept in ledger.newest()}
+    assert len(ledger.newest()) == CAPACITY
+    assert rare.id not in {packed.id for packed in ledger.newest()}
     stored = ledger.find(rare.id)
     assert stored is not None
     assert stored.bill == rare.bill
-    newest = [request.id for request in requests[-KEPT_OF_EACH:]]
-    assert [kept.id for kept in ledger.newest_of("Version")] == newest
-    walls = [kept.bill.wall for kept in ledger.slowest("Version")]
+    newest = [request.id for request in requests[-CAPACITY_OF_EACH:]]
+    assert [packed.id for packed in ledger.newest_of("Version")] == newest
+    walls = [packed.bill.wall for packed in ledger.slowest("Version")]
     assert walls == sorted((request.bill.wall for request in requests), reverse=True)[:SLOWEST_OF_EACH]
     assert not ledger.in_hand
 
@@ -140,7 +148,7 @@ async def test_the_books_are_kept_later_for_several_requests_in_one_go():
     assert not ledger.in_hand
     assert (told.ids, ledger.newest(), len(appointments)) == ([], [], 1)
     appointments.pop()()
-    assert told.ids == [kept.id for kept in ledger.newest()] == [1, 2]
+    assert told.ids == [packed.id for packed in ledger.newest()] == [1, 2]
     ledger.close(ledger.open("Version"))
     assert len(appointments) == 1
     ledger.catch_up()
@@ -257,7 +265,7 @@ async def test_one_bad_record_costs_itself_only():
             request.server_spans = {"x": object()}  # type: ignore[dict-item]
         ledger.close(request, "INTERNAL", "no match for \ud800")
     pending[0]()
-    assert [kept.method for kept in ledger.newest()] == [one for one in methods if one != "Odd"]
+    assert [packed.method for packed in ledger.newest()] == [one for one in methods if one != "Odd"]
     assert ledger.lost == 1
     assert counting.closed_ones == [1, 2, 4, 5, 6]
     stored = ledger.find(2)
@@ -284,5 +292,5 @@ async def test_a_hop_that_the_event_loop_sends_late_is_own_work_until_then():
     assert bill.transport == pytest.approx(0.001, rel=0.01)
     assert bill.world == pytest.approx(bill.wall - bill.work - bill.transport)
     assert bill.hops_sum == pytest.approx(bill.daemon_sum + bill.transport_sum)
-    kept = ledger.newest()[0].request()
-    assert hop_shares(kept, 0) == hop_shares(request, 0)
+    packed = ledger.newest()[0].request()
+    assert hop_shares(packed, 0) == hop_shares(request, 0)

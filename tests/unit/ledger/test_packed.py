@@ -7,7 +7,7 @@ import time
 import tracemalloc
 
 from containerd_client.hops import Hop
-from cri_shim.ledger.ledger import KEPT, Ledger
+from cri_shim.ledger.ledger import CAPACITY, Ledger
 from cri_shim.ledger.record_json import record
 from cri_shim.ledger.request import UNFINISHED
 from cri_shim.ledger.trace_context import TraceContext, span_of
@@ -70,10 +70,10 @@ def test_a_full_ledger_is_small():
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    for _ in range(KEPT):
+    for _ in range(CAPACITY):
         a_pod_start(ledger)
     gc.collect()
     taken = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    assert len(ledger.newest()) == KEPT
-    assert taken / KEPT < 3.5 * 1024
+    assert len(ledger.newest()) == CAPACITY
+    assert taken / CAPACITY < 3.5 * 1024

@@ -15,7 +15,7 @@ from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.trace_policy import TracePolicy
 from cri_shim.rpc.sandbox_metrics_stream import stream_pod_sandbox_metrics
 from cri_shim.server.instrument import handlers
-from cri_shim.state.container_events import EVENTS_KEPT, Events
+from cri_shim.state.container_events import EVENTS_BUFFERED, Events
 from cri_shim.state.containers import Container, Status
 from cri_shim.state.index import Index
 from cri_shim.state.sandboxes import Sandbox
@@ -141,7 +141,7 @@ async def test_who_does_not_read_is_given_up(node, client):
         node.run_pod("s", LARGE)
         number = 0
         # More than is kept, and more than lies in the buffers of a connection that is not read.
-        while number < EVENTS_KEPT:
+        while number < EVENTS_BUFFERED:
             for _ in range(200):
                 node.create(f"c{number}", "s")
                 node.containers.drop(f"c{number}")
@@ -165,10 +165,10 @@ async def test_the_end_waits_for_no_subscriber(node, client):
     seen: list[str] = []
     following = asyncio.create_task(follow(waiting, seen))
     node.run_pod("s", LARGE)
-    for number in range(EVENTS_KEPT // 4):
+    for number in range(EVENTS_BUFFERED // 4):
         node.create(f"c{number}", "s")
         node.containers.drop(f"c{number}")
-    await wait_for(lambda: len(seen) == 2 + EVENTS_KEPT // 2)
+    await wait_for(lambda: len(seen) == 2 + EVENTS_BUFFERED // 2)
     assert len(node.events) == 2
     node.events.close()
     with pytest.raises(grpc.aio.AioRpcError, match="shutting down") as error:

@@ -67,7 +67,7 @@ async def test_what_was_read_before_a_change_is_not_kept(specs, containers):
 
 async def test_only_the_last_ones_are_kept(specs, containers, monkeypatch):
     """Memory does not grow with the containers that have been."""
-    monkeypatch.setattr(process_specs, "KEPT", 2)
+    monkeypatch.setattr(process_specs, "CAPACITY", 2)
     for id_ in ("a", "b", "a", "c", "a", "b"):
         await specs.of(id_)
     assert containers.asked == ["a", "b", "c", "b"]
