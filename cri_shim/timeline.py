@@ -102,7 +102,8 @@ inside: ContextVar[stage | None] = ContextVar("cri_shim_stage", default=None)
 class stage:  # noqa: N801 - reads as the statement it is: with stage("cni.setup_pod_network"):
     """Note how long a ``with`` block took, under the name of what it does.
 
-    ``about`` may be completed inside the block: ``with stage("cri.sandbox.run") as running: running.tell(...)``.
+    ``about`` may be completed inside the block:
+    ``with stage("cri.sandbox.run") as running: running.set_attributes(...)``.
     """
 
     __slots__ = ("_name", "_started", "_token", "about", "outer")
@@ -112,7 +113,7 @@ class stage:  # noqa: N801 - reads as the statement it is: with stage("cni.setup
         self.about = about
         self.outer: stage | None = None
 
-    def tell(self, about: Mapping[str, str]) -> None:
+    def set_attributes(self, about: Mapping[str, str]) -> None:
         """Add to what it worked on."""
         self.about = {**self.about, **about}
 

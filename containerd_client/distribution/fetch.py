@@ -280,13 +280,13 @@ class Fetcher:
                 await writer.truncate()
         return ""
 
-    def _pause(self, wanted: Descriptor, progress: Progress, told: float, fruitless: int) -> float:
+    def _pause(self, wanted: Descriptor, progress: Progress, wait: float, fruitless: int) -> float:
         """Return the seconds until the next attempt: at least what the server asked for, growing, and with jitter."""
         grown = min(5.0, 0.1 * 2 ** min(fruitless, 10))
-        pause = max(told, grown / 2 if told else grown)
-        if progress.limit and progress.idle + pause > progress.limit and told > grown:
+        pause = max(wait, grown / 2 if wait else grown)
+        if progress.limit and progress.idle + pause > progress.limit and wait > grown:
             raise RegistryUnavailableError(
-                f"blob {wanted.digest}: the registry asks to wait {told:g} s, longer than a pull may stand"
+                f"blob {wanted.digest}: the registry asks to wait {wait:g} s, longer than a pull may stand"
             )
         return float(min(pause, LONGEST_PAUSE) * random.uniform(1.0, 1.2))  # noqa: S311 - jitter
 

@@ -99,7 +99,7 @@ class Distribution(Struct, frozen=True):
         ):
             async with progress.within("its registry does not resolve it"):
                 target = await self.registry.resolve(source)
-            phase.tell(
+            phase.set_attributes(
                 {"descriptor.digest": target.digest, **server_of(source.answered.get(str(source.reference), ""))}
             )
         return target
@@ -148,7 +148,7 @@ class Distribution(Struct, frozen=True):
             ask = self.registry.manifest if manifest else self.registry.small_blob
             with self.watch.phase("pull.document", _described(blob)) as phase, self.watch.waits("registry"):
                 data = await ask(source, blob)
-                phase.tell(server_of(source.answered.get(blob.digest, "")))
+                phase.set_attributes(server_of(source.answered.get(blob.digest, "")))
             return data
 
     async def _layers(
@@ -171,7 +171,7 @@ class Distribution(Struct, frozen=True):
             async with slots:
                 with self.watch.phase("pkg.unpack.unpacker.fetchLayer", _described(layer)) as phase:
                     served_by = await self.fetcher.blob(source, layer, labels, lease, rank)
-                    phase.tell(server_of(served_by))
+                    phase.set_attributes(server_of(served_by))
             here[layer.digest].set_result(None)
             if on_layer is not None:
                 on_layer(layer, served_by)

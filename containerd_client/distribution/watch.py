@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Phase(Protocol):
     """A running phase."""
 
-    def tell(self, about: Mapping[str, str]) -> None:
+    def set_attributes(self, about: Mapping[str, str]) -> None:
         """Add facts about the phase, under the attribute names of spans (``server.address``)."""
 
 
@@ -43,7 +43,7 @@ class Unwatched:
         """Do nothing."""
         return nullcontext()
 
-    def tell(self, about: Mapping[str, str]) -> None:
+    def set_attributes(self, about: Mapping[str, str]) -> None:
         """Do nothing."""
 
 

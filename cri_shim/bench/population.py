@@ -24,7 +24,7 @@ class Population:
     nodes: tuple[Node, ...]
     pods: dict[str, list[Pod]] = field(default_factory=dict)
 
-    async def become(self, wanted: int, tell: Callable[[int, int], None]) -> None:
+    async def become(self, wanted: int, notify: Callable[[int, int], None]) -> None:
         """Start or remove pods until each side has ``wanted``; ``tell`` hears of every pod: how many of how many."""
         places = asyncio.Semaphore(_AT_ONCE)
         missing = sum(abs(wanted - len(self.pods.get(node.name, []))) for node in self.nodes)
@@ -35,7 +35,7 @@ class Population:
             async with places:
                 await (pod.start(Samples()) if grow else pod.end(Samples()))
             done += 1
-            tell(done, missing)
+            notify(done, missing)
 
         work = []
         for node in self.nodes:

@@ -29,7 +29,7 @@ class Progress:
             self.out.write(f"{text}\n")
             self.out.flush()
 
-    def tell(self, detail: str) -> None:
+    def show(self, detail: str) -> None:
         """Show where it stands."""
         if not self.out.isatty():
             return

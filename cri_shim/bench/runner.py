@@ -64,7 +64,7 @@ class Runner:
     async def _populate(self, idle: Population, pods: int) -> None:
         if any(len(idle.pods.get(node.name, [])) != pods for node in self.nodes):
             self.progress.title(f"{pods} idle pods")
-            await idle.become(pods, lambda done, wanted: self.progress.tell(f"{done} of {wanted}"))
+            await idle.become(pods, lambda done, wanted: self.progress.show(f"{done} of {wanted}"))
 
     async def _step(self, task: Task, have: schema.Step | None) -> None:
         scenario = task.scenario
@@ -74,7 +74,7 @@ class Runner:
             able = await self._make_ready(task, left_out, stack, resumed=have is not None)
             step = replace(task.step, left_out=left_out)
             for number in range(len(have.rounds) if have else 0, task.rounds):
-                self.progress.tell(f"round {number + 1} of {task.rounds}")
+                self.progress.show(f"round {number + 1} of {task.rounds}")
                 finished = await _round(scenario, able, number)
                 self.run = with_round(self.run, step, finished)
                 await asyncio.to_thread(save, self.file, self.run)
@@ -104,7 +104,7 @@ class Runner:
             stack.push_async_callback(task.scenario.clean, node)
             await attempt(task.scenario.prepare, node)
         for _ in range(self.warm_up):
-            self.progress.tell("warming up")
+            self.progress.show("warming up")
             for node in nodes:
                 if node.name not in left_out:
                     await attempt(task.scenario.warm, node)

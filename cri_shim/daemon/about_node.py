@@ -25,7 +25,7 @@ def about_node(service: Service, lag: LoopLag) -> Callable[[], Mapping[str, Any]
     """The answer of ``/api/node``; what is not known (yet) is null or empty."""
     started_at = time.time()
 
-    def told() -> Mapping[str, Any]:
+    def described() -> Mapping[str, Any]:
         null_call = service.ledger.transport.curve.at(1.0)
         return {
             "version": cri_shim.__version__,
@@ -42,7 +42,7 @@ def about_node(service: Service, lag: LoopLag) -> Callable[[], Mapping[str, Any]
             "containers": len(service.containers),
         }
 
-    return told
+    return described
 
 
 def front_hop(ledger: Ledger) -> dict[str, Any]:

@@ -158,11 +158,11 @@ class Daemon:
     def _catch_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._told_to_stop, number)
+            loop.add_signal_handler(number, self._stop_requested, number)
         for number in IGNORED_SIGNALS:
             loop.add_signal_handler(number, _ignored, number)
 
-    def _told_to_stop(self, number: int) -> None:
+    def _stop_requested(self, number: int) -> None:
         if self._stop.is_set():
             log.warning("daemon.stopped_at_once", signal=signal.Signals(number).name)
             sys.exit(1)
@@ -176,7 +176,7 @@ class Daemon:
 
     async def _until_read(self, readiness: Readiness) -> None:
         """Wait for the first reading of pods and images, but not for ever for a containerd that is away."""
-        waiting = [asyncio.ensure_future(readiness.wait_told()), asyncio.ensure_future(self._stop.wait())]
+        waiting = [asyncio.ensure_future(readiness.wait_known()), asyncio.ensure_future(self._stop.wait())]
         await asyncio.wait(waiting, timeout=FIRST_READ_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()

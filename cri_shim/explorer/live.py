@@ -111,8 +111,8 @@ class LiveFeed(Listener):
 
     def helped(self, request: Request | None, helper: Helper) -> None:
         """Send ``helper``, phase ``end``."""
-        told = {"id": request.id if request else 0, "name": helper.name, "command": helper.command, "phase": "end"}
-        self._put("helper", told)
+        event = {"id": request.id if request else 0, "name": helper.name, "command": helper.command, "phase": "end"}
+        self._put("helper", event)
 
     def closed(self, request: Request) -> None:
         """Send ``end``."""

@@ -191,7 +191,7 @@ class ImagePuller:
                 names = record_names(reference, contents.id, contents.target.digest)
                 with stage("pull.createNewImage", {"image.ref": str(reference), "image.id": contents.id}):
                     image = await self._images.record(contents, names, snapshotter, pinned=pinned)
-        self._tell(reference, contents, served, time.monotonic() - began)
+        self._log_pull(reference, contents, served, time.monotonic() - began)
         return image
 
     async def _source(self, reference: Reference, credentials: Credentials) -> Source:
@@ -207,7 +207,7 @@ class ImagePuller:
         await self._verifier.verify(str(reference), target, programs)
         return target.digest
 
-    def _tell(self, reference: Reference, contents: ImageContents, served: dict[str, str], seconds: float) -> None:
+    def _log_pull(self, reference: Reference, contents: ImageContents, served: dict[str, str], seconds: float) -> None:
         fetched = [layer for layer in contents.manifest.layers if served.get(layer.digest)]
         log.info(
             "image.pulled",

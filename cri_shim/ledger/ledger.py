@@ -170,7 +170,7 @@ class Ledger:
             except UNPACKABLE:
                 self._keep_cleaned(request)
             for listener in self._listeners:
-                _tell(listener.closed, request)
+                _notify(listener.closed, request)
 
     def _keep_cleaned(self, request: Request) -> None:
         request.subject = {key: escaped(str(value)) for key, value in request.subject.items()}
@@ -321,7 +321,7 @@ class LedgerOff(Ledger):
         close_request(request, code, error)
 
 
-def _tell(closed: Callable[[Request], None], request: Request) -> None:
+def _notify(closed: Callable[[Request], None], request: Request) -> None:
     """Tell one listener of a closed request; what it cannot say of this one does not keep it from the next."""
     try:
         closed(request)

@@ -87,9 +87,11 @@ def end_programs(namespace: str, sandbox_id: str, proc: Path = PROC, *, members:
     for shim, started_with, _ in shims_in(namespace, proc):
         own = cgroups(shim, proc)
         below = {pid: cgroups(pid, proc) for pid in _descendants(proc, shim)} if own else {}
-        if ids.isdisjoint(started_with) and not any(id_ in told for id_ in ids for told in below.values()):
+        if ids.isdisjoint(started_with) and not any(
+            id_ in command_line for id_ in ids for command_line in below.values()
+        ):
             continue
-        for pid in [pid for pid, told in below.items() if told == own and age(pid, proc) >= _YOUNGEST]:
+        for pid in [pid for pid, command_line in below.items() if command_line == own and age(pid, proc) >= _YOUNGEST]:
             log.warning("runtime.hanging_ended", sandbox_id=sandbox_id, pid=pid, arguments=arguments(pid, proc))
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

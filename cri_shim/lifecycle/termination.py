@@ -79,7 +79,7 @@ async def wait_ended(containerd: Containerd, exits: Exits, id_: str) -> None:
                 done, _ = await asyncio.wait([listening], timeout=LOOK_EVERY)
                 if done:
                     return
-                await tell_if_ended(containerd, exits, id_)
+                await record_if_ended(containerd, exits, id_)
     finally:
         listening.cancel()
 
@@ -100,7 +100,7 @@ async def kill_and_wait(containerd: Containerd, containers: Index[Container], ex
         ) from None
 
 
-async def tell_if_ended(containerd: Containerd, exits: Exits, id_: str) -> None:
+async def record_if_ended(containerd: Containerd, exits: Exits, id_: str) -> None:
     """Ask containerd whether the task of ``id_`` still runs; if not, tell its exit as if an event had come."""
     look = await look_at_task(containerd, id_)
     if isinstance(look, NotKnown):

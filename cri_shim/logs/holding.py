@@ -40,13 +40,13 @@ class Holding:
         """Have the holder hold the reading ends of ``fifos`` from now on."""
         with self._lock:
             self._wanted[container_id] = fifos
-            self._tell(container_id)
+            self._notify(container_id)
 
     def drop(self, container_id: str) -> None:
         """Have the holder close its descriptors of a container; one that is not held is fine."""
         with self._lock:
             if self._wanted.pop(container_id, None) is not None:
-                self._tell(container_id)
+                self._notify(container_id)
 
     def close(self) -> None:
         """Close the connection; the holder goes on for as long as it has something to hold."""
@@ -58,7 +58,7 @@ class Holding:
             self._connection.close()
             self._connection = None
 
-    def _tell(self, container_id: str) -> None:
+    def _notify(self, container_id: str) -> None:
         try:
             if self._connection is not None:
                 with contextlib.suppress(OSError):

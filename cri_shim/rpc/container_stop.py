@@ -17,7 +17,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.lifecycle.container.hanging_start import until_started
 from cri_shim.lifecycle.hanging_runtime import hanging_ended
-from cri_shim.lifecycle.termination import kill_and_wait, send_signal, tell_if_ended, wait_ended
+from cri_shim.lifecycle.termination import kill_and_wait, record_if_ended, send_signal, wait_ended
 from cri_shim.oci.stop_signal import signal_number
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ async def _stop(service: Service, started: Container, grace: float) -> None:
         container = service.containers.find(id_)
     if container is not None and container.trouble:
         # Nobody knows whether it runs; look, so that an absent task is not waited for.
-        await tell_if_ended(service.containerd, service.exits, id_)
+        await record_if_ended(service.containerd, service.exits, id_)
         container = service.containers.find(id_)
     if container is None or not (container.running or container.trouble):
         return

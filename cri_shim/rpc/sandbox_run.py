@@ -56,19 +56,19 @@ async def run_pod_sandbox(service: Service, request: cri.RunPodSandboxRequest) -
         about = {"sandbox.name": name, "runtime.handler": request.runtime_handler}
         with stage("cri.sandbox.run", about) as running:
             sandbox = await _run(service, request, name)
-            running.tell(_told(sandbox))
+            running.set_attributes(_attributes(sandbox))
             return sandbox.id
 
     sandbox_id = await service.operations.run(f"run/{name}", work)
     return cri.RunPodSandboxResponse(pod_sandbox_id=sandbox_id)
 
 
-def _told(sandbox: Sandbox) -> dict[str, str]:
+def _attributes(sandbox: Sandbox) -> dict[str, str]:
     """What a trace says of a pod that runs, under the names that the in-process plugin uses."""
-    told = {"sandbox.id": sandbox.id, "sandbox.pid": str(sandbox.pid), "netns.path": sandbox.netns_path}
+    attributes = {"sandbox.id": sandbox.id, "sandbox.pid": str(sandbox.pid), "netns.path": sandbox.netns_path}
     if sandbox.ips:
-        told |= {"sandbox.ip": sandbox.ips[0], "sandbox.additional_ips.count": str(len(sandbox.ips) - 1)}
-    return told
+        attributes |= {"sandbox.ip": sandbox.ips[0], "sandbox.additional_ips.count": str(len(sandbox.ips) - 1)}
+    return attributes
 
 
 async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -> Sandbox:

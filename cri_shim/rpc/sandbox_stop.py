@@ -21,7 +21,7 @@ from cri_shim.lifecycle.removal_errors import removal_of
 from cri_shim.lifecycle.sandbox.background_start import wait_or_end_background_start
 from cri_shim.lifecycle.sandbox.pinned_pod import unpin
 from cri_shim.lifecycle.sandbox.pod_network import tear_down_network
-from cri_shim.lifecycle.termination import kill_and_wait, tell_if_ended
+from cri_shim.lifecycle.termination import kill_and_wait, record_if_ended
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
@@ -95,5 +95,5 @@ async def _end_pause(containerd: Containerd, containers: Index[Container], exits
         return
     if sandbox.trouble:
         # Nobody knows whether it runs; look first, so that an absent task is not waited for.
-        await tell_if_ended(containerd, exits, sandbox.id)
+        await record_if_ended(containerd, exits, sandbox.id)
     await kill_and_wait(containerd, containers, exits, sandbox.id)

@@ -59,7 +59,7 @@ MESSAGE_LIMIT = 16 << 20
 
 _ANSWERED_BEFORE_READY = frozenset({"Version", "Status"})
 # Fields of requests that _subject looks at; most lists have none of them.
-_TELLING = frozenset({"pod_sandbox_id", "container_id", "config", "image"})
+_SUBJECT_FIELDS = frozenset({"pod_sandbox_id", "container_id", "config", "image"})
 _TASKS = "services.tasks."
 _SLOW_CLIENT = 0.005  # seconds; a message of a stream that takes longer to write waits for the client
 _WORTH_A_STAGE = 0.0001  # seconds; reading and writing a short message is no stage of its own
@@ -134,7 +134,7 @@ class _Instrumented:
         self._check = RequestCheck(method.input_type).check
         self._always = method.name in _ANSWERED_BEFORE_READY
         self._read = rpc.kind is Kind.READ
-        self._tells = not _TELLING.isdisjoint(method.input_type.fields_by_name)
+        self._has_subject = not _SUBJECT_FIELDS.isdisjoint(method.input_type.fields_by_name)
         # Bound once: finding out that a line is not wanted shall cost a List next to nothing.
         self._log = structlog.get_logger(__name__).bind()
 
@@ -191,7 +191,7 @@ class _Instrumented:
         try:
             message = self._parse(data)
             note_stage("parse", request.started, least=_WORTH_A_STAGE)
-            if self._tells:
+            if self._has_subject:
                 request.subject = _subject(message)
             if not self._always:
                 service.readiness.require()
@@ -211,10 +211,10 @@ class _Instrumented:
         if self._log.is_enabled_for(level):
             # When the answer is on its way: whoever asked need not wait for a line to be written.
             asyncio.get_running_loop().call_soon(self._log_line, level, request)
-        told = trailer(request, hops=hops)
+        trailing = trailer(request, hops=hops)
         if outcome is not grpc.StatusCode.OK:
-            await context.abort(outcome, detail, told)
-        context.set_trailing_metadata(told)
+            await context.abort(outcome, detail, trailing)
+        context.set_trailing_metadata(trailing)
         return response
 
     def _unforeseen(self, error: Exception, request: Request) -> tuple[grpc.StatusCode, str]:

@@ -129,16 +129,16 @@ class Events:
         last = new or old
         if last is not None and self._subscribers:
             # Of a pod that is gone, the last that was known; it does not run any more, however it went.
-            self._tell(last.id, sandbox_transitions(old, new), new or last.but(pid=0))
+            self._notify(last.id, sandbox_transitions(old, new), new or last.but(pid=0))
 
     def _container_changed(self, old: Container | None, new: Container | None) -> None:
         last = new or old
         if last is not None and self._subscribers:
             # Not by find(): what an unreadable record names may be no id at all.
             sandbox = next((one for one in self._sandboxes if one.id == last.sandbox_id), None)
-            self._tell(last.id, container_transitions(old, new), sandbox)
+            self._notify(last.id, container_transitions(old, new), sandbox)
 
-    def _tell(self, id_: str, types: tuple[EventType, ...], sandbox: Sandbox | None) -> None:
+    def _notify(self, id_: str, types: tuple[EventType, ...], sandbox: Sandbox | None) -> None:
         if not types:
             return
         members = () if sandbox is None else tuple(c for c in self._containers if c.sandbox_id == sandbox.id)

@@ -142,6 +142,6 @@ def out_of_memory(container: Container) -> Container:
 
     (containerd issue 12260)
     """
-    told = container.but(oom_killed=True)
+    changed = container.but(oom_killed=True)
     ended = container.status.finished_at and container.status.exit_code != 0
-    return told.but_status(reason=OOM_KILLED) if ended and container.status.reason == ERROR else told
+    return changed.but_status(reason=OOM_KILLED) if ended and container.status.reason == ERROR else changed

@@ -14,7 +14,7 @@ class Readiness:
 
     def __init__(self) -> None:
         self._why_not: str = _STARTING
-        self._told = asyncio.Event()
+        self._known = asyncio.Event()
         self.connects = 0
         """How often containerd was found and read."""
         self.containerd_version = ""
@@ -40,16 +40,16 @@ class Readiness:
         self.containerd_version = containerd_version
         self._why_not = ""
         self.connects += 1
-        self._told.set()
+        self._known.set()
 
     def set_away(self, reason: str) -> None:
         """The event stream broke: what is in memory may be out of date until it is read again."""
         self._why_not = reason
-        self._told.set()
+        self._known.set()
 
-    async def wait_told(self) -> None:
+    async def wait_known(self) -> None:
         """Return when it is known for the first time whether containerd is there, and what is in it."""
-        await self._told.wait()
+        await self._known.wait()
 
     def require(self) -> None:
         """Raise UnavailableError with the reason unless ready."""

@@ -82,7 +82,7 @@ class TaskStates:
         elif look.status in ALIVE:
             self._sandboxes.update(id_, lambda s: s.but(pid=look.pid, exited_at=0))
         else:
-            await self._tell_exit(look)
+            await self._report_exit(look)
 
     async def container(self, id_: str, look: TaskLook, *, was_followed: bool = False) -> None:
         """Make the container ``id_`` agree with ``look``; ``was_followed``: this daemon saw it run."""
@@ -105,7 +105,7 @@ class TaskStates:
             await self._patiently(id_, end_cut_off(self._containerd, self._paths, id_, paused=paused))
         else:
             self._collect_logs(container)
-            await self._tell_exit(look)
+            await self._report_exit(look)
 
     def _in_doubt(self, container: Container, look: NotKnown, *, was_followed: bool) -> None:
         if container.status.finished_at and not container.trouble:
@@ -153,7 +153,7 @@ class TaskStates:
         except OSError as error:
             log.warning("recovery.log_not_collected", container_id=container.id, error=str(error))
 
-    async def _tell_exit(self, process: Process) -> None:
+    async def _report_exit(self, process: Process) -> None:
         at_ns = process.exited_at.ToNanoseconds()
         await self._patiently(process.id, self._exits.ended(process.id, process.exit_status, at_ns))
 

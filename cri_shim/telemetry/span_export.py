@@ -81,10 +81,10 @@ class SpanExport(Listener):
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
-                self._tell_one()
+                self._export_one()
                 await asyncio.sleep(0)
 
-    def _tell_one(self) -> None:
+    def _export_one(self) -> None:
         request, bill = self._queue.popleft()
         trace = request.trace
         if trace is not None:
@@ -94,7 +94,7 @@ class SpanExport(Listener):
     async def close(self) -> None:
         """Export what is queued, and end the exporter, which waits a few seconds for a collector that is away."""
         while self._queue:
-            self._tell_one()
+            self._export_one()
         await run(FS, self._assemble.processor.shutdown)
 
 

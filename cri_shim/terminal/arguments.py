@@ -31,12 +31,12 @@ def add_hops(
     def hops_command(options: argparse.Namespace) -> int:
         from cri_shim.terminal import commands  # noqa: PLC0415 - see above
 
-        return commands.told(commands.hops, options, settings(options))
+        return commands.run_command(commands.hops, options, settings(options))
 
     def explain_command(options: argparse.Namespace) -> int:
         from cri_shim.terminal import commands  # noqa: PLC0415 - see above
 
-        return commands.told(commands.explain, options, settings(options))
+        return commands.run_command(commands.explain, options, settings(options))
 
     def add_address(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(

@@ -32,9 +32,9 @@ def _sections(answer: dict[str, Any]) -> Iterator[str]:
     yield "The time of a call that does nothing, by how long the connection was quiet before it\n" + _curve(
         answer["curve"], "null call ms", "null_call_ms"
     )
-    for way, told in (("in", "from a client to this daemon"), ("out", "from this daemon back to a client")):
+    for way, direction in (("in", "from a client to this daemon"), ("out", "from this daemon back to a client")):
         if points := answer["front"][f"way_{way}"]:
-            yield f"The front hop's way {told}, by how long it was quiet before\n" + _curve(
+            yield f"The front hop's way {direction}, by how long it was quiet before\n" + _curve(
                 points, f"way {way} ms", "way_ms"
             )
     if answer["load"]:

@@ -106,7 +106,7 @@ async def test_stages_know_what_they_are_part_of() -> None:
     with stage("outer") as outer:
         await asyncio.gather(inner(), inner())
         note_stage("told", outer._started)
-        outer.tell({"sandbox.id": "y"})
+        outer.set_attributes({"sandbox.id": "y"})
     stages = {one.name: one for one in request.stages or ()}
     assert set(stages) == {"inner", "told", "outer"}
     assert stages["inner"].block is not None

@@ -114,16 +114,16 @@ def _slower(rows: Sequence[Row], first: str, other: str) -> list[Block]:
     blocks: list[Block] = [Heading(2, f"Where {other} takes more than {first}")]
     if slower:
         slower.sort(key=lambda row: -row.verdicts[other].ratio.estimate)
-        blocks.append(Items(tuple(_told(row, other) for row in slower)))
+        blocks.append(Items(tuple(_described(row, other) for row in slower)))
     else:
         blocks.append(Paragraph("In nothing that could be judged."))
     if unsure:
         blocks.append(Paragraph("Without a verdict, but measured as more:"))
-        blocks.append(Items(tuple(_told(row, other) for row in unsure)))
+        blocks.append(Items(tuple(_described(row, other) for row in unsure)))
     return blocks
 
 
-def _told(row: Row, other: str) -> str:
+def _described(row: Row, other: str) -> str:
     return f"{row.title} (`{row.step}`), {row.label}: {ratio(row.verdicts[other].ratio)}"
 
 

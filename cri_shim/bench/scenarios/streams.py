@@ -87,8 +87,8 @@ class Streams:
         url = cri.PortForwardResponse.FromString(await node.call(samples, "PortForward", run)).url
         await self._receive(node, samples, "port-forward", {"url": url, **_FORWARD})
 
-    async def _receive(self, node: Node, samples: Samples, what: str, told: dict[str, Any]) -> None:
-        wanted = json.dumps({**told, "size": self.mebibytes << 20})
+    async def _receive(self, node: Node, samples: Samples, what: str, instructions: dict[str, Any]) -> None:
+        wanted = json.dumps({**instructions, "size": self.mebibytes << 20})
         peer = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "cri_shim.bench.stream_peer", wanted),
             stdout=asyncio.subprocess.PIPE,

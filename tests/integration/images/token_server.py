@@ -28,7 +28,7 @@ class FakeTokenServer:
     life: float = 300.0
     uses: int = 0
     """Requests that a token is good for; 0: until its life ends."""
-    tells_life: bool = True
+    states_expiry: bool = True
     takes_post: bool = True
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     """Status and headers of each next answer."""
@@ -90,7 +90,7 @@ class FakeTokenServer:
         if status == 200:
             token = f"tok-{next(self._numbers)}-geheim"
             self.tokens[token] = (asked.get("scope", ""), time.monotonic() + self.life)
-            document = {"token": token} | ({"expires_in": self.life} if self.tells_life else {})
+            document = {"token": token} | ({"expires_in": self.life} if self.states_expiry else {})
         body = json.dumps(document).encode()
         request.send_response(status)
         for name, value in headers.items():

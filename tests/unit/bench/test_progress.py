@@ -26,9 +26,9 @@ def test_a_terminal_sees_one_line_that_changes():
     out = FakeTerminal()
     progress = Progress(out, 10)
     progress.title("batch")
-    progress.tell("round 10 of 10")
+    progress.show("round 10 of 10")
     progress.advance(5)
-    progress.tell("x")
+    progress.show("x")
     assert out.getvalue().count("\r") == 2
     assert "\n" not in out.getvalue()
     first, second = out.getvalue().split("\r")[1:]
@@ -41,7 +41,7 @@ def test_a_log_sees_one_line_a_step():
     out = io.StringIO()
     progress = Progress(out, 10)
     progress.title("batch")
-    progress.tell("round 1 of 2")
+    progress.show("round 1 of 2")
     progress.end()
     assert out.getvalue() == "batch\n"
 

@@ -12,7 +12,7 @@ from containerd_client import DeadlineExceeded, NotFound, Unavailable, Unknown
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.errors import UnavailableError
 from cri_shim.lifecycle import termination
-from cri_shim.lifecycle.termination import kill_and_wait, tell_if_ended
+from cri_shim.lifecycle.termination import kill_and_wait, record_if_ended
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -68,7 +68,7 @@ def service(**answers: Any) -> tuple[FakeService, Service]:
 async def test_no_answer_is_no_end(answer):
     """Only a task that has stopped, or is not there, has ended."""
     fake, given = service(get=answer)
-    await tell_if_ended(given.containerd, given.exits, ID)
+    await record_if_ended(given.containerd, given.exits, ID)
     assert fake.told == []
 
 
@@ -79,7 +79,7 @@ async def test_no_answer_is_no_end(answer):
 async def test_an_end(answer, code):
     """The exit is recorded once it is certain."""
     fake, given = service(get=answer)
-    await tell_if_ended(given.containerd, given.exits, ID)
+    await record_if_ended(given.containerd, given.exits, ID)
     assert fake.told == [(ID, code)]
 
 

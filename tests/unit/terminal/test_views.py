@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from containerd_client.retry import RETRY
 from cri_shim.config import Config
 from cri_shim.terminal.bill import bill_lines
-from cri_shim.terminal.commands import told
+from cri_shim.terminal.commands import run_command
 from cri_shim.terminal.durations import ms, size
 from cri_shim.terminal.explain import explained
 from cri_shim.terminal.purposes import _ANYWHERE, _IN_REQUEST, helper_purpose, purpose
@@ -229,6 +229,6 @@ def test_names_that_the_terminal_cannot_show_are_escaped(monkeypatch):
         print("image \u88c5\u7f6e")
         return 0
 
-    assert told(command, argparse.Namespace(address="/nowhere"), Config()) == 0
+    assert run_command(command, argparse.Namespace(address="/nowhere"), Config()) == 0
     sys.stdout.flush()
     assert written.getvalue() == b"image \\u88c5\\u7f6e\n"
