@@ -176,5 +176,5 @@ async def test_the_status_tells_what_the_image_was_resolved_to(client, pod, volu
     mount = image_mount(volume)
     mount.image.image_ref = image.repo_digests[0]
     container = await pod.create(mounts=[mount])
-    (told,) = (await container.status()).mounts
-    assert told.image.image_ref == image.repo_digests[0]
+    (shown,) = (await container.status()).mounts
+    assert shown.image.image_ref == image.repo_digests[0]

@@ -164,8 +164,8 @@ async def test_a_mount_is_read_only_all_the_way_down(pod, tmp_path, recursive):
         container = await pod.start(mounts=mounts)
         script = "touch /mnt/sub/new 2>/dev/null && echo written || echo refused"
         assert await container.output(script) == ("refused" if recursive else "written")
-        (told,) = (await container.status()).mounts
-        assert told.recursive_read_only == recursive
+        (shown,) = (await container.status()).mounts
+        assert shown.recursive_read_only == recursive
         await container.remove()
     finally:
         unmount_below(tmp_path)

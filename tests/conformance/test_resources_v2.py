@@ -109,8 +109,8 @@ async def test_limits_of_a_running_container_are_changed(node, pod):
     assert value(node, container, "cpu.weight") == str(weight(256))
     await update(container_id=container.id, linux={"unified": {"memory.high": str(96 * MIB)}})
     assert value(node, container, "memory.high") == str(96 * MIB)
-    told = (await container.status()).resources.linux
-    assert (told.cpu_shares, told.memory_limit_in_bytes, told.cpu_quota) == (256, 128 * MIB, 20_000)
+    limits = (await container.status()).resources.linux
+    assert (limits.cpu_shares, limits.memory_limit_in_bytes, limits.cpu_quota) == (256, 128 * MIB, 20_000)
 
 
 async def test_limits_of_a_created_container_are_changed(node, pod):

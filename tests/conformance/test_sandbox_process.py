@@ -60,8 +60,8 @@ async def test_strict_groups(client, node):
     }
     pod = await node.run(security=security)
     assert set((await process(client, pod))["Groups"]) <= {"2345", "3456"}
-    told = (await info(client, pod))["config"]["linux"]["security_context"]
-    assert told["supplemental_groups_policy"] == cri.Strict
+    security_context = (await info(client, pod))["config"]["linux"]["security_context"]
+    assert security_context["supplemental_groups_policy"] == cri.Strict
 
 
 @pytest.mark.proves("LinuxSandboxSecurityContext.readonly_rootfs")
@@ -108,8 +108,8 @@ async def test_resources_of_the_pod_reach_the_runtime(client, node):
 async def test_overhead_of_the_pod_is_told(client, node):
     """What the pod itself may use is kept and told; the kubelet makes the cgroup that it counts in."""
     pod = await node.run(linux_more={"overhead": {"memory_limit_in_bytes": 16 << 20}})
-    told = (await info(client, pod))["config"]["linux"]["overhead"]
-    assert told["memory_limit_in_bytes"] == 16 << 20
+    overhead = (await info(client, pod))["config"]["linux"]["overhead"]
+    assert overhead["memory_limit_in_bytes"] == 16 << 20
 
 
 @pytest.mark.proves("PodSandboxConfig.windows", "ContainerConfig.windows")

@@ -63,7 +63,7 @@ def outcome(suite: Suite, results: Path) -> Outcome:
     return result
 
 
-def told(outcomes: Iterable[Outcome], seconds: float) -> tuple[str, bool]:
+def summary(outcomes: Iterable[Outcome], seconds: float) -> tuple[str, bool]:
     """The report, which ends in a line like pytest's, and whether all is well."""
     every = list(outcomes)
     lines = [f"{one.name}: {problem}" for one in every for problem in one.problems]

@@ -15,7 +15,7 @@ from tests.guest.base import Base
 from tests.guest.errors import GuestError
 from tests.guest.machine import Run
 from tests.guest.project import project_disk
-from tests.guest.report import outcome, told
+from tests.guest.report import outcome, summary
 from tests.guest.suites import SUITES, chosen
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "guest"
@@ -47,7 +47,7 @@ def main() -> int:
     except GuestError as error:
         say(f"no guest, so nothing is known: {error}")
         return NO_GUEST
-    text, well = told(outcomes, time.monotonic() - started)
+    text, well = summary(outcomes, time.monotonic() - started)
     print(text, flush=True)
     return 0 if well else 1
 

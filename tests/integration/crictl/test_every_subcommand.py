@@ -80,12 +80,12 @@ async def test_images(crictl):
     assert name in inspected["status"]["repoTags"]
     assert inspected["info"]["imageSpec"]["architecture"]
 
-    async def usage_is_told():  # it is sampled now and then
+    async def usage_is_known():  # it is sampled now and then
         (disk,) = (await crictl("imagefsinfo", "-o", "json")).json()["status"]["imageFilesystems"]
         assert disk["fsId"]["mountpoint"]
         return int(disk["usedBytes"]["value"]) > 0
 
-    await until(usage_is_told)
+    await until(usage_is_known)
     await crictl("rmi", name)
     assert (await crictl.fails("inspecti", name)).code != 0
     await crictl("pull", name)
@@ -286,8 +286,8 @@ async def test_events(crictl):
                 text = text[end:]
     finally:
         await ended(process)
-    told = [kind.removeprefix("CONTAINER_").removesuffix("_EVENT") for id_, kind in kinds if id_ == container]
-    assert told == ["CREATED", "STARTED", "STOPPED", "DELETED"]
+    events = [kind.removeprefix("CONTAINER_").removesuffix("_EVENT") for id_, kind in kinds if id_ == container]
+    assert events == ["CREATED", "STARTED", "STOPPED", "DELETED"]
 
 
 @of("update")
@@ -304,7 +304,7 @@ async def test_update(crictl):
         "--oom-score-adj": 500,
     }
     await crictl("update", *(str(word) for pair in limits.items() for word in pair), container)
-    told = (await crictl("inspect", container)).json()["status"]["resources"]["linux"]
+    current = (await crictl("inspect", container)).json()["status"]["resources"]["linux"]
     expected = {
         "cpuPeriod": 50_000,
         "cpuQuota": 20_000,
@@ -314,7 +314,7 @@ async def test_update(crictl):
         "memoryLimitInBytes": 128 * MIB,
         "oomScoreAdj": 500,
     }
-    assert {key: str(told[key]) for key in expected} == {key: str(value) for key, value in expected.items()}
+    assert {key: str(current[key]) for key in expected} == {key: str(value) for key, value in expected.items()}
     assert (await crictl("exec", container, "cat", "/proc/1/oom_score_adj")).out.strip() == "500"
 
 

@@ -58,7 +58,7 @@ def in_kernel(lab, container, v1, v2):
     return file.read_text().strip(), v1[2]
 
 
-def told(status):
+def limits_of(status):
     """The limits that a status tells."""
     return {name: getattr(status.resources.linux, name) for name in BEFORE}
 
@@ -80,7 +80,7 @@ async def test_a_field_alone(lab, row, running):
     after = BEFORE | {field: value}
     if field == "memory_limit_in_bytes":  # a limit without one for swap forbids swapping
         after["memory_swap_limit_in_bytes"] = value
-    assert told(await container.status()) == after
+    assert limits_of(await container.status()) == after
 
 
 @pytest.mark.parametrize("running", [False, True], ids=["created", "running"])
@@ -96,7 +96,7 @@ async def test_the_oom_score(lab, running):
     if not running:
         await container.start()
     await scores(container, {"sh": 600, "1001": 600, "1002": 777, "1003": 600})
-    assert told(await container.status()) == BEFORE | {"oom_score_adj": 600}
+    assert limits_of(await container.status()) == BEFORE | {"oom_score_adj": 600}
 
 
 async def scores(container, wanted):
@@ -125,9 +125,9 @@ async def test_it_outlives_the_daemon(lab):
     await asyncio.to_thread(lab.bridge.restart)
     expected = BEFORE | {"cpu_shares": 300, "oom_score_adj": 400}
     for container in (running, created):
-        assert told(await container.status()) == expected
+        assert limits_of(await container.status()) == expected
         await lab.client.UpdateContainerResources(container_id=container.id, linux={"cpu_quota": 10_000})
-        assert told(await container.status()) == expected | {"cpu_quota": 10_000}
+        assert limits_of(await container.status()) == expected | {"cpu_quota": 10_000}
     await created.start()
     for container in (running, created):
         is_, should_be = in_kernel(lab, container, *FIELDS[2][2:])
@@ -146,13 +146,13 @@ async def test_a_refused_change_leaves_all_as_it_was(lab):
         lab.client.UpdateContainerResources(container_id=container.id, linux={"cpuset_cpus": "4000", "cpu_shares": 99})
     )
     assert code != grpc.StatusCode.OK
-    assert told(await container.status()) == BEFORE
+    assert limits_of(await container.status()) == BEFORE
     is_, should_be = in_kernel(lab, container, ("cpuset", "cpuset.cpus", "0"), ("cpuset.cpus", "0"))
     assert is_ == should_be
     is_, should_be = in_kernel(lab, container, ("cpu", "cpu.shares", "512"), ("cpu.weight", "20"))
     assert is_ == should_be
     await lab.client.UpdateContainerResources(container_id=container.id, linux={"cpu_shares": 256})
-    assert told(await container.status()) == BEFORE | {"cpu_shares": 256}
+    assert limits_of(await container.status()) == BEFORE | {"cpu_shares": 256}
 
 
 @pytest.mark.skipif(cgroup_driver.unified(), reason="tests/conformance/test_resources_v2.py has it on v2")
@@ -177,7 +177,7 @@ async def test_windows_and_annotations(lab):
     assert "Windows" in text
     await update(container_id=container.id, linux={"cpu_shares": 256}, windows={"cpu_shares": 5})
     await update(container_id=container.id, annotations={"example.com/why": "because"})
-    assert told(await container.status()) == BEFORE | {"cpu_shares": 256}
+    assert limits_of(await container.status()) == BEFORE | {"cpu_shares": 256}
 
 
 async def test_only_containers_that_will_run(lab):

@@ -64,11 +64,11 @@ async def test_a_restart_while_a_shim_hangs(lab):
     neighbour = await good.start()
     async with hanging(silent):
         await restart(lab)
-        told = await status(lab, held)
-        assert told.state == cri.CONTAINER_UNKNOWN
-        assert told.reason == "Unknown"
-        assert "could not be looked at" in told.message
-        assert not told.finished_at
+        shown = await status(lab, held)
+        assert shown.state == cri.CONTAINER_UNKNOWN
+        assert shown.reason == "Unknown"
+        assert "could not be looked at" in shown.message
+        assert not shown.finished_at
         assert (await silent.status()).state == cri.SANDBOX_NOTREADY
         assert (await good.status()).state == cri.SANDBOX_READY
         assert await neighbour.output("echo fine") == "fine"

@@ -73,8 +73,8 @@ async def test_nothing_runs_until_a_container_does(lab):
     assert not lab.containerd.shims()
     assert not (await asyncio.to_thread(lab.containerd.ctr, "tasks", "list", "--quiet")).split()
     assert pod.id not in await asyncio.to_thread(lab.containerd.ctr, "snapshots", "list")
-    told = await info(lab, pod)
-    assert (told["pid"], told["infra"], told["snapshotKey"]) == (0, "pinned", "")
+    details = await info(lab, pod)
+    assert (details["pid"], details["infra"], details["snapshotKey"]) == (0, "pinned", "")
     await pod.remove()
 
 

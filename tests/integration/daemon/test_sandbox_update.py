@@ -46,6 +46,6 @@ async def test_it_is_refused(lab, known, code):
     pod = await run_pod(lab)
     await pod.stop()
     id_ = pod.id if known else "f" * 64
-    told, text = await failure(lab.client.UpdatePodSandboxResources(pod_sandbox_id=id_, resources={"cpu_shares": 2}))
-    assert told == grpc.StatusCode[code]
+    status, text = await failure(lab.client.UpdatePodSandboxResources(pod_sandbox_id=id_, resources={"cpu_shares": 2}))
+    assert status == grpc.StatusCode[code]
     assert id_ in text

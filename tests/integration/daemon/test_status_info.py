@@ -83,5 +83,5 @@ async def test_a_pod_on_the_nodes_network_has_none_to_close(lab: Lab) -> None:
 async def closed(lab: Lab, pod: Pod) -> bool:
     """What the verbose status says of the pod's network namespace."""
     answer = await lab.client.PodSandboxStatus(pod_sandbox_id=pod.id, verbose=True)
-    told: bool = json.loads(answer.info["info"])["netNamespaceClosed"]
-    return told
+    is_closed: bool = json.loads(answer.info["info"])["netNamespaceClosed"]
+    return is_closed

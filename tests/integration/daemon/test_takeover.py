@@ -57,7 +57,7 @@ def run(lab, client, **config):
     return Pod.run(client, lab.busybox, log_directory=directory, cgroup_parent=lab.cgroup_parent, **config)
 
 
-async def told(client, pod, container):
+async def described(client, pod, container):
     """What the CRI says of a pod and a container, as far as both sides say it."""
     status = (await client.PodSandboxStatus(pod_sandbox_id=pod.id)).status
     of_container = (await client.ContainerStatus(container_id=container.id)).status
@@ -74,12 +74,12 @@ async def test_the_daemon_takes_over_from_the_plugin_and_gives_back(node):
     web = await first.start("web", command=web_server("still here"))
     ended = await first.start("ended", command=sh("echo done; exit 3"))
     await ended.ended()
-    before = await told(lab.client, first, web)
+    before = await described(lab.client, first, web)
     assert before[0][0] == cri.SANDBOX_READY
 
     await asyncio.to_thread(hand_over, lab, to_bridge=True)
     async with CriClient(lab.bridge.endpoint) as bridge:
-        assert await told(bridge, first, web) == before
+        assert await described(bridge, first, web) == before
         status = (await bridge.ContainerStatus(container_id=ended.id)).status
         assert (status.state, status.exit_code, status.reason) == (cri.CONTAINER_EXITED, 3, "Error")
         assert await fetch(before[0][2], 8080) == "still here"
@@ -88,13 +88,13 @@ async def test_the_daemon_takes_over_from_the_plugin_and_gives_back(node):
         second = await run(lab, bridge, name="second")
         chatty = await second.start("chatty", command=sh("while :; do echo tick; sleep 0.1; done"))
         await chatty.logged("tick")
-        between = await told(bridge, second, chatty)
+        between = await described(bridge, second, chatty)
 
     await asyncio.to_thread(hand_over, lab, to_bridge=False)
     async with CriClient(lab.containerd.endpoint) as plugin:
         await answering(plugin)
-        assert await told(plugin, first, web) == before
-        assert await told(plugin, second, chatty) == between
+        assert await described(plugin, first, web) == before
+        assert await described(plugin, second, chatty) == between
         response = await plugin.ExecSync(container_id=chatty.id, cmd=["echo", "hello"], timeout=10)
         assert response.stdout == b"hello\n"
         await plugin.StopPodSandbox(pod_sandbox_id=second.id)

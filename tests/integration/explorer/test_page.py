@@ -83,14 +83,14 @@ async def test_page_api_and_trailing_metadata_agree(explorer: Explorer, page: Pa
             response_deserializer=cri.RunPodSandboxResponse.FromString,
         )(cri.RunPodSandboxRequest(config=config), timeout=60)
         answer = await run
-        told = parse_bill(str(dict(await run.trailing_metadata())[KEY]))
-    number = int(told["id"])
+        bill = parse_bill(str(dict(await run.trailing_metadata())[KEY]))
+    number = int(bill["id"])
     record = await explorer.get(f"/api/requests/{number}")
     await page.goto(f"{explorer.url}/#/request/{number}")
     shown = await figures(page)
     for name in FIGURES:
         assert float(shown[name]) == record["bill"][name], name
-        assert abs(record["bill"][name] * 1000 - float(told[name.removesuffix("_ms")])) <= 1, name
+        assert abs(record["bill"][name] * 1000 - float(bill[name.removesuffix("_ms")])) <= 1, name
     front = "–" if record["bill"]["front_known"] == "none" else f"{record['bill']['front_ms']:.3f}"
     assert shown["front_ms"] == front
     assert round(sum(float(shown[part]) for part in PARTS), 3) == float(shown["wall_ms"]), "to the last decimal"

@@ -43,9 +43,9 @@ def metrics(web):
 
 async def test_the_parts_of_real_requests_add_up(lab, web):
     """For every request of a pod's life hops ∪ helpers ∪ own time is the wall time, within 1 %."""
-    told, _ = await run_and_remove(lab, "adds-up")
-    assert told["hop_count"] > 3
-    assert told["helper_count"] > 0
+    bill, _ = await run_and_remove(lab, "adds-up")
+    assert bill["hop_count"] > 3
+    assert bill["helper_count"] > 0
     requests = web.json("/api/requests?limit=2000")["requests"]
     assert {"RunPodSandbox", "StopPodSandbox", "RemovePodSandbox"} <= {one["method"] for one in requests}
     for one in requests:
@@ -60,46 +60,46 @@ async def test_the_parts_of_real_requests_add_up(lab, web):
 async def test_metadata_page_log_and_metrics_say_the_same(lab, web):
     """One pod start: the trailing metadata, the JSON, the log line and the metrics have the same figures."""
     before = metrics(web)
-    told, _ = await run_and_remove(lab, "same")
-    record = web.json(f"/api/requests/{int(told['id'])}")
+    bill, _ = await run_and_remove(lab, "same")
+    record = web.json(f"/api/requests/{int(bill['id'])}")
     names = (
         *("wall", "transport", "work", "work_cpu", "work_wait", "queue", "world", "front", "price"),
         *("hops", "hops_sum", "helpers", "helpers_sum", "own", "daemon_sum", "transport_sum"),
     )
     for name in names:
-        assert record["bill"][f"{name}_ms"] == pytest.approx(told[name] / 1000, abs=0.002), name
-    assert record["hop_count"] == told["hop_count"] == len(record["hops"])
-    assert record["bill"]["split"] == told["split"] == "estimate"
+        assert record["bill"][f"{name}_ms"] == pytest.approx(bill[name] / 1000, abs=0.002), name
+    assert record["hop_count"] == bill["hop_count"] == len(record["hops"])
+    assert record["bill"]["split"] == bill["split"] == "estimate"
     after = metrics(web)
     key = (("method", "RunPodSandbox"),)
     total = ("cri_shim_request_duration_seconds_sum", ("api", "v1"), ("code", "OK"), *key)
-    assert after[total] - before.get(total, 0) == pytest.approx(told["wall"] / 1e6, abs=2e-6)
+    assert after[total] - before.get(total, 0) == pytest.approx(bill["wall"] / 1e6, abs=2e-6)
     for part in ("hops", "helpers", "own", "transport", "work", "world", "price"):
         sample = ("cri_shim_request_part_seconds_total", *key, ("part", part))
-        assert after[sample] - before.get(sample, 0) == pytest.approx(told[part] / 1e6, abs=2e-6), part
-    line = next(line for line in lab.bridge.log.splitlines() if f"request={int(told['id'])} " in line)
+        assert after[sample] - before.get(sample, 0) == pytest.approx(bill[part] / 1e6, abs=2e-6), part
+    line = next(line for line in lab.bridge.log.splitlines() if f"request={int(bill['id'])} " in line)
     assert "level=info" in line
     fields = dict(re.findall(r"(\w+)=(\S+)", line))
-    assert float(fields["ms"]) == pytest.approx(told["wall"] / 1000, abs=0.011)
+    assert float(fields["ms"]) == pytest.approx(bill["wall"] / 1000, abs=0.011)
     for name in ("transport", "work", "queue", "world", "front", "price", "hops", "helpers", "own"):
-        assert float(fields[f"{name}_ms"]) == pytest.approx(told[name] / 1000, abs=0.011), name
-    error = told["front_error"] + told["transport_error"]
+        assert float(fields[f"{name}_ms"]) == pytest.approx(bill[name] / 1000, abs=0.011), name
+    error = bill["front_error"] + bill["transport_error"]
     assert float(fields["price_error_ms"]) == pytest.approx(error / 1000, abs=0.011)
     assert record["bill"]["price_error_ms"] == pytest.approx(error / 1000, abs=0.002)
     for name in ("split", "front_known"):
-        assert fields[name] == record["bill"][name] == told[name]
+        assert fields[name] == record["bill"][name] == bill[name]
     assert {wait["part"] for wait in record["waits"]} <= {"queue", "world"}
 
 
 async def test_a_client_that_asks_gets_each_hop(lab):
     """With the key in the request's metadata the hops come along, in order of their start."""
-    told, trailer = await run_and_remove(lab, "hops", (("cri-shim-hops", "1"),))
+    bill, trailer = await run_and_remove(lab, "hops", (("cri-shim-hops", "1"),))
     entries = re.findall(r"(\S+)@(\d+)\+(\d+)(?: |$)", trailer["cri-shim-hops"])
-    assert len(entries) == told["hop_count"] + told["helper_count"]
+    assert len(entries) == bill["hop_count"] + bill["helper_count"]
     starts = [int(entry[1]) for entry in entries]
     assert starts == sorted(starts)
     spent = covered((int(entry[1]), int(entry[1]) + int(entry[2])) for entry in entries)
-    assert spent + told["own"] == pytest.approx(told["wall"], rel=CLOSE)
+    assert spent + bill["own"] == pytest.approx(bill["wall"], rel=CLOSE)
 
 
 async def test_a_failed_request_has_a_bill_too(lab, web):
@@ -113,7 +113,7 @@ async def test_a_failed_request_has_a_bill_too(lab, web):
 
 async def test_the_terminal_shows_what_the_page_shows(lab, web):
     """Table, waterfall and explanation of the running daemon."""
-    told, _ = await run_and_remove(lab, "terminal")
+    bill, _ = await run_and_remove(lab, "terminal")
 
     async def cri_shim(*arguments):
         command = [*program(), *arguments, "--config", str(lab.bridge.config_file)]
@@ -126,7 +126,7 @@ async def test_the_terminal_shows_what_the_page_shows(lab, web):
 
     table = await cri_shim("hops")
     assert re.search(r"^RunPodSandbox +\d+ +0 ", table, re.MULTILINE)
-    shown = await cri_shim("hops", "show", str(int(told["id"])))
+    shown = await cri_shim("hops", "show", str(int(bill["id"])))
     assert "Tasks/Create" in shown
     assert "bridge ADD" in shown
     assert re.search(

@@ -105,9 +105,9 @@ async def test_a_node_whose_network_was_exchanged(lab: Lab) -> None:
     lab.write({"cniVersion": "1.0.0", "name": "other", "plugins": [{"type": "other-network"}]}, "20-other.conflist")
     with structlog.testing.capture_logs() as lines:
         await lab.network(bin_dir=str(lab.bin_dir)).teardown(pod, result.stored)
-    [told] = [line for line in lines if line["event"] == "network.left_behind"]
-    assert (told["plugin"], told["interface"], told["network"]) == ("bridge", "eth0", lab.name)
-    assert told["addresses"][0].startswith(result.ips[0])
+    [event] = [line for line in lines if line["event"] == "network.left_behind"]
+    assert (event["plugin"], event["interface"], event["network"]) == ("bridge", "eth0", lab.name)
+    assert event["addresses"][0].startswith(result.ips[0])
     lab.kernel.remove_network_namespace(pod.netns_path)
     assert lab.reservations() == []
     assert lab.cached() == []

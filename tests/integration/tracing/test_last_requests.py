@@ -19,7 +19,7 @@ async def test_a_request_right_before_the_stop_is_in_its_trace() -> None:
             await call(lab, "Version", f"00-{TRACE}-{'b' * 16}-01")
             assert await asyncio.to_thread(lab.bridge.stop) == 0
 
-            def told(spans):
+            def complete(spans):
                 return any(span.name == "runtime.v1.RuntimeService/Version" for span in spans)
 
-            await asyncio.to_thread(collector.until, told, TRACE)
+            await asyncio.to_thread(collector.until, complete, TRACE)

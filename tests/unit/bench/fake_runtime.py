@@ -228,10 +228,10 @@ class _Handlers(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(handle)
 
 
-async def _serve(told: dict[str, Any]) -> None:
-    told["address"] = Path(told["address"])
-    told["status"] = {rpc: grpc.StatusCode[name] for rpc, name in told.get("status", {}).items()}
-    async with FakeRuntime(**told) as fake:
+async def _serve(settings: dict[str, Any]) -> None:
+    settings["address"] = Path(settings["address"])
+    settings["status"] = {rpc: grpc.StatusCode[name] for rpc, name in settings.get("status", {}).items()}
+    async with FakeRuntime(**settings) as fake:
         assert fake.server is not None
         sys.stdout.write("ready\n")
         sys.stdout.flush()

@@ -140,14 +140,14 @@ def priced(
 
     ``more`` goes to :func:`bills`; an RPC ``pod start`` is the sum of all.
     """
-    told = {rpc: bills(*each, **more) for rpc, each in requests.items()}
+    bills_by_rpc = {rpc: bills(*each, **more) for rpc, each in requests.items()}
     seen = {
         rpc: [sum(request) for request in zip(*(each.parts[part] for part in CLIENT_SEES), strict=True)]
-        for rpc, each in told.items()
+        for rpc, each in bills_by_rpc.items()
     }
     side_runs = {
         "plugin": SideRun(1.0, theirs, probe=probe),
-        "bridge": SideRun(1.0, seen | {"pod start": [0.0], "Version": [1.0]}, bills=told, probe=probe),
+        "bridge": SideRun(1.0, seen | {"pod start": [0.0], "Version": [1.0]}, bills=bills_by_rpc, probe=probe),
     }
     rounds = tuple(Round(number, 1000.0 + number, ("plugin", "bridge"), side_runs) for number in range(count))
     metrics = tuple(

@@ -33,9 +33,9 @@ def hasty(monkeypatch):
 
 
 @contextlib.contextmanager
-def runtime(address: Path, **told: Any) -> Iterator[str]:
+def runtime(address: Path, **settings: Any) -> Iterator[str]:
     """A fake one as a process of its own."""
-    command = [sys.executable, "-m", "tests.unit.bench.fake_runtime", json.dumps({"address": str(address), **told})]
+    command = [sys.executable, "-m", "tests.unit.bench.fake_runtime", json.dumps({"address": str(address), **settings})]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
@@ -91,7 +91,7 @@ def test_parity_is_required_of_those_who_are_asked_for_it(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("told", "sentence"),
+    ("settings", "sentence"),
     [
         ({"status": {"RunPodSandbox": "INTERNAL"}}, "RunPodSandbox failed: INTERNAL: RunPodSandbox was to fail"),
         ({"status": {"Version": "UNAVAILABLE"}}, "Version failed: UNAVAILABLE"),
@@ -104,9 +104,9 @@ def test_parity_is_required_of_those_who_are_asked_for_it(tmp_path, capsys):
         ({"package": "containerd.services"}, "no version of the CRI (v1, v1alpha2, v1alpha1)"),
     ],
 )
-def test_each_failure_is_a_sentence(tmp_path, capsys, told, sentence):
+def test_each_failure_is_a_sentence(tmp_path, capsys, settings, sentence):
     """Of one line, and the exit code is 1."""
-    with runtime(tmp_path / "a.sock", **told) as address:
+    with runtime(tmp_path / "a.sock", **settings) as address:
         assert compare(tmp_path, {"a": address}, "--scenario", "life") == 1
     said = capsys.readouterr().err
     assert sentence in said

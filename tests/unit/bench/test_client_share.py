@@ -80,20 +80,20 @@ def text(of) -> str:
 
 def test_the_report_names_the_client_and_its_share():
     """Which program it was, the medians, and what the other client takes more."""
-    told = " ".join(text(with_clients("cri_client.c", "in-process Python")).split())
-    assert "made and timed by **cri_client.c** (nghttp2 1.52.0)" in told
-    assert "`./cri_client`" in told
-    assert "| cri_client.c | back to back | 0.20 | 0.40 |" in told
-    assert "| in-process Python | every 1 s | 0.50 | 1.00 |" in told
-    assert "in-process Python takes 0.30 ms more (on plugin, back to back) to 0.60 ms more (on bridge," in told
+    report = " ".join(text(with_clients("cri_client.c", "in-process Python")).split())
+    assert "made and timed by **cri_client.c** (nghttp2 1.52.0)" in report
+    assert "`./cri_client`" in report
+    assert "| cri_client.c | back to back | 0.20 | 0.40 |" in report
+    assert "| in-process Python | every 1 s | 0.50 | 1.00 |" in report
+    assert "in-process Python takes 0.30 ms more (on plugin, back to back) to 0.60 ms more (on bridge," in report
 
 
 def test_one_client_alone_does_not_know_its_share():
     """And says how to find out."""
     own = CallingClient("in-process Python", "3.11")
-    told = text(with_clients("in-process Python", client=own))
-    assert "only known beside a client of other make" in " ".join(told.split())
-    assert "driven by lines" not in told
+    report = text(with_clients("in-process Python", client=own))
+    assert "only known beside a client of other make" in " ".join(report.split())
+    assert "driven by lines" not in report
 
 
 def test_a_run_of_before_says_nothing_of_it():

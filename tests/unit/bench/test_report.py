@@ -160,8 +160,8 @@ def test_a_runtime_without_an_rpc_has_no_row_of_it():
     assert list(rows["last pod runs"].sides) == ["plugin"]
     assert not rows["last pod runs"].verdicts
     assert not any(key.startswith("cpu") for key in rows)
-    told = text_of(document.document(lacking))
-    assert "Not measured on bridge: `last pod runs` (not implemented)." in told
+    report = text_of(document.document(lacking))
+    assert "Not measured on bridge: `last pod runs` (not implemented)." in report
     assert to_html(document.document(lacking))
 
 
@@ -174,15 +174,15 @@ def test_a_side_that_takes_no_part_in_a_step_has_no_numbers_of_it(scenario):
         structs.replace(one, order=("plugin",), side_runs={"plugin": one.side_runs["plugin"]}) for one in step.rounds
     )
     lacking = replace(step, scenario=scenario, rounds=alone, left_out={"bridge": "port-forward gave nothing: no socat"})
-    told = replace(whole, steps=(lacking, whole.steps[1]))
-    rows = rows_of(told)
+    changed = replace(whole, steps=(lacking, whole.steps[1]))
+    rows = rows_of(changed)
     assert not any("bridge" in row.sides or row.verdicts for row in rows if row.step == lacking.name)
     assert any("bridge" in row.verdicts for row in rows if row.step == whole.steps[1].name)
     said = "bridge takes no part in this: port-forward gave nothing: no socat"
-    assert said in text_of(document.document(told))
-    assert said in files.short(told)
-    assert to_html(document.document(told))
-    assert two_runs.document(told, told)
+    assert said in text_of(document.document(changed))
+    assert said in files.short(changed)
+    assert to_html(document.document(changed))
+    assert two_runs.document(changed, changed)
 
 
 def test_the_first_side_may_be_the_one_that_lacks_it():
@@ -221,8 +221,8 @@ def test_what_differs_in_the_work_is_a_table():
 
 def test_it_says_where_the_bridge_takes_more():
     """A step that is slower is named under its own heading, with its ratio."""
-    told = text_of(document.document(run(0.8, 1.3)))
-    section = told.split("## Where bridge takes more than plugin")[1].split("\n## ")[0]
+    report = text_of(document.document(run(0.8, 1.3)))
+    section = report.split("## Where bridge takes more than plugin")[1].split("\n## ")[0]
     assert "until the last pod runs: 1.30" in section
     assert "0.80" not in section
 
@@ -253,10 +253,10 @@ def test_a_noisy_step_does_not_forbid_the_verdict_on_a_quiet_one():
 
 def test_it_tells_method_setting_same_work_and_limits():
     """A stranger finds the command, the versions, what was checked, and what is not shown."""
-    told = text_of(document.document(run(0.8)))
+    report = text_of(document.document(run(0.8)))
     for wanted in ("make compare", "containerd 1.6.20", "Linux 6", "mounts (20)", "a note", "bootstrap", "A B, B A"):
-        assert wanted in told
-    assert "## What this does not show" in told
+        assert wanted in report
+    assert "## What this does not show" in report
 
 
 def test_html_and_markdown_tell_the_same_numbers():

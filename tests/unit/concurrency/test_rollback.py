@@ -41,25 +41,25 @@ async def test_failure_undoes_in_reverse():
 async def test_a_failed_step_ends_the_undo_and_is_told():
     """What could not be undone may still use what was acquired before it, so that stays and is named."""
     log: list[str] = []
-    told: list[str] = []
+    undone: list[str] = []
     with pytest.raises(ValueError, match="boom"):
-        async with Rollback("x", on_incomplete=told.append) as undo:
+        async with Rollback("x", on_incomplete=undone.append) as undo:
             undo.push("release the name", _recording(log, "a"))
             undo.push("tear down the network", _recording(log, "b", OSError("plugin says no")))
             raise ValueError("boom")
     assert log == ["b"]
-    assert told == ["tear down the network: plugin says no"]
+    assert undone == ["tear down the network: plugin says no"]
 
 
 async def test_a_step_that_hangs_is_cut_by_the_budget():
     """Undo may not take for ever: the budget ends it and the thing stays listed."""
-    told: list[str] = []
+    undone: list[str] = []
     with pytest.raises(ValueError, match="boom"):
-        async with Rollback("x", on_incomplete=told.append, budget=0.05) as undo:
+        async with Rollback("x", on_incomplete=undone.append, budget=0.05) as undo:
             undo.push("hang", lambda: asyncio.sleep(60))
             raise ValueError("boom")
-    assert len(told) == 1
-    assert told[0].startswith("hang: ")
+    assert len(undone) == 1
+    assert undone[0].startswith("hang: ")
 
 
 async def test_undo_runs_when_the_operation_is_cancelled():

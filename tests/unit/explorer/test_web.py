@@ -167,9 +167,9 @@ async def test_who_watches_too_slowly_is_told_what_was_lost(ledger: Ledger):
         assert (await quick.next()).count(b"event: start\n") == QUEUED
         ledger.open("Version")
         due.pop()()
-        told = await slow.next()
-    assert told.startswith(b'event: lost\ndata: {"events":2}\n\nevent: start\n')
-    assert told.count(b"event: ") == 2
+        event = await slow.next()
+    assert event.startswith(b'event: lost\ndata: {"events":2}\n\nevent: start\n')
+    assert event.count(b"event: ") == 2
     assert watchers(ledger) == 0
 
 

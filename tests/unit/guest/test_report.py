@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.guest.inside import asked_for
-from tests.guest.report import outcome, told
+from tests.guest.report import outcome, summary
 from tests.guest.suites import SUITES, Suite
 
 SUITE = Suite("some", "something", ("tests",))
@@ -33,9 +33,9 @@ def test_what_pytest_counted_is_counted(tmp_path):
 def test_the_sum_ends_in_one_line(tmp_path):
     """The last line has the sum, and one failure spoils all."""
     well, badly = left(tmp_path, XML.replace("failure", "skipped").replace("error", "skipped"), "0"), Suite("b", "", ())
-    assert told([well], 9.6)[0].splitlines()[-1] == "guest: 1 passed, 0 failed, 3 skipped in 10s"
-    assert told([well], 9.6)[1]
-    text, fine = told([well, outcome(badly, tmp_path)], 9.6)
+    assert summary([well], 9.6)[0].splitlines()[-1] == "guest: 1 passed, 0 failed, 3 skipped in 10s"
+    assert summary([well], 9.6)[1]
+    text, fine = summary([well, outcome(badly, tmp_path)], 9.6)
     assert "b: b did not come to its end" in text
     assert not fine
 
@@ -45,7 +45,7 @@ def test_silence_is_no_success(tmp_path):
     assert outcome(SUITE, tmp_path).failed == 1
     assert left(tmp_path, XML.replace("failure", "skipped").replace("error", "skipped"), "3").failed == 1
     assert left(tmp_path, "<testsuites/>", "5").failed == 1
-    assert not told([], 1)[1]
+    assert not summary([], 1)[1]
 
 
 def test_what_is_asked_for_on_the_command_line_of_the_kernel():

@@ -84,7 +84,7 @@ async def test_what_is_kept_is_bounded():
 async def test_listeners_are_told_in_order_until_they_leave():
     """A view sees a request open, its hop begin and end, and the request close."""
 
-    class Told(Listener):
+    class Recorder(Listener):
         def __init__(self):
             self.seen = []
 
@@ -103,8 +103,8 @@ async def test_listeners_are_told_in_order_until_they_leave():
         def closed(self, request):
             self.seen.append(("closed", request.id, request.bill.hop_count))
 
-    ledger, told = Ledger(), Told()
-    ledger.listen(told)
+    ledger, observer = Ledger(), Recorder()
+    ledger.listen(observer)
     request = ledger.open("CreateContainer")
     started = time.perf_counter()
     ledger.note_call("Tasks/Create", started)
@@ -112,9 +112,9 @@ async def test_listeners_are_told_in_order_until_they_leave():
     ledger.note_helper(Helper("bridge", "ADD", started, 0.001, 0))
     ledger.close(request)
     ledger.note_hop(hop("Events/Subscribe"))
-    ledger.leave(told)
+    ledger.leave(observer)
     ledger.close(ledger.open("Version"))
-    assert told.seen == [
+    assert observer.seen == [
         ("opened", 1),
         ("called", 1, "Tasks/Create"),
         ("hopped", 1, "Tasks/Create"),
@@ -138,33 +138,33 @@ class Closed(Listener):
 async def test_the_books_are_kept_later_for_several_requests_in_one_go():
     """The bill is there at once; what is kept, and listeners, wait for one appointment, or for whoever looks."""
     appointments: list[Callable[[], None]] = []
-    ledger, told = Ledger(appointments.append), Closed()
-    ledger.listen(told)
+    ledger, observer = Ledger(appointments.append), Closed()
+    ledger.listen(observer)
     first, second = ledger.open("Version"), ledger.open("Status")
     ledger.close(first)
     ledger.close(second)
     assert first.ended
     assert first.bill.wall > 0
     assert not ledger.in_hand
-    assert (told.ids, ledger.newest(), len(appointments)) == ([], [], 1)
+    assert (observer.ids, ledger.newest(), len(appointments)) == ([], [], 1)
     appointments.pop()()
-    assert told.ids == [packed.id for packed in ledger.newest()] == [1, 2]
+    assert observer.ids == [packed.id for packed in ledger.newest()] == [1, 2]
     ledger.close(ledger.open("Version"))
     assert len(appointments) == 1
     ledger.catch_up()
-    assert told.ids == [1, 2, 3]
+    assert observer.ids == [1, 2, 3]
     appointments.pop()()
-    assert told.ids == [1, 2, 3]
+    assert observer.ids == [1, 2, 3]
 
 
 async def test_many_requests_do_not_wait_for_the_appointment():
     """In a burst the books are kept now and then, so that no moment has to do it for all."""
     appointments: list[Callable[[], None]] = []
-    ledger, told = Ledger(appointments.append), Closed()
-    ledger.listen(told)
+    ledger, observer = Ledger(appointments.append), Closed()
+    ledger.listen(observer)
     for _ in range(MOST_WAITING):
         ledger.close(ledger.open("Version"))
-    assert len(told.ids) == MOST_WAITING
+    assert len(observer.ids) == MOST_WAITING
     assert len(appointments) == 1
 
 

@@ -52,9 +52,9 @@ def test_what_containerd_tells_later_is_kept_too():
     ledger.transport.curve.note(1.0, 0.001)
     request = a_pod_start(ledger, TraceContext("a" * 32, "b" * 16))
     estimated = ledger.find(request.id)
-    told = span_of(request.hops[0].trace)
-    request.server_spans = {told: 0.004}
-    ledger.rebill(request, {told})
+    span_id = span_of(request.hops[0].trace)
+    request.server_spans = {span_id: 0.004}
+    ledger.rebill(request, {span_id})
     stored = ledger.find(request.id)
     assert estimated is not None
     assert stored is not None

@@ -70,11 +70,11 @@ def test_the_four_parts_add_up_to_the_wall_time(hops, helpers, outside, queue, t
     assert bill.daemon_sum + bill.transport_sum == pytest.approx(bill.hops_sum)
     assert bill.own == pytest.approx(80 - len((in_flight | steps(helpers)) & on_wall))
     assert bill.split == ("estimate" if hops else "none")
-    told: dict[str, Any] = parse_bill(bill_text(request))
-    assert told["id"] == 7
-    assert told["transport"] + told["work"] + told["queue"] + told["world"] == told["wall"] == 80e6
-    assert told["work_cpu"] + told["work_wait"] == told["work"]
-    assert told["front"] + told["transport"] + told["work"] == told["price"]
+    figures: dict[str, Any] = parse_bill(bill_text(request))
+    assert figures["id"] == 7
+    assert figures["transport"] + figures["work"] + figures["queue"] + figures["world"] == figures["wall"] == 80e6
+    assert figures["work_cpu"] + figures["work_wait"] == figures["work"]
+    assert figures["front"] + figures["transport"] + figures["work"] == figures["price"]
 
 
 def test_what_is_hidden_behind_a_helper_is_in_neither_the_transport_nor_its_error():

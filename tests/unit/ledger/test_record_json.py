@@ -36,18 +36,20 @@ def test_shares_of_hops_add_up_to_the_bill_even_when_the_null_call_changes():
     request = ended(ledger)
     for _ in range(100):
         ledger.transport.curve.note(1.0, 0.004)
-    told = record(request)
-    assert sum(hop["daemon_ms"] for hop in told["hops"]) == pytest.approx(told["bill"]["daemon_sum_ms"], abs=0.002)
-    assert sum(hop["transport_ms"] for hop in told["hops"]) == pytest.approx(2.0, abs=0.002)
-    assert told["bill"]["transport_sum_ms"] == pytest.approx(2.0, abs=0.002)
+    as_json = record(request)
+    assert sum(hop["daemon_ms"] for hop in as_json["hops"]) == pytest.approx(
+        as_json["bill"]["daemon_sum_ms"], abs=0.002
+    )
+    assert sum(hop["transport_ms"] for hop in as_json["hops"]) == pytest.approx(2.0, abs=0.002)
+    assert as_json["bill"]["transport_sum_ms"] == pytest.approx(2.0, abs=0.002)
 
 
 def test_a_summary_counts_bytes_and_repeats():
     """Bytes are sums over hops, repeats are attempts beyond the first."""
-    told = summary(ended(Ledger(), hops=3))
-    assert (told["bytes_out"], told["bytes_in"], told["retries"], told["hop_count"]) == (30, 60, 3, 3)
-    assert not told["running"]
-    assert "hops" not in told
+    as_json = summary(ended(Ledger(), hops=3))
+    assert (as_json["bytes_out"], as_json["bytes_in"], as_json["retries"], as_json["hop_count"]) == (30, 60, 3, 3)
+    assert not as_json["running"]
+    assert "hops" not in as_json
 
 
 def test_a_request_in_hand_shows_what_is_under_way():
@@ -55,11 +57,11 @@ def test_a_request_in_hand_shows_what_is_under_way():
     ledger = Ledger()
     request = ledger.open("PullImage")
     ledger.note_call("a.v1.Content/Write", request.started)
-    told = record(request)
-    assert told["running"]
-    assert [(hop["code"], hop["split"]) for hop in told["hops"]] == [(UNFINISHED, "none")]
-    assert told["bill"]["wall_ms"] >= told["hops"][0]["duration_ms"] - 1
-    assert {told["bill"][f"{part}_ms"] for part in ("transport", "work", "queue", "world", "price")} == {0.0}
+    as_json = record(request)
+    assert as_json["running"]
+    assert [(hop["code"], hop["split"]) for hop in as_json["hops"]] == [(UNFINISHED, "none")]
+    assert as_json["bill"]["wall_ms"] >= as_json["hops"][0]["duration_ms"] - 1
+    assert {as_json["bill"][f"{part}_ms"] for part in ("transport", "work", "queue", "world", "price")} == {0.0}
 
 
 def test_the_parts_of_an_ended_request_add_up_as_they_are_written():

@@ -26,7 +26,7 @@ class FakeService:
     """A container whose task answers as the test wants, and the exits that were recorded for it."""
 
     def __init__(self, *, get: Any = None, kill: Any = None) -> None:
-        self.told: list[tuple[str, int]] = []
+        self.reported: list[tuple[str, int]] = []
         self.exits = SimpleNamespace(ended=self._ended, wait=self._wait)
         self.containers = {ID}
         self._ended_event = asyncio.Event()
@@ -41,7 +41,7 @@ class FakeService:
         )
 
     async def _ended(self, id_: str, code: int, _at_ns: int) -> None:
-        self.told.append((id_, code))
+        self.reported.append((id_, code))
         self._ended_event.set()
 
     async def _wait(self, _id: str) -> None:
@@ -69,7 +69,7 @@ async def test_no_answer_is_no_end(answer):
     """Only a task that has stopped, or is not there, has ended."""
     fake, given = service(get=answer)
     await record_if_ended(given.containerd, given.exits, ID)
-    assert fake.told == []
+    assert fake.reported == []
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ async def test_an_end(answer, code):
     """The exit is recorded once it is certain."""
     fake, given = service(get=answer)
     await record_if_ended(given.containerd, given.exits, ID)
-    assert fake.told == [(ID, code)]
+    assert fake.reported == [(ID, code)]
 
 
 async def test_a_shim_that_does_not_take_the_signal():
@@ -97,4 +97,4 @@ async def test_a_process_that_does_not_end(monkeypatch):
     fake, given = service(get=task_types.Process(id=ID, status=task_types.RUNNING))
     with pytest.raises(UnavailableError, match=f"container {ID} has not ended within"):
         await asyncio.wait_for(kill_and_wait(given.containerd, given.containers, given.exits, ID), 10)
-    assert fake.told == []
+    assert fake.reported == []

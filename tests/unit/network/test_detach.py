@@ -251,9 +251,9 @@ async def test_the_result_in_the_version_of_the_chain(node, version, handed_on):
     node.install("x", f"cat > {node.directory}/stdin")
     chain = NetworkConf("n", version, network("x").plugins, b"")
     await node.detach(owed(None, chain, result=RESULT, succeeded=True), chain)
-    told = (node.directory / "stdin").read_text()
-    assert (f'"prevResult":{{"cniVersion":"{handed_on}"' in told) is (handed_on is not None)
-    assert ('"version":"4"' in told) is (version == "0.4.0")
+    stdin = (node.directory / "stdin").read_text()
+    assert (f'"prevResult":{{"cniVersion":"{handed_on}"' in stdin) is (handed_on is not None)
+    assert ('"version":"4"' in stdin) is (version == "0.4.0")
 
 
 def test_the_outcomes_that_are_remembered(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ async def test_names_of_helpers_cannot_spoil_the_trailing_metadata(node: Node):
         pull: Any = channel.unary_unary("/runtime.v1.ImageService/PullImage")
         call = pull(b"", metadata=((HOPS_KEY, "1"),), timeout=PATIENCE)
         await call
-        told = dict(await call.trailing_metadata())
-    assert told[KEY].startswith("id=1 ")
-    assert "bridge:ADD@" in told[HOPS_KEY]
-    assert len(told[HOPS_KEY]) <= 3072
+        metadata = dict(await call.trailing_metadata())
+    assert metadata[KEY].startswith("id=1 ")
+    assert "bridge:ADD@" in metadata[HOPS_KEY]
+    assert len(metadata[HOPS_KEY]) <= 3072

@@ -71,14 +71,14 @@ def test_reason_of_an_exit(code, oom, reason):
 
 
 @pytest.mark.parametrize(
-    ("code", "reason", "told"),
+    ("code", "reason", "notified"),
     [(0, "", "Completed"), (137, "", "OOMKilled"), (1, "", "OOMKilled"), (255, "Unknown", "Unknown")],
 )
-def test_an_exit_whose_want_of_memory_is_told_later(code, reason, told):
+def test_an_exit_whose_want_of_memory_is_told_later(code, reason, notified):
     """The reason is the same, whichever of the two events comes first; one that was known otherwise stays."""
     ended = exited(code, 9, reason=reason)(_container("a", created_at=1, started_at=2))
     later = out_of_memory(ended)
-    assert (later.oom_killed, later.status.reason, later.status.finished_at) == (True, told, 9)
+    assert (later.oom_killed, later.status.reason, later.status.finished_at) == (True, notified, 9)
 
 
 def test_want_of_memory_of_a_container_that_gets_over_it():

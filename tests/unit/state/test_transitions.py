@@ -32,7 +32,7 @@ PINNED_UP = PINNED_MADE.but(cni_result={})
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "events"),
     [
         (None, MADE, (CREATED,)),
         (MADE, RUNS, (STARTED,)),
@@ -53,13 +53,13 @@ PINNED_UP = PINNED_MADE.but(cni_result={})
         (None, None, ()),
     ],
 )
-def test_of_a_container(old, new, told):
+def test_of_a_container(old, new, events):
     """A step of a container's life is told once, and what is no step is not told."""
-    assert container_transitions(old, new) == told
+    assert container_transitions(old, new) == events
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "events"),
     [
         (None, POD_RUNS, (CREATED, STARTED)),
         (None, POD_MADE, (CREATED,)),
@@ -73,9 +73,9 @@ def test_of_a_container(old, new, told):
         (POD_RUNS, POD_RUNS.but(config=cri.PodSandboxConfig(hostname="h")), ()),
     ],
 )
-def test_of_a_pod(old, new, told):
+def test_of_a_pod(old, new, events):
     """The same for the pod itself, which is stored when it already runs."""
-    assert sandbox_transitions(old, new) == told
+    assert sandbox_transitions(old, new) == events
 
 
 def test_any_way_through_life_is_told_in_order():
@@ -84,15 +84,15 @@ def test_any_way_through_life_is_told_in_order():
         for way in itertools.product((MADE, RUNS, ENDED, NEVER_RAN, UNKNOWN), repeat=length):
             if MADE in way[1:]:
                 continue  # nothing makes a container young again
-            told = [
+            events = [
                 type_
                 for old, new in itertools.pairwise((None, *way, None))
                 for type_ in container_transitions(old, new)
             ]
-            assert told[0] == CREATED
-            assert told[-1] == DELETED
-            assert all(one != other for one, other in itertools.pairwise(told))
-            assert STARTED not in told or STOPPED in told
+            assert events[0] == CREATED
+            assert events[-1] == DELETED
+            assert all(one != other for one, other in itertools.pairwise(events))
+            assert STARTED not in events or STOPPED in events
 
 
 def test_a_pod_without_a_process_is_up_with_its_network():

@@ -151,8 +151,8 @@ def test_every_metric_has_a_value_and_all_its_labels():
     assert {one.name for one in samples} == set(keys)
     assert all(len(one.label_values) == len(keys[one.name]) for one in samples)
     assert all(tuple(keys[name][: len(BASE_LABELS)]) == BASE_LABELS for name in keys)
-    told = [(one.name, tuple(one.label_values)) for one in samples]
-    assert len(told) == len(set(told))
+    labels = [(one.name, tuple(one.label_values)) for one in samples]
+    assert len(labels) == len(set(labels))
     assert all(one.help for one in descriptors())
 
 

@@ -326,7 +326,7 @@ def spoken(session: list[tuple[object, ...]]) -> bytes:
     return out
 
 
-def told(pieces: list[bytes]) -> tuple[list[object], bytes]:
+def summarized(pieces: list[bytes]) -> tuple[list[object], bytes]:
     """Events with data joined, and everything answered."""
     server = Connection()
     events: list[object] = []
@@ -346,10 +346,10 @@ def told(pieces: list[bytes]) -> tuple[list[object], bytes]:
 def test_events_do_not_depend_on_how_bytes_arrive(session: list[tuple[object, ...]], data: st.DataObject) -> None:
     """Split anywhere, the same session gives the same events and the same answers."""
     stream = spoken(session)
-    at_once = told([stream])
+    at_once = summarized([stream])
     cuts = sorted({0, len(stream), *data.draw(st.lists(st.integers(0, len(stream)), max_size=10))})
-    assert told([stream[a:b] for a, b in itertools.pairwise(cuts)]) == at_once
-    assert told([stream[i : i + 1] for i in range(len(stream))]) == at_once
+    assert summarized([stream[a:b] for a, b in itertools.pairwise(cuts)]) == at_once
+    assert summarized([stream[i : i + 1] for i in range(len(stream))]) == at_once
 
 
 @given(st.binary(max_size=400))

@@ -101,11 +101,11 @@ async def test_a_client_that_knows_no_windows_is_held_back_by_not_reading():
     ends = Ends()
     _, stream = ends.open()
     block = frames.data_head(stream.id, 1 << 20, fin=False) + bytes(1 << 20)
-    told = []
+    sizes = []
     for _ in range((HELD >> 20) + 1):
-        told.append(ends.link.reading)
+        sizes.append(ends.link.reading)
         ends.session.feed(block)
-    assert [*told, ends.link.reading] == [True] * len(told) + [False]
+    assert [*sizes, ends.link.reading] == [True] * len(sizes) + [False]
     for _ in range((HELD >> 20) // 2 + 1):
         await stream.read()
     assert ends.link.reading

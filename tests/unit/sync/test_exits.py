@@ -98,11 +98,11 @@ class FakeOomKills:
         pass
 
 
-@pytest.mark.parametrize("told", [GO_ZERO_TIME, 0])
-async def test_a_time_that_is_none(exits, containers, told):
+@pytest.mark.parametrize("reported", [GO_ZERO_TIME, 0])
+async def test_a_time_that_is_none(exits, containers, reported):
     """A process that was made and never started ends in the year 1, says containerd; CRI has no room for that."""
     before = time.time_ns()
-    await exits.ended(ID, 137, told)
+    await exits.ended(ID, 137, reported)
     assert before <= containers.get(ID).status.finished_at <= time.time_ns()
     assert containers.get(ID).state == cri.CONTAINER_EXITED
 

@@ -87,17 +87,17 @@ class FakeExits:
     """Notes the exits that are recorded, and puts them into the stores."""
 
     def __init__(self, containers):
-        self.told = []
+        self.reported = []
         self._containers = containers
 
     async def ended(self, id_, code, at_ns, *, reason=""):
-        self.told.append((id_, code, reason))
+        self.reported.append((id_, code, reason))
 
     async def begin(self, id_):
         pass
 
     def expect(self, id_):
-        self.told.append((id_, None, "expected"))
+        self.reported.append((id_, None, "expected"))
 
 
 class FakeLogs:
@@ -167,15 +167,15 @@ class Node:
     def pod(self, *, id_=POD, **fields):
         """A pod that this daemon knows and containerd has a record of."""
         result = {"cniVersion": "1.0.0"}
-        told: dict[str, Any] = {"pid": 7, "cni_result": result, "created_at": 1} | fields
-        self.sandboxes.put(Sandbox(id_, f"pod-{id_}", cri.PodSandboxConfig(), **told))
+        values: dict[str, Any] = {"pid": 7, "cni_result": result, "created_at": 1} | fields
+        self.sandboxes.put(Sandbox(id_, f"pod-{id_}", cri.PodSandboxConfig(), **values))
         self.names[0].reserve(f"pod-{id_}", id_)
         self.containerd.sandboxes.append(containers_pb2.Container(id=id_))
 
     def member(self, id_=CONTAINER, **status):
         """A container that runs, of the same kind."""
-        told = Status(**({"created_at": 1, "started_at": 2, "pid": 8} | status))
-        self.containers.put(Container(id_, f"c-{id_}", POD, cri.ContainerConfig(), told, "sha256:1"))
+        values = Status(**({"created_at": 1, "started_at": 2, "pid": 8} | status))
+        self.containers.put(Container(id_, f"c-{id_}", POD, cri.ContainerConfig(), values, "sha256:1"))
         self.names[1].reserve(f"c-{id_}", id_)
         self.containerd.members.append(containers_pb2.Container(id=id_))
 
@@ -219,7 +219,7 @@ async def test_a_task_that_does_not_answer(node, answer):
     assert not sandbox.ready
     assert not sandbox.exited_at
     assert "could not be looked at" in sandbox.unready_reason
-    assert node.exits.told == []
+    assert node.exits.reported == []
     assert node.containerd.deleted == []
     assert ("collect", CONTAINER) in node.logs.asked, "its output is read meanwhile"
 
@@ -235,8 +235,10 @@ async def test_a_task_that_answers_later(node, answer):
     running = task_types.Process(id=POD, pid=7, status=task_types.RUNNING)
     stopped = task_types.Process(id=OTHER, status=task_types.STOPPED, exit_status=3)
     node.containerd.answers = {POD: running, CONTAINER: running, OTHER: stopped}
-    await until(lambda: node.sandboxes.get(POD).ready and node.containers.get(CONTAINER).running and node.exits.told)
-    assert node.exits.told == [(OTHER, 3, "")]
+    await until(
+        lambda: node.sandboxes.get(POD).ready and node.containers.get(CONTAINER).running and node.exits.reported
+    )
+    assert node.exits.reported == [(OTHER, 3, "")]
     assert not node.containers.get(CONTAINER).trouble
     assert ("resume", CONTAINER) in node.logs.asked
 
@@ -246,7 +248,7 @@ async def test_a_task_that_is_not_there(node):
     node.pod()
     node.member()
     await node.recovery.run()
-    assert node.exits.told == [(CONTAINER, None, "expected")]
+    assert node.exits.reported == [(CONTAINER, None, "expected")]
     assert node.sandboxes.get(POD).exited_at
 
 
@@ -326,7 +328,7 @@ async def test_a_state_without_an_end(node):
     ]
     await node.recovery.run()
     assert node.containers.get(CONTAINER).running
-    assert node.exits.told == []
+    assert node.exits.reported == []
 
 
 @pytest.mark.parametrize(
@@ -354,9 +356,9 @@ async def test_a_status_that_cannot_be_read_just_now(node, monkeypatch, kept, en
     await node.recovery.run()
     container = node.containers.get(CONTAINER)
     assert container.state == cri.CONTAINER_UNKNOWN
-    assert node.exits.told == []
+    assert node.exits.reported == []
     await until(lambda: not node.containers.get(CONTAINER).status_unread)
-    await until(lambda: node.exits.told == ends)
+    await until(lambda: node.exits.reported == ends)
     assert node.containers.get(CONTAINER).status.finished_at == kept.finished_at
 
 

@@ -48,13 +48,13 @@ class FakeTasks:
 async def swept(monkeypatch):
     """A sweep over two running containers: its tasks, and the ends that it tells."""
     monkeypatch.setattr(task_look, "LIST_SECONDS", 0.02)
-    tasks, told, supervisor = FakeTasks(), [], Supervisor()
+    tasks, exits, supervisor = FakeTasks(), [], Supervisor()
     containers: Index[Container] = Index("container")
     for id_ in (ID, OTHER):
         containers.put(Container(id_, id_, "p", cri.ContainerConfig(), Status(1, 2, pid=7), "sha256:1"))
 
     async def ended(id_, code, _at_ns, *, reason=""):
-        told.append((id_, code, reason))
+        exits.append((id_, code, reason))
 
     monitor = Monitor(
         containerd=cast("Any", SimpleNamespace(tasks=tasks)),
@@ -69,7 +69,7 @@ async def swept(monkeypatch):
         supervisor=supervisor,
         on_first_open=cast("Any", None),
     )
-    yield monitor, tasks, told
+    yield monitor, tasks, exits
     await supervisor.stop()
 
 
@@ -92,27 +92,27 @@ async def sweep(monitor):
 @pytest.mark.parametrize("listed", [[], None])
 async def test_no_answer(swept, answer, listed):
     """Neither of a list without the task nor of a look that fails an end is made."""
-    monitor, tasks, told = swept
+    monitor, tasks, exits = swept
     tasks.listed, tasks.answers = listed, {ID: answer, OTHER: answer}
     await sweep(monitor)
-    assert told == []
+    assert exits == []
 
 
 async def test_ends_that_no_event_told(swept):
     """One task has stopped, the other is not there; both exits are recorded, beside each other."""
-    monitor, tasks, told = swept
+    monitor, tasks, exits = swept
     tasks.listed = [task_types.Process(id=ID, status=task_types.STOPPED, exit_status=3)]
     await sweep(monitor)
-    assert sorted(told) == [(ID, 3, ""), (OTHER, 255, "Unknown")]
+    assert sorted(exits) == [(ID, 3, ""), (OTHER, 255, "Unknown")]
 
 
 @pytest.mark.parametrize("topic", ["/tasks/exit", "/tasks/delete", "/tasks/oom"])
 @pytest.mark.parametrize("value", [b"\xff\xff\xff", b"", b"\x0a\x01a"])
 async def test_an_event_that_is_none(swept, topic, value):
     """Bytes that are no message, one without an id, one of another client's container: the stream goes on."""
-    monitor, _tasks, told = swept
+    monitor, _tasks, exits = swept
     envelope = types_pb2.Envelope(topic=topic)
     envelope.event.value = value
     monitor._dispatch(envelope)
     await asyncio.sleep(0)
-    assert [id_ for id_, _, _ in told if id_ in (ID, OTHER)] == []
+    assert [id_ for id_, _, _ in exits if id_ in (ID, OTHER)] == []

@@ -96,9 +96,9 @@ async def test_what_spans_say_teaches_and_is_compared():
         first, second = hop(ledger, 0.010), hop(ledger, 0.020)
         ledger.close(request)
         await receiver.take(export(span(first, 8)), KIND)
-        told = export(span(second, 18))
-        await receiver.take(told, KIND)
-        await receiver.take(told, KIND)
+        exported = export(span(second, 18))
+        await receiver.take(exported, KIND)
+        await receiver.take(exported, KIND)
     agreement = ledger.transport.agreement
     assert agreement.hops()["x.Y/Z"].pairs == 10
     compared = agreement.requests()["StartContainer"]
@@ -177,9 +177,9 @@ async def test_the_collector_gets_all_but_the_traces_made_to_ask():
     ledger = Ledger()
     receiver = ContainerdSpans(ledger, handed.append)
     ledger.listen(receiver)
-    told = traced(ledger, TracePolicy(ratio=1.0, ask_containerd=True))
+    exported = traced(ledger, TracePolicy(ratio=1.0, ask_containerd=True))
     parent = hop(ledger)
-    ledger.close(told)
+    ledger.close(exported)
     asking = traced(ledger)
     hidden = hop(ledger)
     ledger.close(asking)
@@ -192,7 +192,7 @@ async def test_the_collector_gets_all_but_the_traces_made_to_ask():
     (body,) = handed
     passed = ExportTraceServiceRequest.FromString(body).resource_spans[0].scope_spans[0].spans
     assert [one.trace_id.hex() for one in passed] == [parent[3:35], own[3:35]]
-    assert (told.bill.split, asking.bill.split) == ("spans", "spans")
+    assert (exported.bill.split, asking.bill.split) == ("spans", "spans")
 
 
 @pytest.mark.parametrize(("body", "kind"), [(b"\xff\xff", KIND), (b"{}", "application/json")])
