@@ -232,7 +232,7 @@ def _begin(options: argparse.Namespace, sides: Sequence[schema.Side], client: sc
     if not options.output.exists():
         return new
     old = result_file.load(options.output)
-    if why := result_file.why_not_resumable(old, new):
+    if why := result_file.resume_objection(old, new):
         raise ResultError(f"{options.output}: cannot go on with it: {why}; write to another file")
     return replace(old, sides=new.sides, resumed_at=(*old.resumed_at, new.started_at))
 

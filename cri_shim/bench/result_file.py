@@ -105,7 +105,7 @@ def _with_lines(run: Run) -> bytes:
     return text + b"\n"
 
 
-def why_not_resumable(old: Run, new: Run, now: float | None = None) -> str:
+def resume_objection(old: Run, new: Run, now: float | None = None) -> str:
     """Why rounds made now (as ``new`` describes) must not join those of ``old``; empty when they may."""
     now = time.time() if now is None else now
     if old.schema != new.schema:

@@ -37,7 +37,7 @@ def about_node(service: Service, lag: LoopLag) -> Callable[[], Mapping[str, Any]
             "loop_lag_ms": ms(lag.last),
             "started_at": round(started_at, 3),
             "ready": service.readiness.ready,
-            "why_not": service.readiness.why_not,
+            "why_not": service.readiness.reason,
             "pods": len(service.sandboxes),
             "containers": len(service.containers),
         }

@@ -149,7 +149,7 @@ class Daemon:
             if probe is not None:
                 supervisor.forever("front-probe", FrontProbe(config.socket_path, probe).run)
             log.info("daemon.serving", socket=config.socket_path, version=cri_shim.__version__)
-            self._notifier.ready(service.readiness.why_not or "serving")
+            self._notifier.ready(service.readiness.reason or "serving")
             await self._stop.wait()
             await self._shut_down(endpoint, service)
         log.info("daemon.stopped")
@@ -181,7 +181,7 @@ class Daemon:
         for task in waiting:
             task.cancel()
         if not readiness.ready:
-            log.warning("daemon.containerd_not_ready", reason=readiness.why_not)
+            log.warning("daemon.containerd_not_ready", reason=readiness.reason)
 
     async def _shut_down(self, endpoint: Endpoint, service: Service) -> None:
         self._notifier.stopping("requests in flight end or are undone; pods keep running")

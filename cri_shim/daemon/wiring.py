@@ -253,16 +253,16 @@ def wire(
 def _blockio_classes(config: Config) -> BlockioClasses:
     """Read at start, as containerd does; a file with a mistake stops nothing but the containers that want a class."""
     classes = BlockioClasses.load(config.runtime.blockio_config_file)
-    if classes.why_not and config.runtime.blockio_config_file:
-        log.error("daemon.no_blockio_classes", error=classes.why_not)
+    if classes.reason and config.runtime.blockio_config_file:
+        log.error("daemon.no_blockio_classes", error=classes.reason)
     return classes
 
 
 def _selinux_policy(config: Config, node: NodeFacts) -> tuple[Policy | None, str]:
-    policy, why_not = read_selinux_policy(enabled=config.runtime.enable_selinux, available=node.selinux)
-    if why_not:
-        log.warning("daemon.no_selinux", reason=why_not)
-    return policy, why_not
+    policy, reason = read_selinux_policy(enabled=config.runtime.enable_selinux, available=node.selinux)
+    if reason:
+        log.warning("daemon.no_selinux", reason=reason)
+    return policy, reason
 
 
 def _streaming_server(config: Config) -> StreamingServer:

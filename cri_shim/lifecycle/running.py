@@ -30,7 +30,7 @@ def require_running(
     if container.running:
         return container
     said = f"container {container.id} is {container.state_word}"
-    said = f"{said}: {container.trouble}" if container.trouble else f"{said}, not running"
+    said = f"{said}: {container.unknown_reason}" if container.unknown_reason else f"{said}, not running"
     sandbox = sandboxes.find(container.sandbox_id) if container.sandbox_id else None
     if sandbox is not None and not sandbox.ready and not container.status.started_at:
         said = f"{said}; its sandbox {sandbox.id} {sandbox.unready_reason}"

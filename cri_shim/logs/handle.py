@@ -40,7 +40,7 @@ class LogHandle:
         self._pump = pump
         self.sink = sink
         self.sources = sources
-        self.trouble: OSError | None = None
+        self.error: OSError | None = None
         """Why the output cannot be followed, or why the log file could not be opened; None if all is well."""
         self.drained: bool | None = None
         """None while the container is followed; then whether all streams were read to their ends."""
@@ -63,8 +63,8 @@ class LogHandle:
         """
 
         def check() -> None:
-            if self.trouble is not None:
-                raise self.trouble
+            if self.error is not None:
+                raise self.error
 
         opened = pending()
         self._pump.submit(lambda: resolve(opened, check))

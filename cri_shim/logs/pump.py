@@ -217,7 +217,7 @@ class LogPump:
         try:
             self._watch(handle)
         except OSError as error:
-            handle.trouble = error
+            handle.error = error
 
     def _watch(self, handle: LogHandle) -> None:
         for source in handle.sources:

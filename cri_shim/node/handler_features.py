@@ -94,8 +94,8 @@ async def _features(config: Config, handler: RuntimeHandler, node: NodeFacts, *,
     try:
         done = await run_program([program, "features"], os.environ, b"", time_limit=seconds)
         features = features_from(done.stdout, node.kernel)
-        trouble = user_namespace_trouble(handler.snapshotter or config.containerd.snapshotter, node)
-        return replace(features, why_no_user_namespaces=trouble) if trouble else features
+        obstacle = user_namespace_obstacle(handler.snapshotter or config.containerd.snapshotter, node)
+        return replace(features, why_no_user_namespaces=obstacle) if obstacle else features
     except TimeoutError as error:
         log.warning("handler.features_unanswered", handler=handler.name, runtime=program, error=str(error))
         return HandlerFeatures(why_no_user_namespaces=f"its runtime did not answer: {error}", unanswered=True)
@@ -119,7 +119,7 @@ def features_from(answer: bytes, kernel: tuple[int, int]) -> HandlerFeatures:
     )
 
 
-def user_namespace_trouble(snapshotter: str, node: NodeFacts) -> str:
+def user_namespace_obstacle(snapshotter: str, node: NodeFacts) -> str:
     """Return why this node cannot have user namespaces, whatever the runtime can do; empty if it can."""
     if node.kernel < _USERNS_KERNEL:
         return "root file systems with mapped ids need Linux 5.19 or later"

@@ -36,17 +36,17 @@ class SnapshotterCheck:
         self._wanted = dict(wanted or {})
         self._connection = -1
         self._asked = float("-inf")
-        self._trouble = ""
+        self._reason = ""
 
-    async def trouble(self, introspection: Introspection, connection: int) -> str:
+    async def reason(self, introspection: Introspection, connection: int) -> str:
         """Return what is missing as a sentence; empty if nothing is.
 
         ``connection`` is a number that changes with each reconnection. While containerd does not answer, it is unknown
         whether something is missing, and the sentence is empty. Never raises.
         """
         if connection == self._connection or time.monotonic() - self._asked < ASK_AGAIN:
-            return self._trouble
-        self._trouble = ""
+            return self._reason
+        self._reason = ""
         try:
             async with asyncio.timeout(_PATIENCE):
                 plugins = await introspection.plugins(f"type=={PLUGIN_TYPE}")
@@ -63,12 +63,12 @@ class SnapshotterCheck:
             if name not in present
         ]
         if missing:
-            self._trouble = (
+            self._reason = (
                 f"containerd has no snapshotter for {', '.join(missing)}; it has {', '.join(present) or 'none'}; "
                 "configure one of these, or make containerd load the missing one"
             )
             log.error("snapshotter.missing", missing=missing, present=present)
-        return self._trouble
+        return self._reason
 
 
 def wanted_snapshotters(default: str, handlers: Mapping[str, str]) -> dict[str, str]:

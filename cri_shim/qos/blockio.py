@@ -55,22 +55,22 @@ class Entry(Struct, frozen=True):
 
 
 class BlockioClasses(Struct, frozen=True):
-    """The classes of this node; ``why_not`` says why there are none."""
+    """The classes of this node; ``reason`` says why there are none."""
 
     classes: Mapping[str, tuple[Entry, ...]] = field(default_factory=dict)
-    why_not: str = ""
+    reason: str = ""
 
     @classmethod
     def load(cls, path: str) -> BlockioClasses:
         """Read the file; an unreadable or faulty file yields no classes and the reason why. Blocks."""
         if not path:
-            return cls(why_not="blockio_config_file is not set")
+            return cls(reason="blockio_config_file is not set")
         try:
             return cls(parse_classes(read_small_file(path, FILE_LIMIT)))
         except OSError as error:
-            return cls(why_not=f"{path}: {error.strerror}")
+            return cls(reason=f"{path}: {error.strerror}")
         except ValueError as error:
-            return cls(why_not=f"{path}: {error}")
+            return cls(reason=f"{path}: {error}")
 
     def section(self, name: str, find: Find, *, weights: bool) -> Spec:
         """Return the runtime spec's ``blockIO`` for a class; ``weights`` says whether the node's cgroups have weights.

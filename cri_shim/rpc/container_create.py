@@ -91,7 +91,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
     container = container.but(process_label=service.selinux.of_container(asked, sandbox.process_label))
     service.container_names.reserve(name, container.id)
     async with Rollback(
-        f"container {container.id}", on_incomplete=lambda why: service.containers.put(container.but(trouble=why))
+        f"container {container.id}", on_incomplete=lambda why: service.containers.put(container.but(unknown_reason=why))
     ) as undo:
 
         async def release_name() -> None:

@@ -96,7 +96,7 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
     """Create the task and start it; returns its pid and the time before it began, which are on disk then."""
 
     def not_undone(why: str) -> None:
-        service.containers.update(container.id, lambda c: c.but(trouble=why))
+        service.containers.update(container.id, lambda c: c.but(unknown_reason=why))
 
     async with Rollback(f"start of container {container.id}", on_incomplete=not_undone) as undo:
         rootfs = container.rootfs or await mounts_of(service.containerd, container.id)
@@ -134,7 +134,7 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
 
 
 def _failed(containers: Index[Container], exits: Exits, id_: str, message: str) -> None:
-    if containers.get(id_).trouble:
+    if containers.get(id_).unknown_reason:
         return  # the start could not be undone: unknown, not ended, until its end is seen
     containers.update(id_, exited(START_ERROR_CODE, time.time_ns(), reason=START_ERROR, message=message))
     exits.write_status(id_)

@@ -47,8 +47,8 @@ def status_of(images: ImageStore, container: Container) -> cri.ContainerStatus:
         ),
         image_ref=digest or container.image_id,
         image_id=container.image_id,
-        reason=status.reason or ("Unknown" if container.trouble else ""),
-        message=status.message or container.trouble,
+        reason=status.reason or ("Unknown" if container.unknown_reason else ""),
+        message=status.message or container.unknown_reason,
         labels=container.config.labels,
         annotations=container.config.annotations,
         mounts=container.config.mounts,
@@ -66,7 +66,7 @@ async def _info(containerd: Containerd, container: Container) -> dict[str, Any]:
         "pid": container.status.pid,
         "removing": container.removing,
         "config": to_go_json(container.config),
-        "trouble": container.trouble,
+        "trouble": container.unknown_reason,
     }
     try:
         record = await containerd.containers.get(container.id)
@@ -77,5 +77,5 @@ async def _info(containerd: Containerd, container: Container) -> dict[str, Any]:
             "runtimeSpec": read_spec(record),
         }
     except (ContainerdError, ValueError) as error:  # the rest of the answer comes from memory
-        info["trouble"] = container.trouble or str(error)
+        info["trouble"] = container.unknown_reason or str(error)
     return info

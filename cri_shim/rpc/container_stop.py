@@ -51,11 +51,11 @@ async def _stop(service: Service, started: Container, grace: float) -> None:
     if started.starting:
         await until_started(service, started)
         container = service.containers.find(id_)
-    if container is not None and container.trouble:
+    if container is not None and container.unknown_reason:
         # Nobody knows whether it runs; look, so that an absent task is not waited for.
         await record_if_ended(service.containerd, service.exits, id_)
         container = service.containers.find(id_)
-    if container is None or not (container.running or container.trouble):
+    if container is None or not (container.running or container.unknown_reason):
         return
     if grace > 0 and container.running:
         await _ask(service.containerd, service.containers, container)

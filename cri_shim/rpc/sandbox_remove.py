@@ -55,7 +55,7 @@ async def _leave_nothing(service: Service, id_: str, members: list[str]) -> None
     if sandbox.pinned is None:
         async with hanging_ended(service.config, service.sandboxes, service.containers, id_):
             await end_task(service.containerd, service.exits, f"sandbox {id_}", id_)
-    if sandbox.recovered or sandbox.trouble:
+    if sandbox.recovered or sandbox.unknown_reason:
         containerd = service.config.containerd
         await run(FS, end_orphaned_shims, containerd.address, containerd.namespace, {id_, *members})
         await clear_cgroups(service.config, sandbox, [id_, *members])

@@ -89,7 +89,7 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
     sandbox = sandbox.but(process_label=process_label)
     service.sandbox_names.reserve(name, sandbox.id)
     async with Rollback(
-        f"sandbox {sandbox.id}", on_incomplete=lambda why: service.sandboxes.put(sandbox.but(trouble=why))
+        f"sandbox {sandbox.id}", on_incomplete=lambda why: service.sandboxes.put(sandbox.but(unknown_reason=why))
     ) as undo:
         undo.push("release the name", _release_name(service.sandbox_names, sandbox.id))
         make = make_pinned if may_be_pinned(service.config, sandbox, handler) else make_with_pause

@@ -76,13 +76,13 @@ async def _info(containerd: Containerd, kernel: Kernel, sandbox: Sandbox) -> dic
     """What the in-process plugin tells under the same names; troubleshooting tools read it."""
     info: dict[str, Any] = {
         "pid": sandbox.pid,
-        "processStatus": "running" if sandbox.ready else "unknown" if sandbox.trouble else "deleted",
+        "processStatus": "running" if sandbox.ready else "unknown" if sandbox.unknown_reason else "deleted",
         "infra": "pause" if sandbox.pinned is None else "pinned",
         "netNamespaceClosed": await _namespace_closed(kernel, sandbox),
         "runtimeHandler": sandbox.runtime_handler,
         "config": to_go_json(sandbox.config),
         "cniResult": sandbox.cni_result,
-        "trouble": sandbox.trouble,
+        "trouble": sandbox.unknown_reason,
         "notReadyReason": "" if sandbox.ready else sandbox.unready_reason,
     }
     try:
@@ -95,5 +95,5 @@ async def _info(containerd: Containerd, kernel: Kernel, sandbox: Sandbox) -> dic
             "runtimeSpec": read_spec(record),
         }
     except (ContainerdError, ValueError) as error:  # the rest of the answer comes from memory
-        info["trouble"] = sandbox.trouble or str(error)
+        info["trouble"] = sandbox.unknown_reason or str(error)
     return info

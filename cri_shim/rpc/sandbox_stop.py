@@ -59,14 +59,19 @@ async def stop(service: Service, sandbox_id: str) -> None:
 def _has_ended(containers: Index[Container], sandbox: Sandbox) -> bool:
     """Whether nothing is left to be done that takes the cores: a removal comes after a stop, and need not line up."""
     network_ended = sandbox.network_down or not sandbox.netns_path
-    return bool(sandbox.exited_at) and not sandbox.trouble and network_ended and not _to_be_ended(containers, sandbox)
+    return (
+        bool(sandbox.exited_at)
+        and not sandbox.unknown_reason
+        and network_ended
+        and not _to_be_ended(containers, sandbox)
+    )
 
 
 def _to_be_ended(containers: Index[Container], sandbox: Sandbox) -> list[str]:
     return [
         container.id
         for container in containers
-        if container.sandbox_id == sandbox.id and (container.running or container.trouble)
+        if container.sandbox_id == sandbox.id and (container.running or container.unknown_reason)
     ]
 
 
@@ -93,7 +98,7 @@ async def _end_processes(service: Service, sandbox: Sandbox) -> None:
 async def _end_pause(containerd: Containerd, containers: Index[Container], exits: Exits, sandbox: Sandbox) -> None:
     if sandbox.exited_at:
         return
-    if sandbox.trouble:
+    if sandbox.unknown_reason:
         # Nobody knows whether it runs; look first, so that an absent task is not waited for.
         await record_if_ended(containerd, exits, sandbox.id)
     await kill_and_wait(containerd, containers, exits, sandbox.id)

@@ -22,18 +22,18 @@ _CONTAINERD_NOT_READY = "ContainerdNotReady"
 
 async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResponse:
     """The conditions RuntimeReady and NetworkReady, each with a reason when it is false; and containerd's warnings."""
-    why_not = service.readiness.why_not
+    reason = service.readiness.reason
     missing = ""
-    if not why_not:
-        missing = await service.snapshotters.trouble(service.containerd.introspection, service.readiness.connects)
+    if not reason:
+        missing = await service.snapshotters.reason(service.containerd.introspection, service.readiness.connects)
     network = service.network.status()
     default = service.config.runtime_handler("").name
     conditions = [
         cri.RuntimeCondition(
             type=_RUNTIME_READY,
-            status=not (why_not or missing),
-            reason=_CONTAINERD_NOT_READY if why_not else SNAPSHOTTER_NOT_READY if missing else "",
-            message=why_not or missing,
+            status=not (reason or missing),
+            reason=_CONTAINERD_NOT_READY if reason else SNAPSHOTTER_NOT_READY if missing else "",
+            message=reason or missing,
         ),
         cri.RuntimeCondition(
             type=_NETWORK_READY,
@@ -42,7 +42,7 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
             message="" if network.ready else network.message,
         ),
     ]
-    if not why_not:
+    if not reason:
         conditions += await service.deprecations.conditions(service.containerd.introspection)
     return cri.StatusResponse(
         status=cri.RuntimeStatus(conditions=conditions),

@@ -58,7 +58,7 @@ class Container(Struct, frozen=True):
     oom_killed: bool = False
     rootfs: tuple[Mount, ...] = ()
     """How to mount its snapshot, as containerd said when it was prepared; empty when that was before a restart."""
-    trouble: str = ""
+    unknown_reason: str = ""
     """Why nobody can say what this container is doing: state UNKNOWN, which may only be stopped and removed."""
     status_unread: bool = False
     """Its status file could not be read just now; until it is, nothing is concluded from its task."""
@@ -66,7 +66,7 @@ class Container(Struct, frozen=True):
     @property
     def state(self) -> cri.ContainerState.ValueType:
         """Derived from the times, as CRI has it."""
-        if self.trouble:
+        if self.unknown_reason:
             return cri.CONTAINER_UNKNOWN
         if self.status.finished_at:
             return cri.CONTAINER_EXITED
@@ -127,10 +127,10 @@ def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Cal
     """
 
     def change(container: Container) -> Container:
-        if container.status.finished_at and not container.trouble:
+        if container.status.finished_at and not container.unknown_reason:
             return container
         named = reason or (COMPLETED if code == 0 else OOM_KILLED if container.oom_killed else ERROR)
-        return container.but(starting=False, trouble="", status_unread=False).but_status(
+        return container.but(starting=False, unknown_reason="", status_unread=False).but_status(
             pid=0, finished_at=at_ns, exit_code=code, reason=named, message=message
         )
 

@@ -58,7 +58,7 @@ class Sandbox(Struct, frozen=True):
     """It was read from containerd: an earlier daemon made it, or was killed while it did."""
     start_error: str = ""
     """What the runtime said when its start failed after RunPodSandbox had answered; empty if it did not fail."""
-    trouble: str = ""
+    unknown_reason: str = ""
     """Why nobody can say what this sandbox is doing (a failed undo, an unreadable record)."""
 
     @property
@@ -77,14 +77,14 @@ class Sandbox(Struct, frozen=True):
 
         Process and network are made at the same time, so neither says anything about the other (docs/adr/0027).
         """
-        doubtful = self.trouble or self.start_error
+        doubtful = self.unknown_reason or self.start_error
         return self.begun and self.exited_at == 0 and not doubtful and self.networked
 
     @property
     def unready_reason(self) -> str:
         """Why no container can be made in it, as the end of a sentence that begins with the sandbox."""
-        if self.trouble:
-            return f"is in an unknown state: {self.trouble}"
+        if self.unknown_reason:
+            return f"is in an unknown state: {self.unknown_reason}"
         if self.start_error:
             return f"is not running: its start failed: {self.start_error}"
         if not self.begun or self.exited_at or self.networked:

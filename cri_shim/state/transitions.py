@@ -57,6 +57,6 @@ def _container_phase(container: Container | None) -> EventType | None:
     if container is None:
         return None
     # In trouble it may be running, whatever was seen of it: that it stopped is told when it is certain.
-    if container.status.finished_at and not container.trouble:
+    if container.status.finished_at and not container.unknown_reason:
         return STOPPED
     return STARTED if container.status.started_at else CREATED

@@ -211,7 +211,7 @@ class Exits:
     def _has_ended(self, id_: str) -> bool:
         container = self._containers.exact(id_)
         if container is not None:
-            return container.status.finished_at != 0 and not container.trouble
+            return container.status.finished_at != 0 and not container.unknown_reason
         sandbox = self._sandboxes.exact(id_)
         return sandbox is None or sandbox.exited_at != 0
 

@@ -48,7 +48,7 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
             # Enough to take it off its network: who it was for is in the CNI cache, under its id.
             netns_path=netns_path,
             recovered=True,
-            trouble=str(error),
+            unknown_reason=str(error),
         )
     netns_open, unknown_reason = False, ""
     try:
@@ -69,20 +69,20 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
         pinned=pinned,
         netns_gone=bool(stored.netns_path) and not netns_open,
         recovered=True,
-        trouble=unknown_reason,
+        unknown_reason=unknown_reason,
     )
 
 
 def load_container(record: Record, paths: Paths) -> Container:
     """The container of ``record``, without what its task says."""
     created_at = _created_at(record)
-    trouble, unread = "", False
+    unknown_reason, unread = "", False
     try:
         status = read_status(paths.container_root(record.id))
     except ValueError as error:
-        status, trouble = Status(), str(error)
+        status, unknown_reason = Status(), str(error)
     except OSError as error:
-        status, trouble, unread = Status(), f"its status could not be read: {error}", True
+        status, unknown_reason, unread = Status(), f"its status could not be read: {error}", True
     status = known_status(status, created_at)
     try:
         stored = read_container(record)
@@ -97,7 +97,7 @@ def load_container(record: Record, paths: Paths) -> Container:
             config=config,
             status=status,
             image_id="",
-            trouble=str(error),
+            unknown_reason=str(error),
             status_unread=unread,
         )
     return Container(
@@ -111,7 +111,7 @@ def load_container(record: Record, paths: Paths) -> Container:
         stop_signal=stored.stop_signal,
         process_label=stored.process_label,
         user=user,
-        trouble=trouble,
+        unknown_reason=unknown_reason,
         status_unread=unread,
     )
 

@@ -188,7 +188,7 @@ class Monitor:
             # Usually our own doing, after the exit. A task that containerd threw away has its exit code only here.
             gone = events_pb2.TaskDelete.FromString(envelope.event.value)
             container = self._containers.exact(gone.container_id)
-            if container is not None and (container.running or container.trouble):
+            if container is not None and (container.running or container.unknown_reason):
                 at_ns = gone.exited_at.ToNanoseconds()
                 self._supervisor.once(
                     f"exit/{gone.container_id[:12]}", self._exits.ended(gone.container_id, gone.exit_status, at_ns)

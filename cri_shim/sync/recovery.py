@@ -119,8 +119,8 @@ class Recovery:
             if not self._take_name(self._sandbox_names, sandbox.name, record.id):
                 return None
             self._sandboxes.put(sandbox)
-            if sandbox.trouble:
-                log.error("recovery.sandbox_unreadable", sandbox_id=record.id, error=sandbox.trouble)
+            if sandbox.unknown_reason:
+                log.error("recovery.sandbox_unreadable", sandbox_id=record.id, error=sandbox.unknown_reason)
         return None if sandbox.starting else sandbox
 
     def _loaded_container(self, record: Record) -> Container | None:
@@ -131,8 +131,8 @@ class Recovery:
             if not self._take_name(self._container_names, container.name, record.id):
                 return None
             self._containers.put(container)
-            if container.trouble:
-                log.warning("recovery.container_unreadable", container_id=record.id, error=container.trouble)
+            if container.unknown_reason:
+                log.warning("recovery.container_unreadable", container_id=record.id, error=container.unknown_reason)
             if container.status_unread:
                 self._unread.add(container)
         return None if container.starting or container.status_unread else container
@@ -185,7 +185,7 @@ class Recovery:
                 self._containers.drop(container.id)
                 self._container_names.release(container.id)
         for sandbox in self._sandboxes:
-            if sandbox.id in vanished and (not sandbox.trouble or sandbox.id in self._unanswered):
+            if sandbox.id in vanished and (not sandbox.unknown_reason or sandbox.id in self._unanswered):
                 log.warning("recovery.sandbox_vanished", sandbox_id=sandbox.id)
                 self._sandboxes.drop(sandbox.id)
                 self._sandbox_names.release(sandbox.id)

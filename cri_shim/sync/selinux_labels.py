@@ -36,16 +36,16 @@ log = structlog.get_logger(__name__)
 class SelinuxLabels:
     """Gives labels; made once at start.
 
-    ``policy`` is None where there is nothing to label, and ``why_not`` then says why to who asks for it; with an empty
-    ``why_not`` what is asked is passed over, as containerd's plugin does with ``enable_selinux = false``. ``in_use``
+    ``policy`` is None where there is nothing to label, and ``reason`` then says why to who asks for it; with an empty
+    ``reason`` what is asked is passed over, as containerd's plugin does with ``enable_selinux = false``. ``in_use``
     gives the process labels of all pods and containers. ``categories`` bounds the categories' numbers.
     """
 
     def __init__(
-        self, policy: Policy | None, why_not: str, in_use: Callable[[], Iterable[str]], categories: int = 1024
+        self, policy: Policy | None, reason: str, in_use: Callable[[], Iterable[str]], categories: int = 1024
     ) -> None:
         self._policy = policy
-        self._why_not = why_not
+        self._reason = reason
         self._in_use = in_use
         self._categories = categories
         pairs = categories * (categories - 1) // 2
@@ -59,8 +59,8 @@ class SelinuxLabels:
         if self._policy is not None:
             return process_label(self._policy, options, options.level or self._new_level())
         if is_asked(options):
-            if self._why_not:
-                raise FailedPreconditionError(f"SELinux options are asked for, but {self._why_not}")
+            if self._reason:
+                raise FailedPreconditionError(f"SELinux options are asked for, but {self._reason}")
             log.info("selinux.options_ignored", options=str(options).split(), reason="enable_selinux is false")
         return ""
 

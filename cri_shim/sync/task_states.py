@@ -108,7 +108,7 @@ class TaskStates:
             await self._report_exit(look)
 
     def _in_doubt(self, container: Container, look: NotKnown, *, was_followed: bool) -> None:
-        if container.status.finished_at and not container.trouble:
+        if container.status.finished_at and not container.unknown_reason:
             return  # its end is known
         id_ = container.id
         self._unanswered.add(id_, look.reason, lambda answer: self.container(id_, answer, was_followed=was_followed))
@@ -130,7 +130,7 @@ class TaskStates:
     def _running(self, container: Container, process: Process) -> None:
         if container.status.finished_at:
             why = f"its process {process.pid} runs although it was seen to end"
-            self._containers.update(container.id, lambda c: c.but(trouble=why))
+            self._containers.update(container.id, lambda c: c.but(unknown_reason=why))
             return
         started = container.status.started_at or container.status.created_at or time.time_ns()
         self._containers.update(container.id, lambda c: c.but_status(pid=process.pid, started_at=started))

@@ -71,8 +71,8 @@ class Unanswered:
 
     def _replace(self, id_: str, before: str, after: str) -> None:
         """Change the reason for doubt that was put here; one that something else has given stays."""
-        self._containers.update(id_, lambda c: c.but(trouble=after) if c.trouble == before else c)
-        self._sandboxes.update(id_, lambda s: s.but(trouble=after) if s.trouble == before else s)
+        self._containers.update(id_, lambda c: c.but(unknown_reason=after) if c.unknown_reason == before else c)
+        self._sandboxes.update(id_, lambda s: s.but(unknown_reason=after) if s.unknown_reason == before else s)
 
     async def _look_again(self, id_: str, then: Callable[[TaskLook], Awaitable[None]]) -> None:
         try:
@@ -97,6 +97,6 @@ class Unanswered:
     def _in_doubt(self, id_: str) -> bool:
         container = self._containers.exact(id_)
         if container is not None:
-            return bool(container.trouble)
+            return bool(container.unknown_reason)
         sandbox = self._sandboxes.exact(id_)
-        return sandbox is not None and bool(sandbox.trouble) and not sandbox.exited_at
+        return sandbox is not None and bool(sandbox.unknown_reason) and not sandbox.exited_at

@@ -30,7 +30,7 @@ def test_stored_record(given: Input, tmp_path: Path) -> None:
     if sandbox:
         pod = load_sandbox(record, RecordingKernel())
         shown = cri.ListPodSandboxResponse.FromString(pod.list_entry()).items[0]
-        assert (shown.id, bool(pod.trouble)) == (ID, not given.accepted)
+        assert (shown.id, bool(pod.unknown_reason)) == (ID, not given.accepted)
     else:
         record.spec.value = b"{}"
         container = load_container(record, Paths(tmp_path, tmp_path))
@@ -54,7 +54,7 @@ def test_a_spec_of_any_shape(spec: bytes, tmp_path: Path) -> None:
     record = containers_pb2.Container(id=ID, extensions={CONTAINER_EXTENSION: extension})
     record.spec.value = spec
     container = load_container(record, Paths(tmp_path, tmp_path))
-    assert container.trouble
+    assert container.unknown_reason
     assert cri.ListContainersResponse.FromString(container.list_entry()).containers[0].state == cri.CONTAINER_UNKNOWN
 
 

@@ -57,12 +57,12 @@ def require_user_namespaces(
 ) -> None:
     """Refuse a pod with mapped ids where the handler does not report that it can have one."""
     its = features[handler.name]
-    why_not = its.why_no_user_namespaces
+    reason = its.why_no_user_namespaces
     if host_network and its.user_namespaces and not its.user_namespaces_host_network:
-        why_not = "on the node's network its /sys must be recursively read-only, which its runtime cannot do"
-    if mapping is not None and why_not:
+        reason = "on the node's network its /sys must be recursively read-only, which its runtime cannot do"
+    if mapping is not None and reason:
         raise FailedPreconditionError(
-            f"runtime handler {handler.name!r} cannot give a pod a user namespace of its own: {why_not}"
+            f"runtime handler {handler.name!r} cannot give a pod a user namespace of its own: {reason}"
         )
 
 

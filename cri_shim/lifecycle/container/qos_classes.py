@@ -36,9 +36,9 @@ async def apply_classes(
 
 
 def _blockio(config: Config, blockio: BlockioClasses, container_id: str, name: str, spec: dict[str, Any]) -> None:
-    if blockio.why_not:
+    if blockio.reason:
         ignored = config.containerd.ignore_blockio_not_enabled_errors
-        _refuse(container_id, "blockio", name, blockio.why_not, ignored=ignored)
+        _refuse(container_id, "blockio", name, blockio.reason, ignored=ignored)
         return
     section = blockio.section(name, find_disks, weights=has_weights())
     if section:
@@ -47,17 +47,17 @@ def _blockio(config: Config, blockio: BlockioClasses, container_id: str, name: s
 
 def _rdt(config: Config, container_id: str, name: str, spec: dict[str, Any]) -> None:
     allowed = config.runtime.rdt_classes
-    why_not = why_no_rdt(allowed)
-    if why_not:
+    reason = why_no_rdt(allowed)
+    if reason:
         ignored = config.containerd.ignore_rdt_not_enabled_errors
-        _refuse(container_id, "RDT", name, why_not, ignored=ignored)
+        _refuse(container_id, "RDT", name, reason, ignored=ignored)
         return
     spec["linux"]["intelRdt"] = rdt_section(name, allowed)
 
 
-def _refuse(container_id: str, what: str, name: str, why_not: str, *, ignored: bool) -> None:
+def _refuse(container_id: str, what: str, name: str, reason: str, *, ignored: bool) -> None:
     if not ignored:
         raise FailedPreconditionError(
-            f"{what} disabled, refusing to set {what} class of container {container_id} to {name!r}: {why_not}"
+            f"{what} disabled, refusing to set {what} class of container {container_id} to {name!r}: {reason}"
         )
-    log.warning("container.class_ignored", container_id=container_id, kind=what, name=name, reason=why_not)
+    log.warning("container.class_ignored", container_id=container_id, kind=what, name=name, reason=reason)

@@ -116,8 +116,8 @@ async def _not_started(service: Service, sandbox_id: str, why: str) -> None:
         await discard_task(service.config, service.containerd, sandbox_id)
     except ContainerdError as error:
         # Whether it runs is not known: it stays listed as not ready, and its removal looks again.
-        trouble = f"its start failed and could not be undone: {why}; {error}"
-        service.sandboxes.update(sandbox_id, lambda sandbox: sandbox.but(starting=False, trouble=trouble))
+        unknown_reason = f"its start failed and could not be undone: {why}; {error}"
+        service.sandboxes.update(sandbox_id, lambda sandbox: sandbox.but(starting=False, unknown_reason=unknown_reason))
     else:
         service.sandboxes.update(sandbox_id, lambda sandbox: sandbox.but(starting=False))
         await service.exits.ended(sandbox_id, UNKNOWN_EXIT_CODE, time.time_ns())
@@ -134,5 +134,5 @@ async def _record(containerd: Containerd, sandboxes: Index[Sandbox], connected: 
         if connected.id in sandboxes:
             log.error("sandbox.network_not_recorded", sandbox_id=connected.id, error=str(error))
             why = f"its addresses could not be recorded: {error}"
-            sandboxes.update(connected.id, lambda sandbox: sandbox.but(trouble=why))
+            sandboxes.update(connected.id, lambda sandbox: sandbox.but(unknown_reason=why))
         raise

@@ -110,6 +110,6 @@ def test_another_client_does_not_go_on_with_a_run():
     """Its times are others; the same client by another path is the same."""
     old = with_clients("cri_client.c")
     other = replace(old, client=CallingClient("in-process Python", "3.11"))
-    assert "cri_client.c nghttp2 1.52.0, and are made by in-process Python" in result_file.why_not_resumable(old, other)
+    assert "cri_client.c nghttp2 1.52.0, and are made by in-process Python" in result_file.resume_objection(old, other)
     moved = replace(old, client=replace(C, command="/elsewhere/cri_client"))
-    assert not result_file.why_not_resumable(old, moved, now=1001.0)
+    assert not result_file.resume_objection(old, moved, now=1001.0)

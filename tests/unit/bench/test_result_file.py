@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from cri_shim.bench.result_file import ResultError, load, save, step_of, why_not_resumable, with_round
+from cri_shim.bench.result_file import ResultError, load, resume_objection, save, step_of, with_round
 from cri_shim.bench.schema import Step
 from tests.unit.bench.made_up import SIDES, rounds, run, with_machine
 
@@ -53,13 +53,13 @@ def test_another_schema_is_not_read(tmp_path):
 
 def test_the_same_run_goes_on():
     """Same machine, boot, sides and versions, soon after: nothing is in the way."""
-    assert why_not_resumable(run(0.8), run(), NOW) == ""
+    assert resume_objection(run(0.8), run(), NOW) == ""
 
 
 @pytest.mark.parametrize("change", [{"boot_id": "boot-2"}, {"kernel": "Linux 7"}, {"event_loop": "uvloop"}])
 def test_another_machine_does_not_go_on(change):
     """A reboot, a new kernel, another event loop: each makes another run of it."""
-    assert next(iter(change)) in why_not_resumable(run(0.8), with_machine(run(), **change), NOW)
+    assert next(iter(change)) in resume_objection(run(0.8), with_machine(run(), **change), NOW)
 
 
 def test_other_sides_do_not_go_on():
@@ -72,19 +72,19 @@ def test_other_sides_do_not_go_on():
         (replace(plugin, processes=()), bridge),
         (plugin, replace(bridge, configuration='{"sandbox": "pinned"}')),
     ):
-        assert why_not_resumable(old, replace(run(), sides=other), NOW)
+        assert resume_objection(old, replace(run(), sides=other), NOW)
 
 
 def test_a_new_process_id_is_no_new_side():
     """A daemon that was started again in the same version goes on."""
     plugin, bridge = SIDES
     again = replace(plugin, processes=tuple(replace(each, pid=999) for each in plugin.processes))
-    assert why_not_resumable(run(0.8), replace(run(), sides=(again, bridge)), NOW) == ""
+    assert resume_objection(run(0.8), replace(run(), sides=(again, bridge)), NOW) == ""
 
 
 def test_different_days_are_not_averaged():
     """Rounds of the next day do not join."""
-    assert "different days" in why_not_resumable(run(0.8), run(), NOW + 24 * 3600)
+    assert "different days" in resume_objection(run(0.8), run(), NOW + 24 * 3600)
 
 
 def test_a_round_joins_its_step():

@@ -46,7 +46,7 @@ def test_the_runtimes_words():
 def test_a_container_in_doubt():
     """Its state is unknown, and the sentence says why."""
     unknown = Container(
-        CONTAINER, "c", POD, cri.ContainerConfig(), Status(1, 2), "sha256:1", trouble="its shim does not answer"
+        CONTAINER, "c", POD, cri.ContainerConfig(), Status(1, 2), "sha256:1", unknown_reason="its shim does not answer"
     )
     with pytest.raises(FailedPreconditionError, match="is unknown: its shim does not answer; no command"):
         require_running(*stores(pod(), unknown), CONTAINER, "no command")

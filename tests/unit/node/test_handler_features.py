@@ -14,7 +14,7 @@ from cri_shim.node.handler_features import (
     features_from,
     read_features,
     read_unanswered,
-    user_namespace_trouble,
+    user_namespace_obstacle,
 )
 from tests.unit.oci.facts import node
 
@@ -51,9 +51,9 @@ def test_user_namespaces_are_what_the_runtime_says():
 )
 def test_what_of_the_node_forbids_user_namespaces(kernel, snapshotter, allowed, word):
     """Kernel, snapshotter and sysctl can each rule them out, whatever the runtime says; the reason is named."""
-    why_not = user_namespace_trouble(snapshotter, node(kernel=kernel, user_namespaces=allowed))
-    assert word in why_not
-    assert bool(word) == bool(why_not)
+    reason = user_namespace_obstacle(snapshotter, node(kernel=kernel, user_namespaces=allowed))
+    assert word in reason
+    assert bool(word) == bool(reason)
 
 
 @pytest.mark.parametrize("answer", [b"", b"runc: unknown command", b"[]"])

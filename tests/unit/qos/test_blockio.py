@@ -91,12 +91,12 @@ def test_mistakes_in_the_file(text, says):
 
 def test_a_file_that_cannot_be_used(tmp_path):
     """No file, a missing one and a broken one give no classes and a reason."""
-    assert BlockioClasses.load("").why_not == "blockio_config_file is not set"
-    assert "no-such" in BlockioClasses.load(str(tmp_path / "no-such")).why_not
+    assert BlockioClasses.load("").reason == "blockio_config_file is not set"
+    assert "no-such" in BlockioClasses.load(str(tmp_path / "no-such")).reason
     (tmp_path / "broken").write_text("{")
-    assert "not YAML" in BlockioClasses.load(str(tmp_path / "broken")).why_not
+    assert "not YAML" in BlockioClasses.load(str(tmp_path / "broken")).reason
     (tmp_path / "good").write_bytes(FILE)
-    assert BlockioClasses.load(str(tmp_path / "good")).why_not == ""
+    assert BlockioClasses.load(str(tmp_path / "good")).reason == ""
 
 
 def test_disks_are_found_through_links(tmp_path):

@@ -37,13 +37,13 @@ async def test_what_is_missing_is_named_with_what_is_there():
     containerd: Any = FakeIntrospection("overlayfs", "native", zfs="skip plugin: no zfs here")
     check = SnapshotterCheck(WANTED)
     for _ in range(2):
-        trouble = await check.trouble(containerd, 1)
-        assert "containerd.snapshotter = 'zfs' (skip plugin: no zfs here)" in trouble
-        assert "containerd.runtimes.kata.snapshotter = 'devmapper'" in trouble
-        assert "it has native, overlayfs" in trouble
+        reason = await check.reason(containerd, 1)
+        assert "containerd.snapshotter = 'zfs' (skip plugin: no zfs here)" in reason
+        assert "containerd.runtimes.kata.snapshotter = 'devmapper'" in reason
+        assert "it has native, overlayfs" in reason
     assert containerd.asked == 1
     containerd.names, containerd.failed = ("zfs", "devmapper"), {}
-    assert await check.trouble(containerd, 2) == ""
+    assert await check.reason(containerd, 2) == ""
     assert containerd.asked == 2
 
 
@@ -52,12 +52,12 @@ async def test_no_answer_is_not_an_absence(monkeypatch):
     containerd: Any = FakeIntrospection("overlayfs")
     containerd.away = True
     check = SnapshotterCheck(WANTED)
-    assert await check.trouble(containerd, 1) == ""
-    assert await check.trouble(containerd, 1) == ""
+    assert await check.reason(containerd, 1) == ""
+    assert await check.reason(containerd, 1) == ""
     assert containerd.asked == 1
     monkeypatch.setattr(snapshotter_check, "ASK_AGAIN", 0.0)
     containerd.away = False
-    assert "zfs" in await check.trouble(containerd, 1)
+    assert "zfs" in await check.reason(containerd, 1)
 
 
 def test_the_root_that_a_snapshotter_exports():

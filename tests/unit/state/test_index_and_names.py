@@ -57,7 +57,7 @@ def test_state_follows_from_times():
     assert _container("a", created_at=1).state == cri.CONTAINER_CREATED
     assert _container("a", created_at=1, started_at=2).state == cri.CONTAINER_RUNNING
     assert _container("a", created_at=1, started_at=2, finished_at=3).state == cri.CONTAINER_EXITED
-    assert _container("a", created_at=1, started_at=2).but(trouble="?").state == cri.CONTAINER_UNKNOWN
+    assert _container("a", created_at=1, started_at=2).but(unknown_reason="?").state == cri.CONTAINER_UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def on_host() -> Sandbox:
         (UP.but(network_down=True), False, "lost its network namespace"),
         (UP.but(exited_at=7), False, "is not running"),
         (UP.but(pid=0), False, "is not running"),
-        (UP.but(trouble="undo failed"), False, "unknown state: undo failed"),
+        (UP.but(unknown_reason="undo failed"), False, "unknown state: undo failed"),
     ],
 )
 def test_a_running_process_is_half_of_it(sandbox, ready, reason):
@@ -90,7 +90,7 @@ def test_what_a_new_daemon_makes_of_a_record(sandbox, status, ready, ips):
     """Without the result of its ADD, or without its namespace, a pod is not ready although its process runs."""
     read = loaded(sandbox, status)
     assert (read.ready, read.ips) == (ready, ips)
-    assert bool(read.trouble) is (status is UNKNOWN)
+    assert bool(read.unknown_reason) is (status is UNKNOWN)
 
 
 @pytest.mark.parametrize(("status", "ready"), [(THERE, True), (GONE, False), (TMPFS_MAGIC, False), (UNKNOWN, True)])

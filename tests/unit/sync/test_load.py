@@ -31,8 +31,8 @@ def test_a_record_without_a_time(paths, seconds):
         record.created_at.seconds = seconds
     before = time.time_ns()
     sandbox, container = load_sandbox(record, RecordingKernel()), load_container(record, paths)
-    assert sandbox.trouble
-    assert container.trouble
+    assert sandbox.unknown_reason
+    assert container.unknown_reason
     assert before <= sandbox.created_at <= time.time_ns()
     assert before <= container.status.created_at <= time.time_ns()
 

@@ -215,7 +215,7 @@ async def test_a_task_that_does_not_answer(node, answer):
     await node.recovery.run()
     container, sandbox = node.containers.get(CONTAINER), node.sandboxes.get(POD)
     assert container.state == cri.CONTAINER_UNKNOWN
-    assert "could not be looked at" in container.trouble
+    assert "could not be looked at" in container.unknown_reason
     assert not sandbox.ready
     assert not sandbox.exited_at
     assert "could not be looked at" in sandbox.unready_reason
@@ -239,7 +239,7 @@ async def test_a_task_that_answers_later(node, answer):
         lambda: node.sandboxes.get(POD).ready and node.containers.get(CONTAINER).running and node.exits.reported
     )
     assert node.exits.reported == [(OTHER, 3, "")]
-    assert not node.containers.get(CONTAINER).trouble
+    assert not node.containers.get(CONTAINER).unknown_reason
     assert ("resume", CONTAINER) in node.logs.asked
 
 
@@ -259,7 +259,7 @@ async def test_an_end_that_is_known(node):
     node.containerd.answers = {POD: NO_ANSWERS["unavailable"], CONTAINER: NO_ANSWERS["unavailable"]}
     await node.recovery.run()
     assert node.containers.get(CONTAINER).state == cri.CONTAINER_EXITED
-    assert not node.sandboxes.get(POD).trouble
+    assert not node.sandboxes.get(POD).unknown_reason
 
 
 async def test_many_that_hang_and_one_that_does_not(node):

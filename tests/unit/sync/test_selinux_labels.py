@@ -84,9 +84,9 @@ def write(path, text):
 
 def test_where_the_policy_is_found(tmp_path):
     """The containers' own file wins over that of the policy that the configuration names; neither is told."""
-    policy, why_not = read_selinux_policy(enabled=True, available=True, root=tmp_path)
+    policy, reason = read_selinux_policy(enabled=True, available=True, root=tmp_path)
     assert policy is None
-    assert "/etc/selinux/config" in why_not
+    assert "/etc/selinux/config" in reason
     write(tmp_path / "etc/selinux/config", "# a comment\nSELINUX=enforcing\nSELINUXTYPE = mine\n")
     write(tmp_path / "etc/selinux/mine/contexts/lxc_contexts", CONTEXTS)
     assert read_selinux_policy(enabled=True, available=True, root=tmp_path) == (POLICY, "")
