@@ -92,7 +92,7 @@ def are_pinned(kernel: Kernel, sandbox: Sandbox) -> bool:
 
 def let_go(sandboxes: Index[Sandbox], sandbox_id: str) -> None:
     """Have it known that the namespaces of a pod without a process are gone; the first time told counts."""
-    sandboxes.update(sandbox_id, lambda sandbox: sandbox.but(exited_at=sandbox.exited_at or time.time_ns()))
+    sandboxes.update(sandbox_id, lambda sandbox: sandbox.replace(exited_at=sandbox.exited_at or time.time_ns()))
 
 
 def unpin_namespaces(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:

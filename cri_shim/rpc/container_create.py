@@ -88,10 +88,11 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         stop_signal=_stop_signal(config, image),
     )
     asked = config.linux.security_context.selinux_options
-    container = container.but(process_label=service.selinux.of_container(asked, sandbox.process_label))
+    container = container.replace(process_label=service.selinux.of_container(asked, sandbox.process_label))
     service.container_names.reserve(name, container.id)
     async with Rollback(
-        f"container {container.id}", on_incomplete=lambda why: service.containers.put(container.but(unknown_reason=why))
+        f"container {container.id}",
+        on_incomplete=lambda why: service.containers.put(container.replace(unknown_reason=why)),
     ) as undo:
 
         async def release_name() -> None:
@@ -141,7 +142,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         draft_status(files, status)
         await fill_volumes(service.puller, service.image_files, snapshotter, image, volumes)
         await relabel_sources(service.paths, service.selinux, sandbox, container, volumes)
-        container = container.but(rootfs=tuple(await rootfs), user=container_user(spec), status=status)
+        container = container.replace(rootfs=tuple(await rootfs), user=container_user(spec), status=status)
         keep_draft(files)
     service.containers.put(container)
     return container.id

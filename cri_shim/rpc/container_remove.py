@@ -42,7 +42,7 @@ async def remove_container(service: Service, request: cri.RemoveContainerRequest
 
 async def remove(service: Service, id_: str) -> None:
     """Remove the container with the full id ``id_``."""
-    service.containers.update(id_, lambda c: c.but(removing=True))
+    service.containers.update(id_, lambda c: c.replace(removing=True))
     try:
         await stop(service, id_, grace=0)
         # An exit is told before its task is deleted; whoever holds the lock is deleting it.
@@ -52,7 +52,9 @@ async def remove(service: Service, id_: str) -> None:
                 with removal_of(f"container {id_}"):
                     await _leave_nothing(service, container)
     finally:
-        service.containers.update(id_, lambda c: c.but(removing=False))  # still there only if it could not be removed
+        service.containers.update(
+            id_, lambda c: c.replace(removing=False)
+        )  # still there only if it could not be removed
 
 
 async def _leave_nothing(service: Service, container: Container) -> None:

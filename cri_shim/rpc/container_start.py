@@ -55,7 +55,7 @@ async def _start(service: Service, id_: str) -> None:
         service.cgroup_moves.expect()
         await wait_background_start(service.operations, service.containers.get(id_).sandbox_id)
         container = _startable(service.sandboxes, service.containers, id_)
-        service.containers.update(id_, lambda c: c.but(starting=True))
+        service.containers.update(id_, lambda c: c.replace(starting=True))
         try:
             pid, started_at = await _run(service, container)
         except OSError as error:
@@ -67,8 +67,8 @@ async def _start(service: Service, id_: str) -> None:
             _failed(service.containers, service.exits, id_, str(error))
             raise
         finally:
-            service.containers.update(id_, lambda c: c.but(starting=False))
-        service.containers.update(id_, lambda c: c.but(rootfs=()).but_status(pid=pid, started_at=started_at))
+            service.containers.update(id_, lambda c: c.replace(starting=False))
+        service.containers.update(id_, lambda c: c.replace(rootfs=()).with_status(pid=pid, started_at=started_at))
 
 
 def _startable(sandboxes: Index[Sandbox], containers: Index[Container], id_: str) -> Container:
@@ -96,7 +96,7 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
     """Create the task and start it; returns its pid and the time before it began, which are on disk then."""
 
     def not_undone(why: str) -> None:
-        service.containers.update(container.id, lambda c: c.but(unknown_reason=why))
+        service.containers.update(container.id, lambda c: c.replace(unknown_reason=why))
 
     async with Rollback(f"start of container {container.id}", on_incomplete=not_undone) as undo:
         rootfs = container.rootfs or await mounts_of(service.containerd, container.id)

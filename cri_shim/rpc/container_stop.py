@@ -73,7 +73,7 @@ async def _ask(containerd: Containerd, containers: Index[Container], container: 
     if container.stop_signal_sent:
         return
     number = _stop_signal(container)
-    containers.update(container.id, lambda c: c.but(stop_signal_sent=True))
+    containers.update(container.id, lambda c: c.replace(stop_signal_sent=True))
     await send_signal(containerd, containers, container.id, number)
 
 

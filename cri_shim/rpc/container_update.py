@@ -73,7 +73,7 @@ async def _update(service: Service, id_: str, request: cri.UpdateContainerResour
             except (CriError, ContainerdError):
                 await _write_spec(service.containerd, service.process_specs, id_, record.spec)
                 raise
-        changed = service.containers.update(id_, lambda c: c.but_status(resources=container_resources(spec)))
+        changed = service.containers.update(id_, lambda c: c.with_status(resources=container_resources(spec)))
         if changed is not None:
             write_status(service.paths.container_root(id_), changed.status)
 

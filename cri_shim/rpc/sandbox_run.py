@@ -85,11 +85,11 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
     )
     require_user_namespaces(service.features, handler, id_map_of(sandbox), host_network=sandbox.host_network)
     if not sandbox.host_network:
-        sandbox = sandbox.but(netns_path=str(service.paths.new_netns()))
-    sandbox = sandbox.but(process_label=process_label)
+        sandbox = sandbox.replace(netns_path=str(service.paths.new_netns()))
+    sandbox = sandbox.replace(process_label=process_label)
     service.sandbox_names.reserve(name, sandbox.id)
     async with Rollback(
-        f"sandbox {sandbox.id}", on_incomplete=lambda why: service.sandboxes.put(sandbox.but(unknown_reason=why))
+        f"sandbox {sandbox.id}", on_incomplete=lambda why: service.sandboxes.put(sandbox.replace(unknown_reason=why))
     ) as undo:
         undo.push("release the name", _release_name(service.sandbox_names, sandbox.id))
         make = make_pinned if may_be_pinned(service.config, sandbox, handler) else make_with_pause

@@ -37,9 +37,9 @@ async def _update(service: Service, id_: str, request: cri.UpdatePodSandboxResou
         require_ready(sandbox, "its resources cannot be updated")
         config = updated_config(sandbox.config, request)
         record = containers_pb2.Container(id=id_)
-        record.extensions[SANDBOX_EXTENSION].CopyFrom(sandbox_extension(sandbox.but(config=config)))
+        record.extensions[SANDBOX_EXTENSION].CopyFrom(sandbox_extension(sandbox.replace(config=config)))
         await service.containerd.containers.update(record, f"extensions.{SANDBOX_EXTENSION}")
-        service.sandboxes.update(id_, lambda current: current.but(config=config))
+        service.sandboxes.update(id_, lambda current: current.replace(config=config))
 
 
 def updated_config(config: cri.PodSandboxConfig, request: cri.UpdatePodSandboxResourcesRequest) -> cri.PodSandboxConfig:

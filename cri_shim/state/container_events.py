@@ -129,7 +129,7 @@ class Events:
         last = new or old
         if last is not None and self._subscribers:
             # Of a pod that is gone, the last that was known; it does not run any more, however it went.
-            self._notify(last.id, sandbox_transitions(old, new), new or last.but(pid=0))
+            self._notify(last.id, sandbox_transitions(old, new), new or last.replace(pid=0))
 
     def _container_changed(self, old: Container | None, new: Container | None) -> None:
         last = new or old

@@ -84,11 +84,11 @@ class Container(Struct, frozen=True):
         """Its process is alive, as far as is known."""
         return self.state == cri.CONTAINER_RUNNING
 
-    def but(self, **changes: Any) -> Container:
+    def replace(self, **changes: Any) -> Container:
         """The same container with some fields changed."""
         return replace(self, **changes)
 
-    def but_status(self, **changes: Any) -> Container:
+    def with_status(self, **changes: Any) -> Container:
         """The same container with some fields of its status changed."""
         return replace(self, status=replace(self.status, **changes))
 
@@ -130,7 +130,7 @@ def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Cal
         if container.status.finished_at and not container.unknown_reason:
             return container
         named = reason or (COMPLETED if code == 0 else OOM_KILLED if container.oom_killed else ERROR)
-        return container.but(starting=False, unknown_reason="", status_unread=False).but_status(
+        return container.replace(starting=False, unknown_reason="", status_unread=False).with_status(
             pid=0, finished_at=at_ns, exit_code=code, reason=named, message=message
         )
 
@@ -142,6 +142,6 @@ def out_of_memory(container: Container) -> Container:
 
     (containerd issue 12260)
     """
-    changed = container.but(oom_killed=True)
+    changed = container.replace(oom_killed=True)
     ended = container.status.finished_at and container.status.exit_code != 0
-    return changed.but_status(reason=OOM_KILLED) if ended and container.status.reason == ERROR else changed
+    return changed.with_status(reason=OOM_KILLED) if ended and container.status.reason == ERROR else changed

@@ -108,7 +108,7 @@ class Sandbox(Struct, frozen=True):
         """The runtime handler that it runs under; empty for the default one."""
         return handler_name(self.runtime_handler, self.config.annotations)
 
-    def but(self, **changes: Any) -> Sandbox:
+    def replace(self, **changes: Any) -> Sandbox:
         """The same sandbox with some fields changed."""
         return replace(self, **changes)
 

@@ -103,7 +103,9 @@ class Exits:
             if self._containers.exact(id_) is not None:
                 await self._container_ended(id_, code, at_ns, reason)
             elif self._sandboxes.exact(id_) is not None:
-                self._sandboxes.update(id_, lambda sandbox: sandbox.but(pid=0, exited_at=sandbox.exited_at or at_ns))
+                self._sandboxes.update(
+                    id_, lambda sandbox: sandbox.replace(pid=0, exited_at=sandbox.exited_at or at_ns)
+                )
             else:
                 self._remember_early(id_, code, at_ns)
                 self._wake(id_)  # whoever waits for something that was forgotten meanwhile
@@ -160,7 +162,7 @@ class Exits:
                     f"whether it was killed for want of memory is not known: {shorten(killed.reason, _LONGEST_WORDS)}"
                 )
             elif killed:
-                self._containers.update(id_, lambda c: c.but(oom_killed=True))
+                self._containers.update(id_, lambda c: c.replace(oom_killed=True))
         changed = self._containers.update(id_, exited(code, at_ns, reason=reason, message=message))
         if changed is None:
             return

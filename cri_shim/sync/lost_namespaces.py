@@ -69,5 +69,5 @@ def look(kernel: Kernel, sandboxes: Index[Sandbox], sandbox: Sandbox) -> Sandbox
     with suppress(OSError):
         if not is_namespace_file(kernel, sandbox.netns_path):
             log.warning("sandbox.network_namespace_vanished", sandbox_id=sandbox.id, path=sandbox.netns_path)
-            return sandboxes.update(sandbox.id, lambda current: current.but(netns_gone=True)) or sandbox
+            return sandboxes.update(sandbox.id, lambda current: current.replace(netns_gone=True)) or sandbox
     return sandbox

@@ -76,11 +76,11 @@ class TaskStates:
         self._unanswered.clear(id_)
         if isinstance(look, Absent) or look.status == task_types.CREATED:
             # Never started, or a reboot: there is nothing to wait for.
-            self._sandboxes.update(id_, lambda s: s.but(pid=0, exited_at=s.exited_at or time.time_ns()))
+            self._sandboxes.update(id_, lambda s: s.replace(pid=0, exited_at=s.exited_at or time.time_ns()))
             if not isinstance(look, Absent):
                 await self._patiently(id_, self._discard(id_))
         elif look.status in ALIVE:
-            self._sandboxes.update(id_, lambda s: s.but(pid=look.pid, exited_at=0))
+            self._sandboxes.update(id_, lambda s: s.replace(pid=look.pid, exited_at=0))
         else:
             await self._report_exit(look)
 
@@ -130,10 +130,10 @@ class TaskStates:
     def _running(self, container: Container, process: Process) -> None:
         if container.status.finished_at:
             why = f"its process {process.pid} runs although it was seen to end"
-            self._containers.update(container.id, lambda c: c.but(unknown_reason=why))
+            self._containers.update(container.id, lambda c: c.replace(unknown_reason=why))
             return
         started = container.status.started_at or container.status.created_at or time.time_ns()
-        self._containers.update(container.id, lambda c: c.but_status(pid=process.pid, started_at=started))
+        self._containers.update(container.id, lambda c: c.with_status(pid=process.pid, started_at=started))
         self._resume_logs(container, process)
 
     def _resume_logs(self, container: Container, process: Process) -> None:

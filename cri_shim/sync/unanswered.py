@@ -71,8 +71,8 @@ class Unanswered:
 
     def _replace(self, id_: str, before: str, after: str) -> None:
         """Change the reason for doubt that was put here; one that something else has given stays."""
-        self._containers.update(id_, lambda c: c.but(unknown_reason=after) if c.unknown_reason == before else c)
-        self._sandboxes.update(id_, lambda s: s.but(unknown_reason=after) if s.unknown_reason == before else s)
+        self._containers.update(id_, lambda c: c.replace(unknown_reason=after) if c.unknown_reason == before else c)
+        self._sandboxes.update(id_, lambda s: s.replace(unknown_reason=after) if s.unknown_reason == before else s)
 
     async def _look_again(self, id_: str, then: Callable[[TaskLook], Awaitable[None]]) -> None:
         try:

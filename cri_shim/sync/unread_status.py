@@ -65,7 +65,7 @@ class UnreadStatus:
             except OSError as error:
                 log.debug("recovery.status_unread", container_id=id_, error=str(error))
                 continue
-            known = container.but(status=status, unknown_reason=reason, status_unread=False)
+            known = container.replace(status=status, unknown_reason=reason, status_unread=False)
             self._containers.update(id_, partial(_replaced, known))
             log.info("recovery.status_read", container_id=id_)
             await self._states.container(id_, await look_at_task(self._containerd, id_))
@@ -83,4 +83,4 @@ class UnreadStatus:
 def _replaced(known: Container, current: Container) -> Container:
     """Apply what was read, unless an exit has been recorded meanwhile."""
     changes = {"status": known.status, "unknown_reason": known.unknown_reason, "status_unread": False}
-    return current.but(**changes) if current.status_unread else current
+    return current.replace(**changes) if current.status_unread else current

@@ -104,11 +104,11 @@ async def _start(service: Service, sandbox: Sandbox, *, seconds: float | None) -
         if sandbox.id in service.sandboxes:
             why = shorten(str(error), _LONGEST_WORDS)
             # From now on, before the task is gone: a container that is asked for meanwhile fails with these words.
-            service.sandboxes.update(sandbox.id, lambda current: current.but(start_error=why))
+            service.sandboxes.update(sandbox.id, lambda current: current.replace(start_error=why))
             log.error("sandbox.start_failed", sandbox_id=sandbox.id, error=str(error))
             await _not_started(service, sandbox.id, why)
         raise
-    service.sandboxes.update(sandbox.id, lambda current: current.but(starting=False))
+    service.sandboxes.update(sandbox.id, lambda current: current.replace(starting=False))
 
 
 async def _not_started(service: Service, sandbox_id: str, why: str) -> None:
@@ -117,9 +117,11 @@ async def _not_started(service: Service, sandbox_id: str, why: str) -> None:
     except ContainerdError as error:
         # Whether it runs is not known: it stays listed as not ready, and its removal looks again.
         unknown_reason = f"its start failed and could not be undone: {why}; {error}"
-        service.sandboxes.update(sandbox_id, lambda sandbox: sandbox.but(starting=False, unknown_reason=unknown_reason))
+        service.sandboxes.update(
+            sandbox_id, lambda sandbox: sandbox.replace(starting=False, unknown_reason=unknown_reason)
+        )
     else:
-        service.sandboxes.update(sandbox_id, lambda sandbox: sandbox.but(starting=False))
+        service.sandboxes.update(sandbox_id, lambda sandbox: sandbox.replace(starting=False))
         await service.exits.ended(sandbox_id, UNKNOWN_EXIT_CODE, time.time_ns())
 
 
@@ -134,5 +136,5 @@ async def _record(containerd: Containerd, sandboxes: Index[Sandbox], connected: 
         if connected.id in sandboxes:
             log.error("sandbox.network_not_recorded", sandbox_id=connected.id, error=str(error))
             why = f"its addresses could not be recorded: {error}"
-            sandboxes.update(connected.id, lambda sandbox: sandbox.but(unknown_reason=why))
+            sandboxes.update(connected.id, lambda sandbox: sandbox.replace(unknown_reason=why))
         raise

@@ -66,7 +66,7 @@ async def make_with_pause(service: Service, sandbox: Sandbox, handler: RuntimeHa
         (record, mounts), _ = await both(
             _record(service, sandbox, handler, undo), _ground(service.kernel, service.paths, sandbox)
         )
-    sandbox = sandbox.but(created_at=record.created_at.ToNanoseconds())
+    sandbox = sandbox.replace(created_at=record.created_at.ToNanoseconds())
 
     async def connect() -> tuple[Sandbox, asyncio.Task[None]]:
         connected = await set_up_network(service.network, sandbox, undo)
@@ -75,7 +75,7 @@ async def make_with_pause(service: Service, sandbox: Sandbox, handler: RuntimeHa
     making = _make_pause(service, sandbox, handler, mounts, undo)
     (pid, start), (connected, recording) = await both(making, connect())
     fail_if_failed(start, recording)
-    return connected.but(pid=pid, starting=not start.done())
+    return connected.replace(pid=pid, starting=not start.done())
 
 
 async def _ground(kernel: Kernel, paths: Paths, sandbox: Sandbox) -> None:

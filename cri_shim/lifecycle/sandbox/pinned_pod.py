@@ -88,7 +88,7 @@ async def _make_ground(
 ) -> tuple[Sandbox, Mapping[str, str]]:
     """Everything but the network; returns also the sysctls that are left for when the interfaces are there."""
     places = _places(service.paths, sandbox)
-    sandbox = sandbox.but(pinned=places)
+    sandbox = sandbox.replace(pinned=places)
     spec = pinned_spec(
         await sandbox_spec(service, sandbox, handler, image=NO_IMAGE, image_name="", user=ResolvedUser(0, 0, ())),
         namespaces_of(sandbox),
@@ -112,7 +112,7 @@ async def _make_ground(
         nonlocal sandbox
         with stage("client.NewContainer"):
             written = await service.containerd.containers.create(record)
-        sandbox = sandbox.but(created_at=written.created_at.ToNanoseconds())
+        sandbox = sandbox.replace(created_at=written.created_at.ToNanoseconds())
 
     undo.push("remove the pod's files", lambda: run(MOUNT, remove_pod_files, *kernel_and_paths, sandbox.id))
     undo.push("delete the record", lambda: delete_record(service.containerd, sandbox.id))

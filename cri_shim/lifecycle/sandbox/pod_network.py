@@ -74,7 +74,7 @@ async def set_up_network(network: Network, sandbox: Sandbox, undo: Rollback) -> 
     undo.push("tear down the pod network", tear_down)
     with stage("cni.setup_pod_network"):
         result = await network.setup(pod)
-    return sandbox.but(ips=result.ips, cni_result=result.stored)
+    return sandbox.replace(ips=result.ips, cni_result=result.stored)
 
 
 async def detach_orphaned(network: Network, sandbox_id: str, netns_path: str) -> None:
@@ -96,4 +96,4 @@ async def tear_down_network(kernel: Kernel, sandboxes: Index[Sandbox], network: 
     with stage("cni.teardown_pod_network"):
         await network.teardown(pod_network(sandbox), sandbox.cni_result)
     await run(MOUNT, kernel.remove_network_namespace, sandbox.netns_path)
-    sandboxes.update(sandbox.id, lambda current: current.but(network_down=True))
+    sandboxes.update(sandbox.id, lambda current: current.replace(network_down=True))

@@ -57,7 +57,7 @@ def test_state_follows_from_times():
     assert _container("a", created_at=1).state == cri.CONTAINER_CREATED
     assert _container("a", created_at=1, started_at=2).state == cri.CONTAINER_RUNNING
     assert _container("a", created_at=1, started_at=2, finished_at=3).state == cri.CONTAINER_EXITED
-    assert _container("a", created_at=1, started_at=2).but(unknown_reason="?").state == cri.CONTAINER_UNKNOWN
+    assert _container("a", created_at=1, started_at=2).replace(unknown_reason="?").state == cri.CONTAINER_UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_state_follows_from_times():
 )
 def test_reason_of_an_exit(code, oom, reason):
     """The kubelet reads the reason; it follows from the code and the kernel's word."""
-    ended = exited(code, 9)(_container("a", created_at=1, started_at=2).but(oom_killed=oom))
+    ended = exited(code, 9)(_container("a", created_at=1, started_at=2).replace(oom_killed=oom))
     assert (ended.status.exit_code, ended.status.finished_at, ended.status.reason) == (code, 9, reason)
 
 

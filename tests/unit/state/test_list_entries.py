@@ -58,7 +58,7 @@ async def test_a_change_shows_in_the_next_list():
         return [(int(pod.id, 16), pod.state) for pod in cri.ListPodSandboxResponse.FromString(data).items]
 
     assert await listed() == [(1, cri.SANDBOX_READY), (2, cri.SANDBOX_READY)]
-    node.sandboxes.update(f"{1:064x}", lambda pod: pod.but(exited_at=9))
+    node.sandboxes.update(f"{1:064x}", lambda pod: pod.replace(exited_at=9))
     assert await listed() == [(1, cri.SANDBOX_NOTREADY), (2, cri.SANDBOX_READY)]
     assert await listed(label_selector={"a": "b"}) == [(1, cri.SANDBOX_NOTREADY)]
     node.sandboxes.drop(f"{2:064x}")
@@ -78,7 +78,7 @@ async def test_a_container_that_ends_is_listed_as_ended():
         return [(one.metadata.attempt, one.state) for one in cri.ListContainersResponse.FromString(data).containers]
 
     assert await states() == [(2, cri.CONTAINER_RUNNING)]
-    node.containers.update("c" * 64, lambda one: one.but_status(finished_at=3))
+    node.containers.update("c" * 64, lambda one: one.with_status(finished_at=3))
     assert await states() == [(2, cri.CONTAINER_EXITED)]
 
 
@@ -87,7 +87,7 @@ SURROGATE = "\ud800"
 
 async def test_a_pod_that_cannot_be_said_is_listed_by_its_id():
     """One value that fits into no message fails no list, neither plain nor filtered; the log says it once."""
-    good, bad = sandbox(1, {}), sandbox(2, {}).but(runtime_handler=SURROGATE)
+    good, bad = sandbox(1, {}), sandbox(2, {}).replace(runtime_handler=SURROGATE)
     with capture_logs() as logs:
         for wanted in (cri.PodSandboxFilter(), cri.PodSandboxFilter(id=f"{0:x}")):
             data = await list_pod_sandbox(service(good, bad), cri.ListPodSandboxRequest(filter=wanted))
@@ -127,10 +127,10 @@ async def test_an_event_that_cannot_be_said_is_passed_over():
     pods: Index[Sandbox] = Index("sandbox")
     node = cast("Service", SimpleNamespace(events=Events(pods, Index("container")), ledger=Ledger(), images=None))
     stream = await get_container_events(node, cri.GetEventsRequest())
-    pods.put(sandbox(1, {}).but(pid=0, runtime_handler=SURROGATE))
-    pods.update(f"{1:064x}", lambda pod: pod.but(pid=7))
-    pods.put(sandbox(2, {}).but(pid=0))
-    pods.update(f"{2:064x}", lambda pod: pod.but(pid=7))
+    pods.put(sandbox(1, {}).replace(pid=0, runtime_handler=SURROGATE))
+    pods.update(f"{1:064x}", lambda pod: pod.replace(pid=7))
+    pods.put(sandbox(2, {}).replace(pid=0))
+    pods.update(f"{2:064x}", lambda pod: pod.replace(pid=7))
     async with asyncio.timeout(5):
         assert int((await anext(stream)).container_id, 16) == 2
 

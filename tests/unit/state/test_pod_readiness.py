@@ -53,12 +53,12 @@ def on_host() -> Sandbox:
     [
         (UP, True, "is not running"),
         (on_host(), True, "is not running"),
-        (UP.but(cni_result=None), False, "has no network"),
-        (UP.but(netns_gone=True), False, "lost its network namespace"),
-        (UP.but(network_down=True), False, "lost its network namespace"),
-        (UP.but(exited_at=7), False, "is not running"),
-        (UP.but(pid=0), False, "is not running"),
-        (UP.but(unknown_reason="undo failed"), False, "unknown state: undo failed"),
+        (UP.replace(cni_result=None), False, "has no network"),
+        (UP.replace(netns_gone=True), False, "lost its network namespace"),
+        (UP.replace(network_down=True), False, "lost its network namespace"),
+        (UP.replace(exited_at=7), False, "is not running"),
+        (UP.replace(pid=0), False, "is not running"),
+        (UP.replace(unknown_reason="undo failed"), False, "unknown state: undo failed"),
     ],
 )
 def test_a_running_process_is_half_of_it(sandbox, ready, reason):
@@ -73,14 +73,14 @@ def loaded(sandbox: Sandbox, status: int | OSError) -> Sandbox:
     """The pod as a new daemon reads it from its record, with a task that runs."""
     record = containers_pb2.Container(id=sandbox.id, created_at=Timestamp(seconds=1))
     record.extensions[SANDBOX_EXTENSION].CopyFrom(sandbox_extension(sandbox))
-    return load_sandbox(record, Kernel(status)).but(pid=5)
+    return load_sandbox(record, Kernel(status)).replace(pid=5)
 
 
 @pytest.mark.parametrize(
     ("sandbox", "status", "ready", "ips"),
     [
         (UP, THERE, True, ("10.0.0.2",)),
-        (UP.but(cni_result=None, ips=()), THERE, False, ()),
+        (UP.replace(cni_result=None, ips=()), THERE, False, ()),
         (UP, GONE, False, ()),
         (UP, TMPFS_MAGIC, False, ()),
         (UP, UNKNOWN, False, ()),

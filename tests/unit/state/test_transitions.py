@@ -19,16 +19,16 @@ from cri_shim.state.transitions import (
 )
 
 MADE = Container("c", "c", "s", cri.ContainerConfig(), Status(created_at=1), "i")
-RUNS = MADE.but_status(started_at=2, pid=7)
+RUNS = MADE.with_status(started_at=2, pid=7)
 ENDED = exited(0, 3)(RUNS)
 NEVER_RAN = exited(128, 3, reason="StartError")(MADE)
-UNKNOWN = ENDED.but(unknown_reason="nobody can say")
+UNKNOWN = ENDED.replace(unknown_reason="nobody can say")
 
 POD_MADE = Sandbox("s", "s", cri.PodSandboxConfig(), 1)
-POD_RUNS = POD_MADE.but(pid=5)
-POD_ENDED = POD_RUNS.but(pid=0, exited_at=9)
-PINNED_MADE = POD_MADE.but(pinned=PinnedNamespaces("/uts", "/ipc"))
-PINNED_UP = PINNED_MADE.but(cni_result={})
+POD_RUNS = POD_MADE.replace(pid=5)
+POD_ENDED = POD_RUNS.replace(pid=0, exited_at=9)
+PINNED_MADE = POD_MADE.replace(pinned=PinnedNamespaces("/uts", "/ipc"))
+PINNED_UP = PINNED_MADE.replace(cni_result={})
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ PINNED_UP = PINNED_MADE.but(cni_result={})
         (None, RUNS, (CREATED, STARTED)),
         (UNKNOWN, exited(255, 4)(UNKNOWN), (STOPPED,)),
         (ENDED, UNKNOWN, (STARTED,)),
-        (None, MADE.but(unknown_reason="unreadable"), (CREATED,)),
-        (RUNS, RUNS.but(oom_killed=True), ()),
-        (MADE, MADE.but(starting=True), ()),
-        (ENDED, ENDED.but(removing=True), ()),
-        (RUNS, RUNS.but_status(resources=cri.ContainerResources()), ()),
+        (None, MADE.replace(unknown_reason="unreadable"), (CREATED,)),
+        (RUNS, RUNS.replace(oom_killed=True), ()),
+        (MADE, MADE.replace(starting=True), ()),
+        (ENDED, ENDED.replace(removing=True), ()),
+        (RUNS, RUNS.with_status(resources=cri.ContainerResources()), ()),
         (None, None, ()),
     ],
 )
@@ -68,9 +68,9 @@ def test_of_a_container(old, new, events):
         (POD_ENDED, None, (DELETED,)),
         (POD_RUNS, None, (STOPPED, DELETED)),
         (POD_ENDED, POD_RUNS, (STARTED,)),
-        (None, POD_MADE.but(unknown_reason="undo failed"), (CREATED,)),
-        (POD_RUNS, POD_RUNS.but(network_down=True), ()),
-        (POD_RUNS, POD_RUNS.but(config=cri.PodSandboxConfig(hostname="h")), ()),
+        (None, POD_MADE.replace(unknown_reason="undo failed"), (CREATED,)),
+        (POD_RUNS, POD_RUNS.replace(network_down=True), ()),
+        (POD_RUNS, POD_RUNS.replace(config=cri.PodSandboxConfig(hostname="h")), ()),
     ],
 )
 def test_of_a_pod(old, new, events):
@@ -99,7 +99,7 @@ def test_a_pod_without_a_process_is_up_with_its_network():
     """It has begun when the network is in its namespaces, is ready from then on, and stops when they are let go."""
     assert not PINNED_MADE.ready
     assert PINNED_UP.ready
-    assert not PINNED_UP.but(unknown_reason="nobody can say").ready
+    assert not PINNED_UP.replace(unknown_reason="nobody can say").ready
     assert sandbox_transitions(None, PINNED_MADE) == (CREATED,)
     assert sandbox_transitions(PINNED_MADE, PINNED_UP) == (STARTED,)
-    assert sandbox_transitions(PINNED_UP, PINNED_UP.but(exited_at=9)) == (STOPPED,)
+    assert sandbox_transitions(PINNED_UP, PINNED_UP.replace(exited_at=9)) == (STOPPED,)
