@@ -82,10 +82,10 @@ class ImageTable:
         prefix = id_prefix(ref)
         if named is not None or not prefix:
             return named
-        fitting = [image for image in self._images.values() if image.id.partition(":")[2].startswith(prefix)]
-        if len(fitting) > 1:
-            raise InvalidArgumentError(f"image id {ref!r} is ambiguous: it matches {len(fitting)} images")
-        return fitting[0] if fitting else None
+        matching = [image for image in self._images.values() if image.id.partition(":")[2].startswith(prefix)]
+        if len(matching) > 1:
+            raise InvalidArgumentError(f"image id {ref!r} is ambiguous: it matches {len(matching)} images")
+        return matching[0] if matching else None
 
     def name_of(self, ref: str) -> str:
         """Return the record name that a reference in any form stands for; empty if no record has it."""

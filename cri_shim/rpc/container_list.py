@@ -19,10 +19,10 @@ async def list_containers(service: Service, request: cri.ListContainersRequest) 
     """
     if not request.filter.ByteSize():  # a kubelet sends one that is set and empty
         return service.containers.list_response()
-    return b"".join(container.list_entry() for container in fitting(service.containers, request.filter))
+    return b"".join(container.list_entry() for container in matching(service.containers, request.filter))
 
 
-def fitting(containers: Iterable[Container], wanted: cri.ContainerFilter) -> Iterable[Container]:
+def matching(containers: Iterable[Container], wanted: cri.ContainerFilter) -> Iterable[Container]:
     """The containers that ``wanted`` lets through; fields that are not set let everything through."""
     selector = wanted.label_selector.items()
     by_state = wanted.HasField("state")

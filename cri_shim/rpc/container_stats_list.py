@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.lifecycle.handlers import snapshotter_of
-from cri_shim.rpc.container_list import fitting
+from cri_shim.rpc.container_list import matching
 from cri_shim.rpc.one_of import one_of
 from cri_shim.stats.messages import fill_container
 from cri_shim.stats.reader import Subject
@@ -54,7 +54,7 @@ def measurable(containers: Index[Container], wanted: cri.ContainerStatsFilter) -
     wider = cri.ContainerFilter(
         id=wanted.id, pod_sandbox_id=wanted.pod_sandbox_id, label_selector=wanted.label_selector
     )
-    return list(fitting(containers, wider))
+    return list(matching(containers, wider))
 
 
 async def measure_containers(service: Service, containers: Sequence[Container], messages: Any) -> None:

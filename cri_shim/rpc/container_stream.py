@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc.batches import batches
-from cri_shim.rpc.container_list import fitting
+from cri_shim.rpc.container_list import matching
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -18,5 +18,5 @@ async def stream_containers(
     service: Service, request: cri.StreamContainersRequest
 ) -> AsyncGenerator[cri.StreamContainersResponse]:
     """The containers of one moment, filtered as in the list."""
-    containers = list(fitting(service.containers, request.filter))
+    containers = list(matching(service.containers, request.filter))
     return batches(cri.StreamContainersResponse, "containers", (container.listed() for container in containers))

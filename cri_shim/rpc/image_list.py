@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 async def list_images(service: Service, request: cri.ListImagesRequest) -> cri.ListImagesResponse:
     """All images, or the one that ``filter.image`` names in any form (none when it is not here)."""
     return cri.ListImagesResponse(
-        images=[image_message(image) for image in await fitting(service.images, request.filter)]
+        images=[image_message(image) for image in await matching(service.images, request.filter)]
     )
 
 
-async def fitting(images: ImageStore, wanted: cri.ImageFilter) -> list[Image]:
+async def matching(images: ImageStore, wanted: cri.ImageFilter) -> list[Image]:
     """The images that ``wanted`` lets through."""
     if wanted.image.image:
         image = await images.find(wanted.image.image)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc.batches import batches
-from cri_shim.rpc.image_list import fitting, image_message
+from cri_shim.rpc.image_list import image_message, matching
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -16,5 +16,5 @@ if TYPE_CHECKING:
 
 async def stream_images(service: Service, request: cri.StreamImagesRequest) -> AsyncGenerator[cri.StreamImagesResponse]:
     """The images of one moment, filtered as in the list."""
-    images = await fitting(service.images, request.filter)
+    images = await matching(service.images, request.filter)
     return batches(cri.StreamImagesResponse, "images", (image_message(image) for image in images))

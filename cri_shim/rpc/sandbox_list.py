@@ -19,10 +19,10 @@ async def list_pod_sandbox(service: Service, request: cri.ListPodSandboxRequest)
     """
     if not request.filter.ByteSize():
         return service.sandboxes.list_response()
-    return b"".join(sandbox.list_entry() for sandbox in fitting(service.sandboxes, request.filter))
+    return b"".join(sandbox.list_entry() for sandbox in matching(service.sandboxes, request.filter))
 
 
-def fitting(sandboxes: Iterable[Sandbox], wanted: cri.PodSandboxFilter) -> Iterable[Sandbox]:
+def matching(sandboxes: Iterable[Sandbox], wanted: cri.PodSandboxFilter) -> Iterable[Sandbox]:
     """The sandboxes that ``wanted`` lets through; fields that are not set let everything through."""
     selector = wanted.label_selector.items()
     by_state = wanted.HasField("state")

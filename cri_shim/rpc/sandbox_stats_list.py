@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc.container_stats_list import container_subjects, fill_stats, measured_layers
 from cri_shim.rpc.one_of import one_of
-from cri_shim.rpc.sandbox_list import fitting
+from cri_shim.rpc.sandbox_list import matching
 from cri_shim.stats.combine import together
 from cri_shim.stats.messages import fill_pod
 from cri_shim.stats.reader import Subject
@@ -37,7 +37,7 @@ async def list_pod_sandbox_stats(
 def measurable(sandboxes: Index[Sandbox], wanted: cri.PodSandboxStatsFilter) -> list[Sandbox]:
     """The ready pods that ``wanted`` lets through."""
     wider = cri.PodSandboxFilter(id=wanted.id, label_selector=wanted.label_selector)
-    return [sandbox for sandbox in fitting(sandboxes, wider) if sandbox.ready]
+    return [sandbox for sandbox in matching(sandboxes, wider) if sandbox.ready]
 
 
 async def add_pods(service: Service, sandboxes: Sequence[Sandbox], messages: Any) -> None:

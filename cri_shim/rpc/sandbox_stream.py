@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc.batches import batches
-from cri_shim.rpc.sandbox_list import fitting
+from cri_shim.rpc.sandbox_list import matching
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -18,5 +18,5 @@ async def stream_pod_sandboxes(
     service: Service, request: cri.StreamPodSandboxesRequest
 ) -> AsyncGenerator[cri.StreamPodSandboxesResponse]:
     """The pods of one moment, filtered as in the list."""
-    sandboxes = list(fitting(service.sandboxes, request.filter))
+    sandboxes = list(matching(service.sandboxes, request.filter))
     return batches(cri.StreamPodSandboxesResponse, "pod_sandboxes", (sandbox.listed() for sandbox in sandboxes))

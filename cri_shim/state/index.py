@@ -55,10 +55,10 @@ class Index(Generic[V]):
         exact = self._values.get(ref)
         if exact is not None:
             return exact
-        fitting = [value for id_, value in self._values.items() if id_.startswith(ref)]
-        if len(fitting) > 1:
-            raise InvalidArgumentError(f"{self.kind} id {ref!r} fits {len(fitting)} {self.kind}s; give more of it")
-        return fitting[0] if fitting else None
+        matching = [value for id_, value in self._values.items() if id_.startswith(ref)]
+        if len(matching) > 1:
+            raise InvalidArgumentError(f"{self.kind} id {ref!r} fits {len(matching)} {self.kind}s; give more of it")
+        return matching[0] if matching else None
 
     def exact(self, id_: str) -> V | None:
         """The value with exactly this id; for ids that come from containerd, which need not be of ours."""
