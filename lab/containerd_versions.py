@@ -76,8 +76,8 @@ def codename() -> str:
 
 def mirror() -> str:
     """Where this machine's apt has its Debian from."""
-    listed = run(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Identifier: Packages"])
-    sites = [line.split()[0] for line in listed.splitlines() if line.split()[1:] in ([codename()], ["stable"])]
+    targets = run(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Identifier: Packages"])
+    sites = [line.split()[0] for line in targets.splitlines() if line.split()[1:] in ([codename()], ["stable"])]
     if not sites:
         raise NotToBeHad(
             f"apt on this machine has no repository of the suite {codename()!r}, whose mirror could be used"

@@ -74,9 +74,9 @@ async def images(client: CriClient) -> str:
 
 async def find(client: CriClient, name: str) -> cri.ContainerStatus:
     """The container of an id, a prefix of one, or a name."""
-    listed = (await client.ListContainers()).containers
-    ids = [item.id for item in listed if item.id.startswith(name)] or [
-        item.id for item in listed if item.metadata.name == name
+    containers = (await client.ListContainers()).containers
+    ids = [item.id for item in containers if item.id.startswith(name)] or [
+        item.id for item in containers if item.metadata.name == name
     ]
     if len(ids) != 1:
         raise SystemExit(f"{len(ids)} containers are called {name!r}")

@@ -55,8 +55,8 @@ def bring(place: Path) -> None:
         directory = Path(name)
         apt = own_apt(directory, mirror(), (SUITE,))
         run(["apt-get", *apt, "--quiet=2", "update"])
-        listed = run(["apt-cache", *apt, "depends", "--recurse", *NOT_WANTED, "criu"])
-        packages = sorted({line for line in listed.splitlines() if re.fullmatch(r"(criu|lib[a-z0-9.+-]+)", line)})
+        output = run(["apt-cache", *apt, "depends", "--recurse", *NOT_WANTED, "criu"])
+        packages = sorted({line for line in output.splitlines() if re.fullmatch(r"(criu|lib[a-z0-9.+-]+)", line)})
         run(["apt-get", *apt, "--quiet=2", "download", *(f"{package}/{SUITE}" for package in packages)], directory)
         for package in directory.glob("*.deb"):
             run(["dpkg-deb", "--extract", str(package), str(directory / "unpacked")])

@@ -85,8 +85,8 @@ def _entry(url: Any, entry: Any, file: Path, what: str) -> HostEntry:
     return HostEntry(
         base=_base(url, what, override_path=_boolean(entry, "override_path", what)) if url else "",
         capabilities=_capabilities(entry.get("capabilities", []), what),
-        ca=tuple(_path(one, file, f"{what}: ca") for one in _listed(entry.get("ca"))),
-        client=tuple(_client(one, file, f"{what}: client") for one in _listed(entry.get("client"))),
+        ca=tuple(_path(one, file, f"{what}: ca") for one in _as_list(entry.get("ca"))),
+        client=tuple(_client(one, file, f"{what}: client") for one in _as_list(entry.get("client"))),
         skip_verify=_boolean(entry, "skip_verify", what),
         headers=_headers(entry.get("header", {}), what),
         dial_timeout=_seconds(entry.get("dial_timeout", ""), what),
@@ -122,7 +122,7 @@ def _base(url: str, what: str, *, override_path: bool) -> str:
     return f"{parsed.origin}{path}"
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

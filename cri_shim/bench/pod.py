@@ -102,8 +102,8 @@ class Pod:
 
 async def remove_all(node: Node) -> None:
     """Stop and remove every pod that a comparison has left on a side; other pods are not touched."""
-    listed = await node.client.ask("ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse)
-    for item in listed.items:
+    answer = await node.client.ask("ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse)
+    for item in answer.items:
         if item.metadata.namespace == NAMESPACE:
             await _remove(node, item.id)
             remove_logs(log_directory(node.place, item.metadata))
@@ -125,8 +125,8 @@ async def _remove(node: Node, id_: str) -> None:
 async def _stop_and_remove(node: Node, id_: str) -> None:
     """Stop the containers, stop the pod, remove the containers, remove the pod."""
     of_pod = cri.ListContainersRequest(filter=cri.ContainerFilter(pod_sandbox_id=id_))
-    listed = await node.client.ask("ListContainers", of_pod, cri.ListContainersResponse)
-    containers = [each.id for each in listed.containers]
+    answer = await node.client.ask("ListContainers", of_pod, cri.ListContainersResponse)
+    containers = [each.id for each in answer.containers]
     for each in containers:
         stop = cri.StopContainerRequest(container_id=each, timeout=0)
         await node.client.ask("StopContainer", stop, cri.StopContainerResponse)

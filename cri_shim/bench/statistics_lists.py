@@ -22,12 +22,12 @@ async def coverage_of_statistics(node: Node) -> dict[str, str]:
     containers = await node.client.ask("ListContainers", cri.ListContainersRequest(), cri.ListContainersResponse)
     theirs = {each.id for each in containers.containers if each.pod_sandbox_id in ours}
     return {
-        rpc: node.left_out.get(rpc) or _compare(await _listed(node, rpc), wanted)
+        rpc: node.left_out.get(rpc) or _compare(await _list_ids(node, rpc), wanted)
         for rpc, wanted in (("ListContainerStats", theirs), ("ListPodSandboxStats", ours))
     }
 
 
-async def _listed(node: Node, rpc: str) -> set[str]:
+async def _list_ids(node: Node, rpc: str) -> set[str]:
     if rpc == "ListContainerStats":
         of_containers = await node.client.ask(rpc, cri.ListContainerStatsRequest(), cri.ListContainerStatsResponse)
         return {each.attributes.id for each in of_containers.stats}
@@ -35,6 +35,6 @@ async def _listed(node: Node, rpc: str) -> set[str]:
     return {each.attributes.id for each in of_pods.stats}
 
 
-def _compare(listed: set[str], wanted: Collection[str]) -> str:
-    have = len(listed.intersection(wanted))
+def _compare(answered: set[str], wanted: Collection[str]) -> str:
+    have = len(answered.intersection(wanted))
     return COMPLETE if have == len(wanted) else f"of {have} of {len(wanted)}"

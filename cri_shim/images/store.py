@@ -118,7 +118,7 @@ class ImageStore:
 
     async def _load_all(self, before: tuple[str, ...], changed: set[str]) -> None:
         records = await self._client.images.list()
-        listed = {record.name for record in records}
+        stored_names = {record.name for record in records}
         slots = asyncio.Semaphore(AT_ONCE)
 
         async def one(name: str, record: images_pb2.Image | None) -> None:
@@ -132,7 +132,7 @@ class ImageStore:
                     if await self._adopt(name, image):
                         break
 
-        gone = [name for name in (*before, *self._broken) if name not in listed]
+        gone = [name for name in (*before, *self._broken) if name not in stored_names]
         await _all_done([one(record.name, record) for record in records] + [one(name, None) for name in gone])
         # Earlier versions set the label without making the record under the id.
         await _all_done([complete(image) for image in self._table if image.id not in image.references])

@@ -73,8 +73,8 @@ def order_ips(addresses: Sequence[str], ip_pref: str) -> tuple[str, ...]:
 
 
 def _add_interfaces(interfaces: dict[str, dict[str, Any]], result: Mapping[str, Any]) -> None:
-    listed = result.get("interfaces") or []
-    for item in listed:
+    existing = result.get("interfaces") or []
+    for item in existing:
         interface = _interface(item.get("mac", ""), item.get("sandbox", ""))
         for key, value in (("PciID", item.get("pciID")), ("SocketPath", item.get("socketPath"))):
             if value:
@@ -82,9 +82,9 @@ def _add_interfaces(interfaces: dict[str, dict[str, Any]], result: Mapping[str, 
         interfaces[item["name"]] = interface
     for item in result.get("ips") or []:
         index = item.get("interface")
-        if index is not None and not 0 <= index < len(listed):
+        if index is not None and not 0 <= index < len(existing):
             raise ValueError(f"interface number {index} of an address does not exist")
-        name = DEFAULT_INTERFACE if index is None else listed[index]["name"]
+        name = DEFAULT_INTERFACE if index is None else existing[index]["name"]
         config = _ip_config(item["address"], item.get("gateway") or "")
         interfaces[name]["IPConfigs"] = [*(interfaces[name]["IPConfigs"] or ()), config]
 

@@ -19,4 +19,4 @@ async def stream_containers(
 ) -> AsyncGenerator[cri.StreamContainersResponse]:
     """The containers of one moment, filtered as in the list."""
     containers = list(matching(service.containers, request.filter))
-    return batches(cri.StreamContainersResponse, "containers", (container.listed() for container in containers))
+    return batches(cri.StreamContainersResponse, "containers", (container.to_cri() for container in containers))

@@ -19,4 +19,4 @@ async def stream_pod_sandboxes(
 ) -> AsyncGenerator[cri.StreamPodSandboxesResponse]:
     """The pods of one moment, filtered as in the list."""
     sandboxes = list(matching(service.sandboxes, request.filter))
-    return batches(cri.StreamPodSandboxesResponse, "pod_sandboxes", (sandbox.listed() for sandbox in sandboxes))
+    return batches(cri.StreamPodSandboxesResponse, "pod_sandboxes", (sandbox.to_cri() for sandbox in sandboxes))

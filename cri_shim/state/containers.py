@@ -92,16 +92,16 @@ class Container(Struct, frozen=True):
         """The same container with some fields of its status changed."""
         return replace(self, status=replace(self.status, **changes))
 
-    def listed(self) -> cri.Container:
+    def to_cri(self) -> cri.Container:
         """As ListContainers shows it."""
-        return sayable(self._listed, self._barely_listed, "container", self.id)
+        return sayable(self._to_cri, self._to_cri_minimal, "container", self.id)
 
-    def _barely_listed(self) -> cri.Container:
+    def _to_cri_minimal(self) -> cri.Container:
         """Enough for a kubelet to remove it."""
         metadata = cri.ContainerMetadata(name=f"unreadable_{self.id}")
         return cri.Container(id=self.id, metadata=metadata, image=cri.ImageSpec(), state=cri.CONTAINER_UNKNOWN)
 
-    def _listed(self) -> cri.Container:
+    def _to_cri(self) -> cri.Container:
         return cri.Container(
             id=self.id,
             pod_sandbox_id=self.sandbox_id,
@@ -117,7 +117,7 @@ class Container(Struct, frozen=True):
 
     def list_entry(self) -> bytes:
         """Return a serialised ListContainersResponse that holds this container alone, to be joined with others."""
-        return cri.ListContainersResponse(containers=[self.listed()]).SerializeToString()
+        return cri.ListContainersResponse(containers=[self.to_cri()]).SerializeToString()
 
 
 def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Callable[[Container], Container]:

@@ -112,16 +112,16 @@ class Sandbox(Struct, frozen=True):
         """The same sandbox with some fields changed."""
         return replace(self, **changes)
 
-    def listed(self) -> cri.PodSandbox:
+    def to_cri(self) -> cri.PodSandbox:
         """As ListPodSandbox shows it."""
-        return sayable(self._listed, self._barely_listed, "sandbox", self.id)
+        return sayable(self._to_cri, self._to_cri_minimal, "sandbox", self.id)
 
-    def _barely_listed(self) -> cri.PodSandbox:
+    def _to_cri_minimal(self) -> cri.PodSandbox:
         """Enough for a kubelet to remove it."""
         metadata = cri.PodSandboxMetadata(name=f"unreadable_{self.id}", uid=self.id)
         return cri.PodSandbox(id=self.id, metadata=metadata, state=cri.SANDBOX_NOTREADY)
 
-    def _listed(self) -> cri.PodSandbox:
+    def _to_cri(self) -> cri.PodSandbox:
         return cri.PodSandbox(
             id=self.id,
             metadata=self.config.metadata,
@@ -138,4 +138,4 @@ class Sandbox(Struct, frozen=True):
         Protobuf reads responses that follow one another as one response with the items of all, so entries need only be
         joined.
         """
-        return cri.ListPodSandboxResponse(items=[self.listed()]).SerializeToString()
+        return cri.ListPodSandboxResponse(items=[self.to_cri()]).SerializeToString()

@@ -59,10 +59,10 @@ async def remove_orphaned_files(
         _Kind((paths.idmapped(),), lambda id_: unmount_idmapped(kernel, paths, id_)),
         _Kind((paths.image_mounts(),), lambda id_: unmount_images(kernel, paths, id_)),
     )
-    listed = await run(FS, lambda: [kind.names() for kind in kinds])
+    names_of_kinds = await run(FS, lambda: [kind.names() for kind in kinds])
     spared = frozenset(living())
-    attached = {id_ for id_ in listed[0] - spared if not await _detached(paths, id_, detach)}
-    for kind, names in zip(kinds, listed, strict=True):
+    attached = {id_ for id_ in names_of_kinds[0] - spared if not await _detached(paths, id_, detach)}
+    for kind, names in zip(kinds, names_of_kinds, strict=True):
         for id_ in names - spared - attached:
             await run(FS, _remove, kind, id_)
 

@@ -43,7 +43,9 @@ async def remove_orphaned_snapshots(
     cannot be removed, and a snapshotter that does not answer, is passed over: what lies there waits for the next start.
     """
     removed = 0
-    async for snapshots, owned in _listed(containerd, snapshotters, f'labels."{OWN_ROOT}"', f'labels."{IMAGE_MOUNT}"'):
+    async for snapshots, owned in _list_snapshots(
+        containerd, snapshotters, f'labels."{OWN_ROOT}"', f'labels."{IMAGE_MOUNT}"'
+    ):
         living = spared()
         orphaned = [
             info.name for info in owned if (info.labels.get(OWN_ROOT) or info.labels.get(IMAGE_MOUNT)) not in living
@@ -56,12 +58,12 @@ async def remove_orphaned_snapshots(
 async def remove_snapshots_owned_by(containerd: Containerd, snapshotters: Sequence[str], id_: str) -> None:
     """Remove all snapshots of one pod or container whose record, which named the snapshotter, has gone."""
     filters = (f'labels."{OWN_ROOT}"=={id_}', f'labels."{IMAGE_MOUNT}"=={id_}')
-    async for snapshots, owned in _listed(containerd, snapshotters, *filters):
+    async for snapshots, owned in _list_snapshots(containerd, snapshotters, *filters):
         for info in owned:
             await _remove(snapshots, info.name)
 
 
-async def _listed(
+async def _list_snapshots(
     containerd: Containerd, snapshotters: Sequence[str], *filters: str
 ) -> AsyncIterator[tuple[Snapshots, Sequence[Info]]]:
     """Give each snapshotter with what it lists; one that does not answer is passed over."""

@@ -81,7 +81,7 @@ class SnapshotUsage:
         self._client = client
         self._idle = idle
         self._owners = owners
-        self._listed: dict[str, tuple[object, dict[str, bool]]] = {}
+        self._known_snapshots: dict[str, tuple[object, dict[str, bool]]] = {}
         """Snapshotter → its snapshots when it was asked last, with the owners of that time; True: an active one."""
         self._samples = 0
         self._period = period
@@ -221,12 +221,12 @@ class SnapshotUsage:
 
     async def _list(self, snapshotter: str) -> dict[str, bool]:
         owners = self._owners()
-        known = self._listed.get(snapshotter)
+        known = self._known_snapshots.get(snapshotter)
         if known is not None and known[0] == owners and self._samples % RARELY:
             return known[1]
         infos = await self._client.snapshots(snapshotter).list()
         present = {info.name: info.kind == snapshots_pb2.ACTIVE for info in infos}
-        self._listed[snapshotter] = owners, present
+        self._known_snapshots[snapshotter] = owners, present
         return present
 
     async def _asked_for(self, snapshots: Snapshots, key: str, *, active: bool) -> Usage:

@@ -63,11 +63,11 @@ async def look_at_tasks(containerd: Containerd, ids: Iterable[str]) -> dict[str,
 
     Raises Unavailable when there is no containerd to connect to: then nothing is known of any of them.
     """
-    listed = await _listed(containerd)
+    tasks = await _list_tasks(containerd)
     looks: dict[str, TaskLook] = {}
     left = []
     for id_ in ids:
-        look = listed.get(id_)
+        look = tasks.get(id_)
         if isinstance(look, Process):
             looks[id_] = look
         else:
@@ -92,7 +92,7 @@ def judged(process: Process) -> TaskLook:
     return NotKnown("containerd could not learn the state of its task: the shim does not answer")
 
 
-async def _listed(containerd: Containerd) -> dict[str, TaskLook]:
+async def _list_tasks(containerd: Containerd) -> dict[str, TaskLook]:
     """All tasks that containerd lists; nothing when it does not make the list in time, which says nothing of any."""
     try:
         with call_options(timeout=LIST_SECONDS):

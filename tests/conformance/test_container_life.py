@@ -157,8 +157,8 @@ async def test_the_same_name_never_makes_two_containers(node, pod, client):
         assert "once" in (error.details() or "")
     else:
         assert again.id == container.id
-    listed = (await client.ListContainers(filter={"pod_sandbox_id": pod.id})).containers
-    assert [each.id for each in listed if each.metadata.name == "once"] == [container.id]
+    containers = (await client.ListContainers(filter={"pod_sandbox_id": pod.id})).containers
+    assert [each.id for each in containers if each.metadata.name == "once"] == [container.id]
 
 
 async def test_a_command_that_is_not_there_fails_the_start(pod):

@@ -34,8 +34,8 @@ async def names(client, **fields):
 async def test_without_a_filter_all_are_listed(client, two_pods):
     """No filter lists every container."""
     one, two = two_pods
-    listed = {each.id for each in (await client.ListContainers()).containers}
-    assert {each.id for pod in (one, two) for each in pod.containers} <= listed
+    ids = {each.id for each in (await client.ListContainers()).containers}
+    assert {each.id for pod in (one, two) for each in pod.containers} <= ids
 
 
 async def test_by_id_and_prefix(client, two_pods):
@@ -126,9 +126,9 @@ async def test_the_image_id_is_the_same_everywhere(client, pod):
     """Pull, image list, image status, container list and container status give one and the same image id."""
     container = await pod.create()
     image = (await client.ImageStatus(image={"image": pod.image})).image
-    listed = (await client.ListContainers(filter={"id": container.id})).containers[0]
+    entry = (await client.ListContainers(filter={"id": container.id})).containers[0]
     pulled = (await client.PullImage(image={"image": pod.image})).image_ref
-    ids = {pulled, image.id, listed.image_id, (await container.status()).image_id}
+    ids = {pulled, image.id, entry.image_id, (await container.status()).image_id}
     assert ids == {image.id}
 
 

@@ -75,9 +75,9 @@ async def test_an_image_that_is_not_there(node, client):
 async def test_the_list_and_its_filter(node, client):
     """ListImages lists every image; with a filter only the named one, or none."""
     reference = await node.pull("listed:1", labels={"made": "for the list"})
-    listed = (await client.ListImages()).images
-    assert [image for image in listed if reference in image.repo_tags]
-    assert [image for image in listed if node.image in image.repo_tags]
+    all_images = (await client.ListImages()).images
+    assert [image for image in all_images if reference in image.repo_tags]
+    assert [image for image in all_images if node.image in image.repo_tags]
     images = (await client.ListImages(filter={"image": {"image": reference}})).images
     assert [list(image.repo_tags) for image in images] == [[reference]]
     assert not (await client.ListImages(filter={"image": {"image": "not/there:1"}})).images

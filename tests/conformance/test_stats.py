@@ -49,10 +49,10 @@ async def test_cpu_of_a_container(client, node):
     spent = second.usage_core_nano_seconds.value - first.usage_core_nano_seconds.value
     assert 0.05 < spent / (second.timestamp - first.timestamp) < 0.36
 
-    async def listed():
+    async def list_ids():
         return (await client.ListContainerStats(filter={"id": container.id})).stats[0].cpu
 
-    await until_the_rate_is(listed, 0.05, 0.36)
+    await until_the_rate_is(list_ids, 0.05, 0.36)
 
 
 @pytest.mark.plugin_differs("the plugin has the rate in the list only", since="1.7")
@@ -147,15 +147,15 @@ async def test_filters_of_the_list(client, node):
     second = await one.start(labels={"app": "web"})
     third = await two.start(labels={"app": "db"})
 
-    async def listed(**wanted):
+    async def list_ids(**wanted):
         return {one.attributes.id for one in (await client.ListContainerStats(filter=wanted)).stats}
 
     assert {first.id, second.id, third.id} <= {s.attributes.id for s in (await client.ListContainerStats()).stats}
-    assert await listed(id=first.id) == {first.id}
-    assert await listed(pod_sandbox_id=one.id) == {first.id, second.id}
-    assert await listed(label_selector={"app": "web"}) == {first.id, second.id}
-    assert await listed(label_selector={"app": "web", "tier": "front"}) == {first.id}
-    assert await listed(id=first.id, pod_sandbox_id=two.id) == set()
+    assert await list_ids(id=first.id) == {first.id}
+    assert await list_ids(pod_sandbox_id=one.id) == {first.id, second.id}
+    assert await list_ids(label_selector={"app": "web"}) == {first.id, second.id}
+    assert await list_ids(label_selector={"app": "web", "tier": "front"}) == {first.id}
+    assert await list_ids(id=first.id, pod_sandbox_id=two.id) == set()
 
 
 @pytest.mark.proves("RuntimeService.PodSandboxStats")
@@ -223,9 +223,9 @@ async def test_the_list_leaves_out_pods_that_are_not_ready(client, node):
     """ListPodSandboxStats shows the ready pods, whatever has become of the others."""
     stopped, ready = await asyncio.gather(node.run(), node.run())
     await stopped.stop()
-    listed = {one.attributes.id for one in (await client.ListPodSandboxStats()).stats}
-    assert ready.id in listed
-    assert stopped.id not in listed
+    ids = {one.attributes.id for one in (await client.ListPodSandboxStats()).stats}
+    assert ready.id in ids
+    assert stopped.id not in ids
 
 
 @pytest.mark.proves("RuntimeService.ListPodSandboxStats")
@@ -233,12 +233,12 @@ async def test_filters_of_the_pod_list(client, node):
     """ListPodSandboxStats filters by id and by labels."""
     one, two = await asyncio.gather(node.run(labels={"app": "one"}), node.run(labels={"app": "two"}))
 
-    async def listed(**wanted):
+    async def list_ids(**wanted):
         return {one.attributes.id for one in (await client.ListPodSandboxStats(filter=wanted)).stats}
 
-    assert await listed(id=one.id) == {one.id}
-    assert await listed(label_selector={"app": "two"}) == {two.id}
-    assert await listed(id=one.id, label_selector={"app": "two"}) == set()
+    assert await list_ids(id=one.id) == {one.id}
+    assert await list_ids(label_selector={"app": "two"}) == {two.id}
+    assert await list_ids(id=one.id, label_selector={"app": "two"}) == set()
 
 
 async def test_what_is_not_known(client, node):

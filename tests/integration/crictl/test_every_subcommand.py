@@ -73,8 +73,8 @@ async def test_images(crictl):
     """An image is pulled, listed, inspected, removed, and gone; the pinned one stays in a prune; the disk is told."""
     name = crictl.lab.busybox
     assert "up to date" in (await crictl("pull", name)).out
-    listed = (await crictl("images", "-o", "json")).json()["images"]
-    assert {crictl.lab.busybox, crictl.lab.pause} <= {tag for image in listed for tag in image["repoTags"]}
+    image_list = (await crictl("images", "-o", "json")).json()["images"]
+    assert {crictl.lab.busybox, crictl.lab.pause} <= {tag for image in image_list for tag in image["repoTags"]}
     assert "busybox" in (await crictl("images")).out
     inspected = (await crictl("inspecti", name)).json()
     assert name in inspected["status"]["repoTags"]
@@ -335,7 +335,7 @@ async def test_checkpoint(crictl):
 
 async def test_no_subcommand_is_left_out(crictl):
     """The subcommands that this crictl lists are those that have a test."""
-    listed = (await crictl("--help")).out.partition("COMMANDS:")[2].partition("GLOBAL OPTIONS:")[0]
-    commands = set(re.findall(r"^   ([a-z-]+)", listed, re.MULTILINE))
+    subcommands = (await crictl("--help")).out.partition("COMMANDS:")[2].partition("GLOBAL OPTIONS:")[0]
+    commands = set(re.findall(r"^   ([a-z-]+)", subcommands, re.MULTILINE))
     assert commands
     assert commands - TESTED == set()

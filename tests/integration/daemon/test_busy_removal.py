@@ -42,8 +42,8 @@ async def test_a_container(lab):
         assert code == grpc.StatusCode.FAILED_PRECONDITION
         assert container.id in message
         assert f"process {visitor.pid} (sleep), whose working directory is {rootfs(lab, container.id)}" in message
-        (listed,) = (await lab.client.ListContainers()).containers
-        assert (listed.id, listed.state) == (container.id, cri.CONTAINER_EXITED)
+        (entry,) = (await lab.client.ListContainers()).containers
+        assert (entry.id, entry.state) == (container.id, cri.CONTAINER_EXITED)
         assert container.id in lab.containerd.ctr("snapshots", "list")
     await container.remove()
     assert not rootfs(lab, container.id).parent.exists()
@@ -73,8 +73,8 @@ async def test_a_pause_container(lab):
         code, message = await failure(lab.client.RemovePodSandbox(pod_sandbox_id=pod.id))
         assert code == grpc.StatusCode.FAILED_PRECONDITION
         assert f"sandbox {pod.id} cannot be removed" in message
-        (listed,) = (await lab.client.ListPodSandbox()).items
-        assert (listed.id, listed.state) == (pod.id, cri.SANDBOX_NOTREADY)
+        (entry,) = (await lab.client.ListPodSandbox()).items
+        assert (entry.id, entry.state) == (pod.id, cri.SANDBOX_NOTREADY)
     await pod.remove()
 
 

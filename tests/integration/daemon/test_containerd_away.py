@@ -98,8 +98,8 @@ async def test_a_request_in_the_middle_of_it(lab):
     results = await running
     await asyncio.to_thread(lab.containerd.start)
     await until_ready(lab, True)
-    listed = {item.id for item in (await lab.client.ListPodSandbox()).items}
-    assert {result.pod_sandbox_id for result in results if not isinstance(result, BaseException)} <= listed
+    ids = {item.id for item in (await lab.client.ListPodSandbox()).items}
+    assert {result.pod_sandbox_id for result in results if not isinstance(result, BaseException)} <= ids
     await lab.remove_all()
     assert not (await lab.client.ListPodSandbox()).items
     # A runc that was ended halfway leaves an empty cgroup, which the kubelet removes with the pod's.

@@ -46,8 +46,8 @@ async def test_users_that_are_none_fail_no_list(lab):
     """A lone surrogate and a number of thousands of digits: the images are listed, shown and removable."""
     hostile = {"surrogate:1": "\ud800", "digits:1": "7" * 5000, "beyond:1": str(1 << 63)}
     images = [await pulled(lab, name, image_with(User=user)) for name, user in hostile.items()]
-    listed = {tag for image in (await lab.client.ListImages()).images for tag in image.repo_tags}
-    assert {*images, lab.busybox} <= listed
+    tags = {tag for image in (await lab.client.ListImages()).images for tag in image.repo_tags}
+    assert {*images, lab.busybox} <= tags
     for image in images:
         status = (await lab.client.ImageStatus(image={"image": image}, verbose=True)).image
         assert status.username

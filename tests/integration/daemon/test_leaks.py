@@ -100,12 +100,12 @@ async def test_a_network_plugin_that_fails_to_undo(lab, moody):
     """When CNI DEL fails after ADD failed, the pod stays listed as not ready, and can be removed once DEL works."""
     moody.be("fail-ADD", "fail-DEL")
     await failure(lab.client.RunPodSandbox(config=pod_config(cgroup_parent=lab.cgroup_parent)))
-    listed = (await lab.client.ListPodSandbox()).items
-    assert [item.state for item in listed] == [cri.SANDBOX_NOTREADY]
-    assert 0 < listed[0].created_at <= time.time_ns()
+    pods = (await lab.client.ListPodSandbox()).items
+    assert [item.state for item in pods] == [cri.SANDBOX_NOTREADY]
+    assert 0 < pods[0].created_at <= time.time_ns()
     moody.be()
-    await lab.client.StopPodSandbox(pod_sandbox_id=listed[0].id)
-    await lab.client.RemovePodSandbox(pod_sandbox_id=listed[0].id)
+    await lab.client.StopPodSandbox(pod_sandbox_id=pods[0].id)
+    await lab.client.RemovePodSandbox(pod_sandbox_id=pods[0].id)
 
 
 async def test_a_network_plugin_that_fails_to_delete(lab, moody):

@@ -56,8 +56,8 @@ async def info(lab, pod):
 
 async def pinned(lab, pod):
     """Whether a pod has no process, by what is on the node."""
-    listed = await asyncio.to_thread(lab.containerd.ctr, "tasks", "list", "--quiet")
-    return pod.id not in listed.split()
+    tasks = await asyncio.to_thread(lab.containerd.ctr, "tasks", "list", "--quiet")
+    return pod.id not in tasks.split()
 
 
 async def namespaces(container):

@@ -199,9 +199,9 @@ async def test_a_snapshot_that_no_record_came_for(lab):
     collect_garbage(lab)
     assert ghost in lab.containerd.ctr("snapshots", "list")
     await asyncio.to_thread(lab.bridge.restart)
-    listed = lab.containerd.ctr("snapshots", "list")
-    assert ghost not in listed
-    assert {pod.id, container.id} <= set(listed.split())
+    output = lab.containerd.ctr("snapshots", "list")
+    assert ghost not in output
+    assert {pod.id, container.id} <= set(output.split())
     await container.start()
     await pod.remove()
 

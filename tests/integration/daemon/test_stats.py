@@ -32,8 +32,8 @@ async def test_a_cgroup_that_vanished_does_not_fail_the_list(lab):
     """A running container without its cgroup is listed, without CPU and memory; the others have theirs."""
     pod = await run_pod(lab)
     whole, bare = await pod.start(), await pod.start()
-    listed = (await lab.client.ListContainerStats()).stats
-    assert all(stats.HasField("memory") for stats in listed)
+    entries = (await lab.client.ListContainerStats()).stats
+    assert all(stats.HasField("memory") for stats in entries)
     await asyncio.to_thread(take_cgroups_away, lab, bare)
     await asyncio.sleep(0.6)
     stats = {one.attributes.id: one for one in (await lab.client.ListContainerStats()).stats}

@@ -41,16 +41,16 @@ async def test_105_containers_in_batches(lab):
     await asyncio.gather(*(create(number) for number in range(CONTAINERS)))
     batches = await streamed(lab, "StreamContainers", "containers")
     assert len(batches) > 1
-    listed = list((await lab.client.ListContainers()).containers)
-    assert len(listed) == CONTAINERS
-    assert list(chain.from_iterable(batches)) == listed
+    entries = list((await lab.client.ListContainers()).containers)
+    assert len(entries) == CONTAINERS
+    assert list(chain.from_iterable(batches)) == entries
     half = cri.ContainerFilter(label_selector={"half": "1"}, pod_sandbox_id=pod.id)
     some = await flat(lab, "StreamContainers", "containers", filter=half)
     assert some == list((await lab.client.ListContainers(filter=half)).containers)
     assert len(some) == CONTAINERS // 2
     stats = await streamed(lab, "StreamContainerStats", "container_stats")
     assert len(stats) > 1
-    assert [one.attributes.id for one in chain.from_iterable(stats)] == [one.id for one in listed]
+    assert [one.attributes.id for one in chain.from_iterable(stats)] == [one.id for one in entries]
 
 
 async def test_pods_statistics_metrics_and_images(lab):

@@ -47,8 +47,8 @@ class Explorer:
 
     async def newest(self, method: str) -> dict[str, Any]:
         """The last ended request of a method."""
-        listed: list[dict[str, Any]] = (await self.get(f"/api/requests?method={method}"))["requests"]
-        return next(one for one in listed if not one["running"])
+        requests: list[dict[str, Any]] = (await self.get(f"/api/requests?method={method}"))["requests"]
+        return next(one for one in requests if not one["running"])
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -77,10 +77,10 @@ async def test_one_value_names_the_image_everywhere(lab):
     pod = (await lab.client.RunPodSandbox(config=config)).pod_sandbox_id
     container = container_config(reference, command=("sleep", "60"))
     made = await lab.client.CreateContainer(pod_sandbox_id=pod, config=container, sandbox_config=config)
-    listed = (await lab.client.ListContainers(filter={"id": made.container_id})).containers[0]
+    entry = (await lab.client.ListContainers(filter={"id": made.container_id})).containers[0]
     status = (await lab.client.ContainerStatus(container_id=made.container_id)).status
     image = (await lab.client.ImageStatus(image={"image": reference})).image
-    assert {pulled, image.id, listed.image_id, status.image_id} == {pulled}
+    assert {pulled, image.id, entry.image_id, status.image_id} == {pulled}
     await lab.client.RemovePodSandbox(pod_sandbox_id=pod)
 
 

@@ -58,13 +58,13 @@ async def test_one_value_names_the_image(service, pulled):
     """PullImageResponse.image_ref, Image.id in the list and in the status are the configuration's digest."""
     image, reference, image_ref = pulled
     assert image_ref == image.id
-    (listed,) = (await list_images(service, cri.ListImagesRequest())).images
+    (entry,) = (await list_images(service, cri.ListImagesRequest())).images
     status = await image_status(service, cri.ImageStatusRequest(image=spec(reference)))
-    assert listed == status.image
-    assert (listed.id, listed.size) == (image.id, image.size)
-    assert list(listed.repo_tags) == [reference]
-    assert listed.uid.value == 1000
-    assert listed.username == ""
+    assert entry == status.image
+    assert (entry.id, entry.size) == (image.id, image.size)
+    assert list(entry.repo_tags) == [reference]
+    assert entry.uid.value == 1000
+    assert entry.username == ""
 
 
 async def test_status_takes_every_form(service, pulled):
@@ -110,9 +110,9 @@ async def test_user_by_name(service, registry):
     """A user that is no number is told by name, without its group."""
     push(registry.address, "named:1", build_image(config={"User": "app:more"}))
     await pull_image(service, cri.PullImageRequest(image=spec(f"{registry.address}/named:1")))
-    (listed,) = (await list_images(service, cri.ListImagesRequest())).images
-    assert listed.username == "app"
-    assert not listed.HasField("uid")
+    (entry,) = (await list_images(service, cri.ListImagesRequest())).images
+    assert entry.username == "app"
+    assert not entry.HasField("uid")
 
 
 @pytest.mark.parametrize("form", ["tag", "digest", "id", "prefix"])

@@ -116,13 +116,18 @@ async def test_lists_newest_first_with_those_that_run(listener: Listener, ledger
     ledger.open("PullImage")
     ledger.in_hand[99] = Request(99, "Version", "v1")
 
-    async def listed(query: str) -> list[tuple[str, bool]]:
+    async def list_requests(query: str) -> list[tuple[str, bool]]:
         requests = json.loads((await ask(listener, f"/api/requests{query}"))[1])["requests"]
         return [(one["method"], one["running"]) for one in requests]
 
-    assert await listed("") == [("Version", True), ("PullImage", True), ("Version", False), ("RunPodSandbox", False)]
-    assert await listed("?reads=0") == [("PullImage", True), ("RunPodSandbox", False)]
-    assert await listed("?method=Version&limit=5") == [("Version", True), ("Version", False)]
+    assert await list_requests("") == [
+        ("Version", True),
+        ("PullImage", True),
+        ("Version", False),
+        ("RunPodSandbox", False),
+    ]
+    assert await list_requests("?reads=0") == [("PullImage", True), ("RunPodSandbox", False)]
+    assert await list_requests("?method=Version&limit=5") == [("Version", True), ("Version", False)]
     assert (await ask(listener, "/api/requests?limit=x"))[0] == 400
     assert (await ask(listener, "/api/requests/77"))[0] == 404
 

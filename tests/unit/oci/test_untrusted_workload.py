@@ -26,4 +26,4 @@ def test_the_annotation_decides(asked, value, name):
     config = cri.PodSandboxConfig(annotations=annotations)
     sandbox = Sandbox(id="a", name="n", config=config, created_at=1, runtime_handler=asked)
     assert sandbox.handler_name == name
-    assert sandbox.listed().runtime_handler == asked
+    assert sandbox.to_cri().runtime_handler == asked

@@ -46,25 +46,25 @@ async def test_a_list_reads_back_as_its_entries(labels):
     """Joined entries parse as the response with all pods in order, whatever their sizes."""
     pods = [sandbox(number, one) for number, one in enumerate(labels)]
     data = await list_pod_sandbox(service(*pods), cri.ListPodSandboxRequest())
-    assert list(cri.ListPodSandboxResponse.FromString(data).items) == [pod.listed() for pod in pods]
+    assert list(cri.ListPodSandboxResponse.FromString(data).items) == [pod.to_cri() for pod in pods]
 
 
 async def test_a_change_shows_in_the_next_list():
     """An exit, a removal and a new pod are seen at once, in filtered and in plain lists."""
     node = service(sandbox(1, {"a": "b"}), sandbox(2, {}))
 
-    async def listed(**filters):
+    async def list_ids(**filters):
         data = await list_pod_sandbox(node, cri.ListPodSandboxRequest(filter=cri.PodSandboxFilter(**filters)))
         return [(int(pod.id, 16), pod.state) for pod in cri.ListPodSandboxResponse.FromString(data).items]
 
-    assert await listed() == [(1, cri.SANDBOX_READY), (2, cri.SANDBOX_READY)]
+    assert await list_ids() == [(1, cri.SANDBOX_READY), (2, cri.SANDBOX_READY)]
     node.sandboxes.update(f"{1:064x}", lambda pod: pod.replace(exited_at=9))
-    assert await listed() == [(1, cri.SANDBOX_NOTREADY), (2, cri.SANDBOX_READY)]
-    assert await listed(label_selector={"a": "b"}) == [(1, cri.SANDBOX_NOTREADY)]
+    assert await list_ids() == [(1, cri.SANDBOX_NOTREADY), (2, cri.SANDBOX_READY)]
+    assert await list_ids(label_selector={"a": "b"}) == [(1, cri.SANDBOX_NOTREADY)]
     node.sandboxes.drop(f"{2:064x}")
-    assert await listed() == [(1, cri.SANDBOX_NOTREADY)]
+    assert await list_ids() == [(1, cri.SANDBOX_NOTREADY)]
     node.sandboxes.put(sandbox(3, {}))
-    assert await listed() == [(1, cri.SANDBOX_NOTREADY), (3, cri.SANDBOX_READY)]
+    assert await list_ids() == [(1, cri.SANDBOX_NOTREADY), (3, cri.SANDBOX_READY)]
 
 
 async def test_a_container_that_ends_is_listed_as_ended():
@@ -92,10 +92,10 @@ async def test_a_pod_that_cannot_be_said_is_listed_by_its_id():
         for wanted in (cri.PodSandboxFilter(), cri.PodSandboxFilter(id=f"{0:x}")):
             data = await list_pod_sandbox(service(good, bad), cri.ListPodSandboxRequest(filter=wanted))
             items = {pod.id: pod for pod in cri.ListPodSandboxResponse.FromString(data).items}
-            assert items[good.id] == good.listed()
+            assert items[good.id] == good.to_cri()
             assert items[bad.id].state == cri.SANDBOX_NOTREADY
             assert items[bad.id].metadata.uid == bad.id
-        assert bad.listed().id == bad.id
+        assert bad.to_cri().id == bad.id
     assert [line["event"] for line in logs] == ["list.entry_unsayable"]
 
 

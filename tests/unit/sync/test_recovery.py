@@ -55,7 +55,7 @@ class FakeContainerd:
     def __init__(self):
         self.sandboxes = []
         self.members = []
-        self.listed: Any = []
+        self.task_list: Any = []
         self.answers = {}
         self.deleted = []
         self.containers = SimpleNamespace(list=self._records)
@@ -65,10 +65,10 @@ class FakeContainerd:
         return self.sandboxes if "sandbox" in selected else self.members
 
     async def _tasks(self):
-        if self.listed is None:
+        if self.task_list is None:
             await asyncio.sleep(task_look.LIST_SECONDS)
             raise DeadlineExceeded("containerd.services.tasks.v1.Tasks/List", "no answer")
-        return self.listed
+        return self.task_list
 
     async def _get(self, id_):
         answer = self.answers.get(id_, NotFound(GET, "no such task"))
@@ -200,7 +200,7 @@ async def node(tmp_path, monkeypatch):
 async def test_a_pause_container_that_is_about_to_start(node, starting):
     """It is left to the start in hand; where there is none it is of no use, and the pod is not ready."""
     node.pod(starting=starting)
-    node.containerd.listed = [task_types.Process(id=POD, pid=7, status=task_types.CREATED)]
+    node.containerd.task_list = [task_types.Process(id=POD, pid=7, status=task_types.CREATED)]
     await node.recovery.run()
     assert node.sandboxes.get(POD).ready is starting
     assert node.containerd.deleted == ([] if starting else [POD])
@@ -268,7 +268,7 @@ async def test_many_that_hang_and_one_that_does_not(node):
     hanging = [f"{number:064x}" for number in range(task_look.AT_ONCE * 3)]
     for id_ in (CONTAINER, *hanging):
         node.member(id_)
-    node.containerd.listed = None
+    node.containerd.task_list = None
     node.containerd.answers = dict.fromkeys(hanging) | {
         POD: task_types.Process(id=POD, pid=7, status=task_types.RUNNING),
         CONTAINER: task_types.Process(id=CONTAINER, pid=8, status=task_types.RUNNING),
@@ -308,9 +308,9 @@ async def test_what_is_made_while_the_records_are_read(node):
     async def list_and_make(selected):
         records = await FakeContainerd._records(node.containerd, selected)
         if "container" in selected and CONTAINER not in node.containers:
-            listed = list(node.containerd.members)
+            members = list(node.containerd.members)
             node.member()
-            return listed
+            return members
         return records
 
     node.containerd.containers.list = list_and_make
@@ -322,7 +322,7 @@ async def test_a_state_without_an_end(node):
     """A container that is being paused runs: it has not ended with code 0."""
     node.pod()
     node.member()
-    node.containerd.listed = [
+    node.containerd.task_list = [
         task_types.Process(id=POD, pid=7, status=task_types.RUNNING),
         task_types.Process(id=CONTAINER, pid=8, status=task_types.PAUSING),
     ]
@@ -366,7 +366,7 @@ async def test_a_record_whose_id_begins_like_another(node):
     """Another client's container with our label and a short id is one by itself."""
     node.pod()
     node.member()
-    node.containerd.listed = [
+    node.containerd.task_list = [
         task_types.Process(id=POD, pid=7, status=task_types.RUNNING),
         task_types.Process(id=CONTAINER, pid=8, status=task_types.RUNNING),
     ]

@@ -28,14 +28,14 @@ class FakeTasks:
     """What is listed, and what is answered for each by itself; None for never."""
 
     def __init__(self):
-        self.listed: Any = []
+        self.task_list: Any = []
         self.answers: dict[str, Any] = {}
 
     async def list(self):
-        if self.listed is None:
+        if self.task_list is None:
             await asyncio.sleep(task_look.LIST_SECONDS)
             raise DeadlineExceeded("Tasks/List", "no answer")
-        return self.listed
+        return self.task_list
 
     async def get(self, id_):
         answer = self.answers.get(id_, NotFound(GET, "gone"))
@@ -89,11 +89,11 @@ async def sweep(monitor):
         task_types.Process(id=ID, status=task_types.RUNNING),
     ],
 )
-@pytest.mark.parametrize("listed", [[], None])
-async def test_no_answer(swept, answer, listed):
+@pytest.mark.parametrize("task_list", [[], None])
+async def test_no_answer(swept, answer, task_list):
     """Neither of a list without the task nor of a look that fails an end is made."""
     monitor, tasks, exits = swept
-    tasks.listed, tasks.answers = listed, {ID: answer, OTHER: answer}
+    tasks.task_list, tasks.answers = task_list, {ID: answer, OTHER: answer}
     await sweep(monitor)
     assert exits == []
 
@@ -101,7 +101,7 @@ async def test_no_answer(swept, answer, listed):
 async def test_ends_that_no_event_told(swept):
     """One task has stopped, the other is not there; both exits are recorded, beside each other."""
     monitor, tasks, exits = swept
-    tasks.listed = [task_types.Process(id=ID, status=task_types.STOPPED, exit_status=3)]
+    tasks.task_list = [task_types.Process(id=ID, status=task_types.STOPPED, exit_status=3)]
     await sweep(monitor)
     assert sorted(exits) == [(ID, 3, ""), (OTHER, 255, "Unknown")]
 
