@@ -38,7 +38,7 @@ Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
 if TYPE_CHECKING:
-    Look: TypeAlias = Callable[[Request], Awaitable[Response | None]]
+    Check: TypeAlias = Callable[[Request], Awaitable[Response | None]]
 
 CANCELLED: Final = "CANCELLED"
 _USED_UP: Final = 0.95
@@ -119,7 +119,7 @@ def parsed(method: str, parse: Callable[[bytes], Response], data: bytes) -> Resp
 class Unary(Generic[Request, Response]):
     """One method of one client: ``await method(request)``."""
 
-    __slots__ = ("_connection", "_limit", "_look", "_metadata", "_parse", "_rule", "_start", "method")
+    __slots__ = ("_check", "_connection", "_limit", "_metadata", "_parse", "_rule", "_start", "method")
 
     def __init__(
         self,
@@ -128,21 +128,21 @@ class Unary(Generic[Request, Response]):
         parse: Callable[[bytes], Response],
         *,
         channel: grpc.aio.Channel | None = None,
-        look: Look[Request, Response] | None = None,
+        check: Check[Request, Response] | None = None,
     ) -> None:
         """Bind the method to its connection.
 
-        ``look`` is required for methods of class LOOK_FIRST and not allowed for others. It returns the response that
+        ``check`` is required for methods of class LOOK_FIRST and not allowed for others. It returns the response that
         the first attempt would have returned if that attempt took effect, else None.
         """
         self.method: Final = method
         self._rule: Final = RETRY[method]
         self._limit: Final = TIME_LIMITS[method]
-        if (look is not None) is not (self._rule is Retry.LOOK_FIRST):
+        if (check is not None) is not (self._rule is Retry.CHECK_FIRST):
             raise TypeError(f"{method} is {self._rule.name}: only LOOK_FIRST has, and needs, a look")
         self._connection: Final = connection
         self._parse: Final = parse
-        self._look: Final = look
+        self._check: Final = check
         self._metadata: Final = grpc.aio.Metadata((NAMESPACE_KEY, connection.namespace))
         start: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = (channel or connection.unary).unary_unary(f"/{method}")
         self._start: Final = start
@@ -212,9 +212,9 @@ class Unary(Generic[Request, Response]):
         raise first  # never reached: the loop itself raises the last failure
 
     async def _again(self, request: Request, payload: bytes, options: CallOptions | None, tally: Tally) -> Response:
-        look = self._look if tally.maybe_sent else None
-        if look is not None:
-            result = await look(request)
+        check = self._check if tally.maybe_sent else None
+        if check is not None:
+            result = await check(request)
             if result is not None:
                 tally.code = "OK"
                 return result
@@ -228,7 +228,7 @@ class Unary(Generic[Request, Response]):
                 return self._parse(b"")
             raise
         except AlreadyExists as failure:
-            result = await look(request) if look is not None else None
+            result = await check(request) if check is not None else None
             if result is None:
                 if maybe_done and self.method in TAKEN_BACK:
                     tally.passes = failure

@@ -35,7 +35,7 @@ class Containers:
             connection, f"{_SERVICE}/ListStream", pb.ListContainerMessage.FromString
         )
         self._create: Unary[pb.CreateContainerRequest, pb.CreateContainerResponse] = Unary(
-            connection, f"{_SERVICE}/Create", pb.CreateContainerResponse.FromString, look=self._look_created
+            connection, f"{_SERVICE}/Create", pb.CreateContainerResponse.FromString, check=self._check_created
         )
         self._update: Unary[pb.UpdateContainerRequest, pb.UpdateContainerResponse] = Unary(
             connection, f"{_SERVICE}/Update", pb.UpdateContainerResponse.FromString
@@ -72,7 +72,7 @@ class Containers:
         """Remove the record; raises NotFound."""
         await self._delete(pb.DeleteContainerRequest(id=container_id))
 
-    async def _look_created(self, request: pb.CreateContainerRequest) -> pb.CreateContainerResponse | None:
+    async def _check_created(self, request: pb.CreateContainerRequest) -> pb.CreateContainerResponse | None:
         try:
             existing = await self.get(request.container.id)
         except NotFound:

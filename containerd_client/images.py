@@ -31,7 +31,7 @@ class Images:
             connection, f"{_SERVICE}/List", pb.ListImagesResponse.FromString
         )
         self._create: Unary[pb.CreateImageRequest, pb.CreateImageResponse] = Unary(
-            connection, f"{_SERVICE}/Create", pb.CreateImageResponse.FromString, look=self._look_created
+            connection, f"{_SERVICE}/Create", pb.CreateImageResponse.FromString, check=self._check_created
         )
         self._update: Unary[pb.UpdateImageRequest, pb.UpdateImageResponse] = Unary(
             connection, f"{_SERVICE}/Update", pb.UpdateImageResponse.FromString
@@ -61,7 +61,7 @@ class Images:
         """Remove a name; with ``sync``, return only after the garbage collector has run. Raises NotFound."""
         await self._delete(pb.DeleteImageRequest(name=name, sync=sync))
 
-    async def _look_created(self, request: pb.CreateImageRequest) -> pb.CreateImageResponse | None:
+    async def _check_created(self, request: pb.CreateImageRequest) -> pb.CreateImageResponse | None:
         wanted = request.image
         try:
             existing = await self.get(wanted.name)

@@ -33,7 +33,7 @@ class Leases:
 
     def __init__(self, connection: Connection) -> None:
         self._create: Unary[pb.CreateRequest, pb.CreateResponse] = Unary(
-            connection, f"{_SERVICE}/Create", pb.CreateResponse.FromString, look=self._look_created
+            connection, f"{_SERVICE}/Create", pb.CreateResponse.FromString, check=self._check_created
         )
         self._delete: Unary[pb.DeleteRequest, Empty] = Unary(connection, f"{_SERVICE}/Delete", Empty.FromString)
         self._list: Unary[pb.ListRequest, pb.ListResponse] = Unary(
@@ -110,7 +110,7 @@ class Leases:
             if not await self.drop(lease_id):
                 return
 
-    async def _look_created(self, request: pb.CreateRequest) -> pb.CreateResponse | None:
+    async def _check_created(self, request: pb.CreateRequest) -> pb.CreateResponse | None:
         for lease in await self.list(f"id=={request.id}"):
             if lease.id == request.id and lease.labels == request.labels:
                 return pb.CreateResponse(lease=lease)

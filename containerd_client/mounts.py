@@ -26,7 +26,7 @@ class Mounts:
 
     def __init__(self, connection: Connection) -> None:
         self._activate: Unary[pb.ActivateRequest, pb.ActivateResponse] = Unary(
-            connection, f"{_SERVICE}/Activate", pb.ActivateResponse.FromString, look=self._look_active
+            connection, f"{_SERVICE}/Activate", pb.ActivateResponse.FromString, check=self._check_active
         )
         self._deactivate: Unary[pb.DeactivateRequest, Empty] = Unary(
             connection, f"{_SERVICE}/Deactivate", Empty.FromString
@@ -69,7 +69,7 @@ class Mounts:
         """Return the activations that match any of ``filters``, or all if there are none."""
         return [message.info for message in await self._list.collect(pb.ListRequest(filters=filters))]
 
-    async def _look_active(self, request: pb.ActivateRequest) -> pb.ActivateResponse | None:
+    async def _check_active(self, request: pb.ActivateRequest) -> pb.ActivateResponse | None:
         try:
             active = await self.info(request.name)
         except NotFound:

@@ -30,7 +30,7 @@ class Namespaces:
             connection, f"{_SERVICE}/List", pb.ListNamespacesResponse.FromString
         )
         self._create: Unary[pb.CreateNamespaceRequest, pb.CreateNamespaceResponse] = Unary(
-            connection, f"{_SERVICE}/Create", pb.CreateNamespaceResponse.FromString, look=self._look_created
+            connection, f"{_SERVICE}/Create", pb.CreateNamespaceResponse.FromString, check=self._check_created
         )
         self._update: Unary[pb.UpdateNamespaceRequest, pb.UpdateNamespaceResponse] = Unary(
             connection, f"{_SERVICE}/Update", pb.UpdateNamespaceResponse.FromString
@@ -72,7 +72,7 @@ class Namespaces:
         except AlreadyExists:
             return await self.get(name)
 
-    async def _look_created(self, request: pb.CreateNamespaceRequest) -> pb.CreateNamespaceResponse | None:
+    async def _check_created(self, request: pb.CreateNamespaceRequest) -> pb.CreateNamespaceResponse | None:
         try:
             existing = await self.get(request.namespace.name)
         except NotFound:

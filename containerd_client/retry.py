@@ -27,26 +27,26 @@ class Retry(Enum):
     """The method changes nothing: retry."""
     IDEMPOTENT_WRITE = auto()
     """Calling it twice has the same effect as calling it once: retry. See also GONE_IS_DONE."""
-    LOOK_FIRST = auto()
+    CHECK_FIRST = auto()
     """A second call would fail or do harm: look whether the first one took effect, and retry only if it did not."""
     NEVER = auto()
     """Not retried here: a retry is impossible, or the caller knows better when and how."""
 
 
-_READ, _WRITE, _LOOK, _NEVER = Retry.READ, Retry.IDEMPOTENT_WRITE, Retry.LOOK_FIRST, Retry.NEVER
+_READ, _WRITE, _CHECK, _NEVER = Retry.READ, Retry.IDEMPOTENT_WRITE, Retry.CHECK_FIRST, Retry.NEVER
 
 _BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
     "containerd.services.containers.v1.Containers": {
         "Get": _READ,
         "List": _READ,
         "ListStream": _READ,
-        "Create": _LOOK,
+        "Create": _CHECK,
         "Update": _WRITE,
         "Delete": _WRITE,
     },
     "containerd.services.tasks.v1.Tasks": {
-        "Create": _LOOK,
-        "Start": _LOOK,
+        "Create": _CHECK,
+        "Start": _CHECK,
         # Both return the exit code. A retry that finds nothing raises NotFound instead of inventing an exit code.
         "Delete": _WRITE,
         "DeleteProcess": _WRITE,
@@ -54,11 +54,11 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
         "List": _READ,
         # At least once: a signal that arrives twice does no harm, while a lost signal leaves a process running.
         "Kill": _WRITE,
-        "Exec": _LOOK,
+        "Exec": _CHECK,
         "ResizePty": _WRITE,
         "CloseIO": _WRITE,
-        "Pause": _LOOK,
-        "Resume": _LOOK,
+        "Pause": _CHECK,
+        "Resume": _CHECK,
         "ListPids": _READ,
         "Checkpoint": _NEVER,
         "Update": _WRITE,
@@ -69,7 +69,7 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
     "containerd.services.images.v1.Images": {
         "Get": _READ,
         "List": _READ,
-        "Create": _LOOK,
+        "Create": _CHECK,
         "Update": _WRITE,
         "Delete": _WRITE,
     },
@@ -88,10 +88,10 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
         "Abort": _WRITE,
     },
     "containerd.services.snapshots.v1.Snapshots": {
-        "Prepare": _LOOK,
-        "View": _LOOK,
+        "Prepare": _CHECK,
+        "View": _CHECK,
         "Mounts": _READ,
-        "Commit": _LOOK,
+        "Commit": _CHECK,
         "Remove": _WRITE,
         "Stat": _READ,
         "Update": _WRITE,
@@ -105,7 +105,7 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
         "Diff": _NEVER,
     },
     "containerd.services.leases.v1.Leases": {
-        "Create": _LOOK,
+        "Create": _CHECK,
         "Delete": _WRITE,
         "List": _READ,
         "AddResource": _WRITE,
@@ -122,7 +122,7 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
     "containerd.services.namespaces.v1.Namespaces": {
         "Get": _READ,
         "List": _READ,
-        "Create": _LOOK,
+        "Create": _CHECK,
         "Update": _WRITE,
         "Delete": _WRITE,
     },
@@ -131,15 +131,15 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
     "containerd.services.transfer.v1.Transfer": {"Transfer": _NEVER},
     "containerd.services.streaming.v1.Streaming": {"Stream": _NEVER},
     "containerd.services.sandbox.v1.Store": {
-        "Create": _LOOK,
+        "Create": _CHECK,
         "Update": _WRITE,
         "Delete": _WRITE,
         "List": _READ,
         "Get": _READ,
     },
     "containerd.services.sandbox.v1.Controller": {
-        "Create": _LOOK,
-        "Start": _LOOK,
+        "Create": _CHECK,
+        "Start": _CHECK,
         "Platform": _READ,
         "Stop": _WRITE,
         "Wait": _NEVER,
@@ -149,7 +149,7 @@ _BY_SERVICE: Final[Mapping[str, Mapping[str, Retry]]] = {
         "Update": _WRITE,
     },
     "containerd.services.mounts.v1.Mounts": {
-        "Activate": _LOOK,
+        "Activate": _CHECK,
         "Deactivate": _WRITE,
         "Info": _READ,
         "Update": _WRITE,

@@ -30,10 +30,10 @@ class SandboxController:
 
     def __init__(self, connection: Connection) -> None:
         self._create: Unary[pb.ControllerCreateRequest, pb.ControllerCreateResponse] = Unary(
-            connection, f"{_SERVICE}/Create", pb.ControllerCreateResponse.FromString, look=self._look_created
+            connection, f"{_SERVICE}/Create", pb.ControllerCreateResponse.FromString, check=self._check_created
         )
         self._start: Unary[pb.ControllerStartRequest, pb.ControllerStartResponse] = Unary(
-            connection, f"{_SERVICE}/Start", pb.ControllerStartResponse.FromString, look=self._look_started
+            connection, f"{_SERVICE}/Start", pb.ControllerStartResponse.FromString, check=self._check_started
         )
         self._platform: Unary[pb.ControllerPlatformRequest, pb.ControllerPlatformResponse] = Unary(
             connection, f"{_SERVICE}/Platform", pb.ControllerPlatformResponse.FromString
@@ -131,11 +131,11 @@ class SandboxController:
         except NotFound:
             return None
 
-    async def _look_created(self, request: pb.ControllerCreateRequest) -> pb.ControllerCreateResponse | None:
+    async def _check_created(self, request: pb.ControllerCreateRequest) -> pb.ControllerCreateResponse | None:
         existing = await self._find(request.sandbox_id, request.sandboxer)
         return None if existing is None else pb.ControllerCreateResponse(sandbox_id=request.sandbox_id)
 
-    async def _look_started(self, request: pb.ControllerStartRequest) -> pb.ControllerStartResponse | None:
+    async def _check_started(self, request: pb.ControllerStartRequest) -> pb.ControllerStartResponse | None:
         existing = await self._find(request.sandbox_id, request.sandboxer)
         if existing is None or existing.state != _READY:
             return None

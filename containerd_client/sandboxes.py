@@ -20,7 +20,7 @@ class Sandboxes:
 
     def __init__(self, connection: Connection) -> None:
         self._create: Unary[pb.StoreCreateRequest, pb.StoreCreateResponse] = Unary(
-            connection, f"{_SERVICE}/Create", pb.StoreCreateResponse.FromString, look=self._look_created
+            connection, f"{_SERVICE}/Create", pb.StoreCreateResponse.FromString, check=self._check_created
         )
         self._update: Unary[pb.StoreUpdateRequest, pb.StoreUpdateResponse] = Unary(
             connection, f"{_SERVICE}/Update", pb.StoreUpdateResponse.FromString
@@ -56,7 +56,7 @@ class Sandboxes:
         """Return one sandbox; raises NotFound."""
         return (await self._get(pb.StoreGetRequest(sandbox_id=sandbox_id))).sandbox
 
-    async def _look_created(self, request: pb.StoreCreateRequest) -> pb.StoreCreateResponse | None:
+    async def _check_created(self, request: pb.StoreCreateRequest) -> pb.StoreCreateResponse | None:
         wanted = request.sandbox
         try:
             existing = await self.get(wanted.sandbox_id)

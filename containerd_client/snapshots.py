@@ -26,16 +26,16 @@ class SnapshotService:
 
     def __init__(self, connection: Connection) -> None:
         self.prepare: Unary[pb.PrepareSnapshotRequest, pb.PrepareSnapshotResponse] = Unary(
-            connection, f"{_SERVICE}/Prepare", pb.PrepareSnapshotResponse.FromString, look=self._look_prepared
+            connection, f"{_SERVICE}/Prepare", pb.PrepareSnapshotResponse.FromString, check=self._check_prepared
         )
         self.view: Unary[pb.ViewSnapshotRequest, pb.ViewSnapshotResponse] = Unary(
-            connection, f"{_SERVICE}/View", pb.ViewSnapshotResponse.FromString, look=self._look_viewed
+            connection, f"{_SERVICE}/View", pb.ViewSnapshotResponse.FromString, check=self._check_viewed
         )
         self.mounts: Unary[pb.MountsRequest, pb.MountsResponse] = Unary(
             connection, f"{_SERVICE}/Mounts", pb.MountsResponse.FromString
         )
         self.commit: Unary[pb.CommitSnapshotRequest, Empty] = Unary(
-            connection, f"{_SERVICE}/Commit", Empty.FromString, look=self._look_committed
+            connection, f"{_SERVICE}/Commit", Empty.FromString, check=self._check_committed
         )
         self.remove: Unary[pb.RemoveSnapshotRequest, Empty] = Unary(connection, f"{_SERVICE}/Remove", Empty.FromString)
         self.stat: Unary[pb.StatSnapshotRequest, pb.StatSnapshotResponse] = Unary(
@@ -66,15 +66,15 @@ class SnapshotService:
             return None
         return await self.mounts(pb.MountsRequest(snapshotter=request.snapshotter, key=request.key))
 
-    async def _look_prepared(self, request: pb.PrepareSnapshotRequest) -> pb.PrepareSnapshotResponse | None:
+    async def _check_prepared(self, request: pb.PrepareSnapshotRequest) -> pb.PrepareSnapshotResponse | None:
         mounts = await self._mounts_if(request, pb.ACTIVE)
         return None if mounts is None else pb.PrepareSnapshotResponse(mounts=mounts.mounts)
 
-    async def _look_viewed(self, request: pb.ViewSnapshotRequest) -> pb.ViewSnapshotResponse | None:
+    async def _check_viewed(self, request: pb.ViewSnapshotRequest) -> pb.ViewSnapshotResponse | None:
         mounts = await self._mounts_if(request, pb.VIEW)
         return None if mounts is None else pb.ViewSnapshotResponse(mounts=mounts.mounts)
 
-    async def _look_committed(self, request: pb.CommitSnapshotRequest) -> Empty | None:
+    async def _check_committed(self, request: pb.CommitSnapshotRequest) -> Empty | None:
         # A commit turns the active snapshot into the committed one. Unless the active one is gone and the committed one
         # exists, the commit was not ours.
         if await self._find(request.snapshotter, request.key) is not None:

@@ -30,10 +30,10 @@ class Tasks:
 
     def __init__(self, connection: Connection) -> None:
         self._create: Unary[pb.CreateTaskRequest, pb.CreateTaskResponse] = Unary(
-            connection, f"{_SERVICE}/Create", pb.CreateTaskResponse.FromString, look=self._look_created
+            connection, f"{_SERVICE}/Create", pb.CreateTaskResponse.FromString, check=self._check_created
         )
         self._start: Unary[pb.StartRequest, pb.StartResponse] = Unary(
-            connection, f"{_SERVICE}/Start", pb.StartResponse.FromString, look=self._look_started
+            connection, f"{_SERVICE}/Start", pb.StartResponse.FromString, check=self._check_started
         )
         self._delete: Unary[pb.DeleteTaskRequest, pb.DeleteResponse] = Unary(
             connection, f"{_SERVICE}/Delete", pb.DeleteResponse.FromString
@@ -49,17 +49,17 @@ class Tasks:
         )
         self._kill: Unary[pb.KillRequest, Empty] = Unary(connection, f"{_SERVICE}/Kill", Empty.FromString)
         self._exec: Unary[pb.ExecProcessRequest, Empty] = Unary(
-            connection, f"{_SERVICE}/Exec", Empty.FromString, look=self._look_exec
+            connection, f"{_SERVICE}/Exec", Empty.FromString, check=self._check_exec
         )
         self._resize_pty: Unary[pb.ResizePtyRequest, Empty] = Unary(
             connection, f"{_SERVICE}/ResizePty", Empty.FromString
         )
         self._close_io: Unary[pb.CloseIORequest, Empty] = Unary(connection, f"{_SERVICE}/CloseIO", Empty.FromString)
         self._pause: Unary[pb.PauseTaskRequest, Empty] = Unary(
-            connection, f"{_SERVICE}/Pause", Empty.FromString, look=self._look_paused
+            connection, f"{_SERVICE}/Pause", Empty.FromString, check=self._check_paused
         )
         self._resume: Unary[pb.ResumeTaskRequest, Empty] = Unary(
-            connection, f"{_SERVICE}/Resume", Empty.FromString, look=self._look_resumed
+            connection, f"{_SERVICE}/Resume", Empty.FromString, check=self._check_resumed
         )
         self._list_pids: Unary[pb.ListPidsRequest, pb.ListPidsResponse] = Unary(
             connection, f"{_SERVICE}/ListPids", pb.ListPidsResponse.FromString
@@ -207,27 +207,27 @@ class Tasks:
         except NotFound:
             return None
 
-    async def _look_created(self, request: pb.CreateTaskRequest) -> pb.CreateTaskResponse | None:
+    async def _check_created(self, request: pb.CreateTaskRequest) -> pb.CreateTaskResponse | None:
         process = await self._find(request.container_id)
         if process is None or process.status != task_types.CREATED or process.stdout != request.stdout:
             return None
         return pb.CreateTaskResponse(container_id=request.container_id, pid=process.pid)
 
-    async def _look_started(self, request: pb.StartRequest) -> pb.StartResponse | None:
+    async def _check_started(self, request: pb.StartRequest) -> pb.StartResponse | None:
         process = await self._find(request.container_id, request.exec_id)
         # A process that has ended was started before; its exit is reported like any other.
         if process is None or process.status in _NOT_STARTED:
             return None
         return pb.StartResponse(pid=process.pid)
 
-    async def _look_exec(self, request: pb.ExecProcessRequest) -> Empty | None:
+    async def _check_exec(self, request: pb.ExecProcessRequest) -> Empty | None:
         process = await self._find(request.container_id, request.exec_id)
         return Empty() if process is not None and process.stdout == request.stdout else None
 
-    async def _look_paused(self, request: pb.PauseTaskRequest) -> Empty | None:
+    async def _check_paused(self, request: pb.PauseTaskRequest) -> Empty | None:
         process = await self._find(request.container_id)
         return Empty() if process is not None and process.status in _PAUSED else None
 
-    async def _look_resumed(self, request: pb.ResumeTaskRequest) -> Empty | None:
+    async def _check_resumed(self, request: pb.ResumeTaskRequest) -> Empty | None:
         process = await self._find(request.container_id)
         return Empty() if process is not None and process.status == task_types.RUNNING else None

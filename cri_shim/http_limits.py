@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 10.0
 """Seconds from the connection, or from the last answer, to the end of the next request's header."""
-LOOK_SECONDS: Final = 2.0
+POLL_SECONDS: Final = 2.0
 
 _REFUSAL: Final = (
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {size}\r\n"
@@ -75,7 +75,7 @@ class ConnectionLimits:
     async def watch(self) -> None:
         """Close those that take too long, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
             self.close_late()
 
     def close_late(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from containerd_client.distribution.unpack import Unpacker
     from containerd_client.duplex import Conversation
 
-LOOKS = 4
+POLLS = 4
 """Number of progress checks within the time limit."""
-LOOK_SECONDS = 10.0
+POLL_SECONDS = 10.0
 
 
 class TransferPull:
@@ -122,7 +122,7 @@ class TransferPull:
         call = asyncio.create_task(self._client.transfer.transfer(packed(source), packed(store)))
         try:
             before = None
-            while not (await asyncio.wait({call}, timeout=progress.limit / LOOKS or None))[0]:
+            while not (await asyncio.wait({call}, timeout=progress.limit / POLLS or None))[0]:
                 seen = await self._seen(options.snapshotter)
                 if seen is not None and seen != before:
                     before = seen
@@ -137,7 +137,7 @@ class TransferPull:
     async def _seen(self, snapshotter: str) -> object:
         """Return a value that changes whenever bytes or files have moved; None if it cannot be determined."""
         try:
-            with call_options(timeout=LOOK_SECONDS):
+            with call_options(timeout=POLL_SECONDS):
                 ingests = await self._client.content.list_statuses()
                 snapshots = self._client.snapshots(snapshotter)
                 infos = await snapshots.list()

@@ -36,7 +36,7 @@ UNCOMPRESSED = "containerd.io/uncompressed"
 TARGET = "containerd.io/snapshot.ref"
 CLEAN_UP_SECONDS = 10.0
 TRIES = 4
-LOOKS = 4
+POLLS = 4
 """Number of checks of a snapshot's growth within the time limit; each makes containerd walk the snapshot."""
 
 
@@ -131,8 +131,8 @@ class Unpacker:
         applying = asyncio.create_task(self._client.diff.apply(layer.to_message(), mounts))
         try:
             grown = (0, 0)
-            while not (await asyncio.wait({applying}, timeout=progress.limit / LOOKS or None))[0]:
-                seen = await self._usage(snapshots, key, progress.limit / LOOKS)
+            while not (await asyncio.wait({applying}, timeout=progress.limit / POLLS or None))[0]:
+                seen = await self._usage(snapshots, key, progress.limit / POLLS)
                 if seen is not None and seen != grown:
                     grown = seen
                     progress.moved(LEAST)

@@ -195,7 +195,7 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
             # Of what a killed run has left: the plugin of containerd 1.6 has no statistics while one pod is not ready.
             await remove_all(node)
             nodes.append(node)
-        run = _begin(options, [await node.look() for node in nodes], nodes[0].client.about)
+        run = _begin(options, [await node.inspect() for node in nodes], nodes[0].client.about)
         for node in nodes:
             await stack.enter_async_context(_own_pods(node))
             await node.have_image()

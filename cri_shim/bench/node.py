@@ -81,7 +81,7 @@ class Node:
     cut_off: bool = False
     """Whether the start of a pod was given up half way; the runtime may still go on with it."""
 
-    async def look(self) -> schema.Side:
+    async def inspect(self) -> schema.Side:
         """Find out who serves the endpoint and with what; the record of the side.
 
         Raises :class:`processes.UnknownProcessError`, or :class:`CallError` when the endpoint does not answer.

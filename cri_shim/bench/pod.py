@@ -69,7 +69,7 @@ class Pod:
         start = cri.StartContainerRequest(container_id=self.container_id).SerializeToString()
         await self.node.call(samples, "StartContainer", start)
 
-    async def look(self, samples: Samples) -> None:
+    async def read_status(self, samples: Samples) -> None:
         """Ask for the status of both, as a kubelet does after a start."""
         pod = cri.PodSandboxStatusRequest(pod_sandbox_id=self.id).SerializeToString()
         await self.node.call(samples, "PodSandboxStatus", pod)

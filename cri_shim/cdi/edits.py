@@ -1,6 +1,6 @@
 """Write the edits of CDI devices into a runtime spec that is otherwise finished.
 
-The functions are pure except for ``look``, which reports what a path on the host is. Source: CDI SPEC.md,
+The functions are pure except for ``find_node``, which reports what a path on the host is. Source: CDI SPEC.md,
 "containerEdits"; where it says nothing, the behaviour of its Go library.
 """
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from cri_shim.oci.defaults import Spec
     from cri_shim.oci.devices import DeviceNode as HostNode
 
-    Look = Callable[[str], HostNode | None]
+    FindNode = Callable[[str], HostNode | None]
     """Returns the device at a path of the host, None if the path is not a device; raises OSError if it is missing."""
 
 
-def apply_edits(spec: Spec, edits: Iterable[Edits], look: Look, *, rdt: bool) -> None:
+def apply_edits(spec: Spec, edits: Iterable[Edits], find_node: FindNode, *, rdt: bool) -> None:
     """Make the changes in ``spec`` in order; ``rdt`` says whether the node has RDT classes.
 
     Raises FailedPreconditionError for a device node that is missing or of another type on the host, and for a class on
@@ -37,7 +37,7 @@ def apply_edits(spec: Spec, edits: Iterable[Edits], look: Look, *, rdt: bool) ->
         if edit.env:
             spec["process"]["env"] = merge_env(spec["process"].get("env", ()), edit.env)
         for node in edit.device_nodes:
-            _add_node(spec, node, look)
+            _add_node(spec, node, find_node)
         for mount in edit.mounts:
             _add_mount(spec, mount)
         for hook in edit.hooks:
@@ -50,13 +50,13 @@ def apply_edits(spec: Spec, edits: Iterable[Edits], look: Look, *, rdt: bool) ->
         _add_groups(spec, edit.additional_gids)
 
 
-def _add_node(spec: Spec, node: DeviceNode, look: Look) -> None:
+def _add_node(spec: Spec, node: DeviceNode, find_node: FindNode) -> None:
     """Add one device node in place of another at its path; missing fields are taken from the host."""
     host_path = node.host_path or node.path
     complete = bool(node.type) and (node.major != 0 or node.type == "p")
     host, problem = None, "is not a device"
     try:
-        host = look(host_path)
+        host = find_node(host_path)
     except OSError as error:
         problem = f"cannot be read: {error.strerror}"
     if host is None and not complete:

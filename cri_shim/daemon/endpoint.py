@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from cri_shim.paths import Paths
 
-LOOK_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 1.0
 """Between looks whether the socket's file is still there."""
 MOST_REMADE: Final = 16
 """Times that a deleted socket is made anew: each costs a server, for the old one keeps its connections."""
@@ -99,12 +99,12 @@ class Endpoint:
 
     async def watch(self) -> None:
         """Look after the socket's file until it cannot be had any more."""
-        while await self._look():  # noqa: ASYNC110 - what others do to a file sets no event
-            await asyncio.sleep(LOOK_SECONDS)
+        while await self._poll():  # noqa: ASYNC110 - what others do to a file sets no event
+            await asyncio.sleep(POLL_SECONDS)
         self._lost()
         await asyncio.Event().wait()
 
-    async def _look(self) -> bool:
+    async def _poll(self) -> bool:
         current = identity(self._path)
         if current == self._identity or self._stopping:
             return True

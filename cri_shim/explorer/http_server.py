@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 32
 SOCKET_MODE: Final = 0o660
-LOOK_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 1.0
 """Seconds between two checks whether the file of a unix socket still exists."""
 UNIX: Final = "unix://"
 ADDRESS_FILE: Final = "http-address"
@@ -93,7 +93,7 @@ class Listener:
         """Make a unix socket anew when its file is deleted, until cancelled."""
         complained = False
         while self._path and self.address:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
             if self._socket is not None and identity(self._path) == self._identity:
                 continue
             await self._let_go()

@@ -73,7 +73,7 @@ class ImageFiles:
         key = (snapshotter, chain_id)
         known = self._users.get(key)
         if known is None:
-            known = await self._look(snapshotter, chain_id, self._read_users)
+            known = await self._inspect(snapshotter, chain_id, self._read_users)
             self._users[key] = known
             if len(self._users) > _CACHE_SIZE:
                 self._users.popitem(last=False)
@@ -88,9 +88,9 @@ class ImageFiles:
             for path, target in targets.items():
                 self._copy_one(root, path, target)
 
-        await self._look(snapshotter, chain_id, copy)
+        await self._inspect(snapshotter, chain_id, copy)
 
-    async def _look(self, snapshotter: str, chain_id: str, fn: Callable[[str], T]) -> T:
+    async def _inspect(self, snapshotter: str, chain_id: str, fn: Callable[[str], T]) -> T:
         snapshots = self._containerd.snapshots(snapshotter)
         key = f"cri-shim-look-{secrets.token_hex(8)}"
         mounts = await snapshots.view(key, chain_id)

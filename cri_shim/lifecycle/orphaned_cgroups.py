@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 2.0
 """How long killed processes are given to leave."""
 
-_LOOK_EVERY = 0.02
+_POLL_EVERY = 0.02
 _LEVELS = 16
 """How deep cgroups of containers are looked for by name; a kubelet's are on the third to fifth level."""
 
@@ -92,7 +92,7 @@ def _clear(tops: Iterable[Path], named: list[str]) -> None:
         if time.monotonic() > deadline:
             log.warning("cgroup.stray_not_removed", paths=[str(directory) for directory in left])
             raise OSError(errno.EBUSY, f"cgroup with {_population(left[0])} cannot be removed", str(left[0]))
-        time.sleep(_LOOK_EVERY)
+        time.sleep(_POLL_EVERY)
 
 
 def _tree(top: Path) -> list[Path]:

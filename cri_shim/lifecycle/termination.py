@@ -19,7 +19,7 @@ from containerd_client.errors import is_shim_gone
 from cri_shim.errors import UnavailableError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.sync.orphaned_shims import end_orphaned_shims
-from cri_shim.sync.task_poll import Absent, NotKnown, look_at_task
+from cri_shim.sync.task_poll import Absent, NotKnown, poll_task
 from cri_shim.timeline import awaited
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 ENDED_SECONDS = 60.0
 """How long after SIGKILL a process may take to end: longer only what hangs in the kernel, or its shim."""
 
-LOOK_EVERY = 1.0
+POLL_EVERY = 1.0
 """Seconds between looks at a task that should have ended: an exit event may be lost (containerd issues 6080, 10755)."""
 
 _SHIM_GONE_RETRIES = (0.1, 0.4)
@@ -76,7 +76,7 @@ async def wait_ended(containerd: Containerd, exits: Exits, id_: str) -> None:
     try:
         with awaited("exit"):
             while True:
-                done, _ = await asyncio.wait([listening], timeout=LOOK_EVERY)
+                done, _ = await asyncio.wait([listening], timeout=POLL_EVERY)
                 if done:
                     return
                 await record_if_ended(containerd, exits, id_)
@@ -102,14 +102,14 @@ async def kill_and_wait(containerd: Containerd, containers: Index[Container], ex
 
 async def record_if_ended(containerd: Containerd, exits: Exits, id_: str) -> None:
     """Ask containerd whether the task of ``id_`` still runs; if not, tell its exit as if an event had come."""
-    look = await look_at_task(containerd, id_)
-    if isinstance(look, NotKnown):
-        log.debug("task.not_readable", id=id_, error=look.reason)
-    elif isinstance(look, Absent):
+    polled = await poll_task(containerd, id_)
+    if isinstance(polled, NotKnown):
+        log.debug("task.not_readable", id=id_, error=polled.reason)
+    elif isinstance(polled, Absent):
         log.warning("task.vanished", id=id_)
         await exits.ended(id_, _UNKNOWN_EXIT_CODE, time.time_ns())
-    elif look.status == task_types.STOPPED:
-        await exits.ended(id_, look.exit_status, look.exited_at.ToNanoseconds())
+    elif polled.status == task_types.STOPPED:
+        await exits.ended(id_, polled.exit_status, polled.exited_at.ToNanoseconds())
 
 
 async def discard_task(config: Config, containerd: Containerd, id_: str) -> None:

@@ -22,7 +22,7 @@ import socket
 import sys
 from pathlib import Path
 
-LOOK_AGAIN_MS = 2000
+POLL_MS = 2000
 """How often, in milliseconds, the holder checks its FIFOs while no daemon is connected; it then closes those that were
 removed, and those that are empty and have no writer.
 """
@@ -45,7 +45,7 @@ class Holder:
         poll.register(self._listener, select.POLLIN)
         met_one = False
         while self._daemons or self._held or not met_one:
-            for fd, _ in poll.poll(None if self._daemons else LOOK_AGAIN_MS):
+            for fd, _ in poll.poll(None if self._daemons else POLL_MS):
                 if fd == self._listener.fileno():
                     daemon, _ = self._listener.accept()
                     self._daemons[daemon.fileno()] = daemon

@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-LOOK_BACK: Final = 64 * 1024  # bytes searched for the start of a torn entry; a longer one gets a newline instead
+SEARCH_BACK: Final = 64 * 1024  # bytes searched for the start of a torn entry; a longer one gets a newline instead
 QUIET: Final = 60.0  # seconds between two reports about the same container
 OPEN_AGAIN: Final = 1.0  # seconds between two attempts to open a file that could not be opened
 
@@ -115,7 +115,7 @@ def _close_torn_entry(fd: int) -> bool:
     size = os.fstat(fd).st_size
     if size == 0:
         return False
-    start = max(0, size - LOOK_BACK)
+    start = max(0, size - SEARCH_BACK)
     tail = os.pread(fd, size - start, start)
     whole = tail.rfind(b"\n") + 1
     if whole == len(tail):

@@ -53,7 +53,7 @@ class Peek:
         """Make the scratch pipe as large as the FIFO ``fd``, since tee stops when a pipe's slots are used up."""
         grow(self._in, pipe_size(fd))
 
-    def look(self, fd: int, size: int) -> bytes:
+    def head(self, fd: int, size: int) -> bytes:
         """Return up to ``size`` bytes from the head of the FIFO ``fd`` without removing them.
 
         Empty if there is nothing.

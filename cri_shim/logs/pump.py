@@ -79,7 +79,7 @@ class LogPump:
         self._by_fd: dict[int, tuple[Source, LogHandle]] = {}
         self._ready: dict[Source, LogHandle] = {}
         self._held: dict[Source, LogHandle] = {}
-        self._look_again = math.inf
+        self._next_poll = math.inf
         self._last_round = 0.0
 
     def start(self) -> None:
@@ -182,7 +182,7 @@ class LogPump:
         self._peek.close()
 
     def _round(self) -> None:
-        timeout = 0.0 if self._ready else max(0.0, self._look_again - time.monotonic())
+        timeout = 0.0 if self._ready else max(0.0, self._next_poll - time.monotonic())
         for fd, event in self._epoll.poll(None if timeout == math.inf else timeout):
             if fd == self._wake:
                 os.eventfd_read(self._wake)
@@ -191,14 +191,14 @@ class LogPump:
                 source.hung_up = source.hung_up or bool(event & select.EPOLLHUP)
                 self._ready[source] = handle
         self._run_jobs()
-        if self._look_again <= time.monotonic():
-            self._look_at_held()
+        if self._next_poll <= time.monotonic():
+            self._poll_held()
         if self._ready:
             if time.monotonic() - self._last_round < CLOSE:
                 time.sleep(NAP)
             for source, handle in tuple(self._ready.items()):
                 if not self._stopping:
-                    self._turn(source, handle)
+                    self._serve(source, handle)
             self._last_round = time.monotonic()
 
     def _run_jobs(self) -> None:
@@ -227,9 +227,9 @@ class LogPump:
         if handle.sink.file:
             handle.sink.file.open()
 
-    def _turn(self, source: Source, handle: LogHandle) -> None:
+    def _serve(self, source: Source, handle: LogHandle) -> None:
         try:
-            more = source.turn(self._peek, self._counters)
+            more = source.write_chunk(self._peek, self._counters)
         except Exception as error:  # as above; the thread tries this container again later
             log.exception("log.turn_failed", container=handle.sink.container_id, error=str(error))
             self._ready.pop(source, None)
@@ -250,9 +250,9 @@ class LogPump:
         source.pause = pause
         source.due = time.monotonic() + pause
         self._held[source] = handle
-        self._look_again = min(self._look_again, source.due)
+        self._next_poll = min(self._next_poll, source.due)
 
-    def _look_at_held(self) -> None:
+    def _poll_held(self) -> None:
         now = time.monotonic()
         for source, handle in self._held.items():
             if source.due <= now:
@@ -261,7 +261,7 @@ class LogPump:
                 else:
                     source.pause = min(2 * source.pause, LONGEST_PAUSE)
                 source.due = now + source.pause
-        self._look_again = min((source.due for source in self._held), default=math.inf)
+        self._next_poll = min((source.due for source in self._held), default=math.inf)
 
     def _close(self, source: Source) -> None:
         # Close only once: afterwards the number of the descriptor may belong to another container.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CHUNK: Final = 64 * 1024  # bytes formatted at once: the interpreter's lock is held for that long
 SMALL_CHUNK: Final = 8 * 1024  # the same for lines so short that formatting makes ten times as much of them
 SHORT_LINE: Final = 8
-TURN: Final = 256 * 1024  # bytes after which another container gets its turn
+CHUNK_BUDGET: Final = 256 * 1024  # bytes after which another container gets its turn
 PIPE_SIZE: Final = 256 * 1024  # what a FIFO may hold while it is not read, and four times CHUNK (see `max_held`)
 MAX_PIPE_SIZE: Final = 1024 * 1024  # the kernel's default for fs.pipe-max-size
 
@@ -103,16 +103,16 @@ class Source(Struct, eq=False):
     pause: float = 0.0
     _chunk: int = field(default=CHUNK)
 
-    def turn(self, peek: Peek, counters: Counters) -> bool:
+    def write_chunk(self, peek: Peek, counters: Counters) -> bool:
         """Write what the FIFO holds, up to :data:`TURN` bytes; return True if there may be more.
 
         After the last of it :attr:`ended` is set, and the caller has to close the source.
         """
-        budget = TURN
+        budget = CHUNK_BUDGET
         while budget > 0:
             # Leave room for the longest line that is held back, with its line end, whatever the chunk size is.
             size = max(self._chunk, self.held_limit + 2)
-            chunk = peek.look(self.fd, size)
+            chunk = peek.head(self.fd, size)
             fresh = chunk[self.held :] if self.held else chunk
             if fresh and self.sink.taps:
                 self.sink.pass_on(self.stream, fresh)

@@ -94,7 +94,7 @@ class Network:
         A directory without a configuration is fine.
         """
         self._orphaned_programs.set_limit(self._config.timeout)
-        await executors.run(executors.FS, self._orphaned_programs.look)
+        await executors.run(executors.FS, self._orphaned_programs.scan)
         await self.refresh()
         self._task = asyncio.create_task(self._watch(), name=f"cni-conf/{self._config.conf_dir}")
 
@@ -233,7 +233,7 @@ class Network:
 
     async def _detach(self, pod: PodNetwork, stored: Mapping[str, Any] | None) -> None:
         try:
-            netns, cached = await executors.run(executors.FS, self._look, pod)
+            netns, cached = await executors.run(executors.FS, self._inspect, pod)
         except OSError as error:
             raise NetworkFileError(f"cannot find the networks of sandbox {pod.sandbox_id}", error) from error
         if not self._loaded.networks:
@@ -352,7 +352,7 @@ class Network:
                 f"cannot record the network of sandbox {entries[0][0].container_id}", error
             ) from error
 
-    def _look(self, pod: PodNetwork) -> tuple[str, list[Cached]]:
+    def _inspect(self, pod: PodNetwork) -> tuple[str, list[Cached]]:
         """Return the path of the namespace, empty if it is gone, and the cached attachments.
 
         Blocking.

@@ -28,11 +28,11 @@ class OrphanedPrograms:
         self._found: dict[str, list[int]] = {}
         self._until = 0.0
 
-    def look(self) -> None:
+    def scan(self) -> None:
         """Scan the processes of the node, which blocks for some milliseconds."""
         for entry in _PROC.iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
-                self._look_at(int(entry.name))
+                self._examine(int(entry.name))
 
     def set_limit(self, seconds: float) -> None:
         """Give all of them ``seconds`` from now to end."""
@@ -63,7 +63,7 @@ class OrphanedPrograms:
             os.close(pidfd)
         self._found.clear()
 
-    def _look_at(self, pid: int) -> None:
+    def _examine(self, pid: int) -> None:
         if not _sandbox_of(pid):
             return
         with suppress(OSError):  # it has ended meanwhile

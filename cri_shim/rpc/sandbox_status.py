@@ -17,7 +17,7 @@ from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.rpc import container_status
 from cri_shim.state.stored.go_json import to_go_json
 from cri_shim.state.stored.spec import read_spec
-from cri_shim.sync.lost_namespaces import look
+from cri_shim.sync.lost_namespaces import poll
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 async def pod_sandbox_status(service: Service, request: cri.PodSandboxStatusRequest) -> cri.PodSandboxStatusResponse:
     """The status of one pod. Raises NotFoundError for an unknown id, which the kubelet takes for "gone"."""
-    sandbox = look(service.kernel, service.sandboxes, service.sandboxes.get(request.pod_sandbox_id))
+    sandbox = poll(service.kernel, service.sandboxes, service.sandboxes.get(request.pod_sandbox_id))
     # Newest first: a kubelet with evented PLEG takes the first of a name for its latest attempt.
     members = sorted(
         (one for one in service.containers if one.sandbox_id == sandbox.id),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from google.protobuf.descriptor import Descriptor, EnumDescriptor
     from google.protobuf.message import Message
 
-    _Look = Callable[[Any], tuple[str, str] | None]
+    _Check = Callable[[Any], tuple[str, str] | None]
     """What is wrong with the value of a field: the path below the field, and the words; None for nothing."""
 
 _NUL: Final = "contains a NUL character, which ends a string for the kernel; remove it"
@@ -39,8 +39,8 @@ class RequestCheck:
     """The check of one kind of request, by its descriptor."""
 
     def __init__(self, descriptor: Descriptor) -> None:
-        self._enums = _shape(descriptor, _enum_look)
-        self._strings = _shape(descriptor, _string_look)
+        self._enums = _shape(descriptor, _enum_check)
+        self._strings = _shape(descriptor, _string_check)
 
     def check(self, message: Message, data: bytes) -> None:
         """Raise InvalidArgumentError that names the field; ``data`` are the bytes that ``message`` was read from."""
@@ -52,82 +52,82 @@ class RequestCheck:
             raise InvalidArgumentError(f"{path} {words}")
 
 
-def _first(message: Message, shape: dict[int, _Look]) -> tuple[str, str] | None:
+def _first(message: Message, shape: dict[int, _Check]) -> tuple[str, str] | None:
     for field, value in message.ListFields():
-        look = shape.get(field.number)
-        problem = None if look is None else look(value)
+        check = shape.get(field.number)
+        problem = None if check is None else check(value)
         if problem is not None:
             return f"{field.name}{problem[0]}", problem[1]
     return None
 
 
 def _shape(
-    descriptor: Descriptor, leaf: Callable[[FieldDescriptor], _Look | None], above: frozenset[str] = frozenset()
-) -> dict[int, _Look]:
+    descriptor: Descriptor, leaf: Callable[[FieldDescriptor], _Check | None], above: frozenset[str] = frozenset()
+) -> dict[int, _Check]:
     """Return the looks at the fields of a message that have something to look at, by their numbers."""
     if descriptor.name in _FREE_MESSAGES or descriptor.full_name in above:
         return {}
-    shape: dict[int, _Look] = {}
+    shape: dict[int, _Check] = {}
     for field in descriptor.fields:
-        look = _field_look(field, leaf, above | {descriptor.full_name})
-        if look is not None:
-            shape[field.number] = look
+        check = _field_check(field, leaf, above | {descriptor.full_name})
+        if check is not None:
+            shape[field.number] = check
     return shape
 
 
-def _field_look(
-    field: FieldDescriptor, leaf: Callable[[FieldDescriptor], _Look | None], above: frozenset[str]
-) -> _Look | None:
+def _field_check(
+    field: FieldDescriptor, leaf: Callable[[FieldDescriptor], _Check | None], above: frozenset[str]
+) -> _Check | None:
     inner = field.message_type
     if inner is None:
         one = leaf(field)
     elif inner.GetOptions().map_entry:
-        return _map_look(field, inner, leaf, above)
+        return _map_check(field, inner, leaf, above)
     else:
-        one = _message_look(_shape(inner, leaf, above))
+        one = _message_check(_shape(inner, leaf, above))
     return _each(one) if one is not None and field.is_repeated else one
 
 
-def _message_look(shape: dict[int, _Look]) -> _Look | None:
+def _message_check(shape: dict[int, _Check]) -> _Check | None:
     if not shape:
         return None
 
-    def look(message: Message) -> tuple[str, str] | None:
+    def check(message: Message) -> tuple[str, str] | None:
         problem = _first(message, shape)
         return None if problem is None else (f".{problem[0]}", problem[1])
 
-    return look
+    return check
 
 
-def _each(one: _Look) -> _Look:
-    def look(values: Any) -> tuple[str, str] | None:
+def _each(one: _Check) -> _Check:
+    def check(values: Any) -> tuple[str, str] | None:
         return _first_of(one, ((f"[{number}]", value) for number, value in enumerate(values)))
 
-    return look
+    return check
 
 
-def _map_look(
+def _map_check(
     field: FieldDescriptor,
     entry: Descriptor,
-    leaf: Callable[[FieldDescriptor], _Look | None],
+    leaf: Callable[[FieldDescriptor], _Check | None],
     above: frozenset[str],
-) -> _Look | None:
+) -> _Check | None:
     parts = entry.fields_by_name
     of_keys = leaf(parts["key"])
-    of_values = None if field.name in _FREE_VALUES else _field_look(parts["value"], leaf, above)
+    of_values = None if field.name in _FREE_VALUES else _field_check(parts["value"], leaf, above)
     if of_keys is None and of_values is None:
         return None
 
-    def look(entries: Any) -> tuple[str, str] | None:
+    def check(entries: Any) -> tuple[str, str] | None:
         problem = None if of_keys is None else _first_of(of_keys, ((f" key '{escaped(key)}'", key) for key in entries))
         if problem is None and of_values is not None:
             problem = _first_of(of_values, ((f"['{escaped(str(key))}']", entries[key]) for key in entries))
         return problem
 
-    return look
+    return check
 
 
-def _first_of(one: _Look, values: Iterator[tuple[str, Any]]) -> tuple[str, str] | None:
+def _first_of(one: _Check, values: Iterator[tuple[str, Any]]) -> tuple[str, str] | None:
     for where, value in values:
         problem = one(value)
         if problem is not None:
@@ -135,7 +135,7 @@ def _first_of(one: _Look, values: Iterator[tuple[str, Any]]) -> tuple[str, str] 
     return None
 
 
-def _enum_look(field: FieldDescriptor) -> _Look | None:
+def _enum_check(field: FieldDescriptor) -> _Check | None:
     enum: EnumDescriptor | None = field.enum_type
     if enum is None:
         return None
@@ -143,15 +143,15 @@ def _enum_look(field: FieldDescriptor) -> _Look | None:
     names = ", ".join(f"{value.name} ({value.number})" for value in enum.values[:_SHOWN])
     more = f" and {len(enum.values) - _SHOWN} more" if len(enum.values) > _SHOWN else ""
 
-    def look(value: int) -> tuple[str, str] | None:
+    def check(value: int) -> tuple[str, str] | None:
         if value in known:
             return None
         return "", f"is {value}, which the CRI of this daemon does not define; {enum.name} is one of {names}{more}"
 
-    return look
+    return check
 
 
-def _string_look(field: FieldDescriptor) -> _Look | None:
+def _string_check(field: FieldDescriptor) -> _Check | None:
     if field.type == FieldDescriptor.TYPE_STRING:
         nul: str | bytes = "\0"
     elif field.type == FieldDescriptor.TYPE_BYTES:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from cri_shim.stats.files import look, read
+from cri_shim.stats.files import read, read_optional
 from cri_shim.stats.parse import UNLIMITED, device_io_v1, limit, number, pairs
 from cri_shim.stats.values import Details, DeviceIo, HugePages, Memory, Swap, Usage
 
@@ -22,7 +22,7 @@ _NANOSECONDS_A_TICK = 10_000_000  # USER_HZ is 100 on every architecture that co
 
 def cpu_time(cgroup: Cgroup) -> int | None:
     """Return the CPU time in ns, including all cgroups below; None if the cgroup is gone."""
-    return look(f"{_at(cgroup, 'cpuacct')}/cpuacct.usage", number)
+    return read_optional(f"{_at(cgroup, 'cpuacct')}/cpuacct.usage", number)
 
 
 def usage(cgroup: Cgroup) -> Usage | None:
@@ -36,14 +36,14 @@ def usage(cgroup: Cgroup) -> Usage | None:
 
 
 def _memory(directory: str) -> tuple[Memory | None, Swap | None]:
-    stat = look(f"{directory}/memory.stat", pairs)
-    used = look(f"{directory}/memory.usage_in_bytes", number)
+    stat = read_optional(f"{directory}/memory.stat", pairs)
+    used = read_optional(f"{directory}/memory.usage_in_bytes", number)
     if stat is None or used is None:
         return None, None
     memory = Memory(
         usage=used,
         working_set=max(0, used - stat.get(b"total_inactive_file", 0)),
-        limit=look(f"{directory}/memory.limit_in_bytes", limit),
+        limit=read_optional(f"{directory}/memory.limit_in_bytes", limit),
         rss=stat.get(b"total_rss", 0),
         cache=stat.get(b"total_cache", 0),
         mapped_file=stat.get(b"total_mapped_file", 0),
@@ -68,27 +68,27 @@ def _swap(stat: dict[bytes, int]) -> Swap | None:
 def details(cgroup: Cgroup, huge_page_sizes: Iterable[str] = ()) -> Details:
     """Return the values that only metrics need."""
     cpu, memory, pids = _at(cgroup, "cpu"), _at(cgroup, "memory"), _at(cgroup, "pids")
-    ticks = look(f"{_at(cgroup, 'cpuacct')}/cpuacct.stat", pairs) or {}
-    throttling = look(f"{cpu}/cpu.stat", pairs) or {}
-    oom = look(f"{memory}/memory.oom_control", pairs) or {}
-    quota = look(f"{cpu}/cpu.cfs_quota_us", number)
+    ticks = read_optional(f"{_at(cgroup, 'cpuacct')}/cpuacct.stat", pairs) or {}
+    throttling = read_optional(f"{cpu}/cpu.stat", pairs) or {}
+    oom = read_optional(f"{memory}/memory.oom_control", pairs) or {}
+    quota = read_optional(f"{cpu}/cpu.cfs_quota_us", number)
     return Details(
         cpu_user_ns=_ticks(ticks.get(b"user")),
         cpu_system_ns=_ticks(ticks.get(b"system")),
         periods=throttling.get(b"nr_periods"),
         throttled_periods=throttling.get(b"nr_throttled"),
         throttled_ns=throttling.get(b"throttled_time"),
-        cpu_period_us=look(f"{cpu}/cpu.cfs_period_us", number),
+        cpu_period_us=read_optional(f"{cpu}/cpu.cfs_period_us", number),
         cpu_quota_us=None if quota is None else max(0, quota),
-        cpu_shares=look(f"{cpu}/cpu.shares", number),
-        memory_failures=look(f"{memory}/memory.failcnt", number),
-        memory_highest=look(f"{memory}/memory.max_usage_in_bytes", number),
-        memory_kernel=look(f"{memory}/memory.kmem.usage_in_bytes", number),
-        memory_reservation=look(f"{memory}/memory.soft_limit_in_bytes", lambda text: limit(text) or 0),
-        swap_limit=look(f"{memory}/memory.memsw.limit_in_bytes", lambda text: limit(text) or 0),
+        cpu_shares=read_optional(f"{cpu}/cpu.shares", number),
+        memory_failures=read_optional(f"{memory}/memory.failcnt", number),
+        memory_highest=read_optional(f"{memory}/memory.max_usage_in_bytes", number),
+        memory_kernel=read_optional(f"{memory}/memory.kmem.usage_in_bytes", number),
+        memory_reservation=read_optional(f"{memory}/memory.soft_limit_in_bytes", lambda text: limit(text) or 0),
+        swap_limit=read_optional(f"{memory}/memory.memsw.limit_in_bytes", lambda text: limit(text) or 0),
         oom_kills=oom.get(b"oom_kill"),
-        threads=look(f"{pids}/pids.current", number),
-        threads_limit=look(f"{pids}/pids.max", lambda text: limit(text) or 0),
+        threads=read_optional(f"{pids}/pids.current", number),
+        threads_limit=read_optional(f"{pids}/pids.max", lambda text: limit(text) or 0),
         io=_io(_at(cgroup, "blkio")),
         huge_pages=tuple(_huge_pages(_at(cgroup, "hugetlb"), huge_page_sizes)),
     )
@@ -109,9 +109,9 @@ def _io(directory: str) -> tuple[DeviceIo, ...]:
 
 def _huge_pages(directory: str, sizes: Iterable[str]) -> Iterable[HugePages]:
     for size in sizes:
-        used = look(f"{directory}/hugetlb.{size}.usage_in_bytes", number)
+        used = read_optional(f"{directory}/hugetlb.{size}.usage_in_bytes", number)
         if used is not None:
-            yield HugePages(size, used, look(f"{directory}/hugetlb.{size}.max_usage_in_bytes", number))
+            yield HugePages(size, used, read_optional(f"{directory}/hugetlb.{size}.max_usage_in_bytes", number))
 
 
 def _ticks(count: int | None) -> int | None:

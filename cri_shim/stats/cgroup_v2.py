@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cri_shim.kernel.cgroups import UNIFIED
-from cri_shim.stats.files import look
+from cri_shim.stats.files import read_optional
 from cri_shim.stats.parse import cpu_max, device_io_v2, limit, number, pairs, pressure, shares_of_weight
 from cri_shim.stats.values import Details, HugePages, Memory, Swap, Usage
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def cpu_time(cgroup: Cgroup) -> int | None:
     """Return the CPU time in ns, including all cgroups below; None if the cgroup is gone."""
-    stat = look(f"{cgroup.directories[UNIFIED]}/cpu.stat", pairs)
+    stat = read_optional(f"{cgroup.directories[UNIFIED]}/cpu.stat", pairs)
     return None if stat is None else stat.get(b"usage_usec", 0) * 1000
 
 
@@ -39,21 +39,21 @@ def usage(cgroup: Cgroup) -> Usage | None:
         cpu_ns,
         memory,
         _swap(directory),
-        cpu_pressure=look(f"{directory}/cpu.pressure", pressure),
-        memory_pressure=look(f"{directory}/memory.pressure", pressure),
-        io_pressure=look(f"{directory}/io.pressure", pressure),
+        cpu_pressure=read_optional(f"{directory}/cpu.pressure", pressure),
+        memory_pressure=read_optional(f"{directory}/memory.pressure", pressure),
+        io_pressure=read_optional(f"{directory}/io.pressure", pressure),
     )
 
 
 def _memory(directory: str) -> Memory | None:
-    stat = look(f"{directory}/memory.stat", pairs)
-    used = look(f"{directory}/memory.current", number)
+    stat = read_optional(f"{directory}/memory.stat", pairs)
+    used = read_optional(f"{directory}/memory.current", number)
     if stat is None or used is None:
         return None
     return Memory(
         usage=used,
         working_set=max(0, used - stat.get(b"inactive_file", 0)),
-        limit=look(f"{directory}/memory.max", limit),
+        limit=read_optional(f"{directory}/memory.max", limit),
         rss=stat.get(b"anon", 0),
         cache=stat.get(b"file", 0),
         mapped_file=stat.get(b"file_mapped", 0),
@@ -63,20 +63,20 @@ def _memory(directory: str) -> Memory | None:
 
 
 def _swap(directory: str) -> Swap | None:
-    used = look(f"{directory}/memory.swap.current", number)
+    used = read_optional(f"{directory}/memory.swap.current", number)
     if used is None:
         return None
-    most = look(f"{directory}/memory.swap.max", limit)
+    most = read_optional(f"{directory}/memory.swap.max", limit)
     return Swap(used, None if most is None else max(0, most - used))
 
 
 def details(cgroup: Cgroup, huge_page_sizes: Iterable[str] = ()) -> Details:
     """Return the values that only metrics need."""
     directory = cgroup.directories[UNIFIED]
-    cpu = look(f"{directory}/cpu.stat", pairs) or {}
-    memory = look(f"{directory}/memory.stat", pairs) or {}
-    events = look(f"{directory}/memory.events", pairs) or {}
-    quota, period = look(f"{directory}/cpu.max", cpu_max) or (None, None)
+    cpu = read_optional(f"{directory}/cpu.stat", pairs) or {}
+    memory = read_optional(f"{directory}/memory.stat", pairs) or {}
+    events = read_optional(f"{directory}/memory.events", pairs) or {}
+    quota, period = read_optional(f"{directory}/cpu.max", cpu_max) or (None, None)
     return Details(
         cpu_user_ns=_microseconds(cpu.get(b"user_usec")),
         cpu_system_ns=_microseconds(cpu.get(b"system_usec")),
@@ -85,16 +85,16 @@ def details(cgroup: Cgroup, huge_page_sizes: Iterable[str] = ()) -> Details:
         throttled_ns=_microseconds(cpu.get(b"throttled_usec")),
         cpu_period_us=period,
         cpu_quota_us=quota,
-        cpu_shares=look(f"{directory}/cpu.weight", lambda text: shares_of_weight(number(text))),
+        cpu_shares=read_optional(f"{directory}/cpu.weight", lambda text: shares_of_weight(number(text))),
         memory_failures=events.get(b"max"),
-        memory_highest=look(f"{directory}/memory.peak", number),
+        memory_highest=read_optional(f"{directory}/memory.peak", number),
         memory_kernel=_kernel_memory(memory),
-        memory_reservation=look(f"{directory}/memory.low", lambda text: limit(text) or 0),
-        swap_limit=look(f"{directory}/memory.swap.max", lambda text: limit(text) or 0),
+        memory_reservation=read_optional(f"{directory}/memory.low", lambda text: limit(text) or 0),
+        swap_limit=read_optional(f"{directory}/memory.swap.max", lambda text: limit(text) or 0),
         oom_kills=events.get(b"oom_kill"),
-        threads=look(f"{directory}/pids.current", number),
-        threads_limit=look(f"{directory}/pids.max", lambda text: limit(text) or 0),
-        io=look(f"{directory}/io.stat", device_io_v2) or (),
+        threads=read_optional(f"{directory}/pids.current", number),
+        threads_limit=read_optional(f"{directory}/pids.max", lambda text: limit(text) or 0),
+        io=read_optional(f"{directory}/io.stat", device_io_v2) or (),
         huge_pages=tuple(_huge_pages(directory, huge_page_sizes)),
     )
 
@@ -114,7 +114,7 @@ def _kernel_memory(stat: dict[bytes, int]) -> int | None:
 
 def _huge_pages(directory: str, sizes: Iterable[str]) -> Iterable[HugePages]:
     for size in sizes:
-        used = look(f"{directory}/hugetlb.{size}.current", number)
+        used = read_optional(f"{directory}/hugetlb.{size}.current", number)
         if used is not None:
             yield HugePages(size, used, None)
 

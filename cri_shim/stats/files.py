@@ -37,7 +37,7 @@ def read(path: str) -> bytes:
         os.close(descriptor)
 
 
-def look(path: str, parse: Callable[[bytes], T]) -> T | None:
+def read_optional(path: str, parse: Callable[[bytes], T]) -> T | None:
     """Return ``parse`` of the file's content; None if the file does not exist, cannot be read or has another form.
 
     A controller that is off, a kernel without pressure and a container that ended this moment all look like that, and

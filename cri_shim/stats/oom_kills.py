@@ -12,7 +12,7 @@ import os
 
 from msgspec import Struct
 
-from cri_shim.stats.files import look
+from cri_shim.stats.files import read_optional
 from cri_shim.stats.parse import pairs
 
 _FILE = "memory.events"
@@ -45,7 +45,7 @@ def has_child(directory: str, id_: str) -> bool:
 
 
 def _count(directory: str) -> int | None:
-    events = look(f"{directory}/{_FILE}", pairs)
+    events = read_optional(f"{directory}/{_FILE}", pairs)
     return None if events is None else events.get(b"oom_kill", 0)
 
 

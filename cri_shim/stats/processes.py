@@ -52,15 +52,18 @@ def opened(directory: str, first: int, proc: str = "/proc") -> Processes | None:
                 with contextlib.suppress(OSError):
                     sockets += os.readlink(f"{proc}/{int(pid)}/fd/{name}").startswith("socket:")  # noqa: PTH115
     return Processes(
-        len(members), descriptors, sockets, files.look(f"{proc}/{first}/limits", open_files_limit) if first else None
+        len(members),
+        descriptors,
+        sockets,
+        files.read_optional(f"{proc}/{first}/limits", open_files_limit) if first else None,
     )
 
 
 def network(pid: int, proc: str = "/proc") -> tuple[Interface, ...]:
     """Return the interfaces of the network namespace of ``pid``, without entering it; none if the process has ended."""
-    return files.look(f"{proc}/{pid}/net/dev", interfaces) or ()
+    return files.read_optional(f"{proc}/{pid}/net/dev", interfaces) or ()
 
 
 def network_of_thread() -> tuple[Interface, ...]:
     """Return the interfaces of the network namespace that the calling thread is in."""
-    return files.look("/proc/thread-self/net/dev", interfaces) or ()
+    return files.read_optional("/proc/thread-self/net/dev", interfaces) or ()

@@ -78,7 +78,7 @@ class Sampler:
         self._period = period
         self._clock = clock
         self._entries: dict[str, _Entry] = {}
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def read(self, subjects: Sequence[Subject], *, count: bool = False) -> Mapping[str, Reading]:
         """Return a reading of each subject, by id, at most :data:`SHARED_SECONDS` old.
@@ -86,7 +86,7 @@ class Sampler:
         With ``count``, including its processes.
         """
         if self._stale(subjects, count=count):
-            async with self._turn:
+            async with self._lock:
                 # The caller that held the lock before may have read what this one wants.
                 stale = self._stale(subjects, count=count)
                 if stale:
@@ -125,7 +125,7 @@ class Sampler:
         living = {subject.id: subject for subject in self._living()}
         for id_ in [id_ for id_ in self._entries if id_ not in living]:
             del self._entries[id_]
-        async with self._turn:
+        async with self._lock:
             due = self._clock() - RENEWED_SECONDS
             subjects = [subject for subject in living.values() if self._entry(subject).sampled < due]
             if not subjects:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cri_shim.streaming.exec_process import ExecProcess
     from cri_shim.streaming.remote import RemoteClient, Wanted
 
-_LOOK = 0.25
+_POLL = 0.25
 
 log = structlog.get_logger(__name__)
 
@@ -127,7 +127,7 @@ class ExecSession:
         """Wait until the client has all output, but not for a FIFO that a left-behind child holds open silently."""
         ended = self._loop.time()
         while True:
-            _, outputs = await asyncio.wait(outputs, timeout=_LOOK)
+            _, outputs = await asyncio.wait(outputs, timeout=_POLL)
             if not outputs:
                 return
             if gone.done():

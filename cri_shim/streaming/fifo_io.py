@@ -23,7 +23,7 @@ PIPE_SIZE: Final = 1 << 20
 READER = 10.0
 """Seconds that a FIFO may lack a reader before it counts as closed."""
 
-_LOOK = 0.005
+_POLL = 0.005
 
 
 class FifoReader:
@@ -88,7 +88,7 @@ class FifoWriter:
         until = self._loop.time() + seconds
         # The kernel reports a missing reader as a lasting error, and its arrival not at all, so only polling helps.
         while _no_reader(poll) and self._loop.time() < until:  # noqa: ASYNC110 - see above
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_POLL)
 
     async def write(self, data: bytes) -> None:
         """Write all of ``data``.

@@ -38,7 +38,7 @@ PING_EVERY: Final = 30.0
 PING_HELD: Final = 5.0
 """The same for a client that is not being read; there, only a write shows that it has gone."""
 
-LOOK_EVERY: Final = 3.0
+POLL_EVERY: Final = 3.0
 """Seconds between two checks whether a client that is not being read is still there."""
 
 _HTTP_ANSWER: Final = {":status": "200", ":version": "HTTP/1.1"}
@@ -100,7 +100,7 @@ class SpdySession:
         self._holding = False
         self._next_ping = 2
         self._heard = self._used = self._loop.time()
-        self._timer = self._loop.call_later(min(LOOK_EVERY, idle_timeout or LOOK_EVERY), self._tick)
+        self._timer = self._loop.call_later(min(POLL_EVERY, idle_timeout or POLL_EVERY), self._tick)
 
     def attach(self, link: Link) -> None:
         """Begin the session on ``link``; bytes come by :meth:`feed`, their end by :meth:`lost`."""
@@ -195,7 +195,7 @@ class SpdySession:
             self._connection.ping(self._next_ping)
             self._next_ping += 2
             self._flush()
-        pause = min(LOOK_EVERY, self._idle_timeout or LOOK_EVERY)
+        pause = min(POLL_EVERY, self._idle_timeout or POLL_EVERY)
         self._timer = self._loop.call_later(pause, self._tick)
 
     # Our side.

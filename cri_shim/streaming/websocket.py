@@ -30,7 +30,7 @@ PING_EVERY: Final = 30.0
 PING_HELD: Final = 5.0
 """The same for a client that is not being read; there, only a write shows that it has gone."""
 
-LOOK_EVERY: Final = 3.0
+POLL_EVERY: Final = 3.0
 """Seconds between two checks whether a client that is not being read is still there."""
 
 _OUTPUT: Final = {Output.STDOUT: Channel.STDOUT, Output.STDERR: Channel.STDERR}
@@ -89,7 +89,7 @@ class WebSocketRemoteClient:
     async def watch(self) -> None:
         """Ping a silent client and end one that has been idle for too long, until the client is gone."""
         while not self._gone.is_set():
-            await asyncio.sleep(min(LOOK_EVERY, self._idle_timeout or LOOK_EVERY))
+            await asyncio.sleep(min(POLL_EVERY, self._idle_timeout or POLL_EVERY))
             now = self._loop.time()
             clogged = self._stdin.size > HELD
             if clogged and hung_up(self._transport):

@@ -35,9 +35,9 @@ async def watch(kernel: Kernel, directory: Path, sandboxes: Index[Sandbox]) -> N
     """Look again at each pod whose file in ``directory`` is removed; return when the directory itself is."""
     loop = asyncio.get_running_loop()
 
-    def look_again(sandbox_id: str) -> None:
+    def poll_again(sandbox_id: str) -> None:
         if sandbox_id in sandboxes:
-            look(kernel, sandboxes, sandboxes.get(sandbox_id))
+            poll(kernel, sandboxes, sandboxes.get(sandbox_id))
 
     with Inotify() as inotify:
         while not _watched(inotify, directory):  # noqa: ASYNC110 - no event comes from what is not there
@@ -48,7 +48,7 @@ async def watch(kernel: Kernel, directory: Path, sandboxes: Index[Sandbox]) -> N
             path = str(directory / (event.name or ""))
             for sandbox in sandboxes:
                 if sandbox.netns_path == path:
-                    loop.call_later(_OWN_REMOVAL, look_again, sandbox.id)
+                    loop.call_later(_OWN_REMOVAL, poll_again, sandbox.id)
 
 
 def _watched(inotify: Inotify, directory: Path) -> bool:
@@ -59,7 +59,7 @@ def _watched(inotify: Inotify, directory: Path) -> bool:
     return True
 
 
-def look(kernel: Kernel, sandboxes: Index[Sandbox], sandbox: Sandbox) -> Sandbox:
+def poll(kernel: Kernel, sandboxes: Index[Sandbox], sandbox: Sandbox) -> Sandbox:
     """Return the pod as it is after one look at the file: without its namespace a ready pod becomes not ready.
 
     While the file cannot be looked at the pod stays as it was.

@@ -22,7 +22,7 @@ from cri_shim.disk.pod_directories import are_pinned, let_go
 from cri_shim.kernel.executors import FS, run
 from cri_shim.sync import lost_namespaces
 from cri_shim.sync.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
-from cri_shim.sync.task_poll import Absent, NotKnown, look_at_tasks
+from cri_shim.sync.task_poll import Absent, NotKnown, poll_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from cri_shim.sync.exits import Exits
     from cri_shim.sync.readiness import Readiness
     from cri_shim.sync.recovery import Recovery
-    from cri_shim.sync.task_poll import TaskLook
+    from cri_shim.sync.task_poll import PolledTask
 
 SWEEP_EVERY = 60.0
 """Seconds between two sweeps; one sweep is one hop, in which containerd asks every shim."""
@@ -210,42 +210,42 @@ class Monitor:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
             if self._readiness.ready:
-                await self._look_for_lost_exits()
+                await self._poll_for_lost_exits()
 
-    async def _look_for_lost_exits(self) -> None:
-        await self._look_for_lost_namespaces()
+    async def _poll_for_lost_exits(self) -> None:
+        await self._poll_for_lost_namespaces()
         should_run = {c.id: c for c in self._containers if c.running}
         pods = {s.id: s for s in self._sandboxes if s.ready and s.pid and not s.starting}
         if not should_run and not pods:
             return
         try:
-            looks = await look_at_tasks(self._containerd, [*should_run, *pods])
+            polled = await poll_tasks(self._containerd, [*should_run, *pods])
         except ContainerdError as error:
             log.debug("sweep.failed", error=str(error))
             return
-        for id_, look in looks.items():
+        for id_, polled_task in polled.items():
             if self._containers.exact(id_) is should_run.get(id_) and self._sandboxes.exact(id_) is pods.get(id_):
-                self._take_in(id_, look)
+                self._take_in(id_, polled_task)
 
-    def _take_in(self, id_: str, look: TaskLook) -> None:
+    def _take_in(self, id_: str, polled: PolledTask) -> None:
         """Record an end that was found, beside the sweep: deleting a task whose shim hangs then delays no other."""
-        if isinstance(look, NotKnown):
-            log.info("sweep.task_unknown", id=id_, reason=look.reason)
-        elif isinstance(look, Absent):
+        if isinstance(polled, NotKnown):
+            log.info("sweep.task_unknown", id=id_, reason=polled.reason)
+        elif isinstance(polled, Absent):
             log.warning("sweep.task_gone", id=id_)
             gone = self._exits.ended(id_, UNKNOWN_EXIT_CODE, time.time_ns(), reason=UNKNOWN_EXIT)
             self._supervisor.once(f"exit/{id_[:12]}", gone)
-        elif look.status == task_types.STOPPED:
-            log.warning("sweep.exit_found", id=id_, exit_code=look.exit_status)
-            end = self._exits.ended(id_, look.exit_status, look.exited_at.ToNanoseconds())
+        elif polled.status == task_types.STOPPED:
+            log.warning("sweep.exit_found", id=id_, exit_code=polled.exit_status)
+            end = self._exits.ended(id_, polled.exit_status, polled.exited_at.ToNanoseconds())
             self._supervisor.once(f"exit/{id_[:12]}", end)
 
-    async def _look_for_lost_namespaces(self) -> None:
+    async def _poll_for_lost_namespaces(self) -> None:
         """No event tells that what holds a pod's namespaces was unmounted."""
         for sandbox in [sandbox for sandbox in self._sandboxes if sandbox.ready and sandbox.netns_path]:
             try:
                 if sandbox.pinned is None:
-                    lost_namespaces.look(self._kernel, self._sandboxes, sandbox)
+                    lost_namespaces.poll(self._kernel, self._sandboxes, sandbox)
                 elif not await run(FS, are_pinned, self._kernel, sandbox):
                     log.warning("sweep.namespaces_gone", sandbox_id=sandbox.id)
                     let_go(self._sandboxes, sandbox.id)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 2.0
 """A shim whose last task was deleted ends by itself; it is given this long."""
 
-_LOOK_EVERY = 0.05
+_POLL_EVERY = 0.05
 _DELETE_SECONDS = 10.0
 _SHIM_SOCKETS = Path("/run/containerd/s")
 
@@ -55,7 +55,7 @@ def _end_processes(namespace: str, ids: set[str]) -> None:
                 log.warning("shim.stray_ended", pid=pid, arguments=started_with)
                 _end(pid, started_with)
             return
-        time.sleep(_LOOK_EVERY)
+        time.sleep(_POLL_EVERY)
 
 
 def find_shims(namespace: str, ids: set[str], proc: Path = PROC) -> dict[int, list[str]]:

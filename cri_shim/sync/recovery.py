@@ -21,7 +21,7 @@ from cri_shim.state.stored.metadata import KIND_LABEL
 from cri_shim.sync.load import load_container, load_sandbox
 from cri_shim.sync.orphans import remove_orphaned_files
 from cri_shim.sync.owned_snapshots import remove_orphaned_snapshots
-from cri_shim.sync.task_poll import look_at_task, look_at_tasks
+from cri_shim.sync.task_poll import poll_task, poll_tasks
 from cri_shim.sync.task_states import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from cri_shim.state.index import Index
     from cri_shim.state.names import Names
     from cri_shim.state.sandboxes import Sandbox
-    from cri_shim.sync.task_poll import TaskLook
+    from cri_shim.sync.task_poll import PolledTask
     from cri_shim.sync.task_states import TaskStates
     from cri_shim.sync.unanswered import Unanswered
     from cri_shim.sync.unread_status import UnreadStatus
@@ -101,10 +101,10 @@ class Recovery:
         followed = {record.id for record in containers if record.id in self._containers}
         members = [container for record in containers if (container := self._loaded_container(record)) is not None]
         with_task = [pod.id for pod in pods if pod.pinned is None]
-        looks = await look_at_tasks(self._containerd, [*with_task, *(member.id for member in members)])
-        await asyncio.gather(*(self._sandbox(pod, looks) for pod in pods))
+        polled = await poll_tasks(self._containerd, [*with_task, *(member.id for member in members)])
+        await asyncio.gather(*(self._sandbox(pod, polled) for pod in pods))
         await asyncio.gather(
-            *(self._container(member, looks, was_followed=member.id in followed) for member in members)
+            *(self._container(member, polled, was_followed=member.id in followed) for member in members)
         )
         known = {record.id for record in (*sandboxes, *containers)}
         self._forget(before - known)
@@ -137,13 +137,13 @@ class Recovery:
                 self._unread.add(container)
         return None if container.starting or container.status_unread else container
 
-    async def _sandbox(self, sandbox: Sandbox, looks: Mapping[str, TaskLook]) -> None:
+    async def _sandbox(self, sandbox: Sandbox, polled: Mapping[str, PolledTask]) -> None:
         async with self._places:
             if sandbox.pinned is None:
-                look = looks[sandbox.id]
+                polled_task = polled[sandbox.id]
                 if self._sandboxes.exact(sandbox.id) is not sandbox:
-                    look = await look_at_task(self._containerd, sandbox.id)  # it has changed since
-                await self._states.sandbox(sandbox.id, look)
+                    polled_task = await poll_task(self._containerd, sandbox.id)  # it has changed since
+                await self._states.sandbox(sandbox.id, polled_task)
             else:
                 await self._pinned(sandbox)
 
@@ -157,12 +157,12 @@ class Recovery:
         if not pinned:  # never complete, stopped, or a reboot: whatever it was, there is no way back
             let_go(self._sandboxes, sandbox.id)
 
-    async def _container(self, container: Container, looks: Mapping[str, TaskLook], *, was_followed: bool) -> None:
+    async def _container(self, container: Container, polled: Mapping[str, PolledTask], *, was_followed: bool) -> None:
         async with self._places:
-            look = looks[container.id]
+            polled_task = polled[container.id]
             if self._containers.exact(container.id) is not container:
-                look = await look_at_task(self._containerd, container.id)  # it was started meanwhile, say
-            await self._states.container(container.id, look, was_followed=was_followed)
+                polled_task = await poll_task(self._containerd, container.id)  # it was started meanwhile, say
+            await self._states.container(container.id, polled_task, was_followed=was_followed)
 
     @staticmethod
     def _take_name(names: Names, name: str, id_: str) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from containerd_client import Containerd
 
-LOOK_SECONDS: Final = 4.0
+POLL_SECONDS: Final = 4.0
 """How long one look may take: a little more than containerd gives the shim."""
 LIST_SECONDS: Final = 1.0
 """How long the list of all tasks may take; containerd makes it one shim after the other, so one that hangs delays it
@@ -45,12 +45,12 @@ class NotKnown(Struct, frozen=True):
 
 
 if TYPE_CHECKING:
-    TaskLook: TypeAlias = Process | Absent | NotKnown
+    PolledTask: TypeAlias = Process | Absent | NotKnown
 
 ABSENT: Final = Absent()
 
 
-async def look_at_task(containerd: Containerd, id_: str, *, seconds: float = LOOK_SECONDS) -> TaskLook:
+async def poll_task(containerd: Containerd, id_: str, *, seconds: float = POLL_SECONDS) -> PolledTask:
     """Ask for the task of ``id_``; the answer comes within ``seconds``, whatever containerd does."""
     try:
         return await _asked(containerd, id_, seconds)
@@ -58,41 +58,41 @@ async def look_at_task(containerd: Containerd, id_: str, *, seconds: float = LOO
         return NotKnown(str(error))
 
 
-async def look_at_tasks(containerd: Containerd, ids: Iterable[str]) -> dict[str, TaskLook]:
+async def poll_tasks(containerd: Containerd, ids: Iterable[str]) -> dict[str, PolledTask]:
     """Look at the tasks of all ``ids``, within :data:`LIST_SECONDS` and :data:`LOOK_SECONDS` together.
 
     Raises Unavailable when there is no containerd to connect to: then nothing is known of any of them.
     """
     tasks = await _list_tasks(containerd)
-    looks: dict[str, TaskLook] = {}
+    polled: dict[str, PolledTask] = {}
     left = []
     for id_ in ids:
-        look = tasks.get(id_)
-        if isinstance(look, Process):
-            looks[id_] = look
+        task = tasks.get(id_)
+        if isinstance(task, Process):
+            polled[id_] = task
         else:
             left.append(id_)
     places = asyncio.Semaphore(AT_ONCE)
-    until = asyncio.get_running_loop().time() + LOOK_SECONDS
+    until = asyncio.get_running_loop().time() + POLL_SECONDS
 
     async def one(id_: str) -> None:
         async with places:
-            looks[id_] = await _asked(containerd, id_, max(0.0, until - asyncio.get_running_loop().time()))
+            polled[id_] = await _asked(containerd, id_, max(0.0, until - asyncio.get_running_loop().time()))
 
     for outcome in await asyncio.gather(*map(one, left), return_exceptions=True):
         if isinstance(outcome, BaseException):
             raise outcome
-    return looks
+    return polled
 
 
-def judged(process: Process) -> TaskLook:
+def judged(process: Process) -> PolledTask:
     """What containerd said of a task; the status UNKNOWN counts as no answer."""
     if process.status in ALIVE or process.status in (task_types.CREATED, task_types.STOPPED):
         return process
     return NotKnown("containerd could not learn the state of its task: the shim does not answer")
 
 
-async def _list_tasks(containerd: Containerd) -> dict[str, TaskLook]:
+async def _list_tasks(containerd: Containerd) -> dict[str, PolledTask]:
     """All tasks that containerd lists; nothing when it does not make the list in time, which says nothing of any."""
     try:
         with call_options(timeout=LIST_SECONDS):
@@ -103,7 +103,7 @@ async def _list_tasks(containerd: Containerd) -> dict[str, TaskLook]:
         return {}
 
 
-async def _asked(containerd: Containerd, id_: str, seconds: float) -> TaskLook:
+async def _asked(containerd: Containerd, id_: str, seconds: float) -> PolledTask:
     try:
         with call_options(timeout=seconds):
             return judged(await containerd.tasks.get(id_))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
     from cri_shim.sync.exits import Exits
-    from cri_shim.sync.task_poll import TaskLook
+    from cri_shim.sync.task_poll import PolledTask
     from cri_shim.sync.unanswered import Unanswered
 
 PATIENCE_SECONDS: Final = 4.0
@@ -64,54 +64,54 @@ class TaskStates:
         self._supervisor = supervisor
         self._unanswered = unanswered
 
-    async def sandbox(self, id_: str, look: TaskLook) -> None:
+    async def sandbox(self, id_: str, polled: PolledTask) -> None:
         """Make the pod ``id_`` agree with ``look``."""
         sandbox = self._sandboxes.exact(id_)
         if sandbox is None or sandbox.starting:
             return  # the start in hand knows best
-        if isinstance(look, NotKnown):
+        if isinstance(polled, NotKnown):
             if not sandbox.exited_at:
-                self._unanswered.add(id_, look.reason, lambda answer: self.sandbox(id_, answer))
+                self._unanswered.add(id_, polled.reason, lambda answer: self.sandbox(id_, answer))
             return
         self._unanswered.clear(id_)
-        if isinstance(look, Absent) or look.status == task_types.CREATED:
+        if isinstance(polled, Absent) or polled.status == task_types.CREATED:
             # Never started, or a reboot: there is nothing to wait for.
             self._sandboxes.update(id_, lambda s: s.replace(pid=0, exited_at=s.exited_at or time.time_ns()))
-            if not isinstance(look, Absent):
+            if not isinstance(polled, Absent):
                 await self._patiently(id_, self._discard(id_))
-        elif look.status in ALIVE:
-            self._sandboxes.update(id_, lambda s: s.replace(pid=look.pid, exited_at=0))
+        elif polled.status in ALIVE:
+            self._sandboxes.update(id_, lambda s: s.replace(pid=polled.pid, exited_at=0))
         else:
-            await self._report_exit(look)
+            await self._report_exit(polled)
 
-    async def container(self, id_: str, look: TaskLook, *, was_followed: bool = False) -> None:
+    async def container(self, id_: str, polled: PolledTask, *, was_followed: bool = False) -> None:
         """Make the container ``id_`` agree with ``look``; ``was_followed``: this daemon saw it run."""
         container = self._containers.exact(id_)
         if container is None or container.starting:
             return  # the start in hand knows best
-        if isinstance(look, NotKnown):
-            self._in_doubt(container, look, was_followed=was_followed)
+        if isinstance(polled, NotKnown):
+            self._in_doubt(container, polled, was_followed=was_followed)
             return
         self._unanswered.clear(id_)
         container = self._containers.get(id_)
-        if isinstance(look, Absent):
+        if isinstance(polled, Absent):
             await self._without_task(container, was_followed=was_followed)
-        elif look.status == task_types.CREATED:
+        elif polled.status == task_types.CREATED:
             await self._patiently(id_, self._discard(id_))
-        elif look.status in ALIVE:
-            self._running(container, look)
+        elif polled.status in ALIVE:
+            self._running(container, polled)
             await self._exits.begin(id_)
-            paused = look.status != task_types.RUNNING
+            paused = polled.status != task_types.RUNNING
             await self._patiently(id_, end_cut_off(self._containerd, self._paths, id_, paused=paused))
         else:
             self._collect_logs(container)
-            await self._report_exit(look)
+            await self._report_exit(polled)
 
-    def _in_doubt(self, container: Container, look: NotKnown, *, was_followed: bool) -> None:
+    def _in_doubt(self, container: Container, polled: NotKnown, *, was_followed: bool) -> None:
         if container.status.finished_at and not container.unknown_reason:
             return  # its end is known
         id_ = container.id
-        self._unanswered.add(id_, look.reason, lambda answer: self.container(id_, answer, was_followed=was_followed))
+        self._unanswered.add(id_, polled.reason, lambda answer: self.container(id_, answer, was_followed=was_followed))
         if container.status.started_at and not container.config.stdin:
             # If it runs, its output must not stand still until containerd answers.
             self._collect_logs(container)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from cri_shim.concurrency.pauses import doubling
-from cri_shim.sync.task_poll import NotKnown, look_at_task
+from cri_shim.sync.task_poll import NotKnown, poll_task
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cri_shim.state.containers import Container
     from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
-    from cri_shim.sync.task_poll import TaskLook
+    from cri_shim.sync.task_poll import PolledTask
 
 FIRST_PAUSE: Final = 0.25
 LONGEST_PAUSE: Final = 5.0
@@ -51,13 +51,13 @@ class Unanswered:
         """Whether the task of ``id_`` is being looked at again."""
         return id_ in self._reasons
 
-    def add(self, id_: str, reason: str, then: Callable[[TaskLook], Awaitable[None]]) -> None:
+    def add(self, id_: str, reason: str, then: Callable[[PolledTask], Awaitable[None]]) -> None:
         """Show ``id_`` as unknown and look again; ``then`` is called with the first answer."""
         known = id_ in self._reasons
         self._show(id_, f"its task could not be looked at: {reason}")
         if not known:
             log.warning("recovery.task_unknown", id=id_, error=reason)
-            self._supervisor.once(f"look-again/{id_[:12]}", self._look_again(id_, then))
+            self._supervisor.once(f"look-again/{id_[:12]}", self._poll_again(id_, then))
 
     def clear(self, id_: str) -> None:
         """It is not in doubt any more, unless for another reason."""
@@ -74,21 +74,21 @@ class Unanswered:
         self._containers.update(id_, lambda c: c.replace(unknown_reason=after) if c.unknown_reason == before else c)
         self._sandboxes.update(id_, lambda s: s.replace(unknown_reason=after) if s.unknown_reason == before else s)
 
-    async def _look_again(self, id_: str, then: Callable[[TaskLook], Awaitable[None]]) -> None:
+    async def _poll_again(self, id_: str, then: Callable[[PolledTask], Awaitable[None]]) -> None:
         try:
             for pause in doubling(FIRST_PAUSE, LONGEST_PAUSE):
                 await asyncio.sleep(pause)
                 if not self._in_doubt(id_):
                     return
-                look = await look_at_task(self._containerd, id_)
+                polled = await poll_task(self._containerd, id_)
                 if not self._in_doubt(id_):
                     return
-                if isinstance(look, NotKnown):
-                    self._show(id_, f"its task could not be looked at: {look.reason}")
+                if isinstance(polled, NotKnown):
+                    self._show(id_, f"its task could not be looked at: {polled.reason}")
                     continue
                 log.info("recovery.task_answered", id=id_)
                 self.clear(id_)
-                await then(look)
+                await then(polled)
                 return
         finally:
             self.clear(id_)

@@ -16,7 +16,7 @@ from cri_shim.concurrency.pauses import doubling
 from cri_shim.disk.status_file import read_status
 from cri_shim.kernel.executors import FS, run
 from cri_shim.sync.load import known_status
-from cri_shim.sync.task_poll import look_at_task
+from cri_shim.sync.task_poll import poll_task
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
@@ -68,7 +68,7 @@ class UnreadStatus:
             known = container.replace(status=status, unknown_reason=reason, status_unread=False)
             self._containers.update(id_, partial(_replaced, known))
             log.info("recovery.status_read", container_id=id_)
-            await self._states.container(id_, await look_at_task(self._containerd, id_))
+            await self._states.container(id_, await poll_task(self._containerd, id_))
             return
 
     def _read(self, container: Container) -> tuple[Status, str]:

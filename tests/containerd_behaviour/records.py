@@ -81,11 +81,11 @@ async def test_the_look_recognises_what_containerd_stored(client):
     wanted = container("c", labels={"a": "b"}, image="i", snapshotter="overlayfs", snapshot_key="c")
     wanted.extensions["e"].CopyFrom(AnyMessage(type_url="x", value=b"1"))
     request = containers_pb2.CreateContainerRequest(container=wanted)
-    assert await client.containers._look_created(request) is None
+    assert await client.containers._check_created(request) is None
     await client.containers.create(wanted)
-    assert await client.containers._look_created(request) is not None
+    assert await client.containers._check_created(request) is not None
     wanted.labels["a"] = "other"
-    assert await client.containers._look_created(containers_pb2.CreateContainerRequest(container=wanted)) is None
+    assert await client.containers._check_created(containers_pb2.CreateContainerRequest(container=wanted)) is None
 
 
 async def test_a_listing_beyond_the_message_limit(client, hops):

@@ -59,16 +59,16 @@ async def test_looks_recognise_their_own(client):
     snapshots, service = client.snapshots("overlayfs"), client._snapshots
     prepare = snapshots_pb2.PrepareSnapshotRequest(snapshotter="overlayfs", key="k")
     commit = snapshots_pb2.CommitSnapshotRequest(snapshotter="overlayfs", key="k", name="n")
-    assert await service._look_prepared(prepare) is None
+    assert await service._check_prepared(prepare) is None
     mounts = await snapshots.prepare("k", labels={"containerd.io/gc.root": "now"})
-    assert list((await service._look_prepared(prepare)).mounts) == mounts
-    assert await service._look_committed(commit) is None
+    assert list((await service._check_prepared(prepare)).mounts) == mounts
+    assert await service._check_committed(commit) is None
     await snapshots.commit("n", "k", {"containerd.io/gc.root": "now"})
-    assert await service._look_committed(commit) is not None
+    assert await service._check_committed(commit) is not None
     view = snapshots_pb2.ViewSnapshotRequest(snapshotter="overlayfs", key="v", parent="n")
-    assert await service._look_viewed(view) is None
+    assert await service._check_viewed(view) is None
     await snapshots.view("v", "n", {"containerd.io/gc.root": "now"})
-    assert await service._look_viewed(view) is not None
+    assert await service._check_viewed(view) is not None
 
 
 async def test_apply_and_diff(client):

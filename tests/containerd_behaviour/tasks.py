@@ -74,10 +74,10 @@ async def test_a_task_from_create_to_delete(client, task_id):
     created = tasks_pb2.CreateTaskRequest(container_id=task_id)
     started = tasks_pb2.StartRequest(container_id=task_id)
     assert (await client.tasks.get(task_id)).status == task_types.CREATED
-    assert (await client.tasks._look_created(created)).pid > 0
-    assert await client.tasks._look_started(started) is None
+    assert (await client.tasks._check_created(created)).pid > 0
+    assert await client.tasks._check_started(started) is None
     pid = await client.tasks.start(task_id)
-    assert (await client.tasks._look_started(started)).pid == pid
+    assert (await client.tasks._check_started(started)).pid == pid
     with detached_options():
         waiting = asyncio.create_task(client.tasks.wait(task_id))
     assert [(task.id, task.pid) for task in await client.tasks.list()] == [(task_id, pid)]
@@ -94,9 +94,9 @@ async def test_a_task_from_create_to_delete(client, task_id):
         await client.tasks.get(task_id, "e1")
 
     await client.tasks.pause(task_id)
-    assert await client.tasks._look_paused(tasks_pb2.PauseTaskRequest(container_id=task_id)) is not None
+    assert await client.tasks._check_paused(tasks_pb2.PauseTaskRequest(container_id=task_id)) is not None
     await client.tasks.resume(task_id)
-    assert await client.tasks._look_resumed(tasks_pb2.ResumeTaskRequest(container_id=task_id)) is not None
+    assert await client.tasks._check_resumed(tasks_pb2.ResumeTaskRequest(container_id=task_id)) is not None
 
     await client.tasks.kill(task_id, signal.SIGTERM)
     exited = await asyncio.wait_for(waiting, 10)

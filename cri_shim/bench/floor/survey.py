@@ -63,7 +63,7 @@ async def survey(nodes: Sequence[Node], conf_dir: str, bin_dirs: Sequence[str], 
     runc = shutil.which("runc")
     if runc is None:
         raise FloorError("the program runc is not in any folder of PATH: install runc")
-    seen = {node.name: await _look(node) for node in nodes}
+    seen = {node.name: await _inspect_pod(node) for node in nodes}
     usable = [(node, seen[node.name], container) for node in nodes if (container := seen[node.name].container)]
     if not usable:
         raise FloorError("no side gives the runtime spec of its containers in a verbose ContainerStatus")
@@ -84,7 +84,7 @@ async def survey(nodes: Sequence[Node], conf_dir: str, bin_dirs: Sequence[str], 
     return Survey(recipe, source.name, tuple(node.name for node in nodes if seen[node.name].has_pause))
 
 
-async def _look(node: Node) -> Seen:
+async def _inspect_pod(node: Node) -> Seen:
     pod = Pod.of(node, next_name("floor"))
     await pod.start(Samples())
     try:

@@ -55,7 +55,7 @@ class Life:
         await node.call(samples, "ImageStatus", image)
         pod = Pod.of(node, next_name("life"))
         await pod.start(samples)
-        await pod.look(samples)
+        await pod.read_status(samples)
         await pod.end(samples)
         for metric, rpcs in (("pod start", START), ("pod end", END)):
             samples.add(metric, fsum(samples.values[rpc][-1] for rpc in rpcs))

@@ -54,7 +54,7 @@ class _NodeSide(Struct):
     host_devices: tuple[DeviceNode, ...] = ()
 
 
-def _look_up_node_side(
+def _find_node_side(
     paths: Paths,
     container: Container,
     handler: RuntimeHandler,
@@ -128,7 +128,7 @@ async def container_spec(
     files = pod_files(service.paths, sandbox.id, sandbox.config)
     node_side = await run(
         FS,
-        _look_up_node_side,
+        _find_node_side,
         service.paths,
         container,
         handler,

@@ -45,9 +45,9 @@ async def test_the_sandbox_store(client, version):
     wanted.runtime.name = "io.containerd.runc.v2"
     wanted.spec.CopyFrom(AnyMessage(type_url="x", value=b"{}"))
     request = sandbox_pb2.StoreCreateRequest(sandbox=wanted)
-    assert await client.sandboxes._look_created(request) is None
+    assert await client.sandboxes._check_created(request) is None
     await client.sandboxes.create(wanted)
-    assert await client.sandboxes._look_created(request) is not None
+    assert await client.sandboxes._check_created(request) is not None
     await client.sandboxes.update(types_pb2.Sandbox(sandbox_id="s1", labels={"a": "c"}), "labels.a")
     assert (await client.sandboxes.get("s1")).labels["a"] == "c"
     assert [sandbox.sandbox_id for sandbox in await client.sandboxes.list()] == ["s1"]

@@ -16,7 +16,7 @@ SETUID = 0o4755
 OTHER_USER = 65534
 
 
-def may_look(path):
+def may_read(path):
     """Whether a user without rights finds the path."""
     return subprocess.run(["test", "-e", str(path)], user=OTHER_USER, group=OTHER_USER, check=False).returncode == 0
 
@@ -31,13 +31,13 @@ async def test_a_set_user_id_file_in_a_volume(lab):
     (tool,) = (lab.root / "containers" / container.id / "volumes").glob("*/tool")
     tool.chmod(SETUID)
     assert await container.output("stat -c %a /data/tool") == "4755"
-    assert may_look(lab.directory)
-    assert not may_look(tool)
+    assert may_read(lab.directory)
+    assert not may_read(tool)
     for directory in (lab.root, lab.root / "containers", lab.root / "containers" / container.id):
         directory.chmod(0o711)  # as earlier versions had them
-    assert may_look(tool.parent.parent)
+    assert may_read(tool.parent.parent)
     await asyncio.to_thread(lab.bridge.restart)
-    assert not may_look(tool)
+    assert not may_read(tool)
     assert await container.output("cat /data/tool") == "#!/bin/sh"
     await pod.remove()
     await lab.client.RemoveImage(image={"image": image})

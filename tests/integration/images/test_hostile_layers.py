@@ -26,7 +26,7 @@ def outside(tmp_path):
 
 
 @pytest.fixture
-def look(parts, registry):
+def pull_layers(parts, registry):
     """Pull an image of these layers; how its files are looked at."""
 
     async def pulled(*trees):
@@ -52,24 +52,26 @@ def look(parts, registry):
 UP = "../" * 20
 
 
-async def test_user_files_through_links(look, outside):
+async def test_user_files_through_links(pull_layers, outside):
     """Absolute, climbing and chained links end inside the root, where nothing is."""
     for target in (f"{outside}/passwd", f"{UP}{outside}/passwd".replace("//", "/"), "/proc/self/root/etc/passwd"):
         tree = Tree().directory("etc").symlink("etc/passwd", target).symlink("etc/group", f"{outside}/group")
-        users, _ = await look(tree)
+        users, _ = await pull_layers(tree)
         user_files = await users()
         assert (user_files.passwd, user_files.group) == (None, None)
 
 
-async def test_etc_itself_is_a_link(look, outside):
+async def test_etc_itself_is_a_link(pull_layers, outside):
     """A directory on the way may be a link, too; one that stays inside is followed."""
-    users, _ = await look(Tree().symlink("etc", str(outside)))
+    users, _ = await pull_layers(Tree().symlink("etc", str(outside)))
     assert (await users()).passwd is None
-    users, _ = await look(Tree().directory("real").file("real/passwd", b"in:x:1:1::/:/\n").symlink("etc", "/real"))
+    users, _ = await pull_layers(
+        Tree().directory("real").file("real/passwd", b"in:x:1:1::/:/\n").symlink("etc", "/real")
+    )
     assert (await users()).passwd == b"in:x:1:1::/:/\n"
 
 
-async def test_links_inside_are_resolved_inside(look, outside):
+async def test_links_inside_are_resolved_inside(pull_layers, outside):
     """An absolute link means the image's own file, even where the machine has one of that name."""
     inside = f"{outside}/passwd".lstrip("/")
     tree, path = Tree(), ""
@@ -78,13 +80,13 @@ async def test_links_inside_are_resolved_inside(look, outside):
         tree.directory(path)
         path += "/"
     tree.file(inside, b"in:x:7:7::/:/\n").directory("etc").symlink("etc/passwd", f"{outside}/passwd")
-    users, _ = await look(tree)
+    users, _ = await pull_layers(tree)
     assert (await users()).passwd == b"in:x:7:7::/:/\n"
 
 
-async def test_upper_layer_turns_a_directory_into_a_link(look, outside):
+async def test_upper_layer_turns_a_directory_into_a_link(pull_layers, outside):
     """What one layer leaves as a directory and the next as a link does not get out, nor is anything written there."""
-    users, _ = await look(
+    users, _ = await pull_layers(
         Tree().directory("etc").file("etc/passwd", b"in:x:1:1::/:/\n"),
         Tree().whiteout("etc"),
         Tree().symlink("etc", str(outside)),
@@ -94,7 +96,7 @@ async def test_upper_layer_turns_a_directory_into_a_link(look, outside):
 
 
 @pytest.mark.parametrize("way", ["absolute", "climbing", "parent", "chain", "proc"])
-async def test_volume_through_links(look, outside, tmp_path, way):
+async def test_volume_through_links(pull_layers, outside, tmp_path, way):
     """A volume whose path leads out starts empty."""
     tree, volume_path = {
         "absolute": (Tree().symlink("data", str(outside)), "/data"),
@@ -103,16 +105,16 @@ async def test_volume_through_links(look, outside, tmp_path, way):
         "chain": (Tree().symlink("a", "b").symlink("b", "/c/x").symlink("c", str(outside.parent)), "/a/../outside"),
         "proc": (Tree().symlink("data", f"/proc/1/root{outside}"), "/data"),
     }[way]
-    _, volume = await look(tree)
+    _, volume = await pull_layers(tree)
     assert await volume(volume_path, tmp_path / "target") == []
     assert await volume(f"{UP}{str(outside)[1:]}", tmp_path / "dots") == []
 
 
-async def test_links_in_a_volume_are_copied_as_links(look, outside, tmp_path):
+async def test_links_in_a_volume_are_copied_as_links(pull_layers, outside, tmp_path):
     """What lies in a volume is copied as it is: a link is not followed, neither for reading nor for writing."""
     tree = Tree().directory("data").symlink("data/out", str(outside)).symlink("data/file", f"{outside}/passwd")
     tree.directory("data/sub").file("data/sub/x", b"1")
-    _, volume = await look(tree)
+    _, volume = await pull_layers(tree)
     target = tmp_path / "target"
     assert await volume("/data", target) == ["file", "out", "sub", "sub/x"]
     assert os.readlink(target / "out") == str(outside)
@@ -120,17 +122,17 @@ async def test_links_in_a_volume_are_copied_as_links(look, outside, tmp_path):
     assert sorted(os.listdir(outside)) == ["group", "passwd"]
 
 
-async def test_a_volume_that_is_a_file(look, tmp_path):
+async def test_a_volume_that_is_a_file(pull_layers, tmp_path):
     """A volume's path that is no directory starts empty."""
-    _, volume = await look(Tree().file("data", b"x"))
+    _, volume = await pull_layers(Tree().file("data", b"x"))
     assert await volume("/data", tmp_path / "target") == []
 
 
-async def test_layer_that_writes_above_its_root(look, outside):
+async def test_layer_that_writes_above_its_root(pull_layers, outside):
     """A layer whose entries climb out of the root is refused by containerd, or kept inside; nothing is outside."""
     name = f"{UP}{str(outside)[1:]}/planted"
     try:
-        await look(Tree().file(name, b"x"))
+        await pull_layers(Tree().file(name, b"x"))
     except Exception as error:
         assert "planted" in str(error) or "break" in str(error) or "invalid" in str(error)
     assert sorted(os.listdir(outside)) == ["group", "passwd"]

@@ -17,7 +17,7 @@ HOST = {
 }
 
 
-def look(path):
+def find_node(path):
     """A host with a few devices."""
     if path not in HOST:
         raise FileNotFoundError(2, "No such file or directory", path)
@@ -34,7 +34,7 @@ def applied(*edits, rdt=False, uid=0, gid=0, users=False):
             "resources": {"devices": [{"allow": False, "access": "rwm"}]},
         },
     }
-    apply_edits(spec, edits, look, rdt=rdt)
+    apply_edits(spec, edits, find_node, rdt=rdt)
     return spec
 
 

@@ -67,12 +67,12 @@ def test_options_are_gone_after_an_exception():
 async def test_a_task_inherits_and_can_detach():
     """What outlives a request must be able to forget the request's deadline."""
 
-    async def look() -> object:
+    async def check() -> object:
         with detached_options():
             return current.get()
 
     with call_options(timeout=5):
-        assert await asyncio.create_task(look()) is None
+        assert await asyncio.create_task(check()) is None
         assert current.get() is not None
 
 

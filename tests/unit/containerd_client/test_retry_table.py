@@ -69,7 +69,7 @@ def test_gone_is_done_holds_only_for_deletes_without_an_answer():
 @pytest.mark.parametrize("name", sorted(name for name in METHODS if name.endswith(("/Create", "/Prepare", "/Exec"))))
 def test_what_makes_something_looks_first(name):
     """A blind repeat of a create would answer AlreadyExists for what it made itself."""
-    assert RETRY[name] is Retry.LOOK_FIRST
+    assert RETRY[name] is Retry.CHECK_FIRST
 
 
 def test_what_is_worth_repeating():
@@ -77,7 +77,7 @@ def test_what_is_worth_repeating():
     away = Unavailable("m", "Socket closed")
     unsent = Unavailable("m", "no connection", never_sent=True)
     locked = Unavailable("m", "ref layer-x locked for 3s: unavailable")
-    for rule in (Retry.READ, Retry.IDEMPOTENT_WRITE, Retry.LOOK_FIRST):
+    for rule in (Retry.READ, Retry.IDEMPOTENT_WRITE, Retry.CHECK_FIRST):
         assert worth_repeating(rule, away)
         assert worth_repeating(rule, Aborted("m", "conflict"))
         assert not worth_repeating(rule, NotFound("m", "x"))

@@ -31,7 +31,7 @@ IMAGE = "registry.test/app:1"
 SETTLED_SECONDS = 400.0
 """How long what was left to the background may take, on the loop's clock."""
 
-_LOOK_EVERY = 0.5
+_POLL_EVERY = 0.5
 """Seconds between looks, on the loop's clock, which jumps over them."""
 
 _STREAMS = frozenset(
@@ -58,14 +58,14 @@ class World:
         """Return when containerd is known to be there and nothing is in flight."""
         async with asyncio.timeout(SETTLED_SECONDS):
             while not self.service.readiness.ready or len(self.service.operations):
-                await asyncio.sleep(_LOOK_EVERY)
+                await asyncio.sleep(_POLL_EVERY)
 
     async def until_only(self, before: dict[str, list[str]]) -> str:
         """Wait until everything is as it was before; return what is not, if it takes too long."""
         try:
             async with asyncio.timeout(SETTLED_SECONDS):
                 while difference(before, self.leftovers()):
-                    await asyncio.sleep(_LOOK_EVERY)
+                    await asyncio.sleep(_POLL_EVERY)
         except TimeoutError:
             return difference(before, self.leftovers())
         return ""

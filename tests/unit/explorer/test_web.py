@@ -250,7 +250,7 @@ async def test_a_page_of_another_origin_is_not_answered(listener: Listener):
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Servers with less patience than usual."""
-    monkeypatch.setattr(http_limits, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(http_limits, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(ConnectionLimits.__init__, "__kwdefaults__", {"patience": 0.5})
 
 

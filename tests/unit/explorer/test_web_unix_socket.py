@@ -63,7 +63,7 @@ async def test_a_unix_socket_is_for_root_and_its_group(on_socket, tmp_path: Path
 @pytest.mark.parametrize("asked_before", [False, True])
 async def test_a_deleted_unix_socket_is_made_again(on_socket, monkeypatch, asked_before: bool):
     """Whether or not there was a client before."""
-    monkeypatch.setattr(listener_module, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(listener_module, "POLL_SECONDS", 0.05)
     listener, path = on_socket
     if asked_before:
         await over_unix(path)

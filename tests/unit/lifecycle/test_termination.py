@@ -93,7 +93,7 @@ async def test_a_shim_that_does_not_take_the_signal():
 async def test_a_process_that_does_not_end(monkeypatch):
     """One in the kernel's hands is not waited for without end."""
     monkeypatch.setattr(termination, "ENDED_SECONDS", 0.1)
-    monkeypatch.setattr(termination, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(termination, "POLL_EVERY", 0.02)
     fake, given = service(get=task_types.Process(id=ID, status=task_types.RUNNING))
     with pytest.raises(UnavailableError, match=f"container {ID} has not ended within"):
         await asyncio.wait_for(kill_and_wait(given.containerd, given.containers, given.exits, ID), 10)

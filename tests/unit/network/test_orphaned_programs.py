@@ -30,7 +30,7 @@ async def test_it_is_waited_for(program):
     """Who takes its sandbox off the network begins when it has ended, and who takes another off does not wait."""
     programs = OrphanedPrograms()
     programs.set_limit(20)
-    programs.look()
+    programs.scan()
     await programs.ended("another")
     assert program.poll() is None
     await programs.ended(ID)
@@ -43,7 +43,7 @@ async def test_it_is_ended_when_its_time_is_over(program):
     """Its own daemon would have killed it by then."""
     programs = OrphanedPrograms()
     programs.set_limit(0.1)
-    programs.look()
+    programs.scan()
     started = time.monotonic()
     await programs.ended(ID)
     assert program.wait(5) == -9
@@ -54,7 +54,7 @@ async def test_it_is_ended_when_its_time_is_over(program):
 async def test_it_runs_on_when_the_daemon_stops(program):
     """To forget it is not to end it."""
     programs = OrphanedPrograms()
-    programs.look()
+    programs.scan()
     programs.close()
     await programs.ended(ID)
     assert program.poll() is None

@@ -13,7 +13,7 @@ from cri_shim.state.index import Index
 from cri_shim.state.sandboxes import Sandbox
 from cri_shim.state.stored.metadata import SANDBOX_EXTENSION, sandbox_extension
 from cri_shim.sync.load import load_sandbox
-from cri_shim.sync.lost_namespaces import look
+from cri_shim.sync.lost_namespaces import poll
 
 NETNS = "/run/netns/cni-1"
 TMPFS_MAGIC = 0x01021994
@@ -98,5 +98,5 @@ def test_a_namespace_that_vanishes(status, ready):
     """A pod whose namespace has gone is not ready any more; one that cannot be looked at stays what it was."""
     sandboxes: Index[Sandbox] = Index("sandbox")
     sandboxes.put(UP)
-    assert look(Kernel(status), sandboxes, UP).ready is ready
+    assert poll(Kernel(status), sandboxes, UP).ready is ready
     assert sandboxes.get("s").ready is ready

@@ -174,7 +174,7 @@ async def test_a_bug_in_a_session_is_told_to_its_client():
 
 async def test_a_connection_without_a_session_is_closed_in_time(monkeypatch: pytest.MonkeyPatch):
     """Without a request, after half of one, or after the answer to one; a session that is idle is not."""
-    monkeypatch.setattr(http_limits, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(http_limits, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(ConnectionLimits.__init__, "__kwdefaults__", {"patience": 0.5})
 
     async def wait(client: RemoteClient) -> Outcome:

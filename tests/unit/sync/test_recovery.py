@@ -20,8 +20,7 @@ from cri_shim.state.containers import Container, Status
 from cri_shim.state.index import Index
 from cri_shim.state.names import Names
 from cri_shim.state.sandboxes import Sandbox
-from cri_shim.sync import load, task_states, unanswered, unread_status
-from cri_shim.sync import task_poll as task_look
+from cri_shim.sync import load, task_poll, task_states, unanswered, unread_status
 from cri_shim.sync.recovery import Recovery
 from cri_shim.sync.task_states import TaskStates
 from cri_shim.sync.unanswered import Unanswered
@@ -66,14 +65,14 @@ class FakeContainerd:
 
     async def _tasks(self):
         if self.task_list is None:
-            await asyncio.sleep(task_look.LIST_SECONDS)
+            await asyncio.sleep(task_poll.LIST_SECONDS)
             raise DeadlineExceeded("containerd.services.tasks.v1.Tasks/List", "no answer")
         return self.task_list
 
     async def _get(self, id_):
         answer = self.answers.get(id_, NotFound(GET, "no such task"))
         if answer is None:
-            await asyncio.sleep(task_look.LOOK_SECONDS)
+            await asyncio.sleep(task_poll.POLL_SECONDS)
             raise DeadlineExceeded(GET, "no answer")
         if isinstance(answer, Exception):
             raise answer
@@ -183,8 +182,8 @@ class Node:
 @pytest.fixture
 async def node(tmp_path, monkeypatch):
     for module, name, seconds in (
-        (task_look, "LIST_SECONDS", 0.05),
-        (task_look, "LOOK_SECONDS", 0.1),
+        (task_poll, "LIST_SECONDS", 0.05),
+        (task_poll, "POLL_SECONDS", 0.1),
         (task_states, "PATIENCE_SECONDS", 0.1),
         (unread_status, "FIRST_PAUSE", 0.01),
         (unanswered, "FIRST_PAUSE", 0.01),
@@ -265,7 +264,7 @@ async def test_an_end_that_is_known(node):
 async def test_many_that_hang_and_one_that_does_not(node):
     """The time that recovery takes does not grow with the number of those that hang."""
     node.pod()
-    hanging = [f"{number:064x}" for number in range(task_look.AT_ONCE * 3)]
+    hanging = [f"{number:064x}" for number in range(task_poll.AT_ONCE * 3)]
     for id_ in (CONTAINER, *hanging):
         node.member(id_)
     node.containerd.task_list = None

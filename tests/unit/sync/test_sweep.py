@@ -16,7 +16,7 @@ from cri_shim.concurrency.supervisor import Supervisor
 from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.state.containers import Container, Status
 from cri_shim.state.index import Index
-from cri_shim.sync import task_poll as task_look
+from cri_shim.sync import task_poll
 from cri_shim.sync.monitor import Monitor
 from cri_shim.sync.readiness import Readiness
 
@@ -33,7 +33,7 @@ class FakeTasks:
 
     async def list(self):
         if self.task_list is None:
-            await asyncio.sleep(task_look.LIST_SECONDS)
+            await asyncio.sleep(task_poll.LIST_SECONDS)
             raise DeadlineExceeded("Tasks/List", "no answer")
         return self.task_list
 
@@ -47,7 +47,7 @@ class FakeTasks:
 @pytest.fixture
 async def swept(monkeypatch):
     """A sweep over two running containers: its tasks, and the ends that it tells."""
-    monkeypatch.setattr(task_look, "LIST_SECONDS", 0.02)
+    monkeypatch.setattr(task_poll, "LIST_SECONDS", 0.02)
     tasks, exits, supervisor = FakeTasks(), [], Supervisor()
     containers: Index[Container] = Index("container")
     for id_ in (ID, OTHER):
@@ -74,7 +74,7 @@ async def swept(monkeypatch):
 
 
 async def sweep(monitor):
-    await monitor._look_for_lost_exits()
+    await monitor._poll_for_lost_exits()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
 
