@@ -12,7 +12,7 @@ import time
 from collections.abc import Coroutine, Generator
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from cri_shim.timeline import in_hand
+from cri_shim.timeline import current_request
 
 if TYPE_CHECKING:
     from cri_shim.timeline import Timeline
@@ -82,5 +82,5 @@ class Metered(Coroutine[Any, Any, T]):
 
 def metered(coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
     """Have the steps of a coroutine that becomes a task counted for the request in hand, if there is one."""
-    timeline = in_hand.get()
+    timeline = current_request.get()
     return coroutine if timeline is None or timeline.ended else Metered(coroutine, timeline)

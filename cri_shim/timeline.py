@@ -91,7 +91,7 @@ class Timeline(Struct, kw_only=True, eq=False):
             self.exposed_cpu += seconds
 
 
-in_hand: ContextVar[Timeline | None] = ContextVar("cri_shim_timeline", default=None)
+current_request: ContextVar[Timeline | None] = ContextVar("cri_shim_timeline", default=None)
 """The timeline of the request that the running task works for."""
 
 
@@ -138,7 +138,7 @@ class awaited:  # noqa: N801 - see above: with awaited("exit"):
 
     def __enter__(self) -> None:
         self.started = time.perf_counter()
-        self._timeline = in_hand.get()
+        self._timeline = current_request.get()
         if self._timeline is not None:
             self._timeline.count_cpu()
             self._timeline.beside += 1
@@ -168,7 +168,7 @@ def note_stage(name: str, started: float, *, least: float = 0.0, about: Mapping[
 
     One shorter than ``least`` seconds is not worth a line.
     """
-    timeline = in_hand.get()
+    timeline = current_request.get()
     if timeline is not None and not timeline.ended:
         duration = time.perf_counter() - started
         if duration >= least:
@@ -179,7 +179,7 @@ def note_stage(name: str, started: float, *, least: float = 0.0, about: Mapping[
 
 
 def _note_block(block: stage, name: str, started: float) -> None:
-    timeline = in_hand.get()
+    timeline = current_request.get()
     if timeline is not None and not timeline.ended:
         duration = time.perf_counter() - started
         timeline.stages = [*(timeline.stages or ()), Stretch(name, started, duration, block.about, block)]
@@ -187,7 +187,7 @@ def _note_block(block: stage, name: str, started: float) -> None:
 
 def note_cpu(seconds: float) -> None:
     """Add CPU time that another thread spent for the request in hand, if there is one."""
-    timeline = in_hand.get()
+    timeline = current_request.get()
     if timeline is not None and not timeline.ended:
         timeline.add_cpu(seconds)
 
@@ -197,7 +197,7 @@ def note_wait(name: str, started: float, *, ended: float | None = None, least: f
 
     It ended now, or at ``ended`` (perf_counter); one shorter than ``least`` seconds is left out.
     """
-    timeline = in_hand.get()
+    timeline = current_request.get()
     if timeline is not None and not timeline.ended:
         duration = (time.perf_counter() if ended is None else ended) - started
         if duration >= least:

@@ -42,7 +42,7 @@ def gauges(service: Service, pump: LogPump, lag: LoopLag) -> list[Gauge]:
             "cri_shim_requests_in_flight",
             "CRI requests being worked on.",
             ("method",),
-            lambda: _counted(request.method for request in ledger.in_hand.values()),
+            lambda: _counted(request.method for request in ledger.active_requests.values()),
         ),
         _single(
             "cri_shim_operations_in_flight",

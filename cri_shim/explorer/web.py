@@ -168,7 +168,7 @@ class Site:
         else:
             # Running requests are included, so that a client that connects during a long one sees it.
             ended = ledger.remembered(method) if method or not reads else ledger.newest()
-            requests = [*ended, *(one for one in ledger.in_hand.values() if method in {"", one.method})]
+            requests = [*ended, *(one for one in ledger.active_requests.values() if method in {"", one.method})]
             requests.sort(key=lambda one: one.id, reverse=True)
             if not reads:
                 requests = [one for one in requests if one.method not in self._sources.reads]

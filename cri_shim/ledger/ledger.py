@@ -29,7 +29,7 @@ from cri_shim.ledger.trace_context import span_of
 from cri_shim.ledger.transport.transport_estimate import TransportEstimate
 from cri_shim.network.exec import Helper
 from cri_shim.status_text import status_text
-from cri_shim.timeline import in_hand, inside
+from cri_shim.timeline import current_request, inside
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Ledger:
         self.quiet_since = time.perf_counter()
         """When something last went over the connection to containerd, a call or its answer."""
         self.helpers_running = 0
-        self.in_hand: dict[int, Request] = {}
+        self.active_requests: dict[int, Request] = {}
         self._listening: set[int] = set()
         self.count = 0
         """Requests that have come in so far."""
@@ -143,8 +143,8 @@ class Ledger:
         self.count += 1
         request = Request(self.count, method, api, trace)
         self.front.charge(request, sent_at)
-        self.in_hand[request.id] = request
-        in_hand.set(request)
+        self.active_requests[request.id] = request
+        current_request.set(request)
         for listener in self._listeners:
             listener.opened(request)
         return request
@@ -153,7 +153,7 @@ class Ledger:
         """End the record and make out the bill; both are kept when the ledger catches up."""
         self.front.charge_answer(request, code)
         close_request(request, code, error, self.transport.charge_unfinished)
-        del self.in_hand[request.id]
+        del self.active_requests[request.id]
         self._listening.discard(request.id)
         self._ended.append(request)
         if self._later is None or self._at_once or len(self._ended) >= MOST_WAITING:
@@ -202,7 +202,7 @@ class Ledger:
     def note_call(self, method: str, started: float) -> str:
         """A hop begins; the result is the ``traceparent`` that is to go with it."""
         gap, self.quiet_since = started - self.quiet_since, started
-        request = _request_in_hand()
+        request = _current_request()
         for listener in self._listeners:
             listener.called(request, method)
         if request is None:
@@ -223,7 +223,7 @@ class Ledger:
         """A hop has ended: add it to the request in hand, if there is one."""
         ended = hop.started + hop.duration
         quiet, self.quiet_since = ended - self.quiet_since, ended
-        request = _request_in_hand()
+        request = _current_request()
         if request is not None:
             request.in_flight.pop((hop.method, hop.started), None)
             gap = request.gaps.pop((hop.method, hop.started), 0.0)
@@ -237,7 +237,7 @@ class Ledger:
     def note_run(self, name: str, command: str) -> None:
         """A helper begins."""
         self.helpers_running += 1
-        request, name = _request_in_hand(), escaped(name)
+        request, name = _current_request(), escaped(name)
         if request is not None:
             request.count_cpu()
             request.beside += 1
@@ -248,7 +248,7 @@ class Ledger:
     def note_helper(self, helper: Helper) -> None:
         """A helper has ended: add it to the request in hand, if there is one."""
         self.helpers_running -= 1
-        request = _request_in_hand()
+        request = _current_request()
         if (name := escaped(helper.name)) != helper.name:
             helper = structs.replace(helper, name=name)
         if request is not None:
@@ -261,19 +261,19 @@ class Ledger:
 
     def note_listening(self) -> None:
         """The request in hand only waits for events from now on: a kubelet has such a stream open for days."""
-        request = _request_in_hand()
+        request = _current_request()
         if request is not None:
             self._listening.add(request.id)
 
     @property
     def busy(self) -> int:
         """How much is under way: requests in hand that do more than wait for events, and helpers."""
-        return len(self.in_hand) - len(self._listening) + self.helpers_running
+        return len(self.active_requests) - len(self._listening) + self.helpers_running
 
     @property
     def idle(self) -> bool:
         """No request is in hand that does more than wait for events."""
-        return len(self.in_hand) == len(self._listening)
+        return len(self.active_requests) == len(self._listening)
 
     def newest(self) -> list[PackedRequest]:
         """Those that have ended and are among the newest of all, oldest first."""
@@ -297,7 +297,7 @@ class Ledger:
 
     def find(self, number: int) -> Request | None:
         """One request by its id, in hand or kept."""
-        if (request := self.in_hand.get(number)) is not None:
+        if (request := self.active_requests.get(number)) is not None:
             return request
         packed = self._kept.get(number)
         return None if packed is None else packed.request()
@@ -343,6 +343,6 @@ def _note_sending(request: Request, started: float) -> None:
         request.late = {**(request.late or {}), started: late}
 
 
-def _request_in_hand() -> Request | None:
-    timeline = in_hand.get()
+def _current_request() -> Request | None:
+    timeline = current_request.get()
     return timeline if isinstance(timeline, Request) and not timeline.ended else None

@@ -36,7 +36,7 @@ from cri_shim.server.request_check import RequestCheck
 from cri_shim.server.unexpected import in_words
 from cri_shim.server.v1alpha2 import V1ALPHA2, v1alpha2_name
 from cri_shim.status_text import status_text
-from cri_shim.timeline import in_hand, note_stage, note_wait
+from cri_shim.timeline import current_request, note_stage, note_wait
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class _Instrumented:
 
     async def _answered(self, message: Message, _context: _Context) -> bytes:
         response = await answered(self._rpc.function(self._service, message))
-        request = in_hand.get()
+        request = current_request.get()
         if not self._read and isinstance(request, Request):
             request.subject = {**request.subject, **_subject(response)}  # the id of what was made
         return _within_limit(self._name, _written(response))

@@ -105,10 +105,10 @@ class ContainerdSpans(Listener):
 
     def _take_slice(self, spans: Iterable[Any]) -> None:
         self._ledger.catch_up()  # a request that has ended is either in hand or in the books when its hops are told
-        in_hand = self._hops_in_hand()
+        active_hops = self._active_hops()
         updated: dict[int, tuple[Request, set[str]]] = {}
         for span in spans:
-            self._match(span, in_hand, updated)
+            self._match(span, active_hops, updated)
         for request, hops in updated.values():
             if request.ended:
                 known = request.bill.split == "spans"
@@ -116,9 +116,9 @@ class ContainerdSpans(Listener):
                 if request.bill.split == "spans" and not known:
                     self._compare(request)
 
-    def _match(self, span: Any, in_hand: Mapping[str, HopOf], updated: dict[int, tuple[Request, set[str]]]) -> None:
+    def _match(self, span: Any, active_hops: Mapping[str, HopOf], updated: dict[int, tuple[Request, set[str]]]) -> None:
         hop = span.parent_span_id.hex()
-        request, number = self._hops.get(hop) or in_hand.get(hop) or (None, _UNDER_WAY)
+        request, number = self._hops.get(hop) or active_hops.get(hop) or (None, _UNDER_WAY)
         if request is None or request.trace is None or request.trace.trace_id != span.trace_id.hex():
             self.dropped += 1
             return
@@ -147,10 +147,10 @@ class ContainerdSpans(Listener):
             pair = Pair(estimate, by_null_calls, request.bill.transport_sum)
             self._ledger.transport.agreement.note_request(request.method, pair)
 
-    def _hops_in_hand(self) -> dict[str, HopOf]:
+    def _active_hops(self) -> dict[str, HopOf]:
         """The hops of requests that have not ended, by span id; those that have not ended themselves have no number."""
         hops: dict[str, HopOf] = {}
-        for request in self._ledger.in_hand.values():
+        for request in self._ledger.active_requests.values():
             ended = ((hop.trace, number) for number, hop in enumerate(request.hops))
             for traceparent, number in (*ended, *((trace, _UNDER_WAY) for trace in request.in_flight.values())):
                 if traceparent:

@@ -12,7 +12,7 @@ from cri_shim.concurrency.operations import Operations
 from cri_shim.concurrency.overlap import both, every, overlap
 from cri_shim.kernel.executors import FS, run
 from cri_shim.metered import Metered, metered
-from cri_shim.timeline import Timeline, awaited, in_hand
+from cri_shim.timeline import Timeline, awaited, current_request
 
 SPENT = 0.03
 """Seconds of CPU time that a burner takes."""
@@ -81,7 +81,7 @@ async def test_what_is_spent_beside_a_wait_is_not_exposed():
     timeline = Timeline()
 
     async def work() -> None:
-        in_hand.set(timeline)
+        current_request.set(timeline)
         burn()
         with awaited("output"):
             burn()
@@ -116,7 +116,7 @@ async def test_tasks_of_a_request_are_counted_for_it():
     timeline = Timeline()
 
     async def request() -> None:
-        in_hand.set(timeline)
+        current_request.set(timeline)
         await asyncio.create_task(metered(burn_in_steps(2)))
         await run(FS, burn)
 
@@ -182,7 +182,7 @@ async def test_the_steps_of_a_pod_start_are_counted_wherever_they_run():
         await every(burn_in_steps(1))
 
     async def request() -> None:
-        in_hand.set(timeline)
+        current_request.set(timeline)
         await Operations().run("run/name", start)
 
     await asyncio.create_task(request())

@@ -40,7 +40,7 @@ class ProbeLedger(Ledger):
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:
         """Take note of the call."""
         real, ended = self.real, request.started + close_request(request, code, error).wall
-        del self.in_hand[request.id]
+        del self.active_requests[request.id]
         gaps = real.front.probed(request.started, ended)
         if len(self.calls) < MOST_CALLS:
             self.calls.append(ProbeCall(request.started, ended, gaps, real.idle))

@@ -114,7 +114,7 @@ async def test_lists_newest_first_with_those_that_run(listener: Listener, ledger
     for method in ("RunPodSandbox", "Version"):
         ledger.close(ledger.open(method))
     ledger.open("PullImage")
-    ledger.in_hand[99] = Request(99, "Version", "v1")
+    ledger.active_requests[99] = Request(99, "Version", "v1")
 
     async def list_requests(query: str) -> list[tuple[str, bool]]:
         requests = json.loads((await ask(listener, f"/api/requests{query}"))[1])["requests"]

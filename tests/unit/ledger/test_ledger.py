@@ -78,7 +78,7 @@ async def test_what_is_kept_is_bounded():
     assert [packed.id for packed in ledger.newest_of("Version")] == newest
     walls = [packed.bill.wall for packed in ledger.slowest("Version")]
     assert walls == sorted((request.bill.wall for request in requests), reverse=True)[:SLOWEST_OF_EACH]
-    assert not ledger.in_hand
+    assert not ledger.active_requests
 
 
 async def test_listeners_are_told_in_order_until_they_leave():
@@ -145,7 +145,7 @@ async def test_the_books_are_kept_later_for_several_requests_in_one_go():
     ledger.close(second)
     assert first.ended
     assert first.bill.wall > 0
-    assert not ledger.in_hand
+    assert not ledger.active_requests
     assert (observer.ids, ledger.newest(), len(appointments)) == ([], [], 1)
     appointments.pop()()
     assert observer.ids == [packed.id for packed in ledger.newest()] == [1, 2]

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from cri_shim.timeline import Timeline, in_hand
+from cri_shim.timeline import Timeline, current_request
 from cri_shim.tuning.admission import IDLE, PERIOD, STILL, AdmissionLimiter, idle_seconds
 
 
@@ -84,7 +84,7 @@ async def test_who_waits_says_so():
 
     async def request() -> Timeline:
         timeline = Timeline()
-        in_hand.set(timeline)
+        current_request.set(timeline)
         async with limiter.slot():
             await asyncio.sleep(0.02)
         return timeline
