@@ -133,10 +133,10 @@ class Detacher:
                 elif not _may_be_refused(owed, attachment, plugin, number, error):
                     raise
                 else:
-                    await self._without_wishes(owed, attachment, plugin, delete, error)
+                    await self._without_pod_arguments(owed, attachment, plugin, delete, error)
         return gone
 
-    async def _without_wishes(
+    async def _without_pod_arguments(
         self, owed: Owed, attachment: Attachment, plugin: Plugin, delete: _Delete, refusal: CniError
     ) -> None:
         """Repeat a refused DEL without the values that the pod asked of this plugin.

@@ -75,10 +75,10 @@ def network(*types: str, name: str = "n", capabilities: tuple[str, ...] = (), ad
 
 def owed(by_add: NetworkConf | None, by_today: NetworkConf | None = None, **fields: Any) -> Owed:
     """An attachment to undo."""
-    wishes = fields.pop("wishes", {})
+    capability_args = fields.pop("capability_args", {})
 
     def attachment(of: NetworkConf | None) -> Attachment | None:
-        return None if of is None else Attachment(of, "ID", "eth0", "/ns", (), wishes)
+        return None if of is None else Attachment(of, "ID", "eth0", "/ns", (), capability_args)
 
     return Owed("ID", "n", "eth0", attachment(by_add), attachment(by_today), **fields)
 
@@ -153,7 +153,7 @@ async def test_what_merely_fails_stays_owed(node, left):
     node.install("bad", FAILS)
     for fields in ({}, {"succeeded": True, "result": RESULT}, {"begun": 2, "refusal": "busy"}):
         with pytest.raises(CniError, match="busy"):
-            await node.detach(owed(chain, chain, wishes=PORTS, **fields), chain)
+            await node.detach(owed(chain, chain, capability_args=PORTS, **fields), chain)
     assert node.ran == ["bad"] * 3
     assert left == []
 
@@ -163,7 +163,7 @@ async def test_what_a_plugin_refuses_in_the_pods_own_words(node, left):
     chain = network("bridge", "portmap", capabilities=("portMappings",))
     node.install("bridge")
     node.install("portmap", REFUSES)
-    await node.detach(owed(chain, chain, wishes=PORTS, begun=2, refusal="invalid port"), chain)
+    await node.detach(owed(chain, chain, capability_args=PORTS, begun=2, refusal="invalid port"), chain)
     assert node.ran == ["portmap", "portmap", "bridge"]
     [line] = left
     assert (line["plugin"], line["host_ports"]) == ("portmap", [8080])
@@ -173,11 +173,11 @@ async def test_a_refusal_of_which_nothing_is_known(node, left):
     """A DEL that is refused twice in the same words is tried without the pod's words; a lock that passes is not."""
     chain = network("portmap", capabilities=("portMappings",))
     node.install("portmap", REFUSES)
-    await node.detach(owed(chain, chain, wishes=PORTS), chain)
+    await node.detach(owed(chain, chain, capability_args=PORTS), chain)
     assert node.ran == ["portmap"] * 3
     assert len(left) == 1
     node.install("portmap", f"mkdir {node.directory}/once 2>/dev/null && {{ {FAILS}; }}")
-    await node.detach(owed(chain, chain, wishes=PORTS), chain)
+    await node.detach(owed(chain, chain, capability_args=PORTS), chain)
     assert node.ran[3:] == ["portmap"] * 2
 
 
@@ -186,7 +186,7 @@ async def test_a_refusal_after_an_add_that_succeeded(node):
     chain = network("portmap", capabilities=("portMappings",))
     node.install("portmap", REFUSES)
     with pytest.raises(CniError, match="invalid port"):
-        await node.detach(owed(chain, chain, wishes=PORTS, result=RESULT, succeeded=True), chain)
+        await node.detach(owed(chain, chain, capability_args=PORTS, result=RESULT, succeeded=True), chain)
 
 
 @pytest.mark.parametrize("fields", [{"result": RESULT, "succeeded": True}, {"begun": 1, "refusal": "busy"}, {}])
