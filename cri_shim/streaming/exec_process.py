@@ -77,7 +77,7 @@ class ExecProcess:
         """
         packed = AnyMessage(type_url=_PROCESS_TYPE, value=json.dumps(self._spec, separators=(",", ":")).encode())
         async with self._gate:
-            self._cgroup_moves.expect()
+            self._cgroup_moves.prepare()
             await self._tasks.exec(
                 self._container_id,
                 self.id,

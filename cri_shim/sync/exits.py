@@ -121,15 +121,15 @@ class Exits:
         parents = (sandbox.config.linux.cgroup_parent for sandbox in self._sandboxes)
         await self._oom_kills.begin(self._cgroup_parent(self._containers.get(id_)), parents)
 
-    def expect(self, id_: str) -> None:
+    def await_lost_exit(self, id_: str) -> None:
         """The task of ``id_`` has gone while containerd was away: its shim may be about to tell how it ended.
 
         From 1.7 on containerd throws away at its start the task of every process that ended meanwhile
         (loadShims in its runtime/v2), and with it the exit code; what is left are the events that the shim repeats.
         """
-        self._supervisor.once(f"late-exit/{id_[:12]}", self._expect(id_, time.time_ns()))
+        self._supervisor.once(f"late-exit/{id_[:12]}", self._await_lost_exit(id_, time.time_ns()))
 
-    async def _expect(self, id_: str, at_ns: int) -> None:
+    async def _await_lost_exit(self, id_: str, at_ns: int) -> None:
         try:
             async with asyncio.timeout(LATE_EXIT_SECONDS):
                 await self.wait(id_)

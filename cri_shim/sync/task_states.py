@@ -122,7 +122,7 @@ class TaskStates:
             return
         self._collect_logs(container)
         if was_followed:
-            self._exits.expect(container.id)
+            self._exits.await_lost_exit(container.id)
         else:
             end = self._exits.ended(container.id, UNKNOWN_EXIT_CODE, time.time_ns(), reason=UNKNOWN_EXIT)
             await self._patiently(container.id, end)

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class CgroupMoves:
-    """``cgroup_moves.expect()``: a process is about to be moved. Costs its caller nothing, never fails."""
+    """``cgroup_moves.prepare()``: a process is about to be moved. Costs its caller nothing, never fails."""
 
     def __init__(self, move: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
         """``move`` blocks while the kernel gets ready; an OSError of it is the end of the attempts."""
@@ -44,7 +44,7 @@ class CgroupMoves:
         hierarchies = Hierarchies.read(unified=cgroup_v2)
         return cls(lambda: stay(hierarchies))
 
-    def expect(self) -> None:
+    def prepare(self) -> None:
         """Begin to get ready, unless that has just been begun."""
         now = self._clock()
         if self._works and now - self._begun >= STAYS_READY:

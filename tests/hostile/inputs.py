@@ -22,7 +22,7 @@ class Input(Struct, frozen=True):
     name: str
     data: bytes
     accepted: bool
-    expect: dict[str, Any]
+    expectation: dict[str, Any]
 
 
 def read(path: Path) -> Input:
@@ -56,6 +56,6 @@ def check_refusal(given: Input, error: Exception) -> None:
     text = str(error)
     text.encode()
     assert len(text) <= LONGEST_ERROR
-    wanted = given.expect.get("error", "")
+    wanted = given.expectation.get("error", "")
     assert wanted, "the input's file names no part of the sentence that refuses it"
     assert wanted in text

@@ -23,13 +23,13 @@ def test_a_cached_attachment(given: Input, tmp_path: Path) -> None:
     cache = ResultCache(str(tmp_path))
     other, *attachments = cache.find("abc")
     assert (other.network, other.ifname) == ("m", "eth1")
-    assert len(attachments) == given.expect["there"]
+    assert len(attachments) == given.expectation["there"]
     for cached in attachments:
         assert (cached.network, cached.container_id, cached.ifname) == ("n", "abc", "eth0")
         addresses = [address["address"] for address in (cached.result or {}).get("ips", ())]
-        assert addresses == ([given.expect["address"]] if "address" in given.expect else [])
-        assert cached.source.decode() == given.expect.get("config", "")
-        assert len(cached.args) == given.expect.get("args", 0)
+        assert addresses == ([given.expectation["address"]] if "address" in given.expectation else [])
+        assert cached.source.decode() == given.expectation.get("config", "")
+        assert len(cached.args) == given.expectation.get("args", 0)
         assert (cached.begun, cached.refusal) == (None, "")
     cache.forget(cache.find("abc"))
     assert len(list(results.iterdir())) == (0 if attachments else 1)

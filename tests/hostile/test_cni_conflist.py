@@ -30,7 +30,7 @@ def test_a_file_is_read_or_refused(given: Input, tmp_path: Path) -> None:
             "types": [plugin.type for plugin in network.plugins],
             "capabilities": sorted(network.plugins[0].capabilities),
         }
-        assert {key: result[key] for key in given.expect} == given.expect
+        assert {key: result[key] for key in given.expectation} == given.expectation
     (tmp_path / "10-theirs.conflist").write_bytes(given.data)
     (tmp_path / "20-good.conflist").write_bytes(GOOD)
     loaded = load_directory(str(tmp_path), 2)

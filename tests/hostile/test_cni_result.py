@@ -26,12 +26,12 @@ def test_a_result_is_used_or_refused(given: Input) -> None:
         check_refusal(given, error)
         return
     assert given.accepted
-    assert list(combined.ips) == given.expect["ips"]
+    assert list(combined.ips) == given.expectation["ips"]
     assert parse_result(json.dumps(result).encode(), "1.0.0") == result
     json.dumps(combined.stored, ensure_ascii=False).encode()
-    if "interface" in given.expect:
-        assert given.expect["interface"] in combined.stored["Interfaces"]
-    if "domain" in given.expect:
-        assert combined.stored["DNS"][1]["domain"] == given.expect["domain"]
-    if "routes" in given.expect:
-        assert len(combined.stored["Routes"] or ()) == given.expect["routes"]
+    if "interface" in given.expectation:
+        assert given.expectation["interface"] in combined.stored["Interfaces"]
+    if "domain" in given.expectation:
+        assert combined.stored["DNS"][1]["domain"] == given.expectation["domain"]
+    if "routes" in given.expectation:
+        assert len(combined.stored["Routes"] or ()) == given.expectation["routes"]

@@ -87,10 +87,10 @@ async def failure(call: Any) -> grpc.aio.AioRpcError:
 def check(given: Input, said: str) -> None:
     """Hold a text to the bounds and to what the input's file expects."""
     assert len(quote(said, safe="".join(map(chr, range(0x20, 0x7F))).replace("%", ""))) <= LONGEST
-    assert given.expect.get("said", said) == said
-    assert said.startswith(given.expect.get("begins", ""))
-    assert said.endswith(given.expect.get("ends", ""))
-    assert given.expect.get("part", "") in said
+    assert given.expectation.get("said", said) == said
+    assert said.startswith(given.expectation.get("begins", ""))
+    assert said.endswith(given.expectation.get("ends", ""))
+    assert given.expectation.get("part", "") in said
 
 
 @every("error-text")

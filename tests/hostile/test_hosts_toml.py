@@ -29,4 +29,4 @@ def test_hosts_toml(given):
         "headers": [name for host in hosts for name, _ in host.headers],
         "dial_timeout": hosts[-1].dial_timeout,
     }
-    assert {name: result[name] for name in given.expect} == given.expect
+    assert {name: result[name] for name in given.expectation} == given.expectation

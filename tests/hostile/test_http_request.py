@@ -35,7 +35,7 @@ async def test_a_request_is_answered(listener: Listener, caplog: pytest.LogCaptu
     answer = (await asyncio.wait_for(reader.read(), PATIENCE)).decode()
     writer.close()
     status = int(answer.split(" ", 2)[1])
-    assert status == given.expect["status"]
+    assert status == given.expectation["status"]
     assert given.accepted == (status < 300)
-    assert given.expect["said"] in answer
+    assert given.expectation["said"] in answer
     assert not caplog.records

@@ -76,4 +76,4 @@ async def check(given: Input, file: io.BytesIO) -> None:
         check_refusal(given, refused.value)
         return
     (image,) = await read_archive(client, file)
-    assert [str(name) for name in image.names] == given.expect["names"]
+    assert [str(name) for name in image.names] == given.expectation["names"]

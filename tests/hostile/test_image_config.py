@@ -27,7 +27,7 @@ def test_image_configuration(given: Input) -> None:
     if uid is not None:
         shown.uid.value = uid
     shown.SerializeToString()
-    for field, value in given.expect.items():
+    for field, value in given.expectation.items():
         if field == "name_length":
             assert len(name) == value
             continue

@@ -25,11 +25,11 @@ def test_manifest(given: Input) -> None:
         return
     manifest = parse_document(given.data, OCI_MANIFEST, DIGEST)
     assert isinstance(manifest, Manifest)
-    assert len(manifest.layers) == given.expect["layers"]
+    assert len(manifest.layers) == given.expectation["layers"]
     assert len(gc_labels(manifest)) == 1 + len(manifest.layers) + len(manifest.others)
     assert not is_checkpoint(given.data)
     contents = ImageContents(Descriptor(OCI_MANIFEST, DIGEST, 0), manifest, (), b"", (), ())
-    assert cri.Image(size=contents.size).size == given.expect.get("size", contents.size)
+    assert cri.Image(size=contents.size).size == given.expectation.get("size", contents.size)
 
 
 @every("image-index")
@@ -44,4 +44,4 @@ def test_index(given: Input) -> None:
         return
     index = parse_document(given.data, OCI_INDEX, DIGEST)
     assert isinstance(index, Index)
-    assert len(candidates(index, host, DIGEST)) == given.expect["members"]
+    assert len(candidates(index, host, DIGEST)) == given.expectation["members"]

@@ -14,7 +14,7 @@ FIELDS = {"text": ("User",), "texts": ("Env",), "text_map": ("Labels",), "intege
 def test_document(given: Input) -> None:
     if given.accepted:
         document = parse_object(given.data)
-        for method, fields in given.expect.items():
+        for method, fields in given.expectation.items():
             for field, value in fields.items():
                 parsed = getattr(document, method)(field)
                 assert (list(parsed) if isinstance(parsed, tuple) else parsed) == value

@@ -29,7 +29,7 @@ def test_seccomp_profile(given: Input) -> None:
     """A filter is read whole or not at all."""
     if given.accepted:
         profile = parse_profile(given.data, "/p.json")
-        assert given.expect in ({}, profile)
+        assert given.expectation in ({}, profile)
         return
     with pytest.raises(InvalidArgumentError) as refused:
         parse_profile(given.data, "/p.json")
@@ -41,7 +41,7 @@ def test_base_spec(given: Input) -> None:
     """What is accepted can be built on."""
     if given.accepted:
         spec = parse_base_spec(given.data)
-        assert spec == given.expect
+        assert spec == given.expectation
         assert base_spec(spec, "/x")["linux"]["cgroupsPath"] == "/x"
         return
     with pytest.raises(DocumentError) as refused:
@@ -54,7 +54,7 @@ def test_cdi_file(given: Input) -> None:
     """A file of a vendor."""
     if given.accepted:
         document = parse_document(given.data)
-        assert document.kind == given.expect["kind"]
+        assert document.kind == given.expectation["kind"]
         assert document.devices[0].container_edits.env == ("A=b",)
         return
     with pytest.raises(ValueError) as refused:
@@ -66,7 +66,7 @@ def test_cdi_file(given: Input) -> None:
 def test_blockio_classes(given: Input) -> None:
     """The file of ``blockio_config_file``."""
     if given.accepted:
-        assert list(parse_classes(given.data)) == given.expect["classes"]
+        assert list(parse_classes(given.data)) == given.expectation["classes"]
         return
     with pytest.raises(ValueError) as refused:
         parse_classes(given.data)
@@ -78,8 +78,8 @@ def test_runtime_features(given: Input) -> None:
     """What an OCI runtime prints of itself."""
     if given.accepted:
         features = features_from(given.data, MACHINE_KERNEL)
-        assert features.recursive_read_only_mounts == given.expect["rro"]
-        assert features.user_namespaces == given.expect["userns"]
+        assert features.recursive_read_only_mounts == given.expectation["rro"]
+        assert features.user_namespaces == given.expectation["userns"]
         return
     with pytest.raises(ValueError) as refused:
         features_from(given.data, MACHINE_KERNEL)
@@ -92,7 +92,7 @@ def test_passwd(given: Input) -> None:
     plan = UserPlan("app", "", (), group_memberships=False)
     if given.accepted:
         user = resolve_user(plan, given.data)
-        assert (user.uid, user.gid) == (given.expect["uid"], given.expect["gid"])
+        assert (user.uid, user.gid) == (given.expectation["uid"], given.expectation["gid"])
         return
     with pytest.raises(InvalidArgumentError) as refused:
         resolve_user(plan, given.data)

@@ -42,7 +42,7 @@ def test_stored_record(given: Input, tmp_path: Path) -> None:
         check_refusal(given, refused.value)
         return
     stored = read(record)
-    for field, value in given.expect.items():
+    for field, value in given.expectation.items():
         parsed = getattr(stored, field) if hasattr(stored, field) else dict(getattr(stored.config, field))
         assert parsed == value
 
@@ -67,5 +67,5 @@ def test_status_file(given: Input, tmp_path: Path) -> None:
         check_refusal(given, refused.value)
         return
     status = read_status(tmp_path)
-    for field, value in given.expect.items():
+    for field, value in given.expectation.items():
         assert getattr(status, field) == value

@@ -18,5 +18,5 @@ def test_token_answer(given):
         check_refusal(given, caught.value)
         return
     token, life = read_token(given.data)
-    assert {"token": token, "life": life} == given.expect
+    assert {"token": token, "life": life} == given.expectation
     token.encode()

@@ -144,7 +144,7 @@ async def _make_pause(
     async with mapped(
         service.kernel, service.paths, sandbox, sandbox.id, rootfs, userns=userns, sources={}
     ) as mapped_rootfs:
-        service.cgroup_moves.expect()
+        service.cgroup_moves.prepare()
         with stage("container.NewTask"):
             async with hanging_ended(
                 service.config, service.sandboxes, service.containers, sandbox.id, sandbox.runtime_handler

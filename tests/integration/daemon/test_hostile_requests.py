@@ -42,6 +42,6 @@ async def test_they_are_refused_before_any_work(lab: Lab) -> None:
         given.name: answers[given.name]
         for given in refused
         if answers[given.name][0] != grpc.StatusCode.INVALID_ARGUMENT
-        or given.expect["error"] not in answers[given.name][1]
+        or given.expectation["error"] not in answers[given.name][1]
     }
     assert wrong == {}

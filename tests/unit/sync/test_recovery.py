@@ -95,7 +95,7 @@ class FakeExits:
     async def begin(self, id_):
         pass
 
-    def expect(self, id_):
+    def await_lost_exit(self, id_):
         self.reported.append((id_, None, "expected"))
 
 

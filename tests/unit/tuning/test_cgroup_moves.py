@@ -36,15 +36,15 @@ def test_one_move_is_enough_for_all_that_come_soon():
     clock = Clock()
     moves = CgroupMoves(lambda: done.append(clock.now), clock)
     for _ in range(3):
-        moves.expect()
+        moves.prepare()
     _threads_are_done()
     assert done == [0.0]
     clock.now = STAYS_READY * 0.9
-    moves.expect()
+    moves.prepare()
     _threads_are_done()
     assert done == [0.0]
     clock.now = STAYS_READY
-    moves.expect()
+    moves.prepare()
     _threads_are_done()
     assert done == [0.0, STAYS_READY]
 
@@ -57,7 +57,7 @@ def test_nobody_waits_for_it():
         began.set()
         go.wait(5)
 
-    CgroupMoves(move).expect()
+    CgroupMoves(move).prepare()
     assert began.wait(5)  # in a thread: the call has come back
     go.set()
 
@@ -74,7 +74,7 @@ def test_where_it_may_not_it_is_tried_once():
     moves = CgroupMoves(move, clock)
     for now in (0.0, 1.0, 2.0):
         clock.now = now
-        moves.expect()
+        moves.prepare()
         _threads_are_done()
     assert tried == [0.0]
 
