@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from cri_shim.concurrency.keyed_semaphores import Gates
+from cri_shim.concurrency.keyed_semaphores import KeyedSemaphores
 from cri_shim.node.deprecations import Deprecations
 from cri_shim.node.snapshotter_check import SnapshotterCheck
 from cri_shim.streaming.exec_process import STARTS_AT_ONCE
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from containerd_client import Containerd
     from cri_shim.cdi.registry import CdiRegistry
-    from cri_shim.concurrency.keyed_locks import Locks
+    from cri_shim.concurrency.keyed_locks import KeyedLocks
     from cri_shim.concurrency.operations import Operations
     from cri_shim.config import Config
     from cri_shim.images.image_files import ImageFiles
@@ -106,7 +106,7 @@ class Service(Struct, frozen=True):
     """What every request cost."""
     traces: TracePolicy
     """Which requests are traced."""
-    locks: Locks
+    locks: KeyedLocks
     """One for each container, against two changes at once."""
     pod_starts: AdmissionLimiter
     """Pods being made, a few at a time while the cores are busy."""
@@ -122,5 +122,5 @@ class Service(Struct, frozen=True):
     """What containerd warns of."""
     snapshotters: SnapshotterCheck = field(default_factory=SnapshotterCheck)
     """Whether containerd has what the configuration names."""
-    exec_starts: Gates = field(default_factory=lambda: Gates(STARTS_AT_ONCE))
+    exec_starts: KeyedSemaphores = field(default_factory=lambda: KeyedSemaphores(STARTS_AT_ONCE))
     """Commands being started, a few at a time for each pod."""

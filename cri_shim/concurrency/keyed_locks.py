@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 from cri_shim.timeline import awaited
 
 
-class Locks:
+class KeyedLocks:
     """Locks by key, as in ``async with locks.of(container_id):``.
 
     A lock is taken for changes only, never across a grace period and never by a read.

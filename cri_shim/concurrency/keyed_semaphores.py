@@ -9,22 +9,22 @@ from weakref import WeakValueDictionary
 from cri_shim.timeline import awaited
 
 
-class Gates:
+class KeyedSemaphores:
     """``async with gates.of(sandbox_id):`` lets ``width`` in at the same time; others wait in line."""
 
     def __init__(self, width: int) -> None:
         self._width = width
-        self._gates: WeakValueDictionary[str, _Gate] = WeakValueDictionary()
+        self._semaphores: WeakValueDictionary[str, _WaitNotingSemaphore] = WeakValueDictionary()
 
     def of(self, key: str) -> asyncio.Semaphore:
         """The gate of ``key``; the same one for as long as anyone refers to it."""
-        gate = self._gates.get(key)
-        if gate is None:
-            gate = self._gates[key] = _Gate(self._width)
-        return gate
+        semaphore = self._semaphores.get(key)
+        if semaphore is None:
+            semaphore = self._semaphores[key] = _WaitNotingSemaphore(self._width)
+        return semaphore
 
 
-class _Gate(asyncio.Semaphore):
+class _WaitNotingSemaphore(asyncio.Semaphore):
     """A gate that tells the request that had to wait before it."""
 
     async def acquire(self) -> Literal[True]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from containerd_client import Containerd
 from cri_shim.cdi.registry import CdiRegistry
-from cri_shim.concurrency.keyed_locks import Locks
+from cri_shim.concurrency.keyed_locks import KeyedLocks
 from cri_shim.concurrency.operations import Operations
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
@@ -104,7 +104,7 @@ def wire(
         on_hop=ledger.note_hop if config.ledger.enabled else None,
         on_call=ledger.note_call if config.ledger.enabled else None,
     )
-    readiness, locks = Readiness(), Locks()
+    readiness, locks = Readiness(), KeyedLocks()
     sandboxes, containers = Index[Sandbox]("sandbox"), Index[Container]("container")
     sandbox_names, container_names = Names(), Names()
     pump = LogPump(kernel.tee)

@@ -20,7 +20,7 @@ from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.platforms import host_platform
 from containerd_client.distribution.reference import is_digest
 from containerd_client.distribution.unpack import Unpacker
-from cri_shim.concurrency.keyed_locks import Locks
+from cri_shim.concurrency.keyed_locks import KeyedLocks
 from cri_shim.concurrency.pauses import doubling
 from cri_shim.errors import CriError
 from cri_shim.images.names import normal_name
@@ -75,7 +75,7 @@ class ImageStore:
         self._client = client
         self._pinned = frozenset(normal_name(name) or name for name in pinned)
         self._table = ImageTable()
-        self._locks = Locks()
+        self._locks = KeyedLocks()
         """By image id, for changes to several records of one image."""
         self._readings = Readings()
         self._unpacked: set[tuple[str, str]] = set()

@@ -24,7 +24,7 @@ from untrusted import shorten
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
-    from cri_shim.concurrency.keyed_locks import Locks
+    from cri_shim.concurrency.keyed_locks import KeyedLocks
     from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.logs.registry import ContainerLogs
     from cri_shim.paths import Paths
@@ -64,7 +64,7 @@ class Exits:
         containerd: Containerd,
         sandboxes: Index[Sandbox],
         containers: Index[Container],
-        locks: Locks,
+        locks: KeyedLocks,
         oom_kills: OomKills,
         paths: Paths,
         logs: ContainerLogs,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cri_shim.concurrency.keyed_locks import Locks
-from cri_shim.concurrency.keyed_semaphores import Gates
+from cri_shim.concurrency.keyed_locks import KeyedLocks
+from cri_shim.concurrency.keyed_semaphores import KeyedSemaphores
 from cri_shim.concurrency.operations import Operations
 from cri_shim.kernel import executors
 from cri_shim.ledger.intervals import covered
@@ -54,11 +54,11 @@ async def test_a_thread_at_hand_is_no_wait() -> None:
     assert [one for one in seconds if one < executors.QUEUED] == []
 
 
-@pytest.mark.parametrize(("make", "name"), [(Locks, "lock"), (lambda: Gates(1), "gate")])
+@pytest.mark.parametrize(("make", "name"), [(KeyedLocks, "lock"), (lambda: KeyedSemaphores(1), "gate")])
 async def test_locks_and_gates_tell_who_had_to_wait(make, name) -> None:
     """Taking what is free is no wait; taking what somebody holds is one."""
     request = Ledger().open("StartContainer")
-    some: Locks | Gates = make()
+    some: KeyedLocks | KeyedSemaphores = make()
     held = some.of("id")
     async with held:
         assert not waited(request)

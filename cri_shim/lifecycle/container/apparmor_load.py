@@ -21,7 +21,7 @@ from cri_shim.oci.apparmor_default import default_profile
 from cri_shim.oci.node_facts import read_apparmor_files, read_apparmor_profiles
 
 if TYPE_CHECKING:
-    from cri_shim.concurrency.keyed_locks import Locks
+    from cri_shim.concurrency.keyed_locks import KeyedLocks
     from cri_shim.config import Config
     from cri_shim.oci.node_facts import NodeFacts
 
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 async def apparmor_profiles(
-    config: Config, node: NodeFacts, locks: Locks, security: cri.LinuxContainerSecurityContext
+    config: Config, node: NodeFacts, locks: KeyedLocks, security: cri.LinuxContainerSecurityContext
 ) -> frozenset[str]:
     """The profiles that are loaded when a container with this security context is made.
 
@@ -54,7 +54,7 @@ async def apparmor_profiles(
 
 
 async def sandbox_apparmor_profiles(
-    config: Config, node: NodeFacts, locks: Locks, security: cri.LinuxSandboxSecurityContext
+    config: Config, node: NodeFacts, locks: KeyedLocks, security: cri.LinuxSandboxSecurityContext
 ) -> frozenset[str]:
     """The same for a pod's own process, which is confined only if the request says so."""
     if not security.HasField("apparmor"):

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
-from cri_shim.concurrency.keyed_semaphores import Gates
+from cri_shim.concurrency.keyed_semaphores import KeyedSemaphores
 
 
 async def test_no_more_than_its_width_are_inside():
     """Ten want in, three are in at any time, and all get their turn."""
-    gates = Gates(3)
+    semaphores = KeyedSemaphores(3)
     inside = most = done = 0
 
     async def visit() -> None:
         nonlocal inside, most, done
-        async with gates.of("pod"):
+        async with semaphores.of("pod"):
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0)
@@ -27,9 +27,9 @@ async def test_no_more_than_its_width_are_inside():
 
 async def test_ids_do_not_wait_for_each_other_and_are_forgotten():
     """Another pod's gate is open, and nothing stays behind."""
-    gates = Gates(1)
-    async with gates.of("one"):
-        async with asyncio.timeout(1), gates.of("two"):
+    semaphores = KeyedSemaphores(1)
+    async with semaphores.of("one"):
+        async with asyncio.timeout(1), semaphores.of("two"):
             pass
-        assert list(gates._gates) == ["one"]
-    assert list(gates._gates) == []
+        assert list(semaphores._semaphores) == ["one"]
+    assert list(semaphores._semaphores) == []

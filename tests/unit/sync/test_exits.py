@@ -12,7 +12,7 @@ import pytest
 
 from containerd_client import NotFound, Unknown
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.concurrency.keyed_locks import Locks
+from cri_shim.concurrency.keyed_locks import KeyedLocks
 from cri_shim.concurrency.supervisor import Supervisor
 from cri_shim.disk.container_directories import make_container_dirs
 from cri_shim.disk.status_file import read_status
@@ -80,7 +80,7 @@ def exits(containers, tasks, paths, background):
         containerd=cast("Any", SimpleNamespace(tasks=tasks)),
         sandboxes=Index("sandbox"),
         containers=containers,
-        locks=Locks(),
+        locks=KeyedLocks(),
         oom_kills=cast("Any", FakeOomKills()),
         paths=paths,
         logs=cast("Any", FakeLogs()),

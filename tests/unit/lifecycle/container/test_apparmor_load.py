@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.concurrency.keyed_locks import Locks
+from cri_shim.concurrency.keyed_locks import KeyedLocks
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.lifecycle.container import apparmor_load
 from cri_shim.lifecycle.container.apparmor_load import apparmor_profiles
@@ -22,7 +22,7 @@ async def profiles(security, *, apparmor=True, disabled=False):
     """Return the profiles for ``security`` on such a node."""
     config: Any = SimpleNamespace(runtime=SimpleNamespace(disable_apparmor=disabled))
     facts: Any = SimpleNamespace(apparmor=apparmor)
-    return await apparmor_profiles(config, facts, Locks(), security)
+    return await apparmor_profiles(config, facts, KeyedLocks(), security)
 
 
 @pytest.fixture
