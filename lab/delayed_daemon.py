@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from cri_shim import cli
 from cri_shim.daemon import daemon, wiring
-from cri_shim.ledger.ledger import Listener
+from cri_shim.ledger.ledger import LedgerObserver
 from cri_shim.tuning.admission import width_for
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 DELAY = "CRI_SHIM_DELAY"
 
 
-class Delays(Listener):
+class Delays(LedgerObserver):
     """Delays the requests that come in."""
 
     def __init__(self, service: Service, file: Path) -> None:

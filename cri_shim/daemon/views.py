@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.daemon.about_node import about_node
 from cri_shim.daemon.gauges import gauges
-from cri_shim.explorer.http_server import Listener
+from cri_shim.explorer.http_server import HttpListener
 from cri_shim.explorer.web_sources import WebSources
 from cri_shim.rpc import RPCS, Kind
 from cri_shim.telemetry.containerd_spans import ContainerdSpans
@@ -46,7 +46,7 @@ def open_views(
         take_spans=take_spans,
         reads=frozenset(name for name, rpc in RPCS.items() if rpc.kind is Kind.READ),
     )
-    listener = Listener(service.config.http.address, service.paths.state, sources)
+    listener = HttpListener(service.config.http.address, service.paths.state, sources)
     listener.bind()
     stack.push_async_callback(listener.stop)
     supervisor.forever("http-socket", listener.watch)

@@ -33,7 +33,7 @@ ADDRESS_FILE: Final = "http-address"
 log = structlog.get_logger(__name__)
 
 
-class Listener:
+class HttpListener:
     """``address`` is ``HOST:PORT``, port 0 for any that is free, or ``unix://PATH``; empty: there is no listener."""
 
     def __init__(self, address: str, state: Path, sources: WebSources) -> None:

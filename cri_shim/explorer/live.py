@@ -13,7 +13,7 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cri_shim.ledger.ledger import Listener
+from cri_shim.ledger.ledger import LedgerObserver
 from cri_shim.ledger.record_json import summary
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Watcher:
         self._wake.set()
 
 
-class LiveFeed(Listener):
+class LiveFeed(LedgerObserver):
     """Sends the events of ``ledger`` to all watchers; ``later`` is ``call_later`` of an event loop."""
 
     at_once = True

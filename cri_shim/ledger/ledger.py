@@ -53,7 +53,7 @@ LATE = 0.001
 log = structlog.get_logger(__name__)
 
 
-class Listener:
+class LedgerObserver:
     """A view that follows the ledger while it is written; it overrides what it cares for.
 
     Its methods run inside requests: short, and never raising.
@@ -113,22 +113,22 @@ class Ledger:
         self._newest: deque[PackedRequest] = deque(maxlen=CAPACITY)
         self._by_method: defaultdict[str, deque[PackedRequest]] = defaultdict(lambda: deque(maxlen=CAPACITY_OF_EACH))
         self._slowest: defaultdict[str, list[tuple[float, int, PackedRequest]]] = defaultdict(list)
-        self._listeners: tuple[Listener, ...] = ()
+        self._listeners: tuple[LedgerObserver, ...] = ()
         self._later = later
         self._at_once = False
         self._ended: deque[Request] = deque()
         self.lost = 0
         """Requests whose record could not be kept or counted."""
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, listener: LedgerObserver) -> None:
         """Tell ``listener`` everything from now on."""
         self._follow((*self._listeners, listener))
 
-    def leave(self, listener: Listener) -> None:
+    def leave(self, listener: LedgerObserver) -> None:
         """Tell ``listener`` nothing more."""
         self._follow(tuple(other for other in self._listeners if other is not listener))
 
-    def _follow(self, listeners: tuple[Listener, ...]) -> None:
+    def _follow(self, listeners: tuple[LedgerObserver, ...]) -> None:
         self.catch_up()
         self._listeners = listeners
         self._at_once = any(listener.at_once for listener in listeners)

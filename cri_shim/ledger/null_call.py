@@ -21,7 +21,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from containerd_client import ContainerdError, call_options
 from containerd_client.varint import varint
-from cri_shim.ledger.ledger import Listener
+from cri_shim.ledger.ledger import LedgerObserver
 from cri_shim.ledger.transport.byte_cost import PAYLOAD
 from cri_shim.ledger.transport.gap_curve import GAPS
 from cri_shim.ledger.transport.load_factor import level_of
@@ -52,7 +52,7 @@ _OFF_BEAT: Final = 0.05  # seconds within which the moment for a measurement bes
 _UNKNOWN_FIELD: Final = b"\xfa\x3f"  # number 2047, of bytes: containerd passes over what it does not know
 
 
-class NullCall(Listener):
+class NullCall(LedgerObserver):
     """Keeps :attr:`~cri_shim.ledger.ledger.Ledger.transport` up to date; ``ready`` says whether containerd is there."""
 
     def __init__(self, client: Containerd, ledger: Ledger, ready: Callable[[], bool] = lambda: True) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 
-from cri_shim.ledger.ledger import Listener
+from cri_shim.ledger.ledger import LedgerObserver
 from cri_shim.ledger.trace_context import is_asking, span_of
 from cri_shim.ledger.transport.agreement import Pair
 from cri_shim.telemetry.span_export import MISSING
@@ -40,7 +40,7 @@ SLICE = 200
 """Spans that are matched at a time before other tasks get the event loop."""
 
 
-class ContainerdSpans(Listener):
+class ContainerdSpans(LedgerObserver):
     """Takes exports, and listens to the ledger.
 
     Raises :class:`TracingError` when the OTLP messages are not installed.

@@ -10,7 +10,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, TypeAlias
 
 from cri_shim.ledger.billing import hop_shares
-from cri_shim.ledger.ledger import Listener
+from cri_shim.ledger.ledger import LedgerObserver
 from cri_shim.ledger.trace_context import span_of
 from cri_shim.telemetry.histogram import Histogram
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Labels: TypeAlias = tuple[str, ...]
 
 
-class Counts(Listener):
+class Counts(LedgerObserver):
     """A listener of the ledger (:class:`~cri_shim.ledger.ledger.Listener`).
 
     ``spans``: containerd reports its own share of hops, so the shares of traced requests are counted when that has come

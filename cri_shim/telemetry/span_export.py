@@ -18,7 +18,7 @@ import structlog
 import cri_shim
 from cri_shim.kernel.executors import FS, run
 from cri_shim.ledger.bill_text import bill_text
-from cri_shim.ledger.ledger import Listener
+from cri_shim.ledger.ledger import LedgerObserver
 from cri_shim.telemetry.spans import SpanMaker
 from cri_shim.telemetry.tracing import TracingError
 
@@ -54,7 +54,7 @@ def span_export(tracing: Tracing, containerd: str) -> SpanExport | None:
         return None
 
 
-class SpanExport(Listener):
+class SpanExport(LedgerObserver):
     """A listener of the ledger that tells a collector.
 
     Raises :class:`TracingError` when the SDK is not installed.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cri_shim.explorer.http_server import Listener
+from cri_shim.explorer.http_server import HttpListener
 from cri_shim.explorer.web_sources import WebSources
 from cri_shim.ledger.ledger import Ledger
 from tests.hostile.inputs import Input, every
@@ -20,15 +20,15 @@ PATIENCE = 20.0
 
 
 @pytest.fixture
-async def listener(tmp_path: Path) -> AsyncIterator[Listener]:
-    one = Listener("127.0.0.1:0", tmp_path, WebSources(Ledger(), metrics=lambda: b"", node=dict))
+async def listener(tmp_path: Path) -> AsyncIterator[HttpListener]:
+    one = HttpListener("127.0.0.1:0", tmp_path, WebSources(Ledger(), metrics=lambda: b"", node=dict))
     one.bind()
     yield one
     await one.stop()
 
 
 @every("http-request")
-async def test_a_request_is_answered(listener: Listener, caplog: pytest.LogCaptureFixture, given: Input):
+async def test_a_request_is_answered(listener: HttpListener, caplog: pytest.LogCaptureFixture, given: Input):
     host, port = listener.address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(given.data)

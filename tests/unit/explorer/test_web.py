@@ -15,7 +15,7 @@ import pytest
 
 from cri_shim import http_limits
 from cri_shim.explorer import live
-from cri_shim.explorer.http_server import ADDRESS_FILE, Listener
+from cri_shim.explorer.http_server import ADDRESS_FILE, HttpListener
 from cri_shim.explorer.live import MOST_WATCHERS, QUEUED, LiveFeed
 from cri_shim.explorer.web_sources import WebSources
 from cri_shim.http_limits import ConnectionLimits
@@ -36,15 +36,15 @@ def ledger() -> Ledger:
 
 
 @pytest.fixture
-async def listener(ledger: Ledger, tmp_path: Path) -> AsyncIterator[Listener]:
+async def listener(ledger: Ledger, tmp_path: Path) -> AsyncIterator[HttpListener]:
     sources = WebSources(ledger, metrics=lambda: b"m 1\n", node=lambda: {"pods": 0}, reads=frozenset({"Version"}))
-    one = Listener("127.0.0.1:0", tmp_path, sources)
+    one = HttpListener("127.0.0.1:0", tmp_path, sources)
     one.bind()
     yield one
     await one.stop()
 
 
-async def ask(listener: Listener, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
+async def ask(listener: HttpListener, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
     """Status and text of an answer."""
     async with (
         aiohttp.ClientSession() as session,
@@ -58,7 +58,7 @@ def watchers(ledger: Ledger) -> int:
     return len(ledger._listeners)
 
 
-async def test_the_address_in_use_is_told_and_taken_back(listener: Listener, tmp_path: Path):
+async def test_the_address_in_use_is_told_and_taken_back(listener: HttpListener, tmp_path: Path):
     """Port 0 takes a free one; the file names it, and goes when the listener does."""
     assert (tmp_path / ADDRESS_FILE).read_text() == f"{listener.address}\n"
     assert (await ask(listener, "/api/node"))[0] == 200
@@ -70,7 +70,7 @@ async def test_a_port_that_is_taken_does_not_raise(ledger: Ledger, tmp_path: Pat
     """The daemon goes on without a page."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         sources = WebSources(ledger, metrics=lambda: b"", node=dict)
-        one = Listener(f"127.0.0.1:{taken.getsockname()[1]}", tmp_path, sources)
+        one = HttpListener(f"127.0.0.1:{taken.getsockname()[1]}", tmp_path, sources)
         one.bind()
         assert one.address == ""
         assert not (tmp_path / ADDRESS_FILE).exists()
@@ -87,19 +87,19 @@ async def test_a_port_that_is_taken_does_not_raise(ledger: Ledger, tmp_path: Pat
         ("127.0.0.1.evil.example", 403),
     ],
 )
-async def test_names_of_others_are_refused(listener: Listener, host: str, status: int):
+async def test_names_of_others_are_refused(listener: HttpListener, host: str, status: int):
     """A web site whose name was bound to loopback anew reads nothing."""
     assert (await ask(listener, "/api/node", Host=host))[0] == status
 
 
-async def test_nothing_can_be_changed(listener: Listener):
+async def test_nothing_can_be_changed(listener: HttpListener):
     """There is no other method than GET, and no way out of the page's folder."""
     assert (await ask(listener, "/api/requests", "POST"))[0] == 405
     assert (await ask(listener, "/page/..%2Fweb.py"))[0] == 404
     assert (await ask(listener, "/v1/traces", "POST"))[0] == 404
 
 
-async def test_the_page_may_run_only_its_own_scripts(listener: Listener):
+async def test_the_page_may_run_only_its_own_scripts(listener: HttpListener):
     """The policy allows nothing inline and nothing from elsewhere, and no other origin is let in."""
     async with aiohttp.ClientSession() as session, session.get(f"http://{listener.address}/") as answer:
         policy = answer.headers["Content-Security-Policy"]
@@ -109,7 +109,7 @@ async def test_the_page_may_run_only_its_own_scripts(listener: Listener):
         assert "<script>" not in await answer.text()
 
 
-async def test_lists_newest_first_with_those_that_run(listener: Listener, ledger: Ledger):
+async def test_lists_newest_first_with_those_that_run(listener: HttpListener, ledger: Ledger):
     """What runs is there; reads can be left out; a method can be chosen."""
     for method in ("RunPodSandbox", "Version"):
         ledger.close(ledger.open(method))
@@ -132,7 +132,7 @@ async def test_lists_newest_first_with_those_that_run(listener: Listener, ledger
     assert (await ask(listener, "/api/requests/77"))[0] == 404
 
 
-async def test_how_transport_is_estimated_is_told(listener: Listener, ledger: Ledger):
+async def test_how_transport_is_estimated_is_told(listener: HttpListener, ledger: Ledger):
     """The curve and what is compared, empty at first."""
     empty = json.loads((await ask(listener, "/api/calibration"))[1])
     assert (empty["curve"], empty["agreement"]["requests"]) == ([], {"total": None, "methods": []})
@@ -141,7 +141,7 @@ async def test_how_transport_is_estimated_is_told(listener: Listener, ledger: Le
     assert (point["gap_ms"], point["null_call_ms"], point["samples"]) == (10.0, 0.8, 1)
 
 
-async def test_live_events_tell_a_request_from_start_to_end(listener: Listener, ledger: Ledger):
+async def test_live_events_tell_a_request_from_start_to_end(listener: HttpListener, ledger: Ledger):
     """The stream has the request's start and its summary; nobody listens before or after."""
     assert watchers(ledger) == 0
     timeout = aiohttp.ClientTimeout(total=20)
@@ -199,7 +199,7 @@ async def test_each_event_is_written_once_for_all_who_watch(ledger: Ledger, monk
     assert written == ["start", "end"]
 
 
-async def test_no_more_than_some_may_watch(listener: Listener, ledger: Ledger):
+async def test_no_more_than_some_may_watch(listener: HttpListener, ledger: Ledger):
     """The next is refused in words; one that leaves makes room at once."""
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         url = f"http://{listener.address}/api/live"
@@ -235,13 +235,13 @@ async def test_no_more_than_some_may_watch(listener: Listener, ledger: Ledger):
         "/api/requests?limit=1e9",
     ],
 )
-async def test_numbers_that_are_none_are_refused_in_words(listener: Listener, path: str):
+async def test_numbers_that_are_none_are_refused_in_words(listener: HttpListener, path: str):
     """A path or a query may hold anything."""
     status, text = await ask(listener, path)
     assert (status, "is a number of at most 18 digits" in text) == (400, True)
 
 
-async def test_a_page_of_another_origin_is_not_answered(listener: Listener):
+async def test_a_page_of_another_origin_is_not_answered(listener: HttpListener):
     """It could not read a stream, but it could hold all places of those who may."""
     assert (await ask(listener, "/api/node", Origin="http://evil.example"))[0] == 403
     assert (await ask(listener, "/api/node", Origin=f"http://{listener.address}"))[0] == 200
@@ -258,7 +258,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "sent", [b"", b"GET /api/node HT", b"GET / HTTP/1.1\r\nX: ", b"GET /api/node HTTP/1.1\r\n\r\n"]
 )
-async def test_half_a_request_and_an_idle_connection_end(listener: Listener, sent: bytes):
+async def test_half_a_request_and_an_idle_connection_end(listener: HttpListener, sent: bytes):
     """Whatever came so far, the connection is closed; others are answered meanwhile."""
     host, port = listener.address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -270,7 +270,7 @@ async def test_half_a_request_and_an_idle_connection_end(listener: Listener, sen
     writer.close()
 
 
-async def test_too_many_connections_are_told_so(listener: Listener):
+async def test_too_many_connections_are_told_so(listener: HttpListener):
     """One beyond the limit gets an answer, and those that wait are as many as they may be."""
     await ask(listener, "/api/node")
     assert listener._site is not None
@@ -299,9 +299,11 @@ class Spans:
 
 
 @pytest.fixture
-async def spans(ledger: Ledger, tmp_path: Path) -> AsyncIterator[tuple[Spans, Listener]]:
+async def spans(ledger: Ledger, tmp_path: Path) -> AsyncIterator[tuple[Spans, HttpListener]]:
     taker = Spans()
-    one = Listener("127.0.0.1:0", tmp_path, WebSources(ledger, metrics=lambda: b"", node=dict, take_spans=taker.take))
+    one = HttpListener(
+        "127.0.0.1:0", tmp_path, WebSources(ledger, metrics=lambda: b"", node=dict, take_spans=taker.take)
+    )
     one.bind()
     yield taker, one
     await one.stop()
@@ -337,7 +339,7 @@ async def test_exports_are_inflated_and_bounded(spans, body: bytes, encoding: st
     assert taker.taken == ([b"x" * 1000] if status == 200 else [])
 
 
-async def test_what_the_daemon_refuses_is_said_in_the_terminal(listener: Listener):
+async def test_what_the_daemon_refuses_is_said_in_the_terminal(listener: HttpListener):
     """An answer that is no JSON is no traceback."""
     with pytest.raises(UnreachableError, match="answers 400: limit is a number"):
         await asyncio.to_thread(Explorer(listener.address).get, "/api/requests", limit="x")
@@ -348,7 +350,7 @@ async def _lines(answer: aiohttp.ClientResponse, count: int) -> AsyncIterator[st
         yield (await answer.content.readline()).decode().strip()
 
 
-async def test_what_is_not_http_fills_no_log(listener: Listener, caplog: pytest.LogCaptureFixture):
+async def test_what_is_not_http_fills_no_log(listener: HttpListener, caplog: pytest.LogCaptureFixture):
     """The client gets an answer; an error with a traceback would be one that any client can cause."""
     host, port = listener.address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))

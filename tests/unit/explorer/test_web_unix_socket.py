@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cri_shim.explorer import http_server as listener_module
-from cri_shim.explorer.http_server import ADDRESS_FILE, Listener
+from cri_shim.explorer.http_server import ADDRESS_FILE, HttpListener
 from cri_shim.explorer.web_sources import WebSources
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.terminal.fetch import Explorer
@@ -29,10 +29,10 @@ def ledger() -> Ledger:
 
 
 @pytest.fixture
-async def on_socket(ledger: Ledger, tmp_path: Path) -> AsyncIterator[tuple[Listener, Path]]:
+async def on_socket(ledger: Ledger, tmp_path: Path) -> AsyncIterator[tuple[HttpListener, Path]]:
     path = tmp_path / "run" / "http.sock"
     sources = WebSources(ledger, metrics=lambda: b"m 1\n", node=lambda: {"pods": 0})
-    one = Listener(f"unix://{path}", tmp_path, sources)
+    one = HttpListener(f"unix://{path}", tmp_path, sources)
     one.bind()
     yield one, path
     await one.stop()
@@ -83,17 +83,17 @@ async def test_a_socket_that_was_left_behind_is_replaced_and_a_living_one_is_not
     sources = WebSources(ledger, metrics=lambda: b"", node=lambda: {"pods": 0})
     with closing(socket.socket(socket.AF_UNIX)) as stale:
         stale.bind(str(path))
-    first = Listener(f"unix://{path}", tmp_path, sources)
+    first = HttpListener(f"unix://{path}", tmp_path, sources)
     first.bind()
     (tmp_path / "other").mkdir()
-    second = Listener(f"unix://{path}", tmp_path / "other", sources)
+    second = HttpListener(f"unix://{path}", tmp_path / "other", sources)
     second.bind()
     assert (second.address, first.address) == ("", f"unix://{path}")
     await second.stop()
     assert b'{"pods": 0}' in await over_unix(path)
     await first.stop()
     path.write_text("precious")
-    third = Listener(f"unix://{path}", tmp_path, sources)
+    third = HttpListener(f"unix://{path}", tmp_path, sources)
     third.bind()
     await third.stop()
     assert path.read_text() == "precious"

@@ -16,8 +16,8 @@ from cri_shim.ledger.ledger import (
     MOST_WAITING,
     SLOWEST_OF_EACH,
     Ledger,
+    LedgerObserver,
     LedgerOff,
-    Listener,
 )
 from cri_shim.ledger.request import UNFINISHED
 from cri_shim.ledger.trace_context import TraceContext
@@ -84,7 +84,7 @@ async def test_what_is_kept_is_bounded():
 async def test_listeners_are_told_in_order_until_they_leave():
     """A view sees a request open, its hop begin and end, and the request close."""
 
-    class Recorder(Listener):
+    class Recorder(LedgerObserver):
         def __init__(self):
             self.seen = []
 
@@ -124,7 +124,7 @@ async def test_listeners_are_told_in_order_until_they_leave():
     ]
 
 
-class Closed(Listener):
+class Closed(LedgerObserver):
     """Remembers the ids of requests that were closed."""
 
     def __init__(self, *, at_once=False):
@@ -243,7 +243,7 @@ async def test_a_ledger_that_is_off_notes_nothing_but_the_wall_time():
 async def test_one_bad_record_costs_itself_only():
     """Of a batch that is kept at once, the records beside one that cannot be packed are kept and counted."""
 
-    class Counting(Listener):
+    class Counting(LedgerObserver):
         def __init__(self):
             self.closed_ones = []
 
