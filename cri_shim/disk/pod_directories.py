@@ -90,7 +90,7 @@ def are_pinned(kernel: Kernel, sandbox: Sandbox) -> bool:
     return all(is_namespace_file(kernel, place) for place in places if place)
 
 
-def let_go(sandboxes: Index[Sandbox], sandbox_id: str) -> None:
+def mark_exited(sandboxes: Index[Sandbox], sandbox_id: str) -> None:
     """Have it known that the namespaces of a pod without a process are gone; the first time told counts."""
     sandboxes.update(sandbox_id, lambda sandbox: sandbox.replace(exited_at=sandbox.exited_at or time.time_ns()))
 

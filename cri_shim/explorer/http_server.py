@@ -96,7 +96,7 @@ class HttpListener:
             await asyncio.sleep(POLL_SECONDS)
             if self._socket is not None and identity(self._path) == self._identity:
                 continue
-            await self._let_go()
+            await self._release()
             try:
                 Path(self._path).parent.mkdir(parents=True, exist_ok=True, mode=0o755)
                 self._listen()
@@ -109,13 +109,13 @@ class HttpListener:
                 complained = False
         await asyncio.Event().wait()
 
-    async def _let_go(self) -> None:
+    async def _release(self) -> None:
         """Stop listening; connections that exist go on."""
         if self._starting is not None:
             await self._starting
             self._starting = None
         if self._site is not None:
-            self._site.let_go()
+            self._site.release()
         if self._socket is not None and self._socket.fileno() >= 0:  # the site, once there was one, has closed it
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
@@ -124,7 +124,7 @@ class HttpListener:
     async def stop(self) -> None:
         """End all connections and free the port; a unix socket is removed unless another one lies there by now."""
         bound, self.address = bool(self.address), ""
-        await self._let_go()
+        await self._release()
         if self._site is not None:
             await self._site.stop()
         if bound:

@@ -99,7 +99,7 @@ class Site:
         An earlier socket is closed.
         """
         loop = asyncio.get_running_loop()
-        self.let_go()
+        self.release()
         if self._limits is None:
             await self._runner.setup()
             assert self._runner.server is not None  # noqa: S101 - made by setup
@@ -108,7 +108,7 @@ class Site:
         create: Any = loop.create_unix_server if bound.family is socket.AF_UNIX else loop.create_server
         self._listening = await create(self._limits, sock=bound)
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Close the socket that clients connect to; connections that exist go on."""
         if self._listening is not None:
             self._listening.close()
@@ -116,7 +116,7 @@ class Site:
 
     async def stop(self) -> None:
         """End all connections."""
-        self.let_go()
+        self.release()
         if self._watch is not None:
             self._watch.cancel()
         for stream in self._streams:

@@ -55,7 +55,7 @@ class Holder:
                     poll.unregister(fd)
                     self._daemons.pop(fd).close()
             if not self._daemons:
-                self._let_go_of_the_useless()
+                self._release_the_useless()
 
     def _message(self, daemon: socket.socket) -> bool:
         """Handle one message; return False when the daemon has hung up."""
@@ -75,7 +75,7 @@ class Holder:
         for fd in self._held.pop(id_, ()):
             os.close(fd)
 
-    def _let_go_of_the_useless(self) -> None:
+    def _release_the_useless(self) -> None:
         for id_, fds in list(self._held.items()):
             if not any(_worth_holding(fd) for fd in fds):
                 self._drop(id_)

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from containerd_client import ContainerdError, call_options
 from containerd_client.api.containerd.events import events_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
-from cri_shim.disk.pod_directories import are_pinned, let_go
+from cri_shim.disk.pod_directories import are_pinned, mark_exited
 from cri_shim.kernel.executors import FS, run
 from cri_shim.sync import lost_namespaces
 from cri_shim.sync.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
@@ -248,6 +248,6 @@ class Monitor:
                     lost_namespaces.poll(self._kernel, self._sandboxes, sandbox)
                 elif not await run(FS, are_pinned, self._kernel, sandbox):
                     log.warning("sweep.namespaces_gone", sandbox_id=sandbox.id)
-                    let_go(self._sandboxes, sandbox.id)
+                    mark_exited(self._sandboxes, sandbox.id)
             except OSError as error:
                 log.debug("sweep.failed", sandbox_id=sandbox.id, error=str(error))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from containerd_client import call_options
-from cri_shim.disk.pod_directories import are_pinned, let_go
+from cri_shim.disk.pod_directories import are_pinned, mark_exited
 from cri_shim.errors import AlreadyExistsError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.state.stored.metadata import KIND_LABEL
@@ -155,7 +155,7 @@ class Recovery:
             log.warning("recovery.namespaces_unknown", sandbox_id=sandbox.id, error=str(error))
             return
         if not pinned:  # never complete, stopped, or a reboot: whatever it was, there is no way back
-            let_go(self._sandboxes, sandbox.id)
+            mark_exited(self._sandboxes, sandbox.id)
 
     async def _container(self, container: Container, polled: Mapping[str, PolledTask], *, was_followed: bool) -> None:
         async with self._places:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.overlap import every
-from cri_shim.disk.pod_directories import let_go, pin_all_namespaces, remove_pod_files, unpin_namespaces
+from cri_shim.disk.pod_directories import mark_exited, pin_all_namespaces, remove_pod_files, unpin_namespaces
 from cri_shim.disk.pod_file_paths import pod_files
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.kernel.executors import MOUNT, run
@@ -150,4 +150,4 @@ def _refused_sysctls() -> Iterator[None]:
 async def unpin(kernel: Kernel, paths: Paths, sandboxes: Index[Sandbox], sandbox: Sandbox) -> None:
     """The end of such a pod, but for its network: its containers have ended, so its namespaces may."""
     await run(MOUNT, unpin_namespaces, kernel, paths, sandbox.id)
-    let_go(sandboxes, sandbox.id)
+    mark_exited(sandboxes, sandbox.id)
