@@ -58,7 +58,7 @@ class _DockerEntry(Struct, frozen=True):
     layers: tuple[str, ...]
 
 
-class _Found(Struct):
+class _Contents(Struct):
     """What one pass over the archive found, by the archive's file names."""
 
     documents: dict[str, bytes] = field(default_factory=dict)
@@ -79,7 +79,7 @@ async def read_archive(client: Containerd, file: IO[bytes]) -> tuple[Archived, .
     The caller must be inside ``call_options(lease=…)``, whose lease then holds the blobs. Raises :class:`ManifestError`
     if the file is not an archive of images, :class:`CorruptBlobError` for wrong bytes, and ContainerdErrors.
     """
-    contents = _Found()
+    contents = _Contents()
     try:
         with await asyncio.to_thread(tarfile.open, fileobj=file, mode="r|*") as archive:
             while (entry := await asyncio.to_thread(archive.next)) is not None:
@@ -94,7 +94,7 @@ async def read_archive(client: Containerd, file: IO[bytes]) -> tuple[Archived, .
     return tuple(images)
 
 
-async def _take(client: Containerd, archive: tarfile.TarFile, entry: tarfile.TarInfo, contents: _Found) -> None:
+async def _take(client: Containerd, archive: tarfile.TarFile, entry: tarfile.TarInfo, contents: _Contents) -> None:
     name = posixpath.normpath(entry.name)
     if entry.issym() or entry.islnk():
         target = entry.linkname if entry.islnk() else posixpath.join(posixpath.dirname(name), entry.linkname)
@@ -154,7 +154,7 @@ def _layer_type(head: bytes) -> str:
     return f"{_LAYER}.zstd" if head.startswith(_ZSTD) else _LAYER
 
 
-def _oci_images(contents: _Found) -> list[Archived]:
+def _oci_images(contents: _Contents) -> list[Archived]:
     try:
         index = parse_object(contents.documents["index.json"], limit=LARGEST_DOCUMENT)
         entries = [(parse_descriptor(item, "the archive's index.json"), item) for item in index.objects("manifests")]
@@ -171,7 +171,7 @@ def _oci_images(contents: _Found) -> list[Archived]:
     return images
 
 
-def _docker_entries(contents: _Found) -> list[_DockerEntry]:
+def _docker_entries(contents: _Contents) -> list[_DockerEntry]:
     """Read the list of images that ``docker save`` wrote (moby ``image/tarexport``)."""
     try:
         return [
@@ -182,13 +182,13 @@ def _docker_entries(contents: _Found) -> list[_DockerEntry]:
         raise ManifestError(f"the archive's manifest.json: {error}") from error
 
 
-def _docker_tags(contents: _Found) -> list[str]:
+def _docker_tags(contents: _Contents) -> list[str]:
     if "manifest.json" not in contents.documents:
         return []
     return [tag for entry in _docker_entries(contents) for tag in entry.tags]
 
 
-async def _docker_image(client: Containerd, contents: _Found, entry: _DockerEntry) -> Archived:
+async def _docker_image(client: Containerd, contents: _Contents, entry: _DockerEntry) -> Archived:
     """Make a manifest for an image that never had one: schema 2, as Docker would push it."""
     if not entry.config:
         raise ManifestError("the archive's manifest.json lists an image without Config")

@@ -40,7 +40,7 @@ class _Scanner:
         self._text = text
         self._at = 0
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
-        self._found: dict[Path, int] = {}
+        self._line_of: dict[Path, int] = {}
         self._last_element: dict[Path, int] = {}
 
     def scan(self) -> dict[Path, int]:
@@ -56,7 +56,7 @@ class _Scanner:
             else:
                 self._pair(table)
             self._take(_BLANK)
-        return self._found
+        return self._line_of
 
     def _take(self, pattern: re.Pattern[str]) -> str:
         match = pattern.match(self._text, self._at)
@@ -79,7 +79,7 @@ class _Scanner:
         path: Path = ()
         for line, part in self._parts():
             path = (*path, part)
-            self._found.setdefault(self._resolved(path), line)
+            self._line_of.setdefault(self._resolved(path), line)
         return path
 
     def _key(self, table: Path) -> Path:
@@ -87,7 +87,7 @@ class _Scanner:
         path = table
         for line, part in self._parts():
             path = (*path, part)
-            self._found.setdefault(path, line)
+            self._line_of.setdefault(path, line)
         return path
 
     def _parts(self) -> Iterator[tuple[int, str]]:
@@ -107,7 +107,7 @@ class _Scanner:
         holder = (*self._resolved(path[:-1]), path[-1])
         self._last_element[holder] = self._last_element.get(holder, -1) + 1
         element = (*holder, self._last_element[holder])
-        self._found[element] = self._line()
+        self._line_of[element] = self._line()
         return element
 
     def _resolved(self, path: Path) -> Path:
@@ -126,7 +126,7 @@ class _Scanner:
 
     def _value(self, path: Path) -> None:
         self._take(_SPACE)
-        self._found.setdefault(path, self._line())
+        self._line_of.setdefault(path, self._line())
         if self._text[self._at] in "\"'":
             self._string()
         elif self._skip("["):

@@ -16,7 +16,7 @@ from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.kernel.write_file import write_file
 from cri_shim.ledger.transport.load_factor import LEVELS
-from cri_shim.ledger.transport.method_transport import KINDS, REMEMBERED, Seen
+from cri_shim.ledger.transport.method_transport import KINDS, REMEMBERED, Observation
 from untrusted import DocumentError, Object, encodable, parse_object
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class LearnedFile:
         self._of = here
 
 
-def _write(path: Path, containerd: str, learned: list[tuple[Key, list[Seen]]]) -> None:
+def _write(path: Path, containerd: str, learned: list[tuple[Key, list[Observation]]]) -> None:
     """Write all of it; in a thread, because writing out twenty thousand numbers takes several milliseconds."""
     methods = [
         {
@@ -116,7 +116,7 @@ def _write(path: Path, containerd: str, learned: list[tuple[Key, list[Seen]]]) -
     draft.replace(path)
 
 
-def _read(path: Path) -> tuple[str, list[tuple[Key, list[Seen]]]]:
+def _read(path: Path) -> tuple[str, list[tuple[Key, list[Observation]]]]:
     """Raises OSError, and DocumentError for what this daemon would not have written."""
     document = parse_object(read_small_file(path, LARGEST))
     if (version := document.text("version")) != _VERSION:
@@ -125,7 +125,7 @@ def _read(path: Path) -> tuple[str, list[tuple[Key, list[Seen]]]]:
     return document.text("containerd")[:LONGEST_NAME], [_method(method) for method in methods]
 
 
-def _method(method: Object) -> tuple[Key, list[Seen]]:
+def _method(method: Object) -> tuple[Key, list[Observation]]:
     rpc, hop = (encodable(method.text(name))[:LONGEST_NAME] for name in ("rpc", "hop"))
     seen = method.value("seen")
     if not isinstance(seen, list):
@@ -134,11 +134,13 @@ def _method(method: Object) -> tuple[Key, list[Seen]]:
     return (rpc, hop, level), [_seen(method, one) for one in seen[-REMEMBERED:]]
 
 
-def _seen(method: Object, one: Any) -> Seen:
-    numbers = one if isinstance(one, list) and len(one) == len(Seen._fields) else []
+def _seen(method: Object, one: Any) -> Observation:
+    numbers = one if isinstance(one, list) and len(one) == len(Observation._fields) else []
     if not numbers or not all(_is_measured(number) for number in numbers):
-        raise DocumentError(f"{method.where('seen')} holds what is not {len(Seen._fields)} numbers from 0 to {_MOST:g}")
-    return Seen(*map(float, numbers))
+        raise DocumentError(
+            f"{method.where('seen')} holds what is not {len(Observation._fields)} numbers from 0 to {_MOST:g}"
+        )
+    return Observation(*map(float, numbers))
 
 
 def _is_measured(number: Any) -> bool:

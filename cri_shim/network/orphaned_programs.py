@@ -25,7 +25,7 @@ class OrphanedPrograms:
     """The plugins that ran when this daemon started, by the sandbox that they work on, held as pidfds."""
 
     def __init__(self) -> None:
-        self._found: dict[str, list[int]] = {}
+        self._pidfds: dict[str, list[int]] = {}
         self._until = 0.0
 
     def scan(self) -> None:
@@ -40,7 +40,7 @@ class OrphanedPrograms:
 
     async def ended(self, sandbox_id: str) -> None:
         """Wait until no plugin works on a sandbox any more; kill one whose time is over."""
-        for pidfd in self._found.pop(sandbox_id, ()):
+        for pidfd in self._pidfds.pop(sandbox_id, ()):
             log.info("network.orphaned_program", sandbox_id=sandbox_id)
             await self._ended(pidfd)
 
@@ -59,9 +59,9 @@ class OrphanedPrograms:
 
     def close(self) -> None:
         """Forget all of them; they run on."""
-        for pidfd in (each for pidfds in self._found.values() for each in pidfds):
+        for pidfd in (each for pidfds in self._pidfds.values() for each in pidfds):
             os.close(pidfd)
-        self._found.clear()
+        self._pidfds.clear()
 
     def _examine(self, pid: int) -> None:
         if not _sandbox_of(pid):
@@ -70,7 +70,7 @@ class OrphanedPrograms:
             pidfd = os.pidfd_open(pid)
             sandbox_id = _sandbox_of(pid)  # again, since the pid may belong to another process by now
             if sandbox_id:
-                self._found.setdefault(sandbox_id, []).append(pidfd)
+                self._pidfds.setdefault(sandbox_id, []).append(pidfd)
             else:
                 os.close(pidfd)
 

@@ -36,7 +36,7 @@ class Subject(Struct, frozen=True):
     netns: str = ""
 
 
-class Found(Struct, frozen=True):
+class Readout(Struct, frozen=True):
     """What one pass found of one subject; the caller passes ``own``, its own cgroup, to the next pass."""
 
     own: Cgroup | None = None
@@ -60,21 +60,21 @@ class Reader:
         self._huge_page_sizes = tuple(huge_page_sizes)
         self._proc = proc
 
-    def usages(self, wanted: Sequence[tuple[Subject, Cgroup | None]], *, count: bool) -> list[Found]:
+    def usages(self, wanted: Sequence[tuple[Subject, Cgroup | None]], *, count: bool) -> list[Readout]:
         """Measure all subjects, and with ``count`` count the processes of containers.
 
         A subject that is gone gives an empty value.
         """
         return [self._usage(subject, own, count=count) for subject, own in wanted]
 
-    def _usage(self, subject: Subject, known: Cgroup | None, *, count: bool) -> Found:
+    def _usage(self, subject: Subject, known: Cgroup | None, *, count: bool) -> Readout:
         own = known or self._own(subject)
         usage = None if own is None else self._version.usage(measured(subject, own))
         if own is None or usage is None:
             # A pod without a process has a network even before there is a cgroup for it.
             now = Usage(time.time_ns(), time.monotonic_ns())
-            return Found(usage=now, interfaces=self._network(subject)) if subject.netns else Found()
-        return Found(
+            return Readout(usage=now, interfaces=self._network(subject)) if subject.netns else Readout()
+        return Readout(
             own,
             usage,
             processes.count(self._version.process_directory(own)) if count and not subject.pod else None,

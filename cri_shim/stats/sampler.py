@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from cri_shim.kernel.cgroups import Cgroup
-    from cri_shim.stats.reader import Found, Reader, Subject
+    from cri_shim.stats.reader import Reader, Readout, Subject
 
 SHARED_SECONDS = 0.5
 """Callers within this time get the same reading, because the kubelet asks for the same values several times in a round.
@@ -156,7 +156,7 @@ class Sampler:
             entry = self._entries[subject.id] = _Entry(subject.pid)
         return entry
 
-    def _keep(self, subject: Subject, reading: Found, *, counted: bool) -> None:
+    def _keep(self, subject: Subject, reading: Readout, *, counted: bool) -> None:
         entry = self._entry(subject)
         entry.cgroup = reading.own
         entry.taken = self._clock()

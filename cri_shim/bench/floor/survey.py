@@ -44,7 +44,7 @@ class Survey(Struct, frozen=True):
     """The sides that run a pause process in each pod."""
 
 
-class Seen(Struct, frozen=True):
+class InspectedPod(Struct, frozen=True):
     """A pod of one side as it was when it ran; ``container`` is missing where the side does not tell its specs."""
 
     has_pause: bool
@@ -84,7 +84,7 @@ async def survey(nodes: Sequence[Node], conf_dir: str, bin_dirs: Sequence[str], 
     return Survey(recipe, source.name, tuple(node.name for node in nodes if seen[node.name].has_pause))
 
 
-async def _inspect_pod(node: Node) -> Seen:
+async def _inspect_pod(node: Node) -> InspectedPod:
     pod = Pod.of(node, next_name("floor"))
     await pod.start(Samples())
     try:
@@ -97,7 +97,7 @@ async def _inspect_pod(node: Node) -> Seen:
         await pod.end(Samples())
 
 
-def read_pod(pod: Pod, container: Mapping[str, Any], sandbox: Mapping[str, Any]) -> Seen:
+def read_pod(pod: Pod, container: Mapping[str, Any], sandbox: Mapping[str, Any]) -> InspectedPod:
     """Read what a running pod is made of, from what the side tells of its container and of its sandbox.
 
     Raises `FloorError` when the script cannot mount such a root. A side that tells nothing of a sandbox is
@@ -106,7 +106,7 @@ def read_pod(pod: Pod, container: Mapping[str, Any], sandbox: Mapping[str, Any])
     has_pause = bool(sandbox.get("pid")) if sandbox else True
     spec, of_pod = container.get("runtimeSpec"), sandbox.get("runtimeSpec") or {}
     if not spec or not container.get("pid"):
-        return Seen(has_pause)
+        return InspectedPod(has_pause)
     pause = None
     if has_pause and of_pod.get("process"):
         pause = Container(of_pod, *layers_of(sandbox["pid"]))
@@ -116,7 +116,7 @@ def read_pod(pod: Pod, container: Mapping[str, Any], sandbox: Mapping[str, Any])
         for mount in each.get("mounts", ())
         if pod.id in mount.get("source", "") or pod.container_id in mount.get("source", "")
     ]
-    return Seen(
+    return InspectedPod(
         has_pause,
         container=Container(spec, *layers_of(container["pid"])),
         pause=pause,

@@ -35,7 +35,7 @@ _LEAST = 0.00001  # seconds that no spread is below: two equal samples do not ma
 _USUAL = 0.68  # share of values that an error covers
 
 
-class Seen(NamedTuple):
+class Observation(NamedTuple):
     """What spans said of one hop. All in seconds but ``ratio``."""
 
     ratio: float
@@ -62,11 +62,11 @@ class _Kind:
     __slots__ = ("seen", "since", "usual")
 
     def __init__(self) -> None:
-        self.seen: deque[Seen] = deque(maxlen=REMEMBERED)
+        self.seen: deque[Observation] = deque(maxlen=REMEMBERED)
         self.usual: Usual | None = None
         self.since = 0
 
-    def note(self, seen: Seen) -> None:
+    def note(self, seen: Observation) -> None:
         self.seen.append(seen)
         self.since += 1
         if self.since >= _TOGETHER:
@@ -101,7 +101,7 @@ class MethodTransport:
         """Kinds that are known."""
         return len(self._kinds)
 
-    def note(self, key: Key, seen: Seen) -> None:
+    def note(self, key: Key, seen: Observation) -> None:
         """Add what containerd's span said of a hop."""
         kind = self._kinds.get(key)
         if kind is None:
@@ -138,12 +138,12 @@ class MethodTransport:
         known = ((key, kind.known()) for key, kind in self._kinds.items())
         return [(key, usual) for key, usual in known if usual is not None]
 
-    def all(self) -> Iterator[tuple[Key, list[Seen]]]:
+    def all(self) -> Iterator[tuple[Key, list[Observation]]]:
         """Everything: kinds, and what was seen of each, oldest first."""
         for key, kind in self._kinds.items():
             yield key, list(kind.seen)
 
-    def restore(self, everything: Iterable[tuple[Key, Iterable[Seen]]]) -> None:
+    def restore(self, everything: Iterable[tuple[Key, Iterable[Observation]]]) -> None:
         """Take in what :meth:`all` gave at an earlier time."""
         for key, seen in everything:
             for one in seen:

@@ -13,7 +13,7 @@ from cri_shim.ledger.transport.agreement import Agreement, Pair
 from cri_shim.ledger.transport.byte_cost import ByteCost
 from cri_shim.ledger.transport.gap_curve import GapCurve
 from cri_shim.ledger.transport.load_factor import LoadFactor, level_of
-from cri_shim.ledger.transport.method_transport import MethodTransport, Seen
+from cri_shim.ledger.transport.method_transport import MethodTransport, Observation
 
 if TYPE_CHECKING:
     from containerd_client.hops import Hop
@@ -81,5 +81,5 @@ class TransportEstimate:
         transport = max(_LEAST, hop.duration - daemon)
         estimate = min(charge.seconds, hop.duration)
         self.agreement.note_hop(hop.method, Pair(estimate, min(charge.by_null_calls, hop.duration), transport))
-        seen = Seen(transport / charge.by_null_calls, min(daemon, hop.duration), abs(estimate - transport))
+        seen = Observation(transport / charge.by_null_calls, min(daemon, hop.duration), abs(estimate - transport))
         self.methods.note((rpc, hop.method, charge.level), seen)

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from cri_shim.ledger import learned_file
 from cri_shim.ledger.learned_file import LearnedFile
-from cri_shim.ledger.transport.method_transport import KINDS, REMEMBERED, MethodTransport, Seen
+from cri_shim.ledger.transport.method_transport import KINDS, REMEMBERED, MethodTransport, Observation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ GET = "containerd.services.containers.v1.Containers/Get"
 def taught(hops: int = 5) -> MethodTransport:
     methods = MethodTransport()
     for number in range(hops):
-        methods.note(("ExecSync", GET, 1), Seen(1.0 + number / 10, 0.0001, 0.00002))
+        methods.note(("ExecSync", GET, 1), Observation(1.0 + number / 10, 0.0001, 0.00002))
     return methods
 
 
@@ -56,7 +56,7 @@ async def test_it_is_written_when_there_is_something_new(tmp_path: Path) -> None
     file = LearnedFile(path, methods, lambda: "v2.1.9")
     await file.write()
     assert not path.exists()
-    methods.note(("ExecSync", GET, 1), Seen(1.0, 0.0001, 0.0))
+    methods.note(("ExecSync", GET, 1), Observation(1.0, 0.0001, 0.0))
     await file.write()
     path.unlink()
     await file.write()

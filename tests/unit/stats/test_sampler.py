@@ -8,7 +8,7 @@ import time
 from typing import Any, cast
 
 from cri_shim.kernel.cgroups import Cgroup
-from cri_shim.stats.reader import Found, Subject
+from cri_shim.stats.reader import Readout, Subject
 from cri_shim.stats.sampler import Sampler
 from cri_shim.stats.values import NOTHING, Usage
 
@@ -34,9 +34,9 @@ class FakeReader:
 
     def _found(self, subject, count):
         if subject.id in self.gone:
-            return Found()
+            return Readout()
         now = time.monotonic_ns() + self.shift_ns
-        return Found(Cgroup(f"/{subject.id}", {}), Usage(time.time_ns(), now, cpu_ns=now), 3 if count else None)
+        return Readout(Cgroup(f"/{subject.id}", {}), Usage(time.time_ns(), now, cpu_ns=now), 3 if count else None)
 
     def cpu_times(self, wanted):
         self.asked.append(([f"cpu of {subject.id}" for subject, _ in wanted], False))

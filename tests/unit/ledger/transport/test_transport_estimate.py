@@ -8,7 +8,7 @@ from containerd_client.hops import Hop
 from cri_shim.ledger.transport import byte_cost, load_factor, method_transport
 from cri_shim.ledger.transport.byte_cost import PAYLOAD, ByteCost
 from cri_shim.ledger.transport.load_factor import NO_LOAD, LoadFactor, level_of
-from cri_shim.ledger.transport.method_transport import MethodTransport, Seen
+from cri_shim.ledger.transport.method_transport import MethodTransport, Observation
 from cri_shim.ledger.transport.transport_estimate import Charge, TransportEstimate
 
 GET, CREATE = "containerd.services.containers.v1.Containers/Get", "containerd.services.tasks.v1.Tasks/Create"
@@ -93,7 +93,7 @@ def test_an_even_method_is_charged_what_is_left_of_it():
     """Containerd answers Get in 0.1 ms, always: what a hop took beyond that was its way."""
     methods = MethodTransport()
     for transport in (0.0005, 0.002, 0.001, 0.003):
-        methods.note(("ExecSync", GET, 0), Seen(transport / 0.0005, 0.0001, 0.0002))
+        methods.note(("ExecSync", GET, 0), Observation(transport / 0.0005, 0.0001, 0.0002))
     estimate = methods.estimate(("ExecSync", GET, 0), 0.0051, 0.0005)
     assert estimate is not None
     assert estimate.seconds == pytest.approx(0.005, rel=0.02)
@@ -104,7 +104,7 @@ def test_an_uneven_method_is_charged_null_calls_with_a_factor():
     """Of a start that takes 50 to 90 ms nothing can be told from what it took; what null calls say is corrected."""
     methods = MethodTransport()
     for daemon in (0.05, 0.09, 0.06, 0.08):
-        methods.note(("StartContainer", CREATE, 0), Seen(2.0, daemon, 0.0001))
+        methods.note(("StartContainer", CREATE, 0), Observation(2.0, daemon, 0.0001))
     estimate = methods.estimate(("StartContainer", CREATE, 0), 0.2, 0.0005)
     assert estimate is not None
     assert estimate.seconds == pytest.approx(0.001, rel=0.01)
@@ -114,13 +114,13 @@ def test_kinds_are_methods_within_requests_and_few():
     """The same call in another request is another kind; of two hops nothing is known; the oldest kind is forgotten."""
     methods = MethodTransport()
     for _ in range(method_transport.ENOUGH):
-        methods.note(("RunPodSandbox", CREATE, 0), Seen(2.0, 0.05, 0.0))
+        methods.note(("RunPodSandbox", CREATE, 0), Observation(2.0, 0.05, 0.0))
     assert methods.estimate(("RunPodSandbox", CREATE, 0), 0.1, 0.0005) is not None
     assert methods.estimate(("StartContainer", CREATE, 0), 0.1, 0.0005) is None
-    methods.note(("StartContainer", CREATE, 0), Seen(2.0, 0.05, 0.0))
+    methods.note(("StartContainer", CREATE, 0), Observation(2.0, 0.05, 0.0))
     assert methods.estimate(("StartContainer", CREATE, 0), 0.1, 0.0005) is None
     for number in range(method_transport.KINDS):
-        methods.note(("Other", str(number), 0), Seen(1.0, 0.01, 0.0))
+        methods.note(("Other", str(number), 0), Observation(1.0, 0.01, 0.0))
     assert len(methods) == method_transport.KINDS
     assert methods.estimate(("RunPodSandbox", CREATE, 0), 0.1, 0.0005) is None
 
@@ -129,8 +129,8 @@ def test_each_level_of_load_is_known_by_itself():
     """Where one was not seen yet, what the nearest says is better than nothing."""
     methods = MethodTransport()
     for _ in range(method_transport.ENOUGH):
-        methods.note(("ExecSync", CREATE, 0), Seen(1.0, 0.05, 0.0))
-        methods.note(("ExecSync", CREATE, 2), Seen(3.0, 0.05, 0.0))
+        methods.note(("ExecSync", CREATE, 0), Observation(1.0, 0.05, 0.0))
+        methods.note(("ExecSync", CREATE, 2), Observation(3.0, 0.05, 0.0))
     ratios = []
     for level in range(3):
         estimate = methods.estimate(("ExecSync", CREATE, level), 0.051, 0.001)
