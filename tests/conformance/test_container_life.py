@@ -182,7 +182,7 @@ async def test_a_process_out_of_memory_is_reported(pod):
 
 
 @pytest.mark.plugin_differs("the plugin has only the shim's event, which does not always come", always=False)
-async def test_want_of_memory_is_told_of_whom_it_was(pod):
+async def test_an_out_of_memory_kill_is_reported_for_its_container(pod):
     """Six containers of a pod that are killed for it in the same moment say so; a neighbour that is killed does not."""
     neighbour = await pod.start()
     limit = {"memory_limit_in_bytes": 16 * 1024 * 1024}

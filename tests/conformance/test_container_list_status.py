@@ -98,7 +98,7 @@ async def test_an_item_has_what_the_status_has(client, two_pods):
     "ContainerMetadata.attempt",
     "PodSandboxConfig.log_directory",
 )
-async def test_status_tells_what_it_was_given(client, pod, tmp_path):
+async def test_status_shows_what_it_was_given(client, pod, tmp_path):
     """Metadata, labels, annotations, mounts, log path and image of the status are those of the request."""
     mount = cri.Mount(container_path="/mnt", host_path=str(tmp_path), readonly=True)
     container = await pod.create("given", labels={"l": "1"}, annotations={"a": "2"}, mounts=[mount], attempt=5)
@@ -167,7 +167,7 @@ async def test_the_user_is_in_the_status(pod):
 
 
 @pytest.mark.proves("ImageSpec.annotations")
-async def test_annotations_of_the_image_are_told(client, pod):
+async def test_annotations_of_the_image_are_shown(client, pod):
     """Annotations of the image's reference are kept as they were given."""
     config = container_config(pod.image, "image-annotations")
     config.image.annotations["note"] = "kept"
@@ -182,7 +182,7 @@ async def test_annotations_of_the_image_are_told(client, pod):
 
 @pytest.mark.proves("ImageSpec.user_specified_image")
 @pytest.mark.plugin_differs("1.x does not know the field", before="2.0")
-async def test_the_users_name_of_the_image_is_told(client, pod):
+async def test_the_users_name_of_the_image_is_shown(client, pod):
     """The runtime hears the image's name as the user wrote it, whatever the kubelet resolved it to."""
     config = container_config(pod.image, "user-image")
     config.image.user_specified_image = "as/the-user:wrote-it"

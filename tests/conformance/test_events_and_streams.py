@@ -92,7 +92,7 @@ async def test_streaming_lists_say_what_the_lists_say(client, node):
 
 @pytest.mark.plugin_differs("1.x has no RuntimeConfig", before="2.0")
 @pytest.mark.proves("RuntimeService.RuntimeConfig")
-async def test_the_cgroup_driver_is_told(client, node):
+async def test_the_cgroup_driver_is_reported(client, node):
     """The driver is the one in whose form the containers' cgroups are named."""
     pod = await node.run()
     container = await pod.start()

@@ -161,7 +161,7 @@ async def test_several_images_and_several_containers(pod, volume, thin):
 
 @sub_path
 @later
-async def test_the_status_tells_the_image(pod, volume):
+async def test_the_status_shows_the_image(pod, volume):
     """ContainerStatus names image and sub-path, by which the kubelet keeps the image from its garbage collection."""
     container = await pod.create(mounts=[image_mount(volume, image_sub_path="models")])
     (mount,) = (await container.status()).mounts
@@ -170,7 +170,7 @@ async def test_the_status_tells_the_image(pod, volume):
 
 @pytest.mark.proves("ImageSpec.image_ref")
 @pytest.mark.plugin_differs("the plugin does not know the field up to 2.2", since="2.1")
-async def test_the_status_tells_what_the_image_was_resolved_to(client, pod, volume):
+async def test_the_status_shows_what_the_image_was_resolved_to(client, pod, volume):
     """The reference that the kubelet resolved the image to comes back in ContainerStatus, for the pod's own status."""
     image = (await client.ImageStatus(image={"image": volume})).image
     mount = image_mount(volume)

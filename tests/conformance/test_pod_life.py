@@ -26,7 +26,7 @@ UNKNOWN_ID = "0" * 64
     "PodSandboxMetadata.namespace",
     "PodSandboxMetadata.attempt",
 )
-async def test_a_pod_is_ready_and_tells_what_it_was_given(node):
+async def test_a_pod_is_ready_and_shows_what_it_was_given(node):
     """A pod that runs is READY, with its metadata, labels, annotations and a creation time of now."""
     before = time.time_ns()
     pod = await node.run(name="tells", labels={"app": "web"}, annotations={"note": "kept as it is"}, attempt=3)

@@ -105,7 +105,7 @@ async def test_resources_of_the_pod_reach_the_runtime(client, node):
 
 
 @pytest.mark.proves("LinuxPodSandboxConfig.overhead")
-async def test_overhead_of_the_pod_is_told(client, node):
+async def test_overhead_of_the_pod_is_reported(client, node):
     """What the pod itself may use is kept and told; the kubelet makes the cgroup that it counts in."""
     pod = await node.run(linux_more={"overhead": {"memory_limit_in_bytes": 16 << 20}})
     overhead = (await info(client, pod))["config"]["linux"]["overhead"]

@@ -272,7 +272,7 @@ async def test_metrics_of_a_pod(client, node):
 
 
 @pytest.mark.plugin_differs("the plugin knows no metrics up to 2.1")
-async def test_no_metric_is_told_twice(client, node):
+async def test_no_metric_is_reported_twice(client, node):
     """A metric with the same labels comes once: Prometheus refuses a scrape in which it comes twice."""
     pod = await node.run()
     await pod.start()

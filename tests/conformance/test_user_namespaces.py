@@ -53,7 +53,7 @@ async def pid_of(node, container):
     "IDMapping.container_id",
     "IDMapping.length",
 )
-async def test_root_of_the_pod_is_nobody_on_the_node(node):
+async def test_root_of_the_pod_has_no_rights_on_the_node(node):
     """A container runs as root with the mapping that was asked for, and as an ordinary user for the node."""
     pod = await run(node)
     container = await pod.start(userns=mapping())

@@ -76,7 +76,7 @@ async def test_containers_from_birth_to_death(client):
         await client.containers.get("c1")
 
 
-async def test_the_look_recognises_what_containerd_stored(client):
+async def test_the_check_recognises_what_containerd_stored(client):
     """What containerd returns equals what was sent, times apart; otherwise no repeat would find its own."""
     wanted = container("c", labels={"a": "b"}, image="i", snapshotter="overlayfs", snapshot_key="c")
     wanted.extensions["e"].CopyFrom(AnyMessage(type_url="x", value=b"1"))

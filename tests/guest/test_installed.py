@@ -102,7 +102,7 @@ async def test_the_daemon_shares_the_machines_mounts(machine, client):
     assert os.readlink(f"/proc/{machine.pid}/ns/mnt") == os.readlink("/proc/1/ns/mnt")
 
 
-async def test_the_kubelet_is_told_the_systemd_driver(client, pod):
+async def test_the_kubelet_learns_the_systemd_driver(client, pod):
     """RuntimeConfig says systemd, and the pod's scopes are in the slice that it named."""
     answer = await client.RuntimeConfig()
     assert answer.linux.cgroup_driver == cri.SYSTEMD

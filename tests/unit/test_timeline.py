@@ -55,7 +55,7 @@ async def test_a_thread_at_hand_is_no_wait() -> None:
 
 
 @pytest.mark.parametrize(("make", "name"), [(KeyedLocks, "lock"), (lambda: KeyedSemaphores(1), "gate")])
-async def test_locks_and_gates_tell_who_had_to_wait(make, name) -> None:
+async def test_locks_and_semaphores_note_which_request_had_to_wait(make, name) -> None:
     """Taking what is free is no wait; taking what somebody holds is one."""
     request = Ledger().open("StartContainer")
     some: KeyedLocks | KeyedSemaphores = make()

@@ -154,7 +154,7 @@ def test_ended_on_the_way(tmp_path):
 LESS = ("--bridge", "runtime.enable_unprivileged_ports=false", "--scenario", "exec")
 
 
-def test_a_side_that_does_less_is_told_apart(tmp_path):
+def test_a_side_that_does_less_is_distinguished(tmp_path):
     """With a setting that makes the bridge give its pods something else, that is in the result and in the report."""
     done = compare(*TINY, *LESS, "--output", str(tmp_path / "run.json"))
     assert done.returncode == 0, done.stderr

@@ -29,7 +29,7 @@ def run(module: str, *arguments: str) -> str:
 
 
 @pytest.fixture
-def nobody_plays() -> Iterator[None]:
+def no_node_is_up() -> Iterator[None]:
     """No node of these commands is up, before and after."""
     if os.geteuid() != 0:
         pytest.skip("needs root")

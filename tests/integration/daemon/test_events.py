@@ -104,7 +104,7 @@ async def test_two_see_the_same(lab):
             call.cancel()
 
 
-async def test_exits_while_nobody_reads(lab):
+async def test_exits_while_the_stream_has_no_reader(lab):
     """A subscriber that reads only when all is over still gets every exit, each pod's events in order."""
     call = await subscribe(lab.client)
     pods = [await run_pod(lab) for _ in range(3)]

@@ -96,7 +96,7 @@ async def test_a_restart_without_answers(lab, proxy, faults):
     await pod.remove()
 
 
-async def test_what_has_ended_and_is_not_told(lab, proxy):
+async def test_what_has_ended_without_an_answer(lab, proxy):
     """An exit that the daemon missed is not invented while containerd does not answer: its code is 7."""
     pod = await run_pod(lab)
     container = await pod.start(command=sh("while [ ! -e /tmp/end ]; do sleep 0.1; done; exit 7"))
@@ -122,7 +122,7 @@ async def test_what_a_start_can_do_without(lab, proxy, method):
     await pod.remove()
 
 
-async def test_a_stop_whose_look_is_not_answered(lab, proxy):
+async def test_a_stop_whose_poll_is_not_answered(lab, proxy):
     """An unknown container that is stopped is not taken for ended because a look fails; its real exit is recorded."""
     pod = await run_pod(lab)
     container = await pod.start()
@@ -135,7 +135,7 @@ async def test_a_stop_whose_look_is_not_answered(lab, proxy):
     await pod.remove()
 
 
-async def test_what_the_client_is_told(lab, proxy):
+async def test_what_the_client_gets_as_error(lab, proxy):
     """The reason of an unknown state is in the verbose status too."""
     pod = await run_pod(lab)
     container = await pod.start()

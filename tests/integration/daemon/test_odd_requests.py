@@ -138,7 +138,7 @@ async def test_an_empty_dns_config(lab):
         assert (await container.execute("cat", "/etc/resolv.conf")).stdout == file.read()
 
 
-async def test_a_profile_that_nobody_writes_to(lab, nothing_left, tmp_path: Path):
+async def test_a_profile_without_a_writer(lab, nothing_left, tmp_path: Path):
     """A FIFO as seccomp profile holds nothing up; the node goes on to serve."""
     fifo = tmp_path / "profile.json"
     os.mkfifo(fifo)

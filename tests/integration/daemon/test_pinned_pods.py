@@ -227,7 +227,7 @@ async def test_killed_in_the_middle(lab, moment):
     assert not (await lab.client.ListContainers()).containers
 
 
-async def test_namespaces_that_somebody_took_away(lab):
+async def test_namespaces_that_were_taken_away(lab):
     """A pod one of whose namespaces has gone while the daemon was away is not ready, and can be removed."""
     pod = await run_pod(lab)
     await asyncio.to_thread(lab.bridge.kill9)

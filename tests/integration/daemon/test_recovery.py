@@ -75,7 +75,7 @@ async def test_a_created_container_can_be_started_afterwards(lab):
     await pod.remove()
 
 
-async def test_ends_that_nobody_saw(lab):
+async def test_ends_that_were_missed(lab):
     """Containers that ended while the daemon was away have their exit code, reason and time of end."""
     pod = await run_pod(lab)
     good = await pod.start(command=sh("sleep 0.7; echo last words; exit 0"))

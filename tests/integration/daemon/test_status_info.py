@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lab.pods import Pod
 
 
-async def test_it_tells_what_the_daemon_runs_on(lab: Lab) -> None:
+async def test_it_shows_what_the_daemon_runs_on(lab: Lab) -> None:
     """Python, grpc and the event loop, for whoever compares two runs; the numbers depend on all three."""
     info = (await lab.client.Status(verbose=True)).info
     assert json.loads(info["python"]) == {
@@ -47,7 +47,7 @@ async def test_it_has_the_plugins_names(lab: Lab) -> None:
     assert info["lastCNILoadStatus"] == info["lastCNILoadStatus.default"] == "OK"
 
 
-async def test_it_tells_only_when_asked(lab: Lab) -> None:
+async def test_it_answers_only_when_asked(lab: Lab) -> None:
     """A kubelet asks every few seconds and reads none of it."""
     assert not (await lab.client.Status()).info
 

@@ -84,7 +84,7 @@ async def test_links_inside_are_resolved_inside(pull_layers, outside):
     assert (await users()).passwd == b"in:x:7:7::/:/\n"
 
 
-async def test_upper_layer_turns_a_directory_into_a_link(pull_layers, outside):
+async def test_upper_layer_replaces_a_directory_by_a_link(pull_layers, outside):
     """What one layer leaves as a directory and the next as a link does not get out, nor is anything written there."""
     users, _ = await pull_layers(
         Tree().directory("etc").file("etc/passwd", b"in:x:1:1::/:/\n"),

@@ -196,7 +196,7 @@ async def test_small_layers_are_counted_here_as_containerd_counts_them(service, 
     assert [hop for hop in hops if hop.method.endswith("Snapshots/Usage")]
 
 
-async def test_layers_that_nobody_writes_to_are_looked_at_rarely(service, pulled):
+async def test_layers_without_writers_are_measured_rarely(service, pulled):
     """An idle one keeps its first measurement for some samples, and is measured again all the same."""
     image, _, _ = pulled
     await service.containerd.snapshots("overlayfs").prepare("resting", image.chain_id, labels=ROOT)
@@ -246,7 +246,7 @@ async def test_a_snapshotter_that_containerd_lacks_spoils_no_other(service):
         await SnapshotUsage(service.containerd, ["no-such-snapshotter"]).sample()
 
 
-async def test_containerd_tells_where_its_root_is(service, containerd):
+async def test_containerd_reports_where_its_root_is(service, containerd):
     """So the directory of a snapshotter that exports none is found wherever that root is."""
     plugins = await service.containerd.introspection.plugins()
     place = existing_root(plugins, "some-proxy")

@@ -66,7 +66,7 @@ async def test_a_mirror_that_says_no_is_asked_again(client, upstream, status):
 
 async def test_a_mirror_that_is_passed_over_still_helps(client, upstream):
     """When the registry itself has nothing to say, the mirror is asked after all, and is as good as before."""
-    nobody = f"127.0.0.1:{free_port()}"
+    closed_port = f"127.0.0.1:{free_port()}"
     async with RawServer() as mirror:
         mirror.answers["/v2/app/manifests/1?ns=q.io"] = [answer(503)]
         mirror.fallback = lambda got: answer(
@@ -76,7 +76,7 @@ async def test_a_mirror_that_is_passed_over_still_helps(client, upstream):
         )
         assert (await client.resolve(source(mirror.address, upstream=upstream.address))).digest == IMAGE.digest
         assert mirror.connections == 1
-        where = source(mirror.address, upstream=nobody)
+        where = source(mirror.address, upstream=closed_port)
         assert (await client.resolve(where)).digest == IMAGE.digest
         before = mirror.connections
         assert (await client.resolve(source(mirror.address, upstream=upstream.address))).digest == IMAGE.digest

@@ -120,7 +120,7 @@ async def test_huge_manifest(client, faulty):
         await client.resolve(source(faulty))
 
 
-async def test_nobody_there(client, faulty):
+async def test_no_registry_there(client, faulty):
     """A refused connection names the host."""
     faulty.__class__.address.fget(faulty)
     nowhere = Source(parse_reference(f"127.0.0.1:{free_port()}/app:1"), (Host(f"http://127.0.0.1:{free_port()}/v2"),))

@@ -140,7 +140,7 @@ async def test_the_terminal_shows_what_the_page_shows(lab, web):
     assert "attach the pod to its network" in explained
 
 
-async def test_live_events_tell_a_request_from_start_to_end(lab, web):
+async def test_live_events_follow_a_request_from_start_to_end(lab, web):
     """Whoever watches hears of the request, each hop and helper, and the bill; nobody else pays for it."""
 
     ready = threading.Event()

@@ -86,7 +86,7 @@ def test_it_ends_by_itself(tmp_path):
     until(lambda: not (tmp_path / "s").exists())
 
 
-def test_a_killed_holder_is_replaced_and_told_everything(tmp_path):
+def test_a_killed_holder_is_replaced_and_gets_everything(tmp_path):
     """The next word to a holder that has died starts another, which holds what the first one held."""
     first = FifoSet.create(str(tmp_path / "a"), "a", stdin=False, tty=True)
     second = FifoSet.create(str(tmp_path / "b"), "b", stdin=False, tty=True)

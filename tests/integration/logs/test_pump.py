@@ -204,7 +204,7 @@ async def test_after_reopen_has_returned_lines_go_to_the_new_file(pump, containe
     assert entries(path.read_bytes()) == [(b"F", b"half new")]
 
 
-async def test_a_log_that_cannot_be_opened_is_told_and_does_not_block(pump, container, tmp_path) -> None:
+async def test_a_log_that_cannot_be_opened_is_reported_and_does_not_block(pump, container, tmp_path) -> None:
     """wait_opened and reopen raise; the container's output is dropped and counted meanwhile."""
     (tmp_path / "file").write_text("in the way")
     shim, fds = container()
@@ -346,7 +346,7 @@ async def test_a_descriptor_number_may_be_used_again_while_its_container_goes_on
     assert await two.wait_drained(5)
 
 
-async def test_a_stream_that_a_child_of_ours_still_has_open_tells_nothing(pump, container, tmp_path) -> None:
+async def test_a_stream_that_a_child_of_ours_still_has_open_shows_nothing(pump, container, tmp_path) -> None:
     """A program being started has all our descriptors for a moment, with what epoll knows of them."""
     first, fds = container("first", tty=True)
     one = pump.attach("first", *fds, str(tmp_path / "first.log"))

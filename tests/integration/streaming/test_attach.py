@@ -79,7 +79,7 @@ async def test_a_terminal_for_a_client_that_has_none(spdy: SpdyPeer, pod: Pod) -
     assert result["streams"]["stdout"]["text"] == "out\r\n"
 
 
-async def test_a_client_that_reads_too_slowly_holds_nobody_back(spdy: SpdyPeer, pod: Pod) -> None:
+async def test_a_client_that_reads_too_slowly_holds_no_other_back(spdy: SpdyPeer, pod: Pod) -> None:
     """The container runs on, its log is complete, another client gets everything, the slow one is cut off and told."""
     script = "sleep 3; for i in $(seq 40); do seq 1 20000; sleep 0.1; done; echo end"
     container = await pod.start(command=sh(script))

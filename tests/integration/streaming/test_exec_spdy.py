@@ -155,7 +155,7 @@ async def test_a_container_that_ends_ends_its_clients(spdy: SpdyPeer, lab: Lab, 
     await container.remove()
 
 
-async def test_a_child_that_keeps_the_output_open_holds_nobody(spdy: SpdyPeer, container: Container) -> None:
+async def test_a_child_that_keeps_the_output_open_blocks_nothing(spdy: SpdyPeer, container: Container) -> None:
     """The command has ended; what it left behind in silence is waited for only so long.
 
     That is 5 s.

@@ -151,7 +151,7 @@ async def test_window_overflow(container: Container) -> None:
 
 
 @pytest.mark.usefixtures("memory")
-async def test_stdin_that_nobody_reads(lab: Lab, container: Container) -> None:
+async def test_stdin_without_a_reader(lab: Lab, container: Container) -> None:
     """A client that sends without end and knows no windows is not read from any more."""
     reader, writer = await upgraded(await exec_url(container, "sleep", "1000", stdin=True), "v4.channel.k8s.io")
     headers = HeaderWriter()

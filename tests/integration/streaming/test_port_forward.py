@@ -48,7 +48,7 @@ async def test_a_server_on_the_pods_loopback(spdy: SpdyPeer, pod: Pod, web: int)
         assert result["streams"][f"error{index}"]["bytes"] == 0
 
 
-async def test_nobody_listens(spdy: SpdyPeer, pod: Pod) -> None:
+async def test_a_port_without_a_listener(spdy: SpdyPeer, pod: Pod) -> None:
     """The client is told on the error stream, IPv4 and IPv6 both tried; other connections go on."""
     result = await spdy.run(await forward_url(pod), protocol=FORWARD, connections=[{"port": 9}])
     text = result["streams"]["error0"]["text"]

@@ -138,7 +138,7 @@ async def test_the_kubernetes_package_forwards(pod: Pod) -> None:
     assert await asyncio.to_thread(talk) == [b"page8071\n", b"page8072\n"]
 
 
-async def test_a_port_that_nobody_serves(pod: Pod) -> None:
+async def test_a_port_without_a_server(pod: Pod) -> None:
     """Told on the port's error channel, after the port's number."""
     streams, _ = await session(await forward_url(pod, 9), V4)
     assert streams[0] == struct.pack("<H", 9)

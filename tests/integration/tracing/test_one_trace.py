@@ -127,7 +127,7 @@ async def test_containerds_server_spans_are_children_of_our_hops(node):
     assert all(server.name == hop.name for hop, server in matched)
 
 
-async def test_an_unsampled_caller_is_not_told_of(node):
+async def test_an_unsampled_caller_is_not_exported(node):
     """The caller's decision is followed: nothing of its trace reaches the collector."""
     lab, collector = node
     trace = "bad5eed0" * 4

@@ -53,7 +53,7 @@ def test_errors_come_back(id_, message):
     assert parse_answer(Failed(id_, message).line()) == Failed(id_, message)
 
 
-def test_lines_look_as_documented():
+def test_lines_are_as_documented():
     """A client is written from these."""
     call = Call(7, "/runtime.v1.RuntimeService/Version", 5000, (("x-a", "1"), ("x-b", "")), b"\x0a\x01v")
     assert call.line() == "call 7 /runtime.v1.RuntimeService/Version 5000 x-a=MQ==,x-b=- CgF2"

@@ -14,7 +14,7 @@ def test_a_quiet_machine_is_not_objected_to():
     assert noise.objections([side_run(1, Probe(12.0 + number / 10, 0.02, 0.1)) for number in range(10)]) == ()
 
 
-def test_a_few_disturbed_turns_are_allowed_and_many_are_not():
+def test_a_few_disturbed_runs_are_allowed_and_many_are_not():
     """The share of disturbed turns decides; the reason says how many and how badly."""
     few = [side_run(1, BUSY if number < 2 else QUIET) for number in range(10)]
     many = [side_run(1, BUSY if number < 4 else QUIET) for number in range(10)]
@@ -42,7 +42,7 @@ def test_nothing_measured_is_nothing_to_trust():
     assert noise.objections([]) == ("nothing was measured",)
 
 
-def test_a_probe_tells_of_loop_wait_and_load():
+def test_a_probe_measures_loop_wait_and_load():
     """The loop takes some time, and the share it waited is a share."""
     result = noise.probe(idle_seconds=0)
     assert result.loop_ms > 0

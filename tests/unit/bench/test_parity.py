@@ -60,7 +60,7 @@ def test_lines_in_another_order_are_a_difference():
     assert difference.values == {"a": "1 / 2", "b": "2 / 1"}
 
 
-def test_a_known_difference_is_told_and_does_not_fail(monkeypatch):
+def test_a_known_difference_is_reported_and_does_not_fail(monkeypatch):
     """A difference that does no work is named in the result."""
     monkeypatch.setitem(parity.TOLERATED, ("mounts", "/proc"), "for a reason")
     comparison = compare({"a": SAME, "b": {**SAME, "mounts": {**SAME["mounts"], "/proc": "proc ro"}}})

@@ -40,7 +40,7 @@ def test_each_rhythm_is_a_step_at_each_density():
     ]
 
 
-def test_slow_rhythms_do_not_make_long_turns():
+def test_slow_rhythms_do_not_make_long_runs():
     """A turn has a few tens of calls at most, fewer of them the slower they come; statistics are asked for once."""
     options = Options(scenarios=("calls",), calls_at=(0,), rhythms=(0.0, 0.04, 1.0, 5.0))
     steps = [task.step for task in plan(options)]

@@ -31,7 +31,7 @@ def test_who_listens_on_a_socket_is_found(tmp_path):
         assert server_of(f"unix://{tmp_path}/s.sock") == os.getpid()
 
 
-def test_a_socket_that_nobody_serves_is_an_error(tmp_path):
+def test_a_socket_without_a_server_is_an_error(tmp_path):
     """The error names the socket."""
     with pytest.raises(UnknownProcessError, match=r"none\.sock"):
         server_of(f"unix://{tmp_path}/none.sock")

@@ -45,7 +45,7 @@ def test_every_plot_is_well_formed_and_says_what_it_is():
             assert ET.fromstring(content).get("aria-label")
 
 
-def test_numbers_come_from_the_turns():
+def test_numbers_come_from_the_side_runs():
     """The median of all samples, and the ratio that was put into the run."""
     rows = {row.key: row for row in rows_of(run(0.8))}
     assert rows["RunPodSandbox"].sides["plugin"].count == 16
@@ -251,7 +251,7 @@ def test_a_noisy_step_does_not_forbid_the_verdict_on_a_quiet_one():
     assert words == {"batch": FASTER, "steady@10": REFUSED}
 
 
-def test_it_tells_method_setting_same_work_and_limits():
+def test_it_names_method_setting_same_work_and_limits():
     """A stranger finds the command, the versions, what was checked, and what is not shown."""
     report = text_of(document.document(run(0.8)))
     for wanted in ("make compare", "containerd 1.6.20", "Linux 6", "mounts (20)", "a note", "bootstrap", "A B, B A"):
@@ -259,7 +259,7 @@ def test_it_tells_method_setting_same_work_and_limits():
     assert "## What this does not show" in report
 
 
-def test_html_and_markdown_tell_the_same_numbers():
+def test_html_and_markdown_show_the_same_numbers():
     """Every cell of every table is in both."""
     blocks = document.document(run(0.8, 1.3))
     html, markdown = to_html(blocks), text_of(blocks)
@@ -270,7 +270,7 @@ def test_html_and_markdown_tell_the_same_numbers():
                 assert cell in markdown
 
 
-def test_words_that_look_like_html_stay_words():
+def test_text_that_resembles_html_stays_text():
     """A note with a tag in it does not become one."""
     page = to_html(document.document(replace(run(0.8), notes=("<script>alert(1)</script>",))))
     assert "<script>" not in page
@@ -329,7 +329,7 @@ def test_one_side_alone_is_described():
     assert "nothing to compare" in text_of(document.document(alone))
 
 
-def test_two_runs_tell_what_has_changed():
+def test_two_runs_show_what_has_changed():
     """A ratio that went from 1.3 to 0.8 is less; nothing is said of one that stayed."""
     table = next(block for block in two_runs.document(run(1.3), run(0.8)) if isinstance(block, Table))
     assert {row[-1] for row in table.rows if row[0] == "until the last pod runs"} == {"**less**"}

@@ -110,7 +110,7 @@ async def test_an_interrupted_round_is_not_kept_and_the_rest_is_done_later(tmp_p
     assert [one.number for one in load(file).steps[0].rounds] == [0, 1, 2]
 
 
-async def test_a_guest_has_its_turn_in_every_round(tmp_path):
+async def test_a_guest_runs_in_every_round(tmp_path):
     """It is prepared, warmed and cleaned like a side, and forwards and backwards come around it too."""
     scenario = FakeScenario()
     runner = runner_of(tmp_path / "run.json")

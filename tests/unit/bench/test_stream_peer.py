@@ -101,7 +101,7 @@ def test_tls_with_a_certificate_of_the_runtimes_own(tmp_path):
         assert receive(f"https://{address}/exec/token?a=1", "v4.channel.k8s.io", STREAMS, SIZE)
 
 
-def test_a_refusal_is_told_as_a_sentence():
+def test_a_refusal_becomes_a_sentence():
     """With the server's own words, and none that a terminal would obey."""
     with served(refuse) as address, pytest.raises(SystemExit, match=r"did not switch to SPDY/3\.1") as ended:
         receive(f"http://{address}/exec/old", "v4.channel.k8s.io", STREAMS, SIZE)
@@ -109,20 +109,20 @@ def test_a_refusal_is_told_as_a_sentence():
     assert "\x1b" not in str(ended.value)
 
 
-def test_what_the_error_stream_says_is_told():
+def test_what_the_error_stream_says_is_reported():
     """The connection stays open meanwhile, and no data will come."""
     with served(fail) as address, pytest.raises(SystemExit, match="the server says 'failed to find socat"):
         receive(f"http://{address}/exec/a", "v4.channel.k8s.io", STREAMS, SIZE)
 
 
-def test_a_server_that_falls_silent_is_told(monkeypatch):
+def test_a_server_that_falls_silent_is_reported(monkeypatch):
     """Nothing is waited for without an end."""
     monkeypatch.setattr(stream_peer, "_SILENCE", 0.2)
     with served(lambda connection, _: connection.recv(1)) as address, pytest.raises(SystemExit, match="timed out"):
         receive(f"http://{address}/exec/a", "v4.channel.k8s.io", STREAMS, SIZE)
 
 
-def test_a_stream_that_ends_early_is_told_as_a_sentence():
+def test_a_stream_that_ends_early_becomes_a_sentence():
     """The server closes instead of answering."""
     with (
         served(lambda connection, _: connection.sendall(SWITCHED)) as address,
@@ -132,13 +132,13 @@ def test_a_stream_that_ends_early_is_told_as_a_sentence():
 
 
 @pytest.mark.parametrize("url", ["/exec/token", "ws://127.0.0.1:1/exec/token", "http:///exec/token", "http://[::1/x"])
-def test_a_url_of_another_form_is_told_as_a_sentence(url):
+def test_a_url_of_another_form_becomes_a_sentence(url):
     """A runtime may give a URL without a host, for a kubelet of its own."""
     with pytest.raises(SystemExit, match="URL"):
         receive(url, "v4.channel.k8s.io", STREAMS, SIZE)
 
 
-def test_nobody_listening_is_told_as_a_sentence():
+def test_a_port_without_a_listener_becomes_a_sentence():
     """The URL is named."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

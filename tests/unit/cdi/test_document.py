@@ -86,7 +86,7 @@ def test_json_with_tabs_is_read():
         (document(device={"additionalGids": [-1]}), "-1"),
     ],
 )
-def test_mistakes_are_told(text, says):
+def test_mistakes_are_reported(text, says):
     """A file with a mistake is refused, and the sentence says which mistake."""
     with pytest.raises(ValueError, match="(?s)" + says.replace("[", r"\[")):
         parse_document(text)

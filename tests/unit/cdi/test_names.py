@@ -35,7 +35,7 @@ def test_field_and_annotations_are_put_together():
     assert devices_asked(config) == ["v/c=b", "v/c=a", "v/c=c", "v/c=d"]
 
 
-def test_a_bad_name_is_told_with_its_place():
+def test_a_bad_name_is_reported_with_its_place():
     """Whoever wrote the annotation learns which one it was."""
     with pytest.raises(InvalidArgumentError, match=r"annotation cdi\.k8s\.io/x.*'nonsense'"):
         devices_asked(cri.ContainerConfig(annotations={"cdi.k8s.io/x": "v/c=a,nonsense"}))

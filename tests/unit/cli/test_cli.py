@@ -120,7 +120,7 @@ def test_wrong_usage_is_code_2(arguments):
     assert caught.value.code == 2
 
 
-def test_the_installed_program_tells_its_version():
+def test_the_installed_program_prints_its_version():
     """The command that a package installs is this one."""
     done = subprocess.run([*PROGRAM, "version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("cri-shim 0.")

@@ -81,7 +81,7 @@ async def test_signs_of_life_come_twice_as_often_as_asked(manager):
     assert len(received) <= 4
 
 
-async def test_feeding_ends_at_once_when_nobody_asks():
+async def test_feeding_ends_at_once_when_not_asked_for():
     """Outside of systemd the task is simply over."""
     await asyncio.wait_for(Notifier().feed_watchdog(), 1)
 

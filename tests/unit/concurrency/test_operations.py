@@ -96,7 +96,7 @@ async def test_clearing_up_may_begin_while_draining_and_is_waited_for():
     assert len(operations) == 0
 
 
-async def test_settled_waits_for_the_end_whatever_it_is():
+async def test_wait_idle_waits_for_the_end_whatever_it_is():
     """Who waits for something to be settled is not told how it ended, and nothing is there to wait for afterwards."""
     operations, gate = Operations(), asyncio.Event()
 

@@ -38,7 +38,7 @@ async def test_failure_undoes_in_reverse():
     assert log == ["b", "a"]
 
 
-async def test_a_failed_step_ends_the_undo_and_is_told():
+async def test_a_failed_step_ends_the_undo_and_is_reported():
     """What could not be undone may still use what was acquired before it, so that stays and is named."""
     log: list[str] = []
     undone: list[str] = []

@@ -130,7 +130,7 @@ def test_what_is_refused_is_named_with_its_line(text, line, key, part):
     assert part in result[0][2]
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_the_file():
+def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file():
     """A person who edits the file gets one round of corrections."""
     text = "root = 1\nnope = 2\n[cni]\nmax_conf_num = -1\n[runtime]\ndisable_apparmor = ''\n"
     assert [(line, key) for line, key, _ in problems(text)] == [

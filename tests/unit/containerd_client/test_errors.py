@@ -24,7 +24,7 @@ def test_every_code_has_its_class(code):
     assert str(error) == "Tasks/Create: words of containerd"
 
 
-def test_no_connection_is_told_apart_from_a_broken_one():
+def test_no_connection_differs_from_a_broken_one():
     """Only gRPC's own refusal to send counts as never sent."""
     refused = errors.from_rpc_error(
         METHOD,

@@ -115,7 +115,7 @@ async def test_create_finds_what_its_lost_attempt_made(client, fake):
     assert fake.calls(f"{CONTAINERS}/Create") == 1
 
 
-async def test_create_does_not_take_somebody_elses_record_for_its_own(client, fake):
+async def test_create_does_not_take_the_record_of_another_for_its_own(client, fake):
     """Another record under our id is AlreadyExists, as it would have been at once."""
     other = containers_pb2.Container(id="a", labels={"k": "other"})
     fake.script[f"{CONTAINERS}/Create"] = [AWAY, TAKEN]
@@ -133,7 +133,7 @@ async def test_create_repeats_when_nothing_is_found(client, fake):
     assert fake.calls(f"{CONTAINERS}/Create") == 2
 
 
-async def test_create_that_lands_between_look_and_repeat(client, fake):
+async def test_create_that_lands_between_check_and_repeat(client, fake):
     """AlreadyExists on the repeat is looked at once more."""
     ours = containers_pb2.Container(id="a")
     fake.script[f"{CONTAINERS}/Create"] = [AWAY, TAKEN]
@@ -228,7 +228,7 @@ async def test_a_task_that_was_there_before_is_an_error_at_once(client, fake):
     assert fake.calls(f"{TASKS}/Create") == 1
 
 
-async def test_pause_and_resume_look_at_the_state(client, fake):
+async def test_pause_and_resume_check_the_state(client, fake):
     """A second pause would be FailedPrecondition."""
     fake.script[f"{TASKS}/Pause"] = [AWAY, grpc.StatusCode.FAILED_PRECONDITION]
     fake.script[f"{TASKS}/Resume"] = [AWAY, grpc.StatusCode.FAILED_PRECONDITION]

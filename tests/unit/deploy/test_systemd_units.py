@@ -118,7 +118,7 @@ def test_running_pods_outlive_a_restart():
     assert ("Unit", "StartLimitIntervalSec", "0") in settings(UNITS / "cri-shim.service")
 
 
-def test_readiness_and_life_are_told_by_the_daemon_alone():
+def test_readiness_and_life_are_reported_by_the_daemon_alone():
     """Type=notify with a watchdog, and no word from children."""
     assert (values("Type"), values("NotifyAccess"), values("WatchdogSec")) == (["notify"], ["main"], ["60"])
 

@@ -72,7 +72,7 @@ async def test_more_than_was_promised_is_refused(writer):
     assert writer.offset <= 12
 
 
-async def test_who_waits_for_a_turn_reads_no_further(writer):
+async def test_a_copy_that_waits_for_its_chunk_reads_no_further(writer):
     """Memory holds one message of a blob whose turn it is not."""
     queue, read = ChunkQueue(), []
 
@@ -93,7 +93,7 @@ async def test_who_waits_for_a_turn_reads_no_further(writer):
 
 
 @pytest.mark.parametrize("steps", range(8))
-async def test_cancelled_at_any_moment_it_gives_its_turn_back(writer, steps):
+async def test_cancelled_at_any_moment_it_gives_its_place_back(writer, steps):
     """Before its message has begun to be sent, too; the next one is not kept waiting."""
     queue = ChunkQueue()
     writer.gate.clear()

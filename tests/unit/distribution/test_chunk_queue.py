@@ -75,7 +75,7 @@ async def test_cancelled_waiters_do_not_block():
         pass
 
 
-async def test_cancelled_in_the_instant_of_its_turn():
+async def test_cancelled_in_the_instant_of_its_chunk():
     """A turn given to somebody who is cancelled before he wakes up is not lost."""
     queue = ChunkQueue()
 

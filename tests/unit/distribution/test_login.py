@@ -96,7 +96,7 @@ def test_auth():
             decode_auth(wrong)
 
 
-def test_fingerprint_tells_logins_apart():
+def test_fingerprint_distinguishes_logins():
     """Equal logins are equal, moving a letter from one field to the next makes another one, and nothing shows."""
     one, two = Credentials(username="ab", password="c"), Credentials(username="a", password="bc")
     assert fingerprint(one) == fingerprint(Credentials(username="ab", password="c"))

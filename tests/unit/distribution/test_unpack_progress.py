@@ -27,7 +27,7 @@ class FakeSnapshots:
         raise Unavailable("Snapshots/Usage", "busy")
 
 
-async def test_looks_that_fail_in_turns():
+async def test_polls_that_fail_now_and_then():
     """A stalled extraction is given up, although every other look finds nothing."""
 
     async def never(*_: Any) -> None:

@@ -58,7 +58,7 @@ def watchers(ledger: Ledger) -> int:
     return len(ledger._listeners)
 
 
-async def test_the_address_in_use_is_told_and_taken_back(listener: HttpListener, tmp_path: Path):
+async def test_the_address_in_use_is_published_and_taken_back(listener: HttpListener, tmp_path: Path):
     """Port 0 takes a free one; the file names it, and goes when the listener does."""
     assert (tmp_path / ADDRESS_FILE).read_text() == f"{listener.address}\n"
     assert (await ask(listener, "/api/node"))[0] == 200
@@ -132,7 +132,7 @@ async def test_lists_newest_first_with_those_that_run(listener: HttpListener, le
     assert (await ask(listener, "/api/requests/77"))[0] == 404
 
 
-async def test_how_transport_is_estimated_is_told(listener: HttpListener, ledger: Ledger):
+async def test_how_transport_is_estimated_is_shown(listener: HttpListener, ledger: Ledger):
     """The curve and what is compared, empty at first."""
     empty = json.loads((await ask(listener, "/api/calibration"))[1])
     assert (empty["curve"], empty["agreement"]["requests"]) == ([], {"total": None, "methods": []})
@@ -141,7 +141,7 @@ async def test_how_transport_is_estimated_is_told(listener: HttpListener, ledger
     assert (point["gap_ms"], point["null_call_ms"], point["samples"]) == (10.0, 0.8, 1)
 
 
-async def test_live_events_tell_a_request_from_start_to_end(listener: HttpListener, ledger: Ledger):
+async def test_live_events_follow_a_request_from_start_to_end(listener: HttpListener, ledger: Ledger):
     """The stream has the request's start and its summary; nobody listens before or after."""
     assert watchers(ledger) == 0
     timeout = aiohttp.ClientTimeout(total=20)
@@ -159,7 +159,7 @@ async def test_live_events_tell_a_request_from_start_to_end(listener: HttpListen
     assert summary["bill"]["wall_ms"] == round(request.bill.wall * 1000, 3)
 
 
-async def test_who_watches_too_slowly_is_told_what_was_lost(ledger: Ledger):
+async def test_a_slow_watcher_learns_what_was_lost(ledger: Ledger):
     """What waits is bounded; after a gap the client learns of it before it gets the next event."""
     due: list[Callable[[], None]] = []
     feed = LiveFeed(ledger, lambda _seconds, flush: due.append(flush))
@@ -270,7 +270,7 @@ async def test_half_a_request_and_an_idle_connection_end(listener: HttpListener,
     writer.close()
 
 
-async def test_too_many_connections_are_told_so(listener: HttpListener):
+async def test_too_many_connections_are_refused(listener: HttpListener):
     """One beyond the limit gets an answer, and those that wait are as many as they may be."""
     await ask(listener, "/api/node")
     assert listener._site is not None

@@ -29,7 +29,7 @@ async def ask(directory, **settings):
     await verifier.verify(NAME, TARGET, await verifier.programs())
 
 
-async def test_nobody_to_ask(tmp_path):
+async def test_no_verifier_to_ask(tmp_path):
     """An absent directory and an empty one allow everything, as in containerd; so does none at all."""
     await ask(tmp_path)
     await ask(tmp_path / "absent")

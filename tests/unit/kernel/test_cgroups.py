@@ -88,7 +88,7 @@ def test_a_container_of_the_systemd_driver(tmp_path):
     assert paths.parent().path == "/kubepods.slice/kubepods-pod1.slice"
 
 
-def test_a_number_that_is_somebody_elses_now(tmp_path):
+def test_a_number_that_another_process_has_now(tmp_path):
     """Neither a process of another cgroup nor one that has ended gives a directory."""
     hierarchies = Hierarchies.read(unified=True, proc=_proc(tmp_path, V2_MOUNTS, "0::/system.slice/cron.service\n"))
     assert hierarchies.find(77, ID) is None

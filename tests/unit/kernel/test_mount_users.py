@@ -59,6 +59,6 @@ def test_not_all_of_a_crowd(proc):
     assert "\n" not in "".join(users)
 
 
-def test_nobody(proc):
+def test_no_users(proc):
     """Nothing is claimed where nothing is seen."""
     assert users_of(END, proc, []) == []

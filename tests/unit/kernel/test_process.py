@@ -53,7 +53,7 @@ async def test_reopened_streams_work_like_pipes() -> None:
     assert done.stdout == b"a\nb\nc\nin"
 
 
-async def test_grandchild_with_open_stdout_holds_nobody_up() -> None:
+async def test_grandchild_with_open_stdout_delays_nothing() -> None:
     """The end is the program's own, even if a background process keeps its output open."""
     started = time.monotonic()
     done = await shell("sleep 3 & echo $!")

@@ -73,7 +73,7 @@ def test_three_sections_from_2_on():
 
 
 @pytest.mark.parametrize("version", [(1, 6, 20), (2, 1, 9)])
-def test_without_the_plugin_nobody_else_serves_the_cri(version):
+def test_without_the_plugin_nothing_serves_the_cri(version):
     """Where the daemon serves the CRI, containerd's own server of it is off."""
     made = configuration(version, Path("/d"), "/d/c.sock", None)
     assert SERVER in made["disabled_plugins"]

@@ -81,7 +81,7 @@ async def test_what_is_kept_is_bounded():
     assert not ledger.active_requests
 
 
-async def test_listeners_are_told_in_order_until_they_leave():
+async def test_observers_are_notified_in_order_until_they_leave():
     """A view sees a request open, its hop begin and end, and the request close."""
 
     class Recorder(LedgerObserver):
@@ -135,7 +135,7 @@ class Closed(LedgerObserver):
         self.ids.append(request.id)
 
 
-async def test_the_books_are_kept_later_for_several_requests_in_one_go():
+async def test_records_are_flushed_later_for_several_requests_in_one_go():
     """The bill is there at once; what is kept, and listeners, wait for one appointment, or for whoever looks."""
     appointments: list[Callable[[], None]] = []
     ledger, observer = Ledger(appointments.append), Closed()
@@ -168,7 +168,7 @@ async def test_many_requests_do_not_wait_for_the_appointment():
     assert len(appointments) == 1
 
 
-async def test_a_listener_that_is_to_be_told_at_once_is():
+async def test_an_observer_that_is_to_be_notified_at_once_is():
     """As long as somebody watches, nobody waits; what had ended before the watching began is not its business."""
     appointments: list[Callable[[], None]] = []
     ledger, patient, watcher = Ledger(appointments.append), Closed(), Closed(at_once=True)

@@ -46,7 +46,7 @@ def test_the_same_record_comes_back():
     assert [hop.code for hop in stored.hops] == ["OK"] * 10 + [UNFINISHED]
 
 
-def test_what_containerd_tells_later_is_kept_too():
+def test_what_containerd_reports_later_is_packed_too():
     """A bill that is made out anew, with containerd's own spans, replaces the estimate."""
     ledger = Ledger()
     ledger.transport.curve.note(1.0, 0.001)

@@ -122,7 +122,7 @@ async def test_a_task_without_a_record(background):
 
 @pytest.mark.parametrize("what", ["list", "get"])
 @pytest.mark.parametrize("error", [Unknown("m", "database closed"), DeadlineExceeded("m", "no answer")])
-async def test_no_answer_is_no_orphan(background, what, error):
+async def test_a_task_without_an_answer_is_not_orphaned(background, what, error):
     """Nothing is ended while containerd does not say what has a record; it is asked again."""
     containerd = FakeContainerd(tasks=[ORPHANED])
     containerd.failures[what] = error

@@ -161,7 +161,7 @@ async def test_output_that_does_not_end(tmp_path: Path) -> None:
     assert caught.value.plugins_begun == 1
 
 
-async def test_a_pod_that_no_program_can_be_told_of(tmp_path: Path) -> None:
+async def test_a_pod_that_no_program_can_be_given(tmp_path: Path) -> None:
     """A NUL in a pod's name fails the ADD in words, and does not keep the pod: the DEL is run without its words."""
     script(tmp_path, "fake-ok", f'echo "$CNI_ARGS" >> {tmp_path}/args')
     net = network({"type": "fake-ok"})

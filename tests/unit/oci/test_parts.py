@@ -34,7 +34,7 @@ def path(parent, *, systemd=False):
         ("", True, "system.slice:cri-containerd:ID"),
     ],
 )
-def test_cgroup_path_follows_the_driver_not_the_look(parent, systemd, expected):
+def test_cgroup_path_follows_the_driver_not_its_form(parent, systemd, expected):
     """The driver decides the form; under cgroupfs a slice's name is a directory's name."""
     assert path(parent, systemd=systemd) == expected
 

@@ -55,7 +55,7 @@ def test_what_is_asked_wins():
         process_label(POLICY, OPTION(level="s0,c4"), "s0:c1,c2")
 
 
-def test_any_option_is_a_wish():
+def test_any_option_is_a_request():
     """An empty message asks for nothing."""
     assert not is_asked(OPTION())
     assert all(is_asked(OPTION(**{name: "x"})) for name in ("user", "role", "type", "level"))

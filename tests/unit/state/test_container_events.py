@@ -138,7 +138,7 @@ async def test_a_container_without_its_pod():
     assert [(event.sandbox, event.containers) for event in await read(subscription, 2)] == [(None, ())] * 2
 
 
-async def test_a_pod_that_vanished_is_told_as_not_ready():
+async def test_a_pod_that_vanished_is_reported_as_not_ready():
     """A pod whose record somebody removed while it ran is stopped and deleted, and not said to be ready."""
     stores = Stores()
     stores.run_pod()

@@ -74,7 +74,7 @@ def test_reason_of_an_exit(code, oom, reason):
     ("code", "reason", "notified"),
     [(0, "", "Completed"), (137, "", "OOMKilled"), (1, "", "OOMKilled"), (255, "Unknown", "Unknown")],
 )
-def test_an_exit_whose_want_of_memory_is_told_later(code, reason, notified):
+def test_an_exit_whose_out_of_memory_kill_is_known_later(code, reason, notified):
     """The reason is the same, whichever of the two events comes first; one that was known otherwise stays."""
     ended = exited(code, 9, reason=reason)(_container("a", created_at=1, started_at=2))
     later = out_of_memory(ended)

@@ -78,7 +78,7 @@ def test_of_a_pod(old, new, events):
     assert sandbox_transitions(old, new) == events
 
 
-def test_any_way_through_life_is_told_in_order():
+def test_any_way_through_life_is_reported_in_order():
     """Whatever way a container goes, CREATED comes first, DELETED last, none twice in a row; what started stops."""
     for length in range(1, 5):
         for way in itertools.product((MADE, RUNS, ENDED, NEVER_RAN, UNKNOWN), repeat=length):

@@ -133,7 +133,7 @@ async def test_other_paths_and_methods_are_refused():
         assert (await over_websocket(url))[1] == b"\x01hello"
 
 
-async def test_a_port_that_is_taken_is_told_at_once():
+async def test_a_port_that_is_taken_is_reported_at_once():
     """With the address, not at the first exec."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = StreamingServer("127.0.0.1", taken.getsockname()[1], idle_timeout=0)
@@ -160,7 +160,7 @@ async def test_the_end_of_the_server_ends_its_sessions():
         assert ended.is_set()
 
 
-async def test_a_bug_in_a_session_is_told_to_its_client():
+async def test_a_bug_in_a_session_is_reported_to_its_client():
     """And to nobody else."""
 
     async def broken(_client: RemoteClient) -> Outcome:

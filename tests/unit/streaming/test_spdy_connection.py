@@ -185,7 +185,7 @@ def test_pings_of_both_sides() -> None:
         pair.server.ping(1)
 
 
-def test_goaway_is_told_and_ends_what_may_be_said() -> None:
+def test_goaway_is_sent_and_ends_what_may_be_said() -> None:
     """After a GOAWAY neither end opens or sends anything."""
     pair = Pair()
     pair.server.go_away(GoAwayCode.OK)

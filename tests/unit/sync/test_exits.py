@@ -147,7 +147,7 @@ async def test_a_task_that_is_deleted_costs_no_further_hop(exits, tasks):
     assert tasks.deletes == 1
 
 
-async def test_a_removal_is_told_what_containerd_said(exits, tasks):
+async def test_a_removal_gets_what_containerd_said(exits, tasks):
     """It raises, and the next attempt asks again."""
     tasks.answers = [Unknown("Tasks/Delete", "busy"), Unknown("Tasks/Delete", "still busy"), None]
     await exits.ended(ID, 0, 1_000)

@@ -84,14 +84,14 @@ async def test_the_scope_is_still_there(pod, kills):
     assert not await kills.happened("bbb", POD)
 
 
-async def test_killed_by_somebody(pod, kills):
+async def test_killed_by_a_signal(pod, kills):
     """SIGKILL alone is no want of memory."""
     pod.vanish("aaa")
     assert not await kills.happened("aaa", POD)
 
 
 @pytest.mark.parametrize("asked", [True, False])
-async def test_one_kill_is_told_of_one_container(pod, kills, asked):
+async def test_one_kill_is_reported_of_one_container(pod, kills, asked):
     """The next one that is killed is not told so, whether the first one ended of it or outlived a kill in it."""
     pod.kill("aaa")
     pod.vanish("aaa")

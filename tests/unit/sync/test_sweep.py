@@ -98,7 +98,7 @@ async def test_no_answer(swept, answer, task_list):
     assert exits == []
 
 
-async def test_ends_that_no_event_told(swept):
+async def test_ends_that_no_event_announced(swept):
     """One task has stopped, the other is not there; both exits are recorded, beside each other."""
     monitor, tasks, exits = swept
     tasks.task_list = [task_types.Process(id=ID, status=task_types.STOPPED, exit_status=3)]

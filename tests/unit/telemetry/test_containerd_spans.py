@@ -66,7 +66,7 @@ def export(*spans: Span) -> bytes:
     return message.SerializeToString()
 
 
-async def test_the_bill_is_settled_by_what_containerd_says():
+async def test_the_bill_is_remade_from_what_containerd_says():
     """Transport is the hop without containerd's share, and the split says how that is known."""
     ledger = Ledger()
     receiver = ContainerdSpans(ledger)

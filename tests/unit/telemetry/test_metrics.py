@@ -46,7 +46,7 @@ def test_each_bucket_counts_what_is_no_longer_than_its_bound(durations):
     assert histogram.total == pytest.approx(sum(durations))
 
 
-def test_a_scrape_tells_what_the_bill_says():
+def test_a_scrape_shows_what_the_bill_says():
     """One request with a repeated hop and a failed plugin: every figure appears under its name."""
     ledger = Ledger()
     ledger.transport.curve.note(1.0, 0.001)

@@ -70,7 +70,7 @@ def test_names_and_headers():
     assert (tracing().service_name, tracing().older_names) == ("cri-shim", True)
 
 
-def test_asking_containerd_traces_everything_and_tells_nobody():
+def test_asking_containerd_traces_everything_and_exports_nothing():
     """Every request gets a trace of its own, which is not for the collector; a caller's sampled one is kept."""
     policy = tracing(containerd_spans="ask").policy()
     asking = policy.begin("")

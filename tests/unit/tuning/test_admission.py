@@ -64,7 +64,7 @@ async def test_idle_cores_let_in_more():
     await asyncio.gather(*tasks)
 
 
-async def test_nobody_waits_for_ever_behind_some_that_hang():
+async def test_none_waits_for_ever_behind_some_that_hang():
     """On a busy node others come in all the same, though later, when nobody has ended for a while."""
     visitors = Visitors(AdmissionLimiter(2, FakeCores(0.0)))
     tasks = visitors.all(5)
@@ -97,7 +97,7 @@ async def test_who_waits_says_so():
     assert wait.duration == pytest.approx(0.02, abs=0.02)
 
 
-async def test_a_cancelled_visitor_takes_nobodys_turn():
+async def test_a_cancelled_visitor_takes_no_slot():
     """Cancelled while waiting, at the moment of being let in, or inside: the next one comes in all the same."""
     limiter = AdmissionLimiter(1, FakeCores(0.0))
     visitors = Visitors(limiter)

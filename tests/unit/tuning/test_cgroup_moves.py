@@ -49,7 +49,7 @@ def test_one_move_is_enough_for_all_that_come_soon():
     assert done == [0.0, STAYS_READY]
 
 
-def test_nobody_waits_for_it():
+def test_no_caller_waits_for_it():
     """It takes the kernel some milliseconds, which are to pass beside the caller's work."""
     go, began = threading.Event(), threading.Event()
 

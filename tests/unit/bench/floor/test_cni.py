@@ -34,7 +34,7 @@ def test_forwards_to_attach_and_backwards_to_detach(tmp_path):
     assert all(ms > 0 for ms in stages.ms.values())
 
 
-def test_what_a_plugin_says_when_it_fails_is_told(tmp_path):
+def test_what_a_plugin_says_when_it_fails_is_reported(tmp_path):
     """The error names the command and the plugin; those after it are not run."""
     write_plugin(tmp_path, "first", fails_at="ADD")
     write_plugin(tmp_path, "second")

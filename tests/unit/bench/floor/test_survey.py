@@ -58,7 +58,7 @@ def test_a_pinned_pod_has_no_pause(of_process):
     assert (seen.has_pause, seen.pause, seen.sysctls) == (False, None, {"net/x": "1"})
 
 
-def test_a_side_that_tells_nothing_is_taken_to_have_a_pause_process():
+def test_a_side_without_an_answer_is_taken_to_have_a_pause_process():
     """cri-dockerd answers a verbose status with nothing more than a plain one."""
     seen = read_pod(pod(), {}, {})
     assert (seen.has_pause, seen.container) == (True, None)

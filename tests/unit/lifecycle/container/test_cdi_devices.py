@@ -34,7 +34,7 @@ async def test_switched_off(tmp_path, asked):
         await inject(tmp_path, container(**asked), {}, enable_cdi=False)
 
 
-async def test_nobody_asks(tmp_path):
+async def test_no_device_requested(tmp_path):
     """Without a device nothing is changed, whether it is switched on or off."""
     for enabled in (True, False):
         spec: dict[str, Any] = {}

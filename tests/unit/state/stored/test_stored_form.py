@@ -169,7 +169,7 @@ def test_what_is_no_status_file(tmp_path, make):
         read_status(tmp_path)
 
 
-def test_a_pod_without_a_process_is_told_by_an_extension():
+def test_a_pod_without_a_process_is_marked_by_an_extension():
     """Its places are read back as they were written; a record without the extension is of a pod with a process."""
     record = containers_pb2.Container(id="s1")
     assert read_pinned(record) is None
