@@ -365,7 +365,7 @@ async def test_a_configuration_under_another_algorithm(parts):
     digest = "sha512:" + hashlib.sha512(image.config).hexdigest()
     changed = with_manifest(image, {"config": json.loads(image.manifest)["config"] | {"digest": digest}})
     with FaultyRegistry({"other:1": changed}, redirects={digest: f"/v2/other/blobs/{image.id}"}) as faulty:
-        with pytest.raises(FailedPreconditionError, match=rf"other:1': blob {digest} has a digest that this containerd does not support"):
+        with pytest.raises(FailedPreconditionError, match=rf"other:1': blob {digest} has a digest that this"):
             await parts.puller.pull(f"{faulty.address}/other:1")
     assert await parts.left() == {}
 
