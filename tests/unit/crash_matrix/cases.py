@@ -7,7 +7,6 @@ The cases know nothing of what they run against. The matrix runs them against th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -179,19 +178,6 @@ async def _image_can_be_pulled(kubelet: Kubelet, fields: Fields) -> None:
     await kubelet.client.RemoveImage(**fields)
 
 
-async def _checkpoint(kubelet: Kubelet) -> Fields:
-    fields = await _running_container(kubelet)
-    return {**fields, "location": str(kubelet.logs.with_name(f"{fields['container_id'][:12]}.tar")), "timeout": 120}
-
-
-async def _checkpoint_is_written(kubelet: Kubelet, fields: Fields) -> None:
-    await kubelet.client.CheckpointContainer(**fields)
-    location = Path(fields["location"])
-    assert location.stat().st_size
-    location.unlink()
-    assert list((await kubelet.states()).values()) == [cri.CONTAINER_RUNNING]
-
-
 CASES = (
     Case("RunPodSandbox", _new_pod, _pod_runs),
     Case("RunPodSandbox", _new_pod, _pod_runs, infra="pinned"),
@@ -207,7 +193,6 @@ CASES = (
     Case("UpdatePodSandboxResources", _new_limits_of_pod, _limits_of_pod_are_new),
     Case("ExecSync", _command, _command_runs, changes_nothing=True),
     Case("ReopenContainerLog", _running_container, _log_can_be_reopened, changes_nothing=True),
-    Case("CheckpointContainer", _checkpoint, _checkpoint_is_written, changes_nothing=True),
     Case(
         "PullImage",
         _image_to_pull,
