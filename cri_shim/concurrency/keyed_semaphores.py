@@ -10,14 +10,17 @@ from cri_shim.timeline import awaited
 
 
 class KeyedSemaphores:
-    """``async with gates.of(sandbox_id):`` lets ``width`` in at the same time; others wait in line."""
+    """Semaphores by key, as in ``async with semaphores.of(sandbox_id):``.
+
+    Each admits ``width`` tasks at the same time, and the others wait in line.
+    """
 
     def __init__(self, width: int) -> None:
         self._width = width
         self._semaphores: WeakValueDictionary[str, _WaitNotingSemaphore] = WeakValueDictionary()
 
     def of(self, key: str) -> asyncio.Semaphore:
-        """The gate of ``key``; the same one for as long as anyone refers to it."""
+        """Return the semaphore of ``key``; it is the same one for as long as any reference to it exists."""
         semaphore = self._semaphores.get(key)
         if semaphore is None:
             semaphore = self._semaphores[key] = _WaitNotingSemaphore(self._width)
@@ -25,7 +28,7 @@ class KeyedSemaphores:
 
 
 class _WaitNotingSemaphore(asyncio.Semaphore):
-    """A gate that tells the request that had to wait before it."""
+    """A semaphore that notes the wait in the record of the request that had to wait."""
 
     async def acquire(self) -> Literal[True]:
         """Take a slot."""

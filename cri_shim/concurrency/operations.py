@@ -69,7 +69,10 @@ class Operations:
         return task
 
     async def wait_idle(self, key: str, *, seconds: float | None = None) -> bool:
-        """Return when nothing with this key is in hand, however it ended, or after ``seconds``: False then."""
+        """Wait until no operation with this key runs, however it ended.
+
+        Return False if one still does after ``seconds``.
+        """
         task = self._running.get(key)
         if task is None:
             return True

@@ -91,7 +91,7 @@ def are_pinned(kernel: Kernel, sandbox: Sandbox) -> bool:
 
 
 def mark_exited(sandboxes: Index[Sandbox], sandbox_id: str) -> None:
-    """Have it known that the namespaces of a pod without a process are gone; the first time told counts."""
+    """Note that the namespaces of a pod without a process are gone; only the first call sets the time."""
     sandboxes.update(sandbox_id, lambda sandbox: sandbox.replace(exited_at=sandbox.exited_at or time.time_ns()))
 
 

@@ -34,7 +34,10 @@ log = structlog.get_logger(__name__)
 
 
 class HttpListener:
-    """``address`` is ``HOST:PORT``, port 0 for any that is free, or ``unix://PATH``; empty: there is no listener."""
+    """The listener at ``address``: ``HOST:PORT`` (port 0 for any free one) or ``unix://PATH``.
+
+    An empty address means none.
+    """
 
     def __init__(self, address: str, state: Path, sources: WebSources) -> None:
         self._wanted = address
@@ -50,10 +53,7 @@ class HttpListener:
         """Where it listens; empty while it does not."""
 
     def bind(self) -> None:
-        """Take the port or make the socket.
-
-        One that is taken is logged: pods are run all the same.
-        """
+        """Bind the port or make the socket; a failure is logged, because pods run without the listener too."""
         self._file.unlink(missing_ok=True)
         if not self._wanted:
             return
@@ -90,7 +90,7 @@ class HttpListener:
         await self._site.serve(bound)
 
     async def watch(self) -> None:
-        """Make a unix socket anew when its file is deleted, until cancelled."""
+        """Make the unix socket again whenever its file is deleted, until cancelled."""
         complained = False
         while self._path and self.address:
             await asyncio.sleep(POLL_SECONDS)
@@ -122,7 +122,7 @@ class HttpListener:
         self._socket = None
 
     async def stop(self) -> None:
-        """End all connections and free the port; a unix socket is removed unless another one lies there by now."""
+        """End all connections and free the port; a unix socket is removed unless another one has taken its path."""
         bound, self.address = bool(self.address), ""
         await self._release()
         if self._site is not None:

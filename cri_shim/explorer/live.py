@@ -119,7 +119,7 @@ class LiveFeed(LedgerObserver):
         self._put("end", summary(request))
 
     def rebilled(self, request: Request, _span_ids: Collection[str]) -> None:
-        """``settled``: the bill has changed since ``end``."""
+        """Send ``settled``: the bill has changed since ``end``."""
         self._put("settled", summary(request))
 
     def _put(self, name: str, data: dict[str, Any]) -> None:

@@ -41,11 +41,10 @@ SLICE = 200
 
 
 class ContainerdSpans(LedgerObserver):
-    """Takes exports, and listens to the ledger.
+    """Takes in exports, and observes the ledger to match their spans with hops.
 
-    Raises :class:`TracingError` when the OTLP messages are not installed.
-
-    ``forward`` gets what is for the collector, serialised.
+    ``forward`` gets what the collector should have, serialised. Raises :class:`TracingError` if the OTLP messages are
+    not installed.
     """
 
     def __init__(self, ledger: Ledger, forward: Callable[[bytes], None] | None = None) -> None:
@@ -104,7 +103,7 @@ class ContainerdSpans(LedgerObserver):
         return self._answer
 
     def _take_slice(self, spans: Iterable[Any]) -> None:
-        self._ledger.catch_up()  # a request that has ended is either in hand or in the books when its hops are told
+        self._ledger.catch_up()  # so that an ended request is either current or aggregated when its hops are matched
         active_hops = self._active_hops()
         updated: dict[int, tuple[Request, set[str]]] = {}
         for span in spans:
@@ -148,7 +147,7 @@ class ContainerdSpans(LedgerObserver):
             self._ledger.transport.agreement.note_request(request.method, pair)
 
     def _active_hops(self) -> dict[str, HopOf]:
-        """The hops of requests that have not ended, by span id; those that have not ended themselves have no number."""
+        """Return the hops of running requests by span id; hops that are still running have no number."""
         hops: dict[str, HopOf] = {}
         for request in self._ledger.active_requests.values():
             ended = ((hop.trace, number) for number, hop in enumerate(request.hops))

@@ -25,10 +25,10 @@ Labels: TypeAlias = tuple[str, ...]
 
 
 class Counts(LedgerObserver):
-    """A listener of the ledger (:class:`~cri_shim.ledger.ledger.Listener`).
+    """Counts what the ledger records, as one of its observers.
 
-    ``spans``: containerd reports its own share of hops, so the shares of traced requests are counted when that has come
-    (and not at all if it never does) instead of being estimated.
+    With ``spans``, containerd reports its own share of hops. Then the shares of traced requests are counted when they
+    arrive (and not at all if they never do), instead of being estimated.
     """
 
     def __init__(self, *, spans: bool = False) -> None:
@@ -107,7 +107,7 @@ class Counts(LedgerObserver):
                 self._share(request, range(len(request.hops)))
 
     def rebilled(self, request: Request, span_ids: Collection[str]) -> None:
-        """Containerd has told its share of some hops."""
+        """Count the hops whose share containerd has now reported."""
         if self._spans:
             self._share(request, [number for number, hop in enumerate(request.hops) if span_of(hop.trace) in span_ids])
 

@@ -55,9 +55,9 @@ def span_export(tracing: Tracing, containerd: str) -> SpanExport | None:
 
 
 class SpanExport(LedgerObserver):
-    """A listener of the ledger that tells a collector.
+    """An observer of the ledger that exports requests to a collector.
 
-    Raises :class:`TracingError` when the SDK is not installed.
+    Raises :class:`TracingError` if the SDK is not installed.
     """
 
     def __init__(self, tracing: Tracing, maker: SpanMaker) -> None:

@@ -27,7 +27,7 @@ _FOLLOWED = ("Version", "Status", "List", "Stream", "ImageFsInfo", "ImageStatus"
 def run_command(
     command: Callable[[argparse.Namespace, Explorer], int], options: argparse.Namespace, config: Config
 ) -> int:
-    """Run a command against the daemon that serves with ``config``; the exit code."""
+    """Run a command against the daemon that serves with ``config``, and return the exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names may hold characters that a terminal cannot show
     try:
