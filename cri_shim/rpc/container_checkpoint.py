@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -190,7 +191,8 @@ async def _write_memory(containerd: Containerd, id_: str, work: Path) -> None:
 async def _write_files(containerd: Containerd, record: Record, work: Path) -> None:
     """What the container changed, by way of containerd's content store; the lease takes all of it away again."""
     snapshots = containerd.snapshots(record.snapshotter)
-    key = f"{record.id}-{work.name}"
+    # A name of its own: a view that an attempt before this one could not remove is there until its lease ends.
+    key = f"{record.id}-{work.name}-{secrets.token_hex(4)}"
     async with containerd.leases.hold(expire_seconds=_LEASE_SECONDS):
         parent = (await snapshots.stat(record.snapshot_key)).parent
         try:
