@@ -1,8 +1,8 @@
-"""The result of the matrix goes into pytest's summary."""
+"""The result of the matrix goes into pytest's summary, also from a worker of pytest-xdist."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,20 @@ SUMMARY = pytest.StashKey[list[str]]()
 def matrix_summary(request: pytest.FixtureRequest) -> list[str]:
     """Lines for the end of pytest's output."""
     return request.config.stash.setdefault(SUMMARY, [])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a worker: pass the lines on to the process that prints the summary."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["crash_matrix"] = session.config.stash.get(SUMMARY, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """In the process that prints the summary: take over a worker's lines."""
+    del error
+    node.config.stash.setdefault(SUMMARY, []).extend(getattr(node, "workeroutput", {}).get("crash_matrix", []))
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
