@@ -12,12 +12,20 @@ from tests.fakes.containerd import FakeContainerd
 from tests.fakes.cri import Client
 from tests.fakes.kernel import RecordingKernel
 from tests.fakes.service import make_service
+from tests.unit.crash_matrix.summary import (
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from cri_shim.service import Service
+
+
+__all__ = ["pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
 
 
 @pytest.fixture

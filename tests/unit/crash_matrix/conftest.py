@@ -1,37 +1,13 @@
-"""The result of the matrix goes into pytest's summary, also from a worker of pytest-xdist."""
+"""Where the matrix leaves its result: pytest prints it in its summary (tests/unit/conftest.py)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import pytest
 
-if TYPE_CHECKING:
-    from _pytest.terminal import TerminalReporter
-
-SUMMARY = pytest.StashKey[list[str]]()
+from tests.unit.crash_matrix.summary import SUMMARY
 
 
 @pytest.fixture(scope="session")
 def matrix_summary(request: pytest.FixtureRequest) -> list[str]:
     """Lines for the end of pytest's output."""
     return request.config.stash.setdefault(SUMMARY, [])
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In a worker: pass the lines on to the process that prints the summary."""
-    output = getattr(session.config, "workeroutput", None)
-    if output is not None:
-        output["crash_matrix"] = session.config.stash.get(SUMMARY, [])
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any, error: object) -> None:
-    """In the process that prints the summary: take over a worker's lines."""
-    del error
-    node.config.stash.setdefault(SUMMARY, []).extend(getattr(node, "workeroutput", {}).get("crash_matrix", []))
-
-
-def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
-    for line in config.stash.get(SUMMARY, []):
-        terminalreporter.write_line(line)
