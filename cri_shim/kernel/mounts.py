@@ -72,13 +72,20 @@ class MountLike(Protocol):
     """What containerd's ``types.Mount`` message and ``Mount`` below have in common."""
 
     @property
-    def type(self) -> str: ...  # noqa: D102
+    def type(self) -> str:
+        """The file system, or ``bind``."""
+
     @property
-    def source(self) -> str: ...  # noqa: D102
+    def source(self) -> str:
+        """What is mounted."""
+
     @property
-    def target(self) -> str: ...  # noqa: D102
+    def target(self) -> str:
+        """Where it is mounted, below the root of the snapshot."""
+
     @property
-    def options(self) -> Sequence[str]: ...  # noqa: D102
+    def options(self) -> Sequence[str]:
+        """Options as in ``fstab``."""
 
 
 class Mount(Struct, frozen=True):

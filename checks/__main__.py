@@ -1,0 +1,24 @@
+"""Judge this checkout by every rule: one line for each violation, and exit code 1 if there is any."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from checks import circles, file_length, folder_size, layers
+from checks.repository import Repository
+
+RULES = (circles, layers, file_length, folder_size)
+
+
+def main(root: Path) -> int:
+    """Print all violations, in the order of the rules, and return the exit code."""
+    repository = Repository(root)
+    violations = [violation for rule in RULES for violation in rule.check(repository)]
+    for violation in violations:
+        print(violation)
+    return 1 if violations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path.cwd()))
