@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from cri_shim.bench.schema import CallingClient
+    from cri_shim.bench.results.schema import CallingClient
 
 M = TypeVar("M", bound="Message")
 

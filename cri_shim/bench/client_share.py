@@ -16,8 +16,8 @@ from cri_shim.bench.client import Client
 from cri_shim.bench.grpc_caller import NAME, GrpcCaller
 from cri_shim.bench.line_caller import LineCaller
 from cri_shim.bench.order import order_of_round
+from cri_shim.bench.results.schema import NullCalls
 from cri_shim.bench.rhythm import in_words
-from cri_shim.bench.schema import NullCalls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
-from cri_shim.bench import cgroup_parents, client_share, facts, noise, parity, plan, result_file, rhythm, schema, start
+from cri_shim.bench import cgroup_parents, client_share, facts, noise, parity, plan, rhythm, start
 from cri_shim.bench.client import CallError
 from cri_shim.bench.floor_task import floor_node, with_floor
 from cri_shim.bench.line_process import ClientError
@@ -33,7 +33,8 @@ from cri_shim.bench.processes import UnknownProcessError
 from cri_shim.bench.progress import Progress
 from cri_shim.bench.report import files, price_page
 from cri_shim.bench.report.price_page import PricePageError
-from cri_shim.bench.result_file import ResultError
+from cri_shim.bench.results import result_file, schema
+from cri_shim.bench.results.result_file import ResultError
 from cri_shim.bench.runner import Runner, seconds_of_rounds
 from cri_shim.bench.scenarios import WrongWorkError
 from cri_shim.bench.scenarios.floor import NAME as FLOOR

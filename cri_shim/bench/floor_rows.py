@@ -17,7 +17,7 @@ from cri_shim.bench.scenarios.floor import NAME, key_of, needs_pause
 if TYPE_CHECKING:
     from cri_shim.bench.estimate import Interval
     from cri_shim.bench.floor.recipe import Kind, Order
-    from cri_shim.bench.schema import Step
+    from cri_shim.bench.results.schema import Step
 
 PHASES = ("pod start", "pod end")
 """The metrics that are compared; all other samples of the script are its stages."""

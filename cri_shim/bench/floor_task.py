@@ -11,8 +11,8 @@ from cri_shim.bench.floor.errors import FloorError
 from cri_shim.bench.floor.survey import survey
 from cri_shim.bench.node import Node
 from cri_shim.bench.pod_configs import Place
+from cri_shim.bench.results.schema import CallingClient
 from cri_shim.bench.scenarios.floor import NAME, Floor
-from cri_shim.bench.schema import CallingClient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

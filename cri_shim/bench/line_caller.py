@@ -13,7 +13,7 @@ import grpc
 from cri_shim.bench.caller import Answer, bill_of
 from cri_shim.bench.line_process import ClientError, LineProcess
 from cri_shim.bench.line_protocol import Answered, Call, Failed, Hello, ProtocolError, parse_answer, parse_hello
-from cri_shim.bench.schema import CallingClient
+from cri_shim.bench.results.schema import CallingClient
 from untrusted.text import escaped
 
 HELLO_SECONDS = 10.0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import grpc
 
-from cri_shim.bench.schema import Machine
+from cri_shim.bench.results.schema import Machine
 
 _MIB_IN_KIB = 1024
 

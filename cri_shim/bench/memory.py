@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cri_shim.bench.schema import Process
+    from cri_shim.bench.results.schema import Process
 
 HELPERS, SHIMS, MACHINE = "helpers", "shims", "machine"
 _PROC = Path("/proc")

@@ -15,12 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.schema import Probe
+from cri_shim.bench.results.schema import Probe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.bench.schema import SideRun
+    from cri_shim.bench.results.schema import SideRun
 
 _WORK = bytes(1 << 20)
 _BLOCKS = 24

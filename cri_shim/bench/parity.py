@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.facts import REACHED
-from cri_shim.bench.schema import Difference, Parity
+from cri_shim.bench.results.schema import Difference, Parity
 from untrusted.text import escaped
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from cri_shim.bench import rhythm
 from cri_shim.bench.options import Surroundings
+from cri_shim.bench.results.schema import Step
 from cri_shim.bench.scenarios import SCENARIOS
-from cri_shim.bench.schema import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

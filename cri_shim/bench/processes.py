@@ -22,7 +22,7 @@ from untrusted.text import decode_utf8, escaped
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cri_shim.bench.schema import Process
+    from cri_shim.bench.results.schema import Process
 
 _PROC = Path("/proc")
 _PEER = struct.Struct("3i")

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from cri_shim.bench import noise, schema
+from cri_shim.bench import noise
 from cri_shim.bench.client import CallError
 from cri_shim.bench.node import Samples
 from cri_shim.bench.order import order_of_round
 from cri_shim.bench.pod import remove_all
 from cri_shim.bench.population import Population
-from cri_shim.bench.result_file import save, step_of, with_round
+from cri_shim.bench.results import schema
+from cri_shim.bench.results.result_file import save, step_of, with_round
 from cri_shim.bench.scenarios.scenario import WrongWorkError
 
 if TYPE_CHECKING:

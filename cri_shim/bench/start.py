@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cri_shim.bench.plan import Task
-    from cri_shim.bench.schema import Probe, Run
+    from cri_shim.bench.results.schema import Probe, Run
 
 _CHECK_SECONDS = 4.0
 """Of each side: to look at it, to compare what its pods are given, to clean up."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.bench.estimate import Interval
-    from cri_shim.bench.schema import SideRun
+    from cri_shim.bench.results.schema import SideRun
 
 # Fewer pairs than this have no interval worth the name.
 MIN_PAIRS = 4

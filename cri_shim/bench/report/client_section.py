@@ -9,7 +9,7 @@ from cri_shim.bench.report.blocks import Block, Heading, Paragraph, Table
 from cri_shim.bench.report.numbers import number
 
 if TYPE_CHECKING:
-    from cri_shim.bench.schema import CallingClient, Run
+    from cri_shim.bench.results.schema import CallingClient, Run
 
 
 def of_run(run: Run) -> list[Block]:

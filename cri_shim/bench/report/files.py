@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cri_shim.bench.report.price import PriceRow
-    from cri_shim.bench.schema import Run
+    from cri_shim.bench.results.schema import Run
 
 
 def write(run: Run, other: Run | None, html: Path | None, markdown: Path | None) -> list[Path]:

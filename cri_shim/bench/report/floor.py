@@ -16,7 +16,7 @@ from cri_shim.bench.scenarios.floor import NAME
 if TYPE_CHECKING:
     from cri_shim.bench.floor.recipe import Kind, Order
     from cri_shim.bench.floor_rows import FloorRow
-    from cri_shim.bench.schema import Run, Step
+    from cri_shim.bench.results.schema import Run, Step
 
 _REST = "the script between them"
 # The groups of the picture by how a stage's name begins; what fits none is the kernel's work.

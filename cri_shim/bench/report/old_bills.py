@@ -16,7 +16,7 @@ from cri_shim.bench.report.numbers import number
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.bench.schema import Run, Step
+    from cri_shim.bench.results.schema import Run, Step
 
 AT_WORK, TRANSPORT, HELPERS, OWN = "containerd at work", "transport", "helpers alone", "own time"
 WHOLE = "no view inside"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.bench.report.rows import Row
-    from cri_shim.bench.schema import Run, SideRun, Step
+    from cri_shim.bench.results.schema import Run, SideRun, Step
 
 _REST = "rest of the machine"
 _GREY = 5

@@ -19,15 +19,15 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from cri_shim.bench import noise
-from cri_shim.bench.bills import NOT_ACCOUNTED_FOR, NOT_KNOWN
 from cri_shim.bench.estimate import Interval, bootstrap, middle_half, percentile
+from cri_shim.bench.results.bills import NOT_ACCOUNTED_FOR, NOT_KNOWN
 from cri_shim.bench.scenarios import null_call
 from cri_shim.bench.verdict import MIN_PAIRS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.bench.schema import Metric, Run, SideRun, Step
+    from cri_shim.bench.results.schema import Metric, Run, SideRun, Step
 
 SCENARIOS = ("life", "exec", "calls")
 """Those in which one request follows the other, so that nothing but the side's own work is in a request's time."""

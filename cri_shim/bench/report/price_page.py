@@ -20,7 +20,7 @@ from cri_shim.bench.report.price_tables import by_rhythm
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.bench.schema import Run
+    from cri_shim.bench.results.schema import Run
 
 _MARK: Final = re.compile(
     r"^<!-- price (?P<kind>table|sentences) (?P<name>[^\n]+?): begin -->\n"

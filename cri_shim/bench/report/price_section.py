@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from cri_shim.bench.report.price import PriceRow
-    from cri_shim.bench.schema import Run, Step
+    from cri_shim.bench.results.schema import Run, Step
 
 
 def of_run(rows: Sequence[PriceRow]) -> list[Block]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.bills import NOT_ACCOUNTED_FOR
 from cri_shim.bench.report.numbers import rough
+from cri_shim.bench.results.bills import NOT_ACCOUNTED_FOR
 from cri_shim.bench.verdict import MIN_PAIRS
 
 if TYPE_CHECKING:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.bills import NOT_ACCOUNTED_FOR, NOT_KNOWN
 from cri_shim.bench.report.blocks import Table
 from cri_shim.bench.report.numbers import number
+from cri_shim.bench.results.bills import NOT_ACCOUNTED_FOR, NOT_KNOWN
 from cri_shim.bench.scenarios import null_call
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.bench.report.price import PriceRow
-    from cri_shim.bench.schema import Step
+    from cri_shim.bench.results.schema import Step
 
 _MARKS = {"measured": "meas.", "estimate": "est.", "spans": "spans", "mixed": "mixed"}
 _NO_NUMBER = "not known"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cri_shim.bench.estimate import Distribution
-    from cri_shim.bench.schema import Run, SideRun, Step
+    from cri_shim.bench.results.schema import Run, SideRun, Step
     from cri_shim.bench.verdict import Verdict
 
 _ENOUGH_CPU = 0.005

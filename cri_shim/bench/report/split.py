@@ -6,13 +6,13 @@ import statistics
 from math import fsum
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.bills import NOT_ACCOUNTED_FOR
 from cri_shim.bench.report import old_bills, plots, words
 from cri_shim.bench.report.blocks import Picture
 from cri_shim.bench.report.price import CLIENT, typical_parts
+from cri_shim.bench.results.bills import NOT_ACCOUNTED_FOR
 
 if TYPE_CHECKING:
-    from cri_shim.bench.schema import Run, Step
+    from cri_shim.bench.results.schema import Run, Step
 
 _PARTS = {
     "world": "waiting for the world",

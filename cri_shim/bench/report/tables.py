@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.bench.report.rows import Row
-    from cri_shim.bench.schema import Run, SideRun, Step
+    from cri_shim.bench.results.schema import Run, SideRun, Step
 
 
 def first_page(run: Run, rows: Sequence[Row]) -> Table:

@@ -14,7 +14,7 @@ from cri_shim.bench.verdict import REFUSED
 
 if TYPE_CHECKING:
     from cri_shim.bench.report.rows import Row
-    from cri_shim.bench.schema import Run
+    from cri_shim.bench.results.schema import Run
 
 
 def document(before: Run, after: Run) -> list[Block]:

@@ -14,8 +14,8 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.node import Samples, next_name
 from cri_shim.bench.pod import END, START, Pod
 from cri_shim.bench.pod_configs import NAMESPACE
+from cri_shim.bench.results.schema import Metric
 from cri_shim.bench.scenarios.scenario import WrongWorkError
-from cri_shim.bench.schema import Metric
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.node import Samples
 from cri_shim.bench.pod_configs import NAMESPACE
+from cri_shim.bench.results.schema import Metric
 from cri_shim.bench.rhythm import BACK_TO_BACK, in_words
 from cri_shim.bench.scenarios.scenario import WrongWorkError
-from cri_shim.bench.schema import Metric
 from cri_shim.bench.statistics_lists import COMPLETE, coverage_of_statistics
 
 if TYPE_CHECKING:

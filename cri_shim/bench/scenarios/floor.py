@@ -10,8 +10,8 @@ from cri_shim.bench.floor.process import FloorProcess
 from cri_shim.bench.floor.recipe import ORDERS, Variant
 from cri_shim.bench.node import Samples, next_name
 from cri_shim.bench.pod import END, START, Pod
+from cri_shim.bench.results.schema import Metric
 from cri_shim.bench.scenarios.scenario import WrongWorkError
-from cri_shim.bench.schema import Metric
 
 if TYPE_CHECKING:
     from pathlib import Path

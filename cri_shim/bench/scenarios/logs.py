@@ -22,9 +22,9 @@ from cri_shim.bench.log_tail import UnknownFormatError, ends_with, whole_lines
 from cri_shim.bench.node import Samples, is_unimplemented, next_name
 from cri_shim.bench.pod import Pod
 from cri_shim.bench.pod_configs import log_file
+from cri_shim.bench.results.schema import Metric
 from cri_shim.bench.scenarios.meanwhile import METRIC, meanwhile
 from cri_shim.bench.scenarios.scenario import WrongWorkError
-from cri_shim.bench.schema import Metric
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.node import Samples, next_name
 from cri_shim.bench.pod import Pod
+from cri_shim.bench.results.schema import Metric
 from cri_shim.bench.rhythm import BACK_TO_BACK, in_words
 from cri_shim.bench.scenarios import null_call
 from cri_shim.bench.scenarios.scenario import WrongWorkError
-from cri_shim.bench.schema import Metric
 
 if TYPE_CHECKING:
     from cri_shim.bench.node import Node

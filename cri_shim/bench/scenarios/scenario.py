@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from cri_shim.bench.node import Node, Samples
-    from cri_shim.bench.schema import Metric
+    from cri_shim.bench.results.schema import Metric
 
 
 class WrongWorkError(Exception):

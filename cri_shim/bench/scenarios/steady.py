@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.node import Samples
-from cri_shim.bench.schema import Metric
+from cri_shim.bench.results.schema import Metric
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.node import Samples, next_name
 from cri_shim.bench.pod import Pod
+from cri_shim.bench.results.schema import Metric
 from cri_shim.bench.scenarios.meanwhile import METRIC, meanwhile
 from cri_shim.bench.scenarios.scenario import WrongWorkError
-from cri_shim.bench.schema import Metric
 from untrusted import escaped
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cri_shim.bench.floor.recipe import STATES
-from cri_shim.bench.result_file import load
+from cri_shim.bench.results.result_file import load
 from cri_shim.bench.scenarios import SCENARIOS
 from tests.clients.build import MISSING, build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cri_shim.bench.schema import Step
+    from cri_shim.bench.results.schema import Step
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(900)]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from cri_shim.bench.order import order_of_round
-from cri_shim.bench.schema import (
+from cri_shim.bench.results.schema import (
     SCHEMA,
     Bills,
     Machine,

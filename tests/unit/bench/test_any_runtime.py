@@ -12,7 +12,7 @@ import pytest
 
 from cri_shim import cli
 from cri_shim.bench import facts, noise, pod
-from cri_shim.bench.result_file import load
+from cri_shim.bench.results.result_file import load
 from tests.unit.bench.fake_runtime import CRI_LOG, IMAGE
 from tests.unit.bench.made_up import QUIET
 

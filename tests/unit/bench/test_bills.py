@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from cri_shim.bench.bills import itemize, read_bill
 from cri_shim.bench.caller import Answer
 from cri_shim.bench.node import Samples
+from cri_shim.bench.results.bills import itemize, read_bill
 
 LONG = (
     "id=7 wall=8000 transport=1500 work=1000 work_cpu=700 work_wait=300 queue=500 world=5000 front=900 front_error=100 "

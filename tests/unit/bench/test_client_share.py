@@ -10,14 +10,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from cri_shim.bench import client_share, command, result_file
+from cri_shim.bench import client_share, command
 from cri_shim.bench.line_process import ClientError
 from cri_shim.bench.node import Node, Samples
 from cri_shim.bench.pod import Pod
 from cri_shim.bench.pod_configs import Place
 from cri_shim.bench.report import client_section, document
 from cri_shim.bench.report.markdown import to_markdown
-from cri_shim.bench.schema import CallingClient, NullCalls
+from cri_shim.bench.results import result_file
+from cri_shim.bench.results.schema import CallingClient, NullCalls
 from tests.unit.bench.fake_runtime import IMAGE, FakeRuntime
 from tests.unit.bench.made_up import run
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from cri_shim import cli
-from cri_shim.bench import result_file
+from cri_shim.bench.results import result_file
 from tests.unit.bench.made_up import run
 
 

@@ -11,8 +11,8 @@ from cri_shim.bench.order import order_of_round
 from cri_shim.bench.report import document, files
 from cri_shim.bench.report.blocks import Picture, Table
 from cri_shim.bench.report.markdown import to_markdown
+from cri_shim.bench.results.schema import Round, Run, SideRun, Step
 from cri_shim.bench.scenarios.floor import PAUSE_OPTION, Floor
-from cri_shim.bench.schema import Round, Run, SideRun, Step
 from tests.unit.bench.made_up import BUSY, QUIET, run
 
 SIDES = ("plugin", "bridge")

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from cri_shim.bench.memory import read_memory
-from cri_shim.bench.schema import Process
+from cri_shim.bench.results.schema import Process
 
 MYSELF = Process("myself", os.getpid())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cri_shim.bench import noise
-from cri_shim.bench.schema import Probe
+from cri_shim.bench.results.schema import Probe
 from tests.unit.bench.made_up import BUSY, QUIET, side_run
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cri_shim.bench.report.files import markdown_files
-from cri_shim.bench.result_file import load
+from cri_shim.bench.results.result_file import load
 
 DOCS = Path(__file__).parents[3] / "docs"
 RESULTS = sorted(path.stem for path in (DOCS / "data").glob("performance*.json"))

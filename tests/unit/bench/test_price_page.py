@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from cri_shim import cli
-from cri_shim.bench import result_file
 from cri_shim.bench.report.price_page import PricePageError, names, with_price
+from cri_shim.bench.results import result_file
 from tests.unit.bench.made_up import priced, run
 
 DOCS = Path(__file__).parents[3] / "docs"

@@ -18,7 +18,7 @@ from cri_shim.bench.processes import (
     server_of,
     version_of,
 )
-from cri_shim.bench.schema import Process
+from cri_shim.bench.results.schema import Process
 
 MYSELF = Process("myself", os.getpid())
 

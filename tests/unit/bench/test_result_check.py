@@ -7,8 +7,8 @@ import json
 import pytest
 
 from cri_shim import cli
-from cri_shim.bench import result_file
-from cri_shim.bench.result_check import why_damaged
+from cri_shim.bench.results import result_file
+from cri_shim.bench.results.result_check import why_damaged
 from tests.unit.bench.made_up import run
 
 

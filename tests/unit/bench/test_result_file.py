@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from cri_shim.bench.result_file import ResultError, load, resume_objection, save, step_of, with_round
-from cri_shim.bench.schema import Step
+from cri_shim.bench.results.result_file import ResultError, load, resume_objection, save, step_of, with_round
+from cri_shim.bench.results.schema import Step
 from tests.unit.bench.made_up import SIDES, rounds, run, with_machine
 
 NOW = 1100.0

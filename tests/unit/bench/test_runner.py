@@ -15,10 +15,10 @@ from cri_shim.bench.node import Node
 from cri_shim.bench.plan import Task
 from cri_shim.bench.pod_configs import Place
 from cri_shim.bench.progress import Progress
-from cri_shim.bench.result_file import load
+from cri_shim.bench.results.result_file import load
+from cri_shim.bench.results.schema import Metric, Step
 from cri_shim.bench.runner import BETWEEN_SECONDS, Runner, seconds_of_rounds
 from cri_shim.bench.scenarios import WrongWorkError
-from cri_shim.bench.schema import Metric, Step
 from tests.unit.bench.made_up import QUIET, SIDES, run
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cri_shim.bench.report.rows import daemons_cpu
-from cri_shim.bench.schema import Process
+from cri_shim.bench.results.schema import Process
 from tests.unit.bench.made_up import run, side_run
 
 

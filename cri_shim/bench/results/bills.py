@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.schema import Bills
+from cri_shim.bench.results.schema import Bills
 from cri_shim.ledger.bill_text import parse_bill
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from cri_shim.bench.result_check import why_damaged
-from cri_shim.bench.schema import SCHEMA, Run
+from cri_shim.bench.results.result_check import why_damaged
+from cri_shim.bench.results.schema import SCHEMA, Run
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cri_shim.bench.schema import CallingClient, Round, Step
+    from cri_shim.bench.results.schema import CallingClient, Round, Step
 
 MAX_HOURS = 12
 _MEAN_BILLS = 1

@@ -13,7 +13,7 @@ from untrusted.text import escaped
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from cri_shim.bench.schema import Bills, Round, Run, SideRun, Step
+    from cri_shim.bench.results.schema import Bills, Round, Run, SideRun, Step
 
 LARGEST = 1e12
 """No time in ms, no CPU time, no memory and no moment of a run comes near it, and it can be added up and squared."""

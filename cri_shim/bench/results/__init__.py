@@ -1,0 +1,1 @@
+"""What a run writes down: the form of a result, its file, and what is checked when it is read."""
