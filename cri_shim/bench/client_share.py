@@ -12,9 +12,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.client import Client
-from cri_shim.bench.grpc_caller import NAME, GrpcCaller
-from cri_shim.bench.line_caller import LineCaller
+from cri_shim.bench.clients.client import Client
+from cri_shim.bench.clients.grpc_caller import NAME, GrpcCaller
+from cri_shim.bench.clients.line_caller import LineCaller
 from cri_shim.bench.order import order_of_round
 from cri_shim.bench.results.schema import NullCalls
 from cri_shim.bench.rhythm import in_words

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 
 from cri_shim.bench import cgroup_parents, client_share, facts, noise, parity, plan, rhythm, start
-from cri_shim.bench.client import CallError
+from cri_shim.bench.clients.client import CallError
+from cri_shim.bench.clients.line_process import ClientError
 from cri_shim.bench.floor_task import floor_node, with_floor
-from cri_shim.bench.line_process import ClientError
 from cri_shim.bench.machine import read_machine
 from cri_shim.bench.node import Node, NotReadyError
 from cri_shim.bench.one_at_a_time import alone_with

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.client import Client
+from cri_shim.bench.clients.client import Client
 from cri_shim.bench.floor.errors import FloorError
 from cri_shim.bench.floor.survey import survey
 from cri_shim.bench.node import Node
@@ -17,7 +17,7 @@ from cri_shim.bench.scenarios.floor import NAME, Floor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.bench.caller import Answer
+    from cri_shim.bench.clients.caller import Answer
     from cri_shim.bench.plan import Task
 
 

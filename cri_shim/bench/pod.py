@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.client import CallError
+from cri_shim.bench.clients.client import CallError
 from cri_shim.bench.pod_configs import NAMESPACE, container_config, log_directory, log_file, pod_config
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from cri_shim.bench import noise
-from cri_shim.bench.client import CallError
+from cri_shim.bench.clients.client import CallError
 from cri_shim.bench.node import Samples
 from cri_shim.bench.order import order_of_round
 from cri_shim.bench.pod import remove_all

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.client import CallError
+from cri_shim.bench.clients.client import CallError
 from cri_shim.bench.log_tail import UnknownFormatError, ends_with, whole_lines
 from cri_shim.bench.node import Samples, is_unimplemented, next_name
 from cri_shim.bench.pod import Pod

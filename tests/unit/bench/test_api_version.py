@@ -6,9 +6,9 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.api_version import V1, V1ALPHA1, V1ALPHA2, VERSIONS
-from cri_shim.bench.client import CallError, Client
-from cri_shim.bench.grpc_caller import GrpcCaller
+from cri_shim.bench.clients.api_version import V1, V1ALPHA1, V1ALPHA2, VERSIONS
+from cri_shim.bench.clients.client import CallError, Client
+from cri_shim.bench.clients.grpc_caller import GrpcCaller
 from cri_shim.bench.node import Node, Samples
 from cri_shim.bench.pod import END, START, Pod
 from cri_shim.bench.pod_configs import Place

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cri_shim.bench import line_caller, line_process
-from cri_shim.bench.line_caller import LineCaller
-from cri_shim.bench.line_process import ClientError
+from cri_shim.bench.clients import line_caller, line_process
+from cri_shim.bench.clients.line_caller import LineCaller
+from cri_shim.bench.clients.line_process import ClientError
 
 HELLO = 'print("hello 1 fake 1", flush=True)\n'
 

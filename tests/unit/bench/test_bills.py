@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from cri_shim.bench.caller import Answer
+from cri_shim.bench.clients.caller import Answer
 from cri_shim.bench.node import Samples
 from cri_shim.bench.results.bills import itemize, read_bill
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from cri_shim.bench import client_share, command
-from cri_shim.bench.line_process import ClientError
+from cri_shim.bench.clients.line_process import ClientError
 from cri_shim.bench.node import Node, Samples
 from cri_shim.bench.pod import Pod
 from cri_shim.bench.pod_configs import Place
@@ -22,7 +22,7 @@ from cri_shim.bench.results.schema import CallingClient, NullCalls
 from tests.unit.bench.fake_runtime import IMAGE, FakeRuntime
 from tests.unit.bench.made_up import run
 
-PYTHON = f"{sys.executable} -m cri_shim.bench.line_client"
+PYTHON = f"{sys.executable} -m cri_shim.bench.clients.line_client"
 C = CallingClient("cri_client.c", "nghttp2 1.52.0", "./cri_client")
 
 

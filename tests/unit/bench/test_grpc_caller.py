@@ -7,7 +7,7 @@ import time
 import grpc
 import pytest
 
-from cri_shim.bench.grpc_caller import GrpcCaller
+from cri_shim.bench.clients.grpc_caller import GrpcCaller
 from tests.unit.bench.fake_endpoint import BILL, FAILURE, serving
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
-from cri_shim.bench.line_caller import LineCaller
+from cri_shim.bench.clients.line_caller import LineCaller
 from tests.clients.build import MISSING, build
 from tests.unit.bench.fake_endpoint import BILL, FAILURE, serving
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.unit.bench.fake_endpoint import FakeEndpoint
 
-PYTHON = shlex.join([sys.executable, "-m", "cri_shim.bench.line_client"])
+PYTHON = shlex.join([sys.executable, "-m", "cri_shim.bench.clients.line_client"])
 MIB = 1 << 20
 
 

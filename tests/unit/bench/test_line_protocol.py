@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cri_shim.bench.line_protocol import (
+from cri_shim.bench.clients.line_protocol import (
     Answered,
     Call,
     Failed,

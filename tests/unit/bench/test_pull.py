@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cri_shim.bench.client import Client
-from cri_shim.bench.grpc_caller import GrpcCaller
+from cri_shim.bench.clients.client import Client
+from cri_shim.bench.clients.grpc_caller import GrpcCaller
 from cri_shim.bench.node import Node, Samples
 from cri_shim.bench.pod_configs import Place
 from cri_shim.bench.scenarios.pull import Pull

@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from cri_shim.bench import noise, runner
-from cri_shim.bench.client import CallError
+from cri_shim.bench.clients.client import CallError
 from cri_shim.bench.node import Node
 from cri_shim.bench.plan import Task
 from cri_shim.bench.pod_configs import Place

@@ -10,9 +10,9 @@ import itertools
 
 import grpc
 
-from cri_shim.bench.caller import Answer, bill_of
-from cri_shim.bench.line_process import ClientError, LineProcess
-from cri_shim.bench.line_protocol import Answered, Call, Failed, Hello, ProtocolError, parse_answer, parse_hello
+from cri_shim.bench.clients.caller import Answer, bill_of
+from cri_shim.bench.clients.line_process import ClientError, LineProcess
+from cri_shim.bench.clients.line_protocol import Answered, Call, Failed, Hello, ProtocolError, parse_answer, parse_hello
 from cri_shim.bench.results.schema import CallingClient
 from untrusted.text import escaped
 

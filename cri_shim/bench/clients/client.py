@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Self, TypeVar
 import grpc
 from google.protobuf.message import DecodeError
 
-from cri_shim.bench.api_version import ApiVersion, UnknownApiError, negotiate
+from cri_shim.bench.clients.api_version import ApiVersion, UnknownApiError, negotiate
 from untrusted.text import escaped
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from cri_shim.bench.caller import Answer, Caller
+    from cri_shim.bench.clients.caller import Answer, Caller
 
 DEADLINE = 900.0
 _LONGEST_DETAILS = 2000

@@ -16,7 +16,7 @@ import grpc
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 
 if TYPE_CHECKING:
-    from cri_shim.bench.caller import Caller
+    from cri_shim.bench.clients.caller import Caller
 
     _Context = cri.LinuxSandboxSecurityContext | cri.LinuxContainerSecurityContext
 

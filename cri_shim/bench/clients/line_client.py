@@ -1,5 +1,6 @@
-"""The Python client as a program of its own, driven by lines: ``python -m cri_shim.bench.line_client ENDPOINT``.
+"""The Python client as a program of its own, driven by lines.
 
+``python -m cri_shim.bench.clients.line_client ENDPOINT`` starts it.
 It makes the same calls as the in-process client. Beside that one it shows what driving a client by lines costs, and it
 is an example for clients in other languages (docs/client-protocol.md).
 """
@@ -13,14 +14,14 @@ import time
 
 import grpc
 
-from cri_shim.bench.caller import bill_of
-from cri_shim.bench.grpc_caller import GrpcCaller
-from cri_shim.bench.line_process import LONGEST_LINE
-from cri_shim.bench.line_protocol import Answered, Call, Failed, Hello, ProtocolError, parse_call
+from cri_shim.bench.clients.caller import bill_of
+from cri_shim.bench.clients.grpc_caller import GrpcCaller
+from cri_shim.bench.clients.line_process import LONGEST_LINE
+from cri_shim.bench.clients.line_protocol import Answered, Call, Failed, Hello, ProtocolError, parse_call
 from cri_shim.ledger.bill_text import KEY
 from untrusted.text import decode_utf8
 
-_USAGE = "usage: python -m cri_shim.bench.line_client unix:///PATH\n"
+_USAGE = "usage: python -m cri_shim.bench.clients.line_client unix:///PATH\n"
 
 
 def main(arguments: list[str]) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from cri_shim.bench.caller import Answer, bill_of, sent_now
+from cri_shim.bench.clients.caller import Answer, bill_of, sent_now
 from cri_shim.bench.results.schema import CallingClient
 
 if TYPE_CHECKING:
