@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cri_shim.bench.rhythm import parse_rhythm
+from cri_shim.bench.endpoint.rhythm import parse_rhythm
 
 _COMPARE = (
     "Run the same pods through two or more CRI endpoints in turns, after looking at how their work differs, and write "

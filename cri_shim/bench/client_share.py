@@ -15,14 +15,14 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.clients.client import Client
 from cri_shim.bench.clients.grpc_caller import NAME, GrpcCaller
 from cri_shim.bench.clients.line_caller import LineCaller
+from cri_shim.bench.endpoint.rhythm import in_words
 from cri_shim.bench.order import order_of_round
 from cri_shim.bench.results.schema import NullCalls
-from cri_shim.bench.rhythm import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
 
 _BLOCKS = 4
 """Blocks of each client and side, in turns."""

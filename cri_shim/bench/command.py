@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
-from cri_shim.bench import cgroup_parents, client_share, facts, noise, parity, plan, rhythm, start
+from cri_shim.bench import client_share, facts, noise, parity, plan, start
 from cri_shim.bench.clients.client import CallError
 from cri_shim.bench.clients.line_process import ClientError
+from cri_shim.bench.endpoint import cgroup_parents, rhythm
+from cri_shim.bench.endpoint.node import Node, NotReadyError
+from cri_shim.bench.endpoint.pod import remove_all
+from cri_shim.bench.endpoint.pod_configs import Place
 from cri_shim.bench.floor_task import floor_node, with_floor
 from cri_shim.bench.machine import read_machine
-from cri_shim.bench.node import Node, NotReadyError
 from cri_shim.bench.one_at_a_time import alone_with
 from cri_shim.bench.options import CALLS_AT, STEADY_AT, Options
 from cri_shim.bench.parity import NotTheSameError
-from cri_shim.bench.pod import remove_all
-from cri_shim.bench.pod_configs import Place
 from cri_shim.bench.processes import UnknownProcessError
 from cri_shim.bench.progress import Progress
 from cri_shim.bench.report import files, price_page

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.log_lines import log_facts
-from cri_shim.bench.node import Samples, next_name
-from cri_shim.bench.pod import Pod, remove_all
-from cri_shim.bench.pod_configs import container_config, log_file
-from cri_shim.bench.statistics_lists import COMPLETE, coverage_of_statistics
+from cri_shim.bench.endpoint.log_lines import log_facts
+from cri_shim.bench.endpoint.node import Samples, next_name
+from cri_shim.bench.endpoint.pod import Pod, remove_all
+from cri_shim.bench.endpoint.pod_configs import container_config, log_file
+from cri_shim.bench.endpoint.statistics_lists import COMPLETE, coverage_of_statistics
 from untrusted.text import decode_utf8, escaped
 
 if TYPE_CHECKING:
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
 
 REACHED = "answered"
 """What a fact of the kind ``reachability`` says when all is well; equal failures are no equal work."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.clients.client import Client
+from cri_shim.bench.endpoint.node import Node
+from cri_shim.bench.endpoint.pod_configs import Place
 from cri_shim.bench.floor.errors import FloorError
 from cri_shim.bench.floor.survey import survey
-from cri_shim.bench.node import Node
-from cri_shim.bench.pod_configs import Place
 from cri_shim.bench.results.schema import CallingClient
 from cri_shim.bench.scenarios.floor import NAME, Floor
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cri_shim.bench import rhythm
+from cri_shim.bench.endpoint import rhythm
 
 CALLS_AT = (0, 35, 105, 250)
 """Numbers of idle pods at which the scenario ``calls`` runs."""

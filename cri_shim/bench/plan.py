@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from cri_shim.bench import rhythm
+from cri_shim.bench.endpoint import rhythm
 from cri_shim.bench.options import Surroundings
 from cri_shim.bench.results.schema import Step
 from cri_shim.bench.scenarios import SCENARIOS
@@ -13,7 +13,7 @@ from cri_shim.bench.scenarios import SCENARIOS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
     from cri_shim.bench.options import Options
     from cri_shim.bench.scenarios import Scenario
 

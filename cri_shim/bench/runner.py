@@ -17,10 +17,10 @@ import grpc
 
 from cri_shim.bench import noise
 from cri_shim.bench.clients.client import CallError
-from cri_shim.bench.node import Samples
+from cri_shim.bench.endpoint.node import Samples
+from cri_shim.bench.endpoint.pod import remove_all
+from cri_shim.bench.endpoint.population import Population
 from cri_shim.bench.order import order_of_round
-from cri_shim.bench.pod import remove_all
-from cri_shim.bench.population import Population
 from cri_shim.bench.results import schema
 from cri_shim.bench.results.result_file import save, step_of, with_round
 from cri_shim.bench.scenarios.scenario import WrongWorkError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
     from cri_shim.bench.plan import Task
     from cri_shim.bench.progress import Progress
     from cri_shim.bench.scenarios import Scenario

@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench import cgroup_parents
+from cri_shim.bench.endpoint import cgroup_parents
+from cri_shim.bench.endpoint.node import Samples, next_name
+from cri_shim.bench.endpoint.pod import Pod
 from cri_shim.bench.floor.cni import plugin_path
 from cri_shim.bench.floor.errors import FloorError
 from cri_shim.bench.floor.overlay import layers_of
 from cri_shim.bench.floor.recipe import Container, Network, Recipe
-from cri_shim.bench.node import Samples, next_name
-from cri_shim.bench.pod import Pod
 from cri_shim.network.conflist import load_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
 
 CONF_DIR = "/etc/cni/net.d"
 BIN_DIRS = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")

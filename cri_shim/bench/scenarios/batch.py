@@ -11,16 +11,16 @@ import time
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.node import Samples, next_name
-from cri_shim.bench.pod import END, START, Pod
-from cri_shim.bench.pod_configs import NAMESPACE
+from cri_shim.bench.endpoint.node import Samples, next_name
+from cri_shim.bench.endpoint.pod import END, START, Pod
+from cri_shim.bench.endpoint.pod_configs import NAMESPACE
 from cri_shim.bench.results.schema import Metric
 from cri_shim.bench.scenarios.scenario import WrongWorkError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
 
 _WARM_PODS = 8
 

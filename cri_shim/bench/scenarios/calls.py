@@ -10,17 +10,17 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.node import Samples
-from cri_shim.bench.pod_configs import NAMESPACE
+from cri_shim.bench.endpoint.node import Samples
+from cri_shim.bench.endpoint.pod_configs import NAMESPACE
+from cri_shim.bench.endpoint.rhythm import BACK_TO_BACK, in_words
+from cri_shim.bench.endpoint.statistics_lists import COMPLETE, coverage_of_statistics
 from cri_shim.bench.results.schema import Metric
-from cri_shim.bench.rhythm import BACK_TO_BACK, in_words
 from cri_shim.bench.scenarios.scenario import WrongWorkError
-from cri_shim.bench.statistics_lists import COMPLETE, coverage_of_statistics
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
 
 _LISTS: dict[str, Message] = {
     "ListPodSandbox": cri.ListPodSandboxRequest(),

@@ -5,19 +5,19 @@ from __future__ import annotations
 from math import fsum
 from typing import TYPE_CHECKING
 
+from cri_shim.bench.endpoint.node import Samples, next_name
+from cri_shim.bench.endpoint.pod import END, START, Pod
 from cri_shim.bench.floor.errors import FloorError
 from cri_shim.bench.floor.process import FloorProcess
 from cri_shim.bench.floor.recipe import ORDERS, Variant
-from cri_shim.bench.node import Samples, next_name
-from cri_shim.bench.pod import END, START, Pod
 from cri_shim.bench.results.schema import Metric
 from cri_shim.bench.scenarios.scenario import WrongWorkError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cri_shim.bench.endpoint.node import Node
     from cri_shim.bench.floor.survey import Survey
-    from cri_shim.bench.node import Node
 
 NAME = "floor"
 """What the script is called among the sides whose turns it has."""

@@ -6,13 +6,13 @@ from math import fsum
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.node import Samples, next_name
-from cri_shim.bench.pod import END, START, Pod
+from cri_shim.bench.endpoint.node import Samples, next_name
+from cri_shim.bench.endpoint.pod import END, START, Pod
 from cri_shim.bench.results.schema import Metric
 from cri_shim.bench.scenarios import null_call
 
 if TYPE_CHECKING:
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
 
 
 class Life:

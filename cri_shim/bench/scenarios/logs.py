@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.clients.client import CallError
-from cri_shim.bench.log_tail import UnknownFormatError, ends_with, whole_lines
-from cri_shim.bench.node import Samples, is_unimplemented, next_name
-from cri_shim.bench.pod import Pod
-from cri_shim.bench.pod_configs import log_file
+from cri_shim.bench.endpoint.log_tail import UnknownFormatError, ends_with, whole_lines
+from cri_shim.bench.endpoint.node import Samples, is_unimplemented, next_name
+from cri_shim.bench.endpoint.pod import Pod
+from cri_shim.bench.endpoint.pod_configs import log_file
 from cri_shim.bench.results.schema import Metric
 from cri_shim.bench.scenarios.meanwhile import METRIC, meanwhile
 from cri_shim.bench.scenarios.scenario import WrongWorkError
@@ -29,7 +29,7 @@ from cri_shim.bench.scenarios.scenario import WrongWorkError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
 
 _LINE = b"%012d a line of a log as programs write them, neither very short nor very long, as such lines are\n"
 _END = b"--- that was all ---"

@@ -12,7 +12,7 @@ from cri_shim.bench.results.schema import Metric
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from cri_shim.bench.node import Node, Samples
+    from cri_shim.bench.endpoint.node import Node, Samples
 
 KEY = "ListPodSandbox meanwhile"
 METRIC = Metric(KEY, KEY, main=True)

@@ -10,11 +10,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.node import Samples
-from cri_shim.bench.rhythm import BACK_TO_BACK
+from cri_shim.bench.endpoint.node import Samples
+from cri_shim.bench.endpoint.rhythm import BACK_TO_BACK
 
 if TYPE_CHECKING:
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
 
 RPC = "Version"
 REPEATS = 3

@@ -6,15 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.node import Samples, next_name
-from cri_shim.bench.pod import Pod
+from cri_shim.bench.endpoint.node import Samples, next_name
+from cri_shim.bench.endpoint.pod import Pod
+from cri_shim.bench.endpoint.rhythm import BACK_TO_BACK, in_words
 from cri_shim.bench.results.schema import Metric
-from cri_shim.bench.rhythm import BACK_TO_BACK, in_words
 from cri_shim.bench.scenarios import null_call
 from cri_shim.bench.scenarios.scenario import WrongWorkError
 
 if TYPE_CHECKING:
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
 
 
 class Probes:

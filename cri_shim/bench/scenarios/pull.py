@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.node import Samples
+from cri_shim.bench.endpoint.node import Samples
 from cri_shim.bench.results.schema import Metric
 from cri_shim.bench.scenarios.meanwhile import METRIC, meanwhile
 from cri_shim.bench.scenarios.scenario import WrongWorkError
 
 if TYPE_CHECKING:
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
 
 
 class Pull:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from cri_shim.bench.node import Node, Samples
+    from cri_shim.bench.endpoint.node import Node, Samples
     from cri_shim.bench.results.schema import Metric
 
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.node import Samples
+from cri_shim.bench.endpoint.node import Samples
 from cri_shim.bench.results.schema import Metric
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
 
 
 @dataclass(frozen=True, slots=True)

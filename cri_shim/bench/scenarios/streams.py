@@ -1,7 +1,7 @@
 """Bytes out of a container: an exec session and a port-forward, from the request to the last byte.
 
-The client of the stream is a process of its own (:mod:`cri_shim.bench.stream_peer`), which after the first byte only
-counts, so that it costs each side the same.
+The client of the stream is a process of its own (:mod:`cri_shim.bench.endpoint.stream_peer`), which after the first
+byte only counts, so that it costs each side the same.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.node import Samples, next_name
-from cri_shim.bench.pod import Pod
+from cri_shim.bench.endpoint.node import Samples, next_name
+from cri_shim.bench.endpoint.pod import Pod
 from cri_shim.bench.results.schema import Metric
 from cri_shim.bench.scenarios.meanwhile import METRIC, meanwhile
 from cri_shim.bench.scenarios.scenario import WrongWorkError
 from untrusted import escaped
 
 if TYPE_CHECKING:
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
 
 _PORT = 8097
 _LONGEST_REASON = 500
@@ -90,7 +90,7 @@ class Streams:
     async def _receive(self, node: Node, samples: Samples, what: str, instructions: dict[str, Any]) -> None:
         wanted = json.dumps({**instructions, "size": self.mebibytes << 20})
         peer = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cri_shim.bench.stream_peer", wanted),
+            *(sys.executable, "-m", "cri_shim.bench.endpoint.stream_peer", wanted),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -16,6 +16,9 @@ import pytest
 
 from cri_shim.bench.clients.client import Client
 from cri_shim.bench.clients.grpc_caller import GrpcCaller
+from cri_shim.bench.endpoint.node import Node, Samples, next_name
+from cri_shim.bench.endpoint.pod import Pod
+from cri_shim.bench.endpoint.pod_configs import Place
 from cri_shim.bench.floor import leftovers, recipe
 from cri_shim.bench.floor.errors import FloorError
 from cri_shim.bench.floor.pod import Pod as FloorPod
@@ -23,9 +26,6 @@ from cri_shim.bench.floor.process import FloorProcess
 from cri_shim.bench.floor.recipe import ORDERS, WITH_PAUSE, WITHOUT_PAUSE, Variant
 from cri_shim.bench.floor.runc import Runc
 from cri_shim.bench.floor.survey import Survey, survey
-from cri_shim.bench.node import Node, Samples, next_name
-from cri_shim.bench.pod import Pod
-from cri_shim.bench.pod_configs import Place
 from cri_shim.kernel.mountinfo import read_mountinfo
 from lab.cni import PLUGINS
 from lab.lab import Lab

@@ -9,9 +9,9 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.clients.api_version import V1, V1ALPHA1, V1ALPHA2, VERSIONS
 from cri_shim.bench.clients.client import CallError, Client
 from cri_shim.bench.clients.grpc_caller import GrpcCaller
-from cri_shim.bench.node import Node, Samples
-from cri_shim.bench.pod import END, START, Pod
-from cri_shim.bench.pod_configs import Place
+from cri_shim.bench.endpoint.node import Node, Samples
+from cri_shim.bench.endpoint.pod import END, START, Pod
+from cri_shim.bench.endpoint.pod_configs import Place
 from tests.unit.bench.fake_runtime import IMAGE, FakeRuntime
 
 

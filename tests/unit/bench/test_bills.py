@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from cri_shim.bench.clients.caller import Answer
-from cri_shim.bench.node import Samples
+from cri_shim.bench.endpoint.node import Samples
 from cri_shim.bench.results.bills import itemize, read_bill
 
 LONG = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cri_shim.bench.cgroup_parents import for_driver, of_pod, of_side
+from cri_shim.bench.endpoint.cgroup_parents import for_driver, of_pod, of_side
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 
 from cri_shim.bench import client_share, command
 from cri_shim.bench.clients.line_process import ClientError
-from cri_shim.bench.node import Node, Samples
-from cri_shim.bench.pod import Pod
-from cri_shim.bench.pod_configs import Place
+from cri_shim.bench.endpoint.node import Node, Samples
+from cri_shim.bench.endpoint.pod import Pod
+from cri_shim.bench.endpoint.pod_configs import Place
 from cri_shim.bench.report import client_section, document
 from cri_shim.bench.report.markdown import to_markdown
 from cri_shim.bench.results import result_file

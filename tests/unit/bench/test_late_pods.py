@@ -8,9 +8,9 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench import client_share, command
-from cri_shim.bench.node import Node, Samples
-from cri_shim.bench.pod import Pod
-from cri_shim.bench.pod_configs import NAMESPACE, Place
+from cri_shim.bench.endpoint.node import Node, Samples
+from cri_shim.bench.endpoint.pod import Pod
+from cri_shim.bench.endpoint.pod_configs import NAMESPACE, Place
 from tests.unit.bench.fake_runtime import IMAGE, FakeRuntime
 
 

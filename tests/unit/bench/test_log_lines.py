@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cri_shim.bench.log_lines import log_facts
+from cri_shim.bench.endpoint.log_lines import log_facts
 
 TIME = "2026-01-02T03:04:05.678901234Z"
 

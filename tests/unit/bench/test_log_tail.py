@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cri_shim.bench.log_tail import UnknownFormatError, ends_with, whole_lines
+from cri_shim.bench.endpoint.log_tail import UnknownFormatError, ends_with, whole_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable

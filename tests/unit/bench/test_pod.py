@@ -9,9 +9,9 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.clients.client import Client
 from cri_shim.bench.clients.grpc_caller import GrpcCaller
-from cri_shim.bench.node import Node, Samples
-from cri_shim.bench.pod import END, START, Pod, remove_all
-from cri_shim.bench.pod_configs import NAMESPACE, Place
+from cri_shim.bench.endpoint.node import Node, Samples
+from cri_shim.bench.endpoint.pod import END, START, Pod, remove_all
+from cri_shim.bench.endpoint.pod_configs import NAMESPACE, Place
 from tests.unit.bench.fake_runtime import IMAGE, IMAGE_ID
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from cri_shim.bench.clients.client import Client
 from cri_shim.bench.clients.grpc_caller import GrpcCaller
-from cri_shim.bench.node import Node, Samples
-from cri_shim.bench.pod_configs import Place
+from cri_shim.bench.endpoint.node import Node, Samples
+from cri_shim.bench.endpoint.pod_configs import Place
 from cri_shim.bench.scenarios.pull import Pull
 from tests.unit.bench.fake_runtime import IMAGE
 

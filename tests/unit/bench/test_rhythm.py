@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from cri_shim.bench.node import Samples
+from cri_shim.bench.endpoint.node import Samples
+from cri_shim.bench.endpoint.rhythm import in_words, parse_rhythm
 from cri_shim.bench.results import schema
-from cri_shim.bench.rhythm import in_words, parse_rhythm
 from cri_shim.bench.scenarios.calls import Calls
 
 

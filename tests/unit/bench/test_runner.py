@@ -11,9 +11,9 @@ import pytest
 
 from cri_shim.bench import noise, runner
 from cri_shim.bench.clients.client import CallError
-from cri_shim.bench.node import Node
+from cri_shim.bench.endpoint.node import Node
+from cri_shim.bench.endpoint.pod_configs import Place
 from cri_shim.bench.plan import Task
-from cri_shim.bench.pod_configs import Place
 from cri_shim.bench.progress import Progress
 from cri_shim.bench.results.result_file import load
 from cri_shim.bench.results.schema import Metric, Step

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cri_shim.bench import stream_peer
-from cri_shim.bench.stream_peer import receive
+from cri_shim.bench.endpoint import stream_peer
+from cri_shim.bench.endpoint.stream_peer import receive
 from cri_shim.streaming.spdy import Connection
 from cri_shim.streaming.spdy.events import StreamOpened
 from lab.certificates import Authority

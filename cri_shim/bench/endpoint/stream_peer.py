@@ -1,6 +1,6 @@
 """Receive a stream as a kubelet's client would, over SPDY, and tell how long it took: a program of its own.
 
-    python -m cri_shim.bench.stream_peer '{"url": …, "protocol": …, "streams": [headers, …], "size": bytes}'
+    python -m cri_shim.bench.endpoint.stream_peer '{"url": …, "protocol": …, "streams": [headers, …], "size": bytes}'
 
 After the first bytes of data it only counts what comes, frames included: decoding here would be what is measured.
 """

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.pod_configs import NAMESPACE
+from cri_shim.bench.endpoint.pod_configs import NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
 
 COMPLETE = "of all"
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.clients.client import CallError
-from cri_shim.bench.pod_configs import NAMESPACE, container_config, log_directory, log_file, pod_config
+from cri_shim.bench.endpoint.pod_configs import NAMESPACE, container_config, log_directory, log_file, pod_config
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.bench.node import Node, Samples
+    from cri_shim.bench.endpoint.node import Node, Samples
 
 START = ("RunPodSandbox", "CreateContainer", "StartContainer")
 END = ("StopContainer", "StopPodSandbox", "RemoveContainer", "RemovePodSandbox")

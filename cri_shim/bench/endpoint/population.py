@@ -6,13 +6,13 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.node import Samples, next_name
-from cri_shim.bench.pod import Pod
+from cri_shim.bench.endpoint.node import Samples, next_name
+from cri_shim.bench.endpoint.pod import Pod
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cri_shim.bench.node import Node
+    from cri_shim.bench.endpoint.node import Node
 
 _AT_ONCE = 4
 

@@ -14,9 +14,9 @@ import grpc
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench import processes
-from cri_shim.bench.cgroup_parents import for_driver
 from cri_shim.bench.clients.client import CallError
 from cri_shim.bench.descendants import descendants_of
+from cri_shim.bench.endpoint.cgroup_parents import for_driver
 from cri_shim.bench.memory import read_memory
 from cri_shim.bench.results import schema
 from cri_shim.bench.results.bills import itemize, read_bill
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from cri_shim.bench.clients.caller import Answer
     from cri_shim.bench.clients.client import Client
+    from cri_shim.bench.endpoint.pod_configs import Place
     from cri_shim.bench.memory import Memory
-    from cri_shim.bench.pod_configs import Place
     from cri_shim.bench.processes import Clock
     from cri_shim.bench.results.bills import Bill
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench.cgroup_parents import of_pod
+from cri_shim.bench.endpoint.cgroup_parents import of_pod
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Place:
     """As a user writes it."""
     logs: Path
     cgroup_parent: str
-    """A path, or a systemd slice; see :mod:`cri_shim.bench.cgroup_parents`."""
+    """A path, or a systemd slice; see :mod:`cri_shim.bench.endpoint.cgroup_parents`."""
     image_id: str = ""
     """As the runtime names the image; empty until it has been asked."""
     runtime_handler: str = ""

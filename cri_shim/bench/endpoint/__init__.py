@@ -1,0 +1,1 @@
+"""One side of a comparison: its endpoint, its pods, and what they print."""
