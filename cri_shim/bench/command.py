@@ -26,11 +26,11 @@ from cri_shim.bench.endpoint.node import Node, NotReadyError
 from cri_shim.bench.endpoint.pod import remove_all
 from cri_shim.bench.endpoint.pod_configs import Place
 from cri_shim.bench.floor_task import floor_node, with_floor
-from cri_shim.bench.machine import read_machine
+from cri_shim.bench.measures.machine import read_machine
+from cri_shim.bench.measures.processes import UnknownProcessError
 from cri_shim.bench.one_at_a_time import alone_with
 from cri_shim.bench.options import CALLS_AT, STEADY_AT, Options
 from cri_shim.bench.parity import NotTheSameError
-from cri_shim.bench.processes import UnknownProcessError
 from cri_shim.bench.progress import Progress
 from cri_shim.bench.report import files, price_page
 from cri_shim.bench.report.price_page import PricePageError

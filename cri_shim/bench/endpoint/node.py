@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench import processes
 from cri_shim.bench.clients.client import CallError
-from cri_shim.bench.descendants import descendants_of
 from cri_shim.bench.endpoint.cgroup_parents import for_driver
-from cri_shim.bench.memory import read_memory
+from cri_shim.bench.measures import processes
+from cri_shim.bench.measures.descendants import descendants_of
+from cri_shim.bench.measures.memory import read_memory
+from cri_shim.bench.measures.shims import shims_of
 from cri_shim.bench.results import schema
 from cri_shim.bench.results.bills import itemize, read_bill
-from cri_shim.bench.shims import shims_of
 from untrusted.text import escaped
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from cri_shim.bench.clients.caller import Answer
     from cri_shim.bench.clients.client import Client
     from cri_shim.bench.endpoint.pod_configs import Place
-    from cri_shim.bench.memory import Memory
-    from cri_shim.bench.processes import Clock
+    from cri_shim.bench.measures.memory import Memory
+    from cri_shim.bench.measures.processes import Clock
     from cri_shim.bench.results.bills import Bill
 
 OPTIONAL = ("ImageFsInfo", "ListContainerStats", "ListPodSandboxStats")

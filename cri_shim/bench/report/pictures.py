@@ -6,7 +6,7 @@ import statistics
 from math import fsum
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.memory import HELPERS, SHIMS
+from cri_shim.bench.measures.memory import HELPERS, SHIMS
 from cri_shim.bench.report import plots, split, words
 from cri_shim.bench.report.blocks import Picture
 from cri_shim.bench.report.rows import daemons_of, knows_pss

@@ -14,7 +14,7 @@ from math import fsum
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.estimate import distribution
-from cri_shim.bench.memory import HELPERS
+from cri_shim.bench.measures.memory import HELPERS
 from cri_shim.bench.verdict import judge
 
 if TYPE_CHECKING:

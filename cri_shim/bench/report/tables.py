@@ -7,7 +7,7 @@ from math import fsum
 from typing import TYPE_CHECKING
 
 from cri_shim.bench import noise
-from cri_shim.bench.memory import HELPERS, SHIMS
+from cri_shim.bench.measures.memory import HELPERS, SHIMS
 from cri_shim.bench.report.blocks import Table
 from cri_shim.bench.report.numbers import number, percent, ratio
 from cri_shim.bench.report.pictures import cpu_parts

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cri_shim.bench.cpu_time import TICKS, children_seconds, own_seconds
+from cri_shim.bench.measures.cpu_time import TICKS, children_seconds, own_seconds
 
 # Works in threads that have ended by the time of "done", then waits.
 WORKER = """

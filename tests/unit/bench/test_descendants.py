@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.descendants import descendants_of
+from cri_shim.bench.measures.descendants import descendants_of
 
 if TYPE_CHECKING:
     from pathlib import Path

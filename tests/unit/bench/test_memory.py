@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from cri_shim.bench.memory import read_memory
+from cri_shim.bench.measures.memory import read_memory
 from cri_shim.bench.results.schema import Process
 
 MYSELF = Process("myself", os.getpid())

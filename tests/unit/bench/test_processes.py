@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from cri_shim.bench.processes import (
+from cri_shim.bench.measures.processes import (
     UnknownProcessError,
     holder_of,
     program_of,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.shims import shims_of
+from cri_shim.bench.measures.shims import shims_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from math import fsum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.cpu_time import TICKS, children_seconds, own_seconds
+from cri_shim.bench.measures.cpu_time import TICKS, children_seconds, own_seconds
 from untrusted.text import decode_utf8, escaped
 
 if TYPE_CHECKING:
