@@ -23,7 +23,7 @@ from msgspec import to_builtins
 
 import cri_shim
 from cri_shim.bench.measures.machine import read_machine
-from cri_shim.bench.noise import probe
+from cri_shim.bench.verdicts.noise import probe
 from cri_shim.ledger.transport.gap_curve import GAPS
 from lab.calibration_load import WITH_HOPS, MixedLoad
 from lab.lab import Lab

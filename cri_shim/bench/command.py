@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
-from cri_shim.bench import client_share, facts, noise, parity, plan, start
+from cri_shim.bench import client_share, facts, parity, plan, start
 from cri_shim.bench.clients.client import CallError
 from cri_shim.bench.clients.line_process import ClientError
 from cri_shim.bench.endpoint import cgroup_parents, rhythm
@@ -40,6 +40,7 @@ from cri_shim.bench.runner import Runner, seconds_of_rounds
 from cri_shim.bench.scenarios import WrongWorkError
 from cri_shim.bench.scenarios.floor import NAME as FLOOR
 from cri_shim.bench.start import BusyError
+from cri_shim.bench.verdicts import noise
 
 if TYPE_CHECKING:
     import argparse

@@ -10,14 +10,14 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.estimate import paired_ratio
 from cri_shim.bench.floor.recipe import ORDERS, WITH_PAUSE, WITHOUT_PAUSE
 from cri_shim.bench.scenarios.floor import NAME, key_of, needs_pause
+from cri_shim.bench.verdicts.estimate import paired_ratio
 
 if TYPE_CHECKING:
-    from cri_shim.bench.estimate import Interval
     from cri_shim.bench.floor.recipe import Kind, Order
     from cri_shim.bench.results.schema import Step
+    from cri_shim.bench.verdicts.estimate import Interval
 
 PHASES = ("pod start", "pod end")
 """The metrics that are compared; all other samples of the script are its stages."""

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from cri_shim.bench import noise
 from cri_shim.bench.clients.client import CallError
 from cri_shim.bench.endpoint.node import Samples
 from cri_shim.bench.endpoint.pod import remove_all
@@ -24,6 +23,7 @@ from cri_shim.bench.order import order_of_round
 from cri_shim.bench.results import schema
 from cri_shim.bench.results.result_file import save, step_of, with_round
 from cri_shim.bench.scenarios.scenario import WrongWorkError
+from cri_shim.bench.verdicts import noise
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence

@@ -10,8 +10,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from cri_shim.bench import noise
 from cri_shim.bench.runner import rounds_to_do, seconds_of_round
+from cri_shim.bench.verdicts import noise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

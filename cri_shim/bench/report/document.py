@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from cri_shim.bench import noise, verdict
 from cri_shim.bench.report import client_section, floor, pictures, price_section, tables, words
 from cri_shim.bench.report.blocks import Block, Code, Heading, Items, Paragraph
 from cri_shim.bench.report.numbers import ratio
 from cri_shim.bench.report.price import price_rows
 from cri_shim.bench.report.rows import knows_pss, rows_of, rows_of_step
+from cri_shim.bench.verdicts import noise, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

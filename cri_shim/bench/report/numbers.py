@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cri_shim.bench.estimate import Interval
+    from cri_shim.bench.verdicts.estimate import Interval
 
 _LITTLE_CPU = 0.1
 

@@ -10,7 +10,7 @@ from cri_shim.bench.measures.memory import HELPERS, SHIMS
 from cri_shim.bench.report import plots, split, words
 from cri_shim.bench.report.blocks import Picture
 from cri_shim.bench.report.rows import daemons_of, knows_pss
-from cri_shim.bench.verdict import FASTER, SLOWER
+from cri_shim.bench.verdicts.verdict import FASTER, SLOWER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from cri_shim.bench.report.numbers import number, ratio
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from cri_shim.bench.estimate import Distribution, Interval
+    from cri_shim.bench.verdicts.estimate import Distribution, Interval
 
 _LEFT = 290.0
 _RIGHT = svg.WIDTH - 20

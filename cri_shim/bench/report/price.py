@@ -18,11 +18,11 @@ from operator import attrgetter
 from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
-from cri_shim.bench import noise
-from cri_shim.bench.estimate import Interval, bootstrap, middle_half, percentile
 from cri_shim.bench.results.bills import NOT_ACCOUNTED_FOR, NOT_KNOWN
 from cri_shim.bench.scenarios import null_call
-from cri_shim.bench.verdict import MIN_PAIRS
+from cri_shim.bench.verdicts import noise
+from cri_shim.bench.verdicts.estimate import Interval, bootstrap, middle_half, percentile
+from cri_shim.bench.verdicts.verdict import MIN_PAIRS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.bench.report.numbers import rough
 from cri_shim.bench.results.bills import NOT_ACCOUNTED_FOR
-from cri_shim.bench.verdict import MIN_PAIRS
+from cri_shim.bench.verdicts.verdict import MIN_PAIRS
 
 if TYPE_CHECKING:
     from cri_shim.bench.report.price import PriceRow

@@ -13,16 +13,16 @@ from functools import partial
 from math import fsum
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.estimate import distribution
 from cri_shim.bench.measures.memory import HELPERS
-from cri_shim.bench.verdict import judge
+from cri_shim.bench.verdicts.estimate import distribution
+from cri_shim.bench.verdicts.verdict import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cri_shim.bench.estimate import Distribution
     from cri_shim.bench.results.schema import Run, SideRun, Step
-    from cri_shim.bench.verdict import Verdict
+    from cri_shim.bench.verdicts.estimate import Distribution
+    from cri_shim.bench.verdicts.verdict import Verdict
 
 _ENOUGH_CPU = 0.005
 _ENOUGH_CPU_IN_TICKS = 0.05

@@ -6,13 +6,13 @@ import statistics
 from math import fsum
 from typing import TYPE_CHECKING
 
-from cri_shim.bench import noise
 from cri_shim.bench.measures.memory import HELPERS, SHIMS
 from cri_shim.bench.report.blocks import Table
 from cri_shim.bench.report.numbers import number, percent, ratio
 from cri_shim.bench.report.pictures import cpu_parts
 from cri_shim.bench.report.rows import daemons_of
-from cri_shim.bench.verdict import REFUSED
+from cri_shim.bench.verdicts import noise
+from cri_shim.bench.verdicts.verdict import REFUSED
 from untrusted.text import escaped
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from cri_shim.bench.report.blocks import Block, Code, Heading, Items, Paragraph,
 from cri_shim.bench.report.numbers import number, ratio
 from cri_shim.bench.report.rows import rows_of
 from cri_shim.bench.report.words import TWO_RUNS
-from cri_shim.bench.verdict import REFUSED
+from cri_shim.bench.verdicts.verdict import REFUSED
 
 if TYPE_CHECKING:
     from cri_shim.bench.report.rows import Row

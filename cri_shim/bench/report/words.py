@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cri_shim.bench import noise, verdict
-from cri_shim.bench.estimate import CONFIDENCE, DRAWS
 from cri_shim.bench.report.numbers import percent
+from cri_shim.bench.verdicts import noise, verdict
+from cri_shim.bench.verdicts.estimate import CONFIDENCE, DRAWS
 
 
 def _paragraphs(text: str) -> tuple[str, ...]:

@@ -19,12 +19,12 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.bench import noise
 from cri_shim.bench.client_share import open_client
 from cri_shim.bench.endpoint.node import Node, Samples, next_name
 from cri_shim.bench.endpoint.pod import START, Pod
 from cri_shim.bench.endpoint.pod_configs import Place
 from cri_shim.bench.endpoint.rhythm import in_words
+from cri_shim.bench.verdicts import noise
 from lab.proofs import keep
 from tests.clients.build import MISSING, build
 from tests.integration.ledger.conftest import bill, billed

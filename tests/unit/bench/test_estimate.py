@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from cri_shim.bench.estimate import bootstrap_median, distribution, paired_ratio, percentile
+from cri_shim.bench.verdicts.estimate import bootstrap_median, distribution, paired_ratio, percentile
 
 
 def test_percentiles_interpolate_like_the_standard_library():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cri_shim.bench import noise
 from cri_shim.bench.results.schema import Probe
+from cri_shim.bench.verdicts import noise
 from tests.unit.bench.made_up import BUSY, QUIET, side_run
 
 

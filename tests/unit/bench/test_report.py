@@ -16,7 +16,7 @@ from cri_shim.bench.report.markdown import to_markdown
 from cri_shim.bench.report.old_bills import split_of
 from cri_shim.bench.report.rows import rows_of
 from cri_shim.bench.results.schema import Difference
-from cri_shim.bench.verdict import FASTER, REFUSED, SLOWER
+from cri_shim.bench.verdicts.verdict import FASTER, REFUSED, SLOWER
 from tests.unit.bench.made_up import BUSY, OLD_BILL, run, with_machine
 
 

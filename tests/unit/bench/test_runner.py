@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import grpc
 import pytest
 
-from cri_shim.bench import noise, runner
+from cri_shim.bench import runner
 from cri_shim.bench.clients.client import CallError
 from cri_shim.bench.endpoint.node import Node
 from cri_shim.bench.endpoint.pod_configs import Place
@@ -19,6 +19,7 @@ from cri_shim.bench.results.result_file import load
 from cri_shim.bench.results.schema import Metric, Step
 from cri_shim.bench.runner import BETWEEN_SECONDS, Runner, seconds_of_rounds
 from cri_shim.bench.scenarios import WrongWorkError
+from cri_shim.bench.verdicts import noise
 from tests.unit.bench.made_up import QUIET, SIDES, run
 
 if TYPE_CHECKING:

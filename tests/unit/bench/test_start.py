@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from cri_shim import cli
-from cri_shim.bench import noise
 from cri_shim.bench.options import Options
 from cri_shim.bench.plan import plan
 from cri_shim.bench.start import announcement, busy_reason, expected_seconds
+from cri_shim.bench.verdicts import noise
 from tests.unit.bench.made_up import BUSY, QUIET, run
 
 LIFE = plan(Options(scenarios=("life",), rounds=100))

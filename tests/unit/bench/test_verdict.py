@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cri_shim.bench.verdict import FASTER, REFUSED, SAME, SLOWER, judge
+from cri_shim.bench.verdicts.verdict import FASTER, REFUSED, SAME, SLOWER, judge
 from tests.unit.bench.made_up import BUSY, side_run
 
 TEN = [10.0, 10.2, 9.9, 10.1, 10.0, 9.8]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cri_shim.bench import noise
-from cri_shim.bench.estimate import paired_ratio
+from cri_shim.bench.verdicts import noise
+from cri_shim.bench.verdicts.estimate import paired_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.bench.estimate import Interval
     from cri_shim.bench.results.schema import SideRun
+    from cri_shim.bench.verdicts.estimate import Interval
 
 # Fewer pairs than this have no interval worth the name.
 MIN_PAIRS = 4

@@ -1,0 +1,1 @@
+"""What figures of two sides say: estimates, noise, and a verdict."""
