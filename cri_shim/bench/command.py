@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
-from cri_shim.bench import client_share, facts, parity, plan, start
+from cri_shim.bench import client_share, plan, start
 from cri_shim.bench.clients.client import CallError
 from cri_shim.bench.clients.line_process import ClientError
 from cri_shim.bench.endpoint import cgroup_parents, rhythm
@@ -30,7 +30,8 @@ from cri_shim.bench.measures.machine import read_machine
 from cri_shim.bench.measures.processes import UnknownProcessError
 from cri_shim.bench.one_at_a_time import alone_with
 from cri_shim.bench.options import CALLS_AT, STEADY_AT, Options
-from cri_shim.bench.parity import NotTheSameError
+from cri_shim.bench.parity import facts, parity
+from cri_shim.bench.parity.parity import NotTheSameError
 from cri_shim.bench.progress import Progress
 from cri_shim.bench.report import files, price_page
 from cri_shim.bench.report.price_page import PricePageError

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cri_shim import cli
-from cri_shim.bench import facts
 from cri_shim.bench.endpoint import pod
+from cri_shim.bench.parity import facts
 from cri_shim.bench.results.result_file import load
 from cri_shim.bench.verdicts import noise
 from tests.unit.bench.fake_runtime import CRI_LOG, IMAGE

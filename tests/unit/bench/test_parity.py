@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cri_shim.bench import parity
-from cri_shim.bench.parity import NotTheSameError, compare, require_same
+from cri_shim.bench.parity import parity
+from cri_shim.bench.parity.parity import NotTheSameError, compare, require_same
 
 SAME = {"mounts": {"/proc": "proc rw", "/dev": "tmpfs rw"}, "reachability": {"from the node": "answered"}}
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.facts import REACHED
+from cri_shim.bench.parity.facts import REACHED
 from cri_shim.bench.results.schema import Difference, Parity
 from untrusted.text import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cri_shim.bench.facts import Facts
+    from cri_shim.bench.parity.facts import Facts
 
 # Differences that are known, by kind and name, with the reason why they do not make one side's work less.
 TOLERATED: dict[tuple[str, str], str] = {}

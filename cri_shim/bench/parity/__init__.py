@@ -1,0 +1,1 @@
+"""Whether all sides do the same work, before anything is timed."""
