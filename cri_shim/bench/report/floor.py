@@ -6,16 +6,16 @@ from math import fsum
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.floor.recipe import ORDERS, WITHOUT_PAUSE
-from cri_shim.bench.floor_rows import PHASES, floor_ms, floor_rows, kinds_of, stages_of
 from cri_shim.bench.report import plots
 from cri_shim.bench.report.blocks import Block, Items, Paragraph, Picture, Table
+from cri_shim.bench.report.floor_rows import PHASES, floor_ms, floor_rows, kinds_of, stages_of
 from cri_shim.bench.report.numbers import number, ratio
 from cri_shim.bench.scenarios.floor import NAME
 from cri_shim.bench.verdicts import noise
 
 if TYPE_CHECKING:
     from cri_shim.bench.floor.recipe import Kind, Order
-    from cri_shim.bench.floor_rows import FloorRow
+    from cri_shim.bench.report.floor_rows import FloorRow
     from cri_shim.bench.results.schema import Run, Step
 
 _REST = "the script between them"

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from cri_shim.bench.floor_rows import floor_rows
 from cri_shim.bench.order import order_of_round
 from cri_shim.bench.report import document, files
 from cri_shim.bench.report.blocks import Picture, Table
+from cri_shim.bench.report.floor_rows import floor_rows
 from cri_shim.bench.report.markdown import to_markdown
 from cri_shim.bench.results.schema import Round, Run, SideRun, Step
 from cri_shim.bench.scenarios.floor import PAUSE_OPTION, Floor
