@@ -8,8 +8,8 @@ from google.protobuf.empty_pb2 import Empty
 
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2 as pb
 from containerd_client.call import Unary
+from containerd_client.encoding.field_mask import field_mask
 from containerd_client.errors import NotFound, Unimplemented
-from containerd_client.field_mask import field_mask
 from containerd_client.stream import ServerStream
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from containerd_client.api.containerd.services.content.v1 import content_pb2 as 
 from containerd_client.call import Unary
 from containerd_client.content_writer import Writer, WriterBlock
 from containerd_client.duplex import Duplex
+from containerd_client.encoding.field_mask import field_mask
 from containerd_client.errors import NotFound, ResourceExhausted
-from containerd_client.field_mask import field_mask
 from containerd_client.options import call_options
 from containerd_client.stream import ServerStream
 

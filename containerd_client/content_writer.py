@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from containerd_client.api.containerd.services.content.v1 import content_pb2 as pb
+from containerd_client.encoding.varint import varint
 from containerd_client.errors import AlreadyExists, ContainerdError, NotFound
-from containerd_client.varint import varint
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

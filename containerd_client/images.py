@@ -11,8 +11,8 @@ from google.protobuf.empty_pb2 import Empty
 
 from containerd_client.api.containerd.services.images.v1 import images_pb2 as pb
 from containerd_client.call import Unary
+from containerd_client.encoding.field_mask import field_mask
 from containerd_client.errors import NotFound
-from containerd_client.field_mask import field_mask
 
 if TYPE_CHECKING:
     from containerd_client.channel import Connection

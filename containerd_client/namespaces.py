@@ -8,8 +8,8 @@ from google.protobuf.empty_pb2 import Empty
 
 from containerd_client.api.containerd.services.namespaces.v1 import namespaces_pb2 as pb
 from containerd_client.call import Unary
+from containerd_client.encoding.field_mask import field_mask
 from containerd_client.errors import AlreadyExists, NotFound
-from containerd_client.field_mask import field_mask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

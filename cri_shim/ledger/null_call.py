@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from google.protobuf.empty_pb2 import Empty
 
 from containerd_client import ContainerdError, call_options
-from containerd_client.varint import varint
+from containerd_client.encoding.varint import varint
 from cri_shim.ledger.ledger import LedgerObserver
 from cri_shim.ledger.transport.byte_cost import PAYLOAD
 from cri_shim.ledger.transport.gap_curve import GAPS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerd_client.varint import varint
+from containerd_client.encoding.varint import varint
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 
 

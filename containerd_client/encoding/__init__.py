@@ -1,0 +1,1 @@
+"""Small pieces of the wire format: variable-length integers and field masks."""
