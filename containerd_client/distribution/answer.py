@@ -11,7 +11,7 @@ from containerd_client.distribution.content_encoding import (
     decoded_blob,
     encodings_of,
 )
-from containerd_client.distribution.errors import RegistryUnavailableError, TransferError
+from containerd_client.distribution.values.errors import RegistryUnavailableError, TransferError
 from containerd_client.distribution.wire_errors import as_transfer_errors
 from untrusted import decode_utf8
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import aiohttp
     from multidict import CIMultiDictProxy
 
-    from containerd_client.distribution.urls import Url
+    from containerd_client.distribution.values.urls import Url
 
 LARGEST_ERROR = 1000
 """Bytes of an error's body that are read."""

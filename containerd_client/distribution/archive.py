@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
-from containerd_client.distribution.errors import CorruptBlobError, InvalidReferenceError, ManifestError
-from containerd_client.distribution.manifest import LARGEST_DOCUMENT, Descriptor, parse_descriptor
-from containerd_client.distribution.media_types import DOCKER_CONFIG, DOCKER_MANIFEST, ingest_ref
-from containerd_client.distribution.reference import is_digest, parse_reference
+from containerd_client.distribution.values.errors import CorruptBlobError, InvalidReferenceError, ManifestError
+from containerd_client.distribution.values.manifest import LARGEST_DOCUMENT, Descriptor, parse_descriptor
+from containerd_client.distribution.values.media_types import DOCKER_CONFIG, DOCKER_MANIFEST, ingest_ref
+from containerd_client.distribution.values.reference import is_digest, parse_reference
 from containerd_client.errors import ContainerdError, FailedPrecondition, NotFound
 from untrusted import DocumentError, escaped, parse_object, parse_objects
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from typing import IO
 
     from containerd_client import Containerd
-    from containerd_client.distribution.reference import Reference
+    from containerd_client.distribution.values.reference import Reference
 
 CHUNK = 1 << 20
 MOST_DOCUMENTS = 10_000

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.errors import CorruptBlobError, TransferError
+from containerd_client.distribution.values.errors import CorruptBlobError, TransferError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from containerd_client.content_writer import Writer
     from containerd_client.distribution.chunk_queue import ChunkQueue
-    from containerd_client.distribution.manifest import Descriptor
     from containerd_client.distribution.progress import Progress
+    from containerd_client.distribution.values.manifest import Descriptor
 
 MESSAGE = 4 << 20
 """Bytes per message to containerd, which takes at most 16 MiB.

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from containerd_client.distribution.chain import chain_ids
-from containerd_client.distribution.errors import (
+from containerd_client.distribution.values.chain import chain_ids
+from containerd_client.distribution.values.errors import (
     IncompleteImageError,
     ManifestError,
     NoPlatformError,
     NotAnImageError,
 )
-from containerd_client.distribution.manifest import (
+from containerd_client.distribution.values.manifest import (
     LARGEST_DOCUMENT,
     Descriptor,
     Index,
@@ -27,8 +27,8 @@ from containerd_client.distribution.manifest import (
     parse_document,
     parse_rootfs,
 )
-from containerd_client.distribution.media_types import CONFIGS, LEGACY_CONFIG
-from containerd_client.distribution.platforms import rank
+from containerd_client.distribution.values.media_types import CONFIGS, LEGACY_CONFIG
+from containerd_client.distribution.values.platforms import rank
 from containerd_client.errors import NotFound, ResourceExhausted
 from untrusted import escaped
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from containerd_client import Containerd
-    from containerd_client.distribution.platforms import Platform
+    from containerd_client.distribution.values.platforms import Platform
 
 DEEPEST = 4
 """Depth to which nested indexes are followed."""

@@ -12,9 +12,9 @@ import binascii
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.errors import UnauthorizedError
 from containerd_client.distribution.hosts import HUB_NAMES, HUB_REALM
-from containerd_client.distribution.urls import parse_url
+from containerd_client.distribution.values.errors import UnauthorizedError
+from containerd_client.distribution.values.urls import parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -93,7 +93,7 @@ def as_bytes(text: str) -> bytes:
 def server_authorities(server: str) -> frozenset[str]:
     """Return the forms of ``host[:port]`` for a server address: a URL, or a bare name with or without a path.
 
-    Raises :class:`~containerd_client.distribution.urls.UrlError`.
+    Raises :class:`~containerd_client.distribution.values.urls.UrlError`.
     """
     urls = (server,) if "://" in server else (f"https://{server}", f"http://{server}")
     return frozenset(parse_url(url).authority for url in urls)

@@ -20,7 +20,11 @@ from msgspec import Struct, structs
 
 from containerd_client.distribution.blob_copy import BlobCopy
 from containerd_client.distribution.chunk_queue import ChunkQueue
-from containerd_client.distribution.errors import (
+from containerd_client.distribution.hosts import PULL
+from containerd_client.distribution.other_writer import OtherWriter
+from containerd_client.distribution.progress import Progress
+from containerd_client.distribution.single_flight import SingleFlight
+from containerd_client.distribution.values.errors import (
     CorruptBlobError,
     DistributionError,
     NotInRegistryError,
@@ -29,11 +33,7 @@ from containerd_client.distribution.errors import (
     TransferError,
     UnauthorizedError,
 )
-from containerd_client.distribution.hosts import PULL
-from containerd_client.distribution.media_types import ingest_ref
-from containerd_client.distribution.other_writer import OtherWriter
-from containerd_client.distribution.progress import Progress
-from containerd_client.distribution.single_flight import SingleFlight
+from containerd_client.distribution.values.media_types import ingest_ref
 from containerd_client.errors import (
     ContainerdError,
     FailedPrecondition,
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
     from containerd_client import Containerd
     from containerd_client.content_writer import Writer
-    from containerd_client.distribution.manifest import Descriptor
     from containerd_client.distribution.registry import RegistryClient, Source
+    from containerd_client.distribution.values.manifest import Descriptor
 
 SOURCE_LABEL = "containerd.io/distribution.source."
 """Prefix of a label, followed by a registry's host name; the label says which of its repositories a blob came from."""

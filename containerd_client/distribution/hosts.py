@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
-from containerd_client.distribution.errors import HostsConfigError, InvalidReferenceError
 from containerd_client.distribution.hosts_file import LARGEST, parse_hosts_file
 from containerd_client.distribution.regular_file import read_regular_file
-from containerd_client.distribution.urls import UrlError, parse_url
+from containerd_client.distribution.values.errors import HostsConfigError, InvalidReferenceError
+from containerd_client.distribution.values.urls import UrlError, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from containerd_client.distribution.errors import HostsConfigError
-from containerd_client.distribution.urls import UrlError, parse_url, shown
+from containerd_client.distribution.values.errors import HostsConfigError
+from containerd_client.distribution.values.urls import UrlError, parse_url, shown
 from untrusted import encodable, escaped, shorten
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from msgspec import Struct
 
 from containerd_client.distribution.challenges import Challenge, parse_challenges
 from containerd_client.distribution.credentials import ANONYMOUS, fits_a_header
-from containerd_client.distribution.errors import UnauthorizedError
-from containerd_client.distribution.urls import Url, UrlError, parse_url, shown
+from containerd_client.distribution.values.errors import UnauthorizedError
+from containerd_client.distribution.values.urls import Url, UrlError, parse_url, shown
 from untrusted import DocumentError, escaped, parse_object
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.errors import StalledError
+from containerd_client.distribution.values.errors import StalledError
 from containerd_client.errors import NotFound, is_ingest_locked
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import time
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.errors import StalledError
+from containerd_client.distribution.values.errors import StalledError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from containerd_client.distribution.errors import ProxyConfigError
-from containerd_client.distribution.urls import Url, UrlError, host_name, parse_url
+from containerd_client.distribution.values.errors import ProxyConfigError
+from containerd_client.distribution.values.urls import Url, UrlError, host_name, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 from msgspec import Struct, field
 
 from containerd_client.distribution.contents import walk
-from containerd_client.distribution.errors import ManifestError
 from containerd_client.distribution.fetch import SOURCE_LABEL
-from containerd_client.distribution.manifest import LARGEST_DOCUMENT
-from containerd_client.distribution.media_types import INDEXES, MANIFESTS
-from containerd_client.distribution.platforms import host_platform
 from containerd_client.distribution.progress import Progress
 from containerd_client.distribution.single_flight import all_or_none
+from containerd_client.distribution.values.errors import ManifestError
+from containerd_client.distribution.values.manifest import LARGEST_DOCUMENT
+from containerd_client.distribution.values.media_types import INDEXES, MANIFESTS
+from containerd_client.distribution.values.platforms import host_platform
 from containerd_client.distribution.watch import Unwatched, server_of
 from containerd_client.errors import NotFound, ResourceExhausted
 
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
     from containerd_client.distribution.contents import ImageContents
     from containerd_client.distribution.fetch import Fetcher
-    from containerd_client.distribution.manifest import Descriptor
-    from containerd_client.distribution.platforms import Platform
-    from containerd_client.distribution.reference import Reference
     from containerd_client.distribution.registry import RegistryClient, Source
     from containerd_client.distribution.unpack import Unpacker
+    from containerd_client.distribution.values.manifest import Descriptor
+    from containerd_client.distribution.values.platforms import Platform
+    from containerd_client.distribution.values.reference import Reference
     from containerd_client.distribution.watch import Watch
 
 
@@ -82,7 +82,7 @@ class Distribution(Struct, frozen=True):
 
         ``verify`` receives the descriptor that the reference points at before anything of it is fetched, and raises to
         reject it; afterwards exactly that digest is fetched. The caller must be inside ``call_options(lease=lease)``.
-        Raises :class:`~containerd_client.distribution.errors.DistributionError` or a ContainerdError; what was fetched
+        Raises :class:`~containerd_client.distribution.values.errors.DistributionError` or a ContainerdError; what was fetched
         by then is held by the lease only.
         """
         with self.watch.phase("pull.fetch", {"image.ref": str(source.reference)}):

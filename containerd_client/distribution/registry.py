@@ -15,7 +15,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from containerd_client.distribution.credentials import ANONYMOUS, Credentials, strike_out
-from containerd_client.distribution.errors import (
+from containerd_client.distribution.host_health import HostHealth, Rotation
+from containerd_client.distribution.hosts import PULL, RESOLVE, Host
+from containerd_client.distribution.retry_after import BUSY, wait_of
+from containerd_client.distribution.transport import Transport
+from containerd_client.distribution.values.errors import (
     CorruptBlobError,
     DistributionError,
     ManifestError,
@@ -26,14 +30,10 @@ from containerd_client.distribution.errors import (
     TransferError,
     UnauthorizedError,
 )
-from containerd_client.distribution.host_health import HostHealth, Rotation
-from containerd_client.distribution.hosts import PULL, RESOLVE, Host
-from containerd_client.distribution.manifest import LARGEST_DOCUMENT, Descriptor, media_type_of
-from containerd_client.distribution.media_types import ACCEPT, INDEXES, MANIFESTS, SCHEMA1, bare
-from containerd_client.distribution.reference import is_digest
-from containerd_client.distribution.retry_after import BUSY, wait_of
-from containerd_client.distribution.transport import Transport
-from containerd_client.distribution.urls import UrlError, parse_url
+from containerd_client.distribution.values.manifest import LARGEST_DOCUMENT, Descriptor, media_type_of
+from containerd_client.distribution.values.media_types import ACCEPT, INDEXES, MANIFESTS, SCHEMA1, bare
+from containerd_client.distribution.values.reference import is_digest
+from containerd_client.distribution.values.urls import UrlError, parse_url
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from containerd_client.distribution.answer import Answer
     from containerd_client.distribution.login import Login
-    from containerd_client.distribution.reference import Reference
+    from containerd_client.distribution.values.reference import Reference
 
 T = TypeVar("T")
 

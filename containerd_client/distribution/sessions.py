@@ -10,12 +10,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 from containerd_client.distribution.credentials import basic_authorization
-from containerd_client.distribution.errors import ProxyConfigError
+from containerd_client.distribution.values.errors import ProxyConfigError
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from containerd_client.distribution.urls import Url
+    from containerd_client.distribution.values.urls import Url
 
 BUFFER = 1 << 18
 """Buffer in bytes; when a connection breaks, aiohttp drops up to twice as much, which is then requested again."""

@@ -17,13 +17,13 @@ from msgspec.structs import replace
 
 from containerd_client.distribution.answer import Answer
 from containerd_client.distribution.credentials import basic_authorization
-from containerd_client.distribution.errors import RegistryUnavailableError, TransferError, UnauthorizedError
 from containerd_client.distribution.login import LARGEST_TOKEN, Login, TokenAnswer
 from containerd_client.distribution.proxies import proxy_for
 from containerd_client.distribution.retry_after import BUSY, wait_of
 from containerd_client.distribution.sessions import SOCKS, Sessions, proxy_headers
 from containerd_client.distribution.tls import TlsContexts
-from containerd_client.distribution.urls import Url, UrlError, parse_url, resolve_location
+from containerd_client.distribution.values.errors import RegistryUnavailableError, TransferError, UnauthorizedError
+from containerd_client.distribution.values.urls import Url, UrlError, parse_url, resolve_location
 from containerd_client.distribution.wire_errors import as_transfer_errors
 
 if TYPE_CHECKING:

@@ -12,14 +12,14 @@ import time
 from typing import TYPE_CHECKING
 
 from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
-from containerd_client.distribution.errors import (
+from containerd_client.distribution.progress import LEAST, Progress
+from containerd_client.distribution.single_flight import SingleFlight
+from containerd_client.distribution.values.errors import (
     CorruptBlobError,
     DistributionError,
     ExtractionError,
     IncompleteImageError,
 )
-from containerd_client.distribution.progress import LEAST, Progress
-from containerd_client.distribution.single_flight import SingleFlight
 from containerd_client.errors import AlreadyExists, ContainerdError, NotFound, Unknown
 from containerd_client.options import call_options
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
     from containerd_client.api.containerd.types import types_pb2
     from containerd_client.distribution.contents import ImageContents
-    from containerd_client.distribution.manifest import Descriptor
+    from containerd_client.distribution.values.manifest import Descriptor
     from containerd_client.snapshots import Snapshots
 
 UNCOMPRESSED = "containerd.io/uncompressed"

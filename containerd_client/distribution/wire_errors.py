@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from containerd_client.distribution.errors import NotHttpError, RegistryUnavailableError, TransferError
+from containerd_client.distribution.values.errors import NotHttpError, RegistryUnavailableError, TransferError
 from untrusted import escaped
 
 if TYPE_CHECKING:

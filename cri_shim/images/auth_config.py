@@ -14,8 +14,8 @@ from containerd_client.distribution.credentials import (
     fits_a_header,
     server_authorities,
 )
-from containerd_client.distribution.errors import UnauthorizedError
-from containerd_client.distribution.urls import UrlError, shown
+from containerd_client.distribution.values.errors import UnauthorizedError
+from containerd_client.distribution.values.urls import UrlError, shown
 from cri_shim.errors import InvalidArgumentError
 
 if TYPE_CHECKING:

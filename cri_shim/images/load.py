@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from containerd_client.distribution.archive import label, read_archive
 from containerd_client.distribution.contents import missing_layers, read_contents
-from containerd_client.distribution.errors import IncompleteImageError
 from containerd_client.distribution.pull import snapshot_label
+from containerd_client.distribution.values.errors import IncompleteImageError
 from cri_shim.images.names import record_names
 from cri_shim.images.store import ImageStore
 

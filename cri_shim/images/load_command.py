@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from containerd_client import Containerd, ContainerdError
-from containerd_client.distribution.errors import DistributionError
+from containerd_client.distribution.values.errors import DistributionError
 from cri_shim.images.load import load_images
 
 if TYPE_CHECKING:

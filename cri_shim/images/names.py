@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.errors import InvalidReferenceError
-from containerd_client.distribution.reference import is_digest, parse_reference
+from containerd_client.distribution.values.errors import InvalidReferenceError
+from containerd_client.distribution.values.reference import is_digest, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from containerd_client.distribution.reference import Reference
+    from containerd_client.distribution.values.reference import Reference
 
 MANAGED = ("io.cri-containerd.image", "managed")
 """The label by which containerd's CRI plugin, and this daemon, mark an image record as seen."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from containerd_client.distribution.credentials import strike_out
-from containerd_client.distribution.errors import (
+from containerd_client.distribution.values.errors import (
     DistributionError,
     ExtractionError,
     InvalidReferenceError,

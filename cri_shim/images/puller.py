@@ -20,10 +20,10 @@ from containerd_client.distribution.credentials import ANONYMOUS
 from containerd_client.distribution.fetch import Fetcher, FetchLimits
 from containerd_client.distribution.hosts import hosts_of, split_config_path
 from containerd_client.distribution.pull import Distribution, PullOptions
-from containerd_client.distribution.reference import parse_reference
 from containerd_client.distribution.registry import RegistryClient, Source
 from containerd_client.distribution.single_flight import SingleFlight
 from containerd_client.distribution.transfer_pull import TransferPull
+from containerd_client.distribution.values.reference import parse_reference
 from cri_shim.images.auth_config import fingerprint
 from cri_shim.images.missing_snapshotter import snapshotter_loaded
 from cri_shim.images.names import MANAGED, record_names
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
     from containerd_client.distribution.contents import ImageContents
     from containerd_client.distribution.credentials import Credentials
-    from containerd_client.distribution.manifest import Descriptor
-    from containerd_client.distribution.reference import Reference
+    from containerd_client.distribution.values.manifest import Descriptor
+    from containerd_client.distribution.values.reference import Reference
     from cri_shim.images.store import Image, ImageStore
 
 log = structlog.get_logger(__name__)

@@ -16,7 +16,7 @@ from cri_shim.images.names import MANAGED, PINNED
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
-    from containerd_client.distribution.manifest import Descriptor
+    from containerd_client.distribution.values.manifest import Descriptor
 
 TRIES = 8
 """How often to write a record that another client makes or deletes at the same moment."""

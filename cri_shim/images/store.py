@@ -15,11 +15,11 @@ import structlog
 from containerd_client import ContainerdError
 from containerd_client.api.containerd.services.images.v1 import images_pb2
 from containerd_client.distribution.contents import missing_layers, read_contents
-from containerd_client.distribution.errors import DistributionError, IncompleteImageError, ManifestError
-from containerd_client.distribution.manifest import Descriptor
-from containerd_client.distribution.platforms import host_platform
-from containerd_client.distribution.reference import is_digest
 from containerd_client.distribution.unpack import Unpacker
+from containerd_client.distribution.values.errors import DistributionError, IncompleteImageError, ManifestError
+from containerd_client.distribution.values.manifest import Descriptor
+from containerd_client.distribution.values.platforms import host_platform
+from containerd_client.distribution.values.reference import is_digest
 from cri_shim.concurrency.keyed_locks import KeyedLocks
 from cri_shim.concurrency.pauses import doubling
 from cri_shim.errors import CriError
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
     from containerd_client.api.containerd.types import types_pb2
     from containerd_client.distribution.contents import ImageContents
-    from containerd_client.distribution.platforms import Platform
+    from containerd_client.distribution.values.platforms import Platform
 
 __all__ = ["Image", "ImageStore"]
 

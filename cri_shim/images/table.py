@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from containerd_client.distribution.reference import id_prefix, is_digest
+from containerd_client.distribution.values.reference import id_prefix, is_digest
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.images.names import normal_name, tags_and_digests
 from cri_shim.oci.image_config import ImageConfig
@@ -18,7 +18,7 @@ from cri_shim.oci.image_config import ImageConfig
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from containerd_client.distribution.manifest import Descriptor
+    from containerd_client.distribution.values.manifest import Descriptor
 
 
 class Image(Struct, frozen=True):

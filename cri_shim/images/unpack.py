@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from containerd_client.distribution.contents import missing_layers, read_contents
-from containerd_client.distribution.errors import IncompleteImageError
 from containerd_client.distribution.pull import snapshot_label
+from containerd_client.distribution.values.errors import IncompleteImageError
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
-    from containerd_client.distribution.manifest import Descriptor
-    from containerd_client.distribution.platforms import Platform
     from containerd_client.distribution.unpack import Unpacker
+    from containerd_client.distribution.values.manifest import Descriptor
+    from containerd_client.distribution.values.platforms import Platform
 
 LEASE_LABELS = {"io.cri-shim.lease": "image"}
 """Marks leases that hold an image in the making, so that those left by a crash can be found."""
@@ -26,7 +26,7 @@ async def unpack_stored(
 ) -> None:
     """Make all snapshots of the image, kept by its configuration blob.
 
-    Raises a :class:`~containerd_client.distribution.errors.DistributionError` or a ContainerdError.
+    Raises a :class:`~containerd_client.distribution.values.errors.DistributionError` or a ContainerdError.
     """
     async with client.leases.hold(LEASE_LABELS) as lease:
         contents = await read_contents(client, target, platform)

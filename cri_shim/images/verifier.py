@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from msgspec import Struct
 
-from containerd_client.distribution.errors import RefusedByPolicyError
+from containerd_client.distribution.values.errors import RefusedByPolicyError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.process import run_program
 from untrusted import decode_utf8, escaped
 
 if TYPE_CHECKING:
-    from containerd_client.distribution.manifest import Descriptor
+    from containerd_client.distribution.values.manifest import Descriptor
 
 DESCRIPTOR_TYPE: Final = "application/vnd.oci.descriptor.v1+json"
 OUTPUT_LIMIT: Final = 1 << 15

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from containerd_client import ContainerdError
-from containerd_client.distribution.reference import is_digest
+from containerd_client.distribution.values.reference import is_digest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.state.stored.go_json import to_go_json
 from cri_shim.state.stored.spec import read_spec

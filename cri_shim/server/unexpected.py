@@ -10,7 +10,7 @@ from typing import Final
 
 from google.protobuf.message import EncodeError
 
-from containerd_client.distribution.errors import DistributionError
+from containerd_client.distribution.values.errors import DistributionError
 from cri_shim.errors import CriError, InternalError, InvalidArgumentError, ResourceExhaustedError
 from cri_shim.os_errors import cri_error_of
 from untrusted import DocumentError, escaped

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from containerd_client.distribution.errors import HostsConfigError
 from containerd_client.distribution.hosts import parse_hosts
+from containerd_client.distribution.values.errors import HostsConfigError
 from tests.hostile.inputs import check_refusal, every
 
 FILE = Path("/certs.d/q.io/hosts.toml")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from containerd_client.distribution.archive import read_archive
-from containerd_client.distribution.errors import ManifestError
+from containerd_client.distribution.values.errors import ManifestError
 from tests.hostile.inputs import Input, check_refusal, every
 
 if TYPE_CHECKING:

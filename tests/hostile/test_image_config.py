@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from containerd_client.distribution.errors import ManifestError
-from containerd_client.distribution.manifest import parse_rootfs
+from containerd_client.distribution.values.errors import ManifestError
+from containerd_client.distribution.values.manifest import parse_rootfs
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.oci.image_config import parse_image_config, uid_or_name

@@ -5,10 +5,17 @@ from __future__ import annotations
 import pytest
 
 from containerd_client.distribution.contents import ImageContents
-from containerd_client.distribution.errors import ManifestError
-from containerd_client.distribution.manifest import Descriptor, Index, Manifest, candidates, gc_labels, parse_document
-from containerd_client.distribution.media_types import OCI_INDEX, OCI_MANIFEST
-from containerd_client.distribution.platforms import Platform
+from containerd_client.distribution.values.errors import ManifestError
+from containerd_client.distribution.values.manifest import (
+    Descriptor,
+    Index,
+    Manifest,
+    candidates,
+    gc_labels,
+    parse_document,
+)
+from containerd_client.distribution.values.media_types import OCI_INDEX, OCI_MANIFEST
+from containerd_client.distribution.values.platforms import Platform
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.oci.checkpoint_image import is_checkpoint
 from tests.hostile.inputs import Input, check_refusal, every

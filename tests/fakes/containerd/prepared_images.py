@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from containerd_client.api.containerd.services.images.v1 import images_pb2
 from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
 from containerd_client.api.containerd.types import types_pb2
-from containerd_client.distribution.chain import chain_ids
+from containerd_client.distribution.values.chain import chain_ids
 from tests.fakes.containerd.diff import unpack
 from tests.fakes.containerd.state import Blob, Snapshot, now
 

@@ -14,7 +14,9 @@ import zlib
 import pytest
 
 from containerd_client.distribution.credentials import ANONYMOUS, Credentials
-from containerd_client.distribution.errors import (
+from containerd_client.distribution.hosts import Host
+from containerd_client.distribution.registry import Source
+from containerd_client.distribution.values.errors import (
     CorruptBlobError,
     DistributionError,
     ManifestError,
@@ -22,10 +24,8 @@ from containerd_client.distribution.errors import (
     TransferError,
     UnauthorizedError,
 )
-from containerd_client.distribution.hosts import Host
-from containerd_client.distribution.manifest import Descriptor
-from containerd_client.distribution.reference import parse_reference
-from containerd_client.distribution.registry import Source
+from containerd_client.distribution.values.manifest import Descriptor
+from containerd_client.distribution.values.reference import parse_reference
 from tests.integration.images.raw_server import RawServer, answer
 
 MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"

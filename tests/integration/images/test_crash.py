@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from containerd_client.distribution.contents import missing_layers, read_contents
-from containerd_client.distribution.manifest import Descriptor
+from containerd_client.distribution.values.manifest import Descriptor
 from lab.images import OCI_LAYER_GZIP, Tree, build_image, push
 from tests.fakes.registry import FaultyRegistry
 from tests.integration.images.conftest import NAMES, parts_of

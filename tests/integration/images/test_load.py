@@ -13,7 +13,7 @@ import tarfile
 
 import pytest
 
-from containerd_client.distribution.errors import CorruptBlobError, DistributionError, ManifestError
+from containerd_client.distribution.values.errors import CorruptBlobError, DistributionError, ManifestError
 from cri_shim.images.load import load_images
 from lab.bridge import program
 from lab.images import (

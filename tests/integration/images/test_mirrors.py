@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from containerd_client.distribution.errors import ManifestError, NotInRegistryError, RegistryUnavailableError
 from containerd_client.distribution.hosts import Host
-from containerd_client.distribution.manifest import Descriptor
-from containerd_client.distribution.reference import parse_reference
 from containerd_client.distribution.registry import RegistryClient, Source
+from containerd_client.distribution.values.errors import ManifestError, NotInRegistryError, RegistryUnavailableError
+from containerd_client.distribution.values.manifest import Descriptor
+from containerd_client.distribution.values.reference import parse_reference
 from lab.images import OCI_LAYER_PLAIN, Tree, build_image
 from lab.registry import free_port
 from tests.fakes.registry import FaultyRegistry

@@ -9,16 +9,16 @@ import sys
 import pytest
 
 from containerd_client.distribution.credentials import ANONYMOUS, Credentials
-from containerd_client.distribution.errors import (
+from containerd_client.distribution.hosts import Host, Tls, default_host
+from containerd_client.distribution.registry import Source
+from containerd_client.distribution.values.errors import (
     DistributionError,
     ProxyConfigError,
     RegistryUnavailableError,
     TransferError,
 )
-from containerd_client.distribution.hosts import Host, Tls, default_host
-from containerd_client.distribution.manifest import Descriptor
-from containerd_client.distribution.reference import parse_reference
-from containerd_client.distribution.registry import Source
+from containerd_client.distribution.values.manifest import Descriptor
+from containerd_client.distribution.values.reference import parse_reference
 from lab.certificates import Authority
 from tests.integration.images.proxy_servers import REFUSAL, Proxy, SocksProxy
 from tests.integration.images.raw_server import RawServer, answer, redirect

@@ -8,16 +8,16 @@ from contextlib import AsyncExitStack
 import pytest
 
 from containerd_client.distribution.credentials import Credentials
-from containerd_client.distribution.errors import (
+from containerd_client.distribution.hosts import Host
+from containerd_client.distribution.registry import Source
+from containerd_client.distribution.values.errors import (
     DistributionError,
     NotInRegistryError,
     RegistryUnavailableError,
     UnauthorizedError,
 )
-from containerd_client.distribution.hosts import Host
-from containerd_client.distribution.manifest import Descriptor
-from containerd_client.distribution.reference import parse_reference
-from containerd_client.distribution.registry import Source
+from containerd_client.distribution.values.manifest import Descriptor
+from containerd_client.distribution.values.reference import parse_reference
 from tests.integration.images.raw_server import RawServer, answer, redirect
 
 DATA = b"the layer"

@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
-from containerd_client.distribution.errors import (
+from containerd_client.distribution.hosts import Host, default_host
+from containerd_client.distribution.registry import RegistryClient, Source
+from containerd_client.distribution.values.errors import (
     CorruptBlobError,
     DistributionError,
     ManifestError,
@@ -16,10 +18,8 @@ from containerd_client.distribution.errors import (
     TransferError,
     UnauthorizedError,
 )
-from containerd_client.distribution.hosts import Host, default_host
-from containerd_client.distribution.manifest import Descriptor
-from containerd_client.distribution.reference import parse_reference
-from containerd_client.distribution.registry import RegistryClient, Source
+from containerd_client.distribution.values.manifest import Descriptor
+from containerd_client.distribution.values.reference import parse_reference
 from lab.images import Tree, build_image
 from lab.registry import free_port
 from tests.fakes.registry import FaultyRegistry

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from containerd_client.distribution.credentials import Credentials
-from containerd_client.distribution.errors import RefusedByPolicyError
 from containerd_client.distribution.transfer_pull import TransferPull
+from containerd_client.distribution.values.errors import RefusedByPolicyError
 from containerd_client.errors import ContainerdError
 from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError, NotFoundError
 from cri_shim.images.verifier import ImageVerifier

@@ -10,11 +10,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from containerd_client.distribution.errors import DistributionError, HostsConfigError, NotInRegistryError, TransferError
 from containerd_client.distribution.hosts import Host, Tls
-from containerd_client.distribution.manifest import Descriptor
-from containerd_client.distribution.reference import parse_reference
 from containerd_client.distribution.registry import Source
+from containerd_client.distribution.values.errors import (
+    DistributionError,
+    HostsConfigError,
+    NotInRegistryError,
+    TransferError,
+)
+from containerd_client.distribution.values.manifest import Descriptor
+from containerd_client.distribution.values.reference import parse_reference
 from lab.certificates import Authority
 from tests.integration.images.raw_server import RawServer
 

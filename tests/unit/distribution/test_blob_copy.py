@@ -10,9 +10,9 @@ import pytest
 from containerd_client.distribution import blob_copy
 from containerd_client.distribution.blob_copy import BlobCopy
 from containerd_client.distribution.chunk_queue import ChunkQueue
-from containerd_client.distribution.errors import CorruptBlobError, TransferError
-from containerd_client.distribution.manifest import Descriptor
 from containerd_client.distribution.progress import Progress
+from containerd_client.distribution.values.errors import CorruptBlobError, TransferError
+from containerd_client.distribution.values.manifest import Descriptor
 
 
 class FakeWriter:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from containerd_client.distribution.errors import HostsConfigError, InvalidReferenceError
 from containerd_client.distribution.hosts import (
     Host,
     Tls,
@@ -17,6 +16,7 @@ from containerd_client.distribution.hosts import (
     parse_hosts,
     split_config_path,
 )
+from containerd_client.distribution.values.errors import HostsConfigError, InvalidReferenceError
 
 FILE = Path("/certs.d/q.io/hosts.toml")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from containerd_client.distribution.fetch import missing_labels
 from containerd_client.distribution.pull import snapshot_label, source_labels
-from containerd_client.distribution.reference import parse_reference
+from containerd_client.distribution.values.reference import parse_reference
 
 SOURCE = "containerd.io/distribution.source.q.io"
 

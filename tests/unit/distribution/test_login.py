@@ -10,9 +10,9 @@ import pytest
 
 from containerd_client.distribution.challenges import Challenge, parse_challenges
 from containerd_client.distribution.credentials import Credentials, decode_auth, strike_out
-from containerd_client.distribution.errors import UnauthorizedError
 from containerd_client.distribution.login import Login, TokenAnswer
 from containerd_client.distribution.retry_after import wait_of
+from containerd_client.distribution.values.errors import UnauthorizedError
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.images.auth_config import credentials_of, fingerprint

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containerd_client.api.containerd.types import types_pb2
-from containerd_client.distribution import media_types
-from containerd_client.distribution.chain import chain_id, chain_ids
-from containerd_client.distribution.errors import ManifestError, NoPlatformError
-from containerd_client.distribution.manifest import (
+from containerd_client.distribution.values import media_types
+from containerd_client.distribution.values.chain import chain_id, chain_ids
+from containerd_client.distribution.values.errors import ManifestError, NoPlatformError
+from containerd_client.distribution.values.manifest import (
     Descriptor,
     Index,
     Manifest,
@@ -22,7 +22,7 @@ from containerd_client.distribution.manifest import (
     parse_document,
     parse_rootfs,
 )
-from containerd_client.distribution.platforms import Platform, acceptable, normalised, rank
+from containerd_client.distribution.values.platforms import Platform, acceptable, normalised, rank
 from lab.images import OCI_LAYER_PLAIN, Tree, build_image, build_index
 
 AMD64 = Platform("linux", "amd64")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from containerd_client.distribution.errors import ProxyConfigError
 from containerd_client.distribution.proxies import parse_exceptions, parse_proxy, proxy_for
-from containerd_client.distribution.urls import parse_url
+from containerd_client.distribution.values.errors import ProxyConfigError
+from containerd_client.distribution.values.urls import parse_url
 
 BOTH = {"HTTP_PROXY": "http://plain:1", "HTTPS_PROXY": "http://secure:2"}
 

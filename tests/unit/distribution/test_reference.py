@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerd_client.distribution.errors import InvalidReferenceError
-from containerd_client.distribution.reference import id_prefix, is_digest, parse_reference
+from containerd_client.distribution.values.errors import InvalidReferenceError
+from containerd_client.distribution.values.reference import id_prefix, is_digest, parse_reference
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -10,8 +10,8 @@ import pytest
 
 from containerd_client import Unavailable
 from containerd_client.distribution import unpack
-from containerd_client.distribution.errors import StalledError
-from containerd_client.distribution.manifest import Descriptor
+from containerd_client.distribution.values.errors import StalledError
+from containerd_client.distribution.values.manifest import Descriptor
 
 
 class FakeSnapshots:

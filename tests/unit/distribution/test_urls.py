@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from containerd_client.distribution.urls import Url, UrlError, parse_url, resolve_location, shown
+from containerd_client.distribution.values.urls import Url, UrlError, parse_url, resolve_location, shown
 
 BASE = parse_url("https://r.io/a/b?q")
 

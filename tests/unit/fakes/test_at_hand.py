@@ -9,8 +9,8 @@ import pytest
 
 from containerd_client import Containerd
 from containerd_client.distribution.contents import read_contents
-from containerd_client.distribution.manifest import Descriptor
-from containerd_client.distribution.platforms import Platform
+from containerd_client.distribution.values.manifest import Descriptor
+from containerd_client.distribution.values.platforms import Platform
 from tests.containerd_behaviour.scenarios.bundles import process, spec
 from tests.containerd_behaviour.scenarios.things import PROCESS, packed, record
 from tests.fakes.containerd import FakeContainerd

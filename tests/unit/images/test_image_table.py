@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from containerd_client.distribution.manifest import Descriptor
-from containerd_client.distribution.reference import parse_reference
+from containerd_client.distribution.values.manifest import Descriptor
+from containerd_client.distribution.values.reference import parse_reference
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.images.names import record_names, tags_and_digests
 from cri_shim.images.table import Image, ImageTable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from containerd_client import errors as containerd
-from containerd_client.distribution import errors
+from containerd_client.distribution.values import errors
 from cri_shim.errors import CriError
 from cri_shim.images.pull_errors import as_cri_errors
 

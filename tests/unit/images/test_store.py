@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from containerd_client.distribution.contents import read_contents
-from containerd_client.distribution.manifest import Descriptor
-from containerd_client.distribution.platforms import Platform
+from containerd_client.distribution.values.manifest import Descriptor
+from containerd_client.distribution.values.platforms import Platform
 from containerd_client.errors import AlreadyExists, Unavailable
 from cri_shim.images import store as images
 from cri_shim.images.names import MANAGED

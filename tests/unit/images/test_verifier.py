@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from containerd_client.distribution.errors import RefusedByPolicyError
-from containerd_client.distribution.manifest import Descriptor
+from containerd_client.distribution.values.errors import RefusedByPolicyError
+from containerd_client.distribution.values.manifest import Descriptor
 from cri_shim.images.verifier import LONGEST_REASON, OUTPUT_LIMIT, ImageVerifier
 from lab.images import OCI_INDEX
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from containerd_client.distribution.platforms import Platform
+from containerd_client.distribution.values.platforms import Platform
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.operations import Operations
 from cri_shim.images.store import ImageStore

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from containerd_client.distribution.manifest import Descriptor
+from containerd_client.distribution.values.manifest import Descriptor
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.images.table import Image
 from cri_shim.ledger.ledger import Ledger

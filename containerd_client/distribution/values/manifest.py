@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from containerd_client.api.containerd.types import types_pb2
-from containerd_client.distribution.errors import ManifestError, NoPlatformError
-from containerd_client.distribution.media_types import (
+from containerd_client.distribution.values.errors import ManifestError, NoPlatformError
+from containerd_client.distribution.values.media_types import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
     INDEXES,
@@ -25,8 +25,8 @@ from containerd_client.distribution.media_types import (
     bare,
     is_layer,
 )
-from containerd_client.distribution.platforms import Platform, rank
-from containerd_client.distribution.reference import is_digest
+from containerd_client.distribution.values.platforms import Platform, rank
+from containerd_client.distribution.values.reference import is_digest
 from untrusted import DocumentError, Object, escaped, parse_object
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import re
 
 from msgspec import Struct
 
-from containerd_client.distribution.errors import InvalidReferenceError
+from containerd_client.distribution.values.errors import InvalidReferenceError
 from untrusted import escaped
 
 DEFAULT_DOMAIN = "docker.io"
