@@ -20,9 +20,9 @@ from msgspec import Struct, structs
 
 from containerd_client.distribution.blob_copy import BlobCopy
 from containerd_client.distribution.chunk_queue import ChunkQueue
-from containerd_client.distribution.hosts import PULL
 from containerd_client.distribution.other_writer import OtherWriter
 from containerd_client.distribution.progress import Progress
+from containerd_client.distribution.registries.hosts import PULL
 from containerd_client.distribution.single_flight import SingleFlight
 from containerd_client.distribution.values.errors import (
     CorruptBlobError,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from containerd_client import Containerd
     from containerd_client.content_writer import Writer
-    from containerd_client.distribution.registry import RegistryClient, Source
+    from containerd_client.distribution.registries.registry import RegistryClient, Source
     from containerd_client.distribution.values.manifest import Descriptor
 
 SOURCE_LABEL = "containerd.io/distribution.source."

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
     from containerd_client.distribution.contents import ImageContents
     from containerd_client.distribution.fetch import Fetcher
-    from containerd_client.distribution.registry import RegistryClient, Source
+    from containerd_client.distribution.registries.registry import RegistryClient, Source
     from containerd_client.distribution.unpack import Unpacker
     from containerd_client.distribution.values.manifest import Descriptor
     from containerd_client.distribution.values.platforms import Platform

@@ -17,9 +17,9 @@ from containerd_client.api.containerd.services.snapshots.v1 import snapshots_pb2
 from containerd_client.api.containerd.types import types_pb2
 from containerd_client.api.containerd.types.transfer import transfer_pb2 as pb
 from containerd_client.distribution.contents import read_contents
-from containerd_client.distribution.credentials import as_bytes
-from containerd_client.distribution.hosts import directory_of, is_loopback
 from containerd_client.distribution.progress import LEAST, Progress
+from containerd_client.distribution.registries.credentials import as_bytes
+from containerd_client.distribution.registries.hosts import directory_of, is_loopback
 from containerd_client.distribution.values.errors import DistributionError, ManifestError, NotInRegistryError
 from containerd_client.distribution.values.manifest import Descriptor
 from containerd_client.errors import ContainerdError, NotFound, Unimplemented
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from containerd_client import Containerd
     from containerd_client.distribution.contents import ImageContents
-    from containerd_client.distribution.credentials import Credentials
     from containerd_client.distribution.pull import PullOptions
+    from containerd_client.distribution.registries.credentials import Credentials
     from containerd_client.distribution.unpack import Unpacker
     from containerd_client.distribution.values.reference import Reference
     from containerd_client.duplex import Conversation

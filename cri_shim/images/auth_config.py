@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.credentials import (
+from containerd_client.distribution.registries.credentials import (
     ANONYMOUS,
     Credentials,
     as_bytes,

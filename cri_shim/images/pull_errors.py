@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.credentials import strike_out
+from containerd_client.distribution.registries.credentials import strike_out
 from containerd_client.distribution.values.errors import (
     DistributionError,
     ExtractionError,

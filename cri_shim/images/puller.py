@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from containerd_client import detached_options
-from containerd_client.distribution.credentials import ANONYMOUS
 from containerd_client.distribution.fetch import Fetcher, FetchLimits
-from containerd_client.distribution.hosts import hosts_of, split_config_path
 from containerd_client.distribution.pull import Distribution, PullOptions
-from containerd_client.distribution.registry import RegistryClient, Source
+from containerd_client.distribution.registries.credentials import ANONYMOUS
+from containerd_client.distribution.registries.hosts import hosts_of, split_config_path
+from containerd_client.distribution.registries.registry import RegistryClient, Source
 from containerd_client.distribution.single_flight import SingleFlight
 from containerd_client.distribution.transfer_pull import TransferPull
 from containerd_client.distribution.values.reference import parse_reference
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from containerd_client import Containerd
     from containerd_client.distribution.contents import ImageContents
-    from containerd_client.distribution.credentials import Credentials
+    from containerd_client.distribution.registries.credentials import Credentials
     from containerd_client.distribution.values.manifest import Descriptor
     from containerd_client.distribution.values.reference import Reference
     from cri_shim.images.store import Image, ImageStore

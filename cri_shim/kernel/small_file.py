@@ -4,7 +4,7 @@ Opening a file can do harm: a FIFO blocks until another process writes, and a de
 starts to count). The path is therefore first opened without access (O_PATH) and its type is checked; only a regular
 file is then opened for reading, through the descriptor and so without a second look-up of the path.
 
-``containerd_client`` may not import this package and has its own reader, ``distribution/regular_file.py``.
+``containerd_client`` may not import this package and has its own reader, ``distribution/registries/regular_file.py``.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from containerd_client.distribution.hosts import parse_hosts
+from containerd_client.distribution.registries.hosts import parse_hosts
 from containerd_client.distribution.values.errors import HostsConfigError
 from tests.hostile.inputs import check_refusal, every
 

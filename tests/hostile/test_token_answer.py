@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from containerd_client.distribution.login import read_token
+from containerd_client.distribution.registries.login import read_token
 from tests.hostile.inputs import check_refusal, every
 from untrusted import DocumentError
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from containerd_client import Containerd
-from containerd_client.distribution.registry import RegistryClient
+from containerd_client.distribution.registries.registry import RegistryClient
 from cri_shim.concurrency.operations import Operations
 from cri_shim.images.puller import ImagePuller
 from cri_shim.images.store import ImageStore

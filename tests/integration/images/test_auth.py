@@ -9,7 +9,7 @@ import os
 
 import pytest
 
-from containerd_client.distribution.credentials import Credentials
+from containerd_client.distribution.registries.credentials import Credentials
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import CriError, FailedPreconditionError
 from cri_shim.images.auth_config import credentials_of

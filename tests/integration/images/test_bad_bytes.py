@@ -13,9 +13,9 @@ import zlib
 
 import pytest
 
-from containerd_client.distribution.credentials import ANONYMOUS, Credentials
-from containerd_client.distribution.hosts import Host
-from containerd_client.distribution.registry import Source
+from containerd_client.distribution.registries.credentials import ANONYMOUS, Credentials
+from containerd_client.distribution.registries.hosts import Host
+from containerd_client.distribution.registries.registry import Source
 from containerd_client.distribution.values.errors import (
     CorruptBlobError,
     DistributionError,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from containerd_client.distribution.hosts import Host
-from containerd_client.distribution.registry import RegistryClient, Source
+from containerd_client.distribution.registries.hosts import Host
+from containerd_client.distribution.registries.registry import RegistryClient, Source
 from containerd_client.distribution.values.errors import ManifestError, NotInRegistryError, RegistryUnavailableError
 from containerd_client.distribution.values.manifest import Descriptor
 from containerd_client.distribution.values.reference import parse_reference

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from containerd_client.distribution.credentials import ANONYMOUS, Credentials
-from containerd_client.distribution.hosts import Host, Tls, default_host
-from containerd_client.distribution.registry import Source
+from containerd_client.distribution.registries.credentials import ANONYMOUS, Credentials
+from containerd_client.distribution.registries.hosts import Host, Tls, default_host
+from containerd_client.distribution.registries.registry import Source
 from containerd_client.distribution.values.errors import (
     DistributionError,
     ProxyConfigError,

@@ -11,7 +11,7 @@ import random
 import pytest
 
 from containerd_client import call_options
-from containerd_client.distribution.credentials import Credentials
+from containerd_client.distribution.registries.credentials import Credentials
 from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError
 from lab.images import (
     OCI_CONFIG,

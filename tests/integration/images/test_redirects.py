@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from containerd_client.distribution.credentials import Credentials
-from containerd_client.distribution.hosts import Host
-from containerd_client.distribution.registry import Source
+from containerd_client.distribution.registries.credentials import Credentials
+from containerd_client.distribution.registries.hosts import Host
+from containerd_client.distribution.registries.registry import Source
 from containerd_client.distribution.values.errors import (
     DistributionError,
     NotInRegistryError,

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from containerd_client.distribution.hosts import Host, default_host
-from containerd_client.distribution.registry import RegistryClient, Source
+from containerd_client.distribution.registries.hosts import Host, default_host
+from containerd_client.distribution.registries.registry import RegistryClient, Source
 from containerd_client.distribution.values.errors import (
     CorruptBlobError,
     DistributionError,
@@ -190,7 +190,7 @@ async def test_wrong_manifest(client, faulty):
 def test_aiohttp_is_imported_by_the_first_request_only():
     """A daemon that pulls nothing does not pay for the HTTP library."""
     code = (
-        "import sys; import cri_shim.images.puller; import containerd_client.distribution.registry as r; "
+        "import sys; import cri_shim.images.puller; import containerd_client.distribution.registries.registry as r; "
         "r.RegistryClient(); sys.exit('aiohttp' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from containerd_client.distribution.credentials import Credentials
+from containerd_client.distribution.registries.credentials import Credentials
 from containerd_client.distribution.transfer_pull import TransferPull
 from containerd_client.distribution.values.errors import RefusedByPolicyError
 from containerd_client.errors import ContainerdError

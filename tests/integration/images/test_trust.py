@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from containerd_client.distribution.hosts import Host, Tls
-from containerd_client.distribution.registry import Source
+from containerd_client.distribution.registries.hosts import Host, Tls
+from containerd_client.distribution.registries.registry import Source
 from containerd_client.distribution.values.errors import (
     DistributionError,
     HostsConfigError,

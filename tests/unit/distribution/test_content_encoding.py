@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from containerd_client.distribution.content_encoding import (
+from containerd_client.distribution.registries.content_encoding import (
     PIECE,
     EncodingError,
     decoded,

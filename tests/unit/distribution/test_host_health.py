@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from containerd_client.distribution.host_health import LONGEST, REMEMBERED, HostHealth, Rotation
-from containerd_client.distribution.hosts import Host
+from containerd_client.distribution.registries.host_health import LONGEST, REMEMBERED, HostHealth, Rotation
+from containerd_client.distribution.registries.hosts import Host
 
 ONE, TWO, LAST = (Host(f"http://{name}/v2", mirror=name != "last") for name in ("one", "two", "last"))
 HOSTS = (ONE, TWO, LAST)

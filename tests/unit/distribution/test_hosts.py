@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from containerd_client.distribution.hosts import (
+from containerd_client.distribution.registries.hosts import (
     Host,
     Tls,
     default_host,

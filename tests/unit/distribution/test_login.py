@@ -8,10 +8,10 @@ from email.utils import format_datetime
 
 import pytest
 
-from containerd_client.distribution.challenges import Challenge, parse_challenges
-from containerd_client.distribution.credentials import Credentials, decode_auth, strike_out
-from containerd_client.distribution.login import Login, TokenAnswer
-from containerd_client.distribution.retry_after import wait_of
+from containerd_client.distribution.registries.challenges import Challenge, parse_challenges
+from containerd_client.distribution.registries.credentials import Credentials, decode_auth, strike_out
+from containerd_client.distribution.registries.login import Login, TokenAnswer
+from containerd_client.distribution.registries.retry_after import wait_of
 from containerd_client.distribution.values.errors import UnauthorizedError
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError

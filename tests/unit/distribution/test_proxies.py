@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from containerd_client.distribution.proxies import parse_exceptions, parse_proxy, proxy_for
+from containerd_client.distribution.registries.proxies import parse_exceptions, parse_proxy, proxy_for
 from containerd_client.distribution.values.errors import ProxyConfigError
 from containerd_client.distribution.values.urls import parse_url
 

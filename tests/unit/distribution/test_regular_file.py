@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from containerd_client.distribution.regular_file import read_regular_file
+from containerd_client.distribution.registries.regular_file import read_regular_file
 
 
 def test_read(tmp_path):

@@ -12,7 +12,7 @@ import binascii
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.hosts import HUB_NAMES, HUB_REALM
+from containerd_client.distribution.registries.hosts import HUB_NAMES, HUB_REALM
 from containerd_client.distribution.values.errors import UnauthorizedError
 from containerd_client.distribution.values.urls import parse_url
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from containerd_client.distribution.hosts import Host
+    from containerd_client.distribution.registries.hosts import Host
 
 REMEMBERED = 30.0
 """Seconds for which all pulls skip a host that failed."""

@@ -15,16 +15,16 @@ from urllib.parse import urlencode
 from msgspec import Struct
 from msgspec.structs import replace
 
-from containerd_client.distribution.answer import Answer
-from containerd_client.distribution.credentials import basic_authorization
-from containerd_client.distribution.login import LARGEST_TOKEN, Login, TokenAnswer
-from containerd_client.distribution.proxies import proxy_for
-from containerd_client.distribution.retry_after import BUSY, wait_of
-from containerd_client.distribution.sessions import SOCKS, Sessions, proxy_headers
-from containerd_client.distribution.tls import TlsContexts
+from containerd_client.distribution.registries.answer import Answer
+from containerd_client.distribution.registries.credentials import basic_authorization
+from containerd_client.distribution.registries.login import LARGEST_TOKEN, Login, TokenAnswer
+from containerd_client.distribution.registries.proxies import proxy_for
+from containerd_client.distribution.registries.retry_after import BUSY, wait_of
+from containerd_client.distribution.registries.sessions import SOCKS, Sessions, proxy_headers
+from containerd_client.distribution.registries.tls import TlsContexts
+from containerd_client.distribution.registries.wire_errors import as_transfer_errors
 from containerd_client.distribution.values.errors import RegistryUnavailableError, TransferError, UnauthorizedError
 from containerd_client.distribution.values.urls import Url, UrlError, parse_url, resolve_location
-from containerd_client.distribution.wire_errors import as_transfer_errors
 
 if TYPE_CHECKING:
     import ssl
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from containerd_client.distribution.credentials import Credentials
-    from containerd_client.distribution.hosts import Host
+    from containerd_client.distribution.registries.credentials import Credentials
+    from containerd_client.distribution.registries.hosts import Host
 
 TOKEN_TIMEOUT = 30.0
 RENEWALS = 2

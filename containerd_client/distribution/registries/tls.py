@@ -16,12 +16,12 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.pem import trust_certificates
-from containerd_client.distribution.regular_file import read_regular_file
+from containerd_client.distribution.registries.pem import trust_certificates
+from containerd_client.distribution.registries.regular_file import read_regular_file
 from containerd_client.distribution.values.errors import HostsConfigError
 
 if TYPE_CHECKING:
-    from containerd_client.distribution.hosts import Tls
+    from containerd_client.distribution.registries.hosts import Tls
 
 _CACHE_SIZE = 32
 

@@ -14,11 +14,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from containerd_client.distribution.credentials import ANONYMOUS, Credentials, strike_out
-from containerd_client.distribution.host_health import HostHealth, Rotation
-from containerd_client.distribution.hosts import PULL, RESOLVE, Host
-from containerd_client.distribution.retry_after import BUSY, wait_of
-from containerd_client.distribution.transport import Transport
+from containerd_client.distribution.registries.credentials import ANONYMOUS, Credentials, strike_out
+from containerd_client.distribution.registries.host_health import HostHealth, Rotation
+from containerd_client.distribution.registries.hosts import PULL, RESOLVE, Host
+from containerd_client.distribution.registries.retry_after import BUSY, wait_of
+from containerd_client.distribution.registries.transport import Transport
 from containerd_client.distribution.values.errors import (
     CorruptBlobError,
     DistributionError,
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
     from contextlib import AbstractAsyncContextManager
 
-    from containerd_client.distribution.answer import Answer
-    from containerd_client.distribution.login import Login
+    from containerd_client.distribution.registries.answer import Answer
+    from containerd_client.distribution.registries.login import Login
     from containerd_client.distribution.values.reference import Reference
 
 T = TypeVar("T")

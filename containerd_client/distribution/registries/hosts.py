@@ -18,15 +18,15 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
-from containerd_client.distribution.hosts_file import LARGEST, parse_hosts_file
-from containerd_client.distribution.regular_file import read_regular_file
+from containerd_client.distribution.registries.hosts_file import LARGEST, parse_hosts_file
+from containerd_client.distribution.registries.regular_file import read_regular_file
 from containerd_client.distribution.values.errors import HostsConfigError, InvalidReferenceError
 from containerd_client.distribution.values.urls import UrlError, parse_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from containerd_client.distribution.hosts_file import HostEntry
+    from containerd_client.distribution.registries.hosts_file import HostEntry
 
 RESOLVE = "resolve"
 PULL = "pull"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.content_encoding import (
+from containerd_client.distribution.registries.content_encoding import (
     EncodingError,
     UnknownEncodingError,
     decoded,
     decoded_blob,
     encodings_of,
 )
+from containerd_client.distribution.registries.wire_errors import as_transfer_errors
 from containerd_client.distribution.values.errors import RegistryUnavailableError, TransferError
-from containerd_client.distribution.wire_errors import as_transfer_errors
 from untrusted import decode_utf8
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import asyncio
 import importlib
 from typing import TYPE_CHECKING
 
-from containerd_client.distribution.credentials import basic_authorization
+from containerd_client.distribution.registries.credentials import basic_authorization
 from containerd_client.distribution.values.errors import ProxyConfigError
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
-from containerd_client.distribution.challenges import Challenge, parse_challenges
-from containerd_client.distribution.credentials import ANONYMOUS, fits_a_header
+from containerd_client.distribution.registries.challenges import Challenge, parse_challenges
+from containerd_client.distribution.registries.credentials import ANONYMOUS, fits_a_header
 from containerd_client.distribution.values.errors import UnauthorizedError
 from containerd_client.distribution.values.urls import Url, UrlError, parse_url, shown
 from untrusted import DocumentError, escaped, parse_object
@@ -23,7 +23,7 @@ from untrusted import DocumentError, escaped, parse_object
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from containerd_client.distribution.credentials import Credentials
+    from containerd_client.distribution.registries.credentials import Credentials
 
 SHORTEST_LIFE = 60.0
 """Lifetime of a token in seconds if its server does not state it; the specification's default."""
