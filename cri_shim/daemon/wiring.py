@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from cri_shim.ledger.trace_policy import TracePolicy
     from cri_shim.node.handler_features import HandlerFeatures
     from cri_shim.oci.node_facts import NodeFacts
-    from cri_shim.oci.selinux import Policy
+    from cri_shim.oci.security.selinux import Policy
     from cri_shim.paths import Paths
 
 _FLUSHED_WITHIN = 0.25

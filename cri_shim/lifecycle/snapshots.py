@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from containerd_client import NotFound
 from cri_shim.lifecycle.handlers import all_snapshotters
 from cri_shim.metered import metered
-from cri_shim.oci.selinux import mount_option
+from cri_shim.oci.security.selinux import mount_option
 from cri_shim.state.stored.spec import read_spec
 from cri_shim.sync.owned_snapshots import OWN_ROOT, owned_by, remove_snapshots_owned_by
 

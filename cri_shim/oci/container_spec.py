@@ -13,16 +13,17 @@ from msgspec import Struct, field
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.oci import capabilities, defaults, resources, seccomp
+from cri_shim.oci import capabilities, defaults, resources
 from cri_shim.oci.annotations import SHIM_GROUP, container_annotations
-from cri_shim.oci.apparmor import apparmor_profile
 from cri_shim.oci.cgroup_path import cgroups_path
 from cri_shim.oci.devices import DeviceGrant, DeviceNode, add_devices, add_host_devices
 from cri_shim.oci.mounts import ResolvedMount, apply_mounts, cgroup_mount, host_sys_mount
 from cri_shim.oci.namespaces import PodNamespaces, set_container_namespaces, set_namespace
 from cri_shim.oci.options import SpecOptions
 from cri_shim.oci.process import DEFAULT_PATH, check_process, merge_env, process_args
-from cri_shim.oci.selinux import check_level
+from cri_shim.oci.security import seccomp
+from cri_shim.oci.security.apparmor import apparmor_profile
+from cri_shim.oci.security.selinux import check_level
 from untrusted import decode_utf8
 
 if TYPE_CHECKING:

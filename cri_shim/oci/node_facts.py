@@ -18,8 +18,8 @@ from msgspec import Struct
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.node_faults import is_node_fault
 from cri_shim.oci import capabilities
-from cri_shim.oci.apparmor_default import AppArmorFiles
 from cri_shim.oci.devices import DeviceGrant, DeviceNode
+from cri_shim.oci.security.apparmor_default import AppArmorFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,15 +11,16 @@ from msgspec import Struct, field
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.oci import defaults, resources, seccomp
+from cri_shim.oci import defaults, resources
 from cri_shim.oci.annotations import sandbox_annotations
-from cri_shim.oci.apparmor import apparmor_profile
 from cri_shim.oci.cgroup_path import cgroups_path
 from cri_shim.oci.mounts import host_sys_mount
 from cri_shim.oci.namespaces import set_sandbox_namespaces
 from cri_shim.oci.options import SpecOptions
 from cri_shim.oci.process import DEFAULT_PATH, merge_env, process_args
-from cri_shim.oci.selinux import check_level
+from cri_shim.oci.security import seccomp
+from cri_shim.oci.security.apparmor import apparmor_profile
+from cri_shim.oci.security.selinux import check_level
 from cri_shim.oci.users import ResolvedUser, plan_sandbox_user, resolve_user
 
 if TYPE_CHECKING:

@@ -15,14 +15,14 @@ import structlog
 
 from cri_shim.errors import FailedPreconditionError, InternalError, ResourceExhaustedError
 from cri_shim.kernel.small_file import read_small_file
-from cri_shim.oci.selinux import Context, is_asked, mount_label, parse_policy, process_label
+from cri_shim.oci.security.selinux import Context, is_asked, mount_label, parse_policy, process_label
 from untrusted import decode_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-    from cri_shim.oci.selinux import Policy
+    from cri_shim.oci.security.selinux import Policy
 
 _TRIES = 10_000
 _REMEMBERED = 256

@@ -12,7 +12,7 @@ from cri_shim.lifecycle.handlers import parse_base_spec
 from cri_shim.lifecycle.sandbox.pod_files import node_file
 from cri_shim.node.handler_features import features_from
 from cri_shim.oci.defaults import base_spec
-from cri_shim.oci.seccomp import parse_profile
+from cri_shim.oci.security.seccomp import parse_profile
 from cri_shim.oci.users import UserPlan, resolve_user
 from cri_shim.qos.blockio import parse_classes
 from tests.hostile.inputs import Input, check_refusal, every

@@ -16,9 +16,9 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.process import run_program
-from cri_shim.oci.apparmor import DEFAULT_PROFILE, takes_default
-from cri_shim.oci.apparmor_default import default_profile
 from cri_shim.oci.node_facts import read_apparmor_files, read_apparmor_profiles
+from cri_shim.oci.security.apparmor import DEFAULT_PROFILE, takes_default
+from cri_shim.oci.security.apparmor_default import default_profile
 
 if TYPE_CHECKING:
     from cri_shim.concurrency.keyed_locks import KeyedLocks

@@ -8,7 +8,7 @@ from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.node_faults import is_node_fault
-from cri_shim.oci.seccomp import localhost_path, wanted_profile
+from cri_shim.oci.security.seccomp import localhost_path, wanted_profile
 from untrusted import escaped
 
 if TYPE_CHECKING:

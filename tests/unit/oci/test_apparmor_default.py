@@ -9,9 +9,9 @@ import subprocess
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.oci.apparmor import takes_default
-from cri_shim.oci.apparmor_default import AppArmorFiles, default_profile
 from cri_shim.oci.node_facts import read_apparmor_files
+from cri_shim.oci.security.apparmor import takes_default
+from cri_shim.oci.security.apparmor_default import AppArmorFiles, default_profile
 
 NO_FILES = AppArmorFiles()
 ALL_FILES = AppArmorFiles(abi=True, tunables=True, base=True, daemon_profile="bridge")

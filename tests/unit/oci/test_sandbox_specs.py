@@ -9,11 +9,11 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
-from cri_shim.oci.apparmor import DEFAULT_PROFILE
 from cri_shim.oci.image_config import ImageConfig
 from cri_shim.oci.namespaces import PodNamespaces
 from cri_shim.oci.options import SpecOptions
 from cri_shim.oci.pinned_spec import pinned_spec
+from cri_shim.oci.security.apparmor import DEFAULT_PROFILE
 from tests.unit.oci.facts import node
 from tests.unit.oci.specs import container, mount_options, namespaces, pod, sandbox, userns
 

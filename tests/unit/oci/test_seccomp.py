@@ -9,9 +9,15 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
-from cri_shim.oci import seccomp_default as default
 from cri_shim.oci.capabilities import NAMES
-from cri_shim.oci.seccomp import default_profile, localhost_path, parse_profile, seccomp_section, wanted_profile
+from cri_shim.oci.security import seccomp_default as default
+from cri_shim.oci.security.seccomp import (
+    default_profile,
+    localhost_path,
+    parse_profile,
+    seccomp_section,
+    wanted_profile,
+)
 
 TYPES = cri.SecurityProfile
 DEFAULT, FREE, LOCAL = (

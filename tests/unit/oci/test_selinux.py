@@ -6,7 +6,7 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.oci.selinux import Context, is_asked, mount_label, mount_option, parse_policy, process_label
+from cri_shim.oci.security.selinux import Context, is_asked, mount_label, mount_option, parse_policy, process_label
 
 CONTEXTS = """
 # what containers are

@@ -12,7 +12,7 @@ from cri_shim.concurrency.keyed_locks import KeyedLocks
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.lifecycle.container import apparmor_load
 from cri_shim.lifecycle.container.apparmor_load import apparmor_profiles
-from cri_shim.oci.apparmor import DEFAULT_PROFILE
+from cri_shim.oci.security.apparmor import DEFAULT_PROFILE
 
 NOTHING_ASKED = cri.LinuxContainerSecurityContext()
 UNCONFINED = cri.LinuxContainerSecurityContext(apparmor_profile="unconfined")

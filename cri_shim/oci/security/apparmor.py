@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError
-from cri_shim.oci.profile import LOCALHOST_PREFIX, checked, named_profile
+from cri_shim.oci.security.profile import LOCALHOST_PREFIX, checked, named_profile
 
 if TYPE_CHECKING:
     from collections.abc import Container

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
-from cri_shim.oci import seccomp_default as default
-from cri_shim.oci.profile import LOCALHOST_PREFIX, checked, named_profile
+from cri_shim.oci.security import seccomp_default as default
+from cri_shim.oci.security.profile import LOCALHOST_PREFIX, checked, named_profile
 from cri_shim.oci.spec_shape import SECCOMP
 from untrusted import DocumentError, escaped, parse_object, read_shape
 

@@ -1,0 +1,1 @@
+"""How a process is confined: AppArmor, seccomp and SELinux."""
