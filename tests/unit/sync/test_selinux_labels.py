@@ -8,7 +8,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InternalError, ResourceExhaustedError
 from cri_shim.oci.security.selinux import Context
 from cri_shim.sync.selinux_labels import SelinuxLabels, read_selinux_policy
-from tests.unit.oci.test_selinux import CONTEXTS, POLICY
+from tests.unit.oci.security.test_selinux import CONTEXTS, POLICY
 
 OPTION = cri.SELinuxOption
 
