@@ -15,9 +15,9 @@ import pytest_asyncio
 
 from lab.bridge import merged
 from lab.census import Census, wait_clean
+from lab.faults.slow_socket import SlowSocket
 from lab.lab import Lab
 from lab.pods import Pod
-from lab.slow_socket import SlowSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -14,7 +14,7 @@ import grpc.aio
 import pytest
 import pytest_asyncio
 
-from lab.fault_proxy import Fault, FaultProxy
+from lab.faults.fault_proxy import Fault, FaultProxy
 from lab.lab import Lab
 from tests.unit.crash_matrix.cases import CASES
 from tests.unit.crash_matrix.cell import ALLOWED, Cut

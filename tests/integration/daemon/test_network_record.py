@@ -23,8 +23,8 @@ from tests.integration.daemon.test_pause_start import slow, state
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from lab.faults.slow_socket import SlowSocket
     from lab.lab import Lab
-    from lab.slow_socket import SlowSocket
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

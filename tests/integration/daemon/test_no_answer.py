@@ -16,7 +16,7 @@ from containerd_client.api.containerd.services.tasks.v1 import tasks_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.cri_client import failure
-from lab.fault_proxy import Fault, FaultProxy
+from lab.faults.fault_proxy import Fault, FaultProxy
 from lab.lab import Lab
 from lab.pod_configs import sh
 from tests.integration.daemon.conftest import run_pod

@@ -23,8 +23,8 @@ from tests.integration.daemon.conftest import run_pod, slow_node
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from lab.faults.slow_socket import SlowSocket
     from lab.lab import Lab
-    from lab.slow_socket import SlowSocket
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

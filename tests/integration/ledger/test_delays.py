@@ -19,13 +19,13 @@ import pytest_asyncio
 from google.protobuf.message_factory import GetMessageClass
 
 from cri_shim.ledger.bill_text import KEY, parse_bill
-from lab import delayed_daemon
 from lab.cri_client import OPTIONS, SERVICES
+from lab.faults import delayed_daemon
+from lab.faults.slow_socket import SlowSocket
 from lab.lab import Lab
 from lab.patience import patient
 from lab.pod_configs import container_config, pod_config
 from lab.proofs import keep
-from lab.slow_socket import SlowSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -11,10 +11,10 @@ import pytest
 
 from cri_shim.ledger.bill_text import KEY, parse_bill
 from cri_shim.ledger.request import UNFINISHED
+from lab.faults.slow_socket import SlowSocket
 from lab.lab import Lab
 from lab.pod_configs import container_config, pod_config, sh
 from lab.registry import free_port
-from lab.slow_socket import SlowSocket
 from tests.integration.tracing.conftest import call, get, need_containerd, need_spans
 
 if TYPE_CHECKING:

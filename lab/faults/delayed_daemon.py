@@ -1,4 +1,4 @@
-"""``cri-shim serve`` with a delay put into one place inside: ``python -m lab.delayed_daemon serve --config …``.
+"""``cri-shim serve`` with a delay put into one place inside: ``python -m lab.faults.delayed_daemon serve --config …``.
 
 The file that ``CRI_SHIM_DELAY`` names holds what to do when a request comes in: the RPC it is for, where, a key, and
 seconds. ``step`` blocks the event loop at once, ``loop`` at the next turn, ``hop`` between the begin of the first hop

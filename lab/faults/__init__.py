@@ -1,0 +1,1 @@
+"""Processes and sockets that go wrong on purpose."""
