@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lab.calibration_run import markdown, verdict
+from lab.measuring.calibration_run import markdown, verdict
 
 DOCS = Path(__file__).parents[2] / "docs"
 BEGIN, END = "<!-- calibration: begin -->\n", "<!-- calibration: end -->"

@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from lab import proofs
+from lab.measuring import proofs
 
 DOCS = Path(__file__).parents[2] / "docs"
 

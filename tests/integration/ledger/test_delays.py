@@ -23,9 +23,9 @@ from lab.cri_client import OPTIONS, SERVICES
 from lab.faults import delayed_daemon
 from lab.faults.slow_socket import SlowSocket
 from lab.lab import Lab
+from lab.measuring.proofs import keep
 from lab.patience import patient
 from lab.pod_configs import container_config, pod_config
-from lab.proofs import keep
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

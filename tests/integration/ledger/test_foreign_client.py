@@ -25,7 +25,7 @@ from cri_shim.bench.endpoint.pod import START, Pod
 from cri_shim.bench.endpoint.pod_configs import Place
 from cri_shim.bench.endpoint.rhythm import in_words
 from cri_shim.bench.verdicts import noise
-from lab.proofs import keep
+from lab.measuring.proofs import keep
 from tests.clients.build import MISSING, build
 from tests.integration.ledger.conftest import bill, billed
 

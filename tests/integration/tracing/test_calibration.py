@@ -7,8 +7,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from cri_shim.bench.verdicts.noise import DISTURBED, probe
-from lab.calibration_load import WITH_HOPS, MixedLoad
-from lab.calibration_run import BY_METHOD, IN_TOTAL, node_with_spans, until_compared, until_measured
+from lab.measuring.calibration_load import WITH_HOPS, MixedLoad
+from lab.measuring.calibration_run import BY_METHOD, IN_TOTAL, node_with_spans, until_compared, until_measured
 from lab.pod_configs import pod_config
 from tests.integration.tracing.conftest import call, get, need_containerd, need_spans
 

@@ -1,6 +1,7 @@
 """How far estimates of transport and containerd's spans agree, on a real node under a mixed load: a file and a table.
 
-    CONTAINERD_BINARIES=… python -m lab.calibration_run --output docs/data/calibration.json --markdown table.md
+    CONTAINERD_BINARIES=… python -m lab.measuring.calibration_run \\
+        --output docs/data/calibration.json --markdown table.md
 
 As root, on a machine that does nothing else, with a containerd that exports spans (2.1: ``python -m
 lab.containerd_versions 2.1`` prints the folder). The estimate of a hop is what was charged when it ended, before
@@ -25,8 +26,8 @@ import cri_shim
 from cri_shim.bench.measures.machine import read_machine
 from cri_shim.bench.verdicts.noise import probe
 from cri_shim.ledger.transport.gap_curve import GAPS
-from lab.calibration_load import WITH_HOPS, MixedLoad
 from lab.lab import Lab
+from lab.measuring.calibration_load import WITH_HOPS, MixedLoad
 from lab.registry import free_port
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def markdown(document: dict[str, Any]) -> str:
 
 def main() -> int:
     """Run the command; 1 when estimate and spans do not agree."""
-    parser = argparse.ArgumentParser(prog="python -m lab.calibration_run", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.measuring.calibration_run", description=__doc__)
     parser.add_argument("--output", type=Path, help="where the data go, as JSON")
     parser.add_argument("--markdown", type=Path, help="where the table goes; without, it is printed")
     parser.add_argument("--lives", type=int, default=LIVES, help=f"pods, with 13 calls each (default: {LIVES})")

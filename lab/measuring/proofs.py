@@ -1,4 +1,4 @@
-"""What the tests of the bill measured, kept for docs/price.md: ``python -m lab.proofs DATA.json PAGE.md``.
+"""What the tests of the bill measured, kept for docs/price.md: ``python -m lab.measuring.proofs DATA.json PAGE.md``.
 
 With ``CRI_SHIM_PROOFS=DATA.json`` the tests in tests/integration/ledger write their numbers there; the command puts
 them into the page, between its marks.

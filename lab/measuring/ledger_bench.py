@@ -1,8 +1,8 @@
 """What the ledger costs: the same daemon with and without it, on one containerd, in turns.
 
-``python -m lab.ledger_bench``: pods are started and removed, and ListPodSandbox is asked for, alternately through
-a daemon with ledger.enabled = true and one with false, in an order that is turned round every time (ABBA). The budget
-is 2 % of a pod start and 30 µs of a List.
+``python -m lab.measuring.ledger_bench``: pods are started and removed, and ListPodSandbox is asked for, alternately
+through a daemon with ledger.enabled = true and one with false, in an order that is turned round every time (ABBA). The
+budget is 2 % of a pod start and 30 µs of a List.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Measurements of this project by itself, on a real node."""
