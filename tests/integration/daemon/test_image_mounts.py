@@ -12,7 +12,7 @@ from lab.containerd import mounts_below
 from lab.cri_client import failure
 from lab.images import Tree, build_image, push
 from tests.integration.daemon.conftest import run_pod
-from tests.integration.daemon.test_recovery import collect_garbage
+from tests.integration.daemon.recovery.test_recovery import collect_garbage
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 

@@ -19,8 +19,8 @@ from lab.lab import Lab
 from lab.pod_configs import pod_config, sh
 from lab.pods import fetch, web_server
 from tests.integration.daemon.conftest import moody_settings, run_pod
-from tests.integration.daemon.test_containerd_away import until_ready
-from tests.integration.daemon.test_recovery import (
+from tests.integration.daemon.recovery.test_containerd_away import until_ready
+from tests.integration.daemon.recovery.test_recovery import (
     crash_and_return,
     everything,
     life,
