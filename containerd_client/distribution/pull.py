@@ -82,8 +82,8 @@ class Distribution(Struct, frozen=True):
 
         ``verify`` receives the descriptor that the reference points at before anything of it is fetched, and raises to
         reject it; afterwards exactly that digest is fetched. The caller must be inside ``call_options(lease=lease)``.
-        Raises :class:`~containerd_client.distribution.values.errors.DistributionError` or a ContainerdError; what was fetched
-        by then is held by the lease only.
+        Raises a :class:`~containerd_client.distribution.values.errors.DistributionError` or a ContainerdError; what was
+        fetched by then is held by the lease only.
         """
         with self.watch.phase("pull.fetch", {"image.ref": str(source.reference)}):
             progress = Progress(f"image {source.reference}", options.progress_timeout)
