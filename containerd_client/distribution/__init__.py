@@ -3,9 +3,8 @@
 containerd's own Go client does this work in the client (before the Transfer service of 1.7 there was no other way), so
 a Python client has to do it too. From the bottom up:
 
-- :mod:`.reference`, :mod:`.platforms`, :mod:`.manifest`, :mod:`.chain`, :mod:`.media_types`: values and pure functions
-- :mod:`.hosts`, :mod:`.registry`: which hosts serve a name, and the HTTP requests (aiohttp is imported at the first
-one)
+- :mod:`.values`: references, manifests, platforms and URLs as values, and pure functions on them
+- :mod:`.registries`: which hosts serve a name, and the HTTP requests (aiohttp is imported at the first one)
 - :mod:`.flights`: work that several callers want is done once for all of them
 - :mod:`.fetch`, :mod:`.unpack`: bring one blob into the content store, one layer into a snapshot
 - :mod:`.contents`: read an image back from the content store

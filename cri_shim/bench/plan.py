@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cri_shim.bench.endpoint import rhythm
 from cri_shim.bench.options import Surroundings
 from cri_shim.bench.results.schema import Step
-from cri_shim.bench.scenarios import SCENARIOS
+from cri_shim.bench.scenario_table import SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

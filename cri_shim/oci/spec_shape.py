@@ -8,25 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from cri_shim.oci.security.seccomp_shape import SECCOMP
+
 if TYPE_CHECKING:
     from untrusted.shape import Shape
-
-SECCOMP: Final[Shape] = {
-    "defaultAction": "text",
-    "defaultErrnoRet": "unsigned",
-    "architectures": "texts",
-    "flags": "texts",
-    "listenerPath": "text",
-    "listenerMetadata": "text",
-    "syscalls": [
-        {
-            "names": "texts",
-            "action": "text",
-            "errnoRet": "unsigned",
-            "args": [{"index": "unsigned", "value": "unsigned", "valueTwo": "unsigned", "op": "text"}],
-        }
-    ],
-}
 
 _CAPABILITIES: Final[Shape] = dict.fromkeys(("bounding", "effective", "inheritable", "permitted", "ambient"), "texts")
 _MOUNT: Final[Shape] = {"destination": "text", "type": "text", "source": "text", "options": "texts"}

@@ -126,6 +126,10 @@ def _cell(name: str, proofs: Proofs) -> str:
     return ", ".join(links) or f"none yet: {OPEN.get(name, 'missing')}"
 
 
+def _place(path: Path) -> str:
+    return str(path.relative_to(HERE))
+
+
 def _title(path: Path, test: str) -> str:
     words = path.stem if test == ALL else test
     return ("all of " if test == ALL else "") + words.removeprefix("test_").replace("_", " ")

@@ -5,19 +5,20 @@ Source: CRI ``SecurityProfile`` and the older ``seccomp_profile_path``; OCI runt
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError, InvalidArgumentError
 from cri_shim.oci.security import seccomp_default as default
 from cri_shim.oci.security.profile import LOCALHOST_PREFIX, checked, named_profile
-from cri_shim.oci.spec_shape import SECCOMP
+from cri_shim.oci.security.seccomp_shape import SECCOMP
 from untrusted import DocumentError, escaped, parse_object, read_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cri_shim.oci.defaults import Spec
+Profile: TypeAlias = dict[str, Any]
+"""A seccomp profile, or a part of one, as it goes into the runtime spec."""
 
 
 def wanted_profile(
@@ -54,7 +55,7 @@ def seccomp_section(
     machine: str,
     kernel: tuple[int, int],
     localhost: bytes | None,
-) -> Spec | None:
+) -> Profile | None:
     """Return ``linux.seccomp``, or None for no filter.
 
     ``localhost`` is the content of :func:`localhost_path`. Raises FailedPreconditionError for a filter that this node
@@ -72,7 +73,7 @@ def seccomp_section(
     return parse_profile(localhost, path)
 
 
-def default_profile(capabilities: Iterable[str], machine: str, kernel: tuple[int, int]) -> Spec:
+def default_profile(capabilities: Iterable[str], machine: str, kernel: tuple[int, int]) -> Profile:
     """Build the default filter for a process with ``capabilities`` on a node of ``machine`` (as uname names it)."""
     held = set(capabilities)
     allowed = set(default.ALWAYS) | set(default.BY_MACHINE.get(machine, ()))
@@ -81,7 +82,7 @@ def default_profile(capabilities: Iterable[str], machine: str, kernel: tuple[int
     if kernel >= (4, 8):
         # Before 4.8 a traced process could change its call after the filter had looked at it.
         allowed.update(("ptrace", "process_vm_readv", "process_vm_writev"))
-    syscalls: list[Spec] = [{"names": sorted(allowed), "action": "SCMP_ACT_ALLOW"}]
+    syscalls: list[Profile] = [{"names": sorted(allowed), "action": "SCMP_ACT_ALLOW"}]
     # One rule per condition, because several conditions on the same argument in one rule are not supported everywhere.
     syscalls += [
         _when("socket", 0, default.AF_ALG, "SCMP_CMP_LT"),
@@ -93,7 +94,7 @@ def default_profile(capabilities: Iterable[str], machine: str, kernel: tuple[int
         flags_argument = 1 if machine in {"s390", "s390x"} else 0
         syscalls.append(_when("clone", flags_argument, default.NAMESPACE_FLAGS, "SCMP_CMP_MASKED_EQ", second=0))
         syscalls.append({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": default.ENOSYS})
-    result: Spec = {
+    result: Profile = {
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": default.EPERM,
         "syscalls": syscalls,
@@ -103,7 +104,7 @@ def default_profile(capabilities: Iterable[str], machine: str, kernel: tuple[int
     return result
 
 
-def parse_profile(content: bytes, path: str) -> Spec:
+def parse_profile(content: bytes, path: str) -> Profile:
     """Read a profile file: the JSON of ``linux.seccomp``, fields that only other tools know left out.
 
     It is read by Go's rules, as by the OCI runtime. Raises InvalidArgumentError for any other content, because a filter
@@ -123,9 +124,9 @@ def parse_profile(content: bytes, path: str) -> Spec:
     return result
 
 
-def _when(name: str, index: int, value: int, operator: str, *, second: int | None = None) -> Spec:
+def _when(name: str, index: int, value: int, operator: str, *, second: int | None = None) -> Profile:
     """Return a rule that allows a call if one of its arguments compares as given."""
-    argument: Spec = {"index": index, "value": value, "op": operator}
+    argument: Profile = {"index": index, "value": value, "op": operator}
     if second is not None:
         argument["valueTwo"] = second
     return {"names": [name], "action": "SCMP_ACT_ALLOW", "args": [argument]}

@@ -14,7 +14,7 @@ import pytest
 
 from cri_shim.bench.floor.recipe import STATES
 from cri_shim.bench.results.result_file import load
-from cri_shim.bench.scenarios import SCENARIOS
+from cri_shim.bench.scenario_table import SCENARIOS
 from tests.clients.build import MISSING, build
 
 if TYPE_CHECKING:

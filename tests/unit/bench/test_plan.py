@@ -6,7 +6,7 @@ import pytest
 
 from cri_shim.bench.options import Options
 from cri_shim.bench.plan import plan
-from cri_shim.bench.scenarios import SCENARIOS
+from cri_shim.bench.scenario_table import SCENARIOS
 from cri_shim.bench.start import expected_seconds
 
 

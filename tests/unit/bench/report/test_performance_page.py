@@ -10,7 +10,7 @@ import pytest
 from cri_shim.bench.report.files import markdown_files
 from cri_shim.bench.results.result_file import load
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[4] / "docs"
 RESULTS = sorted(path.stem for path in (DOCS / "data").glob("performance*.json"))
 MORE = "## Where bridge takes more than plugin"
 

@@ -12,7 +12,7 @@ from cri_shim.bench.report.price_page import PricePageError, names, with_price
 from cri_shim.bench.results import result_file
 from tests.unit.bench.made_up import priced, run
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[4] / "docs"
 PAGE = """\
 # The price
 
