@@ -19,7 +19,7 @@ CONTRACTS := .venv-contracts
 # The environment is rebuilt when the dependencies or the protocol definitions change.
 STAMP := $(VENV)/.installed
 SOURCES := pyproject.toml constraints.txt cri_shim/__init__.py proto/compile.py $(shell find proto -name '*.proto')
-CODE := cri_shim containerd_client untrusted lab tests
+CODE := cri_shim containerd_client untrusted lab checks tests
 
 # Debian's packages that the tests and the demo use: a real containerd with runc and CNI plugins, a registry, a static
 # busybox for images; util-linux, whose unshare makes user namespaces; gcc for small programs that images need; systemd

@@ -118,7 +118,7 @@ async def run_pod(stage: Stage, lab: Lab) -> Pod:
 
 
 async def kill_the_daemon(stage: Stage, lab: Lab, pod: Pod) -> None:
-    """kill -9 under the running pod."""
+    """Kill the daemon with SIGKILL under the running pod."""
     stage.step(f"kill -9 {lab.bridge.daemon.pid}: the daemon dies, the pod does not")
     web, asker = pod.containers
     ip, before = await pod.ip(), [await pod.status(), await web.status(), await asker.status()]

@@ -1,7 +1,6 @@
 """How far estimates of transport and containerd's spans agree, on a real node under a mixed load: a file and a table.
 
-    CONTAINERD_BINARIES=… python -m lab.measuring.calibration_run \\
-        --output docs/data/calibration.json --markdown table.md
+    CONTAINERD_BINARIES=… python -m lab.measuring.calibration_run --output NUMBERS.json --markdown TABLE.md
 
 As root, on a machine that does nothing else, with a containerd that exports spans (2.1: ``python -m
 lab.containerd_versions 2.1`` prints the folder). The estimate of a hop is what was charged when it ended, before
