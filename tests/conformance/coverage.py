@@ -78,7 +78,7 @@ def names() -> list[str]:
 def proofs(directory: Path = HERE) -> Proofs:
     """Tests by what they say they prove; raises :class:`TypeError` for a mark whose names are not written out."""
     by_field: Proofs = defaultdict(list)
-    for path in sorted(directory.glob("test_*.py")):
+    for path in sorted(directory.rglob("test_*.py")):
         body = ast.parse(path.read_text()).body
         named = {
             target.id: node.value
@@ -122,7 +122,7 @@ def page(proofs: Proofs) -> str:
 
 
 def _cell(name: str, proofs: Proofs) -> str:
-    links = (f"[{_title(path, test)}](../tests/conformance/{path.name})" for path, test in proofs.get(name, []))
+    links = (f"[{_title(path, test)}](../tests/conformance/{_place(path)})" for path, test in proofs.get(name, []))
     return ", ".join(links) or f"none yet: {OPEN.get(name, 'missing')}"
 
 
