@@ -19,13 +19,16 @@ from cri_shim.config.read import Reader
 from cri_shim.config.schema import Config
 from cri_shim.daemon.wiring import wire
 from cri_shim.disk.own_directories import make_own_directories
+from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.ledger.trace_policy import TracePolicy
+from cri_shim.lifecycle import orphaned_cgroups
 from cri_shim.lifecycle.sandbox import pod_files
 from cri_shim.node.handler_features import HandlerFeatures
 from cri_shim.oci.node_facts import NodeFacts
 from cri_shim.paths import Paths
 from cri_shim.sync import orphaned_shims
 from cri_shim.tuning.cgroup_moves import CgroupMoves
+from tests.fakes.cgroups import FakeCgroups
 from tests.fakes.cni import FakeCni
 
 if TYPE_CHECKING:
@@ -79,6 +82,7 @@ async def make_service(
 
     ``settings`` are sections of the configuration, in the words of its file: ``sandbox={"infra": "pinned"}``. The
     network is ``FakeCni(tmp_path / "cni")``, which a test may make for itself to read or change what its plugin does.
+    Likewise what processes use is in ``FakeCgroups(tmp_path / "cgroups")``.
     With ``ready=False`` the first reading of containerd is not waited for.
     """
     config = make_config(fake, tmp_path, settings)
@@ -164,4 +168,7 @@ def _no_files_of_the_node(tmp_path: Path) -> Iterator[None]:
         stack.enter_context(patch.object(pod_files, "NODE_HOSTS", tmp_path / "hosts"))
         stack.enter_context(patch.object(pod_files, "NODE_RESOLV_CONF", tmp_path / "resolv.conf"))
         stack.enter_context(patch.object(orphaned_shims, "_SHIM_SOCKETS", tmp_path / "shims"))
+        cgroups = FakeCgroups(tmp_path / "cgroups")
+        stack.enter_context(patch.object(Hierarchies, "read", cgroups.hierarchies))
+        stack.enter_context(patch.object(orphaned_cgroups, "read_mountinfo", cgroups.mounts))
         yield
