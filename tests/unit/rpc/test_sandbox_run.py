@@ -14,7 +14,6 @@ from lab.pod_configs import NODE, pod_config
 from tests.fakes.cni import ADDRESS
 from tests.fakes.containerd import FaultKind
 from tests.fakes.service import until_idle
-from tests.unit.crash_matrix.leftovers import difference, leftovers
 from tests.unit.waiting import until
 
 if TYPE_CHECKING:
@@ -29,13 +28,6 @@ PINNED = {"sandbox": {"infra": "pinned"}}
 BOTH = pytest.mark.parametrize("service", [{}, PINNED], ids=["pause", "pinned"], indirect=True)
 STEPS = ("Snapshots/Prepare", "Containers/Create", "Tasks/Create")
 """The hops of a pod with a pause container that the answer waits for."""
-
-
-@pytest.fixture
-def left(service, fake, kernel, cni, tmp_path) -> Callable[[], str]:
-    """What there is now and was not at first."""
-    before = leftovers(service, fake, kernel, cni, tmp_path)
-    return lambda: difference(before, leftovers(service, fake, kernel, cni, tmp_path))
 
 
 def hops(fake: FakeContainerd, *methods: str) -> list[str]:

@@ -1,0 +1,215 @@
+"""CheckpointContainer: the archive, the pause around it, and what is left when a step fails."""
+
+from __future__ import annotations
+
+import asyncio
+import tarfile
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+
+from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from cri_shim.rpc import container_checkpoint
+from lab.cri_client import failure
+from tests.fakes.containerd import FaultKind
+from tests.unit.waiting import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.node import Node
+
+ORDER = [
+    "Tasks/Pause",
+    "Tasks/Checkpoint",
+    "Snapshots/View",
+    "Diff/Diff",
+    "Snapshots/Remove",
+    "Tasks/Resume",
+]
+
+
+@pytest.fixture(autouse=True)
+def criu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A criu of the oldest version that will do, first on the PATH."""
+    program = tmp_path / "bin/criu"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'Version: 3.16'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    return program
+
+
+async def test_an_archive(node: Node) -> None:
+    """The container stands still while memory and files are written, and runs on before the archive is packed."""
+    id_ = await node.running()
+    before = node.there()
+    seen = len(node.fake.calls)
+    await node.client.CheckpointContainer(container_id=id_, location=str(node.directory / "c.tar"))
+    assert [call.method for call in node.fake.calls[seen:] if call.method in ORDER] == ORDER
+    assert (node.directory / "c.tar").stat().st_mode & 0o777 == 0o600
+    with tarfile.open(node.directory / "c.tar") as archive:
+        names = set(archive.getnames())
+    assert names >= {"config.dump", "spec.dump", "status.dump", "status", "checkpoint", "rootfs-diff.tar"}
+    node.fake.collect_garbage()
+    assert not node.changed(before)
+    assert node.service.containers.get(id_).running
+
+
+@pytest.mark.parametrize(
+    ("method", "code"),
+    [
+        ("Containers/Get", "UNKNOWN"),
+        ("Tasks/Pause", "UNKNOWN"),
+        ("Tasks/Checkpoint", "INTERNAL"),
+        ("Leases/Create", "UNKNOWN"),
+        ("Snapshots/View", "UNKNOWN"),
+        ("Diff/Diff", "UNKNOWN"),
+    ],
+)
+async def test_a_step_that_fails(method: str, code: str, node: Node) -> None:
+    """There is no archive and nothing else is left; the container runs on and can be checkpointed again."""
+    id_ = await node.running()
+    before = node.there()
+    node.fake.faults.add(method, FaultKind.UNKNOWN, text="the disk is on fire")
+    location = node.directory / "c.tar"
+    found, text = await failure(node.client.CheckpointContainer(container_id=id_, location=str(location)))
+    assert (found.name, "the disk is on fire" in text) == (code, True), text
+    assert not list(node.directory.glob("*.tar*"))
+    node.fake.collect_garbage()
+    assert not node.changed(before)
+    await node.client.CheckpointContainer(container_id=id_, location=str(location))
+    assert location.exists()
+
+
+async def test_what_criu_complains_of(node: Node) -> None:
+    """Its first error is in the answer, because it says more than the runtime does."""
+    id_ = await node.running()
+    node.fake.faults.add("Tasks/Checkpoint", FaultKind.HANG)
+    writing = asyncio.create_task(
+        failure(node.client.CheckpointContainer(container_id=id_, location=str(node.directory / "c.tar")))
+    )
+    await until(lambda: node.fake.faults.hanging)
+    (archive,) = node.service.paths.container_root(id_).glob("checkpoint-*/archive")
+    (archive / "dump.log").write_text("(00.1) fine\n(00.2) Error: cannot dump a socket\n")
+    node.fake.task(id_).init.status = task_types.CREATED  # which no runtime checkpoints
+    node.fake.faults.clear()
+    code, text = await writing
+    assert code == grpc.StatusCode.INTERNAL
+    assert text.endswith("; criu: (00.2) Error: cannot dump a socket")
+
+
+async def test_a_container_that_ends_meanwhile(node: Node) -> None:
+    """The client is told that there is nothing to checkpoint."""
+    id_ = await node.running()
+    node.fake.faults.add("Tasks/Checkpoint", FaultKind.HANG)
+    writing = asyncio.create_task(
+        failure(node.client.CheckpointContainer(container_id=id_, location=str(node.directory / "c.tar")))
+    )
+    await until(lambda: node.fake.faults.hanging)
+    del node.fake.state["k8s.io"].tasks[id_]
+    node.fake.faults.clear()
+    code, text = await writing
+    assert code == grpc.StatusCode.FAILED_PRECONDITION
+    assert text == f"container {id_} has ended; there is nothing to checkpoint"
+
+
+async def test_a_container_that_cannot_be_resumed(node: Node) -> None:
+    """A client that finds an archive can rely on the container to run on, so none is written."""
+    id_ = await node.running()
+    node.fake.faults.add("Tasks/Resume", FaultKind.UNKNOWN)
+    await failure(node.client.CheckpointContainer(container_id=id_, location=str(node.directory / "c.tar")))
+    assert not list(node.directory.glob("*.tar*"))
+
+
+async def test_a_time_limit(node: Node) -> None:
+    """The client is answered when its time is over; criu is not cut short, and what it wrote is thrown away."""
+    id_ = await node.running()
+    before = node.there()
+    node.fake.faults.add("Tasks/Checkpoint", FaultKind.HANG)
+    code, text = await failure(
+        node.client.CheckpointContainer(container_id=id_, location=str(node.directory / "c.tar"), timeout=1)
+    )
+    assert code == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert text == f"checkpoint of container {id_} was not done within 1 s; nothing was written"
+    assert node.fake.faults.hanging
+    node.fake.faults.clear()
+    await node.until_idle()
+    node.fake.collect_garbage()
+    assert not list(node.directory.glob("*.tar*"))
+    assert not node.changed(before)
+
+
+async def test_an_archive_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch, node: Node) -> None:
+    """The sentence names the container and the file, and the container runs on."""
+    id_ = await node.running()
+
+    def write_archive(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(node.directory / "c.tar"))
+
+    monkeypatch.setattr(container_checkpoint, "write_archive", write_archive)
+    code, text = await failure(
+        node.client.CheckpointContainer(container_id=id_, location=str(node.directory / "c.tar"))
+    )
+    assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert text.startswith(f"checkpoint of container {id_} cannot be written to {node.directory / 'c.tar'}: ")
+    assert node.service.containers.get(id_).running
+
+
+async def test_a_work_directory_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, node: Node) -> None:
+    """The container is not paused for nothing."""
+    id_ = await node.running()
+
+    def make_work(*_: object) -> Path:
+        raise OSError(28, "No space left on device", str(node.directory))
+
+    monkeypatch.setattr(container_checkpoint, "make_work", make_work)
+    _, text = await failure(node.client.CheckpointContainer(container_id=id_, location=str(node.directory / "c.tar")))
+    assert text.startswith(f"checkpoint of container {id_} cannot be begun: ")
+
+
+@pytest.mark.parametrize(
+    "service", [{"containerd": {"runtimes": {"vm": {"runtime_type": "io.containerd.kata.v2"}}}}], indirect=True
+)
+async def test_what_is_refused(node: Node) -> None:
+    """A time limit below zero, a location that is none, a container that does not run, a runtime that cannot."""
+    pod_id, config, id_ = await node.kubelet.running_container()
+    created = await node.kubelet.create(pod_id, config, attempt=1)
+    location = str(node.directory / "c.tar")
+    for fields, expected, words in (
+        ({"container_id": "nothing"}, "NOT_FOUND", "nothing"),
+        ({"timeout": -1}, "INVALID_ARGUMENT", "timeout is -1 s, below 0"),
+        ({"location": "c.tar"}, "INVALID_ARGUMENT", "'c.tar' is not an absolute path"),
+        ({"location": str(node.directory)}, "INVALID_ARGUMENT", "is a directory; name the file"),
+        ({"container_id": created}, "FAILED_PRECONDITION", "is created; only a running container"),
+    ):
+        found, text = await failure(
+            node.client.CheckpointContainer(**{"container_id": id_, "location": location, **fields})
+        )
+        assert (found.name, words in text) == (expected, True), text
+    node.service.sandboxes.update(pod_id, lambda sandbox: sandbox.replace(runtime_handler="vm"))
+    code, text = await failure(node.client.CheckpointContainer(container_id=id_, location=location))
+    assert code == grpc.StatusCode.UNIMPLEMENTED
+    assert "runs under io.containerd.kata.v2 (runtime handler 'vm')" in text
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo 'Version: 3.15'", "is criu 3.15; checkpoints need 3.16 or newer"),
+        ("echo 'cannot load libnet' >&2; exit 1", "does not tell its version (exit code 1): cannot load libnet"),
+        (None, "criu is not on the PATH"),
+    ],
+    ids=["old", "broken", "absent"],
+)
+async def test_a_criu_that_will_not_do(
+    script: str | None, words: str, criu: Path, monkeypatch: pytest.MonkeyPatch, node: Node
+) -> None:
+    """The client is told what is missing, and nothing is begun."""
+    id_ = await node.running()
+    criu.write_text(f"#!/bin/sh\n{script}\n")
+    if script is None:
+        monkeypatch.setenv("PATH", str(criu.parent / "none"))
+    code, text = await failure(node.client.CheckpointContainer(container_id=id_, location=str(criu.with_name("c.tar"))))
+    assert (code, words in text) == (grpc.StatusCode.FAILED_PRECONDITION, True), text
