@@ -122,12 +122,15 @@ def _copy(source: Path, target: Path) -> None:
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return
-    with os.fdopen(descriptor, "rb") as data:
+    try:
+        # Before a file object is made of it, which fails for a directory in words of its own and leaves it open.
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise InternalError(f"{source} is no regular file and does not go into a checkpoint")
-        with _new(target) as out:
+        with os.fdopen(descriptor, "rb", closefd=False) as data, _new(target) as out:
             while chunk := data.read(_CHUNK):
                 out.write(chunk)
+    finally:
+        os.close(descriptor)
 
 
 def _of_root(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
