@@ -47,8 +47,8 @@ def wanted(pyproject: dict[str, Any]) -> list[str]:
 def resolve(requirements: list[str], python: Path) -> dict[str, str]:
     """Return the version that pip would install of each package, by its normalised name."""
     report = json.loads(pip(["--ignore-installed", "--report", "-", *requirements], python))
-    found = {item["metadata"]["name"]: item["metadata"]["version"] for item in report["install"]}
-    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found.items()}
+    versions = {item["metadata"]["name"]: item["metadata"]["version"] for item in report["install"]}
+    return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in versions.items()}
 
 
 def have(pins: list[str], version: str) -> None:

@@ -42,10 +42,10 @@ def program(version: str) -> Path:
     shutil.rmtree(unpacked, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as name:
         bring(version, Path(name), unpacked)
-    found = program_below(unpacked, version)
-    if not answers(found, version):
+    existing = program_below(unpacked, version)
+    if not answers(existing, version):
         raise NotToBeHad(f"Debian's Python {version} was unpacked to {unpacked} and does not run")
-    return found
+    return existing
 
 
 def candidates(version: str) -> Iterator[Path]:

@@ -136,12 +136,12 @@ def _late(request: Request, hop: Hop) -> float:
 
 def _at_work(sent: Sequence[Interval], shares: Sequence[HopShares]) -> list[Interval]:
     """When containerd worked on each hop: half of the time on the way lies before it, half behind."""
-    found = []
+    at_work = []
     for (start, end), share in zip(sent, shares, strict=True):
         if share.daemon > 0.0:
             one_way = (end - start - share.daemon) / 2
-            found.append((start + one_way, end - one_way))
-    return found
+            at_work.append((start + one_way, end - one_way))
+    return at_work
 
 
 def _waits(request: Request) -> tuple[list[Interval], list[Interval]]:

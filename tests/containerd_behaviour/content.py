@@ -40,7 +40,7 @@ async def test_write_read_label_delete(client):
     info = await client.content.info(digest)
     assert (info.size, dict(info.labels)) == (len(data), ROOT)
     await client.content.update(content_pb2.Info(digest=digest, labels={"x": "y"}), "labels.x")
-    assert [found.digest for found in await client.content.walk("labels.x==y")] == [digest]
+    assert [one.digest for one in await client.content.walk("labels.x==y")] == [digest]
     await client.content.delete(digest)
     with pytest.raises(NotFound):
         await client.content.info(digest)

@@ -64,8 +64,8 @@ async def test_containers_from_birth_to_death(client):
         await client.containers.create(container("c1"))
     extension.value = b"{}"
     await client.containers.update(containers_pb2.Container(id="c1", extensions={"e": extension}), "extensions.e")
-    found = await client.containers.get("c1")
-    assert (found.extensions["e"], found.labels["kind"], found.spec.value) == (extension, "s", b"{}")
+    stored = await client.containers.get("c1")
+    assert (stored.extensions["e"], stored.labels["kind"], stored.spec.value) == (extension, "s", b"{}")
     await client.containers.create(container("c2", labels={"kind": "c"}))
     assert [c.id for c in await client.containers.list('labels."kind"==c')] == ["c2"]
     assert {c.id for c in await client.containers.list("id==c1", "id==c2")} == {"c1", "c2"}
@@ -101,9 +101,9 @@ async def test_a_listing_beyond_the_message_limit(client, hops):
 
     await asyncio.gather(*(make(number) for number in range(200)))
     hops.clear()
-    listed = await client.containers.list()
-    assert {c.id for c in listed} == {f"c{number}" for number in range(200)}
-    assert all(c.extensions["e"] == payload for c in listed)
+    containers = await client.containers.list()
+    assert {c.id for c in containers} == {f"c{number}" for number in range(200)}
+    assert all(c.extensions["e"] == payload for c in containers)
     (hop,) = hops
     assert hop.method.endswith("/ListStream")
     assert hop.bytes_in > 16 << 20
@@ -119,8 +119,8 @@ async def test_images(client):
     with pytest.raises(AlreadyExists):
         await client.images.create(images_pb2.Image(name="example.com/a:1", target=first))
     await client.images.update(images_pb2.Image(name="example.com/a:1", target=second), "target")
-    found = await client.images.get("example.com/a:1")
-    assert (found.target.digest, found.labels["k"]) == (second.digest, "v")
+    stored = await client.images.get("example.com/a:1")
+    assert (stored.target.digest, stored.labels["k"]) == (second.digest, "v")
     assert [image.name for image in await client.images.list(f"target.digest=={second.digest}")] == ["example.com/a:1"]
     await client.images.delete("example.com/a:1", sync=True)
     with pytest.raises(NotFound):
@@ -130,7 +130,7 @@ async def test_images(client):
 async def test_leases(client):
     """Random and given ids, resources, and a repeat that would find its own."""
     lease = await client.leases.create(labels={"a": "b"})
-    assert [found.id for found in await client.leases.list(f"id=={lease.id}")] == [lease.id]
+    assert [entry.id for entry in await client.leases.list(f"id=={lease.id}")] == [lease.id]
     await client.leases.create("given")
     with pytest.raises(AlreadyExists):
         await client.leases.create("given")

@@ -103,14 +103,14 @@ class Transcript:
 
     async def ends(self, *ids: str) -> None:
         """Write down the exits of these processes, which 1.6 reports in any order; sorted, with nothing between."""
-        found: dict[str, str] = {}
-        while set(found) != set(ids):
-            envelope = await self._next([f"the end of {id_}" for id_ in ids if id_ not in found])
+        endings: dict[str, str] = {}
+        while set(endings) != set(ids):
+            envelope = await self._next([f"the end of {id_}" for id_ in ids if id_ not in endings])
             if envelope.topic in UNSURE:
                 continue
             message = _unpacked(envelope.event)
-            found[getattr(message, "id", "")] = f"  {envelope.topic} {self._shown(message)}"
-        self.lines += [found[id_] for id_ in ids]
+            endings[getattr(message, "id", "")] = f"  {envelope.topic} {self._shown(message)}"
+        self.lines += [endings[id_] for id_ in ids]
 
     async def _next(self, missing: list[str]) -> types_pb2.Envelope:
         try:
@@ -139,7 +139,7 @@ class Transcript:
             return f"'{self._plain(value)}'"
         if isinstance(value, (bool, int)):
             return str(value)
-        return self._listed(value)
+        return self._sequence(value)
 
     def _field(self, name: str, value: object) -> str:
         if name == "pid" and isinstance(value, int):
@@ -148,7 +148,7 @@ class Transcript:
             return f"[{', '.join(f'{key}={self._shown(one)}' for key, one in sorted(value.items()))}]"
         return self._shown(value)
 
-    def _listed(self, value: object) -> str:
+    def _sequence(self, value: object) -> str:
         if hasattr(value, "__len__") and hasattr(value, "__getitem__"):
             return f"[{', '.join(self._shown(value[number]) for number in range(len(value)))}]"
         return str(value)
@@ -160,9 +160,9 @@ class Transcript:
         text = re.sub(r"(?<=NAMESPACE/)\d+(?=/)", "N", text)
         return re.sub(r"locked for \S+ \(since [^)]*\)", "locked for TIME", text)
 
-    def _snapshot(self, found: re.Match[str]) -> str:
+    def _snapshot(self, match: re.Match[str]) -> str:
         """Number snapshots in the order in which they appear."""
-        return self._snapshots.setdefault(found[0], f"#{len(self._snapshots) + 1}")
+        return self._snapshots.setdefault(match[0], f"#{len(self._snapshots) + 1}")
 
 
 def _unpacked(event: Any) -> Message:

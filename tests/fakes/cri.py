@@ -65,7 +65,7 @@ class Client:
 
     def _handler(self, path: str) -> Any:
         details = cast("grpc.HandlerCallDetails", _Details(path))
-        return next(found for each in self._handlers if (found := each.service(details)) is not None)
+        return next(handler for each in self._handlers if (handler := each.service(details)) is not None)
 
 
 class _Details(Struct):

@@ -91,7 +91,7 @@ class FaultyRegistry:
         self._server.shutdown()
         self._server.server_close()
 
-    def _found(self, path: str) -> tuple[bytes, str, str] | None:
+    def _content_at(self, path: str) -> tuple[bytes, str, str] | None:
         match = re.fullmatch(r"/v2/(.+)/(manifests|blobs)/([^/]+)", path)
         if not match:
             return None
@@ -131,14 +131,14 @@ class FaultyRegistry:
                 status, headers = answers.pop(0)
                 self._short(request, status, headers)
                 return
-        found = self._found(path)
-        if found is None:
+        answer = self._content_at(path)
+        if answer is None:
             self._short(request, 404)
             return
         if not body and self.no_head:
             self._short(request, 405)
             return
-        data, media_type, digest = found
+        data, media_type, digest = answer
         data = self.lies.get(digest, data)
         if offset and not self.ignore_ranges:
             if offset >= len(data):

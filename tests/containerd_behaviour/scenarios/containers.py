@@ -92,4 +92,4 @@ FILTERS = (
 
 
 async def _ids(transcript: Transcript, *filters: str) -> list[str]:
-    return [found.id for found in await transcript.client.containers.list(*filters)]
+    return [container.id for container in await transcript.client.containers.list(*filters)]

@@ -46,4 +46,4 @@ async def play(transcript: Transcript) -> None:
 
 
 async def _names(transcript: Transcript, text: str) -> list[str]:
-    return [found.name for found in await transcript.client.images.list(text)]
+    return [image.name for image in await transcript.client.images.list(text)]

@@ -79,4 +79,4 @@ async def _inodes(transcript: Transcript, key: str) -> int:
 
 
 async def _names(transcript: Transcript, text: str) -> list[str]:
-    return [found.name for found in await transcript.client.snapshots("overlayfs").list(text)]
+    return [info.name for info in await transcript.client.snapshots("overlayfs").list(text)]

@@ -34,10 +34,10 @@ class Containers:
 
     async def get(self, request: pb.GetContainerRequest, call: Call) -> pb.GetContainerResponse:
         """Return one record."""
-        found = self._backend.state[call.required_namespace()].containers.get(request.id)
-        if found is None:
+        container = self._backend.state[call.required_namespace()].containers.get(request.id)
+        if container is None:
             raise not_found(f'container "{request.id}" in namespace "{call.namespace}"')
-        return pb.GetContainerResponse(container=found)
+        return pb.GetContainerResponse(container=container)
 
     async def list(self, request: pb.ListContainersRequest, call: Call) -> pb.ListContainersResponse:
         """Return records in one message."""

@@ -57,14 +57,14 @@ class Content:
         namespace = call.required_namespace()
         filters = Filters(request.filters)
         blobs = self._backend.state[namespace].content
-        found = filters.select((_info(digest, blob) for digest, blob in sorted(blobs.items())), _field)
+        infos = filters.select((_info(digest, blob) for digest, blob in sorted(blobs.items())), _field)
         if self._backend.version < (2, 0):
-            for one in found:  # the listing leaves it out
+            for one in infos:  # the listing leaves it out
                 one.ClearField("updated_at")
                 if self._backend.version < (1, 7):
                     one.updated_at.CopyFrom(NEVER)
-        for start in range(0, len(found), BATCH):
-            yield pb.ListContentResponse(info=found[start : start + BATCH])
+        for start in range(0, len(infos), BATCH):
+            yield pb.ListContentResponse(info=infos[start : start + BATCH])
 
     async def delete(self, request: pb.DeleteContentRequest, call: Call) -> Empty:
         """Remove a blob."""

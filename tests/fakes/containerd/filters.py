@@ -149,13 +149,13 @@ class _Parser:
         self._scanner = _Scanner(text)
 
     def selectors(self) -> list[Selector]:
-        found = [self._selector()]
+        parsed = [self._selector()]
         while character := self._scanner.peek():
             if character != ",":
                 raise self._failure(self._scanner.position, f"unexpected input: {character}")
             self._scanner.scan()
-            found.append(self._selector())
-        return found
+            parsed.append(self._selector())
+        return parsed
 
     def _selector(self) -> Selector:
         path = [self._field()]

@@ -31,10 +31,10 @@ class Images:
 
     async def get(self, request: pb.GetImageRequest, call: Call) -> pb.GetImageResponse:
         """Return one record."""
-        found = self._backend.state[call.required_namespace()].images.get(request.name)
-        if found is None:
+        image = self._backend.state[call.required_namespace()].images.get(request.name)
+        if image is None:
             raise not_found(f'image "{request.name}"')
-        return pb.GetImageResponse(image=found)
+        return pb.GetImageResponse(image=image)
 
     async def list(self, request: pb.ListImagesRequest, call: Call) -> pb.ListImagesResponse:
         """Return records."""
@@ -91,9 +91,9 @@ class Images:
         if request.name not in images:
             raise not_found(f'image "{request.name}"')
         if request.HasField("target") and self._backend.version >= (2, 0):
-            found, wanted = images[request.name].target.digest, request.target.digest
-            if wanted and found != wanted:
-                raise not_found(f'image "{request.name}" has target {found}, not {wanted}')
+            current, wanted = images[request.name].target.digest, request.target.digest
+            if wanted and current != wanted:
+                raise not_found(f'image "{request.name}" has target {current}, not {wanted}')
         del images[request.name]
         self._backend.removed_something()
         self._backend.bus.publish(namespace, "/images/delete", pb.ImageDelete(name=request.name))

@@ -30,7 +30,7 @@ class Introspection:
 
     def __init__(self, backend: Backend) -> None:
         self._version = backend.version
-        self.listed = _plugins(backend)
+        self.plugin_list = _plugins(backend)
         self.extra: dict[tuple[str, str], Any] = {}
         """What PluginInfo says beyond the plugin, by type and id: for a runtime, its features."""
         self.deprecations: list[pb.DeprecationWarning] = []
@@ -39,7 +39,7 @@ class Introspection:
         """Return those that pass the filters."""
         del call
         filters = Filters(request.filters, said_twice=True)
-        return pb.PluginsResponse(plugins=filters.select(self.listed, _field))
+        return pb.PluginsResponse(plugins=filters.select(self.plugin_list, _field))
 
     async def server(self, request: Empty, call: Call) -> pb.ServerResponse:
         """Return the identity; pid and deprecations since 1.7."""
@@ -51,7 +51,7 @@ class Introspection:
     async def plugin_info(self, request: pb.PluginInfoRequest, call: Call) -> pb.PluginInfoResponse:
         """Return one plugin and what it says of itself."""
         del call
-        for plugin in self.listed:
+        for plugin in self.plugin_list:
             if (plugin.type, plugin.id) == (request.type, request.id):
                 return pb.PluginInfoResponse(plugin=plugin, extra=self.extra.get((request.type, request.id)))
         raise not_found("plugin not found")

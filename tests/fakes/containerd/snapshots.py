@@ -114,20 +114,20 @@ class Snapshots:
 
     async def stat(self, request: pb.StatSnapshotRequest, call: Call) -> pb.StatSnapshotResponse:
         """Return one snapshot."""
-        found = self._find(request.snapshotter, request.key, call)
-        return pb.StatSnapshotResponse(info=_info(request.key, found))
+        snapshot = self._find(request.snapshotter, request.key, call)
+        return pb.StatSnapshotResponse(info=_info(request.key, snapshot))
 
     async def update(self, request: pb.UpdateSnapshotRequest, call: Call) -> pb.UpdateSnapshotResponse:
         """Change labels."""
         if not request.info.name:
             raise bare(grpc.StatusCode.INVALID_ARGUMENT, "invalid argument")
-        found = self._find(request.snapshotter, request.info.name, call)
+        snapshot = self._find(request.snapshotter, request.info.name, call)
         refusal = f'cannot update "{{path}}" field on snapshot "{request.info.name}"'
-        labels = updated_labels(found.labels, request.info.labels, request.update_mask.paths, refusal)
+        labels = updated_labels(snapshot.labels, request.info.labels, request.update_mask.paths, refusal)
         validate_labels(labels, "info.Labels", self._backend.version)
-        found.labels = labels
-        found.updated_at = now()
-        return pb.UpdateSnapshotResponse(info=_info(request.info.name, found))
+        snapshot.labels = labels
+        snapshot.updated_at = now()
+        return pb.UpdateSnapshotResponse(info=_info(request.info.name, snapshot))
 
     async def list(self, request: pb.ListSnapshotsRequest, call: Call) -> AsyncIterator[pb.ListSnapshotsResponse]:
         """Return snapshots in batches."""
@@ -136,16 +136,16 @@ class Snapshots:
             filters = Filters(request.filters)
         except Refusal as refusal:
             raise bare(grpc.StatusCode.UNKNOWN, refusal.text) from None
-        found = filters.select((_info(key, one) for key, one in sorted(snapshots.items())), _field)
-        for start in range(0, len(found), BATCH):
-            yield pb.ListSnapshotsResponse(info=found[start : start + BATCH])
+        infos = filters.select((_info(key, one) for key, one in sorted(snapshots.items())), _field)
+        for start in range(0, len(infos), BATCH):
+            yield pb.ListSnapshotsResponse(info=infos[start : start + BATCH])
 
     async def usage(self, request: pb.UsageRequest, call: Call) -> pb.UsageResponse:
         """Return bytes and inodes: of an active snapshot as they are on disk, of a committed one as they were."""
-        found = self._find(request.snapshotter, request.key, call)
-        size, inodes = found.usage
-        if found.kind == pb.ACTIVE:
-            size, inodes = self._usage_on_disk(request.snapshotter, found)
+        snapshot = self._find(request.snapshotter, request.key, call)
+        size, inodes = snapshot.usage
+        if snapshot.kind == pb.ACTIVE:
+            size, inodes = self._usage_on_disk(request.snapshotter, snapshot)
         return pb.UsageResponse(size=size, inodes=inodes)
 
     async def cleanup(self, request: pb.CleanupRequest, call: Call) -> Empty:
@@ -207,10 +207,10 @@ class Snapshots:
         return self._backend.state[call.required_namespace()].snapshots.get(snapshotter, {})
 
     def _find(self, snapshotter: str, key: str, call: Call) -> Snapshot:
-        found = self._snapshots(snapshotter, call).get(key)
-        if found is None:
+        snapshot = self._snapshots(snapshotter, call).get(key)
+        if snapshot is None:
             raise not_found(f"snapshot {key} does not exist")
-        return found
+        return snapshot
 
     def _mounts(self, snapshotter: str, snapshot: Snapshot, call: Call) -> Sequence[types_pb2.Mount]:
         snapshots = self._snapshots(snapshotter, call)
@@ -223,10 +223,10 @@ class Snapshots:
 
     def _usage_on_disk(self, snapshotter: str, snapshot: Snapshot) -> tuple[int, int]:
         top = number_path(self._backend.snapshots_directory(snapshotter), snapshot.number)
-        found = [os.lstat(top)] if top.exists() else []
+        stats = [os.lstat(top)] if top.exists() else []
         for directory, subdirectories, files in os.walk(top):
-            found += [os.lstat(os.path.join(directory, name)) for name in (*subdirectories, *files)]
-        sizes = {(one.st_dev, one.st_ino): one.st_blocks * 512 for one in found}
+            stats += [os.lstat(os.path.join(directory, name)) for name in (*subdirectories, *files)]
+        sizes = {(one.st_dev, one.st_ino): one.st_blocks * 512 for one in stats}
         return sum(sizes.values()), len(sizes)
 
     def _backend_key(self, snapshot: Snapshot, key: str, call: Call) -> str:

@@ -50,8 +50,8 @@ def reported(path: str) -> list[tuple[str, int]]:
         text=True,
         check=False,
     )
-    found = [(each["code"], each["location"]["row"]) for each in json.loads(result.stdout)]
-    return [each for each in found if each[0].startswith("D1")]
+    reports = [(each["code"], each["location"]["row"]) for each in json.loads(result.stdout)]
+    return [each for each in reports if each[0].startswith("D1")]
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -66,7 +66,7 @@ def names(checkout, text, path="cri_shim/a.py"):
     ],
 )
 def test_a_name_that_the_file_gives(checkout, text, name):
-    assert [found for _, found in names(checkout, text)] == [name]
+    assert [given for _, given in names(checkout, text)] == [name]
 
 
 @pytest.mark.parametrize(

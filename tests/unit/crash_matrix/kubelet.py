@@ -57,8 +57,8 @@ class Kubelet:
 
     async def states(self, pod_id: str = "") -> dict[str, int]:
         """Return the state of each container, of one pod or of all."""
-        listed = await self.client.ListContainers(filter={"pod_sandbox_id": pod_id})
-        return {each.id: each.state for each in listed.containers}
+        containers = await self.client.ListContainers(filter={"pod_sandbox_id": pod_id})
+        return {each.id: each.state for each in containers.containers}
 
     async def pods(self) -> dict[str, int]:
         """Return the state of each pod."""

@@ -58,9 +58,9 @@ def difference(before: dict[str, list[str]], after: dict[str, list[str]]) -> str
 
 def _files(top: Path) -> set[str]:
     """Return the paths of all files and directories below ``top``."""
-    found = set()
+    left = set()
     for directory, directories, files in os.walk(top):
         for name in (*directories, *files):
             if name not in _STAYS and not name.endswith(".lock"):
-                found.add(os.path.relpath(f"{directory}/{name}", top.parent))
-    return found
+                left.add(os.path.relpath(f"{directory}/{name}", top.parent))
+    return left

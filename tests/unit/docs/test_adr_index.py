@@ -18,9 +18,9 @@ ROW = re.compile(r"^\| (\d+) \| \[(.+)\]\((.+)\) \| (.+) \| (.+) \|$", re.MULTIL
 
 def heads() -> dict[int, re.Match[str]]:
     """The heads of all files, by number."""
-    found = {path: HEAD.match(path.read_text(encoding="utf-8")) for path in FILES}
-    assert [path.name for path, head in found.items() if head is None] == []
-    return {int(head["number"]): head for head in found.values() if head is not None}
+    matches = {path: HEAD.match(path.read_text(encoding="utf-8")) for path in FILES}
+    assert [path.name for path, head in matches.items() if head is None] == []
+    return {int(head["number"]): head for head in matches.values() if head is not None}
 
 
 def test_each_file_is_named_after_its_number():
@@ -49,7 +49,7 @@ def test_each_of_two_decisions_names_the_other():
 
 def test_no_decision_is_older_than_the_one_it_replaces():
     """Dates are days, so both may be the same."""
-    found = heads()
+    by_path = heads()
     assert [
-        number for number, head in found.items() if head["by"] and found[int(head["by"])]["date"] < head["date"]
+        number for number, head in by_path.items() if head["by"] and by_path[int(head["by"])]["date"] < head["date"]
     ] == []

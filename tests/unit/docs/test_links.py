@@ -39,8 +39,8 @@ FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 def tracked() -> tuple[Path, ...]:
     """The files of the project: what git knows, and what is new and not ignored."""
     command = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    return tuple(path for name in listed if (path := ROOT / name).is_file())
+    paths = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return tuple(path for name in paths if (path := ROOT / name).is_file())
 
 
 def documents() -> list[Path]:
@@ -62,7 +62,7 @@ def anchors(page: Path) -> set[str]:
 
 def broken_links(page: Path) -> list[str]:
     """Links of a page to files or headings that there are not."""
-    found = []
+    broken = []
     for match in LINK.finditer(FENCE.sub("", page.read_text(encoding="utf-8"))):
         target = match[1] or match[2]
         if ELSEWHERE.match(target):
@@ -70,8 +70,8 @@ def broken_links(page: Path) -> list[str]:
         place, _, anchor = target.partition("#")
         file = (page.parent / place).resolve() if place else page
         if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
-            found.append(target)
-    return found
+            broken.append(target)
+    return broken
 
 
 def exists(name: str, page: Path) -> bool:
@@ -116,12 +116,12 @@ def missing_names(page: Path) -> list[str]:
 
 def test_links_of_the_pages_lead_somewhere() -> None:
     """Files, folders, pictures and headings."""
-    assert {named(page): found for page in documents() if (found := broken_links(page))} == {}
+    assert {named(page): broken for page in documents() if (broken := broken_links(page))} == {}
 
 
 def test_paths_and_modules_in_the_pages_are_there() -> None:
     """What stands in backticks or in a block of commands."""
-    assert {named(page): found for page in documents() if (found := missing_names(page))} == {}
+    assert {named(page): missing for page in documents() if (missing := missing_names(page))} == {}
 
 
 def test_pages_that_the_sources_name_are_there() -> None:

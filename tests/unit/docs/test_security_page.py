@@ -16,8 +16,8 @@ CONFIG = Config()
 
 def row(start: str) -> str:
     """The one row of the table that begins with a socket's name."""
-    (found,) = [line for line in PAGE.splitlines() if line.startswith(f"| {start}")]
-    return found
+    (line_of_start,) = [line for line in PAGE.splitlines() if line.startswith(f"| {start}")]
+    return line_of_start
 
 
 @pytest.mark.parametrize(

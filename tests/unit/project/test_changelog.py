@@ -21,9 +21,9 @@ def test_what_is_not_released_stands_on_top():
     """Then the releases, the newest first, each with its day."""
     top, *releases = sections()
     assert top.startswith("## [Unreleased]\n")
-    found = [RELEASE.match(text) for text in releases]
-    assert all(found)
-    stand = [(tuple(map(int, one[1].split("."))), one[2]) for one in found if one]
+    matches = [RELEASE.match(text) for text in releases]
+    assert all(matches)
+    stand = [(tuple(map(int, one[1].split("."))), one[2]) for one in matches if one]
     assert stand == sorted(set(stand), reverse=True)
 
 

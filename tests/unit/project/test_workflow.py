@@ -16,14 +16,14 @@ CLASSIFIER = re.compile(r"Programming Language :: Python :: (3\.\d+)")
 
 def workflow() -> dict[Any, Any]:
     """The workflow; YAML 1.1 reads its key ``on`` as true."""
-    found: dict[Any, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-    return found
+    document: dict[Any, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return document
 
 
 def job() -> dict[str, Any]:
     """Its one job."""
-    (found,) = workflow()["jobs"].values()
-    return dict(found)
+    (only_job,) = workflow()["jobs"].values()
+    return dict(only_job)
 
 
 def test_it_runs_on_every_change():
@@ -36,7 +36,7 @@ def test_its_pythons_are_those_of_the_classifiers():
     """The oldest is the one that the project requires, and each is a string: 3.10 as a number would be 3.1."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     pythons = job()["strategy"]["matrix"]["python"]
-    assert pythons == [found[1] for line in project["classifiers"] if (found := CLASSIFIER.fullmatch(line))]
+    assert pythons == [match[1] for line in project["classifiers"] if (match := CLASSIFIER.fullmatch(line))]
     assert project["requires-python"] == f">={pythons[0]}"
 
 

@@ -26,14 +26,14 @@ class Kernel(RecordingKernel):
 
     def __init__(self, status: int | OSError) -> None:
         super().__init__()
-        self._found = status
+        self._status = status
 
     def filesystem_type(self, path: str) -> int:
         """Tell of the file what the test says."""
         assert path == NETNS
-        if isinstance(self._found, OSError):
-            raise self._found
-        return self._found
+        if isinstance(self._status, OSError):
+            raise self._status
+        return self._status
 
 
 THERE = NSFS_MAGIC

@@ -18,8 +18,8 @@ MORE = "## Where bridge takes more than plugin"
 def section(name: str) -> str:
     """The part of the page that names a result, up to the next heading of its kind."""
     page = (DOCS / "performance.md").read_text(encoding="utf-8")
-    (found,) = [part for part in re.split(r"^## ", page, flags=re.MULTILINE) if f"(data/{name}.json)" in part]
-    return found
+    (part_of_name,) = [part for part in re.split(r"^## ", page, flags=re.MULTILINE) if f"(data/{name}.json)" in part]
+    return part_of_name
 
 
 def numbers(text: str) -> list[str]:
@@ -47,12 +47,12 @@ def test_the_run_of_everything_is_there():
 def test_every_number_is_the_results(name):
     """The main table and the list of what takes more, row by row and in their order; the day and how many verdicts."""
     whole = report(DOCS / "data" / f"{name}.json")
-    found = section(name)
-    assert numbers(found) == wanted(whole)
+    text = section(name)
+    assert numbers(text) == wanted(whole)
     (day,) = re.findall(r"Measured on (.*?)\.", whole)
-    assert f"{day}; result: " in found
+    assert f"{day}; result: " in text
     (verdicts,) = re.findall(r"\*\*bridge\*\*: (of .*?) \(where", " ".join(whole.split()))
-    assert verdicts in found
+    assert verdicts in text
 
 
 @pytest.mark.parametrize("name", RESULTS)
