@@ -126,7 +126,7 @@ async def call_like_a_kubelet(side: Side, lab: Lab, seconds: float, rate: float)
     await end(side, pod)
 
 
-async def one_turn(side: Side, lab: Lab, lists: int) -> None:
+async def one_run(side: Side, lab: Lab, lists: int) -> None:
     """Start a pod, end it, and ask for lists."""
     began = side.clocks()
     pod = await start(side, lab)
@@ -202,14 +202,14 @@ async def measure(options: argparse.Namespace) -> list[Side]:
                 for side in sides:
                     side.read_memory("after a quiet time")
             order = list(sides)
-            for turn in range(-WARM_UP, options.turns):
+            for number in range(-WARM_UP, options.runs):
                 random.shuffle(order)
                 for side in order:
-                    await one_turn(side, lab, options.lists)
-                    if turn < 0:
+                    await one_run(side, lab, options.lists)
+                    if number < 0:
                         side.times.clear()
-            for turn in range(options.batches):
-                for side in sides if turn % 2 else sides[::-1]:
+            for number in range(options.batches):
+                for side in sides if number % 2 else sides[::-1]:
                     await one_batch(side, lab, options.batch)
         finally:
             for side in sides:
@@ -252,7 +252,9 @@ def main() -> None:
     parser.add_argument("--calls", type=float, default=150, help="seconds of a kubelet's calls (default: 150)")
     parser.add_argument("--rate", type=float, default=20, help="lists a second of each side meanwhile (default: 20)")
     parser.add_argument("--quiet", type=float, default=120, help="seconds of quiet after that (default: 120)")
-    parser.add_argument("--turns", type=int, default=40, help="pods and lists of each side, in turns (default: 40)")
+    parser.add_argument(
+        "--turns", dest="runs", type=int, default=40, help="pods and lists of each side, in turns (default: 40)"
+    )
     parser.add_argument("--lists", type=int, default=200, help="lists of each kind in a turn (default: 200)")
     parser.add_argument("--batches", type=int, default=0, help="batches of pods of each side (default: none)")
     parser.add_argument("--batch", type=int, default=105, help="pods of a batch (default: 105)")

@@ -108,7 +108,7 @@ class Ledger:
         self._listening: set[int] = set()
         self.count = 0
         """Requests that have come in so far."""
-        self._kept: WeakValueDictionary[int, PackedRequest] = WeakValueDictionary()
+        self._packed: WeakValueDictionary[int, PackedRequest] = WeakValueDictionary()
         """Whatever one of the rings below holds, by the id of its request."""
         self._newest: deque[PackedRequest] = deque(maxlen=CAPACITY)
         self._by_method: defaultdict[str, deque[PackedRequest]] = defaultdict(lambda: deque(maxlen=CAPACITY_OF_EACH))
@@ -182,7 +182,7 @@ class Ledger:
             log.exception("ledger.record_lost", request=request.id, rpc=request.method)
 
     def _keep(self, request: Request) -> None:
-        packed = self._kept[request.id] = PackedRequest(request)
+        packed = self._packed[request.id] = PackedRequest(request)
         self._newest.append(packed)
         self._by_method[request.method].append(packed)
         slowest, wall = self._slowest[request.method], request.bill.wall
@@ -194,8 +194,8 @@ class Ledger:
     def rebill(self, request: Request, span_ids: Collection[str]) -> None:
         """Make out the bill of a closed request anew: containerd has told its share of the hops ``told`` (span ids)."""
         rebill(request)
-        if (kept := self._kept.get(request.id)) is not None:
-            kept.keep(request)
+        if (packed := self._packed.get(request.id)) is not None:
+            packed.keep(request)
         for listener in self._listeners:
             listener.rebilled(request, span_ids)
 
@@ -299,7 +299,7 @@ class Ledger:
         """One request by its id, in hand or kept."""
         if (request := self.active_requests.get(number)) is not None:
             return request
-        packed = self._kept.get(number)
+        packed = self._packed.get(number)
         return None if packed is None else packed.request()
 
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class EventReader:
     """A subscription of ``events``, from now on, that can be waited for; ``kept`` events may wait to be read."""
 
-    def __init__(self, events: Events, kept: int = EVENTS_BUFFERED) -> None:
+    def __init__(self, events: Events, limit: int = EVENTS_BUFFERED) -> None:
         self._changed = asyncio.Event()
-        self._subscription = events.subscribe(self._changed.set, kept)
+        self._subscription = events.subscribe(self._changed.set, limit)
 
     def __aiter__(self) -> Self:
         return self

@@ -26,7 +26,7 @@ class LoopLag:
         """The greatest lag since the start."""
         self.total = 0.0
         """The sum of all samples."""
-        self.looks = 0
+        self.samples = 0
 
     @property
     def recent(self) -> float:
@@ -46,5 +46,5 @@ class LoopLag:
         self.last = lag
         self.greatest = max(self.greatest, lag)
         self.total += lag
-        self.looks += 1
+        self.samples += 1
         self._recent.append((time.monotonic(), lag))

@@ -54,7 +54,7 @@ async def test_prepare_commit_view_remove(client):
         await snapshots.cleanup()
 
 
-async def test_looks_recognise_their_own(client):
+async def test_checks_recognise_their_own(client):
     """What Prepare, View and Commit look for after a lost answer is what containerd keeps."""
     snapshots, service = client.snapshots("overlayfs"), client._snapshots
     prepare = snapshots_pb2.PrepareSnapshotRequest(snapshotter="overlayfs", key="k")

@@ -80,12 +80,12 @@ async def test_a_cell(lab: Lab, proxy: FaultProxy, tmp_path: Path, cell: tuple[s
     code, done = _FAULTS[cut]
     service = method.partition("/")[0].lower()
     fault = proxy.faults[f"{_SERVICES}.{service}.v1.{method}"] = Fault(code, done=done, times=1)
-    told = "OK"
+    answer = "OK"
     try:
         await getattr(lab.client, rpc)(**fields)
     except grpc.aio.AioRpcError as error:
-        told = error.code().name
-    assert told in ALLOWED[cut]
+        answer = error.code().name
+    assert answer in ALLOWED[cut]
     await case.follow(kubelet, fields)
     assert not fault.times, "the hop was never made"
     await kubelet.clear_pods()

@@ -67,7 +67,7 @@ def test_gone_is_done_holds_only_for_deletes_without_an_answer():
 
 
 @pytest.mark.parametrize("name", sorted(name for name in METHODS if name.endswith(("/Create", "/Prepare", "/Exec"))))
-def test_what_makes_something_looks_first(name):
+def test_what_makes_something_checks_first(name):
     """A blind repeat of a create would answer AlreadyExists for what it made itself."""
     assert RETRY[name] is Retry.CHECK_FIRST
 

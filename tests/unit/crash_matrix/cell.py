@@ -70,7 +70,7 @@ class Result(Struct):
     hop: int
     method: str
     cut: str
-    told: str = ""
+    answer: str = ""
     problem: str = ""
 
 
@@ -118,7 +118,7 @@ async def _run(world: World, case: Case, cut: Cut, result: Result) -> None:
     first = len(world.fake.calls)
     fault = faults.add("*", _KINDS[cut], nth=result.hop, seconds=LATE_SECONDS)
     code, text = await (_hung_up(world, case, fields, fault) if cut is Cut.HUNG_UP else _called(world, case, fields))
-    result.told = f"{code}: {text}" if text else code
+    result.answer = f"{code}: {text}" if text else code
     if not fault.struck:  # in what the request has left to the background
         async with asyncio.timeout(ANSWER_SECONDS):
             while len(world.service.operations) and not fault.struck:
@@ -136,7 +136,7 @@ async def _run(world: World, case: Case, cut: Cut, result: Result) -> None:
     if not fault.struck:
         result.method = "never reached"
     if code not in ALLOWED[cut] | (case.refusals if cut is Cut.UNKNOWN else frozenset()):
-        result.problem = f"the client is told {result.told}"
+        result.problem = f"the client is told {result.answer}"
         return
     result.problem = await _afterwards(world, case, fields, empty, before=prepared)
 

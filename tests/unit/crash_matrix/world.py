@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 IMAGE = "registry.test/app:1"
 
-SETTLED_SECONDS = 400.0
+IDLE_SECONDS = 400.0
 """How long what was left to the background may take, on the loop's clock."""
 
 _POLL_EVERY = 0.5
@@ -56,14 +56,14 @@ class World:
 
     async def until_idle(self) -> None:
         """Return when containerd is known to be there and nothing is in flight."""
-        async with asyncio.timeout(SETTLED_SECONDS):
+        async with asyncio.timeout(IDLE_SECONDS):
             while not self.service.readiness.ready or len(self.service.operations):
                 await asyncio.sleep(_POLL_EVERY)
 
     async def until_only(self, before: dict[str, list[str]]) -> str:
         """Wait until everything is as it was before; return what is not, if it takes too long."""
         try:
-            async with asyncio.timeout(SETTLED_SECONDS):
+            async with asyncio.timeout(IDLE_SECONDS):
                 while difference(before, self.leftovers()):
                     await asyncio.sleep(_POLL_EVERY)
         except TimeoutError:

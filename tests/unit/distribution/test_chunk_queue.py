@@ -9,7 +9,7 @@ from containerd_client.distribution.chunk_queue import ChunkQueue
 
 
 @asynccontextmanager
-async def turn_of(queue, rank):
+async def chunk_of(queue, rank):
     """Wait for a turn, and have it for the block."""
     await queue.wait(rank)
     try:
@@ -24,11 +24,11 @@ async def test_lowest_rank_first():
     order = []
 
     async def one(rank, name):
-        async with turn_of(queue, rank):
+        async with chunk_of(queue, rank):
             order.append(name)
         queue.leave(rank)
 
-    async with turn_of(queue, 9):
+    async with chunk_of(queue, 9):
         asking = [asyncio.create_task(one(rank, name)) for rank, name in ((2, "c"), (1, "a"), (1, "b"))]
         await asyncio.sleep(0)
     await asyncio.wait_for(asyncio.gather(*asking), 1)
@@ -41,14 +41,14 @@ async def test_the_low_one_is_expected_back():
     order = []
 
     async def high():
-        async with turn_of(queue, 5):
+        async with chunk_of(queue, 5):
             order.append("high")
 
-    async with turn_of(queue, 1):
+    async with chunk_of(queue, 1):
         asking = asyncio.create_task(high())
         await asyncio.sleep(0)
     await asyncio.sleep(0.001)
-    async with turn_of(queue, 1):
+    async with chunk_of(queue, 1):
         order.append("low")
     await asyncio.wait_for(asking, 1)
     assert order == ["low", "high"]
@@ -59,10 +59,10 @@ async def test_cancelled_waiters_do_not_block():
     queue = ChunkQueue()
 
     async def hold(rank):
-        async with turn_of(queue, rank):
+        async with chunk_of(queue, rank):
             await asyncio.sleep(0)
 
-    async with turn_of(queue, 3):
+    async with chunk_of(queue, 3):
         gone, stays = (asyncio.create_task(hold(rank)) for rank in (1, 2))
         await asyncio.sleep(0)
         gone.cancel()
@@ -71,7 +71,7 @@ async def test_cancelled_waiters_do_not_block():
     given.cancel()
     await asyncio.wait_for(stays, 1)
     await asyncio.wait({gone, given})
-    async with asyncio.timeout(1), turn_of(queue, 9):
+    async with asyncio.timeout(1), chunk_of(queue, 9):
         pass
 
 
@@ -80,14 +80,14 @@ async def test_cancelled_in_the_instant_of_its_chunk():
     queue = ChunkQueue()
 
     async def hold():
-        async with turn_of(queue, 1):
+        async with chunk_of(queue, 1):
             await asyncio.sleep(0)
 
-    async with turn_of(queue, 1):
+    async with chunk_of(queue, 1):
         one = asyncio.create_task(hold())
         await asyncio.sleep(0)
     one.cancel()
     await asyncio.wait({one})
     assert one.cancelled()
-    async with asyncio.timeout(1), turn_of(queue, 7):
+    async with asyncio.timeout(1), chunk_of(queue, 7):
         pass

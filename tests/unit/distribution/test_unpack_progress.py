@@ -18,11 +18,11 @@ class FakeSnapshots:
     """A snapshot of constant size that is looked at with alternating success."""
 
     def __init__(self) -> None:
-        self.looks = 0
+        self.polls = 0
 
     async def usage(self, _key: str) -> tuple[int, int]:
-        self.looks += 1
-        if self.looks % 2:
+        self.polls += 1
+        if self.polls % 2:
             return 10, 1
         raise Unavailable("Snapshots/Usage", "busy")
 

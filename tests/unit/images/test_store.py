@@ -34,7 +34,7 @@ async def rest():
         await asyncio.sleep(0)
 
 
-async def test_two_looks_at_once_are_two():
+async def test_two_reads_at_once_are_two():
     """The first look learns that it is stale although a second one, just like it, has ended meanwhile."""
     client = FakeContainerd()
     store = store_of(client)

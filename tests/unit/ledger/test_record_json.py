@@ -52,7 +52,7 @@ def test_a_summary_counts_bytes_and_repeats():
     assert "hops" not in as_json
 
 
-def test_a_request_in_hand_shows_what_is_under_way():
+def test_an_active_request_shows_what_is_under_way():
     """A hop that has begun is there, without an end of its own and without a share."""
     ledger = Ledger()
     request = ledger.open("PullImage")

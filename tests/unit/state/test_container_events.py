@@ -86,7 +86,7 @@ async def test_who_is_too_slow_is_given_up_alone():
     """Beyond its bound a subscriber is ended and its events are freed; the other one misses nothing."""
     stores = Stores()
     stores.run_pod()
-    slow, quick = EventReader(stores.events, kept=3), EventReader(stores.events)
+    slow, quick = EventReader(stores.events, limit=3), EventReader(stores.events)
     for number in range(5):
         stores.create(f"c{number}")
     with pytest.raises(ResourceExhaustedError, match="3 events behind"):

@@ -30,9 +30,9 @@ class FakeReader:
         self.asked.append(([subject.id for subject, _ in wanted], count))
         self.known += [known for _, known in wanted]
         self.threads.add(threading.current_thread().name)
-        return [self._found(subject, count) for subject, _ in wanted]
+        return [self._readout(subject, count) for subject, _ in wanted]
 
-    def _found(self, subject, count):
+    def _readout(self, subject, count):
         if subject.id in self.gone:
             return Readout()
         now = time.monotonic_ns() + self.shift_ns

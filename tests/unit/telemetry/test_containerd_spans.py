@@ -113,7 +113,7 @@ async def test_what_spans_say_teaches_and_is_compared():
     assert agreement.requests()["StartContainer"].pairs == 6
 
 
-async def test_a_hop_of_a_request_in_hand_counts():
+async def test_a_hop_of_an_active_request_counts():
     """What containerd tells before the request has ended is in its first bill, for hops in flight too."""
     ledger = Ledger()
     receiver = ContainerdSpans(ledger)

@@ -20,7 +20,7 @@ async def test_a_blocked_loop_is_seen() -> None:
     looking.cancel()
     assert lag.greatest >= 0.4
     assert lag.recent == lag.greatest
-    assert lag.looks >= 2
+    assert lag.samples >= 2
     assert lag.total >= lag.greatest
 
 
