@@ -132,8 +132,8 @@ class Distribution(Struct, frozen=True):
 
     async def config(self, contents: ImageContents, labels: Mapping[str, str], lease: str, snapshotter: str) -> None:
         """Ensure that the image's configuration is in the content store, with the label that holds its snapshot."""
-        kept = {snapshot_label(snapshotter): contents.chain_id} if contents.chain_id else {}
-        await self.fetcher.document(contents.manifest.config, contents.config, {**labels, **kept}, lease)
+        snapshot_labels = {snapshot_label(snapshotter): contents.chain_id} if contents.chain_id else {}
+        await self.fetcher.document(contents.manifest.config, contents.config, {**labels, **snapshot_labels}, lease)
 
     async def _small(self, source: Source, blob: Descriptor) -> bytes:
         """Return a manifest or configuration, from containerd if it exists there, else from the registry."""

@@ -63,9 +63,9 @@ def as_version(result: Mapping[str, Any] | None, version: str) -> Mapping[str, A
         return None
     ips = []
     for address in result.get("ips", ()):
-        kept = {key: value for key, value in address.items() if key != "version"}
+        fields = {key: value for key, value in address.items() if key != "version"}
         family = "6" if ":" in address_of(address["address"]) else "4"
-        ips.append({"version": family, **kept} if version in _MIDDLE else kept)
+        ips.append({"version": family, **fields} if version in _MIDDLE else fields)
     return {**result, "cniVersion": version, **({"ips": ips} if ips else {})}
 
 

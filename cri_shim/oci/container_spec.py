@@ -142,15 +142,15 @@ def _set_process(spec: Spec, given: ContainerSpecInput) -> None:
             {"type": limit.name, "soft": limit.soft, "hard": limit.hard} for limit in given.options.rlimits
         ]
     available = given.facts.capabilities
-    kept: tuple[str, ...] = ()
+    retained: tuple[str, ...] = ()
     if security.privileged:
         chosen = available
     else:
         inherited = tuple(process["capabilities"].get("bounding", ()))
         asked = security.capabilities if security.HasField("capabilities") else None
         chosen = capabilities.wanted(asked, available, inherited)
-        kept = capabilities.ambient(security.capabilities, available)
-    process["capabilities"] = defaults.capability_sets(chosen, kept)
+        retained = capabilities.ambient(security.capabilities, available)
+    process["capabilities"] = defaults.capability_sets(chosen, retained)
 
 
 def _set_namespaces(spec: Spec, given: ContainerSpecInput) -> None:

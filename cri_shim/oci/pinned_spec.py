@@ -23,8 +23,8 @@ _OF_A_CONFINED_PROCESS = ("resources", "seccomp", "maskedPaths", "readonlyPaths"
 
 def pinned_spec(spec: Spec, namespaces: PodNamespaces) -> Spec:
     """Return a sandbox's ``spec`` without what concerns a process, and with the files of its ``namespaces``."""
-    kept = {key: value for key, value in spec.items() if key not in _OF_A_PROCESS}
-    kept["linux"] = {key: value for key, value in spec["linux"].items() if key not in _OF_A_CONFINED_PROCESS}
+    fields = {key: value for key, value in spec.items() if key not in _OF_A_PROCESS}
+    fields["linux"] = {key: value for key, value in spec["linux"].items() if key not in _OF_A_CONFINED_PROCESS}
     places = (("network", namespaces.network), ("ipc", namespaces.ipc), ("uts", namespaces.uts))
-    kept["linux"]["namespaces"] = [{"type": kind, "path": path} for kind, path in places if path]
-    return kept
+    fields["linux"]["namespaces"] = [{"type": kind, "path": path} for kind, path in places if path]
+    return fields

@@ -111,8 +111,8 @@ async def _wait(process: ExecProcess, container_id: str, request: cri.ExecSyncRe
 def cut_to_fit(stdout: bytes, stderr: bytes, limit: int = OUTPUT_LIMIT) -> tuple[bytes, bytes]:
     """Return the beginnings of both that together have at most ``limit`` bytes; each may have half of them."""
     half = limit // 2
-    kept = min(len(stdout), max(half, limit - len(stderr)))
-    return stdout[:kept], stderr[: limit - kept]
+    length = min(len(stdout), max(half, limit - len(stderr)))
+    return stdout[:length], stderr[: limit - length]
 
 
 def _shown(request: cri.ExecSyncRequest) -> str:

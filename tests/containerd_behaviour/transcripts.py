@@ -28,8 +28,8 @@ def recorded(version: tuple[int, int], scenario: str) -> Path:
 
 def difference(text: str, version: tuple[int, int], scenario: str) -> str:
     """Return how a transcript differs from the recorded one; empty when it does not."""
-    kept = recorded(version, scenario).read_text().splitlines()
-    return "\n".join(unified_diff(kept, text.splitlines(), "recorded", "now", lineterm="", n=0))
+    recorded_lines = recorded(version, scenario).read_text().splitlines()
+    return "\n".join(unified_diff(recorded_lines, text.splitlines(), "recorded", "now", lineterm="", n=0))
 
 
 async def written(client: Containerd, version: tuple[int, int], scenario: str, scratch: Path) -> str:

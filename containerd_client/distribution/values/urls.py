@@ -210,12 +210,12 @@ def _without_dots(path: str) -> str:
     """Resolve the segments ``.`` and ``..`` of a relative location (RFC 3986, 5.2.4)."""
     if "/." not in path:
         return path
-    kept: list[str] = []
+    segments: list[str] = []
     steps = path.split("/")
     for step in steps[1:]:
         if step == "..":
-            del kept[-1:]
+            del segments[-1:]
         elif step != ".":
-            kept.append(step)
+            segments.append(step)
     last = "" if steps[-1] not in {".", ".."} else "/"
-    return "/" + "/".join(kept) + (last if kept else "")
+    return "/" + "/".join(segments) + (last if segments else "")

@@ -98,8 +98,8 @@ def _daemons(run: Run) -> list[str]:
 
 
 def _memory(run: Run, step: Step, *, fair: bool) -> str:
-    kept = any(HELPERS in side_run.pss for one in step.rounds for side_run in one.side_runs.values())
-    parts = [*_daemons(run), *([HELPERS] if kept else []), SHIMS]
+    has_helpers = any(HELPERS in side_run.pss for one in step.rounds for side_run in one.side_runs.values())
+    parts = [*_daemons(run), *([HELPERS] if has_helpers else []), SHIMS]
     bars = []
     for side in run.sides:
         sizes = [

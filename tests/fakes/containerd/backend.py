@@ -111,7 +111,7 @@ class Backend:
         if not directory.is_dir():
             return
         spaces = self.state.spaces.values()
-        kept = {str(one.number) for space in spaces for one in space.snapshots.get(snapshotter, {}).values()}
+        in_use = {str(one.number) for space in spaces for one in space.snapshots.get(snapshotter, {}).values()}
         for entry in directory.iterdir():
-            if entry.name not in kept:
+            if entry.name not in in_use:
                 shutil.rmtree(entry, ignore_errors=True)

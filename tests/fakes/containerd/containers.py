@@ -179,9 +179,9 @@ def _change(updated: pb.Container, wanted: pb.Container, path: str) -> None:
 
 
 def _set_labels(container: pb.Container, labels: Mapping[str, str]) -> None:
-    kept = without_empty(labels)
+    remaining = without_empty(labels)
     container.ClearField("labels")
-    container.labels.update(kept)
+    container.labels.update(remaining)
 
 
 def _copy(container: pb.Container) -> pb.Container:

@@ -50,16 +50,16 @@ def collect(state: State) -> list[tuple[str, str, Message]]:
 
 def _collect_space(space: Space) -> Iterator[tuple[str, Message]]:
     reached = _reached(space)
-    kept = {(node.kind, node.key) for node in reached}
-    for lease in [one for one in space.leases if ("leases", one) not in kept]:
+    retained = {(node.kind, node.key) for node in reached}
+    for lease in [one for one in space.leases if ("leases", one) not in retained]:
         del space.leases[lease]
     for snapshotter, snapshots in space.snapshots.items():
-        for key in [one for one in sorted(snapshots) if (f"snapshots/{snapshotter}", one) not in kept]:
+        for key in [one for one in sorted(snapshots) if (f"snapshots/{snapshotter}", one) not in retained]:
             del snapshots[key]
             yield "/snapshot/remove", events_pb2.SnapshotRemove(key=key, snapshotter=snapshotter)
-    for ref in [one for one in space.ingests if ("ingests", one) not in kept]:
+    for ref in [one for one in space.ingests if ("ingests", one) not in retained]:
         del space.ingests[ref]
-    for digest in [one for one in space.content if ("content", one) not in kept]:
+    for digest in [one for one in space.content if ("content", one) not in retained]:
         del space.content[digest]
 
 

@@ -146,9 +146,9 @@ def _validate(image: pb.Image, version: tuple[int, int]) -> None:
 
 
 def _set_labels(image: pb.Image, labels: Mapping[str, str]) -> None:
-    kept = without_empty(labels)
+    remaining = without_empty(labels)
     image.ClearField("labels")
-    image.labels.update(kept)
+    image.labels.update(remaining)
 
 
 def _copy(image: pb.Image) -> pb.Image:

@@ -57,18 +57,18 @@ def test_names_that_are_taken(top):
 
 def test_everything_but_what_links_lead_to(top, tmp_path):
     """All kinds of entries go; a link is not followed."""
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    (kept / "file").touch()
-    (top / "link").symlink_to(kept)
+    outside = tmp_path / "kept"
+    outside.mkdir()
+    (outside / "file").touch()
+    (top / "link").symlink_to(outside)
     (top / "dangling").symlink_to("/nowhere")
     os.mkfifo(top / "fifo")
     (top / "a" / "b").mkdir(parents=True)
     (top / "a" / "b" / os.fsdecode(b"\xff")).touch()
-    (top / "a" / "link").symlink_to(kept)
+    (top / "a" / "link").symlink_to(outside)
     remove_tree(top)
     assert not top.exists()
-    assert (kept / "file").exists()
+    assert (outside / "file").exists()
 
 
 def test_what_is_gone(top):

@@ -151,8 +151,8 @@ def test_devices_of_the_request():
 def test_masked_paths_are_the_requests_unless_disabled():
     """What the kubelet sends replaces the default, also when it sends nothing."""
     assert container({"masked_paths": ["/m"], "readonly_paths": ["/r"]})["linux"]["maskedPaths"] == ["/m"]
-    kept = container({"masked_paths": ["/m"]}, options=SpecOptions(disable_proc_mount=True))
-    assert kept["linux"]["maskedPaths"] == list(DEFAULT_MASKED_PATHS)
+    unmasked = container({"masked_paths": ["/m"]}, options=SpecOptions(disable_proc_mount=True))
+    assert unmasked["linux"]["maskedPaths"] == list(DEFAULT_MASKED_PATHS)
 
 
 def test_apparmor():

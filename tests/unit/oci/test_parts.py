@@ -80,9 +80,9 @@ def test_capabilities_of_a_request(add, drop, expected):
 def test_ambient_capabilities_of_a_request():
     """What is asked for by name is in all five sets, even if not added otherwise; a drop wins; else none is."""
     request = cri.Capability(add_ambient_capabilities=["kill", "CAP_CHOWN"], drop_capabilities=["CHOWN"])
-    kept = capabilities.ambient(request, ("CAP_A",))
-    assert kept == ("CAP_KILL",)
-    sets = capability_sets(("CAP_A",), kept)
+    retained = capabilities.ambient(request, ("CAP_A",))
+    assert retained == ("CAP_KILL",)
+    sets = capability_sets(("CAP_A",), retained)
     assert sets["ambient"] == sets["inheritable"] == ["CAP_KILL"]
     assert sets["bounding"] == sets["effective"] == sets["permitted"] == ["CAP_A", "CAP_KILL"]
     assert capabilities.ambient(cri.Capability(add_ambient_capabilities=["ALL"]), ("CAP_A", "CAP_B")) == (

@@ -10,7 +10,7 @@ from cri_shim.server.instrument import MESSAGE_LIMIT
 
 
 @pytest.mark.parametrize(
-    ("stdout", "stderr", "kept"),
+    ("stdout", "stderr", "expected"),
     [
         (3, 4, (3, 4)),
         (10, 0, (10, 0)),
@@ -21,10 +21,10 @@ from cri_shim.server.instrument import MESSAGE_LIMIT
         (20, 20, (5, 5)),
     ],
 )
-def test_what_fits(stdout, stderr, kept):
+def test_what_fits(stdout, stderr, expected):
     """Together at most the limit; each may have half, and what the other one leaves."""
     out, err = cut_to_fit(b"o" * stdout, b"e" * stderr, 10)
-    assert (len(out), len(err)) == kept
+    assert (len(out), len(err)) == expected
 
 
 def test_the_largest_answer_fits_into_a_message():

@@ -331,20 +331,20 @@ async def test_a_state_without_an_end(node):
 
 
 @pytest.mark.parametrize(
-    ("kept", "ends"),
+    ("remains", "ends"),
     [
         (Status(created_at=1, started_at=2, pid=8), [(CONTAINER, 255, "Unknown")]),
         (Status(created_at=1, started_at=2, finished_at=9, reason="Completed"), []),
     ],
 )
-async def test_a_status_that_cannot_be_read_just_now(node, monkeypatch, kept, ends):
+async def test_a_status_that_cannot_be_read_just_now(node, monkeypatch, remains, ends):
     """Without the file nothing is concluded from a task that is gone: the file is read again, and its status holds."""
     node.pod()
     node.containerd.members.append(containers_pb2.Container(id=CONTAINER))
     answers: list[Status | OSError] = [OSError(errno.EIO, "Input/output error")] * 3
 
     def read(_directory):
-        answer = answers.pop(0) if answers else kept
+        answer = answers.pop(0) if answers else remains
         if isinstance(answer, OSError):
             raise answer
         return answer
@@ -358,7 +358,7 @@ async def test_a_status_that_cannot_be_read_just_now(node, monkeypatch, kept, en
     assert node.exits.reported == []
     await until(lambda: not node.containers.get(CONTAINER).status_unread)
     await until(lambda: node.exits.reported == ends)
-    assert node.containers.get(CONTAINER).status.finished_at == kept.finished_at
+    assert node.containers.get(CONTAINER).status.finished_at == remains.finished_at
 
 
 async def test_a_record_whose_id_begins_like_another(node):

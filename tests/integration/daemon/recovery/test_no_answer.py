@@ -76,14 +76,14 @@ async def test_a_restart_without_answers(lab, proxy, faults):
     """A container that runs is unknown and stays untouched; when there are answers, it is what it was."""
     pod = await run_pod(lab)
     container = await pod.start(command=sh("while [ ! -e /tmp/end ]; do sleep 0.1; done; sleep 1; exit 3"))
-    kept = (lab.bridge.root / "containers" / container.id / "status").read_bytes()
+    written = (lab.bridge.root / "containers" / container.id / "status").read_bytes()
     proxy.faults.update(faults)
     await restart(lab)
     status = (await lab.client.ContainerStatus(container_id=container.id)).status
     assert status.state == cri.CONTAINER_UNKNOWN
     assert "could not be looked at" in status.message
     assert (await pod.status()).state == cri.SANDBOX_NOTREADY
-    assert (lab.bridge.root / "containers" / container.id / "status").read_bytes() == kept
+    assert (lab.bridge.root / "containers" / container.id / "status").read_bytes() == written
     async with Containerd(lab.containerd.address, namespace="k8s.io") as containerd:
         assert (await containerd.tasks.get(container.id)).status == task_types.RUNNING
     proxy.faults.clear()

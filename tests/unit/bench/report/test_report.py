@@ -105,17 +105,17 @@ def test_what_daemons_keep_running_counts_as_theirs():
         )
         for step in whole.steps
     )
-    kept = replace(whole, steps=steps)
+    shown = replace(whole, steps=steps)
     table = next(
         block
-        for block in document.document(kept)
+        for block in document.document(shown)
         if isinstance(block, Table) and block.head[-3:] == ("RSS", "PSS", "USS")
     )
     cells = {row[:2]: row[2:] for row in table.rows}
     assert cells["bridge", "helpers"] == ("11.0", "6.00", "5.00")
     assert ("plugin", "helpers") not in cells
     without, with_helpers = (
-        next(row for row in rows_of(each) if row.key == "pss daemons").sides["bridge"].p50 for each in (whole, kept)
+        next(row for row in rows_of(each) if row.key == "pss daemons").sides["bridge"].p50 for each in (whole, shown)
     )
     assert with_helpers == pytest.approx(without + 6.0)
     assert float(cells["bridge", "daemons and helpers"][1]) == pytest.approx(with_helpers, abs=0.1)

@@ -54,7 +54,7 @@ def test_numbers_that_are_none_do_not_spoil_the_file():
     """NaN and infinity are no JSON; words that no bill has are not repeated."""
     bill = read_bill("wall=nan front=inf transport=1e999 queue=x split=<script> front_known=2", 1.0)
     assert bill is not None
-    kept = msgspec.json.decode(msgspec.json.encode(itemize([bill])))
-    assert kept["parts"] == {"not_accounted_for": [1.0]}
-    assert kept["split"] == {}
-    assert kept["front_known"] == {"none": 1}
+    decoded = msgspec.json.decode(msgspec.json.encode(itemize([bill])))
+    assert decoded["parts"] == {"not_accounted_for": [1.0]}
+    assert decoded["split"] == {}
+    assert decoded["front_known"] == {"none": 1}
