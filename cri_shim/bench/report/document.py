@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.report import client_section, floor, pictures, price_section, tables, words
+from cri_shim.bench.report import client_section, floor, pictures, price_section, prose, tables
 from cri_shim.bench.report.blocks import Block, Code, Heading, Items, Paragraph
 from cri_shim.bench.report.numbers import ratio
 from cri_shim.bench.report.price import price_rows
@@ -45,7 +45,7 @@ def document(run: Run) -> list[Block]:
     blocks += [
         Heading(2, "How it was measured"),
         Code(run.command),
-        Items((*words.HOW, *(words.FINE_RESOURCES if run.schema > 1 else words.COARSE_RESOURCES))),
+        Items((*prose.HOW, *(prose.FINE_RESOURCES if run.schema > 1 else prose.COARSE_RESOURCES))),
         *_setting(run),
         *client_section.of_run(run),
         *_same_work(run),
@@ -63,7 +63,7 @@ def document(run: Run) -> list[Block]:
             Heading(2, f"{step.title}{around}" if step.scenario != "logs-10" else f"{step.title}, ten containers"),
             Paragraph(f"{step.about} {len(step.rounds)} rounds{f' ({options})' if options else ''}."),
             *_objections(
-                [side_run for one in step.rounds for side_run in one.side_runs.values()], words.STEP_NOT_QUIET
+                [side_run for one in step.rounds for side_run in one.side_runs.values()], prose.STEP_NOT_QUIET
             ),
             *floor.of_step(here, step),
             *pictures.of_step(here, step, step_rows),
@@ -73,7 +73,7 @@ def document(run: Run) -> list[Block]:
             tables.cpu(here, step),
             *([tables.memory(here, step)] if step.scenario == "steady" and knows_pss(here, step) else []),
         ]
-    return [*blocks, Heading(2, "What this does not show"), Items(words.NOT_SHOWN)]
+    return [*blocks, Heading(2, "What this does not show"), Items(prose.NOT_SHOWN)]
 
 
 def _tally(rows: Sequence[Row], others: Sequence[str]) -> str:
@@ -93,7 +93,7 @@ def _tally(rows: Sequence[Row], others: Sequence[str]) -> str:
 
 def _noise_warning(run: Run) -> list[Block]:
     side_runs = [side_run for step in run.steps for one in step.rounds for side_run in one.side_runs.values()]
-    return _objections(side_runs, words.NOT_QUIET)
+    return _objections(side_runs, prose.NOT_QUIET)
 
 
 def _objections(side_runs: Sequence[SideRun], sentence: str) -> list[Block]:
@@ -150,7 +150,7 @@ def _setting(run: Run) -> list[Block]:
 def _parity_warning(run: Run) -> list[Block]:
     if run.parity is None or not run.parity.differences:
         return []
-    return [Paragraph(words.NOT_THE_SAME_WORK.format(count=len(run.parity.differences)), warns=True)]
+    return [Paragraph(prose.NOT_THE_SAME_WORK.format(count=len(run.parity.differences)), warns=True)]
 
 
 def _same_work(run: Run) -> list[Block]:
@@ -159,16 +159,16 @@ def _same_work(run: Run) -> list[Block]:
     facts = ", ".join(f"{kind} ({count})" for kind, count in run.parity.facts.items()) or "none"
     blocks: list[Block] = [
         Heading(2, "The same work"),
-        Paragraph(words.SAME_WORK.format(facts=facts)),
+        Paragraph(prose.SAME_WORK.format(facts=facts)),
     ]
     if run.parity.tolerated:
         blocks.append(Items(run.parity.tolerated))
     if not run.parity.differences:
-        return [*blocks, Paragraph(words.NO_DIFFERENCE)]
+        return [*blocks, Paragraph(prose.NO_DIFFERENCE)]
     return [
         *blocks,
         Heading(3, "What differs in the work"),
-        Paragraph(words.DIFFERENCES.format(count=len(run.parity.differences))),
+        Paragraph(prose.DIFFERENCES.format(count=len(run.parity.differences))),
         tables.differences(run),
     ]
 
@@ -177,12 +177,12 @@ def _left_out(run: Run, step: Step) -> list[Block]:
     """Which sides take no part in a step, and which metrics others have no numbers of, and why."""
     keys = {metric.key for metric in step.metrics}
     blocks: list[Block] = [
-        Paragraph(words.TAKES_NO_PART.format(side=side, reason=reason)) for side, reason in step.left_out.items()
+        Paragraph(prose.TAKES_NO_PART.format(side=side, reason=reason)) for side, reason in step.left_out.items()
     ]
     for side in run.sides:
         what = [f"`{rpc}` ({reason})" for rpc, reason in side.left_out.items() if rpc in keys]
         if what:
-            blocks.append(Paragraph(words.LEFT_OUT.format(side=side.name, what=", ".join(what))))
+            blocks.append(Paragraph(prose.LEFT_OUT.format(side=side.name, what=", ".join(what))))
     return blocks
 
 

@@ -13,8 +13,8 @@ from cri_shim.bench.report.plain import to_text
 from cri_shim.bench.report.price import price_rows
 from cri_shim.bench.report.price_section import sentences
 from cri_shim.bench.report.price_tables import side_by_side
+from cri_shim.bench.report.prose import TAKES_NO_PART
 from cri_shim.bench.report.rows import rows_of
-from cri_shim.bench.report.words import TAKES_NO_PART
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

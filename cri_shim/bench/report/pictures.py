@@ -7,7 +7,7 @@ from math import fsum
 from typing import TYPE_CHECKING
 
 from cri_shim.bench.measures.memory import HELPERS, SHIMS
-from cri_shim.bench.report import plots, split, words
+from cri_shim.bench.report import plots, prose, split
 from cri_shim.bench.report.blocks import Picture
 from cri_shim.bench.report.rows import daemons_of, knows_pss
 from cri_shim.bench.verdicts.verdict import FASTER, SLOWER
@@ -30,7 +30,7 @@ def ratios(run: Run, rows: Sequence[Row], name: str = "ratios") -> list[Picture]
         judged = [(row, row.verdicts[other]) for row in rows if other in row.verdicts]
         intervals = [(_in_context(row), each.ratio, each.word in {FASTER, SLOWER}) for row, each in judged]
         if intervals:
-            caption = words.RATIOS.format(other=other, first=first)
+            caption = prose.RATIOS.format(other=other, first=first)
             suffix = f"-{other}" if len(others) > 1 else ""
             charts.append(Picture(f"{name}{suffix}", plots.forest(intervals, first), caption))
     return charts
@@ -66,9 +66,9 @@ def _curve(run: Run, step: Step, stem: str, what: str) -> list[Picture]:
         for side in run.sides
         if all(one.side_runs[side.name].samples.get(key) for one in step.rounds)
     }
-    words = {"runs": "Pods that run", "gone": "Pods that are gone"}[what]
-    caption = f"{words}, by seconds since all were asked for at once: one line a round, the median round thick."
-    return [Picture(f"{stem}-{what}", plots.curves(series, "s", words), caption)] if series else []
+    name = {"runs": "Pods that run", "gone": "Pods that are gone"}[what]
+    caption = f"{name}, by seconds since all were asked for at once: one line a round, the median round thick."
+    return [Picture(f"{stem}-{what}", plots.curves(series, "s", name), caption)] if series else []
 
 
 def cpu_parts(run: Run, step: Step) -> dict[str, dict[str, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.report import old_bills, words
+from cri_shim.bench.report import old_bills, prose
 from cri_shim.bench.report.blocks import Block, Heading, Items, Paragraph
 from cri_shim.bench.report.price_sentences import sentence
 from cri_shim.bench.report.price_tables import by_rhythm, rhythm, side_by_side
@@ -23,10 +23,10 @@ def of_run(rows: Sequence[PriceRow]) -> list[Block]:
     first, side = rows[0].first, rows[0].side
     return [
         Heading(2, f"What the extra hop of {side} costs"),
-        Paragraph(words.PRICE.format(first=first, side=side)),
+        Paragraph(prose.PRICE.format(first=first, side=side)),
         Items(tuple(sentences(row for row in rows if row.metric.main))),
         by_rhythm(rows),
-        Paragraph(words.PRICE_READING),
+        Paragraph(prose.PRICE_READING),
     ]
 
 
@@ -39,7 +39,7 @@ def of_step(step: Step, rows: Sequence[PriceRow]) -> list[Block]:
 def of_old_bills(run: Run) -> list[Block]:
     """Bills of the older form under the names that they had, and why no price is made of them."""
     table = old_bills.table(run)
-    return [Heading(2, "Bills of an older form"), Paragraph(words.OLD_BILLS), table] if table else []
+    return [Heading(2, "Bills of an older form"), Paragraph(prose.OLD_BILLS), table] if table else []
 
 
 def sentences(rows: Iterable[PriceRow]) -> list[str]:

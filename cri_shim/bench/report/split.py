@@ -6,7 +6,7 @@ import statistics
 from math import fsum
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.report import old_bills, plots, words
+from cri_shim.bench.report import old_bills, plots, prose
 from cri_shim.bench.report.blocks import Picture
 from cri_shim.bench.report.price import CLIENT, typical_parts
 from cri_shim.bench.results.bills import NOT_ACCOUNTED_FOR
@@ -29,13 +29,13 @@ def pictures(run: Run, step: Step, stem: str) -> list[Picture]:
     """The picture of a step; none when no side's answers carry bills."""
     name, title = f"{stem}-split", "Where the time goes"
     if bars := where_time_goes(run, step):
-        return [Picture(name, plots.stacks(bars, _COLOURS, "ms", title), words.SPLIT)]
+        return [Picture(name, plots.stacks(bars, _COLOURS, "ms", title), prose.SPLIT)]
     if bars := old_bills.where_time_goes(run, step):
-        caption = words.OLD_SPLIT.format(
+        caption = prose.OLD_SPLIT.format(
             at_work=old_bills.AT_WORK, transport=old_bills.TRANSPORT, helpers=old_bills.HELPERS, own=old_bills.OWN
         )
         if old_bills.is_estimate(step):
-            caption = f"{caption} {words.OLD_ESTIMATE}"
+            caption = f"{caption} {prose.OLD_ESTIMATE}"
         return [Picture(name, plots.stacks(bars, old_bills.COLOURS, "ms", title), caption)]
     return []
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from cri_shim.bench.report.blocks import Block, Code, Heading, Items, Paragraph, Table
 from cri_shim.bench.report.numbers import number, ratio
+from cri_shim.bench.report.prose import TWO_RUNS
 from cri_shim.bench.report.rows import rows_of
-from cri_shim.bench.report.words import TWO_RUNS
 from cri_shim.bench.verdicts.verdict import REFUSED
 
 if TYPE_CHECKING:
