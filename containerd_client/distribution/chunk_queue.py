@@ -29,13 +29,13 @@ class ChunkQueue:
     def leave(self, rank: int) -> None:
         """Note that this rank will not send any more."""
         if self._expected == rank:
-            self._expect_none()
+            self._forget_expected()
             self._next()
 
     async def wait(self, rank: int) -> None:
         """Wait for the slot; the caller must :meth:`end` it."""
         if not self._busy and (self._expected is None or rank <= self._expected):
-            self._expect_none()
+            self._forget_expected()
             self._busy = True
             return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -59,7 +59,7 @@ class ChunkQueue:
         else:
             self._next()
 
-    def _expect_none(self) -> None:
+    def _forget_expected(self) -> None:
         self._expected = None
         if self._timer is not None:
             self._timer.cancel()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cri_shim.ledger.request import Request
 
 _KEEPALIVE_SECONDS = 15.0
-_MOST_LISTED = 2000
+_MOST_SHOWN = 2000
 _LARGEST_EXPORT = 4 << 20
 _EXPORTS_WAITING = 4
 _MOST_CONNECTIONS = 128
@@ -161,7 +161,7 @@ class Site:
     async def _requests(self, request: web.Request) -> web.Response:
         method, slowest = request.query.get("method", ""), request.query.get("slowest") == "1"
         reads = request.query.get("reads") != "0"
-        limit = min(_number("limit", request.query.get("limit", "100")), _MOST_LISTED)
+        limit = min(_number("limit", request.query.get("limit", "100")), _MOST_SHOWN)
         ledger = self._sources.ledger
         if slowest:
             requests: list[Request | PackedRequest] = [*ledger.slowest(method)]

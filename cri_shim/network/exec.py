@@ -81,7 +81,7 @@ class PluginExec:
         if self._on_run is not None:
             self._on_run(plugin, command)
         try:
-            completed = await self._run_found(plugin, command, env, stdin, time_limit)
+            completed = await self._run_program(plugin, command, env, stdin, time_limit)
             exit_code = completed.exit_code
         except TimeoutError:
             exit_code = -9
@@ -95,7 +95,7 @@ class PluginExec:
             raise CniError(plugin, command, f"it printed at least {OUTPUT_LIMIT} bytes, too many for a result")
         return completed.stdout
 
-    async def _run_found(
+    async def _run_program(
         self, plugin: str, command: str, env: Mapping[str, str], stdin: bytes, time_limit: float
     ) -> Completed:
         # Trying to start it is the search: a stat before that would only report what the start reports anyway.

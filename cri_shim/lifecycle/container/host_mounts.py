@@ -46,7 +46,7 @@ def _source(mount: cri.Mount) -> str:
     if not mount.host_path:
         raise InvalidArgumentError(f"mount at {mount.container_path!r} has no host_path")
     try:
-        source = _found_or_made(mount.host_path)
+        source = _existing_or_made(mount.host_path)
         source.encode()
     except OSError as error:
         if is_node_fault(error):
@@ -63,7 +63,7 @@ def _source(mount: cri.Mount) -> str:
     return source
 
 
-def _found_or_made(path: str) -> str:
+def _existing_or_made(path: str) -> str:
     try:
         return os.path.realpath(path, strict=True)
     except FileNotFoundError:

@@ -39,7 +39,7 @@ async def change_extension(lab, id_, key, value):
         await containerd.containers.update(container, "extensions")
 
 
-async def listed_containers(lab):
+async def containers_by_id(lab):
     """Containers by id."""
     return {each.id: each for each in (await lab.client.ListContainers()).containers}
 
@@ -57,7 +57,7 @@ async def test_a_corrupt_status_file(lab, content):
             (lab.bridge.root / "containers" / container.id / "status").write_bytes(content)
 
     await restart(lab, spoil)
-    containers = await listed_containers(lab)
+    containers = await containers_by_id(lab)
     assert containers[running.id].state in {cri.CONTAINER_RUNNING, cri.CONTAINER_UNKNOWN}
     assert containers[ended.id].state in {cri.CONTAINER_EXITED, cri.CONTAINER_UNKNOWN}
     await running.stop(timeout=1)
@@ -81,13 +81,13 @@ async def test_a_container_whose_metadata_cannot_be_read(lab, value):
     pod = await run_pod(lab)
     spoiled, good = await pod.start(), await pod.start()
     await restart(lab, lambda: change_extension(lab, spoiled.id, CONTAINER, value))
-    assert good.id in await listed_containers(lab)
+    assert good.id in await containers_by_id(lab)
     assert await good.output("echo fine") == "fine"
     status = (await lab.client.ContainerStatus(container_id=spoiled.id)).status
     assert status.state == cri.CONTAINER_UNKNOWN
     assert spoiled.id in status.message
     await pod.remove()
-    assert spoiled.id not in await listed_containers(lab)
+    assert spoiled.id not in await containers_by_id(lab)
 
 
 async def test_a_stop_signal_that_there_is_not(lab):
@@ -148,7 +148,7 @@ async def test_a_container_without_its_pod(lab):
 
     await restart(lab, spoil)
     await lab.client.RemoveContainer(container_id=container.id)
-    assert container.id not in await listed_containers(lab)
+    assert container.id not in await containers_by_id(lab)
 
 
 async def test_foreign_containers_are_left_alone(lab):
@@ -156,7 +156,7 @@ async def test_foreign_containers_are_left_alone(lab):
     name = f"foreign-{uuid.uuid4()}"
     await asyncio.to_thread(lab.containerd.ctr, "run", "--detach", lab.busybox, name, "sleep", "1000")
     await restart(lab)
-    assert name not in await listed_containers(lab)
+    assert name not in await containers_by_id(lab)
     assert name in await asyncio.to_thread(lab.containerd.ctr, "tasks", "list", "--quiet")
     await asyncio.to_thread(remove_by_hand, lab, name)
 
