@@ -16,18 +16,18 @@ export function listen(listener) {
   listeners.add(listener);
 }
 
-function tell(name, data) {
+function dispatch(name, data) {
   for (const listener of listeners) listener(name, data);
 }
 
 /** Follow the live events; the browser reconnects when the daemon is back. */
 export function follow() {
   const source = new EventSource("/api/live");
-  source.onopen = () => tell("open", null);
+  source.onopen = () => dispatch("open", null);
   source.onerror = () => {
-    tell("away", null);
+    dispatch("away", null);
     // The browser does not retry a connection that was refused outright.
     if (source.readyState === EventSource.CLOSED) setTimeout(follow, 2000);
   };
-  for (const name of EVENTS) source.addEventListener(name, (event) => tell(name, JSON.parse(event.data)));
+  for (const name of EVENTS) source.addEventListener(name, (event) => dispatch(name, JSON.parse(event.data)));
 }

@@ -82,7 +82,7 @@ function drawn(picture, node, start, below) {
   return h(
     "figure",
     { class: picture.live ? "picture live-picture" : "picture" },
-    h("figcaption", {}, h("h3", {}, picture.name), h("p", { class: "years" }, picture.years), h("p", {}, picture.told)),
+    h("figcaption", {}, h("h3", {}, picture.name), h("p", { class: "years" }, picture.years), h("p", {}, picture.summary)),
     svg,
     picture.live ? sum(start) : elsewhere(picture),
     ...below,

@@ -11,7 +11,7 @@ export const PICTURES = [
   {
     name: "dockershim",
     years: "Kubernetes 1.5 to 1.23",
-    told: "The CRI server lives inside the kubelet and speaks to Docker, which speaks to containerd.",
+    summary: "The CRI server lives inside the kubelet and speaks to Docker, which speaks to containerd.",
     boxes: [
       { row: "kubelet", label: "kubelet", inside: "dockershim" },
       { row: "engine", label: "dockerd" },
@@ -30,7 +30,7 @@ export const PICTURES = [
   {
     name: "containerd 1.0",
     years: "2017: cri-containerd",
-    told: "Docker has gone. A daemon of its own serves the CRI and asks containerd over gRPC.",
+    summary: "Docker has gone. A daemon of its own serves the CRI and asks containerd over gRPC.",
     boxes: [
       { row: "kubelet", label: "kubelet" },
       { row: "cri", label: "cri-containerd" },
@@ -49,7 +49,7 @@ export const PICTURES = [
   {
     name: "CRI plugin",
     years: "containerd 1.1 until today",
-    told: "The daemon between has gone: the same work is done by function calls inside containerd.",
+    summary: "The daemon between has gone: the same work is done by function calls inside containerd.",
     boxes: [
       { row: "kubelet", label: "kubelet" },
       { row: "containerd", label: "containerd", inside: "CRI plugin" },
@@ -67,7 +67,7 @@ export const PICTURES = [
     name: "cri-shim",
     years: "here, live",
     live: true,
-    told: "The shape of 1.0 on purpose, in front of today's containerd, so that the hop can be seen and priced.",
+    summary: "The shape of 1.0 on purpose, in front of today's containerd, so that the hop can be seen and priced.",
     boxes: [
       { row: "kubelet", label: "kubelet" },
       { row: "cri", label: "cri-shim" },

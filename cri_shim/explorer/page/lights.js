@@ -23,8 +23,8 @@ export class Lights {
     } else if (name === "end") {
       this.#off(["kubelet-cri", "cri"]);
       this.say(`${data.method} answered.`);
-    } else if (name === "hop") this.#turn(data.phase, hopParts(data.method), `${hopName(data.method)}`);
-    else if (name === "helper") this.#turn(data.phase, ["cni-arrow", "cni"], `${data.name} ${data.command}`);
+    } else if (name === "hop") this.#show(data.phase, hopParts(data.method), `${hopName(data.method)}`);
+    else if (name === "helper") this.#show(data.phase, ["cni-arrow", "cni"], `${data.name} ${data.command}`);
   }
 
   say(text) {
@@ -38,7 +38,7 @@ export class Lights {
     for (const part of this.#svg.querySelectorAll(".lit")) part.classList.remove("lit");
   }
 
-  #turn(phase, parts, text) {
+  #show(phase, parts, text) {
     if (phase === "start") {
       this.#on(parts);
       this.say(text);

@@ -16,14 +16,14 @@ let drawing = 0;
 export async function openRequest(id) {
   const first = shown !== id;
   shown = id;
-  const turn = (drawing += 1);
+  const number = (drawing += 1);
   if (first) place.replaceChildren(h("p", { class: "hint" }, `Request ${id} …`));
   try {
     const record = await get(`/api/requests/${id}`);
-    if (turn !== drawing) return;
+    if (number !== drawing) return;
     place.replaceChildren(...drawn(record));
   } catch (error) {
-    if (turn !== drawing) return;
+    if (number !== drawing) return;
     place.replaceChildren(back(), h("h2", { tabindex: "-1" }, `Request ${id}`), h("p", { class: "error" }, error.message));
   }
   if (first && matchMedia("(max-width: 60rem)").matches) place.focus();

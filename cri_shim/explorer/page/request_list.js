@@ -32,7 +32,7 @@ export function showRequests(id, query) {
 }
 
 async function load() {
-  const turn = (loading += 1);
+  const number = (loading += 1);
   const slowest = slowestFilter.checked;
   const answers = await Promise.all([
     get("/api/requests", { method: methodFilter.value, limit: slowest ? 2000 : 200, slowest: slowest ? "1" : "" }),
@@ -40,7 +40,7 @@ async function load() {
     slowest || methodFilter.value ? { requests: [] } : get("/api/requests", { limit: 200, reads: "0" }),
     get("/api/methods"),
   ]).catch(() => null);
-  if (!answers || turn !== loading) return;
+  if (!answers || number !== loading) return;
   requests.clear();
   for (const one of [...answers[0].requests, ...answers[1].requests]) requests.set(one.id, one);
   for (const { method } of answers[2].methods) offer(method);
@@ -59,9 +59,9 @@ function wanted(request) {
 }
 
 function ordered() {
-  const found = [...requests.values()].filter(wanted);
-  if (slowestFilter.checked) return found.sort((one, other) => other.bill.wall_ms - one.bill.wall_ms).slice(0, MOST);
-  return found.sort((one, other) => other.id - one.id).slice(0, MOST);
+  const matching = [...requests.values()].filter(wanted);
+  if (slowestFilter.checked) return matching.sort((one, other) => other.bill.wall_ms - one.bill.wall_ms).slice(0, MOST);
+  return matching.sort((one, other) => other.id - one.id).slice(0, MOST);
 }
 
 function draw() {
@@ -156,9 +156,9 @@ listen((name, data) => {
 // Keep as many reads, and as many other requests, as fit into the list.
 function forget() {
   if (requests.size < 3 * MOST) return;
-  const kept = { true: 0, false: 0 };
+  const counts = { true: 0, false: 0 };
   for (const request of [...requests.values()].sort((one, other) => other.id - one.id)) {
-    if ((kept[isRead(request.method)] += 1) > MOST) requests.delete(request.id);
+    if ((counts[isRead(request.method)] += 1) > MOST) requests.delete(request.id);
   }
 }
 
