@@ -105,9 +105,7 @@ async def test_what_does_not_run_is_stopped(node: Node) -> None:
 async def test_a_container_of_which_nothing_is_known(runs: bool, node: Node) -> None:
     """containerd is asked first, so that a task that is gone is not waited for."""
     _, _, id_ = await node.kubelet.running_container()
-    node.service.containers.update(
-        id_, lambda container: container.replace(unknown_reason="its shim is silent", _entry=b"")
-    )
+    node.service.containers.update(id_, lambda container: container.replace(unknown_reason="its shim is silent"))
     if not runs:
         del node.fake.state["k8s.io"].tasks[id_]
     await node.client.StopContainer(container_id=id_, timeout=60)
