@@ -1,9 +1,9 @@
-"""What happens to pods and containers, handed to whoever subscribes (docs/adr/0009).
+"""Collect the events of pods and containers for the clients that subscribe to them (docs/adr/0009).
 
-The stores are the source: each change of an :class:`~cri_shim.state.index.Index` comes here as old and new value, and
-:mod:`cri_shim.state.transitions` says which events it makes. Nobody else publishes. An event holds the pod and its
-containers as they were at that moment; being immutable, they are kept by reference, and the messages are made by the
-subscriber that sends them.
+The stores are the only source of events: each change of an :class:`~cri_shim.state.index.Index` arrives here as old and
+new value, and :mod:`cri_shim.state.transitions` says which events it makes. An event holds the pod and its containers
+as they were at that moment. These values are immutable, so an event keeps references instead of copies, and the
+subscriber that sends an event makes the message.
 """
 
 from __future__ import annotations
@@ -27,28 +27,29 @@ if TYPE_CHECKING:
     from cri_shim.state.transitions import EventType
 
 EVENTS_BUFFERED = 2048
-"""Events that one subscriber may be behind; about the lives of 250 pods of one container each."""
+"""How many events one subscriber may be behind: about the lives of 250 pods of one container each."""
 
 log = structlog.get_logger(__name__)
 
 
 class Event(Struct, frozen=True):
-    """One thing that happened. ``at_ns`` is nanoseconds since 1970, later than that of any event before."""
+    """One event. ``at_ns`` is nanoseconds since 1970, later than that of every event before."""
 
     id: str
-    """The container, or the sandbox when it happened to the pod itself."""
+    """The id of the container, or of the sandbox for an event of the pod itself."""
     type: EventType
     at_ns: int
     sandbox: Sandbox | None
-    """The pod then; None only for a container whose pod is not known."""
+    """The pod at that moment; None only for a container whose pod is not known."""
     containers: tuple[Container, ...]
-    """All containers of the pod then."""
+    """All containers of the pod at that moment."""
 
 
 class Subscription:
-    """The events of one subscriber, in order; ends by raising why it ended.
+    """The events of one subscriber, in order; :meth:`take` raises the reason once the subscription has ended.
 
-    It is passive: ``wake`` is called whenever there is something to take (:mod:`cri_shim.sync.event_reader` waits).
+    A subscription is passive: it calls ``wake`` when there is something to take, and
+    :mod:`cri_shim.sync.event_reader` does the waiting.
     """
 
     def __init__(self, forget: Callable[[Subscription], None], wake: Callable[[], None], limit: int) -> None:
@@ -70,7 +71,7 @@ class Subscription:
         return None
 
     def offer(self, event: Event) -> None:
-        """Add an event; a subscriber that is too far behind is ended, and the events it has not taken are freed."""
+        """Add an event. A subscriber that is too far behind is ended, and the events it has not taken are freed."""
         if len(self._waiting) < self._limit:
             self._waiting.append(event)
             self._wake()
@@ -79,26 +80,27 @@ class Subscription:
         log.warning("events.subscriber_too_slow", kept=self._limit)
         self.end(
             ResourceExhaustedError(
-                f"this subscriber is more than {self._limit} events behind and was given up; subscribe again and list"
+                f"this subscriber is more than {self._limit} events behind and was dropped; subscribe again and list"
             )
         )
 
     def end(self, reason: CriError) -> None:
-        """Let the subscriber take what waits, then raise ``reason``; no event is added any more.
+        """End the subscription: the subscriber takes the events that wait, and then :meth:`take` raises ``reason``.
 
-        A client that takes nothing at all learns of the end when it does, or when its connection is closed.
+        No event is added any more. A client that does not read learns of the end when it reads again, or when its
+        connection is closed.
         """
         self._end = reason
         self._wake()
         self.close()
 
     def close(self) -> None:
-        """Add no more events: there is no reader any more."""
+        """Stop collecting, because the reader is gone."""
         self._forget(self)
 
 
 class Events:
-    """Watches both stores and tells every subscriber what changed."""
+    """Watches both stores and passes their changes on to all subscribers."""
 
     def __init__(self, sandboxes: Index[Sandbox], containers: Index[Container]) -> None:
         self._sandboxes = sandboxes
@@ -112,13 +114,13 @@ class Events:
         return len(self._subscribers)
 
     def subscribe(self, wake: Callable[[], None], limit: int = EVENTS_BUFFERED) -> Subscription:
-        """Collect what happens from now on, and call ``wake`` at each event; the subscriber closes it."""
+        """Collect events from now on, and call ``wake`` at each; the subscriber closes the subscription."""
         subscription = Subscription(self._forget, wake, limit)
         self._subscribers[id(subscription)] = subscription
         return subscription
 
     def close(self) -> None:
-        """The daemon ends: end every subscription."""
+        """End every subscription, because the daemon ends."""
         for subscription in tuple(self._subscribers.values()):
             subscription.end(UnavailableError("cri-shim is shutting down; subscribe again when it is back"))
 
@@ -128,13 +130,13 @@ class Events:
     def _sandbox_changed(self, old: Sandbox | None, new: Sandbox | None) -> None:
         last = new or old
         if last is not None and self._subscribers:
-            # Of a pod that is gone, the last that was known; it does not run any more, however it went.
+            # The event of a deleted pod carries its last known value, without a process: it no longer runs.
             self._notify(last.id, sandbox_transitions(old, new), new or last.replace(pid=0))
 
     def _container_changed(self, old: Container | None, new: Container | None) -> None:
         last = new or old
         if last is not None and self._subscribers:
-            # Not by find(): what an unreadable record names may be no id at all.
+            # find() would raise for an unreadable record, whose sandbox id may be empty or otherwise invalid.
             sandbox = next((one for one in self._sandboxes if one.id == last.sandbox_id), None)
             self._notify(last.id, container_transitions(old, new), sandbox)
 
@@ -143,7 +145,7 @@ class Events:
             return
         members = () if sandbox is None else tuple(c for c in self._containers if c.sandbox_id == sandbox.id)
         for type_ in types:
-            # A clock that is set back must not make an older status look newer to the kubelet.
+            # When the clock is set back, an older status must not look newer to the kubelet.
             self._latest = max(self._latest + 1, time.time_ns())
             event = Event(id_, type_, self._latest, sandbox, members)
             for subscription in tuple(self._subscribers.values()):

@@ -1,4 +1,4 @@
-"""A container as this daemon knows it."""
+"""The value that stands for one container, and the changes that its end makes to it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from containerd_client.api.containerd.types.types_pb2 import Mount
 
-# Why a container has ended, in the words that the kubelet shows.
+# Why a container has ended, in the words that the kubelet displays.
 COMPLETED = "Completed"
 ERROR = "Error"
 OOM_KILLED = "OOMKilled"
 
 
 class Status(Struct, frozen=True):
-    """The part of a container that changes and is kept in a file. Times are nanoseconds since 1970, 0 for "not yet"."""
+    """The part of a container that changes and is kept in a file. Times are nanoseconds since 1970; 0 is "not yet"."""
 
     created_at: int = 0
     started_at: int = 0
@@ -35,37 +35,38 @@ class Status(Struct, frozen=True):
 
 
 class Container(Struct, frozen=True):
-    """What is known of one container."""
+    """What the daemon knows of one container."""
 
     id: str
     name: str
     sandbox_id: str
     config: cri.ContainerConfig
-    """Not to be changed: it is shared by everyone who holds this value."""
+    """Must not be changed: everything that holds this value shares it."""
     status: Status
     image_id: str
-    """The digest of the image's config: the one image identifier of CRI 1.36."""
+    """The digest of the image's config, which is the only image identifier of CRI 1.36."""
     log_path: str = ""
-    """Absolute; empty when nothing is logged."""
+    """Absolute path; empty when the output is not logged."""
     stop_signal: str = ""
-    """What the image or the request says; empty means SIGTERM."""
+    """The signal from the image or the request; empty means SIGTERM."""
     process_label: str = ""
     user: cri.ContainerUser = field(default_factory=cri.ContainerUser)
-    # Known only while this process lives:
+    # Not stored: known only for as long as this daemon lives.
     starting: bool = False
     removing: bool = False
     stop_signal_sent: bool = False
     oom_killed: bool = False
     rootfs: tuple[Mount, ...] = ()
-    """How to mount its snapshot, as containerd said when it was prepared; empty when that was before a restart."""
+    """How to mount its snapshot, as containerd answered when it prepared it; empty for one prepared before a restart.
+    """
     unknown_reason: str = ""
-    """Why nobody can say what this container is doing: state UNKNOWN, which may only be stopped and removed."""
+    """Why its state cannot be determined. The state is then UNKNOWN, and it may only be stopped and removed."""
     status_unread: bool = False
-    """Its status file could not be read just now; until it is, nothing is concluded from its task."""
+    """Its status file could not be read; until it has been, the state of its task proves nothing about its status."""
 
     @property
     def state(self) -> cri.ContainerState.ValueType:
-        """Derived from the times, as CRI has it."""
+        """The CRI state, derived from the times."""
         if self.unknown_reason:
             return cri.CONTAINER_UNKNOWN
         if self.status.finished_at:
@@ -76,28 +77,28 @@ class Container(Struct, frozen=True):
 
     @property
     def state_word(self) -> str:
-        """The state for a sentence: created, running, exited or unknown."""
+        """The state as a word in a sentence: created, running, exited or unknown."""
         return cri.ContainerState.Name(self.state).removeprefix("CONTAINER_").lower()
 
     @property
     def running(self) -> bool:
-        """Its process is alive, as far as is known."""
+        """Whether its process is alive, as far as is known."""
         return self.state == cri.CONTAINER_RUNNING
 
     def replace(self, **changes: Any) -> Container:
-        """The same container with some fields changed."""
+        """Return the same container with some fields changed."""
         return replace(self, **changes)
 
     def with_status(self, **changes: Any) -> Container:
-        """The same container with some fields of its status changed."""
+        """Return the same container with some fields of its status changed."""
         return replace(self, status=replace(self.status, **changes))
 
     def to_cri(self) -> cri.Container:
-        """As ListContainers shows it."""
+        """Return the container as ListContainers shows it."""
         return sayable(self._to_cri, self._to_cri_minimal, "container", self.id)
 
     def _to_cri_minimal(self) -> cri.Container:
-        """Enough for a kubelet to remove it."""
+        """Return just enough for a kubelet to remove the container."""
         metadata = cri.ContainerMetadata(name=f"unreadable_{self.id}")
         return cri.Container(id=self.id, metadata=metadata, image=cri.ImageSpec(), state=cri.CONTAINER_UNKNOWN)
 
@@ -121,9 +122,9 @@ class Container(Struct, frozen=True):
 
 
 def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Callable[[Container], Container]:
-    """The change that an exit makes. The first exit told wins: a container ends once.
+    """Return the change that an exit makes. The first recorded exit wins, because a container ends once.
 
-    ``reason`` defaults to Completed, OOMKilled or Error, as the kubelet expects to read it.
+    ``reason`` defaults to Completed, OOMKilled or Error, which the kubelet expects.
     """
 
     def change(container: Container) -> Container:
@@ -138,9 +139,9 @@ def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Cal
 
 
 def out_of_memory(container: Container) -> Container:
-    """The change that the kernel's word makes; it may come after the exit, which then gets its right reason.
+    """Return ``container`` marked as killed by the kernel for lack of memory.
 
-    (containerd issue 12260)
+    The OOM event may come after the exit; the recorded exit then gets its right reason (containerd issue 12260).
     """
     changed = container.replace(oom_killed=True)
     ended = container.status.finished_at and container.status.exit_code != 0

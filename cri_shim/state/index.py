@@ -1,4 +1,4 @@
-"""Values by id, found by any prefix of the id that is unique, as every CRI call allows."""
+"""Keep values by id, and find one by any unique prefix of its id, as every CRI call allows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ V = TypeVar("V", bound=Identified)
 
 
 class Index(Generic[V]):
-    """The values of one kind; ``kind`` ("sandbox", "container") is used in error messages."""
+    """All values of one kind. Error messages name the ``kind`` ("sandbox", "container")."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -38,17 +38,17 @@ class Index(Generic[V]):
         return len(self._values)
 
     def __iter__(self) -> Iterator[V]:
-        """All values, in the order they were added; a snapshot, so that an await between two is harmless."""
+        """Iterate over a copy, in the order of addition, so that an await between two values does no harm."""
         return iter(tuple(self._values.values()))
 
     def __contains__(self, id_: object) -> bool:
-        """Whether there is a value with exactly this id."""
+        """Whether a value has exactly this id."""
         return id_ in self._values
 
     def find(self, ref: str) -> V | None:
-        """The value whose id is ``ref`` or begins with it; None when there is none.
+        """Return the value whose id is ``ref`` or starts with it; None when no id does.
 
-        Raises InvalidArgumentError when ``ref`` is empty or fits several.
+        Raises InvalidArgumentError when ``ref`` is empty or matches several ids.
         """
         if not ref:
             raise InvalidArgumentError(f"{self.kind} id is empty")
@@ -57,11 +57,11 @@ class Index(Generic[V]):
             return exact
         matching = [value for id_, value in self._values.items() if id_.startswith(ref)]
         if len(matching) > 1:
-            raise InvalidArgumentError(f"{self.kind} id {ref!r} fits {len(matching)} {self.kind}s; give more of it")
+            raise InvalidArgumentError(f"{self.kind} id {ref!r} is ambiguous: it matches {len(matching)} {self.kind}s")
         return matching[0] if matching else None
 
     def exact(self, id_: str) -> V | None:
-        """The value with exactly this id; for ids that come from containerd, which need not be of ours."""
+        """Return the value with exactly this id. It is for ids from containerd, which may be those of other clients."""
         return self._values.get(id_)
 
     def get(self, ref: str) -> V:
@@ -72,16 +72,16 @@ class Index(Generic[V]):
         return value
 
     def list_response(self) -> bytes:
-        """Return the list entries of all values, joined; the join is kept until a value changes.
+        """Return the list entries of all values, joined; the result is cached until a value changes.
 
-        A quiet node asks for lists all day, and hardly anything changes between two of them (docs/adr/0038).
+        Clients of a quiet node poll the lists all day, and hardly anything changes in between (docs/adr/0038).
         """
         if self._list is None:
             self._list = b"".join(value.list_entry() for value in self._values.values())
         return self._list
 
     def watch(self, watcher: Callable[[V | None, V | None], None]) -> None:
-        """Call ``watcher(old, new)`` right after each change; None stands for "not there". It must not fail."""
+        """Call ``watcher(old, new)`` right after each change; None stands for "absent". The watcher must not raise."""
         self._watchers.append(watcher)
 
     def _changed(self, old: V | None, new: V | None) -> None:
@@ -90,13 +90,13 @@ class Index(Generic[V]):
             watcher(old, new)
 
     def put(self, value: V) -> None:
-        """Add ``value``, or put it in the place of the one with its id."""
+        """Add ``value``, or replace the one with the same id."""
         old = self._values.get(value.id)
         self._values[value.id] = value
         self._changed(old, value)
 
     def update(self, id_: str, change: Callable[[V], V]) -> V | None:
-        """Replace the value of the full id ``id_`` by ``change(value)``; None when it has gone meanwhile."""
+        """Replace the value of the full id ``id_`` with ``change(value)``; return None if it is no longer there."""
         value = self._values.get(id_)
         if value is None:
             return None
@@ -106,7 +106,7 @@ class Index(Generic[V]):
         return changed
 
     def drop(self, id_: str) -> None:
-        """Forget the full id ``id_``; nothing happens when it is not there."""
+        """Remove the value of the full id ``id_``, if it is there."""
         value = self._values.pop(id_, None)
         if value is not None:
             self._changed(value, None)

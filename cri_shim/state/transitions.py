@@ -1,8 +1,8 @@
-"""Which events a change of a pod or container makes: pure functions of the value before and the value after.
+"""Derive the events of a change from the value before and the value after, by pure functions.
 
-A thing is created, started, stopped, deleted, in this order; one change may pass several of these. What nobody saw is
-not told: a container that never ran stops without having started, one that was found ended is created and stopped.
-Whoever was thought to have stopped and turns out to run is started again.
+A pod or container is created, started, stopped and deleted, in this order; one change may pass several of these. Only
+what was observed becomes an event: a container that never ran stops without having started, and one that recovery
+finds ended is created and stopped. One that was believed to be stopped and turns out to run is started again.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ DELETED = cri.CONTAINER_DELETED_EVENT
 
 
 def sandbox_transitions(old: Sandbox | None, new: Sandbox | None) -> tuple[EventType, ...]:
-    """The events of a change of a pod; None is for a pod that is not there."""
+    """Return the events of a change of a pod; None stands for an absent pod."""
     return _between(_sandbox_phase(old), _sandbox_phase(new))
 
 
 def container_transitions(old: Container | None, new: Container | None) -> tuple[EventType, ...]:
-    """The events of a change of a container; None is for a container that is not there."""
+    """Return the events of a change of a container; None stands for an absent container."""
     return _between(_container_phase(old), _container_phase(new))
 
 
@@ -56,7 +56,7 @@ def _sandbox_phase(sandbox: Sandbox | None) -> EventType | None:
 def _container_phase(container: Container | None) -> EventType | None:
     if container is None:
         return None
-    # In trouble it may be running, whatever was seen of it: that it stopped is told when it is certain.
+    # A container in an unknown state may be running, whatever was seen of it; its stop is an event once it is certain.
     if container.status.finished_at and not container.unknown_reason:
         return STOPPED
     return STARTED if container.status.started_at else CREATED

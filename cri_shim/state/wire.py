@@ -1,7 +1,7 @@
-"""A record that fits into no message costs a list that record only.
+"""Keep one bad record from failing a whole list.
 
-What records hold is checked where it is read. Should one hold what no message can all the same, it alone is listed with
-its id and nothing else, or left out: one bad record never fails a list.
+Records are checked where they are read. Should a record still hold a value that no protobuf message can carry, the list
+shows that one with its id and nothing else, or leaves it out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound="Message")
 
 CANNOT_BE_SAID: Final = (ValueError, TypeError, ArithmeticError)
-"""What filling a message raises for a value that does not fit: too large, not encodable, of another type."""
+"""What setting a message's field raises for a value that does not fit: too large, not encodable, of another type."""
 
 _WARNINGS_REMEMBERED = 1024
 _warned: set[tuple[str, str]] = set()
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 def sayable(make: Callable[[], M], instead: Callable[[], M], kind: str, id_: str) -> M:
-    """Return the message that ``make`` gives, or that of ``instead`` with a warning if it cannot be made."""
+    """Return the message from ``make``; if it cannot be made, log a warning and return the one from ``instead``."""
     try:
         return make()
     except CANNOT_BE_SAID as error:
@@ -36,7 +36,7 @@ def sayable(make: Callable[[], M], instead: Callable[[], M], kind: str, id_: str
 
 
 def warn_of(kind: str, id_: str, error: Exception) -> None:
-    """Log that something cannot be listed as it is, once for each of its kind and id."""
+    """Log that an entry cannot be listed as it is; only once for each kind and id."""
     if (kind, id_) in _warned:
         return
     if len(_warned) >= _WARNINGS_REMEMBERED:

@@ -1,7 +1,7 @@
-"""A container's status in the form in which it is kept on disk.
+"""Encode and decode the status of a container in the form in which it is kept on disk.
 
-The form is the in-process plugin's (containerd pkg/cri/store/container/status.go); :mod:`cri_shim.disk.status_file`
-reads and writes the file.
+The form is that of the in-process plugin (containerd pkg/cri/store/container/status.go), so that either can take over
+from the other. :mod:`cri_shim.disk.status_file` reads and writes the file.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def encode_status(status: Status) -> bytes:
 
 
 def decode_status(content: bytes) -> Status:
-    """Return the status in the content of a file; raises ValueError that says what is wrong with it."""
+    """Return the status that a file's ``content`` holds; raises ValueError that says what is wrong with it."""
     document = parse_object(content)
     if (version := document.text("Version")) != _VERSION:
         raise ValueError(f"version '{escaped(version)}' is not {_VERSION}")

@@ -1,6 +1,6 @@
-"""CRI messages as JSON the way Go's encoding/json writes the generated structs.
+"""Convert CRI messages to and from JSON the way Go's encoding/json treats the generated structs.
 
-The in-process plugin stores ``Config`` in that form: field names in snake_case as the .proto has them, enums and 64-bit
+The in-process plugin stores ``Config`` in that form: field names in snake_case as in the .proto, enums and 64-bit
 integers as JSON numbers, empty fields left out, bytes in base64. protobuf's own JSON form differs in each of these.
 """
 
@@ -21,12 +21,12 @@ M = TypeVar("M", bound="Message")
 
 
 def to_go_json(message: Message) -> dict[str, Any]:
-    """``message`` as a dict that ``json.dumps`` writes as Go would."""
+    """Return ``message`` as a dict that ``json.dumps`` writes as Go would."""
     return {field.name: _field(field, value) for field, value in message.ListFields()}
 
 
 def from_go_json(stored: dict[str, Any], message: M) -> M:
-    """Fill ``message`` from its Go form and return it; fields of other CRI versions are passed over.
+    """Fill ``message`` from its Go form and return it; fields of other CRI versions are ignored.
 
     Raises ValueError when a field has the wrong type.
     """
@@ -55,7 +55,7 @@ def _single(field: FieldDescriptor, value: Any) -> Any:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Go writes a nil element of a list as null, which ParseDict refuses; an absent one says the same."""
+    """Drop nulls: Go writes a nil element of a list as null, which ParseDict refuses; an absent one means the same."""
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):

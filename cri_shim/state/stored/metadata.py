@@ -1,7 +1,7 @@
-"""The stored form: what a pod or container leaves in containerd, shared with containerd's own CRI plugin.
+"""Encode and decode what a pod or container stores in containerd, in the form of containerd's own CRI plugin.
 
-A record's ``extensions`` hold one JSON document under a key of the plugin's, so that the plugin and this daemon can
-take over each other's running pods (docs/operating.md; containerd pkg/cri/store/{sandbox,container}/metadata.go).
+The ``extensions`` of a record hold one JSON document under a key of the plugin's, so that the plugin and this daemon
+can take over each other's running pods (docs/operating.md; containerd pkg/cri/store/{sandbox,container}/metadata.go).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ KIND_LABEL = "io.cri-containerd.kind"
 SANDBOX_EXTENSION = "io.cri-containerd.sandbox.metadata"
 CONTAINER_EXTENSION = "io.cri-containerd.container.metadata"
 PINNED_EXTENSION = "cri-shim.sandbox.pinned"
-"""Ours, and only in the records of pods without a process; containerd's own plugin passes over it."""
+"""Our own key, only in the records of pods without a process; containerd's plugin ignores it."""
 
 _SANDBOX_TYPE = "github.com/containerd/cri/pkg/store/sandbox/Metadata"
 _CONTAINER_TYPE = "github.com/containerd/cri/pkg/store/container/Metadata"
@@ -38,7 +38,7 @@ _VERSION = "v1"
 
 
 class SandboxMetadata(Struct, frozen=True):
-    """What a sandbox's record says of it."""
+    """What the record of a sandbox holds."""
 
     id: str
     name: str
@@ -51,7 +51,7 @@ class SandboxMetadata(Struct, frozen=True):
 
 
 class ContainerMetadata(Struct, frozen=True):
-    """What a container's record says of it."""
+    """What the record of a container holds."""
 
     id: str
     name: str
@@ -64,7 +64,7 @@ class ContainerMetadata(Struct, frozen=True):
 
 
 def sandbox_extension(sandbox: Sandbox) -> AnyMessage:
-    """The value to put under :data:`SANDBOX_EXTENSION`."""
+    """Return the value to store under :data:`SANDBOX_EXTENSION`."""
     return _pack(
         _SANDBOX_TYPE,
         {
@@ -82,14 +82,14 @@ def sandbox_extension(sandbox: Sandbox) -> AnyMessage:
 
 
 def pinned_extension(pinned: PinnedNamespaces) -> AnyMessage:
-    """The value to put under :data:`PINNED_EXTENSION`."""
+    """Return the value to store under :data:`PINNED_EXTENSION`."""
     return _pack(_PINNED_TYPE, {"UTS": pinned.uts, "IPC": pinned.ipc})
 
 
 def read_pinned(record: containers_pb2.Container) -> PinnedNamespaces | None:
-    """Where the namespaces of a pod without a process are; None for a pod that has one.
+    """Return where the namespaces of a pod without a process are; None for a pod that has a process.
 
-    Raises ValueError with the record's id when it says that it is one and not where they are.
+    Raises ValueError with the record's id when the record has the extension but the extension has no usable paths.
     """
     if PINNED_EXTENSION not in record.extensions:
         return None
@@ -99,7 +99,7 @@ def read_pinned(record: containers_pb2.Container) -> PinnedNamespaces | None:
 
 
 def container_extension(container: Container) -> AnyMessage:
-    """The value to put under :data:`CONTAINER_EXTENSION`."""
+    """Return the value to store under :data:`CONTAINER_EXTENSION`."""
     return _pack(
         _CONTAINER_TYPE,
         {
@@ -116,7 +116,7 @@ def container_extension(container: Container) -> AnyMessage:
 
 
 def read_sandbox(record: containers_pb2.Container) -> SandboxMetadata:
-    """What ``record`` says; raises ValueError with the record's id when it cannot be read."""
+    """Return what ``record`` holds of a sandbox; raises ValueError with the record's id when it cannot be read."""
     with _readable(record, SANDBOX_EXTENSION):
         stored = _named(record, SANDBOX_EXTENSION)
         first = stored.text("IP")
@@ -134,7 +134,7 @@ def read_sandbox(record: containers_pb2.Container) -> SandboxMetadata:
 
 
 def read_container(record: containers_pb2.Container) -> ContainerMetadata:
-    """What ``record`` says; raises ValueError with the record's id when it cannot be read."""
+    """Return what ``record`` holds of a container; raises ValueError with the record's id when it cannot be read."""
     with _readable(record, CONTAINER_EXTENSION):
         stored = _named(record, CONTAINER_EXTENSION)
         return ContainerMetadata(
@@ -164,7 +164,7 @@ def _readable(record: containers_pb2.Container, key: str) -> Iterator[None]:
 
 def _unpack(record: containers_pb2.Container, key: str) -> Object:
     if key not in record.extensions:
-        raise ValueError("there is none")
+        raise ValueError("it is missing")
     document = parse_object(record.extensions[key].value)
     if (version := document.text("Version")) != _VERSION:
         raise ValueError(f"it has version '{escaped(version)}', not {_VERSION}")
@@ -198,7 +198,7 @@ def _sandbox_config(stored: Object) -> cri.PodSandboxConfig:
 
 
 def _identifier(stored: Object, name: str) -> str:
-    """Read an id, which becomes a part of paths."""
+    """Read an id and check it, because it becomes a part of paths."""
     id_ = _path(stored, name)
     if "/" in id_ or id_ in {".", ".."}:
         raise ValueError(f"{name} '{escaped(id_)}' is not an id")

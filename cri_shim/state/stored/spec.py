@@ -1,4 +1,4 @@
-"""The OCI runtime spec in a containerd record."""
+"""Pack and read the OCI runtime spec in a containerd record."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SPEC_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/Spec"
 
 
 def pack_spec(spec: Mapping[str, Any]) -> AnyMessage:
-    """An OCI runtime spec as containerd stores it."""
+    """Return an OCI runtime spec as containerd stores it."""
     return AnyMessage(type_url=SPEC_TYPE, value=json.dumps(spec, separators=(",", ":")).encode())
 
 
 def read_spec(record: Record) -> dict[str, Any]:
-    """The OCI runtime spec of a record; raises ValueError naming the record when it is not one."""
+    """Return the OCI runtime spec of a record; raises ValueError that names the record when it holds none."""
     try:
         spec = json.loads(record.spec.value)
     except (ValueError, RecursionError) as error:

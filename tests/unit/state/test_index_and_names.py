@@ -25,7 +25,7 @@ def test_prefixes():
     index.put(_container("abd2"))
     assert index.get("abc").id == "abc1"
     assert index.find("x") is None
-    with pytest.raises(InvalidArgumentError, match="fits 2 containers"):
+    with pytest.raises(InvalidArgumentError, match="is ambiguous: it matches 2 containers"):
         index.find("ab")
     with pytest.raises(InvalidArgumentError, match="empty"):
         index.find("")
