@@ -5,7 +5,7 @@ a Python client has to do it too. From the bottom up:
 
 - :mod:`.values`: references, manifests, platforms and URLs as values, and pure functions on them
 - :mod:`.registries`: which hosts serve a name, and the HTTP requests (aiohttp is imported at the first one)
-- :mod:`.flights`: work that several callers want is done once for all of them
+- :mod:`.single_flight`: work that several callers want is done once for all of them
 - :mod:`.fetch`, :mod:`.unpack`: bring one blob into the content store, one layer into a snapshot
 - :mod:`.contents`: read an image back from the content store
 - :mod:`.pull`: all of this for one reference, under one lease

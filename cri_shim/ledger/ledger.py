@@ -81,7 +81,7 @@ class LedgerObserver:
         """A request was answered and its bill is made out."""
 
     def rebilled(self, request: Request, span_ids: Collection[str]) -> None:
-        """Containerd has told its share of hops of a closed request (span ids ``told``); there is a new bill."""
+        """Containerd has told its share of hops of a closed request (``span_ids``); there is a new bill."""
 
 
 class Ledger:
@@ -192,7 +192,7 @@ class Ledger:
             heappushpop(slowest, (wall, request.id, packed))
 
     def rebill(self, request: Request, span_ids: Collection[str]) -> None:
-        """Make out the bill of a closed request anew: containerd has told its share of the hops ``told`` (span ids)."""
+        """Make out the bill of a closed request anew: containerd has told its share of the hops in ``span_ids``."""
         rebill(request)
         if (packed := self._packed.get(request.id)) is not None:
             packed.keep(request)

@@ -59,7 +59,7 @@ async def poll_task(containerd: Containerd, id_: str, *, seconds: float = POLL_S
 
 
 async def poll_tasks(containerd: Containerd, ids: Iterable[str]) -> dict[str, PolledTask]:
-    """Look at the tasks of all ``ids``, within :data:`LIST_SECONDS` and :data:`LOOK_SECONDS` together.
+    """Look at the tasks of all ``ids``, within :data:`LIST_SECONDS` and :data:`POLL_SECONDS` together.
 
     Raises Unavailable when there is no containerd to connect to: then nothing is known of any of them.
     """

@@ -74,8 +74,8 @@ async def test_a_step_that_fails(method: str, code: str, node: Node) -> None:
     before = node.there()
     node.fake.faults.add(method, FaultKind.UNKNOWN, text="the disk is on fire")
     location = node.directory / "c.tar"
-    found, text = await failure(node.client.CheckpointContainer(container_id=id_, location=str(location)))
-    assert (found.name, "the disk is on fire" in text) == (code, True), text
+    status, text = await failure(node.client.CheckpointContainer(container_id=id_, location=str(location)))
+    assert (status.name, "the disk is on fire" in text) == (code, True), text
     assert not list(node.directory.glob("*.tar*"))
     node.fake.collect_garbage()
     assert not node.changed(before)
@@ -184,10 +184,10 @@ async def test_what_is_refused(node: Node) -> None:
         ({"location": str(node.directory)}, "INVALID_ARGUMENT", "is a directory; name the file"),
         ({"container_id": created}, "FAILED_PRECONDITION", "is created; only a running container"),
     ):
-        found, text = await failure(
+        status, text = await failure(
             node.client.CheckpointContainer(**{"container_id": id_, "location": location, **fields})
         )
-        assert (found.name, words in text) == (expected, True), text
+        assert (status.name, words in text) == (expected, True), text
     node.service.sandboxes.update(pod_id, lambda sandbox: sandbox.replace(runtime_handler="vm"))
     code, text = await failure(node.client.CheckpointContainer(container_id=id_, location=location))
     assert code == grpc.StatusCode.UNIMPLEMENTED

@@ -31,9 +31,9 @@ async def test_a_container_that_is_created(node: Node) -> None:
     """It is listed as created, with the image's id, and logs below its pod's directory."""
     fields = await wanted(node)
     id_ = (await node.client.CreateContainer(**fields)).container_id
-    (listed,) = (await node.client.ListContainers()).containers
-    assert (listed.id, listed.state) == (id_, cri.CONTAINER_CREATED)
-    assert listed.pod_sandbox_id == fields["pod_sandbox_id"]
+    (entry,) = (await node.client.ListContainers()).containers
+    assert (entry.id, entry.state) == (id_, cri.CONTAINER_CREATED)
+    assert entry.pod_sandbox_id == fields["pod_sandbox_id"]
     container = node.service.containers.get(id_)
     assert container.config == fields["config"]
     assert container.log_path == str(node.kubelet.logs / "main/0.log")
@@ -133,8 +133,8 @@ async def test_what_is_refused(node: Node) -> None:
     ]
     made = len(node.fake.called("Containers/Create"))
     for change, expected, words in refused:
-        found, text = await failure(node.client.CreateContainer(**{**fields, **change}))
-        assert (found.name, words in text) == (expected, True), text
+        status, text = await failure(node.client.CreateContainer(**{**fields, **change}))
+        assert (status.name, words in text) == (expected, True), text
     assert len(node.fake.called("Containers/Create")) == made
 
 

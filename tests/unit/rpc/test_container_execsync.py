@@ -127,6 +127,6 @@ async def test_what_is_refused(node: Node) -> None:
         ({"container_id": created, "cmd": ["x"]}, "FAILED_PRECONDITION", "a command needs a running container"),
         ({"container_id": "nothing", "cmd": ["x"]}, "NOT_FOUND", "nothing"),
     ):
-        found, text = await failure(node.client.ExecSync(**fields))
-        assert (found.name, words in text) == (expected, True), text
+        status, text = await failure(node.client.ExecSync(**fields))
+        assert (status.name, words in text) == (expected, True), text
     assert not node.fake.called("Tasks/Exec")

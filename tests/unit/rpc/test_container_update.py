@@ -108,8 +108,8 @@ async def test_what_is_refused(node: Node) -> None:
         ({"container_id": id_, **windows}, "INVALID_ARGUMENT", "runs on Linux"),
         ({"container_id": id_, "linux": {"oom_score_adj": 2000}}, "INVALID_ARGUMENT", "2000"),
     ):
-        found, text = await failure(node.client.UpdateContainerResources(**fields))
-        assert (found.name, words in text) == (expected, True), text
+        status, text = await failure(node.client.UpdateContainerResources(**fields))
+        assert (status.name, words in text) == (expected, True), text
     node.fake.exit_task(id_, 0)
     await until(lambda: not node.service.containers.get(id_).running)
     _, text = await failure(node.client.UpdateContainerResources(container_id=id_, linux=SHARES))

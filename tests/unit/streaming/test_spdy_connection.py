@@ -28,7 +28,7 @@ from cri_shim.streaming.spdy.states import TRANSITIONS, State, Step
 
 
 class Pair:
-    """A client and a server whose bytes reach each other on :meth:`settle`."""
+    """A client and a server whose bytes reach each other on :meth:`exchange`."""
 
     def __init__(self, **limits: int) -> None:
         self.client = Connection(Limits(), client=True)
