@@ -23,6 +23,7 @@ from cri_shim.images.store import ImageStore
 from cri_shim.sync.snapshot_usage import SnapshotUsage
 from lab.containerd import PrivateContainerd
 from lab.registry import Registry
+from tests.integration.images.raw_server import RawServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -135,3 +136,10 @@ async def parts(containerd):
     """The parts, in a namespace of the test's own."""
     async with parts_of(containerd, f"test-{next(NAMES)}") as made:
         yield made
+
+
+@pytest.fixture
+async def server():
+    """A server that answers with any bytes that a test gives it."""
+    async with RawServer() as running:
+        yield running

@@ -5,61 +5,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
-import hashlib
-import json
 import os
 import random
 import zlib
 
 import pytest
 
-from containerd_client.distribution.registries.credentials import ANONYMOUS, Credentials
 from containerd_client.distribution.registries.hosts import Host
 from containerd_client.distribution.registries.registry import Source
 from containerd_client.distribution.values.errors import (
-    CorruptBlobError,
     DistributionError,
     ManifestError,
     RegistryUnavailableError,
     TransferError,
-    UnauthorizedError,
 )
-from containerd_client.distribution.values.manifest import Descriptor
 from containerd_client.distribution.values.reference import parse_reference
-from tests.integration.images.raw_server import RawServer, answer
-
-MEDIA_TYPE = "application/vnd.oci.image.manifest.v1+json"
-MANIFEST = json.dumps({"schemaVersion": 2, "mediaType": MEDIA_TYPE, "layers": []}).encode() + b" " * 1000
-DIGEST = "sha256:" + hashlib.sha256(MANIFEST).hexdigest()
-WANTED = Descriptor(MEDIA_TYPE, DIGEST, len(MANIFEST))
-TAG, BY_DIGEST, BLOB = "/v2/app/manifests/1", f"/v2/app/manifests/{DIGEST}", f"/v2/app/blobs/{DIGEST}"
-LOGIN = Credentials(username="jane", password="geheim")
-
-
-@pytest.fixture
-async def server():
-    async with RawServer() as running:
-        yield running
-
-
-def source(server, credentials=ANONYMOUS):
-    return Source(parse_reference(f"{server.address}/app:1"), (Host(f"{server.url}/v2"),), credentials)
-
-
-async def read(client, where, wanted=WANTED, **options):
-    async with client.blob(where, wanted, **options) as body:
-        return b"".join([chunk async for chunk in body.chunks])
-
-
-async def whole(client, where):
-    """Do what a fetch does: too few bytes are none."""
-    if await read(client, where) != MANIFEST:
-        raise CorruptBlobError("too short")
-
-
-async def resolved(client, where):
-    answer = await client.resolve(where)
-    return answer.digest, answer.size
+from tests.integration.images.raw_registry import (
+    BLOB,
+    BY_DIGEST,
+    DIGEST,
+    LOGIN,
+    MANIFEST,
+    MEDIA_TYPE,
+    TAG,
+    WANTED,
+    read,
+    resolved,
+    source,
+    whole,
+)
+from tests.integration.images.raw_server import answer
 
 
 def chunked(*chunks: bytes, end=b"0\r\n\r\n"):
@@ -156,18 +131,6 @@ async def test_headers_of_hosts_toml_are_secrets(client, server):
     with pytest.raises(RegistryUnavailableError, match="418") as caught:
         await client.manifest(Source(parse_reference("q.io/app:1"), (host,)), WANTED)
     assert "geheim" not in str(caught.value)
-
-
-async def test_a_token_that_is_compressed(client, server):
-    """It is a token all the same."""
-    body = gzip.compress(b'{"token": "tok"}')
-    server.answers |= {
-        TAG: [answer(401, WWW_Authenticate=f'Bearer realm="{server.url}/token"')],
-        "/token?scope=repository%3Aapp%3Apull": answer(200, body, Content_Encoding="gzip"),
-    }
-    server.fallback = lambda got: answer(200, MANIFEST if got.method == "GET" else b"")
-    assert await resolved(client, source(server)) == (DIGEST, len(MANIFEST))
-    assert server.got[-1].headers["authorization"] == "Bearer tok"
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, br", "\udcff", "x" * 5000])
@@ -354,70 +317,6 @@ async def test_something_that_is_silent_in_the_handshake(client):
         async with asyncio.timeout(5):
             await client.resolve(Source(parse_reference("r.io/app:1"), (host,)))
     server.close()
-
-
-@pytest.mark.parametrize(
-    "realm",
-    ["", "nonsense", "/token", "http://", "http://[geheim", "ftp://x/", "http://a..b/", "http://x:99999/", "\udcff"],
-)
-async def test_realms_that_are_none(client, server, realm):
-    """A token server that has no address is named as what it is."""
-    server.answers[TAG] = [answer(401, WWW_Authenticate=f'Bearer realm="{realm}",service="x"')] * 5
-    with pytest.raises(UnauthorizedError, match=r"not a URL|answers 401") as caught:
-        await client.resolve(source(server, LOGIN))
-    str(caught.value).encode()
-
-
-@pytest.mark.parametrize(
-    "challenge",
-    [
-        "\udcff\udcfe",
-        "Bearer",
-        'Bearer realm="',
-        "Bearer " * 10_000,
-        "=" * 100_000,
-        'Bearer realm="x' + '\\"' * 100_000,
-        ",,,",
-    ],
-)
-async def test_challenges_that_are_none(client, server, challenge):
-    """The 401 is the answer then."""
-    server.answers[TAG] = [answer(401, WWW_Authenticate=challenge)] * 5
-    with pytest.raises(UnauthorizedError, match="answers 401"):
-        async with asyncio.timeout(10):
-            await client.resolve(source(server, LOGIN))
-
-
-async def test_a_login_for_one_server(client, server):
-    """A token server elsewhere gets none that is meant for one server, and the error says so."""
-    async with RawServer() as tokens:
-        server.fallback = lambda got: answer(401, WWW_Authenticate=f'Bearer realm="{tokens.url}/token"')
-        tokens.fallback = lambda got: answer(403)
-        login = Credentials(username="jane", password="geheim", server=server.address)
-        with pytest.raises(UnauthorizedError, match=f"login is for {server.address} alone"):
-            await client.resolve(source(server, login))
-        assert [one.method for one in tokens.got] == ["GET"]
-        assert "authorization" not in tokens.got[0].headers
-        tokens.fallback = lambda got: answer(200, b'{"token": "anonymous"}')
-        with pytest.raises(UnauthorizedError, match=f"answers 401 .*login is for {server.address} alone"):
-            await client.resolve(source(server, login))
-        with pytest.raises(UnauthorizedError):
-            await client.resolve(source(server, Credentials(username="jane", password="geheim")))
-        assert b"password=geheim" in tokens.got[-1].body
-
-
-async def test_a_token_server_that_sends_too_much(client, server):
-    """An endless token is not read to its end, and one that is compressed to a little is none either."""
-    server.answers |= {
-        TAG: [answer(401, WWW_Authenticate=f'Bearer realm="{server.url}/token"')] * 5,
-        "/token?scope=repository%3Aapp%3Apull": [
-            answer(200, bytes(2 << 20)),
-            answer(200, gzip.compress(bytes(2 << 20)), Content_Encoding="gzip"),
-        ],
-    }
-    for _ in range(2):
-        with pytest.raises(RegistryUnavailableError, match="too many for a token"):
-            await client.resolve(source(server))
 
 
 @pytest.mark.parametrize("status", [200, 401, 404, 405, 500])
