@@ -4,6 +4,8 @@ Keys have the same names as in containerd's CRI plugin (its ``config.toml``, tab
 ``plugins."io.containerd.grpc.v1.cri"``) wherever the plugin has the same setting. ``schema`` declares the keys, their
 defaults and their documentation; ``toml_file`` reads a file and reports everything that is wrong at once, by name and
 line; ``render`` writes a configuration out again.
+
+This room may import ``errors`` and ``untrusted``. It must never act on a setting: other rooms do that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""System calls that the standard library lacks, behind one protocol with a recording double for tests."""
+"""System calls that the standard library lacks, behind one protocol with a recording double for tests.
+
+This room may import only ``timeline`` and ``untrusted``. It must never know what a pod or a container is.
+"""
 
 from __future__ import annotations
 

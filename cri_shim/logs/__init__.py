@@ -1,8 +1,8 @@
 """Carry container output from the FIFOs into CRI log files, to attached clients, and into the response of ExecSync.
 
 :mod:`~cri_shim.logs.format` is pure; :class:`LogPump` is the one thread that follows all containers' FIFOs;
-:class:`FifoSet` makes and opens them; :class:`Capture` reads those of one ExecSync. This room imports only the floors
-below it (``kernel``, ``errors`` and the like), and never blocks the event loop on a log file.
+:class:`FifoSet` makes and opens them; :class:`Capture` reads those of one ExecSync. This room may import only the
+floors below it (``kernel``, ``errors`` and the like), and never blocks the event loop on a log file.
 """
 
 from __future__ import annotations

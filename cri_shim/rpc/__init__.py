@@ -3,6 +3,9 @@
 A function takes the :class:`~cri_shim.service.Service` (its collaborators) and the request, and returns the response
 (as a message, or as its bytes) or raises a :class:`~cri_shim.errors.CriError`; that of a streaming RPC returns an
 asynchronous iterator of responses with an ``aclose``. RPCs that are not in this table are answered UNIMPLEMENTED.
+
+This room may import every room below it. One RPC must never import another: what two of them need is in
+``lifecycle``.
 """
 
 from __future__ import annotations

@@ -1,1 +1,5 @@
-"""Loops and readers that keep the state true to containerd and the node."""
+"""Loops and readers that keep the state true to containerd and the node.
+
+This room may import ``state``, ``disk``, ``images`` and the floors below. It must never import ``lifecycle`` or
+``rpc``: they change pods, and this room notices what has changed.
+"""

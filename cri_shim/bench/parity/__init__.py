@@ -1,1 +1,4 @@
-"""Whether all sides do the same work, before anything is timed."""
+"""Whether all sides do the same work, before anything is timed.
+
+This room may import ``bench/endpoint`` and ``bench/results``. It must never time anything.
+"""

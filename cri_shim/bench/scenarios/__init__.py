@@ -1,4 +1,8 @@
-"""The experiments, one file each."""
+"""The experiments, one file each.
+
+This room may import ``bench/floor``, ``bench/endpoint`` and the rooms below them. It must never know the options of
+the command: each scenario takes the values that it needs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The WebSocket sub-protocols of Kubernetes, without I/O: messages in, events out; bytes in, messages out."""
+"""The WebSocket sub-protocols of Kubernetes, without I/O: messages in, events out; bytes in, messages out.
+
+This room may import only the standard library. It must never import sockets or asyncio.
+"""
 
 from __future__ import annotations
 
