@@ -80,11 +80,16 @@ $(CONTRACTS)/.installed: pyproject.toml constraints.txt | packages
 	@touch $@
 
 .PHONY: check
-check: venv $(CONTRACTS)/.installed  ## lint, format, types, import contracts
+check: venv $(CONTRACTS)/.installed  ## lint, format, types, import contracts, and the rules in checks/
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy $(CODE)
 	PYTHONPATH=. $(CONTRACTS)/bin/lint-imports --no-logo
+	$(RUN) -m checks
+
+.PHONY: picture
+picture: venv  ## draw the rooms anew, from the imports (docs/images/architecture.svg, docs/rooms.md)
+	$(RUN) -m checks.picture
 
 .PHONY: test
 test: venv  ## run all tests (as root: real containerd, runc, CNI and registry)

@@ -13,7 +13,7 @@ PACKAGES = ("cri_shim", "containerd_client", "untrusted", "lab", "checks")
 
 # Hidden folders hold environments, caches and the data of a demo, but for these two.
 SHOWN = (".ci", ".github")
-BUILT = ("build", "dist", "results", "__pycache__")
+BUILT = ("build", "dist", "results")
 GENERATED = ("cri_shim/api", "containerd_client/api")
 
 
@@ -58,7 +58,7 @@ def in_packages(path: str) -> bool:
 def _is_foreign(folder: Path) -> bool:
     name = folder.name
     is_hidden = name.startswith(".") and name not in SHOWN
-    return is_hidden or name in BUILT or name.endswith(".egg-info") or folder.as_posix() in GENERATED
+    return is_hidden or name == "__pycache__" or name.endswith(".egg-info") or folder.as_posix() in (*BUILT, *GENERATED)
 
 
 def module_name(path: str) -> str:

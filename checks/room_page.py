@@ -12,6 +12,7 @@ from checks.rooms import HOUSE
 if TYPE_CHECKING:
     from checks.floors import Plan, Room
     from checks.repository import Repository
+    from checks.room_purpose import Purpose
 
 HEAD = """\
 # The rooms of the house
@@ -55,11 +56,13 @@ def _folders(repository: Repository, room: Room) -> list[str]:
 def _entry(repository: Repository, folder: str) -> list[str]:
     purpose = read_purpose(repository, folder)
     lines = [f"### [{folder.removeprefix(f'{HOUSE}/')}/](../{folder})", "", _markdown(purpose.summary), ""]
-    if purpose.may_import:
-        lines += [f"- May import: {_markdown(purpose.may_import)}"]
-    if purpose.must_never:
-        lines += [f"- Must never: {_markdown(purpose.must_never)}"]
-    return [*lines, ""] if lines[-1] else lines
+    rules = [_markdown(rule[0].upper() + rule[1:].rstrip(".")) for rule in _rules(purpose)]
+    return [*lines, *(f"- {rule}." for rule in rules), ""] if rules else lines
+
+
+def _rules(purpose: Purpose) -> list[str]:
+    """Return what the room may import and must never do, once where one sentence says both."""
+    return [rule for rule in dict.fromkeys((purpose.may_import, purpose.must_never)) if rule]
 
 
 def _markdown(text: str) -> str:

@@ -14,7 +14,7 @@ from checks.svg_picture import draw
 HOUSE = {
     "cri_shim/__init__.py": "",
     "cri_shim/cli.py": '"""The commands."""\nimport cri_shim.rpc.start\nimport cri_shim.errors\n',
-    "cri_shim/rpc/__init__.py": '"""Every RPC.\n\nMay import: anything ``below``.\n\nMust never: block."""\n',
+    "cri_shim/rpc/__init__.py": '"""Every RPC.\n\nIt may import anything ``below``; it must never block."""\n',
     "cri_shim/rpc/start.py": "import cri_shim.state.stored.spec\nimport containerd_client\nimport cri_shim.errors\n",
     "cri_shim/state/__init__.py": '"""Values."""\n',
     "cri_shim/state/stored/__init__.py": '"""Stored values."""\nimport cri_shim.errors\n',
@@ -88,7 +88,8 @@ def test_the_page_says_what_each_room_says(checkout):
     page = write_page(repository, read_plan(repository))
     assert " 2 rpc/\n 1 state/\n 0 containerd_client/ errors.py\n" in page
     assert (
-        "### [rpc/](../cri_shim/rpc)\n\nEvery RPC.\n\n- May import: anything `below`.\n- Must never: block.\n\n" in page
+        "### [rpc/](../cri_shim/rpc)\n\nEvery RPC.\n\n- It may import anything `below`.\n- It must never block.\n\n"
+        in page
     )
     assert "### [state/stored/](../cri_shim/state/stored)\n\nStored values.\n\n" in page
     assert "- [errors.py](../cri_shim/errors.py): Errors of all kinds.\n" in page
