@@ -28,13 +28,14 @@ _CODE = re.compile(r"`([^`]+)`")
 
 @dataclass(frozen=True, slots=True)
 class WordList:
-    """Words that no name contains, class names that no class has, and names in which others put such a word.
+    """Words that no name contains, names of classes and files that none has, and names that others gave.
 
     A word is a sequence of components: ``why_not`` is two. It has no forms: the list names each.
     """
 
     words: frozenset[tuple[str, ...]]
     class_names: frozenset[str]
+    files: frozenset[str]
     allowed: frozenset[tuple[str, ...]]
 
     def bad_word(self, name: str) -> str | None:
@@ -64,9 +65,11 @@ def split(name: str) -> tuple[str, ...]:
 def read_word_list(glossary: str) -> WordList:
     """Read the list from the text of the glossary: the code spans of the first column of two tables."""
     spans = [*_first_column(glossary, FORBIDDEN)]
+    files = {span for span in spans if span.endswith(".py")}
     return WordList(
-        frozenset(split(span) for span in spans if span == span.lower()),
+        frozenset(split(span) for span in spans if span == span.lower() and span not in files),
         frozenset(span for span in spans if span != span.lower()),
+        frozenset(files),
         frozenset(split(span) for span in _first_column(glossary, ALLOWED)),
     )
 
@@ -93,7 +96,7 @@ def _paths(repository: Repository, word_list: WordList) -> Iterator[Violation]:
         if path.endswith((".py", ".js")):
             *folders, file = path.split("/")
             names = [*folders, *([] if file.startswith("test_") else [file.rpartition(".")[0]])]
-            word = next(filter(None, map(word_list.bad_word, names)), None)
+            word = file if file in word_list.files else next(filter(None, map(word_list.bad_word, names)), None)
             if word is not None:
                 yield Violation(path, 1, f"the path uses the word {word}: {GLOSSARY} has a better one")
 

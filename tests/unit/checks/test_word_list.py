@@ -17,6 +17,7 @@ GLOSSARY = """
 | --- | --- |
 | `told`, `turns` | `notified` |
 | `why_not` | `reason` |
+| `prose.py` | `sentences.py` |
 | `Pace` | `AdmissionLimiter` |
 
 ## Names that others gave
@@ -82,6 +83,7 @@ def test_a_name_that_the_file_gives(checkout, text, name):
         "pace = 1\nclass PaceMaker: ...",
         "told_apart = 1",
         "pod = 1",
+        "prose = 1",
     ],
 )
 def test_what_is_no_violation(checkout, text):
@@ -97,7 +99,9 @@ def test_tests_speak_in_sentences(checkout):
     assert names(checkout, text, "tests/unit/test_a.py") == [(2, "told")]
 
 
-@pytest.mark.parametrize("path", ["cri_shim/told/a.py", "cri_shim/turns.py", "cri_shim/page/toldStory.js"])
+@pytest.mark.parametrize(
+    "path", ["cri_shim/told/a.py", "cri_shim/turns.py", "lab/prose.py", "cri_shim/page/toldStory.js"]
+)
 def test_names_of_files_and_folders(checkout, path):
     (violation,) = word_list.check(checkout({"docs/glossary.md": GLOSSARY, path: ""}))
     assert violation.path == path
