@@ -1,0 +1,80 @@
+"""PodSandboxStatus: from memory, with the statuses of the containers, and the record on request."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.cri_client import failure
+from lab.pod_configs import pod_config
+from tests.fakes.cni import ADDRESS
+from tests.fakes.containerd import FaultKind
+
+if TYPE_CHECKING:
+    from tests.unit.node import Node
+
+PINNED = {"sandbox": {"infra": "pinned"}}
+
+
+async def test_a_ready_pod(node: Node) -> None:
+    """It costs no hop, and the newest container comes first."""
+    config = pod_config(labels={"a": "b"})
+    pod_id = (await node.client.RunPodSandbox(config=config)).pod_sandbox_id
+    first, second = [await node.kubelet.create(pod_id, config, attempt=attempt) for attempt in (0, 1)]
+    await node.until_idle()
+    seen = len(node.fake.calls)
+    answer = await node.client.PodSandboxStatus(pod_sandbox_id=pod_id[:12])
+    assert len(node.fake.calls) == seen
+    assert (answer.status.id, answer.status.state) == (pod_id, cri.SANDBOX_READY)
+    assert answer.status.network.ip == ADDRESS
+    assert dict(answer.status.labels) == {"a": "b"}
+    assert [each.id for each in answer.containers_statuses] == [second, first]
+    assert answer.timestamp >= answer.status.created_at
+    assert not answer.info
+
+
+@pytest.mark.parametrize(
+    ("service", "infra"), [({}, "pause"), (PINNED, "pinned")], ids=["pause", "pinned"], indirect=["service"]
+)
+async def test_the_verbose_form(infra: str, node: Node) -> None:
+    """It has what containerd's plugin tells under the same names."""
+    pod_id, _ = await node.kubelet.run_pod()
+    await node.until_idle()
+    answer = await node.client.PodSandboxStatus(pod_sandbox_id=pod_id, verbose=True)
+    info = json.loads(answer.info["info"])
+    assert (info["infra"], info["processStatus"], info["netNamespaceClosed"]) == (infra, "running", False)
+    assert info["runtimeSpec"]["hostname"] or infra == "pinned"
+    assert info["notReadyReason"] == ""
+
+
+async def test_the_verbose_form_without_containerd(node: Node) -> None:
+    """What is in memory is told, and why the rest is missing."""
+    pod_id = (await node.client.RunPodSandbox(config=pod_config(network=cri.NODE))).pod_sandbox_id
+    await node.until_idle()
+    node.fake.faults.add("Containers/Get", FaultKind.UNKNOWN, text="the database is locked")
+    answer = await node.client.PodSandboxStatus(pod_sandbox_id=pod_id, verbose=True)
+    info = json.loads(answer.info["info"])
+    assert info["netNamespaceClosed"] is False
+    assert any("the database is locked" in str(value) for value in info.values())
+    assert "runtimeSpec" not in info
+
+
+async def test_a_namespace_that_is_gone(node: Node) -> None:
+    """The pod is not ready, has no address, and the verbose form says that the namespace is closed."""
+    pod_id, _ = await node.kubelet.run_pod()
+    await node.until_idle()
+    node.kernel.remove_network_namespace(node.service.sandboxes.get(pod_id).netns_path)
+    answer = await node.client.PodSandboxStatus(pod_sandbox_id=pod_id, verbose=True)
+    assert answer.status.state == cri.SANDBOX_NOTREADY
+    assert not answer.status.network.ip
+    assert json.loads(answer.info["info"])["netNamespaceClosed"] is True
+
+
+async def test_an_unknown_pod(node: Node) -> None:
+    """A kubelet takes NOT_FOUND for "gone"."""
+    code, text = await failure(node.client.PodSandboxStatus(pod_sandbox_id="nothing"))
+    assert (code, "nothing" in text) == (grpc.StatusCode.NOT_FOUND, True)
