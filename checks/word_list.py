@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,16 @@ from checks.repository import Repository
 from checks.violation import Violation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 GLOSSARY = "docs/glossary.md"
 FORBIDDEN = "## Words we do not use"
 ALLOWED = "## Names that others gave"
 _COMPONENT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_PROSE = re.compile(
+    r'"""(?:\\.|[^\\])*?"""|"(?:\\.|[^"\\\n])*"|' + r"'''(?:\\.|[^\\])*?'''|'(?:\\.|[^'\\\n])*'|#[^\n]*", re.DOTALL
+)
+_NAME = re.compile(r"[A-Za-z_$][\w$]*")
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -51,11 +56,6 @@ class WordList:
                     return "_".join(part)
         return None
 
-    def bad_text(self) -> re.Pattern[str]:
-        """Return a pattern that matches whatever contains a word, and more: files that it is not in need no look."""
-        stems = {word[0] for word in self.words} | {name.lower() for name in self.class_names}
-        return re.compile("|".join(sorted(map(re.escape, stems))) or r"(?!)", re.IGNORECASE)
-
 
 def split(name: str) -> tuple[str, ...]:
     """Return the components of a name in lower case: ``HTTPServer_two`` has ``http``, ``server`` and ``two``."""
@@ -77,18 +77,26 @@ def read_word_list(glossary: str) -> WordList:
 def check(repository: Repository) -> list[Violation]:
     """Return one violation for each name, at the first place of a file that gives it."""
     word_list = read_word_list(repository.text(GLOSSARY))
-    worth_reading = word_list.bad_text()
+    bad_word = cache(word_list.bad_word)
     violations = [*_paths(repository, word_list)]
     for path in repository.files:
-        if not path.endswith((".py", ".js")) or not worth_reading.search(text := repository.text(path)):
+        if path.endswith(".py") and _uses(repository.text(path), bad_word):
+            names = names_in_python(repository.tree(path))
+        elif path.endswith(".js"):
+            names = names_in_javascript(repository.text(path))
+        else:
             continue
-        names = names_in_python(repository.tree(path)) if path.endswith(".py") else names_in_javascript(text)
         for name, line in sorted(names.items(), key=lambda each: (each[1], each[0])):
             is_sentence = path.startswith("tests/") and name.startswith("test_")
-            word = None if is_sentence else word_list.bad_word(name)
+            word = None if is_sentence else bad_word(name)
             if word is not None:
                 violations.append(Violation(path, line, f"{name} uses the word {word}: {GLOSSARY} has a better one"))
     return violations
+
+
+def _uses(text: str, bad_word: Callable[[str], str | None]) -> bool:
+    """Return whether the code of a file has any bad name, given or only used: most files need no closer look."""
+    return any(map(bad_word, set(_NAME.findall(_PROSE.sub(" ", text)))))
 
 
 def _paths(repository: Repository, word_list: WordList) -> Iterator[Violation]:

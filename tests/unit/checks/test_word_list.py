@@ -61,6 +61,8 @@ def names(checkout, text, path="cri_shim/a.py"):
         ("match a:\n    case [told, *b]: ...", "told"),
         ("match a:\n    case [b, *told]: ...", "told"),
         ("match a:\n    case {'a': 1, **told}: ...", "told"),
+        ("a = '\"'  # \"\ntold = 1", "told"),
+        ('"""It\'s"""\ntold = 1', "told"),
         ("why_not = 1", "why_not"),
         ("the_why_not_text = 1", "the_why_not_text"),
         ("told_apart_or_told = 1", "told_apart_or_told"),
