@@ -1,7 +1,7 @@
-"""The command ``cri-shim``: serve, or look at the configuration.
+"""The command ``cri-shim``: run the daemon, show the configuration, load images, read the ledger, compare runtimes.
 
-A setting is taken from its flag, else from the file, else from its default. Nothing heavy is imported before it is
-needed: ``config check`` must be quick and must work without a containerd.
+The value of a setting comes from its flag, else from the file, else from its default. Each command imports heavy
+modules only when it needs them: ``config check`` must be quick and must work without containerd.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
 
-# Flags of `serve` (and of `config dump`, which shows what they lead to), by the key that they set.
+# Flags of `serve`, by the key that each sets. `config dump` takes the same flags and shows the settings that they
+# result in.
 _FLAGS = (
     ("--log-level", "log_level", "LEVEL", "debug, info, warning or error"),
     ("--log-format", "log_format", "FORMAT", "logfmt, json or console"),
@@ -34,13 +35,13 @@ _FLAGS = (
 )
 
 _LOAD = (
-    "Bring the images of an archive (of `docker save`, `skopeo copy … oci-archive:`, `ctr images export`) into "
-    "containerd, unpacked and under their names. The archive is read once, so it may be a pipe, and gzip is fine."
+    "Load the images of an archive (of `docker save`, `skopeo copy … oci-archive:`, `ctr images export`) into "
+    "containerd, unpacked and under their names. The archive is read once, so it may be a pipe; gzip is supported."
 )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the result is the exit code: 0 fine, 1 failed, 2 wrong usage."""
+    """Run the command and return the exit code: 0 for success, 1 for failure, 2 for wrong usage."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # Somebody closed our standard output, as `| head` does; keep the interpreter from saying so once more.
+        # The reader has closed our standard output, as `| head` does; keep the interpreter from reporting that a second
+        # time.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
@@ -74,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(dump)
     dump.set_defaults(run=_config_dump)
 
-    image = commands.add_parser("image", help="images of containerd, beside the daemon")
+    image = commands.add_parser("image", help="work with containerd's images, without the daemon")
     actions = image.add_subparsers(metavar="ACTION", required=True)
     load_image = actions.add_parser(
         "load", help="store, unpack and record the images of an OCI or docker archive", description=_LOAD
@@ -93,10 +95,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help=f"configuration (default: {DEFAULT_PATH}, if it is there)"
+        "--config", type=Path, metavar="FILE", help=f"configuration file (default: {DEFAULT_PATH}, if it exists)"
     )
     for flag, key, value, what in _FLAGS:
-        parser.add_argument(flag, dest=key, metavar=value, help=f"{what}; wins over {key} in the file")
+        parser.add_argument(flag, dest=key, metavar=value, help=f"{what}; overrides {key} in the file")
 
 
 def _settings(options: argparse.Namespace) -> Config:
@@ -108,11 +110,13 @@ def _serve(options: argparse.Namespace) -> int:
     config = _settings(options)
     for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # until the daemon has handlers for them
-    # grpc's fork handlers slow down and sometimes hang a process that starts children; we only ever fork to exec.
+    # grpc's fork handlers slow down, and sometimes hang, a process that starts children; this process forks only to
+    # exec.
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
-    # Whoever waits for messages looks for them itself, instead of being told by threads of grpc's (docs/adr/0020).
+    # With this, each waiting call polls for its messages itself instead of being woken by threads of grpc
+    # (docs/adr/0020).
     os.environ.setdefault("GRPC_EXPERIMENTS", "-event_engine_client,-event_engine_listener")
-    from cri_shim.daemon import daemon, logging_setup  # noqa: PLC0415 - bring in grpc, which must see the variables above
+    from cri_shim.daemon import daemon, logging_setup  # noqa: PLC0415 - imports grpc, which must see the variables above
 
     logging_setup.configure(config.log_level, config.log_format)
     _set_oom_score(config.oom_score)
@@ -120,7 +124,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _set_oom_score(score: int) -> None:
-    """Ask the kernel to spare this process, or not; 0 leaves what the service manager has set."""
+    """Set this process's OOM score; with 0, keep the score that the service manager has set."""
     import structlog  # noqa: PLC0415 - only the daemon logs
 
     if score == 0:
@@ -150,7 +154,7 @@ def _config_dump(options: argparse.Namespace) -> int:
 def _image_load(options: argparse.Namespace) -> int:
     config = _settings(options)
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
-    from cri_shim.images import load_command  # noqa: PLC0415 - brings in grpc, which must see the variable above
+    from cri_shim.images import load_command  # noqa: PLC0415 - imports grpc, which must see the variable above
 
     return int(load_command.run(config.containerd, options.file))
 

@@ -1,6 +1,6 @@
-"""The errors that an RPC may end with, each with the gRPC code it becomes.
+"""The errors that an RPC may end with, each with its gRPC status code.
 
-Collaborators and RPC files raise these (or let :mod:`containerd_client.errors` pass); only
+Collaborators and RPC files raise these, or let errors of :mod:`containerd_client.errors` pass. Only
 :mod:`cri_shim.server.instrument` turns them into a status on the wire. A message names the thing, says what was wrong
 with it and, where that helps, what to do.
 """
@@ -11,37 +11,37 @@ import grpc
 
 
 class CriError(Exception):
-    """Base of all: an answer of ours that is not OK."""
+    """Base class of every error that this daemon answers a request with."""
 
     code: grpc.StatusCode = grpc.StatusCode.UNKNOWN
 
 
 class InvalidArgumentError(CriError):
-    """The request itself cannot be carried out as it is written."""
+    """The request cannot be carried out as it is written."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
 
 
 class NotFoundError(CriError):
-    """The pod, container or image that the request names is not here."""
+    """The pod, container or image that the request names does not exist here."""
 
     code = grpc.StatusCode.NOT_FOUND
 
 
 class AlreadyExistsError(CriError):
-    """Another object holds the name that the request wants."""
+    """Another object holds the name that the request asks for."""
 
     code = grpc.StatusCode.ALREADY_EXISTS
 
 
 class FailedPreconditionError(CriError):
-    """The thing exists but is in a state that forbids the request."""
+    """The object exists, but its state does not allow the request."""
 
     code = grpc.StatusCode.FAILED_PRECONDITION
 
 
 class UnavailableError(CriError):
-    """Something we need is away; the same request may succeed later."""
+    """Something that the request needs is unavailable; the same request may succeed later."""
 
     code = grpc.StatusCode.UNAVAILABLE
 
@@ -53,7 +53,7 @@ class DeadlineExceededError(CriError):
 
 
 class UnimplementedError(CriError):
-    """This runtime, or the versions below it, cannot do what the request asks."""
+    """This runtime, or the software below it, cannot do what the request asks."""
 
     code = grpc.StatusCode.UNIMPLEMENTED
 
@@ -65,6 +65,6 @@ class ResourceExhaustedError(CriError):
 
 
 class InternalError(CriError):
-    """A step failed in a way that the client can do nothing about."""
+    """A step failed, and the client cannot do anything about it."""
 
     code = grpc.StatusCode.INTERNAL

@@ -1,10 +1,10 @@
-"""How many clients an HTTP server of ours has at once, and how long each may take: what aiohttp leaves open.
+"""Limit how many clients an HTTP server has at once and how long each may take, because aiohttp limits neither.
 
-A connection on which no request is being answered has some seconds to bring a whole one, or to take the answer to the
-last; then it is closed. That holds for headers that are sent byte by byte, for connections kept open for later, and for
-clients that do not read. When there are too many such connections, a new one gets an answer that says so and is closed.
-Connections on which a request is being answered, a live stream or a session of exec, count elsewhere and have time
-limits of their own.
+A connection on which no request is being answered has some seconds to send a whole request, or to take the answer to
+the last one; then the server closes it. That covers headers that are sent byte by byte, connections kept open for
+later, and clients that do not read. When there are too many such connections, a new one gets an answer that says so and
+is closed. A connection on which a request is being answered (a live stream, or an exec session) counts elsewhere and
+has time limits of its own.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ _REFUSAL: Final = (
 
 
 class _NotOfClients(logging.Filter):
-    """Drops records about requests that are not HTTP, which any client can cause as often as it likes."""
+    """Drop records about requests that are not HTTP, which any client can cause as often as it likes."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a record is kept."""
+        """Return whether to keep ``record``."""
         return record.exc_info is None or not isinstance(record.exc_info[1], HttpProcessingError)
 
 
 LOGGER: Final = logging.getLogger("cri_shim.http")
-"""For aiohttp's servers."""
+"""The logger for aiohttp's servers."""
 LOGGER.addFilter(_NotOfClients())
 
 
 class ConnectionLimits:
-    """Makes the protocols of ``server``, at most ``most`` at once that are not at work."""
+    """Make the protocols of ``server``, and keep at most ``most`` connections that are not at work."""
 
     def __init__(self, server: Server, *, most: int, patience: float = PATIENCE) -> None:
         self._server = server
@@ -57,14 +57,14 @@ class ConnectionLimits:
         self._since: dict[RequestHandler, float] = {}
 
     def __call__(self) -> asyncio.BaseProtocol:
-        """Make a protocol for a client that has just connected."""
+        """Make the protocol for a client that has just connected."""
         if len(self._server.connections) - len(self._working) >= self._most:
-            return _Refusal(f"{self._most} connections wait already; close some, or try again\n", self._patience)
+            return _Refusal(f"{self._most} connections are waiting already; close some, or try again\n", self._patience)
         return self._server()
 
     @contextlib.contextmanager
     def at_work(self, protocol: RequestHandler) -> Iterator[None]:
-        """A request of this connection is being answered for the length of a ``with`` block."""
+        """Mark the connection as answering a request while the ``with`` block runs."""
         self._working.add(protocol)
         try:
             yield
@@ -73,19 +73,19 @@ class ConnectionLimits:
             self._since[protocol] = time.monotonic()
 
     async def watch(self) -> None:
-        """Close those that take too long, until cancelled."""
+        """Close connections that take too long, until cancelled."""
         while True:
             await asyncio.sleep(POLL_SECONDS)
             self.close_late()
 
     def close_late(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Close those that have had their time."""
+        """Close the connections whose time is over."""
         now = clock()
         waiting = [one for one in self._server.connections if one not in self._working]
         self._since = {one: self._since.get(one, now) for one in waiting}
         for one, since in self._since.items():
             if now - since >= self._patience and one.transport is not None:
-                # Not close(): that would wait for the client to take what is left.
+                # close() would wait for the client to take the rest of the answer.
                 one.transport.abort()
 
 
@@ -94,7 +94,7 @@ class _Refusal(asyncio.Protocol):
         self._answer = _REFUSAL.format(size=len(text), seconds=seconds, text=text).encode()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Say why, and close."""
+        """Send the reason, and close the connection."""
         sending = cast("asyncio.Transport", transport)
         sending.write(self._answer)
         sending.close()

@@ -1,9 +1,9 @@
-"""Measure the processor time that coroutines spend for a request, step by step.
+"""Measure the CPU time that coroutines spend on a request, step by step.
 
-A coroutine runs in steps, from one suspension to the next; other requests run in between. The thread's CPU clock is
-read at both ends of each step, so that CPU time of a request and waiting for the event loop are known apart.
-A step costs a microsecond more for that, and a pod start has some hundred. A task that is begun on behalf of a request
-is made of a :func:`metered` coroutine.
+A coroutine runs in steps, from one suspension to the next, and other requests run in between. Reading the thread's CPU
+clock at both ends of each step tells the CPU time of a request apart from its waiting for the event loop. This costs a
+microsecond for each step, and a pod start has a few hundred steps. A task that works for a request must be made of a
+:func:`metered` coroutine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ T = TypeVar("T")
 
 
 class Metered(Coroutine[Any, Any, T]):
-    """A coroutine whose steps are counted for ``timeline`` until its request has ended; never inside another one."""
+    """A coroutine whose steps count for ``timeline`` until its request has ended.
+
+    Do not nest one in another: both would set the timeline's mark of the running step.
+    """
 
     __slots__ = ("_coroutine", "_timeline")
 
@@ -41,7 +44,7 @@ class Metered(Coroutine[Any, Any, T]):
             self._count()
 
     def throw(self, *error: Any) -> Any:
-        """Run one step that begins with an exception: what it waited for has failed, or it is cancelled."""
+        """Run one step that begins with an exception, because what the coroutine waits for failed or was cancelled."""
         timeline = self._timeline
         if timeline.ended:
             return self._coroutine.throw(*error)
@@ -58,7 +61,7 @@ class Metered(Coroutine[Any, Any, T]):
         timeline.mark = -1.0
 
     def close(self) -> None:
-        """End it."""
+        """Close the coroutine."""
         self._coroutine.close()
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -72,7 +75,7 @@ class Metered(Coroutine[Any, Any, T]):
 
     @property
     def __name__(self) -> str:
-        """The coroutine's qualified name, for what asyncio says of its task."""
+        """The coroutine's qualified name, which asyncio uses to describe the task."""
         name: str = getattr(self._coroutine, "__qualname__", "")
         return name
 
@@ -81,6 +84,6 @@ class Metered(Coroutine[Any, Any, T]):
 
 
 def metered(coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
-    """Have the steps of a coroutine that becomes a task counted for the request in hand, if there is one."""
+    """Wrap a coroutine that becomes a task so that its steps count for the current request, if there is one."""
     timeline = current_request.get()
     return coroutine if timeline is None or timeline.ended else Metered(coroutine, timeline)

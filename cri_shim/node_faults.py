@@ -1,7 +1,7 @@
-"""Errors of the operating system that say nothing of the file at hand: something has run out, or a disk fails.
+"""Operating-system errors that say nothing about the file at hand: a resource has run out, or a disk fails.
 
-Where a file that cannot be used is described in words of its own, these pass as they are: the file may be all right,
-and advice to mend it would send its reader the wrong way. Nor is anything concluded from them that outlives the moment.
+Code that describes an unusable file in its own words lets these errors pass unchanged: the file may be fine, and advice
+to repair it would mislead the reader. For the same reason no lasting conclusion is drawn from them.
 """
 
 from __future__ import annotations
@@ -15,5 +15,5 @@ NODE_FAULTS: Final = frozenset(
 
 
 def is_node_fault(error: OSError) -> bool:
-    """Return whether ``error`` is not the fault of the file that it names."""
+    """Return whether ``error`` comes from the node rather than from the file that it names."""
     return error.errno in NODE_FAULTS

@@ -1,4 +1,4 @@
-"""The collaborators that an RPC may use. Reading this gives the architecture."""
+"""Declare the collaborators that an RPC may use: the architecture of the daemon in one list."""
 
 from __future__ import annotations
 
@@ -48,79 +48,82 @@ if TYPE_CHECKING:
 
 
 class Service(Struct, frozen=True):
-    """Everything a file in :mod:`cri_shim.rpc` works with; made once, in :mod:`cri_shim.daemon.wiring`."""
+    """Everything that a file in :mod:`cri_shim.rpc` works with.
+
+    The daemon makes one, in :mod:`cri_shim.daemon.wiring`.
+    """
 
     config: Config
-    """What the operator wrote."""
+    """The operator's configuration."""
     readiness: Readiness
-    """May requests be answered, and if not, why not."""
+    """Whether requests may be answered, and the reason while they may not."""
     containerd: Containerd
-    """The other end of the hop."""
+    """The client for containerd, at the other end of every hop."""
     kernel: Kernel
-    """System calls the standard library lacks."""
+    """System calls that the standard library lacks."""
     node: NodeFacts
-    """What this machine can do, read once."""
+    """What this machine can do, read once at start."""
     features: Mapping[str, HandlerFeatures]
-    """What the OCI runtime behind each handler can do, read once."""
+    """What the OCI runtime behind each handler can do, read once at start."""
     paths: Paths
-    """Where files of pods and containers lie."""
+    """Where the files of pods and containers are."""
     sandboxes: Index[Sandbox]
-    """Pods, by id."""
+    """Sandboxes by id."""
     containers: Index[Container]
-    """Containers, by id."""
+    """Containers by id."""
     process_specs: ProcessSpecs
-    """How containers' own processes run, for commands that are run in them."""
+    """The process specs of running containers; a command that is executed in a container starts from its spec."""
     sandbox_names: Names
-    """Which pod holds which name."""
+    """Which sandbox holds which name."""
     container_names: Names
     """Which container holds which name."""
     images: ImageStore
-    """Images, by any of their references."""
+    """Images by any of their references."""
     puller: ImagePuller
-    """From a registry into containerd."""
+    """Pulls images from registries into containerd."""
     snapshot_usage: SnapshotUsage
-    """How much disk the snapshots take, sampled."""
+    """How much disk space the snapshots use, sampled periodically."""
     stats: Sampler
     """What pods and containers use, read from their cgroups."""
     image_files: ImageFiles
-    """Looking into an image's root file system: users, groups, volumes."""
+    """Reads an image's root file system: users, groups, volumes."""
     blockio: BlockioClasses
-    """Classes of block I/O, read once."""
+    """The classes of block I/O, read once at start."""
     selinux: SelinuxLabels
-    """Labels of pods and containers."""
+    """The SELinux labels of pods and containers."""
     cdi: CdiRegistry
     """Devices that vendors describe in files."""
     network: Network
-    """CNI."""
+    """Runs the CNI plugins."""
     logs: ContainerLogs
-    """Output of running containers, on its way into log files."""
+    """Carries the output of running containers into their log files."""
     streaming: StreamingServer
-    """URLs for exec, attach and port-forward, and who answers there."""
+    """Hands out URLs for exec, attach and port-forward, and serves the sessions that clients open with them."""
     exits: Exits
-    """Ends of processes: told to the store, waited for by RPCs."""
+    """Records ends of processes in the state, and lets RPCs wait for them."""
     events: Events
-    """What happens to pods and containers, for whoever subscribes."""
+    """Sends every subscriber the changes of pods and containers."""
     operations: Operations
-    """Mutations in flight."""
+    """Changes under way, each of which goes on when its caller hangs up."""
     ledger: Ledger
     """What every request cost."""
     traces: TracePolicy
     """Which requests are traced."""
     locks: KeyedLocks
-    """One for each container, against two changes at once."""
+    """One lock for each container, so that two changes never run at once."""
     pod_starts: AdmissionLimiter
-    """Pods being made, a few at a time while the cores are busy."""
+    """Admits pod starts, a few at a time while the cores are busy."""
     pod_stops: AdmissionLimiter
-    """Pods being stopped, likewise."""
+    """Admits pod stops, likewise."""
     container_starts: AdmissionLimiter
-    """Containers being started, likewise."""
+    """Admits container starts, likewise."""
     cgroup_moves: CgroupMoves
-    """Getting the kernel ready for processes that the OCI runtime will move."""
+    """Prepares the kernel for processes that the OCI runtime is about to move between cgroups."""
     end_orphaned_task: Callable[[str], Awaitable[None]]
-    """Ends a task whose record has been deleted by another client."""
+    """Ends a task whose record another client has deleted."""
     deprecations: Deprecations = field(default_factory=Deprecations)
-    """What containerd warns of."""
+    """Deprecated features that containerd warns of."""
     snapshotters: SnapshotterCheck = field(default_factory=SnapshotterCheck)
-    """Whether containerd has what the configuration names."""
+    """Whether containerd has the snapshotters that the configuration names."""
     exec_starts: KeyedSemaphores = field(default_factory=lambda: KeyedSemaphores(STARTS_AT_ONCE))
-    """Commands being started, a few at a time for each pod."""
+    """Admits starts of commands, a few at a time for each pod."""

@@ -1,8 +1,8 @@
-"""What a request notes about itself while it runs: named stretches of time.
+"""Named stretches of time that a request notes about itself while it runs.
 
-At the bottom of the house, so that a thread pool or a lock can say how long it kept a request waiting without knowing
-what a request is. The timeline in hand travels in a context variable, which tasks inherit; where there is none, nothing
-is noted and nothing is paid for.
+This module is at the bottom of the layers, so that a thread pool or a lock can say how long it kept a request waiting
+without knowing what a request is. The current timeline travels in a context variable, which tasks inherit. Without one,
+nothing is noted and noting costs nothing.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 MOST_WAITS: Final = 1000
-"""Waits of one name that a request notes one by one; a stream to a client that reads slowly has any number of them.
-What comes after them makes the last one longer."""
+"""Waits of one name that a request notes one by one; a stream to a client that reads slowly can have any number of
+them. Later ones extend the last."""
 
 
 class Stretch(Struct, frozen=True):
@@ -36,31 +36,32 @@ class Stretch(Struct, frozen=True):
     duration: float
     """Seconds."""
     about: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
-    """What it worked on, for the span; the names are those of the attributes."""
+    """What the stretch worked on, as attributes for its span."""
     block: stage | None = None
-    """The block that was noted; hops that were made inside name it as theirs (see :data:`inside`)."""
+    """The ``with`` block that was noted; hops made inside it refer to it as their parent (see :data:`inside`)."""
 
 
 class Timeline(Struct, kw_only=True, eq=False):
-    """The stages and waits of one request, and the processor time spent on it."""
+    """The stages and waits of one request, and the CPU time spent on it."""
 
     ended: bool = False
-    """What an operation does after its request was answered is not part of the request."""
+    """Whether the request has been answered; what an operation does after that is not part of the request."""
     stages: list[Stretch] | None = None
     waits: list[Stretch] | None = None
     waiting: set[awaited] | None = None
     """Waits that are under way."""
     cpu: float = 0.0
-    """Seconds of thread CPU time spent for it so far, on the event loop and in the named executors."""
+    """Seconds of thread CPU time spent on it so far, on the event loop and in the named executors."""
     exposed_cpu: float = 0.0
-    """The part of ``cpu`` that was spent while nothing of it was under way elsewhere (``beside``)."""
+    """The part of ``cpu`` that was spent while the request had nothing under way elsewhere (see ``beside``)."""
     beside: int = 0
-    """Hops, helpers and ``awaited`` waits of it that are under way: what is spent beside them is charged to them."""
+    """Number of its hops, helpers and ``awaited`` waits that are under way; CPU time spent beside them is charged to
+    them."""
     mark: float = -1.0
-    """``time.thread_time`` up to which the running step is counted; negative while none runs."""
+    """The ``time.thread_time`` up to which the running step is counted; negative while no step runs."""
 
     def end_waits(self, now: float) -> None:
-        """Note waits that outlive the request: what an operation waits for when its client hangs up."""
+        """Note the waits that outlive the request: those of an operation that goes on after its client hung up."""
         for wait in self.waiting or ():
             self.add_wait(Stretch(wait.name, wait.started, now - wait.started))
         self.waiting = None
@@ -78,7 +79,10 @@ class Timeline(Struct, kw_only=True, eq=False):
         self.waits = [*waits, wait]
 
     def count_cpu(self) -> None:
-        """Count the running step up to now: called where it begins, where it ends, and where ``beside`` changes."""
+        """Count the running step up to now.
+
+        Called where a step begins, where it ends, and where ``beside`` changes.
+        """
         if self.mark >= 0.0:
             now = time.thread_time()
             self.add_cpu(now - self.mark)
@@ -96,14 +100,14 @@ current_request: ContextVar[Timeline | None] = ContextVar("cri_shim_timeline", d
 
 
 inside: ContextVar[stage | None] = ContextVar("cri_shim_stage", default=None)
-"""The innermost stage that the running task is in."""
+"""The innermost stage in which the running task is."""
 
 
 class stage:  # noqa: N801 - reads as the statement it is: with stage("cni.setup_pod_network"):
     """Note how long a ``with`` block took, under the name of what it does.
 
-    ``about`` may be completed inside the block:
-    ``with stage("cri.sandbox.run") as running: running.set_attributes(...)``.
+    The block may add attributes while it runs: ``with stage("cri.sandbox.run") as running:
+    running.set_attributes(...)``.
     """
 
     __slots__ = ("_name", "_started", "_token", "about", "outer")
@@ -114,7 +118,7 @@ class stage:  # noqa: N801 - reads as the statement it is: with stage("cni.setup
         self.outer: stage | None = None
 
     def set_attributes(self, about: Mapping[str, str]) -> None:
-        """Add to what it worked on."""
+        """Add attributes about what the stage works on."""
         self.about = {**self.about, **about}
 
     def __enter__(self) -> Self:
@@ -129,7 +133,10 @@ class stage:  # noqa: N801 - reads as the statement it is: with stage("cni.setup
 
 
 class awaited:  # noqa: N801 - see above: with awaited("exit"):
-    """Note how long a ``with`` block waited, under the name of what it waited for; :data:`OUTSIDE` says whose it is."""
+    """Note how long a ``with`` block waited, under the name of what it waited for.
+
+    :data:`OUTSIDE` says which of these waits are not for the daemon itself.
+    """
 
     __slots__ = ("_timeline", "name", "started")
 
@@ -155,18 +162,17 @@ class awaited:  # noqa: N801 - see above: with awaited("exit"):
 
 
 OUTSIDE = frozenset({"exit", "output", "registry", "joined", "event", "client"})
-"""Waits for what is not ours: a process to end, its output, a registry, the request that does the same already,
-something to happen, a client that does not read.
+"""Names of waits for something outside the daemon.
 
-All other waits are for limits and locks of our own: a request's own queue. They stand in for contention that a daemon
-in our place would have as well, and are not part of the price of the hop.
-"""
+These are the end of a process, its output, a registry, an earlier request that does the same work, an event, and a
+client that does not read. All other waits are for the daemon's own limits and locks: the request's own queue. They
+stand for contention that any daemon in this place would have as well, so they are not part of the price of the hop."""
 
 
 def note_stage(name: str, started: float, *, least: float = 0.0, about: Mapping[str, str] = _NOTHING) -> None:
-    """Add the stage that began at ``started`` (perf_counter) and ends now to the request in hand, if there is one.
+    """Add a stage to the current request, if there is one: it began at ``started`` (perf_counter) and ends now.
 
-    One shorter than ``least`` seconds is not worth a line.
+    A stage shorter than ``least`` seconds is left out, because it is not worth a line.
     """
     timeline = current_request.get()
     if timeline is not None and not timeline.ended:
@@ -186,16 +192,16 @@ def _note_block(block: stage, name: str, started: float) -> None:
 
 
 def note_cpu(seconds: float) -> None:
-    """Add CPU time that another thread spent for the request in hand, if there is one."""
+    """Add CPU time that another thread spent on the current request, if there is one."""
     timeline = current_request.get()
     if timeline is not None and not timeline.ended:
         timeline.add_cpu(seconds)
 
 
 def note_wait(name: str, started: float, *, ended: float | None = None, least: float = 0.0) -> None:
-    """Add the wait that began at ``started`` to the request in hand, if there is one.
+    """Add a wait to the current request, if there is one: it began at ``started`` (perf_counter).
 
-    It ended now, or at ``ended`` (perf_counter); one shorter than ``least`` seconds is left out.
+    It ended at ``ended`` (perf_counter), or ends now. A wait shorter than ``least`` seconds is left out.
     """
     timeline = current_request.get()
     if timeline is not None and not timeline.ended:

@@ -280,7 +280,7 @@ async def test_too_many_connections_are_refused(listener: HttpListener):
     idle = [await asyncio.open_connection(host, int(port)) for _ in range(5)]
     answers = [asyncio.create_task(reader.read()) for reader, _ in idle]
     done, _ = await asyncio.wait(answers, timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-    assert all(b"503 " in one.result() and b"connections wait already" in one.result() for one in done)
+    assert all(b"503 " in one.result() and b"connections are waiting already" in one.result() for one in done)
     for task, (_, writer) in zip(answers, idle, strict=True):
         task.cancel()
         writer.close()

@@ -96,9 +96,13 @@ UNFORESEEN = [
     (FileExistsError(errno.EEXIST, "File exists", "/a", None, "/b"), "FAILED_PRECONDITION", "/a and /b: file exists"),
     (OSError(errno.ENAMETOOLONG, "File name too long", "/" + "n" * 5000), "INVALID_ARGUMENT", "more characters"),
     (OSError(errno.ELOOP, os.strerror(errno.ELOOP), "/x"), "FAILED_PRECONDITION", "/x: too many levels of symbolic"),
-    (OSError(errno.EIO, os.strerror(errno.EIO), 7), "INTERNAL", "file descriptor 7: input/output error; the device"),
+    (
+        OSError(errno.EIO, os.strerror(errno.EIO), 7),
+        "INTERNAL",
+        "file descriptor 7: input/output error; the underlying device",
+    ),
     (OSError(9999, "Something new"), "INTERNAL", "Something new"),
-    (TimeoutError(), "DEADLINE_EXCEEDED", "took longer than it may"),
+    (TimeoutError(), "DEADLINE_EXCEEDED", "exceeded its time limit"),
     (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "UNAVAILABLE", "connection refused"),
     (MemoryError(), "RESOURCE_EXHAUSTED", "no memory left"),
 ]
