@@ -42,7 +42,7 @@ def grow(fd: int, size: int) -> None:
 
 
 class Peek:
-    """The scratch pipe of one thread, with the two steps :meth:`look` and :meth:`take`."""
+    """The scratch pipe of one thread, with the two steps :meth:`head` and :meth:`take`."""
 
     def __init__(self, tee: Tee) -> None:
         self._tee = tee
@@ -70,7 +70,7 @@ class Peek:
         return chunk
 
     def take(self, fd: int, size: int) -> None:
-        """Remove ``size`` bytes, which :meth:`look` has returned, from the FIFO ``fd``."""
+        """Remove ``size`` bytes, which :meth:`head` has returned, from the FIFO ``fd``."""
         while size > 0:
             moved = os.splice(fd, self._null, size)
             if moved <= 0:

@@ -2,8 +2,8 @@
 
 It is one thread with an epoll of its own. So chatty containers do not compete with RPCs for the event loop, and a
 blocked disk does not block RPCs (containerd has two goroutines per container). The thread works in turns: each
-container that has output gets at most ``TURN`` bytes, then the next one. :mod:`cri_shim.logs.source` says what a turn
-does, and why a SIGKILL loses nothing.
+container that has output gets at most ``CHUNK_BUDGET`` bytes, then the next one. :mod:`cri_shim.logs.source` says what
+a turn does, and why a SIGKILL loses nothing.
 
 Theory of operation. FIFOs are watched edge-triggered, because unfinished lines stay inside, and a level-triggered epoll
 would report them for ever. The kernel signals each write(2) that completes, even into a FIFO that is not empty

@@ -104,7 +104,7 @@ class Source(Struct, eq=False):
     _chunk: int = field(default=CHUNK)
 
     def write_chunk(self, peek: Peek, counters: Counters) -> bool:
-        """Write what the FIFO holds, up to :data:`TURN` bytes; return True if there may be more.
+        """Write what the FIFO holds, up to :data:`CHUNK_BUDGET` bytes; return True if there may be more.
 
         After the last of it :attr:`ended` is set, and the caller has to close the source.
         """
