@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 import time
 from typing import TYPE_CHECKING
 
 import structlog
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from containerd_client import ContainerdError, NotFound, call_options, detached_options
+from containerd_client import ContainerdError, NotFound, Unavailable, call_options, detached_options
 from containerd_client.api.containerd.runc.v1 import runc_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import (
@@ -27,6 +26,7 @@ from cri_shim.errors import (
     FailedPreconditionError,
     InternalError,
     InvalidArgumentError,
+    UnavailableError,
     UnimplementedError,
 )
 from cri_shim.kernel.executors import FS, run
@@ -41,7 +41,7 @@ from cri_shim.lifecycle.checkpoint.criu import require_criu
 from cri_shim.os_errors import cri_error_of
 from cri_shim.rpc.container_status import status_of
 from cri_shim.state.stored.spec import read_spec
-from cri_shim.sync.checkpoint_work import give_up, make_work, remove_work, resume
+from cri_shim.sync.checkpoint_work import RESUME_SECONDS, make_work, remove_work, resume, resume_again
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
     from cri_shim.config import Config
-    from cri_shim.paths import Paths
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
     from cri_shim.state.index import Index
@@ -60,7 +59,6 @@ if TYPE_CHECKING:
 _OPTIONS_TYPE = "containerd.runc.v1.CheckpointOptions"
 _RUNC = "io.containerd.runc."
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
-_RESUME_SECONDS = 30.0
 _LEASE_SECONDS = 3600.0
 
 log = structlog.get_logger(__name__)
@@ -72,7 +70,9 @@ async def checkpoint_container(
     """Write a checkpoint of a running container to ``location`` within ``timeout`` seconds (0: no limit).
 
     Raises NotFoundError, InvalidArgumentError (location, timeout), FailedPreconditionError (not running, no criu),
-    UnimplementedError (another runtime than runc's), DeadlineExceededError, and InternalError with what criu said.
+    UnimplementedError (another runtime than runc's), DeadlineExceededError, InternalError with what criu said, and
+    UnavailableError for a container that stays paused for the time being: no archive is written then, because a client
+    that finds one relies on the container to run on.
     """
     id_ = service.containers.get(request.container_id).id
     if request.timeout < 0:
@@ -95,12 +95,16 @@ async def checkpoint_container(
     return cri.CheckpointContainerResponse()
 
 
+class _StillPausedError(UnavailableError):
+    """containerd did not resume the container, or has not answered."""
+
+
 async def _checkpoint(service: Service, id_: str, location: Path, deadline: float | None) -> None:
     begun = time.monotonic()
     async with service.locks.of(id_):
         container = _running(service.containers, id_)
         record = await service.containerd.containers.get(id_)
-        async with _work(service.paths, id_) as work:
+        async with _work(service, id_) as work:
             await run(
                 FS,
                 write_descriptions,
@@ -111,7 +115,7 @@ async def _checkpoint(service: Service, id_: str, location: Path, deadline: floa
                 spec=read_spec(record),
                 status_file=service.paths.container_root(id_) / "status",
             )
-            async with _paused(service.containerd, id_, work):
+            async with _paused(service.containerd, id_):
                 await _write_memory(service.containerd, id_, work)
                 async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
                     await _write_files(service.containerd, record, work)
@@ -146,33 +150,47 @@ def _runs_runc(config: Config, sandboxes: Index[Sandbox], containers: Index[Cont
 
 
 @contextlib.asynccontextmanager
-async def _work(paths: Paths, id_: str) -> AsyncGenerator[Path, None]:
-    """The work directory, gone afterwards whatever happened."""
+async def _work(service: Service, id_: str) -> AsyncGenerator[Path, None]:
+    """Make the work directory and remove it afterwards; it stays as a mark for as long as the container is paused."""
     try:
-        work = await run(FS, make_work, paths, id_)
+        work = await run(FS, make_work, service.paths, id_)
     except OSError as error:
         refused = cri_error_of(error)
         raise type(refused)(f"checkpoint of container {id_} cannot be begun: {refused}") from error
+    still_paused = False
     try:
         yield work
+    except _StillPausedError:
+        still_paused = True
+        # A shutdown need not wait for it, because the next daemon finds the mark.
+        service.operations.begin(
+            f"checkpoint-resume/{id_}/{work.name}",
+            lambda: resume_again(service.containerd, service.locks, id_, work),
+            cut_at_shutdown=True,
+        )
+        raise
     finally:
-        await run(FS, remove_work, work)
+        if not still_paused:
+            await run(FS, remove_work, work)
 
 
 @contextlib.asynccontextmanager
-async def _paused(containerd: Containerd, id_: str, work: Path) -> AsyncGenerator[None, None]:
-    """The container stands still inside; outside it runs, or is marked to be resumed once containerd is back."""
+async def _paused(containerd: Containerd, id_: str) -> AsyncGenerator[None, None]:
+    """The container stands still inside and runs outside; raises _StillPausedError where it may not."""
     try:
         await containerd.tasks.pause(id_)
         yield
     finally:
         # With time of its own: a pause that failed or was cancelled may have taken hold all the same.
-        with detached_options(), call_options(timeout=_RESUME_SECONDS):
+        with detached_options(), call_options(timeout=RESUME_SECONDS):
             try:
                 await resume(containerd, id_)
             except ContainerdError as error:
                 log.error("checkpoint.not_resumed", container_id=id_, error=str(error))
-                await run(FS, give_up, work)
+                raise _StillPausedError(
+                    f"container {id_} may still be paused after its checkpoint, which was not written; "
+                    f"cri-shim resumes it as soon as containerd does so: {error}"
+                ) from error
 
 
 async def _write_memory(containerd: Containerd, id_: str, work: Path) -> None:
@@ -183,6 +201,8 @@ async def _write_memory(containerd: Containerd, id_: str, work: Path) -> None:
         await containerd.tasks.checkpoint(id_, options=packed)
     except NotFound as error:
         raise FailedPreconditionError(f"container {id_} has ended; there is nothing to checkpoint") from error
+    except Unavailable:
+        raise  # containerd has gone, which says nothing about criu
     except ContainerdError as error:
         said = await run(FS, criu_complaint, work)
         raise InternalError(f"checkpoint of container {id_} failed: {error}{said and f'; criu: {said}'}") from error
@@ -191,8 +211,9 @@ async def _write_memory(containerd: Containerd, id_: str, work: Path) -> None:
 async def _write_files(containerd: Containerd, record: Record, work: Path) -> None:
     """What the container changed, by way of containerd's content store; the lease takes all of it away again."""
     snapshots = containerd.snapshots(record.snapshotter)
-    # A name of its own: a view that an attempt before this one could not remove is there until its lease ends.
-    key = f"{record.id}-{work.name}-{secrets.token_hex(4)}"
+    # As the work directory, each attempt has a view of its own: one that could not be removed stays until its lease
+    # ends.
+    key = f"{record.id}-{work.name}"
     async with containerd.leases.hold(expire_seconds=_LEASE_SECONDS):
         parent = (await snapshots.stat(record.snapshot_key)).parent
         try:
@@ -203,7 +224,7 @@ async def _write_files(containerd: Containerd, record: Record, work: Path) -> No
                 ref=key,
             )
         finally:
-            with detached_options(), call_options(timeout=_RESUME_SECONDS), contextlib.suppress(NotFound):
+            with detached_options(), call_options(timeout=RESUME_SECONDS), contextlib.suppress(NotFound):
                 await snapshots.remove(key)
         target = work / "archive" / ROOTFS_DIFF
         await run(FS, target.touch, 0o600)

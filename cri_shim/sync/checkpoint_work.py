@@ -1,12 +1,14 @@
 """The directory in which a checkpoint is put together, and the end of one that was cut off.
 
-A container stands still while its memory and files are written. Should this daemon be killed meanwhile, nobody would
-let it go on; so the directory is the mark of a checkpoint in hand. One that is found and is not of this process (or
-that this process had to give up on, because containerd was away) says: resume the container, remove what was written.
+A container stands still while its memory and files are written. If this daemon were killed meanwhile, nothing would
+resume the container; so the directory is the mark of a checkpoint in progress. A daemon that finds the mark of another
+process resumes the container and removes what was written. Where containerd did not resume a container at the end of
+its checkpoint, the mark stays, and this process asks again until containerd does.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import shutil
 from pathlib import Path
@@ -14,26 +16,35 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from containerd_client import ContainerdError, NotFound
+from containerd_client import ContainerdError, NotFound, call_options, detached_options
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from cri_shim.concurrency.pauses import ending_with_last
 from cri_shim.kernel.executors import FS, run
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
+    from cri_shim.concurrency.keyed_locks import KeyedLocks
     from cri_shim.paths import Paths
 
 _PREFIX: Final = "checkpoint-"
-_OURS: Final = f"{_PREFIX}{secrets.token_hex(6)}"
-"""This process's own: the name tells its checkpoints in hand from those of a process that was killed."""
-_GIVEN_UP: Final = f"{_PREFIX}given-up"
+_OURS: Final = f"{_PREFIX}{secrets.token_hex(6)}-"
+"""How the names of this process's work directories begin, which tells them from those of a process that was killed."""
 _UNFINISHED: Final = "unfinished"
+
+RESUME_SECONDS: Final = 30.0
+"""How long containerd may take to resume a container."""
+RESUMED_AGAIN = (1.0, 5.0, 15.0, 60.0)
+"""Seconds before each further attempt to resume a container, the last of them again and again."""
 
 log = structlog.get_logger(__name__)
 
 
 def make_work(paths: Paths, container_id: str) -> Path:
-    """Make the work directory of a checkpoint, with an empty ``archive`` in it; raises OSError."""
-    work = paths.container_root(container_id) / _OURS
+    """Make the work directory of a checkpoint, with an empty ``archive`` in it; raises OSError.
+
+    Each has a name of its own, since the one of an attempt before may stay until the container is resumed.
+    """
+    work = paths.container_root(container_id) / f"{_OURS}{secrets.token_hex(4)}"
     (work / "archive" / "checkpoint").mkdir(parents=True, mode=0o700)
     work.chmod(0o700)
     return work
@@ -53,22 +64,36 @@ def note_unfinished(work: Path, file: Path) -> None:
     (work / _UNFINISHED).write_text(str(file))
 
 
-def give_up(work: Path) -> None:
-    """Leave the container for :func:`end_cut_off` to resume, at the next recovery."""
-    work.rename(work.with_name(_GIVEN_UP))
-
-
 async def end_cut_off(containerd: Containerd, paths: Paths, container_id: str, *, paused: bool) -> None:
-    """Undo what a checkpoint that was cut off has left of a container; failures are logged, the mark stays then."""
+    """Undo what checkpoints of another process have left of a container; where that fails, their marks stay."""
     for work in await run(FS, _cut_off, paths.container_root(container_id)):
-        try:
-            if paused:
-                await resume(containerd, container_id)
-            await run(FS, remove_work, work)
-        except (ContainerdError, OSError) as error:
-            log.error("checkpoint.cut_off_stays", container_id=container_id, error=str(error))
-        else:
-            log.warning("checkpoint.cut_off_undone", container_id=container_id, resumed=paused)
+        await _end(containerd, container_id, work, paused=paused)
+
+
+async def resume_again(containerd: Containerd, locks: KeyedLocks, container_id: str, work: Path) -> None:
+    """Ask containerd to resume the container until it does, then remove the mark.
+
+    Each attempt has the container's lock, so that no attempt resumes a container in the middle of its next checkpoint.
+    """
+    for pause in ending_with_last(RESUMED_AGAIN):
+        await asyncio.sleep(pause)
+        async with locks.of(container_id):
+            with detached_options(), call_options(timeout=RESUME_SECONDS):
+                if await _end(containerd, container_id, work, paused=True):
+                    return
+
+
+async def _end(containerd: Containerd, container_id: str, work: Path, *, paused: bool) -> bool:
+    """Resume the container and remove the mark; log a failure and return False where that cannot be done."""
+    try:
+        if paused:
+            await resume(containerd, container_id)
+        await run(FS, remove_work, work)
+    except (ContainerdError, OSError) as error:
+        log.error("checkpoint.cut_off_stays", container_id=container_id, error=str(error))
+        return False
+    log.warning("checkpoint.cut_off_undone", container_id=container_id, resumed=paused)
+    return True
 
 
 async def resume(containerd: Containerd, container_id: str) -> None:
@@ -83,4 +108,4 @@ async def resume(containerd: Containerd, container_id: str) -> None:
 def _cut_off(root: Path) -> list[Path]:
     if not root.is_dir():
         return []
-    return [entry for entry in root.iterdir() if entry.name.startswith(_PREFIX) and entry.name != _OURS]
+    return [entry for entry in root.iterdir() if entry.name.startswith(_PREFIX) and not entry.name.startswith(_OURS)]

@@ -7,6 +7,7 @@ The cases know nothing of what they run against. The matrix runs them against th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -39,6 +40,9 @@ class Case:
 
     refusals: frozenset[str] = frozenset()
     """Codes by which this RPC answers an error of containerd in words of its own."""
+    never_cut_short: frozenset[str] = frozenset()
+    """Methods that the daemon waits for without a limit that a client could see; a hang in one of them ends by itself
+    once the client has its answer."""
 
     @property
     def name(self) -> str:
@@ -178,6 +182,19 @@ async def _image_can_be_pulled(kubelet: Kubelet, fields: Fields) -> None:
     await kubelet.client.RemoveImage(**fields)
 
 
+async def _checkpoint(kubelet: Kubelet) -> Fields:
+    fields = await _running_container(kubelet)
+    return {**fields, "location": str(kubelet.logs.with_name(f"{fields['container_id'][:12]}.tar")), "timeout": 120}
+
+
+async def _checkpoint_is_written(kubelet: Kubelet, fields: Fields) -> None:
+    await kubelet.client.CheckpointContainer(**fields)
+    location = Path(fields["location"])
+    assert location.stat().st_size
+    location.unlink()
+    assert list((await kubelet.states()).values()) == [cri.CONTAINER_RUNNING]
+
+
 CASES = (
     Case("RunPodSandbox", _new_pod, _pod_runs),
     Case("RunPodSandbox", _new_pod, _pod_runs, infra="pinned"),
@@ -201,5 +218,13 @@ CASES = (
         refusals=frozenset({"FAILED_PRECONDITION"}),  # of a layer that cannot be extracted
     ),
     Case("RemoveImage", _image, _image_is_gone),
+    Case(
+        "CheckpointContainer",
+        _checkpoint,
+        _checkpoint_is_written,
+        changes_nothing=True,
+        refusals=frozenset({"INTERNAL", "UNAVAILABLE"}),  # of a criu that fails; while the container stays paused
+        never_cut_short=frozenset({"Tasks/Checkpoint"}),
+    ),
 )
 """One for each RPC that changes something, and for each way in which a pod is made."""

@@ -125,7 +125,7 @@ async def _run(world: World, case: Case, cut: Cut, result: Result) -> None:
                 await asyncio.sleep(0.5)
     hops = world.hops_since(first)
     result.method = hops[result.hop - 1] if len(hops) >= result.hop else ""
-    if cut is Cut.HANG:
+    if cut is Cut.HANG and result.method not in case.never_cut_short:
         async with asyncio.timeout(ANSWER_SECONDS):
             while faults.hanging:
                 await asyncio.sleep(0.5)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import grpc
 import pytest
 
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.rpc import container_checkpoint
+from cri_shim.sync import checkpoint_work
 from lab.cri_client import failure
 from tests.fakes.containerd import FaultKind
 from tests.unit.waiting import until
@@ -18,6 +19,7 @@ from tests.unit.waiting import until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from containerd_client.api.containerd.services.snapshots.v1.snapshots_pb2 import ViewSnapshotRequest
     from tests.unit.node import Node
 
 ORDER = [
@@ -115,12 +117,78 @@ async def test_a_container_that_ends_meanwhile(node: Node) -> None:
     assert text == f"container {id_} has ended; there is nothing to checkpoint"
 
 
-async def test_a_container_that_cannot_be_resumed(node: Node) -> None:
-    """A client that finds an archive can rely on the container to run on, so none is written."""
+async def test_containerd_that_goes_away(node: Node) -> None:
+    """A connection that breaks says nothing about criu, so the client may ask again."""
     id_ = await node.running()
-    node.fake.faults.add("Tasks/Resume", FaultKind.UNKNOWN)
-    await failure(node.client.CheckpointContainer(container_id=id_, location=str(node.directory / "c.tar")))
+    node.fake.faults.add("Tasks/Checkpoint", FaultKind.UNAVAILABLE)
+    code, _ = await failure(node.client.CheckpointContainer(container_id=id_, location=str(node.directory / "c.tar")))
+    assert code == grpc.StatusCode.UNAVAILABLE
+    assert node.fake.task(id_).status != task_types.PAUSED
+
+
+@pytest.mark.parametrize("method", ["Tasks/Get", "Tasks/Resume"])
+@pytest.mark.parametrize("kind", [FaultKind.UNKNOWN, FaultKind.HANG])
+async def test_a_container_that_is_not_resumed(
+    kind: FaultKind, method: str, monkeypatch: pytest.MonkeyPatch, node: Node
+) -> None:
+    """No archive is written, because a client that finds one relies on the container to run on.
+
+    The container is resumed as soon as containerd does so, while the connection lives all the time.
+    """
+    monkeypatch.setattr(container_checkpoint, "RESUME_SECONDS", 0.05)
+    monkeypatch.setattr(checkpoint_work, "RESUME_SECONDS", 0.05)
+    monkeypatch.setattr(checkpoint_work, "RESUMED_AGAIN", (0.01,))
+    id_ = await node.running()
+    before = node.there()
+    fault = node.fake.faults.add(method, kind, times=4 if kind is FaultKind.HANG else 3)
+    code, text = await failure(
+        node.client.CheckpointContainer(container_id=id_, location=str(node.directory / "c.tar"))
+    )
+    assert code == grpc.StatusCode.UNAVAILABLE
+    assert text.startswith(f"container {id_} may still be paused after its checkpoint, which was not written; ")
+    assert node.fake.task(id_).status == task_types.PAUSED
     assert not list(node.directory.glob("*.tar*"))
+    await node.until_idle()
+    assert fault.struck >= 3
+    assert node.fake.task(id_).status != task_types.PAUSED
+    node.fake.faults.clear()
+    node.fake.collect_garbage()
+    assert not node.changed(before)
+
+
+async def test_a_checkpoint_before_the_container_was_resumed(monkeypatch: pytest.MonkeyPatch, node: Node) -> None:
+    """It has a work directory of its own and resumes the container; the attempts to resume it wait meanwhile."""
+    monkeypatch.setattr(checkpoint_work, "RESUMED_AGAIN", (0.01,))
+    id_ = await node.running()
+    before = node.there()
+    node.fake.faults.add("Tasks/Resume", FaultKind.UNKNOWN)
+    location = str(node.directory / "c.tar")
+    await failure(node.client.CheckpointContainer(container_id=id_, location=location))
+    assert len(list(node.service.paths.container_root(id_).glob("checkpoint-*"))) == 1
+    node.fake.task(id_).status = task_types.UNKNOWN  # another one has resumed it
+    seen = len(node.fake.calls)
+    await node.client.CheckpointContainer(container_id=id_, location=location)
+    await node.until_idle()
+    assert node.hops("Tasks/Pause", "Tasks/Checkpoint", "Tasks/Resume", since=seen) == [
+        "Tasks/Pause",
+        "Tasks/Checkpoint",
+        "Tasks/Resume",
+    ]
+    (node.directory / "c.tar").unlink()
+    node.fake.collect_garbage()
+    assert not node.changed(before)
+
+
+async def test_a_view_that_stays(node: Node) -> None:
+    """The next checkpoint uses another name for its view, so that it need not wait until the lease has ended."""
+    id_ = await node.running()
+    node.fake.faults.add("Snapshots/Remove", FaultKind.UNKNOWN)
+    location = str(node.directory / "c.tar")
+    code, _ = await failure(node.client.CheckpointContainer(container_id=id_, location=location))
+    assert code == grpc.StatusCode.UNKNOWN
+    await node.client.CheckpointContainer(container_id=id_, location=location)
+    views = [cast("ViewSnapshotRequest", call.request).key for call in node.fake.called("Snapshots/View")]
+    assert len({key for key in views if "checkpoint" in key}) == 2
 
 
 async def test_a_time_limit(node: Node) -> None:

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
-from cri_shim.sync.checkpoint_work import end_cut_off, give_up, make_work, note_unfinished, remove_work, resume
+from cri_shim.sync.checkpoint_work import end_cut_off, make_work, note_unfinished, remove_work, resume
 from lab.pod_configs import pod_config
 from tests.fakes.containerd import FaultKind
 from tests.fakes.service import until_idle
@@ -37,9 +37,8 @@ def work(service: Service, pod: str) -> Path:
 
 @pytest.fixture
 def cut_off(work: Path) -> Path:
-    """What an earlier daemon has left, or this one had to give up on."""
-    give_up(work)
-    return work.with_name("checkpoint-given-up")
+    """What an earlier daemon has left."""
+    return work.rename(work.with_name("checkpoint-of-another-process"))
 
 
 def pause(fake: FakeContainerd, id_: str) -> None:
