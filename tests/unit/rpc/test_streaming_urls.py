@@ -1,0 +1,59 @@
+"""Exec, Attach and PortForward: a URL for each request that can be served, and a sentence for each that cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lab.cri_client import failure
+
+if TYPE_CHECKING:
+    from tests.unit.node import Node
+
+EXEC: dict[str, Any] = {"cmd": ["sh"], "stdout": True}
+ATTACH: dict[str, Any] = {"stdin": True, "stdout": True, "tty": True}
+
+
+async def test_urls(node: Node) -> None:
+    """Each has an address of its own, and nothing runs before its client comes."""
+    id_ = await node.running()
+    pod_id = node.service.containers.get(id_).sandbox_id
+    urls = [
+        (await node.client.Exec(container_id=id_, **EXEC)).url,
+        (await node.client.Attach(container_id=id_, **ATTACH)).url,
+        (await node.client.PortForward(pod_sandbox_id=pod_id, port=[80, 65535])).url,
+        (await node.client.PortForward(pod_sandbox_id=pod_id)).url,
+    ]
+    assert [url.split("/")[3] for url in urls] == ["exec", "attach", "portforward", "portforward"]
+    assert len(set(urls)) == len(urls)
+    assert not node.fake.called("Tasks/Exec")
+
+
+@pytest.mark.parametrize(
+    ("rpc", "fields", "code", "words"),
+    [
+        ("Exec", {"stdout": True}, "INVALID_ARGUMENT", "names no command"),
+        ("Exec", {"cmd": ["sh"]}, "INVALID_ARGUMENT", "one of stdin, stdout and stderr must be asked for"),
+        ("Exec", {**EXEC, "tty": True, "stderr": True}, "INVALID_ARGUMENT", "a terminal has one output"),
+        ("Exec", EXEC, "FAILED_PRECONDITION", "only a running one can be talked to"),
+        ("Exec", {**EXEC, "container_id": "nothing"}, "NOT_FOUND", "nothing"),
+        ("Attach", {}, "INVALID_ARGUMENT", "one of stdin, stdout and stderr must be asked for"),
+        ("Attach", ATTACH, "FAILED_PRECONDITION", "only a running one can be talked to"),
+        ("PortForward", {"port": [0]}, "INVALID_ARGUMENT", "port 0 is not between 1 and 65535"),
+        ("PortForward", {"port": [80, 65536]}, "INVALID_ARGUMENT", "port 65536 is not between 1 and 65535"),
+        ("PortForward", {"pod_sandbox_id": "nothing"}, "NOT_FOUND", "nothing"),
+        ("PortForward", {}, "FAILED_PRECONDITION", "nothing can listen in it"),
+    ],
+)
+async def test_what_is_refused(rpc: str, fields: dict[str, Any], code: str, words: str, node: Node) -> None:
+    """Streams that do not go together, ports that do not exist, and what does not run."""
+    pod_id, config = await node.kubelet.run_pod()
+    id_ = await node.kubelet.create(pod_id, config)
+    if rpc == "PortForward":
+        await node.client.StopPodSandbox(pod_sandbox_id=pod_id)
+        fields = {"pod_sandbox_id": pod_id, **fields}
+    else:
+        fields = {"container_id": id_, **fields}
+    answered, text = await failure(getattr(node.client, rpc)(**fields))
+    assert (answered.name, words in text) == (code, True), text
