@@ -88,8 +88,9 @@ check: venv $(CONTRACTS)/.installed  ## lint, format, types, import contracts, a
 	$(RUN) -m checks
 
 .PHONY: picture
-picture: venv  ## draw the rooms anew, from the imports (docs/images/architecture.svg, docs/rooms.md)
+picture: venv  ## draw the rooms anew from the imports, and renew the line numbers in docs/architecture.md
 	$(RUN) -m checks.picture
+	$(RUN) -m checks.answers
 
 .PHONY: test
 test: venv  ## run all tests (as root: real containerd, runc, CNI and registry)

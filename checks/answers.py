@@ -41,14 +41,14 @@ def check(repository: Repository) -> list[Violation]:
 def renew(repository: Repository, text: str) -> str:
     """Return ``text`` with the lines as they are now; raises LookupError naming an answer without its symbol."""
 
-    def answer(found: re.Match[str]) -> str:
-        path, symbol = found["path"], found["symbol"]
+    def answer(match: re.Match[str]) -> str:
+        path, symbol = match["path"], match["symbol"]
         if path not in repository.files:
             raise LookupError(f"names {path}, which does not exist: name the file where {symbol} is now")
         line = _line_of(repository.tree(path).body, symbol.split("."))
         if line is None:
             raise LookupError(f"names {symbol}, which {path} does not define: name what replaced it")
-        return f"[{found['name']}:{line}](../{path}#L{line}) `{symbol}`"
+        return f"[{match['name']}:{line}](../{path}#L{line}) `{symbol}`"
 
     return _ANSWER.sub(answer, text)
 

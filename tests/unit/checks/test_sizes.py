@@ -17,7 +17,7 @@ def test_a_script_without_an_extension(checkout):
     assert file_length.check(checkout({".ci/run": "#!/bin/bash\n" + "\n" * 400}))
 
 
-@pytest.mark.parametrize("path", ["docs/a.md", "LICENSE", "cri_shim/api/pb2.py", ".venv/lib/a.py", "build/a.py"])
+@pytest.mark.parametrize("path", ["notes/a.md", "LICENSE", "cri_shim/api/pb2.py", ".venv/lib/a.py", "build/a.py"])
 def test_documents_and_generated_code_may_be_longer(checkout, path):
     assert file_length.check(checkout({path: "\n" * 401})) == []
 
