@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes.cgroups import FakeCgroups
 from tests.unit.crash_matrix.kubelet import Kubelet
-from tests.unit.node import Node
+from tests.unit.fake_node import Node
 
 if TYPE_CHECKING:
     from collections.abc import Callable

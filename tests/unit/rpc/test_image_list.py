@@ -12,7 +12,7 @@ from tests.fakes.containerd import FaultKind
 from tests.fakes.service import PAUSE
 
 if TYPE_CHECKING:
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 
 async def test_a_list_and_a_filter(node: Node) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.fakes.containerd import FakeContainerd
     from tests.fakes.kernel import RecordingKernel
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 SYSTEMD = {"containerd": {"runtimes": {"runc": {"options": {"SystemdCgroup": True}}}}}
 TEMPLATE = """{"cniVersion": "1.0.0", "name": "made", "plugins": [{"type": "fake", "subnet": "{{.PodCIDR}}"}]}"""

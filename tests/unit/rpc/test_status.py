@@ -12,7 +12,7 @@ from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 VM = {"containerd": {"runtimes": {"vm": {"runtime_type": "io.containerd.kata.v2", "snapshotter": "devmapper"}}}}
 

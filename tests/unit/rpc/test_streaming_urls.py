@@ -9,7 +9,7 @@ import pytest
 from lab.cri_client import failure
 
 if TYPE_CHECKING:
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 EXEC: dict[str, Any] = {"cmd": ["sh"], "stdout": True}
 ATTACH: dict[str, Any] = {"stdin": True, "stdout": True, "tty": True}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from containerd_client.api.containerd.services.snapshots.v1.snapshots_pb2 import ViewSnapshotRequest
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 ORDER = [
     "Tasks/Pause",

@@ -16,7 +16,7 @@ from tests.fakes.containerd import FaultKind, Program
 from tests.unit.waiting import until
 
 if TYPE_CHECKING:
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 STEPS = ("Tasks/Exec", "Tasks/Start")
 RUNS_ON = ("sleep", "3600")

@@ -9,7 +9,7 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 
 if TYPE_CHECKING:
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 
 async def test_filters(node: Node) -> None:

@@ -14,7 +14,7 @@ from tests.fakes.containerd import FaultKind
 from tests.unit.waiting import until
 
 if TYPE_CHECKING:
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 STEPS = ("Tasks/Kill", "Tasks/Delete", "Snapshots/Remove", "Containers/Delete")
 """The hops of a removal that ends a process."""

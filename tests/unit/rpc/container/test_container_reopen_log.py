@@ -9,7 +9,7 @@ import grpc
 from lab.cri_client import failure
 
 if TYPE_CHECKING:
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 
 async def test_a_log_that_was_renamed(node: Node) -> None:

@@ -11,7 +11,7 @@ from lab.pod_configs import container_config
 from tests.fakes.containerd import FaultKind
 
 if TYPE_CHECKING:
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 CPU_NS, MEMORY = 5_000_000_000, 1 << 20
 

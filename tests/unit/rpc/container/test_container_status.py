@@ -12,7 +12,7 @@ from lab.cri_client import failure
 from tests.fakes.containerd import FaultKind
 
 if TYPE_CHECKING:
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 
 async def test_a_running_container(node: Node) -> None:

@@ -19,7 +19,7 @@ from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from tests.fakes.cri import Client
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 DEAF = Program(ignores=frozenset({signal.SIGTERM, signal.SIGINT}))
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.fakes.containerd import FakeContainerd
     from tests.fakes.cri import Client
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 SHARES = {"cpu_shares": 77}
 SCORE = {"oom_score_adj": 500}

@@ -8,7 +8,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.pod_configs import pod_config
 
 if TYPE_CHECKING:
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 
 async def test_filters(node: Node) -> None:

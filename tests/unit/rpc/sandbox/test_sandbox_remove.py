@@ -13,7 +13,7 @@ from tests.fakes.containerd import FaultKind
 from tests.unit.waiting import until
 
 if TYPE_CHECKING:
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 PINNED = {"sandbox": {"infra": "pinned"}}
 BOTH = pytest.mark.parametrize("service", [{}, PINNED], ids=["pause", "pinned"], indirect=True)

@@ -12,7 +12,7 @@ from lab.pod_configs import NODE, pod_config
 
 if TYPE_CHECKING:
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 PINNED = {"sandbox": {"infra": "pinned"}}
 CPU_NS, MEMORY = 5_000_000_000, 1 << 20

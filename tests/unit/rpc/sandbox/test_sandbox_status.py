@@ -15,7 +15,7 @@ from tests.fakes.cni import ADDRESS
 from tests.fakes.containerd import FaultKind
 
 if TYPE_CHECKING:
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 PINNED = {"sandbox": {"infra": "pinned"}}
 
