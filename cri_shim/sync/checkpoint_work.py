@@ -1,6 +1,6 @@
-"""The directory in which a checkpoint is put together, and the end of one that was cut off.
+"""Make the work directory of a checkpoint, and clean up after a checkpoint that was interrupted.
 
-A container stands still while its memory and files are written. If this daemon were killed meanwhile, nothing would
+A container is paused while its memory and files are written. If this daemon were killed meanwhile, nothing would
 resume the container; so the directory is the mark of a checkpoint in progress. A daemon that finds the mark of another
 process resumes the container and removes what was written. Where containerd did not resume a container at the end of
 its checkpoint, the mark stays, and this process asks again until containerd does.
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 _PREFIX: Final = "checkpoint-"
 _OURS: Final = f"{_PREFIX}{secrets.token_hex(6)}-"
-"""How the names of this process's work directories begin, which tells them from those of a process that was killed."""
+"""The prefix of this process's work directories, which tells them from those of a process that was killed."""
 _UNFINISHED: Final = "unfinished"
 
 RESUME_SECONDS: Final = 30.0
 """How long containerd may take to resume a container."""
 RESUMED_AGAIN = (1.0, 5.0, 15.0, 60.0)
-"""Seconds before each further attempt to resume a container, the last of them again and again."""
+"""Seconds before each further attempt to resume a container, the last of them for as long as it takes."""
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ def make_work(paths: Paths, container_id: str) -> Path:
 
 
 def remove_work(work: Path) -> None:
-    """Remove it with all that is in it, the unfinished file it names included; raises OSError for what stays."""
+    """Remove ``work`` with its content and the unfinished file it names; raises OSError for what cannot be removed."""
     note = work / _UNFINISHED
     if note.is_file():
         Path(note.read_text()).unlink(missing_ok=True)
@@ -60,7 +60,7 @@ def remove_work(work: Path) -> None:
 
 
 def note_unfinished(work: Path, file: Path) -> None:
-    """Write down which file elsewhere goes when this checkpoint is cut off; call it before the file is made."""
+    """Note that ``file`` has to be removed if this checkpoint is interrupted; call it before making the file."""
     (work / _UNFINISHED).write_text(str(file))
 
 
@@ -97,7 +97,7 @@ async def _end(containerd: Containerd, container_id: str, work: Path, *, paused:
 
 
 async def resume(containerd: Containerd, container_id: str) -> None:
-    """Let a container go on; one that has ended or was never paused is fine."""
+    """Resume a container; one that has ended or was never paused is fine."""
     try:
         if (await containerd.tasks.get(container_id)).status in (task_types.PAUSED, task_types.PAUSING):
             await containerd.tasks.resume(container_id)

@@ -1,4 +1,4 @@
-"""Waiting for container events: the active half of :mod:`cri_shim.state.container_events`, which only collects them."""
+"""Wait for container events: the active half of :mod:`cri_shim.state.container_events`, which only collects them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class EventReader:
-    """A subscription of ``events``, from now on, that can be waited for; ``kept`` events may wait to be read."""
+    """An asynchronous iterator over ``events`` from now on; at most ``kept`` events may wait to be read."""
 
     def __init__(self, events: Events, limit: int = EVENTS_BUFFERED) -> None:
         self._changed = asyncio.Event()
@@ -32,5 +32,5 @@ class EventReader:
         return event
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading, and unsubscribe."""
         self._subscription.close()

@@ -1,9 +1,9 @@
-"""What happens when a process ends: log drained, status written, task deleted — in this order.
+"""Handle the end of a process: drain its log, write its status, delete its task, in this order.
 
-A crash between two of the steps loses nothing, because the stopped task still tells its exit code until it is
-deleted. A step that fails (a full disk, a busy mount) is tried again until it succeeds; the steps after it wait for it,
-and so does the removal of the record (docs/adr/0028). Exits arrive as events; what events missed is found by
-:mod:`cri_shim.sync.recovery`, which calls :meth:`Exits.ended` too. (containerd pkg/cri/server/events.go)
+A crash between two of these steps loses nothing, because a stopped task keeps its exit code until it is deleted. A
+step that fails (a full disk, a busy mount) is retried until it succeeds; the steps after it wait for it, and so does
+the removal of the record (docs/adr/0028). Exits arrive as events. :mod:`cri_shim.sync.recovery` finds those that the
+events missed and calls :meth:`Exits.ended` too. (containerd pkg/cri/server/events.go)
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ if TYPE_CHECKING:
     from cri_shim.sync.oom import OomKills
 
 LOG_DRAIN_SECONDS = 2.0
-"""How long an exit waits for the last output. A process that outlives the container may hold the pipes open."""
+"""How long an exit waits for the last output. A process that outlives the container may keep the pipes open."""
 
 LATE_EXIT_SECONDS = 6.0
-"""How long an exit may be late. A shim that cannot reach containerd tries again after 1, 2, 3, 4 and 5 seconds."""
+"""How late an exit may arrive. A shim that cannot reach containerd retries after 1, 2, 3, 4 and 5 seconds."""
 
 UNKNOWN_EXIT_CODE = 255
 UNKNOWN_EXIT = "Unknown"
-"""What is said of an end that nobody saw, as the in-process plugin says it."""
+"""The reason of an end that nothing observed, in the in-process plugin's word."""
 
 _KILLED = 137
 _LONGEST_WORDS = 256
 _EARLY_EXITS_BUFFERED = 1024
 WRITE_RETRIES = (1.0, 2.0, 5.0, 10.0)
-"""Seconds between attempts to write a status; the last one is repeated for as long as it takes."""
+"""Seconds between attempts to write a status; the last pause repeats for as long as it takes."""
 
 DELETE_RETRIES = (1.0, 2.0, 5.0, 15.0, 60.0, 300.0)
-"""Seconds between attempts to delete a task, likewise. A removal does not wait for them: it tries by itself."""
+"""Seconds between attempts to delete a task, likewise. A removal does not wait for them, because it tries by itself."""
 
 log = structlog.get_logger(__name__)
 
 
 class Exits:
-    """Turns the end of a task into the end of a container or sandbox, once, and lets others wait for it."""
+    """Turns the end of a task into the end of a container or sandbox, once, and lets callers wait for it."""
 
     def __init__(
         self,
@@ -93,10 +93,10 @@ class Exits:
         await self._waiting.setdefault(id_, asyncio.Event()).wait()
 
     async def ended(self, id_: str, code: int, at_ns: int, *, reason: str = "") -> None:
-        """The main process of ``id_`` ended with ``code`` at ``at_ns``; being told twice is fine.
+        """Record that the main process of ``id_`` ended with ``code`` at ``at_ns``; reporting it twice is fine.
 
-        ``reason`` is for the case that nobody knows how it ended. A time of 1970 or before is none, and now is taken:
-        containerd tells the end of a process that was never started with Go's zero time, the year 1.
+        ``reason`` is for an end of unknown cause. A time of 1970 or before counts as missing and becomes the present
+        time: containerd reports the end of a process that was never started with Go's zero time, the year 1.
         """
         at_ns = at_ns if at_ns > 0 else time.time_ns()
         async with self._locks.of(id_):
@@ -108,7 +108,7 @@ class Exits:
                 )
             else:
                 self._remember_early(id_, code, at_ns)
-                self._wake(id_)  # whoever waits for something that was forgotten meanwhile
+                self._wake(id_)  # for a waiter whose container was dropped meanwhile
                 return
             self._wake(id_)
             finished = await self._finish(id_)
@@ -117,15 +117,16 @@ class Exits:
         await self._mark_oom_kills_reported(id_)
 
     async def begin(self, id_: str) -> None:
-        """The process of container ``id_`` is about to be made, or runs: note what may have to be told of its end."""
+        """Note the OOM kills so far, for the end of container ``id_``, whose process runs or is about to be made."""
         parents = (sandbox.config.linux.cgroup_parent for sandbox in self._sandboxes)
         await self._oom_kills.begin(self._cgroup_parent(self._containers.get(id_)), parents)
 
     def await_lost_exit(self, id_: str) -> None:
-        """The task of ``id_`` has gone while containerd was away: its shim may be about to tell how it ended.
+        """Wait a while for the exit of ``id_``, whose task vanished while containerd was away.
 
-        From 1.7 on containerd throws away at its start the task of every process that ended meanwhile
-        (loadShims in its runtime/v2), and with it the exit code; what is left are the events that the shim repeats.
+        From 1.7 on, containerd at its start discards the task of every process that ended meanwhile (loadShims in its
+        runtime/v2), and with it the exit code. All that is left are the events that the shim repeats. Without one in
+        time, the exit is recorded as unknown.
         """
         self._supervisor.once(f"late-exit/{id_[:12]}", self._await_lost_exit(id_, time.time_ns()))
 
@@ -137,13 +138,13 @@ class Exits:
             await self.ended(id_, UNKNOWN_EXIT_CODE, at_ns, reason=UNKNOWN_EXIT)
 
     def _remember_early(self, id_: str, code: int, at_ns: int) -> None:
-        """A sandbox is stored when it is complete; it may have died before that."""
+        """Remember the exit of a sandbox that died before it was complete, because only then is it stored."""
         self._early[id_] = (code, at_ns)
         if len(self._early) > _EARLY_EXITS_BUFFERED:
             self._early.popitem(last=False)
 
     async def claim_early(self, id_: str) -> None:
-        """Catch up with an exit that was told before ``id_`` was in the store."""
+        """Record an exit that arrived before ``id_`` was in the store."""
         early = self._early.pop(id_, None)
         if early is not None:
             await self.ended(id_, *early)
@@ -159,7 +160,7 @@ class Exits:
             killed = await self._oom_kills.happened(id_, self._cgroup_parent(container))
             if isinstance(killed, NotKnown):
                 message = (
-                    f"whether it was killed for want of memory is not known: {shorten(killed.reason, _LONGEST_WORDS)}"
+                    f"it is unknown whether it was killed for lack of memory: {shorten(killed.reason, _LONGEST_WORDS)}"
                 )
             elif killed:
                 self._containers.update(id_, lambda c: c.replace(oom_killed=True))
@@ -177,24 +178,24 @@ class Exits:
             await self._oom_kills.mark_reported(parent, running)
 
     def _cgroup_parent(self, container: Container) -> str:
-        """Its pod's cgroup, as the kubelet names it; empty when the kubelet did not, and for a pod that has gone."""
+        """Return its pod's cgroup in the kubelet's form; empty if the kubelet set none, or if the pod is gone."""
         sandbox = self._sandboxes.exact(container.sandbox_id)
         return "" if sandbox is None else sandbox.config.linux.cgroup_parent
 
     def out_of_memory(self, id_: str) -> None:
-        """The kernel killed in the cgroup of ``id_`` for want of memory; the event of it may be later than the exit."""
+        """Record that the kernel killed in the cgroup of ``id_`` for lack of memory; the event may follow the exit."""
         before = self._containers.exact(id_)
         changed = self._containers.update(id_, out_of_memory)
         if before is not None and changed is not None and changed.status != before.status:
             self.write_status(id_)
 
     def write_status(self, id_: str) -> None:
-        """Have the status of container ``id_`` on disk; while that fails, it is tried again in the background."""
+        """Write the status of container ``id_`` to disk; while that fails, retry in the background."""
         if not self._written(id_):
             self._finish_in_background(id_)
 
     def _written(self, id_: str) -> bool:
-        """Write the status of ``id_`` as it is now; True where there is none to write, as for a sandbox."""
+        """Write the status of ``id_``; return False if that fails. A sandbox has no status to write."""
         container = self._containers.exact(id_)
         if container is None:
             return True
@@ -225,7 +226,7 @@ class Exits:
     async def delete_task(self, id_: str) -> None:
         """Delete the task of ``id_``, with its shim and mounts; a task that is gone is fine.
 
-        Raises ContainerdError when containerd cannot, or does not say. Once it could, there is no further hop.
+        Raises ContainerdError when containerd fails or does not answer. After one success no further hop is made.
         """
         if id_ in self._deleted:
             return
@@ -235,16 +236,16 @@ class Exits:
             self._deleted.add(id_)
 
     async def _finish(self, id_: str) -> bool:
-        """Delete the task of ``id_``, which has ended, unless its status waits for room on the disk.
+        """Delete the task of ``id_``, which has ended, unless its status still waits for room on the disk.
 
-        Returns whether nothing is left to be done.
+        Returns whether nothing is left to do.
         """
         if id_ in self._unwritten and not self._written(id_):
             return False
         try:
             await self.delete_task(id_)
         except ContainerdError as error:
-            # A task that stays keeps its shim. Its exit is known, so an RPC that waits for it need not wait for this.
+            # A task that stays keeps its shim. Its exit is known, so an RPC that waits for the exit may go on.
             log.warning("task.delete_failed", container_id=id_, error=str(error))
             return False
         return True
@@ -255,7 +256,7 @@ class Exits:
             self._supervisor.once(f"finish-exit/{id_[:12]}", self._finish_later(id_))
 
     async def _finish_later(self, id_: str) -> None:
-        """Try again until it is done or the record has been removed, which takes the task with it."""
+        """Retry until it is done, or until the record has been removed, which takes the task with it."""
         try:
             attempt = 0
             while True:
@@ -272,7 +273,7 @@ class Exits:
             self._finishing.discard(id_)
 
     def _forget(self, old: Container | Sandbox | None, new: Container | Sandbox | None) -> None:
-        """What has been dropped from a store needs no note any more."""
+        """Discard the notes about a value that was dropped from a store."""
         if new is None and old is not None:
             self._unwritten.discard(old.id)
             self._deleted.discard(old.id)

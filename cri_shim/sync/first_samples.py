@@ -1,7 +1,8 @@
-"""The first measurement of a snapshot that has never been measured, taken when a request needs it.
+"""Measure a snapshot for the first time, when a request needs a measurement and there is none yet.
 
-All requests that need it wait for the same measurement, but not for long: a snapshotter that is slow or hangs must not
-hold up a list. The measurement then goes on in the background, and later requests do not wait for it again.
+All requests that need it share one measurement and wait for it, but not for long, because a slow or hanging
+snapshotter must not delay a list. The measurement then continues in the background, and later requests do not wait
+for it again.
 """
 
 from __future__ import annotations
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     Place = tuple[str, str]
-    """A snapshotter, and the key of one of its snapshots; empty for where it keeps its files."""
+    """A snapshotter, and the key of one of its snapshots; an empty key stands for the snapshotter's directory."""
 
 WAITED_SECONDS = 1.0
 """How long a request waits."""
 LIMIT_SECONDS = 60.0
-"""How long one measurement may take."""
+"""The time limit of one measurement."""
 AGAIN_SECONDS = 10.0
-"""After a failure, how long nothing is tried."""
+"""How long after a failure no new attempt is made."""
 AT_ONCE = 16
 
 log = structlog.get_logger(__name__)
 
 
 class _Attempt(Struct):
-    """One measurement: its task while it runs, how long one waits for it, and when another one may be made."""
+    """One measurement: its task while it runs, until when requests wait for it, and when the next one may be made."""
 
     task: asyncio.Task[None] | None
     waited_until: float
@@ -42,7 +43,7 @@ class _Attempt(Struct):
 
 
 class FirstSamples:
-    """``measure`` takes one measurement and keeps it; it may raise a ContainerdError, after which it is tried later."""
+    """Runs ``measure``, which takes one measurement and keeps it; after a ContainerdError it is retried later."""
 
     def __init__(
         self, measure: Callable[[Place], Awaitable[None]], *, clock: Callable[[], float] = time.monotonic
@@ -53,7 +54,7 @@ class FirstSamples:
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def take(self, places: Iterable[Place]) -> None:
-        """Have all ``places`` measured, and return when that is done or has taken too long; never raises."""
+        """Measure all ``places``; return when that is done or has taken too long. Never raises."""
         now = self._clock()
         waiting: list[asyncio.Task[None]] = []
         until = now
@@ -68,7 +69,7 @@ class FirstSamples:
             await asyncio.wait(waiting, timeout=until - now)
 
     def forget(self) -> None:
-        """Forget failures that are old enough."""
+        """Forget failures that are old enough for another attempt."""
         now = self._clock()
         for place in [p for p, attempt in self._attempts.items() if attempt.task is None and attempt.again_at <= now]:
             del self._attempts[place]
@@ -79,7 +80,7 @@ class FirstSamples:
     async def _run(self, place: Place) -> None:
         failed: _Attempt | None = _Attempt(None, 0.0)
         try:
-            # The request's deadline is its own: the measurement outlives it.
+            # The measurement outlives the request, so it must not run under the request's deadline.
             with detached_options():
                 async with self._slots, asyncio.timeout(LIMIT_SECONDS):
                     with call_options(timeout=LIMIT_SECONDS):

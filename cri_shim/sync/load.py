@@ -1,6 +1,7 @@
-"""A pod or container from what containerd and the checkpoint say of it. Never fails: what cannot be read is in trouble.
+"""Build a pod or container from what containerd and the checkpoint hold of it.
 
-A thing in trouble is listed (pods as not ready, containers as unknown), so that the kubelet can remove it.
+This never fails: a value that cannot be read gets an ``unknown_reason``. Such a pod is listed as not ready, such a
+container as unknown, so that the kubelet can remove it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _LATEST_NS = (1 << 63) - 1
 
 
 def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
-    """The sandbox of ``record``, without what its task says."""
+    """Return the sandbox of ``record``, not counting the state of its task."""
     created_at = _created_at(record)
     try:
         stored = read_sandbox(record)
@@ -45,7 +46,7 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
             name=name,
             config=config,
             created_at=created_at,
-            # Enough to take it off its network: who it was for is in the CNI cache, under its id.
+            # This suffices to take it off its network: the CNI cache has the rest, under its id.
             netns_path=netns_path,
             recovered=True,
             unknown_reason=str(error),
@@ -54,7 +55,7 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
     try:
         netns_open = bool(stored.netns_path) and is_namespace_file(kernel, stored.netns_path)
     except OSError as error:
-        unknown_reason = f"its network namespace {stored.netns_path} cannot be looked at: {error.strerror}"
+        unknown_reason = f"its network namespace {stored.netns_path} cannot be inspected: {error.strerror}"
     return Sandbox(
         id=record.id,
         name=stored.name,
@@ -62,7 +63,7 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
         created_at=created_at,
         runtime_handler=stored.runtime_handler,
         netns_path=stored.netns_path,
-        # Addresses of a network that has gone are history; DEL is still owed, so network_down stays False.
+        # The addresses of a vanished network are out of date. DEL still has to run, so network_down stays False.
         ips=stored.ips if netns_open else (),
         cni_result=stored.cni_result,
         process_label=stored.process_label,
@@ -74,7 +75,7 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
 
 
 def load_container(record: Record, paths: Paths) -> Container:
-    """The container of ``record``, without what its task says."""
+    """Return the container of ``record``, not counting the state of its task."""
     created_at = _created_at(record)
     unknown_reason, unread = "", False
     try:
@@ -87,7 +88,7 @@ def load_container(record: Record, paths: Paths) -> Container:
     try:
         stored = read_container(record)
         user = container_user(read_spec(record))
-    except (ValueError, TypeError, AttributeError) as error:  # a spec may hold any type anywhere
+    except (ValueError, TypeError, AttributeError) as error:  # any part of a spec may have any type
         name = f"unreadable_{record.id}"
         config = cri.ContainerConfig(metadata=cri.ContainerMetadata(name=name), labels=_cri_labels(record))
         return Container(
@@ -117,7 +118,7 @@ def load_container(record: Record, paths: Paths) -> Container:
 
 
 def known_status(status: Status, created_at: int) -> Status:
-    """A status as it was read, with what it leaves out: the plugin's has no reason where the exit code says it."""
+    """Return ``status`` with its gaps filled: the plugin writes no reason where the exit code implies it."""
     if status.created_at <= 0:
         status = replace(status, created_at=created_at)
     if status.finished_at and not status.reason:
@@ -126,13 +127,13 @@ def known_status(status: Status, created_at: int) -> Status:
 
 
 def _created_at(record: Record) -> int:
-    """When the record was made; now, if it has no time or Go's zero time, because nothing may be listed with 0."""
+    """Return when the record was made; now, if it has no time or Go's zero time, because 0 must not be listed."""
     made = record.created_at.ToNanoseconds()
     return min(made, _LATEST_NS) if made > 0 else time.time_ns()
 
 
 def _netns_of(record: Record) -> str:
-    """The network namespace that the runtime spec names; empty for the node's own or an unreadable spec."""
+    """Return the network namespace that the runtime spec names; empty for the node's own or an unreadable spec."""
     try:
         namespaces = read_spec(record)["linux"]["namespaces"]
         return encodable(str(next(entry.get("path", "") for entry in namespaces if entry["type"] == "network")))
@@ -141,7 +142,7 @@ def _netns_of(record: Record) -> str:
 
 
 def _sandbox_of(record: Record) -> str:
-    """The pod that the runtime spec says a container belongs to; empty when nobody can tell."""
+    """Return the pod that the runtime spec names as the container's; empty if it names none."""
     try:
         return encodable(str(read_spec(record)["annotations"][SANDBOX_ID]))
     except (ValueError, KeyError, TypeError):
@@ -149,5 +150,5 @@ def _sandbox_of(record: Record) -> str:
 
 
 def _cri_labels(record: Record) -> dict[str, str]:
-    """The labels that were asked for; ours and containerd's own are left out."""
+    """Return the labels from the request, without ours and containerd's own."""
     return {key: value for key, value in record.labels.items() if not key.startswith("io.cri-containerd")}

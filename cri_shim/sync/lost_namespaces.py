@@ -1,8 +1,8 @@
-"""Noticing that the file which holds a pod's network namespace has vanished.
+"""Notice that the file which holds a pod's network namespace has vanished.
 
-Another program may unmount and remove it while the pod's processes run. No container can join the namespace then, so
-the pod is not ready and shows no address, and the kubelet makes another one. The removal of the file is seen at once;
-that it was only unmounted is seen by each PodSandboxStatus and by the monitor's sweep.
+Another program may unmount and remove the file while the pod's processes run. No container can join the namespace
+then, so the pod becomes not ready and shows no address, and the kubelet makes a new one. inotify reports the removal of
+the file at once; an unmount without removal is noticed by each PodSandboxStatus and by the monitor's sweep.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
 
-_UNTIL_THERE: Final = 5.0  # seconds between looks for the directory, which the first pod makes
-_OWN_REMOVAL: Final = 0.1  # seconds in which a removal of ours gets recorded
+_UNTIL_THERE: Final = 5.0  # seconds between checks for the directory, which the first pod makes
+_OWN_REMOVAL: Final = 0.1  # seconds that the daemon may need to record a removal of its own
 _REMOVED: Final = Mask.DELETE | Mask.MOVED_FROM | Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.ONLYDIR
 _ENDED: Final = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.IGNORED | Mask.UNMOUNT
 
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 async def watch(kernel: Kernel, directory: Path, sandboxes: Index[Sandbox]) -> None:
-    """Look again at each pod whose file in ``directory`` is removed; return when the directory itself is."""
+    """Check each pod whose file in ``directory`` is removed; return when the directory itself is removed."""
     loop = asyncio.get_running_loop()
 
     def poll_again(sandbox_id: str) -> None:
@@ -60,9 +60,9 @@ def _watched(inotify: Inotify, directory: Path) -> bool:
 
 
 def poll(kernel: Kernel, sandboxes: Index[Sandbox], sandbox: Sandbox) -> Sandbox:
-    """Return the pod as it is after one look at the file: without its namespace a ready pod becomes not ready.
+    """Check the file once and return the pod as it is then: a ready pod without its namespace becomes not ready.
 
-    While the file cannot be looked at the pod stays as it was.
+    While the file cannot be inspected, the pod stays as it was.
     """
     if not sandbox.ready or not sandbox.netns_path:
         return sandbox

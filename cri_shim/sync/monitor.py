@@ -1,8 +1,8 @@
-"""The event stream that holds the stores true (docs/adr/0001).
+"""Follow the event stream that keeps the stores true (docs/adr/0001).
 
-While it is open, exits, kills for want of memory and image changes are told as they happen. When it breaks, the daemon
-says that it is not ready; when it is open again everything is read anew, because what happened between is not known.
-A slow sweep looks at what should be running all the same: an event may be lost, a shim may die without a word
+While the stream is open, it reports exits, OOM kills and image changes as they happen. When it breaks, the daemon
+becomes not ready. When it is open again, the daemon reads everything anew, because it cannot know what happened in
+between. A slow sweep also checks what should be running, because an event may be lost and a shim may die silently
 (containerd issues 5708, 8285, 10589).
 """
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from cri_shim.sync.task_poll import PolledTask
 
 SWEEP_EVERY = 60.0
-"""Seconds between two sweeps; one sweep is one hop, in which containerd asks every shim."""
+"""Seconds between two sweeps. One sweep is one hop, during which containerd asks every shim."""
 _TIDY_SECONDS = 10.0
 _VERSION_SECONDS = 5.0
 
@@ -73,7 +73,7 @@ class Monitor:
         supervisor: Supervisor,
         on_first_open: Callable[[], Awaitable[None]],
     ) -> None:
-        """``on_first_open`` tidies up after an earlier daemon, before the first request."""
+        """Set the monitor up; ``on_first_open`` cleans up after an earlier daemon, before the first request."""
         self._containerd = containerd
         self._kernel = kernel
         self._namespace = namespace
@@ -88,7 +88,7 @@ class Monitor:
         self._image_events: asyncio.Queue[Envelope] = asyncio.Queue()
 
     def start(self) -> None:
-        """Begin in the background; :class:`Readiness` tells when everything has been read."""
+        """Start in the background; :class:`Readiness` shows when everything has been read."""
         self._supervisor.forever("containerd-events", self._follow)
         self._supervisor.forever("image-events", self._follow_images)
         self._supervisor.forever("task-sweep", self._sweep)
@@ -104,9 +104,10 @@ class Monitor:
             self._dispatch(envelope)
 
     async def _opened(self) -> None:
-        """The subscription stands: read everything, then answer requests.
+        """Read everything now that the subscription stands, then answer requests.
 
-        Each step has an end, and is named while it is waited for. Only what requests are answered from has to succeed.
+        Each step has a time limit, and its name is shown while it runs. Only the steps whose results answer requests
+        have to succeed.
         """
         self._readiness.set_step("reading pods and containers from containerd")
         await self._recovery.run()
@@ -120,7 +121,7 @@ class Monitor:
         self._supervisor.once("plugin-check", self._warn_of_plugin())
 
     async def _tidy_up(self) -> None:
-        """What an earlier daemon, or a request that lost containerd, has left costs disk space, no more.
+        """Remove what an earlier daemon, or a request that lost containerd, has left behind; it only costs disk space.
 
         What cannot be removed waits for the next time.
         """
@@ -137,7 +138,7 @@ class Monitor:
             self._on_first_open = None
 
     async def _version(self) -> str:
-        """What containerd calls itself; empty when it does not say in time, which holds nothing up."""
+        """Return containerd's version; empty when it does not answer in time, because nothing depends on it."""
         try:
             with call_options(timeout=_VERSION_SECONDS):
                 return (await self._containerd.version.get()).version
@@ -146,7 +147,7 @@ class Monitor:
             return ""
 
     async def _warn_of_plugin(self) -> None:
-        """Containerd's own CRI plugin would take our pods for its own, and we its: say so, loudly, at each connect."""
+        """Warn at each connect if containerd's own CRI plugin is on: each would take the other's pods for its own."""
         if self._namespace != _PLUGIN_NAMESPACE:
             return
         try:
@@ -164,12 +165,12 @@ class Monitor:
     def _lost(self, error: ContainerdError) -> None:
         if self._readiness.ready:
             log.warning("containerd.lost", error=str(error))
-        self._readiness.set_away(f"containerd is away: {error}; pods keep running, ask again later")
+        self._readiness.set_away(f"containerd is away: {error}; pods keep running, try again later")
 
     def _dispatch(self, envelope: Envelope) -> None:
-        """Begin what an event asks for; nothing here waits, so that no event holds up the next.
+        """Start the work that an event calls for. Nothing here waits, so no event delays the next.
 
-        Any client of containerd may publish one: what cannot be parsed as an event of its topic is passed over.
+        Any client of containerd may publish events: one that cannot be parsed as an event of its topic is ignored.
         """
         try:
             self._take_up(envelope)
@@ -185,7 +186,7 @@ class Monitor:
                     f"exit/{exit_.id[:12]}", self._exits.ended(exit_.container_id, exit_.exit_status, at_ns)
                 )
         elif envelope.topic == _TASK_DELETE:
-            # Usually our own doing, after the exit. A task that containerd threw away has its exit code only here.
+            # Usually the deletion is ours, after the exit. Of a task that containerd discarded, only this has the code.
             gone = events_pb2.TaskDelete.FromString(envelope.event.value)
             container = self._containers.exact(gone.container_id)
             if container is not None and (container.running or container.unknown_reason):
@@ -200,7 +201,7 @@ class Monitor:
             self._image_events.put_nowait(envelope)
 
     async def _follow_images(self) -> None:
-        """One after another: two changes of one image must be seen in their order."""
+        """Apply image changes one by one, because two changes of one image must take effect in their order."""
         while True:
             await self._images.on_event(await self._image_events.get())
             if self._images.has_unread:
@@ -228,7 +229,7 @@ class Monitor:
                 self._take_in(id_, polled_task)
 
     def _take_in(self, id_: str, polled: PolledTask) -> None:
-        """Record an end that was found, beside the sweep: deleting a task whose shim hangs then delays no other."""
+        """Record an end that the sweep found, in the background, so that a hanging shim delays no other task."""
         if isinstance(polled, NotKnown):
             log.info("sweep.task_unknown", id=id_, reason=polled.reason)
         elif isinstance(polled, Absent):
@@ -241,7 +242,7 @@ class Monitor:
             self._supervisor.once(f"exit/{id_[:12]}", end)
 
     async def _poll_for_lost_namespaces(self) -> None:
-        """No event tells that what holds a pod's namespaces was unmounted."""
+        """Check the files that hold the pods' namespaces, because no event reports that one was unmounted."""
         for sandbox in [sandbox for sandbox in self._sandboxes if sandbox.ready and sandbox.netns_path]:
             try:
                 if sandbox.pinned is None:

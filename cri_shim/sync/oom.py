@@ -1,9 +1,10 @@
-"""Whether a killed container was killed for want of memory.
+"""Find out whether a killed container was killed for lack of memory.
 
-The kernel's own count in the container's cgroup says so; the TaskOOM event says it too, but may come after the exit
+The kernel's own count in the container's cgroup says so. The TaskOOM event says it too, but may come after the exit
 (containerd issue 12260) or never. The cgroup lives until the task is deleted, unless systemd made it: a scope goes
-with its last process. On cgroup v2 the pod's own cgroup still counts what happened in it then, and of each pod it is
-remembered how many such kills have been told of somebody (:mod:`cri_shim.stats.oom_kills`).
+with its last process. On cgroup v2 the pod's own cgroup then still counts what happened in it, so this module
+remembers for each pod how many of these kills have already been attributed to a container
+(:mod:`cri_shim.stats.oom_kills`).
 """
 
 from __future__ import annotations
@@ -28,32 +29,33 @@ if TYPE_CHECKING:
     from cri_shim.kernel.cgroups import Hierarchies
 
 ROOM = 64
-"""Pods that are remembered before it is looked whether they are still there."""
+"""How many pods are remembered before those that are gone are dropped."""
 
 ASK_SECONDS = 2.0
 ASKED_AGAIN = (0.0, 0.2, 0.5)
-"""Seconds before each time that containerd is asked; an exit waits for the answer, but not for long."""
+"""Seconds before each question to containerd; an exit waits for the answer, but not for long."""
 
 _V1 = "io.containerd.cgroups.v1.Metrics"
 _V2 = "io.containerd.cgroups.v2.Metrics"
 
 
 class OomKills:
-    """Tells of a container that has ended by SIGKILL. ``parent`` is its pod's cgroup as the kubelet names it.
+    """Decides why a container ended by SIGKILL. ``parent`` is its pod's cgroup as the kubelet names it.
 
-    Two containers of a pod that are killed in the same moment, one of them for want of memory, may both be told so.
+    If two containers of a pod are killed in the same moment, one of them for lack of memory, both may count as
+    OOM-killed.
     """
 
     def __init__(self, containerd: Containerd, unified: Hierarchies | None) -> None:
-        """``unified``: where cgroup v2 is, on a node that has no other."""
+        """Set it up; ``unified`` is the place of cgroup v2, on a node that has only that."""
         self._containerd = containerd
         self._unified = unified
         self._reported: dict[str, int] = {}
-        """Parent → kills in cgroups below it that have gone, of which nobody else may be told any more."""
+        """Parent → kills in vanished cgroups below it that no further container may be attributed."""
         self._room = ROOM
 
     async def begin(self, parent: str, parents: Iterable[str]) -> None:
-        """A container is about to run below ``parent``, or runs; ``parents`` are those of all pods there are."""
+        """Note the kills so far below ``parent``, where a container runs or is about to; ``parents`` are all pods'."""
         if self._unified is None or not parent or parent in self._reported:
             return
         kills = await run(FS, self._below, parent)
@@ -64,19 +66,19 @@ class OomKills:
         self._reported.setdefault(parent, kills.vanished)
 
     async def happened(self, container_id: str, parent: str) -> bool | NotKnown:
-        """Whether there was such a kill in the container's cgroup; one that has gone says no."""
+        """Return whether the container's cgroup counted such a kill; if it is gone, ask the pod's, or containerd."""
         if parent not in self._reported:
             return await self._asked_of_containerd(container_id)
         kills = await run(FS, self._below, parent, container_id)
         if kills.own is not None:
             return kills.own > 0
-        return kills.vanished > self._reported.get(parent, kills.vanished)  # the pod may have been forgotten meanwhile
+        return kills.vanished > self._reported.get(parent, kills.vanished)  # the pod may have been dropped meanwhile
 
     async def mark_reported(self, parent: str, running: Collection[str]) -> None:
-        """A container's cgroup has gone and its end is told: what it counted is no other's.
+        """Attribute the kills so far to the container whose end was recorded, and whose cgroup is gone.
 
-        ``running``: the containers below ``parent`` that are thought to run. If the cgroup of one has gone already, it
-        has ended too, and the count may be its own: then nothing is settled before its end.
+        ``running`` are the containers below ``parent`` that are believed to run. If the cgroup of one of them is gone
+        already, it has ended too and the count may be its own; then nothing is attributed before its end is recorded.
         """
         if parent not in self._reported:
             return
@@ -107,7 +109,7 @@ class OomKills:
         return kills_below(self._directory(parent), container_id)
 
     def _directory(self, parent: str) -> str:
-        """Empty where there is none yet, and where nothing is counted."""
+        """Return the pod's directory; empty where it does not exist yet, and where nothing is counted."""
         cgroup = self._unified.in_parent(parent, "-") if self._unified is not None else None
         return "" if cgroup is None else cgroup.parent().directories.get(UNIFIED, "")
 

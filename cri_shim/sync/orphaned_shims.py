@@ -1,8 +1,8 @@
-"""Shims that containerd has forgotten.
+"""End the shims that containerd has forgotten.
 
-When the connection breaks in the middle of Tasks.Create — the daemon was killed — containerd 1.6 gives up the call and
-may leave the shim it had just started: a process without a task, which no call of containerd's can end. So after a
-crash, and only then, the shims of a pod that is being removed are looked for among the processes.
+When the connection breaks in the middle of Tasks.Create because the daemon was killed, containerd 1.6 abandons the call
+and may leave the shim it had just started: a process without a task, which no call to containerd can end. So after a
+crash, and only then, the removal of a pod searches the processes for its shims.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATIENCE_SECONDS = 2.0
-"""A shim whose last task was deleted ends by itself; it is given this long."""
+"""How long a shim gets to end by itself after its last task was deleted."""
 
 _POLL_EVERY = 0.05
 _DELETE_SECONDS = 10.0
@@ -35,9 +35,9 @@ log = structlog.get_logger(__name__)
 
 
 def end_orphaned_shims(address: str, namespace: str, ids: set[str]) -> None:
-    """End the shims started for ``ids`` that do not end by themselves, and what they had made. Blocks.
+    """End the shims started for ``ids`` that do not end by themselves, and undo what they made. Blocks.
 
-    ``address`` is containerd's socket, as its shims were told it; it is part of their own sockets' names.
+    ``address`` is containerd's socket in the form that its shims got; it is part of the names of their own sockets.
     """
     _end_processes(namespace, ids)
     for id_ in ids:
@@ -59,12 +59,12 @@ def _end_processes(namespace: str, ids: set[str]) -> None:
 
 
 def find_shims(namespace: str, ids: set[str], proc: Path = PROC) -> dict[int, list[str]]:
-    """The shims of ``namespace`` started for one of ``ids``: pid → arguments."""
+    """Return the shims of ``namespace`` started for one of ``ids``: pid → arguments."""
     return {pid: started_with for pid, started_with, options in shims_in(namespace, proc) if options.get("-id") in ids}
 
 
 def shims_in(namespace: str, proc: Path = PROC) -> Iterator[tuple[int, list[str], dict[str, str]]]:
-    """Give the shims of ``namespace``, of any containerd: pid, arguments, and the arguments as options. Blocks."""
+    """Yield the shims of ``namespace``, of any containerd: pid, arguments, and the arguments as options. Blocks."""
     for pid in all_pids(proc):
         started_with = arguments(pid, proc)
         if started_with and Path(started_with[0]).name.startswith("containerd-shim-"):
@@ -74,9 +74,9 @@ def shims_in(namespace: str, proc: Path = PROC) -> Iterator[tuple[int, list[str]
 
 
 def _end(pid: int, started_with: list[str]) -> None:
-    """Have the shim's own program undo what it made (runc container, mounts), then end it."""
+    """Let the shim's own program undo what the shim made (runc container, mounts), then kill the shim."""
     try:
-        # A shim works in its bundle; ``delete`` finds there what to undo.
+        # A shim's working directory is its bundle, where ``delete`` finds what to undo.
         bundle = Path(f"/proc/{pid}/cwd").readlink()
         program = Path(f"/proc/{pid}/exe").readlink()
         subprocess.run(

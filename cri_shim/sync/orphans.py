@@ -1,10 +1,11 @@
-"""What pods and containers left on disk whose records are not there: a crash came between the two.
+"""Remove what pods and containers left on disk without a record, because a crash came between the two.
 
-All of it is listed before anybody asks who is alive. A pod that is made meanwhile has its name before its directories,
-so either its directories are not listed or it is alive; the other way round it could lose them.
+Everything is listed before ``living`` is asked for the ids that are alive. A pod that is made meanwhile holds its name
+before it has directories, so either its directories are not listed or it is alive. In the reverse order it could lose
+them.
 
-A pod whose record another client deleted may still be on its network: it is taken off before its directories go, which
-are all that tells of it.
+A pod whose record another client deleted may still be on its network. It is detached before its directories are
+removed, because only they still hold what the detachment needs.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class _Kind(Struct, frozen=True):
-    """Directories named after what they belong to, and how one goes."""
+    """Directories named after what they belong to, and how to remove one."""
 
     parents: tuple[Path, ...]
     remove: Callable[[str], None]
@@ -47,10 +48,10 @@ async def remove_orphaned_files(
     living: Callable[[], Collection[str]],
     detach: Callable[[str, str], Awaitable[None]],
 ) -> None:
-    """Remove the directories, mounts and namespaces of all whose ids are not among the ``living``.
+    """Remove the directories, mounts and namespaces of everything whose id is not among the ``living``.
 
-    What cannot be removed is logged. ``living`` is asked once, after the directories were listed; it has to know what
-    is being made, too. ``detach`` takes a pod off its network, given its id and its network namespace, or raises
+    What cannot be removed is logged. ``living`` is called once, after the directories were listed, and must include
+    what is being made. ``detach`` takes a pod off its network, given its id and its network namespace, or raises
     CriError.
     """
     kinds = (
@@ -68,7 +69,7 @@ async def remove_orphaned_files(
 
 
 async def _detached(paths: Paths, id_: str, detach: Callable[[str, str], Awaitable[None]]) -> bool:
-    """Take a pod off its network; False when it stays on it, and with it the directories that tell of it."""
+    """Take a pod off its network; return False if it stays attached, because its directories are then still needed."""
     try:
         netns_path = await run(FS, noted_netns, paths, id_)
         if netns_path:

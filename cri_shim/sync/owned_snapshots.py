@@ -1,8 +1,8 @@
-"""Snapshots that are there before the record that refers to them, and how those are found that no record came for.
+"""Label the snapshots that are made before the record that refers to them, and find those whose record never came.
 
-Such a snapshot holds itself against containerd's garbage collector by a label, so it can be made beside the record, and
-no lease is needed (docs/adr/0019). A second label says whose it is: a daemon that died before it had written the record
-leaves nothing that the next one does not find. (containerd docs/garbage-collection.md)
+A label protects such a snapshot from containerd's garbage collector, so it can be made while the record is made, and
+no lease is needed (docs/adr/0019). A second label names the owner, so that the next daemon finds everything left by a
+daemon that died before it had written the record. (containerd docs/garbage-collection.md)
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 _GC_ROOT: Final = "containerd.io/gc.root"
 OWN_ROOT: Final = "io.cri-shim.rootfs"
-"""The label of the root file system of a pod or container."""
+"""The label of the root file system of a pod or container; the value is the owner's id."""
 IMAGE_MOUNT: Final = "io.cri-shim.image-mount"
-"""The label of an image that a container mounts as a volume."""
+"""The label of an image that a container mounts as a volume; the value is the container's id."""
 
 log = structlog.get_logger(__name__)
 
 
 def owned_by(id_: str, what: str) -> dict[str, str]:
-    """The labels of a snapshot of the pod or container ``id_``; ``what`` is :data:`OWN_ROOT` or :data:`IMAGE_MOUNT`."""
+    """Return the labels of a snapshot of ``id_``; ``what`` is :data:`OWN_ROOT` or :data:`IMAGE_MOUNT`."""
     return {_GC_ROOT: "cri-shim", what: id_}
 
 
@@ -39,8 +39,8 @@ async def remove_orphaned_snapshots(
 ) -> int:
     """Remove the snapshots of pods and containers that are not among the ``spared``; return how many were removed.
 
-    Who is spared is asked after the snapshots were listed: what is being made has its name before its snapshots. What
-    cannot be removed, and a snapshotter that does not answer, is passed over: what lies there waits for the next start.
+    ``spared`` is called after the snapshots were listed, because what is being made has its name before its snapshots.
+    What cannot be removed, and a snapshotter that does not answer, is skipped until the next start.
     """
     removed = 0
     async for snapshots, owned in _list_snapshots(
@@ -56,7 +56,7 @@ async def remove_orphaned_snapshots(
 
 
 async def remove_snapshots_owned_by(containerd: Containerd, snapshotters: Sequence[str], id_: str) -> None:
-    """Remove all snapshots of one pod or container whose record, which named the snapshotter, has gone."""
+    """Remove all snapshots of one pod or container whose record, which named the snapshotter, is gone."""
     filters = (f'labels."{OWN_ROOT}"=={id_}', f'labels."{IMAGE_MOUNT}"=={id_}')
     async for snapshots, owned in _list_snapshots(containerd, snapshotters, *filters):
         for info in owned:
@@ -66,7 +66,7 @@ async def remove_snapshots_owned_by(containerd: Containerd, snapshotters: Sequen
 async def _list_snapshots(
     containerd: Containerd, snapshotters: Sequence[str], *filters: str
 ) -> AsyncIterator[tuple[Snapshots, Sequence[Info]]]:
-    """Give each snapshotter with what it lists; one that does not answer is passed over."""
+    """Yield each snapshotter with the snapshots it lists; skip one that does not answer."""
     for name in dict.fromkeys(snapshotters):
         snapshots = containerd.snapshots(name)
         try:

@@ -1,7 +1,7 @@
-"""How containers' own processes run, by which commands are run in them: user, capabilities, limits, environment.
+"""Cache how containers' own processes run, because exec'd commands run likewise: user, capabilities, limits, env.
 
-It is in the container's record and never changes, except for the OOM score, which UpdateContainerResources writes. A
-probe runs the same command in the same container every few seconds, so what the last containers had is kept, as JSON.
+The container's record holds it, and it never changes except for the OOM score, which UpdateContainerResources writes.
+A probe runs the same command in the same container every few seconds, so the specs used last are kept, as JSON.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
 
 CAPACITY = 256
-"""Containers; each takes a kilobyte or two."""
+"""Containers; each takes one or two kilobytes."""
 
 
 class ProcessSpecs:
-    """The ``process`` of runtime specs, by container id, from memory or else from containerd."""
+    """The ``process`` part of runtime specs, by container id, from memory or else from containerd."""
 
     def __init__(self, client: Containerd) -> None:
         self._client = client
@@ -28,7 +28,7 @@ class ProcessSpecs:
         self._changes = 0
 
     async def of(self, container_id: str) -> dict[str, Any]:
-        """Return one, the caller's own to change. Raises ValueError for an unreadable record, a ContainerdError."""
+        """Return a copy that the caller may change. Raises ValueError for an unreadable record, and ContainerdError."""
         cached = self._cache.get(container_id)
         if cached is not None:
             self._cache.move_to_end(container_id)
@@ -36,13 +36,13 @@ class ProcessSpecs:
             return spec
         before = self._changes
         process: dict[str, Any] = read_spec(await self._client.containers.get(container_id))["process"]
-        if self._changes == before:  # else it may be what was there before the change
+        if self._changes == before:  # otherwise this may be the version before the change
             self._cache[container_id] = json.dumps(process, separators=(",", ":"))
             if len(self._cache) > CAPACITY:
                 self._cache.popitem(last=False)
         return process
 
     def forget(self, container_id: str) -> None:
-        """Ask containerd the next time: the record has been changed."""
+        """Drop a cached spec because the record has changed; the next call asks containerd."""
         self._changes += 1
         self._cache.pop(container_id, None)

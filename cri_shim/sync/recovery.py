@@ -1,8 +1,8 @@
-"""Making the stores agree with containerd: at start, and whenever the event stream had been broken.
+"""Make the stores agree with containerd, at the start and whenever the event stream was interrupted.
 
-One function for both: what is in containerd and not here is loaded, what is here is checked against the task list, what
-has gone is forgotten. Nothing that lies in containerd can stop it: a record that cannot be read is logged, and listed
-as unknown so that it can be removed, where at least its kind and id are known.
+One function serves both cases: it loads what only containerd has, checks what the stores have against the task list,
+and drops what is gone from containerd. Nothing that containerd holds can stop it: a record that cannot be read is
+logged, and if at least its kind and id are known, it is listed as unknown so that it can be removed.
 (docs/adr/0002; containerd pkg/cri/server/restart.go)
 """
 
@@ -44,13 +44,13 @@ if TYPE_CHECKING:
 
 _AT_ONCE: Final = 16
 _LIST_SECONDS: Final = 10.0
-"""For both lists of records together."""
+"""The time limit for both lists of records together."""
 
 log = structlog.get_logger(__name__)
 
 
 class Recovery:
-    """Reads containerd anew into the stores."""
+    """Reads containerd's records into the stores, and applies the states of the tasks to them."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Recovery:
     async def run(self) -> None:
         """Make the stores agree with containerd; raises ContainerdError when containerd goes away meanwhile.
 
-        What does not answer holds this up for a few seconds, however many there are.
+        Tasks that do not answer delay this by a few seconds at most, however many there are.
         """
         before = {value.id for index in (self._sandboxes, self._containers) for value in index}
         with call_options(timeout=_LIST_SECONDS):
@@ -112,7 +112,7 @@ class Recovery:
         log.info("recovery.done", sandboxes=len(self._sandboxes), containers=len(self._containers))
 
     def _loaded_sandbox(self, record: Record) -> Sandbox | None:
-        """The pod of a record, put into the store if need be; None while an operation is making it."""
+        """Return the pod of a record, added to the store if it is new; None while an operation is making it."""
         sandbox = self._sandboxes.exact(record.id)
         if sandbox is None:
             sandbox = load_sandbox(record, self._kernel)
@@ -124,7 +124,7 @@ class Recovery:
         return None if sandbox.starting else sandbox
 
     def _loaded_container(self, record: Record) -> Container | None:
-        """The container of a record, put into the store if need be; None while its task says nothing of it."""
+        """Return the container of a record, added to the store if it is new; None if its task must not count yet."""
         container = self._containers.exact(record.id)
         if container is None:
             container = load_container(record, self._paths)
@@ -142,7 +142,7 @@ class Recovery:
             if sandbox.pinned is None:
                 polled_task = polled[sandbox.id]
                 if self._sandboxes.exact(sandbox.id) is not sandbox:
-                    polled_task = await poll_task(self._containerd, sandbox.id)  # it has changed since
+                    polled_task = await poll_task(self._containerd, sandbox.id)  # it has changed since the poll
                 await self._states.sandbox(sandbox.id, polled_task)
             else:
                 await self._pinned(sandbox)
@@ -151,33 +151,33 @@ class Recovery:
         try:
             pinned = sandbox.begun and await run(FS, are_pinned, self._kernel, sandbox)
         except OSError as error:
-            # It may still be there; the sweep looks again.
+            # The namespaces may still exist; the sweep checks them again.
             log.warning("recovery.namespaces_unknown", sandbox_id=sandbox.id, error=str(error))
             return
-        if not pinned:  # never complete, stopped, or a reboot: whatever it was, there is no way back
+        if not pinned:  # never complete, stopped, or rebooted: in no case can it become ready again
             mark_exited(self._sandboxes, sandbox.id)
 
     async def _container(self, container: Container, polled: Mapping[str, PolledTask], *, was_followed: bool) -> None:
         async with self._places:
             polled_task = polled[container.id]
             if self._containers.exact(container.id) is not container:
-                polled_task = await poll_task(self._containerd, container.id)  # it was started meanwhile, say
+                polled_task = await poll_task(self._containerd, container.id)  # for example, it was started meanwhile
             await self._states.container(container.id, polled_task, was_followed=was_followed)
 
     @staticmethod
     def _take_name(names: Names, name: str, id_: str) -> bool:
-        """False for a record whose making is still in hand: its name is reserved for it, it is not stored yet."""
+        """Reserve the name of a record; return False if it is reserved already, as an operation is still making it."""
         if names.holder(name) == id_:
             return False
         try:
             names.reserve(name, id_)
         except AlreadyExistsError as error:
-            # Fatal to the in-process plugin once (containerd issue 6095). Listed all the same, so it can be removed.
+            # This was once fatal to the in-process plugin (containerd issue 6095). It is listed, so it can be removed.
             log.error("recovery.duplicate_name", id=id_, error=str(error))
         return True
 
     def _forget(self, vanished: set[str]) -> None:
-        """Drop what another client has deleted; what was made since the records were listed is not among it."""
+        """Drop what another client has deleted. What was made after the records were listed is not among it."""
         for container in self._containers:
             if container.id in vanished:
                 log.warning("recovery.container_vanished", container_id=container.id)
@@ -191,7 +191,7 @@ class Recovery:
                 self._sandbox_names.release(sandbox.id)
 
     async def _remove_orphaned(self, known: set[str]) -> None:
-        """What has no record: a crash came between the two. What is being made is spared: it holds its name."""
+        """Remove what a crash left without a record. What is being made is spared, because it holds its name."""
 
         def living() -> set[str]:
             return known | self._sandbox_names.holders() | self._container_names.holders()

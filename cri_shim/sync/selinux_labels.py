@@ -1,7 +1,7 @@
-"""Which SELinux labels pods and containers get, no two pods the same level.
+"""Give SELinux labels to pods and containers, with a different level for each pod.
 
-Levels in use are read off the pods and containers that are known; nothing is kept beside them. Those given last are
-remembered too, for pods that are still being made.
+The levels in use are read from the known pods and containers, so no second list of them can get out of date. The levels
+given last are remembered too, for pods that are still being made.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _TRIES = 10_000
 _REMEMBERED = 256
 
 FILE_LIMIT = 1 << 20
-"""Bytes of a file of the SELinux policy."""
+"""How many bytes of a file of the SELinux policy are read at most."""
 
 log = structlog.get_logger(__name__)
 
 
 class SelinuxLabels:
-    """Gives labels; made once at start.
+    """Gives out labels; made once at the start.
 
-    ``policy`` is None where there is nothing to label, and ``reason`` then says why to who asks for it; with an empty
-    ``reason`` what is asked is passed over, as containerd's plugin does with ``enable_selinux = false``. ``in_use``
-    gives the process labels of all pods and containers. ``categories`` bounds the categories' numbers.
+    ``policy`` is None if nothing is to be labelled. A request for a label is then refused with ``reason``, or, if
+    ``reason`` is empty, ignored, as containerd's plugin does with ``enable_selinux = false``. ``in_use`` yields the
+    process labels of all pods and containers. ``categories`` is the limit of the category numbers.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SelinuxLabels:
         self._given: deque[str] = deque(maxlen=min(_REMEMBERED, pairs // 4))
 
     def of_pod(self, options: cri.SELinuxOption) -> str:
-        """The process label of a new pod, empty for none.
+        """Return the process label of a new pod; empty for none.
 
         Raises InvalidArgumentError, FailedPreconditionError, ResourceExhaustedError.
         """
@@ -60,32 +60,32 @@ class SelinuxLabels:
             return process_label(self._policy, options, options.level or self._new_level())
         if is_asked(options):
             if self._reason:
-                raise FailedPreconditionError(f"SELinux options are asked for, but {self._reason}")
+                raise FailedPreconditionError(f"SELinux options are requested, but {self._reason}")
             log.info("selinux.options_ignored", options=str(options).split(), reason="enable_selinux is false")
         return ""
 
     def of_container(self, options: cri.SELinuxOption, pod_label: str) -> str:
-        """The process label of a new container; without wishes of its own its pod's. Raises the same."""
+        """Return the process label of a new container: by default its pod's. Raises the same errors as ``of_pod``."""
         if self._policy is None or is_asked(options) or not pod_label:
             return self.of_pod(options)
         return pod_label
 
     def of_files(self, process: str) -> str:
-        """The label of the files of who has the process label ``process``; empty where there are no labels.
+        """Return the label for the files of a process with the label ``process``; empty where there are no labels.
 
-        Raises InternalError for a stored label that is none.
+        Raises InternalError for a stored label that is not a valid one.
         """
         if self._policy is None or not process:
             return ""
         try:
             return mount_label(self._policy, process)
         except ValueError as error:
-            raise InternalError(f"no files can be labelled: {error}") from error
+            raise InternalError(f"files cannot be labelled: {error}") from error
 
     def _new_level(self) -> str:
         taken = {*self._given, *(Context.parse(label).level for label in self._in_use() if label)}
         for _ in range(_TRIES):
-            low, high = sorted(random.sample(range(self._categories), 2))  # categories need not be secret
+            low, high = sorted(random.sample(range(self._categories), 2))  # not secret
             level = f"s0:c{low},c{high}"
             if level not in taken:
                 self._given.append(level)
@@ -96,9 +96,9 @@ class SelinuxLabels:
 
 
 def read_selinux_policy(*, enabled: bool, available: bool, root: Path = Path("/")) -> tuple[Policy | None, str]:
-    """The node's policy for containers, or None and why a wish for a label is refused. Blocks.
+    """Return the node's policy for containers, or None and the reason for which a requested label is refused. Blocks.
 
-    ``enabled`` is the configuration, ``available`` the kernel.
+    ``enabled`` is the setting in the configuration, ``available`` whether the kernel has SELinux.
     """
     if not enabled:
         return None, ""
@@ -123,5 +123,5 @@ def _contexts(root: Path) -> str:
 
 
 def _text(path: Path) -> str:
-    """A file of the policy; comments may be in any encoding."""
+    """Read a file of the policy, whose comments may be in any encoding."""
     return decode_utf8(read_small_file(path, FILE_LIMIT))

@@ -1,13 +1,13 @@
-"""How much disk the snapshots take, sampled in the background.
+"""Sample in the background how much disk the snapshots take.
 
-Asking a snapshotter for a usage walks a directory tree, so ImageFsInfo and the statistics of containers answer from the
-last sample. Only the first sample of a container's layer is taken when a request needs it, so that a new container has
-one. A committed snapshot never changes and is measured
-once; an active one each time. While containerd is away the last sample stays.
+A snapshotter walks a directory tree to answer for one snapshot, so ImageFsInfo and the statistics of containers answer
+from the last sample. Only the first sample of a container's layer is taken when a request needs it, so that a new
+container has one. A committed snapshot never changes and is measured once; an active one is measured each time. While
+containerd is away, the last sample stays.
 
-Most containers write next to nothing, and two hundred hops every ten seconds to hear so would be most of what a quiet
-node costs. So a small writable layer of an overlay is counted here, in a thread, in containerd's own way; a large one
-is left to containerd, which counts faster and beside our event loop.
+Most containers write next to nothing, and two hundred hops every ten seconds to learn this would be most of what a
+quiet node costs. So this daemon counts a small writable layer of an overlay itself, in a thread, in containerd's own
+way. A large one is left to containerd, which counts faster and outside of our event loop.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4
 RARELY = 6
-"""Samples after which a layer is looked at in which nobody writes, and the list of snapshots if nothing has changed."""
+"""A layer in which nothing writes is measured every so many samples, and an unchanged list of snapshots is renewed."""
 SMALL = 1000
-"""Inodes of a writable layer that is counted here."""
+"""The most inodes of a writable layer that this daemon counts itself."""
 
 log = structlog.get_logger(__name__)
 
 
 class Usage(Struct, frozen=True):
-    """One snapshot: bytes and inodes of its own layer; ``measured_ns`` since the epoch; its kind at that time."""
+    """One snapshot: bytes and inodes of its own layer, and its kind at ``measured_ns``, nanoseconds since 1970."""
 
     bytes: int
     inodes: int
@@ -52,7 +52,7 @@ class Usage(Struct, frozen=True):
 
 
 class SnapshotterUsage(Struct, frozen=True):
-    """All snapshots of one snapshotter; ``timestamp_ns`` is the time of the sample."""
+    """All snapshots of one snapshotter; ``timestamp_ns`` is the time of the sample, in nanoseconds since 1970."""
 
     snapshotter: str
     mountpoint: str
@@ -62,11 +62,11 @@ class SnapshotterUsage(Struct, frozen=True):
 
 
 class SnapshotUsage:
-    """The samples. ``snapshotters``: the default one first; ``period``: seconds between samples.
+    """The samples. ``snapshotters`` begins with the default one; ``period`` is the seconds between samples.
 
-    ``idle`` tells of a snapshot whether nobody writes to it (that of a pause process); it is measured one time in
-    :data:`RARELY`. ``owners`` gives what snapshots are made for; while that stays equal they are listed as rarely: what
-    somebody else makes or removes is seen within a minute.
+    ``idle`` says of a snapshot whether nothing writes to it (that of a pause process); it is then measured in one of
+    :data:`RARELY` samples. ``owners`` returns what snapshots are made for. While that stays equal, snapshots are listed
+    as rarely, so that what other clients make or remove is noticed within a minute.
     """
 
     def __init__(
@@ -82,22 +82,22 @@ class SnapshotUsage:
         self._idle = idle
         self._owners = owners
         self._known_snapshots: dict[str, tuple[object, dict[str, bool]]] = {}
-        """Snapshotter → its snapshots when it was asked last, with the owners of that time; True: an active one."""
+        """Snapshotter → the owners and the snapshots at its last listing; True marks an active snapshot."""
         self._samples = 0
         self._period = period
         self._usages: dict[str, dict[str, Usage]] = {name: {} for name in dict.fromkeys(snapshotters)}
         self._sampled_ns: dict[str, int] = {}
         self._failed: dict[str, ContainerdError] = {}
-        """Snapshotter → why its last sample failed."""
+        """Snapshotter → the error of its last sample."""
         self._roots: dict[str, str] = {}
         self._directories: dict[tuple[str, str], str] = {}
-        """Where the writable layer of an active snapshot lies; empty: ask containerd."""
+        """Where the writable layer of an active snapshot lies; empty if containerd has to count it."""
         self._counted: dict[tuple[str, str], DiskUsage] = {}
-        """What was found there last."""
+        """What the last count in that directory found."""
         self._first = FirstSamples(self._measure_first)
 
     async def run(self) -> None:
-        """Sample for ever. What fails is logged and tried again; it never raises."""
+        """Sample for ever. A failure is logged and retried; this never raises."""
         while True:
             began = time.monotonic()
             try:
@@ -106,14 +106,14 @@ class SnapshotUsage:
                 log.debug("snapshot_usage.paused")
             except ContainerdError as error:
                 log.debug("snapshot_usage.nothing_sampled", error=str(error))
-            # On a slow disk a sample takes long; at least half of the time nothing is measured.
+            # A sample takes long on a slow disk; the pause leaves at least half of the time without measurements.
             spent = time.monotonic() - began
             await asyncio.sleep(max(self._period - spent, self._period / 2))
 
     async def take_first(self, places: Iterable[tuple[str, str]]) -> None:
-        """Have layers measured that never were, each a snapshotter and a container's snapshot; never raises.
+        """Measure layers that were never measured, each given as snapshotter and snapshot; never raises.
 
-        Costs nothing when there is none. Returns after a short while at the latest, and the measuring goes on.
+        This costs nothing when there are none. It returns after a short while at most; the measurement then goes on.
         """
         new = [place for place in places if place[1] not in self._usages.get(place[0], {place[1]: None})]
         if new:
@@ -121,7 +121,7 @@ class SnapshotUsage:
             await self._first.take([*((snapshotter, "") for snapshotter in rootless), *new])
 
     async def _measure_first(self, place: tuple[str, str]) -> None:
-        """Measure the layer of a container, which is an active snapshot; raises a ContainerdError."""
+        """Measure the layer of a container, which is an active snapshot; raises ContainerdError."""
         snapshotter, key = place
         if not key:
             self._roots[snapshotter] = await self._root(snapshotter)
@@ -132,27 +132,28 @@ class SnapshotUsage:
         self._usages[snapshotter][key] = usage
 
     def usage(self, snapshotter: str, key: str) -> Usage | None:
-        """The last measurement of one snapshot."""
+        """Return the last measurement of one snapshot; None if it has none."""
         return self._usages.get(snapshotter, {}).get(key)
 
     def mountpoint(self, snapshotter: str) -> str:
-        """Where the snapshotter keeps its files, as :meth:`filesystems` says it; empty before the first sample."""
+        """Return where the snapshotter keeps its files, as in :meth:`filesystems`; empty before the first sample."""
         return self._roots.get(snapshotter, "")
 
     def filesystems(self) -> tuple[SnapshotterUsage, ...]:
-        """One entry for each snapshotter that has been sampled, the default one first."""
+        """Return one entry for each snapshotter that has been sampled, the default one first."""
         return tuple(self._sum(name) for name in self._usages if name in self._sampled_ns)
 
     async def filesystems_now(self) -> tuple[SnapshotterUsage, ...]:
-        """Like :meth:`filesystems`, but take the first sample if there is none yet. Raises a ContainerdError."""
+        """Like :meth:`filesystems`, but take the first sample if there is none yet. Raises ContainerdError."""
         if not self._sampled_ns:
             await self.sample()
         return self.filesystems()
 
     async def sample(self) -> None:
-        """Measure what is new or active, forget what is gone.
+        """Measure what is new or active, and forget what is gone.
 
-        A snapshotter that fails keeps its last sample and spoils no other. Raises a ContainerdError if all fail.
+        A snapshotter that fails keeps its last sample and does not affect the others. Raises ContainerdError if all
+        fail.
         """
         self._samples += 1
         self._first.forget()
@@ -206,14 +207,14 @@ class SnapshotUsage:
                 except Unavailable:
                     raise
                 except ContainerdError as error:
-                    # A directory that vanished under the walk, for example: the rest still counts.
+                    # For example, a directory vanished during the walk: the rest still counts.
                     log.debug("snapshot_usage.one_failed", snapshot=name, error=str(error))
 
         left = (measure(name, is_active=is_active) for name, is_active in present.items() if name not in after)
         for outcome in await asyncio.gather(*left, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
-        # What was asked for meanwhile may be newer than the list of snapshots.
+        # What was measured meanwhile may be newer than the list of snapshots.
         current = self._usages[snapshotter].items()
         after |= {name: usage for name, usage in current if usage.measured_ns >= began_ns and name not in after}
         self._usages[snapshotter] = after
@@ -242,7 +243,7 @@ class SnapshotUsage:
             self._counted.pop(place, None)
 
     async def _locate(self, snapshotter: str, keys: Iterable[str]) -> None:
-        """Ask once for each active snapshot where its writable layer is; what has gone meanwhile has none."""
+        """Ask once for each active snapshot where its writable layer is; a snapshot that is gone has none."""
         for key in keys:
             if (snapshotter, key) in self._directories:
                 continue
@@ -252,11 +253,11 @@ class SnapshotUsage:
                 raise
             except ContainerdError as error:
                 log.debug("snapshot_usage.one_failed", snapshot=key, error=str(error))
-                continue  # where it is is asked again the next time; containerd counts it meanwhile, if it is there
+                continue  # its place is asked for again next time; until then containerd counts it, if it exists
             self._directories[snapshotter, key] = upper_directory(mounts)
 
     async def _count(self, snapshotter: str, keys: Iterable[str]) -> dict[str, Usage]:
-        """Count what is small, all in one call to a thread; what is not is containerd's business from now on."""
+        """Count the small layers, all in one call to a thread; from now on containerd counts those that are not."""
         places = {
             key: (place, self._counted.get((snapshotter, key)))
             for key in keys
@@ -282,13 +283,13 @@ class SnapshotUsage:
             self._roots[snapshotter],
             sum(usage.bytes for usage in usages),
             sum(usage.inodes for usage in usages),
-            # Committed snapshots are not measured again, yet what they say still holds: the sample's own time.
+            # Committed snapshots are not measured again, but their figures still hold at the sample's own time.
             self._sampled_ns[snapshotter],
         )
 
 
 def upper_directory(mounts: Sequence[Mount]) -> str:
-    """Where an overlay keeps what is written to it; empty for any other kind of snapshot."""
+    """Return where an overlay keeps what is written to it; empty for any other kind of snapshot."""
     if len(mounts) != 1 or mounts[0].type != "overlay":
         return ""
     upper = (option.removeprefix("upperdir=") for option in mounts[0].options if option.startswith("upperdir="))
@@ -301,7 +302,7 @@ def _counted(places: Mapping[str, tuple[str, DiskUsage | None]]) -> dict[str, tu
         measured_ns = time.time_ns()
         try:
             usage = disk_usage(place, SMALL, before)
-        except OSError:  # it has gone, or containerd sees another root than we: whoever knows shall say
+        except OSError:  # it is gone, or containerd has another root file system: let containerd count
             continue
         if usage is not None:
             usages[key] = usage, measured_ns

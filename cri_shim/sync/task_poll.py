@@ -1,8 +1,8 @@
-"""What a look at a task has found: the task, that there is none, or nothing, because the question was not answered.
+"""Poll containerd for tasks. The result is the task, that it is absent, or that containerd did not answer.
 
-Only NotFound says that there is no task. A time-out, a broken connection or an error of the shim says nothing about
-the process: it is left alone, and looked at again (:mod:`cri_shim.sync.unanswered`). containerd gives a shim two
-seconds; for one that does not answer by then 1.6 and 1.7 tell the status UNKNOWN, later ones answer with an error or
+Only NotFound proves that there is no task. A time-out, a broken connection or an error of the shim says nothing about
+the process, which is left alone and polled again (:mod:`cri_shim.sync.unanswered`). containerd gives a shim two
+seconds. For one that does not answer by then, 1.6 and 1.7 report the status UNKNOWN; later ones answer with an error or
 leave the task out of a list.
 """
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
 
 POLL_SECONDS: Final = 4.0
-"""How long one look may take: a little more than containerd gives the shim."""
+"""The time limit of one poll: a little more than containerd gives the shim."""
 LIST_SECONDS: Final = 1.0
-"""How long the list of all tasks may take; containerd makes it one shim after the other, so one that hangs delays it
-by two seconds for each of its tasks. Then each task is asked for by itself, all at the same time."""
+"""The time limit of the list of all tasks. containerd asks one shim after the other, so a hanging one delays the list
+by two seconds for each of its tasks. After this time each task is polled by itself, all at the same time."""
 AT_ONCE: Final = 64
 
 ALIVE: Final = frozenset({task_types.RUNNING, task_types.PAUSED, task_types.PAUSING})
-"""States of a task whose process is there and was started."""
+"""The states of a task whose process was started and exists."""
 
 
 class Absent(Struct, frozen=True):
-    """containerd has no task of this id."""
+    """containerd has no task with this id."""
 
 
 class NotKnown(Struct, frozen=True):
-    """Whether there is a task, and what it does, could not be found out."""
+    """It could not be found out whether there is a task and what it does."""
 
     reason: str
 
@@ -51,7 +51,7 @@ ABSENT: Final = Absent()
 
 
 async def poll_task(containerd: Containerd, id_: str, *, seconds: float = POLL_SECONDS) -> PolledTask:
-    """Ask for the task of ``id_``; the answer comes within ``seconds``, whatever containerd does."""
+    """Poll the task of ``id_``; this returns within ``seconds``, whatever containerd does."""
     try:
         return await _asked(containerd, id_, seconds)
     except Unavailable as error:
@@ -59,9 +59,9 @@ async def poll_task(containerd: Containerd, id_: str, *, seconds: float = POLL_S
 
 
 async def poll_tasks(containerd: Containerd, ids: Iterable[str]) -> dict[str, PolledTask]:
-    """Look at the tasks of all ``ids``, within :data:`LIST_SECONDS` and :data:`POLL_SECONDS` together.
+    """Poll the tasks of all ``ids``, within :data:`LIST_SECONDS` and :data:`POLL_SECONDS` together.
 
-    Raises Unavailable when there is no containerd to connect to: then nothing is known of any of them.
+    Raises Unavailable when containerd cannot be connected to, because then nothing is known of any task.
     """
     tasks = await _list_tasks(containerd)
     polled: dict[str, PolledTask] = {}
@@ -86,14 +86,14 @@ async def poll_tasks(containerd: Containerd, ids: Iterable[str]) -> dict[str, Po
 
 
 def judged(process: Process) -> PolledTask:
-    """What containerd said of a task; the status UNKNOWN counts as no answer."""
+    """Return what containerd reported of a task; the status UNKNOWN counts as no answer."""
     if process.status in ALIVE or process.status in (task_types.CREATED, task_types.STOPPED):
         return process
-    return NotKnown("containerd could not learn the state of its task: the shim does not answer")
+    return NotKnown("containerd could not get the state of its task: the shim does not answer")
 
 
 async def _list_tasks(containerd: Containerd) -> dict[str, PolledTask]:
-    """All tasks that containerd lists; nothing when it does not make the list in time, which says nothing of any."""
+    """Return all tasks that containerd lists; none if the list takes too long, which says nothing about any task."""
     try:
         with call_options(timeout=LIST_SECONDS):
             return {process.id: judged(process) for process in await containerd.tasks.list()}

@@ -1,7 +1,7 @@
-"""Making one pod or container agree with what a look at its task has found.
+"""Make one pod or container agree with what a poll of its task has found.
 
-A process that runs is followed again, an exit is recorded, a task that was made and never started is deleted. Without
-an answer nothing that is stored changes: the pod or container is shown as unknown and looked at again.
+A running process is followed again, an exit is recorded, a task that was made and never started is deleted. Without an
+answer nothing that is stored changes: the pod or container is shown as unknown, and its task is polled again.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from cri_shim.sync.unanswered import Unanswered
 
 PATIENCE_SECONDS: Final = 4.0
-"""How long recovery waits for what an end or a start that was cut off has left to do; then it goes on beside it."""
+"""How long recovery waits for the rest of an interrupted end or start, which then goes on in the background."""
 
 log = structlog.get_logger(__name__)
 
 
 class TaskStates:
-    """Applies looks to the stores."""
+    """Applies the results of polls to the stores."""
 
     def __init__(
         self,
@@ -65,17 +65,17 @@ class TaskStates:
         self._unanswered = unanswered
 
     async def sandbox(self, id_: str, polled: PolledTask) -> None:
-        """Make the pod ``id_`` agree with ``look``."""
+        """Make the pod ``id_`` agree with ``polled``."""
         sandbox = self._sandboxes.exact(id_)
         if sandbox is None or sandbox.starting:
-            return  # the start in hand knows best
+            return  # the start in progress decides
         if isinstance(polled, NotKnown):
             if not sandbox.exited_at:
                 self._unanswered.add(id_, polled.reason, lambda answer: self.sandbox(id_, answer))
             return
         self._unanswered.clear(id_)
         if isinstance(polled, Absent) or polled.status == task_types.CREATED:
-            # Never started, or a reboot: there is nothing to wait for.
+            # It was never started, or the node rebooted, so no exit will come.
             self._sandboxes.update(id_, lambda s: s.replace(pid=0, exited_at=s.exited_at or time.time_ns()))
             if not isinstance(polled, Absent):
                 await self._patiently(id_, self._discard(id_))
@@ -85,10 +85,10 @@ class TaskStates:
             await self._report_exit(polled)
 
     async def container(self, id_: str, polled: PolledTask, *, was_followed: bool = False) -> None:
-        """Make the container ``id_`` agree with ``look``; ``was_followed``: this daemon saw it run."""
+        """Make the container ``id_`` agree with ``polled``; ``was_followed``: this daemon saw it run."""
         container = self._containers.exact(id_)
         if container is None or container.starting:
-            return  # the start in hand knows best
+            return  # the start in progress decides
         if isinstance(polled, NotKnown):
             self._in_doubt(container, polled, was_followed=was_followed)
             return
@@ -113,11 +113,11 @@ class TaskStates:
         id_ = container.id
         self._unanswered.add(id_, polled.reason, lambda answer: self.container(id_, answer, was_followed=was_followed))
         if container.status.started_at and not container.config.stdin:
-            # If it runs, its output must not stand still until containerd answers.
+            # If it runs, its output must not be blocked until containerd answers.
             self._collect_logs(container)
 
     async def _without_task(self, container: Container, *, was_followed: bool) -> None:
-        """Its process has gone and its exit code with it, unless it never ran, or its shim can still tell."""
+        """Record an unknown exit of a container without a task, unless it never ran or its shim may still report."""
         if container.state == cri.CONTAINER_CREATED or container.status.finished_at:
             return
         self._collect_logs(container)
@@ -129,7 +129,7 @@ class TaskStates:
 
     def _running(self, container: Container, process: Process) -> None:
         if container.status.finished_at:
-            why = f"its process {process.pid} runs although it was seen to end"
+            why = f"its process {process.pid} runs although its end was recorded"
             self._containers.update(container.id, lambda c: c.replace(unknown_reason=why))
             return
         started = container.status.started_at or container.status.created_at or time.time_ns()
@@ -145,7 +145,7 @@ class TaskStates:
             log.error("recovery.log_not_resumed", container_id=container.id, error=str(error))
 
     def _collect_logs(self, container: Container) -> None:
-        """What it wrote before it ended and nobody was there to read (:mod:`cri_shim.logs.fifo_holder`)."""
+        """Collect what it wrote before it ended, while no daemon was reading (:mod:`cri_shim.logs.fifo_holder`)."""
         if self._logs.follows(container.id):
             return
         try:
@@ -158,12 +158,12 @@ class TaskStates:
         await self._patiently(process.id, self._exits.ended(process.id, process.exit_status, at_ns))
 
     async def _discard(self, id_: str) -> None:
-        """A task that was made and never started is of no use: its daemon died in between."""
+        """Delete a task that was made and never started, because the daemon that made it died in between."""
         try:
             await self._containerd.tasks.delete(id_)
         except ContainerdError as error:
             log.warning("recovery.task_not_deleted", id=id_, error=str(error))
 
     async def _patiently(self, id_: str, work: Coroutine[Any, Any, None]) -> None:
-        """Wait for ``work``, but not for long: one pod whose shim hangs must not hold up all others."""
+        """Wait for ``work``, but not for long, because one pod whose shim hangs must not delay all others."""
         await self._supervisor.wait_a_while(f"recover/{id_[:12]}", work, PATIENCE_SECONDS)

@@ -1,6 +1,6 @@
-"""Pods and containers whose task could not be looked at: shown as unknown, with the reason, and looked at again.
+"""Show pods and containers as unknown whose tasks could not be polled, with the reason, and poll them again.
 
-Nothing is written or deleted for them, and no exit is recorded. They are looked at with growing pauses until containerd
+Nothing is written or deleted for them, and no exit is recorded. They are polled with growing pauses until containerd
 answers, an event brings their exit, or they are removed.
 """
 
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 
 class Unanswered:
-    """Which pods and containers are in doubt because containerd did not answer, and the looks at their tasks."""
+    """The pods and containers of unknown state because containerd did not answer, and the polls of their tasks."""
 
     def __init__(
         self,
@@ -48,19 +48,19 @@ class Unanswered:
         self._reasons: dict[str, str] = {}
 
     def __contains__(self, id_: object) -> bool:
-        """Whether the task of ``id_`` is being looked at again."""
+        """Whether the task of ``id_`` is being polled again."""
         return id_ in self._reasons
 
     def add(self, id_: str, reason: str, then: Callable[[PolledTask], Awaitable[None]]) -> None:
-        """Show ``id_`` as unknown and look again; ``then`` is called with the first answer."""
+        """Show ``id_`` as unknown and keep polling; ``then`` is called with the first answer."""
         known = id_ in self._reasons
-        self._show(id_, f"its task could not be looked at: {reason}")
+        self._show(id_, f"its task could not be queried: {reason}")
         if not known:
             log.warning("recovery.task_unknown", id=id_, error=reason)
             self._supervisor.once(f"look-again/{id_[:12]}", self._poll_again(id_, then))
 
     def clear(self, id_: str) -> None:
-        """It is not in doubt any more, unless for another reason."""
+        """End the doubt about ``id_``, unless it has another reason."""
         reason = self._reasons.get(id_)
         if reason is not None:
             self._replace(id_, reason, "")
@@ -70,7 +70,7 @@ class Unanswered:
         self._reasons[id_] = reason
 
     def _replace(self, id_: str, before: str, after: str) -> None:
-        """Change the reason for doubt that was put here; one that something else has given stays."""
+        """Change the reason that this class has set; a reason from elsewhere stays."""
         self._containers.update(id_, lambda c: c.replace(unknown_reason=after) if c.unknown_reason == before else c)
         self._sandboxes.update(id_, lambda s: s.replace(unknown_reason=after) if s.unknown_reason == before else s)
 
@@ -84,7 +84,7 @@ class Unanswered:
                 if not self._in_doubt(id_):
                     return
                 if isinstance(polled, NotKnown):
-                    self._show(id_, f"its task could not be looked at: {polled.reason}")
+                    self._show(id_, f"its task could not be queried: {polled.reason}")
                     continue
                 log.info("recovery.task_answered", id=id_)
                 self.clear(id_)

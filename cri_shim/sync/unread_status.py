@@ -1,7 +1,7 @@
-"""Containers whose status file could not be read just now: an input/output error, a lack of file descriptors.
+"""Retry containers whose status file could not be read: an input/output error, a lack of file descriptors.
 
-What the file says is not known, so nothing is concluded from the state of the task either: an exit code that is in the
-file would be overwritten. The container is unknown, and the file is read again with growing pauses.
+The content of the file is not known, so nothing is concluded from the state of the task either: that could overwrite
+an exit code in the file. The container is unknown, and the file is read again with growing pauses.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class UnreadStatus:
-    """Reads the status of such containers until it is known, and makes them agree with their tasks then."""
+    """Reads the status of such containers until it is known, then makes them agree with their tasks."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class UnreadStatus:
         self._supervisor = supervisor
 
     def add(self, container: Container) -> None:
-        """Read the status of ``container`` again, until it is read, an exit is recorded or the container is removed."""
+        """Read the status of ``container`` again, until that succeeds, an exit is recorded or it is removed."""
         self._supervisor.once(f"read-again/{container.id[:12]}", self._read_again(container.id))
 
     async def _read_again(self, id_: str) -> None:
@@ -72,7 +72,7 @@ class UnreadStatus:
             return
 
     def _read(self, container: Container) -> tuple[Status, str]:
-        """The status, and an empty reason; of a damaged file the present status, and what is wrong. Raises OSError."""
+        """Return the status and an empty reason; for a damaged file the present status and why. Raises OSError."""
         try:
             status, reason = read_status(self._paths.container_root(container.id)), ""
         except ValueError as error:
@@ -81,6 +81,6 @@ class UnreadStatus:
 
 
 def _replaced(known: Container, current: Container) -> Container:
-    """Apply what was read, unless an exit has been recorded meanwhile."""
+    """Return ``current`` with what was read, unless an exit has been recorded meanwhile."""
     changes = {"status": known.status, "unknown_reason": known.unknown_reason, "status_unread": False}
     return current.replace(**changes) if current.status_unread else current

@@ -167,7 +167,7 @@ async def test_a_kill_whose_cause_is_not_known(exits, containers, monkeypatch):
     await exits.ended(ID, 137, 1_000)
     status = containers.get(ID).status
     assert status.reason == "Error"
-    assert status.message == "whether it was killed for want of memory is not known: Metrics: no answer"
+    assert status.message == "it is unknown whether it was killed for lack of memory: Metrics: no answer"
 
 
 async def test_the_end_of_what_belongs_to_others(exits, containers):

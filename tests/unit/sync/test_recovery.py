@@ -214,10 +214,10 @@ async def test_a_task_that_does_not_answer(node, answer):
     await node.recovery.run()
     container, sandbox = node.containers.get(CONTAINER), node.sandboxes.get(POD)
     assert container.state == cri.CONTAINER_UNKNOWN
-    assert "could not be looked at" in container.unknown_reason
+    assert "could not be queried" in container.unknown_reason
     assert not sandbox.ready
     assert not sandbox.exited_at
-    assert "could not be looked at" in sandbox.unready_reason
+    assert "could not be queried" in sandbox.unready_reason
     assert node.exits.reported == []
     assert node.containerd.deleted == []
     assert ("collect", CONTAINER) in node.logs.asked, "its output is read meanwhile"

@@ -67,7 +67,7 @@ async def test_a_restart_while_a_shim_hangs(lab):
         shown = await status(lab, held)
         assert shown.state == cri.CONTAINER_UNKNOWN
         assert shown.reason == "Unknown"
-        assert "could not be looked at" in shown.message
+        assert "could not be queried" in shown.message
         assert not shown.finished_at
         assert (await silent.status()).state == cri.SANDBOX_NOTREADY
         assert (await good.status()).state == cri.SANDBOX_READY

@@ -81,7 +81,7 @@ async def test_a_restart_without_answers(lab, proxy, faults):
     await restart(lab)
     status = (await lab.client.ContainerStatus(container_id=container.id)).status
     assert status.state == cri.CONTAINER_UNKNOWN
-    assert "could not be looked at" in status.message
+    assert "could not be queried" in status.message
     assert (await pod.status()).state == cri.SANDBOX_NOTREADY
     assert (lab.bridge.root / "containers" / container.id / "status").read_bytes() == written
     async with Containerd(lab.containerd.address, namespace="k8s.io") as containerd:
