@@ -1,4 +1,4 @@
-"""What buys speed or memory, one trick a file, each deletable alone.
+"""Save time or memory by tricks, one in each file, each of which can be deleted alone.
 
 This room may import ``kernel`` and ``timeline``. Nothing may depend on one of its tricks: a trick must never change
 what a request does.

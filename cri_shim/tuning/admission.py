@@ -1,9 +1,9 @@
-"""A few at a time while the cores are busy, in order of arrival.
+"""Admit a few operations at a time while the cores are busy, in order of arrival.
 
-A hundred pods that are started at once do not get done sooner for all being begun: they take each other's time and
-locks, and the first of them runs when the last does. That holds while those inside are at work. When cores stand idle,
-because they wait for a network plugin, more are let in; and on a busy node as well when none of them has ended for a
-while: one that hangs may wait for what the next in line would start, the network's own pod for instance.
+Starting a hundred pods at once does not finish them sooner: they take each other's time and locks, and the first of
+them runs only when the last does. That holds while the admitted ones compute. When cores are idle because those wait
+for a network plugin, more are admitted. On a busy node more are also admitted when none has ended for a while, because
+one that hangs may wait for what the next in line would start, for instance the network's own pod.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 PERIOD = 0.1
-"""Seconds between two looks at the cores while somebody waits."""
+"""Seconds between two checks of the cores while an operation waits."""
 IDLE = 0.25
-"""Share of the cores' time that nobody used, from which on more are let in."""
+"""The idle share of the cores' time from which on more are admitted."""
 STILL = 1.0
-"""Seconds in which nobody has come in or out, after which more are let in, however busy the cores are."""
+"""Seconds without any operation beginning or ending after which more are admitted, however busy the cores are."""
 OF_EACH_CORE = 2
 
 
 def width_for(cores: int) -> int:
-    """How many at a time suit a machine: enough that one can wait for the kernel while another computes."""
+    """Return how many at a time suit a machine: enough that one can wait for the kernel while another computes."""
     return OF_EACH_CORE * cores
 
 
 def idle_seconds() -> float:
-    """Seconds for which cores had nothing to do since the start of the machine, mean of all cores (proc(5), uptime)."""
+    """Return the seconds since boot for which cores were idle, as the mean of all cores (proc(5), uptime)."""
     return float(Path("/proc/uptime").read_text(encoding="ascii").split()[1]) / (os.cpu_count() or 1)
 
 
 class AdmissionLimiter:
-    """``async with pace.slot():`` lets ``width`` in at the same time, and more while cores are idle."""
+    """``async with limiter.slot():`` admits ``width`` at the same time, and more while cores are idle."""
 
     def __init__(self, width: int, idle: Callable[[], float] = idle_seconds) -> None:
         self._width = width
         self._idle = idle
         self._inside = 0
         self._moved = 0.0
-        """When somebody came in or out last, by the loop's clock."""
+        """When an operation last began or ended, by the loop's clock."""
         self._line: deque[asyncio.Future[None]] = deque()
         self._polling: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Wait for a turn and hold it; a cancellation while waiting gives up the place in the line."""
+        """Wait for a slot and hold it; a cancellation while waiting gives up the place in the line."""
         await self._enter()
         try:
             yield
@@ -61,7 +61,7 @@ class AdmissionLimiter:
             self._leave()
 
     async def _enter(self) -> None:
-        if self._inside < self._width:  # and so nobody else waits
+        if self._inside < self._width:  # so nothing else waits
             self._count(1)
             return
         place = asyncio.get_running_loop().create_future()
@@ -71,7 +71,7 @@ class AdmissionLimiter:
             try:
                 await place
             except asyncio.CancelledError:
-                if not place.cancelled():  # let in at the very moment
+                if not place.cancelled():  # it was admitted at this very moment
                     self._leave()
                 raise
 
@@ -87,7 +87,7 @@ class AdmissionLimiter:
     def _admit(self, count: int) -> None:
         while count and self._line:
             place = self._line.popleft()
-            if not place.done():  # who was cancelled does not wait any more
+            if not place.done():  # a cancelled operation no longer waits
                 place.set_result(None)
                 self._count(1)
                 count -= 1
