@@ -1,8 +1,8 @@
-"""The bill of a request as it travels in the trailing metadata of its answer.
+"""Write the bill of a request into the trailing metadata of its answer, and read it there.
 
-One line of ``name=value`` pairs, split by single blanks; times are whole microseconds, and names that are not known
-are to be skipped, so that the line can grow. A client that wants each hop as well asks for it in its metadata.
-docs/ledger.md documents both for clients in other languages.
+It is one line of ``name=value`` pairs, separated by single blanks. Times are whole microseconds. Clients must skip
+names that they do not know, so that the line can grow. A client that wants each hop as well asks for it in its
+metadata. docs/ledger.md documents both for clients in other languages.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 KEY = "cri-shim-bill"
 """The metadata key of the bill."""
 HOPS_KEY = "cri-shim-hops"
-"""The metadata key of the hops; a client asks for them by sending it with any value."""
+"""The metadata key of the hops; a client requests them by sending the key with any value."""
 
 _MOST_HOPS = 64  # metadata has a limit of a few kilobytes in most clients
 _LONGEST_NAME = 64
-_MOST_BYTES = 3072  # beside a status message of 4 KiB
+_MOST_BYTES = 3072  # which leaves room for a status message of 4 KiB
 
 
 def wants_hops(metadata: Iterable[tuple[str, str | bytes]]) -> bool:
-    """Tell whether the client asked for each hop."""
+    """Return whether the client asked for each hop."""
     return any(key == HOPS_KEY for key, _ in metadata)
 
 
 def trailer(request: Request, *, hops: bool = False) -> tuple[tuple[str, str], ...]:
-    """The trailing metadata of an ended request; none when the ledger is off."""
+    """Return the trailing metadata of an ended request; empty when the ledger is off."""
     if not request.id:
         return ()
     bill = (KEY, bill_text(request))
@@ -41,7 +41,7 @@ def trailer(request: Request, *, hops: bool = False) -> tuple[tuple[str, str], .
 
 
 def hops_text(request: Request) -> str:
-    """The first hops and helpers in order of their start: ``Tasks/Create@1203+33120``, start and duration."""
+    """Return the first hops and helpers by start: ``Tasks/Create@1203+33120`` is start and duration in microseconds."""
     timed = [(hop.started, hop.duration, hop.method.rsplit(".", 1)[-1]) for hop in request.hops]
     timed += [(helper.started, helper.duration, f"{helper.name}:{helper.command}") for helper in request.helpers]
     first = sorted(timed)[:_MOST_HOPS]
@@ -53,18 +53,18 @@ def hops_text(request: Request) -> str:
 
 
 def _printable(name: str) -> str:
-    """A name as one word of a header: names of CNI plugins are those of files, which may hold anything."""
+    """Return a name as one word of a header, because the file name of a CNI plugin may hold any characters."""
     if name.isascii() and name.isprintable() and " " not in name and len(name) <= _LONGEST_NAME:
         return name
     return "".join(char if "!" <= char <= "~" else "?" for char in name[:_LONGEST_NAME])
 
 
 def bill_text(request: Request) -> str:
-    """The bill of an ended request: ``id=7 wall=104912 transport=2300 … split=estimate``."""
+    """Return the bill of an ended request: ``id=7 wall=104912 transport=2300 … split=estimate``."""
     bill = request.bill
     front = f"front_error={_us(bill.front_error)} front_known={bill.front_known}"
     if not request.hops and not request.helpers and not request.waits:
-        # Most requests are lists, and this text is most of what the ledger costs them.
+        # Most requests are lists, and this text is most of the ledger's cost for them.
         wall, way = _us(bill.wall), _us(bill.front)
         cpu = min(wall, _us(bill.work_cpu))
         return (
@@ -84,7 +84,7 @@ def bill_text(request: Request) -> str:
 
 
 def whole_parts(bill: Bill) -> dict[str, int]:
-    """Wall time, its parts, the front hop and the price in whole microseconds that add up as they are."""
+    """Return wall time, its parts, the front hop and the price in whole microseconds, rounded so that they add up."""
     wall, transport, queue, world = (_us(part) for part in (bill.wall, bill.transport, bill.queue, bill.world))
     work = max(0, wall - transport - queue - world)
     work_cpu = min(work, _us(bill.work_cpu))

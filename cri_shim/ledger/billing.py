@@ -1,6 +1,6 @@
-"""Add up a request: from its hops, helpers and waits to its bill.
+"""Compute the bill of a request from its hops, helpers and waits.
 
-:mod:`cri_shim.ledger.bill` says what the parts of a bill are; here they are computed.
+:mod:`cri_shim.ledger.bill` defines the parts of a bill; this module computes them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Interval: TypeAlias = tuple[float, float]
 
 
 class HopShares(Struct, frozen=True):
-    """One hop, in seconds: containerd's work on it, the rest, how far both may be off, and how that is known."""
+    """One hop, in seconds: containerd's work on it, the transport, how far both may be off, and the source of this."""
 
     daemon: float
     transport: float
@@ -35,9 +35,10 @@ class HopShares(Struct, frozen=True):
 
 
 def hop_shares(request: Request, number: int) -> HopShares:
-    """The shares of the hop with that number in ``request.hops``.
+    """Return the shares of the hop with that number in ``request.hops``.
 
-    A hop of which nothing is known counts as containerd's in full: the bill must not charge for what was not measured.
+    A hop about which nothing is known counts as containerd's in full, so that the bill never charges for what was not
+    measured.
     """
     hop = request.hops[number]
     late = _late(request, hop)
@@ -51,7 +52,7 @@ def hop_shares(request: Request, number: int) -> HopShares:
     if charge is None:
         return HopShares(longest, late, 0.0, "none")
     transport = min(charge.seconds, longest)
-    # The error reaches no further than the hop itself: from nothing to all of it.
+    # The error is limited by the hop itself: transport is at least nothing and at most the whole hop.
     low, high = max(0.0, charge.seconds - charge.error), min(longest, charge.seconds + charge.error)
     error = max(transport - low, high - transport, 0.0)
     return HopShares(longest - transport, late + transport, error, "estimate")
@@ -60,20 +61,20 @@ def hop_shares(request: Request, number: int) -> HopShares:
 def close_request(
     request: Request, code: str, error: str, charge: Callable[[float], Charge | None] | None = None
 ) -> Bill:
-    """End ``request`` and add it up; ``charge`` gives the transport of a hop in flight, by the quiet before it."""
+    """End ``request`` and compute its bill; ``charge`` estimates a hop still in flight from the quiet before it."""
     wall = request.end(code, error, charge)
     request.bill = make_bill(request, wall)
     return request.bill
 
 
 def rebill(request: Request) -> Bill:
-    """Add it up again after containerd reported its share of hops; the wall time stays as it was."""
+    """Compute the bill again after containerd reported its share of hops; the wall time stays as it was."""
     request.bill = make_bill(request, request.bill.wall)
     return request.bill
 
 
 def make_bill(request: Request, wall: float) -> Bill:
-    """Add up an ended request."""
+    """Compute the bill of an ended request."""
     exposed_cpu = request.exposed_cpu
     way_in, way_out, front_known = request.way_in, request.way_out, request.front_known
     front = 0.0 if way_in is None or way_out is None else way_in.seconds + way_out.seconds
@@ -130,12 +131,12 @@ def make_bill(request: Request, wall: float) -> Bill:
 
 
 def _late(request: Request, hop: Hop) -> float:
-    """How long the event loop was busy with other things when the hop was to be sent: own work, not transport."""
+    """How long other work delayed the event loop before it sent the hop: this is own work, not transport."""
     return min(hop.duration, request.late.get(hop.started, 0.0)) if request.late else 0.0
 
 
 def _at_work(sent: Sequence[Interval], shares: Sequence[HopShares]) -> list[Interval]:
-    """When containerd worked on each hop: half of the time on the way lies before it, half behind."""
+    """When containerd worked on each hop, with half of the transport before it and half after it."""
     at_work = []
     for (start, end), share in zip(sent, shares, strict=True):
         if share.daemon > 0.0:
@@ -145,7 +146,7 @@ def _at_work(sent: Sequence[Interval], shares: Sequence[HopShares]) -> list[Inte
 
 
 def _waits(request: Request) -> tuple[list[Interval], list[Interval]]:
-    """Waits for what is not ours, and waits for limits and locks of our own."""
+    """Return the waits for what is not ours, and the waits for our own limits and locks."""
     outside: list[Interval] = []
     queue: list[Interval] = []
     for wait in request.waits or ():

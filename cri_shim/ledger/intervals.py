@@ -1,4 +1,4 @@
-"""Lengths of unions of intervals: hops and helpers overlap, and what two did at the same time took its time once."""
+"""Measure unions of intervals: hops and helpers overlap, and time in which two ran at once passed only once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def covered(intervals: Iterable[tuple[float, float]]) -> float:
-    """The length of the union of ``intervals``, each a start and an end."""
+    """Return the length of the union of ``intervals``, each a start and an end."""
     total, reach = 0.0, float("-inf")
     for start, end in sorted(intervals):
         total += max(0.0, end - max(start, reach))
@@ -18,5 +18,5 @@ def covered(intervals: Iterable[tuple[float, float]]) -> float:
 
 
 def clipped(intervals: Iterable[tuple[float, float]], low: float, high: float) -> list[tuple[float, float]]:
-    """What of each interval lies between ``low`` and ``high``."""
+    """Return the part of each interval that lies between ``low`` and ``high``."""
     return [(max(start, low), min(end, high)) for start, end in intervals if end > low and start < high]

@@ -1,7 +1,7 @@
-"""What containerd's spans taught about transport, in a file: also known after a restart, and with tracing switched off.
+"""Keep in a file what containerd's spans taught about transport, so that it survives restarts and tracing being off.
 
-It is written seldom and in whole, to a temporary file that is renamed. What another version of containerd said is
-forgotten.
+The file is written seldom and in whole, to a temporary file that is renamed. What another version of containerd taught
+is discarded.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ if TYPE_CHECKING:
     from cri_shim.ledger.transport.method_transport import Key, MethodTransport
 
 EVERY: Final = 300.0
-"""Seconds between two writings, at least; what came since is written at the end, too."""
+"""The least number of seconds between two writes; the end of the daemon writes the rest."""
 FIRST: Final = 30.0
-"""Seconds until the first one."""
+"""Seconds until the first write."""
 LARGEST: Final = 1 << 20
-"""Bytes of the file."""
+"""The most bytes of the file."""
 LONGEST_NAME: Final = 128
-"""Characters of a method."""
+"""The most characters of a method's name."""
 _VERSION: Final = "v1"
-_MOST: Final = 1e6  # a ratio, and seconds: what is beyond was not measured
+_MOST: Final = 1e6  # the limit of ratios and of seconds: larger ones were not measured
 
 log = structlog.get_logger(__name__)
 
 
 class LearnedFile:
-    """The file at ``path``; ``containerd`` gives the version that is in front of the daemon, empty while unknown."""
+    """The file at ``path``; ``containerd`` returns the version of the running containerd, empty while it is unknown."""
 
     def __init__(self, path: Path, methods: MethodTransport, containerd: Callable[[], str]) -> None:
         self._path = path
         self._methods = methods
         self._containerd = containerd
         self._of = ""
-        """The version of containerd whose spans taught what is known."""
+        """The version of containerd whose spans the present knowledge comes from."""
         self._written = 0
-        """How many hops had been noted at the last write; one that failed is repeated when there is something new."""
+        """How many hops had been noted at the last write; a failed write is repeated when there is something new."""
         self._writing = asyncio.Lock()
 
     async def read(self) -> None:
-        """Take in what an earlier daemon has learned; a file of another form is passed over with a warning."""
+        """Take in what an earlier daemon has learned; a file in another form is ignored with a warning."""
         try:
             document = await run(FS, _read, self._path)
         except FileNotFoundError:
@@ -65,7 +65,7 @@ class LearnedFile:
         self._methods.restore(learned)
 
     async def run(self) -> None:
-        """Write it from time to time, for ever."""
+        """Write the file at intervals, for ever."""
         while not self._containerd():  # noqa: ASYNC110 - known within moments, and once
             await asyncio.sleep(1)
         self._forget_others()
@@ -76,9 +76,9 @@ class LearnedFile:
             await self.write()
 
     async def write(self) -> None:
-        """Write what has been learned since the last time, if anything."""
+        """Write what was learned since the last write, if anything."""
         self._forget_others()
-        async with self._writing:  # the daemon may end in the middle of one, and there is one draft
+        async with self._writing:  # the daemon may end during a write, and there is only one temporary file
             if self._methods.noted == self._written:
                 return
             noted, learned = self._methods.noted, list(self._methods.all())
@@ -89,7 +89,7 @@ class LearnedFile:
             self._written = noted
 
     def _forget_others(self) -> None:
-        """Forget what was said by another version of containerd than the one that is there now."""
+        """Discard what another version of containerd taught than the one that runs now."""
         here = self._containerd()
         if not here:
             return
@@ -99,7 +99,7 @@ class LearnedFile:
 
 
 def _write(path: Path, containerd: str, learned: list[tuple[Key, list[Observation]]]) -> None:
-    """Write all of it; in a thread, because writing out twenty thousand numbers takes several milliseconds."""
+    """Write everything. This runs in a thread, because twenty thousand numbers take several milliseconds."""
     methods = [
         {
             "rpc": rpc,
@@ -117,7 +117,7 @@ def _write(path: Path, containerd: str, learned: list[tuple[Key, list[Observatio
 
 
 def _read(path: Path) -> tuple[str, list[tuple[Key, list[Observation]]]]:
-    """Raises OSError, and DocumentError for what this daemon would not have written."""
+    """Read the file; raises OSError, and DocumentError for a content that this daemon would not have written."""
     document = parse_object(read_small_file(path, LARGEST))
     if (version := document.text("version")) != _VERSION:
         raise DocumentError(f"version {version[:LONGEST_NAME]!r} is not {_VERSION}")
@@ -138,7 +138,7 @@ def _seen(method: Object, one: Any) -> Observation:
     numbers = one if isinstance(one, list) and len(one) == len(Observation._fields) else []
     if not numbers or not all(_is_measured(number) for number in numbers):
         raise DocumentError(
-            f"{method.where('seen')} holds what is not {len(Observation._fields)} numbers from 0 to {_MOST:g}"
+            f"{method.where('seen')} holds an entry that is not {len(Observation._fields)} numbers from 0 to {_MOST:g}"
         )
     return Observation(*map(float, numbers))
 

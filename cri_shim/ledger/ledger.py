@@ -1,13 +1,14 @@
-"""The one recorder: every request, its hops and helpers, kept while memory is bounded, told to whoever listens.
+"""The one recorder: it keeps every request with its hops and helpers, within bounded memory, and notifies observers.
 
 Metrics, spans, the explorer page, the terminal table and the line in the log are views of these records and therefore
 cannot disagree. A request is opened and closed in :mod:`cri_shim.server.instrument`; in between, the client of
 containerd and the runner of CNI plugins report to :meth:`Ledger.note_hop` and :meth:`Ledger.note_helper`, which find
-the request in hand in a context variable. The bill is made out at once, for the answer takes it along; the books are
-kept a moment later, for several requests in one go (docs/adr/0024). Nothing here awaits.
+the current request in a context variable. The bill is computed at once, because the answer carries it; records are
+aggregated a moment later, for several requests at a time (docs/adr/0024). Nothing here awaits.
 
-Text that enters a record is encodable and of bounded length: that of requests comes so from the instrument layer, names
-of helpers are cleaned here. A record that cannot be kept or counted all the same costs itself only.
+Text that enters a record is encodable and of bounded length: the instrument layer ensures that for the text of
+requests, and this module cleans the names of helpers. If a record still cannot be kept or counted, only that one record
+is lost.
 """
 
 from __future__ import annotations
@@ -39,34 +40,34 @@ if TYPE_CHECKING:
     from cri_shim.ledger.trace_context import TraceContext
 
 CAPACITY = 1000
-"""Requests that are kept, the newest of all methods."""
+"""How many requests are kept: the newest of all methods."""
 CAPACITY_OF_EACH = 100
-"""Of each method as many of the newest are kept beyond that: a quiet node asks for lists all day."""
+"""How many of the newest of each method are kept in addition, because clients of a quiet node poll lists all day."""
 SLOWEST_OF_EACH = 10
-"""And as many of the slowest."""
+"""How many of the slowest of each method are kept in addition."""
 MOST_WAITING = 64
-"""Requests that have ended and wait for the books to be kept, at most."""
+"""The most ended requests that wait to be aggregated."""
 
 LATE = 0.001
-"""Seconds; a hop that is sent later than this after its begin waited for the event loop: that is own work."""
+"""Seconds. A hop sent later than this after its begin waited for the event loop, which counts as own work."""
 
 log = structlog.get_logger(__name__)
 
 
 class LedgerObserver:
-    """A view that follows the ledger while it is written; it overrides what it cares for.
+    """A view that follows the ledger as it is written; a subclass overrides the methods it needs.
 
-    Its methods run inside requests: short, and never raising.
+    The methods run inside requests, so they have to be short and must not raise.
     """
 
     at_once = False
-    """It is to be told of a closed request when that is closed, not when there is time."""
+    """Whether ``closed`` is called as soon as a request is closed, not when there is time."""
 
     def opened(self, request: Request) -> None:
-        """A request has come in."""
+        """A request has arrived."""
 
     def called(self, request: Request | None, method: str) -> None:
-        """A hop has begun; None: on behalf of no request."""
+        """A hop has begun; ``request`` is None for a hop outside of any request."""
 
     def hopped(self, request: Request | None, hop: Hop) -> None:
         """A hop has ended."""
@@ -78,17 +79,17 @@ class LedgerObserver:
         """A helper has ended."""
 
     def closed(self, request: Request) -> None:
-        """A request was answered and its bill is made out."""
+        """A request was answered and its bill is computed."""
 
     def rebilled(self, request: Request, span_ids: Collection[str]) -> None:
-        """Containerd has told its share of hops of a closed request (``span_ids``); there is a new bill."""
+        """The bill of a closed request has changed: containerd reported its share of the hops ``span_ids``."""
 
 
 class Ledger:
-    """Requests in hand and requests that have ended.
+    """The active requests, and the requests that have ended.
 
-    ``later`` runs what it is given in a moment, as an event loop can; without it the books are kept at once. ``soon``
-    runs it when all is done that the event loop has before it (``call_soon``).
+    ``later`` runs a function a moment later, as an event loop can; without it records are aggregated at once. ``soon``
+    runs a function after everything that the event loop already has to run (``call_soon``).
     """
 
     def __init__(
@@ -98,18 +99,18 @@ class Ledger:
     ) -> None:
         self._soon = soon
         self.transport = TransportEstimate()
-        """What a hop's transport takes where containerd's spans do not say it."""
+        """Estimates the transport of a hop where containerd's spans do not show it."""
         self.front = FrontEstimate()
-        """What the hop between client and daemon takes."""
+        """Estimates the hop between client and daemon."""
         self.quiet_since = time.perf_counter()
-        """When something last went over the connection to containerd, a call or its answer."""
+        """When a call or an answer last used the connection to containerd."""
         self.helpers_running = 0
         self.active_requests: dict[int, Request] = {}
         self._listening: set[int] = set()
         self.count = 0
-        """Requests that have come in so far."""
+        """How many requests have arrived so far."""
         self._packed: WeakValueDictionary[int, PackedRequest] = WeakValueDictionary()
-        """Whatever one of the rings below holds, by the id of its request."""
+        """Every request that one of the rings below holds, by its id."""
         self._newest: deque[PackedRequest] = deque(maxlen=CAPACITY)
         self._by_method: defaultdict[str, deque[PackedRequest]] = defaultdict(lambda: deque(maxlen=CAPACITY_OF_EACH))
         self._slowest: defaultdict[str, list[tuple[float, int, PackedRequest]]] = defaultdict(list)
@@ -118,14 +119,14 @@ class Ledger:
         self._at_once = False
         self._ended: deque[Request] = deque()
         self.lost = 0
-        """Requests whose record could not be kept or counted."""
+        """How many requests could not be kept or counted."""
 
     def listen(self, listener: LedgerObserver) -> None:
-        """Tell ``listener`` everything from now on."""
+        """Notify ``listener`` of everything from now on."""
         self._follow((*self._listeners, listener))
 
     def leave(self, listener: LedgerObserver) -> None:
-        """Tell ``listener`` nothing more."""
+        """Stop notifying ``listener``."""
         self._follow(tuple(other for other in self._listeners if other is not listener))
 
     def _follow(self, listeners: tuple[LedgerObserver, ...]) -> None:
@@ -136,7 +137,7 @@ class Ledger:
     def open(
         self, method: str, api: str = "v1", trace: TraceContext | None = None, sent_at: float | None = None
     ) -> Request:
-        """Begin the record of a request; hops and helpers of this task and its children are noted in it.
+        """Begin the record of a request, which notes the hops and helpers of this task and its children.
 
         ``sent_at``: Unix seconds at which the client says that it sent the request.
         """
@@ -150,7 +151,7 @@ class Ledger:
         return request
 
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:
-        """End the record and make out the bill; both are kept when the ledger catches up."""
+        """End the record and compute the bill; :meth:`catch_up` keeps both later."""
         self.front.charge_answer(request, code)
         close_request(request, code, error, self.transport.charge_unfinished)
         del self.active_requests[request.id]
@@ -162,7 +163,7 @@ class Ledger:
             self._later(self.catch_up)
 
     def catch_up(self) -> None:
-        """Keep what has ended since the last time, and tell the listeners; whoever reads what is kept asks for it."""
+        """Keep the requests that have ended since the last call, and notify the listeners; readers call this first."""
         while self._ended:
             request = self._ended.popleft()
             try:
@@ -192,7 +193,7 @@ class Ledger:
             heappushpop(slowest, (wall, request.id, packed))
 
     def rebill(self, request: Request, span_ids: Collection[str]) -> None:
-        """Make out the bill of a closed request anew: containerd has told its share of the hops in ``span_ids``."""
+        """Compute the bill of a closed request anew, after containerd reported its share of the hops ``span_ids``."""
         rebill(request)
         if (packed := self._packed.get(request.id)) is not None:
             packed.keep(request)
@@ -200,7 +201,7 @@ class Ledger:
             listener.rebilled(request, span_ids)
 
     def note_call(self, method: str, started: float) -> str:
-        """A hop begins; the result is the ``traceparent`` that is to go with it."""
+        """Note that a hop begins, and return the ``traceparent`` to send with it."""
         gap, self.quiet_since = started - self.quiet_since, started
         request = _current_request()
         for listener in self._listeners:
@@ -216,11 +217,11 @@ class Ledger:
         request.count_cpu()
         request.beside += 1
         if self._soon is not None:
-            self._soon(_note_sending, request, started)  # just before the task of gRPC's that sends the hop
+            self._soon(_note_sending, request, started)  # runs just before gRPC's task that sends the hop
         return traceparent
 
     def note_hop(self, hop: Hop) -> None:
-        """A hop has ended: add it to the request in hand, if there is one."""
+        """Note that a hop has ended, in the current request if there is one."""
         ended = hop.started + hop.duration
         quiet, self.quiet_since = ended - self.quiet_since, ended
         request = _current_request()
@@ -235,7 +236,7 @@ class Ledger:
             listener.hopped(request, hop)
 
     def note_run(self, name: str, command: str) -> None:
-        """A helper begins."""
+        """Note that a helper begins."""
         self.helpers_running += 1
         request, name = _current_request(), escaped(name)
         if request is not None:
@@ -246,7 +247,7 @@ class Ledger:
             listener.helper_begun(request, name, command)
 
     def note_helper(self, helper: Helper) -> None:
-        """A helper has ended: add it to the request in hand, if there is one."""
+        """Note that a helper has ended, in the current request if there is one."""
         self.helpers_running -= 1
         request = _current_request()
         if (name := escaped(helper.name)) != helper.name:
@@ -260,43 +261,43 @@ class Ledger:
             listener.helped(request, helper)
 
     def note_listening(self) -> None:
-        """The request in hand only waits for events from now on: a kubelet has such a stream open for days."""
+        """Note that the current request now only waits for events; a kubelet keeps such a stream open for days."""
         request = _current_request()
         if request is not None:
             self._listening.add(request.id)
 
     @property
     def busy(self) -> int:
-        """How much is under way: requests in hand that do more than wait for events, and helpers."""
+        """How much is under way: the active requests that do more than wait for events, and helpers."""
         return len(self.active_requests) - len(self._listening) + self.helpers_running
 
     @property
     def idle(self) -> bool:
-        """No request is in hand that does more than wait for events."""
+        """Whether no active request does more than wait for events."""
         return len(self.active_requests) == len(self._listening)
 
     def newest(self) -> list[PackedRequest]:
-        """Those that have ended and are among the newest of all, oldest first."""
+        """Return the ended requests that are among the newest of all, oldest first."""
         return list(self._newest)
 
     def newest_of(self, method: str) -> list[PackedRequest]:
-        """The newest of one method, oldest first."""
+        """Return the newest requests of one method, oldest first."""
         return list(self._by_method.get(method, ()))
 
     def remembered(self, method: str = "") -> list[PackedRequest]:
-        """Of one method or of all, whatever is kept for being among the newest, oldest first."""
+        """Return all requests, of one method or of all, that are kept for being among the newest, oldest first."""
         newest = (packed for packed in self._newest if not method or packed.method == method)
         rings = [self._by_method.get(method, ())] if method else list(self._by_method.values())
         known = {packed.id: packed for ring in (newest, *rings) for packed in ring}
         return [known[number] for number in sorted(known)]
 
     def slowest(self, method: str = "") -> list[PackedRequest]:
-        """The slowest of one method or of each, slowest first."""
+        """Return the slowest requests of one method or of each, slowest first."""
         heaps: Iterable[list[Any]] = [self._slowest.get(method, [])] if method else self._slowest.values()
         return [packed for _, _, packed in sorted((entry for heap in heaps for entry in heap), reverse=True)]
 
     def find(self, number: int) -> Request | None:
-        """One request by its id, in hand or kept."""
+        """Return one request by its id, whether it is active or kept."""
         if (request := self.active_requests.get(number)) is not None:
             return request
         packed = self._packed.get(number)
@@ -304,7 +305,7 @@ class Ledger:
 
 
 class LedgerOff(Ledger):
-    """A ledger that keeps nothing: a request only knows its wall time, for the line in the log."""
+    """A ledger that keeps nothing; a request only knows its wall time, for the line in the log."""
 
     def open(
         self,
@@ -313,16 +314,16 @@ class LedgerOff(Ledger):
         trace: TraceContext | None = None,
         sent_at: float | None = None,  # noqa: ARG002
     ) -> Request:
-        """Make a request in which nothing can be noted."""
+        """Make a request that notes nothing."""
         return Request(0, method, api, trace)
 
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:
-        """Take its wall time."""
+        """Compute only the wall time."""
         close_request(request, code, error)
 
 
 def _notify(closed: Callable[[Request], None], request: Request) -> None:
-    """Tell one listener of a closed request; what it cannot say of this one does not keep it from the next."""
+    """Notify one listener of a closed request; an error with this request does not affect the next."""
     try:
         closed(request)
     except UNPACKABLE:
@@ -330,14 +331,14 @@ def _notify(closed: Callable[[Request], None], request: Request) -> None:
 
 
 def _without(running: list[Helper] | None, ended: Helper) -> list[Helper] | None:
-    """Helpers that still run when one has ended; of several alike the first is taken for it."""
+    """Return the helpers that still run after one has ended; of several alike, the first is taken for it."""
     what = (ended.name, ended.command)
     entry = next((one for one in running or () if (one.name, one.command) == what), None)
     return None if running is None else [one for one in running if one is not entry] or None
 
 
 def _note_sending(request: Request, started: float) -> None:
-    """The hop that began at ``started`` is sent now; the event loop may have been busy with other things until now."""
+    """Note that the hop that began at ``started`` is sent now; other work may have kept the event loop until now."""
     late = time.perf_counter() - started
     if late >= LATE and not request.ended:
         request.late = {**(request.late or {}), started: late}

@@ -1,13 +1,14 @@
-"""What a call to containerd takes when there is nothing to do: the measure of transport where it exports no spans.
+"""Measure calls to containerd that do nothing: the basis of transport where containerd exports no spans.
 
-``Version`` on the same connection as everything else, at the gaps that real hops have: the second of two calls that lie
-0, 1, 10, 100 ms and 1 s apart, while no request is in hand, gives the curve; one more carries bytes. While requests are
-worked on, the second of two calls one right after the other says how much longer they take then. A single call would
-say little: at a random moment it meets the connection colder and the loop busier than hops do that follow each other.
+The null call is ``Version`` on the same connection as everything else, after the same gaps as real hops. While no
+request is active, the second of two calls that lie 0, 1, 10, 100 ms and 1 s apart gives the curve; one more carries
+bytes. While requests are active, the second of two calls in immediate succession shows how much longer they take then.
+A single call would say little: at a random moment it meets a colder connection and a busier loop than the hops of a
+request, which follow each other.
 
-All of it is a trickle. A round of the curve takes seven calls and is made every half minute. What is made beside
-requests is paid for by their hops, two calls for a hundred of them and once a second at most; and none is made while
-containerd is away.
+All of this is a trickle. A round of the curve takes seven calls and is made every half minute. Hops pay for the calls
+made while requests are active: two calls for each hundred hops, and at most one measurement a second. No call is made
+while containerd is away.
 """
 
 from __future__ import annotations
@@ -35,25 +36,25 @@ if TYPE_CHECKING:
     from cri_shim.ledger.request import Request
 
 ROUNDS_AT_START: Final = 3
-"""Rounds of the curve one after the other."""
+"""How many rounds of the curve are made at the start."""
 EVERY: Final = 30.0
-"""Seconds between rounds after that."""
+"""Seconds between later rounds."""
 SOON: Final = 0.1
-"""Seconds until the next try when a request came in."""
+"""Seconds until the next attempt after a request interrupted one."""
 GIVEN_UP: Final = 1.0
-"""Seconds after which a call does not count."""
+"""Seconds after which a call is abandoned and does not count."""
 PAUSE: Final = 1.0
-"""Seconds between two measurements beside requests, at least; while containerd is away, between looks."""
+"""The least seconds between two measurements beside requests; while containerd is away, between two checks for it."""
 CALLS_AT_START: Final = 20.0
-"""Calls beside requests that are allowed before any hop has paid for them."""
+"""How many calls beside requests are allowed before any hop has paid for one."""
 CALLS_PER_HOP: Final = 0.02
-"""And how many each hop pays for."""
-_OFF_BEAT: Final = 0.05  # seconds within which the moment for a measurement beside requests is drawn
-_UNKNOWN_FIELD: Final = b"\xfa\x3f"  # number 2047, of bytes: containerd passes over what it does not know
+"""How many calls each hop pays for."""
+_OFF_BEAT: Final = 0.05  # a measurement beside requests starts at a random moment within these seconds
+_UNKNOWN_FIELD: Final = b"\xfa\x3f"  # number 2047, of bytes: containerd ignores unknown fields
 
 
 class NullCall(LedgerObserver):
-    """Keeps :attr:`~cri_shim.ledger.ledger.Ledger.transport` up to date; ``ready`` says whether containerd is there."""
+    """Keeps :attr:`~cri_shim.ledger.ledger.Ledger.transport` up to date; ``ready``: whether containerd is connected."""
 
     def __init__(self, client: Containerd, ledger: Ledger, ready: Callable[[], bool] = lambda: True) -> None:
         self._client = client
@@ -73,7 +74,7 @@ class NullCall(LedgerObserver):
                 self._wanted.set()
 
     async def run(self) -> None:
-        """Go on for ever."""
+        """Measure for ever."""
         self._ledger.listen(self)
         due, again = perf_counter(), SOON
         try:
@@ -93,9 +94,9 @@ class NullCall(LedgerObserver):
             self._ledger.leave(self)
 
     async def measure_round(self) -> bool:
-        """Measure the curve, a gap after the other; False: cut short.
+        """Measure the curve, one gap after the other; return False if it was cut short.
 
-        The first round comes to an end on a node that is never idle, too: something is better known than nothing.
+        The first round finishes even on a node that is never idle, because a poor measurement is better than none.
         """
         if await self._call() is None:
             return False
@@ -114,7 +115,7 @@ class NullCall(LedgerObserver):
         return True
 
     async def _call_after(self, gap: float, payload: int = 0) -> float | None:
-        """A call ``gap`` seconds after the one before; None if anything else went on meanwhile, or it did not work."""
+        """Make a call ``gap`` seconds after the last; return its seconds, or None if it failed or was not alone."""
         if gap:
             await asyncio.sleep(gap)
         alone = self._ledger.idle and perf_counter() - self._ledger.quiet_since >= gap / 2
@@ -123,7 +124,7 @@ class NullCall(LedgerObserver):
         return seconds if (alone and self._ledger.count == count) or not self._rounds else None
 
     async def measure_beside(self) -> bool:
-        """Measure how much longer a call takes beside requests; False: none is in hand any more, or it did not work."""
+        """Measure how much longer a call takes beside requests; return False if none is active or it failed."""
         await asyncio.sleep(random.random() * _OFF_BEAT)  # noqa: S311 - a moment, not a secret
         self._wanted.clear()
         idle = self._transport.curve.at(0.0)
@@ -141,7 +142,7 @@ class NullCall(LedgerObserver):
         return True
 
     async def _call(self, payload: int = 0) -> float | None:
-        """Make one call; its seconds, or None if containerd did not answer in time."""
+        """Make one call; return its seconds, or None if containerd did not answer in time."""
         message = Empty() if not payload else Empty.FromString(_UNKNOWN_FIELD + varint(payload) + bytes(payload))
         self._transport.null_calls += 1
         started = perf_counter()
@@ -154,7 +155,7 @@ class NullCall(LedgerObserver):
         return seconds if seconds < GIVEN_UP else None
 
     async def _woken(self, seconds: float) -> bool:
-        """Wait until a measurement beside requests is wanted, at most so long."""
+        """Wait until a measurement beside requests is due, for at most ``seconds``."""
         try:
             async with asyncio.timeout(seconds):
                 await self._wanted.wait()

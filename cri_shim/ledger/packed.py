@@ -1,7 +1,8 @@
-"""An ended request as the ledger keeps it: its details packed, because a thousand are kept and few are ever read.
+"""Keep an ended request with its details packed, because a thousand are kept and few are ever read.
 
-A pod's start notes dozens of hops, stages and helpers: as objects ten kilobytes, packed one or two. And packed into one
-piece of memory: what is kept long, while much around it comes and goes, should hold on to no more than itself.
+The start of a pod notes dozens of hops, stages and helpers, which take ten kilobytes as objects and one or two packed.
+They are packed into one piece of memory, so that a long-lived record does not keep the memory around it, which comes
+and goes, from being freed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 UNPACKABLE = (ValueError, TypeError, ArithmeticError, struct.error)
-"""What a record raises whose texts cannot be encoded or whose numbers do not fit."""
+"""What a record raises if its texts cannot be encoded or its numbers do not fit."""
 
 _encode = msgpack.Encoder().encode
 _decode = msgpack.Decoder().decode
@@ -33,12 +34,12 @@ _WORDS = ("split", "front_known")
 _NUMBERS = tuple(name for name in Bill.__struct_fields__ if name not in _WORDS)
 _SPLITS: tuple[Split, ...] = get_args(Split)
 _FRONT_KNOWN: tuple[FrontKnown, ...] = get_args(FrontKnown)
-_BILL = Struct("=" + "".join("i" if name.endswith("_count") else "d" for name in _NUMBERS) + "BB")  # the words
-"""The bill, in front of everything else: totals need nothing but that."""
+_BILL = Struct("=" + "".join("i" if name.endswith("_count") else "d" for name in _NUMBERS) + "BB")  # two words
+"""The bill comes before everything else, because totals need only the bill."""
 
 
 class PackedRequest:
-    """What totals are made of, and on demand the whole request."""
+    """The values that totals need and, on demand, the whole request."""
 
     __slots__ = ("__weakref__", "_packed", "code", "id", "method")
 
@@ -50,18 +51,18 @@ class PackedRequest:
 
     @property
     def bill(self) -> Bill:
-        """Its bill, made anew."""
+        """The bill of the request, built anew."""
         *numbers, split, front_known = _BILL.unpack_from(self._packed)
         return Bill(
             **dict(zip(_NUMBERS, numbers, strict=True)), split=_SPLITS[split], front_known=_FRONT_KNOWN[front_known]
         )
 
     def keep(self, request: Request) -> None:
-        """Keep what has become known of the same request since."""
+        """Replace the content with the same request's present one."""
         self._packed = _pack(request)
 
     def request(self) -> Request:
-        """The request, made anew. Blocks are not in it, nor what stages worked on: spans are made before this."""
+        """Build the request anew, without its blocks and its stages' subjects: spans are made before it is packed."""
         api, trace, started, started_at, subject, error, spans, hops, charges, late, helpers, stages, waits = _decode(
             memoryview(self._packed)[_BILL.size :]
         )
@@ -86,7 +87,7 @@ def _pack(request: Request) -> bytes:
     numbers = _BILL.pack(
         *(getattr(bill, name) for name in _NUMBERS), _SPLITS.index(bill.split), _FRONT_KNOWN.index(bill.front_known)
     )
-    # Which hop containerd told of is read from the hop's traceparent; as long as it tells nothing, nobody asks for it.
+    # The hop's traceparent tells which hop containerd reported on; without such reports it is never read.
     has_spans = request.server_spans is not None
     return numbers + _encode(
         (

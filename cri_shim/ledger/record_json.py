@@ -1,7 +1,7 @@
-"""A request of the ledger as JSON: what the page, the terminal and whoever asks the listener read.
+"""Convert a request of the ledger to the JSON that the page, the terminal and other clients of the HTTP listener read.
 
-Durations are milliseconds with three decimals, starts are relative to the request's own. docs/ledger.md documents the
-shapes; names may be added, never changed.
+Durations are milliseconds with three decimals; starts are relative to the request's own. docs/ledger.md documents the
+shapes. Names may be added, but never change.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def summary(request: Request) -> dict[str, Any]:
-    """A request without its hops, helpers, stages and waits. One in hand has a bill of its wall time so far."""
+    """Return a request without its hops, helpers, stages and waits; the bill of an active one has only a wall time."""
     running = not request.ended
     return {
         "id": request.id,
@@ -44,7 +44,7 @@ def summary(request: Request) -> dict[str, Any]:
 
 
 def record(request: Request) -> dict[str, Any]:
-    """A request with everything in it; hops that are under way end now and have the code UNFINISHED."""
+    """Return a request with everything in it; hops that are under way end now and have the code UNFINISHED."""
     now = time.perf_counter()
     return summary(request) | {
         "hops": [
@@ -85,9 +85,9 @@ def record(request: Request) -> dict[str, Any]:
 
 
 def bill_json(request: Request, *, wall_so_far: float | None = None) -> dict[str, Any]:
-    """The bill; ``wait_ms`` is the sum of all waits, for what is ours and for what is not.
+    """Return the bill; ``wait_ms`` is the sum of all waits, for our own limits and for the world.
 
-    A request in hand has only its ``wall_so_far``: what it is made of is added up when it has ended.
+    The bill of an active request has only its ``wall_so_far``, because the parts are computed when it has ended.
     """
     bill = request.bill
     parts = {f"{name}_ms": round(value / 1000, 3) for name, value in whole_parts(bill).items()}
@@ -112,7 +112,7 @@ def bill_json(request: Request, *, wall_so_far: float | None = None) -> dict[str
 
 
 def ms(seconds: float) -> float:
-    """Seconds as milliseconds with three decimals."""
+    """Return seconds as milliseconds with three decimals."""
     return round(seconds * 1000, 3)
 
 

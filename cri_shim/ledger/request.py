@@ -1,7 +1,6 @@
-"""One request and what it was made of: hops, helpers, stages and waits, while they happen.
+"""One request and what it is made of: hops, helpers, stages and waits, noted while they happen.
 
-Nothing here does more than take note; adding up happens once, when the request has ended
-(:mod:`cri_shim.ledger.billing`).
+This module only takes notes. The bill is computed once, when the request has ended (:mod:`cri_shim.ledger.billing`).
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ if TYPE_CHECKING:
     from cri_shim.timeline import stage
 
 UNFINISHED = "UNFINISHED"
-"""The code of a hop that was still in flight when its request was answered; its duration is the part before that."""
+"""The code of a hop that was still in flight when its request was answered; its duration is the part until then."""
 
 
 class Request(Timeline, eq=False):
-    """A CRI RPC: in hand while it is worked on, then ended and only read. Times are seconds of ``perf_counter``."""
+    """A CRI RPC: active while it is worked on, then ended and only read. Times are seconds of ``perf_counter``."""
 
     id: int
     method: str
@@ -42,32 +41,32 @@ class Request(Timeline, eq=False):
     hops: list[Hop] = field(default_factory=list)
     helpers: list[Helper] = field(default_factory=list)
     in_flight: dict[tuple[str, float], str] = field(default_factory=dict)
-    """Hops that have begun: method and start, and the ``traceparent`` that went along."""
+    """Hops that have begun: from method and start to the ``traceparent`` that was sent."""
     running: list[Helper] | None = None
     """Helpers that have begun."""
     blocks: dict[str, stage] = field(default_factory=dict)
-    """The stage that a hop was made in, by span id of the hop; only of requests whose trace is exported."""
+    """The stage in which a hop was made, by span id of the hop; only of requests whose trace is exported."""
     server_spans: dict[str, float] | None = None
-    """Seconds containerd says a hop took it, by span id of the hop."""
+    """How many seconds a hop took containerd by its own report, by span id of the hop."""
     charges: list[Charge | None] = field(default_factory=list)
-    """Beside ``hops``: the estimated transport of each; None where nothing has been measured yet."""
+    """The estimated transport of each of ``hops``, at the same index; None where nothing has been measured yet."""
     gaps: dict[tuple[str, float], float] = field(default_factory=dict)
     """Seconds for which the connection was quiet before each hop in flight."""
     late: dict[float, float] | None = None
-    """Seconds for which the event loop was busy with other things before it sent a hop, by the start of the hop."""
+    """How many seconds other work delayed the event loop before it sent a hop, by the start of the hop."""
     way_in: Estimate | None = None
-    """Front hop: from the client's send to the start of the request here."""
+    """The front hop's way in: from when the client sends to the start of the request here."""
     way_out: Estimate | None = None
-    """Front hop: from the end of the request here to the client having its answer."""
+    """The front hop's way out: from the end of the request here to when the client has its answer."""
     front_known: FrontKnown = "none"
     code: str = ""
     error: str = ""
     bill: Bill = Bill(0.0)
 
     def end(self, code: str, error: str, charge: Callable[[float], Charge | None] | None = None) -> float:
-        """Note that it has ended, and return its wall time in seconds.
+        """Note the end, and return the wall time in seconds.
 
-        ``charge`` gives the transport of a hop that is still in flight, by the quiet before it.
+        ``charge`` estimates the transport of a hop that is still in flight from the quiet before it.
         """
         now = time.perf_counter()
         self.count_cpu()
@@ -86,5 +85,5 @@ class Request(Timeline, eq=False):
         return now - self.started
 
     def running_until(self, now: float) -> list[Helper]:
-        """Helpers that run, as if they had ended ``now``; they have no exit code."""
+        """Return the running helpers as if they had ended ``now``; they have no exit code."""
         return [structs.replace(one, duration=now - one.started) for one in self.running or ()]

@@ -1,4 +1,4 @@
-"""Totals by method over the requests that the ledger still has."""
+"""Compute totals by method over the requests that the ledger still has."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _MEDIANS = ("price", "price_error", "front", "transport", "work", "queue", "worl
 
 
 def totals(requests: Iterable[PackedRequest]) -> list[dict[str, Any]]:
-    """Percentiles, shares of the wall time and the median price, by method, in order of names.
+    """Return percentiles, shares of the wall time and the median price by method, sorted by name.
 
-    The shares of the four parts add up to one. Those of hops and helpers are of unions; where both were under way at
-    once, both count it.
+    The shares of the four parts add up to one. Those of hops and helpers are of unions; time in which both were under
+    way counts for both.
     """
     by_method: defaultdict[str, list[PackedRequest]] = defaultdict(list)
     for request in requests:
@@ -53,13 +53,13 @@ def _totals(method: str, requests: Sequence[PackedRequest]) -> dict[str, Any]:
 
 
 def alike(words: Iterable[str]) -> str:
-    """The word that all are, ``mixed`` where they differ, ``none`` where there is none."""
+    """Return the word that all have in common; ``mixed`` if they differ, ``none`` if there are none."""
     common = set(words)
     return common.pop() if len(common) == 1 else "mixed" if common else "none"
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The value that ``share`` of ``ordered`` (not empty) do not exceed, between two of them if need be."""
+    """Return the value that ``share`` of ``ordered`` (not empty) do not exceed, interpolated where needed."""
     place = share * (len(ordered) - 1)
     below = int(place)
     above = min(below + 1, len(ordered) - 1)

@@ -1,7 +1,7 @@
-"""Trace identity on the wire: the ``traceparent`` that comes with a request and those that go with its hops.
+"""Read and make trace identities: the ``traceparent`` of a request and those of its hops.
 
-Source: W3C Trace Context, level 1. Only identity is handled here; what becomes of a finished request is told in
-:mod:`cri_shim.telemetry.spans`.
+Source: W3C Trace Context, level 1. This module only handles identity; :mod:`cri_shim.telemetry.spans` turns a finished
+request into spans.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from msgspec import Struct
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SAMPLED = 1
 _ASKING = "c21b111e"
-"""What ids of traces that are kept from collectors begin with; the random part that samplers look at is at the end."""
+"""The prefix of trace ids that are kept from collectors; the random part that samplers use is at the end of an id."""
 
 
 class TraceContext(Struct, frozen=True):
-    """Which trace a request belongs to, and which span of it the request is."""
+    """The trace that a request belongs to, and the span of the request in it."""
 
     trace_id: str
     """32 hex digits."""
@@ -28,15 +28,15 @@ class TraceContext(Struct, frozen=True):
     """The caller's span; empty for a trace that begins here."""
     sampled: bool = True
     exported: bool = True
-    """Is it told to a collector? A trace made only to learn containerd's share of each hop is not."""
+    """Whether a collector gets the trace; one made only to learn containerd's share of each hop is not exported."""
 
     def for_hop(self) -> str:
-        """The ``traceparent`` of a new client span below the request's."""
+        """Return the ``traceparent`` of a new client span below the request's."""
         return f"00-{self.trace_id}-{new_span_id()}-{'01' if self.sampled else '00'}"
 
 
 def parse(traceparent: str) -> tuple[str, str, bool] | None:
-    """Trace id, span id and whether the caller samples; None for what is no valid ``traceparent``."""
+    """Return trace id, span id and whether the caller samples; None if ``traceparent`` is not valid."""
     match = _TRACEPARENT.fullmatch(traceparent)
     if match is None:
         return None
@@ -47,25 +47,25 @@ def parse(traceparent: str) -> tuple[str, str, bool] | None:
 
 
 def new_trace_id() -> str:
-    """Random, never all zero."""
+    """Return a random id, never all zeros."""
     return f"{random.getrandbits(128) or 1:032x}"
 
 
 def new_asking_trace_id() -> str:
-    """One of a trace that nobody but containerd is told of, recognised again without having to be remembered."""
+    """Return the id of a trace meant only for containerd; its prefix identifies it, so it need not be remembered."""
     return f"{_ASKING}{random.getrandbits(96):024x}"
 
 
 def is_asking(trace_id: str) -> bool:
-    """Tell whether a trace was made only to ask containerd."""
+    """Return whether a trace was made only to ask containerd."""
     return trace_id.startswith(_ASKING)
 
 
 def new_span_id() -> str:
-    """Random, never all zero."""
+    """Return a random id, never all zeros."""
     return f"{random.getrandbits(64) or 1:016x}"
 
 
 def span_of(traceparent: str) -> str:
-    """The span id in a ``traceparent`` that was made here."""
+    """Return the span id in a ``traceparent`` that was made here."""
     return traceparent[36:52]

@@ -1,4 +1,4 @@
-"""Which requests are traced, and as part of which trace."""
+"""Decide which requests are traced, and as part of which trace."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from cri_shim.ledger.trace_context import TraceContext, new_asking_trace_id, new
 
 
 class TracePolicy(Struct, frozen=True):
-    """What becomes of a request's trace.
+    """Decides about the trace of a request.
 
-    The caller's decision counts; where there is no caller's trace, ``ratio`` decides (0 none, 1 all). With
-    ``ask_containerd`` every other request gets a trace too, one that nobody is told of: it only makes containerd report
-    its own share of each hop.
+    The caller's decision counts. Without a caller's trace ``ratio`` decides (0 none, 1 all). With ``ask_containerd``
+    every other request gets a trace too, which is not exported: it only makes containerd report its own share of each
+    hop.
     """
 
     ratio: float = 0.0
     ask_containerd: bool = False
 
     def begin(self, traceparent: str) -> TraceContext | None:
-        """The trace context of a request that came with ``traceparent`` (may be empty); None: it is not traced."""
+        """Return the trace context of a request that came with ``traceparent`` (may be empty); None if not traced."""
         parent = parse(traceparent) if traceparent else None
         if parent is not None:
             trace_id, parent_id, sampled = parent

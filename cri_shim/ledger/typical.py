@@ -1,4 +1,4 @@
-"""What a request of a method usually looks like: the median of its last ones, hop by hop."""
+"""Compute what a request of a method usually looks like: the medians of its last requests, hop by hop."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _TIMES = tuple(field.name for field in structs.fields(Bill) if field.type is flo
 
 
 def typical(requests: Sequence[Request]) -> dict[str, Any] | None:
-    """The typical shape of ``requests``, all of one method; those that failed are left out. None for fewer than two.
+    """Return the typical shape of ``requests``, all of one method, without those that failed; None for fewer than two.
 
-    A hop is recognised by its method and by being the first, second, … of it in its request; ``share`` tells in how
-    many of the requests there is one. Times are medians of those that have it.
+    A hop is identified by its method and by being the first, second, … with that method in its request. ``share`` is
+    the fraction of the requests that have the hop. Times are medians over those.
     """
     good = [request for request in requests if request.code == "OK"]
     if len(good) < _LEAST:

@@ -1,4 +1,4 @@
-"""When a client says that it sent its request: ``cri-shim-sent: 1764403200123456789``, Unix time in nanoseconds.
+"""Read when a client says that it sent its request: ``cri-shim-sent: 1764403200123456789``, Unix nanoseconds.
 
 A client that sends a ``traceparent`` can put the same number into its ``tracestate``: ``cri-shim=1764403200123456789``
 (W3C Trace Context, section 3.3).
@@ -19,7 +19,7 @@ _MOST_DIGITS = 19
 
 
 def sent_at(metadata: Iterable[tuple[str, str | bytes]]) -> float | None:
-    """Unix seconds; None where the client sends no time, or something else."""
+    """Return Unix seconds; None if the client sends no time, or an invalid one."""
     for key, value in metadata:
         if key == KEY:
             return _seconds(value if isinstance(value, str) else "")

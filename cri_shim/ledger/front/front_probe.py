@@ -1,9 +1,9 @@
-"""What the hop between client and daemon takes: the daemon calls itself over its own socket once in a while.
+"""Measure the hop between client and daemon: the daemon calls itself over its own socket from time to time.
 
-The calls are made by a program of its own (:mod:`cri_shim.ledger.front.front_probe_client`), which lives for a round of
-them: for one with many gaps at the start, and then, while requests come, for a short one at the gaps that they had. A
-call counts if no request was in hand beside it, and for the quiet that really was before it. On a node that is never
-idle all calls count as long as nothing else is known: something is better known than nothing.
+A separate program makes the calls (:mod:`cri_shim.ledger.front.front_probe_client`), and lives for one round of them:
+a round with many gaps at the start, and then, while requests come, a short one at the gaps that the requests had. A
+call counts if no request was active beside it, and for the quiet that really was before it. On a node that is never
+idle all calls count as long as nothing else is known, because a poor measurement is better than none.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from cri_shim.ledger.front_estimate import Gaps
 
 CALLS: Final = (12, 3, 3, 2, 1)
-"""Calls at each gap in one pass of a round. Those that follow at once on each other are one moment and count as one."""
+"""Calls at each gap in one pass of a round. Calls in immediate succession are one moment and count as one."""
 PASSES: Final = 5
-"""Passes of a round, so that what is measured at each gap is spread over its time."""
+"""How many passes a round has, so that the measurements at each gap are spread over its time."""
 ENOUGH: Final = 2
-"""Calls at a gap that must have counted for it to be known."""
+"""How many calls at a gap must count for the gap to be known."""
 EVERY: Final = 120.0
 """Seconds between rounds while requests come."""
 SOON: Final = 5.0
-"""Seconds until the next round while a gap is not known, doubled each time."""
+"""Seconds until the next round while a gap is not known; doubled each time."""
 LONGEST: Final = 10.0
-"""Seconds after which a round is given up."""
+"""Seconds after which a round is abandoned."""
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +50,7 @@ class FrontProbe:
         self._front = ledger.real.front
 
     async def run(self) -> None:
-        """Go on for ever."""
+        """Measure for ever."""
         await self.round(GAPS[:-1])
         await self.round(GAPS[-1:])
         pause = SOON
@@ -62,19 +62,19 @@ class FrontProbe:
                 await self.round(sorted({0.0} | wanted))
 
     def _missing(self) -> set[float]:
-        """Gaps that are not known."""
+        """Return the gaps that are not known."""
         known = {gap: number for gap, _, number in self._front.way_in.points()}
         return {gap for gap in GAPS if known.get(gap, 0) < ENOUGH}
 
     async def round(self, gaps: Sequence[float]) -> int:
-        """Make the calls at each of ``gaps``; the number of those that count."""
+        """Make the calls at each of ``gaps``; return how many of them count."""
         self._ledger.calls.clear()
         one_pass = [gap for gap in gaps for _ in range(CALLS[GAPS.index(gap)])]
         calls = [repr(gap) for gap in one_pass * PASSES]
         command = [sys.executable, "-I", "-S", front_probe_client.__file__, self._path, *calls]
         try:
             ended = await run_program(command, {}, b"", time_limit=LONGEST)
-        except OSError as error:  # a time limit among them
+        except OSError as error:  # includes TimeoutError
             log.debug("front.probe_failed", error=str(error))
             return 0
         if ended.exit_code:
@@ -83,7 +83,7 @@ class FrontProbe:
         return self._take(ended.stdout.decode("ascii"))
 
     def _take(self, printed: str) -> int:
-        """Pair the calls of the program with what the server noted of them; the number of those that count."""
+        """Match the program's calls with what the server noted of them; return how many of them count."""
         pairs = []
         for line in printed.splitlines():
             sent, answered = map(float, line.split())
@@ -101,7 +101,7 @@ class FrontProbe:
 
 
 class _Pair(NamedTuple):
-    """A call as both ends saw it."""
+    """A call as its two ends saw it."""
 
     gaps: Gaps
     way_in: float
@@ -114,5 +114,5 @@ def _median(pairs: Sequence[_Pair]) -> _Pair:
 
 
 def _served(calls: Sequence[ProbeCall], sent: float, answered: float) -> ProbeCall | None:
-    """The first of ``calls`` that lies between the two times."""
+    """Return the first of ``calls`` that lies between the two times."""
     return next((call for call in calls if call.begun >= sent and call.ended <= answered), None)

@@ -1,11 +1,12 @@
 """Call the daemon over its own socket, as any other process does: ``python front_probe_client.py SOCKET GAP...``.
 
-A program by itself, run with ``-I -S``: in the daemon's process it would share the interpreter's lock and the memory
-of the server that it measures, and find both warm (docs/adr/0035). It has no gRPC: this is HTTP/2 by hand, whose bytes
-are the same for each request but for the number of the stream, and of an answer only its end is looked for (RFC 9113).
+This is a program of its own, run with ``-I -S``: inside the daemon's process it would share the interpreter's lock and
+the memory of the server that it measures, and find both warm (docs/adr/0035). It does not use gRPC. It writes HTTP/2 by
+hand: the bytes of each request are the same except for the stream's number, and of an answer only the end matters
+(RFC 9113).
 
-After each GAP (seconds) of quiet it makes one call. At its end it prints a line for each: when it began the call and
-when it had read the answer, both in seconds of ``time.perf_counter``, which all processes share.
+After each GAP (seconds) of quiet it makes one call. At its end it prints a line for each call: when the call began and
+when the answer was read, both in seconds of ``time.perf_counter``, which all processes share.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import time
 SERVICE = "cri_shim.probe.v1.Probe"
 METHOD = "Echo"
 PATIENCE = 1.0
-"""Seconds until the program gives up waiting for an answer."""
+"""Seconds for which the program waits for an answer."""
 WARM_UP = 2
-"""Calls at the start that do not count: connection and program are new."""
+"""How many calls at the start do not count, because connection and program are new."""
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RST_STREAM, _SETTINGS, _PING, _GOAWAY = 0, 1, 3, 4, 6, 7
@@ -31,7 +32,7 @@ _EMPTY_MESSAGE = bytes(5)
 
 
 class Connection:
-    """One connection to the socket at ``path``; raises OSError when it cannot be had or breaks."""
+    """One connection to the socket at ``path``; raises OSError when it cannot be made or breaks."""
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -42,7 +43,7 @@ class Connection:
         self._stream = -1
 
     def call(self) -> tuple[float, float]:
-        """Call the method; when that began, and when the whole answer was read."""
+        """Make one call; return when it began, and when the whole answer was read."""
         began = time.perf_counter()
         self._stream += 2
         request = frame(_HEADERS, _END_HEADERS, self._stream, HEADER_FIELDS)
@@ -57,7 +58,7 @@ class Connection:
                 return began, time.perf_counter()
 
     def _handle_frames(self) -> bool:
-        """Handle the frames that are complete; whether the answer ended with one of them."""
+        """Handle the complete frames; return whether the answer ended with one of them."""
         ended = False
         while len(self._received) >= _HEAD:
             length = int.from_bytes(self._received[:3], "big")
@@ -77,12 +78,12 @@ class Connection:
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    """Write a frame."""
+    """Return a frame."""
     return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
 
 
 def header_fields() -> bytes:
-    """Write the header fields of a request; none enters the table of either side, so they are always the same."""
+    """Return the header fields of a request; none enters the table of either side, so they are always the same."""
 
     def text(value: str) -> bytes:
         return bytes((len(value),)) + value.encode()

@@ -1,4 +1,4 @@
-"""The daemon's end of a call that it makes to itself: when it began and when it was answered."""
+"""Note at the daemon's end of a call to itself when the call began and when it was answered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cri_shim.ledger.request import Request
 
 MOST_CALLS: Final = 128
-"""Calls of one round that are remembered: any client may call the method."""
+"""How many calls of one round are remembered at most, because any client may call the method."""
 
 
 class ProbeCall(Struct, frozen=True):
@@ -23,22 +23,22 @@ class ProbeCall(Struct, frozen=True):
     begun: float
     ended: float
     gaps: Gaps
-    """The quiet before it."""
+    """The quiet before the call."""
     alone: bool
-    """No request was in hand."""
+    """Whether no request was active."""
 
 
 class ProbeLedger(Ledger):
-    """Serves calls of the probe in place of ``real``: they take the way of a request, and no record of them is kept."""
+    """Serves the probe's calls in place of ``real``: they are handled like requests, but no record of them is kept."""
 
     def __init__(self, real: Ledger) -> None:
         super().__init__()
         self.real = real
         self.calls: list[ProbeCall] = []
-        """Of the round that is under way."""
+        """The calls of the present round."""
 
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:
-        """Take note of the call."""
+        """Note the call."""
         real, ended = self.real, request.started + close_request(request, code, error).wall
         del self.active_requests[request.id]
         gaps = real.front.probed(request.started, ended)

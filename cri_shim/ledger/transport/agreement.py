@@ -1,7 +1,7 @@
-"""How far estimates of transport and containerd's spans agree, where there are both.
+"""Compare estimates of transport with containerd's spans, where both exist.
 
-An estimate is what was charged when the hop ended, before containerd said anything of it. Beside it stands what null
-calls alone make of the same hop: all that a node has whose containerd exports no spans.
+An estimate is what was charged when the hop ended, before containerd reported anything about it. Next to it stands the
+estimate from null calls alone, which is all that a node has whose containerd exports no spans.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from statistics import median
 from typing import Final, NamedTuple
 
 CAPACITY: Final = 1000
-"""Requests of a CRI method, and hops of a method of containerd's, that are compared: the newest."""
+"""How many requests of a CRI method, and hops of a containerd method, are compared: the newest."""
 METHODS: Final = 128
-"""Methods of each kind; beyond it the one that was seen longest ago goes."""
+"""How many methods of each kind are kept; beyond that the one that was seen longest ago is dropped."""
 
 
 class Pair(NamedTuple):
@@ -25,7 +25,7 @@ class Pair(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """Pairs of one method, or of all: medians and sums in seconds; ratios are estimates divided by what spans said."""
+    """The pairs of one method, or of all: medians and sums in seconds; ratios are estimate divided by span."""
 
     pairs: int
     estimate: float
@@ -35,11 +35,11 @@ class Comparison(NamedTuple):
     by_null_calls_sum: float
     spans_sum: float
     ratio_low: float
-    """A tenth of the single ratios is below it."""
+    """A tenth of the single ratios is below this."""
     ratio_high: float
-    """A tenth of the single ratios is above it."""
+    """A tenth of the single ratios is above this."""
     by_null_calls_low: float
-    """The same two for what null calls alone make of the hops."""
+    """The same two for the estimates from null calls alone."""
     by_null_calls_high: float
 
 
@@ -51,19 +51,19 @@ class Agreement:
         self._hops: OrderedDict[str, deque[Pair]] = OrderedDict()
 
     def note_request(self, method: str, pair: Pair) -> None:
-        """Add a CRI request for every hop of which there are spans."""
+        """Add a CRI request for which there are spans of every hop."""
         _add(self._requests, method, pair)
 
     def note_hop(self, method: str, pair: Pair) -> None:
-        """Add a hop, by containerd's method."""
+        """Add a hop, under containerd's method."""
         _add(self._hops, method, pair)
 
     def requests(self) -> dict[str, Comparison]:
-        """By CRI method; under the empty name all together."""
+        """Return the comparison by CRI method; the empty name stands for all together."""
         return _compared(self._requests)
 
     def hops(self) -> dict[str, Comparison]:
-        """By containerd's method; under the empty name all together."""
+        """Return the comparison by containerd's method; the empty name stands for all together."""
         return _compared(self._hops)
 
 

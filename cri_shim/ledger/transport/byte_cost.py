@@ -1,7 +1,7 @@
-"""What bytes add to a hop: the difference between a null call that carries some and one that carries none.
+"""Estimate what bytes add to a hop: the difference between null calls with a payload and without one.
 
-The least of the last calls of each kind are compared. Copying takes the same time every time, and whatever else made a
-call longer has nothing to do with its bytes.
+The shortest of the last calls of each kind are compared. Copying takes the same time every time, and whatever else made
+a call longer has nothing to do with its bytes.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from collections import deque
 from typing import Final
 
 PAYLOAD: Final = 48 << 10
-"""Bytes that such a call carries: what they take stands out, and they fit into one window of HTTP/2's flow control."""
+"""Bytes of payload: enough to stand out, few enough to fit into one window of HTTP/2's flow control."""
 REMEMBERED: Final = 15
-"""Calls of each kind that are remembered."""
+"""How many calls of each kind are remembered."""
 ENOUGH: Final = 3
-"""Calls of each kind from which on bytes are charged for."""
+"""From how many calls of each kind on bytes are charged for."""
 
 
 class ByteCost:
-    """Seconds for each byte of a message, out or in."""
+    """The seconds for each byte of a message, out or in."""
 
     def __init__(self) -> None:
         self._without: deque[float] = deque(maxlen=REMEMBERED)
         self._with: deque[float] = deque(maxlen=REMEMBERED)
         self.per_byte = 0.0
-        """0 until it was measured."""
+        """0 until it has been measured."""
 
     def note(self, without: float, with_bytes: float) -> None:
         """Add two calls, in seconds, each right after another one."""

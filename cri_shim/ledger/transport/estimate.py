@@ -1,4 +1,4 @@
-"""A number that was not measured on the thing itself, and how far it may be off."""
+"""A number that was not measured directly, and how far it may be off."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 
 class Estimate(NamedTuple):
-    """Both in seconds."""
+    """A value and its error, both in seconds."""
 
     seconds: float
     error: float
-    """Half of the range in which most of the values lie that the estimate was made from."""
+    """Half of the range that holds most of the values from which the estimate was made."""

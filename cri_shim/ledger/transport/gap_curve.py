@@ -1,8 +1,8 @@
-"""How long a round trip takes, by how long the connection was quiet before it.
+"""Estimate a round trip from how long the connection was quiet before it.
 
-A call on a connection that has just been used takes a quarter of one on a connection that was quiet for a second: the
-cores sleep, the caches are cold, both runtimes have put their threads to rest. One number cannot stand for all calls.
-The curve has the median of the last round trips at each of a few gaps, and reads in between along the logarithm.
+A call on a connection that has just been used takes a quarter of the time of one after a second of quiet, because then
+the cores sleep, the caches are cold, and both runtimes have parked their threads. One number cannot stand for all
+calls. The curve has the median of the last round trips at each of a few gaps, and interpolates along the logarithm.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Final
 from cri_shim.ledger.transport.estimate import Estimate
 
 GAPS: Final = (0.0, 0.001, 0.01, 0.1, 1.0)
-"""Seconds of quiet that are measured; what was quiet for longer counts as the last."""
+"""Seconds of quiet at which is measured; a longer quiet counts as the last."""
 REMEMBERED: Final = 15
-"""Round trips at each gap of which the median is taken."""
+"""The median is taken of this many round trips at each gap."""
 _SHORTEST: Final = 0.0001  # seconds that a gap of 0 stands for, because it has no logarithm
-# The borders between the gaps, halfway in the logarithm.
+# The borders between the gaps, halfway on the logarithmic scale.
 _BETWEEN: Final = tuple(math.sqrt(max(low, _SHORTEST) * high) for low, high in pairwise(GAPS))
 _LOW, _HIGH = 0.16, 0.84  # of the ordered round trips: two thirds lie between
 
@@ -45,7 +45,7 @@ class GapCurve:
         self._middles = [estimate for _, estimate in known]
 
     def at(self, gap: float) -> Estimate | None:
-        """A round trip after ``gap`` seconds of quiet; None as long as nothing was measured."""
+        """Return the estimate after ``gap`` seconds of quiet; None as long as nothing was measured."""
         places, middles = self._places, self._middles
         if not places:
             return None
@@ -64,27 +64,27 @@ class GapCurve:
         )
 
     def points(self) -> list[tuple[float, Estimate, int]]:
-        """What was measured: gap in seconds, the estimate there, and of how many round trips it is made."""
+        """Return the measurements: gap in seconds, the estimate there, and from how many round trips it was made."""
         return [(gap, middle(sorted(seen)), len(seen)) for gap, seen in zip(GAPS, self._measured, strict=True) if seen]
 
     def ages(self) -> dict[float, float]:
-        """Seconds since the last round trip at each gap that was measured."""
+        """Return the seconds since the last round trip at each gap that was measured."""
         now = perf_counter()
         return {gap: now - noted for gap, noted, seen in zip(GAPS, self._noted, self._measured, strict=True) if seen}
 
 
 def nearest(gap: float) -> float:
-    """The one of :data:`GAPS` that a gap counts for."""
+    """Return the one of :data:`GAPS` that a gap counts for."""
     return GAPS[bisect_left(_BETWEEN, gap)]
 
 
 def _place(gap: float) -> float:
-    """The logarithm of a gap: where it lies on the curve."""
+    """Return the logarithm of a gap, which is its place on the curve."""
     return math.log10(max(gap, _SHORTEST))
 
 
 def middle(ordered: list[float]) -> Estimate:
-    """The median of ordered values, and half of the range in which two thirds of them lie."""
+    """Return the median of ordered values, and half of the range that holds two thirds of them."""
     last = len(ordered) - 1
     spread = ordered[round(last * _HIGH)] - ordered[round(last * _LOW)]
     return Estimate(ordered[last // 2], spread / 2)

@@ -1,8 +1,8 @@
-"""How much longer a null call takes while requests are worked on than on an idle node.
+"""Estimate how much longer a null call takes while requests are active than on an idle node.
 
 Real hops are made in the middle of work: plugins and runc run on the same cores, other requests use the same event
-loop. How much that costs depends on how much goes on, so it is remembered by level: how many requests are in hand and
-how many helpers run.
+loop. How much that costs depends on how much is under way, so factors are kept by level: how many requests are active
+and how many helpers run.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 from cri_shim.ledger.transport.gap_curve import middle
 
 LEVELS: Final = (2, 4)
-"""Requests and helpers at which the second and the third level begin."""
+"""How many requests and helpers begin the second and the third level."""
 REMEMBERED: Final = 31
-"""Factors of each level of which the median is taken."""
+"""The median is taken of this many factors of each level."""
 OUTDATED: Final = 600.0
-"""Seconds after which what was measured last at a level says nothing any more."""
+"""Seconds after which the last measurement at a level no longer counts."""
 
 
 class Factor(NamedTuple):
@@ -44,14 +44,14 @@ class LoadFactor:
         self._levels: list[_Level | None] = [None] * (len(LEVELS) + 1)
 
     def note(self, level: int, factor: float, now: float) -> None:
-        """Add a null call that was made at a level (:func:`level_of`), as a multiple of an idle one."""
+        """Add a null call that was made at a level (:func:`level_of`), as a multiple of one on an idle node."""
         if self._outdated(level, now):
             self._measured[level].clear()
         self._measured[level].append(factor)
         self._levels[level] = _Level(Factor(*middle(sorted(self._measured[level]))), now)
 
     def at(self, level: int, now: float) -> Factor:
-        """The factor at a level; where that was not measured, of the next lower level that was."""
+        """Return the factor at a level; if it was not measured, that of the next lower level that was."""
         for lower in range(level, -1, -1):
             known = self._levels[lower]
             if known is not None and now - known.noted < OUTDATED:
@@ -59,7 +59,7 @@ class LoadFactor:
         return NO_LOAD
 
     def levels(self, now: float) -> list[tuple[int, Factor, int, float]]:
-        """What is known: from how many requests and helpers on, the factor, of how many samples, seconds ago."""
+        """Return each known level: from how many requests and helpers on, the factor, how many samples, seconds ago."""
         return [
             (first, known.factor, len(seen), now - known.noted)
             for first, known, seen in zip((1, *LEVELS), self._levels, self._measured, strict=True)
@@ -72,5 +72,5 @@ class LoadFactor:
 
 
 def level_of(busy: int) -> int:
-    """The level while ``busy`` requests and helpers are under way: 0, 1 or 2."""
+    """Return the level while ``busy`` requests and helpers are under way: 0, 1 or 2."""
     return 0 if busy < LEVELS[0] else 1 if busy < LEVELS[1] else 2

@@ -1,9 +1,9 @@
-"""What containerd's spans have said of the transport of each kind of hop, for the hops of which they say nothing.
+"""Learn from containerd's spans the transport of each kind of hop, for the hops without spans.
 
-Two things are remembered of a kind, which is a method of containerd's in a CRI method at a level of load: by how much
-transport differed from what null calls made of it, and how long containerd worked. Where containerd works evenly (it
-looks something up), what is left of a hop after its usual time is the better estimate of transport; where its time
-varies (it starts a process), the corrected null call is. Both are taken, each by the inverse of its variance.
+A kind is a method of containerd in a CRI method at a level of load. Two things are remembered of each: by how much its
+transport differed from the estimate from null calls, and how long containerd worked. Where containerd works evenly (it
+looks something up), the rest of a hop after its usual time is the better estimate of transport; where its time varies
+(it starts a process), the corrected null call is. Both are used, each weighted by the inverse of its variance.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
     """CRI method, containerd's method, level of load."""
 
 KINDS: Final = 384
-"""Kinds of hops that are remembered; beyond it the one that was seen longest ago goes."""
+"""How many kinds of hops are remembered; beyond that the one that was seen longest ago is dropped."""
 REMEMBERED: Final = 20
-"""Hops of each kind: enough for a median, few enough to follow what else the machine does."""
+"""How many hops of each kind are kept: enough for a median, few enough to follow changes of the machine's load."""
 ENOUGH: Final = 3
-"""Hops of a kind from which on what was seen of them counts."""
-_TOGETHER = 3  # hops that are added before what is usual is worked out anew
-_OUT_OF_MEAN, _OUT_OF_SPREAD = 0.15, 0.05  # shares of the values, the highest, that are left out
-_LEAST = 0.00001  # seconds that no spread is below: two equal samples do not make a certainty
-_USUAL = 0.68  # share of values that an error covers
+"""From how many hops on the observations of a kind count."""
+_TOGETHER = 3  # hops that are added before the usual values are computed anew
+_OUT_OF_MEAN, _OUT_OF_SPREAD = 0.15, 0.05  # the share of the highest values that is left out
+_LEAST = 0.00001  # seconds; the least spread, because two equal samples prove nothing
+_USUAL = 0.68  # the share of values that an error covers
 
 
 class Observation(NamedTuple):
-    """What spans said of one hop. All in seconds but ``ratio``."""
+    """What spans showed of one hop, in seconds except for ``ratio``."""
 
     ratio: float
-    """Its transport as a multiple of what null calls made of it."""
+    """Its transport as a multiple of the estimate from null calls."""
     daemon: float
     """How long containerd worked."""
     missed: float
-    """How far off the estimate was that had been made of its transport."""
+    """How far the earlier estimate of its transport was off."""
 
 
 class Usual(NamedTuple):
-    """What is usual of one kind of hop, in seconds but for ``ratio``; ``…_error`` are standard deviations."""
+    """The usual values of one kind of hop, in seconds except for ``ratio``; ``…_error`` are standard deviations."""
 
     hops: int
     ratio: float
@@ -55,7 +55,7 @@ class Usual(NamedTuple):
     daemon: float
     daemon_error: float
     error: float
-    """Seconds; two thirds of the estimates were off by no more."""
+    """Seconds; two thirds of the estimates were off by no more than this."""
 
 
 class _Kind:
@@ -73,7 +73,7 @@ class _Kind:
             self.usual = None
 
     def known(self) -> Usual | None:
-        """What is usual, worked out anew when enough was added; None while too little was seen."""
+        """Return the usual values, computed anew after enough additions; None while too few hops were seen."""
         if self.usual is None and len(self.seen) >= ENOUGH:
             ratios, daemons = sorted(one.ratio for one in self.seen), sorted(one.daemon for one in self.seen)
             ratio, daemon = _mean_of_most(ratios), median(daemons)
@@ -95,14 +95,14 @@ class MethodTransport:
     def __init__(self) -> None:
         self._kinds: OrderedDict[Key, _Kind] = OrderedDict()
         self.noted = 0
-        """Hops that were added since the start."""
+        """How many hops were added since the start."""
 
     def __len__(self) -> int:
-        """Kinds that are known."""
+        """How many kinds are known."""
         return len(self._kinds)
 
     def note(self, key: Key, seen: Observation) -> None:
-        """Add what containerd's span said of a hop."""
+        """Add what containerd's span reported of a hop."""
         kind = self._kinds.get(key)
         if kind is None:
             kind = self._kinds[key] = _Kind()
@@ -113,7 +113,7 @@ class MethodTransport:
         self.noted += 1
 
     def estimate(self, key: Key, duration: float, by_null_calls: float) -> Estimate | None:
-        """The transport of a hop that took ``duration`` seconds; None if too little was seen of any of its levels."""
+        """Return the transport of a hop of ``duration`` seconds; None if too few were seen at any level of load."""
         usual = self._usual(key) or self._at_another_level(key)
         if usual is None:
             return None
@@ -134,24 +134,24 @@ class MethodTransport:
         return next((usual for other in others if (usual := self._usual((rpc, method, other))) is not None), None)
 
     def usual(self) -> list[tuple[Key, Usual]]:
-        """Kinds of which enough was seen, and what is usual of them."""
+        """Return the kinds of which enough was seen, with their usual values."""
         known = ((key, kind.known()) for key, kind in self._kinds.items())
         return [(key, usual) for key, usual in known if usual is not None]
 
     def all(self) -> Iterator[tuple[Key, list[Observation]]]:
-        """Everything: kinds, and what was seen of each, oldest first."""
+        """Return everything: the kinds, and the observations of each, oldest first."""
         for key, kind in self._kinds.items():
             yield key, list(kind.seen)
 
     def restore(self, everything: Iterable[tuple[Key, Iterable[Observation]]]) -> None:
-        """Take in what :meth:`all` gave at an earlier time."""
+        """Restore what :meth:`all` returned at an earlier time."""
         for key, seen in everything:
             for one in seen:
                 self.note(key, one)
         self.noted = 0
 
     def forget(self) -> None:
-        """Forget everything: it was said of another containerd."""
+        """Forget everything, because it came from another containerd."""
         self._kinds.clear()
 
 
@@ -160,7 +160,7 @@ def _without_highest(ordered: list[float], share: float) -> list[float]:
 
 
 def _mean_of_most(ordered: list[float]) -> float:
-    """The mean without the highest.
+    """Return the mean without the highest values.
 
     Transport has a long tail. Medians alone would make sums of estimates too low, means alone their medians too high.
     """
@@ -169,6 +169,6 @@ def _mean_of_most(ordered: list[float]) -> float:
 
 
 def _spread(ordered: list[float], middle: float) -> float:
-    """The standard deviation around ``middle``, without the very highest."""
+    """Return the standard deviation around ``middle``, without the very highest values."""
     most = _without_highest(ordered, _OUT_OF_SPREAD)
     return math.sqrt(sum((value - middle) ** 2 for value in most) / len(most))

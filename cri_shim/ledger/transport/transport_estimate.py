@@ -1,8 +1,8 @@
-"""Estimate the transport of a hop where containerd's spans are not known (docs/adr/0034).
+"""Estimate the transport of a hop without spans from containerd (docs/adr/0034).
 
 Transport is what a null call takes: on the way in after as long a quiet as lay before the hop, on the way out after as
-long a quiet as lay before its answer; more by the load of the moment and by its bytes. Where spans have been seen on
-this node, what they said of the same kind of hop corrects that.
+long a quiet as lay before its answer; plus what the load of the moment and its bytes add. If spans have been seen on
+this node, their values for the same kind of hop correct the estimate.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from containerd_client.hops import Hop
 
 _ANSWERED_BY_US = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE", "UNFINISHED"})
-"""Codes of hops whose end was not containerd's answer: what they took says nothing of others."""
-_LEAST = 0.00001  # seconds; a shorter transport is the difference of two clocks, and would give a ratio of no meaning
+"""Codes of hops that did not end with an answer from containerd, so their duration says nothing about other hops."""
+_LEAST = 0.00001  # seconds; a shorter transport is only the difference of two clocks, and its ratio would mean nothing
 
 
 class Charge(NamedTuple):
@@ -29,13 +29,13 @@ class Charge(NamedTuple):
     seconds: float
     error: float
     by_null_calls: float = 0.0
-    """What it would be without anything that spans have said: all there is where containerd exports none."""
+    """The estimate without anything learned from spans, which is all there is if containerd exports none."""
     level: int = 0
-    """How much went on: see :mod:`~cri_shim.ledger.transport.load_factor`."""
+    """How much was under way: see :mod:`~cri_shim.ledger.transport.load_factor`."""
 
 
 class TransportEstimate:
-    """Everything that was measured of null calls and learned from spans, and how hops are charged by it."""
+    """Everything measured by null calls and learned from spans, and the charges for hops that follow from it."""
 
     def __init__(self) -> None:
         self.curve = GapCurve()
@@ -44,13 +44,13 @@ class TransportEstimate:
         self.methods = MethodTransport()
         self.agreement = Agreement()
         self.null_calls = 0
-        """Null calls that were made since the start."""
+        """How many null calls were made since the start."""
 
     def charge(self, rpc: str, hop: Hop, gap: float, quiet: float, busy: int) -> Charge | None:
-        """The transport of a hop that has just ended; None: nothing was measured yet.
+        """Return the transport of a hop that has just ended; None if nothing was measured yet.
 
-        ``gap`` and ``quiet`` are seconds without anything on the connection, before the hop and before its answer;
-        ``busy`` are the requests and helpers under way.
+        ``gap`` and ``quiet`` are seconds without traffic on the connection, before the hop and before its answer;
+        ``busy`` is how many requests and helpers are under way.
         """
         way_in = self.curve.at(gap)
         if way_in is None:
@@ -60,7 +60,7 @@ class TransportEstimate:
         load = self.load.at(level, hop.started + hop.duration)
         idle = (way_in.seconds + way_out.seconds) / 2
         at_once = self.curve.at(0.0) or way_in
-        # A busy node makes a call wait for cores. What waking up costs after a quiet is not multiplied by that.
+        # A busy node makes a call wait for cores. The cost of waking up after a quiet is not multiplied by that.
         beside = at_once.seconds * (load.times - 1.0)
         by_null_calls = max(at_once.seconds, idle + beside) + (hop.bytes_out + hop.bytes_in) * self.bytes.per_byte
         learned = self.methods.estimate((rpc, hop.method, level), hop.duration, by_null_calls)
@@ -70,12 +70,12 @@ class TransportEstimate:
         return Charge(by_null_calls, error, by_null_calls, level)
 
     def charge_unfinished(self, gap: float) -> Charge | None:
-        """The transport of a hop that outlives its request: the request did not wait for the answer's way."""
+        """Return the transport of a hop that outlives its request, which did not wait for the answer's way back."""
         way_in = self.curve.at(gap)
         return None if way_in is None else Charge(0.0, way_in.seconds / 2)
 
     def learn(self, rpc: str, hop: Hop, charge: Charge | None, daemon: float) -> None:
-        """Containerd's span says that it worked on a hop for ``daemon`` seconds; ``charge`` is what was estimated."""
+        """Learn from containerd's span that it worked on a hop for ``daemon`` seconds; ``charge`` is the estimate."""
         if charge is None or charge.by_null_calls <= 0.0 or hop.attempts != 1 or hop.code in _ANSWERED_BY_US:
             return
         transport = max(_LEAST, hop.duration - daemon)
