@@ -1,11 +1,11 @@
-"""Every RPC that is served, one file each: ``NOUN_VERB.py`` with one public coroutine named after the RPC.
+"""Every RPC that the daemon serves, one file each: ``NOUN_VERB.py`` with one public coroutine named after the RPC.
 
-A function takes the :class:`~cri_shim.service.Service` (its collaborators) and the request, and returns the response
-(as a message, or as its bytes) or raises a :class:`~cri_shim.errors.CriError`; that of a streaming RPC returns an
-asynchronous iterator of responses with an ``aclose``. RPCs that are not in this table are answered UNIMPLEMENTED.
+The coroutine takes the :class:`~cri_shim.service.Service` (its collaborators) and the request. It returns the response,
+as a message or as its bytes, or raises a :class:`~cri_shim.errors.CriError`. The coroutine of a streaming RPC returns
+an asynchronous iterator of responses that has an ``aclose``. The server answers UNIMPLEMENTED to RPCs that are not in
+:data:`RPCS`.
 
-This room may import every room below it. One RPC must never import another: what two of them need is in
-``lifecycle``.
+This room may import every room below it. One RPC must never import another: what two of them need is in ``lifecycle``.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ if TYPE_CHECKING:
 
 
 class Kind(enum.Enum):
-    """What a cancelled or late client means for an RPC."""
+    """What it means for an RPC when its client cancels or its deadline passes."""
 
     READ = "read"
-    """May be cut anywhere; its hops end with the client's deadline; logged at debug."""
+    """May be cut off anywhere. Its hops end with the client's deadline, and it is logged at debug."""
     WAIT = "wait"
-    """Cutting it stops the waiting, not the thing waited for."""
+    """Cutting it off stops the waiting, but not what it waits for."""
     MUTATION = "mutation"
-    """Is carried to its end as an operation, whatever becomes of the client."""
+    """Runs to its end as an operation, whatever the client does."""
 
 
 class Rpc(Struct, frozen=True):

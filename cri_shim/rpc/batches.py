@@ -1,8 +1,8 @@
-"""The items of a list as the messages of a stream, made while they are sent.
+"""Send the items of a list as the messages of a stream, and make each message only when it is sent.
 
-A list may grow until its message is larger than gRPC lets through; a stream may not. Each item is sent once, every
-message has at least one, and an empty list is an empty stream. What a client that does not read makes the daemon hold
-is one message: the next items are made when the one before has gone.
+A list may grow until its message is larger than gRPC allows; a stream does not have that limit. Each item is sent once,
+every message has at least one item, and an empty list is an empty stream. For a client that does not read, the daemon
+holds one message, because it makes the next one only after the one before has gone.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ T = TypeVar("T")
 
 BATCH_ITEMS = 50
 BATCH_BYTES = 32 << 10
-"""A batch ends with the item that reaches this; one item is below the limit of 16 MiB, or no list could hold it."""
+"""A batch ends with the item that reaches this size. One item stays below the limit of 16 MiB, or no list could hold
+it."""
 
 
 async def batches(response: type[M], field: str, items: Iterable[Any]) -> AsyncGenerator[M]:
-    """Messages of type ``response`` with ``items``, in their order, under ``field``."""
+    """Yield messages of type ``response`` with ``items``, in order, in the field ``field``."""
     batch: list[Any] = []
     size = 0
     for item in items:
@@ -37,7 +38,10 @@ async def batches(response: type[M], field: str, items: Iterable[Any]) -> AsyncG
 
 
 def _taken(response: type[M], field: str, batch: list[Any]) -> M:
-    """A message with the items of ``batch``, which is emptied: while one is sent, nothing is kept of it here."""
+    """Return a message with the items of ``batch``.
+
+    The batch is emptied, so that it holds nothing while the message is sent.
+    """
     message = response(**{field: batch})
     batch.clear()
     return message
@@ -50,7 +54,10 @@ async def measured(
     at_once: int,
     measure: Callable[[Sequence[T], Any], Awaitable[None]],
 ) -> AsyncGenerator[M]:
-    """Messages of type ``response``; before each is sent ``measure`` adds ``at_once`` of ``items`` to its field."""
+    """Yield messages of type ``response``, each with up to ``at_once`` of ``items``.
+
+    ``measure`` adds the items to the message's field ``field`` right before the message is sent.
+    """
     for start in range(0, len(items), at_once):
         made = [response()]
         await measure(items[start : start + at_once], getattr(made[0], field))

@@ -1,4 +1,4 @@
-"""Attach: a URL at which a client can listen to a container's main process and talk to it."""
+"""Attach: return a URL at which a client can read from a container's main process and write to it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,21 @@ if TYPE_CHECKING:
 
 
 async def attach(service: Service, request: cri.AttachRequest) -> cri.AttachResponse:
-    """The URL of one attachment; several may be open at the same time.
+    """Return the URL of one attachment; several may be open at the same time.
 
-    Raises InvalidArgumentError for streams that do
-    not go together, FailedPreconditionError when the container does not run, ResourceExhaustedError when too many URLs
-    wait for their clients.
+    Raises InvalidArgumentError for streams that exclude each other, FailedPreconditionError when the container does not
+    run, and ResourceExhaustedError when too many URLs wait for their clients.
     """
     wanted = wanted_streams(request)
     container = require_running(
-        service.sandboxes, service.containers, request.container_id, "only a running one can be talked to"
+        service.sandboxes, service.containers, request.container_id, "only a running container can be attached to"
     )
     session = AttachSession(
         service.containerd,
         container.id,
         service.logs,
         wanted,
-        # A terminal's stdin has no end that a client's could be passed on to.
+        # A terminal's stdin has no end that could signal the end of the client's.
         stdin_once=container.config.stdin_once and not container.config.tty,
         container_ended=lambda: service.exits.wait(container.id),
     )

@@ -1,11 +1,10 @@
-"""CheckpointContainer: the processes and files of a running container into an archive; the container runs on.
+"""CheckpointContainer: write the processes and files of a running container into an archive; the container runs on.
 
 Order: check · make the work directory, which marks the checkpoint · pause the container · have runc and criu write its
-memory there · have containerd write what changed of its files · resume it · pack the archive · put it in its place.
-criu is never cut short, because that could leave its code in the container's processes: a request whose time is over is
-answered, and the rest is thrown away once criu is done. (CRI ``CheckpointContainerRequest``; containerd
-``container_checkpoint_linux.go``, which takes no notice of ``timeout`` and has criu's images go through the content
-store.)
+memory there · have containerd write the changes to its files · resume it · pack the archive · move it to its place.
+criu is never cut short, because that could leave its code in the container's processes. A request whose time is over is
+answered, and the result is discarded once criu is done. (CRI ``CheckpointContainerRequest``; containerd
+``container_checkpoint_linux.go``, which ignores ``timeout`` and passes criu's images through the content store.)
 """
 
 from __future__ import annotations
@@ -70,13 +69,15 @@ async def checkpoint_container(
     """Write a checkpoint of a running container to ``location`` within ``timeout`` seconds (0: no limit).
 
     Raises NotFoundError, InvalidArgumentError (location, timeout), FailedPreconditionError (not running, no criu),
-    UnimplementedError (another runtime than runc's), DeadlineExceededError, InternalError with what criu said, and
-    UnavailableError for a container that stays paused for the time being: no archive is written then, because a client
-    that finds one relies on the container to run on.
+    UnimplementedError (a runtime other than runc), DeadlineExceededError, InternalError with criu's message, and
+    UnavailableError for a container that stays paused for now: no archive is written then, because a client that finds
+    one relies on the container running on.
     """
     id_ = service.containers.get(request.container_id).id
     if request.timeout < 0:
-        raise InvalidArgumentError(f"checkpoint of container {id_}: timeout is {request.timeout} s, below 0")
+        raise InvalidArgumentError(
+            f"checkpoint of container {id_}: timeout {request.timeout} is negative; 0 means no limit"
+        )
     location = await run(FS, check_location, request.location)
     _running(service.containers, id_)
     _runs_runc(service.config, service.sandboxes, service.containers, id_)
@@ -90,13 +91,13 @@ async def checkpoint_container(
             )
     except TimeoutError as error:
         raise DeadlineExceededError(
-            f"checkpoint of container {id_} was not done within {request.timeout} s; nothing was written"
+            f"checkpoint of container {id_} was not finished within {request.timeout} s; nothing was written"
         ) from error
     return cri.CheckpointContainerResponse()
 
 
 class _StillPausedError(UnavailableError):
-    """containerd did not resume the container, or has not answered."""
+    """containerd did not resume the container, or did not answer."""
 
 
 async def _checkpoint(service: Service, id_: str, location: Path, deadline: float | None) -> None:
@@ -151,12 +152,12 @@ def _runs_runc(config: Config, sandboxes: Index[Sandbox], containers: Index[Cont
 
 @contextlib.asynccontextmanager
 async def _work(service: Service, id_: str) -> AsyncGenerator[Path, None]:
-    """Make the work directory and remove it afterwards; it stays as a mark for as long as the container is paused."""
+    """Make the work directory, and remove it afterwards; while the container is paused it stays as a mark."""
     try:
         work = await run(FS, make_work, service.paths, id_)
     except OSError as error:
         refused = cri_error_of(error)
-        raise type(refused)(f"checkpoint of container {id_} cannot be begun: {refused}") from error
+        raise type(refused)(f"checkpoint of container {id_} cannot be started: {refused}") from error
     still_paused = False
     try:
         yield work
@@ -176,12 +177,16 @@ async def _work(service: Service, id_: str) -> AsyncGenerator[Path, None]:
 
 @contextlib.asynccontextmanager
 async def _paused(containerd: Containerd, id_: str) -> AsyncGenerator[None, None]:
-    """The container stands still inside and runs outside; raises _StillPausedError where it may not."""
+    """Pause the container while the ``with`` block runs, and resume it afterwards.
+
+    Raises _StillPausedError if the container may still be paused then.
+    """
     try:
         await containerd.tasks.pause(id_)
         yield
     finally:
-        # With time of its own: a pause that failed or was cancelled may have taken hold all the same.
+        # The call has its own time limit, because a pause that failed or was cancelled may have taken effect all the
+        # same.
         with detached_options(), call_options(timeout=RESUME_SECONDS):
             try:
                 await resume(containerd, id_)
@@ -209,9 +214,12 @@ async def _write_memory(containerd: Containerd, id_: str, work: Path) -> None:
 
 
 async def _write_files(containerd: Containerd, record: Record, work: Path) -> None:
-    """What the container changed, by way of containerd's content store; the lease takes all of it away again."""
+    """Write the container's changes to its files, by way of containerd's content store.
+
+    The lease removes everything from there again.
+    """
     snapshots = containerd.snapshots(record.snapshotter)
-    # As the work directory, each attempt has a view of its own: one that could not be removed stays until its lease
+    # Like the work directory, the view belongs to one attempt: a view that could not be removed stays until its lease
     # ends.
     key = f"{record.id}-{work.name}"
     async with containerd.leases.hold(expire_seconds=_LEASE_SECONDS):

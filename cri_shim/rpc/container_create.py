@@ -1,9 +1,10 @@
-"""CreateContainer: everything of a container but its process.
+"""CreateContainer: make everything of a container except its process.
 
-Order: reserve the name · find the image (it must be here already) · begin the snapshot, which goes on beside all that
-follows · mount the images that are volumes · at once: directories and FIFO places, the node's side of mounts and
-devices, users of the image · write the containerd record · volumes that the image declares · status checkpoint ·
-listed. A retry of the same words gets the same container while it has not been started (docs/adr/0003).
+Order: reserve the name · find the image (it must be here already) · begin the snapshot, which is made while everything
+below goes on · mount the images that are volumes · concurrently: directories and FIFO places, the node's side of mounts
+and devices, users of the image · write the containerd record · fill volumes that the image declares · checkpoint the
+status · put the container into the state. A retry with the same request gets the same container as long as it has not
+been started (docs/adr/0003).
 """
 
 from __future__ import annotations
@@ -49,11 +50,11 @@ log = structlog.get_logger(__name__)
 
 
 async def create_container(service: Service, request: cri.CreateContainerRequest) -> cri.CreateContainerResponse:
-    """Make a container in a ready pod from an image that is here.
+    """Make a container in a ready pod from an image that is present.
 
     Raises InvalidArgumentError, NotFoundError (pod or image), FailedPreconditionError (the pod is not ready),
-    AlreadyExistsError (the name belongs to another container), UnimplementedError (the image is a checkpoint), and what
-    containerd could not do.
+    AlreadyExistsError (the name belongs to another container), UnimplementedError (the image is a checkpoint), and the
+    errors of containerd.
     """
     if not request.config.metadata.name:
         raise InvalidArgumentError("container config needs metadata with a name")
@@ -73,7 +74,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
     if finished is not None:
         log.info("container.found_again", container_id=finished.id, name=name)
         return finished.id
-    # A copy: what is a part of the request would keep all of it in memory for as long as there is the container.
+    # A copy, because a part of the request would keep all of the request in memory for as long as the container exists.
     config = cri.ContainerConfig()
     config.CopyFrom(request.config)
     image = await _image(service.images, service.config.containerd.namespace, config)
@@ -82,7 +83,8 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         name=name,
         sandbox_id=sandbox.id,
         config=config,
-        status=Status(created_at=time.time_ns()),  # until its record says so: one that cannot be undone is listed, too
+        # The time is valid until the record gives one; a failed container that cannot be undone is listed with it.
+        status=Status(created_at=time.time_ns()),
         image_id=image.id,
         log_path=_log_path(request.sandbox_config, config),
         stop_signal=_stop_signal(config, image),
@@ -122,7 +124,8 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
             volumes=volumes,
             images=await mount_images(service, snapshotter, container, mount_label),
         )
-        # Before, not after: containerd may have made it although its answer says otherwise, or never comes.
+        # Pushed before the call, because containerd may have written the record although its answer is an error or
+        # never comes.
         undo.push("delete the record", lambda: delete_record(service.containerd, container.id))
         with stage("client.NewContainer"):
             record = await service.containerd.containers.create(
@@ -155,7 +158,7 @@ def _made_before(
     request: cri.CreateContainerRequest,
     name: str,
 ) -> Container | None:
-    """The container that an earlier request of the same words made, if the client lost the answer."""
+    """Return the container that an earlier, equal request made, in case the client lost the answer."""
     holder = container_names.holder(name)
     container = None if holder is None else containers.find(holder)
     if container is None or container.state != cri.CONTAINER_CREATED or container.sandbox_id != sandbox.id:
@@ -178,9 +181,9 @@ async def _image(images: ImageStore, namespace: str, config: cri.ContainerConfig
 
 
 def _stop_signal(config: cri.ContainerConfig, image: Image) -> str:
-    """What ends the container: asked for, else what its image says; empty for SIGTERM.
+    """Return the signal that ends the container: the request's, else the image's; empty for SIGTERM.
 
-    An image that says nonsense can be run all the same.
+    An image that names an unknown signal can be run all the same.
     """
     if config.stop_signal:
         return cri.Signal.Name(config.stop_signal)
@@ -194,7 +197,7 @@ def _stop_signal(config: cri.ContainerConfig, image: Image) -> str:
 
 
 def _log_path(sandbox_config: cri.PodSandboxConfig, config: cri.ContainerConfig) -> str:
-    """Where the container logs to; empty, which means nowhere, unless both parts are given."""
+    """Return the path of the container's log; empty, which means no log, unless the request gives both parts."""
     if not sandbox_config.log_directory or not config.log_path:
         return ""
     return f"{sandbox_config.log_directory.rstrip('/')}/{config.log_path}"

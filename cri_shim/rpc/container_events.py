@@ -1,8 +1,8 @@
-"""GetContainerEvents: changes of pods and containers as they happen, each with the whole pod.
+"""GetContainerEvents: stream changes of pods and containers as they happen, each with the whole pod.
 
-The headers are sent when the subscription stands. What happened before is not told: whoever subscribes lists
-afterwards. Events of one pod come in their order, with statuses as they were then; a subscriber that does not keep up
-is ended with RESOURCE_EXHAUSTED (:mod:`cri_shim.state.container_events`).
+The headers are sent once the subscription is in place. Earlier events are not sent, so a subscriber lists afterwards.
+Events of one pod come in their order, with the statuses of that moment. A subscriber that falls behind is ended with
+RESOURCE_EXHAUSTED (:mod:`cri_shim.state.container_events`).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 async def get_container_events(service: Service, _request: cri.GetEventsRequest) -> EventStream:
-    """Everything that happens from now on."""
+    """Return a stream of everything that happens from now on."""
     stream = EventStream(service, EventReader(service.events))
     service.ledger.note_listening()
     return stream
 
 
 class EventStream:
-    """A subscription as messages."""
+    """A subscription as an iterator of messages."""
 
     def __init__(self, service: Service, reader: EventReader) -> None:
         self._service = service
@@ -41,7 +41,7 @@ class EventStream:
         return self
 
     async def __anext__(self) -> cri.ContainerEventResponse:
-        """The next event that can be said; ends by raising why."""
+        """Return the next event that has a wire form; the subscription ends by raising the reason."""
         while True:
             event = await self._reader.__anext__()
             try:
@@ -50,13 +50,16 @@ class EventStream:
                 warn_of("event", event.id, error)
 
     async def aclose(self) -> None:
-        """Subscribe no longer; all this time was spent waiting for something to happen."""
+        """End the subscription, and note its whole time as waiting for events."""
         self._reader.close()
         note_wait("event", self._began)
 
 
 def event_message(images: ImageStore, event: Event) -> cri.ContainerEventResponse:
-    """``event`` for the wire; without a pod there are no statuses at all, because the kubelet takes both or none."""
+    """Return ``event`` as a message.
+
+    Without a pod it has no statuses at all, because the kubelet takes both or none.
+    """
     response = cri.ContainerEventResponse(
         container_id=event.id, container_event_type=event.type, created_at=event.at_ns
     )

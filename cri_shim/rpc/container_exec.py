@@ -1,4 +1,4 @@
-"""Exec: a URL at which a client can run a command in a container and talk with it."""
+"""Exec: return a URL at which a client can run a command in a container and exchange data with it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 async def exec_command(service: Service, request: cri.ExecRequest) -> cri.ExecResponse:
-    """The URL of one command. Nothing runs before the client comes.
+    """Return the URL of one command; the command starts when the client connects.
 
-    Raises InvalidArgumentError for streams that do not go together, FailedPreconditionError when the container does not
-    run, ResourceExhaustedError when too many URLs wait for their clients.
+    Raises InvalidArgumentError for streams that exclude each other, FailedPreconditionError when the container does not
+    run, and ResourceExhaustedError when too many URLs wait for their clients.
     """
     if not request.cmd:
         raise InvalidArgumentError(f"exec in container {request.container_id!r} names no command")
     wanted = wanted_streams(request)
     container = require_running(
-        service.sandboxes, service.containers, request.container_id, "only a running one can be talked to"
+        service.sandboxes, service.containers, request.container_id, "a command needs a running container"
     )
 
     async def make() -> ExecProcess:
@@ -54,9 +54,9 @@ async def exec_command(service: Service, request: cri.ExecRequest) -> cri.ExecRe
 
 
 def wanted_streams(request: cri.ExecRequest | cri.AttachRequest) -> Wanted:
-    """The streams that an exec or attach asks for; raises InvalidArgumentError for what cannot be."""
+    """Return the streams that an exec or attach asks for; raises InvalidArgumentError for an impossible combination."""
     if request.tty and request.stderr:
-        raise InvalidArgumentError("tty and stderr do not go together: a terminal has one output")
+        raise InvalidArgumentError("tty and stderr exclude each other: a terminal has one output")
     if not (request.stdin or request.stdout or request.stderr):
-        raise InvalidArgumentError("one of stdin, stdout and stderr must be asked for")
+        raise InvalidArgumentError("at least one of stdin, stdout and stderr must be requested")
     return Wanted(request.stdin, request.stdout, request.stderr, request.tty)

@@ -1,10 +1,10 @@
 """ExecSync: run a command in a container and answer with its output and exit code.
 
-Output is kept as far as the answer fits into one gRPC message, and discarded beyond, while the command goes on: its
-exit code is what matters. A timeout kills the command (only the command) and answers DEADLINE_EXCEEDED, which the
-kubelet reads as "the probe timed out". A child that the command left in the background may hold the output open: it is
-waited for only so long, and then the answer is an error, because an output that may be a part must not look whole. A
-client that hangs up ends the command.
+The answer holds as much output as fits into one gRPC message. The rest is discarded while the command goes on, because
+its exit code is what matters. A timeout kills the command (only the command) and answers DEADLINE_EXCEEDED, which the
+kubelet reads as "the probe timed out". A child that the command left in the background may hold the output open. The
+daemon waits only so long for it and then answers with an error, because output that may be partial must not look
+complete. A client that hangs up ends the command.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from cri_shim.state.containers import Container
 
 OUTPUT_LIMIT = (16 << 20) - 64
-"""Bytes of output in the answer: what fits the kubelet's message limit, with the exit code (CVE-2022-31030)."""
+"""Bytes of output in the answer: what fits into the kubelet's message limit with the exit code (CVE-2022-31030)."""
 
 LONGEST_WAIT = 10 * 365 * 86400
-"""Seconds. More makes no difference in practice, and the event loop cannot count that far."""
+"""Seconds. A longer timeout makes no difference in practice, and the event loop cannot count that far."""
 
 _DRAIN_AFTER_KILL = 0.5
 
@@ -40,15 +40,18 @@ log = structlog.get_logger(__name__)
 
 
 class OutputHeldError(CriError):
-    """The command ended, and something that it left behind holds its output open; UNKNOWN, as the plugin answers."""
+    """The command ended, but a process that it left behind holds its output open.
+
+    The code is UNKNOWN, as in the plugin's answer.
+    """
 
 
 async def exec_sync(service: Service, request: cri.ExecSyncRequest) -> cri.ExecSyncResponse:
-    """Run ``cmd``; ``timeout`` seconds, 0 for no limit.
+    """Run ``cmd`` for at most ``timeout`` seconds; 0 means no limit.
 
     Raises DeadlineExceededError on timeout, OutputHeldError when the output does not end with the command,
-    FailedPreconditionError when the container does not run, and what containerd or the OCI runtime could not do (a
-    command that is not there).
+    FailedPreconditionError when the container does not run, and the errors of containerd or the OCI runtime (for
+    example for a command that does not exist).
     """
     if not request.cmd:
         raise InvalidArgumentError(f"exec in container {request.container_id!r} names no command")
@@ -87,7 +90,7 @@ async def _run(service: Service, container: Container, request: cri.ExecSyncRequ
         return cri.ExecSyncResponse(stdout=stdout, stderr=stderr, exit_code=exit_.code)
     finally:
         capture.close()
-        # Nothing of the answer comes from it, so nobody waits for it.
+        # The answer does not depend on the removal, so the request does not wait for it.
         process.begin_removal(service.operations)
 
 
@@ -109,12 +112,12 @@ async def _wait(process: ExecProcess, container_id: str, request: cri.ExecSyncRe
 
 
 def cut_to_fit(stdout: bytes, stderr: bytes, limit: int = OUTPUT_LIMIT) -> tuple[bytes, bytes]:
-    """Return the beginnings of both that together have at most ``limit`` bytes; each may have half of them."""
+    """Return the beginnings of both outputs, together at most ``limit`` bytes; each may always have half of them."""
     half = limit // 2
     length = min(len(stdout), max(half, limit - len(stderr)))
     return stdout[:length], stderr[: limit - length]
 
 
 def _shown(request: cri.ExecSyncRequest) -> str:
-    """Return the command as an error text may show it."""
+    """Return the command in the form that an error text may contain."""
     return f"'{escaped(' '.join(request.cmd))}'"

@@ -1,4 +1,4 @@
-"""ListContainers: from memory, no hop. An empty filter lists every container."""
+"""ListContainers: list containers from memory, without a hop. An empty filter selects every container."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 async def list_containers(service: Service, request: cri.ListContainersRequest) -> bytes:
-    """All containers that fit the filter: id and pod (or prefixes), state, and every label of the selector.
+    """Return all containers that match the filter: id and pod (or prefixes), state, and every label of the selector.
 
     The result is a serialised ListContainersResponse.
     """
-    if not request.filter.ByteSize():  # a kubelet sends one that is set and empty
+    if not request.filter.ByteSize():  # the kubelet sends a filter that is set but empty
         return service.containers.list_response()
     return b"".join(container.list_entry() for container in matching(service.containers, request.filter))
 
 
 def matching(containers: Iterable[Container], wanted: cri.ContainerFilter) -> Iterable[Container]:
-    """The containers that ``wanted`` lets through; fields that are not set let everything through."""
+    """Yield the containers that match ``wanted``; a field that is not set matches every container."""
     selector = wanted.label_selector.items()
     by_state = wanted.HasField("state")
     for container in containers:

@@ -1,8 +1,8 @@
-"""RemoveContainer: end a container by force if need be and leave nothing of it behind.
+"""RemoveContainer: end a container, by force if necessary, and remove everything that belongs to it.
 
-Idempotent: an unknown container is removed. The record goes last, and only when everything else has gone, so that a
-crash or a failure on the way leaves it listed and the removal can be repeated (docs/adr/0028). Nothing here writes to
-the disk: removing is what makes room on a full one.
+Idempotent: removing an unknown container succeeds. The record goes last, and only when everything else has gone, so
+that a crash or a failure on the way leaves the container listed and the removal can be repeated (docs/adr/0028).
+Nothing here writes to the disk, because removing is what makes room on a full one.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 
 async def remove_container(service: Service, request: cri.RemoveContainerRequest) -> cri.RemoveContainerResponse:
-    """Remove a container; unknown is success.
+    """Remove a container; an unknown id is success.
 
-    Raises FailedPreconditionError when something on the node holds what belongs to it, and what else could not be done.
+    Raises FailedPreconditionError when something on the node holds what belongs to the container, and the errors of
+    every other step that failed.
     """
     container = service.containers.find(request.container_id)
     if container is not None:
@@ -45,16 +46,14 @@ async def remove(service: Service, id_: str) -> None:
     service.containers.update(id_, lambda c: c.replace(removing=True))
     try:
         await stop(service, id_, grace=0)
-        # An exit is told before its task is deleted; whoever holds the lock is deleting it.
+        # The exit is recorded before the task is deleted, and the deletion holds the lock.
         async with service.locks.of(id_):
             container = service.containers.find(id_)
-            if container is not None:  # a removal before this one, of the pod say, may have ended meanwhile
+            if container is not None:  # another removal, for example of the pod, may have ended meanwhile
                 with removal_of(f"container {id_}"):
                     await _leave_nothing(service, container)
     finally:
-        service.containers.update(
-            id_, lambda c: c.replace(removing=False)
-        )  # still there only if it could not be removed
+        service.containers.update(id_, lambda c: c.replace(removing=False))  # still known only if the removal failed
 
 
 async def _leave_nothing(service: Service, container: Container) -> None:

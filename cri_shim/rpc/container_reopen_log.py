@@ -1,4 +1,4 @@
-"""ReopenContainerLog: the kubelet has renamed the log file; go on in a new one, with nothing lost between."""
+"""ReopenContainerLog: go on in a new log file after the kubelet has renamed the old one, without losing output."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 async def reopen_container_log(
     service: Service, request: cri.ReopenContainerLogRequest
 ) -> cri.ReopenContainerLogResponse:
-    """Open the log of a running container anew.
+    """Open the log file of a running container again.
 
-    Raises NotFoundError, FailedPreconditionError when it does not run, and what the operating system says when the
-    file cannot be opened (the old one is written on).
+    Raises NotFoundError, FailedPreconditionError when the container does not run, and the operating system's error when
+    the file cannot be opened; output then still goes to the old file.
     """
     container = require_running(
         service.sandboxes, service.containers, request.container_id, "its log cannot be reopened"

@@ -1,8 +1,8 @@
-"""StartContainer: the process of a container that was created.
+"""StartContainer: start the process of a container that was created.
 
-Only from CREATED. The log's reader is there before the process is, the exit is told by event. A start that fails makes
-the container EXITED with code 128 and reason StartError, which the kubelet shows to the user. The status is drafted on
-disk before the process runs, so that a full disk fails the start and not what comes after it.
+Only a CREATED container can be started. The log's reader exists before the process does, and the exit arrives as an
+event. A start that fails makes the container EXITED with code 128 and reason StartError, which the kubelet shows to the
+user. The status is drafted on disk before the process runs, so that a full disk fails the start and not a later step.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ START_ERROR = "StartError"
 async def start_container(service: Service, request: cri.StartContainerRequest) -> cri.StartContainerResponse:
     """Start a container; the answer comes when its process runs.
 
-    Raises NotFoundError, FailedPreconditionError (not CREATED, or the pod is not running), and what containerd or the
-    OCI runtime could not do.
+    Raises NotFoundError, FailedPreconditionError (not CREATED, or the pod is not running), and the errors of containerd
+    or the OCI runtime.
     """
     id_ = service.containers.get(request.container_id).id
     await service.operations.run(f"start/{id_}", lambda: _start(service, id_))
@@ -77,7 +77,7 @@ def _startable(sandboxes: Index[Sandbox], containers: Index[Container], id_: str
         raise FailedPreconditionError(f"container {id_} is being removed and cannot be started")
     if container.state != cri.CONTAINER_CREATED:
         raise FailedPreconditionError(
-            f"container {id_} is {container.state_word}; only a container that is created can be started"
+            f"container {id_} is {container.state_word}; only a created container can be started"
         )
     sandbox = sandboxes.get(container.sandbox_id)
     if not sandbox.ready:
@@ -93,7 +93,7 @@ def _startable(sandboxes: Index[Sandbox], containers: Index[Container], id_: str
 
 
 async def _run(service: Service, container: Container) -> tuple[int, int]:
-    """Create the task and start it; returns its pid and the time before it began, which are on disk then."""
+    """Create the task and start it; return its pid and the time before the start, which are on disk by then."""
 
     def not_undone(why: str) -> None:
         service.containers.update(container.id, lambda c: c.replace(unknown_reason=why))
@@ -135,6 +135,6 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
 
 def _failed(containers: Index[Container], exits: Exits, id_: str, message: str) -> None:
     if containers.get(id_).unknown_reason:
-        return  # the start could not be undone: unknown, not ended, until its end is seen
+        return  # the start could not be undone: the state stays unknown until the end is seen
     containers.update(id_, exited(START_ERROR_CODE, time.time_ns(), reason=START_ERROR, message=message))
     exits.write_status(id_)

@@ -1,4 +1,4 @@
-"""ContainerStats: what one container uses."""
+"""ContainerStats: return what one container uses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 async def container_stats(service: Service, request: cri.ContainerStatsRequest) -> cri.ContainerStatsResponse:
-    """The statistics of a container by id; raises NotFoundError. One that does not run has its writable layer only."""
+    """Return the statistics of the container with the given id; raises NotFoundError.
+
+    A container that does not run has statistics of its writable layer only.
+    """
     container = service.containers.get(request.container_id)
     layers = await measured_layers(service.config, service.sandboxes, service.snapshot_usage, [container])
     readings = await service.stats.read(container_subjects([container]))

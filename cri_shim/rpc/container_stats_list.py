@@ -1,4 +1,4 @@
-"""ListContainerStats: what containers use. One that cannot be measured is listed with what is known of it.
+"""ListContainerStats: list what containers use; one that cannot be measured is listed with what is known.
 
 Containers that do not run appear with their writable layer only.
 """
@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 
 class Layer(Struct, frozen=True):
-    """A container's own layer: who holds it, where, and its last measurement, None while there is none."""
+    """A container's writable layer.
+
+    It has the snapshotter that holds the layer, the snapshotter's mount point, and the last measurement, None before
+    the first one.
+    """
 
     snapshotter: str
     mountpoint: str
@@ -43,14 +47,14 @@ Layers = dict[str, Layer]
 async def list_container_stats(
     service: Service, request: cri.ListContainerStatsRequest
 ) -> cri.ListContainerStatsResponse:
-    """The statistics of all containers that fit the filter: id and pod (or prefixes), and every label."""
+    """Return the statistics of all containers that match the filter: id and pod (or prefixes), and every label."""
     response = cri.ListContainerStatsResponse()
     await measure_containers(service, measurable(service.containers, request.filter), response.stats)
     return response
 
 
 def measurable(containers: Index[Container], wanted: cri.ContainerStatsFilter) -> list[Container]:
-    """The containers that ``wanted`` lets through."""
+    """Return the containers that match ``wanted``."""
     wider = cri.ContainerFilter(
         id=wanted.id, pod_sandbox_id=wanted.pod_sandbox_id, label_selector=wanted.label_selector
     )
@@ -67,7 +71,7 @@ async def measure_containers(service: Service, containers: Sequence[Container], 
 
 
 def container_subjects(containers: Iterable[Container]) -> list[Subject]:
-    """What of ``containers`` runs and can be measured."""
+    """Return what can be measured of ``containers``: those that run and whose process is known."""
     return [
         Subject(container.id, container.status.pid)
         for container in containers
@@ -81,7 +85,7 @@ def fill_stats(
     readings: Mapping[str, Reading],
     layers: Layers,
 ) -> None:
-    """All that is known of a container; without a reading what is known without."""
+    """Fill in everything that is known about a container; without a reading, only what needs none."""
     attributes = stats.attributes
     attributes.id = container.id
     attributes.metadata.CopyFrom(container.config.metadata)
@@ -99,7 +103,7 @@ def fill_stats(
 async def measured_layers(
     config: Config, sandboxes: Index[Sandbox], snapshot_usage: SnapshotUsage, containers: Sequence[Container]
 ) -> Layers:
-    """The layer of each container, by the container's id.
+    """Return the layer of each container, by the container's id.
 
     A layer that has never been measured is measured now, if that does not take long.
     """
@@ -113,9 +117,9 @@ async def measured_layers(
 
 
 def _snapshotter(config: Config, sandboxes: Index[Sandbox], container: Container) -> str:
-    """The snapshotter that holds the container's own layer."""
+    """Return the snapshotter that holds the container's own layer."""
     sandbox = sandboxes.find(container.sandbox_id) if container.sandbox_id else None
     name = "" if sandbox is None else sandbox.handler_name
     handler = config.containerd.runtimes.get(name or config.containerd.default_runtime_name)
-    # A handler that has left the configuration since: its containers mostly lie where all others do.
+    # When the handler is no longer configured, the container is mostly where all others are.
     return config.containerd.snapshotter if handler is None else snapshotter_of(config, handler)

@@ -1,4 +1,7 @@
-"""StreamContainerStats: what ListContainerStats gives, some containers at a time, each measured when it is sent."""
+"""StreamContainerStats: stream what ListContainerStats lists, some containers at a time.
+
+Each container is measured right before it is sent.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ if TYPE_CHECKING:
     from cri_shim.service import Service
 
 AT_ONCE = 16
-"""Containers in one message, of a kilobyte or two each."""
+"""Containers in one message; each takes a kilobyte or two."""
 
 
 async def stream_container_stats(
     service: Service, request: cri.StreamContainerStatsRequest
 ) -> AsyncGenerator[cri.StreamContainerStatsResponse]:
-    """The containers of one moment, filtered as in the list."""
+    """Return a stream of the containers that exist now, filtered as in the list."""
     containers = measurable(service.containers, request.filter)
     measure = partial(measure_containers, service)
     return measured(cri.StreamContainerStatsResponse, "container_stats", containers, AT_ONCE, measure)

@@ -1,4 +1,4 @@
-"""ContainerStatus: from memory; the verbose form asks containerd for the record."""
+"""ContainerStatus: return a container's status from memory; the verbose form asks containerd for the record."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 async def container_status(service: Service, request: cri.ContainerStatusRequest) -> cri.ContainerStatusResponse:
-    """The status of one container. Raises NotFoundError for an unknown id."""
+    """Return the status of one container; raises NotFoundError for an unknown id."""
     container = service.containers.get(request.container_id)
     info = {"info": json.dumps(await _info(service.containerd, container))} if request.verbose else {}
     return cri.ContainerStatusResponse(status=status_of(service.images, container), info=info)
 
 
 def status_of(images: ImageStore, container: Container) -> cri.ContainerStatus:
-    """What is told of ``container``. Its image may have been removed; its id is still told."""
+    """Return the CRI status of ``container``; the image's id stays in it even if the image has been removed."""
     status = container.status
     image = images.resolve(container.image_id) if is_digest(container.image_id) else None
     tag = image.repo_tags[0] if image and image.repo_tags else ""
@@ -60,7 +60,7 @@ def status_of(images: ImageStore, container: Container) -> cri.ContainerStatus:
 
 
 async def _info(containerd: Containerd, container: Container) -> dict[str, Any]:
-    """What the in-process plugin tells under the same names; troubleshooting tools read it."""
+    """Return what the in-process plugin reports, under the same names, because troubleshooting tools read it."""
     info: dict[str, Any] = {
         "sandboxID": container.sandbox_id,
         "pid": container.status.pid,

@@ -1,7 +1,7 @@
-"""StopContainer: ask a container to end, and kill it when it has not by then.
+"""StopContainer: ask a container to end, and kill it if it has not ended within the grace period.
 
-Idempotent: an unknown or ended container is stopped. The stop signal is sent once in a container's life; later calls
-with a grace period only wait. A client that hangs up stops the waiting, not the container's ending.
+Idempotent: stopping an unknown or ended container succeeds. The stop signal is sent once in a container's life, and
+later calls with a grace period only wait. A client that hangs up stops the waiting, but not the container's ending.
 (CRI: "StopContainer stops a running container with a grace period (i.e., timeout)".)
 """
 
@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 
 
 async def stop_container(service: Service, request: cri.StopContainerRequest) -> cri.StopContainerResponse:
-    """Stop a container within ``timeout`` seconds or by force; unknown is success."""
+    """Stop a container within ``timeout`` seconds or by force; an unknown id is success."""
     container = service.containers.find(request.container_id)
     if container is not None:
         await stop(service, container.id, grace=request.timeout)
@@ -38,7 +38,7 @@ async def stop_container(service: Service, request: cri.StopContainerRequest) ->
 
 
 async def stop(service: Service, id_: str, *, grace: float) -> None:
-    """Stop the container with the full id ``id_``; return when its exit is in the store."""
+    """Stop the container with the full id ``id_``; return when its exit is recorded."""
     container = service.containers.find(id_)
     if container is not None:
         async with hanging_ended(service.config, service.sandboxes, service.containers, container.sandbox_id):
@@ -52,7 +52,7 @@ async def _stop(service: Service, started: Container, grace: float) -> None:
         await until_started(service, started)
         container = service.containers.find(id_)
     if container is not None and container.unknown_reason:
-        # Nobody knows whether it runs; look, so that an absent task is not waited for.
+        # It is unknown whether the container runs; check first, so that an absent task is not waited for.
         await record_if_ended(service.containerd, service.exits, id_)
         container = service.containers.find(id_)
     if container is None or not (container.running or container.unknown_reason):
@@ -78,7 +78,7 @@ async def _ask(containerd: Containerd, containers: Index[Container], container: 
 
 
 def _stop_signal(container: Container) -> int:
-    """What the container is asked to end with; SIGTERM if its record names a signal that there is not."""
+    """Return the signal that asks the container to end; SIGTERM if its record names a signal that does not exist."""
     if not container.stop_signal:
         return signal.SIGTERM
     try:

@@ -1,4 +1,4 @@
-"""StreamContainers: what ListContainers gives, in batches."""
+"""StreamContainers: stream what ListContainers lists, in batches."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 async def stream_containers(
     service: Service, request: cri.StreamContainersRequest
 ) -> AsyncGenerator[cri.StreamContainersResponse]:
-    """The containers of one moment, filtered as in the list."""
+    """Return a stream of the containers that exist now, filtered as in the list."""
     containers = list(matching(service.containers, request.filter))
     return batches(cri.StreamContainersResponse, "containers", (container.to_cri() for container in containers))

@@ -1,8 +1,8 @@
-"""UpdateContainerResources: new limits for a container, running or not.
+"""UpdateContainerResources: set new limits for a container, whether it runs or not.
 
-The spec in containerd is the truth and changes first; if the task then refuses, the old spec is put back. The OOM score
-is none of the cgroup's limits: processes that have the old one are given the new one. (Commands run later by exec get
-from runc the one that the container was created with.)
+The spec in containerd is the source of truth and changes first; if the task then refuses the limits, the old spec is
+restored. The OOM score is not a limit of the cgroup: processes that have the old score are given the new one. (Commands
+that exec runs later get from runc the score that the container was created with.)
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ _RESOURCES_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResour
 async def update_container_resources(
     service: Service, request: cri.UpdateContainerResourcesRequest
 ) -> cri.UpdateContainerResourcesResponse:
-    """Write the limits of ``linux`` over the container's; what it leaves at 0 or empty stays as it is.
+    """Replace the container's limits by those of ``linux``; a limit that is 0 or empty there stays as it is.
 
-    ``annotations`` are told to the runtime of a running container. Raises NotFoundError, InvalidArgumentError (limits
-    for Windows alone), FailedPreconditionError (ended, or being removed), and what the OCI runtime could not do.
+    The runtime of a running container also gets ``annotations``. Raises NotFoundError, InvalidArgumentError (only
+    limits for Windows), FailedPreconditionError (ended, or being removed), and the errors of the OCI runtime.
     """
     check_resources(request.linux)
     id_ = service.containers.get(request.container_id).id
     if request.HasField("windows") and not request.HasField("linux"):
-        raise InvalidArgumentError(f"container {id_} runs on Linux; limits for Windows cannot be given to it")
+        raise InvalidArgumentError(f"container {id_} runs on Linux and takes no limits for Windows; set linux")
     if request.HasField("linux") or request.annotations:
         await service.operations.run(f"update/{id_}/{id(request)}", lambda: _update(service, id_, request))
     return cri.UpdateContainerResourcesResponse()
@@ -69,7 +69,7 @@ async def _update(service: Service, id_: str, request: cri.UpdateContainerResour
                 async with _oom_score_passed_on(service.containerd, id_, _oom_score(old), _oom_score(spec)):
                     await service.containerd.tasks.update(id_, _packed(limits), request.annotations)
             except NotFound:
-                pass  # it has ended meanwhile: the limits stand in the record
+                pass  # it has ended meanwhile; the limits are in the record
             except (CriError, ContainerdError):
                 await _write_spec(service.containerd, service.process_specs, id_, record.spec)
                 raise
@@ -96,7 +96,7 @@ async def _write_spec(containerd: Containerd, process_specs: ProcessSpecs, id_: 
 
 @asynccontextmanager
 async def _oom_score_passed_on(containerd: Containerd, id_: str, old: int, new: int) -> AsyncIterator[None]:
-    """Change the score of a running container's processes, and back again when the rest of the update fails."""
+    """Change the score of a running container's processes, and restore it if the rest of the update fails."""
     await _pass_oom_score_on(containerd, id_, old, new)
     try:
         yield
@@ -107,7 +107,10 @@ async def _oom_score_passed_on(containerd: Containerd, id_: str, old: int, new: 
 
 
 async def _pass_oom_score_on(containerd: Containerd, id_: str, old: int, new: int) -> None:
-    """Give processes of the container that have the old score the new one; some may have chosen one of their own."""
+    """Change the score of the container's processes from ``old`` to ``new``.
+
+    A process that has chosen another score for itself keeps it.
+    """
     if old == new:
         return
     pids = [process.pid for process in await containerd.tasks.list_pids(id_)]

@@ -1,6 +1,6 @@
-"""ImageFsInfo: how much disk images and containers take, from the last sample.
+"""ImageFsInfo: return how much disk space images and containers use, from the last sample.
 
-With one snapshotter both lie on the same file system; the kubelet tells that by the two mount points being equal.
+With one snapshotter both are on the same file system, which the kubelet recognises by their equal mount points.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def image_fs_info(service: Service, _request: cri.ImageFsInfoRequest) -> cri.ImageFsInfoResponse:
-    """One entry for each snapshotter that containerd has, the default one first."""
+    """Return one entry for each snapshotter of containerd, the default one first."""
     with snapshotter_loaded("read the image file system"):
         usages = await service.snapshot_usage.filesystems_now()
     entries = [

@@ -1,6 +1,7 @@
-"""ListImages: the images, from memory.
+"""ListImages: list images from memory.
 
-containerd's plugin ignores the filter; the CRI comment says that it selects by image, so that is done here.
+containerd's plugin ignores the filter. The CRI comment says that the filter selects by image, so this daemon applies
+it.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
 
 async def list_images(service: Service, request: cri.ListImagesRequest) -> cri.ListImagesResponse:
-    """All images, or the one that ``filter.image`` names in any form (none when it is not here)."""
+    """Return all images, or only the one that ``filter.image`` names in any form (none if it is not here)."""
     return cri.ListImagesResponse(
         images=[image_message(image) for image in await matching(service.images, request.filter)]
     )
 
 
 async def matching(images: ImageStore, wanted: cri.ImageFilter) -> list[Image]:
-    """The images that ``wanted`` lets through."""
+    """Return the images that match ``wanted``."""
     if wanted.image.image:
         image = await images.find(wanted.image.image)
         return [image] if image else []
@@ -32,7 +33,10 @@ async def matching(images: ImageStore, wanted: cri.ImageFilter) -> list[Image]:
 
 
 def image_message(image: Image) -> cri.Image:
-    """What CRI tells of an image; of one that cannot be said its id, so that it can be removed."""
+    """Return an image as a CRI message.
+
+    An image without a wire form is reduced to its id, so that it can still be removed.
+    """
     return sayable(lambda: _message(image), lambda: cri.Image(id=image.id), "image", image.id)
 
 

@@ -1,4 +1,4 @@
-"""PullImage: from the registry into containerd; the answer names the image by the one id that all RPCs use.
+"""PullImage: pull an image from its registry into containerd, and answer with the one id that all RPCs use for it.
 
 The kubelet sets no deadline and cancels instead, so this RPC only waits for the pull (see
 :mod:`cri_shim.images.puller`).
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 async def pull_image(service: Service, request: cri.PullImageRequest) -> cri.PullImageResponse:
-    """Pull and unpack. Raises InvalidArgumentError for a reference that is none, NotFoundError for an absent image."""
+    """Pull and unpack an image.
+
+    Raises InvalidArgumentError for a malformed reference and NotFoundError for an image that does not exist.
+    """
     if not request.image.image:
         raise InvalidArgumentError("image.image is empty; name an image to pull")
     credentials = credentials_of(request.auth)
@@ -29,7 +32,7 @@ async def pull_image(service: Service, request: cri.PullImageRequest) -> cri.Pul
 
 
 def _snapshotter(config: Config, request: cri.PullImageRequest) -> str:
-    """The snapshotter of the runtime handler that the image is for; empty for the default one."""
+    """Return the snapshotter of the runtime handler that the image is for; empty for the default one."""
     handler = request.image.runtime_handler or request.sandbox_config.annotations.get(HANDLER_ANNOTATION, "")
     runtime = config.containerd.runtimes.get(handler)
     return runtime.snapshotter if runtime is not None else ""

@@ -1,7 +1,7 @@
-"""RemoveImage: every name of the image, and with the last one (synchronously) what only it held.
+"""RemoveImage: remove every name of an image and, with the last name, synchronously, the data that only it held.
 
-CRI: idempotent; an image that is not here, or that another client is removing, is a success. It goes on to its end when
-its client hangs up.
+CRI: idempotent; an image that is not here, or that another client is removing, is a success. The removal goes on to its
+end when its client hangs up.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def remove_image(service: Service, request: cri.RemoveImageRequest) -> cri.RemoveImageResponse:
-    """Remove the image of an id, tag or digest. Raises InvalidArgumentError when the request names none."""
+    """Remove the image that an id, tag or digest names; raises InvalidArgumentError when the request names none."""
     if not request.image.image:
         raise InvalidArgumentError("image.image is empty; name an image by reference or id")
     ref = request.image.image

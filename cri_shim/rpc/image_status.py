@@ -1,6 +1,6 @@
-"""ImageStatus: one image, from memory; on a miss from containerd, where it may have come without an event.
+"""ImageStatus: return one image from memory; if it is missing, ask containerd, where it may have come without an event.
 
-An absent image is an empty response and no error (CRI comment). The verbose form reads the configuration blob.
+An absent image is an empty response and not an error (CRI comment). The verbose form reads the configuration blob.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 async def image_status(service: Service, request: cri.ImageStatusRequest) -> cri.ImageStatusResponse:
-    """The image that the request names, by id, the beginning of one, tag or digest.
+    """Return the image that the request names by id, by the beginning of an id, by tag or by digest.
 
     Raises InvalidArgumentError when the request names none.
     """

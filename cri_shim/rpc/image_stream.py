@@ -1,4 +1,4 @@
-"""StreamImages: what ListImages gives, in batches."""
+"""StreamImages: stream what ListImages lists, in batches."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 
 
 async def stream_images(service: Service, request: cri.StreamImagesRequest) -> AsyncGenerator[cri.StreamImagesResponse]:
-    """The images of one moment, filtered as in the list."""
+    """Return a stream of the images that exist now, filtered as in the list."""
     images = await matching(service.images, request.filter)
     return batches(cri.StreamImagesResponse, "images", (image_message(image) for image in images))

@@ -1,4 +1,4 @@
-"""ListMetricDescriptors: the names, meanings and labels of what ListPodSandboxMetrics gives."""
+"""ListMetricDescriptors: list the names, meanings and labels of the metrics that ListPodSandboxMetrics returns."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 async def list_metric_descriptors(
     _service: Service, _request: cri.ListMetricDescriptorsRequest
 ) -> cri.ListMetricDescriptorsResponse:
-    """All of them; they are the same on every node, though a node may lack the values of some."""
+    """Return all descriptors, which are the same on every node, although a node may lack the values of some."""
     return cri.ListMetricDescriptorsResponse(descriptors=descriptors())

@@ -1,4 +1,4 @@
-"""The messages of a list, filled one by one: what cannot be said is left out with a warning and fails no other."""
+"""Fill the messages of a list one by one, so that one without a wire form is left out and does not fail the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def one_of(messages: Any, kind: str, id_: str) -> Iterator[Any]:
-    """Add a message to a repeated field for the block to fill; take it away again if the block fails to."""
+    """Add a message to a repeated field for the block to fill; remove it with a warning if it has no wire form."""
     message = messages.add()
     try:
         yield message

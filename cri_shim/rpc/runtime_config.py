@@ -1,4 +1,4 @@
-"""RuntimeConfig: which cgroup driver the kubelet has to use. A kubelet of 1.36 takes this over its own setting."""
+"""RuntimeConfig: say which cgroup driver the kubelet must use; a kubelet of 1.36 prefers this to its own setting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 async def runtime_config(service: Service, _request: cri.RuntimeConfigRequest) -> cri.RuntimeConfigResponse:
-    """What the default runtime handler's OCI runtime is really told (containerd issues 4857, 7276)."""
+    """Return the cgroup driver that the default handler's OCI runtime really uses (containerd issues 4857, 7276)."""
     systemd = service.config.runtime_handler("").options.systemd_cgroup
     driver = cri.SYSTEMD if systemd else cri.CGROUPFS
     return cri.RuntimeConfigResponse(linux=cri.LinuxRuntimeConfiguration(cgroup_driver=driver))

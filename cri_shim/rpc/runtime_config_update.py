@@ -1,4 +1,4 @@
-"""UpdateRuntimeConfig: the kubelet knows the node's pod CIDR now; a CNI configuration may be made from it."""
+"""UpdateRuntimeConfig: take the node's pod CIDR from the kubelet; a CNI configuration may be made from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 async def update_runtime_config(
     service: Service, request: cri.UpdateRuntimeConfigRequest
 ) -> cri.UpdateRuntimeConfigResponse:
-    """Render ``cni.conf_template``, if there is one and no network is configured yet."""
+    """Render ``cni.conf_template`` if it is set and no network is configured yet."""
     cidr = request.runtime_config.network_config.pod_cidr
     if cidr:
         await service.network.set_pod_cidr(cidr)

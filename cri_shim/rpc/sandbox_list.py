@@ -1,4 +1,4 @@
-"""ListPodSandbox: from memory, no hop. An empty filter lists every pod."""
+"""ListPodSandbox: list pods from memory, without a hop. An empty filter selects every pod."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def list_pod_sandbox(service: Service, request: cri.ListPodSandboxRequest) -> bytes:
-    """All pods that fit the filter: id (or a prefix of it), state, and every label of the selector.
+    """Return all pods that match the filter: id (or a prefix of it), state, and every label of the selector.
 
     The result is a serialised ListPodSandboxResponse.
     """
@@ -23,7 +23,7 @@ async def list_pod_sandbox(service: Service, request: cri.ListPodSandboxRequest)
 
 
 def matching(sandboxes: Iterable[Sandbox], wanted: cri.PodSandboxFilter) -> Iterable[Sandbox]:
-    """The sandboxes that ``wanted`` lets through; fields that are not set let everything through."""
+    """Yield the sandboxes that match ``wanted``; a field that is not set matches every sandbox."""
     selector = wanted.label_selector.items()
     by_state = wanted.HasField("state")
     for sandbox in sandboxes:

@@ -1,6 +1,6 @@
-"""ListPodSandboxMetrics: the metrics of cAdvisor, of pods and running containers.
+"""ListPodSandboxMetrics: list cAdvisor's metrics for pods and running containers.
 
-The kubelet asks for them with its gate PodAndContainerStatsFromCRI.
+The kubelet asks for them when its feature gate PodAndContainerStatsFromCRI is on.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 async def list_pod_sandbox_metrics(
     service: Service, _request: cri.ListPodSandboxMetricsRequest
 ) -> cri.ListPodSandboxMetricsResponse:
-    """The metrics of every ready pod; what could not be read is missing, never the whole pod."""
+    """Return the metrics of every ready pod; a value that cannot be read is missing, but never the whole pod."""
     response = cri.ListPodSandboxMetricsResponse()
     await add_metrics(service, [sandbox for sandbox in service.sandboxes if sandbox.ready], response.pod_metrics)
     return response
@@ -65,14 +65,14 @@ async def add_metrics(service: Service, sandboxes: Sequence[Sandbox], messages: 
                 with one_of(of_pod.container_metrics, "container metrics", container.id) as of_container:
                     of_container.container_id = container.id
                     view.fill_container(of_container, sandbox, container)
-        # Some fifty numbers a container: let others have the loop between two pods.
+        # Each container has some fifty numbers, so give other tasks the loop between two pods.
         await asyncio.sleep(0)
 
 
 def _disks(
     mountpoints: Mapping[str, str], details: Iterable[Details | None]
 ) -> tuple[dict[str, FileSystem | None], dict[tuple[int, int], str]]:
-    """The file system of each snapshotter, and the names of all devices that were read or written."""
+    """Return the file system of each snapshotter, and the names of all devices that were read or written."""
     numbers = {
         (one.major, one.minor) for details_of_pod in details if details_of_pod is not None for one in details_of_pod.io
     }
@@ -83,7 +83,7 @@ def _disks(
 
 
 class _View:
-    """What was measured, and how to make metrics of it."""
+    """The measurements, and how to make metrics of them."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class _View:
         self._now_ns = time.time_ns()
 
     def fill_pod(self, target: cri.PodSandboxMetrics, sandbox: Sandbox, containers: Iterable[Container]) -> None:
-        """Of the pod's cgroup where it has one, and of its network; the label ``container`` is empty."""
+        """Fill in the metrics of the pod's cgroup, if any, and of its network; the label ``container`` is empty."""
         reading = whole_pod(sandbox, containers, self._readings)
         details = self._details.get(sandbox.id, (None, None))[0] if has_cgroup(sandbox) else None
         measured = Measured(self._at(reading), reading, details, devices=self._devices)
@@ -110,7 +110,7 @@ class _View:
         fill_metrics(target.metrics.add, OF_PODS if has_cgroup(sandbox) else NETWORK, base, measured)
 
     def fill_container(self, target: cri.ContainerMetrics, sandbox: Sandbox, container: Container) -> None:
-        """Of one container."""
+        """Fill in the metrics of one container."""
         reading = self._readings.get(container.id, NOTHING)
         details, processes = self._details.get(container.id, (None, None))
         layer = self._layers[container.id]

@@ -1,4 +1,7 @@
-"""StreamPodSandboxMetrics: what ListPodSandboxMetrics gives, some pods at a time, each measured when it is sent."""
+"""StreamPodSandboxMetrics: stream what ListPodSandboxMetrics lists, some pods at a time.
+
+Each pod is measured right before it is sent.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ if TYPE_CHECKING:
     from cri_shim.service import Service
 
 AT_ONCE = 2
-"""Pods in one message, of some fifteen kilobytes each."""
+"""Pods in one message; each takes some fifteen kilobytes."""
 
 
 async def stream_pod_sandbox_metrics(
     service: Service, _request: cri.StreamPodSandboxMetricsRequest
 ) -> AsyncGenerator[cri.StreamPodSandboxMetricsResponse]:
-    """The ready pods of one moment."""
+    """Return a stream of the pods that are ready now."""
     sandboxes = [sandbox for sandbox in service.sandboxes if sandbox.ready]
     measure = partial(add_metrics, service)
     return measured(cri.StreamPodSandboxMetricsResponse, "pod_sandbox_metrics", sandboxes, AT_ONCE, measure)

@@ -1,4 +1,4 @@
-"""PortForward: a URL at which a client can open connections to ports of a pod."""
+"""PortForward: return a URL at which a client can open connections to ports of a pod."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 async def port_forward(service: Service, request: cri.PortForwardRequest) -> cri.PortForwardResponse:
-    """The URL of one port-forward; over SPDY the client names the ports itself, one connection after another.
+    """Return the URL of one port-forward; over SPDY the client names the ports itself, one connection after another.
 
-    Raises InvalidArgumentError for a port that is none, FailedPreconditionError when the pod is not ready,
+    Raises InvalidArgumentError for an invalid port, FailedPreconditionError when the pod is not ready, and
     ResourceExhaustedError when too many URLs wait for their clients.
     """
     if wrong := [port for port in request.port if not 0 < port < 65536]:
         raise InvalidArgumentError(f"port {wrong[0]} is not between 1 and 65535")
     sandbox = service.sandboxes.get(request.pod_sandbox_id)
-    require_ready(sandbox, "nothing can listen in it")
+    require_ready(sandbox, "its ports cannot be forwarded")
     pod = Pod(sandbox.id, "" if sandbox.host_network else sandbox.netns_path, service.kernel)
     url = await service.streaming.url("portforward", ForwardRequest(pod, tuple(request.port)))
     return cri.PortForwardResponse(url=url)

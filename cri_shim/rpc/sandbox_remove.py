@@ -1,8 +1,8 @@
-"""RemovePodSandbox: stop a pod if need be and leave nothing of it behind.
+"""RemovePodSandbox: stop a pod if necessary and remove everything that belongs to it.
 
-Idempotent: an unknown pod is removed. The record goes last, and only when everything else has gone, so that a crash or
-a failure on the way leaves the pod listed and the removal can be repeated (docs/adr/0028). CRI: "if there are any
-running containers in the sandbox, they must be forcibly terminated and removed".
+Idempotent: removing an unknown pod succeeds. The record goes last, and only when everything else has gone, so that a
+crash or a failure on the way leaves the pod listed and the removal can be repeated (docs/adr/0028). CRI: "if there are
+any running containers in the sandbox, they must be forcibly terminated and removed".
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 async def remove_pod_sandbox(service: Service, request: cri.RemovePodSandboxRequest) -> cri.RemovePodSandboxResponse:
-    """Remove a pod and its containers; unknown is success.
+    """Remove a pod and its containers; an unknown id is success.
 
-    Raises FailedPreconditionError when something on the node holds what belongs to it, and what CNI or containerd
-    could not do.
+    Raises FailedPreconditionError when something on the node holds what belongs to the pod, and the errors of CNI or
+    containerd.
     """
     sandbox = service.sandboxes.find(request.pod_sandbox_id)
     if sandbox is not None:
@@ -44,7 +44,7 @@ async def _remove(service: Service, id_: str) -> None:
     await stop(service, id_)
     members = [container.id for container in service.containers if container.sandbox_id == id_]
     await every(*(remove(service, member) for member in members))
-    # An exit is recorded before its task is deleted, and the lock is held until then.
+    # The exit is recorded before the task is deleted, and the lock is held until then.
     async with service.locks.of(id_):
         with removal_of(f"sandbox {id_}"):
             await _leave_nothing(service, id_, members)

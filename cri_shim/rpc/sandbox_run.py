@@ -1,12 +1,12 @@
 """RunPodSandbox: make a pod and start it.
 
-Order: reserve the name · make the pod, as :mod:`cri_shim.lifecycle.sandbox.pause_pod` or, if it needs no process,
-:mod:`cri_shim.lifecycle.sandbox.pinned_pod` does it · listed. What the in-process plugin does one after another
-overlaps there as far as it does not depend on each other.
+Order: reserve the name · make the pod by :mod:`cri_shim.lifecycle.sandbox.pause_pod` or, if it needs no process, by
+:mod:`cri_shim.lifecycle.sandbox.pinned_pod` · put it into the state. Both overlap steps that the in-process plugin does
+one after another, as far as the steps do not depend on each other.
 
-A retry with the same name and the same configuration gets the same pod: while it is being made it waits for it,
-afterwards it is told its id (docs/adr/0003). Differences from the plugin: the record comes before the network, and no
-lease is taken (docs/adr/0002).
+A retry with the same name and the same configuration gets the same pod: while the pod is being made the retry waits for
+it, and afterwards it gets the pod's id (docs/adr/0003). Differences from the plugin: the record is written before the
+network is set up, and no lease is taken (docs/adr/0002).
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ log = structlog.get_logger(__name__)
 async def run_pod_sandbox(service: Service, request: cri.RunPodSandboxRequest) -> cri.RunPodSandboxResponse:
     """Make and start a pod; the answer comes when its network is up and something holds its namespaces.
 
-    Raises InvalidArgumentError for a request that cannot be carried out, AlreadyExistsError when the name belongs to
-    a pod with another configuration, and what CNI or containerd could not do.
+    Raises InvalidArgumentError for a request that cannot be carried out, AlreadyExistsError when the name belongs to a
+    pod with another configuration, and the errors of CNI or containerd.
     """
     metadata = request.config.metadata
     if not metadata.name or not metadata.namespace or not metadata.uid:
@@ -64,7 +64,7 @@ async def run_pod_sandbox(service: Service, request: cri.RunPodSandboxRequest) -
 
 
 def _attributes(sandbox: Sandbox) -> dict[str, str]:
-    """What a trace says of a pod that runs, under the names that the in-process plugin uses."""
+    """Return a running pod's attributes for its trace, under the names that the in-process plugin uses."""
     attributes = {"sandbox.id": sandbox.id, "sandbox.pid": str(sandbox.pid), "netns.path": sandbox.netns_path}
     if sandbox.ips:
         attributes |= {"sandbox.ip": sandbox.ips[0], "sandbox.additional_ips.count": str(len(sandbox.ips) - 1)}
@@ -78,7 +78,7 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
         return finished
     handler = service.config.runtime_handler(handler_name(request.runtime_handler, request.config.annotations))
     process_label = service.selinux.of_pod(request.config.linux.security_context.selinux_options)
-    # Until its record says when it was made: a pod whose making fails and cannot be undone is listed, too.
+    # Valid until the record gives the time; a pod that fails and cannot be undone is listed, too, and needs a time.
     now = time.time_ns()
     sandbox = Sandbox(
         id=new_id(), name=name, config=request.config, created_at=now, runtime_handler=request.runtime_handler
@@ -103,7 +103,7 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
 def _made_before(
     sandboxes: Index[Sandbox], sandbox_names: Names, request: cri.RunPodSandboxRequest, name: str
 ) -> Sandbox | None:
-    """The pod that an earlier request of the same words made, if the client lost the answer."""
+    """Return the pod that an earlier, equal request made, in case the client lost the answer."""
     holder = sandbox_names.holder(name)
     sandbox = None if holder is None else sandboxes.find(holder)
     if sandbox is None or not sandbox.ready:

@@ -1,4 +1,4 @@
-"""PodSandboxStats: what one pod uses."""
+"""PodSandboxStats: return what one pod uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 async def pod_sandbox_stats(service: Service, request: cri.PodSandboxStatsRequest) -> cri.PodSandboxStatsResponse:
-    """The statistics of a pod by id; raises NotFoundError, and UnavailableError for one that does not run."""
+    """Return the statistics of the pod with the given id.
+
+    Raises NotFoundError, and UnavailableError for a pod that is not ready.
+    """
     sandbox = service.sandboxes.get(request.pod_sandbox_id)
     if not sandbox.ready:
         raise UnavailableError(

@@ -1,4 +1,4 @@
-"""ListPodSandboxStats: what pods use, with their network and their containers. Pods that are not ready are left out."""
+"""ListPodSandboxStats: list what ready pods use, with their network and their containers; other pods are left out."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 async def list_pod_sandbox_stats(
     service: Service, request: cri.ListPodSandboxStatsRequest
 ) -> cri.ListPodSandboxStatsResponse:
-    """The statistics of all ready pods that fit the filter: id (or a prefix of it), and every label."""
+    """Return the statistics of all ready pods that match the filter: id (or a prefix of it), and every label."""
     response = cri.ListPodSandboxStatsResponse()
     await add_pods(service, measurable(service.sandboxes, request.filter), response.stats)
     return response
 
 
 def measurable(sandboxes: Index[Sandbox], wanted: cri.PodSandboxStatsFilter) -> list[Sandbox]:
-    """The ready pods that ``wanted`` lets through."""
+    """Return the ready pods that match ``wanted``."""
     wider = cri.PodSandboxFilter(id=wanted.id, label_selector=wanted.label_selector)
     return [sandbox for sandbox in matching(sandboxes, wider) if sandbox.ready]
 
@@ -50,7 +50,7 @@ async def measure_pods(
     sandboxes: Sequence[Sandbox],
     new: Callable[[Sandbox], AbstractContextManager[cri.PodSandboxStats]],
 ) -> None:
-    """The statistics of ready pods, each into a message that ``new`` gives."""
+    """Measure ready pods, and put the statistics of each into a message that ``new`` makes."""
     members = members_of(service.containers, sandboxes)
     containers = [container for group in members.values() for container in group]
     layers = await measured_layers(service.config, service.sandboxes, service.snapshot_usage, containers)
@@ -80,7 +80,7 @@ def _fill_pod(
 
 
 def members_of(containers: Index[Container], sandboxes: Iterable[Sandbox]) -> dict[str, list[Container]]:
-    """The containers of each pod, by its id."""
+    """Return the containers of each pod, by the pod's id."""
     members: dict[str, list[Container]] = {sandbox.id: [] for sandbox in sandboxes}
     for container in containers:
         if container.sandbox_id in members:
@@ -89,7 +89,7 @@ def members_of(containers: Index[Container], sandboxes: Iterable[Sandbox]) -> di
 
 
 def sandbox_subjects(sandboxes: Iterable[Sandbox]) -> list[Subject]:
-    """What to measure of ready pods: the pod's cgroup, where the kubelet named one, and its own network."""
+    """Return what to measure of ready pods: the pod's cgroup, if the kubelet named one, and the pod's own network."""
     return [
         Subject(
             sandbox.id,
@@ -105,12 +105,12 @@ def sandbox_subjects(sandboxes: Iterable[Sandbox]) -> list[Subject]:
 
 
 def has_cgroup(sandbox: Sandbox) -> bool:
-    """Whether the cgroup around the sandbox is the pod's; without a parent in the request it is everybody's."""
+    """Return whether the cgroup around the sandbox is the pod's own; without a parent in the request, pods share it."""
     return bool(sandbox.config.linux.cgroup_parent)
 
 
 def whole_pod(sandbox: Sandbox, containers: Iterable[Container], readings: Mapping[str, Reading]) -> Reading:
-    """The reading of the pod's cgroup, or else the sum over its parts."""
+    """Return the reading of the pod's cgroup, or the sum over its parts if it has none."""
     own = readings.get(sandbox.id, NOTHING)
     if has_cgroup(sandbox):
         return own
@@ -119,6 +119,6 @@ def whole_pod(sandbox: Sandbox, containers: Iterable[Container], readings: Mappi
 
 
 def _processes(readings: Iterable[Reading]) -> int | None:
-    """The sum of what could be counted; None when nothing could."""
+    """Return the sum of the processes that could be counted; None if none could."""
     counts = [reading.processes for reading in readings if reading.processes is not None]
     return sum(counts) if counts else None

@@ -1,4 +1,7 @@
-"""StreamPodSandboxStats: what ListPodSandboxStats gives, some pods at a time, each measured when it is sent."""
+"""StreamPodSandboxStats: stream what ListPodSandboxStats lists, some pods at a time.
+
+Each pod is measured right before it is sent.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ if TYPE_CHECKING:
     from cri_shim.service import Service
 
 AT_ONCE = 8
-"""Pods in one message, of some kilobytes each."""
+"""Pods in one message; each takes some kilobytes."""
 
 
 async def stream_pod_sandbox_stats(
     service: Service, request: cri.StreamPodSandboxStatsRequest
 ) -> AsyncGenerator[cri.StreamPodSandboxStatsResponse]:
-    """The pods of one moment, filtered as in the list."""
+    """Return a stream of the pods that are ready now, filtered as in the list."""
     sandboxes = measurable(service.sandboxes, request.filter)
     measure = partial(add_pods, service)
     return measured(cri.StreamPodSandboxStatsResponse, "pod_sandbox_stats", sandboxes, AT_ONCE, measure)

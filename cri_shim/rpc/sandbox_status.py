@@ -1,7 +1,7 @@
-"""PodSandboxStatus: from memory; the verbose form asks containerd for the record.
+"""PodSandboxStatus: return a pod's status from memory; the verbose form asks containerd for the record.
 
-The statuses of the pod's containers come with it, and the moment at which all of it was true: a kubelet that follows
-GetContainerEvents orders by that, and takes both or none.
+The response includes the statuses of the pod's containers, and the moment at which all of it was true. A kubelet that
+follows GetContainerEvents orders by that moment, and takes both or none.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 async def pod_sandbox_status(service: Service, request: cri.PodSandboxStatusRequest) -> cri.PodSandboxStatusResponse:
-    """The status of one pod. Raises NotFoundError for an unknown id, which the kubelet takes for "gone"."""
+    """Return the status of one pod; raises NotFoundError for an unknown id, which the kubelet reads as "gone"."""
     sandbox = poll(service.kernel, service.sandboxes, service.sandboxes.get(request.pod_sandbox_id))
-    # Newest first: a kubelet with evented PLEG takes the first of a name for its latest attempt.
+    # Newest first, because a kubelet with evented PLEG takes the first container of a name for its latest attempt.
     members = sorted(
         (one for one in service.containers if one.sandbox_id == sandbox.id),
         key=lambda one: one.status.created_at,
@@ -46,7 +46,10 @@ async def pod_sandbox_status(service: Service, request: cri.PodSandboxStatusRequ
 
 
 def status_of(sandbox: Sandbox) -> cri.PodSandboxStatus:
-    """What is told of ``sandbox``; addresses only while its network is up, and never the node's."""
+    """Return the CRI status of ``sandbox``.
+
+    It has addresses only while the pod's network is up, and never those of the node.
+    """
     ips = () if sandbox.host_network or sandbox.network_down or sandbox.netns_gone else sandbox.ips
     return cri.PodSandboxStatus(
         id=sandbox.id,
@@ -66,14 +69,14 @@ def status_of(sandbox: Sandbox) -> cri.PodSandboxStatus:
 
 
 async def _namespace_closed(kernel: Kernel, sandbox: Sandbox) -> bool:
-    """Whether the pod's network namespace is gone, as its file says now; false for a pod on the node's network."""
+    """Return whether the file of the pod's network namespace is gone; false for a pod on the node's network."""
     if not sandbox.netns_path:
         return False
     return not await run(FS, is_namespace_file, kernel, sandbox.netns_path)
 
 
 async def _info(containerd: Containerd, kernel: Kernel, sandbox: Sandbox) -> dict[str, Any]:
-    """What the in-process plugin tells under the same names; troubleshooting tools read it."""
+    """Return what the in-process plugin reports, under the same names, because troubleshooting tools read it."""
     info: dict[str, Any] = {
         "pid": sandbox.pid,
         "processStatus": "running" if sandbox.ready else "unknown" if sandbox.unknown_reason else "deleted",

@@ -1,8 +1,9 @@
 """StopPodSandbox: end everything in a pod and give its address back.
 
-Idempotent: an unknown pod is stopped. The processes are killed and the network is torn down at the same time, of a few
-pods at once while the cores are busy (docs/adr/0018); a CNI DEL that fails is told to the kubelet, which asks again.
-CRI: "StopPodSandbox stops any running process that is part of the sandbox and reclaims network resources".
+Idempotent: stopping an unknown pod succeeds. Killing the processes and tearing down the network happen at the same
+time, for a few pods at once while the cores are busy (docs/adr/0018). A CNI DEL that fails is reported to the kubelet,
+which asks again. CRI: "StopPodSandbox stops any running process that is part of the sandbox and reclaims network
+resources".
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 async def stop_pod_sandbox(service: Service, request: cri.StopPodSandboxRequest) -> cri.StopPodSandboxResponse:
-    """Stop a pod; done or unknown is success. Raises what CNI or containerd could not do."""
+    """Stop a pod; a stopped or unknown pod is success. Raises the errors of CNI or containerd."""
     sandbox = service.sandboxes.find(request.pod_sandbox_id)
     if sandbox is not None:
         id_ = sandbox.id
@@ -42,7 +43,7 @@ async def stop_pod_sandbox(service: Service, request: cri.StopPodSandboxRequest)
 
 
 async def stop(service: Service, sandbox_id: str) -> None:
-    """Stop the pod with the full id ``sandbox_id``, whatever state it is in."""
+    """Stop the pod with the full id ``sandbox_id``, whatever its state."""
     await wait_or_end_background_start(service, sandbox_id)
     sandbox = service.sandboxes.find(sandbox_id)
     if sandbox is None:
@@ -57,7 +58,7 @@ async def stop(service: Service, sandbox_id: str) -> None:
 
 
 def _has_ended(containers: Index[Container], sandbox: Sandbox) -> bool:
-    """Whether nothing is left to be done that takes the cores: a removal comes after a stop, and need not line up."""
+    """Return whether nothing that needs the cores is left to do, so that a removal after a stop need not queue."""
     network_ended = sandbox.network_down or not sandbox.netns_path
     return (
         bool(sandbox.exited_at)
@@ -81,7 +82,7 @@ async def _end(service: Service, sandbox: Sandbox) -> None:
 
 
 async def _end_processes(service: Service, sandbox: Sandbox) -> None:
-    # A runtime that hangs at one container makes the shim deaf to what is said to all others of the pod.
+    # While a runtime hangs at one container, the shim does not serve calls about any other container of the pod.
     starting = [each for each in service.containers if each.sandbox_id == sandbox.id and each.starting]
     await every(*(until_started(service, container) for container in starting))
     ending = [
@@ -99,6 +100,6 @@ async def _end_pause(containerd: Containerd, containers: Index[Container], exits
     if sandbox.exited_at:
         return
     if sandbox.unknown_reason:
-        # Nobody knows whether it runs; look first, so that an absent task is not waited for.
+        # It is unknown whether the process runs; check first, so that an absent task is not waited for.
         await record_if_ended(containerd, exits, sandbox.id)
     await kill_and_wait(containerd, containers, exits, sandbox.id)

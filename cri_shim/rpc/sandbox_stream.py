@@ -1,4 +1,4 @@
-"""StreamPodSandboxes: what ListPodSandbox gives, in batches."""
+"""StreamPodSandboxes: stream what ListPodSandbox lists, in batches."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ if TYPE_CHECKING:
 async def stream_pod_sandboxes(
     service: Service, request: cri.StreamPodSandboxesRequest
 ) -> AsyncGenerator[cri.StreamPodSandboxesResponse]:
-    """The pods of one moment, filtered as in the list."""
+    """Return a stream of the pods that exist now, filtered as in the list."""
     sandboxes = list(matching(service.sandboxes, request.filter))
     return batches(cri.StreamPodSandboxesResponse, "pod_sandboxes", (sandbox.to_cri() for sandbox in sandboxes))

@@ -1,7 +1,8 @@
-"""UpdatePodSandboxResources: what the kubelet has just changed of a pod's own cgroup, written down.
+"""UpdatePodSandboxResources: record what the kubelet has just changed in a pod's own cgroup.
 
-The cgroup around a pod is the kubelet's and so is the change; a runtime is told of it. It is kept in the pod's stored
-configuration, so that it is still known after a restart and to containerd's own plugin.
+The cgroup around a pod belongs to the kubelet, which makes the change itself and then informs the runtime. The daemon
+keeps the new values in the pod's stored configuration, where they survive a restart and where containerd's own plugin
+finds them, too.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 async def update_pod_sandbox_resources(
     service: Service, request: cri.UpdatePodSandboxResourcesRequest
 ) -> cri.UpdatePodSandboxResourcesResponse:
-    """Put ``overhead`` and ``resources`` in the place of the pod's; what is not set stays as it is.
+    """Replace the pod's ``overhead`` and ``resources``; what the request does not set stays as it is.
 
     Raises NotFoundError, and FailedPreconditionError for a pod that is not ready.
     """
@@ -43,7 +44,7 @@ async def _update(service: Service, id_: str, request: cri.UpdatePodSandboxResou
 
 
 def updated_config(config: cri.PodSandboxConfig, request: cri.UpdatePodSandboxResourcesRequest) -> cri.PodSandboxConfig:
-    """A copy of ``config`` with the parts that ``request`` sets."""
+    """Return a copy of ``config`` with the parts that ``request`` sets."""
     changed = cri.PodSandboxConfig()
     changed.CopyFrom(config)
     for part in ("overhead", "resources"):

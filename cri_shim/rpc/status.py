@@ -1,4 +1,7 @@
-"""Status: can pods be run here? Asked every few seconds, answered even while containerd is away."""
+"""Status: say whether pods can run here.
+
+Clients ask every few seconds, and get an answer even while containerd is away.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ _CONTAINERD_NOT_READY = "ContainerdNotReady"
 
 
 async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResponse:
-    """The conditions RuntimeReady and NetworkReady, each with a reason when it is false; and containerd's warnings."""
+    """Return the conditions RuntimeReady and NetworkReady, and containerd's warnings.
+
+    Each condition has a reason while it is false.
+    """
     reason = service.readiness.reason
     missing = ""
     if not reason:
@@ -56,7 +62,10 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
 
 
 def _handlers(config: Config, features: Mapping[str, HandlerFeatures]) -> list[cri.RuntimeHandler]:
-    """Every handler and what it can do; the default one a second time, under the empty name that asks for it."""
+    """Return every handler with its features.
+
+    The default handler appears a second time, under the empty name that selects it.
+    """
     named = {"": features[config.runtime_handler("").name], **features}
     return [
         cri.RuntimeHandler(

@@ -1,8 +1,8 @@
-"""What a verbose Status tells: the daemon's own configuration, and the plugin's names for the tools that read those.
+"""The verbose part of Status: the daemon's configuration, under its own keys and under the plugin's.
 
 ``crictl info``, cAdvisor and installers look for keys such as ``containerdRootDir`` or ``maxContainerLogLineSize``
-inside ``config``. They stand beside our own keys, which are those of the configuration file. Source: containerd's
-``criconfig.Config`` (of 1.x and 2.x) and go-cni's ``ConfigResult``.
+inside ``config``. Those keys stand beside the daemon's own, which are those of the configuration file. Source:
+containerd's ``criconfig.Config`` (of 1.x and 2.x) and go-cni's ``ConfigResult``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PREFIX: Final = "eth"
 
 
 def status_info(service: Service) -> dict[str, str]:
-    """Return the verbose part of a StatusResponse; every value but a load status is JSON."""
+    """Return the verbose part of a StatusResponse; every value except a load status is JSON."""
     network = service.network.status()
     load_status = "OK" if network.ready else network.message
     mountpoint = service.snapshot_usage.mountpoint(service.config.containerd.snapshotter)
@@ -54,7 +54,7 @@ def status_info(service: Service) -> dict[str, str]:
 
 
 def containerd_root(mountpoint: str) -> str:
-    """Return containerd's root directory, by that of a snapshotter inside of it; empty while that is not known."""
+    """Return containerd's root directory, derived from a snapshotter's directory in it; empty while that is unknown."""
     if not mountpoint:
         return ""
     parent, _, name = mountpoint.rpartition("/")
@@ -127,7 +127,7 @@ def _handler(handler: RuntimeHandler) -> dict[str, Any]:
 
 
 def cni_config(config: Config, networks: Iterable[NetworkConf]) -> dict[str, Any]:
-    """Return what is loaded of the pods' networks, in go-cni's form."""
+    """Return the loaded CNI networks in go-cni's form."""
     return {
         "PluginDirs": list(config.cni.plugin_dirs),
         "PluginConfDir": config.cni.conf_dir,
@@ -149,7 +149,7 @@ def _network(network: NetworkConf) -> dict[str, Any]:
 
 
 def merged(own: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """Return ``own`` with what ``other`` has beyond it, table by table; of two values for one key our own stays."""
+    """Return ``own`` with the keys that only ``other`` has, table by table; for a key of both, the own value stays."""
     result = dict(own)
     for key, value in other.items():
         if isinstance(value, dict) and isinstance(result.get(key), dict):
@@ -160,5 +160,5 @@ def merged(own: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def _event_loop() -> str:
-    """Return the package whose event loop runs: ``uvloop``, or ``asyncio``."""
+    """Return the package of the running event loop: ``uvloop`` or ``asyncio``."""
     return type(asyncio.get_running_loop()).__module__.partition(".")[0]

@@ -1,6 +1,6 @@
-"""Version: who answers here. The first call of every client; answered even before pods are read.
+"""Version: name the runtime and its versions. Clients call it first, and get an answer even before pods have been read.
 
-It is the one RPC whose answer depends on the version of the API in which it was asked.
+It is the only RPC whose answer depends on the API version in which the client asks.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from cri_shim.service import Service
 
 _KUBELET_API_VERSION = "0.1.0"
-"""The one value every runtime gives; the kubelet's own version of this field."""
+"""The value that every runtime returns: the kubelet's own version of this field."""
 
 
 async def version(_service: Service, _request: cri.VersionRequest) -> cri.VersionResponse:
-    """Name and versions; no field may be empty (the kubelet refuses a runtime that leaves one out)."""
+    """Return name and versions; no field may be empty, because the kubelet refuses a runtime that leaves one out."""
     return _version("v1")
 
 
 async def version_v1alpha2(_service: Service, _request: cri.VersionRequest) -> cri.VersionResponse:
-    """The same, asked in v1alpha2."""
+    """Return the same in v1alpha2."""
     return _version("v1alpha2")
 
 

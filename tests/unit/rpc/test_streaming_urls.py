@@ -34,16 +34,16 @@ async def test_urls(node: Node) -> None:
     ("rpc", "fields", "code", "words"),
     [
         ("Exec", {"stdout": True}, "INVALID_ARGUMENT", "names no command"),
-        ("Exec", {"cmd": ["sh"]}, "INVALID_ARGUMENT", "one of stdin, stdout and stderr must be asked for"),
+        ("Exec", {"cmd": ["sh"]}, "INVALID_ARGUMENT", "at least one of stdin, stdout and stderr"),
         ("Exec", {**EXEC, "tty": True, "stderr": True}, "INVALID_ARGUMENT", "a terminal has one output"),
-        ("Exec", EXEC, "FAILED_PRECONDITION", "only a running one can be talked to"),
+        ("Exec", EXEC, "FAILED_PRECONDITION", "a command needs a running container"),
         ("Exec", {**EXEC, "container_id": "nothing"}, "NOT_FOUND", "nothing"),
-        ("Attach", {}, "INVALID_ARGUMENT", "one of stdin, stdout and stderr must be asked for"),
-        ("Attach", ATTACH, "FAILED_PRECONDITION", "only a running one can be talked to"),
+        ("Attach", {}, "INVALID_ARGUMENT", "at least one of stdin, stdout and stderr"),
+        ("Attach", ATTACH, "FAILED_PRECONDITION", "only a running container can be attached to"),
         ("PortForward", {"port": [0]}, "INVALID_ARGUMENT", "port 0 is not between 1 and 65535"),
         ("PortForward", {"port": [80, 65536]}, "INVALID_ARGUMENT", "port 65536 is not between 1 and 65535"),
         ("PortForward", {"pod_sandbox_id": "nothing"}, "NOT_FOUND", "nothing"),
-        ("PortForward", {}, "FAILED_PRECONDITION", "nothing can listen in it"),
+        ("PortForward", {}, "FAILED_PRECONDITION", "its ports cannot be forwarded"),
     ],
 )
 async def test_what_is_refused(rpc: str, fields: dict[str, Any], code: str, words: str, node: Node) -> None:

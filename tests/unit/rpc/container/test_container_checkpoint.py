@@ -200,7 +200,7 @@ async def test_a_time_limit(node: Node) -> None:
         node.client.CheckpointContainer(container_id=id_, location=str(node.directory / "c.tar"), timeout=1)
     )
     assert code == grpc.StatusCode.DEADLINE_EXCEEDED
-    assert text == f"checkpoint of container {id_} was not done within 1 s; nothing was written"
+    assert text == f"checkpoint of container {id_} was not finished within 1 s; nothing was written"
     assert node.fake.faults.hanging
     node.fake.faults.clear()
     await node.until_idle()
@@ -234,7 +234,7 @@ async def test_a_work_directory_that_cannot_be_made(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(container_checkpoint, "make_work", make_work)
     _, text = await failure(node.client.CheckpointContainer(container_id=id_, location=str(node.directory / "c.tar")))
-    assert text.startswith(f"checkpoint of container {id_} cannot be begun: ")
+    assert text.startswith(f"checkpoint of container {id_} cannot be started: ")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ async def test_what_is_refused(node: Node) -> None:
     location = str(node.directory / "c.tar")
     for fields, expected, words in (
         ({"container_id": "nothing"}, "NOT_FOUND", "nothing"),
-        ({"timeout": -1}, "INVALID_ARGUMENT", "timeout is -1 s, below 0"),
+        ({"timeout": -1}, "INVALID_ARGUMENT", "timeout -1 is negative"),
         ({"location": "c.tar"}, "INVALID_ARGUMENT", "'c.tar' is not an absolute path"),
         ({"location": str(node.directory)}, "INVALID_ARGUMENT", "is a directory; name the file"),
         ({"container_id": created}, "FAILED_PRECONDITION", "is created; only a running container"),

@@ -54,7 +54,7 @@ async def test_a_start_that_fails(method: str, node: Node) -> None:
     assert not node.service.logs.follows(id_)
     code, text = await failure(node.client.StartContainer(container_id=id_))
     assert code == grpc.StatusCode.FAILED_PRECONDITION
-    assert text == f"container {id_} is exited; only a container that is created can be started"
+    assert text == f"container {id_} is exited; only a created container can be started"
     await node.client.RemoveContainer(container_id=id_)
 
 
