@@ -82,9 +82,9 @@ async def test_a_large_layer(fake: FakeContainerd, containerd: Containerd, monke
     for _ in range(2):
         await usage.sample()
         assert "c1" in measured(fake)
-    found = usage.usage(OVERLAY, "c1")
-    assert found is not None
-    assert found.inodes == 5
+    measured_last = usage.usage(OVERLAY, "c1")
+    assert measured_last is not None
+    assert measured_last.inodes == 5
 
 
 async def test_a_layer_that_is_not_here(fake: FakeContainerd, containerd: Containerd) -> None:

@@ -72,8 +72,8 @@ async def test_devices_of_the_node(
     monkeypatch.setattr(container_spec, "read_host_devices", lambda: devices)
     pod = await pods.run(security={"privileged": True})
     id_ = await pods.create(pod, container_config(APP, security={"privileged": True}))
-    listed = [device["path"] for device in spec_of(fake, id_)["linux"].get("devices", [])]
-    assert ("/dev/own" in listed) is there
+    paths = [device["path"] for device in spec_of(fake, id_)["linux"].get("devices", [])]
+    assert ("/dev/own" in paths) is there
 
 
 async def test_a_device_that_is_asked_for(fake: FakeContainerd, pods: Any) -> None:
@@ -81,8 +81,8 @@ async def test_a_device_that_is_asked_for(fake: FakeContainerd, pods: Any) -> No
     pod = await pods.run()
     device = cri.Device(host_path="/dev/null", container_path="/dev/nothing", permissions="rw")
     id_ = await pods.create(pod, container_config(APP, devices=[device]))
-    (found,) = [one for one in spec_of(fake, id_)["linux"]["devices"] if one["path"] == "/dev/nothing"]
-    assert (found["major"], found["minor"]) == (1, 3)
+    (granted,) = [one for one in spec_of(fake, id_)["linux"]["devices"] if one["path"] == "/dev/nothing"]
+    assert (granted["major"], granted["minor"]) == (1, 3)
 
 
 async def test_a_volume_of_the_image(fake: FakeContainerd, pods: Any, service: Service) -> None:

@@ -121,13 +121,13 @@ async def test_a_container_without_images(fake: FakeContainerd, client: Client, 
     assert len(fake.called("Containers/Get")) - before <= 1
 
 
-@pytest.mark.parametrize(("sub_path", "found"), [("models/small", "models/small"), ("link", "models/small")])
+@pytest.mark.parametrize(("sub_path", "opened"), [("models/small", "models/small"), ("link", "models/small")])
 async def test_a_directory_of_an_image(
-    service: Service, fake: FakeContainerd, client: Client, pod, *, sub_path: str, found: str
+    service: Service, fake: FakeContainerd, client: Client, pod, *, sub_path: str, opened: str
 ) -> None:
     """Links are followed inside the image."""
     id_ = await create(client, pod, asked(image_sub_path=sub_path))
-    assert source_of(fake, id_, "/data") == str(service.paths.image_mounts() / id_ / "0" / found)
+    assert source_of(fake, id_, "/data") == str(service.paths.image_mounts() / id_ / "0" / opened)
 
 
 @pytest.mark.parametrize(
