@@ -16,7 +16,7 @@ from tests.unit.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 STEPS = {
     "Leases/Create": "UNKNOWN",

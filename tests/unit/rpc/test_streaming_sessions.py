@@ -15,7 +15,7 @@ from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from cri_shim.streaming.remote import RemoteRequest, Size
-    from tests.unit.node import Node
+    from tests.unit.fake_node import Node
 
 
 class Remote:
