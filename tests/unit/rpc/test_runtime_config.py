@@ -8,6 +8,7 @@ import pytest
 
 import cri_shim
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.rpc.version import version_v1alpha2
 from tests.fakes.cni import FakeCni
 from tests.fakes.cri import Client
 from tests.fakes.service import make_service
@@ -29,6 +30,12 @@ async def test_the_version(node: Node) -> None:
     answer = await node.client.Version()
     assert (answer.version, answer.runtime_name, answer.runtime_api_version) == ("0.1.0", "cri-shim", "v1")
     assert answer.runtime_version == cri_shim.__version__
+
+
+async def test_the_version_in_v1alpha2(node: Node) -> None:
+    """It is the one answer that names the version of the API in which it was asked."""
+    answer = await version_v1alpha2(node.service, cri.VersionRequest())
+    assert (answer.version, answer.runtime_api_version) == ("0.1.0", "v1alpha2")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +89,21 @@ async def test_a_container_that_ends_meanwhile(node: Node) -> None:
     _, _, id_ = await node.kubelet.running_container()
     del node.fake.state["k8s.io"].tasks[id_]
     await node.client.UpdateContainerResources(container_id=id_, linux=SHARES)
+    assert spec_of(node.fake, id_)["linux"]["resources"]["cpu"]["shares"] == 77
+
+
+@pytest.mark.parametrize("method", ["Containers/Get", "Containers/Update", "Tasks/Update"])
+async def test_hang_up(method: str, node: Node) -> None:
+    """The limits are changed without their client, in all places or in none."""
+    id_ = await node.running()
+    node.fake.faults.add(method, FaultKind.HANG)
+    updating = asyncio.create_task(node.client.UpdateContainerResources(container_id=id_, linux=SHARES))
+    await until(lambda: node.fake.faults.hanging)
+    updating.cancel()
+    await asyncio.wait([updating])
+    node.fake.faults.clear()
+    await node.until_idle()
+    assert await shares(node.client, id_) == 77
     assert spec_of(node.fake, id_)["linux"]["resources"]["cpu"]["shares"] == 77
 
 
