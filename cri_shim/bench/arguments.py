@@ -1,4 +1,4 @@
-"""The arguments of ``cri-shim compare`` and ``cri-shim compare report``; nothing heavy is imported for them."""
+"""Declare the arguments of ``cri-shim compare`` and ``cri-shim compare report``, without importing anything heavy."""
 
 from __future__ import annotations
 
@@ -8,31 +8,29 @@ from pathlib import Path
 from cri_shim.bench.endpoint.rhythm import parse_rhythm
 
 _COMPARE = (
-    "Run the same pods through two or more CRI endpoints in turns, after looking at how their work differs, and write "
-    "what was measured to a file; then the report. The first endpoint is what the others are measured against. Running "
-    "the same command again goes on where it was interrupted. Nothing else should run on the machine."
+    "Run the same pods through two or more CRI endpoints in turns, after checking that they do the same work, and "
+    "write the measurements to a file; then write the report. The other endpoints are compared with the first one. "
+    "Running the same command again resumes an interrupted run. Nothing else should run on the machine."
 )
-_REPORT = "Write the report of one run, or of two runs beside each other, as HTML and as Markdown."
+_REPORT = "Write the report of one run, or of two runs side by side, as HTML and as Markdown."
 
 
 def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command. What it runs is imported when it runs."""
+    """Add the command; its implementation is only imported when it runs."""
     compare = commands.add_parser(
         "compare", help="measure CRI endpoints against each other", description=_COMPARE, allow_abbrev=False
     )
     side = compare.add_argument
-    side(
-        "--endpoint", action="append", default=[], metavar="NAME=unix:///PATH", help="an endpoint, and what to call it"
-    )
+    side("--endpoint", action="append", default=[], metavar="NAME=unix:///PATH", help="an endpoint and its name")
     side(
         "--behind",
         action="append",
         default=[],
         metavar="NAME=unix:///PATH",
-        help="a daemon behind an endpoint, whose CPU time, memory and shims count as that side's",
+        help="a daemon behind an endpoint; its CPU time, memory and shims count for that side",
     )
     side("--image", default="", metavar="REF", help="what the pods run: an image with busybox in it")
-    side("--pull-image", default="", metavar="REF", help="an image for the scenario `pull`, which is left out without")
+    side("--pull-image", default="", metavar="REF", help="an image for the scenario `pull`, skipped without one")
     side(
         "--client",
         default="",
@@ -48,15 +46,15 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="PATH",
         help="a path or a systemd slice (default: /cri-compare)",
     )
-    side("--runtime-handler", default="", metavar="NAME", help="of a RuntimeClass, for the pods (default: none)")
-    side("--require-parity", action="store_true", help="time nothing when the sides do not do the same work")
+    side("--runtime-handler", default="", metavar="NAME", help="runtime handler of the pods (default: none)")
+    side("--require-parity", action="store_true", help="measure nothing if the sides do not do the same work")
     side("--cni-conf-dir", default="", metavar="DIR", help="for `floor`: CNI configurations (default: the side's)")
     side("--cni-bin-dir", action="append", default=[], metavar="DIR", help="for `floor`: CNI plugins (may be repeated)")
-    side("--require-quiet", action="store_true", help="end at once when the machine is too busy to measure")
+    side("--require-quiet", action="store_true", help="exit at once if the machine is too busy to measure")
     side("--note", action="append", default=[], metavar="TEXT", help="for the report: how the sides were set up")
     side("--scenario", action="append", default=[], metavar="NAME", help="only this (may be repeated; default: all)")
-    side("--rounds", type=_count, default=0, metavar="N", help="rounds of each scenario (default: its own number)")
-    side("--warm-up", type=int, default=1, metavar="N", help="turns of each side that do not count (default: 1)")
+    side("--rounds", type=_count, default=0, metavar="N", help="rounds of each scenario (default: the scenario's)")
+    side("--warm-up", type=int, default=1, metavar="N", help="runs of each side that do not count (default: 1)")
     side("--pods", type=_count, default=105, metavar="N", help="pods of `batch` (default: 105)")
     side("--calls-at", type=_counts, metavar="N,N…", help="idle pods of `calls` (default: 0,35,105,250)")
     side("--steady-at", type=_counts, metavar="N,N…", help="idle pods of `steady` (default: 105)")
@@ -69,11 +67,11 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="quiet before each call of `calls` and `exec`; each rhythm is a step (may be repeated; default: "
         "back-to-back, 40ms and 1s for `calls` at the fewest pods, else back-to-back)",
     )
-    side("--window", type=float, default=10.0, metavar="S", help="seconds of a turn of `steady` (default: 10)")
-    side("--log-mib", type=_count, default=64, metavar="N", help="what one chatty container prints (default: 64)")
-    side("--stream-mib", type=_count, default=256, metavar="N", help="what `streams` transfers (default: 256)")
+    side("--window", type=float, default=10.0, metavar="S", help="seconds of a run of `steady` (default: 10)")
+    side("--log-mib", type=_count, default=64, metavar="N", help="MiB that one chatty container prints (default: 64)")
+    side("--stream-mib", type=_count, default=256, metavar="N", help="MiB that `streams` transfers (default: 256)")
     _add_report_files(compare, "the result")
-    # For whoever sets the sides up and runs this: the report shall name the command that does all of it.
+    # For a program that sets the sides up and runs this: the report has to name the command that does all of it.
     side("--command-line", default="", help=argparse.SUPPRESS)
     # For lab/compare.py, which announces the run before it sets the sides up.
     side("--announced", action="store_true", help=argparse.SUPPRESS)
@@ -81,7 +79,7 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     reports = compare.add_subparsers(metavar="[report FILE.json [OTHER.json]]")
     report = reports.add_parser("report", help="write the report of one run, or of two", description=_REPORT)
     report.add_argument("file", type=Path, metavar="FILE.json")
-    report.add_argument("other", type=Path, nargs="?", metavar="OTHER.json", help="a later run to put beside it")
+    report.add_argument("other", type=Path, nargs="?", metavar="OTHER.json", help="a later run to compare with it")
     _add_report_files(report, "FILE.json")
     report.add_argument(
         "--price-table",

@@ -1,8 +1,8 @@
-"""Measure what a call takes whatever it asks for: null calls (``Version``) by each client to each side.
+"""Measure a client's own share of every call: null calls (``Version``) by each client to each side.
 
-Part of every time that a client sees is the client's own: making the call, waking up, reading the answer. One client
-cannot tell how much. Two clients of other make can: what one of them takes more than the other for the same null call
-is its own, and it is in every number that it measures.
+A part of every time that a client measures is the client's own: making the call, waking up, reading the answer. One
+client cannot tell how large this part is. Two different clients can: what one of them takes longer than the other for
+the same null call is its own time, and it is part of every number that it measures.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from cri_shim.bench.endpoint.node import Node
 
 _BLOCKS = 4
-"""Blocks of each client and side, in turns."""
+"""How many blocks each client makes with each side, in turns."""
 _BACK_TO_BACK = 50
-"""Calls of a block without pauses."""
+"""How many calls a block without pauses has."""
 _SECONDS = 2.0
-"""Pauses of a block in all, unless the fewest calls already take longer."""
+"""How many seconds the pauses of a block take in all, unless the fewest calls already take longer."""
 _FEWEST, _MOST = 2, 20
-"""Calls of a block with pauses."""
+"""How many calls a block with pauses has, at least and at most."""
 _REQUEST = cri.VersionRequest().SerializeToString()
 
 
 async def open_client(endpoint: str, command: str = "") -> Client:
-    """Open the client that calls an endpoint: a program, or without a command the one in this process.
+    """Open the client that calls an endpoint: a program, or without ``command`` the one in this process.
 
     Raises :class:`line_process.ClientError`.
     """
@@ -44,9 +44,9 @@ async def open_client(endpoint: str, command: str = "") -> Client:
 
 
 async def measure(nodes: Sequence[Node], periods: Sequence[float]) -> tuple[NullCalls, ...]:
-    """Make the null calls, with so many seconds of quiet before each: by each node's client, and by the one in here.
+    """Make null calls with each of ``periods`` as seconds of quiet before each, by each node's client and by our own.
 
-    Clients and sides take turns, forwards and backwards.
+    Clients and sides alternate, forwards and backwards.
     """
     measured: list[NullCalls] = []
     async with contextlib.AsyncExitStack() as stack:
@@ -66,7 +66,7 @@ async def measure(nodes: Sequence[Node], periods: Sequence[float]) -> tuple[Null
 
 
 async def _block(client: Client, period: float) -> list[float]:
-    """Some calls one after the other; the first, which may connect, does not count."""
+    """Make calls one after the other; the first, which may connect, does not count."""
     await client.timed("Version", _REQUEST)
     null_calls = []
     for _ in range(_calls(period)):

@@ -1,4 +1,4 @@
-"""``cri-shim compare``: look at the sides, check that they do the same work, measure, report."""
+"""Run ``cri-shim compare``: inspect the sides, check that they do the same work, measure, report."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ _REMOVE_AGAIN = (0.5, 1.0, 2.0, 5.0)
 
 
 def compare(options: argparse.Namespace) -> int:
-    """Measure and report; the exit code: 0 done, 1 failed (standard error says why), 130 interrupted."""
+    """Measure and report. Return the exit code: 0 done, 1 failed (standard error says why), 130 interrupted."""
     if not options.announced and announce(options):
         return 1
     try:
         with _ended_as_interrupted():
             run = asyncio.run(_compare(options))
     except KeyboardInterrupt:
-        _say(f"interrupted; the same command goes on with {options.output}")
+        _say(f"interrupted; run the same command again to resume {options.output}")
         return _INTERRUPTED
     except (*_EXPECTED, ExceptionGroup) as failed:
         causes = _leaves(failed)
@@ -79,9 +79,9 @@ def compare(options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _ended_as_interrupted() -> Iterator[None]:
-    """Take SIGTERM for SIGINT: what ends a comparison otherwise leaves its pods behind."""
+    """Treat SIGTERM like SIGINT, because a comparison that ends otherwise leaves its pods behind."""
     before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    # A shell has jobs in the background ignore SIGINT; asyncio then would not see it raised here either.
+    # A shell makes background jobs ignore SIGINT; asyncio then would not see it raised here either.
     interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
@@ -91,7 +91,7 @@ def _ended_as_interrupted() -> Iterator[None]:
 
 
 def announce(options: argparse.Namespace) -> int:
-    """Say how long it will take, and whether the machine is too busy, before anything is set up; the exit code."""
+    """Print how long the run takes, and whether the machine is too busy, before any set-up; return the exit code."""
     try:
         _announce(options)
     except _EXPECTED as failed:
@@ -112,7 +112,7 @@ def _announce(options: argparse.Namespace) -> None:
 
 
 def report(options: argparse.Namespace) -> int:
-    """Write the report of one file or of two; the exit code."""
+    """Write the report of one file or of two; return the exit code."""
     try:
         run = result_file.load(options.file)
         other = result_file.load(options.other) if options.other else None
@@ -130,7 +130,7 @@ def report(options: argparse.Namespace) -> int:
 
 
 def _write_price(run: schema.Run, options: argparse.Namespace) -> None:
-    """Write the price of a run into the page that was named; raises :class:`ResultError`."""
+    """Write the price of a run into the page named by ``--price-table``; raises :class:`ResultError`."""
     if options.other:
         raise ResultError("--price-table takes one FILE.json: the price of two runs is two tables, with a name each")
     page = options.price_table
@@ -147,7 +147,7 @@ def _write_price(run: schema.Run, options: argparse.Namespace) -> None:
 
 
 def _write(run: schema.Run, other: schema.Run | None, options: argparse.Namespace, beside: Path) -> int:
-    """Write the report to where it was asked for, or else beside the result, and say where it is; the exit code."""
+    """Write the report to the given files, or else beside the result, and print where; return the exit code."""
     html, markdown = options.html, options.markdown
     if not html and not markdown:
         html, markdown = beside.with_suffix(".html"), beside.with_suffix(".md")
@@ -163,7 +163,7 @@ def _write(run: schema.Run, other: schema.Run | None, options: argparse.Namespac
 
 
 def _tasks(options: argparse.Namespace) -> list[plan.Task]:
-    """What is to be done."""
+    """Return the tasks of this run."""
     wanted = Options(
         scenarios=tuple(name for each in options.scenario for name in each.split(",")),
         rounds=options.rounds,
@@ -228,7 +228,7 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
 
 
 def _begin(options: argparse.Namespace, sides: Sequence[schema.Side], client: schema.CallingClient) -> schema.Run:
-    """A new run, or the one that the file has, if rounds of now belong to it."""
+    """Return a new run, or the one in the file, if its rounds belong to this command."""
     new = schema.Run(
         schema.SCHEMA, _command_line(options), round(time.time(), 3), read_machine(), tuple(sides), tuple(options.note)
     )
@@ -242,19 +242,19 @@ def _begin(options: argparse.Namespace, sides: Sequence[schema.Side], client: sc
 
 
 def _with_note(run: schema.Run, note: str) -> schema.Run:
-    """Say it at once, and in the report, where it may be already."""
+    """Print a note at once, and add it to the report unless it is there already."""
     _say(note)
     return replace(run, notes=tuple(dict.fromkeys((*run.notes, note))))
 
 
 def _command_line(options: argparse.Namespace) -> str:
-    """How to do it again."""
+    """Return the command line that repeats this run."""
     return options.command_line or shlex.join(["cri-shim", *sys.argv[1:]])
 
 
 @contextlib.asynccontextmanager
 async def _own_pods(node: Node) -> AsyncIterator[None]:
-    """Remove what an interrupted run has left before, and what this one has left after."""
+    """Remove the pods that an interrupted run has left before, and those that this one has left after."""
     await remove_all(node)
     done = False
     try:
@@ -266,12 +266,12 @@ async def _own_pods(node: Node) -> AsyncIterator[None]:
         except CallError as error:
             if done:
                 raise
-            # What is being raised says more than that the cleaning failed after it.
+            # The exception on its way says more than the failure of this cleanup.
             _say(f"pods may be left on {node.name}: {error}")
 
 
 async def _remove_by_any_client(node: Node) -> None:
-    """Remove what is left, through the client in here when the one that made it has ended."""
+    """Remove the pods that are left, through the client in here if the one that made them has ended."""
     try:
         await _remove_again(node)
     except ClientError:
@@ -284,7 +284,7 @@ async def _remove_again(node: Node) -> None:
         _say(f"removing the pods that {node.name} may still be starting: {sum(_REMOVE_AGAIN):g} s")
     for pause in _REMOVE_AGAIN:
         await remove_all(node)
-        # A pod that was being made is listed, or undone, only later; cri-dockerd has no cgroup of it until then.
+        # A pod that was being made is listed, or undone, only later; until then cri-dockerd has no cgroup of it.
         if node.remove_cgroups() and not node.cut_off:
             return
         await asyncio.sleep(pause)
@@ -293,7 +293,7 @@ async def _remove_again(node: Node) -> None:
 
 
 def _sides(options: argparse.Namespace) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """The endpoints, and the daemons behind them, by the names of sides; raises ValueError."""
+    """Return the endpoints, and the daemons behind them, by the names of sides; raises ValueError."""
     endpoints, behind = _named(options.endpoint, "--endpoint"), _named(options.behind, "--behind")
     if FLOOR in endpoints:
         raise ValueError(f"--endpoint {FLOOR}=…: the script of the scenario has this name; choose another")
@@ -303,7 +303,7 @@ def _sides(options: argparse.Namespace) -> tuple[dict[str, list[str]], dict[str,
 
 
 def _named(values: Sequence[str], flag: str) -> dict[str, list[str]]:
-    """``NAME=unix:///path`` by name; raises ValueError for another form, or a name that is no file name."""
+    """Return ``NAME=unix:///path`` by name; raises ValueError for another form, or an invalid name."""
     named: dict[str, list[str]] = {}
     for value in values:
         name, equals, endpoint = value.partition("=")
@@ -316,7 +316,7 @@ def _named(values: Sequence[str], flag: str) -> dict[str, list[str]]:
 
 
 def _leaves(error: BaseException) -> list[BaseException]:
-    """The error itself, or those of a group of groups; before each, what it came on top of while cleaning up."""
+    """Return the error itself, or the members of nested groups, each after the error during whose cleanup it arose."""
     leaves = []
     if error.__context__ is not error.__cause__ and error.__context__ is not None:
         leaves += [each for each in _leaves(error.__context__) if isinstance(each, _EXPECTED)]
@@ -326,7 +326,7 @@ def _leaves(error: BaseException) -> list[BaseException]:
 
 
 def _sentence(error: BaseException) -> str:
-    """What went wrong, without a traceback."""
+    """Return what went wrong as a sentence, without a traceback."""
     if isinstance(error, DecodeError):
         return "an endpoint's answer cannot be read as a CRI message"
     if isinstance(error, OSError) and error.filename:
@@ -335,7 +335,7 @@ def _sentence(error: BaseException) -> str:
 
 
 def _say_what_differs(checked: schema.Parity) -> None:
-    """Name the facts that differ; their values are in the report."""
+    """Print the names of the facts that differ; the report has their values."""
     if checked.differences:
         kinds = Counter(each.kind for each in checked.differences)
         count = len(checked.differences)

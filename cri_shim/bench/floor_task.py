@@ -1,4 +1,4 @@
-"""Make the scenario `floor` ready, or leave it out with a sentence: the rest of a comparison does not need it."""
+"""Prepare the scenario `floor`, or skip it with a reason, because the rest of a comparison does not need it."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ class NoEndpoint:
     about = CallingClient("no client")
 
     async def call(self, path: str, request: bytes, deadline: float) -> Answer:  # noqa: ARG002 - nothing is called
-        """Raises RuntimeError: a turn of the script calls nothing."""
+        """Raise RuntimeError, because the script never calls anything."""
         raise RuntimeError(f"{path} was called on the floor, which has no endpoint")
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 def floor_node(cgroup_parent: str) -> Node:
-    """Return what has the script's turns beside the sides; no process and no socket belongs to it."""
+    """Return the node that stands for the script among the sides; it has neither processes nor a socket."""
     return Node(NAME, Client("", NoEndpoint()), Place("", Path(), cgroup_parent))
 
 
 async def with_floor(
     tasks: Sequence[Task], nodes: Sequence[Node], guest: Node, directory: Path, cni: tuple[str, Sequence[str]]
 ) -> tuple[list[Task], str]:
-    """Return the tasks with the floor's made ready, or without it and with the reason.
+    """Return the tasks with the floor's prepared, or without it and with the reason.
 
-    ``guest`` is what has the script's turns; ``cni`` are the folders of configurations and of plugins that were named.
+    ``guest`` is the node that stands for the script; ``cni`` are the given folders of configurations and of plugins.
     """
     ready, reason = [], ""
     for task in tasks:

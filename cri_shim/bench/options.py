@@ -1,4 +1,4 @@
-"""What a comparison may be asked for, and what a step of it happens in: below the plan and the scenarios alike."""
+"""The options of a comparison and the surroundings of a step, in a module below both the plan and the scenarios."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from dataclasses import dataclass
 from cri_shim.bench.endpoint import rhythm
 
 CALLS_AT = (0, 35, 105, 250)
-"""Numbers of idle pods at which the scenario ``calls`` runs."""
+"""The numbers of idle pods at which the scenario ``calls`` runs."""
 STEADY_AT = (105,)
-"""The same of the scenario ``steady``."""
+"""The numbers of idle pods at which the scenario ``steady`` runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What may be chosen on the command line."""
+    """The choices of the command line."""
 
     scenarios: tuple[str, ...] = ()
-    """By name; empty: all of them."""
+    """By name; empty means all."""
     rounds: int = 0
-    """0: each scenario's own number."""
+    """0 means each scenario's own number."""
     warm_up: int = 1
     batch_pods: int = 105
     calls_at: tuple[int, ...] = CALLS_AT
     steady_at: tuple[int, ...] = STEADY_AT
     rhythms: tuple[float, ...] = ()
-    """Seconds of quiet before a call. None: all of :data:`rhythm.DEFAULT` with the fewest pods, else back to back."""
+    """Seconds of quiet before a call. Empty: all of :data:`rhythm.DEFAULT` at the fewest pods, else back to back."""
     window: float = 10.0
     log_mebibytes: int = 64
     stream_mebibytes: int = 256
     pull_image: str = ""
-    """Nothing is pulled without one."""
+    """Without an image nothing is pulled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a step's turns happen in: the number of idle pods, and the seconds of quiet before each call."""
+    """The surroundings of a step's runs: the number of idle pods, and the seconds of quiet before each call."""
 
     pods: int
     period: float = rhythm.BACK_TO_BACK

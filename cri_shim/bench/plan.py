@@ -1,4 +1,4 @@
-"""What a run consists of: scenarios, the idle pods around each, the rhythm of its calls, and how many rounds."""
+"""Plan a run: scenarios, the idle pods around each, the rhythm of its calls, and how many rounds."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _WITH_RHYTHM = {"calls", "exec"}
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One step to be done."""
+    """One step to do."""
 
     step: Step
     scenario: Scenario = field(compare=False)
     rounds: int
     guests: tuple[Node, ...] = field(default=(), compare=False)
-    """What has turns beside the sides: the script of `floor`."""
+    """What runs beside the sides: the script of `floor`."""
 
 
 def plan(options: Options) -> list[Task]:
-    """The steps, with few idle pods first, so that pods are started once and removed once.
+    """Return the steps, those with few idle pods first, so that pods are started once and removed once.
 
     Raises ValueError for the name of an unknown scenario.
     """
     wanted = options.scenarios or tuple(SCENARIOS)
     unknown = set(wanted) - set(SCENARIOS)
     if unknown:
-        raise ValueError(f"no scenario {', '.join(sorted(unknown))}; there are {', '.join(SCENARIOS)}")
+        raise ValueError(f"unknown scenario {', '.join(sorted(unknown))}; known are {', '.join(SCENARIOS)}")
     tasks = []
     for name, make in SCENARIOS.items():
         if name not in wanted or (name == "pull" and not options.pull_image):

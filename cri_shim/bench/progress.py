@@ -1,4 +1,4 @@
-"""A progress bar for runs of many minutes: how far, what now, how long still. On no terminal: one line a step."""
+"""Show the progress of runs of many minutes: how far, what now, how long still. Off a terminal: one line a step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FULL, _EMPTY = "━", "─"
 
 @dataclass(slots=True)
 class Progress:
-    """``total`` and what is done are in the seconds that the work was expected to take, not in those it takes."""
+    """``total`` and ``done`` are in seconds of expected work, not in elapsed seconds."""
 
     out: TextIO
     total: float
@@ -23,14 +23,14 @@ class Progress:
     _shown: int = 0
 
     def title(self, text: str) -> None:
-        """Say what comes now."""
+        """Print what comes next."""
         self._title = text
         if not self.out.isatty():
             self.out.write(f"{text}\n")
             self.out.flush()
 
     def show(self, detail: str) -> None:
-        """Show where it stands."""
+        """Print how far it is."""
         if not self.out.isatty():
             return
         line = f"{bar(self.done, self.total)} {self.left()} {self._title}: {detail}"
@@ -40,11 +40,11 @@ class Progress:
         self._shown = len(line)
 
     def advance(self, expected_seconds: float) -> None:
-        """Some work is done."""
+        """Count some work as done."""
         self.done += expected_seconds
 
     def left(self) -> str:
-        """How long it will take still, going by how long it took so far."""
+        """Return how long it still takes, extrapolated from the time so far."""
         passed = time.monotonic() - self._began
         if not self.done:
             return "--:--"
@@ -52,7 +52,7 @@ class Progress:
         return f"{seconds // 60:02}:{seconds % 60:02}"
 
     def end(self) -> None:
-        """Leave the line."""
+        """End the line."""
         if self._shown:
             self.out.write("\n")
             self.out.flush()
@@ -60,7 +60,7 @@ class Progress:
 
 
 def bar(done: float, total: float) -> str:
-    """Draw the share that is done."""
+    """Return a bar that shows which share is done."""
     share = min(1.0, done / total) if total else 1.0
     full = round(share * _WIDTH)
     return f"{_FULL * full}{_EMPTY * (_WIDTH - full)} {share:4.0%}"

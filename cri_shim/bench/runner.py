@@ -1,7 +1,7 @@
-"""Run what is missing of a plan, round by round, and keep each round as soon as it is finished.
+"""Run what is missing of a plan, round by round, and save each round as soon as it is finished.
 
-A round is a turn of every side, in an order that changes with each round. Before a turn the machine must settle, and
-how quiet it is gets measured; collection of this process's garbage happens then and not within the turn.
+A round is one run of every side, in an order that changes with each round. Before a run the machine must come to rest,
+and its quiet is measured. This process's garbage is collected at that time and not during the run.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from cri_shim.bench.progress import Progress
     from cri_shim.bench.scenarios import Scenario
 
-# What a turn takes beside its work; for the progress bar.
+# The time of a run besides its work, for the progress bar.
 BETWEEN_SECONDS = 0.15
 
 
 @dataclass(slots=True)
 class Runner:
-    """``run`` grows with each round and is what the file has."""
+    """``run`` grows with each round; the file has the same content."""
 
     nodes: tuple[Node, ...]
     run: schema.Run
@@ -49,7 +49,7 @@ class Runner:
     warm_up: int = 1
 
     async def measure(self, tasks: list[Task]) -> schema.Run:
-        """Do what is missing of the tasks; the whole run. Idle pods are removed at the end, whatever happens."""
+        """Do what is missing of the tasks and return the whole run; idle pods are removed at the end in any case."""
         idle = Population(self.nodes)
         try:
             for task in tasks:
@@ -84,10 +84,10 @@ class Runner:
     async def _make_ready(
         self, task: Task, left_out: dict[str, str], stack: contextlib.AsyncExitStack, *, resumed: bool
     ) -> list[Node]:
-        """Prepare and warm up; the nodes that take part.
+        """Prepare and warm up; return the nodes that take part.
 
         A side that cannot do the work is added to ``left_out``, and does not keep the others from being measured. The
-        first side, which the others are measured against, cannot be left out, nor can one that has rounds already.
+        first side, with which the others are compared, cannot be left out, nor can one that already has rounds.
         """
 
         async def attempt(work: Callable[[Node], Awaitable[None]], node: Node) -> None:
@@ -149,7 +149,7 @@ async def _run_side(scenario: Scenario, node: Node) -> schema.SideRun:
 
 
 def _is_gone(error: Exception) -> bool:
-    """Whether there is nothing at the endpoint any more, which no scenario is to blame for."""
+    """Return whether the endpoint is gone altogether, which no scenario is to blame for."""
     return isinstance(error, CallError) and error.code is grpc.StatusCode.UNAVAILABLE
 
 
@@ -164,16 +164,16 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 def rounds_to_do(task: Task, run: schema.Run | None) -> int:
-    """How many rounds of a task a run, if there is one, does not have."""
+    """Return how many rounds of a task are missing from a run, which may be None."""
     done = [len(step.rounds) for step in run.steps if step.name == task.step.name] if run else []
     return max(0, task.rounds - sum(done))
 
 
 def seconds_of_round(task: Task, sides: int) -> float:
-    """About how long a round takes."""
+    """Return about how long a round takes."""
     return (sides + len(task.guests)) * (task.scenario.seconds + BETWEEN_SECONDS)
 
 
 def seconds_of_rounds(tasks: Iterable[Task], sides: int, run: schema.Run | None = None) -> float:
-    """About how long the rounds take that a run does not have of a plan, for the progress bar."""
+    """Return about how long the rounds take that a run lacks of a plan, for the progress bar."""
     return sum(rounds_to_do(task, run) * seconds_of_round(task, sides) for task in tasks)

@@ -1,4 +1,4 @@
-"""The experiments by the names they have on the command line."""
+"""The scenarios by their names on the command line."""
 
 from __future__ import annotations
 
@@ -32,4 +32,4 @@ SCENARIOS: dict[str, Callable[[Options, Surroundings], Scenario]] = {
     "calls": lambda _options, around: Calls(around.pods, around.period),
     "steady": lambda options, around: Steady(around.pods, options.window),
 }
-"""In the order in which they are run and reported; what is made of options and the surroundings."""
+"""In the order of running and reporting: the functions that make scenarios from options and surroundings."""

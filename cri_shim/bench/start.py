@@ -1,7 +1,7 @@
-"""What is said before a comparison begins: how long it will take, and whether the machine is too busy for it.
+"""Announce a comparison before it begins: how long it takes, and whether the machine is too busy for it.
 
-A run of many minutes whose report refuses every verdict is a waste that one probe at the start can prevent. The time is
-an estimate from the plan: scenarios know about how long their turns take, and pods are counted.
+A run of many minutes whose report refuses every verdict is a waste, which one probe at the start can prevent. The time
+is an estimate from the plan: scenarios know about how long their runs take, and pods are counted.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from cri_shim.bench.results.schema import Probe, Run
 
 _CHECK_SECONDS = 4.0
-"""Of each side: to look at it, to compare what its pods are given, to clean up."""
+"""Seconds for each side: to inspect it, to compare what its pods get, to clean up."""
 _NULL_CALL_SECONDS = 12.0
-"""Of each side: null calls by the client, in three rhythms."""
+"""Seconds for each side: null calls by the client, in three rhythms."""
 _PREPARE_SECONDS = 0.5
-"""Of each side and step."""
+"""Seconds for each side and step."""
 _POD_SECONDS = 0.1
-"""To start or to end an idle pod, several at once."""
+"""Seconds to start or to end an idle pod, several at once."""
 
 
 class BusyError(Exception):
-    """The machine is too busy, and it was asked that it is quiet."""
+    """The machine is too busy, and the user required a quiet one."""
 
 
 def expected_seconds(tasks: Iterable[Task], sides: int, warm_up: int, run: Run | None = None) -> float:
-    """About how long it takes to do what a run, if there is one, does not have of a plan."""
+    """Return about how many seconds the work takes that a run, which may be None, lacks of a plan."""
     total, pods = _CHECK_SECONDS * sides, 0
     if run is None or not run.null_calls:
         total += _NULL_CALL_SECONDS * sides
@@ -49,7 +49,7 @@ def expected_seconds(tasks: Iterable[Task], sides: int, warm_up: int, run: Run |
 
 
 def announcement(tasks: Iterable[Task], sides: int, warm_up: int, run: Run | None = None) -> str:
-    """How much there is to do, how long that takes, and until when, as a line."""
+    """Return a line that says how much there is to do, how long it takes, and until when."""
     to_do = [rounds for task in tasks if (rounds := rounds_to_do(task, run))]
     seconds = expected_seconds(tasks, sides, warm_up, run)
     until = time.strftime("%H:%M", time.localtime(time.time() + seconds))
@@ -58,12 +58,12 @@ def announcement(tasks: Iterable[Task], sides: int, warm_up: int, run: Run | Non
 
 
 def busy_reason(probe: Probe) -> str:
-    """Why the machine is too busy to measure, as a line; empty when it is quiet enough."""
+    """Return a line that says why the machine is too busy to measure; empty when it is quiet enough."""
     if probe.waited <= noise.DISTURBED:
         return ""
     return (
-        f"the machine is too busy to measure: something else had the cores for {probe.waited:.0%} of a short test "
-        f"(allowed are {noise.DISTURBED:.0%}), and its load is {probe.load:g} on {_count(os.cpu_count() or 1, 'core')}"
+        f"the machine is too busy to measure: other work used the cores for {probe.waited:.0%} of a short test "
+        f"(allowed: {noise.DISTURBED:.0%}), and its load is {probe.load:g} on {_count(os.cpu_count() or 1, 'core')}"
     )
 
 

@@ -1,9 +1,9 @@
-"""The version of the CRI that an endpoint speaks, found out once, and requests in the form that it takes.
+"""Find out once which version of the CRI an endpoint speaks, and translate requests into it.
 
-A kubelet of 1.24 and 1.25 asks in the same way: v1 first, then v1alpha2. The package of v1alpha1, which kubelets spoke
-up to 1.9, is plain ``runtime``. Messages of all three have the same fields under the same numbers as far as they are
-used here, with two exceptions: v1alpha1 says of each namespace whether it is the node's, where later versions name a
-mode, and before SecurityProfile a seccomp profile was a string.
+A kubelet of 1.24 and 1.25 negotiates in the same way: v1 first, then v1alpha2. The package of v1alpha1, which kubelets
+spoke up to 1.9, is plain ``runtime``. The messages of all three have the same fields under the same numbers as far as
+they are used here, with two exceptions: v1alpha1 says of each namespace whether it is the node's, where later versions
+name a mode, and before SecurityProfile a seccomp profile was a string.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _DEFAULT_SECCOMP = "runtime/default"
 
 
 class UnknownApiError(Exception):
-    """An endpoint that speaks no version of the CRI that is known here."""
+    """An endpoint that speaks none of the known versions of the CRI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,11 @@ class ApiVersion:
     package: str
 
     def path(self, rpc: str) -> str:
-        """The path of a method in this version."""
+        """Return the path of a method in this version."""
         return f"/{self.package}.{_SERVICE_OF[rpc]}/{rpc}"
 
     def request(self, rpc: str, content: bytes) -> bytes:
-        """A serialised request of v1 as this version takes it."""
+        """Translate a serialised request of v1 into this version."""
         if self is V1 or rpc not in {"RunPodSandbox", "CreateContainer"}:
             return content
         if rpc == "RunPodSandbox":
@@ -72,9 +72,9 @@ VERSIONS = (V1, V1ALPHA2, V1ALPHA1)
 
 
 async def negotiate(caller: Caller) -> ApiVersion:
-    """The newest version that an endpoint answers to.
+    """Return the newest version that an endpoint answers to.
 
-    Raises :class:`UnknownApiError` when there is none, and what the caller raises when the endpoint does not answer.
+    Raises :class:`UnknownApiError` when it answers to none, and the caller's own errors when it does not answer at all.
     """
     request = cri.VersionRequest(version="0.1.0").SerializeToString()
     for version in VERSIONS:

@@ -1,7 +1,7 @@
-"""What makes the calls of a comparison and holds the clock: the in-process Python client, or a program of its own.
+"""Define what makes the calls of a comparison and holds the clock: the in-process Python client, or another program.
 
-Both are given a serialised request and give back bytes with the time that the call took on *their* clock, so that what
-a result shows is the client's own time and never that of the program which drives it.
+Both get a serialised request and return bytes together with the time that the call took on *their* clock, so that a
+result shows the client's own time and never that of the program which drives it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ M = TypeVar("M", bound="Message")
 
 
 class Answer:
-    """What came back: bytes, how long it took (ms), and the bill if the endpoint wrote one."""
+    """One answer: its bytes, the milliseconds it took, and the bill if the endpoint wrote one."""
 
     __slots__ = ("bill", "content", "ms")
 
@@ -34,7 +34,7 @@ class Answer:
         self.bill = bill
 
     def read(self, kind: type[M]) -> M:
-        """The answer as a message."""
+        """Return the answer as a message."""
         return kind.FromString(self.content)
 
 
@@ -43,12 +43,12 @@ class Caller(Protocol):
 
     @property
     def about(self) -> CallingClient:
-        """What makes the calls, for the result."""
+        """The name and version of the client, for the result."""
         ...
 
     @property
     def pid(self) -> int | None:
-        """The process that makes them, where it is not this one; its CPU time is the client's."""
+        """The process that makes the calls if it is not this one; its CPU time is the client's."""
         ...
 
     async def call(self, path: str, request: bytes, deadline: float) -> Answer:
@@ -59,15 +59,15 @@ class Caller(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         ...
 
 
 def sent_now() -> tuple[str, str]:
-    """The pair of metadata that says that a request is sent at this moment."""
+    """Return the metadata pair that says that the request is sent now."""
     return client_time.KEY, str(time.time_ns())
 
 
 def bill_of(metadata: Iterable[tuple[str, str | bytes]]) -> str:
-    """The bill in trailing metadata; empty when the endpoint wrote none."""
+    """Return the bill in trailing metadata; empty when the endpoint wrote none."""
     return next((str(value) for key, value in metadata if key == bill_text.KEY), "")

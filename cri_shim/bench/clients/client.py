@@ -1,7 +1,7 @@
-"""A CRI client for the endpoint of one side: RPCs by their names, messages in and out.
+"""Call the endpoint of one side as a CRI client: RPCs by their names, messages in and out.
 
-Requests are serialised before the clock starts and answers stay bytes until they are read, so that what is timed is the
-endpoint and one call. The call itself, and the clock, are the caller's.
+Requests are serialised before the clock starts, and answers stay bytes until they are read, so that only the endpoint
+and one call are timed. The call itself, and the clock, are the caller's.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 DEADLINE = 900.0
 _LONGEST_DETAILS = 2000
-"""Characters of an endpoint's error text that are shown."""
+"""How many characters of an endpoint's error text are shown."""
 
 M = TypeVar("M", bound="Message")
 
 
 class CallError(Exception):
-    """A call that an endpoint refused, failed, or answered with something else; the text is the sentence for users."""
+    """A call that an endpoint refused or failed, or whose answer is not of the right kind; the text is for users."""
 
     def __init__(self, endpoint: str, rpc: str, code: grpc.StatusCode | None, details: str) -> None:
         """Keep the code, which is None for an answer that cannot be read as a CRI message."""
@@ -39,7 +39,7 @@ class CallError(Exception):
 
 
 class Client:
-    """One endpoint, and what calls it."""
+    """One endpoint and the caller that calls it."""
 
     def __init__(self, endpoint: str, caller: Caller) -> None:
         """Keep both; the first call connects and negotiates, which is why it is never one that counts."""
@@ -58,7 +58,7 @@ class Client:
         await self._caller.close()
 
     async def version(self) -> ApiVersion:
-        """The version of the CRI that the endpoint speaks. Raises :class:`CallError`."""
+        """Return the version of the CRI that the endpoint speaks. Raises :class:`CallError`."""
         if self._version is None:
             try:
                 self._version = await negotiate(self._caller)

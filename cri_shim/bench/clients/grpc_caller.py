@@ -1,7 +1,7 @@
-"""The calls of the Python client: one grpc.aio channel in this process, as cheap as Python can be.
+"""Make the calls of the Python client: one grpc.aio channel in this process, as cheap as Python can be.
 
-The clock starts just before grpc.aio is called and stops when the answer's bytes are there. The channel options are
-those of the kubelet where they matter.
+The clock starts just before grpc.aio is called and stops when the bytes of the answer have arrived. The channel options
+are those of the kubelet where they matter.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class GrpcCaller:
     async def call(
         self, path: str, request: bytes, deadline: float, metadata: Sequence[tuple[str, str]] = ()
     ) -> Answer:
-        """Call a method, with some more metadata. Raises :class:`grpc.aio.AioRpcError`."""
+        """Call a method, with additional metadata. Raises :class:`grpc.aio.AioRpcError`."""
         method = self._methods.get(path)
         if method is None:
             method = self._methods[path] = self._channel.unary_unary(path)

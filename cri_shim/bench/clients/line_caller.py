@@ -1,6 +1,6 @@
-"""The calls of a client in another language: a program that reads from lines what to call, and holds the clock itself.
+"""Make the calls through a client in another language: a program that reads calls from lines and holds the clock.
 
-There is one process for each endpoint; :mod:`line_process` runs it.
+One process runs for each endpoint; :mod:`line_process` manages it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from untrusted.text import escaped
 
 HELLO_SECONDS = 10.0
 LATE_SECONDS = 10.0
-"""How much longer than a call's own deadline its answer is waited for."""
+"""Seconds that the comparison waits for an answer beyond the call's own deadline."""
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 _LONGEST_MESSAGE = 1000
 
 
 class LineCaller:
-    """One client, connected to one endpoint. :meth:`start` makes one."""
+    """One client, connected to one endpoint; :meth:`start` makes it."""
 
     def __init__(self, command: str) -> None:
         """Keep the command; nothing runs yet."""
@@ -55,7 +55,7 @@ class LineCaller:
 
     @property
     def about(self) -> CallingClient:
-        """What the client is called, its version, and how it was run."""
+        """The client's name and version, and the command that runs it."""
         hello = self._hello.result()
         return CallingClient(hello.name, hello.version, self._command)
 
@@ -65,7 +65,7 @@ class LineCaller:
         return self._running.pid
 
     async def call(self, path: str, request: bytes, deadline: float) -> Answer:
-        """Have a method called. Raises :class:`grpc.aio.AioRpcError`, or :class:`ClientError`."""
+        """Let the client call a method. Raises :class:`grpc.aio.AioRpcError`, or :class:`ClientError`."""
         if self._broken:
             raise self._broken
         id_ = next(self._ids)
@@ -82,7 +82,7 @@ class LineCaller:
         return Answer(answer.content, answer.nanoseconds / 1e6, bill_of(answer.metadata))
 
     async def close(self) -> None:
-        """Let the client end."""
+        """End the client."""
         await self._running.end()
 
     @property
@@ -106,7 +106,7 @@ class LineCaller:
         waiting = self._waiting.pop(answer.id, None)
         if waiting is None:
             self._break(f"has answered a call {answer.id} that was not made, or twice")
-        elif not waiting.done():  # else nothing waits for it any more
+        elif not waiting.done():  # otherwise nothing waits for it any more
             waiting.set_result(answer)
 
     def _on_failed(self, failed: Failed) -> None:
@@ -121,7 +121,7 @@ class LineCaller:
         self._break(how)
 
     def _break(self, what: str) -> ClientError:
-        """End all calls with an error, and refuse those to come; the first reason stays."""
+        """Fail all calls in flight, and refuse those to come; the first reason stays."""
         if self._broken is None:
             self._broken = self._error(what)
         if not self._hello.done():

@@ -1,8 +1,8 @@
-"""The Python client as a program of its own, driven by lines.
+"""Run the Python client as a program of its own, driven by lines.
 
-``python -m cri_shim.bench.clients.line_client ENDPOINT`` starts it.
-It makes the same calls as the in-process client. Beside that one it shows what driving a client by lines costs, and it
-is an example for clients in other languages (docs/client-protocol.md).
+``python -m cri_shim.bench.clients.line_client ENDPOINT`` starts it. It makes the same calls as the in-process client.
+The difference between the two shows what driving a client by lines costs, and this one is an example for clients in
+other languages (docs/client-protocol.md).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _USAGE = "usage: python -m cri_shim.bench.clients.line_client unix:///PATH\n"
 
 
 def main(arguments: list[str]) -> int:
-    """Serve standard input until it ends; the exit code."""
+    """Serve standard input until it ends; return the exit code."""
     if len(arguments) != 1:
         sys.stderr.write(_USAGE)
         return 2
@@ -53,7 +53,7 @@ async def _serve(endpoint: str) -> None:
 
 
 async def _answer(caller: GrpcCaller, line: str) -> None:
-    """Make one call and write how it ended."""
+    """Make one call and write its outcome."""
     try:
         call = parse_call(line)
     except ProtocolError as error:
@@ -74,7 +74,7 @@ async def _made(caller: GrpcCaller, call: Call) -> Answered:
 
 
 def _selected(bill: str) -> tuple[tuple[str, str], ...]:
-    """The trailing metadata that matters."""
+    """Return the trailing metadata that the comparison reads."""
     return ((KEY, bill),) if bill else ()
 
 

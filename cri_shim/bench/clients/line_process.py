@@ -1,4 +1,4 @@
-"""A program that reads lines and writes lines: its pipes, its end, and what it last said on standard error.
+"""Manage a program that reads and writes lines: its pipes, its end, and its last lines on standard error.
 
 It runs in a session of its own, so that an interrupt at the terminal reaches only the comparison, which has pods to
 remove through the program before it lets it end.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LONGEST_LINE = 24 * 1024 * 1024
-"""Bytes: a message of 16 MiB in base64, and what stands around it."""
+"""Bytes: a message of 16 MiB in base64, and the fields around it."""
 END_SECONDS = 5.0
 """How long the program may take to end once its standard input has ended."""
 
@@ -31,11 +31,11 @@ _LONGEST_WORD = 300
 
 
 class ClientError(Exception):
-    """A client that cannot be run, breaks the protocol, or has ended; the text names it and says what happened."""
+    """A client that cannot be run, breaks the protocol, or has ended; the text names the client and the reason."""
 
 
 class LineProcess:
-    """A running program. :meth:`start` makes one."""
+    """A running program; :meth:`start` makes it."""
 
     def __init__(self, transport: asyncio.SubprocessTransport, ended: asyncio.Event) -> None:
         """Keep what :meth:`start` has made."""
@@ -50,7 +50,7 @@ class LineProcess:
     ) -> LineProcess:
         """Run a command with one more argument; raises :class:`ClientError` when it cannot be run.
 
-        ``on_line`` gets each line, ``on_end`` once how the program ended.
+        ``on_line`` gets each line; ``on_end`` gets, once, how the program ended.
         """
         ended = asyncio.Event()
         try:
@@ -63,11 +63,11 @@ class LineProcess:
         return cls(transport, ended)
 
     def write(self, line: str) -> None:
-        """Write a line; what a program that has ended does not read is lost."""
+        """Write a line; it is lost if the program has ended."""
         self._stdin.write(line.encode() + b"\n")
 
     async def end(self) -> None:
-        """End its standard input and wait for its end, which is forced when it takes too long."""
+        """Close its standard input and wait for its end; kill it if that takes too long."""
         self._stdin.close()
         try:
             await asyncio.wait_for(self._ended.wait(), END_SECONDS)
@@ -78,7 +78,7 @@ class LineProcess:
 
 
 def kill_session(pid: int) -> None:
-    """Kill a program and what it has started, which would keep its pipes open; it runs in a session of its own."""
+    """Kill a program, which has a session of its own, and what it started, which would keep its pipes open."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
 
@@ -119,17 +119,17 @@ class _Pipes(asyncio.SubprocessProtocol):
                 kill_session(self._transport.get_pid())
 
     def pipe_connection_lost(self, fd: int, _exc: Exception | None) -> None:
-        """A program that hangs up on its standard output, and goes on, would be waited for until the deadline."""
+        """End it soon: a program that closes its standard output and goes on would be waited for until the deadline."""
         if fd == _STDOUT:
             self._loop.call_later(END_SECONDS, self._on_end, "has closed its standard output")
 
     def process_exited(self) -> None:
-        """What it has started would keep its pipes open for ever."""
+        """Kill what it has started, which would keep its pipes open for ever."""
         if self._transport is not None:
             kill_session(self._transport.get_pid())
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """All pipes are closed and the process is reaped."""
+        """Report the end: all pipes are closed and the process is reaped."""
         code = self._transport.get_returncode() if self._transport else None
         how = f"was killed by signal {-code}" if code is not None and code < 0 else f"has ended with exit code {code}"
         words = "; ".join(escaped(line, _LONGEST_WORD) for line in self._last_words)

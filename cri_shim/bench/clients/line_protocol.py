@@ -1,7 +1,8 @@
-"""The lines between a comparison and a client in another language: docs/client-protocol.md as code, without any I/O.
+"""Encode and parse the lines between a comparison and a client in another language, without any I/O.
 
-Each line is fields between single blanks. What may hold anything, or nothing, travels in base64, and ``-`` stands for
-nothing. Both ends are here: what the comparison writes and reads, and what the Python client does.
+docs/client-protocol.md describes the protocol. A line has fields separated by single blanks. A field that may hold
+anything, or nothing, travels in base64, and ``-`` stands for nothing. Both ends are here: what the comparison writes
+and reads, and what the Python client does.
 """
 
 from __future__ import annotations
@@ -21,41 +22,41 @@ _SHOWN = 120
 
 
 class ProtocolError(ValueError):
-    """A line that is not one of the protocol; the text shows its beginning and says what is wrong."""
+    """A line that does not follow the protocol; the text shows its beginning and says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """The client's first line: what it is called, and its version."""
+    """The client's first line: its name and version."""
 
     name: str
     version: str
 
     def line(self) -> str:
-        """As it is written."""
+        """Return the line as it is written."""
         return f"hello {VERSION} {self.name} {self.version}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call to be made."""
+    """One call to make."""
 
     id: int
     path: str
     milliseconds: int
-    """How long it may take."""
+    """The call's time limit."""
     metadata: tuple[tuple[str, str], ...]
     request: bytes
 
     def line(self) -> str:
-        """As it is written."""
+        """Return the line as it is written."""
         pairs = _pairs(self.metadata)
         return f"call {self.id} {self.path} {self.milliseconds} {pairs} {_encode(self.request)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """How a call ended: well, or with a status of gRPC."""
+    """The outcome of a call: an answer, or a gRPC status."""
 
     id: int
     nanoseconds: int
@@ -63,24 +64,24 @@ class Answered:
     status: int
     message: str
     metadata: tuple[tuple[str, str], ...]
-    """Trailing metadata that matters."""
+    """The trailing metadata that the comparison reads."""
     content: bytes
 
     def line(self) -> str:
-        """As it is written."""
+        """Return the line as it is written."""
         ended = f"{self.nanoseconds} {self.status} {_encode(self.message.encode())}"
         return f"answer {self.id} {ended} {_pairs(self.metadata)} {_encode(self.content)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A call that the client could not make for reasons of its own; without an id, the client cannot go on."""
+    """A call that the client could not make for its own reasons; without an id, the client cannot continue."""
 
     id: int | None
     message: str
 
     def line(self) -> str:
-        """As it is written."""
+        """Return the line as it is written."""
         return f"error {NOTHING if self.id is None else self.id} {_encode(self.message.encode())}"
 
 

@@ -1,7 +1,7 @@
-"""The cgroup that a pod is given: a path where the runtime writes cgroup files, a slice where systemd does that.
+"""Choose the cgroup parent of a pod: a path where the runtime writes cgroup files, a slice where systemd does.
 
 With the systemd driver a kubelet turns each part of its path into a part of a slice's name and sends the whole path of
-slices; runtimes take the last one. Dashes separate the parts of such a name, so a dash within a part becomes an
+slices; runtimes use the last one. Dashes separate the parts of such a name, so a dash within a part becomes an
 underscore.
 """
 
@@ -11,7 +11,7 @@ SLICE = ".slice"
 
 
 def of_side(parent: str, owner: str) -> str:
-    """The parent of one side's pods, beside or below the one that was asked for; ``owner`` makes it its own."""
+    """Return the parent of one side's pods, beside or below the requested one; ``owner`` makes it unique."""
     if not parent.endswith(SLICE):
         return f"{parent}-{owner}"
     name = parent.rpartition("/")[2].removesuffix(SLICE)
@@ -19,14 +19,14 @@ def of_side(parent: str, owner: str) -> str:
 
 
 def for_driver(parent: str, *, systemd: bool) -> str:
-    """A parent in the form that a driver takes. A slice is taken as it is: naming one says which driver it is."""
+    """Return a parent in the form that the driver needs. A slice stays a slice, as its form names the driver."""
     if not systemd or parent.endswith(SLICE):
         return parent
     return _path_of_slices([part for part in parent.split("/") if part])
 
 
 def of_pod(parent: str, uid: str) -> str:
-    """A pod's own cgroup below a parent that has the form of :func:`for_driver`."""
+    """Return a pod's own cgroup below a parent that has the form of :func:`for_driver`."""
     if not parent.endswith(SLICE):
         return f"{parent}/pod{uid}"
     last = parent.rpartition("/")[2].removesuffix(SLICE)

@@ -1,8 +1,8 @@
-"""The log file of a container as facts that can be compared: its format, what each stream printed, how it was cut.
+"""Read the log file of a container as comparable facts: its format, what each stream printed, how it was cut.
 
-A kubelet reads two formats: the CRI's, a line ``TIME STREAM F|P TEXT`` for each piece, where P says that the line goes
-on; and that of Docker's log files, a JSON object for each piece, whose text has the line's end in it. What was printed
-is put together again from the pieces, so that runtimes that cut long lines at different lengths differ in that alone.
+A kubelet reads two formats. The CRI's has a line ``TIME STREAM F|P TEXT`` for each piece, where P means that the line
+continues. Docker's has a JSON object for each piece, whose text contains the line's end. The pieces are joined again to
+the output, so that runtimes that cut long lines at different lengths differ only in that.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One record: a whole line, its end, or, where ``whole`` is not set, a part that goes on."""
+    """One record: a whole line, the end of a line, or, if ``whole`` is not set, a part that continues."""
 
     time: str
     stream: str
@@ -30,11 +30,11 @@ class _Piece:
 
 
 class _OtherFormatError(ValueError):
-    """A record that is not of the format; the text is the record."""
+    """A record that does not follow the format; the text is the record."""
 
 
 def log_facts(content: bytes) -> dict[str, str]:
-    """What a log file says, in whichever format; content that is in neither is a fact, too."""
+    """Return the facts of a log file in either format; a content in neither format is a fact, too."""
     lines = content.split(b"\n")[:-1]
     if not lines:
         return {"format": "no lines"}

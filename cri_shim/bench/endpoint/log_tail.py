@@ -1,8 +1,8 @@
-"""Read back from a log file what a container printed: has it come to its end, and how many whole lines are there.
+"""Read from a log file how much a container has printed: whether it is finished, and how many whole lines there are.
 
-A kubelet reads two formats. In the CRI's, ``TIME STREAM TAG TEXT``, the tag P says that the line goes on in the next
-record; Docker's has a JSON object for each record, whose text contains the end of the line. Runtimes cut lines into
-records where they like, short ones as well: conmon does so wherever its buffer ends.
+A kubelet reads two formats. In the CRI's, ``TIME STREAM TAG TEXT``, the tag P means that the line continues in the next
+record. Docker's has a JSON object for each record, whose text contains the end of the line. Runtimes cut lines into
+records where they like, even short ones: conmon does so wherever its buffer ends.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def ends_with(log: Path, last: bytes, begin: int = 0) -> bool:
 
 
 def whole_lines(log: Path, begin: int = 0) -> int:
-    """How many lines of standard output have ended from ``begin`` on, where a record starts.
+    """Return how many lines of standard output have ended from ``begin`` on, where a record starts.
 
     This counts bytes and parses nothing, so what was printed must not look like a record itself.
     """
@@ -63,7 +63,7 @@ def whole_lines(log: Path, begin: int = 0) -> int:
 
 
 def _text(record: bytes) -> bytes:
-    """What was printed, with the end of the line if it is in this record."""
+    """Return what was printed, with the end of the line if it is in this record."""
     if record.startswith(_JSON):
         try:
             return parse_object(record).text("log").encode()

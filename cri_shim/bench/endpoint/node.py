@@ -1,4 +1,4 @@
-"""One side while it is measured: its endpoint, the processes behind it, and where its pods live."""
+"""One side while it is measured: its endpoint, the processes behind it, and the place of its pods."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from cri_shim.bench.results.bills import Bill
 
 OPTIONAL = ("ImageFsInfo", "ListContainerStats", "ListPodSandboxStats")
-"""RPCs of the scenarios that runtimes exist without."""
+"""RPCs of the scenarios that some runtimes lack."""
 _REQUIRED = {"RuntimeReady", "NetworkReady"}
-"""The conditions that a kubelet waits for; others are for people to read."""
+"""The conditions that a kubelet waits for; others are only for people."""
 NOT_IMPLEMENTED = "not implemented"
 _SAYS_UNIMPLEMENTED = re.compile(r"not (yet )?(implement|support)|unimplemented|does not support", re.IGNORECASE)
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -45,29 +45,29 @@ _names = itertools.count(1)
 
 @dataclass(slots=True)
 class Samples:
-    """What one turn yields: milliseconds by metric, and the bills that came with the answers."""
+    """The yield of one run: milliseconds by metric, and the bills that came with the answers."""
 
     values: dict[str, list[float]] = field(default_factory=dict)
     _bills: dict[str, list[Bill]] = field(default_factory=dict)
 
     def add(self, metric: str, ms: float) -> None:
-        """Note a value."""
+        """Add a value."""
         self.values.setdefault(metric, []).append(round(ms, 3))
 
     def add_answer(self, rpc: str, answer: Answer) -> None:
-        """Note how long an RPC took, and its bill."""
+        """Add how long an RPC took, and its bill."""
         self.add(rpc, answer.ms)
         if bill := read_bill(answer.bill, answer.ms):
             self._bills.setdefault(rpc, []).append(bill)
 
     def bills(self) -> dict[str, schema.Bills]:
-        """The bills of each RPC, part by part."""
+        """Return the bills of each RPC, part by part."""
         return {rpc: itemize(bills) for rpc, bills in self._bills.items()}
 
 
 @dataclass(slots=True)
 class Node:
-    """A side. ``behind`` are sockets of daemons whose work counts as this side's: the containerd behind a bridge."""
+    """A side. ``behind`` are the sockets of daemons whose work counts for it, such as containerd behind a bridge."""
 
     name: str
     client: Client
@@ -78,12 +78,12 @@ class Node:
     configuration: str = ""
     api: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
-    """RPCs that are not measured here, and why."""
+    """RPCs that are not measured here, and the reasons."""
     cut_off: bool = False
-    """Whether the start of a pod was given up half way; the runtime may still go on with it."""
+    """Whether the start of a pod was abandoned half way; the runtime may still continue it."""
 
     async def inspect(self) -> schema.Side:
-        """Find out who serves the endpoint and with what; the record of the side.
+        """Find out which runtime serves the endpoint, and how; return the record of the side.
 
         Raises :class:`processes.UnknownProcessError`, or :class:`CallError` when the endpoint does not answer.
         """
@@ -110,7 +110,7 @@ class Node:
         return self.side()
 
     def side(self) -> schema.Side:
-        """The record of the side, as it is known by now."""
+        """Return the record of the side as it is known by now."""
         return schema.Side(
             self.name,
             self.client.endpoint,
@@ -122,7 +122,7 @@ class Node:
         )
 
     async def _is_systemd_the_cgroup_driver(self) -> bool:
-        """What RuntimeConfig says, which runtimes answer that are younger than Kubernetes 1.28."""
+        """Return whether RuntimeConfig says so, which runtimes answer from Kubernetes 1.28 on."""
         try:
             answer = await self.client.ask("RuntimeConfig", cri.RuntimeConfigRequest(), cri.RuntimeConfigResponse)
         except CallError as error:
@@ -132,7 +132,7 @@ class Node:
         return answer.HasField("linux") and answer.linux.cgroup_driver == cri.SYSTEMD
 
     async def _find_what_is_not_implemented(self) -> None:
-        """Ask for what some runtimes do not have, once each."""
+        """Call once each RPC that some runtimes do not implement."""
         for rpc in OPTIONAL:
             try:
                 await self.client.timed(rpc, b"")
@@ -142,7 +142,7 @@ class Node:
                 self.left_out[rpc] = NOT_IMPLEMENTED
 
     async def have_image(self) -> None:
-        """Pull the pods' image unless it is there, and remember by which id the runtime knows it."""
+        """Pull the pods' image unless it is present, and remember the id by which the runtime knows it."""
         image = cri.ImageSpec(image=self.place.image)
         request = cri.ImageStatusRequest(image=image)
         status = await self.client.ask("ImageStatus", request, cri.ImageStatusResponse)
@@ -154,16 +154,16 @@ class Node:
         self.place = replace(self.place, image_id=status.image.id)
 
     def shims(self) -> list[int]:
-        """Process ids of the side's shims."""
+        """Return the process ids of the side's shims."""
         daemons = [process.pid for process in self.processes]
         return shims_of([self.client.endpoint, *self.behind], self.place.cgroup_parent, daemons)
 
     def clock(self, shims: Sequence[int]) -> Clock:
-        """CPU seconds so far."""
+        """Return the CPU seconds used so far."""
         return processes.read_clock(self.processes, shims, self.client.pids, self._helpers(shims))
 
     def memory(self) -> Memory:
-        """What its processes hold now."""
+        """Return the memory that its processes hold now."""
         shims = self.shims()
         return read_memory(self.processes, shims, self._helpers(shims))
 
@@ -171,13 +171,13 @@ class Node:
         return descendants_of([process.pid for process in self.processes], shims)
 
     async def call(self, samples: Samples, rpc: str, request: bytes) -> bytes:
-        """Call an RPC and note how long it took; the answer's bytes."""
+        """Call an RPC and note how long it took; return the bytes of the answer."""
         answer = await self.client.timed(rpc, request)
         samples.add_answer(rpc, answer)
         return answer.content
 
     def remove_cgroups(self) -> bool:
-        """Remove the empty parents that pods have left, as a kubelet does; False while one is in use, which stays."""
+        """Remove the empty parents that pods have left, as a kubelet does; return False if one is in use and stays."""
         parent = self.place.cgroup_parent.strip("/")
         if not parent:
             return True
@@ -195,17 +195,17 @@ class NotReadyError(Exception):
 
 
 def is_unimplemented(error: CallError) -> bool:
-    """Whether a runtime says that it does not have an RPC; some say so with another code."""
+    """Return whether a runtime says that it lacks an RPC; some say so with another code."""
     return error.code is grpc.StatusCode.UNIMPLEMENTED or bool(_SAYS_UNIMPLEMENTED.search(error.details))
 
 
 def next_name(kind: str) -> str:
-    """A pod name that this process has not used."""
+    """Return a pod name that this process has not used."""
     return f"{kind}-{next(_names)}"
 
 
 def _configuration(info: dict[str, str]) -> str:
-    """The settings that decide what a pod start does, out of a verbose ``Status``; paths of one run are left out."""
+    """Return the settings from a verbose ``Status`` that decide what a pod start does, without one run's paths."""
     configuration: dict[str, Any] = {}
     with contextlib.suppress(ValueError, AttributeError):
         config = json.loads(info.get("config", "{}"))

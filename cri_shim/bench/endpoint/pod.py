@@ -1,8 +1,8 @@
-"""A pod's life as a kubelet drives it, one RPC after the other, each of them timed.
+"""Drive a pod's life as a kubelet does, one RPC after the other, each of them timed.
 
 A kubelet makes the directories of the logs before it asks for the pod and the container, stops a container before its
-pod, and stops before it removes. Runtimes depend on that: CRI-O and cri-dockerd put a log into a folder that they do
-not make, and cri-containerd of 2018 refuses to remove a container that runs.
+pod, and stops before it removes. Runtimes depend on that: CRI-O and cri-dockerd write a log into a folder that they do
+not make, and cri-containerd of 2018 refuses to remove a running container.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Pod:
 
     @classmethod
     def of(cls, node: Node, name: str, command: Sequence[str] = ("sleep", "86400")) -> Pod:
-        """Describe it; nothing runs yet."""
+        """Describe a pod; nothing runs yet."""
         config = pod_config(node.place, name)
         return cls(node, config, container_config(node.place, config, command))
 
@@ -59,7 +59,7 @@ class Pod:
             raise
 
     async def start_container(self, samples: Samples) -> None:
-        """Create and start the container in the pod, which runs."""
+        """Create and start the container in the running pod."""
         _make_directory(log_file(self.config, self.container).parent)
         create = cri.CreateContainerRequest(
             pod_sandbox_id=self.id, config=self.container, sandbox_config=self.config
@@ -70,14 +70,14 @@ class Pod:
         await self.node.call(samples, "StartContainer", start)
 
     async def read_status(self, samples: Samples) -> None:
-        """Ask for the status of both, as a kubelet does after a start."""
+        """Read the status of both, as a kubelet does after a start."""
         pod = cri.PodSandboxStatusRequest(pod_sandbox_id=self.id).SerializeToString()
         await self.node.call(samples, "PodSandboxStatus", pod)
         container = cri.ContainerStatusRequest(container_id=self.container_id).SerializeToString()
         await self.node.call(samples, "ContainerStatus", container)
 
     async def end(self, samples: Samples) -> None:
-        """Stop and remove both, without grace: what is timed is the runtime, not a process that does not listen."""
+        """Stop and remove both without a grace period, so that the runtime is timed and not the container's process."""
         stop = cri.StopContainerRequest(container_id=self.container_id, timeout=0).SerializeToString()
         await self.node.call(samples, "StopContainer", stop)
         pod = cri.StopPodSandboxRequest(pod_sandbox_id=self.id).SerializeToString()
@@ -89,19 +89,19 @@ class Pod:
         remove_logs(Path(self.config.log_directory))
 
     async def exec(self, *command: str, seconds: int = 60) -> cri.ExecSyncResponse:
-        """Run a command in it, without a clock."""
+        """Run a command in the container, without a clock."""
         request = cri.ExecSyncRequest(container_id=self.container_id, cmd=command, timeout=seconds)
         return await self.node.client.ask("ExecSync", request, cri.ExecSyncResponse)
 
     async def ip(self) -> str:
-        """The pod's address."""
+        """Return the pod's address."""
         request = cri.PodSandboxStatusRequest(pod_sandbox_id=self.id)
         status = await self.node.client.ask("PodSandboxStatus", request, cri.PodSandboxStatusResponse)
         return status.status.network.ip
 
 
 async def remove_all(node: Node) -> None:
-    """Stop and remove every pod that a comparison has left on a side; other pods are not touched."""
+    """Stop and remove every pod that a comparison has left on a side; other pods stay untouched."""
     answer = await node.client.ask("ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse)
     for item in answer.items:
         if item.metadata.namespace == NAMESPACE:
@@ -110,7 +110,7 @@ async def remove_all(node: Node) -> None:
 
 
 async def _remove(node: Node, id_: str) -> None:
-    """Remove a pod as a kubelet does, again and again: some runtimes refuse that while it is being started."""
+    """Remove a pod as a kubelet does, repeatedly, because some runtimes refuse that while the pod is being started."""
     for pause in (*REMOVE_RETRIES, None):
         try:
             await _stop_and_remove(node, id_)

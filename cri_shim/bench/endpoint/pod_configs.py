@@ -1,7 +1,7 @@
-"""The CRI messages of the pods that a comparison runs: small, and with what a kubelet always sends.
+"""Build the CRI messages of a comparison's pods: small pods, but with everything that a kubelet always sends.
 
-A kubelet gives each pod a cgroup of its own, a log directory, CRI labels, annotations and limits; so does this. It
-names a container's image by the id that ImageStatus gave it, and beside that as the user wrote it.
+A kubelet gives each pod a cgroup of its own, a log directory, CRI labels, annotations and limits, and so does this
+module. It names a container's image by the id from ImageStatus, and in addition as the user wrote it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 NAMESPACE = "cri-compare"
 _MIB = 1 << 20
-# As a pod of the Burstable class with requests and limits would get them.
+# The values of a pod of the Burstable class with requests and limits.
 _CPU_SHARES, _CPU_QUOTA, _CPU_PERIOD, _MEMORY, _OOM_SCORE = 102, 100_000, 100_000, 128 * _MIB, 999
-# What a kubelet hides from a container whose procMount is the default one.
+# The paths that a kubelet hides from a container with the default procMount.
 _MASKED = (
     *("/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug"),
     *("/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"),
@@ -32,21 +32,21 @@ _READONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-tri
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the pods of one side live on the node: their image, their logs, their cgroups."""
+    """The place of one side's pods on the node: their image, their logs, their cgroups."""
 
     image: str
-    """As a user writes it."""
+    """The image as a user writes it."""
     logs: Path
     cgroup_parent: str
     """A path, or a systemd slice; see :mod:`cri_shim.bench.endpoint.cgroup_parents`."""
     image_id: str = ""
-    """As the runtime names the image; empty until it has been asked."""
+    """The runtime's id of the image; empty until the runtime was asked."""
     runtime_handler: str = ""
-    """Of a RuntimeClass; empty for the runtime's default."""
+    """The handler of a RuntimeClass; empty for the runtime's default."""
 
 
 def log_directory(place: Place, metadata: cri.PodSandboxMetadata) -> Path:
-    """Where the logs of a pod's containers are, named as a kubelet names it."""
+    """Return the log directory of a pod's containers, named as a kubelet names it."""
     return place.logs / f"{metadata.namespace}_{metadata.name}_{metadata.uid}"
 
 
@@ -127,5 +127,5 @@ def container_config(
 
 
 def log_file(pod: cri.PodSandboxConfig, container: cri.ContainerConfig) -> Path:
-    """Where the container's log is."""
+    """Return the path of the container's log."""
     return Path(pod.log_directory) / container.log_path

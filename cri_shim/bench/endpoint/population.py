@@ -1,4 +1,4 @@
-"""So many idle pods on each side, the surroundings in which a node's periodic calls are measured."""
+"""Keep a number of idle pods on each side, the surroundings in which a node's periodic calls are measured."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Population:
     pods: dict[str, list[Pod]] = field(default_factory=dict)
 
     async def become(self, wanted: int, notify: Callable[[int, int], None]) -> None:
-        """Start or remove pods until each side has ``wanted``; ``tell`` hears of every pod: how many of how many."""
+        """Start or remove pods until each side has ``wanted``; ``notify`` gets the count and the total at every pod."""
         places = asyncio.Semaphore(_AT_ONCE)
         missing = sum(abs(wanted - len(self.pods.get(node.name, []))) for node in self.nodes)
         done = 0

@@ -1,7 +1,7 @@
-"""How fast calls follow each other: back to back, or with a pause of so many seconds before each.
+"""Space calls: back to back, or with a pause of a given number of seconds before each.
 
 What a call costs depends on the quiet before it: caches go cold, cores fall asleep, threads have to be woken. A kubelet
-never calls back to back; it asks, waits for the answer, and asks again a second or more after that. A period here is
+never calls back to back: it calls, waits for the answer, and calls again a second or more after that. A period here is
 counted the same way, from the end of one call to the begin of the next, so it is the quiet before every call. The wait
 is a timer of the event loop, not a busy one, and a call's clock starts when the wait is over.
 """
@@ -12,15 +12,15 @@ from cri_shim.config.forms import parse_duration, render_duration
 
 BACK_TO_BACK = 0.0
 DEFAULT = (BACK_TO_BACK, 0.04, 1.0)
-"""No pause at all; about what a node with many changing pods sees; the second of a kubelet's lifecycle generator."""
+"""No pause; about what a node with many changing pods sees; one second, as in a kubelet's lifecycle event generator."""
 SHORTEST, LONGEST = 0.001, 600.0
-"""Seconds. Timers of the event loop count in milliseconds."""
+"""The limits of a period in seconds; timers of the event loop count in milliseconds."""
 
 _BACK_TO_BACK_WORD = "back-to-back"
 
 
 def parse_rhythm(text: str) -> float:
-    """Seconds between two calls: 0 for ``back-to-back``, else a duration such as ``40ms``; ValueError otherwise."""
+    """Return the seconds between calls: 0 for ``back-to-back``, else a duration such as ``40ms``; raises ValueError."""
     if text == _BACK_TO_BACK_WORD:
         return BACK_TO_BACK
     try:
@@ -33,7 +33,7 @@ def parse_rhythm(text: str) -> float:
 
 
 def in_words(period: float) -> str:
-    """``back to back``, or ``every 40 ms``; the unit is that in which the number is a plain one."""
+    """Return ``back to back``, or ``every 40 ms`` in the unit that gives the simplest number."""
     if not period:
         return "back to back"
     text = render_duration(period)

@@ -1,4 +1,4 @@
-"""Whether a side's lists of statistics have every container and every pod: a list of nothing is soon made."""
+"""Check whether a side's lists of statistics have every container and pod, because an empty list is quickly made."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COMPLETE = "of all"
 
 
 async def coverage_of_statistics(node: Node) -> dict[str, str]:
-    """By RPC: :data:`COMPLETE`, or how much of the pods that run now is in the list, or why it is not measured."""
+    """Return by RPC :data:`COMPLETE`, or how many of the running pods are in the list, or why it is not measured."""
     pods = await node.client.ask("ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse)
     ours = {each.id for each in pods.items if each.metadata.namespace == NAMESPACE}
     containers = await node.client.ask("ListContainers", cri.ListContainersRequest(), cri.ListContainersResponse)

@@ -1,8 +1,8 @@
-"""Receive a stream as a kubelet's client would, over SPDY, and tell how long it took: a program of its own.
+"""Receive a stream as a kubelet's client would, over SPDY, and report how long it took: a program of its own.
 
     python -m cri_shim.bench.endpoint.stream_peer '{"url": …, "protocol": …, "streams": [headers, …], "size": bytes}'
 
-After the first bytes of data it only counts what comes, frames included: decoding here would be what is measured.
+After the first bytes of data it only counts what arrives, frames included, because decoding it would be measured too.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _upgrade(connection: socket.socket, where: SplitResult, protocol: str) -> No
     connection.sendall(f"{head}X-Stream-Protocol-Version: {protocol}\r\n\r\n".encode())
     answer = b""
     while not answer.endswith(b"\r\n\r\n"):
-        # Byte by byte: what follows the head belongs to the codec, and there is little of it.
+        # Byte by byte: what follows the head belongs to the codec, and the head is short.
         piece = connection.recv(1)
         if not piece or len(answer) > _LONGEST_HEAD:
             break
@@ -95,14 +95,14 @@ def _upgrade(connection: socket.socket, where: SplitResult, protocol: str) -> No
 
 
 def _read_until(connection: socket.socket, codec: Connection, wanted: type[Any], stream: int) -> int:
-    """Read until a stream has an event of a kind; how many bytes came with it."""
+    """Read until a stream has an event of the given kind; return how many bytes came with it."""
     while True:
         piece = connection.recv(_PIECE)
         if not piece:
             raise SystemExit(f"the stream ended before a {wanted.__name__}")
         for event in codec.receive_data(piece):
             if isinstance(event, DataReceived) and event.stream_id != stream:
-                # What comes before the data on another stream, the error stream, is why there will be none.
+                # Data on another stream before that, namely the error stream, says why none will come.
                 raise SystemExit(f"the server says '{escaped(bytes(event.data).decode(errors='replace'), _SHOWN)}'")
             if isinstance(event, StreamReset):
                 raise SystemExit(f"the server reset a stream before a {wanted.__name__}")

@@ -1,6 +1,6 @@
-"""A pod without a daemon: the same namespaces, CNI plugins, mounts and runc calls, made by a plain script.
+"""Make a pod without a daemon: the same namespaces, CNI plugins, mounts and runc calls, from a plain script.
 
-How long that takes is the floor of a node: no CRI runtime that uses these programs starts such a pod faster. The
+The time that takes is the floor of a node: no CRI runtime that uses these programs can start such a pod faster. The
 script runs in a process of its own (``python -m cri_shim.bench.floor``) and may know nothing of containerd or of the
 daemon.
 

@@ -1,8 +1,8 @@
-"""Make one pod for each line of standard input, and answer with a line of how long it took: no daemon, one script.
+"""Make one pod for each line of standard input, and answer with a line that says how long it took.
 
-``python -m cri_shim.bench.floor RECIPE.json``, where the file says what a pod is made of
-(:mod:`cri_shim.bench.floor.recipe`). A line is a `Turn` in JSON, its answer an `Outcome`. When standard input ends, so
-does the script, and it leaves nothing behind.
+This is a script without a daemon: ``python -m cri_shim.bench.floor RECIPE.json``. The file describes a pod
+(:mod:`cri_shim.bench.floor.recipe`). A line is a `Variant` in JSON, its answer an `Outcome`. When standard input ends,
+the script ends too, and leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cri_shim.bench.floor.runc import Runc
 
 
 def make_pod(what: Recipe, runc: Runc, folder: Path, variant: Variant) -> Outcome:
-    """Start a pod and end it, with the clock running; nothing of it is left, whatever happens."""
+    """Start and end a pod under the clock; nothing of it is left, whatever happens."""
     pod = Pod(what, runc, folder, variant.kind)
     start = end = 0.0
     wrong = []
@@ -47,7 +47,7 @@ def _in_words(error: FloorError | OSError) -> str:
 
 
 def serve(what: Recipe, states: Path) -> None:
-    """Answer every line, with a folder of its own below ``states``. The garbage collector rests while a pod is made."""
+    """Answer every line, in a folder below ``states``; the garbage collector is off while a pod is made."""
     with leftovers.own_folder(what, states) as state:
         runc = Runc(what.runc, state / "runc", what.systemd_cgroup)
         gc.disable()

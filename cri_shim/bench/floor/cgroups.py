@@ -1,4 +1,4 @@
-"""Removing the cgroups that runc leaves: parents of those of containers, in every hierarchy, once they are empty."""
+"""Remove the cgroups that runc leaves: the parents of containers' cgroups, in every hierarchy, once they are empty."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PAUSES = (0.0, 0.01, 0.05, 0.2, 1.0)
 
 
 def remove(group: str) -> bool:
-    """Remove a cgroup and what is below it; False when one is still in use."""
+    """Remove a cgroup and those below it; return False when one is still in use."""
     for pause in _PAUSES:
         time.sleep(pause)
         there = [top / group.strip("/") for top in (ROOT, *ROOT.iterdir()) if (top / group.strip("/")).is_dir()]
@@ -21,7 +21,7 @@ def remove(group: str) -> bool:
 
 
 def _remove_tree(folder: Path) -> bool:
-    """Remove a cgroup after those below it; False when it cannot be, because something is in it."""
+    """Remove a cgroup after those below it; return False when it is not empty."""
     try:
         for child in [entry for entry in folder.iterdir() if entry.is_dir()]:
             _remove_tree(child)

@@ -1,7 +1,7 @@
-"""Attach a network namespace to the node's network and detach it: one program after the other, as the CNI spec says.
+"""Attach a network namespace to the node's network and detach it, program by program, as the CNI specification says.
 
-A plugin gets its own part of the configuration on standard input, with the name and version of the list and with what
-the plugin before it answered; what it is to do stands in the environment. A DEL goes through the list from its end.
+A plugin gets its own part of the configuration on standard input, with the name and version of the list and the result
+of the plugin before it. The environment holds the command and its parameters. A DEL goes through the list backwards.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 Command = Literal["ADD", "DEL"]
 INTERFACE = "eth0"
 TIMEOUT = 60.0
-"""Seconds that one plugin may take."""
+"""The time limit of one plugin in seconds."""
 _SHOWN = 500
 
 
 class Attachment:
-    """One namespace on the network; ``result`` is the last plugin's answer once it is attached."""
+    """One namespace on the network; ``result`` is the last plugin's result once it is attached."""
 
     def __init__(self, network: Network, pod: str, netns: Path) -> None:
-        """Describe it; nothing runs yet."""
+        """Describe an attachment; nothing runs yet."""
         self.network = network
         self.pod = pod
         self.netns = netns

@@ -1,4 +1,4 @@
-"""One container of the script's pod: its root is mounted, its bundle written, and runc does the rest."""
+"""One container of the script's pod: this mounts its root and writes its bundle, and runc does the rest."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from cri_shim.bench.floor.stages import Stages
 
 KERNEL = LinuxKernel()
-_NOTHING_THERE = {errno.EINVAL, errno.ENOENT}  # what unmounting a folder says that is missing, or is not a mount
+_NOTHING_THERE = {errno.EINVAL, errno.ENOENT}  # the errors of unmounting a folder that is missing or is not a mount
 
 
 @dataclass(slots=True)
 class OneContainer:
-    """``name`` is ``pause`` or ``container``; ``undo`` gets what takes each step back, whatever fails later."""
+    """``name`` is ``pause`` or ``container``; ``undo`` collects what reverts each step if a later one fails."""
 
     name: str
     recipe: Recipe
@@ -42,26 +42,26 @@ class OneContainer:
     _config: str = field(init=False)
 
     def __post_init__(self) -> None:
-        """Work out the bundle's spec: nothing that has to be done after a pod is asked for."""
+        """Compute the bundle's spec, which a runtime need not do after a pod is requested."""
         self._config = json.dumps(own_spec(self.made_of.spec, self.recipe, self.pod, self.id))
 
     @property
     def id(self) -> str:
-        """Its id in runc."""
+        """Its id for runc."""
         return f"{self.pod.name}-{self.name}"
 
     @property
     def bundle(self) -> Path:
-        """The folder that runc is given."""
+        """The folder that runc gets."""
         return self.pod / self.name
 
     @property
     def writable(self) -> Path:
-        """Where the upper layer of its root is."""
+        """The folder of its root's upper layer."""
         return Path(self.recipe.disk, self.pod.name, self.name)
 
     def run(self) -> None:
-        """Everything, until its program runs."""
+        """Do everything up to the running program."""
         with self.stages.time(f"mount the root of {self.name}"):
             self._mount()
         with self.stages.time(f"write the bundle of {self.name}"):
@@ -73,7 +73,7 @@ class OneContainer:
             self.runc.start(self.id, self.bundle)
 
     def kill(self) -> None:
-        """End its processes, and wait for that."""
+        """Kill its processes, and wait for their end."""
         with self.stages.time(f"runc kill {self.name}"):
             self.runc.kill(self.id, self.bundle)
         with self.stages.time(f"wait for the end of {self.name}"):
@@ -81,7 +81,7 @@ class OneContainer:
         self._forget()
 
     def remove(self) -> None:
-        """Everything that ``run`` has made, once it has ended."""
+        """Remove everything that ``run`` has made; it must have ended."""
         with self.stages.time(f"runc delete {self.name}"):
             self.runc.delete(self.id, self.bundle)
         with self.stages.time(f"unmount the root of {self.name}"):
@@ -89,7 +89,7 @@ class OneContainer:
             shutil.rmtree(self.writable)
 
     def check(self) -> None:
-        """Raises `FloorError` when its program has ended already: that was no start."""
+        """Raise `FloorError` if its program has ended already, because that was not a start."""
         if runc.has_ended(self._pidfd):
             raise FloorError(f"the {self.name} process of the floor ended as soon as it was started")
 
@@ -113,7 +113,7 @@ class OneContainer:
 
 
 def unmount(place: Path) -> None:
-    """Unmount what is mounted there, if something is."""
+    """Unmount ``place``, if it is a mount."""
     with contextlib.suppress(FileNotFoundError):
         try:
             KERNEL.umount(str(place))

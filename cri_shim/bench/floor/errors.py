@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class FloorError(Exception):
-    """A step cannot be done; the text names the program or file, what was wrong, and what to do if that is known."""
+    """A step that failed; the text names the program or file, what was wrong, and what to do if that is known."""

@@ -1,6 +1,6 @@
-"""The folder in which a script keeps what it makes, and its removal: by itself, or by the next one if it was killed.
+"""The folder in which a script keeps what it makes; the script removes it, or the next one does if it was killed.
 
-A script holds a lock on the recipe in its folder for as long as it runs; where the lock is free, the script is gone.
+A script holds a lock on the recipe in its folder for as long as it runs, so a free lock means that the script is gone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RECIPE = "recipe.json"
 
 @contextlib.contextmanager
 def own_folder(what: Recipe, states: Path) -> Iterator[Path]:
-    """Make a folder of this process' own, locked, with the recipe in it; at the end everything is removed."""
+    """Make a locked folder for this process, with the recipe in it; remove everything at the end."""
     state = states / str(os.getpid())
     state.mkdir(mode=0o711, parents=True)
     draft = state / "draft"
@@ -45,7 +45,7 @@ def own_folder(what: Recipe, states: Path) -> Iterator[Path]:
         remove(what, state)
         os.close(held)
         with contextlib.suppress(OSError):
-            states.rmdir()  # if this was the last
+            states.rmdir()  # succeeds for the last script
 
 
 def _lock(path: Path) -> int:
@@ -60,13 +60,13 @@ def _lock(path: Path) -> int:
 
 
 def remove_leftovers(states: Path = recipe.STATES) -> list[str]:
-    """Remove what is left of scripts that do not run; what could not be removed, in words."""
+    """Remove what is left of scripts that no longer run; return what could not be removed, in words."""
     wrong = []
     for state in sorted(states.iterdir()) if states.exists() else ():
         try:
             held = _lock(state / RECIPE)
         except BlockingIOError:
-            continue  # it runs
+            continue  # the script still runs
         except OSError:  # it was killed before it had written what it would do, so it did nothing
             shutil.rmtree(state, ignore_errors=True)
             continue
@@ -80,7 +80,7 @@ def remove_leftovers(states: Path = recipe.STATES) -> list[str]:
 
 
 def remove(what: Recipe, state: Path) -> None:
-    """Remove everything that a script with this recipe and folder can have made."""
+    """Remove everything that a script with this recipe and folder may have made."""
     runc = Runc(what.runc, state / "runc", what.systemd_cgroup)
     containers = [entry.name for entry in runc.root.iterdir()] if runc.root.exists() else []
     for container in containers:

@@ -1,4 +1,4 @@
-"""The layers under a running container's root, from its mount table (proc_pid_mountinfo(5))."""
+"""Find the layers under a running container's root in its mount table (proc_pid_mountinfo(5))."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from cri_shim.bench.floor.errors import FloorError
 from cri_shim.kernel.mountinfo import MountPoint, read_mountinfo
 
-# Options that decide how an overlay works; others that the kernel shows cannot be given back to it.
+# Options that decide how an overlay works; the kernel shows others that it does not accept as input.
 _COPIED = ("index", "metacopy", "nfs_export", "redirect_dir", "userxattr", "volatile", "xino")
 
 
@@ -25,7 +25,7 @@ def layers_of(pid: int) -> tuple[str, tuple[str, ...]]:
 
 
 def parse_layers(root: MountPoint) -> tuple[str, tuple[str, ...]]:
-    """Take the layers and the options from a mount; layers named from the store's folder get their whole path."""
+    """Return the layers and the options of a mount; layers relative to the store's folder get their whole path."""
     values = [option.partition("=")[::2] for option in root.super_options]
     upper = next((value for name, value in values if name == "upperdir"), "")
     lower = [

@@ -1,11 +1,11 @@
-"""A whole pod by hand, in one of two orders.
+"""Make a whole pod by hand, in one of two orders.
 
-**Serial**, one step after the other: namespaces, network, pause, container; the end the other way round.
+**Serial**, one step after the other: namespaces, network, pause, container; the end in reverse order.
 
-**Overlapped**, what depends on nothing that is still under way goes on at the same time: pause is started while the
-CNI plugins run, and the container's root, bundle and process wait only for the pod's address, because a kubelet asks
-for a container when it knows the address (it writes it into files and variables of the container). At the end the
-network is taken down while runc deletes. More cannot overlap within the order of calls that the CRI has.
+**Overlapped**: a step runs beside those that it does not depend on. The pause container starts while the CNI plugins
+run. The container's root, bundle and process wait only for the pod's address, because a kubelet asks for a container
+when it knows the address (it writes it into files and variables of the container). At the end the network is taken down
+while runc deletes. Within the order of calls that the CRI has, no more can overlap.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _SHM = "mode=1777,size=65536k"
 
 
 class Pod:
-    """One pod. What each step has made is undone by ``close``, however far it came."""
+    """One pod. ``close`` undoes what each step has made, however many steps were done."""
 
     def __init__(self, recipe: Recipe, runc: Runc, folder: Path, kind: Kind) -> None:
-        """Work out what does not have to wait for the clock; nothing is made yet."""
+        """Prepare what need not be done under the clock; nothing is made yet."""
         self.recipe = recipe
         self.folder = folder
         self.stages = Stages()
@@ -54,7 +54,7 @@ class Pod:
         return OneContainer(name, recipe, made_of, folder, runc, self.stages, self.undo)
 
     def start(self, order: Order) -> float:
-        """Make it and start its processes; milliseconds. Raises `FloorError` or `OSError`."""
+        """Make the pod and start its processes; return milliseconds. Raises `FloorError` or `OSError`."""
         began = time.perf_counter()
         self._namespaces()
         pause = self.pause.run if self.pause else _nothing
@@ -71,13 +71,13 @@ class Pod:
         return (time.perf_counter() - began) * 1000
 
     def check(self) -> None:
-        """Raises `FloorError` when a process of it has ended already."""
+        """Raise `FloorError` if one of its processes has ended already."""
         for each in (self.container, self.pause):
             if each is not None:
                 each.check()
 
     def end(self, order: Order) -> float:
-        """Kill its processes and remove everything; milliseconds. Raises `FloorError` or `OSError`."""
+        """Kill its processes and remove everything; return milliseconds. Raises `FloorError` or `OSError`."""
         began = time.perf_counter()
         self.container.kill()
         if order == "serial":
@@ -101,7 +101,7 @@ class Pod:
         return passed * 1000
 
     def close(self) -> None:
-        """Undo what is still there of it, newest first: everything, if it did not come to its end."""
+        """Undo what still exists of it, newest first: everything, if it was not ended."""
         self.undo.close()
         cgroups.remove(f"{self.recipe.cgroup_parent}/{self.folder.name}")
 

@@ -1,4 +1,4 @@
-"""The script's process, as the comparison sees it: a turn goes in, how long it took comes out."""
+"""Drive the script's process: a variant goes in, the time that it took comes out."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from cri_shim.bench.floor.recipe import Recipe, Variant
 
 PATIENCE = 120.0
-"""Seconds for one turn, and for the script to remove everything when it ends."""
+"""Seconds for one pod, and for the script to remove everything when it ends."""
 _SHOWN = 500
 
 
 class FloorProcess:
-    """``async with`` runs the script; what earlier ones have left that were killed is removed before."""
+    """``async with`` runs the script; what killed ones have left is removed first."""
 
     def __init__(self, what: Recipe, directory: Path, states: Path = recipe.STATES) -> None:
-        """Choose what its pods are made of; ``directory`` gets the recipe and what the script says when it fails."""
+        """Choose what its pods are made of; ``directory`` gets the recipe and the script's error output."""
         self._recipe = what
         self._directory = directory
         self._states = states
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
-        """Start it. Not in the terminal's session: Ctrl-C is for the comparison, which then ends the script."""
+        """Start it in a session of its own: Ctrl-C is for the comparison, which then ends the script."""
         wrong = await asyncio.to_thread(remove_leftovers, self._states)
         if wrong:
             raise FloorError(wrong[0])
@@ -53,7 +53,7 @@ class FloorProcess:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close its input, at which it removes what it has made and ends."""
+        """Close its input; it then removes what it has made and ends."""
         if self._process is None:
             return
         if self._process.stdin:
@@ -66,7 +66,7 @@ class FloorProcess:
             await asyncio.to_thread(remove_leftovers, self._states)
 
     async def make_pod(self, variant: Variant) -> Outcome:
-        """Have a pod made and removed. Raises `FloorError` when that fails."""
+        """Let it make and remove a pod. Raises `FloorError` when that fails."""
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise FloorError("the script of the floor does not run")

@@ -1,4 +1,4 @@
-"""What the script needs to know to make the same pod as the sides: written once to a file, then only read."""
+"""What the script needs to make the same pod as the sides: written once to a file, then only read."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ WITHOUT_PAUSE: Kind = "without pause"
 
 
 class Container(Struct, frozen=True):
-    """One container: its runtime spec as the side wrote it, and the layers that its root lies on."""
+    """One container: its runtime spec from the side, and the layers below its root."""
 
     spec: dict[str, Any]
     lower: str
-    """As overlayfs takes it: directories, the uppermost first, separated by colons."""
+    """In the form of overlayfs: directories, the uppermost first, separated by colons."""
     options: tuple[str, ...] = ()
-    """Options of the overlay beside its directories."""
+    """Options of the overlay, besides its directories."""
 
 
 class Network(Struct, frozen=True):
@@ -38,11 +38,11 @@ class Network(Struct, frozen=True):
 
 
 class Recipe(Struct, frozen=True):
-    """Everything a turn of the script is made from."""
+    """Everything that the script needs for a pod."""
 
     container: Container
     pause: Container | None
-    """None: the sides run no pause process, and neither does the script."""
+    """None if the sides run no pause process, in which case the script does not either."""
     network: Network
     runc: str
     disk: str
@@ -50,12 +50,12 @@ class Recipe(Struct, frozen=True):
     cgroup_parent: str
     """A path, or a path of systemd slices."""
     files: dict[str, str] = {}
-    """What the side wrote for its pod (hosts, resolv.conf …): content by the path that the spec has."""
+    """What the side wrote for its pod (hosts, resolv.conf …): from the path in the spec to the content."""
     folders: tuple[str, ...] = ()
-    """Folders that the side made for its pod; the script's are empty."""
+    """Folders that the side made for its pod; the script's own are empty."""
     hostname: str = ""
     sysctls: dict[str, str] = {}
-    """By path below /proc/sys; for a pod without pause, whose namespaces get them from the script."""
+    """By path below /proc/sys; the script sets them in the namespaces of a pod without a pause container."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

@@ -1,7 +1,7 @@
-"""The four commands of runc that a container's life needs, each of them a process that ends.
+"""Run the four commands of runc that a container's life needs, each of which is a process that ends.
 
-``runc create`` leaves the container's first process behind, waiting for ``runc start``. It is not a child of this one,
-so a pidfd (pidfd_open(2)) says when it ends.
+``runc create`` leaves the container's first process behind, waiting for ``runc start``. It is not a child of this
+process, so a pidfd (pidfd_open(2)) reports its end.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT = 60.0
-"""Seconds that one command, or the end of a killed process, may take."""
+"""The time limit in seconds of one command, and of the end of a killed process."""
 _SHOWN = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Runc:
-    """One runc with a state folder of its own."""
+    """One runc program with a state folder of its own."""
 
     program: str
     root: Path
     systemd_cgroup: bool = False
 
     def create(self, container: str, bundle: Path) -> int:
-        """Create the container; a pidfd of its first process, which waits to be started."""
+        """Create the container; return a pidfd of its first process, which waits to be started."""
         pid_file = bundle / "pid"
         self._run(bundle, "create", "--bundle", str(bundle), "--pid-file", str(pid_file), container)
         return os.pidfd_open(int(pid_file.read_text()))
@@ -43,15 +43,15 @@ class Runc:
         self._run(bundle, "start", container)
 
     def kill(self, container: str, bundle: Path) -> None:
-        """Send it SIGKILL."""
+        """Send the container SIGKILL."""
         self._run(bundle, "kill", container, "KILL")
 
     def delete(self, container: str, bundle: Path, *, force: bool = False) -> None:
-        """Remove what runc knows of it, and its cgroups; ``force`` also ends it, and is content when there is none."""
+        """Remove runc's state of it, and its cgroups; ``force`` also kills it, and accepts that none exists."""
         self._run(bundle, "delete", *(("--force",) if force else ()), container)
 
     def _run(self, bundle: Path, command: str, *arguments: str) -> None:
-        """Run a command. The container inherits what it has for output, so errors are read from a log file."""
+        """Run a command. Its standard output and error are the container's, so errors are read from a log file."""
         log = bundle / "runc.log"
         options = ["--root", str(self.root), "--log", str(log), "--log-format", "json"]
         if self.systemd_cgroup:
@@ -72,7 +72,7 @@ class Runc:
 
 
 def wait(pidfd: int) -> None:
-    """Wait until the process has ended. Raises `FloorError` when it does not."""
+    """Wait until the process has ended; raise `FloorError` if it does not."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     if not poll.poll(TIMEOUT * 1000):
@@ -80,14 +80,14 @@ def wait(pidfd: int) -> None:
 
 
 def has_ended(pidfd: int) -> bool:
-    """Whether the process has ended by now."""
+    """Return whether the process has ended."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(0))
 
 
 def _last_error(log: Path) -> str:
-    """What runc said last; empty when it said nothing."""
+    """Return runc's last message; empty when there is none."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     for line in reversed(lines):
         try:

@@ -1,6 +1,7 @@
-"""Turn a side's runtime spec into one for the script's own pod: everything stays but what belonged to that pod.
+"""Turn a side's runtime spec into one for the script's own pod.
 
-That is: where the root is, the cgroup, the pod's namespaces, and the files that the side wrote for its pod.
+Everything stays except what belonged to the side's pod: the place of the root, the cgroup, the pod's namespaces, and
+the files that the side wrote for its pod.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from cri_shim.bench.floor.recipe import Recipe
 
-# What the containers of a pod share: the type in a spec, and the name below /proc/PID/ns.
+# The namespaces that the containers of a pod share: the type in a spec, and the name below /proc/PID/ns.
 SHARED = {"network": "net", "ipc": "ipc", "uts": "uts"}
 SHM = "/dev/shm"  # noqa: S108 - a mount point in the container
 
@@ -27,12 +28,12 @@ def own_spec(spec: dict[str, Any], recipe: Recipe, pod: Path, container: str) ->
 
 
 def own_files(recipe: Recipe, pod: Path) -> dict[Path, str]:
-    """Return what is to be written for the pod: content by path."""
+    """Return the files to write for the pod: content by path."""
     return {_own(source, recipe, pod): content for source, content in recipe.files.items()}
 
 
 def own_folders(recipe: Recipe, pod: Path) -> list[Path]:
-    """Return the folders that are to be made for the pod."""
+    """Return the folders to make for the pod."""
     return [_own(source, recipe, pod) for source in recipe.folders]
 
 

@@ -1,4 +1,4 @@
-"""How long each step of a pod took, by name. Steps may run at the same time, in different threads."""
+"""Time each step of a pod, by name; steps may run at the same time, in different threads."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Stages:
-    """Milliseconds by name, in the order in which the stages began."""
+    """The milliseconds of each stage by name, in the order in which the stages began."""
 
     ms: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def time(self, name: str) -> Iterator[None]:
-        """Time a step; a name that comes again adds up."""
+        """Time a step; a repeated name adds up."""
         before = self.ms.setdefault(name, 0.0)
         began = time.perf_counter()
         try:

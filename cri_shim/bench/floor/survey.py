@@ -1,8 +1,8 @@
-"""Read from the sides what their pods are made of, so that the script makes the same.
+"""Find out from the sides what their pods are made of, so that the script makes the same.
 
-A pod is run on each side and looked at while it is there: its specs come from the verbose status, its layers from the
-mount table of its processes, the files of the pod from where the spec says they are. Then it is removed: nothing that
-the script does needs it.
+Each side runs a pod, which is inspected while it runs: its specs come from the verbose status, its layers from the
+mount table of its processes, its files from where the spec places them. Then it is removed, because the script does
+not need it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BIN_DIRS = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni")
 
 
 class Survey(Struct, frozen=True):
-    """What was found out."""
+    """The result of a survey."""
 
     recipe: Recipe
     source: str
@@ -45,7 +45,7 @@ class Survey(Struct, frozen=True):
 
 
 class InspectedPod(Struct, frozen=True):
-    """A pod of one side as it was when it ran; ``container`` is missing where the side does not tell its specs."""
+    """A pod of one side as it was while it ran; ``container`` is None if the side does not show its specs."""
 
     has_pause: bool
     container: Container | None = None
@@ -57,7 +57,7 @@ class InspectedPod(Struct, frozen=True):
 
 
 async def survey(nodes: Sequence[Node], conf_dir: str, bin_dirs: Sequence[str], disk: Path, parent: str) -> Survey:
-    """Look at a pod of every side. Raises `FloorError` when no floor can be measured here, and says why."""
+    """Inspect a pod of every side. Raises `FloorError` with the reason when no floor can be measured here."""
     if os.geteuid() != 0:
         raise FloorError("making namespaces, mounts and containers needs root: run the comparison as root")
     runc = shutil.which("runc")
@@ -98,10 +98,10 @@ async def _inspect_pod(node: Node) -> InspectedPod:
 
 
 def read_pod(pod: Pod, container: Mapping[str, Any], sandbox: Mapping[str, Any]) -> InspectedPod:
-    """Read what a running pod is made of, from what the side tells of its container and of its sandbox.
+    """Read what a running pod is made of from the side's verbose answers about its container and sandbox.
 
-    Raises `FloorError` when the script cannot mount such a root. A side that tells nothing of a sandbox is
-    taken to run a pause process in it, as most do.
+    Raises `FloorError` when the script cannot mount such a root. A side that shows nothing of a sandbox is assumed to
+    run a pause process in it, as most do.
     """
     has_pause = bool(sandbox.get("pid")) if sandbox else True
     spec, of_pod = container.get("runtimeSpec"), sandbox.get("runtimeSpec") or {}
@@ -128,7 +128,7 @@ def read_pod(pod: Pod, container: Mapping[str, Any], sandbox: Mapping[str, Any])
 
 
 async def _network(node: Node, conf_dir: str, bin_dirs: Sequence[str]) -> Network:
-    """Return the first configuration of the folder, as the sides use it. Raises `FloorError`."""
+    """Return the first CNI configuration of the folder, which the sides use too. Raises `FloorError`."""
     status = await node.client.ask("Status", cri.StatusRequest(verbose=True), cri.StatusResponse)
     cni_config = _info(status.info, "cniconfig")
     folder = conf_dir or cni_config.get("PluginConfDir") or CONF_DIR
@@ -146,7 +146,7 @@ async def _network(node: Node, conf_dir: str, bin_dirs: Sequence[str]) -> Networ
 
 
 def _info(info: Mapping[str, str], key: str = "info") -> dict[str, Any]:
-    """Return one object of a verbose answer; an empty one where the side does not give it."""
+    """Return one object of a verbose answer; an empty one if the side does not give it."""
     try:
         value = json.loads(info.get(key, ""))
     except ValueError:

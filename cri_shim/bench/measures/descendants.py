@@ -1,7 +1,7 @@
-"""The processes that daemons keep running: children that live, and theirs (proc(5)).
+"""Find the processes that daemons keep running: their children that are alive, and the children of those (proc(5)).
 
-A daemon that leaves part of its work to a process of its own, as this one leaves open FIFOs to a small holder, takes
-that process's memory and CPU time as well.
+If a daemon leaves part of its work to another process, as this one leaves open FIFOs to a small holder, the memory and
+CPU time of that process belong to the daemon's cost.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _PROC = Path("/proc")
 
 
 def descendants_of(pids: Collection[int], apart_from: Collection[int] = (), proc: Path = _PROC) -> list[int]:
-    """Process ids of what runs below some processes, without those of ``apart_from`` and what runs below them."""
+    """Return the process ids below some processes, without those of ``apart_from`` and below them."""
     known = {*pids, *apart_from}
     descendants = []
     looked_at = list(pids)
@@ -31,7 +31,7 @@ def descendants_of(pids: Collection[int], apart_from: Collection[int] = (), proc
 
 
 def _children(process: Path) -> Iterator[int]:
-    """The children that each thread has started; none of a process that has ended."""
+    """Yield the children that each thread has started; none for a process that has ended."""
     with contextlib.suppress(OSError):
         for thread in (process / "task").iterdir():
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The record of the machine and of its programs, without which a number is a rumour."""
+"""Record the machine and its programs, without which a figure means nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MIB_IN_KIB = 1024
 
 
 def read_machine() -> Machine:
-    """Describe this machine; what cannot be found out is told as empty."""
+    """Describe this machine; what cannot be found out stays empty."""
     return Machine(
         kernel=f"{platform.system()} {platform.release()}",
         distribution=_match(r'^PRETTY_NAME="?([^"\n]*)', Path("/etc/os-release")),

@@ -1,8 +1,8 @@
-"""Memory of daemons and shims in three measures, out of /proc/PID/smaps_rollup (proc(5)).
+"""Read the memory of daemons and shims in three measures from /proc/PID/smaps_rollup (proc(5)).
 
-RSS counts every page that a process has, also the pages of a library that ten others have. PSS gives each of them its
-share, so that the sum over processes is what they take from the machine: it is what sides are judged by. USS is what
-would come back if the process ended.
+RSS counts every page that a process has, including the pages of a library that ten others share. PSS divides each page
+among the processes that have it, so the sum over processes is what they take from the machine; verdicts use it. USS is
+what would be freed if the process ended.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _KIB_IN_MIB = 1024
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """MiB by daemon; ``rss`` has the machine beside them, ``pss`` and ``uss`` have the shims together.
+    """MiB by daemon. ``rss`` also has the machine, ``pss`` and ``uss`` also have the sum of the shims.
 
-    All three have the helpers together, processes that daemons keep running, if there are any.
-    A daemon whose memory cannot be read is in none of them.
+    All three have the sum of the helpers, processes that daemons keep running, if there are any. A daemon whose memory
+    cannot be read is in none of them.
     """
 
     rss: dict[str, float] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Memory:
 
 
 def read_memory(processes: Sequence[Process], shims: Iterable[int], helpers: Iterable[int] = ()) -> Memory:
-    """Read it now. It takes a lock of each process for a millisecond or so, and must not be done within a turn."""
+    """Read the memory now. It locks each process for a millisecond or so, so it must not happen during a run."""
     memory = Memory()
     for process in processes:
         _add(memory, process.name, _rollup(process.pid))
@@ -45,7 +45,7 @@ def read_memory(processes: Sequence[Process], shims: Iterable[int], helpers: Ite
         _add(memory, HELPERS, rollup)
     memory.pss[SHIMS] = memory.uss[SHIMS] = 0.0
     for pid in shims:
-        # Shims come and go: one that has ended takes nothing.
+        # Shims come and go: one that has ended counts as nothing.
         rollup = _rollup(pid)
         memory.pss[SHIMS] += _mib(rollup, "Pss")
         memory.uss[SHIMS] += _mib(rollup, *_PRIVATE)
@@ -64,14 +64,14 @@ def _add(memory: Memory, name: str, rollup: dict[str, int]) -> None:
 
 
 def _rollup(pid: int) -> dict[str, int]:
-    """Sizes of a process; empty when it has ended, or is another user's."""
+    """Return the sizes of a process; empty when it has ended, or belongs to another user."""
     with contextlib.suppress(OSError):
         return _sizes(_PROC / str(pid) / "smaps_rollup")
     return {}
 
 
 def _sizes(path: Path) -> dict[str, int]:
-    """The lines ``Name: number kB`` of a file."""
+    """Return the lines ``Name: number kB`` of a file."""
     lines = (line.split() for line in path.read_text(encoding="ascii", errors="replace").splitlines())
     return {line[0].removesuffix(":"): int(line[1]) for line in lines if len(line) == 3 and line[2] == "kB"}
 

@@ -1,7 +1,7 @@
-"""What is known of daemons from outside: who serves a socket, and the CPU seconds of them, their children, the machine.
+"""Inspect daemons from outside: the process behind a socket, and CPU seconds of daemons, their children, the machine.
 
-CPU of a process is its own time and, apart from it, that of children it has waited for: the CNI plugins and mount
-helpers of a daemon, the runc of a shim. A shim that came and went within a turn is only in the machine's time.
+The CPU time of a process is its own and, separately, that of children it has waited for: the CNI plugins and mount
+helpers of a daemon, the runc of a shim. A shim that began and ended within a run is only in the machine's time.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ class UnknownProcessError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A moment: CPU seconds so far, by group; ``stolen`` and ``total`` are the machine's."""
+    """A moment: the CPU seconds so far, by group; ``stolen`` and ``total`` are the machine's."""
 
     cpu: dict[str, float]
     stolen: float
     total: float
 
     def since(self, before: Clock) -> dict[str, float]:
-        """CPU seconds of each group since another moment."""
+        """Return the CPU seconds of each group since another moment."""
         return {name: round(max(0.0, self.cpu[name] - before.cpu.get(name, 0.0)), 6) for name in self.cpu}
 
     def stolen_since(self, before: Clock) -> float:
-        """The share of the machine's time that the hypervisor kept since then."""
+        """Return the share of the machine's time that the hypervisor took since then."""
         passed = self.total - before.total
         return round((self.stolen - before.stolen) / passed, 4) if passed > 0 else 0.0
 
 
 def server_of(endpoint: str) -> int:
-    """Process id of the daemon that listens on a unix socket; raises :class:`UnknownProcessError`."""
+    """Return the process id of the daemon that listens on a unix socket; raises :class:`UnknownProcessError`."""
     path = endpoint.removeprefix("unix://")
     try:
         with socket.socket(socket.AF_UNIX) as probe:
@@ -64,15 +64,15 @@ def server_of(endpoint: str) -> int:
             f"no daemon listens on {path}: {error.strerror or error}; start it, or name another socket"
         ) from error
     if not pid:
-        raise UnknownProcessError(f"who listens on {path} is in another PID namespace; run this where it is seen")
+        raise UnknownProcessError(f"the listener of {path} is in another PID namespace; run this where it is visible")
     if pid == _SYSTEMD:
-        # It listened on behalf of a daemon that it started when the first client came (cri-docker.socket).
+        # systemd listened on behalf of a daemon that it started when the first client came (cri-docker.socket).
         return holder_of(path, _SYSTEMD) or _SYSTEMD
     return int(pid)
 
 
 def holder_of(path: str, apart_from: int) -> int:
-    """Process id of another process that has the listening socket of a path open; 0 when no such process is visible."""
+    """Return the id of another process that has the listening socket of a path open; 0 when none is visible."""
     wanted = {f"socket:[{inode}]" for inode in _listening_inodes(path)}
     for process in (entry for entry in _PROC.iterdir() if entry.name.isdigit()):
         if int(process.name) != apart_from and wanted & _open_files(process):
@@ -81,14 +81,14 @@ def holder_of(path: str, apart_from: int) -> int:
 
 
 def _listening_inodes(path: str) -> list[str]:
-    """Of /proc/net/unix, whose lines are: slot, references, protocol, flags, type, state, inode, path."""
+    """Read /proc/net/unix, whose lines are: slot, references, protocol, flags, type, state, inode, path."""
     lines = (line.split(maxsplit=7) for line in (_PROC / "net/unix").read_text(errors="replace").splitlines())
     return [line[6] for line in lines if len(line) == 8 and line[7] == path and line[3] == _ACCEPTS]
 
 
 def _open_files(process: Path) -> set[str]:
     paths = set()
-    with contextlib.suppress(OSError):  # it ended meanwhile, or is another user's
+    with contextlib.suppress(OSError):  # it ended meanwhile, or belongs to another user
         for descriptor in (process / "fd").iterdir():
             with contextlib.suppress(OSError):
                 paths.add(str(descriptor.readlink()))
@@ -96,11 +96,11 @@ def _open_files(process: Path) -> set[str]:
 
 
 def program_of(pid: int) -> str:
-    """The name of the program that a process runs, for a script the script's; raises :class:`UnknownProcessError`."""
+    """Return the name of the program, or script, that a process runs; raises :class:`UnknownProcessError`."""
     try:
         line = (_PROC / str(pid) / "cmdline").read_bytes()
     except OSError as error:
-        raise UnknownProcessError(f"cannot look at process {pid}: {error.strerror}") from error
+        raise UnknownProcessError(f"cannot inspect process {pid}: {error.strerror}") from error
     arguments = line.decode(errors="replace").split("\0")
     names = [Path(argument).name for argument in arguments if argument and not argument.startswith("-")]
     if len(names) > 1 and names[0].startswith("python"):
@@ -109,7 +109,7 @@ def program_of(pid: int) -> str:
 
 
 def version_of(pid: int) -> str:
-    """What a process' own program answers to ``--version``; empty for an interpreter, whose version it is not."""
+    """Return what a process's program prints for ``--version``; empty for an interpreter, which prints its own."""
     program = _PROC / str(pid) / "exe"
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         if not program.readlink().name.startswith("python"):
@@ -121,7 +121,7 @@ def version_of(pid: int) -> str:
 def read_clock(
     processes: Sequence[Process], shims: Iterable[int], clients: Iterable[int] = (), helpers: Iterable[int] = ()
 ) -> Clock:
-    """CPU seconds so far of the daemons, their helpers, their shims, the client and the machine.
+    """Return the CPU seconds so far of the daemons, their helpers, their shims, the client and the machine.
 
     The client is this process, and ``clients``, other processes that make calls for it. ``helpers`` are processes that
     daemons keep running; those that ended count as well, once their daemon has waited for them.
@@ -138,7 +138,7 @@ def read_clock(
 
 
 def _machine_seconds() -> tuple[float, float, float]:
-    """Busy, stolen and all seconds of all cores so far: the first line of /proc/stat."""
+    """Return busy, stolen and all seconds of all cores so far, from the first line of /proc/stat."""
     user, nice, system, idle, iowait, irq, softirq, steal = map(
         int, (_PROC / "stat").read_text().split("\n", 1)[0].split()[1:9]
     )

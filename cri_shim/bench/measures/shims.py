@@ -1,9 +1,9 @@
-"""Find the processes that stand between a runtime's daemons and its containers: containerd's shims, conmon, and others.
+"""Find the processes between a runtime's daemons and its containers: containerd's shims, conmon, and others.
 
-They outlive the daemon that started them, as children of the machine's first process, so their parents do not say to
-which side they belong. A shim of containerd has the address of its containerd in its arguments, also while it has no
-container. Every other monitor is known by what it watches: it is the parent of a container's first process, and the
-container by its cgroup, whose parent the comparison chose.
+They outlive the daemon that started them, as children of init, so their parents do not show to which side they belong.
+A shim of containerd has the address of its containerd in its arguments, even while it has no container. Every other
+monitor is identified by what it watches: it is the parent of a container's first process, and the container is
+identified by its cgroup, whose parent the comparison chose.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 _PROC = Path("/proc")
-_PARENT = 1  # of the fields of /proc/PID/stat after the name
+_PARENT = 1  # index among the fields of /proc/PID/stat after the name
 _FIRST_PROCESSES = {0, 1}
 
 
 def shims_of(
     addresses: Sequence[str], cgroup_parent: str, daemons: Collection[int] = (), proc: Path = _PROC
 ) -> list[int]:
-    """Process ids of the shims that serve one of the sockets or a container below ``cgroup_parent``.
+    """Return the process ids of the shims that serve one of the sockets or a container below ``cgroup_parent``.
 
-    ``daemons`` count for themselves, also where containers are their children.
+    ``daemons`` are not shims, even where containers are their children.
     """
     marks = [f"\0-address\0{address.removeprefix('unix://')}\0".encode() for address in addresses]
     below = f":/{cgroup_parent.strip('/')}/"

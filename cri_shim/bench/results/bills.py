@@ -1,4 +1,4 @@
-"""The bills that come with answers, as a result keeps them: that of every request, for a mean hides the spread."""
+"""Keep the bills that come with answers, one for every request, because a mean would hide the spread."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NOT_ACCOUNTED_FOR = "not_accounted_for"
-"""The part beside a bill's own: what the client saw less the front hop and the daemon's wall time."""
+"""A part besides the bill's own: what the client saw, less the front hop and the daemon's wall time."""
 NOT_KNOWN = "none"
-"""The bill's word for a split or a front hop that is not known."""
+"""The bill's word for an unknown split or front hop."""
 
 _TIMES = (
     *(
@@ -36,12 +36,12 @@ _COUNTS = ("hop_count", "helper_count")
 _SPLITS = {"spans", "estimate", "mixed"}
 _FRONT_KNOWN = {"measured", "estimate"}
 _LARGEST = 1e12
-"""Microseconds, or how many: eleven days, where a call may take a quarter of an hour."""
+"""The limit of microseconds and counts: eleven days, where a call may take a quarter of an hour."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """One answer's bill: milliseconds and counts by part, and how transport and the front hop are known."""
+    """One answer's bill: milliseconds and counts by part, and the sources of transport and the front hop."""
 
     parts: dict[str, float]
     split: str
@@ -51,8 +51,8 @@ class Bill:
 def read_bill(text: str, client_ms: float) -> Bill | None:
     """Read the bill of an answer that took the client ``client_ms`` milliseconds.
 
-    None when there is none, or when it comes from a daemon so old that its bill still has ``extra``: what that calls
-    transport is something else.
+    Return None when there is none, or when it comes from a daemon so old that its bill still has ``extra``, because
+    such a bill means something else by transport.
     """
     sent = parse_bill(text)
     if "wall" not in sent or "extra" in sent:
@@ -67,7 +67,7 @@ def read_bill(text: str, client_ms: float) -> Bill | None:
 
 
 def _number(value: float | str | None) -> float:
-    """A part's number; 0 for what is missing, and for what no endpoint should send: words, and times that cannot be."""
+    """Return a part's number; 0 if it is missing, and for what no endpoint should send: words, and impossible times."""
     return value if isinstance(value, float) and 0 <= value <= _LARGEST else 0.0
 
 

@@ -1,7 +1,7 @@
-"""Whether the parts of a result fit together: a file that was edited or cut has the right form and makes no sense.
+"""Check that the parts of a result fit together, because an edited or cut file may have the right form but no sense.
 
-Reports take for granted that each round has a turn of every side and each bill a value for every request; a file from
-elsewhere is looked at once, when it is read.
+Reports assume that each round has a run of every side, and each bill a value for every request. A file from elsewhere
+is checked once, when it is read.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from cri_shim.bench.results.schema import Bills, Round, Run, SideRun, Step
 
 LARGEST = 1e12
-"""No time in ms, no CPU time, no memory and no moment of a run comes near it, and it can be added up and squared."""
+"""Above any time in ms, CPU time, memory or moment of a run, and small enough to be added up and squared."""
 
 
 def why_damaged(run: Run) -> str:
-    """What does not fit together, as a part of a sentence; empty for a whole run."""
+    """Return what does not fit together, as a part of a sentence; empty for a whole run."""
     return next(_faults(run), "")
 
 
@@ -31,7 +31,7 @@ def _faults(run: Run) -> Iterator[str]:
     if len(set(names)) < len(names):
         yield "two of its sides have one name"
     if not 0 <= run.started_at <= LARGEST / 10:
-        yield "the moment at which it began is none"
+        yield "the moment at which it began is not valid"
     for step in run.steps:
         if not step.rounds:
             yield f"{escaped(step.name)} has no round"
@@ -71,4 +71,4 @@ def _are_possible(values: Iterable[float]) -> bool:
 
 
 _FLOOR = "floor"
-"""The scenario, and what its script is called among the sides (:mod:`scenarios.floor`, which brings in gRPC)."""
+"""The scenario, and the name of its script among the sides (:mod:`scenarios.floor`, which would import gRPC)."""

@@ -1,7 +1,7 @@
-"""Keep a run in its file: whole after each round, so that an interrupted run can go on where it stopped.
+"""Keep a run in its file, complete after each round, so that an interrupted run can be resumed.
 
-Going on is refused where the rounds would not belong together: another machine, another boot, other sides or versions,
-or too long after the first round. Numbers of different days are two runs, to be compared and never averaged.
+Resuming is refused where the rounds would not belong together: another machine, another boot, other sides or versions,
+or too long after the first round. Figures of different days are two runs, to be compared and never averaged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_HOURS = 12
 _MEAN_BILLS = 1
-"""The schema whose turns have the mean of bills of an older form."""
+"""The schema whose runs have the mean of bills of an older form."""
 
 
 class ResultError(Exception):
@@ -31,7 +31,7 @@ class ResultError(Exception):
 
 
 def load(path: Path) -> Run:
-    """Read a run, of the schema before this one as well; raises :class:`ResultError` for any other file."""
+    """Read a run, also of the schema before this one; raises :class:`ResultError` for any other file."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -53,7 +53,7 @@ def load(path: Path) -> Run:
 
 
 def _with_mean_bills(document: dict[str, Any]) -> dict[str, Any]:
-    """A document of schema 1, with its bills under the name that they have now.
+    """Convert a document of schema 1 by moving its bills to their present name.
 
     Raises AttributeError or TypeError for a document of another shape.
     """
@@ -71,7 +71,7 @@ def _with_mean_bills(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def save(path: Path, run: Run) -> None:
-    """Write a run so that a crash leaves the old one or the new one; raises :class:`ResultError`."""
+    """Write a run so that a crash leaves the old file or the new one; raises :class:`ResultError`."""
     temporary = path.with_name(f"{path.name}.new")
     try:
         _write(temporary, _with_lines(run))
@@ -83,7 +83,7 @@ def save(path: Path, run: Run) -> None:
 
 
 def try_to_write(path: Path) -> None:
-    """Find out before hours of measuring whether a file can be there; raises :class:`ResultError`."""
+    """Find out before hours of measuring whether the file can be written; raises :class:`ResultError`."""
     temporary = path.with_name(f"{path.name}.new")
     try:
         _write(temporary, b"")
@@ -98,7 +98,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _with_lines(run: Run) -> bytes:
-    """One round a line, for diffs that can be read."""
+    """Encode a run with one round on each line, for readable diffs."""
     text = msgspec.json.encode(run)
     for mark in (b'{"number":', b'{"scenario":', b'"machine":{', b'"sides":[', b'"parity":', b'"steps":'):
         text = text.replace(mark, b"\n" + mark)
@@ -106,7 +106,7 @@ def _with_lines(run: Run) -> bytes:
 
 
 def resume_objection(old: Run, new: Run, now: float | None = None) -> str:
-    """Why rounds made now (as ``new`` describes) must not join those of ``old``; empty when they may."""
+    """Return why new rounds (as ``new`` describes) must not join those of ``old``; empty when they may."""
     now = time.time() if now is None else now
     if old.schema != new.schema:
         return f"it is of schema {old.schema}, whose bills mean something else"

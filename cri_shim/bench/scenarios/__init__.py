@@ -1,4 +1,4 @@
-"""The experiments, one file each.
+"""The scenarios of a comparison, one in each file.
 
 This room may import ``bench/floor``, ``bench/endpoint`` and the rooms below them. It must never know the options of
 the command: each scenario takes the values that it needs.

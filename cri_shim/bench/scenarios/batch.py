@@ -1,7 +1,7 @@
-"""Many pods at once, as the Kubernetes node benchmark has it: latency of each, and the time to the last one.
+"""Start many pods at once, as the Kubernetes node benchmark does: the latency of each, and the time to the last one.
 
-The benchmark (test/e2e_node/density_test.go) creates 105 pods at once and takes, for each, the time from its creation
-until it is seen running, and the time from the first creation until the last is running.
+The benchmark (test/e2e_node/density_test.go) creates 105 pods at once and measures for each the time from its creation
+until it is seen running, and the time from the first creation until the last runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WARM_PODS = 8
 
 
 class Batch:
-    """Start so many pods at the same moment, count them, and remove them at the same moment."""
+    """Starts a number of pods at the same moment, counts them, and removes them at the same moment."""
 
     title = "Many pods at once"
     about = (
@@ -44,25 +44,25 @@ class Batch:
     rounds = 5
 
     def __init__(self, pods: int) -> None:
-        """Choose how many."""
+        """Choose how many pods."""
         self.pods = pods
         self.seconds = 0.2 * pods + 1
         self.about = self.about.format(pods=pods)
 
     @property
     def options(self) -> dict[str, float | str]:
-        """How many at once."""
+        """Return how many at once."""
         return {"at_once": self.pods}
 
     async def prepare(self, node: Node) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def warm(self, node: Node) -> None:
-        """Do it with a few."""
+        """Run it with a few pods."""
         await self._do(node, Samples(), min(self.pods, _WARM_PODS))
 
     async def run(self, node: Node, samples: Samples) -> None:
-        """All of them."""
+        """Run it with all pods."""
         await self._do(node, samples, self.pods)
 
     async def _do(self, node: Node, samples: Samples, count: int) -> None:
@@ -77,11 +77,11 @@ class Batch:
             raise WrongWorkError(f"{node.name} still lists pods that it said it removed")
 
     async def clean(self, node: Node) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 async def _at_once(samples: Samples, what: str, works: list[Callable[[], Awaitable[None]]]) -> None:
-    """Begin all at the same moment; note when each was done, and when the last was."""
+    """Begin all ``works`` at the same moment; note when each was done, and when the last was."""
     began = time.perf_counter()
 
     async def one(work: Callable[[], Awaitable[None]]) -> float:
@@ -94,7 +94,7 @@ async def _at_once(samples: Samples, what: str, works: list[Callable[[], Awaitab
 
 
 async def _running(node: Node) -> list[int]:
-    """How many pods of ours are ready, and how many of their containers run."""
+    """Return how many of our pods are ready, and how many of their containers run."""
     pods = await node.client.ask("ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse)
     containers = await node.client.ask("ListContainers", cri.ListContainersRequest(), cri.ListContainersResponse)
     ours = {pod.id for pod in pods.items if pod.metadata.namespace == NAMESPACE and pod.state == cri.SANDBOX_READY}

@@ -1,7 +1,7 @@
-"""The calls that a kubelet repeats whatever happens, with so many idle pods on the node.
+"""Make the calls that a kubelet repeats all the time, with a number of idle pods on the node.
 
 They are made back to back, which measures the endpoint alone, or with a pause before each call, which measures what a
-kubelet sees. A turn with pauses has as many calls as fit into some seconds.
+kubelet sees. A run with pauses has as many calls as fit into some seconds.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _STATS: dict[str, Message] = {
 }
 _MAIN = {"ListPodSandbox", "ListContainers", *_STATS}
 _REPEATS = 10
-_LONGEST_RUN = 12.0  # seconds of pauses, unless already one of each call takes longer
-# A kubelet asks for statistics every ten seconds. A runtime that shares one reading between requests that come closer
-# together shall not gain by it here, so there is a pause before each.
+_LONGEST_RUN = 12.0  # seconds of pauses, unless one of each call already takes longer
+# A kubelet asks for statistics every ten seconds. A runtime that shares one reading between requests in quick
+# succession must not gain by that here, so there is a pause before each.
 _PAUSE_BEFORE_STATS = 0.7
 
 
 class Calls:
-    """Each list several times a turn; back to back each kind of statistics once as well."""
+    """Makes each list call several times in a run; back to back also each kind of statistics once."""
 
     title = "Periodic calls"
 
@@ -68,19 +68,19 @@ class Calls:
 
     @property
     def _waits(self) -> float:
-        """Seconds of a turn that are pauses between lists."""
+        """Return the seconds of a run that are pauses between lists."""
         return self.period * len(_LISTS) * self.repeats
 
     @property
     def options(self) -> dict[str, float | str]:
-        """How many calls of each list, and how fast they follow each other."""
+        """Return how many calls of each list, and how fast they follow each other."""
         options: dict[str, float | str] = {"repeats": self.repeats}
         if self.period:
             options["period_s"] = self.period
         return options
 
     async def prepare(self, node: Node) -> None:
-        """See that there are as many pods as there should be, and that statistics have all of them."""
+        """Check that the number of pods is right, and that statistics include all of them."""
         pods = await node.client.ask("ListPodSandbox", cri.ListPodSandboxRequest(), cri.ListPodSandboxResponse)
         pods_there = sum(pod.metadata.namespace == NAMESPACE for pod in pods.items)
         if pods_there != self.pods:
@@ -95,7 +95,7 @@ class Calls:
             await node.call(Samples(), rpc, request.SerializeToString())
 
     async def run(self, node: Node, samples: Samples) -> None:
-        """The lists, then the statistics."""
+        """Make the list calls, then the statistics calls."""
         if self.period:
             await self._with_pauses(node, samples)
             return
@@ -116,16 +116,16 @@ class Calls:
                 await node.call(samples, rpc, request.SerializeToString())
 
     async def clean(self, node: Node) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def _measured(node: Node, requests: dict[str, Message]) -> dict[str, Message]:
-    """Those that the side has."""
+    """Return the requests that the side implements."""
     return {rpc: request for rpc, request in requests.items() if rpc not in node.left_out}
 
 
 def _repeats(period: float) -> int:
-    """Return how many calls of each list make a turn."""
+    """Return how many calls of each list make a run."""
     if not period:
         return _REPEATS
     return max(1, min(_REPEATS, int(_LONGEST_RUN / (len(_LISTS) * period))))

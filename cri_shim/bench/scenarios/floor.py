@@ -1,4 +1,4 @@
-"""The physical limit: the same pod made by a plain script, in turns with the sides."""
+"""Measure the physical limit: a plain script makes the same pod, in turns with the sides."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cri_shim.bench.floor.survey import Survey
 
 NAME = "floor"
-"""What the script is called among the sides whose turns it has."""
+"""The name of the script among the sides."""
 PAUSE_OPTION = "sides with a pause process"
 ABOUT = (
     "What is the least that a pod can take on this node? A plain script, without a daemon, makes the same namespaces, "
@@ -42,13 +42,13 @@ class Floor:
     seconds = 0.6
 
     def __init__(self) -> None:
-        """Nothing is known of the sides yet; see `use`."""
+        """Know nothing of the sides yet; see `use`."""
         self._survey: Survey | None = None
         self._process: FloorProcess | None = None
         self._variants: list[Variant] = []
 
     def use(self, survey: Survey, directory: Path) -> None:
-        """Take what was found out about the sides; the script keeps its files in ``directory``."""
+        """Take over what was found out about the sides; the script keeps its files in ``directory``."""
         self._survey = survey
         self._process = FloorProcess(survey.recipe, directory)
         self._variants = [Variant(kind, order) for kind in survey.recipe.kinds for order in ORDERS]
@@ -61,7 +61,7 @@ class Floor:
 
     @property
     def about(self) -> str:
-        """What is done, and with what."""
+        """Return what is done, and with what."""
         if self._survey is None:
             return ABOUT
         without = "" if self._survey.recipe.pause else " No side runs a pause process, so neither does the script."
@@ -69,7 +69,7 @@ class Floor:
 
     @property
     def options(self) -> dict[str, float | str]:
-        """What the script runs, and which sides do more."""
+        """Return what the script runs, and which sides run more."""
         if self._survey is None:
             return {}
         plugins = self._survey.recipe.network.plugins
@@ -84,11 +84,11 @@ class Floor:
             await self._script().__aenter__()
 
     async def warm(self, node: Node) -> None:
-        """Do it once."""
+        """Run it once."""
         await self.run(node, Samples())
 
     async def run(self, node: Node, samples: Samples) -> None:
-        """One pod of a side, or one of each kind and order by the script."""
+        """Run one pod of a side, or one of each kind and order by the script."""
         if node.name == NAME:
             await self._by_script(samples)
             return
@@ -104,7 +104,7 @@ class Floor:
             await self._script().__aexit__()
 
     async def _by_script(self, samples: Samples) -> None:
-        self._variants.reverse()  # so that none is always the first after a side's turn
+        self._variants.reverse()  # so that no variant is always the first after a side
         for script_variant in self._variants:
             try:
                 outcome = await self._script().make_pod(script_variant)
@@ -123,10 +123,10 @@ class Floor:
 
 
 def key_of(kind: str, order: str) -> str:
-    """Begin the names of samples of one kind of pod made in one order."""
+    """Return the prefix of the sample names for one kind of pod made in one order."""
     return f"{kind}, {order}"
 
 
 def needs_pause(side: str, options: dict[str, float | str]) -> bool:
-    """Whether a side runs a pause process, as the options of a step say."""
+    """Return whether a side runs a pause process, as the options of a step say."""
     return side in str(options.get(PAUSE_OPTION, "")).split(", ")

@@ -1,4 +1,4 @@
-"""One pod's life, RPC by RPC, nothing else going on."""
+"""Run one pod's life, RPC by RPC, with nothing else going on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Life:
-    """Start a pod with one container as a kubelet does, look at it, end it."""
+    """Starts a pod with one container as a kubelet does, reads its status, and ends it."""
 
     title = "One pod's life"
     about = (
@@ -38,18 +38,18 @@ class Life:
 
     @property
     def options(self) -> dict[str, float | str]:
-        """Nothing to choose."""
+        """Return nothing, because there is nothing to choose."""
         return {}
 
     async def prepare(self, node: Node) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def warm(self, node: Node) -> None:
-        """Do it once."""
+        """Run it once."""
         await self.run(node, Samples())
 
     async def run(self, node: Node, samples: Samples) -> None:
-        """One pod."""
+        """Run one pod."""
         await null_call.make(node, samples)
         image = cri.ImageStatusRequest(image=cri.ImageSpec(image=node.place.image)).SerializeToString()
         await node.call(samples, "ImageStatus", image)
@@ -61,4 +61,4 @@ class Life:
             samples.add(metric, fsum(samples.values[rpc][-1] for rpc in rpcs))
 
     async def clean(self, node: Node) -> None:
-        """Nothing."""
+        """Do nothing."""

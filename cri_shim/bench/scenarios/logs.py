@@ -1,9 +1,9 @@
-"""Log throughput: containers that write as fast as they are let, and others who ask meanwhile.
+"""Measure log throughput: containers that write as fast as they can, and clients that call meanwhile.
 
-A container waits at a FIFO until somebody opens it, then prints a file of lines and an end mark. The clock runs from
-the moment all are let go until the last line of each is in its log file. Between turns the log is rotated as a kubelet
-does it: renamed, then ReopenContainerLog. Docker rotates its logs itself, and runtimes before Kubernetes 1.10 do not
-rotate at all; theirs grow, and a turn begins where the one before it ended.
+A container waits at a FIFO until it is opened, then prints a file of lines and an end mark. The clock runs from the
+moment at which all are released until the last line of each is in its log file. Between runs the log is rotated as a
+kubelet does it: renamed, then ReopenContainerLog. Docker rotates its logs itself, and runtimes before Kubernetes 1.10
+do not rotate at all; their logs grow, and a run begins where the one before it ended.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class _Writer:
     go: Path
     log: Path
     begin: int = 0
-    """Where the records of the next turn begin in the log."""
+    """Where the records of the next run begin in the log."""
 
 
 class Logs:
-    """So many containers write so many MiB each, at the same time."""
+    """A number of containers write a number of MiB each, at the same time."""
 
     title = "Log throughput"
     metrics = (Metric("all lines logged", "until all lines are in the log files", main=True), METRIC)
@@ -73,7 +73,7 @@ class Logs:
 
     @property
     def options(self) -> dict[str, float | str]:
-        """How many containers and how much."""
+        """Return how many containers, and how much each writes."""
         return {"writers": self.writers, "mebibytes": self.mebibytes}
 
     async def prepare(self, node: Node) -> None:
@@ -96,11 +96,11 @@ class Logs:
             os.mkfifo(folder / "go")
 
     async def warm(self, node: Node) -> None:
-        """Do it once."""
+        """Run it once."""
         await self.run(node, Samples())
 
     async def run(self, node: Node, samples: Samples) -> None:
-        """Let them go, wait for the last line, count all lines, rotate."""
+        """Release them, wait for the last line, count all lines, rotate."""
         writers = self._running[node.name]
         doors = [await asyncio.to_thread(_open_when_awaited, writer.go) for writer in writers]
         async with meanwhile(node, samples):
@@ -123,7 +123,7 @@ class Logs:
             await self._rotate(node, writer)
 
     async def _rotate(self, node: Node, writer: _Writer) -> None:
-        if writer.log.is_symlink():  # the file is the runtime's
+        if writer.log.is_symlink():  # the runtime owns the file
             writer.begin = writer.log.stat().st_size
             return
         old = writer.log.with_name(f"{writer.log.name}.{next(self._rotations)}")
@@ -147,14 +147,14 @@ class Logs:
 
 
 def _open_when_awaited(fifo: Path) -> int:
-    """Open for writing as soon as the container has come to the FIFO."""
+    """Open the FIFO for writing as soon as the container waits at it."""
     until = time.monotonic() + _WAIT
     while True:
         try:
             return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError as error:  # ENXIO: nobody reads yet
+        except OSError as error:  # ENXIO: nothing reads it yet
             if time.monotonic() > until:
-                raise WrongWorkError(f"nobody reads {fifo} within {_WAIT:.0f} s") from error
+                raise WrongWorkError(f"nothing opened {fifo} within {_WAIT:.0f} s") from error
             time.sleep(_POLL)
 
 

@@ -1,4 +1,4 @@
-"""How long others wait: ListPodSandbox again and again while something heavy goes on."""
+"""Measure how long other requests wait: ListPodSandbox, repeatedly, while something heavy goes on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EVERY = 0.01
 
 @contextlib.asynccontextmanager
 async def meanwhile(node: Node, samples: Samples) -> AsyncIterator[None]:
-    """Ask every 10 ms as long as the block lasts, and at least once."""
+    """Call every 10 ms for as long as the block lasts, and at least once."""
     over = asyncio.Event()
 
     async def asking() -> None:

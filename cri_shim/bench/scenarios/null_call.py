@@ -1,7 +1,7 @@
-"""A call that does nothing: what the way from the client to a side and back takes, and little else.
+"""Make calls that do nothing, to measure the way from the client to a side and back, and little else.
 
-A side that says nothing of itself has a front hop as well. What a call costs depends on the quiet before it, so these
-calls come after as much quiet as the calls that they are held against.
+A side that reports no bill has a front hop as well. What a call costs depends on the quiet before it, so these calls
+come after as much quiet as the calls that they are compared with.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _REQUEST = cri.VersionRequest().SerializeToString()
 
 
 async def make(node: Node, samples: Samples, period: float = BACK_TO_BACK) -> None:
-    """Make the calls of one turn, each so many seconds after the one before; the first follows one without a clock."""
+    """Make the calls of one run, each ``period`` seconds after the last; the first follows one without a clock."""
     await node.call(Samples(), RPC, _REQUEST)
     for _ in range(REPEATS):
         if period:

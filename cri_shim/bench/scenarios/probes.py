@@ -1,4 +1,4 @@
-"""ExecSync of a program that does nothing: what an exec probe costs."""
+"""Measure ExecSync of a program that does nothing, which is what an exec probe costs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Probes:
-    """/bin/true in a running container, one after the other."""
+    """Runs /bin/true in a running container, one call after the other."""
 
     title = "Exec probes"
     metrics = (Metric("ExecSync", "ExecSync of /bin/true", main=True), Metric(null_call.RPC, null_call.RPC))
     rounds = 20
 
     def __init__(self, period: float = BACK_TO_BACK) -> None:
-        """Choose the seconds of quiet before each."""
+        """Choose the seconds of quiet before each call."""
         self.period = period
         self.repeats = 3
         self.seconds = 0.3 + (self.repeats + null_call.REPEATS) * period
@@ -38,7 +38,7 @@ class Probes:
 
     @property
     def options(self) -> dict[str, float | str]:
-        """How many make a turn, and how fast they follow each other."""
+        """Return how many calls make a run, and how fast they follow each other."""
         options: dict[str, float | str] = {"repeats": self.repeats}
         if self.period:
             options["period_s"] = self.period
@@ -50,11 +50,11 @@ class Probes:
         await self._pods[node.name].start(Samples())
 
     async def warm(self, node: Node) -> None:
-        """Do it once."""
+        """Run it once."""
         await self.run(node, Samples())
 
     async def run(self, node: Node, samples: Samples) -> None:
-        """Run the program, and see that it did."""
+        """Run the program, and check that it succeeded."""
         await null_call.make(node, samples, self.period)
         pod = self._pods[node.name]
         request = cri.ExecSyncRequest(container_id=pod.container_id, cmd=["/bin/true"], timeout=10).SerializeToString()

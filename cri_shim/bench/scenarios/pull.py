@@ -1,4 +1,4 @@
-"""An image is pulled from a registry and unpacked; it is removed before each turn."""
+"""Pull an image from a registry and unpack it; the image is removed before each run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Pull:
-    """PullImage of the image that was named on the command line."""
+    """Pulls the image that the command line names."""
 
     title = "Image pull"
     metrics = (Metric("PullImage", "PullImage", main=True), METRIC)
@@ -23,7 +23,7 @@ class Pull:
     seconds = 2.5
 
     def __init__(self, image: str) -> None:
-        """Choose what is pulled."""
+        """Choose the image."""
         self.image = image
         self.about = (
             "PullImage of an image that is not there, from the registry to the unpacked snapshot; the image is "
@@ -32,18 +32,18 @@ class Pull:
 
     @property
     def options(self) -> dict[str, float | str]:
-        """The image without its registry, which may listen on another port each time."""
+        """Return the image without its registry, which may listen on another port each time."""
         return {"image": self.image.rpartition("/")[2]}
 
     async def prepare(self, node: Node) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def warm(self, node: Node) -> None:
-        """Do it once."""
+        """Run it once."""
         await self.run(node, Samples())
 
     async def run(self, node: Node, samples: Samples) -> None:
-        """Pull; before and after it the image must be gone, and there."""
+        """Pull; check that the image is absent before and present after."""
         await self.clean(node)
         if await self._id(node):
             raise WrongWorkError(f"{self.image} is still on {node.name} after it was removed")

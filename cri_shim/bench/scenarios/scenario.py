@@ -1,4 +1,4 @@
-"""What a scenario is: something that both sides do in turns, and what of it is looked at."""
+"""The protocol of a scenario: what all sides do in turns, and which of its metrics are reported."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ if TYPE_CHECKING:
 
 
 class WrongWorkError(Exception):
-    """A side did something else than it was asked to; what was measured of it is worth nothing."""
+    """A side did something else than it was asked to, so its measurements are worthless."""
 
 
 class Scenario(Protocol):
-    """One experiment. A turn of one side is made of the same requests as that of any other."""
+    """One experiment. A run on one side makes the same requests as on any other."""
 
     @property
     def title(self) -> str:
-        """What it is called in the report."""
+        """Its name in the report."""
         ...
 
     @property
     def about(self) -> str:
-        """What is done, for a reader who has not seen this."""
+        """What it does, for a reader who does not know it."""
         ...
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
-        """The rows of the report; the first are those that count most."""
+        """The rows of the report, the most important first."""
         ...
 
     @property
     def rounds(self) -> int:
-        """How many, unless somebody wishes otherwise."""
+        """How many rounds it has, unless the user chooses otherwise."""
         ...
 
     @property
     def seconds(self) -> float:
-        """About how long a turn takes, for the progress bar."""
+        """About how long a run takes, for the progress bar."""
         ...
 
     @property
     def options(self) -> dict[str, float | str]:
-        """What decides how much work a turn is; rounds of other options are not mixed."""
+        """What decides how much work a run is; rounds with other options must not be mixed."""
         ...
 
     async def prepare(self, node: Node) -> None:
-        """Set up what a side's turns need."""
+        """Set up what a side's runs need."""
         ...
 
     async def warm(self, node: Node) -> None:
-        """Do what a turn does, or a little of it, so that the first turn is like any other."""
+        """Do what a run does, or a little of it, so that the first run is like any other."""
         ...
 
     async def run(self, node: Node, samples: Samples) -> None:
-        """Do it once; raises :class:`WrongWorkError` when the side did not do what it was asked to."""
+        """Run it once; raises :class:`WrongWorkError` when the side did not do what it was asked to."""
         ...
 
     async def clean(self, node: Node) -> None:

@@ -1,8 +1,8 @@
-"""A quiet node: idle pods and a kubelet's own rhythm of calls; what it costs is CPU and memory.
+"""Keep a node quiet: idle pods and a kubelet's own rhythm of calls, which cost CPU time and memory.
 
 Periods are those of kubelet 1.36 (pkg/kubelet/kubelet.go and what it starts): the pod lifecycle event generator relists
-every second, housekeeping every two, the runtime's state is asked for every five, the eviction manager and the node
-status come every ten. What comes every half minute or more rarely is left out: a turn is ten seconds, in which
+every second, housekeeping runs every two, the runtime's state is read every five, the eviction manager and the node
+status run every ten. What happens every half minute or more rarely is left out: a run is ten seconds, in which
 everything else happens a whole number of times.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """Some calls, one after the other, every ``period`` seconds, first at ``offset``."""
+    """Calls, one after the other, every ``period`` seconds, first at ``offset``."""
 
     what: str
     period: float
@@ -59,7 +59,7 @@ class Steady:
     rounds = 6
 
     def __init__(self, pods: int, window: float = 10.0) -> None:
-        """Choose the length of a turn in seconds."""
+        """Choose the length of a run in seconds."""
         self.window = self.seconds = window
         beats = "; ".join(f"{beat.what}: {' + '.join(beat.rpcs)} every {beat.period:g} s" for beat in RHYTHM)
         self.about = (
@@ -69,20 +69,20 @@ class Steady:
 
     @property
     def options(self) -> dict[str, float | str]:
-        """How long."""
+        """Return how long."""
         return {"window_s": self.window}
 
     async def prepare(self, node: Node) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     async def warm(self, node: Node) -> None:
-        """One of each call."""
+        """Make each call once."""
         for rpc, request in _REQUESTS.items():
             if rpc not in node.left_out:
                 await node.call(Samples(), rpc, request.SerializeToString())
 
     async def run(self, node: Node, samples: Samples) -> None:
-        """The window, to its end."""
+        """Make the calls of one window, to its end."""
         began = time.monotonic()
         async with asyncio.TaskGroup() as group:
             for beat in RHYTHM:
@@ -100,4 +100,4 @@ class Steady:
             due += beat.period
 
     async def clean(self, node: Node) -> None:
-        """Nothing."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""Bytes out of a container: an exec session and a port-forward, from the request to the last byte.
+"""Transfer bytes out of a container by an exec session and a port-forward, from the request to the last byte.
 
 The client of the stream is a process of its own (:mod:`cri_shim.bench.endpoint.stream_peer`), which after the first
 byte only counts, so that it costs each side the same.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _PORT = 8097
 _LONGEST_REASON = 500
-# What the peer is told, apart from the address and the size.
+# The instructions of the peer, apart from the address and the size.
 _EXEC = {"protocol": "v4.channel.k8s.io", "streams": [{"streamtype": "error"}, {"streamtype": "stdout"}]}
 _FORWARD = {
     "protocol": "portforward.k8s.io",
@@ -48,7 +48,7 @@ class Streams:
     rounds = 6
 
     def __init__(self, mebibytes: int) -> None:
-        """Choose how much flows."""
+        """Choose how many MiB to transfer."""
         self.mebibytes = mebibytes
         self.seconds = 1.0 + mebibytes / 200
         self._pods: dict[str, Pod] = {}
@@ -60,7 +60,7 @@ class Streams:
 
     @property
     def options(self) -> dict[str, float | str]:
-        """How much flows."""
+        """Return how many MiB are transferred."""
         return {"mebibytes": self.mebibytes}
 
     async def prepare(self, node: Node) -> None:
@@ -71,14 +71,14 @@ class Streams:
         await pod.start(Samples())
         listening = f"until grep -q ':{_PORT:04X} ' /proc/net/tcp*; do sleep 0.05; done"
         if (await pod.exec("sh", "-c", listening)).exit_code != 0:
-            raise WrongWorkError(f"nobody listens in the pod on {node.name}")
+            raise WrongWorkError(f"nothing listens in the pod on {node.name}")
 
     async def warm(self, node: Node) -> None:
-        """Do it once."""
+        """Run it once."""
         await self.run(node, Samples())
 
     async def run(self, node: Node, samples: Samples) -> None:
-        """An exec session, then a port-forward."""
+        """Run an exec session, then a port-forward."""
         pod = self._pods[node.name]
         run = cri.ExecRequest(container_id=pod.container_id, cmd=["cat", "/big"], stdout=True).SerializeToString()
         url = cri.ExecResponse.FromString(await node.call(samples, "Exec", run)).url

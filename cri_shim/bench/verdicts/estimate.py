@@ -1,8 +1,8 @@
-"""Medians, percentiles, middle halves and confidence intervals by the bootstrap, in pure Python.
+"""Compute medians, percentiles, middle halves and bootstrap confidence intervals in pure Python.
 
-The interval is that of the paired ratio: each round gives one ratio of two turns that were neighbours in time, rounds
-are drawn again with replacement, and of each draw the median is taken (Efron's percentile bootstrap). Drawing is
-seeded: the same rounds always give the same interval.
+The interval is that of the paired ratio: each round gives one ratio of two runs that were neighbours in time. Rounds
+are drawn again with replacement, and the median of each draw is taken (Efron's percentile bootstrap). Drawing is
+seeded, so the same rounds always give the same interval.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SEED = 20180524
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate, with the range in which it lies with :data:`CONFIDENCE`."""
+    """An estimate, and the range in which it lies with :data:`CONFIDENCE`."""
 
     estimate: float
     low: float
@@ -34,13 +34,13 @@ class Interval:
 
     @property
     def width(self) -> float:
-        """The range as a share of the estimate."""
+        """The width of the range as a share of the estimate."""
         return (self.high - self.low) / self.estimate if self.estimate else math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Many values in a few numbers, in the values' unit."""
+    """Many values as a few numbers, in the values' unit."""
 
     count: int
     low: float
@@ -54,7 +54,7 @@ class Distribution:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value below which ``share`` (0 to 1) of the values lie, interpolated; raises ValueError for none."""
+    """Return the value below which ``share`` (0 to 1) of the values lie, interpolated; raises ValueError for none."""
     if not values:
         raise ValueError("no values to take a percentile of")
     ordered = sorted(values)
@@ -71,7 +71,7 @@ def distribution(values: Sequence[float]) -> Distribution:
 
 
 def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
-    """The median of ``ours[i] / theirs[i]``, with its interval.
+    """Return the median of ``ours[i] / theirs[i]``, with its interval.
 
     Raises ValueError when there are no pairs, when the lengths differ, or when a value of ``theirs`` is not positive.
     """
@@ -84,12 +84,12 @@ def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Interval:
 
 
 def bootstrap_median(values: Sequence[float]) -> Interval:
-    """The median, with its interval; a single value is its own interval."""
+    """Return the median, with its interval; a single value is its own interval."""
     return bootstrap(values, statistics.median)
 
 
 def bootstrap(rounds: Sequence[R], statistic: Callable[[Sequence[R]], float]) -> Interval:
-    """A statistic of rounds, with its interval; raises what the statistic raises, ValueError for no rounds."""
+    """Return a statistic of rounds, with its interval; raises its errors, and ValueError for no rounds."""
     if not rounds:
         raise ValueError("no rounds to draw from")
     draw = random.Random(SEED)  # noqa: S311 - nothing secret: the same rounds shall give the same interval
@@ -99,9 +99,9 @@ def bootstrap(rounds: Sequence[R], statistic: Callable[[Sequence[R]], float]) ->
 
 
 def middle_half(values: Sequence[R], key: Callable[[R], float]) -> list[R]:
-    """The values without the lowest quarter and the highest, rounded down to whole values: at least one of them.
+    """Return the values without the lowest and the highest quarter, rounded down to whole values; at least one stays.
 
-    The mean of these is as sturdy as a median and, unlike medians, parts of a whole still add up to it.
+    The mean of these is as robust as a median and, unlike medians, parts of a whole still add up to it.
     """
     ordered = sorted(values, key=key)
     outer = len(ordered) // 4

@@ -1,8 +1,8 @@
-"""How quiet the machine is: a loop of fixed work on every core, before each turn, and what its times tell.
+"""Measure how quiet the machine is, by a loop of fixed work on every core before each run.
 
-Two things spoil a comparison and can be seen from here: somebody else on our cores (the loop's wall time is longer than
+Two things spoil a comparison and can be seen from here: other work on our cores (the loop's wall time is longer than
 its CPU time) and a host that slows the machine down (the loop's CPU time itself grows). The work is hashing, which
-leaves the interpreter's lock alone, so that threads load all cores at once.
+releases the interpreter lock, so that threads load all cores at once.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ _WORK = bytes(1 << 20)
 _BLOCKS = 24
 _PAUSE = 0.03
 
-# A turn counts as disturbed when others had the cores for more than this share of the loop before it.
+# A run counts as disturbed when other work used the cores for more than this share of the loop before it.
 DISTURBED = 0.15
-# No verdict is given when more than this share of a step's turns was disturbed.
+# No verdict is given when more than this share of a step's runs was disturbed.
 DISTURBED_RUNS = 0.25
 # … nor when the loop's CPU time varied by more than this factor (90th to 10th percentile).
 SPEED_SPREAD = 1.35
-# … nor when the hypervisor kept more than this share of the time.
+# … nor when the hypervisor took more than this share of the time.
 STOLEN = 0.02
 
 
 def probe(idle_seconds: float = 1.0) -> Probe:
-    """Wait until the cores are free, for some time at most: the last turn's clean-up shall not count. Then measure.
+    """Wait for a limited time until the cores are free, so that the last run's clean-up does not count; then measure.
 
-    What is told is measured after the wait, else a busy machine would be judged by its luckiest moment. Blocks for
-    30 ms or so on a quiet machine, for ``idle_seconds`` and a little on a busy one.
+    Only what is measured after the wait is reported, because otherwise a busy machine would be judged by its luckiest
+    moment. Blocks for 30 ms or so on a quiet machine, for ``idle_seconds`` and a little more on a busy one.
     """
     until = time.monotonic() + idle_seconds
     with ThreadPoolExecutor(os.cpu_count() or 1) as cores:
@@ -57,7 +57,7 @@ def _once(cores: ThreadPoolExecutor) -> Probe:
 
 
 def _loop(_core: int) -> tuple[float, float]:
-    """Wall and CPU seconds of the fixed work."""
+    """Return the wall and CPU seconds of the fixed work."""
     wall, cpu = time.perf_counter(), time.thread_time()
     digest = hashlib.sha256()
     for _ in range(_BLOCKS):
@@ -66,7 +66,7 @@ def _loop(_core: int) -> tuple[float, float]:
 
 
 def objections(side_runs: Sequence[SideRun]) -> tuple[str, ...]:
-    """Why a verdict on these turns would be worth nothing; empty when the machine was quiet enough."""
+    """Return why a verdict on these runs would be worthless; empty when the machine was quiet enough."""
     if not side_runs:
         return ("nothing was measured",)
     objections_raised = []

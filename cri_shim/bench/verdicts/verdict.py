@@ -1,4 +1,4 @@
-"""What may be said of a metric: faster, slower, no difference seen, or nothing at all, and then why."""
+"""Decide what may be said of a metric: faster, slower, no difference seen, or nothing, with the reasons."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from cri_shim.bench.results.schema import SideRun
     from cri_shim.bench.verdicts.estimate import Interval
 
-# Fewer pairs than this have no interval worth the name.
+# With fewer pairs than this an interval means nothing.
 MIN_PAIRS = 4
-# An interval wider than this share of its estimate says nothing, unless all of it lies on one side of 1.
+# An interval wider than this share of its estimate proves nothing, unless all of it lies on one side of 1.
 MAX_WIDTH = 0.30
 
 FASTER, SLOWER, SAME, REFUSED = "faster", "slower", "no difference seen", "no verdict"
@@ -24,7 +24,7 @@ FASTER, SLOWER, SAME, REFUSED = "faster", "slower", "no difference seen", "no ve
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The word, the ratio it rests on, and the reasons if it is :data:`REFUSED`."""
+    """The word, the ratio behind it, and the reasons if it is :data:`REFUSED`."""
 
     word: str
     ratio: Interval
@@ -32,7 +32,7 @@ class Verdict:
 
 
 def judge(ours: Sequence[float], theirs: Sequence[float], side_runs: Sequence[SideRun]) -> Verdict:
-    """Judge by one value of each side a round; ``side_runs`` tell how quiet the machine was meanwhile.
+    """Judge by one value of each side for each round; ``side_runs`` show how quiet the machine was meanwhile.
 
     Raises ValueError for values that make no pairs.
     """

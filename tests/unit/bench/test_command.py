@@ -33,7 +33,7 @@ def test_an_endpoint_and_an_image_are_needed(capsys):
         (["--endpoint", "../a=unix:///x.sock"], "not NAME=unix:///PATH"),
         (["--endpoint", "a=unix:///x", "--endpoint", "a=unix:///y"], "named twice"),
         (["--endpoint", "a=unix:///x", "--behind", "b=unix:///y"], "there is no --endpoint of that name"),
-        (["--endpoint", "a=unix:///x", "--scenario", "lief"], "no scenario lief"),
+        (["--endpoint", "a=unix:///x", "--scenario", "lief"], "unknown scenario lief"),
         (["--endpoint", "floor=unix:///x"], "--endpoint floor=…: the script of the scenario has this name"),
     ],
 )
@@ -122,5 +122,5 @@ def test_sigterm_is_an_interruption(tmp_path, before):
             _, said = running.communicate(timeout=60)
             connection.close()
     assert running.returncode == 130
-    assert said.endswith(f"interrupted; the same command goes on with {tmp_path}/o.json\n")
+    assert said.endswith(f"interrupted; run the same command again to resume {tmp_path}/o.json\n")
     assert [each.name for each in tmp_path.iterdir()] == ["silent.sock"]

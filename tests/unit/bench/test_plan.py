@@ -61,7 +61,7 @@ def test_rounds_and_scenarios_may_be_chosen():
 
 def test_an_unknown_scenario_is_refused_with_those_there_are():
     """A spelling mistake does not measure nothing."""
-    with pytest.raises(ValueError, match=r"no scenario lief; there are life"):
+    with pytest.raises(ValueError, match=r"unknown scenario lief; known are life"):
         plan(Options(scenarios=("lief",)))
 
 

@@ -20,7 +20,7 @@ BREAKS = {
     "it has no side": lambda it: it.update(sides=[]),
     "two of its sides have one name": lambda it: it["sides"].append(it["sides"][0]),
     "round 1 of batch has no turn of bridge": lambda it: it["steps"][0]["rounds"][0]["turns"].pop("bridge"),
-    "the moment at which it began is none": lambda it: it.update(started_at=1e300),
+    "the moment at which it began is not valid": lambda it: it.update(started_at=1e300),
     "batch has no round": lambda it: it["steps"][0].update(rounds=[]),
     "round 1 of batch has bills of RunPodSandbox that are not whole in the turn of bridge": lambda it: first_run(it)[
         "bills"
