@@ -1,5 +1,5 @@
-"""What several RPCs need to make, start and end pods and containers.
+"""Steps of making, starting and ending pods and containers that several RPCs share.
 
-This room may import ``state``, ``sync``, ``images``, ``oci`` and the floors below. It must never answer a request:
-that is the work of ``rpc``.
+This room may import ``state``, ``sync``, ``images``, ``oci`` and the floors below. It must never answer a request: that
+is the work of ``rpc``.
 """

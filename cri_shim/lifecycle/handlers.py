@@ -1,4 +1,4 @@
-"""What a runtime handler means for the pods it runs: snapshotter, spec options, base spec."""
+"""What a runtime handler determines for the pods that it runs: snapshotter, spec options, base spec."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
     from cri_shim.node.handler_features import HandlerFeatures
 
 BASE_SPEC_LIMIT = 4 << 20
-"""Bytes of a ``base_runtime_spec``."""
+"""Largest ``base_runtime_spec`` in bytes."""
 
 _RUNC_SHIM = "io.containerd.runc.v2"
 
 
 def snapshotter_of(config: Config, handler: RuntimeHandler) -> str:
-    """The snapshotter of the handler's pods."""
+    """Return the snapshotter of the handler's pods."""
     return handler.snapshotter or config.containerd.snapshotter
 
 
 def all_snapshotters(config: Config) -> list[str]:
-    """All that images are unpacked for, the default one first."""
+    """Return all snapshotters that images are unpacked for, the default one first."""
     own = (handler.snapshotter for handler in config.containerd.runtimes.values())
     return [config.containerd.snapshotter, *filter(None, own)]
 
 
 def starts_surely(handler: RuntimeHandler) -> bool:
-    """Whether a process that was created is sure to start, which is known of plain runc alone.
+    """Return whether a process that was created is sure to start, which is known only of plain runc.
 
-    For any other runtime, and for a handler that names a program, which may be one in front of runc, the answer to
-    RunPodSandbox waits for the start (docs/adr/0017).
+    With any other runtime, the answer to RunPodSandbox waits for the start (docs/adr/0017). That includes a handler
+    that names a program, because the program may only stand in front of runc.
     """
     return handler.runtime_type == _RUNC_SHIM and not handler.runtime_path and not handler.options.binary_name
 
 
 def spec_options(config: Config, features: Mapping[str, HandlerFeatures], handler: RuntimeHandler) -> SpecOptions:
-    """The operator's decisions that spec building heeds."""
+    """Return the operator's decisions that matter for building a spec."""
     runtime = config.runtime
     return SpecOptions(
         namespace=config.containerd.namespace,
@@ -65,9 +65,9 @@ def spec_options(config: Config, features: Mapping[str, HandlerFeatures], handle
 
 
 async def base_spec(handler: RuntimeHandler) -> dict[str, Any] | None:
-    """The spec that the handler's specs start from; None for the built-in one.
+    """Return the spec that the handler's specs start from; None for the built-in one.
 
-    Raises FailedPreconditionError naming the file when it cannot be read.
+    Raises FailedPreconditionError that names the file when it cannot be read.
     """
     if not handler.base_runtime_spec:
         return None
@@ -84,5 +84,5 @@ async def base_spec(handler: RuntimeHandler) -> dict[str, Any] | None:
 
 
 def parse_base_spec(data: bytes) -> dict[str, Any]:
-    """Read a runtime spec by Go's rules, as the OCI runtime would; raises DocumentError."""
+    """Read a runtime spec by Go's rules, as the OCI runtime does; raises DocumentError."""
     return read_shape(parse_object(data), SPEC, unknown="keep")

@@ -1,8 +1,8 @@
-"""Ending an OCI runtime that hangs, so that its shim answers again.
+"""End an OCI runtime that hangs, so that its shim answers again.
 
-The runc shim holds the lock of a container while it runs ``runc start``, and waits for the end of its output besides: a
-runtime that hangs, or a child of one that keeps its output open, makes the shim deaf to Kill and Delete alike. What
-the shim has started and what still runs in the shim's own cgroup are such programs; containers have their own.
+The runc shim holds the lock of a container while it runs ``runc start``, and waits for the end of its output as well. A
+runtime that hangs, or a child of one that keeps its output open, therefore blocks Kill and Delete alike. Such programs
+are the shim's descendants that still run in the shim's own cgroups; containers have cgroups of their own.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ STOP_PATIENCE: Final = 10.0
 """Seconds for which a stop waits for a start to end before it ends the runtime that hangs in it."""
 _RUNC_SHIMS = "io.containerd.runc."
 _YOUNGEST = 5.0
-"""Seconds that a program must have run to be taken for one that hangs; what comes here has waited longer."""
+"""Seconds that a program must have run to count as hanging; a caller has waited longer than that."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,10 @@ async def hanging_ended(
     sandbox_id: str,
     runtime_handler: str | None = None,
 ) -> AsyncIterator[None]:
-    """End what hangs when a call inside has taken as long as it may; else its shim is deaf to the undo, or for ever."""
+    """End a runtime that hangs when a call in the ``with`` block exceeds its time limit.
+
+    Otherwise its shim would not answer the undo, or any later call.
+    """
     try:
         yield
     except (DeadlineExceeded, UnavailableError) as error:
@@ -63,9 +66,10 @@ async def end_hanging_runtimes(
     sandbox_id: str,
     runtime_handler: str | None = None,
 ) -> None:
-    """Kill what the pod's shim runs beside its containers. Other shims than runc's may need theirs, and are spared.
+    """Kill what the pod's shim runs beside its containers.
 
-    ``runtime_handler`` is the pod's; None: as its record in memory says.
+    Shims other than runc's may need such programs, so they are spared. ``runtime_handler`` is the pod's; None takes the
+    one in the pod's record in memory.
     """
     if runtime_handler is None:
         sandbox = sandboxes.find(sandbox_id)
@@ -78,10 +82,10 @@ async def end_hanging_runtimes(
 
 
 def end_programs(namespace: str, sandbox_id: str, proc: Path = PROC, *, members: Collection[str] = frozenset()) -> None:
-    """Kill the descendants of a pod's shims that are in the shim's own cgroups, but for those just begun. Blocks.
+    """Kill the descendants of a pod's shims that run in the shim's own cgroups, except those just begun. Blocks.
 
-    The shim of a pod without a pause process was started for one of its containers, the ``members``, or for one that
-    has gone since; it is known by those that it serves.
+    The shim of a pod without a pause process was started for one of the pod's containers, the ``members``, or for one
+    that is gone by now; it is recognised by the containers that it serves.
     """
     ids = {sandbox_id, *members}
     for shim, started_with, _ in shims_in(namespace, proc):
@@ -98,7 +102,10 @@ def end_programs(namespace: str, sandbox_id: str, proc: Path = PROC, *, members:
 
 
 def _descendants(proc: Path, pid: int) -> list[int]:
-    """Return all that a process and its children have started. Containers may nest theirs deeper than a stack is."""
+    """Return all processes below a process.
+
+    This is a loop and not a recursion, because containers may nest processes deeper than the stack.
+    """
     descendants: list[int] = []
     todo = [pid]
     while todo:

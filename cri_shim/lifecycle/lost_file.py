@@ -1,8 +1,8 @@
-"""Giving a pod's network namespace its file back, for the time in which the pod is ended.
+"""Restore the lost file of a pod's network namespace for as long as it takes to end the pod.
 
-Another program may have unmounted or removed the file while the pod's processes run, which hold the namespace. What
-CNI plugins have made on the node they find by what lies inside: a DEL without the namespace succeeds and leaves the
-rules of iptables for ever.
+Another program may have unmounted or removed the file while the pod's processes run, and these still hold the
+namespace. CNI plugins find what they made on the node by what is inside the namespace: a DEL without the namespace
+succeeds and leaves the rules of iptables behind for ever.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ log = structlog.get_logger(__name__)
 
 
 async def give_file_back(kernel: Kernel, containers: Index[Container], sandbox: Sandbox) -> None:
-    """Bind the network namespace of the pod's processes to its file, if that has vanished; one system call if not."""
+    """Bind the network namespace of the pod's processes to its file if the file is lost.
+
+    If it is not, this costs one system call.
+    """
     if sandbox.network_down or not sandbox.netns_path:
         return
     with suppress(OSError):
@@ -43,10 +46,10 @@ async def give_file_back(kernel: Kernel, containers: Index[Container], sandbox: 
 
 
 def bind_again(kernel: Kernel, path: str, pids: Sequence[tuple[str, int]], proc: Path = Path("/proc")) -> bool:
-    """Bind the network namespace of the first process that is there to ``path``; False where there is none. Blocks.
+    """Bind the network namespace of the first process that still exists to ``path``; False without one. Blocks.
 
-    ``pids`` are ids of containers and their processes. One whose cgroups do not name the container is another process,
-    which has got the number meanwhile.
+    ``pids`` are ids of containers and their processes. A process whose cgroups do not name the container is another one
+    that has got the number meanwhile.
     """
     for id_, pid in pids:
         with suppress(OSError):

@@ -1,9 +1,9 @@
-"""Cgroups, and processes in them, that a start has left which was cut off.
+"""Remove cgroups, and processes in them, that an interrupted start has left.
 
-When the daemon is killed in the middle of Tasks.Create, containerd gives the call up, but the pod's shim may go on with
-it: from 1.7 on, where all containers of a pod share a shim, runc then makes a process of which containerd knows
-nothing, or is ended after it has made the cgroups and before it has noted that. A kubelet would remove the cgroups
-with the pod's own, later. Scopes of systemd end with their processes and need no help.
+When the daemon is killed in the middle of Tasks.Create, containerd gives up the call, but the pod's shim may go on with
+it. From 1.7 on, where all containers of a pod share a shim, runc then makes a process that containerd does not know
+about, or is ended after it has made the cgroups and before it has recorded that. A kubelet would remove the cgroups
+together with the pod's own, later. systemd scopes end with their processes and need no help.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from cri_shim.state.sandboxes import Sandbox
 
 PATIENCE_SECONDS = 2.0
-"""How long killed processes are given to leave."""
+"""How long killed processes get to leave."""
 
 _POLL_EVERY = 0.02
 _LEVELS = 16
-"""How deep cgroups of containers are looked for by name; a kubelet's are on the third to fifth level."""
+"""How deep to search for cgroups of containers by name; a kubelet's are on the third to fifth level."""
 
 log = structlog.get_logger(__name__)
 
 
 async def clear_cgroups(config: Config, sandbox: Sandbox, ids: Iterable[str]) -> None:
-    """Leave nothing in and of the cgroups of ``ids``: this sandbox, or containers in it, of which no task is left.
+    """Empty and remove the cgroups of ``ids``: this sandbox, or containers in it, whose tasks are all gone.
 
-    Raises OSError with EBUSY naming a cgroup that cannot be removed.
+    Raises OSError with EBUSY that names a cgroup that cannot be removed.
     """
     parent = sandbox.config.linux.cgroup_parent or f"/{config.containerd.namespace}"
     await run(FS, clear, [posixpath.join(parent, id_) for id_ in ids])
@@ -52,8 +52,8 @@ async def clear_cgroups(config: Config, sandbox: Sandbox, ids: Iterable[str]) ->
 def clear(paths: Iterable[str], mounts: Iterable[MountPoint] | None = None) -> None:
     """Kill what is in the cgroups ``paths`` and below, and remove them from every hierarchy. Blocks.
 
-    A path that does not begin with a slash is below a slice, and systemd's affair. Raises OSError with EBUSY naming a
-    cgroup whose processes do not end.
+    A path that does not begin with a slash is below a slice and is left to systemd. Raises OSError with EBUSY that
+    names a cgroup whose processes do not end.
     """
     points = _hierarchies(mounts)
     below = [posixpath.normpath(path) for path in paths if path.startswith("/")]
@@ -62,9 +62,9 @@ def clear(paths: Iterable[str], mounts: Iterable[MountPoint] | None = None) -> N
 
 
 def clear_everywhere(ids: Collection[str], mounts: Iterable[MountPoint] | None = None) -> None:
-    """The same for the cgroups that are named after ``ids``, wherever they are, as cgroupfs or systemd names them.
+    """Do the same for the cgroups that are named after ``ids``, wherever cgroupfs or systemd has put them.
 
-    For ids of which no record says where to look. Blocks, for as long as it takes to go through all cgroups.
+    This is for ids without a record that says where to look. Blocks for as long as it takes to walk all cgroups.
     """
     remaining = [
         directory
@@ -96,12 +96,15 @@ def _clear(tops: Iterable[Path], named: list[str]) -> None:
 
 
 def _tree(top: Path) -> list[Path]:
-    """The cgroup and all below it, deepest first."""
+    """Return the cgroup and all below it, deepest first."""
     return [top, *_all_below(top)][::-1]
 
 
 def _all_below(top: Path, *, levels: int = sys.maxsize) -> Iterator[Path]:
-    """All cgroups below one, each after its parent. Containers may nest them deeper than a stack is."""
+    """Yield all cgroups below one, each after its parent.
+
+    This is a loop and not a recursion, because containers may nest cgroups deeper than the stack.
+    """
     todo = [(str(top), levels)]
     while todo:
         directory, left = todo.pop()
@@ -109,7 +112,7 @@ def _all_below(top: Path, *, levels: int = sys.maxsize) -> Iterator[Path]:
             with os.scandir(directory) as entries:
                 below = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
         except OSError:
-            continue  # it has gone meanwhile, or its path is too long to be one of ours
+            continue  # it is gone by now, or its path is too long for a cgroup of ours
         if left > 1:
             todo += [(path, left - 1) for path in below]
         yield from map(Path, below)
@@ -138,5 +141,5 @@ def _processes(directory: Path) -> list[int]:
     try:
         pids = map(int, (directory / "cgroup.procs").read_text().split())
     except OSError:
-        return []  # it has gone meanwhile, or rmdir tells
-    return [pid for pid in pids if pid]  # 0: one that this process's PID namespace cannot name
+        return []  # it is gone by now, or rmdir reports the problem
+    return [pid for pid in pids if pid]  # 0 stands for a process outside this PID namespace

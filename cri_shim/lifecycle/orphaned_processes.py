@@ -1,8 +1,8 @@
-"""What containerd's shims and runtimes have left on the node: shims, the processes below them, and root mounts.
+"""Find what containerd's shims and runtimes have left on the node: shims, processes below them, and root mounts.
 
-Read from /proc, because containerd itself forgets: one that starts anew leaves out every task whose record it does not
-find, and with the task the shim, its processes and, where it is busy, the mount. Only what belongs to this containerd
-and this namespace is returned: a shim is known by the address that it was started with, a mount by its layers.
+The source is /proc, because containerd itself forgets: after a restart it drops every task whose record it does not
+find, and with the task its shim, its processes and, where it is busy, the mount. Only what belongs to this containerd
+and this namespace is returned. A shim is recognised by the address that it was started with, and a mount by its layers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Shim(Struct, frozen=True):
 
 
 def shims_of(address: str, namespace: str, proc: Path = PROC) -> list[Shim]:
-    """The shims that containerd at ``address`` has started in ``namespace``. Blocks."""
+    """Return the shims that containerd at ``address`` has started in ``namespace``. Blocks."""
     wanted = address.removeprefix("unix://")
     return [
         Shim(pid, options.get("-id", ""), tuple(_containers_of(pid, proc)))
@@ -47,10 +47,7 @@ def shims_of(address: str, namespace: str, proc: Path = PROC) -> list[Shim]:
 def root_mounts(
     namespace: str, layers: Sequence[str], mounts: Iterable[MountPoint] | None = None
 ) -> Iterator[tuple[str, str]]:
-    """Ids and mount points of the root file systems in ``namespace`` that are made of what lies below ``layers``.
-
-    Blocks.
-    """
+    """Yield ids and mount points of root file systems in ``namespace`` whose layers are below ``layers``. Blocks."""
     pattern = re.compile(rf".*/{re.escape(_TASKS)}/{re.escape(namespace)}/([^/]+)/rootfs")
     for mount in read_mountinfo() if mounts is None else mounts:
         matched = pattern.fullmatch(mount.path)
@@ -62,7 +59,7 @@ def root_mounts(
 
 def _containers_of(shim: int, proc: Path) -> Iterator[tuple[int, str]]:
     for pid in children(shim, proc):
-        # All hierarchies name the container alike.
+        # Every hierarchy names the container in the same way.
         matched = _ID.search(cgroups(pid, proc))
         if matched is not None:
             yield pid, matched[0]

@@ -1,10 +1,10 @@
-"""Tasks without a record, and what is left of them: found at the start and whenever the event stream was broken.
+"""End tasks without a record, at the start and after every break of the event stream.
 
 A record can vanish before its task: another client deletes it, or an earlier version of this daemon did. Then neither a
-kubelet nor containerd's API reaches the task any more, because every call looks for the record first. So the task gets
-a record for the moment, with a label that says so, and is killed and deleted by it. A record of any client, with
-whatever labels, is reason enough to leave a task alone, and so is a name that is reserved here: what is being made has
-its name before anything else.
+kubelet nor containerd's API reaches the task any more, because every call looks for the record first. So the daemon
+gives the task a temporary record, marked by a label, and kills and deletes the task through it. A task is left alone if
+any client has a record of it, with whatever labels, or if its name is reserved here, because an object that is being
+made reserves its name before anything else.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from cri_shim.lifecycle.orphaned_processes import Shim
 
 MARK: Final = "io.cri-shim.orphaned-task"
-"""The label of a record that was made to reach a task, and is of no other use."""
+"""The label of a record that was made only to reach a task."""
 RETRIES: Final = (10.0, 60.0, 300.0)
-"""Seconds between attempts while something stays; the last one is repeated for as long as it takes."""
+"""Seconds between attempts while something stays; the last pause repeats for as long as necessary."""
 _LIST_SECONDS: Final = 2.0
-"""A shim that hangs is not waited for: it holds up the list of all tasks, and the next attempt may find it well."""
+"""A shim that hangs delays the list of all tasks, so it is not waited for; the next attempt may find it well again."""
 _STEP_SECONDS: Final = 10.0
 _RUNTIME: Final = "io.containerd.runc.v2"
 _SNAPSHOTTER: Final = "io.containerd.snapshotter.v1"
@@ -54,7 +54,7 @@ class OrphanedTasks:
     def __init__(
         self, *, containerd: Containerd, kernel: Kernel, address: str, namespace: str, supervisor: Supervisor
     ) -> None:
-        """``address`` is containerd's socket as its shims know it."""
+        """Take containerd's socket as its shims know it as ``address``."""
         self._containerd = containerd
         self._kernel = kernel
         self._address = address
@@ -64,16 +64,16 @@ class OrphanedTasks:
         self._living: Callable[[], Collection[str]] = frozenset
 
     async def clear(self, living: Callable[[], Collection[str]]) -> None:
-        """End what has no record; what cannot be ended yet is tried again in the background.
+        """End what has no record; retry in the background what cannot be ended yet.
 
-        ``living`` are ids that are known, or of what is being made; it is asked after the node was looked at.
+        ``living`` returns the ids that are known or are being made. It is called after the node has been examined.
         """
         self._living = living
         if not await self._clear(living):
             self._try_again()
 
     async def end(self, id_: str) -> None:
-        """End the task of ``id_``, whose record has gone, if there is one; while that fails it is tried again."""
+        """End the task of ``id_``, whose record is gone, if it has one; retry in the background while that fails."""
         if not await self._end_task(id_, 0):
             self._try_again()
 
@@ -92,7 +92,7 @@ class OrphanedTasks:
             self._trying_again = False
 
     async def _clear(self, living: Callable[[], Collection[str]]) -> bool:
-        """One attempt; returns whether nothing is left that it knows of."""
+        """Make one attempt; return whether no known orphan is left."""
         try:
             with call_options(timeout=_LIST_SECONDS):
                 pids = {task.id: task.pid for task in await self._containerd.tasks.list()}
@@ -114,12 +114,15 @@ class OrphanedTasks:
         return all(ended) and gone
 
     async def _layers(self) -> list[str]:
-        """Where containerd's snapshotters keep what root file systems are made of."""
+        """Return the directories in which containerd's snapshotters keep the layers of root file systems."""
         plugins = await self._containerd.introspection.plugins(f"type=={_SNAPSHOTTER}")
         return [plugin.exports["root"] for plugin in plugins if plugin.exports.get("root")]
 
     async def _without_record(self, id_: str) -> bool:
-        """Only NotFound says so; anything else ends the attempt."""
+        """Return whether containerd has no record of ``id_``.
+
+        Only NotFound says so; any other error ends the attempt.
+        """
         try:
             await self._containerd.containers.get(id_)
         except NotFound:
@@ -127,7 +130,7 @@ class OrphanedTasks:
         return False
 
     async def _end_task(self, id_: str, pid: int) -> bool:
-        """Kill and delete one task by a record made for it; False when it stays."""
+        """Kill and delete one task through a record made for it; return False when it stays."""
         containers, tasks = self._containerd.containers, self._containerd.tasks
         record = containers_pb2.Container(
             id=id_, labels={MARK: "1"}, runtime=containers_pb2.Container.Runtime(name=_RUNTIME), spec=_SPEC
@@ -148,7 +151,7 @@ class OrphanedTasks:
                     await run(FS, clear_everywhere, {id_})
                 await containers.delete(id_)
         except (ContainerdError, OSError) as error:
-            # Its record stays, labelled, and with it the way to it.
+            # The labelled record stays, and with it the way to the task.
             log.warning("recovery.orphaned_task_stays", id=id_, pid=pid, error=str(error))
             return False
         if there:
@@ -166,7 +169,7 @@ class OrphanedTasks:
                 log.warning("recovery.orphaned_process_ended", id=id_, pid=pid)
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        # A shim may serve several containers of a pod, and one of them may have a record.
+        # A shim may serve several containers of a pod, and one of them may still have a record.
         alone = {
             shim.id for shim in shims if shim.id in forgotten and {id_ for _, id_ in shim.children} <= orphaned_ids
         }
@@ -176,7 +179,7 @@ class OrphanedTasks:
         try:
             clear_everywhere(forgotten)
         except OSError:
-            return False  # which one stays has been logged
+            return False  # the log says which one stays
         return not busy
 
     def _unmount(self, path: str) -> bool:

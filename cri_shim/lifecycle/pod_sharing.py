@@ -1,4 +1,4 @@
-"""What the containers of a pod get from it: its hostname and its namespaces."""
+"""What containers get from their pod: its hostname and its namespaces."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def pod_hostname(config: cri.PodSandboxConfig) -> str:
-    """The pod's hostname; the node's own where the request names none (a pod on the node's network)."""
-    # The kernel takes any bytes for a hostname.
+    """Return the pod's hostname; the node's own if the request names none (a pod on the node's network)."""
+    # The kernel accepts any bytes as a hostname.
     return config.hostname or encodable(socket.gethostname())
 
 
 def namespaces_of(sandbox: Sandbox) -> PodNamespaces:
-    """By which files the containers of ``sandbox`` join its namespaces."""
+    """Return the files by which the containers of ``sandbox`` join its namespaces."""
     if sandbox.pinned is None:
         return PodNamespaces.of_process(sandbox.pid)
     return PodNamespaces(network=sandbox.netns_path, ipc=sandbox.pinned.ipc, uts=sandbox.pinned.uts)

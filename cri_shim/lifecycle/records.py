@@ -1,8 +1,8 @@
 """containerd container records as this daemon writes them.
 
-The record is written before anything it stands for exists: it refers to the snapshot by key, so the garbage collector
-spares the snapshot from the moment it is prepared and no lease is needed (docs/adr/0002); and after a crash at any
-later point the record is found, listed, and removed by the kubelet.
+The daemon writes a record before anything that it stands for exists. The record refers to the snapshot by key, so the
+garbage collector spares the snapshot from the moment it is prepared, and no lease is needed (docs/adr/0002). After a
+crash at any later point the record is found and listed, and the kubelet removes it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 def new_id() -> str:
-    """64 hexadecimal characters: what cAdvisor expects of a container's cgroup name."""
+    """Return 64 hexadecimal characters, which is what cAdvisor expects in a container's cgroup name."""
     return secrets.token_hex(32)
 
 
@@ -48,9 +48,10 @@ def make_record(
     sandbox_id: str = "",
     io_owner: tuple[int, int] | None = None,
 ) -> containers_pb2.Container:
-    """The record of a sandbox or container; its snapshot's key is its id, without a ``snapshotter`` it has none.
+    """Return the record of a sandbox or container.
 
-    ``io_owner`` are the node's ids of whoever shall be able to open the pipes of its output; a handler's options win.
+    The snapshot's key is the id; without a ``snapshotter`` the record has no snapshot. ``io_owner`` has the node's ids
+    of the user that must be able to open the pipes of the output; ids in a handler's options take precedence.
     """
     runtime = handler.runtime_path or handler.runtime_type
     record = containers_pb2.Container(
@@ -69,7 +70,7 @@ def make_record(
 
 
 def labels_of(id_: str, asked: Mapping[str, str], image: Image, kind: str) -> dict[str, str]:
-    """The labels of a record; what an image says beyond what containerd takes is left out and logged."""
+    """Return the labels of a record; an image's labels that containerd would refuse are left out and logged."""
     unfit = unfit_labels(image.config.labels)
     if unfit:
         log.warning("image.labels_left_out", id=id_, image=image.id, labels=unfit)
@@ -77,7 +78,7 @@ def labels_of(id_: str, asked: Mapping[str, str], image: Image, kind: str) -> di
 
 
 async def delete_record(containerd: Containerd, id_: str) -> None:
-    """Delete the record of a pod or container; gone is fine."""
+    """Delete the record of a pod or container; a record that is already gone is success."""
     try:
         await containerd.containers.delete(id_)
     except NotFound:
@@ -85,7 +86,7 @@ async def delete_record(containerd: Containerd, id_: str) -> None:
 
 
 def _options(handler: RuntimeHandler, io_owner: tuple[int, int]) -> AnyMessage | None:
-    """What the runc shim is told; other shims take none from here and read their own configuration."""
+    """Return the options for the runc shim; other shims take none from here and read their own configuration."""
     if not handler.runtime_type.startswith("io.containerd.runc."):
         return None
     options = handler.options

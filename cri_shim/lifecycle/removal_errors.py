@@ -1,4 +1,7 @@
-"""A removal that the node refuses: which path is in the way, in words, and that the removal can be repeated."""
+"""Put a removal that the node refuses into words: which path is in the way.
+
+The record is still there then, so the removal can be repeated.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def removal_of(what: str) -> Iterator[None]:
-    """Let an OSError become the error that names ``what`` and the path; its record is still there, so ask again."""
+    """Turn an OSError into an error that names ``what`` and the path; the record stays, so the client can ask again."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Checks that a pod is ready or a container runs, and the sentences that say why it does not.
+"""Check that a pod is ready or a container runs, and say why not.
 
-For a start that failed after RunPodSandbox had answered they hold the runtime's own words (docs/adr/0017), and for an
-unknown state its reason.
+For a start that failed after RunPodSandbox had answered, the errors hold the runtime's own words (docs/adr/0017); for
+an unknown state they hold its reason.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def require_ready(sandbox: Sandbox, consequence: str) -> None:
-    """Raise FailedPreconditionError unless the pod is ready; ``consequence``: what cannot be done therefore."""
+    """Raise FailedPreconditionError unless the pod is ready; ``consequence`` says what is impossible therefore."""
     if not sandbox.ready:
         raise FailedPreconditionError(f"sandbox {sandbox.id} {sandbox.unready_reason}; {consequence}")
 
@@ -25,7 +25,7 @@ def require_ready(sandbox: Sandbox, consequence: str) -> None:
 def require_running(
     sandboxes: Index[Sandbox], containers: Index[Container], container_id: str, consequence: str
 ) -> Container:
-    """Return the container, which runs. Raises NotFoundError, and FailedPreconditionError with all that is known."""
+    """Return the container if it runs; raises NotFoundError, or FailedPreconditionError with all that is known."""
     container = containers.get(container_id)
     if container.running:
         return container

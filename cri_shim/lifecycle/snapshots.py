@@ -1,4 +1,4 @@
-"""The writable snapshot of a pod or container: its key is the id of the record that refers to it."""
+"""The writable snapshot of a pod or container; its key is the id of the record that refers to it."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def begin_snapshot(
     undo: Rollback,
     mount_label: str,
 ) -> asyncio.Task[list[Mount]]:
-    """Begin to make the snapshot of the pod or container ``id_`` on top of ``image``; the result is how to mount it.
+    """Begin to make the snapshot of the pod or container ``id_`` on top of ``image``; the task returns its mounts.
 
-    Its record need not be there. ``mount_label`` is the SELinux label that its files are to have, empty for none.
+    The record need not exist yet. ``mount_label`` is the SELinux label for the snapshot's files, empty for none.
     """
     preparing = asyncio.create_task(
         metered(_prepare(containerd, puller, snapshotter, id_, image, mount_label=mount_label))
     )
-    # Another failure may be the one that is reported, and not everything is undone where containerd is away.
+    # Another failure may be the one that is reported, and while containerd is away not everything is undone.
     preparing.add_done_callback(_retrieve_failure)
 
     async def remove() -> None:
@@ -60,7 +60,10 @@ def _retrieve_failure(ended: asyncio.Task[list[Mount]]) -> None:
 async def _prepare(
     containerd: Containerd, puller: ImagePuller, snapshotter: str, id_: str, image: Image, *, mount_label: str
 ) -> list[Mount]:
-    """An image that is here but not unpacked for this snapshotter (imported, or for another) is unpacked first."""
+    """Prepare the snapshot; an image that is not unpacked for this snapshotter yet is unpacked first.
+
+    That happens to an image that was imported, or that was pulled for another snapshotter.
+    """
     snapshots, labels = containerd.snapshots(snapshotter), owned_by(id_, OWN_ROOT)
     try:
         mounts = await snapshots.prepare(id_, image.chain_id, labels)
@@ -71,20 +74,20 @@ async def _prepare(
 
 
 async def mounts_of(containerd: Containerd, id_: str) -> list[Mount]:
-    """How to mount the snapshot that the record ``id_`` refers to."""
+    """Return the mounts of the snapshot that the record ``id_`` refers to."""
     record = await containerd.containers.get(id_)
     mounts = await containerd.snapshots(record.snapshotter).mounts(record.snapshot_key)
     return labelled(mounts, mount_label_of(record))
 
 
 def mount_label_of(record: Record) -> str:
-    """The SELinux label that the files of a recorded pod or container are to have; empty for none."""
+    """Return the SELinux label for the files of a recorded pod or container; empty for none."""
     linux = read_spec(record).get("linux") or {}
     return str(linux.get("mountLabel") or "")
 
 
 def labelled(mounts: list[Mount], label: str) -> list[Mount]:
-    """The same mounts, their files under an SELinux label; a bind mount shows files that have their own."""
+    """Return the same mounts with an SELinux label for their files; a bind mount shows files that have their own."""
     if label:
         for mount in mounts:
             if mount.type != "bind":
@@ -93,7 +96,7 @@ def labelled(mounts: list[Mount], label: str) -> list[Mount]:
 
 
 async def remove_snapshot(containerd: Containerd, snapshotter: str, key: str) -> None:
-    """Remove one snapshot; gone is fine."""
+    """Remove one snapshot; a snapshot that is already gone is success."""
     try:
         await containerd.snapshots(snapshotter).remove(key)
     except NotFound:
@@ -103,10 +106,10 @@ async def remove_snapshot(containerd: Containerd, snapshotter: str, key: str) ->
 async def remove_snapshots_of(
     config: Config, containerd: Containerd, end_orphaned_task: Callable[[str], Awaitable[None]], id_: str
 ) -> None:
-    """Remove the snapshot that the record ``id_`` refers to; no snapshot is fine.
+    """Remove the snapshot that the record ``id_`` refers to, if there is one.
 
-    Where another client has deleted the record there may be a task that nothing else reaches: it is ended. The
-    snapshots are known by their labels then.
+    If another client has deleted the record, a task may exist that nothing else reaches, so it is ended. The snapshots
+    are then found by their labels.
     """
     try:
         record = await containerd.containers.get(id_)

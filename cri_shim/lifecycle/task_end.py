@@ -1,7 +1,7 @@
-"""The end of a task as a removal needs it: containerd has deleted it, or the removal fails and says what is in the way.
+"""End a task before a removal: containerd deletes it, or the removal fails and says what is in the way.
 
-With the task go its shim, the mount of its root file system and its cgroups. The record goes after them, because
-without the record no call of containerd's reaches them any more (docs/adr/0028).
+With the task go its shim, the mount of its root file system and its cgroups. The record goes after them, because no
+call of containerd's reaches them without the record (docs/adr/0028).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from cri_shim.sync.exits import Exits
 
 RETRIES = (0.1, 0.4)
-"""Seconds between attempts of one removal. A busy mount is not among what is tried again: containerd has done that
-for two and a half seconds, which is enough for a program that looks around on a node."""
+"""Seconds between the attempts of one removal. A busy mount is not retried: containerd has already retried it for two
+and a half seconds, which is enough for a program that only looks around on a node."""
 
 _BUSY = "device or resource busy"
 _LONGEST_WORDS = 1024
@@ -33,10 +33,10 @@ log = structlog.get_logger(__name__)
 
 
 async def end_task(containerd: Containerd, exits: Exits, what: str, id_: str) -> None:
-    """Have containerd delete the task of ``id_``, whose process has ended; gone is fine.
+    """Have containerd delete the task of ``id_``, whose process has ended; a task that is already gone is success.
 
-    ``what`` names the thing in errors ("container 12ab…"). Raises FailedPreconditionError when something on the node
-    is in the way, InternalError with containerd's words when it cannot, and Unavailable when it is away.
+    ``what`` names the object in errors ("container 12ab…"). Raises FailedPreconditionError when something on the node
+    is in the way, InternalError with containerd's message when containerd fails, and Unavailable when it is away.
     """
     for pause in (*RETRIES, None):
         try:
@@ -53,7 +53,7 @@ async def end_task(containerd: Containerd, exits: Exits, what: str, id_: str) ->
                 raise await _refused(what, id_, error) from error
             log.debug("task.delete_failed", id=id_, error=str(error))
             if isinstance(error, FailedPrecondition):
-                await _kill(containerd, id_)  # it runs, although it was taken for ended
+                await _kill(containerd, id_)  # it still runs, although the state said that it had ended
             await asyncio.sleep(pause)
         else:
             return
@@ -73,11 +73,11 @@ async def _refused(what: str, id_: str, error: ContainerdError) -> FailedPrecond
     if _BUSY not in error.detail:
         return InternalError(
             f"{what} cannot be removed: containerd cannot delete its task ({said}); "
-            "mend what it names and remove it again"
+            "fix what it names and remove it again"
         )
     users = await run(FS, users_of, f"/{id_}/rootfs")
-    holders = f"it is held by {', '.join(users)}" if users else "what holds it could not be found out"
+    holders = f"it is held by {', '.join(users)}" if users else "what holds it is unknown"
     return FailedPreconditionError(
         f"{what} cannot be removed: its root file system is in use and cannot be unmounted ({said}); {holders}; "
-        "end that, or let it leave the directory, and remove it again"
+        "end that, or make it leave the directory, and remove it again"
     )

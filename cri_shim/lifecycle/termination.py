@@ -1,7 +1,7 @@
-"""Ending a process for certain: a signal, then the wait for its exit, which looks as well as listens.
+"""End a process for certain: send a signal, then wait for the exit event while polling the task as well.
 
-The process is one thing, its task is another: a task may stay when its process has ended, because a program of the node
-holds its root file system. Stopping is about the process; removing is about both (docs/adr/0028).
+A process and its task are two things: a task may stay when its process has ended, because a program of the node holds
+its root file system. Stopping concerns the process; removing concerns both (docs/adr/0028).
 """
 
 from __future__ import annotations
@@ -30,21 +30,23 @@ if TYPE_CHECKING:
     from cri_shim.sync.exits import Exits
 
 ENDED_SECONDS = 60.0
-"""How long after SIGKILL a process may take to end: longer only what hangs in the kernel, or its shim."""
+"""How long a process may take to end after SIGKILL; only one that hangs in the kernel, or whose shim hangs, takes
+longer."""
 
 POLL_EVERY = 1.0
-"""Seconds between looks at a task that should have ended: an exit event may be lost (containerd issues 6080, 10755)."""
+"""Seconds between polls of a task that should have ended, because an exit event may be lost (containerd issues 6080,
+10755)."""
 
 _SHIM_GONE_RETRIES = (0.1, 0.4)
 _UNKNOWN_EXIT_CODE = 255
 _DISCARD_SECONDS = 20.0
-"""How long the end of a task that is undone is waited for: a part of what all undo of a request has."""
+"""How long undoing waits for the end of a task: a part of the time for undoing a whole request."""
 
 log = structlog.get_logger(__name__)
 
 
 async def send_signal(containerd: Containerd, containers: Index[Container], id_: str, number: int) -> None:
-    """Send signal ``number`` to the main process of ``id_``; a process that has ended is no error.
+    """Send signal ``number`` to the main process of ``id_``; a process that has ended is success.
 
     Raises UnavailableError when its shim does not answer within the time limit of the call.
     """
@@ -56,7 +58,7 @@ async def send_signal(containerd: Containerd, containers: Index[Container], id_:
         except DeadlineExceeded as error:
             raise UnavailableError(
                 f"{signal.Signals(number).name} could not be sent to {_named(containers, id_)}: "
-                f"its shim does not answer ({error.detail}); nothing is known of its process, ask again later"
+                f"its shim does not answer ({error.detail}); the state of its process is unknown; try again later"
             ) from error
         except ContainerdError as error:
             if pause is None or not is_shim_gone(error):
@@ -71,7 +73,7 @@ def _named(containers: Index[Container], id_: str) -> str:
 
 
 async def wait_ended(containerd: Containerd, exits: Exits, id_: str) -> None:
-    """Return when the exit of ``id_`` is in the store; every second its task is looked at, in case no event came."""
+    """Return when the exit of ``id_`` is recorded; poll its task every second in case the event was lost."""
     listening = asyncio.ensure_future(exits.wait(id_))
     try:
         with awaited("exit"):
@@ -85,7 +87,7 @@ async def wait_ended(containerd: Containerd, exits: Exits, id_: str) -> None:
 
 
 async def kill_and_wait(containerd: Containerd, containers: Index[Container], exits: Exits, id_: str) -> None:
-    """End the main process of ``id_`` by SIGKILL and return when that is in the store.
+    """End the main process of ``id_`` by SIGKILL, and return when its exit is recorded.
 
     Raises UnavailableError when its shim does not answer, or the process has not ended after :data:`ENDED_SECONDS`.
     """
@@ -96,12 +98,12 @@ async def kill_and_wait(containerd: Containerd, containers: Index[Container], ex
     except TimeoutError:
         raise UnavailableError(
             f"{_named(containers, id_)} has not ended within {ENDED_SECONDS:g} s of SIGKILL: "
-            "its process hangs in the kernel, or its shim does not tell; ask again later"
+            "its process hangs in the kernel, or its shim does not report the end; try again later"
         ) from None
 
 
 async def record_if_ended(containerd: Containerd, exits: Exits, id_: str) -> None:
-    """Ask containerd whether the task of ``id_`` still runs; if not, tell its exit as if an event had come."""
+    """Ask containerd whether the task of ``id_`` still runs; if not, record its exit as if an event had come."""
     polled = await poll_task(containerd, id_)
     if isinstance(polled, NotKnown):
         log.debug("task.not_readable", id=id_, error=polled.reason)
@@ -113,7 +115,10 @@ async def record_if_ended(containerd: Containerd, exits: Exits, id_: str) -> Non
 
 
 async def discard_task(config: Config, containerd: Containerd, id_: str) -> None:
-    """Undo of a task that was created and perhaps started: kill it, wait for its end, delete it; gone is fine."""
+    """Undo a task that was created and perhaps started: kill it, wait for its end, and delete it.
+
+    A task that does not exist is success.
+    """
     tasks = containerd.tasks
     try:
         await tasks.kill(id_, signal.SIGKILL)
@@ -126,5 +131,5 @@ async def discard_task(config: Config, containerd: Containerd, id_: str) -> None
     try:
         await tasks.delete(id_)
     except NotFound:
-        # A create that broke off may have left a shim that containerd does not know.
+        # A create that was interrupted may have left a shim that containerd does not know about.
         await run(FS, end_orphaned_shims, config.containerd.address, config.containerd.namespace, {id_})

@@ -1,4 +1,4 @@
-"""Checkpoints of containers: criu, the archive, and refusing what cannot be restored.
+"""Checkpoints of containers: find criu, write the archive, and refuse to restore one.
 
 This room may import ``images``, ``sync``, ``kernel`` and the floors below. It must never restore a container.
 """

@@ -1,17 +1,18 @@
-"""The archive of a checkpoint: what is in it, and how it comes to its place.
+"""Write the archive of a checkpoint: its parts, and the move to its place.
 
-An uncompressed tar with the names that CRI-O and containerd give its parts, so that ``checkpointctl`` reads it::
+The archive is an uncompressed tar whose parts have the names that CRI-O and containerd give them, so that
+``checkpointctl`` reads it::
 
     config.dump       what was checkpointed, when, from which image (JSON)
     spec.dump         the OCI runtime spec
     status.dump       the CRI status
     status            the status file of containerd's plugin
     checkpoint/       criu's images
-    dump.log          what criu said        stats-dump   what it counted
-    rootfs-diff.tar   what the container changed in its image's files, as an OCI layer
+    dump.log          criu's log            stats-dump   criu's counts
+    rootfs-diff.tar   the container's changes to its image's files, as an OCI layer
     container.log     its log so far
 
-Everything here blocks: call it in an executor.
+Every function here blocks: call it in an executor.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _NEVER: Final = "0001-01-01T00:00:00Z"
 
 
 def check_location(location: str) -> Path:
-    """Say whether an archive can be written there; raises InvalidArgumentError saying why not."""
+    """Return ``location`` as a path; raises InvalidArgumentError with the reason if no archive can be written there."""
     path = Path(location)
     if not path.is_absolute() or "\0" in location:
         raise InvalidArgumentError(f"checkpoint location {location!r} is not an absolute path of a file to write")
@@ -62,7 +63,7 @@ def write_descriptions(
     spec: Mapping[str, Any],
     status_file: Path,
 ) -> None:
-    """Write all that is known without criu; a log or a status file that is not there is left out."""
+    """Write everything that is known without criu; a missing log or status file is left out."""
     config = {
         "id": status.id,
         "name": name,
@@ -84,14 +85,15 @@ def write_descriptions(
 
 
 def write_archive(work: Path, location: Path, deadline: float | None) -> None:
-    """Pack ``work/archive`` and put it at ``location``, all of it or nothing; readable by its owner alone.
+    """Pack ``work/archive`` and put it at ``location``, completely or not at all, readable only by its owner.
 
-    ``deadline`` is of ``time.monotonic``; raises TimeoutError when it passes, OSError naming what could not be written.
+    ``deadline`` is a time of ``time.monotonic``. Raises TimeoutError when it passes, and OSError that names what could
+    not be written.
     """
     import tarfile  # noqa: PLC0415 - with the first checkpoint
 
     temporary = location.with_name(f".{location.name}.{secrets.token_hex(4)}.tmp")
-    note_unfinished(work, temporary)  # whoever removes the work directory removes it, too
+    note_unfinished(work, temporary)  # what removes the work directory then removes the file, too
     with _new(temporary) as out:
         with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for path in sorted((work / "archive").rglob("*")):
@@ -104,7 +106,7 @@ def write_archive(work: Path, location: Path, deadline: float | None) -> None:
 
 
 def criu_complaint(work: Path) -> str:
-    """Return the first error in criu's log, which says more than the runtime does; empty when there is none."""
+    """Return the first error in criu's log, which says more than the runtime does; empty without one."""
     try:
         lines = (work / "archive" / "dump.log").read_text(errors="replace").splitlines()
     except OSError:
@@ -117,15 +119,16 @@ def _new(path: Path) -> Any:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a regular file; no link is followed and no pipe waited for, since others can write where logs lie."""
+    """Copy a regular file without following links or waiting for pipes, because others can write where logs are."""
     try:
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     try:
-        # Before a file object is made of it, which fails for a directory in words of its own and leaves it open.
+        # Checked before a file object is made, because that fails for a directory with its own error and leaves it
+        # open.
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise InternalError(f"{source} is no regular file and does not go into a checkpoint")
+            raise InternalError(f"{source} is not a regular file and cannot go into a checkpoint")
         with os.fdopen(descriptor, "rb", closefd=False) as data, _new(target) as out:
             while chunk := data.read(_CHUNK):
                 out.write(chunk)

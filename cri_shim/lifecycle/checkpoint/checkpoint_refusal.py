@@ -1,7 +1,7 @@
-"""Containers are not made from checkpoints: who asks for that is told so, and not that there is no such image.
+"""Refuse to make a container from a checkpoint, with that reason instead of an error about a missing image.
 
-CRI-O takes the path of an archive, or an image that holds one, in the place of the image. containerd's plugin could do
-so for one release and does not any more.
+CRI-O accepts the path of an archive, or an image that holds one, in place of the image. containerd's plugin did so for
+one release and no longer does.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _CANNOT = "cri-shim writes checkpoints and does not restore them; start the cont
 
 
 def refuse_archive(reference: str) -> None:
-    """Raise UnimplementedError if ``reference`` is the path of a file; no image is named like that. Blocks."""
+    """Raise UnimplementedError if ``reference`` is the path of a file, because no image has such a name. Blocks."""
     if reference.startswith("/") and Path(reference).exists():
-        raise UnimplementedError(f"image {reference!r} is a file of this node, as of a checkpoint: {_CANNOT}")
+        raise UnimplementedError(f"image {reference!r} is a file on this node, such as a checkpoint: {_CANNOT}")
 
 
 def refuse_checkpoint_image(reference: str, image: Image) -> None:

@@ -1,8 +1,9 @@
 """Find out whether this node has a criu that can write a checkpoint.
 
-runc runs the ``criu`` that it finds on containerd's PATH; this daemon looks on its own, which is the same where both
-are services of the node. It looks for each checkpoint (one short program, and checkpoints are rare), so that installing
-criu takes no restart. Source: containerd ``container_checkpoint_linux.go``, which refuses below the same version.
+runc runs the ``criu`` that it finds on containerd's PATH. This daemon looks on its own PATH, which is the same if both
+are services of the node. It looks anew for each checkpoint (one short program, and checkpoints are rare), so that
+installing criu needs no restart. Source: containerd ``container_checkpoint_linux.go``, which refuses below the same
+version.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.process import run_program
 
 OLDEST: Final = (3, 16)
-"""The first criu that writes what a checkpoint of a pod's container needs."""
+"""The first version of criu that writes what a checkpoint of a pod's container needs."""
 _SECONDS: Final = 10.0
 
 
 async def require_criu() -> None:
-    """Return when there is one; raises FailedPreconditionError saying what is missing and what to do."""
+    """Return if criu can be used; raises FailedPreconditionError that says what is missing and what to do."""
     program = await run(FS, shutil.which, "criu")
     if program is None:
         raise FailedPreconditionError(
@@ -36,7 +37,7 @@ async def require_criu() -> None:
     if version is None:
         said = (done.stderr or done.stdout).decode(errors="replace").strip()
         raise FailedPreconditionError(
-            f"{program} does not tell its version (exit code {done.exit_code}): {said[-500:]}"
+            f"{program} does not report its version (exit code {done.exit_code}): {said[-500:]}"
         )
     if version < OLDEST:
         version_text, oldest = ".".join(map(str, version)), ".".join(map(str, OLDEST))
@@ -44,6 +45,6 @@ async def require_criu() -> None:
 
 
 def version_in(answer: str) -> tuple[int, ...] | None:
-    """The version in the answer of ``criu --version``; None when there is none."""
+    """Return the version in the output of ``criu --version``; None without one."""
     match = re.search(r"^Version:\s*(\d+(?:\.\d+)+)", answer, re.MULTILINE)
     return None if match is None else tuple(map(int, match.group(1).split(".")))

@@ -1,7 +1,7 @@
-"""Which AppArmor profiles the kernel has, with the default one loaded if a container is to run under it.
+"""Read which AppArmor profiles the kernel has, and load the default one if a container is to run under it.
 
-A profile may be unloaded by anyone at any time, so the kernel is asked for each container. Source: containerd
-``contrib/apparmor/apparmor.go``.
+Any administrator or program can unload a profile at any time, so the kernel is asked for each container. Source:
+containerd ``contrib/apparmor/apparmor.go``.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ log = structlog.get_logger(__name__)
 async def apparmor_profiles(
     config: Config, node: NodeFacts, locks: KeyedLocks, security: cri.LinuxContainerSecurityContext
 ) -> frozenset[str]:
-    """The profiles that are loaded when a container with this security context is made.
+    """Return the profiles that are loaded when a container with this security context is made.
 
-    The default one is among them if the container takes it and ``apparmor_parser`` is there. Raises
-    FailedPreconditionError when the parser refuses it: such a container must not run unconfined.
+    The default profile is among them if the container uses it and ``apparmor_parser`` is installed. Raises
+    FailedPreconditionError when the parser refuses the profile, because such a container must not run unconfined.
     """
     if not node.apparmor or config.runtime.disable_apparmor:
         return frozenset()
@@ -56,7 +56,7 @@ async def apparmor_profiles(
 async def sandbox_apparmor_profiles(
     config: Config, node: NodeFacts, locks: KeyedLocks, security: cri.LinuxSandboxSecurityContext
 ) -> frozenset[str]:
-    """The same for a pod's own process, which is confined only if the request says so."""
+    """Return the same for a pod's own process, which is confined only if the request says so."""
     if not security.HasField("apparmor"):
         return frozenset()
     alike = cri.LinuxContainerSecurityContext(apparmor=security.apparmor, privileged=security.privileged)

@@ -1,4 +1,4 @@
-"""The CDI devices of a container: found, and written into its spec last, over everything else.
+"""Find the CDI devices of a container and write them into its spec, after everything else.
 
 Source: CRI ``ContainerConfig.CDI_devices``; containerd ``internal/cri/opts/spec_linux.go`` (WithCDI).
 """
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 async def inject_cdi_devices(config: Config, cdi: CdiRegistry, container: Container, spec: dict[str, Any]) -> None:
     """Change ``spec`` so that the container can use the CDI devices that it asks for.
 
-    Raises InvalidArgumentError for a name that can be none, FailedPreconditionError for a device that is not there.
+    Raises InvalidArgumentError for an invalid name, and FailedPreconditionError for a device that does not exist.
     """
     names = devices_asked(container.config)
     if not names:
         return
     if not config.runtime.enable_cdi:
         raise FailedPreconditionError(
-            f"CDI devices ({', '.join(names)}) are asked for, but enable_cdi is false in the configuration"
+            f"CDI devices ({', '.join(names)}) are requested, but enable_cdi is false in the configuration"
         )
     await run(FS, _inject, cdi, names, spec)
 

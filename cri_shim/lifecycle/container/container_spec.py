@@ -1,6 +1,6 @@
-"""Gathering what a container's spec is made of: from the request, the pod, the image, and the node.
+"""Gather the input of a container's spec from the request, the pod, the image and the node.
 
-The building itself is pure (:mod:`cri_shim.oci.container_spec`); this is where paths are looked up and files are read.
+Building the spec is pure (:mod:`cri_shim.oci.container_spec`); this module looks up paths and reads files for it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 class _NodeSide(Struct):
-    """What of the request had to be looked up on the node."""
+    """The parts of the request that had to be looked up on the node."""
 
     mounts: tuple[ResolvedMount, ...] = ()
     extra_mounts: tuple[ResolvedMount, ...] = ()
@@ -116,12 +116,11 @@ async def container_spec(
     volumes: list[Volume],
     images: Mapping[int, str],
 ) -> dict[str, Any]:
-    """The OCI runtime spec of ``container``; makes its directories and volumes on the way.
+    """Return the OCI runtime spec of ``container``, and make its directories and volumes.
 
-    ``images`` says where the images are that it mounts
-    (:func:`~cri_shim.lifecycle.container.image_mounts.mount_images`).
-
-    Raises InvalidArgumentError, FailedPreconditionError or UnimplementedError for what cannot be done as asked.
+    ``images`` has the node's paths of the images that it mounts
+    (:func:`~cri_shim.lifecycle.container.image_mounts.mount_images`). Raises InvalidArgumentError,
+    FailedPreconditionError or UnimplementedError for what cannot be done as requested.
     """
     config = container.config
     security = config.linux.security_context
@@ -180,12 +179,12 @@ async def container_spec(
 
 
 def _target_pid(containers: Index[Container], sandbox: Sandbox, namespaces: cri.NamespaceOption) -> int | None:
-    """The process whose pid namespace is joined (mode TARGET: debugging a container of the same pod)."""
+    """Return the process whose pid namespace to join (mode TARGET: debugging a container of the same pod)."""
     if namespaces.pid != cri.TARGET:
         return None
     target = containers.get(namespaces.target_id)
     if target.sandbox_id != sandbox.id:
         raise InvalidArgumentError(f"target container {target.id} is not in sandbox {sandbox.id}")
     if not target.running:
-        raise FailedPreconditionError(f"target container {target.id} is not running; its pid namespace has gone")
+        raise FailedPreconditionError(f"target container {target.id} is not running; its pid namespace is gone")
     return target.status.pid

@@ -1,4 +1,4 @@
-"""Waiting for a container that is half started, so that it can be ended: no signal reaches it before."""
+"""Wait until a container that is half started can be ended, because no signal reaches it before."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 async def until_started(service: Service, container: Container) -> None:
-    """Return when the start has ended; one that hangs is ended after :data:`STOP_PATIENCE`, and ends the container."""
+    """Return when the start has ended; one that lasts :data:`STOP_PATIENCE` is ended, which ends the container."""
     lock = service.locks.of(container.id)  # held while it starts
     try:
         async with asyncio.timeout(STOP_PATIENCE), lock:

@@ -1,7 +1,7 @@
-"""The node's side of a container's mounts: where a path really is, and how its mount propagates.
+"""The node's side of a container's mounts: where a path really leads, and how its mount propagates.
 
-A source that is not there is made as a directory, as the in-process plugin does. All of it may touch dead network file
-systems, so it runs in a thread and never on the event loop (containerd issue 13867).
+A source that does not exist is made as a directory, as the in-process plugin does. All of this may touch dead network
+file systems, so it runs in a thread and never on the event loop (containerd issue 13867).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def resolve_mounts(mounts: Sequence[cri.Mount], images: Mapping[int, str]) -> tuple[ResolvedMount, ...]:
-    """Find the source of every mount; raises InvalidArgumentError naming the one that cannot be found.
+    """Find the source of every mount; raises InvalidArgumentError that names one that cannot be found.
 
-    ``images`` says where the images among them are mounted, by their place in ``mounts``. Blocks: call it in an
+    ``images`` has the node's paths of the images among the mounts, by their place in ``mounts``. Blocks: call it in an
     executor.
     """
     propagating = any(mount.propagation != cri.PROPAGATION_PRIVATE for mount in mounts)
@@ -70,12 +70,12 @@ def _existing_or_made(path: str) -> str:
         try:
             _make_directories(path)
         except FileExistsError as error:
-            raise OSError(error.errno, "it is a symbolic link to something that is not there", path) from error
+            raise OSError(error.errno, "it is a symbolic link to something that does not exist", path) from error
         return os.path.realpath(path, strict=True)
 
 
 def _make_directories(path: str) -> None:
-    """Make a directory and those above it, however many: the library's function calls itself for each."""
+    """Make a directory and its missing parents, however many: the library's function calls itself for each."""
     missing = [path]
     while missing:
         try:
@@ -83,7 +83,7 @@ def _make_directories(path: str) -> None:
         except FileNotFoundError:
             parent = os.path.dirname(missing[-1])  # noqa: PTH120
             if os.path.isdir(parent):  # noqa: PTH112
-                # Made meanwhile; or nothing can be made in it, as in /proc, which says so in the same way.
+                # It was made meanwhile, or nothing can be made in it: /proc reports that with the same error.
                 with suppress(FileExistsError):
                     os.mkdir(missing[-1], 0o755)  # noqa: PTH102
             else:

@@ -1,12 +1,12 @@
-"""Files for a pod with a user namespace: the same ones that everybody has, showing owners that the pod can be.
+"""Give a pod with a user namespace the files that all pods share, with owners that the pod can be.
 
 The root file system is an overlay whose image layers are mounted with mapped ids, so that no file is copied and no
-owner changed on disk; the writable layer belongs to the pod's root from the beginning. Volumes, and the pod's files in
-/etc, are mounted with mapped ids too and handed to the OCI runtime as ordinary bind mounts. All these mounts are made
-right before the runtime makes the container and let go right after: the container has its copies by then.
+owner changes on disk; the writable layer belongs to the pod's root from the beginning. Volumes, and the pod's files in
+/etc, are mounted with mapped ids too and are given to the OCI runtime as ordinary bind mounts. All these mounts are
+made right before the runtime makes the container and removed right after: the container has its copies by then.
 
-containerd 2.x and runc 1.2 can do both by themselves; done here it is the same with every containerd and every runc.
-Facts: CRI ``UserNamespace`` and ``Mount``; overlayfs takes mapped lower layers since Linux 5.19.
+containerd 2.x and runc 1.2 can do both themselves. Done here, it works the same with every containerd and every runc.
+Facts: CRI ``UserNamespace`` and ``Mount``; overlayfs accepts mapped lower layers since Linux 5.19.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ if TYPE_CHECKING:
 _LOWER = "lowerdir="
 _UPPER = "upperdir="
 _MAPPED_ALREADY = ("uidmap=", "gidmap=")
-# A user namespace may not take these flags off a mount, and making it read-only would: they have to be repeated.
+# A user namespace may not clear these flags of a mount, and making it read-only would, so they must be repeated.
 _LOCKED = {os.ST_NOSUID: "nosuid", os.ST_NODEV: "nodev", os.ST_NOEXEC: "noexec"}
 
 
 def id_map_of(sandbox: Sandbox) -> IdMap | None:
-    """The mapping of a pod; None where it has the node's ids."""
+    """Return the id mapping of a pod; None for a pod with the node's ids."""
     return id_map(sandbox.config.linux.security_context.namespace_options)
 
 
 def require_user_namespaces(
     features: Mapping[str, HandlerFeatures], handler: RuntimeHandler, mapping: IdMap | None, *, host_network: bool
 ) -> None:
-    """Refuse a pod with mapped ids where the handler does not report that it can have one."""
+    """Refuse a pod with mapped ids if the handler does not report that it supports them."""
     its = features[handler.name]
     reason = its.why_no_user_namespaces
     if host_network and its.user_namespaces and not its.user_namespaces_host_network:
@@ -67,9 +67,10 @@ def require_user_namespaces(
 
 
 def owner_on_node(sandbox: Sandbox, spec: Spec) -> tuple[int, int] | None:
-    """What the node calls the user of a process in a pod with mapped ids; None in other pods, whose runtime knows.
+    """Return the node's ids for the user of a process in a pod with mapped ids.
 
-    Raises InvalidArgumentError for a user that the mapping does not have.
+    The result is None in other pods, whose runtime knows the ids. Raises InvalidArgumentError for a user that the
+    mapping does not have.
     """
     mapping = id_map_of(sandbox)
     if mapping is None:
@@ -87,10 +88,11 @@ def owner_on_node(sandbox: Sandbox, spec: Spec) -> tuple[int, int] | None:
 def mapped_mounts(
     paths: Paths, container_id: str, mapping: IdMap | None, mounts: Iterable[ResolvedMount], prefix: str
 ) -> tuple[tuple[ResolvedMount, ...], dict[str, str]]:
-    """Send mounts that ask for mapped ids through a place of their own.
+    """Redirect mounts that ask for mapped ids to places of their own.
 
-    Returns all mounts, and what belongs to the new places, which start with ``prefix``. Raises InvalidArgumentError
-    for a mapping other than the pod's, and for propagation to the node, which cannot be combined. Blocks.
+    Returns all mounts, and the source for each new place; the names of the places start with ``prefix``. Raises
+    InvalidArgumentError for a mapping other than the pod's, and for propagation to the node, which cannot be combined
+    with mapped ids. Blocks.
     """
     result: list[ResolvedMount] = []
     sources: dict[str, str] = {}
@@ -113,7 +115,7 @@ def _check(mount: ResolvedMount, mapping: IdMap | None) -> None:
     if mapping is None:
         raise InvalidArgumentError(f"{what} has id mappings, but the pod has no user namespace of its own")
     if (mount.uid_mappings, mount.gid_mappings) != (mapping.uid_entries, mapping.gid_entries):
-        raise InvalidArgumentError(f"{what} has other id mappings than the pod; they must be the same")
+        raise InvalidArgumentError(f"{what} has id mappings other than the pod's; they must be the same")
     if mount.propagation == cri.PROPAGATION_BIDIRECTIONAL:
         raise InvalidArgumentError(f"{what} has id mappings and cannot propagate to the node at the same time")
 
@@ -134,10 +136,11 @@ async def mapped(
     userns: str,
     sources: Mapping[str, str],
 ) -> AsyncIterator[Sequence[Mount]]:
-    """Have the mounts of a pod or container while its task is created; gives the root file system to create it on.
+    """Keep the mounts of a pod or container while its task is created; yield the root file system for the task.
 
-    ``userns`` is the file of the pod's user namespace, ``sources`` are those of :func:`mapped_mounts`. In a pod with
-    the node's ids nothing is done. Raises FailedPreconditionError naming what cannot be mounted with mapped ids.
+    ``userns`` is the file of the pod's user namespace, and ``sources`` are those of :func:`mapped_mounts`. In a pod
+    with the node's ids nothing is mounted. Raises FailedPreconditionError that names what cannot be mounted with mapped
+    ids.
     """
     mapping = id_map_of(sandbox)
     if mapping is None:
@@ -163,23 +166,24 @@ async def mapped(
 async def mapped_for(
     kernel: Kernel, paths: Paths, sandboxes: Index[Sandbox], container: Container, rootfs: Sequence[Mount]
 ) -> AsyncIterator[Sequence[Mount]]:
-    """:func:`mapped`, for a container of a running pod."""
+    """Do the same as :func:`mapped` for a container of a running pod."""
     sandbox = sandboxes.get(container.sandbox_id)
     sources = {} if id_map_of(sandbox) is None else await run(FS, noted_sources, paths, container.id)
-    # Of the process and not the pinned one: a pod that the in-process plugin made need not have it pinned here.
+    # The namespace of the process and not the pinned one: a pod that the in-process plugin made need not have it pinned
+    # here.
     userns = f"/proc/{sandbox.pid}/ns/user"
     async with mapped(kernel, paths, sandbox, container.id, rootfs, userns=userns, sources=sources) as mounts:
         yield mounts
 
 
 async def remove_mapped(kernel: Kernel, paths: Paths, container: Container) -> None:
-    """Take away what a daemon that died during the start of ``container`` has left; raises OSError."""
+    """Remove the mounts that a daemon which died during the start of ``container`` has left; raises OSError."""
     if container.config.linux.security_context.namespace_options.HasField("userns_options"):
         await run(MOUNT, unmount_idmapped, kernel, paths, container.id)
 
 
 class _Mounter(Struct, frozen=True):
-    """Makes and unmakes the mounts of one pod or container. Everything blocks."""
+    """Makes and removes the mounts of one pod or container. Every method blocks."""
 
     kernel: Kernel
     paths: Paths
@@ -202,11 +206,11 @@ class _Mounter(Struct, frozen=True):
         return str(point)
 
     def _mapped_root(self, mount: Mount) -> Mount:
-        """The same root file system with mapped ids."""
+        """Return the same root file system with mapped ids."""
         if any(option.startswith(_MAPPED_ALREADY) for option in mount.options):
-            return mount  # of a snapshot that the in-process plugin has prepared
+            return mount  # of a snapshot that the in-process plugin prepared
         if mount.type == "bind" and "rw" in mount.options:
-            self._give(mount.source, like=None)  # no image below: all of it is the container's own
+            self._give(mount.source, like=None)  # without an image below, all of it belongs to the container
             return mount
         lowers = next((o.removeprefix(_LOWER).split(":") for o in mount.options if o.startswith(_LOWER)), [])
         upper = next((o.removeprefix(_UPPER) for o in mount.options if o.startswith(_UPPER)), "")
@@ -221,7 +225,7 @@ class _Mounter(Struct, frozen=True):
         return Mount(type=mount.type, source=mount.source, target=mount.target, options=options)
 
     def _give(self, directory: str, *, like: str | None) -> None:
-        """Let a root directory belong to whom the directory ``like`` in the image belongs, seen from the pod."""
+        """Change the owner of a root directory to that of the image's directory ``like``, as the pod sees it."""
         info = Path(like or directory).stat()
         uid, gid = (info.st_uid, info.st_gid) if like else (0, 0)
         owner = self.mapping.uids.on_node(uid), self.mapping.gids.on_node(gid)

@@ -1,10 +1,10 @@
-"""Images mounted as volumes: ``Mount.image`` with or without ``image_sub_path``.
+"""Mount images as volumes: ``Mount.image`` with or without ``image_sub_path``.
 
 The image must be here already; the kubelet pulls it. It is mounted read-only on the node, and the container gets a bind
-mount of it, or of a directory in it. A sub-path is resolved by the kernel inside the image's root (openat2), whatever
-links the image holds. Source: CRI ``Mount``; containerd ``internal/cri/server/container_image_mount.go``. Unlike there,
-each container has a view of its own and not the pod one that can be written to: it costs no disk, needs no lease, and
-goes with the container.
+mount of it or of a directory in it. The kernel resolves a sub-path inside the image's root (openat2), whatever links
+the image holds. Source: CRI ``Mount``; containerd ``internal/cri/server/container_image_mount.go``. Unlike there, each
+container has a view of its own instead of the pod having one that can be written to: it costs no disk, needs no lease,
+and goes away with the container.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ if TYPE_CHECKING:
     from cri_shim.state.containers import Container
 
 FAILED = "ImageVolumeMountFailed"
-"""What every error starts with: the kubelet knows the word. (cri-api pkg/errors)"""
+"""The start of every error text: the kubelet knows the word (cri-api pkg/errors)."""
 
 
 def image_mounts(config: cri.ContainerConfig) -> dict[int, cri.Mount]:
-    """The mounts that ask for an image, by their place in the request."""
+    """Return the mounts that ask for an image, by their place in the request."""
     return {place: mount for place, mount in enumerate(config.mounts) if mount.HasField("image")}
 
 
 async def mount_images(service: Service, snapshotter: str, container: Container, mount_label: str) -> Mapping[int, str]:
-    """Mount every image that ``container`` asks for; the path on the node for each, by its place in the request.
+    """Mount every image that ``container`` asks for; return the node's path of each, by its place in the request.
 
     Raises InvalidArgumentError for a mount that contradicts itself, NotFoundError for an image that is not here or a
-    directory that it lacks, and what containerd could not do. What was made until then is :func:`unmount`'s to undo.
+    directory that it lacks, and the errors of containerd. After an error, :func:`unmount` undoes what was made.
     """
     wanted = image_mounts(container.config)
     for mount in wanted.values():
@@ -76,7 +76,7 @@ async def mount_images(service: Service, snapshotter: str, container: Container,
 
 
 async def unmount(containerd: Containerd, kernel: Kernel, paths: Paths, snapshotter: str, container: Container) -> None:
-    """Take away whatever :func:`mount_images` made or half made; raises OSError or a ContainerdError."""
+    """Undo all that :func:`mount_images` made, complete or not; raises OSError or a ContainerdError."""
     await run(MOUNT, unmount_images, kernel, paths, container.id)
     for place in image_mounts(container.config):
         with suppress(NotFound):
@@ -84,13 +84,16 @@ async def unmount(containerd: Containerd, kernel: Kernel, paths: Paths, snapshot
 
 
 async def remove_image_mounts(containerd: Containerd, kernel: Kernel, paths: Paths, container: Container) -> None:
-    """The same for a container that is removed: its record says which snapshotter; no hop where it has no images."""
+    """Do the same for a container that is removed; without image mounts this makes no hop.
+
+    The container's record says which snapshotter holds the views.
+    """
     if not image_mounts(container.config):
         return
     try:
         record = await containerd.containers.get(container.id)
     except NotFound:
-        # Another client has deleted the record; the next start of the daemon finds the views.
+        # Another client has deleted the record; the daemon finds the views at its next start.
         await run(MOUNT, unmount_images, kernel, paths, container.id)
         return
     await unmount(containerd, kernel, paths, record.snapshotter, container)
@@ -103,7 +106,7 @@ def _check(mount: cri.Mount) -> None:
     if not mount.image.image:
         raise InvalidArgumentError(f"{FAILED}: the mount at {mount.container_path!r} names no image")
     if mount.host_path:
-        raise InvalidArgumentError(f"{what}: host_path must be empty, it is {mount.host_path!r}")
+        raise InvalidArgumentError(f"{what}: host_path must be empty, but it is {mount.host_path!r}")
     if not mount.readonly:
         raise InvalidArgumentError(f"{what}: readonly must be true")
     if ".." in mount.image_sub_path.split("/"):
@@ -130,7 +133,7 @@ def _mount(kernel: Kernel, view: list[SnapshotMount], point: Path) -> None:
 
 
 def _directory(kernel: Kernel, point: Path, mount: cri.Mount) -> str:
-    """The directory of the image that is asked for, as a path on the node."""
+    """Return the requested directory of the image as a path on the node."""
     if not mount.image_sub_path:
         return str(point)
     what = f"{FAILED}: sub-path {mount.image_sub_path!r} of image {mount.image.image!r}"

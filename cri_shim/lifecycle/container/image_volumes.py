@@ -1,6 +1,6 @@
-"""The VOLUMEs that an image declares: directories of the container's own, filled with what the image has there.
+"""The VOLUMEs that an image declares: directories of the container, filled with what the image has there.
 
-A path that the request mounts something over is not made. (OCI image-spec config.md, ``Volumes``)
+A volume is not made where the request mounts something. (OCI image-spec config.md, ``Volumes``)
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 
 class Volume(Struct, frozen=True):
-    """A VOLUME of the image that the request mounts nothing over: a directory of the container's own."""
+    """A VOLUME of the image over which the request mounts nothing: a directory that belongs to the container."""
 
     container_path: str
     directory: Path
 
 
 def volumes_of(config: Config, paths: Paths, container: Container, image: Image) -> list[Volume]:
-    """The volumes that ``container`` gets; named, not made.
+    """Return the volumes that ``container`` gets, without making them.
 
-    Raises InvalidArgumentError for a volume of the image that no directory can be mounted at.
+    Raises InvalidArgumentError for a volume of the image at which no directory can be mounted.
     """
     if config.runtime.ignore_image_defined_volumes:
         return []
@@ -60,7 +60,7 @@ def _check(path: str) -> None:
 async def fill_volumes(
     puller: ImagePuller, image_files: ImageFiles, snapshotter: str, image: Image, volumes: list[Volume]
 ) -> None:
-    """Copy the image's content into the volumes' empty directories; raises OSError naming what cannot be copied."""
+    """Copy the image's content into the volumes' empty directories; raises OSError that names what cannot be copied."""
     if volumes:
         await puller.ensure_unpacked(image, snapshotter)
         await image_files.copy_out(

@@ -1,7 +1,7 @@
-"""The classes of block I/O and of cache that a container's annotations ask for, written into its spec.
+"""Write the classes of block I/O and cache that a container's annotations ask for into its spec.
 
-Nothing is passed over in silence: a class on a node that has none is refused, unless the configuration says that it is
-to be ignored, and then it is logged. Source: containerd ``internal/cri/server/{blockio_linux,rdt}.go``.
+No class is skipped silently. A class on a node that has none is refused, unless the configuration says to ignore it,
+and then that is logged. Source: containerd ``internal/cri/server/{blockio_linux,rdt}.go``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 async def apply_classes(
     config: Config, blockio: BlockioClasses, container: Container, pod: cri.PodSandboxConfig, spec: dict[str, Any]
 ) -> None:
-    """Write the container's classes into ``spec``; raises FailedPreconditionError for one that it cannot have."""
+    """Write the container's classes into ``spec``; raises FailedPreconditionError for one that is not available."""
     if name := class_asked("blockio", container.config, pod):
         await run(FS, _blockio, config, blockio, container.id, name, spec)
     if name := class_asked("rdt", container.config, pod):

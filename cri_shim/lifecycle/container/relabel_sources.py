@@ -1,8 +1,8 @@
-"""Giving what a container mounts the container's SELinux label.
+"""Give what a container mounts the container's SELinux label.
 
-Only what is the pod's own, or what the kubelet wants relabelled: relabelling more would take files of the node away
-from it (CVE-2021-43816). Images are labelled by their mount. Source: CRI ``Mount.selinux_relabel``; containerd
-``WithMounts``.
+Only the pod's own files are relabelled, and what the kubelet wants relabelled: relabelling more would take files of the
+node away from it (CVE-2021-43816). Images get their label by their mount. Source: CRI ``Mount.selinux_relabel``;
+containerd ``WithMounts``.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _SHM = "/dev/shm"  # noqa: S108 - where it is in a container, and on a node that
 async def relabel_sources(
     paths: Paths, selinux: SelinuxLabels, sandbox: Sandbox, container: Container, volumes: list[Volume]
 ) -> None:
-    """Label the container's sources, which exist by now; nothing is done where there are no labels.
+    """Label the sources of the container's mounts, which must exist; without labels nothing is done.
 
-    Raises InvalidArgumentError naming what cannot be labelled.
+    Raises InvalidArgumentError that names what cannot be labelled.
     """
     label = selinux.of_files(container.process_label)
     if not label:
@@ -46,7 +46,7 @@ async def relabel_sources(
 
 
 def to_relabel(config: cri.ContainerConfig, files: PodFiles) -> list[str]:
-    """The paths on the node that get the container's label: volumes that ask for it, and the pod's files it sees."""
+    """Return the node's paths that get the container's label: volumes that ask for it, and the visible pod files."""
     asked = [
         os.path.realpath(mount.host_path)
         for mount in config.mounts

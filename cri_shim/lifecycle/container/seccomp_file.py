@@ -1,4 +1,4 @@
-"""The seccomp profile that a pod or container keeps in a file of the node (profile type Localhost)."""
+"""Read the seccomp profile that a pod or container has in a file of the node (profile type Localhost)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ FILE_LIMIT = 4 << 20
 async def read_seccomp_profile(
     security: cri.LinuxSandboxSecurityContext | cri.LinuxContainerSecurityContext, unset_profile: str
 ) -> bytes | None:
-    """The content of the file that ``security`` names; None when it names none.
+    """Return the content of the file that ``security`` names; None when it names none.
 
-    Raises FailedPreconditionError naming the file when it cannot be read.
+    Raises FailedPreconditionError that names the file when it cannot be read.
     """
     path = localhost_path(wanted_profile(security, unset_profile))
     if path is None:

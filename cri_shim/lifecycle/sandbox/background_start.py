@@ -1,8 +1,9 @@
-"""What goes on in a pod when RunPodSandbox has answered: pause's start, and the network's way into the record.
+"""Work on a pod that may outlast RunPodSandbox: the start of pause, and recording the network.
 
-Both are begun before the answer and end a few milliseconds after it, while the kubelet creates the first container
-(docs/adr/0017). Whatever starts or ends a process in the pod waits for them. One that fails after the answer makes the
-pod not ready, so the kubelet makes another; one that fails before fails the request, which undoes what it has made.
+Both begin before the answer and end a few milliseconds after it, while the kubelet creates the first container
+(docs/adr/0017). Everything that starts or ends a process in the pod waits for them. If one fails after the answer, the
+pod becomes not ready, so the kubelet makes another. If one fails before, the request fails, and undoes what it has
+made.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
     from cri_shim.state.sandboxes import Sandbox
 
 START_SECONDS: Final = 60.0
-"""How long the start of a pause container may take in the background; the shim then ends the runtime."""
+"""How long the start of a pause container may take in the background; after that the shim ends the runtime."""
 _ENDED_SECONDS: Final = 30.0
-"""How long a stop waits then for the start to fail, and to be undone."""
+"""How long a stop then waits for the start to fail and to be undone."""
 
 _LONGEST_WORDS: Final = 1024
-"""Characters of what a runtime says of a start that failed."""
+"""Characters of a runtime's message about a failed start."""
 
 _START: Final = "start-pause"
 _RECORD: Final = "record-network"
@@ -47,13 +48,16 @@ log = structlog.get_logger(__name__)
 
 
 async def wait_background_start(operations: Operations, sandbox_id: str) -> None:
-    """Return when nothing of that is in hand. A failure needs no telling: the pod is not ready then."""
+    """Wait until no background work on the pod is left.
+
+    A failure is not raised, because the pod is not ready then.
+    """
     for what in (_START, _RECORD):
         await operations.wait_idle(f"{what}/{sandbox_id}")
 
 
 async def wait_or_end_background_start(service: Service, sandbox_id: str) -> None:
-    """The same for what ends the pod: a start that hangs is given :data:`STOP_PATIENCE` and then ended."""
+    """Do the same before the pod is ended: a start that hangs for :data:`STOP_PATIENCE` is ended."""
     start = f"{_START}/{sandbox_id}"
     if not await service.operations.wait_idle(start, seconds=STOP_PATIENCE):
         log.warning("sandbox.start_hangs", sandbox_id=sandbox_id, waited_seconds=STOP_PATIENCE)
@@ -63,16 +67,16 @@ async def wait_or_end_background_start(service: Service, sandbox_id: str) -> Non
 
 
 def fail_if_failed(*begun: asyncio.Task[None]) -> None:
-    """Raise what one of them has raised already; the pod is not listed yet, and shall not be."""
+    """Raise the error that one of the tasks has already raised, because the pod is not listed yet and must not be."""
     for task in begun:
         if task.done():
             task.result()
 
 
 async def begin_start(service: Service, sandbox: Sandbox, handler: RuntimeHandler) -> asyncio.Task[None]:
-    """Begin the start of the pause container, whose task is there.
+    """Begin the start of the pause container, whose task exists.
 
-    A runtime that may refuse is waited for; what it says fails the request. Raises a ContainerdError then.
+    A runtime that may refuse is waited for, and its error fails the request: a ContainerdError is raised then.
     """
     surely = starts_surely(handler)
     start = service.operations.begin(
@@ -85,8 +89,8 @@ async def begin_start(service: Service, sandbox: Sandbox, handler: RuntimeHandle
 
 
 def begin_recording(service: Service, connected: Sandbox, undo: Rollback) -> asyncio.Task[None]:
-    """Begin to write the pod's addresses into its record, which is there."""
-    undo.push("let the record be written", lambda: wait_or_end_background_start(service, connected.id))
+    """Begin to write the pod's addresses into its record, which exists."""
+    undo.push("finish writing the record", lambda: wait_or_end_background_start(service, connected.id))
     return service.operations.begin(
         f"{_RECORD}/{connected.id}", lambda: _record(service.containerd, service.sandboxes, connected)
     )
@@ -103,7 +107,7 @@ async def _start(service: Service, sandbox: Sandbox, *, seconds: float | None) -
             )
         if sandbox.id in service.sandboxes:
             why = shorten(str(error), _LONGEST_WORDS)
-            # From now on, before the task is gone: a container that is asked for meanwhile fails with these words.
+            # Set before the task is gone, so that a container that is requested meanwhile fails with these words.
             service.sandboxes.update(sandbox.id, lambda current: current.replace(start_error=why))
             log.error("sandbox.start_failed", sandbox_id=sandbox.id, error=str(error))
             await _not_started(service, sandbox.id, why)
@@ -115,7 +119,7 @@ async def _not_started(service: Service, sandbox_id: str, why: str) -> None:
     try:
         await discard_task(service.config, service.containerd, sandbox_id)
     except ContainerdError as error:
-        # Whether it runs is not known: it stays listed as not ready, and its removal looks again.
+        # It is unknown whether it runs: the pod stays listed as not ready, and its removal checks again.
         unknown_reason = f"its start failed and could not be undone: {why}; {error}"
         service.sandboxes.update(
             sandbox_id, lambda sandbox: sandbox.replace(starting=False, unknown_reason=unknown_reason)

@@ -1,15 +1,15 @@
-"""A pod whose namespaces are held by a process, the pause container: the usual kind.
+"""Make a pod whose namespaces are held by a process, the pause container: the usual kind.
 
-What waits for what, and nothing else does:
+Each step waits only for these:
 
 * the network namespace and the pod's files: for nothing
 * the containerd record: for the image
-* the snapshot: for the image, too; it keeps itself from being collected (docs/adr/0019)
+* the snapshot: for the image, too; it protects itself from garbage collection (docs/adr/0019)
 * CNI ADD: for the namespace, and for the record, so that a crash leaves something that is listed; it goes on to its end
   even if the task cannot be made (docs/adr/0027)
 * the task: for the snapshot, the namespace and the files; its start for the task
-* the answer: for the task and the network, and neither for the start, if the runtime is plain runc, nor for the
-  network's way into the record (:mod:`cri_shim.lifecycle.sandbox.background_start`)
+* the answer: for the task and the network, but not for the start, if the runtime is plain runc, and not for recording
+  the network (:mod:`cri_shim.lifecycle.sandbox.background_start`)
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ if TYPE_CHECKING:
 async def make_with_pause(service: Service, sandbox: Sandbox, handler: RuntimeHandler, undo: Rollback) -> Sandbox:
     """Make the files, the namespaces, the record, the pause container and the network of a pod.
 
-    Returns the pod as it is now. Raises InvalidArgumentError or FailedPreconditionError for what cannot be done as
-    asked, and what CNI or containerd could not do.
+    Returns the pod's new value. Raises InvalidArgumentError or FailedPreconditionError for what cannot be done as
+    requested, and the errors of CNI or containerd.
     """
     undo.push("remove the pod's files", lambda: run(MOUNT, remove_pod_files, service.kernel, service.paths, sandbox.id))
     with stage("cri.sandbox.prepare"):
@@ -79,7 +79,7 @@ async def make_with_pause(service: Service, sandbox: Sandbox, handler: RuntimeHa
 
 
 async def _ground(kernel: Kernel, paths: Paths, sandbox: Sandbox) -> None:
-    """Everything that the task and the network need to be on the node: the network namespace and the pod's files."""
+    """Make what the task and the network need on the node: the network namespace and the pod's files."""
     files = pod_files(paths, sandbox.id, sandbox.config)
 
     async def make_namespaces() -> None:
@@ -93,7 +93,7 @@ async def _ground(kernel: Kernel, paths: Paths, sandbox: Sandbox) -> None:
 async def _record(
     service: Service, sandbox: Sandbox, handler: RuntimeHandler, undo: Rollback
 ) -> tuple[Record, asyncio.Task[list[Mount]]]:
-    """Write the record; the snapshot is begun, and may be in preparation still when this returns."""
+    """Write the record, and begin the snapshot, which may still be in preparation when this returns."""
     snapshotter = snapshotter_of(service.config, handler)
     image = await service.puller.ensure(service.config.image.sandbox_image, snapshotter)
     described = await _described(service, sandbox, handler, image)
@@ -132,7 +132,10 @@ async def _described(service: Service, sandbox: Sandbox, handler: RuntimeHandler
 async def _make_pause(
     service: Service, sandbox: Sandbox, handler: RuntimeHandler, mounts: asyncio.Task[list[Mount]], undo: Rollback
 ) -> tuple[int, asyncio.Task[None]]:
-    """The task of the pause container; returns its pid, and its start, which is begun or, if it may fail, done."""
+    """Create the task of the pause container; return its pid and its start.
+
+    The start has begun; if it may fail, it has also ended.
+    """
     rootfs = await mounts
 
     async def end() -> None:

@@ -1,9 +1,9 @@
-"""A pod without a process: its namespaces are held by bind mounts, so there is no pause container, shim or snapshot.
+"""Make a pod without a process: bind mounts hold its namespaces, so it has no pause container, shim or snapshot.
 
-That is enough for pods whose containers do not share their processes: a PID namespace lives and dies with its first
-process and cannot be kept by a mount. The containerd record is written all the same, with the same labels and metadata,
-so a pinned pod is found again like any other; what tells it is an extension of ours in the record. (docs/adr/0013;
-CRI ``NamespaceOption``; CRI-O has the same under ``drop_infra_ctr``)
+This is enough for pods whose containers do not share their processes: a PID namespace lives and dies with its first
+process, and a mount cannot keep it. The containerd record is written all the same, with the same labels and metadata,
+so a pinned pod is found again like any other; an extension of ours in the record marks it. (docs/adr/0013; CRI
+``NamespaceOption``; CRI-O has the same under ``drop_infra_ctr``)
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ _SHIM = "io.containerd.runc.v2"
 
 
 def may_be_pinned(config: Config, sandbox: Sandbox, handler: RuntimeHandler) -> bool:
-    """Whether this pod is to have no process: the setting asks for it, and nothing in the pod needs one.
+    """Return whether this pod gets no process: the setting asks for it, and nothing in the pod needs one.
 
-    A shared PID namespace, the node's network, mapped ids, and shims of other kinds do (some keep a machine for it).
+    A shared PID namespace, the node's network, mapped ids, and shims of other kinds (some keep a machine for it) need
+    one.
     """
     return (
         config.sandbox.infra == "pinned"
@@ -69,15 +70,15 @@ def _places(paths: Paths, sandbox: Sandbox) -> PinnedNamespaces:
 
 
 async def make_pinned(service: Service, sandbox: Sandbox, handler: RuntimeHandler, undo: Rollback) -> Sandbox:
-    """Make the files, the namespaces and the record of a pod, all at once, and then its network.
+    """Make the files, the namespaces and the record of a pod concurrently, and then its network.
 
-    Returns the pod as it is now. Raises InvalidArgumentError or FailedPreconditionError for what cannot be done as
-    asked, and what CNI or containerd could not do.
+    Returns the pod's new value. Raises InvalidArgumentError or FailedPreconditionError for what cannot be done as
+    requested, and the errors of CNI or containerd.
     """
     with stage("cri.sandbox.prepare"):
         sandbox, sysctls = await _make_ground(service, sandbox, handler, undo)
     sandbox = await set_up_network(service.network, sandbox, undo)
-    # Before the record, which says that the pod is whole.
+    # Done before the network is recorded, because the record then says that the pod is complete.
     await _set_sysctls_of_interfaces(service.kernel, sandbox, sysctls)
     fail_if_failed(begin_recording(service, sandbox, undo))
     return sandbox
@@ -86,7 +87,7 @@ async def make_pinned(service: Service, sandbox: Sandbox, handler: RuntimeHandle
 async def _make_ground(
     service: Service, sandbox: Sandbox, handler: RuntimeHandler, undo: Rollback
 ) -> tuple[Sandbox, Mapping[str, str]]:
-    """Everything but the network; returns also the sysctls that are left for when the interfaces are there."""
+    """Make everything except the network; also return the sysctls that must wait for the interfaces."""
     places = _places(service.paths, sandbox)
     sandbox = sandbox.replace(pinned=places)
     spec = pinned_spec(
@@ -126,9 +127,9 @@ async def _make_ground(
 
 
 async def _set_sysctls_of_interfaces(kernel: Kernel, sandbox: Sandbox, values: Mapping[str, str]) -> None:
-    """Set in the pod's network namespace what could not be set before its interfaces were there.
+    """Set the sysctls in the pod's network namespace that could not be set before its interfaces existed.
 
-    Raises InvalidArgumentError for what the kernel does not take.
+    Raises InvalidArgumentError for a value that the kernel does not accept.
     """
     if values:
         with _refused_sysctls():
@@ -137,7 +138,7 @@ async def _set_sysctls_of_interfaces(kernel: Kernel, sandbox: Sandbox, values: M
 
 @contextmanager
 def _refused_sysctls() -> Iterator[None]:
-    """The kernel's no to a value is the fault of who asked for it."""
+    """Turn the kernel's refusal of a value into InvalidArgumentError, because the request asked for the value."""
     try:
         yield
     except OSError as error:
@@ -148,6 +149,6 @@ def _refused_sysctls() -> Iterator[None]:
 
 
 async def unpin(kernel: Kernel, paths: Paths, sandboxes: Index[Sandbox], sandbox: Sandbox) -> None:
-    """The end of such a pod, but for its network: its containers have ended, so its namespaces may."""
+    """End such a pod, except its network: its containers have ended, so its namespaces may go."""
     await run(MOUNT, unpin_namespaces, kernel, paths, sandbox.id)
     mark_exited(sandboxes, sandbox.id)

@@ -1,4 +1,4 @@
-"""The files of a pod that its containers share: hostname, hosts, resolv.conf and /dev/shm.
+"""Make the files that a pod's containers share: hostname, hosts, resolv.conf and /dev/shm.
 
 Sources: CRI PodSandboxConfig (hostname, dns_config); containerd pkg/cri/server/sandbox_run_linux.go.
 """
@@ -23,7 +23,7 @@ NODE_HOSTS = Path("/etc/hosts")
 NODE_RESOLV_CONF = Path("/etc/resolv.conf")
 
 FILE_LIMIT = 16 << 20
-"""Bytes of a file of the node that is copied into every pod."""
+"""Largest size in bytes of a file of the node that is copied into every pod."""
 
 _SHM_OPTIONS = "mode=1777,size=65536k"
 _MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
@@ -32,12 +32,12 @@ _MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
 def write_pod_files(kernel: Kernel, files: PodFiles, config: cri.PodSandboxConfig) -> None:
     """Make the files and mount /dev/shm. Blocks: call it in an executor.
 
-    Raises OSError naming the path, and FailedPreconditionError for a file of the node that cannot be copied.
+    Raises OSError that names the path, and FailedPreconditionError for a file of the node that cannot be copied.
     """
     files.hostname.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     _write(files.hostname, f"{pod_hostname(config)}\n".encode())
     _write(files.hosts, node_file(NODE_HOSTS))
-    # An empty dns_config asks for nothing of its own, which is the node's.
+    # An empty dns_config asks for nothing special, so the pod gets the node's file.
     _write(files.resolv_conf, resolv_conf(config.dns_config).encode() or node_file(NODE_RESOLV_CONF))
     if config.linux.security_context.namespace_options.ipc != cri.NODE:
         files.shm.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -45,7 +45,7 @@ def write_pod_files(kernel: Kernel, files: PodFiles, config: cri.PodSandboxConfi
 
 
 def resolv_conf(dns: cri.DNSConfig) -> str:
-    """What the kubelet decided, as resolv.conf(5) has it."""
+    """Return the kubelet's DNS settings in the form of resolv.conf(5)."""
     lines = [f"search {' '.join(dns.searches)}"] if dns.searches else []
     lines += [f"nameserver {server}" for server in dns.servers]
     if dns.options:
@@ -54,10 +54,10 @@ def resolv_conf(dns: cri.DNSConfig) -> str:
 
 
 def node_file(path: Path) -> bytes:
-    """Return a file of the node as a pod gets it, byte for byte; nothing where there is none.
+    """Return a file of the node as a pod gets it, byte for byte; empty if the file does not exist.
 
-    Raises FailedPreconditionError for what cannot be copied: a directory, a FIFO, a file without end; OSError where the
-    node is at fault and not the file.
+    Raises FailedPreconditionError for what cannot be copied (a directory, a FIFO, a file without end), and OSError when
+    the node is at fault and not the file.
     """
     try:
         return read_small_file(path, FILE_LIMIT)

@@ -1,4 +1,4 @@
-"""A pod's network: the sandbox as CNI sees it, its setting up and its end."""
+"""A pod's network: the sandbox as CNI sees it, its set-up and its tear-down."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 def pod_network(sandbox: Sandbox) -> PodNetwork:
-    """What CNI plugins are told of ``sandbox``."""
+    """Return what CNI plugins learn about ``sandbox``."""
     config = sandbox.config
     return PodNetwork(
         sandbox_id=sandbox.id,
@@ -42,7 +42,7 @@ def pod_network(sandbox: Sandbox) -> PodNetwork:
 
 
 def _protocol(number: cri.Protocol.ValueType) -> str:
-    """The name of a protocol; one that a newer CRI or another daemon knows has a number and no name here."""
+    """Return the name of a protocol; its number if only a newer CRI or another daemon has a name for it."""
     return cri.Protocol.Name(number).lower() if number in cri.Protocol.values() else str(number)
 
 
@@ -54,7 +54,7 @@ def _dns(config: cri.PodSandboxConfig) -> PodDns | None:
 
 
 async def set_up_network(network: Network, sandbox: Sandbox, undo: Rollback) -> Sandbox:
-    """CNI ADD; returns the pod with its addresses and the result, which are not in its record yet.
+    """Run CNI ADD; return the pod with its addresses and the result, which are not in its record yet.
 
     A pod on the node's network gets neither. Raises :class:`~cri_shim.network.NetworkError`.
     """
@@ -66,11 +66,11 @@ async def set_up_network(network: Network, sandbox: Sandbox, undo: Rollback) -> 
         try:
             await network.teardown(pod, None)
         except NetworkError as error:
-            # Once more: many starts that fail at once get into each other's way (iptables).
+            # Try once more, because many starts that fail at once get into each other's way (iptables).
             log.warning("network.undo_repeated", sandbox_id=sandbox.id, error=str(error))
             await network.teardown(pod, None)
 
-    # Before, not after: a plugin that fails may have taken an address already.
+    # Pushed before the call, because a plugin that fails may have taken an address already.
     undo.push("tear down the pod network", tear_down)
     with stage("cni.setup_pod_network"):
         result = await network.setup(pod)
@@ -78,18 +78,19 @@ async def set_up_network(network: Network, sandbox: Sandbox, undo: Rollback) -> 
 
 
 async def detach_orphaned(network: Network, sandbox_id: str, netns_path: str) -> None:
-    """CNI DEL for a pod of which nothing is known but this; who it was for is in the CNI cache, under its id.
+    """Run CNI DEL for a pod of which only the id and the namespace are known.
 
-    Raises :class:`~cri_shim.network.NetworkError`.
+    The CNI cache has, under the pod's id, the network that it was attached to. Raises
+    :class:`~cri_shim.network.NetworkError`.
     """
     await network.teardown(PodNetwork(sandbox_id, name="", namespace="", uid="", netns_path=netns_path), None)
 
 
 async def tear_down_network(kernel: Kernel, sandboxes: Index[Sandbox], network: Network, sandbox: Sandbox) -> None:
-    """CNI DEL, then the end of the network namespace; done once, and again only if it failed.
+    """Run CNI DEL, then remove the network namespace; this is done once, and again only after a failure.
 
-    DEL is called even when the namespace has gone (after a reboot): the address is still reserved on disk (containerd
-    cri issue 948). Raises :class:`~cri_shim.network.NetworkError` so that the kubelet tries again.
+    DEL is called even when the namespace is gone (after a reboot), because the address is still reserved on disk
+    (containerd cri issue 948). Raises :class:`~cri_shim.network.NetworkError` so that the kubelet tries again.
     """
     if sandbox.network_down or not sandbox.netns_path:
         return

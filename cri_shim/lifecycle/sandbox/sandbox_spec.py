@@ -1,6 +1,6 @@
-"""Gathering what a sandbox's spec is made of: from the request, its image, its handler, and the node.
+"""Gather the input of a sandbox's spec from the request, its image, its handler and the node.
 
-The building itself is pure (:mod:`cri_shim.oci.sandbox_spec`).
+Building the spec is pure (:mod:`cri_shim.oci.sandbox_spec`).
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ async def sandbox_spec(
     image_name: str,
     user: ResolvedUser,
 ) -> dict[str, Any]:
-    """The OCI runtime spec of ``sandbox``.
+    """Return the OCI runtime spec of ``sandbox``.
 
-    Raises InvalidArgumentError for a request that contradicts itself, FailedPreconditionError for what this node
-    cannot meet.
+    Raises InvalidArgumentError for a request that contradicts itself, and FailedPreconditionError for what this node
+    cannot provide.
     """
     files = pod_files(service.paths, sandbox.id, sandbox.config)
     security = sandbox.config.linux.security_context

@@ -103,7 +103,7 @@ def test_a_log_that_is_no_file(work: Path, kind: str) -> None:
     """A pipe is not waited for, the refusal names what lies there, and no descriptor stays open."""
     place = work / "c.log"
     os.mkfifo(place) if kind == "pipe" else place.mkdir()
-    with pytest.raises(InternalError, match=r"c\.log is no regular file"):
+    with pytest.raises(InternalError, match=r"c\.log is not a regular file"):
         describe(work, log_path=place)
     assert str(place) not in [os.path.realpath(one) for one in Path("/proc/self/fd").iterdir()]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def test_the_path_of_a_file(tmp_path: Path) -> None:
     """Nothing that is named like that can be an image."""
     (tmp_path / "a.tar").touch()
-    with pytest.raises(UnimplementedError, match="is a file of this node"):
+    with pytest.raises(UnimplementedError, match="is a file on this node"):
         refuse_archive(str(tmp_path / "a.tar"))
 
 

@@ -38,8 +38,8 @@ async def test_new_enough(on_path: Path, version: str) -> None:
     [
         ("echo 'Version: 3.15'", "is criu 3.15; checkpoints need 3.16 or newer"),
         ("echo 'Version: 2.99.1'", "is criu 2.99.1"),
-        ("echo what", r"does not tell its version \(exit code 0\): what"),
-        ("echo broken >&2; exit 3", r"does not tell its version \(exit code 3\): broken"),
+        ("echo what", r"does not report its version \(exit code 0\): what"),
+        ("echo broken >&2; exit 3", r"does not report its version \(exit code 3\): broken"),
         ("sleep 5", "cannot be asked for its version"),
     ],
 )

@@ -41,7 +41,7 @@ def test_where_nothing_can_be_made():
     ("name", "words"),
     [
         ("loop", "[Ss]ymbolic links"),
-        ("dangling", "a symbolic link to something that is not there"),
+        ("dangling", "a symbolic link to something that does not exist"),
         ("file/below", "Not a directory"),
         ("x" * 256, "File name too long"),
         ("latin", "not UTF-8"),

@@ -88,7 +88,7 @@ def test_flags_that_a_user_namespace_may_not_take_off(paths: Paths, monkeypatch:
     ("sandbox", "mount", "words"),
     [
         (PLAIN, ResolvedMount("/a", "/", uid_mappings=ENTRY, gid_mappings=ENTRY), "has no user namespace of its own"),
-        (MAPPED, ResolvedMount("/a", "/", uid_mappings=ENTRY), "has other id mappings than the pod"),
+        (MAPPED, ResolvedMount("/a", "/", uid_mappings=ENTRY), "has id mappings other than the pod"),
         (
             MAPPED,
             ResolvedMount("/a", "/", propagation=cri.PROPAGATION_BIDIRECTIONAL, uid_mappings=ENTRY, gid_mappings=ENTRY),

@@ -46,7 +46,7 @@ async def test_what_is_refused(node: Node) -> None:
     ("script", "words"),
     [
         ("echo 'Version: 3.15'", "is criu 3.15; checkpoints need 3.16 or newer"),
-        ("echo 'cannot load libnet' >&2; exit 1", "does not tell its version (exit code 1): cannot load libnet"),
+        ("echo 'cannot load libnet' >&2; exit 1", "does not report its version (exit code 1): cannot load libnet"),
         (None, "criu is not on the PATH"),
     ],
     ids=["old", "broken", "absent"],

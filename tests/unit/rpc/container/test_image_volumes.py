@@ -56,7 +56,7 @@ async def test_a_step_that_fails(method: str, node: Node) -> None:
     [
         ({"container_path": ""}, "INVALID_ARGUMENT", "has no container_path"),
         ({"image": {"image": ""}}, "INVALID_ARGUMENT", "the mount at '/v' names no image"),
-        ({"host_path": "/etc"}, "INVALID_ARGUMENT", "host_path must be empty, it is '/etc'"),
+        ({"host_path": "/etc"}, "INVALID_ARGUMENT", "host_path must be empty, but it is '/etc'"),
         ({"readonly": False}, "INVALID_ARGUMENT", "readonly must be true"),
         ({"image_sub_path": "a/../b"}, "INVALID_ARGUMENT", "must not contain '..'"),
         ({"image_sub_path": "absent"}, "NOT_FOUND", "'absent' of image 'registry.test/volume:1' is not in the image"),
