@@ -38,6 +38,8 @@ WARM_UP = 2
 """Turns that do not count."""
 NEW_POD_EVERY = 10.0
 """Seconds between two pods that come and go while a kubelet calls."""
+COMMANDS = 3
+"""Commands that are run in each pod."""
 AT_ONCE = 4
 """Pods that are made at the same time when many are."""
 SUBNET_BITS = 22
@@ -78,7 +80,9 @@ class Side:
             self.times[f"{what}, {kind}"].append((ended - began) / count)
 
 
-async def start(side: Side, lab: Lab, *, network: cri.NamespaceMode.ValueType = POD, run: bool = True) -> str:
+async def start(
+    side: Side, lab: Lab, *, network: cri.NamespaceMode.ValueType = POD, run: bool = True
+) -> tuple[str, str]:
     """Make a pod with one container, which runs if it is asked to; return the ids of both."""
     config = pod_config(cgroup_parent=lab.cgroup_parent, network=network, labels=LABELS, annotations=ANNOTATIONS)
     pod: str = (await side.client.RunPodSandbox(config=config)).pod_sandbox_id
@@ -87,7 +91,7 @@ async def start(side: Side, lab: Lab, *, network: cri.NamespaceMode.ValueType = 
     )
     if run:
         await side.client.StartContainer(container_id=container.container_id)
-    return pod
+    return pod, container.container_id
 
 
 async def end(side: Side, pod: str) -> None:
@@ -110,7 +114,7 @@ async def make_standing(side: Side, lab: Lab, pods: int) -> None:
 
 async def call_like_a_kubelet(side: Side, lab: Lab, seconds: float, rate: float) -> None:
     """Ask for lists ``rate`` times a second, now and then for the rest, and let pods come and go."""
-    until, renewed, pod = time.monotonic() + seconds, time.monotonic(), await start(side, lab)
+    until, renewed, pod = time.monotonic() + seconds, time.monotonic(), (await start(side, lab))[0]
     pause = 2 / rate
     while time.monotonic() < until:
         await side.client.ListPodSandbox()
@@ -121,16 +125,20 @@ async def call_like_a_kubelet(side: Side, lab: Lab, seconds: float, rate: float)
             await side.client.PodSandboxStatus(pod_sandbox_id=pod)
             await side.client.ListContainerStats()
             await end(side, pod)
-            pod = await start(side, lab)
+            pod, _ = await start(side, lab)
         await asyncio.sleep(pause)
     await end(side, pod)
 
 
 async def one_run(side: Side, lab: Lab, lists: int) -> None:
-    """Start a pod, end it, and ask for lists."""
+    """Start a pod, run commands in it, end it, and ask for lists."""
     began = side.clocks()
-    pod = await start(side, lab)
+    pod, container = await start(side, lab)
     side.note("pod start", began)
+    began = side.clocks()
+    for _ in range(COMMANDS):
+        await side.client.ExecSync(container_id=container, cmd=["true"])
+    side.note("ExecSync", began, COMMANDS)
     began = side.clocks()
     await end(side, pod)
     side.note("pod end", began)
@@ -147,11 +155,11 @@ async def one_batch(side: Side, lab: Lab, pods: int) -> None:
     made = await asyncio.gather(*(start(side, lab) for _ in range(pods)))
     side.note(f"{pods} pods start", began)
     began = side.clocks()
-    await asyncio.gather(*(end(side, pod) for pod in made))
+    await asyncio.gather(*(end(side, pod) for pod, _ in made))
     side.note(f"{pods} pods end", began)
 
 
-def side_of(lab: Lab, number: int, name: str, checkout: Path) -> Side:
+def side_of(lab: Lab, number: int, name: str, checkout: Path, *, infra: str) -> Side:
     """Lay out the daemon of a checkout; nothing is started."""
     bridge = Bridge(
         lab.directory / f"side{number}",
@@ -160,7 +168,7 @@ def side_of(lab: Lab, number: int, name: str, checkout: Path) -> Side:
         lab.network.cache_dir,
         lab.pause,
         lab.bridge.registry_hosts_dir,
-        {"containerd": {"namespace": f"side{number}"}, "sandbox": {"infra": "pinned"}},
+        {"containerd": {"namespace": f"side{number}"}, "sandbox": {"infra": infra}},
         runc_root=lab.bridge.runc_root,
     )
     bridge.daemon.command = [f"{checkout}/.venv/bin/cri-shim", "serve", "--config", str(bridge.config_file)]
@@ -189,7 +197,7 @@ async def take_down(side: Side) -> None:
 async def measure(options: argparse.Namespace) -> list[Side]:
     """Start the daemons, measure, end them."""
     async with Lab("bridge", subnet_bits=SUBNET_BITS) as lab:
-        sides = [side_of(lab, number, *named) for number, named in enumerate(options.checkouts)]
+        sides = [side_of(lab, number, *named, infra=options.infra) for number, named in enumerate(options.checkouts)]
         try:
             for side in sides:
                 await make_ready(side, lab, options.standing)
@@ -248,6 +256,7 @@ def main() -> None:
     parser.add_argument(
         "checkouts", type=checkout, nargs="+", metavar="NAME=CHECKOUT", help="a checkout with its .venv"
     )
+    parser.add_argument("--infra", choices=("pause", "pinned"), default="pause", help="(default: pause)")
     parser.add_argument("--standing", type=int, default=105, help="pods of each side that stand by (default: 105)")
     parser.add_argument("--calls", type=float, default=150, help="seconds of a kubelet's calls (default: 150)")
     parser.add_argument("--rate", type=float, default=20, help="lists a second of each side meanwhile (default: 20)")
