@@ -55,4 +55,4 @@ async def _worker(directory: Path, share: int) -> str:
 
 
 def _shown(line: dict[str, Any]) -> str:
-    return f"{line['case']}:{line['hop']}:{line['cut']} ({line['method']}), told {line['told']!r}: {line['problem']}"
+    return f"{line['case']}:{line['hop']}:{line['cut']} ({line['method']}), told {line['answer']!r}: {line['problem']}"

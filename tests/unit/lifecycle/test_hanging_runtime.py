@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import nullcontext
 
-from cri_shim.lifecycle.hanging_runtime import end_programs
+import pytest
+
+from containerd_client import DeadlineExceeded, Unavailable
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.config.schema import Config, ContainerdSection, RuntimeHandler
+from cri_shim.errors import UnavailableError
+from cri_shim.lifecycle import hanging_runtime
+from cri_shim.lifecycle.hanging_runtime import end_hanging_runtimes, end_programs, hanging_ended
+from cri_shim.state.containers import Container, Status
+from cri_shim.state.index import Index
+from cri_shim.state.sandboxes import Sandbox
 
 POD = "a" * 64
 SHIM, RUNC, SLEEP, PAUSE, OTHER_SHIM, OTHER_RUNC = 10, 11, 12, 13, 20, 21
@@ -83,3 +94,46 @@ def test_a_container_of_very_many_generations(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "kill", lambda pid, _: killed.append(pid))
     end_programs("k8s.io", POD, tmp_path)
     assert killed == [RUNC]
+
+
+@pytest.mark.parametrize(
+    ("error", "ended"),
+    [
+        (DeadlineExceeded("Tasks/Start", "late"), True),
+        (UnavailableError("its shim does not answer"), True),
+        (UnavailableError("another cause"), False),
+        (Unavailable("Tasks/Start", "away"), False),
+        (None, False),
+    ],
+    ids=["deadline", "because of one", "unavailable", "away", "done"],
+)
+async def test_when_programs_are_ended(monkeypatch, error, ended):
+    """After a call that has taken as long as it may, and then its error goes on."""
+    killed = []
+    monkeypatch.setattr(hanging_runtime, "end_programs", lambda *_, members: killed.append(members))
+    containers: Index[Container] = Index("container")
+    for id_, pod in (("c1", POD), ("c2", "other")):
+        containers.put(Container(id_, id_, pod, cri.ContainerConfig(), Status(), "sha256:1"))
+    if error is not None and "its shim" in str(error):
+        error.__cause__ = DeadlineExceeded("Tasks/Kill", "late")
+    with nullcontext() if error is None else pytest.raises(type(error)):
+        async with hanging_ended(Config(), Index("sandbox"), containers, POD):
+            if error is not None:
+                raise error
+    assert killed == ([{"c1"}] if ended else [])
+
+
+@pytest.mark.parametrize(
+    ("stored", "given", "ended"),
+    [("", None, True), ("kata", None, False), ("kata", "runc", True), ("", "kata", False), ("gone", None, False)],
+)
+async def test_a_shim_of_another_kind(monkeypatch, stored, given, ended):
+    """It may need the programs that it runs, and they are spared."""
+    killed = []
+    monkeypatch.setattr(hanging_runtime, "end_programs", lambda *_, members: killed.append(members))
+    kata = RuntimeHandler(name="kata", runtime_type="io.containerd.kata.v2")
+    config = Config(containerd=ContainerdSection(runtimes={"runc": RuntimeHandler(name="runc"), "kata": kata}))
+    sandboxes: Index[Sandbox] = Index("sandbox")
+    sandboxes.put(Sandbox(POD, "p", cri.PodSandboxConfig(), 1, runtime_handler=stored))
+    await end_hanging_runtimes(config, sandboxes, Index("container"), POD, given)
+    assert bool(killed) is ended

@@ -71,3 +71,23 @@ async def test_without_a_parser_or_apparmor(node):
     assert await profiles(NOTHING_ASKED) == {"other"}
     assert await profiles(NOTHING_ASKED, apparmor=False) == frozenset()
     assert await profiles(NOTHING_ASKED, disabled=True) == frozenset()
+
+
+async def test_a_parser_that_cannot_be_run(node):
+    """The client is told so, and not that something unforeseen has happened."""
+    parser = node("", loaded=()) / "apparmor_parser"
+    parser.write_text("#!/none/sh\n")
+    parser.chmod(0o755)
+    with pytest.raises(FailedPreconditionError, match="cannot be loaded: "):
+        await profiles(NOTHING_ASKED)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+async def test_the_profiles_of_a_pod(node, asked):
+    """Its own process is confined only if the request says so."""
+    node("exit 1", loaded=(DEFAULT_PROFILE,))
+    config: Any = SimpleNamespace(runtime=SimpleNamespace(disable_apparmor=False))
+    facts: Any = SimpleNamespace(apparmor=True)
+    security = cri.LinuxSandboxSecurityContext(apparmor=cri.SecurityProfile() if asked else None)
+    names = await apparmor_load.sandbox_apparmor_profiles(config, facts, KeyedLocks(), security)
+    assert names == (frozenset({DEFAULT_PROFILE}) if asked else frozenset())

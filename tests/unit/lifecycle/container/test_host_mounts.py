@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
@@ -58,3 +59,57 @@ def test_what_cannot_be_a_source(tmp_path, name, words):
         resolve(tmp_path / name)
     assert "'/data'" in str(refused.value)
     str(refused.value).encode()
+
+
+@pytest.mark.parametrize(
+    ("mount", "words"),
+    [
+        (cri.Mount(host_path="/tmp"), "mount of '/tmp' has no container_path"),
+        (cri.Mount(container_path="/data"), "mount at '/data' has no host_path"),
+    ],
+)
+def test_half_a_mount(mount, words):
+    """The sentence names the half that is there."""
+    with pytest.raises(InvalidArgumentError, match=words):
+        resolve_mounts([mount], {})
+
+
+def test_mounts_of_images():
+    """Where an image is mounted is known already."""
+    mounts = [cri.Mount(container_path="/a", host_path="/"), cri.Mount(container_path="/b")]
+    assert [one.source for one in resolve_mounts(mounts, {1: "/image"})] == ["/", "/image"]
+
+
+def test_the_mount_below(tmp_path):
+    """It is looked up only for a mount that propagates."""
+    private, slave = (
+        cri.Mount(host_path=str(tmp_path), container_path="/data", propagation=propagation)
+        for propagation in (cri.PROPAGATION_PRIVATE, cri.PROPAGATION_HOST_TO_CONTAINER)
+    )
+    first, second = resolve_mounts([private, slave], {})
+    assert first.source_mount is None
+    assert second.source_mount is not None
+    assert str(tmp_path).startswith(second.source_mount.mount_point)
+
+
+def test_a_node_that_has_run_out_of_something(monkeypatch):
+    """The path may be all right, and nothing else is said of it."""
+
+    def refuse(path, *, strict):
+        raise OSError(errno.EMFILE, "Too many open files", path)
+
+    monkeypatch.setattr(os.path, "realpath", refuse)
+    with pytest.raises(OSError, match="Too many open files"):
+        resolve("/data")
+
+
+def test_directories_that_another_makes_meanwhile(tmp_path, monkeypatch):
+    """They are taken as they are."""
+    mkdir = os.mkdir
+
+    def make_and_fail(path, mode):
+        mkdir(path, mode)
+        raise FileExistsError(errno.EEXIST, "File exists", path)
+
+    monkeypatch.setattr(os, "mkdir", make_and_fail)
+    assert resolve(tmp_path / "new") == str(tmp_path / "new")

@@ -1,0 +1,189 @@
+"""Ends that come early, late, or never, and statuses that are written again."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+from structlog.testing import capture_logs
+
+from containerd_client import NotFound
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.concurrency.keyed_locks import KeyedLocks
+from cri_shim.concurrency.supervisor import Supervisor
+from cri_shim.disk.container_directories import make_container_dirs
+from cri_shim.disk.status_file import read_status, write_status
+from cri_shim.paths import Paths
+from cri_shim.state.containers import Container, Status
+from cri_shim.state.index import Index
+from cri_shim.state.sandboxes import Sandbox
+from cri_shim.sync import exits as exits_module
+from cri_shim.sync.exits import Exits
+from cri_shim.sync.task_poll import NotKnown
+from tests.unit.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+ID, POD = "a" * 64, "b" * 64
+RUNNING = Container(ID, "c", POD, cri.ContainerConfig(), Status(created_at=1, started_at=2, pid=7), "sha256:1")
+
+
+class World:
+    """The stores, and an :class:`Exits` whose containerd has no task left and whose kernel killed nothing."""
+
+    def __init__(self, paths: Paths, supervisor: Supervisor) -> None:
+        self.paths = paths
+        self.killed: bool | NotKnown = False
+        self.drained = True
+        self.containers: Index[Container] = Index("container")
+        self.sandboxes: Index[Sandbox] = Index("sandbox")
+        self.exits = Exits(
+            containerd=cast("Any", SimpleNamespace(tasks=self)),
+            sandboxes=self.sandboxes,
+            containers=self.containers,
+            locks=KeyedLocks(),
+            oom_kills=cast("Any", self),
+            paths=paths,
+            logs=cast("Any", self),
+            supervisor=supervisor,
+        )
+        make_container_dirs(paths, ID)
+
+    async def delete(self, _id: str) -> None:
+        """Delete a task."""
+        raise NotFound("Tasks/Delete", "no such task")
+
+    async def happened(self, _id: str, _parent: str) -> bool | NotKnown:
+        """Say whether the kernel killed for want of memory."""
+        return self.killed
+
+    async def mark_reported(self, _parent: str, _running: object) -> None:
+        """Take note of nothing."""
+
+    async def wait_drained(self, _id: str, _seconds: float) -> bool:
+        """Say whether all output is written."""
+        return self.drained
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    """With patience of milliseconds."""
+    monkeypatch.setattr(exits_module, "LATE_EXIT_SECONDS", 0.03)
+    monkeypatch.setattr(exits_module, "WRITE_RETRIES", (0.005,))
+    monkeypatch.setattr(exits_module, "DELETE_RETRIES", (0.005,))
+    supervisor = Supervisor()
+    yield World(Paths(tmp_path / "root", tmp_path / "state"), supervisor)
+    await supervisor.stop()
+
+
+async def test_waiting_for_what_has_ended(world: World) -> None:
+    """It is over at once, also of what is not here."""
+    await world.exits.wait("none")
+    world.containers.put(RUNNING.with_status(finished_at=5))
+    await world.exits.wait(ID)
+
+
+async def test_waiting_for_what_is_forgotten(world: World) -> None:
+    """The wait ends with its exit all the same."""
+    world.containers.put(RUNNING)
+    waiting = asyncio.create_task(world.exits.wait(ID))
+    await asyncio.sleep(0)
+    world.containers.drop(ID)
+    await world.exits.ended(ID, 0, 9)
+    await waiting
+
+
+@pytest.mark.parametrize("reported", [True, False])
+async def test_an_end_that_is_late(world: World, *, reported: bool) -> None:
+    """A shim that repeats its events says how it ended; without them that stays unknown."""
+    world.containers.put(RUNNING)
+    world.exits.await_lost_exit(ID)
+    if reported:
+        await asyncio.sleep(0)
+        await world.exits.ended(ID, 3, 9)
+    await until(lambda: world.containers.get(ID).status.finished_at)
+    await asyncio.sleep(0.05)
+    status = world.containers.get(ID).status
+    assert (status.exit_code, status.reason) == ((3, "Error") if reported else (255, "Unknown"))
+
+
+async def test_an_end_before_its_pod_is_stored(world: World) -> None:
+    """It is caught up with when the pod is there, once; old ends of others are forgotten."""
+    await world.exits.ended(POD, 1, 9)
+    for number in range(exits_module._EARLY_EXITS_BUFFERED - 1):
+        await world.exits.ended(f"{number}", 0, 9)
+    world.sandboxes.put(Sandbox(POD, "p", cri.PodSandboxConfig(), 1, pid=7))
+    await world.exits.claim_early(POD)
+    assert world.sandboxes.get(POD).exited_at == 9
+    await world.exits.claim_early(POD)
+    for number in range(2):
+        await world.exits.ended(f"more-{number}", 0, 9)
+    assert "0" not in world.exits._early
+
+
+@pytest.mark.parametrize(
+    ("killed", "reason", "words"),
+    [
+        (True, "OOMKilled", ""),
+        (False, "Error", ""),
+        (NotKnown("its cgroup cannot be read"), "Error", ": its cgroup cannot be read"),
+    ],
+    ids=["killed", "not killed", "not known"],
+)
+async def test_a_kill_for_want_of_memory(world: World, *, killed: bool | NotKnown, reason: str, words: str) -> None:
+    """What the kernel counts decides, and what is not known is said."""
+    world.killed = killed
+    world.containers.put(RUNNING)
+    await world.exits.ended(ID, 137, 9)
+    status = world.containers.get(ID).status
+    assert (status.reason, words in status.message) == (reason, True)
+
+
+async def test_an_event_about_memory(world: World) -> None:
+    """It corrects the reason of an end that was recorded before it, on the disk, too; of others it changes nothing."""
+    world.exits.out_of_memory("none")
+    world.containers.put(RUNNING)
+    world.exits.out_of_memory(ID)
+    world.containers.update(ID, lambda container: container.replace(oom_killed=False))
+    await world.exits.ended(ID, 1, 9)
+    world.exits.out_of_memory(ID)
+    assert read_status(world.paths.container_root(ID)).reason == "OOMKilled"
+
+
+async def test_output_that_stays_open(world: World) -> None:
+    """The end is recorded all the same."""
+    world.drained = False
+    world.containers.put(RUNNING)
+    with capture_logs() as logs:
+        await world.exits.ended(ID, 0, 9)
+    assert world.containers.get(ID).status.finished_at == 9
+    assert "container.output_still_open" in {one["event"] for one in logs}
+
+
+async def test_a_status_that_cannot_be_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again until there is room, and said once; a removed container needs none."""
+    attempts: list[str] = []
+
+    def refuse(_root: Path, _status: Status) -> None:
+        attempts.append("")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(exits_module, "write_status", refuse)
+    world.containers.put(RUNNING)
+    with capture_logs() as logs:
+        world.exits.write_status(ID)
+        world.exits.write_status(ID)
+        await until(lambda: len(attempts) > 3)
+        monkeypatch.setattr(exits_module, "write_status", write_status)
+        await until(lambda: not world.exits._finishing)
+    events = [one["event"] for one in logs]
+    assert events == ["container.status_not_written", "container.status_written"]
+    assert read_status(world.paths.container_root(ID)).pid == 7
+    monkeypatch.setattr(exits_module, "write_status", refuse)
+    world.exits.write_status(ID)
+    world.containers.drop(ID)
+    await until(lambda: not world.exits._finishing)
