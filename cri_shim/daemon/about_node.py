@@ -1,4 +1,4 @@
-"""What the explorer page says of the daemon and the node it runs on, beside the requests themselves."""
+"""What the explorer page shows about the daemon and its node, beside the requests themselves."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from cri_shim.telemetry.loop_lag import LoopLag
 
 _LAST = 50
-"""Requests whose front hops are looked at."""
+"""Number of latest requests whose front hops count."""
 
 
 def about_node(service: Service, lag: LoopLag) -> Callable[[], Mapping[str, Any]]:
-    """The answer of ``/api/node``; what is not known (yet) is null or empty."""
+    """Return the function that answers ``/api/node``; a value that is not known (yet) is null or empty."""
     started_at = time.time()
 
     def described() -> Mapping[str, Any]:
@@ -46,9 +46,9 @@ def about_node(service: Service, lag: LoopLag) -> Callable[[], Mapping[str, Any]
 
 
 def front_hop(ledger: Ledger) -> dict[str, Any]:
-    """The front hop at the rhythm at which the daemon is called now: the median of the last requests that have one.
+    """Return the front hop at the rate at which the daemon is called now: the median of recent requests that have one.
 
-    ``front_ms`` is null as long as there are none.
+    ``front_ms`` is null as long as no request has one.
     """
     bills = [packed.bill for packed in ledger.newest()[-_LAST:]]
     known = [bill for bill in bills if bill.front_known != "none"]

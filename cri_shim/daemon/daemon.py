@@ -1,9 +1,8 @@
-"""Start-up and shutdown, in order.
+"""Start and stop the daemon, in order.
 
-Up: lock the socket, root and state → containerd client → network, logs → event stream (which reads pods and images)
-→ serve → READY.
-Down: refuse new mutations → stop serving within the grace period → operations end or are undone → close. Pods keep
-running: their shims are containerd's children, and the next daemon finds them again.
+Start: lock the socket, root and state → containerd client → network, logs → event stream (which reads pods and images)
+→ serve → READY. Stop: refuse new mutations → stop serving within the grace period → operations end or are undone →
+close. Pods keep running: their shims are containerd's children, and the next daemon finds them again.
 """
 
 from __future__ import annotations
@@ -50,20 +49,20 @@ if TYPE_CHECKING:
     from cri_shim.sync.readiness import Readiness
 
 FIRST_READ_SECONDS = 30.0
-"""How long the socket is held back for pods to be read, so that nobody is told "not yet" by a daemon that is nearly
-there. When containerd is away it is up at once, and Status says what it is waiting for."""
+"""How long the socket waits for pods to be read, so that no client gets "not yet" from a daemon that is nearly ready.
+While containerd is away the socket opens at once, and Status says what the daemon is waiting for."""
 
 MOST_PENDING = 65536
-"""Calls that have come in and wait for the event loop. gRPC's own limit of 1000 cancels some of a burst."""
+"""Calls that have arrived and wait for the event loop. gRPC's own limit of 1000 cancels some calls of a burst."""
 
 _UNDO_SECONDS = 5.0
-"""Part of the shutdown grace that is kept for undoing what did not end by itself."""
+"""Part of the shutdown grace period that is reserved for undoing what did not end by itself."""
 
 log = structlog.get_logger(__name__)
 
 
 def serve(config: Config) -> int:
-    """Run the daemon until SIGTERM or SIGINT; the result is the exit code."""
+    """Run the daemon until SIGTERM or SIGINT; return the exit code."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             return runner.run(Daemon(config).run())
@@ -73,7 +72,7 @@ def serve(config: Config) -> int:
 
 
 class Daemon:
-    """One run of the daemon; its parts are made in :mod:`cri_shim.daemon.wiring`."""
+    """One run of the daemon; :mod:`cri_shim.daemon.wiring` makes its parts."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -86,7 +85,7 @@ class Daemon:
         )
 
     async def run(self) -> int:
-        """Serve until told to stop; raises OSError when the socket cannot be had."""
+        """Serve until a signal stops the daemon; raises OSError when the socket cannot be made or locked."""
         config = self._config
         self._catch_signals()
         paths = Paths(Path(config.root), Path(config.state), config.runtime.netns_mounts_under_state_dir)
@@ -170,7 +169,7 @@ class Daemon:
         self._stop.set()
 
     def _socket_lost(self) -> None:
-        """End, so that the service manager starts another: a daemon without a socket is of no use."""
+        """Stop, so that the service manager starts another daemon: one without a socket is useless."""
         self._exit_code = 1
         self._stop.set()
 

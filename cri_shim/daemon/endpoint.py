@@ -1,8 +1,8 @@
-"""The daemon's own socket: held by one daemon, never open to others, and made anew when its file is deleted.
+"""The daemon's own socket: held by one daemon, never open to others, and made again when its file is deleted.
 
-grpc removes whatever socket lies at the path, a living one too, so a second daemon would steal it silently (grpc issue
-17122). Hence a lock beside it, and an attempt to connect before it is made. Root and state are locked as well: two
-daemons with different sockets would write each other's logs and statuses.
+grpc removes any socket that it finds at the path, even one in use, so a second daemon would take it over silently (grpc
+issue 17122). Hence the lock beside it, and an attempt to connect before it is made. Root and state are locked as well,
+because two daemons with different sockets would write each other's logs and statuses.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from cri_shim.paths import Paths
 
 POLL_SECONDS: Final = 1.0
-"""Between looks whether the socket's file is still there."""
+"""Seconds between checks that the socket's file still exists."""
 MOST_REMADE: Final = 16
-"""Times that a deleted socket is made anew: each costs a server, for the old one keeps its connections."""
+"""How often a deleted socket is made again: each time costs a server, because the old one keeps its connections."""
 
 log = structlog.get_logger(__name__)
 
 
 @contextlib.contextmanager
 def socket_lock(path: str) -> Iterator[None]:
-    """Hold ``PATH.lock`` for the length of a ``with`` block.
+    """Hold ``PATH.lock`` while the ``with`` block runs.
 
-    Raises OSError when another daemon has it or something answers on the socket.
+    Raises OSError when another daemon holds it or something answers on the socket.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     with contextlib.ExitStack() as stack:
@@ -54,10 +54,10 @@ def socket_lock(path: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def directory_locks(paths: Paths) -> Iterator[None]:
-    """Hold root and state for the length of a ``with`` block; raises OSError when another daemon has one of them.
+    """Hold root and state while the ``with`` block runs; raises OSError when another daemon has one of them.
 
-    Both locks are taken in each directory: what is one daemon's root must not be another's state either, since each
-    clears there what has no record of its own.
+    Both locks are taken in each directory. One daemon's root must not be another's state either, because each removes
+    whatever has no record of its own there.
     """
     directories = {key: directory.resolve() for key, directory in (("state", paths.state), ("root", paths.root))}
     with contextlib.ExitStack() as stack:
@@ -74,10 +74,10 @@ def directory_locks(paths: Paths) -> Iterator[None]:
 
 
 class Endpoint:
-    """The CRI socket at ``path``; ``make`` makes a server that is not started yet.
+    """The CRI socket at ``path``; ``make`` returns a server that has not been started yet.
 
-    A server that runs takes no second socket, so that each time the file is deleted another server is made. The one
-    before keeps the connections it has. ``lost`` is called, once, when there can be no socket any more.
+    A running server accepts no second socket, so each time the file is deleted another server is made. The one before
+    keeps the connections that it has. ``lost`` is called once, when no socket can be had any more.
     """
 
     def __init__(self, path: str, mode: int, make: Callable[[], grpc.aio.Server], lost: Callable[[], None]) -> None:
@@ -90,7 +90,7 @@ class Endpoint:
         self._stopping = False
 
     async def open(self) -> None:
-        """Make the socket and serve there; raises OSError when it cannot be made."""
+        """Make the socket and serve on it; raises OSError when it cannot be made."""
         server = self._make()
         bind(server, self._path, self._mode)
         await server.start()
@@ -98,7 +98,7 @@ class Endpoint:
         self._identity = identity(self._path)
 
     async def watch(self) -> None:
-        """Look after the socket's file until it cannot be had any more."""
+        """Keep the socket's file in place until that is not possible any more."""
         while await self._poll():  # noqa: ASYNC110 - what others do to a file sets no event
             await asyncio.sleep(POLL_SECONDS)
         self._lost()
@@ -124,8 +124,8 @@ class Endpoint:
         return True
 
     async def stop(self, grace: float) -> None:
-        """Take no more requests; those in flight have ``grace`` seconds to end."""
-        self._stopping = True  # a server that ends removes the file
+        """Accept no more requests; those in flight have ``grace`` seconds to end."""
+        self._stopping = True  # a server that stops removes the file
         await asyncio.gather(*(server.stop(grace) for server in self._servers))
 
 

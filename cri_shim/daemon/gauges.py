@@ -1,4 +1,4 @@
-"""What the metrics page tells beside the ledger's counts: numbers the collaborators keep anyway, read at a scrape."""
+"""The metrics beside the ledger's counts: numbers that the collaborators keep anyway, read at each scrape."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def gauges(service: Service, pump: LogPump, lag: LoopLag) -> list[Gauge]:
-    """All of them; docs/metrics.md has the same in a table."""
+    """Return all gauges; docs/metrics.md lists them in a table."""
     ledger, readiness, puller = service.ledger, service.readiness, service.puller
     logs = pump.statistics
     return [

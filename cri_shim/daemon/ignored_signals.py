@@ -1,7 +1,7 @@
-"""Signals that would end the daemon by default and mean nothing to it.
+"""Signals that would end the daemon by default and that it ignores.
 
-Other daemons reread their files for the first three; this one reads its configuration at start. Programs written in
-Go, containerd and the kubelet among them, live through the others too, so scripts of the node may send them to all.
+Other daemons read their files again on the first three; this one reads its configuration at start. Programs written in
+Go, among them containerd and the kubelet, survive the others too, so scripts of the node may send them to all daemons.
 """
 
 from __future__ import annotations

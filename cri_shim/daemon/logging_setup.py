@@ -1,7 +1,7 @@
-"""How log lines look and where they go: standard error, one line each, in one of three formats.
+"""Set up the form and the destination of log lines: standard error, one line each, in one of three formats.
 
-Under systemd standard error is the journal, which has its own clock and takes the priority from a ``<N>`` at the start
-of a line (``sd-daemon(3)``); so the time is left out and the priority put in. What libraries log through the standard
+Under systemd, standard error is the journal, which has its own clock and reads the priority from a ``<N>`` at the start
+of a line (``sd-daemon(3)``); so the line gets the priority instead of the time. What libraries log through the standard
 ``logging`` module takes the same way.
 """
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, Processor, WrappedLogger
 
-# syslog(3) priorities by the names that structlog gives levels.
+# syslog(3) priorities by structlog's names of levels.
 _PRIORITIES = {"critical": 2, "error": 3, "exception": 3, "warning": 4, "warn": 4, "info": 6, "debug": 7}
 _FIRST = ("time", "level", "event")
 _LONGEST_VALUE = 1 << 16
-"""Characters of one value of a line; a traceback has fewer, and the journal cuts lines at about as many."""
-# Local variables stay out of tracebacks: they may hold a registry's password.
+"""Characters of one value in a line; a traceback has fewer, and the journal cuts lines at about as many."""
+# Local variables stay out of tracebacks because they may hold a registry's password.
 _TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
@@ -37,7 +37,7 @@ class LineLogger:
         self._stream = stream
 
     def msg(self, line: str) -> None:
-        """Write one line at once, in one piece."""
+        """Write one line at once and in one piece."""
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
@@ -50,8 +50,8 @@ class LineLogger:
 def configure(level: str, log_format: str, *, stream: TextIO | None = None) -> None:
     """Set up structlog and the standard ``logging`` module for the process.
 
-    ``level`` is debug, info, warning or error; ``log_format`` is logfmt, json or console; ``stream`` is standard
-    error unless given.
+    ``level`` is debug, info, warning or error; ``log_format`` is logfmt, json or console; ``stream`` defaults to
+    standard error.
     """
     out = sys.stderr if stream is None else stream
     journal = is_journal(out, os.environ)
@@ -69,12 +69,12 @@ def configure(level: str, log_format: str, *, stream: TextIO | None = None) -> N
     handler = _StandardHandler(LineLogger(out), [*shared, *render])
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    # Libraries are chatty below this; what they warn of is worth a line.
+    # Libraries log too much below this level; their warnings are worth a line.
     root.setLevel(max(numeric, logging.WARNING))
 
 
 def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether ``stream`` is the journal: systemd names its device and inode in ``JOURNAL_STREAM``."""
+    """Return whether ``stream`` is the journal: systemd names its device and inode in ``JOURNAL_STREAM``."""
     try:
         here = os.fstat(stream.fileno())
     except (OSError, ValueError):
@@ -106,12 +106,12 @@ def _renderer(log_format: str, *, journal: bool, colors: bool) -> list[Processor
 
 
 def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Put first what every line has."""
+    """Put the keys that every line has first."""
     return {**{key: event[key] for key in _FIRST if key in event}, **event}
 
 
 def _flatten(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Bring values into a shape that logfmt has: a missing one is empty, anything but a number is text."""
+    """Convert values to what logfmt can hold: a missing one becomes empty, and anything but a number becomes text."""
     return {
         _logfmt_key(key): value
         if isinstance(value, bool | int | float)
@@ -123,7 +123,7 @@ def _flatten(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDic
 
 
 def _bounded(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Make every text one that can be written, and none longer than :data:`_LONGEST_VALUE`."""
+    """Make every text writable and no longer than :data:`_LONGEST_VALUE`."""
     return {key: _writable(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
@@ -136,9 +136,9 @@ def _writable(text: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """A value of a line of logfmt: without the control characters with which it could rewrite a terminal.
+    """Return a logfmt value without the control characters with which it could rewrite a terminal.
 
-    Line ends stay, for the renderer escapes them.
+    Line ends stay, because the renderer escapes them.
     """
     text = _writable(text)
     if text.isprintable():
@@ -151,7 +151,7 @@ def _logfmt_key(key: str) -> str:
 
 
 class _StandardHandler(logging.Handler):
-    """Hands what libraries log through ``logging`` to the same processors."""
+    """Passes what libraries log through ``logging`` to the same processors."""
 
     def __init__(self, logger: LineLogger, processors: list[Processor]) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class _StandardHandler(logging.Handler):
         self._processors = processors
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; a record that cannot be rendered is reported the way ``logging`` does."""
+        """Write one record; a record that cannot be rendered is reported in the way of ``logging``."""
         try:
             event: EventDict = {"event": record.getMessage(), "logger": record.name}
             if record.exc_info:

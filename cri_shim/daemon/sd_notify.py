@@ -1,8 +1,8 @@
-"""Tell systemd how the daemon is: ready, stopping, alive, busy with what (``sd_notify(3)``).
+"""Report the daemon's state to systemd: ready, stopping, alive, busy with what (``sd_notify(3)``).
 
 The protocol is one datagram of ``KEY=value`` lines to the socket named in ``NOTIFY_SOCKET``; a leading ``@`` means an
-abstract socket. Outside of systemd the variable is missing and every call here does nothing. Nothing here ever
-raises: a daemon must not fail because its manager does not listen.
+abstract socket. Outside systemd the variable is missing and every call here does nothing. Nothing here ever raises,
+because a daemon must not fail when its service manager does not listen.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-# A full queue at the manager must not hold the event loop for longer.
+# The longest that a full queue at the manager may block the event loop, in seconds.
 _SEND_TIMEOUT = 1.0
 
 
 class Notifier:
-    """The connection to the service manager; without an ``address`` it is silent.
+    """The connection to the service manager; without an ``address`` it sends nothing.
 
-    ``watchdog_seconds`` is the time within which systemd wants a sign of life, 0 for never.
+    ``watchdog_seconds`` is the interval within which systemd wants a sign of life, 0 for never.
     """
 
     def __init__(self, address: str = "", *, watchdog_seconds: float = 0.0) -> None:
@@ -31,9 +31,9 @@ class Notifier:
 
     @classmethod
     def from_environment(cls, environ: MutableMapping[str, str] | None = None) -> Notifier:
-        """The manager that started this process.
+        """Return the notifier for the manager that started this process.
 
-        Takes the variables out of ``environ``, so that CNI plugins and other children do not speak for the daemon.
+        This removes the variables from ``environ``, so that CNI plugins and other children do not speak for the daemon.
         """
         variables = os.environ if environ is None else environ
         address = variables.pop("NOTIFY_SOCKET", "")
@@ -46,36 +46,37 @@ class Notifier:
         return cls(address, watchdog_seconds=seconds)
 
     def ready(self, status: str = "") -> bool:
-        """Start-up is over: the socket answers."""
+        """Report that start-up is over: the socket answers."""
         return self._send(READY="1", STATUS=status)
 
     def stopping(self, status: str = "") -> bool:
-        """Shutdown has begun."""
+        """Report that shutdown has begun."""
         return self._send(STOPPING="1", STATUS=status)
 
     def status(self, text: str) -> bool:
-        """One line for ``systemctl status``."""
+        """Set the one line that ``systemctl status`` shows."""
         return self._send(STATUS=text)
 
     def watchdog(self) -> bool:
-        """A sign of life."""
+        """Send a sign of life."""
         return self._send(WATCHDOG="1")
 
     def extend_timeout(self, seconds: float) -> bool:
-        """Start-up or shutdown may take ``seconds`` more from now on."""
+        """Ask for ``seconds`` more, from now on, for start-up or shutdown."""
         return self._send(EXTEND_TIMEOUT_USEC=str(round(seconds * 1e6)))
 
     async def feed_watchdog(self) -> None:
-        """Give signs of life from the event loop, twice as often as asked, until cancelled.
+        """Send signs of life from the event loop, twice as often as required, until cancelled.
 
-        It runs on the loop on purpose: a loop that is stuck shall be found. Returns at once when nobody asks for it.
+        This runs on the event loop on purpose, so that the watchdog notices a loop that is stuck. It returns at once if
+        no watchdog is configured.
         """
         while self.watchdog_seconds > 0:
             self.watchdog()
             await asyncio.sleep(self.watchdog_seconds / 2)
 
     def _send(self, **fields: str) -> bool:
-        """Send the fields that are not empty; False when nobody could be told."""
+        """Send the fields that are not empty; return False if they could not be sent."""
         if not self._address:
             return False
         lines = [f"{name}={' '.join(value.split())}" for name, value in fields.items() if value]

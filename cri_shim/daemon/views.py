@@ -1,4 +1,4 @@
-"""The views of the ledger that are there from the start: spans, metrics, the local HTTP listener."""
+"""Open the ledger's views that exist from the start: spans, metrics, and the local HTTP server."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 def open_views(
     wired: Wired, tracing: Tracing, lag: LoopLag, supervisor: Supervisor, stack: contextlib.AsyncExitStack
 ) -> None:
-    """Let all views follow the ledger, and take the listener's port; ``stack`` closes them."""
+    """Attach all views to the ledger, and bind the HTTP server's port; ``stack`` closes them."""
     service = wired.service
     if (export := span_export(tracing, service.config.containerd.address)) is not None:
         service.ledger.listen(export)
         stack.push_async_callback(export.close)
-        stack.callback(service.ledger.catch_up)  # before the export ends: it is to be told of the last requests too
+        stack.callback(service.ledger.catch_up)  # before the export ends, so that it gets the last requests too
         supervisor.forever("spans", export.run)
     take_spans = _take_spans(tracing, service.ledger, supervisor)
     counts = Counts(spans=take_spans is not None)
@@ -55,7 +55,7 @@ def open_views(
 def _take_spans(
     tracing: Tracing, ledger: Ledger, supervisor: Supervisor
 ) -> Callable[[bytes, str], Awaitable[bytes]] | None:
-    """What takes containerd's own spans in, if it is wanted."""
+    """Return the function that receives containerd's own spans, or None if that is not configured."""
     if not tracing.receive:
         return None
     forward = SpanForward(tracing) if tracing.endpoint else None

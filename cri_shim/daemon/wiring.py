@@ -1,4 +1,4 @@
-"""The collaborators, made and given to each other; :class:`~cri_shim.service.Service` says what each is."""
+"""Make the collaborators and give them to each other; :class:`~cri_shim.service.Service` says what each is."""
 
 from __future__ import annotations
 
@@ -69,17 +69,17 @@ if TYPE_CHECKING:
     from cri_shim.paths import Paths
 
 _FLUSHED_WITHIN = 0.25
-"""Seconds after which, at the latest, what is known of an ended request is where metrics and views look for it."""
+"""Seconds within which the data of an ended request reaches the places where metrics and views read it."""
 
 log = structlog.get_logger(__name__)
 
 
 class Wired(Struct, frozen=True):
-    """What the daemon starts and stops."""
+    """The parts that the daemon starts and stops."""
 
     service: Service
     monitor: Monitor
-    """Keeps the stores true."""
+    """Keeps the state in step with containerd."""
     pump: LogPump
     """Carries the output of containers."""
 
@@ -94,7 +94,7 @@ def wire(
     node: NodeFacts,
     features: Mapping[str, HandlerFeatures],
 ) -> Wired:
-    """Make everything; nothing is started, and no socket is opened."""
+    """Make all collaborators, without starting anything or opening a socket."""
     loop = asyncio.get_running_loop()
     later = partial(loop.call_later, _FLUSHED_WITHIN)
     ledger = Ledger(later, loop.call_soon) if config.ledger.enabled else LedgerOff()
@@ -251,7 +251,7 @@ def wire(
 
 
 def _blockio_classes(config: Config) -> BlockioClasses:
-    """Read at start, as containerd does; a file with a mistake stops nothing but the containers that want a class."""
+    """Read the classes at start, as containerd does; a faulty file only affects containers that ask for a class."""
     classes = BlockioClasses.load(config.runtime.blockio_config_file)
     if classes.reason and config.runtime.blockio_config_file:
         log.error("daemon.no_blockio_classes", error=classes.reason)

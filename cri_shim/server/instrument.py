@@ -1,8 +1,9 @@
 """The one layer around every RPC: readiness, time limit, log line, ledger, error → status, cancellation guard.
 
-Files in :mod:`cri_shim.rpc` hold none of these. A request enters here as bytes, goes to the function that the table in
-:mod:`cri_shim.rpc` names, and its answer or error leaves here as bytes, with its bill: reading and writing messages is
-part of what a request costs. Streams go the same way: the function gives the messages to send, and here they are sent.
+Files in :mod:`cri_shim.rpc` contain none of these. A request enters here as bytes and goes to the function that the
+table in :mod:`cri_shim.rpc` names. Its answer or error leaves here as bytes, together with its bill, because parsing
+and serialising messages is part of what a request costs. Streams go the same way: the function yields messages, and
+this layer sends them.
 """
 
 from __future__ import annotations
@@ -55,20 +56,21 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 MESSAGE_LIMIT = 16 << 20
-"""Bytes of one gRPC message, both ways: what the kubelet and containerd use (kubernetes issue 63858)."""
+"""Bytes of one gRPC message in either direction: the limit of the kubelet and containerd (kubernetes issue 63858)."""
 
 _ANSWERED_BEFORE_READY = frozenset({"Version", "Status"})
-# Fields of requests that _subject looks at; most lists have none of them.
+# Fields of requests that _subject reads; most List requests have none of them.
 _SUBJECT_FIELDS = frozenset({"pod_sandbox_id", "container_id", "config", "image"})
 _TASKS = "services.tasks."
-_SLOW_CLIENT = 0.005  # seconds; a message of a stream that takes longer to write waits for the client
-_WORTH_A_STAGE = 0.0001  # seconds; reading and writing a short message is no stage of its own
+_SLOW_CLIENT = 0.005  # seconds; when writing a message of a stream takes longer, it waits for the client
+_WORTH_A_STAGE = 0.0001  # seconds; parsing or serialising a short message is not worth a stage
 
 
 def handlers(service: Service) -> list[grpc.GenericRpcHandler]:
-    """What a gRPC server needs to serve CRI v1 and v1alpha2.
+    """Return the handlers with which a gRPC server serves CRI v1 and v1alpha2.
 
-    Of v1 every method of the .proto, those not yet written included; of v1alpha2 what it has of them.
+    For v1 they cover every method of the .proto, including those not implemented yet; for v1alpha2, the methods that it
+    has.
     """
     made = []
     for descriptor in runtime_pb2.DESCRIPTOR.services_by_name.values():
@@ -86,9 +88,9 @@ def handlers(service: Service) -> list[grpc.GenericRpcHandler]:
 
 
 def probe_handler(service: Service, ledger: Ledger) -> grpc.GenericRpcHandler:
-    """What a gRPC server needs to answer the daemon's own calls, which ``ledger`` takes note of.
+    """Return the handler with which a gRPC server answers the daemon's own probe calls, recorded in ``ledger``.
 
-    They take the whole way of a request that has nothing to do.
+    A probe call takes the whole path of a request, but has nothing to do.
     """
     method = runtime_pb2.DESCRIPTOR.services_by_name["RuntimeService"].methods_by_name["Version"]
     probed = _Probed(structs.replace(service, ledger=ledger), Rpc(_do_nothing, Kind.READ), method, "probe")
@@ -123,7 +125,7 @@ def _unimplemented(name: str) -> Callable[[bytes, _Context], Awaitable[None]]:
 
 
 class _Instrumented:
-    """One method of one version of the API, and all that surrounds the work of a request to it."""
+    """One method of one API version, with everything that surrounds the work of its requests."""
 
     def __init__(self, service: Service, rpc: Rpc, method: MethodDescriptor, api: str) -> None:
         self._service = service
@@ -135,11 +137,11 @@ class _Instrumented:
         self._always = method.name in _ANSWERED_BEFORE_READY
         self._read = rpc.kind is Kind.READ
         self._has_subject = not _SUBJECT_FIELDS.isdisjoint(method.input_type.fields_by_name)
-        # Bound once: finding out that a line is not wanted shall cost a List next to nothing.
+        # Bound once, so that finding out that a line is not wanted costs a List request next to nothing.
         self._log = structlog.get_logger(__name__).bind()
 
     async def answer(self, data: bytes, context: _Context) -> bytes:
-        """Serve a method with one answer."""
+        """Serve a method that has one answer."""
         request, hops = self._open(context)
         return await Metered(self._around(request, data, context, self._answered, hops=hops), request)
 
@@ -149,8 +151,8 @@ class _Instrumented:
         await Metered(self._around(request, data, context, self._streamed, hops=hops), request)
 
     def _open(self, context: _Context) -> tuple[Request, bool]:
-        """Begin the record of a request, and say whether its client wants each hop in the answer."""
-        asked = context.invocation_metadata() or ()  # made anew by gRPC at each call
+        """Begin the record of a request; also return whether its client wants each hop in the answer."""
+        asked = context.invocation_metadata() or ()  # gRPC builds it anew at each call
         trace = self._service.traces.begin(_value(asked, TRACE_KEY))
         return self._service.ledger.open(self._name, self._api, trace, sent_at(asked)), wants_hops(asked)
 
@@ -166,11 +168,11 @@ class _Instrumented:
 
     async def _send(self, message: Message, context: _Context) -> None:
         async with contextlib.aclosing(await self._rpc.function(self._service, message)) as responses:
-            # From here on the stream misses nothing; a client may wait for the headers before it goes on.
+            # From here on the stream misses nothing; a client may wait for the headers before it proceeds.
             await context.send_initial_metadata(())
             async for response in responses:
                 data = _within_limit(self._name, response.SerializeToString())
-                del response  # a client that does not read keeps the bytes waiting, not the message as well
+                del response  # for a client that does not read, only the bytes stay in memory
                 written = time.perf_counter()
                 await context.write(data)
                 note_wait("client", written, least=_SLOW_CLIENT)
@@ -202,14 +204,14 @@ class _Instrumented:
         except (CriError, ContainerdError) as error:
             outcome, detail = _status_of(error)
         except DecodeError as error:
-            outcome, detail = grpc.StatusCode.INTERNAL, status_text(f"this is no message of {self._name}: {error}")
+            outcome, detail = grpc.StatusCode.INTERNAL, status_text(f"this is not a message of {self._name}: {error}")
         except Exception as error:  # noqa: BLE001 - the one place where every error becomes a status
             outcome, detail = self._unforeseen(error, request)
         finally:
             service.ledger.close(request, outcome.name, detail)
         level = self._log_level(request)
         if self._log.is_enabled_for(level):
-            # When the answer is on its way: whoever asked need not wait for a line to be written.
+            # Logged after the answer has been handed over, so that the client does not wait for a line to be written.
             asyncio.get_running_loop().call_soon(self._log_line, level, request)
         trailing = trailer(request, hops=hops)
         if outcome is not grpc.StatusCode.OK:
@@ -218,7 +220,7 @@ class _Instrumented:
         return response
 
     def _unforeseen(self, error: Exception, request: Request) -> tuple[grpc.StatusCode, str]:
-        """The status of an error that no collaborator has put into words."""
+        """Return the status of an error that no collaborator has put into words."""
         meant = in_words(error)
         if meant is not None:
             log.debug("rpc.unforeseen", rpc=self._name, **request.subject, exc_info=error)
@@ -227,22 +229,23 @@ class _Instrumented:
         return grpc.StatusCode.INTERNAL, status_text(f"{self._name} failed unexpectedly: {error!r}")
 
     def _log_level(self, request: Request) -> int:
-        """What changes something at info, what only asks at debug, failures as warnings."""
+        """Return the level: info for changes, debug for reads, warning for failures."""
         if request.code == "OK":
             return logging.DEBUG if self._read else logging.INFO
-        # A kubelet asks for what it has just removed, and goes on asking while containerd is away (logged once).
+        # A kubelet asks for what it has just removed, and goes on asking while containerd is away (which is logged
+        # once).
         gone = self._read and request.code == grpc.StatusCode.NOT_FOUND.name
         return logging.DEBUG if gone or not self._service.readiness.ready else logging.WARNING
 
     def _log_line(self, level: int, request: Request) -> None:
-        """One line for each request."""
+        """Write the one line of a request."""
         how = {} if request.code == "OK" else {"code": request.code, "error": request.error}
         event = "rpc.ok" if request.code == "OK" else "rpc.failed"
         self._log.log(level, event, rpc=self._name, **how, **request.subject, **_bill(request))
 
 
 class _Probed(_Instrumented):
-    """The method of the probe; it is in no log."""
+    """The probe's method, which is never logged."""
 
     def _log_level(self, _request: Request) -> int:
         return logging.NOTSET
@@ -268,16 +271,16 @@ def _status_of(error: CriError | ContainerdError) -> tuple[grpc.StatusCode, str]
     if isinstance(error, CriError):
         return error.code, status_text(str(error))
     text = f"containerd: {error}"
-    # What a task's runtime cannot write is no file of this node, as a rule, but one of the kernel's settings.
+    # What a task's runtime cannot write is usually not a file of this node but one of the kernel's settings.
     of_node = node_error_in(text) if isinstance(error, Unknown) and _TASKS not in error.method else None
     return (grpc.StatusCode[error.code], status_text(text)) if of_node is None else _status_of(of_node)
 
 
 def _within_limit(name: str, message: bytes) -> bytes:
-    """Return a message that may be sent; a larger one would end as an error of gRPC's own."""
+    """Return the message if it may be sent; a larger one would end as an error of gRPC's own."""
     if len(message) > MESSAGE_LIMIT:
         raise ResourceExhaustedError(
-            f"the answer of {name} has {len(message)} bytes, and a message may have {MESSAGE_LIMIT}; "
+            f"the answer of {name} has {len(message)} bytes, but a message may have at most {MESSAGE_LIMIT}; "
             "ask for less with a filter, or use the streaming form of the call"
         )
     return message
@@ -309,7 +312,7 @@ def _ms(seconds: float) -> float:
 
 
 def _subject(message: Any) -> dict[str, str]:
-    """What the request is about, under the names the log uses, each fit to be stored, logged and sent."""
+    """Return what the request is about, under the names of the log, in a form that is safe to store, log and send."""
     attributes: dict[str, str] = {}
     if sandbox_id := getattr(message, "pod_sandbox_id", None):
         attributes["sandbox_id"] = escaped(sandbox_id)

@@ -1,12 +1,12 @@
-"""What no request may contain, whichever it is: enum values that this CRI does not name, and NUL in strings.
+"""What no request may contain: enum values that this CRI does not define, and NUL characters in strings.
 
-A client that speaks a newer CRI may send an enum value that this .proto has no name for. Taken for one of the known
-values it would mean something else than was asked, so it is refused, and the client learns which field it was. A NUL
+A client that speaks a newer CRI may send an enum value that this .proto has no name for. Read as one of the known
+values it would mean something other than the client asked for, so it is refused, and the error names the field. A NUL
 ends every string that reaches the kernel or a program, so a path or a name with one would silently be a shorter one.
-Values of annotations and registry credentials may hold anything: neither ends in a C string.
+Values of annotations and registry credentials may contain anything, because neither ends up in a C string.
 
-What there is to look at is found out once for each kind of message, from its descriptor. Most List requests are empty
-and cost one look; strings are looked at only when the bytes of the request contain a zero at all.
+The fields to check are found once for each kind of message, from its descriptor. Most List requests are empty and cost
+one comparison. Strings are checked only when the bytes of the request contain a zero at all.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     _Check = Callable[[Any], tuple[str, str] | None]
-    """What is wrong with the value of a field: the path below the field, and the words; None for nothing."""
+    """What is wrong with the value of a field: the path below the field, and the words; None if nothing is."""
 
 _NUL: Final = "contains a NUL character, which ends a string for the kernel; remove it"
 _FREE_VALUES: Final = frozenset({"annotations"})
-"""Maps whose values may hold a NUL; their keys may not."""
+"""Maps whose values may contain a NUL; their keys may not."""
 _FREE_MESSAGES: Final = frozenset({"AuthConfig"})
 _SHOWN: Final = 8
-"""Values of an enum that an error text names."""
+"""Number of values of an enum that an error text names."""
 
 
 class RequestCheck:
-    """The check of one kind of request, by its descriptor."""
+    """The check of one kind of request, built from its descriptor."""
 
     def __init__(self, descriptor: Descriptor) -> None:
         self._enums = _shape(descriptor, _enum_check)
         self._strings = _shape(descriptor, _string_check)
 
     def check(self, message: Message, data: bytes) -> None:
-        """Raise InvalidArgumentError that names the field; ``data`` are the bytes that ``message`` was read from."""
+        """Raise InvalidArgumentError that names the field; ``message`` was parsed from ``data``."""
         problem = _first(message, self._enums) if self._enums else None
         if problem is None and self._strings and b"\0" in data:
             problem = _first(message, self._strings)
@@ -64,7 +64,7 @@ def _first(message: Message, shape: dict[int, _Check]) -> tuple[str, str] | None
 def _shape(
     descriptor: Descriptor, leaf: Callable[[FieldDescriptor], _Check | None], above: frozenset[str] = frozenset()
 ) -> dict[int, _Check]:
-    """Return the looks at the fields of a message that have something to look at, by their numbers."""
+    """Return the checks of a message's fields by field number; fields with nothing to check are left out."""
     if descriptor.name in _FREE_MESSAGES or descriptor.full_name in above:
         return {}
     shape: dict[int, _Check] = {}

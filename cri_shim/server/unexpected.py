@@ -1,6 +1,6 @@
-"""Exceptions that come from below our own errors and still have a known meaning, in words for the client.
+"""Put exceptions that are not errors of ours, but have a known meaning, into words for the client.
 
-An exception without such a meaning is a fault of this program and is logged as one (``rpc.bug``).
+An exception without such a meaning is a bug in this program and is logged as one (``rpc.bug``).
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from cri_shim.os_errors import cri_error_of
 from untrusted import DocumentError, escaped
 
 _SHOWN: Final = 80
-"""Characters of a text that cannot be encoded that an error shows."""
+"""Characters that an error shows of a text that cannot be encoded."""
 
 
 def in_words(error: Exception) -> CriError | None:
-    """Return the error to answer with, or None for what no request, file or node explains."""
+    """Return the error to answer with, or None if no request, file or node explains the exception."""
     if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
         return cri_error_of(error)
     match error:
         case UnicodeEncodeError():
-            return InternalError(f"{_around(error)} has no UTF-8 form; its source holds text that is not valid")
+            return InternalError(f"{_around(error)} has no UTF-8 form; its source contains invalid text")
         case UnicodeDecodeError():
             return InternalError(f"byte {error.start} of {len(error.object)} read is not {error.encoding}")
         case RecursionError():
@@ -42,9 +42,9 @@ def in_words(error: Exception) -> CriError | None:
 
 
 def _of_value(text: str) -> CriError | None:
-    """Of the errors that Python and protobuf raise for values, those whose text says what the value was."""
-    if "embedded null" in text:  # from 3.13 on after the name of the system call
-        return InvalidArgumentError("a name or path holds a NUL byte, which no file, program or option can have")
+    """Return the error for a ValueError of Python or protobuf whose text says what the value was."""
+    if "embedded null" in text:  # from 3.13 on this follows the name of the system call
+        return InvalidArgumentError("a name or path contains a NUL byte, which no file, program or option can have")
     if text.startswith("Value out of range"):
         return InternalError(f"a number does not fit into its field: {text.partition(':')[2].strip()}")
     if text.startswith("Exceeds the limit") and "integer string conversion" in text:

@@ -1,8 +1,8 @@
 """CRI v1alpha2, which kubelets up to 1.25 speak: the RPCs of v1 under another name.
 
 Every message that both versions have is the same on the wire (a kubelet ignores the fields that came later), so a
-request is read as v1 and answered with v1's bytes. Its generated code is not loaded here: it would cost memory and
-add nothing.
+request is parsed as v1 and answered with v1's bytes. The generated code of v1alpha2 is not loaded, because it would
+cost memory and add nothing.
 """
 
 from __future__ import annotations
@@ -27,5 +27,5 @@ V1ALPHA2: dict[str, Rpc] = {
 
 
 def v1alpha2_name(v1_service: str) -> str:
-    """The full name of a service: ``runtime.v1.RuntimeService`` is ``runtime.v1alpha2.RuntimeService``."""
+    """Return the v1alpha2 name of a service: ``runtime.v1.RuntimeService`` is ``runtime.v1alpha2.RuntimeService``."""
     return v1_service.replace("runtime.v1.", "runtime.v1alpha2.", 1)
