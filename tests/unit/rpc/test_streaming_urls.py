@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from lab.cri_client import failure
 
 if TYPE_CHECKING:
@@ -30,30 +28,28 @@ async def test_urls(node: Node) -> None:
     assert not node.fake.called("Tasks/Exec")
 
 
-@pytest.mark.parametrize(
-    ("rpc", "fields", "code", "words"),
-    [
-        ("Exec", {"stdout": True}, "INVALID_ARGUMENT", "names no command"),
-        ("Exec", {"cmd": ["sh"]}, "INVALID_ARGUMENT", "at least one of stdin, stdout and stderr"),
-        ("Exec", {**EXEC, "tty": True, "stderr": True}, "INVALID_ARGUMENT", "a terminal has one output"),
-        ("Exec", EXEC, "FAILED_PRECONDITION", "a command needs a running container"),
-        ("Exec", {**EXEC, "container_id": "nothing"}, "NOT_FOUND", "nothing"),
-        ("Attach", {}, "INVALID_ARGUMENT", "at least one of stdin, stdout and stderr"),
-        ("Attach", ATTACH, "FAILED_PRECONDITION", "only a running container can be attached to"),
-        ("PortForward", {"port": [0]}, "INVALID_ARGUMENT", "port 0 is not between 1 and 65535"),
-        ("PortForward", {"port": [80, 65536]}, "INVALID_ARGUMENT", "port 65536 is not between 1 and 65535"),
-        ("PortForward", {"pod_sandbox_id": "nothing"}, "NOT_FOUND", "nothing"),
-        ("PortForward", {}, "FAILED_PRECONDITION", "its ports cannot be forwarded"),
-    ],
-)
-async def test_what_is_refused(rpc: str, fields: dict[str, Any], code: str, words: str, node: Node) -> None:
+REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
+    ("Exec", {"stdout": True}, "INVALID_ARGUMENT", "names no command"),
+    ("Exec", {"cmd": ["sh"]}, "INVALID_ARGUMENT", "at least one of stdin, stdout and stderr must be requested"),
+    ("Exec", {**EXEC, "tty": True, "stderr": True}, "INVALID_ARGUMENT", "a terminal has one output"),
+    ("Exec", EXEC, "FAILED_PRECONDITION", "only a running one can be talked to"),
+    ("Exec", {**EXEC, "container_id": "nothing"}, "NOT_FOUND", "nothing"),
+    ("Attach", {}, "INVALID_ARGUMENT", "at least one of stdin, stdout and stderr must be requested"),
+    ("Attach", ATTACH, "FAILED_PRECONDITION", "only a running one can be talked to"),
+    ("PortForward", {"port": [0]}, "INVALID_ARGUMENT", "port 0 is not between 1 and 65535"),
+    ("PortForward", {"port": [80, 65536]}, "INVALID_ARGUMENT", "port 65536 is not between 1 and 65535"),
+    ("PortForward", {"pod_sandbox_id": "nothing"}, "NOT_FOUND", "nothing"),
+    ("PortForward", {}, "FAILED_PRECONDITION", "nothing can listen in it"),
+]
+"""RPC, what differs from a request for a container that does not run in a pod that is stopped, code, words."""
+
+
+async def test_what_is_refused(node: Node) -> None:
     """Streams that do not go together, ports that do not exist, and what does not run."""
     pod_id, config = await node.kubelet.run_pod()
     id_ = await node.kubelet.create(pod_id, config)
-    if rpc == "PortForward":
-        await node.client.StopPodSandbox(pod_sandbox_id=pod_id)
-        fields = {"pod_sandbox_id": pod_id, **fields}
-    else:
-        fields = {"container_id": id_, **fields}
-    answered, text = await failure(getattr(node.client, rpc)(**fields))
-    assert (answered.name, words in text) == (code, True), text
+    await node.client.StopPodSandbox(pod_sandbox_id=pod_id)
+    for rpc, fields, expected, words in REFUSED:
+        whole = {"pod_sandbox_id": pod_id} if rpc == "PortForward" else {"container_id": id_}
+        code, text = await failure(getattr(node.client, rpc)(**{**whole, **fields}))
+        assert (code.name, words in text) == (expected, True), (rpc, fields, text)
