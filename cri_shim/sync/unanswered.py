@@ -76,23 +76,28 @@ class Unanswered:
 
     async def _poll_again(self, id_: str, then: Callable[[PolledTask], Awaitable[None]]) -> None:
         try:
-            for pause in doubling(FIRST_PAUSE, LONGEST_PAUSE):
-                await asyncio.sleep(pause)
-                if not self._in_doubt(id_):
-                    return
-                polled = await poll_task(self._containerd, id_)
-                if not self._in_doubt(id_):
-                    return
-                if isinstance(polled, NotKnown):
-                    self._show(id_, f"its task could not be queried: {polled.reason}")
-                    continue
-                log.info("recovery.task_answered", id=id_)
-                self.clear(id_)
-                await then(polled)
-                return
+            polled = await self._first_answer(id_)
         finally:
+            # Before ``then``, which may take seconds: a doubt that comes back meanwhile is polled for anew.
             self.clear(id_)
             self._reasons.pop(id_, None)
+        if polled is not None:
+            log.info("recovery.task_answered", id=id_)
+            await then(polled)
+
+    async def _first_answer(self, id_: str) -> PolledTask | None:
+        """Poll the task until containerd answers; None when ``id_`` is not in doubt any more before that."""
+        pauses = doubling(FIRST_PAUSE, LONGEST_PAUSE)
+        while True:
+            await asyncio.sleep(next(pauses))
+            if not self._in_doubt(id_):
+                return None
+            polled = await poll_task(self._containerd, id_)
+            if not self._in_doubt(id_):
+                return None
+            if not isinstance(polled, NotKnown):
+                return polled
+            self._show(id_, f"its task could not be queried: {polled.reason}")
 
     def _in_doubt(self, id_: str) -> bool:
         container = self._containers.exact(id_)
