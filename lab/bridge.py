@@ -1,4 +1,4 @@
-"""The daemon under test, `cri-shim serve`, with root, state, socket and configuration below one directory."""
+"""Run the daemon under test, `cri-shim serve`, with root, state, socket and configuration below one directory."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 
 def interpreter_settings(checkout: Path = CHECKOUT) -> dict[str, str]:
-    """What the systemd unit says to Python: the daemon is tested, and measured, as it is installed.
+    """Return the environment that the systemd unit gives Python: the daemon is tested and measured as it is installed.
 
-    What it compiles for that is kept in the checkout, even where Python is told to keep nothing.
+    The bytecode that Python compiles for these settings is kept in the checkout, even where Python may write none.
     """
     unit = checkout / "deploy" / "systemd" / "cri-shim.service"
     lines = unit.read_text(encoding="utf-8").splitlines()
@@ -33,7 +33,7 @@ def interpreter_settings(checkout: Path = CHECKOUT) -> dict[str, str]:
 
 
 def program() -> list[str]:
-    """The daemon's command: the script beside this interpreter, or else the module."""
+    """Return the daemon's command: the script beside this interpreter, or else the module."""
     script = Path(sys.executable).with_name("cri-shim")
     if script.exists():
         return [str(script)]
@@ -43,7 +43,7 @@ def program() -> list[str]:
 
 @dataclass(slots=True)
 class Bridge:
-    """One cri-shim in front of one containerd. ``settings`` are configuration keys that a test wants to set."""
+    """One cri-shim in front of one containerd. ``settings`` are configuration keys that a test sets."""
 
     directory: Path
     containerd_address: str
@@ -64,67 +64,67 @@ class Bridge:
 
     @property
     def config_file(self) -> Path:
-        """Its configuration."""
+        """The path of its configuration."""
         return self.directory / "cri-shim.toml"
 
     @property
     def socket(self) -> Path:
-        """Its socket."""
+        """The path of its socket."""
         return self.directory / "cri-shim.sock"
 
     @property
     def endpoint(self) -> str:
-        """The CRI endpoint it serves."""
+        """The CRI endpoint that it serves."""
         return f"unix://{self.socket}"
 
     @property
     def root(self) -> Path:
-        """Where it keeps what survives a reboot."""
+        """The directory of what survives a reboot."""
         return self.directory / "root"
 
     @property
     def state(self) -> Path:
-        """Where it keeps what does not."""
+        """The directory of what does not survive a reboot."""
         return self.directory / "state"
 
     @property
     def log(self) -> str:
-        """What it has printed so far."""
+        """Return what it has printed so far."""
         return self.daemon.log.read_text(errors="replace")
 
     def start(self, seconds: float = 30) -> None:
-        """Write the configuration, start it and wait until it serves."""
+        """Write the configuration, start the daemon, and wait until it serves."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self.config_file.write_text(toml(self.configuration()))
         self.daemon.start(self.answers, seconds)
 
     def stop(self) -> int:
-        """SIGTERM; the exit code, which is 0 when all is well. Pods keep running."""
+        """Send SIGTERM and return the exit code, which is 0 when all is well. Pods keep running."""
         return self.daemon.stop()
 
     def kill9(self) -> None:
-        """End it like a crash would."""
+        """Kill it, as a crash would."""
         self.daemon.kill9()
 
     def restart(self, away: float = 0) -> None:
-        """End it in peace, leave it away for some seconds, start it again."""
+        """Stop it, wait for ``away`` seconds, start it again."""
         if code := self.stop():
             raise LabError(f"cri-shim ended with {code} at SIGTERM\n{self.daemon.tail()}")
         time.sleep(away)
         self.start()
 
     def clean(self) -> None:
-        """End it if it runs, and unmount whatever is left below its directory."""
+        """Stop it if it runs, and unmount what is left below its directory."""
         with contextlib.suppress(LabError):
             self.daemon.stop(10)
         unmount_below(self.directory)
 
     def rss_kib(self) -> int:
-        """Its resident memory in KiB."""
+        """Return its resident memory in KiB."""
         return self.daemon.rss_kib()
 
     def configuration(self) -> dict[str, Any]:
-        """The configuration as nested tables."""
+        """Return the configuration as nested tables."""
         options: dict[str, Any] = {"SystemdCgroup": cgroup_driver.by_systemd()}
         if self.runc_root is not None:
             options["Root"] = str(self.runc_root)
@@ -152,7 +152,7 @@ class Bridge:
         return merged(base, self.settings)
 
     def answers(self) -> bool:
-        """Whether a request that needs what was recovered is answered."""
+        """Return whether it answers a request that needs the result of recovery."""
         if not self.socket.exists():
             return False
         options = (("grpc.default_authority", "localhost"), ("grpc.use_local_subchannel_pool", 1))
@@ -169,7 +169,7 @@ class Bridge:
 
 
 def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """Lay one nested table over another."""
+    """Return one nested table overlaid with another."""
     result = dict(base)
     for key, value in more.items():
         old = result.get(key)

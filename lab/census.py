@@ -1,4 +1,4 @@
-"""Count what a node holds, so that a test can say: after this, nothing is there that was not there before.
+"""Count what a node holds, so that a test can prove that nothing is left that was not there before.
 
 Everything is read from outside (the kernel, containerd's own client, directories), nothing from the daemon itself.
 """
@@ -17,7 +17,7 @@ from lab.containerd import mounts_below
 if TYPE_CHECKING:
     from lab.lab import Lab
 
-# What may be less than before: a leak of an earlier test that was found out, and ended meanwhile.
+# These may become fewer: a leak of an earlier test may be noticed and ended meanwhile.
 MAY_GO = (
     *("shims", "mounts", "netns_files", "directories", "cgroups"),
     *("ip_reservations", "veths", "iptables_rules", "cni_results"),
@@ -26,7 +26,7 @@ MAY_GO = (
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """What was found; every field is a set of names."""
+    """What a node holds; every field is a set of names."""
 
     netns_files: frozenset[str]
     mounts: frozenset[str]
@@ -83,7 +83,7 @@ class Census:
         )
 
     def difference(self, later: Census) -> str:
-        """What came and what went, one line each; empty when nothing did."""
+        """Return what is new and what is gone, one line each; empty when nothing changed."""
         lines = []
         for field in fields(self):
             before, after = getattr(self, field.name), getattr(later, field.name)
@@ -94,7 +94,7 @@ class Census:
 
 
 async def wait_clean(lab: Lab, before: Census, seconds: float = 5) -> str:
-    """Wait until the node holds what it held before; what still differs after that time, or nothing."""
+    """Wait until the node holds what it held before; return what still differs in the end, or nothing."""
     deadline = time.monotonic() + seconds
     while difference := before.difference(await asyncio.to_thread(Census.take, lab)):
         if time.monotonic() > deadline:
@@ -108,7 +108,7 @@ def _column(lab: Lab, *command: str) -> frozenset[str]:
 
 
 def _table(lab: Lab, *command: str) -> frozenset[str]:
-    """First column of a table without its head."""
+    """Return the first column of a table without its head."""
     lines = lab.containerd.ctr(*command).splitlines()[1:]
     return frozenset(line.split()[0] for line in lines if line.strip())
 
@@ -118,7 +118,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _mounts_of(directory: Path) -> list[str]:
-    """Mount points below the lab, and mounts elsewhere that are made of its files (a snapshot looked into)."""
+    """Return the mount points below the lab, and mounts elsewhere of its files (such as an inspected snapshot)."""
     elsewhere = [
         line.split()[4]
         for line in Path("/proc/self/mountinfo").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""A certificate authority of the tests' own, made with the openssl program."""
+"""Make a certificate authority for tests, with the openssl program."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Authority:
 
     @classmethod
     def make(cls, directory: Path) -> Authority:
-        """Make one in an existing directory."""
+        """Make an authority in an existing directory."""
         authority = cls(directory)
         authority._openssl(
             *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test authority"),
@@ -28,13 +28,13 @@ class Authority:
 
     @property
     def certificate(self) -> Path:
-        """What to trust."""
+        """The certificate to trust."""
         return self.directory / "ca.crt"
 
     def issue(self, name: str, alternative: str = "IP:127.0.0.1") -> tuple[Path, Path]:
-        """Certificate and key for 127.0.0.1, good for servers and clients: ``NAME.cert``, ``NAME.key``.
+        """Issue a certificate and key for 127.0.0.1, for servers and clients: ``NAME.cert``, ``NAME.key``.
 
-        ``alternative`` are other subject alternative names, none if it is empty.
+        ``alternative`` is a further subject alternative name; empty means none.
         """
         request, extensions = self.directory / f"{name}.csr", self.directory / f"{name}.ext"
         certificate, key = self.directory / f"{name}.cert", self.directory / f"{name}.key"
@@ -51,7 +51,7 @@ class Authority:
         return certificate, key
 
     def subordinate(self, directory: Path) -> Authority:
-        """Another authority, which this one vouches for, in an existing directory."""
+        """Make another authority, certified by this one, in an existing directory."""
         other = Authority(directory)
         request, extensions = directory / "ca.csr", directory / "ca.ext"
         extensions.write_text("basicConstraints=critical,CA:TRUE\n")

@@ -1,7 +1,7 @@
-"""A pod network of one's own: a bridge, portmap and bandwidth plugins with an own subnet, and its complete removal.
+"""Make a private pod network, a bridge with portmap and bandwidth plugins and its own subnet, and remove all of it.
 
-Bridge name and subnet come from the process id and a counter, and are checked against what the kernel has, so that
-labs that run at the same time do not meet.
+Bridge name and subnet are derived from the process id and a counter, and are checked against what the kernel has, so
+that labs that run at the same time do not collide.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _counter = itertools.count()
 
 
 def free_network(bits: int = 24) -> tuple[str, str]:
-    """A bridge name (at most 15 characters) and the first three octets of a subnet that nobody on this machine uses."""
+    """Return a bridge name (at most 15 characters) and the first three octets of a subnet unused on this machine."""
     words = f"{run('ip', '-o', 'addr', 'show')} {run('ip', 'route', 'show')}".split()
     taken = [ip_network(word, strict=False) for word in words if ADDRESS.fullmatch(word)]
     while True:
@@ -59,12 +59,12 @@ class PodNetwork:
 
     @property
     def conf_dir(self) -> Path:
-        """Where the conflist lies."""
+        """The directory of the conflist."""
         return self.directory / "net.d"
 
     @property
     def cache_dir(self) -> Path:
-        """Where the daemon may keep CNI results."""
+        """The directory for the daemon's CNI results."""
         return self.directory / "cache"
 
     @property
@@ -73,7 +73,7 @@ class PodNetwork:
         return f"{self.prefix}.1"
 
     def configuration(self, *more_plugins: dict[str, Any]) -> dict[str, Any]:
-        """The conflist as a dict."""
+        """Return the conflist as a dict."""
         plugins: list[dict[str, Any]] = [
             {
                 "type": "bridge",
@@ -95,36 +95,36 @@ class PodNetwork:
         return {"cniVersion": "1.0.0", "name": self.name, "plugins": [*plugins, *more_plugins]}
 
     def save(self, *more_plugins: dict[str, Any]) -> None:
-        """Write the conflist (again), in one step, as a network operator's installer would."""
+        """Write the conflist (again) in one step, as a network operator's installer would."""
         path = self.conf_dir / "10-lab.conflist"
         path.with_suffix(".tmp").write_text(json.dumps(self.configuration(*more_plugins), indent=2))
         path.with_suffix(".tmp").rename(path)
 
     def reservations(self) -> list[str]:
-        """Addresses that host-local holds."""
+        """Return the addresses that host-local has reserved."""
         folder = self.directory / "ipam" / self.name
         names = [entry.name for entry in folder.iterdir()] if folder.exists() else []
         return sorted(name for name in names if name[0].isdigit())
 
     def veths(self) -> list[str]:
-        """Host ends of the pods' interfaces."""
+        """Return the host ends of the pods' interfaces."""
         links = Path("/sys/class/net", self.bridge, "brif")
         return sorted(entry.name for entry in links.iterdir()) if links.exists() else []
 
     def iptables_rules(self) -> list[str]:
-        """Rules of the nat table that name this network or its subnet."""
+        """Return the rules of the nat table that name this network or its subnet."""
         marks = (f'"{self.name}\\"', f'"{self.name}"', f" {self.prefix}.")
         return [line for line in run("iptables-save", "-t", "nat").splitlines() if any(mark in line for mark in marks)]
 
     def cached_results(self) -> list[str]:
-        """Results that libcni, or the daemon, keeps for pods of this network."""
+        """Return the results that libcni, or the daemon, keeps for pods of this network."""
         folders = (self.cache_dir / "results", Path("/var/lib/cni/results"), Path("/var/lib/cni/cache/results"))
         return sorted(
             str(entry) for folder in folders if folder.exists() for entry in folder.iterdir() if self.name in entry.name
         )
 
     def cleanup(self) -> None:
-        """Delete everything outside the directory that the plugins have made."""
+        """Delete everything that the plugins have made outside the directory."""
         self.cleanup_kernel()
         for path in self.cached_results():
             Path(path).unlink(missing_ok=True)
@@ -153,5 +153,5 @@ def delete_rule(rule: str) -> None:
 
 
 def run(*command: str) -> str:
-    """Output of a command; one that fails gives what it printed."""
+    """Return the output of a command, also of one that fails."""
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout

@@ -1,9 +1,10 @@
-"""Set up both sides of the comparison, and run ``cri-shim compare`` between them: ``make compare``.
+"""Set up both sides of the comparison and run ``cri-shim compare`` between them: ``make compare``.
 
-Two containerds of one version, below directories of their own: one with its CRI plugin, one with the plugin off and
-cri-shim in front. Same runc, same shim, same snapshotter, same chain of CNI plugins (each side with its own bridge and
-subnet, for two daemons cannot hand out one), same images from one registry on loopback. Arguments after ``--`` go to
-``cri-shim compare``; the environment variable CONTAINERD_BINARIES chooses another containerd for both.
+Two containerds of one version have directories of their own: one serves the CRI by its plugin, the other has the plugin
+off and cri-shim in front. They have the same runc, shim, snapshotter and chain of CNI plugins (each side with its own
+bridge and subnet, because two daemons cannot give out addresses of one), and the same images from one registry on
+loopback. Arguments after ``--`` go to ``cri-shim compare``; the environment variable CONTAINERD_BINARIES chooses
+another containerd for both.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ PULLED = "big:1"
 LAYERS = 4
 WORDS = b"the quick brown fox jumps over the lazy dog and comes back for more of the same\n"
 
-# Room for a thousand pods, which is about as many as a Linux bridge has ports.
+# Room for a thousand pods, which is about the number of ports of a Linux bridge.
 SUBNET_BITS = 22
-# What the bridge, like containerd 2, has on by default and the plugin of 1.6 and 1.7 has not.
+# What the bridge, like containerd 2, does by default and the plugin of 1.6 and 1.7 does not.
 PLUGIN_SETTINGS = {"enable_unprivileged_ports": True, "enable_unprivileged_icmp": True}
 
 
 def big_image(mebibytes: int, layers: int = LAYERS) -> Image:
-    """An image of about so many MiB as stored: three quarters noise, a quarter of text, which is larger unpacked."""
+    """Build an image of about so many MiB as stored: three quarters noise, a quarter text, which unpacks to more."""
     noise = random.Random(7)
     built = []
     for number in range(layers):
@@ -60,7 +61,7 @@ def big_image(mebibytes: int, layers: int = LAYERS) -> Image:
 def compare(
     arguments: Sequence[str], pull_mebibytes: int = 128, command: str = "", settings: dict[str, Any] | None = None
 ) -> int:
-    """Set up, compare, take down; the exit code of ``cri-shim compare``. ``settings`` are the bridge's."""
+    """Set up, compare, tear down; return the exit code of ``cri-shim compare``. ``settings`` are the bridge's."""
     if announced := _announce(arguments):
         return announced
     with contextlib.ExitStack() as stack:
@@ -97,7 +98,7 @@ def compare(
 
 
 def _announce(arguments: Sequence[str]) -> int:
-    """Check the arguments and say what to expect, as ``cri-shim compare`` would, before anything is set up."""
+    """Check the arguments and print what to expect, as ``cri-shim compare`` would, before anything is set up."""
     parser = argparse.ArgumentParser(prog="cri-shim")
     add_compare(parser.add_subparsers())
     sides = [word for name in ("plugin", "bridge") for word in ("--endpoint", f"{name}=unix:///{name}.sock")]
@@ -116,18 +117,18 @@ NOTE = (
 
 
 def setting(text: str) -> dict[str, Any]:
-    """Read ``KEY=VALUE`` as TOML, ``sandbox.infra="pinned"`` for instance; raises ValueError for what is none."""
+    """Read ``KEY=VALUE`` as TOML, for example ``sandbox.infra="pinned"``; raises ValueError for anything else."""
     return tomllib.loads(text)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Read the arguments, which are those of ``cri-shim compare`` without its endpoints."""
+    """Read the arguments, those of ``cri-shim compare`` without its endpoints, and run it."""
     if os.geteuid() != 0:
         sys.stderr.write("run this as root: containers, mounts and network namespaces need it\n")
         return 1
     parser = argparse.ArgumentParser(
         prog="python -m lab.compare",
-        description="Set up the plugin and the bridge, and compare them. Other arguments: those of `cri-shim compare`.",
+        description="Set up the plugin and the bridge, and compare them. All other arguments go to `cri-shim compare`.",
     )
     parser.add_argument(
         "--pull-mib", type=int, default=128, metavar="N", help="size of the image of `pull` (default: 128)"
@@ -144,7 +145,7 @@ def main(arguments: Sequence[str]) -> int:
     settings: dict[str, Any] = {}
     for each in chosen.bridge:
         settings = merged(settings, each)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever ends this shall find nothing left
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that SIGTERM cleans up as well
     command = "make compare" + (f' ARGS="{shlex.join(arguments)}"' if arguments else "")
     return compare(others, chosen.pull_mib, command, settings)
 

@@ -1,8 +1,8 @@
 """Write constraints.txt anew: ``python -m lab.constraints`` asks pip for the newest versions that fit together.
 
-pip resolves what the program, its extras and the dependency groups need with the oldest Python that the project
-supports, because that one has the fewest versions to choose from. For each newer Python pip is then asked for a wheel
-of every version. The same answers of the registry give the same file, to the byte.
+pip resolves the requirements of the program, its extras and the dependency groups for the oldest supported Python,
+because that one has the fewest versions to choose from. Then pip must find a wheel of every version for each newer
+Python. The same answers of the registry give the same file, byte for byte.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def resolve(requirements: list[str], python: Path) -> dict[str, str]:
 
 
 def have(pins: list[str], version: str) -> None:
-    """See that there is a wheel of each pinned version for this Python; raises SystemExit with what pip says."""
+    """Check that there is a wheel of each pinned version for this Python; raises SystemExit with pip's message."""
     with_wheels = ["--ignore-installed", "--no-deps", "--only-binary", ":all:", "--python-version", version]
     pip([*with_wheels, "--target", "unused", *pins], Path(sys.executable))
 
 
 def pip(arguments: list[str], python: Path) -> str:
-    """Run a pip install that installs nothing; what it printed."""
+    """Run a pip install that installs nothing, and return what it printed."""
     command = [
         sys.executable,
         "-m",

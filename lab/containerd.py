@@ -1,10 +1,10 @@
-"""A containerd of one's own: root, state, socket and configuration below one directory, with or without its CRI plugin.
+"""Run a private containerd: root, state, socket and configuration below one directory, with or without its CRI plugin.
 
-With the plugin it is the reference that the daemon is compared with; without, it is what the daemon stands in front of.
-The one thing it shares with others is /run/containerd/s, where shims put their sockets whatever the configuration says.
+With the plugin it is the reference for the daemon; without it, the daemon runs in front of it. It shares only one thing
+with others: /run/containerd/s, where shims put their sockets whatever the configuration says.
 
-It is the installed one, or that of the folder that the environment variable CONTAINERD_BINARIES names: any version
-from 1.6 on, with its shims (see :mod:`lab.containerd_versions`).
+It is the installed containerd, or the one in the folder that the environment variable CONTAINERD_BINARIES names: any
+version from 1.6 on, with its shims (see :mod:`lab.containerd_versions`).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ PAUSE_SECONDS = 0.05
 
 
 def binaries_named() -> Path | None:
-    """The folder that CONTAINERD_BINARIES names."""
+    """Return the folder that CONTAINERD_BINARIES names."""
     named = os.environ.get("CONTAINERD_BINARIES")
     return Path(named) if named else None
 
 
 def may_lower_oom_score() -> bool:
-    """Whether this process may lower an oom_score_adj (CAP_SYS_RESOURCE), without which runc dies on a pod sandbox."""
+    """Return whether this process may lower an oom_score_adj (CAP_SYS_RESOURCE); runc needs that for a pod sandbox."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapBnd:"):
             return bool(int(line.split()[1], 16) >> CAP_SYS_RESOURCE & 1)
@@ -57,11 +57,11 @@ def toml(table: dict[str, Any], path: str = "") -> str:
 
 @dataclass(slots=True)
 class PrivateContainerd:
-    """One containerd. ``cri`` holds keys that a test wants in the plugin's section, as 1.6 and 1.7 name them.
+    """One containerd. ``cri`` holds keys for the plugin's section, named as in 1.6 and 1.7.
 
     ``plugins`` are sections of other plugins.
 
-    ``spans_to`` is the URL of a collector that it tells what it does (1.7 and later), within a fraction of a second.
+    ``spans_to`` is the URL of a collector that gets its spans (1.7 and later) within a fraction of a second.
     """
 
     directory: Path
@@ -85,7 +85,7 @@ class PrivateContainerd:
 
     @property
     def address(self) -> str:
-        """Path of the socket."""
+        """The path of the socket."""
         return str(self.directory / "c.sock")
 
     @property
@@ -95,37 +95,37 @@ class PrivateContainerd:
 
     @property
     def root(self) -> Path:
-        """Where containerd keeps what survives a reboot."""
+        """The directory of what survives a reboot."""
         return self.directory / "root"
 
     @property
     def state(self) -> Path:
-        """Where containerd keeps what does not."""
+        """The directory of what does not survive a reboot."""
         return self.directory / "state"
 
     @property
     def log(self) -> str:
-        """What it has printed so far."""
+        """Return what it has printed so far."""
         return self.daemon.log.read_text(errors="replace")
 
     def start(self) -> None:
-        """Write the configuration, start it and wait until it answers."""
+        """Write the configuration, start containerd, and wait until it answers."""
         self.directory.mkdir(parents=True, exist_ok=True)
         (self.directory / "config.toml").write_text(toml(self.configuration()))
         self.daemon.start(self._answers)
 
     def restart(self, away: float = 0) -> None:
-        """End it in peace, leave it away for some seconds, start it again. Shims and containers keep running."""
+        """Stop it, wait for ``away`` seconds, start it again. Shims and containers keep running."""
         self.daemon.stop()
         time.sleep(away)
         self.start()
 
     def kill9(self) -> None:
-        """End it like a power cut would."""
+        """Kill it, as a power cut would."""
         self.daemon.kill9()
 
     def stop(self) -> None:
-        """End it, its left-over shims with their containers, and the mounts below its directory."""
+        """Stop it, its remaining shims with their containers, and the mounts below its directory."""
         with contextlib.suppress(LabError):
             self.daemon.stop()
         for pid, arguments in self.shims():
@@ -133,7 +133,7 @@ class PrivateContainerd:
         unmount_below(self.directory)
 
     def shims(self) -> list[tuple[int, list[str]]]:
-        """Process id and arguments of the shims that serve this socket."""
+        """Return the process id and arguments of the shims that serve this socket."""
         return [
             (pid, arguments)
             for pid, arguments in command_lines()
@@ -141,7 +141,7 @@ class PrivateContainerd:
         ]
 
     def ctr(self, *arguments: str, namespace: str = "k8s.io") -> str:
-        """Ask containerd with its own command line client; raises :class:`LabError` with what it said."""
+        """Run containerd's own command line client; raises :class:`LabError` with its error."""
         command = ["ctr", "--address", self.address, "--namespace", namespace, *arguments]
         environment = {**os.environ, **self.daemon.environment}
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
@@ -151,7 +151,7 @@ class PrivateContainerd:
 
     @property
     def version(self) -> tuple[int, ...]:
-        """Major, minor and patch number of the program; raises :class:`LabError` when it does not tell."""
+        """Return the major, minor and patch number of the program; raises :class:`LabError` without them."""
         printed = subprocess.run([self.daemon.command[0], "--version"], capture_output=True, text=True, check=False)
         numbers = re.search(r" v?(\d+)\.(\d+)\.(\d+)", printed.stdout)
         if numbers is None:
@@ -159,7 +159,7 @@ class PrivateContainerd:
         return tuple(map(int, numbers.groups()))
 
     def configuration(self) -> dict[str, Any]:
-        """The configuration as nested tables, in the form of this version."""
+        """Return the configuration as nested tables, in the form of this version."""
         section = self._plugin_section() if self.cri_plugin else None
         tables = configuration(self.version, self.directory, self.address, section)
         tables["plugins"] |= self.plugins
@@ -196,7 +196,7 @@ class PrivateContainerd:
         return False
 
     def _end_shim(self, pid: int, arguments: list[str]) -> None:
-        """End a shim, the processes it started, and its socket, which is outside our directory."""
+        """End a shim, the processes it started, and its socket, which is outside of our directory."""
         values = dict(zip(arguments[1::2], arguments[2::2], strict=False))
         for child in children(pid):
             kill_and_wait(child)
@@ -206,7 +206,7 @@ class PrivateContainerd:
 
 
 def children(pid: int) -> list[int]:
-    """Process ids of the children."""
+    """Return the process ids of the children."""
     pids: list[int] = []
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
@@ -215,14 +215,14 @@ def children(pid: int) -> list[int]:
 
 
 def mounts_below(directory: Path) -> list[str]:
-    """Mount points at or below a directory, deepest first."""
+    """Return the mount points at or below a directory, deepest first."""
     inside = f"{directory}/"
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return sorted((point for point in points if point.startswith(inside) or point == str(directory)), reverse=True)
 
 
 def unmount_below(directory: Path) -> None:
-    """Unmount everything below a directory; raises :class:`LabError` when something stays."""
+    """Unmount everything below a directory; raises :class:`LabError` when something stays mounted."""
     for _ in range(3):
         for point in mounts_below(directory):
             subprocess.run(["umount", "--lazy", point], capture_output=True, check=False)

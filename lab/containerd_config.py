@@ -1,7 +1,7 @@
-"""The configuration file of a private containerd: version 2 for 1.6 and 1.7, version 3 for 2.x.
+"""Build the configuration file of a private containerd: version 2 for 1.6 and 1.7, version 3 for 2.x.
 
-Tests and benchmarks name the CRI plugin's keys as 1.6 and 1.7 have them, in one section. containerd 2 has split that
-section in three (docs/cri/config.md of its sources): images, runtime, and what is left is the server's.
+Tests and benchmarks name the CRI plugin's keys as in 1.6 and 1.7, in one section. containerd 2 has split that section
+in three (docs/cri/config.md of its sources): images, runtime, and the rest, which is the server's.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 SERVER = "io.containerd.grpc.v1.cri"
 IMAGES = "io.containerd.cri.v1.images"
 RUNTIME = "io.containerd.cri.v1.runtime"
-# It listens on one socket for the whole machine, which two containerds cannot share.
+# This plugin listens on one socket for the whole machine, which two containerds cannot share.
 NRI = "io.containerd.nri.v1.nri"
-# Not on this machine, or of no use here; each costs start-up time.
+# These plugins are not available on this machine, or not needed; each costs start-up time.
 UNUSED = ("aufs", "btrfs", "devmapper", "zfs", "native")
 SERVER_KEYS = {"disable_tcp_service", "enable_tls_streaming", "x509_key_pair_streaming"}
 IMAGE_KEYS = {
@@ -36,7 +36,7 @@ def configuration(
     plugins: dict[str, Any] = {"io.containerd.internal.v1.opt": {"path": str(directory / "opt")}}
     disabled = [*(f"io.containerd.snapshotter.v1.{name}" for name in UNUSED), NRI]
     if cri is None:
-        # The two others of 2.x stay: the sandbox controller, which does without the CRI, is made of them.
+        # The two others of 2.x stay, because the sandbox controller, which works without the CRI, is made of them.
         disabled.append(SERVER)
     elif version >= (2,):
         plugins |= split(cri)
@@ -54,7 +54,7 @@ def configuration(
 
 
 def spans_environment(spans_to: str) -> dict[str, str]:
-    """Return what containerd is told about tracing; the files of 1.7.24 and 2.x have no keys for it."""
+    """Return the environment that configures tracing; the files of 1.7.24 and 2.x have no keys for it."""
     if not spans_to:
         return {}
     return {
@@ -66,7 +66,7 @@ def spans_environment(spans_to: str) -> dict[str, str]:
 
 
 def split(cri: dict[str, Any]) -> dict[str, Any]:
-    """Lay the plugin's section of 1.6 and 1.7 out over the three sections of 2.x."""
+    """Distribute the plugin's section of 1.6 and 1.7 over the three sections of 2.x."""
     images: dict[str, Any] = {}
     runtime: dict[str, Any] = {}
     server: dict[str, Any] = {}

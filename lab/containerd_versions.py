@@ -1,8 +1,8 @@
 """Get containerd 1.7 and 2.1 for the tests: ``python -m lab.containerd_versions 1.7`` prints their folder.
 
-Debian's newer suites have them. Their packages are downloaded with the machine's own apt (its mirror, its proxies, its
-keys), into directories of our own, and unpacked below .containerd/ without being installed: nothing of the machine
-changes. The next call finds them there and asks nobody.
+Debian's newer suites have them. The machine's own apt (with its mirror, proxies and keys) downloads the packages into
+directories of ours, and they are unpacked below .containerd/ without being installed, so nothing on the machine
+changes. The next call finds them there without any download.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PACKAGE = "containerd"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The version wanted of a line, and the suites to look in."""
+    """The wanted version of a line, and the suites to search."""
 
     wanted: tuple[int, int, int]
     suites: tuple[str, ...]
@@ -34,7 +34,7 @@ LINES = {"1.7": Line((1, 7, 24), ("trixie",)), "2.1": Line((2, 1, 9), ("sid",))}
 
 
 class NotToBeHad(RuntimeError):  # noqa: N818 - reads as what it says
-    """A containerd of that line cannot be brought here; the text says what was missing."""
+    """A containerd of that line is not available here; the text says what was missing."""
 
 
 def binaries(line: str) -> Path:
@@ -50,7 +50,7 @@ def binaries(line: str) -> Path:
 
 
 def bring(line: Line, directory: Path) -> Path:
-    """Download and unpack the package below a directory, and see that its program runs and is what it should be."""
+    """Download and unpack the package below a directory, and check that its program runs and has the right version."""
     apt = own_apt(directory, mirror(), line.suites)
     run(["apt-get", *apt, "--quiet=2", "update"])
     offered = run(["apt-cache", *apt, "madison", PACKAGE])
@@ -70,12 +70,12 @@ def bring(line: Line, directory: Path) -> Path:
 
 
 def codename() -> str:
-    """Return the suite of this machine's Debian; empty where it says none."""
+    """Return the suite of this machine's Debian; empty if it names none."""
     return platform.freedesktop_os_release().get("VERSION_CODENAME", "")
 
 
 def mirror() -> str:
-    """Where this machine's apt has its Debian from."""
+    """Return the mirror from which this machine's apt gets Debian."""
     targets = run(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Identifier: Packages"])
     sites = [line.split()[0] for line in targets.splitlines() if line.split()[1:] in ([codename()], ["stable"])]
     if not sites:
@@ -105,7 +105,7 @@ def own_apt(directory: Path, site: str, suites: tuple[str, ...]) -> list[str]:
 
 
 def nearest(versions: list[str], wanted: tuple[int, int, int]) -> str:
-    """Choose the version wanted, or else the nearest of the same major number; of equals the first (apt's newest)."""
+    """Choose the wanted version, or else the nearest of the same major number; of equals the first (apt's newest)."""
     same = [version for version in versions if numbers(version)[0] == wanted[0]]
     if not same:
         raise NotToBeHad(f"there is no {PACKAGE} {wanted[0]}.x among {versions}")
@@ -118,16 +118,16 @@ def nearest(versions: list[str], wanted: tuple[int, int, int]) -> str:
 
 
 def numbers(version: str) -> tuple[int, int, int]:
-    """Major, minor and patch number at the beginning of a version of Debian's or of containerd's."""
+    """Return major, minor and patch number at the start of a version of Debian's or of containerd's."""
     match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
     if match is None:
-        raise NotToBeHad(f"{version!r} is no version")
+        raise NotToBeHad(f"{version!r} is not a version")
     major, minor, patch = map(int, match.groups())
     return major, minor, patch
 
 
 def run(command: list[str], directory: Path | None = None) -> str:
-    """Run a program; what it printed. Raises :class:`NotToBeHad` with what it said when it fails."""
+    """Run a program and return what it printed; raises :class:`NotToBeHad` with its error when it fails."""
     try:
         done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     except OSError as error:
@@ -138,7 +138,7 @@ def run(command: list[str], directory: Path | None = None) -> str:
 
 
 def main() -> None:
-    """Print the folder of the line that was asked for."""
+    """Print the folder of the line that the arguments name."""
     parser = argparse.ArgumentParser(prog="python -m lab.containerd_versions", description=__doc__)
     parser.add_argument("line", choices=sorted(LINES))
     try:

@@ -1,4 +1,4 @@
-"""A tiny crictl, for where there is none: ``python -m lab.cri pods|ps|images|logs|inspect|exec|status …``.
+"""A tiny crictl, for machines without one: ``python -m lab.cri pods|ps|images|logs|inspect|exec|status …``.
 
 The endpoint is ``--endpoint``, or else that of ``make up``.
 """
@@ -26,7 +26,7 @@ DEMO_ENDPOINT = Path(__file__).resolve().parents[1] / ".demo" / "bridge" / "cri-
 
 
 def columns(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Lay a table out."""
+    """Return the rows as a table with aligned columns."""
     table = [head, *rows]
     widths = [max(len(row[number]) for row in table) for number in range(len(head))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
@@ -34,7 +34,7 @@ def columns(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def age(created_ns: int) -> str:
-    """How long ago, in words."""
+    """Return in words how long ago this was."""
     seconds = int(time.time() - created_ns / 1e9)
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
         if seconds >= size:
@@ -43,7 +43,7 @@ def age(created_ns: int) -> str:
 
 
 async def pods(client: CriClient) -> str:
-    """List pods."""
+    """Return the list of pods."""
     rows = []
     for item in (await client.ListPodSandbox()).items:
         status = (await client.PodSandboxStatus(pod_sandbox_id=item.id)).status
@@ -54,7 +54,7 @@ async def pods(client: CriClient) -> str:
 
 
 async def containers(client: CriClient) -> str:
-    """List containers."""
+    """Return the list of containers."""
     rows = []
     for item in (await client.ListContainers()).containers:
         state = cri.ContainerState.Name(item.state).removeprefix("CONTAINER_")
@@ -64,7 +64,7 @@ async def containers(client: CriClient) -> str:
 
 
 async def images(client: CriClient) -> str:
-    """List images."""
+    """Return the list of images."""
     rows = [
         (image.id.removeprefix("sha256:")[:13], ", ".join(image.repo_tags) or "<none>", f"{image.size / 1e6:.2f} MB")
         for image in (await client.ListImages()).images
@@ -73,7 +73,7 @@ async def images(client: CriClient) -> str:
 
 
 async def find(client: CriClient, name: str) -> cri.ContainerStatus:
-    """The container of an id, a prefix of one, or a name."""
+    """Return the container with this id, prefix of an id, or name."""
     containers = (await client.ListContainers()).containers
     ids = [item.id for item in containers if item.id.startswith(name)] or [
         item.id for item in containers if item.metadata.name == name
@@ -85,7 +85,7 @@ async def find(client: CriClient, name: str) -> cri.ContainerStatus:
 
 
 async def execute(client: CriClient, name: str, command: list[str]) -> int:
-    """Run a command in a container; its exit code."""
+    """Run a command in a container; return its exit code."""
     container = await find(client, name)
     done = await client.ExecSync(container_id=container.id, cmd=command, timeout=60)
     sys.stdout.buffer.write(done.stdout)
@@ -94,7 +94,7 @@ async def execute(client: CriClient, name: str, command: list[str]) -> int:
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    """Do what was asked for; the exit code."""
+    """Run the chosen command; return the exit code."""
     async with CriClient(arguments.endpoint) as client:
         if arguments.what == "exec":
             return await execute(client, arguments.container, arguments.command)
@@ -111,9 +111,9 @@ async def run(arguments: argparse.Namespace) -> int:
 
 
 def main() -> None:
-    """Read the arguments."""
+    """Read the arguments and run."""
     parser = argparse.ArgumentParser(prog="python -m lab.cri", description=__doc__.partition("\n")[0])
-    parser.add_argument("--endpoint", default=f"unix://{DEMO_ENDPOINT}", help="CRI endpoint (default: of make up)")
+    parser.add_argument("--endpoint", default=f"unix://{DEMO_ENDPOINT}", help="CRI endpoint (default: that of make up)")
     what = parser.add_subparsers(dest="what", required=True)
     for name, about in (("pods", "list pods"), ("ps", "list containers"), ("images", "list images")):
         what.add_parser(name, help=about)

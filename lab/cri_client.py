@@ -1,7 +1,7 @@
 """A small CRI v1 client: every RPC of both services by its name, as ``await client.RunPodSandbox(config=…)``.
 
-The request message is built from the keyword arguments; the response message comes back. A failed call raises
-:class:`grpc.aio.AioRpcError`; :func:`failure` gives its code and text.
+Keyword arguments become the request message, and the call returns the response message. A failed call raises
+:class:`grpc.aio.AioRpcError`; :func:`failure` returns its code and text.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ OPTIONS = (
     ("grpc.default_authority", "localhost"),
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
-    # Tests end and start daemons on one socket: come back soon, and share no connection with another client.
+    # Tests stop and start daemons on one socket: reconnect quickly, and share no connection with another client.
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 200),
     ("grpc.use_local_subchannel_pool", 1),
 )
-# Longer than anything a test waits for; a test that means a deadline gives its own.
+# Longer than any wait of a test; a test of deadlines passes its own.
 DEADLINE = 60.0
 RECONNECT = 2.0
 
@@ -63,7 +63,7 @@ class CriClient:
 
         async def invoke(*, _deadline: float | None = None, **fields: Any) -> Any:
             if self._channel.get_state() == grpc.ChannelConnectivity.TRANSIENT_FAILURE:
-                # The daemon was restarted, and the channel has yet to find out that it is back.
+                # The daemon was restarted, and the channel has not noticed yet that it is back.
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._channel.channel_ready(), RECONNECT)
             return await call(request_class(**fields), timeout=_deadline or self.deadline)
@@ -80,7 +80,7 @@ class CriClient:
         return lambda **fields: call(request_class(**fields))
 
     def stream(self, name: str, **fields: Any) -> Any:
-        """Begin a streaming RPC; its call, from which the responses are read with ``async for``."""
+        """Begin a streaming RPC; return the call, whose responses are read with ``async for``."""
         return self._streams[name](**fields)
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
@@ -99,12 +99,12 @@ class CriClient:
         await self.close()
 
     async def close(self) -> None:
-        """End the channel and what is in flight on it."""
+        """Close the channel and cancel what is in flight on it."""
         await self._channel.close()
 
 
 async def failure(call: Awaitable[Any]) -> tuple[grpc.StatusCode, str]:
-    """Code and text of a call that must fail; raises :class:`AssertionError` with the response when it does not."""
+    """Return code and text of a call that must fail; raises :class:`AssertionError` with the response otherwise."""
     try:
         response = await call
     except grpc.aio.AioRpcError as error:

@@ -1,8 +1,8 @@
-"""A criu that works on this kernel: ``python -m lab.criu`` prints the folder to put first on PATH.
+"""Get a criu that works on this kernel: ``python -m lab.criu`` prints the folder to put first on PATH.
 
-That of the machine where its ``criu check`` is content. Debian 12's is older than the kernels it may find itself on (on
-6.18 it does not know the vDSO and ends at once); then a newer suite's is downloaded with its libraries, unpacked below
-.containerd/ without being installed, and run by its own dynamic linker.
+That is the machine's own if its ``criu check`` succeeds. Debian 12's is older than the kernels it may run on (on 6.18
+it does not know the vDSO and exits at once). Then criu of a newer suite is downloaded with its libraries, unpacked
+below .containerd/ without being installed, and run by its own dynamic linker.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ exec "$usr/{linker}" --library-path "$usr/{libraries}" "$usr/sbin/criu" "$@"
 
 @functools.cache
 def criu_folder() -> Path:
-    """Return the folder of a criu whose own check is content; raises :class:`NotToBeHad` with what was the matter."""
+    """Return the folder of a criu whose own check succeeds; raises :class:`NotToBeHad` with the reason if none does."""
     installed = shutil.which("criu")
     complaint = "criu is not installed" if installed is None else complaint_of(Path(installed))
     if installed is not None and not complaint:
@@ -43,7 +43,7 @@ def criu_folder() -> Path:
 
 
 def complaint_of(program: Path) -> str:
-    """What ``criu check`` has against this kernel; empty when nothing."""
+    """Return the error of ``criu check`` on this kernel; empty when it succeeds."""
     done = subprocess.run([str(program), "check"], capture_output=True, text=True, check=False, timeout=60)
     return "" if done.returncode == 0 else (done.stderr or done.stdout or "it said nothing").strip()[-500:]
 

@@ -1,6 +1,6 @@
-"""Show real pods, from nothing to nothing: ``make demo``, or ``python -m lab.demo``.
+"""Show the life of real pods, from an empty node to an empty node: ``make demo``, or ``python -m lab.demo``.
 
-Every step says what it does, shows what it saw, and checks it; the exit code is 0 only if all of it held.
+Every step says what it does, shows what it saw, and checks it; the exit code is 0 only if every check holds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class DidNotHoldError(AssertionError):
 
 @dataclass(slots=True)
 class Stage:
-    """What is printed, and what has been proved."""
+    """Prints the steps, and collects the claims that were proved."""
 
     proved: list[str] = field(default_factory=list)
 
@@ -59,19 +59,19 @@ class Stage:
 
 
 async def bring_up(stage: Stage, lab: Lab) -> None:
-    """Registry, image, containerd, daemon."""
-    stage.step("An image from busybox-static, in a local docker-registry")
+    """Start registry, containerd and daemon, and push the images."""
+    stage.step("Build an image from busybox-static and push it to a local docker-registry")
     await asyncio.to_thread(lab.prepare)
     push_images(lab.images)
     stage.show(f"pushed {lab.busybox} and {lab.pause}")
 
-    stage.step("A private containerd, its CRI plugin off")
+    stage.step("Start a private containerd with its CRI plugin off")
     await asyncio.to_thread(lab.containerd.start)
     stage.show(lab.containerd.ctr("version"))
     plugins = lab.containerd.ctr("plugins", "list")
     stage.prove("containerd runs without its CRI plugin", not [p for p in plugins.splitlines() if " cri " in p])
 
-    stage.step("cri-shim in front of it")
+    stage.step("Start cri-shim in front of it")
     await asyncio.to_thread(lab.bridge.start)
     lab.client = CriClient(lab.endpoint)
     version = await lab.client.Version()
@@ -92,8 +92,8 @@ async def pull(stage: Stage, lab: Lab) -> None:
 
 
 async def run_pod(stage: Stage, lab: Lab) -> Pod:
-    """Run the pod and look at it from all sides."""
-    stage.step("A pod with two containers: a web server, and one that asks it on localhost")
+    """Run the pod and check it from all sides."""
+    stage.step("Run a pod with two containers: a web server, and a client that calls it on localhost")
     started = time.perf_counter()
     pod = await demo_pod(lab)
     stage.show(f"started in {(time.perf_counter() - started) * 1000:.0f} ms")
@@ -124,29 +124,29 @@ async def kill_the_daemon(stage: Stage, lab: Lab, pod: Pod) -> None:
     ip, before = await pod.ip(), [await pod.status(), await web.status(), await asker.status()]
     lines = len(asker.entries())
     await asyncio.to_thread(lab.bridge.kill9)
-    stage.prove("the pod answers while no daemon is there", bool(await fetch(ip, 8080)))
+    stage.prove("the pod answers while no daemon runs", bool(await fetch(ip, 8080)))
     await asyncio.sleep(2.5)
     await asyncio.to_thread(lab.bridge.start)
     stage.show(await cri_command.pods(lab.client))
     stage.show(await cri_command.containers(lab.client))
     after = [await pod.status(), await web.status(), await asker.status()]
-    stage.prove("after its restart it knows the same pod: ids, states, address, times, to the byte", before == after)
+    stage.prove("after a restart it knows the same pod: ids, states, address, times, byte for byte", before == after)
     await check_log(stage, asker, lines)
     stage.prove("exec works again", (await web.execute("echo", "yes")).stdout == b"yes\n")
 
 
 async def check_log(stage: Stage, asker: Container, lines: int) -> None:
-    """The log has what was said while nobody listened; every line has its number."""
+    """Check that the log has every line, also those from the time without a daemon; each line has its number."""
     await asker.logged(f"\n{lines + 6}: ")
     numbers = [int(entry.content.split(b":")[0]) for entry in asker.entries()]
     stage.show(f"{lines} lines were logged before, now {len(numbers)}")
-    claim = "the log has every line, those of the time without a daemon too"
+    claim = "the log has every line, also those from the time without a daemon"
     stage.prove(claim, numbers == [*range(1, len(numbers) + 1)])
 
 
 async def remove(stage: Stage, lab: Lab, pod: Pod, before: Census) -> None:
-    """Remove everything and count."""
-    stage.step("Stop and remove")
+    """Remove everything and check that nothing is left."""
+    stage.step("Stop and remove the pod")
     await pod.remove()
     stage.prove("no pod is listed", not (await lab.client.ListPodSandbox()).items)
     stage.prove("no container is listed", not (await lab.client.ListContainers()).containers)
@@ -155,11 +155,11 @@ async def remove(stage: Stage, lab: Lab, pod: Pod, before: Census) -> None:
     claim = "no namespace, mount, snapshot, lease, address, firewall rule, cgroup, directory or shim is left"
     stage.prove(claim, not left)
     code = await asyncio.to_thread(lab.bridge.stop)
-    stage.prove("at SIGTERM the daemon ends with exit code 0", code == 0)
+    stage.prove("the daemon exits with code 0 on SIGTERM", code == 0)
 
 
 async def play(stage: Stage, lab: Lab) -> None:
-    """All of it, in order."""
+    """Run all steps in order."""
     await bring_up(stage, lab)
     try:
         await pull(stage, lab)
@@ -172,7 +172,7 @@ async def play(stage: Stage, lab: Lab) -> None:
 
 
 def main() -> int:
-    """Play it, clean up, and say what was proved; the exit code."""
+    """Run the demo, clean up, and print what was proved; return the exit code."""
     if os.geteuid() != 0:
         sys.stderr.write("run this as root: containers, mounts and network namespaces need it\n")
         return 1
@@ -180,7 +180,7 @@ def main() -> int:
     try:
         asyncio.run(play(stage, lab))
     except (Exception, KeyboardInterrupt) as error:
-        sys.stdout.write(f"\n{RED}{BOLD}It did not hold: {error or type(error).__name__}{PLAIN}\n")
+        sys.stdout.write(f"\n{RED}{BOLD}A check failed: {error or type(error).__name__}{PLAIN}\n")
         if not isinstance(error, DidNotHoldError):
             traceback.print_exc()
         if hasattr(lab, "bridge"):

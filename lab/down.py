@@ -21,12 +21,12 @@ from lab.up import DEMO, STATE
 
 
 def pids_of(*words: str) -> list[int]:
-    """Processes whose arguments hold all the words; a pid that was noted may belong to somebody else by now."""
+    """Return the processes whose arguments contain all the words, because a noted pid may belong to another by now."""
     return [pid for pid, arguments in command_lines() if all(word in arguments for word in words)]
 
 
 def end(pids: list[int], seconds: float = 30) -> None:
-    """SIGTERM, wait, SIGKILL."""
+    """Send SIGTERM, wait, and send SIGKILL to those that are left."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
@@ -39,7 +39,7 @@ def end(pids: list[int], seconds: float = 30) -> None:
 
 
 async def remove_pods() -> None:
-    """Remove every pod through the daemon, if it is there."""
+    """Remove every pod through the daemon, if it runs."""
     async with CriClient(f"unix://{DEMO / 'bridge' / 'cri-shim.sock'}", deadline=20) as client:
         for pod in (await client.ListPodSandbox()).items:
             await client.StopPodSandbox(pod_sandbox_id=pod.id)
@@ -49,7 +49,7 @@ async def remove_pods() -> None:
 def down() -> None:
     """End and remove everything."""
     if not DEMO.exists():
-        sys.stdout.write("nothing is up\n")
+        sys.stdout.write("no node is up\n")
         return
     with contextlib.suppress(Exception):
         asyncio.run(remove_pods())
@@ -63,7 +63,7 @@ def down() -> None:
         PodNetwork(DEMO / "cni", noted["network_bridge"], noted["network_prefix"]).cleanup()
     Lab("bridge", directory=DEMO).remove_cgroups()
     shutil.rmtree(DEMO)
-    sys.stdout.write("it is down, and nothing is left\n")
+    sys.stdout.write("the node is down, and nothing is left\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Images made by the tests: OCI layers, configs, manifests and indexes in memory, and the push of them by plain HTTP.
+"""Make images for tests: OCI layers, configs, manifests and indexes in memory, and push them by plain HTTP.
 
 Nothing is downloaded: the file system is Debian's static busybox, the pause program is a page of C. Everything is
-deterministic (fixed times, sorted entries), so the same call gives the same digests. Push is the protocol of the OCI
-distribution specification (POST upload, PUT blob, PUT manifest) over the standard library's HTTP client.
+deterministic (fixed times, sorted entries), so the same call gives the same digests. Pushing uses the protocol of the
+OCI distribution specification (POST upload, PUT blob, PUT manifest) over the standard library's HTTP client.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def digest_of(blob: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer as it lies in the registry, and the digest of its tar before compression."""
+    """One layer as the registry stores it, and the digest of its tar before compression."""
 
     blob: bytes
     media_type: str
@@ -60,7 +60,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """One image for one platform. ``manifest`` and ``config`` are the exact bytes that are pushed."""
+    """One image for one platform. ``manifest`` and ``config`` are the exact bytes to push."""
 
     layers: tuple[Layer, ...]
     config: bytes
@@ -87,7 +87,7 @@ class Image:
 
     @property
     def size(self) -> int:
-        """Manifest, config and layers as they are stored, in bytes."""
+        """The size of manifest, config and layers as they are stored, in bytes."""
         return len(self.manifest) + len(self.config) + sum(len(layer.blob) for layer in self.layers)
 
 
@@ -107,7 +107,7 @@ class Index:
 
 @dataclass(slots=True)
 class Tree:
-    """A layer in the making. Paths are relative to the root; the parents of a path are not added by themselves."""
+    """A layer under construction. Paths are relative to the root; parents of a path are not added automatically."""
 
     entries: list[tuple[tarfile.TarInfo, bytes]] = field(default_factory=list)
 
@@ -120,7 +120,7 @@ class Tree:
         return self._add(path, tarfile.REGTYPE, mode, uid, gid, content=content)
 
     def symlink(self, path: str, target: str) -> Tree:
-        """Add a symbolic link; the target is taken as it is (absolute, climbing or dangling)."""
+        """Add a symbolic link; the target is used as it is (absolute, climbing or dangling)."""
         return self._add(path, tarfile.SYMTYPE, 0o777, 0, 0, target=target)
 
     def fifo(self, path: str) -> Tree:
@@ -152,7 +152,7 @@ class Tree:
         return self
 
     def tar(self) -> bytes:
-        """The layer's tar, uncompressed."""
+        """Return the layer's tar, uncompressed."""
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
             for info, content in self.entries:
@@ -160,12 +160,12 @@ class Tree:
         return out.getvalue()
 
     def layer(self, media_type: str = OCI_LAYER_GZIP) -> Layer:
-        """Close the layer: compress the tar as the media type says."""
+        """Finish the layer: compress the tar as the media type says."""
         return compress(self.tar(), media_type)
 
 
 def compress(tar: bytes, media_type: str = OCI_LAYER_GZIP) -> Layer:
-    """Make a layer of a tar. zstd needs the program of that name (see :func:`has_zstd`)."""
+    """Make a layer from a tar. zstd needs the program of that name (see :func:`has_zstd`)."""
     if media_type.endswith("zstd"):
         blob = subprocess.run(["zstd", "-q", "-c"], input=tar, stdout=subprocess.PIPE, check=True).stdout
     elif media_type.endswith("gzip"):
@@ -176,7 +176,7 @@ def compress(tar: bytes, media_type: str = OCI_LAYER_GZIP) -> Layer:
 
 
 def has_zstd() -> bool:
-    """Whether this machine can make zstd layers."""
+    """Return whether this machine can make zstd layers."""
     return shutil.which("zstd") is not None
 
 

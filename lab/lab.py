@@ -1,6 +1,6 @@
-"""A whole node: registry with images, pod network, containerd, and whoever serves the CRI in front of it.
+"""Run a whole node: registry with images, pod network, containerd, and a server of the CRI in front of it.
 
-``async with Lab(directory, kind="bridge") as lab`` gives the daemon under test, ``kind="plugin"`` containerd's own.
+``async with Lab(directory, kind="bridge") as lab`` runs the daemon under test, ``kind="plugin"`` containerd's plugin.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CGROUPS = cgroup_driver.ROOT
 class Lab:
     """A node below one directory. ``settings`` are configuration keys of the bridge or of the plugin.
 
-    ``spans_to`` is the URL of the collector that containerd tells what it does.
+    ``spans_to`` is the URL of the collector that gets containerd's spans.
     """
 
     kind: Kind = "bridge"
@@ -52,7 +52,7 @@ class Lab:
 
     @property
     def endpoint(self) -> str:
-        """Where the CRI is served."""
+        """The endpoint that serves the CRI."""
         return self.bridge.endpoint if self.kind == "bridge" else self.containerd.endpoint
 
     @property
@@ -62,17 +62,17 @@ class Lab:
 
     @property
     def root(self) -> Path:
-        """Where whoever serves the CRI keeps what survives a reboot."""
+        """The directory of the CRI server for what survives a reboot."""
         return self.bridge.root if self.kind == "bridge" else self.containerd.root / "io.containerd.grpc.v1.cri"
 
     @property
     def state(self) -> Path:
-        """Where whoever serves the CRI keeps what does not."""
+        """The directory of the CRI server for what does not survive a reboot."""
         return self.bridge.state if self.kind == "bridge" else self.containerd.state / "io.containerd.grpc.v1.cri"
 
     @property
     def logs(self) -> Path:
-        """Where pods may have their log directories."""
+        """The directory for the pods' log directories."""
         return self.directory / "logs"
 
     @property
@@ -82,14 +82,14 @@ class Lab:
 
     @property
     def images(self) -> Registry:
-        """The registry, which is there once the lab is up."""
+        """The registry, which runs once the lab is up."""
         if self.registry is None:
             raise RuntimeError("the lab is not up")
         return self.registry
 
     @property
     def busybox(self) -> str:
-        """The image the tests run, already pulled."""
+        """The image that the tests run, already pulled."""
         return f"{self.images.address}/busybox:1"
 
     @property
@@ -98,7 +98,7 @@ class Lab:
         return f"{self.images.address}/pause:1"
 
     async def __aenter__(self) -> Self:
-        """Bring it all up; what is up already goes down again when a later part fails."""
+        """Start everything; if a later part fails, what is up already is torn down again."""
         try:
             await asyncio.to_thread(self.prepare)
             await asyncio.to_thread(self.serve)
@@ -111,16 +111,16 @@ class Lab:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End every pod through the CRI as far as it works, then everything else by force."""
+        """End every pod through the CRI as far as that works, then everything else by force."""
         with contextlib.suppress(Exception):
             await asyncio.wait_for(self.remove_all(), 60)
         await self.client.close()
         await asyncio.to_thread(self.tear_down)
 
     def prepare(self) -> None:
-        """Registry, images, network and a configured containerd; only the registry runs after this."""
+        """Set up registry, images, network and a configured containerd; only the registry runs after this."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.directory.chmod(0o711)  # as /run and /var are: the root of a pod with a user namespace passes through
+        self.directory.chmod(0o711)  # as for /run and /var: root of a pod with a user namespace passes through
         self.logs.mkdir(exist_ok=True)
         if self.registry is None:
             self.registry = Registry.start(self.directory / "registry")
@@ -174,7 +174,7 @@ class Lab:
                     stack.callback(getattr(getattr(self, part), end))
 
     def cgroups(self) -> list[Path]:
-        """Directories below the lab's cgroup parent, in every hierarchy, deepest first."""
+        """Return the directories below the lab's cgroup parent, in every hierarchy, deepest first."""
         own = cgroup_driver.path(self.cgroup_parent)
         parents = [path / own for path in (*CGROUPS.iterdir(), CGROUPS) if path.is_dir()]
         return sorted((folder for parent in parents if parent.exists() for folder in _folders(parent)), reverse=True)
@@ -199,7 +199,7 @@ def push_images(registry: Registry) -> None:
 
 
 def _folders(parent: Path) -> list[Path]:
-    """Directories below a cgroup."""
+    """Return the directories below a cgroup."""
     folders: list[Path] = []
     with contextlib.suppress(OSError):
         for entry in parent.iterdir():

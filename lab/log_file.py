@@ -1,4 +1,4 @@
-"""Read a CRI log file: one entry a line, ``TIME STREAM P|F CONTENT``."""
+"""Read a CRI log file, which has one entry on each line: ``TIME STREAM P|F CONTENT``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Entry:
 
 
 def read_log(path: Path) -> list[Entry]:
-    """Every entry; raises :class:`AssertionError` for a line that is none."""
+    """Return every entry; raises :class:`AssertionError` for a line that is not an entry."""
     if not path.exists():
         return []
     entries = []
@@ -41,6 +41,6 @@ def read_log(path: Path) -> list[Entry]:
 
 
 def text(entries: list[Entry], stream: str = "") -> str:
-    """What the container wrote, put together again; of one stream or of both."""
+    """Return what the container wrote, joined again; of one stream or of both."""
     pieces = [e.content + (b"\n" if e.full else b"") for e in entries if stream in {"", e.stream}]
     return b"".join(pieces).decode(errors="replace")

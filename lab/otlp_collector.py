@@ -1,4 +1,4 @@
-"""A collector of spans: OTLP over HTTP on loopback, everything kept in memory."""
+"""A collector of spans for tests: OTLP over HTTP on loopback, which keeps everything in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SERVER, CLIENT, INTERNAL = 2, 3, 1
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One span as it came in; times in seconds."""
+    """One span as it was received; times in seconds."""
 
     service: str
     name: str
@@ -31,7 +31,7 @@ class Span:
 
 
 class OtlpCollector:
-    """``with OtlpCollector() as collector``: ``collector.url`` is where to export to."""
+    """``with OtlpCollector() as collector``: ``collector.url`` is the address to export to."""
 
     def __init__(self) -> None:
         self._spans: dict[str, Span] = {}
@@ -53,11 +53,11 @@ class OtlpCollector:
 
     @property
     def url(self) -> str:
-        """Without a path."""
+        """The URL, without a path."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
-        """Begin to listen."""
+        """Start listening."""
         self._thread.start()
         return self
 
@@ -68,11 +68,11 @@ class OtlpCollector:
         self._thread.join()
 
     def spans(self, trace_id: str = "") -> list[Span]:
-        """What has come so far, of one trace or of all."""
+        """Return the spans so far, of one trace or of all."""
         return [span for span in list(self._spans.values()) if not trace_id or span.trace_id == trace_id]
 
     def until(self, enough: Callable[[list[Span]], bool], trace_id: str = "", seconds: float = 40) -> list[Span]:
-        """Wait until there is enough; what there is then. Blocks: call it in a thread."""
+        """Wait until ``enough`` accepts the spans, and return them. Blocks: call it in a thread."""
         deadline = time.monotonic() + seconds
         while not enough(spans := self.spans(trace_id)):
             names = sorted({f"{span.service} {span.name}" for span in spans})

@@ -1,4 +1,4 @@
-"""How long is too long: LAB_PATIENCE in the environment stretches what the lab waits for, on a machine that is slow."""
+"""Stretch time limits on a slow machine: LAB_PATIENCE in the environment multiplies what the lab waits for."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ _FACTOR = float(os.environ.get("LAB_PATIENCE", "1"))
 
 
 def patient(seconds: float) -> float:
-    """The time limit for something that takes so long at most on an ordinary machine."""
+    """Return the time limit for something that takes at most ``seconds`` on an ordinary machine."""
     return seconds * _FACTOR

@@ -1,4 +1,4 @@
-"""The program of the sandbox image: a PID 1 that waits, reaps, and exits on SIGTERM. A page of C, compiled when used.
+"""The program of the sandbox image: a PID 1 that waits, reaps, and exits on SIGTERM, a page of C compiled on demand.
 
 The environment variable LAB_PAUSE names one that was compiled elsewhere, for a machine without a compiler.
 """
@@ -30,7 +30,7 @@ int main(void) {
 
 
 def pause_program() -> bytes | None:
-    """The static executable; None where there is neither a compiled one nor a compiler."""
+    """Return the static executable; None if there is neither a compiled one nor a compiler."""
     if compiled := os.environ.get("LAB_PAUSE"):
         return Path(compiled).read_bytes()
     if shutil.which("gcc") is None:

@@ -1,4 +1,4 @@
-"""Build the CRI messages of pods and containers, with what every test needs already in them."""
+"""Build the CRI messages of pods and containers, with everything in them that every test needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 POD, CONTAINER, NODE, TARGET = cri.POD, cri.CONTAINER, cri.NODE, cri.TARGET
 _numbers = itertools.count(1)
 
-# A container that runs until it is told to end, and ends at once when it is.
+# A container that runs until it gets SIGTERM, and then ends at once.
 SLEEP = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done")
 
 
@@ -40,7 +40,7 @@ def pod_config(
     uid: str = "",
     **fields: Any,
 ) -> cri.PodSandboxConfig:
-    """Describe a pod; without a name it gets one of its own. Further fields go into the message as they are.
+    """Describe a pod; without a name it gets a unique one. Further fields go into the message unchanged.
 
     ``security`` are more fields of its security context, ``linux_more`` of its Linux part.
     """
@@ -80,7 +80,7 @@ def container_config(
     log: bool = True,
     **fields: Any,
 ) -> cri.ContainerConfig:
-    """Describe a container. Its log is NAME/ATTEMPT.log below the pod's log directory, as the kubelet has it."""
+    """Describe a container. Its log is NAME/ATTEMPT.log below the pod's log directory, as with the kubelet."""
     options = cri.NamespaceOption(network=network, pid=pid, ipc=ipc, target_id=target_id, userns_options=userns)
     context = cri.LinuxContainerSecurityContext(namespace_options=options, **(security or {}))
     linux = cri.LinuxContainerConfig(

@@ -1,4 +1,4 @@
-"""Pods and containers as objects that know their client, so that a test reads like what it claims."""
+"""Represent pods and containers as objects that know their client, so that a test reads like what it claims."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ class Container:
     log: Path
 
     async def start(self) -> None:
-        """Start it."""
+        """Start the container."""
         await self.client.StartContainer(container_id=self.id)
 
     async def stop(self, timeout: int = 0) -> None:
-        """Stop it; seconds of grace."""
+        """Stop the container with ``timeout`` seconds of grace."""
         await self.client.StopContainer(container_id=self.id, timeout=timeout)
 
     async def remove(self) -> None:
-        """Remove it."""
+        """Remove the container."""
         await self.client.RemoveContainer(container_id=self.id)
 
     async def status(self) -> cri.ContainerStatus:
-        """Its status."""
+        """Return its status."""
         response: cri.ContainerStatusResponse = await self.client.ContainerStatus(container_id=self.id)
         return response.status
 
@@ -57,17 +57,17 @@ class Container:
         return response
 
     async def output(self, script: str) -> str:
-        """Standard output of a shell script run in it, which must succeed."""
+        """Return the standard output of a shell script run in it, which must succeed."""
         done = await self.execute(*sh(script))
         assert done.exit_code == 0, f"{script!r} ended with {done.exit_code}: {done.stderr.decode()}"
         return done.stdout.decode().strip()
 
     async def ended(self, seconds: float = 15) -> cri.ContainerStatus:
-        """Wait until it exited; its status then."""
+        """Wait until it has exited, and return its status."""
         return await self.until(lambda status: status.state == EXITED, seconds)
 
     async def until(self, condition: Callable[[cri.ContainerStatus], bool], seconds: float = 15) -> cri.ContainerStatus:
-        """Wait for a status."""
+        """Wait until ``condition`` accepts its status, and return that."""
         deadline = time.monotonic() + patient(seconds)
         while not condition(status := await self.status()):
             assert time.monotonic() < deadline, f"not within {seconds} s: {status}"
@@ -75,11 +75,11 @@ class Container:
         return status
 
     def entries(self) -> list[Entry]:
-        """The entries of its log."""
+        """Return the entries of its log."""
         return read_log(self.log)
 
     async def logged(self, wanted: str, seconds: float = 10) -> str:
-        """Wait until its log has a text; all of the log then."""
+        """Wait until its log contains a text, and return all of the log."""
         deadline = time.monotonic() + patient(seconds)
         while wanted not in (written := text(self.entries())):
             assert time.monotonic() < deadline, f"{wanted!r} not logged within {seconds} s: {written[-2000:]!r}"
@@ -89,7 +89,7 @@ class Container:
 
 @dataclass(slots=True)
 class Pod:
-    """One pod sandbox. ``image`` is what its containers run unless they say otherwise."""
+    """One pod sandbox. ``image`` is the default image of its containers."""
 
     client: CriClient
     id: str
@@ -122,7 +122,7 @@ class Pod:
         return container
 
     async def output(self, script: str, **config: Any) -> str:
-        """What a container that runs a shell script prints on standard output; it must succeed."""
+        """Return the standard output of a container that runs a shell script, which must succeed."""
         container = await self.start(command=sh(script), **config)
         status = await container.ended()
         printed = text(container.entries(), "stdout")
@@ -130,12 +130,12 @@ class Pod:
         return printed.strip()
 
     async def status(self) -> cri.PodSandboxStatus:
-        """Its status."""
+        """Return its status."""
         response: cri.PodSandboxStatusResponse = await self.client.PodSandboxStatus(pod_sandbox_id=self.id)
         return response.status
 
     async def ip(self) -> str:
-        """Its first address."""
+        """Return its first address."""
         return (await self.status()).network.ip
 
     async def stop(self) -> None:
@@ -147,7 +147,7 @@ class Pod:
         try:
             await self.stop()
         except grpc.aio.AioRpcError as error:
-            # What the plugin of 1.6 says of a pod that is gone already.
+            # The plugin of 1.6 answers this for a pod that is already gone.
             if error.code() != grpc.StatusCode.NOT_FOUND:
                 raise
         await self.client.RemovePodSandbox(pod_sandbox_id=self.id)
@@ -169,7 +169,7 @@ def fetch_script(host: str, port: int = 8080) -> str:
 
 
 async def fetch(host: str, port: int, seconds: float = 5) -> str:
-    """Get a page by HTTP, again and again until the server is up; raises the last error after some seconds."""
+    """Get a page by HTTP, retrying until the server is up; raises the last error after some seconds."""
     deadline = time.monotonic() + patient(seconds)
     while True:
         try:

@@ -20,7 +20,7 @@ CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class LabError(RuntimeError):
-    """Something of the laboratory did not come up or go down; the text ends with the end of the log."""
+    """A part of the lab that did not start or stop; the text ends with the end of the log."""
 
 
 @dataclass(slots=True)
@@ -35,20 +35,20 @@ class Daemon:
 
     @property
     def pid(self) -> int:
-        """Its process id; raises :class:`LabError` when it is not running."""
+        """Its process id; raises :class:`LabError` when it does not run."""
         if self.process is None:
             raise LabError(f"{self.name} was not started")
         return self.process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether it runs."""
+        """Return whether it runs."""
         return self.process is not None and self.process.poll() is None
 
     def start(self, ready: Callable[[], bool], seconds: float = 20) -> None:
-        """Start it and wait until ``ready`` says so; raises :class:`LabError` when it ends or stays silent."""
+        """Start it and wait until ``ready`` returns True; raises :class:`LabError` when it ends or takes too long."""
         if self.alive:
-            raise LabError(f"{self.name} runs already as {self.pid}")
+            raise LabError(f"{self.name} already runs as {self.pid}")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -69,12 +69,12 @@ class Daemon:
             time.sleep(0.01)
 
     def signal(self, number: int) -> None:
-        """Send it a signal; one that is gone is fine."""
+        """Send it a signal; a process that is gone is fine."""
         if self.alive:
             os.kill(self.pid, number)
 
     def wait(self, seconds: float = 30) -> int:
-        """Wait for its end and return the exit code (negative: the signal); raises :class:`LabError` when it stays."""
+        """Wait for its end; return the exit code (negative: the signal). Raises :class:`LabError` if it goes on."""
         if self.process is None:
             raise LabError(f"{self.name} was not started")
         try:
@@ -83,7 +83,7 @@ class Daemon:
             raise LabError(f"{self.name} did not end within {seconds} s\n{self.tail()}") from error
 
     def stop(self, seconds: float = 30) -> int:
-        """SIGTERM, wait, SIGKILL when that takes too long; the exit code. 0 for one that was never started."""
+        """Send SIGTERM, and SIGKILL if that takes too long; return the exit code, 0 if it was never started."""
         if self.process is None:
             return 0
         self.signal(signal.SIGTERM)
@@ -94,30 +94,30 @@ class Daemon:
             raise
 
     def kill9(self) -> None:
-        """End it without a chance to clean up."""
+        """Kill it, without a chance to clean up."""
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self.process.kill()
             self.process.wait(10)
 
     def tail(self, size: int = 4000) -> str:
-        """The end of its log."""
+        """Return the end of its log."""
         return self.log.read_text(errors="replace")[-size:] if self.log.exists() else ""
 
     def rss_kib(self) -> int:
-        """Resident memory in KiB."""
+        """Return its resident memory in KiB."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
                 return int(line.split()[1])
         return 0
 
     def cpu_seconds(self) -> float:
-        """CPU time so far, user and system, its reaped children included."""
+        """Return its CPU seconds so far, user and system, with its reaped children."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(int(value) for value in fields[11:15]) / CLOCK_TICKS
 
     def open_files(self) -> list[str]:
-        """What its file descriptors point to."""
+        """Return the targets of its file descriptors."""
         files = []
         for entry in Path(f"/proc/{self.pid}/fd").iterdir():
             with contextlib.suppress(OSError):
@@ -126,7 +126,7 @@ class Daemon:
 
 
 def command_lines() -> Iterator[tuple[int, list[str]]]:
-    """Process id and arguments of everything that runs on this machine."""
+    """Yield the process id and arguments of everything that runs on this machine."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
@@ -136,7 +136,7 @@ def command_lines() -> Iterator[tuple[int, list[str]]]:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended; one whose parent has not noticed yet counts as gone."""
+    """Return whether a process has ended; one whose parent has not noticed yet counts as gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
@@ -144,7 +144,7 @@ def gone(pid: int) -> bool:
 
 
 def kill_and_wait(pid: int, seconds: float = 5) -> None:
-    """SIGKILL a process that is no child of ours, and wait until it is gone."""
+    """Kill a process that is not our child, and wait until it is gone."""
     deadline = time.monotonic() + seconds
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)

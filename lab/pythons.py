@@ -1,9 +1,9 @@
 """Get another Python for the unit tests: ``python -m lab.pythons 3.14`` prints the path of its program.
 
-A Python of the machine is taken where there is one: on PATH, or among pyenv's. Elsewhere Debian's newer suites have
-3.13 and 3.14. Their packages are downloaded as those of containerd are, and unpacked below .pythons/ without being
-installed: nothing of the machine changes. Such a Python needs a newer C library than the machine has, so the libraries
-that it was built with are unpacked beside it, and its program is made to look for them there.
+A Python of the machine is used if there is one: on PATH, or among pyenv's. Otherwise Debian's newer suites have 3.13
+and 3.14. Their packages are downloaded like those of containerd, and unpacked below .pythons/ without being installed,
+so nothing on the machine changes. Such a Python needs a newer C library than the machine has, so the libraries that it
+was built with are unpacked beside it, and its program is patched to search for them there.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def program(version: str) -> Path:
             return candidate
     if version not in SUITES:
         raise NotToBeHad(
-            f"there is no Python {version}: not on PATH, not in {PYENV}, and Debian is asked for {' and '.join(SUITES)}"
+            f"there is no Python {version}: not on PATH, not in {PYENV}, and Debian has {' and '.join(SUITES)}"
         )
     unpacked = CACHE / version
     CACHE.mkdir(exist_ok=True)
@@ -49,7 +49,7 @@ def program(version: str) -> Path:
 
 
 def candidates(version: str) -> Iterator[Path]:
-    """Name the programs that may be this Python, the first that runs to be taken."""
+    """Yield the programs that may be this Python; the first that runs is used."""
     yield program_below(CACHE / version, version)
     on_path = shutil.which(f"python{version}")
     if on_path is not None:
@@ -58,7 +58,7 @@ def candidates(version: str) -> Iterator[Path]:
 
 
 def program_below(unpacked: Path, version: str) -> Path:
-    """Return where Debian's package has the program, below the directory it was unpacked to."""
+    """Return the path of the program of Debian's package, below the directory it was unpacked to."""
     return unpacked / "usr" / "bin" / f"python{version}"
 
 
@@ -104,14 +104,14 @@ def download(package: str, suite: str, site: str, directory: Path, *, whole: boo
 
 
 def unpack(packages: list[Path], directory: Path) -> Path:
-    """Unpack packages into one directory, which is returned."""
+    """Unpack packages into one directory, and return it."""
     for package in packages:
         run(["dpkg-deb", "--extract", str(package), str(directory)])
     return directory
 
 
 def main() -> None:
-    """Print the program of the version that was asked for."""
+    """Print the program of the version that the arguments name."""
     parser = argparse.ArgumentParser(prog="python -m lab.pythons", description=__doc__)
     parser.add_argument("version", help="such as 3.13")
     try:

@@ -1,6 +1,6 @@
-"""A real registry for the tests: Debian's docker-registry on its own loopback port, with its storage in a directory.
+"""Run a real registry for the tests: Debian's docker-registry on a loopback port, with its storage in a directory.
 
-Its access log is read back as a list of requests, which is how a test counts downloads.
+Its access log is read back as a list of requests, with which tests count downloads.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Request:
 
 
 def free_port() -> int:
-    """A TCP port that was free a moment ago."""
+    """Return a TCP port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -83,7 +83,7 @@ class Registry:
 
     @classmethod
     def installed(cls) -> bool:
-        """Whether this machine has the docker-registry program."""
+        """Return whether this machine has the docker-registry program."""
         return shutil.which("docker-registry") is not None
 
     @classmethod
@@ -98,9 +98,9 @@ class Registry:
     ) -> Registry:
         """Start one with its storage, configuration and log in ``directory``, and wait until it answers.
 
-        With ``tls`` it serves HTTPS with a certificate of that authority, with ``client_ca`` only to clients that show
-        one of that; with ``login`` (user, password) it wants Basic authentication. What was pushed to a registry of
-        the same directory before is there.
+        With ``tls`` it serves HTTPS with a certificate of that authority; with ``client_ca`` only to clients with a
+        certificate of that one; with ``login`` (user, password) it requires Basic authentication. It has what was
+        pushed to an earlier registry in the same directory.
         """
         directory.mkdir(parents=True, exist_ok=True)
         address = f"127.0.0.1:{port or free_port()}"
@@ -122,7 +122,7 @@ class Registry:
         return registry
 
     def stop(self) -> None:
-        """End it; doing so twice is fine."""
+        """Stop it; doing so twice is fine."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -138,7 +138,7 @@ class Registry:
         self.stop()
 
     def requests(self) -> list[Request]:
-        """Every request that was answered since :meth:`forget`, in order."""
+        """Return every request that was answered since :meth:`forget`, in order."""
         requests = [
             Request(match["method"], match["path"], int(match["status"]))
             for match in map(ACCESS.search, self.log().splitlines())
@@ -147,12 +147,12 @@ class Registry:
         return requests[self._seen :]
 
     def forget(self) -> None:
-        """Let :meth:`requests` begin here."""
+        """Forget the requests so far."""
         self._seen = 0
         self._seen = len(self.requests())
 
     def log(self) -> str:
-        """What it has printed so far."""
+        """Return what it has printed so far."""
         return (self.directory / "registry.log").read_text(errors="replace")
 
     def _wait(self, seconds: float) -> None:
@@ -163,7 +163,7 @@ class Registry:
             connection = http.client.HTTPConnection(self.address, timeout=1)
             with contextlib.suppress(OSError), contextlib.closing(connection):
                 if self.tls:
-                    connection.connect()  # who may ask is the test's business
+                    connection.connect()  # whom it authorises is for the test to check
                     return
                 connection.request("GET", "/v2/")
                 if connection.getresponse().status in {200, 401}:

@@ -1,4 +1,4 @@
-"""Leave a node running for a person to play with: ``python -m lab.up``; ``python -m lab.down`` ends it.
+"""Start a node and leave it running, to play with: ``python -m lab.up``; ``python -m lab.down`` ends it.
 
 Everything is below .demo/ in the project: registry, containerd, the daemon, their logs, and a pod of two containers.
 """
@@ -21,7 +21,7 @@ STATE = DEMO / "lab.json"
 
 
 async def demo_pod(lab: Lab) -> Pod:
-    """Run the pod that is shown: a web server, and a container that asks it on localhost."""
+    """Run the demo's pod: a web server, and a container that calls it on localhost."""
     directory = lab.logs / "demo"
     pod = await Pod.run(
         lab.client,
@@ -38,7 +38,7 @@ async def demo_pod(lab: Lab) -> Pod:
 
 
 def state_of(lab: Lab) -> dict[str, object]:
-    """What ``down`` has to know."""
+    """Return what ``down`` needs to know."""
     return {
         "bridge": lab.bridge.daemon.pid,
         "containerd": lab.containerd.daemon.pid,
@@ -49,9 +49,9 @@ def state_of(lab: Lab) -> dict[str, object]:
 
 
 async def up() -> None:
-    """Bring it up and say how to use it."""
+    """Start the node and print how to use it."""
     if STATE.exists():
-        raise SystemExit(f"{STATE} is there: it is up already, or `make down` has to clean up first")
+        raise SystemExit(f"{STATE} exists: a node is up already, or `make down` has to clean up first")
     shutil.rmtree(DEMO, ignore_errors=True)
     lab = Lab("bridge", directory=DEMO, keep=True)
     await lab.__aenter__()
@@ -62,13 +62,13 @@ async def up() -> None:
     tool = f"crictl --runtime-endpoint {endpoint}" if shutil.which("crictl") else f"{sys.executable} -m lab.cri"
     sys.stdout.write(
         f"""
-It is up.
+The node is up.
   endpoint     {endpoint}
   daemon       pid {lab.bridge.daemon.pid}, log {lab.bridge.daemon.log}
   containerd   pid {lab.containerd.daemon.pid}, socket {lab.containerd.address}
   registry     {lab.images.address}
 
-Try
+Try:
   {tool} pods
   {tool} ps
   {tool} logs asker
@@ -82,7 +82,7 @@ Try
 
 
 def main() -> None:
-    """Run."""
+    """Start the node, if this is root."""
     if os.geteuid() != 0:
         raise SystemExit("run this as root: containers, mounts and network namespaces need it")
     asyncio.run(up())

@@ -1,14 +1,14 @@
-"""Measure daemons of several checkouts in turns, on one containerd: ``python -m lab.versions_bench NAME=CHECKOUT …``.
+"""Compare daemons of several checkouts, in turns on one containerd: ``python -m lab.versions_bench NAME=CHECKOUT …``.
 
-It answers whether a change costs or saves anything: take the checkout with the change and one without it, each with its
-own ``make venv``. Every daemon has a containerd namespace of its own, the same number of pods that stand by, and the
-interpreter settings of its own systemd unit. The first checkout is what the others are compared with.
+It answers whether a change costs or saves anything: take a checkout with the change and one without it, each with its
+own ``make venv``. Every daemon has a containerd namespace of its own, the same number of standby pods, and the
+interpreter settings of its own systemd unit. The other checkouts are compared with the first one.
 
-Memory is read when the pods stand by, after some minutes of a kubelet's calls with a new pod every ten seconds, and
-again after a quiet time. ``own`` is what no file backs: pages of libraries, which the page cache keeps for all programs
-that map them, are in the other measures. Times are medians over turns, and each ratio is the median of the ratios
-turn by turn, because a machine that is busy with other things is so for both sides of a turn. CPU time says more than
-wall time on such a machine.
+Memory is read when the standby pods are made, after some minutes of a kubelet's calls with a new pod every ten seconds,
+and again after a quiet time. ``own`` is memory without a file behind it; pages of libraries, which the page cache keeps
+for all programs that map them, are in the other measures. Times are medians over runs. Each ratio is the median of the
+ratios run by run, because other load on the machine affects both sides of a run. CPU time says more than wall time on
+such a machine.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 
 WARM_UP = 2
-"""Turns that do not count."""
+"""How many runs do not count."""
 NEW_POD_EVERY = 10.0
 """Seconds between two pods that come and go while a kubelet calls."""
 COMMANDS = 3
-"""Commands that are run in each pod."""
+"""How many commands are run in each pod."""
 AT_ONCE = 4
-"""Pods that are made at the same time when many are."""
+"""How many pods are made at the same time when many are."""
 SUBNET_BITS = 22
-"""Room for the pods of several daemons."""
+"""The prefix length of the pods' subnet, which leaves room for the pods of several daemons."""
 MIB_IN_KIB = 1024
 LABELS = {"app": "a-name", "pod-template-hash": "5f6d7c8b9"}
 ANNOTATIONS = {"kubernetes.io/config.seen": "2026-01-01T00:00:00Z", "kubernetes.io/config.source": "api"}
@@ -51,7 +51,7 @@ ANNOTATIONS = {"kubernetes.io/config.seen": "2026-01-01T00:00:00Z", "kubernetes.
 
 @dataclass(slots=True)
 class Side:
-    """One daemon and what was measured of it: memory in MiB by moment, wall and CPU seconds by what was done."""
+    """One daemon and its measurements: memory in MiB by moment, wall and CPU seconds by what was done."""
 
     name: str
     bridge: Bridge
@@ -71,11 +71,11 @@ class Side:
         }
 
     def clocks(self) -> tuple[float, float]:
-        """Wall time, and the CPU time of the daemon (clock_getcpuclockid(3)), in seconds."""
+        """Return the wall time and the CPU time of the daemon (clock_getcpuclockid(3)), in seconds."""
         return time.perf_counter(), time.clock_gettime((~self.bridge.daemon.pid << 3) | 2)
 
     def note(self, what: str, before: tuple[float, float], count: int = 1) -> None:
-        """Keep what was done ``count`` times since ``before``."""
+        """Record what was done ``count`` times since ``before``."""
         for kind, began, ended in zip(("wall", "cpu"), before, self.clocks(), strict=True):
             self.times[f"{what}, {kind}"].append((ended - began) / count)
 
@@ -83,7 +83,7 @@ class Side:
 async def start(
     side: Side, lab: Lab, *, network: cri.NamespaceMode.ValueType = POD, run: bool = True
 ) -> tuple[str, str]:
-    """Make a pod with one container, which runs if it is asked to; return the ids of both."""
+    """Make a pod with one container, started if ``run`` is set; return the ids of both."""
     config = pod_config(cgroup_parent=lab.cgroup_parent, network=network, labels=LABELS, annotations=ANNOTATIONS)
     pod: str = (await side.client.RunPodSandbox(config=config)).pod_sandbox_id
     container = await side.client.CreateContainer(
@@ -101,7 +101,7 @@ async def end(side: Side, pod: str) -> None:
 
 
 async def make_standing(side: Side, lab: Lab, pods: int) -> None:
-    """Make the pods that stand by; their containers are not started, for a daemon lists them all the same."""
+    """Make the standby pods; their containers are not started, because a daemon lists them all the same."""
     gate = asyncio.Semaphore(AT_ONCE)
 
     async def one() -> None:
@@ -113,7 +113,7 @@ async def make_standing(side: Side, lab: Lab, pods: int) -> None:
 
 
 async def call_like_a_kubelet(side: Side, lab: Lab, seconds: float, rate: float) -> None:
-    """Ask for lists ``rate`` times a second, now and then for the rest, and let pods come and go."""
+    """Call lists ``rate`` times a second and the rest now and then, while pods come and go."""
     until, renewed, pod = time.monotonic() + seconds, time.monotonic(), (await start(side, lab))[0]
     pause = 2 / rate
     while time.monotonic() < until:
@@ -131,7 +131,7 @@ async def call_like_a_kubelet(side: Side, lab: Lab, seconds: float, rate: float)
 
 
 async def one_run(side: Side, lab: Lab, lists: int) -> None:
-    """Start a pod, run commands in it, end it, and ask for lists."""
+    """Start a pod, run commands in it, end it, and call lists."""
     began = side.clocks()
     pod, container = await start(side, lab)
     side.note("pod start", began)
@@ -150,7 +150,7 @@ async def one_run(side: Side, lab: Lab, lists: int) -> None:
 
 
 async def one_batch(side: Side, lab: Lab, pods: int) -> None:
-    """Ask for many pods at once, then for their end."""
+    """Start many pods at once, then end them at once."""
     began = side.clocks()
     made = await asyncio.gather(*(start(side, lab) for _ in range(pods)))
     side.note(f"{pods} pods start", began)
@@ -160,7 +160,7 @@ async def one_batch(side: Side, lab: Lab, pods: int) -> None:
 
 
 def side_of(lab: Lab, number: int, name: str, checkout: Path, *, infra: str) -> Side:
-    """Lay out the daemon of a checkout; nothing is started."""
+    """Prepare the daemon of a checkout; nothing is started."""
     bridge = Bridge(
         lab.directory / f"side{number}",
         lab.containerd.address,
@@ -226,7 +226,7 @@ async def measure(options: argparse.Namespace) -> list[Side]:
 
 
 def report(sides: Sequence[Side]) -> str:
-    """Write one line for each side and measure, the differences and ratios to the first side behind it."""
+    """Return one line for each side and measure, with the differences and ratios to the first side."""
     first, lines = sides[0], []
     for moment, sizes in first.memory.items():
         for side in sides:
@@ -256,8 +256,10 @@ def main() -> None:
     parser.add_argument(
         "checkouts", type=checkout, nargs="+", metavar="NAME=CHECKOUT", help="a checkout with its .venv"
     )
-    parser.add_argument("--infra", choices=("pause", "pinned"), default="pause", help="(default: pause)")
-    parser.add_argument("--standing", type=int, default=105, help="pods of each side that stand by (default: 105)")
+    parser.add_argument(
+        "--infra", choices=("pause", "pinned"), default="pause", help="how pods hold namespaces (default: pause)"
+    )
+    parser.add_argument("--standing", type=int, default=105, help="standby pods of each side (default: 105)")
     parser.add_argument("--calls", type=float, default=150, help="seconds of a kubelet's calls (default: 150)")
     parser.add_argument("--rate", type=float, default=20, help="lists a second of each side meanwhile (default: 20)")
     parser.add_argument("--quiet", type=float, default=120, help="seconds of quiet after that (default: 120)")

@@ -1,1 +1,1 @@
-"""Processes and sockets that go wrong on purpose."""
+"""Make processes and sockets fail on purpose."""

@@ -1,9 +1,9 @@
-"""``cri-shim serve`` with a delay put into one place inside: ``python -m lab.faults.delayed_daemon serve --config …``.
+"""Run ``cri-shim serve`` with a delay put into one place: ``python -m lab.faults.delayed_daemon serve --config …``.
 
-The file that ``CRI_SHIM_DELAY`` names holds what to do when a request comes in: the RPC it is for, where, a key, and
-seconds. ``step`` blocks the event loop at once, ``loop`` at the next turn, ``hop`` between the begin of the first hop
-and its being sent;
-``container_starts`` (or another limiter) and ``lock`` are taken, as if by another request, and given back later.
+The file that ``CRI_SHIM_DELAY`` names says what to do when a request arrives: the RPC it applies to, the place, a key,
+and seconds. ``step`` blocks the event loop at once, ``loop`` in its next iteration, ``hop`` between the begin of the
+first hop and its sending; ``container_starts`` (or another limiter) and ``lock`` are taken, as if by another request,
+and released later.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DELAY = "CRI_SHIM_DELAY"
 
 
 class Delays(LedgerObserver):
-    """Delays the requests that come in."""
+    """Delays the requests that arrive."""
 
     def __init__(self, service: Service, file: Path) -> None:
         self._service = service
@@ -39,7 +39,7 @@ class Delays(LedgerObserver):
         self._before_hop = 0.0
 
     def called(self, request: Request | None, method: str) -> None:
-        """Block the event loop before the first hop is sent, if that is wanted."""
+        """Block the event loop before the first hop is sent, if the file says so."""
         if request is not None and self._before_hop:
             asyncio.get_running_loop().call_soon(time.sleep, self._before_hop)
             self._before_hop = 0.0
@@ -70,7 +70,7 @@ class Delays(LedgerObserver):
 
 
 def at_once(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Run a coroutine that has nothing to wait for."""
+    """Run a coroutine that does not wait for anything."""
     try:
         coroutine.send(None)
     except StopIteration:

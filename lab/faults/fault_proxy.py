@@ -1,7 +1,7 @@
 """A gRPC proxy in front of containerd whose answers can be spoilt, method by method.
 
-Everything is handed on as bytes. A fault is put in the place of the next answers of a method: a status code with a
-text, silence, an answer that is lost after containerd has done what was asked, or a message.
+Everything is forwarded as bytes. A fault replaces the next answers of a method: by a status code with a text, by
+silence, by an answer that is lost after containerd has done the work, or by another message.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _STREAMING = {
 class Fault:
     """What happens to a call: ``code`` and ``text``, an ``answer``, or neither for silence.
 
-    ``done``: containerd is asked first, and its answer is thrown away. ``only`` picks calls by their request.
+    ``done``: containerd does the work first, and its answer is thrown away. ``only`` selects calls by their request.
     """
 
     code: grpc.StatusCode | None = None
@@ -60,7 +60,7 @@ class Fault:
 class FaultProxy:
     """``async with FaultProxy(path, target) as proxy``; ``proxy.faults["…Tasks/Get"] = Fault(StatusCode.UNAVAILABLE)``.
 
-    Methods are named in full, without the leading slash. ``calls`` counts those that came in.
+    Methods have their full names, without the leading slash. ``calls`` counts those that arrived.
     """
 
     def __init__(self, path: Path, target: str) -> None:
@@ -70,7 +70,7 @@ class FaultProxy:
         self._target = target
 
     async def __aenter__(self) -> Self:
-        """Listen; containerd need not be there yet."""
+        """Listen; containerd need not run yet."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._channel = grpc.aio.insecure_channel(f"unix:{self._target}", options=_OPTIONS)
         self._server = grpc.aio.server(options=_OPTIONS[1:])
@@ -80,12 +80,12 @@ class FaultProxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Cut everything."""
+        """Cut all connections."""
         await self._server.stop(None)
         await self._channel.close()
 
     def fault_of(self, method: str, request: bytes) -> Fault | None:
-        """The fault that this call meets; it is used up by that."""
+        """Return the fault that this call meets, and use it up."""
         self.calls[method] += 1
         fault = self.faults.get(method)
         if fault is None or fault.times <= 0 or (fault.only is not None and not fault.only(request)):
@@ -94,7 +94,7 @@ class FaultProxy:
         return fault
 
     async def unary(self, method: str, request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-        """One call with one answer."""
+        """Handle a call with one answer."""
         fault = self.fault_of(method, request)
         if fault is None or fault.done:
             answer = await self._asked(method, request, context)
@@ -118,7 +118,7 @@ class FaultProxy:
     async def streamed(
         self, method: str, requests: Any, context: grpc.aio.ServicerContext[bytes, bytes], *, both: bool
     ) -> AsyncIterator[bytes]:
-        """One call that answers with a stream; faults are not for these."""
+        """Handle a call that answers with a stream, to which faults do not apply."""
         make: Any = self._channel.stream_stream if both else self._channel.unary_stream
         call = make(f"/{method}")(requests, metadata=_metadata(context), timeout=context.time_remaining())
         try:

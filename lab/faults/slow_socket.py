@@ -1,6 +1,6 @@
-"""A unix socket in front of another one that hands on whatever a client says a fixed time later.
+"""A unix socket in front of another one that forwards what a client sends a fixed time later.
 
-What two clients' bytes, or one client's bytes in a row, are late by is the same time, not a sum: a delay, no brake.
+All bytes are late by the same time, of several clients or in a row: it adds latency and does not limit throughput.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CHUNK = 1 << 16
 class SlowSocket:
     """``async with SlowSocket(path, target) as slow``; ``slow.seconds`` may be changed at any time.
 
-    What was said before a change is not overtaken by what is said after it.
+    Bytes that were sent before a change are not overtaken by those sent after it.
     """
 
     def __init__(self, path: Path, target: str, seconds: float = 0.0) -> None:
@@ -39,7 +39,7 @@ class SlowSocket:
         await self.hang_up()
 
     async def hang_up(self) -> None:
-        """Cut the connections there are, with what is on its way."""
+        """Cut the present connections, with what is on its way."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -1,1 +1,1 @@
-"""Measurements of this project by itself, on a real node."""
+"""Measure this project itself, on a real node."""

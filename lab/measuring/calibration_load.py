@@ -1,6 +1,6 @@
-"""A load in which every RPC that changes something and has hops takes part, in several rhythms.
+"""Make a load of every RPC that changes something and has hops, in several rhythms.
 
-Estimates of transport are proved on it: pods live one at a time, four at a time, and with pauses between their calls.
+It proves estimates of transport: pods live one at a time, four at a time, and with pauses between their calls.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ WITH_HOPS: Final = frozenset(
         "RemoveImage",
     }
 )
-"""RPCs of one life; ReopenContainerLog is called as well and makes no hop."""
+"""The RPCs of one life; ReopenContainerLog is called as well and makes no hop."""
 
 
 class Phase(NamedTuple):
-    """Some lives in one rhythm."""
+    """A number of lives in one rhythm."""
 
     name: str
     at_once: int
     pauses: tuple[float, ...]
-    """Seconds before each call of a life, of which one is drawn."""
+    """Seconds before each call of a life, one of which is drawn."""
     share: float
-    """Of all lives."""
+    """The share of all lives."""
 
 
 PHASES: Final = (
@@ -72,7 +72,7 @@ class MixedLoad:
             await asyncio.to_thread(push, self._lab.images.address, f"small{number}:1", image)
 
     async def run(self, lives: int) -> dict[str, tuple[int, float]]:
-        """Let about ``lives`` pods live; lives and seconds of each phase."""
+        """Run about ``lives`` lives; return the number of lives and the seconds of each phase."""
         took = {}
         for phase in PHASES:
             begun = time.perf_counter()

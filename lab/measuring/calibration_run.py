@@ -1,10 +1,10 @@
-"""How far estimates of transport and containerd's spans agree, on a real node under a mixed load: a file and a table.
+"""Compare estimates of transport with containerd's spans, on a real node under a mixed load: a file and a table.
 
     CONTAINERD_BINARIES=… python -m lab.measuring.calibration_run --output NUMBERS.json --markdown TABLE.md
 
-As root, on a machine that does nothing else, with a containerd that exports spans (2.1: ``python -m
-lab.containerd_versions 2.1`` prints the folder). The estimate of a hop is what was charged when it ended, before
-its span came. Beside it stands what null calls alone make of the same hop, without anything that spans have taught.
+Run it as root, on a machine that does nothing else, with a containerd that exports spans (2.1: ``python -m
+lab.containerd_versions 2.1`` prints the folder). The estimate of a hop is what was charged when it ended, before its
+span came. Beside it stands the estimate for the same hop from null calls alone, without anything learned from spans.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
 LIVES: Final = 510
 BY_METHOD: Final = 0.20
-"""How far the medians of a method may be apart."""
+"""How far the medians of a method may differ, as a share."""
 IN_TOTAL: Final = 0.10
-"""How far the sums of all may be apart."""
+"""How far the sums of all may differ, as a share."""
 
 
 @asynccontextmanager
 async def node_with_spans() -> AsyncIterator[Lab]:
-    """A node whose containerd sends the bridge a span of every hop."""
+    """Run a node whose containerd sends the bridge a span of every hop."""
     address = f"127.0.0.1:{free_port()}"
     settings: dict[str, Any] = {"http": {"address": address}, "tracing": {"containerd_spans": "ask"}}
     async with Lab("bridge", settings=settings, spans_to=f"http://{address}") as lab:
@@ -49,7 +49,7 @@ async def node_with_spans() -> AsyncIterator[Lab]:
 
 
 def calibration(lab: Lab) -> dict[str, Any]:
-    """What the daemon knows about transport. Blocks: call it in a thread."""
+    """Return what the daemon knows about transport. Blocks: call it in a thread."""
     address = (lab.bridge.state / "http-address").read_text().strip()
     with urllib.request.urlopen(f"http://{address}/api/calibration", timeout=30) as response:
         answer: dict[str, Any] = json.load(response)
@@ -64,7 +64,7 @@ async def until_measured(lab: Lab, seconds: float = 60.0) -> None:
 
 
 async def until_compared(lab: Lab, lives: int, seconds: float = 60.0) -> dict[str, Any]:
-    """Wait until spans of (nearly) all requests have come; what is known then."""
+    """Wait until spans of (nearly) all requests have arrived; return what is known then."""
     last: dict[str, Any] = {}
     async with asyncio.timeout(seconds):
         while True:
@@ -77,7 +77,7 @@ async def until_compared(lab: Lab, lives: int, seconds: float = 60.0) -> dict[st
 
 
 async def measure(lives: int) -> dict[str, Any]:
-    """Run the load; the document that is kept."""
+    """Run the load; return the document to keep."""
     noise = probe()
     async with node_with_spans() as lab:
         load = MixedLoad(lab)
@@ -103,7 +103,7 @@ async def measure(lives: int) -> dict[str, Any]:
 
 
 def verdict(document: dict[str, Any]) -> list[str]:
-    """What is further apart than it may be, in sentences; nothing if all agrees."""
+    """Return in sentences what differs by more than it may; nothing if all agrees."""
     compared = document["agreement"]["requests"]
     said = [
         f"{one['method']}: the median of estimates is {one['ratio']:.2f} of that of spans"
@@ -116,7 +116,7 @@ def verdict(document: dict[str, Any]) -> list[str]:
 
 
 def markdown(document: dict[str, Any]) -> str:
-    """The table for a page."""
+    """Return the table for a page."""
     compared = document["agreement"]["requests"]
     total = compared["total"]
     heads = ("RPC", "requests", "estimate ms", "spans ms", "estimate / spans", "10 to 90 %", "null calls alone / spans")
@@ -144,8 +144,8 @@ def markdown(document: dict[str, Any]) -> str:
 def main() -> int:
     """Run the command; 1 when estimate and spans do not agree."""
     parser = argparse.ArgumentParser(prog="python -m lab.measuring.calibration_run", description=__doc__)
-    parser.add_argument("--output", type=Path, help="where the data go, as JSON")
-    parser.add_argument("--markdown", type=Path, help="where the table goes; without, it is printed")
+    parser.add_argument("--output", type=Path, help="file for the data, as JSON")
+    parser.add_argument("--markdown", type=Path, help="file for the table (default: print it)")
     parser.add_argument("--lives", type=int, default=LIVES, help=f"pods, with 13 calls each (default: {LIVES})")
     options = parser.parse_args()
     document = asyncio.run(measure(options.lives))

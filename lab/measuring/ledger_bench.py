@@ -1,7 +1,7 @@
-"""What the ledger costs: the same daemon with and without it, on one containerd, in turns.
+"""Measure what the ledger costs: the same daemon with and without it, on one containerd, in turns.
 
-``python -m lab.measuring.ledger_bench``: pods are started and removed, and ListPodSandbox is asked for, alternately
-through a daemon with ledger.enabled = true and one with false, in an order that is turned round every time (ABBA). The
+``python -m lab.measuring.ledger_bench``: pods are started and removed, and ListPodSandbox is called, alternately
+through a daemon with ledger.enabled = true and one with false, in an order that is reversed every time (ABBA). The
 budget is 2 % of a pod start and 30 µs of a List.
 """
 
@@ -34,7 +34,7 @@ class Side:
 
 
 async def measure(runs: int, warm_up: int, standing: int) -> tuple[Side, Side]:
-    """Take turns; the daemon without a ledger lives in a containerd namespace of its own."""
+    """Alternate between the two daemons; the one without a ledger has a containerd namespace of its own."""
     async with Lab("bridge") as lab:
         off = Bridge(
             lab.directory / "off",
@@ -64,7 +64,7 @@ async def measure(runs: int, warm_up: int, standing: int) -> tuple[Side, Side]:
 
 
 async def start(side: Side, lab: Lab) -> str:
-    """Run a pod with one container; its id."""
+    """Run a pod with one container; return its id."""
     config = pod_config(cgroup_parent=lab.cgroup_parent)
     pod: str = (await side.client.RunPodSandbox(config=config)).pod_sandbox_id
     container = await side.client.CreateContainer(
@@ -75,7 +75,7 @@ async def start(side: Side, lab: Lab) -> str:
 
 
 async def end(side: Side, pod: str) -> None:
-    """Remove it."""
+    """Remove the pod."""
     await side.client.StopPodSandbox(pod_sandbox_id=pod)
     await side.client.RemovePodSandbox(pod_sandbox_id=pod)
 

@@ -1,6 +1,6 @@
-"""What the tests of the bill measured, kept for docs/price.md: ``python -m lab.measuring.proofs DATA.json PAGE.md``.
+"""Keep what the tests of the bill measured for docs/price.md: ``python -m lab.measuring.proofs DATA.json PAGE.md``.
 
-With ``CRI_SHIM_PROOFS=DATA.json`` the tests in tests/integration/ledger write their numbers there; the command puts
+With ``CRI_SHIM_PROOFS=DATA.json`` the tests in tests/integration/ledger write their figures there; the command puts
 them into the page, between its marks.
 """
 
@@ -21,7 +21,7 @@ _HEADS: Final = ("front hop", "transport", "own work", "own queue", "world")
 
 
 def keep(kind: str, name: str, values: dict[str, float] | float) -> None:
-    """Add what was measured to the file that the environment names, if it names one."""
+    """Add a measurement to the file that the environment names, if it names one."""
     if not (path := os.environ.get(VARIABLE)):
         return
     file = Path(path)
@@ -32,7 +32,7 @@ def keep(kind: str, name: str, values: dict[str, float] | float) -> None:
 
 
 def tables(results: dict[str, Any]) -> dict[str, str]:
-    """The tables of a page, by the name of their marks."""
+    """Return the tables of a page, by the name of their marks."""
     delays = [f"| 5 ms in | {' | '.join(_HEADS)} |", f"|---|{'---|' * len(_HEADS)}"]
     for place, parts in results["delays"].items():
         delays.append(f"| {place} | {' | '.join(f'{parts[part]:+.2f}' for part in PARTS)} |")
@@ -46,7 +46,7 @@ def tables(results: dict[str, Any]) -> dict[str, str]:
 
 
 def between(page: str, name: str) -> str:
-    """What a page has between the marks of a name."""
+    """Return what a page has between the marks of a name."""
     return page.partition(BEGIN.format(name=name))[2].partition(END.format(name=name))[0]
 
 

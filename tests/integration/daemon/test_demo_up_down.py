@@ -34,16 +34,16 @@ def no_node_is_up() -> Iterator[None]:
     if os.geteuid() != 0:
         pytest.skip("needs root")
     if DEMO.exists():
-        pytest.skip(f"{DEMO} is there: somebody plays with it")
+        pytest.skip(f"{DEMO} exists: a node of `make up` is in use")
     yield
     if DEMO.exists():
         run("down")
 
 
-@pytest.mark.usefixtures("nobody_plays")
+@pytest.mark.usefixtures("no_node_is_up")
 def test_up_and_down() -> None:
     """From nothing to a node with a pod that can be looked at, and back to nothing."""
-    assert "It is up." in run("up")
+    assert "The node is up." in run("up")
     assert "demo" in run("cri", "pods")
     deadline = time.monotonic() + 30
     while "hello from the neighbour" not in run("cri", "logs", "asker"):
@@ -54,7 +54,7 @@ def test_up_and_down() -> None:
     assert str(DEMO) not in Path("/proc/self/mountinfo").read_text(encoding="utf-8")
 
 
-@pytest.mark.usefixtures("nobody_plays")
+@pytest.mark.usefixtures("no_node_is_up")
 def test_demo() -> None:
     """Its exit code is 0 only if all of it held."""
-    assert "the pod answers while no daemon is there" in run("demo")
+    assert "the pod answers while no daemon runs" in run("demo")
