@@ -39,7 +39,7 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("PortForward", {"port": [0]}, "INVALID_ARGUMENT", "port 0 is not between 1 and 65535"),
     ("PortForward", {"port": [80, 65536]}, "INVALID_ARGUMENT", "port 65536 is not between 1 and 65535"),
     ("PortForward", {"pod_sandbox_id": "nothing"}, "NOT_FOUND", "nothing"),
-    ("PortForward", {}, "FAILED_PRECONDITION", "nothing can listen in it"),
+    ("PortForward", {}, "FAILED_PRECONDITION", "its ports cannot be forwarded"),
 ]
 """RPC, what differs from a request for a container that does not run in a pod that is stopped, code, words."""
 
