@@ -135,10 +135,14 @@ class OrphanedTasks:
         record = containers_pb2.Container(
             id=id_, labels={MARK: "1"}, runtime=containers_pb2.Container.Runtime(name=_RUNTIME), spec=_SPEC
         )
+        # An earlier attempt has made the record, and may have come no further than deleting the task.
+        earlier = False
         try:
             with call_options(timeout=_STEP_SECONDS):
-                with suppress(AlreadyExists):  # of an attempt before this one
+                try:
                     await containers.create(record)
+                except AlreadyExists:
+                    earlier = True
                 with suppress(NotFound):
                     await tasks.kill(id_, signal.SIGKILL, all=True)
                     await tasks.wait(id_)
@@ -147,7 +151,7 @@ class OrphanedTasks:
                     await tasks.delete(id_)
                 except NotFound:
                     there = False
-                else:
+                if there or earlier:
                     await run(FS, clear_everywhere, {id_})
                 await containers.delete(id_)
         except (ContainerdError, OSError) as error:

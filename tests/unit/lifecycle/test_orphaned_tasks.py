@@ -8,15 +8,15 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from containerd_client import AlreadyExists, DeadlineExceeded, NotFound, Unknown
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.concurrency.supervisor import Supervisor
-from cri_shim.kernel.mountinfo import parse_mountinfo
 from cri_shim.kernel.recording import RecordingKernel
 from cri_shim.lifecycle import orphaned_tasks
-from cri_shim.lifecycle.orphaned_processes import Shim, root_mounts, shims_of
+from cri_shim.lifecycle.orphaned_processes import Shim
 from cri_shim.lifecycle.orphaned_tasks import MARK, OrphanedTasks
 from tests.unit.waiting import until
 
@@ -173,37 +173,63 @@ async def test_what_containerd_has_forgotten(background, node):
     assert node.ended == {ORPHANED}
 
 
-def make_process(proc, pid, *arguments, children=(), cgroup="/"):
-    thread = proc / str(pid) / "task" / str(pid)
-    thread.mkdir(parents=True)
-    (proc / str(pid) / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in arguments))
-    (proc / str(pid) / "cgroup").write_text(f"4:memory:{cgroup}\n0::{cgroup}\n")
-    (thread / "children").write_text(" ".join(map(str, children)))
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_mount_without_anything_else(background, node, monkeypatch, fails):
+    """It is removed; one that is busy is tried again."""
+    kernel = RecordingKernel()
+    if fails:
+        kernel.fail["umount"] = OSError(16, "Device or resource busy")
+    monkeypatch.setattr(orphaned_tasks, "root_mounts", lambda *_: iter([(ORPHANED, "/r"), (FOREIGN, "/f")]))
+    orphans = made(FakeContainerd(records=[FOREIGN]), background)
+    orphans._kernel = kernel
+    with capture_logs() as logs:
+        await orphans.clear(lambda: {BEING_MADE})
+        if fails:
+            await until(lambda: kernel.names().count("umount") > 1)
+            kernel.fail.clear()
+    assert {call.args[0] for call in kernel.calls} == {"/r"}
+    events = [one["event"] for one in logs]
+    assert events[0] == ("recovery.orphaned_mount_stays" if fails else "recovery.orphaned_mount_removed")
 
 
-def test_shims_of_one_containerd(tmp_path):
-    """Those of another socket or namespace are left out; a child is known by its cgroup, however that is nested."""
-    shim = "/usr/bin/containerd-shim-runc-v2"
-    make_process(tmp_path, 1, shim, "-namespace", "k8s.io", "-id", ORPHANED, "-address", ADDRESS, children=[4, 5, 6])
-    make_process(tmp_path, 2, shim, "-namespace", "k8s.io", "-id", ORPHANED, "-address", "/run/other.sock")
-    make_process(tmp_path, 3, shim, "-namespace", "moby", "-id", ORPHANED, "-address", ADDRESS)
-    make_process(tmp_path, 4, "sleep", cgroup=f"/kubepods/pod1/{ORPHANED}/init.scope")
-    make_process(tmp_path, 5, "sleep", cgroup=f"/kubepods.slice/cri-containerd-{FOREIGN}.scope")
-    make_process(tmp_path, 6, "runc", cgroup="/system.slice/containerd.service")
-    (tmp_path / "self").mkdir()
-    shims = shims_of(f"unix://{ADDRESS}", "k8s.io", tmp_path)
-    assert shims == [Shim(1, ORPHANED, ((4, ORPHANED), (5, FOREIGN)))]
+async def test_cgroups_that_stay(background, monkeypatch):
+    """They are tried again, of what containerd knew and of what it has forgotten."""
+    attempts = []
+
+    def clear_all(ids):
+        attempts.append(set(ids))
+        if len(attempts) < 3:
+            raise OSError(16, "Device or resource busy")
+
+    monkeypatch.setattr(orphaned_tasks, "clear_everywhere", clear_all)
+    monkeypatch.setattr(orphaned_tasks, "root_mounts", lambda *_: iter([(ORPHANED, "/r")]))
+    await clear(FakeContainerd(tasks=["d" * 64]), background)
+    await until(lambda: len(attempts) > 3)
+    assert {"d" * 64} in attempts
+    assert {ORPHANED} in attempts
 
 
-def test_root_mounts_of_one_containerd():
-    """They are known by place, namespace and layers."""
-    place = "/run/containerd/io.containerd.runtime.v2.task"
-    layers = "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs"
-    lines = [
-        f"1 0 0:1 / {place}/k8s.io/{ORPHANED}/rootfs rw - overlay overlay rw,upperdir={layers}/snapshots/1/fs",
-        f"2 0 0:2 / {place}/moby/{ORPHANED}/rootfs rw - overlay overlay rw,upperdir={layers}/snapshots/2/fs",
-        f"3 0 0:3 / {place}/k8s.io/{FOREIGN}/rootfs rw - overlay overlay rw,upperdir=/other/snapshots/3/fs",
-        f"4 0 0:4 / {place}/k8s.io/{FOREIGN}/rootfs/mnt rw - tmpfs tmpfs rw",
-    ]
-    mounts = parse_mountinfo("\n".join(lines))
-    assert list(root_mounts("k8s.io", [layers], mounts)) == [(ORPHANED, f"{place}/k8s.io/{ORPHANED}/rootfs")]
+async def test_two_removals_that_fail(background):
+    """One attempt in the background is for both."""
+    containerd = FakeContainerd(tasks=[ORPHANED, FOREIGN])
+    containerd.failures["delete"] = Unknown("Tasks/Delete", "busy")
+    orphans = made(containerd, background)
+    await orphans.end(ORPHANED)
+    await orphans.end(FOREIGN)
+    assert [task.get_name() for task in asyncio.all_tasks()].count("orphaned-tasks") == 1
+    containerd.failures.clear()
+    await until(lambda: not containerd.tasks_there)
+
+
+async def test_what_has_ended_just_now(background, node, monkeypatch):
+    """A process that is gone when it is to be killed is fine, and so is a node without anything left."""
+
+    def gone(_pid, _number):
+        raise ProcessLookupError
+
+    monkeypatch.setattr(os, "kill", gone)
+    node.shims = [Shim(1, ORPHANED, ((11, ORPHANED),))]
+    await clear(FakeContainerd(), background)
+    assert node.ended == {ORPHANED}
+    node.shims = []
+    await clear(FakeContainerd(), background)
