@@ -1,8 +1,8 @@
-"""What a pod and its containers were given, seen from inside them and from the node: the facts that must be the same.
+"""Gather what a pod and its containers got, seen from inside them and from the node: facts that must be the same.
 
-Whatever belongs to one run only (ids, addresses, directories) is replaced by a word, so that facts of two sides can be
-compared as they are. The container's image needs a shell, cat, readlink, nc and httpd; busybox has them all. An
-address that is not there, and a log that is missing or has another format, are facts, too.
+What belongs to only one run (ids, addresses, directories) is replaced by a word, so that the facts of two sides can be
+compared as they are. The container's image needs a shell, cat, readlink, nc and httpd; busybox has them all. A missing
+address, and a log that is missing or has another format, are facts, too.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from cri_shim.bench.endpoint.node import Node
 
 REACHED = "answered"
-"""What a fact of the kind ``reachability`` says when all is well; equal failures are no equal work."""
+"""The fact of the kind ``reachability`` when all is well; equal failures do not count as equal work."""
 Facts = dict[str, dict[str, str]]
-"""By kind, then by name."""
+"""From the kind to the name to the value."""
 
 _NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
 _OF_STATUS = (
@@ -69,7 +69,7 @@ _LONGEST_LOG = 1 << 20
 
 
 async def gather(node: Node) -> Facts:
-    """Run two pods, look at them from all sides, and remove them; after an error they are left to the caller."""
+    """Run two pods, inspect them from all sides, and remove them; after an error the caller has to remove them."""
     served, asking = (
         Pod.of(node, next_name("facts"), command) for command in (("sh", "-c", _SERVE), ("sleep", "86400"))
     )
@@ -85,7 +85,7 @@ async def gather(node: Node) -> Facts:
 
 
 async def _second_container(pod: Pod) -> Pod:
-    """Another container of the same pod, as if it were a pod."""
+    """Run another container of the same pod, and return it as a pod."""
     other = Pod(pod.node, pod.config, container_config(pod.node.place, pod.config, name="second"), pod.id)
     await other.start_container(Samples())
     return other
@@ -131,13 +131,13 @@ async def _from_inside(pod: Pod, second: Pod) -> Facts:
 
 
 def _pairs(text: str) -> dict[str, str]:
-    """Lines of ``name: value``; others are left out."""
+    """Return the lines ``name: value``; others are left out."""
     pairs = (line.partition(":") for line in text.splitlines())
     return {name: value.strip() for name, colon, value in pairs if colon}
 
 
 def _whose(name: str, link: str, of_second: str) -> str:
-    """Whose namespace it is: the node's, the pod's (both containers have it), or the container's own."""
+    """Return whose namespace it is: the node's, the pod's (both containers have it), or the container's own."""
     if not link:
         return "unknown"
     if link == str(Path("/proc/self/ns", name).readlink()):
@@ -146,7 +146,7 @@ def _whose(name: str, link: str, of_second: str) -> str:
 
 
 def _mounts(mountinfo: str) -> dict[str, str]:
-    """By mount point: type and options of each mount there; where its content comes from differs by run."""
+    """Return by mount point the type and options of each mount there; where its content comes from differs by run."""
     mounts: dict[str, list[str]] = {}
     for line in mountinfo.splitlines():
         before, _, after = line.partition(" - ")
@@ -160,13 +160,13 @@ def _mounts(mountinfo: str) -> dict[str, str]:
 
 
 def _sections(text: str) -> dict[str, str]:
-    """What follows each ``== name`` line."""
+    """Return by name what follows each ``== name`` line."""
     pieces = re.split(r"^== (.*)$", text, flags=re.MULTILINE)[1:]
     return {name: content.strip() for name, content in zip(pieces[::2], pieces[1::2], strict=True)}
 
 
 async def _reachability(served: Pod, asking: Pod, second: Pod) -> dict[str, str]:
-    """Who gets the page of the pod's web server."""
+    """Return who gets the page of the pod's web server."""
     ip = await served.ip()
     fetch = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {{}} {_PORT} | tail -n 1"
     pages = {"from the node": await _page(ip) if ip else "the pod has no address"}
@@ -176,7 +176,7 @@ async def _reachability(served: Pod, asking: Pod, second: Pod) -> dict[str, str]
 
 
 async def _page(ip: str) -> str:
-    """Get the page by HTTP, again and again until the server is up."""
+    """Get the page by HTTP, retrying until the server is up."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -192,7 +192,7 @@ async def _page(ip: str) -> str:
 
 
 async def _statistics(node: Node) -> dict[str, str]:
-    """How much the lists of statistics have; those that do not have everything are not measured on this side."""
+    """Return how complete the lists of statistics are; an incomplete one is not measured on this side."""
     coverage = await coverage_of_statistics(node)
     for rpc, what in coverage.items():
         if what != COMPLETE:
@@ -201,7 +201,7 @@ async def _statistics(node: Node) -> dict[str, str]:
 
 
 async def _log_lines(node: Node) -> dict[str, str]:
-    """What a container that prints this and that leaves in its log file, and how it ended."""
+    """Return what a container with known output leaves in its log file, and how it ended."""
     pod = Pod.of(node, next_name("facts"), ("sh", "-c", _TALK))
     await pod.start(Samples())
     status = await _ended(pod)
@@ -214,12 +214,12 @@ async def _log_lines(node: Node) -> dict[str, str]:
 
 
 def _beginning(log: Path) -> bytes | str:
-    """The beginning of a log file, or, in words, why there is none."""
+    """Return the beginning of a log file, or a sentence that says why there is none."""
     try:
         with log.open("rb") as file:
             return file.read(_LONGEST_LOG)
     except OSError as error:
-        return f"no file at the path that was asked for: {error.strerror}"
+        return f"no file at the requested path: {error.strerror}"
 
 
 async def _ended(pod: Pod) -> cri.ContainerStatus:

@@ -1,7 +1,7 @@
-"""Before anything is timed: do all sides do the same work? What they do not is a part of the result.
+"""Check before anything is timed whether all sides do the same work; the differences are a part of the result.
 
 A side that does less may be faster for it, and only a reader can weigh that: a runtime without a pause process saves
-the start of one. So a difference is a row of the report, and a refusal only for those who ask for that.
+the start of one. So a difference is a row of the report, and a refusal only if the user required parity.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
     from cri_shim.bench.parity.facts import Facts
 
-# Differences that are known, by kind and name, with the reason why they do not make one side's work less.
+# Known differences, by kind and name, with the reason why they do not make one side's work less.
 TOLERATED: dict[tuple[str, str], str] = {}
 _NOT_THERE = "(not there)"
 _LONGEST_VALUE = 300
 
 
 class NotTheSameError(Exception):
-    """The sides differ, and it was asked that they do not."""
+    """The sides differ, and the user required that they do not."""
 
     def __init__(self, parity: Parity) -> None:
-        """Name every difference, one a line."""
+        """List every difference, one on each line."""
         lines = [f"  {in_words(each)}" for each in parity.differences]
         super().__init__("the sides do not do the same work, so nothing was timed:\n" + "\n".join(lines))
 
 
 def compare(facts: Mapping[str, Facts]) -> Parity:
-    """Compare the facts of all sides."""
+    """Return the facts of all sides compared."""
     different, tolerated = [], set()
     same: dict[str, int] = {}
     for kind in sorted({kind for side in facts.values() for kind in side}):
@@ -57,20 +57,20 @@ def require_same(parity: Parity) -> None:
 
 
 def in_words(difference: Difference) -> str:
-    """A difference as one line."""
+    """Return a difference as one line."""
     of = f" of {escaped(difference.name)}" if difference.name else ""
     values = "; ".join(f"{side}: {value}" for side, value in difference.values.items())
     return f"{difference.kind}{of}: {values}"
 
 
 def _what_differs(values: Mapping[str, str]) -> dict[str, str]:
-    """Each value on one line and of bounded length; of several lines only those that not all sides have."""
+    """Return each value on one line and of bounded length; of several lines only those that not all sides have."""
     lines = {side: value.splitlines() for side, value in values.items()}
     common = set.intersection(*(set(each) for each in lines.values()))
     differences = {}
     for side, value in values.items():
         own = [line.strip() for line in lines[side] if line not in common]
-        # The same lines in another order, or another number of times.
+        # The same lines in another order, or repeated another number of times.
         shown = " / ".join(own or lines[side]) if len(lines[side]) > 1 else value.strip()
         differences[side] = escaped(shown, _LONGEST_VALUE) if shown else "(empty)"
     return differences

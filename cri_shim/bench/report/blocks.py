@@ -1,4 +1,4 @@
-"""What a report is made of, before it is HTML or Markdown. Text may hold `code` and **strong** words, nothing else."""
+"""The blocks of a report, before it is HTML or Markdown. Text may contain `code` and **strong** words, nothing else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns and rows; all columns but the first ``words`` hold numbers."""
+    """Columns and rows; all columns except the first ``words`` hold numbers."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An SVG; ``name`` is its file's, ``caption`` says how it is read."""
+    """An SVG; ``name`` is its file's name, ``caption`` says how to read it."""
 
     name: str
     content: str

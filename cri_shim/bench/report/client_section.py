@@ -1,4 +1,4 @@
-"""Who made the calls, and what of each number is that client's own share."""
+"""Report which client made the calls, and how much of each number is that client's own share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def of_run(run: Run) -> list[Block]:
-    """The section; nothing for a run that does not say who made its calls."""
+    """Return the section; nothing for a run that does not name its client."""
     if run.client is None:
         return []
     blocks: list[Block] = [Heading(2, "The client"), Paragraph(_made_by(run.client))]
@@ -29,7 +29,7 @@ def _made_by(client: CallingClient) -> str:
 
 
 def _table(run: Run) -> Table:
-    """The median of the null calls of each client to each side, by rhythm."""
+    """Return the median of the null calls of each client to each side, by rhythm."""
     sides = [side.name for side in run.sides]
     medians = _medians(run)
     rows = dict.fromkeys((client, rhythm) for client, _, rhythm in medians)
@@ -41,13 +41,13 @@ def _table(run: Run) -> Table:
 
 
 def _share(run: Run) -> str:
-    """How much longer one client takes than the other, which is its own."""
+    """Return how much longer one client takes than the other, which is its own share."""
     medians = _medians(run)
     first, *others = dict.fromkeys(client for client, _, _ in medians)
     if not others:
         return (
             "Part of each time is the client's own. How much is only known beside a client of other make: "
-            "`--client PATH` takes one (docs/client-protocol.md)."
+            "`--client PATH` adds one (docs/client-protocol.md)."
         )
     more = {
         (side, rhythm): medians[others[0], side, rhythm] - value
@@ -58,7 +58,7 @@ def _share(run: Run) -> str:
     return (
         f"The difference between two clients is their own share: for the same null call {others[0]} takes "
         f"{_more_or_less(more[least])} (on {least[0]}, {least[1]}) to {_more_or_less(more[most])} (on {most[0]}, "
-        f"{most[1]}) than {first}. What {first} itself takes is in every number still."
+        f"{most[1]}) than {first}. What {first} itself takes is still part of every number."
     )
 
 
@@ -67,7 +67,7 @@ def _more_or_less(ms: float) -> str:
 
 
 def _medians(run: Run) -> dict[tuple[str, str, str], float]:
-    """By client, side and rhythm, in the order in which they were measured."""
+    """Return them by client, side and rhythm, in the order of measuring."""
     return {
         (each.client, each.side, each.rhythm): statistics.median(each.samples)
         for each in run.null_calls

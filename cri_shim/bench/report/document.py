@@ -1,4 +1,4 @@
-"""The report of one run: what came out, how it was measured, what it does not show."""
+"""Build the report of one run: the results, how they were measured, and what they do not show."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def document(run: Run) -> list[Block]:
-    """The whole report."""
+    """Return the whole report."""
     rows = rows_of(run)
     first, *others = [side.name for side in run.sides]
     blocks: list[Block] = [
@@ -102,7 +102,7 @@ def _objections(side_runs: Sequence[SideRun], sentence: str) -> list[Block]:
 
 
 def _slower(rows: Sequence[Row], first: str, other: str) -> list[Block]:
-    """Where a side is slower, said plainly; and where it may be, but cannot be judged."""
+    """Return where a side is slower, and where it may be but cannot be judged."""
     slower = [row for row in rows if other in row.verdicts and row.verdicts[other].word == verdict.SLOWER]
     unsure = [
         row
@@ -143,7 +143,7 @@ def _setting(run: Run) -> list[Block]:
         items.append(f"**{side.name}**: {side.runtime}{api}; daemons: {daemons}; `{side.configuration}`")
     items += run.notes
     if run.resumed_at:
-        items.append(f"interrupted and gone on with {len(run.resumed_at)} times, on the same day, boot and versions")
+        items.append(f"interrupted and resumed {len(run.resumed_at)} times, on the same day, boot and versions")
     return [Heading(2, "What ran where"), Items(tuple(items))]
 
 
@@ -174,7 +174,7 @@ def _same_work(run: Run) -> list[Block]:
 
 
 def _left_out(run: Run, step: Step) -> list[Block]:
-    """Which sides take no part in a step, and which metrics others have no numbers of, and why."""
+    """Return which sides take no part in a step, and which metrics others have no numbers of, and why."""
     keys = {metric.key for metric in step.metrics}
     blocks: list[Block] = [
         Paragraph(prose.TAKES_NO_PART.format(side=side, reason=reason)) for side, reason in step.left_out.items()
@@ -195,5 +195,5 @@ def _day(moment: float) -> str:
 
 
 def _plain(value: float | str) -> str:
-    """As it was written: a number that went through JSON as a float may have been a whole one."""
+    """Return a value as it was written: a float from JSON may have been a whole number."""
     return value if isinstance(value, str) else f"{value:g}"

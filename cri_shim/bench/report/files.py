@@ -1,4 +1,4 @@
-"""Write the report to where it was asked for."""
+"""Write the report to the files that the user named."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def write(run: Run, other: Run | None, html: Path | None, markdown: Path | None) -> list[Path]:
-    """Write what was asked for; the Markdown has its pictures, and no older ones, in a folder of its name."""
+    """Write the requested files; the Markdown has its pictures, and no older ones, in a folder of the same name."""
     blocks = document.document(run) if other is None else two_runs.document(run, other)
     written = []
     if html:
@@ -44,7 +44,7 @@ def write(run: Run, other: Run | None, html: Path | None, markdown: Path | None)
 
 
 def markdown_files(run: Run, other: Run | None, page: str, folder: str) -> dict[str, str]:
-    """The Markdown page and its pictures: content by path."""
+    """Return the Markdown page and its pictures: content by path."""
     blocks = document.document(run) if other is None else two_runs.document(run, other)
     pages = {page: to_markdown(blocks, folder)}
     pages |= {f"{folder}/{block.name}.svg": svg.alone(block.content) for block in blocks if isinstance(block, Picture)}
@@ -52,7 +52,7 @@ def markdown_files(run: Run, other: Run | None, page: str, folder: str) -> dict[
 
 
 def short(run: Run) -> str:
-    """What is printed at the end of a run, as plain text: the rows that matter most, then the price of each RPC."""
+    """Return the summary at the end of a run as plain text: the rows that matter most, then the price of each RPC."""
     rows = [row for row in rows_of(run) if row.main]
     width = max((len(row.step) for row in rows), default=0)
     lines = []
@@ -71,7 +71,7 @@ def short(run: Run) -> str:
 
 
 def _short_price(rows: Sequence[PriceRow]) -> str:
-    """The parts of every RPC, step by step, each step followed by its sentences."""
+    """Return the parts of every RPC, step by step, each step followed by its sentences."""
     parts = []
     for step in dict.fromkeys(row.step.name for row in rows):
         own = [row for row in rows if row.step.name == step]

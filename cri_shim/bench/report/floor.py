@@ -1,4 +1,4 @@
-"""The part of the report that puts each side beside the floor of the node, and shows where a pod's time goes."""
+"""Compare each side with the floor of the node in the report, and show where a pod's time goes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cri_shim.bench.results.schema import Run, Step
 
 _REST = "the script between them"
-# The groups of the picture by how a stage's name begins; what fits none is the kernel's work.
+# The groups of the picture by the prefix of a stage's name; a stage without a group is the kernel's work.
 _GROUPS = {
     "CNI ": "CNI plugins",
     "runc create": "runc create",
@@ -33,12 +33,12 @@ _COLOURS = {"CNI plugins": 0, "runc create": 1, "runc start": 2, "runc kill": 3,
 _END = ("runc kill", "wait for", "runc delete", "unmount", "CNI DEL", "remove")
 _LESSON = (
     "Where the time of a pod goes without a daemon: medians of the stages, one after the other (serial). What "
-    "runc and the CNI plugins take, every runtime that uses them takes."
+    "runc and the CNI plugins take is the same for every runtime that uses them."
 )
 
 
 def sentences(run: Run) -> list[str]:
-    """Say of each side how many times the floor it takes; nothing when the floor was not measured."""
+    """Return for each side how many times the floor it takes; nothing when the floor was not measured."""
     lines = []
     for step in _steps(run):
         noisy = noise.objections([side_run for one in step.rounds for side_run in one.side_runs.values()])
@@ -58,7 +58,7 @@ def on_first_page(run: Run) -> list[Block]:
 
 
 def of_step(run: Run, step: Step) -> list[Block]:
-    """Return what the step `floor` has beside the tables that every step has; nothing for other steps."""
+    """Return what the step `floor` has in addition to the tables of every step; nothing for other steps."""
     if step.scenario != NAME:
         return []
     return [
@@ -77,7 +77,7 @@ def _sentence(row: FloorRow) -> str:
 
 
 def _sides_table(run: Run, step: Step) -> Table:
-    """Return each side beside the floor of its kind of pod, and beside the lowest, which runs no pause process."""
+    """Return each side compared with the floor of its kind of pod, and with the lowest, without a pause process."""
     lines = []
     for row in floor_rows(step, _sides(run)):
         lowest = min(floor_ms(step, WITHOUT_PAUSE, order, row.what) for order in ORDERS)
@@ -88,7 +88,7 @@ def _sides_table(run: Run, step: Step) -> Table:
 
 
 def _script_table(step: Step) -> Table:
-    """Return what the script took by itself, in both orders."""
+    """Return the script's own times, in both orders."""
     lines = [
         (f"{what}, {kind}", *(number(floor_ms(step, kind, order, what)) for order in ORDERS))
         for what in PHASES

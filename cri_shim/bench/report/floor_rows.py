@@ -1,7 +1,7 @@
-"""From the rounds of the step `floor` to what it says: of each side, how many times the floor it takes.
+"""Compute from the rounds of the step `floor` how many times the floor each side takes.
 
-The floor of a pod is what the script took in the order that was faster, with as many processes of runc as the side has:
-a side without pause is compared with a pod without it. The ratio is one of neighbours in time, round by round.
+The floor of a pod is the script's time in its faster order, with as many processes of runc as the side has: a side
+without a pause process is compared with a pod without one. The ratio is one of neighbours in time, round by round.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cri_shim.bench.verdicts.estimate import Interval
 
 PHASES = ("pod start", "pod end")
-"""The metrics that are compared; all other samples of the script are its stages."""
+"""The metrics that are compared; all other samples of the script are stages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,12 @@ def kinds_of(step: Step) -> tuple[Kind, ...]:
 
 
 def faster_order(step: Step, kind: Kind, what: str) -> Order:
-    """Return the order in which the script took less."""
+    """Return the order in which the script was faster."""
     return min(ORDERS, key=lambda order: floor_ms(step, kind, order, what))
 
 
 def floor_ms(step: Step, kind: Kind, order: Order, what: str) -> float:
-    """Return what the script took for a start, an end or a stage: the median of all rounds."""
+    """Return the script's time for a start, an end or a stage: the median of all rounds."""
     return statistics.median(_by_round(step, NAME, f"{key_of(kind, order)}: {what}"))
 
 

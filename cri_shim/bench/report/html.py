@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else: no script, no font, no picture from elsewhere; light and dark."""
+"""Write a report as one self-contained HTML file, without scripts, fonts or external pictures, in light and dark."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ code,pre{{font:.92em ui-monospace,monospace}}pre{{overflow-x:auto;padding:.7em 1
 
 
 def to_html(blocks: Sequence[Block]) -> str:
-    """The whole file."""
+    """Return the whole file."""
     title = next((block.text for block in blocks if isinstance(block, Heading)), "Report")
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
     body = "\n".join(_block(block) for block in blocks)

@@ -1,4 +1,4 @@
-"""The same report as Markdown; its pictures are files beside it."""
+"""Write the report as Markdown, with its pictures as separate files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CODE_OR_TAG = re.compile(r"`[^`]+`|<(?=[A-Za-z/!?])")
 
 
 def to_markdown(blocks: Sequence[Block], pictures: str) -> str:
-    """The whole page; ``pictures`` is the folder of the pictures, as seen from it."""
+    """Return the whole page; ``pictures`` is the path from the page to the folder of the pictures."""
     return "\n\n".join(_block(block, pictures) for block in blocks) + "\n"
 
 
@@ -43,7 +43,7 @@ def _table(table: Table) -> str:
 
 
 def _without_tags(text: str) -> str:
-    """Text that no page takes for HTML: a runtime may be called anything."""
+    """Return text that no Markdown page reads as HTML, because a runtime may have any name."""
     return _CODE_OR_TAG.sub(lambda match: "&lt;" if match[0] == "<" else match[0], text)
 
 

@@ -1,8 +1,8 @@
-"""The bills of runs of schema 1: means, in words that have another meaning today.
+"""Show the bills of runs of schema 1: means, in words that have another meaning today.
 
 Their ``transport`` is a sum over hops, estimated from a null call on a cold connection, which is about twice too much;
-they leave out the front hop; and ``extra`` counts waits for the daemon's own limits. So they are shown under the names
-that they had, apart from what is measured now, and no price is made of them.
+they leave out the front hop; and ``extra`` counts waits for the daemon's own limits. So they are shown under their old
+names, apart from what is measured now, and no price is computed from them.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 AT_WORK, TRANSPORT, HELPERS, OWN = "containerd at work", "transport", "helpers alone", "own time"
 WHOLE = "no view inside"
-"""The one part of a side whose answers carry no bills."""
+"""The only part of a side whose answers carry no bills."""
 COLOURS = {AT_WORK: 0, TRANSPORT: 1, HELPERS: 2, OWN: 3, WHOLE: 5}
 
 _COLUMNS = ("wall", "hops", "helpers", "own", "awaited", "daemon", "transport", "extra")
 
 
 def where_time_goes(run: Run, step: Step) -> list[tuple[str, dict[str, float]]]:
-    """Of each RPC and side the parts of its mean time, in milliseconds; empty when no side's answers carry bills."""
+    """Return the parts of the mean time of each RPC and side, in ms; empty when no side's answers carry bills."""
     side_runs = {side.name: [one.side_runs[side.name] for one in step.rounds] for side in run.sides}
     rpcs = [
         metric.key
@@ -47,9 +47,9 @@ def where_time_goes(run: Run, step: Step) -> list[tuple[str, dict[str, float]]]:
 
 
 def split_of(bills: Sequence[dict[str, float]], mean: float) -> dict[str, float]:
-    """The parts of a mean request of ``mean`` ms as the client saw it.
+    """Return the parts of a mean request that took ``mean`` ms as the client saw it.
 
-    Hops overlap, so their union is divided like their sum; what the client waited beyond the bridge's own wall time,
+    Hops overlap, so their union is divided like their sum. What the client waited beyond the bridge's own wall time,
     which is the front hop, counts as own time here.
     """
     average = _average(bills)
@@ -66,7 +66,7 @@ def split_of(bills: Sequence[dict[str, float]], mean: float) -> dict[str, float]
 
 
 def is_estimate(step: Step) -> bool:
-    """Whether any transport was estimated; a bill that does not say so is taken for one."""
+    """Return whether any transport was estimated; a bill that does not say so counts as an estimate."""
     side_runs = [side_run for one in step.rounds for side_run in one.side_runs.values()]
     return any(
         bill.get("estimated", 1.0) > 0
@@ -77,7 +77,7 @@ def is_estimate(step: Step) -> bool:
 
 
 def table(run: Run) -> Table | None:
-    """The bills under their old names, one line for each RPC and step; None when there are none."""
+    """Return the bills under their old names, one line for each RPC and step; None when there are none."""
     lines = []
     for step in run.steps:
         for metric in step.metrics:

@@ -1,4 +1,4 @@
-"""Which plots a step gets, and what goes into them."""
+"""Choose the plots of each step, and what goes into them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GREY = 5
 
 
 def ratios(run: Run, rows: Sequence[Row], name: str = "ratios") -> list[Picture]:
-    """The ratio of each row, one picture for each side but the first."""
+    """Return the ratio of each row, one picture for each side but the first."""
     first, *others = [side.name for side in run.sides]
     charts = []
     for other in others:
@@ -37,7 +37,7 @@ def ratios(run: Run, rows: Sequence[Row], name: str = "ratios") -> list[Picture]
 
 
 def of_step(run: Run, step: Step, rows: Sequence[Row]) -> list[Picture]:
-    """The plots of one step: distributions, the curve of a batch, where the time goes, CPU, memory."""
+    """Return the plots of one step: distributions, the curve of a batch, where the time goes, CPU, memory."""
     charts = []
     stem = step.name.replace("@", "-at-").replace(" ", "-")
     timed = [(row.label, row.sides) for row in rows if row.unit == "ms"]
@@ -59,7 +59,7 @@ def of_step(run: Run, step: Step, rows: Sequence[Row]) -> list[Picture]:
 
 
 def _curve(run: Run, step: Step, stem: str, what: str) -> list[Picture]:
-    """The pods of every side that has such times."""
+    """Return the curve of the pods of every side that has such times."""
     key = f"pod {what}"
     series = {
         side.name: [[ms / 1000 for ms in one.side_runs[side.name].samples[key]] for one in step.rounds]
@@ -72,7 +72,7 @@ def _curve(run: Run, step: Step, stem: str, what: str) -> list[Picture]:
 
 
 def cpu_parts(run: Run, step: Step) -> dict[str, dict[str, float]]:
-    """Of each side the mean CPU seconds of a turn by who spent them; together the machine's."""
+    """Return for each side the mean CPU seconds of a run by who used them; together they are the machine's."""
     parts = {}
     for side in run.sides:
         side_runs = [one.side_runs[side.name] for one in step.rounds]

@@ -1,4 +1,4 @@
-"""Parts of a report as plain text, for a terminal."""
+"""Format parts of a report as plain text, for a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def to_text(table: Table) -> str:
-    """A table in columns: words to the left, numbers to the right; one line a row."""
+    """Return a table in columns: words to the left, numbers to the right; one line for each row."""
     lines = [[_without_marks(cell) for cell in row] for row in (table.head, *table.rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(table.head))]
     return "".join(f"{_line(line, widths, table.words)}\n" for line in lines)

@@ -1,4 +1,4 @@
-"""The plots of the report, each a pure function from numbers to SVG text."""
+"""Draw the plots of the report, each by a pure function from numbers to SVG text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BAR = 14.0
 
 
 def forest(rows: Sequence[tuple[str, Interval, bool]], than: str) -> str:
-    """Ratios with their intervals around a line at 1, which is ``than``; of each whether a difference may be told."""
+    """Draw ratios with their intervals around a line at 1, which is ``than``; a flag marks those with a verdict."""
     low = min([0.5, *(row[1].low for row in rows)]) * 0.9
     high = max([2.0, *(row[1].high for row in rows)]) * 1.1
     across = svg.logarithmic(max(low, 0.005), min(high, 200.0), _LEFT, _RIGHT)
@@ -39,12 +39,12 @@ def forest(rows: Sequence[tuple[str, Interval, bool]], than: str) -> str:
 
 
 def boxes(rows: Sequence[tuple[str, Mapping[str, Distribution]]], unit: str) -> str:
-    """Of each row and side: a box over the quartiles, a line at the median, whiskers from p5 to p95, a dot at p99."""
+    """Draw for each row and side a box over the quartiles, the median, whiskers from p5 to p95, and a dot at p99."""
     sides = list(dict.fromkeys(side for _, of in rows for side in of))
     all_of = [each for _, of in rows for each in of.values()]
     low, high = min(each.p5 for each in all_of) * 0.8, max(each.p99 for each in all_of) * 1.15
     low = max(low, high / 1e5, 1e-3)
-    high = max(high, 2 * low)  # a client's clock may be so coarse that all calls took nothing
+    high = max(high, 2 * low)  # a client's clock may be so coarse that all calls took 0
     across = svg.logarithmic(low, high, _LEFT, _RIGHT)
     tall = 8 + 13.0 * len(sides)
     bottom = 26 + tall * len(rows)
@@ -68,7 +68,7 @@ def boxes(rows: Sequence[tuple[str, Mapping[str, Distribution]]], unit: str) -> 
 
 
 def curves(series: Mapping[str, Sequence[Sequence[float]]], unit: str, what: str) -> str:
-    """How many of a batch were done when: one thin line a round, of each side the median round thick."""
+    """Draw when how many of a batch were done: a thin line for each round, and each side's median round thick."""
     rounds = [one for many in series.values() for one in many]
     high, count = max(max(one) for one in rounds), max(len(one) for one in rounds)
     across, up = svg.linear(0, high, 60, _RIGHT), svg.linear(0, count, 280, 24)
@@ -90,7 +90,7 @@ def curves(series: Mapping[str, Sequence[Sequence[float]]], unit: str, what: str
 
 
 def stacks(bars: Sequence[tuple[str, Mapping[str, float]]], parts: Mapping[str, int], unit: str, what: str) -> str:
-    """Horizontal bars made of parts, each with the number of its colour; a bar need not have all of them."""
+    """Draw horizontal bars made of parts, each with the number of its colour; a bar need not have all of them."""
     high = max([fsum(of.values()) for _, of in bars] + [1e-9])
     across = svg.linear(0, high, _LEFT, _RIGHT - 50)
     bottom = 26 + (_BAR + 8) * len(bars)

@@ -1,13 +1,13 @@
-"""What the extra hop costs, RPC by RPC, and what a side's order of work gives back against the first side.
+"""Compute what the extra hop costs, RPC by RPC, and what a side's order of work saves against the first side.
 
-A side whose answers carry bills (docs/ledger.md) is held against the first side, of which only the whole is known:
+A side whose answers carry bills (docs/ledger.md) is compared with the first side, of which only the whole is known:
 
 - **price** = front hop + transport + own work, from the bill;
 - **cost** = the price less the first side's own front hop, a null call (``Version``) in the same step;
 - **saved** = the first side's time + the cost - the side's time; negative where even more time went elsewhere.
 
-All are taken of a typical request whose parts add up: of each round the requests in the middle half of the client's
-times, of the rounds the middle half again, each time the mean.
+All are of a typical request whose parts add up: the mean over the requests in the middle half of the client's times
+within each round, and then the mean over the middle half of the rounds.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from cri_shim.bench.results.schema import Metric, Run, SideRun, Step
 
 SCENARIOS = ("life", "exec", "calls")
-"""Those in which one request follows the other, so that nothing but the side's own work is in a request's time."""
+"""The scenarios in which one request follows the other, so that a request's time has only the side's own work in it."""
 
 CLIENT: Final = "client"
-"""The part that is the whole: what the client saw."""
+"""The part that is the whole: the time that the client saw."""
 MIXED = "mixed"
-"""How a part is known when that differs between requests."""
+"""The source of a part when it differs between requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class _Pair:
 
 @dataclass(frozen=True, slots=True)
 class PriceRow:
-    """One RPC, or a sum of several, of one step: the first side's time beside the parts of another's. In ms."""
+    """One RPC, or a sum of several, of one step: the first side's time and the parts of another's, in ms."""
 
     step: Step
     metric: Metric
@@ -58,11 +58,11 @@ class PriceRow:
     side: str
     theirs: float
     parts: dict[str, float]
-    """By the bill's names; a part that is missing is 0."""
+    """By the bill's names; a missing part is 0."""
     own_front: float | None
-    """The front hop that the first side has as well; None when the step has no null call."""
+    """The front hop that the first side has as well; None if the step has no null call."""
     split: str
-    """How transport is known, in the bill's words; ``mixed`` when that differs between requests."""
+    """The source of transport, in the bill's words; ``mixed`` when it differs between requests."""
     front_known: str
     spread: tuple[float, float]
     """The quartiles of the price over all requests."""
@@ -72,7 +72,7 @@ class PriceRow:
     """Whether the machine was quiet enough for a verdict."""
 
     def part(self, name: str) -> float:
-        """A part of the bill."""
+        """Return a part of the bill."""
         return self.parts.get(name, 0.0)
 
     @property
@@ -87,12 +87,12 @@ class PriceRow:
 
     @property
     def price_error(self) -> float:
-        """How far the price may be off on account of what is estimated in it."""
+        """How far the price may be off because of the estimates in it."""
         return self.part("front_error") + self.part("transport_error")
 
     @property
     def unknown(self) -> str:
-        """The parts of the price that are not known, in words; empty when all are."""
+        """The unknown parts of the price, in words; empty when all are known."""
         hops = self.split == NOT_KNOWN and self.part("hop_count")
         missing = [
             name
@@ -108,21 +108,21 @@ class PriceRow:
 
     @property
     def judged(self) -> bool:
-        """Whether there are enough rounds, on a quiet machine, to say that a difference is one."""
+        """Whether there are enough rounds, on a quiet machine, to judge a difference."""
         return self.quiet and self.saved.pairs >= MIN_PAIRS
 
     def stands_out(self, interval: Interval) -> bool:
-        """Whether 0 lies outside of the interval, and of what the estimates in it may be off by."""
+        """Return whether 0 lies outside of the interval, widened by the error of the estimates in it."""
         return interval.low - self.price_error > 0 or interval.high + self.price_error < 0
 
 
 def price_rows(run: Run, side: str) -> list[PriceRow]:
-    """The rows of a side, step by step; none when its answers carry no bills."""
+    """Return the rows of a side, step by step; none when its answers carry no bills."""
     return [row for step in run.steps for row in price_rows_of_step(run, step, side)]
 
 
 def price_rows_of_step(run: Run, step: Step, side: str) -> list[PriceRow]:
-    """The rows of one step; none when there are no bills, or when requests of the step stand in each other's way."""
+    """Return the rows of one step; none when there are no bills, or when the step's requests delay each other."""
     if step.scenario not in SCENARIOS or not step.rounds or side in {run.sides[0].name, *step.left_out}:
         return []
     rows = (_row(run, step, metric, side) for metric in step.metrics)
@@ -130,14 +130,14 @@ def price_rows_of_step(run: Run, step: Step, side: str) -> list[PriceRow]:
 
 
 def typical_parts(step: Step, metric: Metric, side: str) -> dict[str, float] | None:
-    """The parts of a side's typical request, :data:`CLIENT` the whole; None without bills in every round."""
+    """Return the parts of a side's typical request, :data:`CLIENT` the whole; None without bills in every round."""
     by_round = [_typical(requests_of(one.side_runs[side], metric)) for one in step.rounds]
     known = [parts for parts in by_round if parts]
     return _typical(known) if known and len(known) == len(by_round) else None
 
 
 def requests_of(side_run: SideRun, metric: Metric) -> list[dict[str, float]]:
-    """The bills of a turn, request by request; of a sum of RPCs, the sums. Empty where some answer had none."""
+    """Return the bills of a run by request, or their sums for a sum of RPCs; empty where some answer had no bill."""
     rpcs = metric.sum_of or (metric.key,)
     bills = [side_run.bills[rpc] for rpc in rpcs if rpc in side_run.bills]
     if len(bills) < len(rpcs) or len({each.count for each in bills}) != 1:
@@ -175,7 +175,7 @@ def _row(run: Run, step: Step, metric: Metric, side: str) -> PriceRow | None:
     pairs = []
     for times, nulls, parts in zip(theirs, null_calls, typical, strict=True):
         whole = _typical_time(times)
-        # A front hop is a part of the whole, however unlucky the null calls of the round were.
+        # A front hop is a part of the whole, however slow the null calls of the round were by chance.
         own_front = min(count * _typical_time(nulls), whole) if all(null_calls) else None
         pairs.append(_Pair(whole, own_front, parts[CLIENT], _price(parts)))
     prices = [_price(request) for many in requests for request in many]
@@ -220,6 +220,6 @@ def _saved(pairs: Sequence[_Pair]) -> float:
 
 
 def _how_known(bills: Sequence[dict[str, int]]) -> str:
-    """The one way in which all are known, or ``mixed``; ``none`` where some are not known, or there are none."""
+    """Return the one source of all, or ``mixed``; ``none`` where some are not known, or there are none."""
     ways = {way for each in bills for way, count in each.items() if count}
     return NOT_KNOWN if not ways or NOT_KNOWN in ways else ways.pop() if len(ways) == 1 else MIXED

@@ -1,8 +1,8 @@
-"""Put the price of a run into a page that was written by hand: tables and sentences between two comments each.
+"""Put the price of a run into a page that was written by hand: tables and sentences, each between two comments.
 
 A page has ``<!-- price table NAME: begin -->`` and ``<!-- price table NAME: end -->`` where the table of ``NAME.json``
-belongs, and likewise ``price sentences``. What stands between them is replaced and nothing else, so that a page can
-show the numbers of several runs, and a test can hold each against its file.
+belongs, and likewise ``price sentences``. Only what stands between them is replaced, so that a page can show the
+figures of several runs, and a test can compare each with its file.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _BEGIN_OR_END: Final = re.compile(r"^<!-- price (table|sentences) (.+?): (begin|
 
 
 class PricePageError(Exception):
-    """A page that the price has no place in, or a run that has no price; the text says what to do."""
+    """A page without a place for the price, or a run that has no price; the text says what to do."""
 
 
 def names(page: str) -> list[str]:
-    """The names of the runs whose price a page shows."""
+    """Return the names of the runs whose price a page shows."""
     return list(dict.fromkeys(match["name"] for match in _MARK.finditer(page)))
 
 
 def with_price(page: str, run: Run, name: str) -> str:
-    """The page with the price of the run ``name`` in it; an empty page becomes one that has only the table.
+    """Return the page with the price of the run ``name``; an empty page becomes one with only the table.
 
     Raises :class:`PricePageError`.
     """
@@ -74,7 +74,7 @@ def with_price(page: str, run: Run, name: str) -> str:
 
 
 def _without_its_other_half(page: str) -> str:
-    """The first mark that does not come as a begin and then its end; empty when all do."""
+    """Return the first mark that is not part of a begin and its end; empty when all are."""
     open_ = None
     for match in _BEGIN_OR_END.finditer(page):
         kind, name, where = match.groups()

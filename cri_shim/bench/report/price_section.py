@@ -1,4 +1,4 @@
-"""What the report says of the price: first in sentences and one table, then step by step with every part."""
+"""Report the price: first in sentences and one table, then step by step with every part."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def of_run(rows: Sequence[PriceRow]) -> list[Block]:
-    """What matters most, and the price by RPC and rhythm; nothing when the side's answers carry no bills."""
+    """Return what matters most, and the price by RPC and rhythm; nothing when the side's answers carry no bills."""
     if not rows:
         return []
     first, side = rows[0].first, rows[0].side
@@ -31,19 +31,19 @@ def of_run(rows: Sequence[PriceRow]) -> list[Block]:
 
 
 def of_step(step: Step, rows: Sequence[PriceRow]) -> list[Block]:
-    """One sentence and one line of parts for each RPC of the step."""
+    """Return one sentence and one line of parts for each RPC of the step."""
     own = [row for row in rows if row.step.name == step.name]
     return [Items(tuple(sentences(own))), side_by_side(own)] if own else []
 
 
 def of_old_bills(run: Run) -> list[Block]:
-    """Bills of the older form under the names that they had, and why no price is made of them."""
+    """Return bills of the older form under their old names, and why no price is computed from them."""
     table = old_bills.table(run)
     return [Heading(2, "Bills of an older form"), Paragraph(prose.OLD_BILLS), table] if table else []
 
 
 def sentences(rows: Iterable[PriceRow]) -> list[str]:
-    """A sentence of each row, which names the surroundings where the same RPC is there in several."""
+    """Return a sentence for each row, which names the surroundings where the same RPC has several rows."""
     kept_rows = list(rows)
     keys = [row.metric.key for row in kept_rows]
     return [

@@ -1,7 +1,7 @@
-"""Say in one sentence what the hop cost and what the order of work gave back.
+"""Say in one sentence what the hop cost and what the order of work saved.
 
 A cause is named only where the bill shows it: helpers that ran beside hops, a wait for the daemon's own limits, or time
-that is in no bill.
+that no bill accounts for.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ QUEUE = "waiting for its own limits and locks"
 OUTSIDE = "what the bill does not account for"
 
 _MOST = 0.5
-"""A cause that explains this share of a difference is named alone."""
+"""A cause that explains at least this share of a difference is named alone."""
 _SOME = 0.1
-"""… and one that explains less than this is not named."""
+"""A cause that explains less than this share is not named."""
 
 PAID_LATER = {
     "RunPodSandbox": "it answers before the last of its work is done, and StartContainer waits for that, so part of it "
@@ -33,9 +33,9 @@ PAID_LATER = {
 
 
 def sentence(row: PriceRow, around: str = "") -> str:
-    """The sentence of a row: ``RunPodSandbox: the hop cost 6.1 ms, overlapping CNI with the task saved 38 ms``.
+    """Return the sentence of a row: ``RunPodSandbox: the hop cost 6.1 ms, overlapping CNI with the task saved 38 ms``.
 
-    ``around`` is put behind the name.
+    ``around`` follows the name in brackets.
     """
     name = f"{row.metric.label} ({around})" if around else row.metric.label
     said = f"{name}: {_took(row) if row.unknown else f'{_cost(row)}, {_saved(row)}'}"
@@ -49,7 +49,7 @@ def sentence(row: PriceRow, around: str = "") -> str:
 
 
 def _took(row: PriceRow) -> str:
-    """What can be said without a price."""
+    """Return what can be said without a price."""
     less = row.theirs - row.ours
     than = f"{rough(abs(less))} ms {'less' if less >= 0 else 'more'} than {row.first}"
     return f"what the hop cost is not known, because its {row.unknown} is not; the whole took {than}"

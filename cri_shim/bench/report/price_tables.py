@@ -1,4 +1,4 @@
-"""The tables of the price: each RPC's whole time beside the parts of a bridge's, and the price by RPC and rhythm."""
+"""Build the tables of the price: each RPC's whole time beside a bridge's parts, and the price by RPC and rhythm."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ONE_AFTER_ANOTHER = "one after the other"
 
 
 def side_by_side(rows: Sequence[PriceRow]) -> Table:
-    """One line for each row: the first side's time, the other's, and the parts that the other's adds up from."""
+    """Return a line for each row: the first side's time, the other's, and the parts that add up to the other's."""
     first, side = rows[0].first, rows[0].side
     head = (
         "ms",
@@ -50,9 +50,9 @@ def side_by_side(rows: Sequence[PriceRow]) -> Table:
 
 
 def by_rhythm(rows: Sequence[PriceRow]) -> Table:
-    """The price table: every RPC, and of each RPC every number of idle pods and every rhythm.
+    """Return the price table: every RPC, with a line for each number of idle pods and each rhythm.
 
-    Null calls that were made for the sake of other RPCs stand in the column of the front hop and have no line.
+    Null calls that were made only for other RPCs appear in the column of the front hop and have no line.
     """
     first, side = rows[0].first, rows[0].side
     rows = [row for row in rows if row.metric.key != null_call.RPC or row.step.scenario == "calls"]
@@ -85,7 +85,7 @@ def by_rhythm(rows: Sequence[PriceRow]) -> Table:
 
 
 def rhythm(step: Step) -> str:
-    """How fast the calls of a step follow each other, in words."""
+    """Return in words how fast the calls of a step follow each other."""
     if step.scenario == "life":
         return _ONE_AFTER_ANOTHER
     return step.rhythm or "back to back"
@@ -101,7 +101,7 @@ def _exact(value: float) -> str:
 
 
 def _marked(value: float, error: float, known: str) -> str:
-    """A part with how it is known: the error where it is an estimate, and the word."""
+    """Return a part with its source: the word, and the error where it is an estimate."""
     if known == NOT_KNOWN:
         return _NO_NUMBER
     around = f" ± {number(error)}" if round(error, 3) else ""

@@ -1,8 +1,8 @@
-"""From the turns of a run to the rows of its report: distributions of each side, ratios, verdicts.
+"""Turn the runs of a comparison into the rows of its report: distributions of each side, ratios, verdicts.
 
 One value of each side and round goes into the ratio: the median of the round's samples. CPU time and memory become rows
-where there is enough of them to be compared. Memory is judged by PSS, which counts each page once; runs in which that
-is not known by RSS.
+where there is enough of them to be compared. Memory is judged by PSS, which counts each page once, or by RSS in files
+without PSS.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 _ENOUGH_CPU = 0.005
 _ENOUGH_CPU_IN_TICKS = 0.05
-"""Seconds of a turn; in runs of schema 1, and of the machine in all, they were counted in hundredths."""
+"""Seconds in a run; schema 1, and the machine in all schemas, counted in hundredths."""
 _FIRST_OF_FINE_CPU = 2
 _MEMORY_SCENARIOS = {"steady"}
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One metric of one step: ``sides`` are those that have it, ``verdicts`` those that the first is compared with."""
+    """One metric of one step; ``sides`` are those that have it, ``verdicts`` those compared with the first side."""
 
     step: str
     title: str
@@ -46,12 +46,12 @@ class Row:
 
 
 def rows_of(run: Run) -> list[Row]:
-    """Every row that there is something to say in."""
+    """Return every row about which anything can be said."""
     return [row for step in run.steps for row in rows_of_step(run, step)]
 
 
 def rows_of_step(run: Run, step: Step) -> list[Row]:
-    """The rows of one step: its metrics, then CPU time and memory."""
+    """Return the rows of one step: its metrics, then CPU time and memory."""
     run, rows = run.seen_in(step), []
     for metric in step.metrics:
         key = metric.key
@@ -68,7 +68,7 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
         fine = run.schema >= _FIRST_OF_FINE_CPU and key == "daemons"
         if _has_left_out(run, step) or lowest < (_ENOUGH_CPU if fine else _ENOUGH_CPU_IN_TICKS):
             continue
-        # The turns of `calls` are mostly pauses, in which the machine does what it likes.
+        # The runs of `calls` are mostly pauses, in which other work may use the machine.
         if not (step.scenario == "calls" and key == "machine"):
             main = step.scenario in {"steady", "batch"} and key == "daemons"
             rows.append(_row_by_side(run, step, (f"cpu {key}", label, "s", main), read))
@@ -83,7 +83,7 @@ def rows_of_step(run: Run, step: Step) -> list[Row]:
 
 
 def knows_pss(run: Run, step: Step) -> bool:
-    """Whether the PSS of every daemon is known in every turn."""
+    """Return whether the PSS of every daemon is known in every run."""
     return all(
         name in side_run.pss
         for one in step.rounds
@@ -93,12 +93,12 @@ def knows_pss(run: Run, step: Step) -> bool:
 
 
 def _has_left_out(run: Run, step: Step) -> bool:
-    """Whether a side does less in this step than others, so that its CPU time says nothing."""
+    """Return whether a side does less in this step than others, so that its CPU time proves nothing."""
     return any(metric.key in side.left_out for metric in step.metrics for side in run.sides)
 
 
 def _has_all(step: Step, side: str, key: str) -> bool:
-    """Whether a side has samples of a metric in every round; a runtime without an RPC has none."""
+    """Return whether a side has samples of a metric in every round; a runtime without an RPC has none."""
     return bool(step.rounds) and all(one.side_runs[side].samples.get(key) for one in step.rounds)
 
 
@@ -107,7 +107,7 @@ def _samples_of(key: str) -> Callable[[SideRun], list[float]]:
 
 
 def daemons_cpu(run: Run, side: str, side_run: SideRun) -> float:
-    """CPU seconds of a side's daemons, and of programs that they ran."""
+    """Return the CPU seconds of a side's daemons, and of programs that they ran."""
     return fsum(side_run.cpu.get(name, 0.0) for name in (*daemons_of(run, side), "helpers"))
 
 
@@ -124,12 +124,12 @@ def _daemons_pss(run: Run, side: str, side_run: SideRun) -> float:
 
 
 def daemons_of(run: Run, side: str) -> list[str]:
-    """The names of a side's daemons."""
+    """Return the names of a side's daemons."""
     return [process.name for each in run.sides if each.name == side for process in each.processes]
 
 
 def _row_by_side(run: Run, step: Step, about: tuple[str, str, str, bool], read: Callable[[str, SideRun], float]) -> Row:
-    """A row of a value that depends on whose turn it is, one a turn."""
+    """Return a row of a value that depends on the side, one value for each run."""
     side_of = {id(side_run): side for one in step.rounds for side, side_run in one.side_runs.items()}
     names = tuple(side.name for side in run.sides)
     return _row(run, step, names, about, lambda side_run: [read(side_of[id(side_run)], side_run)])
@@ -142,7 +142,7 @@ def _row(
     about: tuple[str, str, str, bool],
     read: Callable[[SideRun], list[float]],
 ) -> Row:
-    """A row of the sides that have the values. The others are compared with the first side, where that has them."""
+    """Return a row of the sides that have the values, compared with the first side if that has them."""
     key, label, unit, main = about
     side_runs = [side_run for one in step.rounds for side_run in one.side_runs.values()]
     middle = {name: [statistics.median(read(one.side_runs[name])) for one in step.rounds] for name in names}

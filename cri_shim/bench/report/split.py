@@ -1,4 +1,4 @@
-"""Where the time of each RPC goes: the parts of a bridge's typical request, as bars beside the other sides' whole."""
+"""Show where the time of each RPC goes: the parts of a bridge's typical request, and the other sides' whole."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COLOURS = {name: colour for colour, name in enumerate(_PARTS.values())} | {old_
 
 
 def pictures(run: Run, step: Step, stem: str) -> list[Picture]:
-    """The picture of a step; none when no side's answers carry bills."""
+    """Return the picture of a step; none when no side's answers carry bills."""
     name, title = f"{stem}-split", "Where the time goes"
     if bars := where_time_goes(run, step):
         return [Picture(name, plots.stacks(bars, _COLOURS, "ms", title), prose.SPLIT)]
@@ -41,7 +41,7 @@ def pictures(run: Run, step: Step, stem: str) -> list[Picture]:
 
 
 def where_time_goes(run: Run, step: Step) -> list[tuple[str, dict[str, float]]]:
-    """Of each RPC and side the parts of its typical time, in milliseconds; empty when no side's answers carry bills."""
+    """Return the parts of the typical time of each RPC and side, in ms; empty when no side's answers carry bills."""
     rpcs = [
         metric
         for metric in step.metrics
@@ -61,10 +61,10 @@ def where_time_goes(run: Run, step: Step) -> list[tuple[str, dict[str, float]]]:
 
 
 def split_of(parts: dict[str, float]) -> dict[str, float]:
-    """The parts under the names that they have in the picture; they add up to what the client saw."""
+    """Return the parts under their names in the picture; they add up to what the client saw."""
     named = {name: max(0.0, parts.get(part, 0.0)) for part, name in _PARTS.items()}
     over = fsum(named.values()) - parts[CLIENT]
     if over > 0:
-        # The front hop is estimated, and may come out longer than there was time for.
+        # The front hop is estimated, and the estimate may exceed the time there was.
         named[_PARTS["front"]] -= min(named[_PARTS["front"]], over)
     return named

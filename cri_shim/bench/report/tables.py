@@ -1,4 +1,4 @@
-"""The tables of the report."""
+"""Build the tables of the report."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def first_page(run: Run, rows: Sequence[Row]) -> Table:
-    """The rows that matter most: the medians, the ratio, the verdict."""
+    """Return the rows that matter most: the medians, the ratio, the verdict."""
     first, *others = [side.name for side in run.sides]
     head = ("what", "idle pods", "unit", *(f"{side}, p50" for side in (first, *others)))
     head += tuple(word for other in others for word in (f"{other} / {first}", "verdict"))
@@ -44,7 +44,7 @@ def first_page(run: Run, rows: Sequence[Row]) -> Table:
 
 
 def of_step(run: Run, rows: Sequence[Row]) -> Table:
-    """Everything of one step, one line for each metric and side."""
+    """Return everything of one step, one line for each metric and side."""
     first = run.sides[0].name
     lines = []
     for row in rows:
@@ -58,7 +58,7 @@ def of_step(run: Run, rows: Sequence[Row]) -> Table:
 
 
 def differences(run: Run) -> Table:
-    """What the sides do not have in common, fact by fact."""
+    """Return what the sides do not have in common, fact by fact."""
     all_differences = run.parity.differences if run.parity else ()
     names = [side.name for side in run.sides]
     lines = [
@@ -69,12 +69,12 @@ def differences(run: Run) -> Table:
 
 
 def _as_text(value: str) -> str:
-    """A value from a runtime, without what the report takes for code or for strong words."""
+    """Return a value from a runtime without what the report would read as code or as strong words."""
     return value.replace("`", "'").replace("**", "* *")
 
 
 def quiet(run: Run) -> Table:
-    """How quiet the machine was in each step."""
+    """Return how quiet the machine was in each step."""
     lines = []
     for step in run.steps:
         side_runs = [side_run for one in step.rounds for side_run in one.side_runs.values()]
@@ -106,7 +106,7 @@ def _judged(row: Row, side: str) -> tuple[str, str]:
 
 
 def cpu(run: Run, step: Step) -> Table:
-    """CPU seconds of a turn beside its wall time, by who spent them: means."""
+    """Return the mean CPU seconds of a run by who used them, and its wall time."""
     parts = cpu_parts(run, step)
     names = list(next(iter(parts.values())))
     lines = []
@@ -117,7 +117,7 @@ def cpu(run: Run, step: Step) -> Table:
 
 
 def memory(run: Run, step: Step) -> Table:
-    """MiB that each daemon and the shims of a side hold at the end of a turn, by three measures: medians."""
+    """Return the MiB of each daemon and the shims of a side at the end of a run, by three measures: medians."""
     lines = []
     for side in run.sides:
         side_runs = [one.side_runs[side.name] for one in step.rounds]
@@ -132,7 +132,7 @@ def memory(run: Run, step: Step) -> Table:
 
 
 def _three_measures(side_runs: Sequence[SideRun], names: Sequence[str]) -> tuple[str, ...]:
-    """RSS, PSS and USS of some processes together; empty where one of them is not known."""
+    """Return the sums of RSS, PSS and USS of some processes; empty where one of them is not known."""
     cells = []
     for measure in (
         [side_run.memory for side_run in side_runs],

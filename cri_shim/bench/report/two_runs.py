@@ -1,4 +1,4 @@
-"""Two runs beside each other: what has changed between them. Nothing of one is averaged with the other."""
+"""Compare two runs: what has changed between them. Nothing of one is averaged with the other."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def document(before: Run, after: Run) -> list[Block]:
-    """The report."""
+    """Return the report."""
     earlier = {(row.step, row.key): row for row in rows_of(before)}
     later = {(row.step, row.key): row for row in rows_of(after)}
     both = [key for key in earlier if key in later]
@@ -48,7 +48,7 @@ def document(before: Run, after: Run) -> list[Block]:
 
 
 def change(before: Row, after: Row, side: str) -> str:
-    """``less``, ``more``, ``none seen`` or why there is nothing to say."""
+    """Return ``less``, ``more``, ``none seen``, or why nothing can be said."""
     verdicts = (before.verdicts.get(side), after.verdicts.get(side))
     if verdicts[0] is None or verdicts[1] is None:
         return ""

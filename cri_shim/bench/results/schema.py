@@ -1,4 +1,4 @@
-"""What a comparison leaves behind: one JSON document, described by these dataclasses and nothing else.
+"""The stored form of a comparison: one JSON document, described only by these dataclasses.
 
 Units: times of samples are milliseconds, CPU is seconds, memory is MiB, moments are Unix seconds. Every sample is
 "lower is better". ``SCHEMA`` changes when a reader of the old form would misread the new one.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from msgspec import Struct
 
 SCHEMA = 2
-"""1 kept the mean of each RPC's bills, which had other parts; such files are still read (``result_file.load``)."""
+"""Schema 1 kept the mean of each RPC's bills, which had other parts; it can still be read (``result_file.load``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,34 +25,34 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One endpoint. The first of a run is what the others are measured against."""
+    """One endpoint. The other sides of a run are compared with the first one."""
 
     name: str
     endpoint: str
     runtime: str
-    """Name and version as the endpoint's ``Version`` tells them."""
+    """Name and version from the endpoint's ``Version``."""
     processes: tuple[Process, ...] = ()
     configuration: str = ""
-    """What ``Status`` tells about the configuration when asked to be verbose, shortened to what a reader compares."""
+    """The configuration from a verbose ``Status``, shortened to what a reader compares."""
     api: str = "v1"
-    """The version of the CRI that was spoken with it."""
+    """The version of the CRI that the client used."""
     left_out: dict[str, str] = field(default_factory=dict)
-    """RPCs that are not measured on this side, and why."""
+    """RPCs that are not measured on this side, and the reasons."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallingClient:
-    """What made the calls and held the clock."""
+    """The client that made the calls and held the clock."""
 
     name: str
     version: str = ""
     command: str = ""
-    """How it was run; empty for the client within the program that compares."""
+    """The command that ran it; empty for the client within the program that compares."""
 
 
 @dataclass(frozen=True, slots=True)
 class NullCalls:
-    """Calls of ``Version`` by one client to one side: what a call takes whatever it asks for."""
+    """Calls of ``Version`` by one client to one side: the time that a call takes whatever its content."""
 
     client: str
     side: str
@@ -64,7 +64,7 @@ class NullCalls:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where it ran. Two runs on machines that differ in this are not compared as one."""
+    """The machine of the run. Runs on machines that differ in any of this are not compared as one."""
 
     kernel: str
     distribution: str
@@ -81,21 +81,21 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How quiet the machine was just before a turn, measured by a loop of fixed work on every core."""
+    """How quiet the machine was just before a run, measured by a loop of fixed work on every core."""
 
     loop_ms: float
     """CPU time of the loop on the slowest core: grows when the host slows the machine down."""
     waited: float
-    """Share of the loop's wall time during which something else had the core, 0 to 1."""
+    """Share of the loop's wall time during which other work used the core, 0 to 1."""
     load: float
     """Load average over one minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bills:
-    """What the answers of one RPC said about themselves in one turn, request by request.
+    """The bills in the answers of one RPC in one run, request by request.
 
-    The names are those of the bill (docs/ledger.md). ``not_accounted_for`` stands beside them: the time that the client
+    The names are those of the bill (docs/ledger.md). ``not_accounted_for`` is added to them: the time that the client
     saw less the front hop and the daemon's wall time. It is negative where the estimated front hop was too long.
     """
 
@@ -105,14 +105,14 @@ class Bills:
     """By part, ``count`` values in the order of the requests, in ms (counts as they are). A part is left out when it
     was 0 in all of them."""
     split: dict[str, int] = field(default_factory=dict)
-    """How the transport of how many requests with hops is known: ``spans``, ``estimate``, ``mixed`` or ``none``."""
+    """From the source of transport (``spans``, ``estimate``, ``mixed``, ``none``) to how many requests with hops."""
     front_known: dict[str, int] = field(default_factory=dict)
-    """How the front hop of how many requests is known: ``measured``, ``estimate`` or ``none``."""
+    """From the source of the front hop (``measured``, ``estimate``, ``none``) to the number of requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class SideRun:
-    """What one side did in one round."""
+    """The run of one side in one round."""
 
     seconds: float
     samples: dict[str, list[float]]
@@ -127,20 +127,21 @@ class SideRun:
     """By RPC, for sides whose answers carry bills."""
     probe: Probe = Probe(0, 0, 0)
     stolen: float = 0.0
-    """Share of the machine's time that the hypervisor kept, 0 to 1."""
+    """Share of the machine's time that the hypervisor took, 0 to 1."""
     mean_bills: dict[str, dict[str, float]] = field(default_factory=dict)
     """By RPC, only in runs of schema 1: the mean of bills of the older form, whose words mean something else."""
     pss: dict[str, float] = field(default_factory=dict)
-    """MiB at the end, each page shared out among the processes that have it: each daemon by name, ``shims`` and, where
+    """MiB at the end, each page divided among the processes that have it: each daemon by name, ``shims`` and, where
     daemons keep other processes running, ``helpers``."""
     uss: dict[str, float] = field(default_factory=dict)
     """MiB at the end, pages that no other process has: each daemon by name, ``shims``."""
 
 
 class Round(Struct, frozen=True, rename={"side_runs": "turns"}):
-    """One turn of every side, in ``order``, and in the step `floor` one of its script.
+    """One run of every side, in ``order``, and in the step `floor` one of its script.
 
-    A round that was not finished is not kept: its runs would be no pair. The stored form calls ``side_runs`` ``turns``.
+    A round that was not finished is not kept, because its runs would not be pairs. The stored form calls ``side_runs``
+    ``turns``.
     """
 
     number: int
@@ -151,36 +152,36 @@ class Round(Struct, frozen=True, rename={"side_runs": "turns"}):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One row of the report: a key of a turn's samples, and what it is called there."""
+    """One row of the report: a key of a run's samples, and its label."""
 
     key: str
     label: str
     main: bool = False
-    """Whether it is one of the numbers that the first page tells."""
+    """Whether the first page shows it."""
     sum_of: tuple[str, ...] = ()
-    """The RPCs that it is the sum of, made one after the other; their bills are added up in the same way."""
+    """The RPCs that it is the sum of, made one after the other; their bills are summed likewise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One scenario with so many idle pods around it, described so that the file explains itself."""
+    """One scenario with a number of idle pods around it, described so that the file explains itself."""
 
     scenario: str
     pods: int
     options: dict[str, float | str]
-    """What decides how much work a turn is."""
+    """What decides how much work a run is."""
     title: str = ""
     about: str = ""
     metrics: tuple[Metric, ...] = ()
     rounds: tuple[Round, ...] = ()
     rhythm: str = ""
-    """How fast calls follow each other, such as ``every 40 ms``; empty where that is not varied, or back to back."""
+    """How fast calls follow each other, such as ``every 40 ms``; empty if that is not varied, or is back to back."""
     left_out: dict[str, str] = field(default_factory=dict)
-    """Sides that take no part in the step, and why: what the first attempt to do its work ended with."""
+    """Sides that take no part in the step, and the reason: the error of the first attempt to do its work."""
 
     @property
     def name(self) -> str:
-        """As on the command line and in headings."""
+        """The name on the command line and in headings."""
         where = f"{self.scenario}@{self.pods}" if self.pods or self.rhythm else self.scenario
         return f"{where} {self.rhythm}" if self.rhythm else where
 
@@ -192,20 +193,20 @@ class Difference:
     kind: str
     name: str
     values: dict[str, str]
-    """By side; of values of several lines only those that not all sides have."""
+    """By side; of values with several lines only those that not all sides have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """What was checked before anything was timed: what a pod and its containers are given, seen from inside them."""
+    """What was checked before anything was timed: what a pod and its containers get, seen from inside them."""
 
     checked_at: float
     facts: dict[str, int]
     """By kind (namespaces, mounts, …): how many facts were the same on all sides."""
     tolerated: tuple[str, ...] = ()
-    """Differences that are known and do no work, in words."""
+    """Known differences that do not change the work, in words."""
     differences: tuple[Difference, ...] = ()
-    """All others. Runs of before this was kept have none: they ended when a fact differed."""
+    """All others. Older runs have none, because they ended when a fact differed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,16 +219,16 @@ class Run:
     machine: Machine
     sides: tuple[Side, ...]
     notes: tuple[str, ...] = ()
-    """What whoever set the sides up wants a reader to know."""
+    """Notes for the reader from the person or program that set the sides up."""
     parity: Parity | None = None
     steps: tuple[Step, ...] = ()
     client: CallingClient | None = None
-    """None in a run of before there was another than the client within the program."""
+    """None in a run from before other clients than the one within the program existed."""
     null_calls: tuple[NullCalls, ...] = ()
-    """By the client that was measured with and, where that is another, the one within the program."""
+    """By the client of the run and, if that is another one, by the client within the program."""
     resumed_at: tuple[float, ...] = ()
-    """When somebody went on with it."""
+    """When the run was resumed."""
 
     def seen_in(self, step: Step) -> Run:
-        """The run with those of its sides alone that take part in a step."""
+        """Return the run with only those of its sides that take part in a step."""
         return replace(self, sides=tuple(side for side in self.sides if side.name not in step.left_out))

@@ -119,7 +119,7 @@ def test_a_container_without_a_log_file_is_a_fact(tmp_path):
     """The run goes on, and the report says that there was none."""
     with runtime(tmp_path / "a.sock") as a, runtime(tmp_path / "b.sock", log=None) as b:
         assert compare(tmp_path, {"a": a, "b": b}, "--scenario", "life") == 0
-    assert "no file at the path that was asked for" in (tmp_path / "run.md").read_text()
+    assert "no file at the requested path" in (tmp_path / "run.md").read_text()
 
 
 def test_what_went_wrong_first_is_said_although_cleaning_fails_too(tmp_path, capsys):
