@@ -215,6 +215,20 @@ async def test_an_archive_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch
     assert node.service.containers.get(id_).running
 
 
+async def test_a_time_limit_that_ends_while_the_archive_is_packed(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client is answered as if it had ended before, because there is no archive in either case."""
+    id_ = await node.running()
+
+    def write_archive(*_: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(container_checkpoint, "write_archive", write_archive)
+    location = str(node.directory / "c.tar")
+    code, _ = await failure(node.client.CheckpointContainer(container_id=id_, location=location, timeout=60))
+    assert code == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert node.service.containers.get(id_).running
+
+
 async def test_a_work_directory_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, node: Node) -> None:
     """The container is not paused for nothing."""
     id_ = await node.running()

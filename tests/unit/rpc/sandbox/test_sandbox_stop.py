@@ -132,3 +132,16 @@ async def test_a_container_that_is_being_started(node: Node) -> None:
     node.fake.faults.clear()
     await asyncio.gather(starting, stopping)
     assert await node.kubelet.states() == {id_: cri.CONTAINER_EXITED}
+
+
+async def test_a_pod_that_is_removed_meanwhile(node: Node) -> None:
+    """A stop that waited for the start of the pod finds nothing left to stop."""
+    node.fake.faults.add("Tasks/Start", FaultKind.HANG)
+    pod_id, _ = await node.kubelet.run_pod()
+    await until(lambda: node.fake.faults.hanging)
+    removing = asyncio.create_task(node.client.RemovePodSandbox(pod_sandbox_id=pod_id))
+    stopping = asyncio.create_task(node.client.StopPodSandbox(pod_sandbox_id=pod_id))
+    await asyncio.sleep(0.01)
+    node.fake.faults.clear()
+    await asyncio.gather(removing, stopping)
+    assert not await node.kubelet.pods()
