@@ -50,7 +50,7 @@ def check_location(location: str) -> Path:
     if location.endswith("/") or path.is_dir():
         raise InvalidArgumentError(f"checkpoint location {location!r} is a directory; name the file to write")
     if not path.parent.is_dir():
-        raise InvalidArgumentError(f"checkpoint location {location!r}: there is no directory {str(path.parent)!r}")
+        raise InvalidArgumentError(f"checkpoint location {location!r}: directory {str(path.parent)!r} does not exist")
     return path
 
 

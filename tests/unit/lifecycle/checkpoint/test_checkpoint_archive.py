@@ -56,7 +56,7 @@ def describe(work: Path, *, log_path: Path | str = "") -> Path:
         ("{tmp}/", "is a directory"),
         ("{tmp}", "is a directory"),
         ("{tmp}/new/", "is a directory"),
-        ("{tmp}/none/a.tar", "there is no directory"),
+        ("{tmp}/none/a.tar", "does not exist"),
     ],
 )
 def test_a_location_that_cannot_be_written(tmp_path: Path, location: str, words: str) -> None:
