@@ -26,7 +26,7 @@ _PIECE = 1 << 18
 _LONGEST_HEAD = 1 << 16
 _SHOWN = 400
 _SILENCE = 60.0
-"""Seconds without a byte, after which nothing more is expected."""
+"""How many seconds without a byte end the wait."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -34,7 +34,7 @@ def receive(url: str, protocol: str, streams: list[dict[str, str]], size: int) -
     """Connect, open the streams, count ``size`` bytes.
 
     ``first_byte_ms`` counts from the connection to the first data, ``rest_ms`` from there to the last byte. Raises
-    SystemExit with the reason when the server does not play along.
+    SystemExit with the reason when the server breaks the protocol or ends the stream early.
     """
     try:
         return _receive(url, protocol, streams, size)
@@ -43,7 +43,7 @@ def receive(url: str, protocol: str, streams: list[dict[str, str]], size: int) -
 
 
 def _receive(url: str, protocol: str, streams: list[dict[str, str]], size: int) -> dict[str, float]:
-    where = urlsplit(url, scheme="http")  # cri-dockerd leaves the scheme out, and kubelets take that for http
+    where = urlsplit(url, scheme="http")  # cri-dockerd omits the scheme, and kubelets read that as http
     began = time.perf_counter()
     with _connect(where) as connection:
         _upgrade(connection, where, protocol)

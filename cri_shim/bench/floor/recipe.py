@@ -59,24 +59,24 @@ class Recipe(Struct, frozen=True):
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """What pods can be made of it."""
+        """The kinds of pods that this recipe allows."""
         return (WITH_PAUSE, WITHOUT_PAUSE) if self.pause else (WITHOUT_PAUSE,)
 
     @property
     def systemd_cgroup(self) -> bool:
-        """Whether runc asks systemd to make the cgroups."""
+        """Whether runc lets systemd make the cgroups."""
         return self.cgroup_parent.endswith(".slice")
 
 
 class Variant(Struct, frozen=True):
-    """What the script is asked for: a pod of this kind, started and ended in this order."""
+    """A request to the script: a pod of this kind, started and ended in this order."""
 
     kind: Kind
     order: Order
 
 
 class Outcome(Struct, frozen=True):
-    """What it answers: milliseconds, or what went wrong."""
+    """The script's answer: milliseconds, or an error."""
 
     start: float = 0.0
     end: float = 0.0
@@ -86,10 +86,10 @@ class Outcome(Struct, frozen=True):
 
 
 def save(recipe: Recipe, path: Path) -> None:
-    """Write it to a file."""
+    """Write a recipe to a file."""
     path.write_bytes(msgspec.json.encode(recipe))
 
 
 def load(path: Path) -> Recipe:
-    """Read it; raises OSError or :class:`msgspec.ValidationError`."""
+    """Read a recipe from a file; raises OSError or :class:`msgspec.ValidationError`."""
     return msgspec.json.decode(path.read_bytes(), type=Recipe)

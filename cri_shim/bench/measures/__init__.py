@@ -1,4 +1,4 @@
-"""What processes and the machine use, read from /proc.
+"""Read from /proc what processes and the machine use.
 
 This room may import only ``bench/results`` and ``untrusted``. It must never talk to an endpoint.
 """

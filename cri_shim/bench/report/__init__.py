@@ -1,4 +1,4 @@
-"""The report of a run, as pure functions from its record to text: tables and plots, HTML and Markdown.
+"""Write the report of a run by pure functions from its record to text: tables and plots, HTML and Markdown.
 
-This room may import the other rooms of ``bench`` but for the command. It must never measure, or change a result.
+This room may import the other rooms of ``bench``, but not the command. It must never measure, or change a result.
 """

@@ -139,7 +139,7 @@ def _named(client: CallingClient | None) -> str:
 
 
 def with_round(run: Run, step: Step, finished: Round) -> Run:
-    """The run with one more round of a step, which may be its first."""
+    """Return the run with one more round of a step, which may be its first."""
     existing = step_of(run, step)
     if existing is None:
         return dataclasses.replace(run, steps=(*run.steps, dataclasses.replace(step, rounds=(finished,))))
@@ -148,7 +148,7 @@ def with_round(run: Run, step: Step, finished: Round) -> Run:
 
 
 def step_of(run: Run, step: Step) -> Step | None:
-    """What a run has of a step; None when nothing. Raises :class:`ResultError` when its options were others."""
+    """Return a run's record of a step, if it has one; raises :class:`ResultError` when its options differ."""
     for each in run.steps:
         if each.name == step.name:
             if each.options != step.options:

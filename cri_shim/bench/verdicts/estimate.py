@@ -92,7 +92,7 @@ def bootstrap(rounds: Sequence[R], statistic: Callable[[Sequence[R]], float]) ->
     """Return a statistic of rounds, with its interval; raises its errors, and ValueError for no rounds."""
     if not rounds:
         raise ValueError("no rounds to draw from")
-    draw = random.Random(SEED)  # noqa: S311 - nothing secret: the same rounds shall give the same interval
+    draw = random.Random(SEED)  # noqa: S311 - not secret: the same rounds must give the same interval
     drawn = [statistic(draw.choices(rounds, k=len(rounds))) for _ in range(DRAWS)]
     rest = (1 - CONFIDENCE) / 2
     return Interval(statistic(rounds), percentile(drawn, rest), percentile(drawn, 1 - rest), len(rounds))
