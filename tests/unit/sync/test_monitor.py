@@ -72,6 +72,7 @@ async def test_a_task_that_containerd_threw_away(
     service: Service, fake: FakeContainerd, running: tuple[str, str]
 ) -> None:
     """Its deletion is the only event that says how it ended."""
+    fake.task(running[1]).init.close_output()
     deleted = events_pb2.TaskDelete(container_id=running[1], pid=9, exit_status=5, exited_at=now())
     fake.bus.publish("k8s.io", "/tasks/delete", deleted)
     await until(lambda: not service.containers.get(running[1]).running)
