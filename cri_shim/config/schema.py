@@ -51,7 +51,9 @@ class RuntimeHandler:
         False, "with the key above: still allow access to every device in the cgroup"
     )
     base_runtime_spec: str = key("", "JSON file with the OCI spec to start from", check=checks.optional_path)
-    snapshotter: str = key("", "own snapshotter, empty for containerd.snapshotter", check=checks.optional_identifier)
+    snapshotter: str = key(
+        "", "snapshotter of this handler; empty = containerd.snapshotter", check=checks.optional_identifier
+    )
     cgroup_writable: bool = key(False, "mount the cgroup file system writable (cgroup v2 only)")
     options: RuncOptions = section(RuncOptions, "options of the runc shim")
 
@@ -101,7 +103,7 @@ class CniSection:
     )
     conf_dir: str = key("/etc/cni/net.d", "directory of network configurations", check=checks.absolute_path)
     max_conf_num: int = key(
-        1, "how many of them to use, in the order of their names; 0 = all", check=checks.not_negative
+        1, "number of configurations to use, in the order of their names; 0 = all", check=checks.not_negative
     )
     conf_template: str = key(
         "", "template that is written to conf_dir when the kubelet announces the pod CIDR", check=checks.optional_path
@@ -143,7 +145,7 @@ class VerifierSection:
         check=checks.optional_path,
     )
     max_verifiers: int = key(
-        10, "how many of them to run, in the order of their names; less than 0 = all", check=checks.between(-1, 1000)
+        10, "number of programs to run, in the order of their names; less than 0 = all", check=checks.between(-1, 1000)
     )
     per_verifier_timeout: float = key(
         10.0,
@@ -161,18 +163,18 @@ class ImageSection:
         "registry.k8s.io/pause:3.10", "image of the process that holds a pod", check=checks.not_empty
     )
     pull: Literal["client", "transfer"] = key(
-        "client", "who pulls: the daemon itself, or containerd's Transfer service (1.7 and later)"
+        "client", "what pulls images: the daemon (client), or containerd's Transfer service (1.7 and later)"
     )
     max_concurrent_downloads: int = key(3, "layers of one image fetched at the same time", check=checks.between(1, 64))
     max_total_downloads: int = key(12, "layers of all images fetched at the same time", check=checks.between(1, 1024))
     image_pull_progress_timeout: float = key(
-        300.0, "time without progress, in any phase, after which a pull is given up; 0s = never", form=DURATION
+        300.0, "time without progress, in any phase, after which a pull fails; 0s = never", form=DURATION
     )
     stats_collect_period: float = key(
         10.0, "how often the space that snapshots take is read", form=DURATION, check=checks.at_least_a_second
     )
     registry: RegistrySection = section(RegistrySection, "where images come from")
-    verifier: VerifierSection = section(VerifierSection, "programs that are asked before an image is pulled")
+    verifier: VerifierSection = section(VerifierSection, "programs that verify an image before it is pulled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,9 +196,9 @@ class RuntimeSection:
     )
     tolerate_missing_hugetlb_controller: bool = key(True, "ignore hugepage limits where the controller is missing")
     disable_hugetlb_controller: bool = key(True, "never set hugepage limits")
-    device_ownership_from_security_context: bool = key(False, "devices belong to the container's user and group")
+    device_ownership_from_security_context: bool = key(False, "give devices to the container's user and group")
     ignore_image_defined_volumes: bool = key(False, "make no volumes for an image's VOLUME lines")
-    netns_mounts_under_state_dir: bool = key(False, "network namespaces in STATE/netns instead of /var/run/netns")
+    netns_mounts_under_state_dir: bool = key(False, "keep network namespaces in STATE/netns instead of /var/run/netns")
     enable_unprivileged_ports: bool = key(True, "let every container bind ports below 1024")
     enable_unprivileged_icmp: bool = key(True, "let every container open ICMP echo sockets")
     blockio_config_file: str = key(
@@ -234,10 +236,10 @@ class StreamSection:
     stream_server_address: str = key(
         "127.0.0.1", "address to listen on; any other than loopback is open to the network", check=checks.ip_address
     )
-    stream_server_port: str = key("0", "port to listen on; 0 = any that is free", check=checks.port)
+    stream_server_port: str = key("0", "port to listen on; 0 = any free port", check=checks.port)
     stream_idle_timeout: float = key(14400.0, "idle time after which a session is ended; 0s = never", form=DURATION)
     enable_tls_streaming: bool = key(False, "use TLS for streaming")
-    x509_key_pair_streaming: KeyPairSection = section(KeyPairSection, "the pair for TLS")
+    x509_key_pair_streaming: KeyPairSection = section(KeyPairSection, "certificate and key for TLS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +274,7 @@ class HttpSection:
 
     address: str = key(
         "127.0.0.1:9735",
-        "where to listen: IP:PORT (port 0 = any that is free), unix:///PATH, or empty = nowhere; any other than "
+        "where to listen: IP:PORT (port 0 = any free port), unix:///PATH, or empty = nowhere; any other than "
         "loopback is open to the network",
         check=checks.optional_listen_address,
     )
@@ -296,7 +298,7 @@ class Config:
     sandbox: SandboxSection = section(SandboxSection, "what a pod is made of, beside its containers")
     cni: CniSection = section(CniSection, "pod networks")
     image: ImageSection = section(ImageSection, "images and their pulls")
-    runtime: RuntimeSection = section(RuntimeSection, "what containers get")
+    runtime: RuntimeSection = section(RuntimeSection, "settings of containers")
     stream: StreamSection = section(StreamSection, "where exec, attach and port-forward connect")
     http: HttpSection = section(HttpSection, "the page, JSON and metrics of the ledger, over HTTP")
     ledger: LedgerSection = section(LedgerSection, "the record of what every request cost")
