@@ -56,7 +56,7 @@ async def test_a_thread_at_hand_is_no_wait() -> None:
 
 @pytest.mark.parametrize(("make", "name"), [(KeyedLocks, "lock"), (lambda: KeyedSemaphores(1), "gate")])
 async def test_locks_and_semaphores_note_which_request_had_to_wait(make, name) -> None:
-    """Taking what is free is no wait; taking what somebody holds is one."""
+    """Taking a free lock is not a wait; taking a held one is."""
     request = Ledger().open("StartContainer")
     some: KeyedLocks | KeyedSemaphores = make()
     held = some.of("id")

@@ -267,7 +267,7 @@ async def test_statistics(crictl):
 
 @of("events")
 async def test_events(crictl):
-    """What happens to a pod and its container is told while it happens, in order."""
+    """Events of a pod and its container arrive while they happen, in order."""
     process = await crictl.begin("events")
     try:
         await asyncio.sleep(1)

@@ -298,7 +298,7 @@ async def gone(node, seconds=60):
 
 
 async def test_the_node_has_no_criu(node, tmp_path, monkeypatch):
-    """Without criu the request is refused, and told what to install."""
+    """Without criu the request is refused, and the error says what to install."""
     container = await counter(node)
     folder = tmp_path / "bin"
     folder.mkdir()

@@ -72,7 +72,7 @@ def proxy(_proxied_node: tuple[Lab, FaultProxy]) -> Iterator[FaultProxy]:
 
 @pytest.mark.parametrize("cell", SAMPLE, ids=lambda cell: f"{cell[0]}-{cell[1]}-{cell[2].value}")
 async def test_a_cell(lab: Lab, proxy: FaultProxy, tmp_path: Path, cell: tuple[str, str, Cut]) -> None:
-    """The client is told what it may be told, what a kubelet does next succeeds, and nothing is left."""
+    """The client gets an allowed answer, the kubelet's next requests succeed, and nothing is left behind."""
     rpc, method, cut = cell
     case = next(case for case in CASES if case.name == rpc)
     kubelet = Kubelet(lab.client, lab.busybox, tmp_path, lab.cgroup_parent)

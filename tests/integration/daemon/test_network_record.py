@@ -81,7 +81,7 @@ async def test_a_daemon_that_dies_in_between(lab, slow):
 
 
 async def test_a_daemon_that_ends_in_between(lab, slow):
-    """A daemon that is told to end completes the record first."""
+    """A daemon that gets SIGTERM completes the record before it ends."""
     pod = await run_pod(lab)
     ip = await pod.ip()
     assert await asyncio.to_thread(lab.bridge.stop) == 0

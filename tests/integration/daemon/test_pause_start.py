@@ -116,7 +116,7 @@ async def test_a_daemon_that_dies_in_between(lab, slow):
 
 
 async def test_a_daemon_that_ends_in_between(lab, slow):
-    """A daemon that is told to end starts the pause container first."""
+    """A daemon that gets SIGTERM starts the pause container before it ends."""
     pod = await run_pod(lab)
     assert (await pause_of(lab, pod)).status == task_types.CREATED
     assert await asyncio.to_thread(lab.bridge.stop) == 0

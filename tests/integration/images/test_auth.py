@@ -46,7 +46,7 @@ def tokens():
 
 
 def behind(tokens, image, **options):
-    """A registry that lets in whoever brings a token."""
+    """A registry that accepts any request with a token."""
     return FaultyRegistry({"app:1": image}, guard=tokens.guard, **options)
 
 

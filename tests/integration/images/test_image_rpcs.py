@@ -107,7 +107,7 @@ async def test_list_filter(service, pulled):
 
 
 async def test_user_by_name(service, registry):
-    """A user that is no number is told by name, without its group."""
+    """A user that is not a number is reported by name, without its group."""
     push(registry.address, "named:1", build_image(config={"User": "app:more"}))
     await pull_image(service, cri.PullImageRequest(image=spec(f"{registry.address}/named:1")))
     (entry,) = (await list_images(service, cri.ListImagesRequest())).images

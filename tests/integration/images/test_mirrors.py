@@ -98,7 +98,7 @@ async def test_the_registrys_own_answer_decides(client, upstream):
 
 
 async def test_a_mirror_with_a_page_for_everything(client, upstream):
-    """What it sends with status 200 is no manifest, so the next host is asked; alone it is told in words."""
+    """Its answer with status 200 is not a manifest, so the next host is tried; without one the error says so."""
     async with RawServer(fallback=lambda got: answer(200, b"<html>", Content_Type="text/html")) as mirror:
         where = source(mirror.address, upstream=upstream.address)
         assert (await client.resolve(where)).digest == IMAGE.digest

@@ -297,7 +297,7 @@ async def test_a_tag_that_moved(parts, registry):
 
 
 async def test_pinned(containerd, registry):
-    """The sandbox image is pinned, whoever brought it."""
+    """The sandbox image is pinned, whichever client pulled it."""
     image = layered("pinned")
     push(registry.address, "pinned:1", image)
     async with parts_of(containerd, "test-pinned", pinned=[f"{registry.address}/pinned:1"]) as parts:

@@ -82,7 +82,7 @@ async def test_absent(client, faulty):
     ("status", "kind"), [(401, UnauthorizedError), (403, UnauthorizedError), (418, RegistryUnavailableError)]
 )
 async def test_refused(client, faulty, status, kind):
-    """A login that is wanted and an answer without sense are told apart."""
+    """A required login and a malformed answer are distinguished."""
     faulty.answers["manifests"] = [(status, {})] * 2
     with pytest.raises(kind, match=str(status)):
         await client.resolve(source(faulty))
@@ -129,7 +129,7 @@ async def test_no_registry_there(client, faulty):
 
 
 async def test_mirror_first_then_upstream(client, faulty):
-    """A dead mirror and one that lacks the image are passed over; mirrors are told whose image is wanted."""
+    """A dead mirror and one without the image are skipped; the request names the registry of the image."""
     dead = Host(f"http://127.0.0.1:{free_port()}/v2", mirror=True)
     with FaultyRegistry({}) as empty:
         lacking = Host(f"http://{empty.address}/v2", mirror=True)

@@ -60,7 +60,7 @@ async def test_import_shows_by_event(parts, tmp_path):
 
 
 async def test_import_is_found_without_an_event(parts, tmp_path):
-    """A miss in memory looks into containerd (containerd 1.7's import tells nobody)."""
+    """A miss in memory asks containerd, because containerd 1.7's import publishes no event."""
     image = image_of()
     parts.ctr("images", "import", "--no-unpack", str(write_oci_layout(tmp_path, image, NAME)))
     assert parts.images.resolve("imported:1") is None
@@ -85,7 +85,7 @@ async def test_import_is_unpacked_when_needed(parts, tmp_path):
 
 
 async def test_a_snapshot_that_was_removed_is_made_again(parts, registry):
-    """After somebody removed the snapshot, ``unpack`` does not trust memory."""
+    """After the snapshot was removed, ``unpack`` does not trust memory."""
     image = image_of(1)
     push(registry.address, "resnap:1", image)
     pulled = await parts.puller.pull(f"{registry.address}/resnap:1")

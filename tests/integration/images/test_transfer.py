@@ -223,7 +223,7 @@ async def test_cancelled(modern, two):
 
 
 async def test_without_the_service(containerd, registry):
-    """An older containerd is told from a failing one."""
+    """An older containerd is distinguished from a failing one."""
     if BINARIES:
         pytest.skip("this is about the installed containerd, 1.6")
     async with parts_of(containerd, f"test-old-{next(NAMES)}", transfer=True) as parts:

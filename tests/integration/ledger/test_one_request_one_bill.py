@@ -141,7 +141,7 @@ async def test_the_terminal_shows_what_the_page_shows(lab, web):
 
 
 async def test_live_events_follow_a_request_from_start_to_end(lab, web):
-    """Whoever watches hears of the request, each hop and helper, and the bill; nobody else pays for it."""
+    """A watcher gets the request, each hop and helper, and the bill; other requests do not pay for it."""
 
     ready = threading.Event()
 

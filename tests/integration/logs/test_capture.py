@@ -39,7 +39,7 @@ async def test_both_streams_are_collected_to_their_end(fifos: FifoSet) -> None:
 
 
 async def test_no_end_is_seen_before_the_writer_has_come(fifos: FifoSet) -> None:
-    """FIFOs nobody has opened for writing yet are not drained."""
+    """FIFOs that no process has opened for writing yet are not drained."""
     capture = Capture(*fifos.open_readers())
     assert not await capture.drained(0.1)
     process = await shell("echo late", fifos)

@@ -50,7 +50,7 @@ def read(fifos: FifoSet) -> bytes:
 
 
 def held(path: str) -> bool:
-    """Whether somebody has the reading end open: only then can a writer be opened without blocking."""
+    """Return whether a reader has the FIFO open: only then can a writer be opened without blocking."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
     except OSError:

@@ -34,7 +34,7 @@ async def test_a_tap_gets_each_byte_once_and_unfinished_lines_at_once(pump, cont
 
 
 async def test_a_tap_that_fails_is_dropped_and_the_others_hear_the_end(pump, container, tmp_path) -> None:
-    """One bad listener costs nobody anything; at the end taps get empty data, also ones that come later."""
+    """A failing listener affects no other; at the end taps get empty data, also those that are added later."""
     shim, fds = container()
     handle = pump.attach("c1", *fds, str(tmp_path / "0.log"))
     got: list[bytes] = []

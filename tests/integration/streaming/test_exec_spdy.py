@@ -168,7 +168,7 @@ async def test_a_child_that_keeps_the_output_open_blocks_nothing(spdy: SpdyPeer,
 
 
 async def test_a_token_is_good_for_one_connection(spdy: SpdyPeer, container: Container) -> None:
-    """The second client is told that there is no such request."""
+    """The second client gets the error that no such request exists."""
     url = await exec_url(container, "true")
     await spdy.run(url, streams=["error", "stdout", "stderr"])
     assert (await spdy.run(url, streams=["error", "stdout", "stderr"]))["http"] == 404

@@ -49,7 +49,7 @@ async def test_a_server_on_the_pods_loopback(spdy: SpdyPeer, pod: Pod, web: int)
 
 
 async def test_a_port_without_a_listener(spdy: SpdyPeer, pod: Pod) -> None:
-    """The client is told on the error stream, IPv4 and IPv6 both tried; other connections go on."""
+    """The error stream reports it after both IPv4 and IPv6 were tried; other connections continue."""
     result = await spdy.run(await forward_url(pod), protocol=FORWARD, connections=[{"port": 9}])
     text = result["streams"]["error0"]["text"]
     assert "port 9" in text and "127.0.0.1" in text and "::1" in text

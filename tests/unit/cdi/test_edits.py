@@ -95,7 +95,7 @@ def test_a_fifo_gets_no_rule():
     ],
 )
 def test_a_node_that_the_host_lacks_is_refused(fields, says):
-    """Nothing there, something else there, and another type there are told with the path."""
+    """A missing path, another kind of file and another device type are each reported with the path."""
     with pytest.raises(FailedPreconditionError, match=says):
         applied(node(**fields))
 

@@ -55,7 +55,7 @@ def test_a_later_directory_wins(directories):
 
 
 def test_two_files_of_one_directory_conflict(directories):
-    """A device of two files is nobody's, and the error names both; a later directory settles it."""
+    """A device that two files describe is ambiguous, and the error names both; a later directory takes precedence."""
     low, high = directories
     write(low / "a.json", "a", "x", "y")
     write(low / "b.json", "b", "x")
@@ -88,7 +88,7 @@ def test_files_are_read_again_when_they_change(directories):
 
 
 def test_a_broken_file_costs_only_its_own_devices(directories):
-    """Devices of other files work; who asks for one that is missing is told what is wrong with the broken file."""
+    """Devices of other files work; the error for a missing device says what is wrong with the broken file."""
     low, high = directories
     write(low / "good.json", "good", "x")
     (low / "broken.json").write_text("{")

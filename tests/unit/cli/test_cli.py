@@ -114,7 +114,7 @@ def test_config_dump_shows_what_serve_would_use(tmp_path, capsys):
 
 @pytest.mark.parametrize("arguments", [[], ["config"], ["config", "check"], ["nope"], ["serve", "--nope"]])
 def test_wrong_usage_is_code_2(arguments):
-    """A command that makes no sense is told from one that failed."""
+    """An invalid command is distinguished from one that failed."""
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
     assert caught.value.code == 2

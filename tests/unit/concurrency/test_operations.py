@@ -48,7 +48,7 @@ async def test_a_retry_joins_and_gets_the_same_result():
 
 
 async def test_drain_cancels_what_is_late_and_refuses_what_is_new():
-    """After the grace period what runs is undone; its caller is told, not left hanging."""
+    """After the grace period running operations are undone, and their callers get an error."""
     operations, undone = Operations(), []
 
     async def work() -> None:
@@ -97,7 +97,7 @@ async def test_clearing_up_may_begin_while_draining_and_is_waited_for():
 
 
 async def test_wait_idle_waits_for_the_end_whatever_it_is():
-    """Who waits for something to be settled is not told how it ended, and nothing is there to wait for afterwards."""
+    """``wait_idle`` does not report how the operation ended, and afterwards there is nothing to wait for."""
     operations, gate = Operations(), asyncio.Event()
 
     async def work() -> None:

@@ -24,14 +24,14 @@ async def failing(text, gate=None):
 
 @pytest.mark.parametrize("at_once", [both, overlap])
 async def test_both_results(at_once):
-    """They are told in the order of the steps, whichever ended first."""
+    """Results come in the order of the steps, whichever ended first."""
     gate = asyncio.Event()
     asyncio.get_running_loop().call_soon(gate.set)
     assert await at_once(value(1, gate), value(2)) == (1, 2)
 
 
 async def test_both_are_never_cut():
-    """The failure of one is told when the other has ended, too."""
+    """The failure of one is raised when the other has ended, too."""
     gate, ended = asyncio.Event(), []
 
     async def slow():
@@ -49,7 +49,7 @@ async def test_both_are_never_cut():
 
 @pytest.mark.parametrize("at_once", [both, every])
 async def test_the_first_of_two_failures(at_once):
-    """Of two failures the one of the earlier step is told, although it came later."""
+    """Of two failures the one of the earlier step is raised, although it came later."""
     gate = asyncio.Event()
     asyncio.get_running_loop().call_soon(gate.set)
     with pytest.raises(RuntimeError, match="first"):
@@ -57,7 +57,7 @@ async def test_the_first_of_two_failures(at_once):
 
 
 async def test_what_may_be_cut_is_cut():
-    """The abortable step ends with the steady one's failure, which is the one that is told."""
+    """The abortable step ends with the steady one's failure, which is the one that is raised."""
     cut = []
 
     async def abortable():
@@ -73,7 +73,7 @@ async def test_what_may_be_cut_is_cut():
 
 
 async def test_the_steady_step_ends_first():
-    """If the abortable one fails, the steady one is awaited to its end, and then the failure told."""
+    """If the abortable one fails, the steady one is awaited to its end, and then the failure is raised."""
     gate = asyncio.Event()
     task = asyncio.create_task(overlap(value(1, gate), failing("abortable")))
     await asyncio.sleep(0.01)

@@ -53,7 +53,7 @@ def test_runc_is_there_beside_a_runtime_of_the_user():
 
 
 def test_an_unknown_handler_is_refused_by_name():
-    """A pod that asks for a handler nobody configured learns which there are."""
+    """The error for a handler that is not configured lists the ones that are."""
     with pytest.raises(InvalidArgumentError, match="'gvisor' is not configured, known are runc"):
         Config().runtime_handler("gvisor")
 

@@ -63,7 +63,7 @@ async def test_a_cancelled_call_ends_on_the_server_and_is_reported(client, fake,
 
 
 async def test_closing_the_client_is_no_cancellation(fake, hops):
-    """A caller that nobody cancelled gets an error, not a CancelledError that would look like its own."""
+    """A caller that was not cancelled gets an error, not a CancelledError that would look like its own."""
     fake.script[VERSION] = [never]
     client = Containerd(fake.address, on_hop=hops.append)
     task = asyncio.create_task(client.version.get())

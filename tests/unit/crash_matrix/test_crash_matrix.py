@@ -15,7 +15,7 @@ WORKERS = 2
 
 
 async def test_every_rpc_cut_at_every_hop(tmp_path: Path, matrix_summary: list[str]) -> None:
-    """Whatever happens at whichever hop: the client is told what it may be told, retries work, nothing is left."""
+    """For every fault at every hop, the client gets an allowed answer, retries work, and nothing is left behind."""
     begun = time.monotonic()
     outputs = await asyncio.gather(*(_worker(tmp_path / str(share), share) for share in range(WORKERS)))
     lines = [json.loads(line) for output in outputs for line in output.splitlines()]

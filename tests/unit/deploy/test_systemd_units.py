@@ -144,7 +144,7 @@ def test_directories_are_those_of_the_default_configuration():
 
 
 def test_everything_points_at_the_same_socket():
-    """Kubelet and crictl are told the socket that the daemon serves by default, in the form that they take."""
+    """The files of kubelet and crictl name the daemon's default socket, in the form that each expects."""
     for name in ("crictl.yaml", "kubelet.conf.d/10-cri-shim.conf"):
         endpoints = re.findall(r"^\S*endpoint: (\S+)$", (UNITS / name).read_text(), re.MULTILINE | re.IGNORECASE)
         assert endpoints == [f"unix://{Config().socket_path}"] * 2

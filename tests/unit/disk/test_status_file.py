@@ -20,7 +20,7 @@ def test_a_draft_is_not_the_status(tmp_path):
 
 
 def test_a_status_is_written_over_a_draft_that_was_left(tmp_path):
-    """What a daemon that died has drafted is in nobody's way."""
+    """The draft of a daemon that died does not block the next one."""
     draft_status(tmp_path, Status(created_at=1, message="long " * 100))
     status = Status(pid=5, created_at=2, started_at=3)
     write_status(tmp_path, status)

@@ -142,7 +142,7 @@ async def test_how_transport_is_estimated_is_shown(listener: HttpListener, ledge
 
 
 async def test_live_events_follow_a_request_from_start_to_end(listener: HttpListener, ledger: Ledger):
-    """The stream has the request's start and its summary; nobody listens before or after."""
+    """The stream has the request's start and its summary; there is no observer before or after."""
     assert watchers(ledger) == 0
     timeout = aiohttp.ClientTimeout(total=20)
     async with (

@@ -61,7 +61,7 @@ async def test_a_removal_has_the_collector_run_soon(fake, client):
 
 
 async def test_a_test_ends_processes_and_reports_oom(fake, client):
-    """With the events, in order, and the code for whoever waits."""
+    """The events come in order, and every waiter gets the code."""
     await running(client)
     waiting = asyncio.create_task(client.tasks.wait("c"))
     fake.oom("c")

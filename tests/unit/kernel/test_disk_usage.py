@@ -74,7 +74,7 @@ def walks(monkeypatch):
 
 
 def test_what_has_not_changed_is_not_walked_again(layer, monkeypatch):
-    """The same inodes are asked for their size only, and it is told when they grow."""
+    """For known inodes only the size is read, and growth is noticed."""
     first = counted(layer)
     read = walks(monkeypatch)
     assert counted(layer, first) == first

@@ -27,7 +27,7 @@ def test_fields_and_escapes() -> None:
 
 
 def test_propagation_kinds() -> None:
-    """Every kind of propagation is told apart."""
+    """Every kind of propagation is distinguished."""
     assert [mount.kind for mount in parse_mountinfo(TEXT)] == ["shared", "private", "shared", "slave", "unbindable"]
 
 

@@ -136,7 +136,7 @@ class Closed(LedgerObserver):
 
 
 async def test_records_are_flushed_later_for_several_requests_in_one_go():
-    """The bill is there at once; what is kept, and listeners, wait for one appointment, or for whoever looks."""
+    """The bill exists at once; packing and observers wait for one timer, or for the next reader."""
     appointments: list[Callable[[], None]] = []
     ledger, observer = Ledger(appointments.append), Closed()
     ledger.listen(observer)
@@ -169,7 +169,7 @@ async def test_many_requests_do_not_wait_for_the_appointment():
 
 
 async def test_an_observer_that_is_to_be_notified_at_once_is():
-    """As long as somebody watches, nobody waits; what had ended before the watching began is not its business."""
+    """While there is a watcher, requests are flushed at once; those that ended earlier are not reported to it."""
     appointments: list[Callable[[], None]] = []
     ledger, patient, watcher = Ledger(appointments.append), Closed(), Closed(at_once=True)
     ledger.listen(patient)
@@ -196,7 +196,7 @@ async def test_each_hop_of_a_traced_request_gets_a_span_of_its_own():
 
 
 async def test_waiting_for_the_world_is_own_time_but_not_in_the_price():
-    """A container's grace period is nobody's price for a hop; time spent computing is."""
+    """A container's grace period is not part of the price; time spent computing is."""
     ledger = Ledger()
     request = ledger.open("StopContainer")
     with awaited("exit"):
@@ -229,7 +229,7 @@ async def test_containerds_own_spans_replace_the_estimate():
 
 
 async def test_a_ledger_that_is_off_notes_nothing_but_the_wall_time():
-    """Nothing is kept, no listener is told, no hop is charged to anyone."""
+    """Nothing is kept, no observer is notified, and no hop is charged."""
     ledger = LedgerOff()
     request = ledger.open("Version")
     assert ledger.note_call("m", 0.0) == ""

@@ -53,7 +53,7 @@ def test_nothing_asked_is_nothing_written():
 
 @pytest.mark.parametrize(("swap", "expected"), [(True, {"limit": 5, "swap": 5}), (False, {"limit": 5})])
 def test_swap_follows_the_limit_where_it_is_counted(swap, expected):
-    """A container may not swap unless it is told so; without swap accounting the file is not there to write."""
+    """A container must not swap unless the request allows it; without swap accounting the file does not exist."""
     spec: Spec = {}
     apply_resources(spec, cri.LinuxContainerResources(memory_limit_in_bytes=5), node(swap=swap), SpecOptions())
     assert spec["linux"]["resources"]["memory"] == expected

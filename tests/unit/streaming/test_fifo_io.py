@@ -63,7 +63,7 @@ async def test_no_writer_yet_is_not_the_end(fifo: str) -> None:
 
 
 async def test_a_writer_waits_for_its_reader(fifo: str) -> None:
-    """What is said before somebody listens is not lost."""
+    """Output from before the first reader is not lost."""
     writer = writer_of(fifo)
     waiting = asyncio.create_task(writer.wait_reader())
     done, _ = await asyncio.wait({waiting}, timeout=0.05)

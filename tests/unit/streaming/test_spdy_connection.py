@@ -35,7 +35,7 @@ class Pair:
         self.server = Connection(Limits(**limits))
 
     def exchange(self) -> tuple[list[object], list[object]]:
-        """Carry bytes until nobody has any; what each end saw."""
+        """Carry bytes until neither end has any, and return what each end saw."""
         seen: tuple[list[object], list[object]] = ([], [])
         while True:
             up, down = self.client.data_to_send(), self.server.data_to_send()
@@ -307,7 +307,7 @@ sessions = st.lists(
 
 
 def spoken(session: list[tuple[object, ...]]) -> bytes:
-    """The bytes of a client that does what it is told, right or wrong."""
+    """The bytes of a client that follows a script of valid and invalid frames."""
     writer = HeaderWriter()
     out, opened = b"", 0
     for what, *arguments in session:

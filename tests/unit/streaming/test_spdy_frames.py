@@ -20,7 +20,7 @@ header_blocks = st.dictionaries(names, values, max_size=8)
 
 
 def test_dictionary_is_the_one_of_the_standard() -> None:
-    """zlib streams of SPDY/3 begin with this checksum of their dictionary, whoever made them."""
+    """zlib streams of SPDY/3 begin with this checksum of their dictionary, whichever program made them."""
     assert zlib.adler32(DICTIONARY) == 0xE3C6A7C2
 
 

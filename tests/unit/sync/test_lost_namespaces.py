@@ -81,7 +81,7 @@ async def test_a_pod_that_goes_with_its_file(directory: Path, sandboxes: Index[S
 
 
 async def test_a_directory_that_goes(watching: asyncio.Task[None], directory: Path) -> None:
-    """The watch ends, so that whoever runs it begins another."""
+    """The watch ends, so that its caller begins another."""
     for entry in directory.iterdir():
         entry.unlink()
     directory.rmdir()

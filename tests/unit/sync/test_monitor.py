@@ -90,7 +90,7 @@ async def test_a_kill_for_want_of_memory(service: Service, fake: FakeContainerd,
 async def test_containerd_that_goes_and_comes_back(
     service: Service, fake: FakeContainerd, client: Client, running: tuple[str, str]
 ) -> None:
-    """Meanwhile requests are told so; afterwards everything is read anew, an exit without an event included."""
+    """Meanwhile requests fail with that reason; afterwards everything is read again, also an exit without an event."""
     with capture_logs() as logs:
         await fake.go_away()
         await until(lambda: not service.readiness.ready)
@@ -182,7 +182,7 @@ async def test_a_sweep_over_pods_with_a_process(
 async def test_sweeping(
     fake: FakeContainerd, kernel: RecordingKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It goes on for ever, finds an exit that no event told, and is stopped by no failure."""
+    """It continues forever, finds an exit that no event announced, and survives every failure."""
     monkeypatch.setattr(monitor, "SWEEP_EVERY", 0.01)
     async with make_service(fake, kernel, tmp_path) as service:
         pod_id, _, id_ = await Kubelet(Client(service), IMAGE, tmp_path / "logs").running_container()

@@ -14,7 +14,7 @@ from cri_shim.sync.process_specs import ProcessSpecs
 
 
 class FakeContainers:
-    """Records that can be changed while somebody reads them."""
+    """Records that can be changed while they are read."""
 
     def __init__(self):
         self.score, self.asked, self.gate = 0, [], asyncio.Event()
@@ -38,7 +38,7 @@ def specs(containers):
 
 
 async def test_asked_for_once_and_given_to_each_as_his_own(specs, containers):
-    """A second command asks nobody, and what the first one did with its spec is not seen."""
+    """A second command makes no hop, and does not see the first one's changes to its spec."""
     first = await specs.of("a")
     first["cwd"] = "/elsewhere"
     assert await specs.of("a") == {"cwd": "/", "oomScoreAdj": 0}

@@ -83,7 +83,7 @@ def write(path, text):
 
 
 def test_where_the_policy_is_found(tmp_path):
-    """The containers' own file wins over that of the policy that the configuration names; neither is told."""
+    """The containers' own file precedes that of the configured policy; without either, the reason says so."""
     policy, reason = read_selinux_policy(enabled=True, available=True, root=tmp_path)
     assert policy is None
     assert "/etc/selinux/config" in reason

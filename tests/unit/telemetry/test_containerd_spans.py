@@ -86,7 +86,7 @@ async def test_the_bill_is_remade_from_what_containerd_says():
 
 
 async def test_what_spans_say_teaches_and_is_compared():
-    """Once for each hop, and for a request once all its hops were told of; charged before, so that it is honest."""
+    """Each hop is compared once, a request once all its hops were reported; the estimate comes first, to be fair."""
     ledger = Ledger()
     receiver = ContainerdSpans(ledger)
     ledger.listen(receiver)
@@ -128,7 +128,7 @@ async def test_a_hop_of_an_active_request_counts():
 
 
 async def test_calls_that_were_repeated_add_up_but_exports_do_not():
-    """Two spans of two attempts are both containerd's work; the same span told twice is not."""
+    """Two spans of two attempts are both containerd's work; the same span received twice counts once."""
     ledger = Ledger()
     receiver = ContainerdSpans(ledger)
     ledger.listen(receiver)
@@ -172,7 +172,7 @@ async def test_memory_is_bounded():
 
 
 async def test_the_collector_gets_all_but_the_traces_made_to_ask():
-    """Spans of requests that are told go on, and containerd's own; those of asking traces stay here."""
+    """Spans of exported requests and containerd's own are forwarded; those of traces that only ask are not."""
     handed: list[bytes] = []
     ledger = Ledger()
     receiver = ContainerdSpans(ledger, handed.append)

@@ -134,7 +134,7 @@ def test_the_two_old_parts_live_one_release_more():
 
 
 def test_shares_wait_for_containerds_spans_when_it_sends_them():
-    """With spans expected, a traced request's hops are not estimated first and told again later."""
+    """With spans expected, a traced request's hops are not first estimated and counted again later."""
     ledger = Ledger()
     ledger.transport.curve.note(1.0, 0.001)
     counts = Counts(spans=True)

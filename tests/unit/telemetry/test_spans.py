@@ -117,7 +117,7 @@ def test_a_servers_fault_and_a_clients(code, error):
 
 
 def test_the_bill_in_the_span_is_the_one_in_the_answer():
-    """Every figure of the trailing metadata is an attribute, also after containerd has told more."""
+    """Every figure of the trailing metadata is an attribute, also after containerd has reported its share."""
     ledger = Ledger()
     request = traced(ledger, "StopContainer")
     own = hop(ledger, CREATE)
@@ -165,7 +165,7 @@ def test_names_of_services_and_versions():
 
 
 def test_a_hop_in_flight_at_the_end_is_there_and_no_error():
-    """What was still in flight when the answer went is told up to then, without a status."""
+    """A hop still in flight at the answer has a span up to the answer, without a status."""
     ledger = Ledger()
     request = traced(ledger, "RunPodSandbox")
     ledger.note_call(CREATE, time.perf_counter())

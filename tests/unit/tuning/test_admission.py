@@ -65,7 +65,7 @@ async def test_idle_cores_let_in_more():
 
 
 async def test_none_waits_for_ever_behind_some_that_hang():
-    """On a busy node others come in all the same, though later, when nobody has ended for a while."""
+    """On a busy node further operations are still admitted, though later, when none has ended for a while."""
     visitors = Visitors(AdmissionLimiter(2, FakeCores(0.0)))
     tasks = visitors.all(5)
     began = asyncio.get_running_loop().time()

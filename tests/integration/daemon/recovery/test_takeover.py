@@ -110,7 +110,7 @@ async def test_the_daemon_takes_over_from_the_plugin_and_gives_back(node):
 
 
 def mapping():
-    """A user namespace of ids that nobody on the node has."""
+    """A user namespace of ids that no user of the node has."""
     line = cri.IDMapping(host_id=1_000_000, container_id=0, length=65_536)
     return cri.UserNamespace(mode=cri.POD, uids=[line], gids=[line])
 

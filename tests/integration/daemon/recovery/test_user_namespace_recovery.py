@@ -17,7 +17,7 @@ FIRST, SIZE = 1_000_000, 65_536
 
 
 def mapping():
-    """A user namespace of ids that nobody on the node has."""
+    """A user namespace of ids that no user of the node has."""
     line = cri.IDMapping(host_id=FIRST, container_id=0, length=SIZE)
     return cri.UserNamespace(mode=cri.POD, uids=[line], gids=[line])
 

@@ -51,7 +51,7 @@ def status_in(event, container_id):
 
 
 async def test_a_pods_life(lab):
-    """Every step of a pod and its containers is told once, in order, with the whole pod as it was then."""
+    """Every step of a pod and its containers is reported once, in order, with the whole pod at that moment."""
     call = await subscribe(lab.client)
     pod = await run_pod(lab, labels={"app": "x"})
     short = await pod.start(command=sh("exit 3"))
@@ -89,7 +89,7 @@ async def test_a_pods_life(lab):
 
 
 async def test_two_see_the_same(lab):
-    """Two subscribers are told the same; one that comes later is told what happens from then on."""
+    """Two subscribers get the same events; a later one gets the events from its subscription on."""
     async with CriClient(lab.endpoint) as other:
         one, two = await subscribe(lab.client), await subscribe(other)
         pod = await run_pod(lab)

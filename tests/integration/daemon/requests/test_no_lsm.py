@@ -23,7 +23,7 @@ without_apparmor = pytest.mark.skipif(Path("/sys/kernel/security/apparmor").exis
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def wanting():
-    """A node that is told to label pods."""
+    """A node whose configuration labels pods."""
     async with Lab("bridge", settings={"runtime": {"enable_selinux": True}}) as lab:
         yield lab
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 async def test_it_shows_what_the_daemon_runs_on(lab: Lab) -> None:
-    """Python, grpc and the event loop, for whoever compares two runs; the numbers depend on all three."""
+    """The status names Python, grpc and the event loop, because the numbers of a comparison depend on all three."""
     info = (await lab.client.Status(verbose=True)).info
     assert json.loads(info["python"]) == {
         "version": platform.python_version(),

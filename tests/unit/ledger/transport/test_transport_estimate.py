@@ -101,7 +101,7 @@ def test_an_even_method_is_charged_what_is_left_of_it():
 
 
 def test_an_uneven_method_is_charged_null_calls_with_a_factor():
-    """Of a start that takes 50 to 90 ms nothing can be told from what it took; what null calls say is corrected."""
+    """The duration of a start (50 to 90 ms) predicts no transport; the estimate of null calls is corrected instead."""
     methods = MethodTransport()
     for daemon in (0.05, 0.09, 0.06, 0.08):
         methods.note(("StartContainer", CREATE, 0), Observation(2.0, daemon, 0.0001))
