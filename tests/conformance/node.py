@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Node:
-    """One endpoint under test. ``kind`` "other" is one that somebody named on the command line.
+    """One endpoint under test. ``kind`` "other" is one from the command line.
 
     ``version`` is containerd's, in front of which the bridge stands or which has the plugin; () for another endpoint.
     ``pinned``: the bridge, whose pods have no process of their own where they need none.
@@ -97,7 +97,7 @@ async def lab_node(kind: Literal["bridge", "plugin", "pinned"]) -> AsyncIterator
 
 @asynccontextmanager
 async def other_node(endpoint: str) -> AsyncIterator[Node]:
-    """Give an endpoint of this machine that somebody else brought up; it pulls from our registry on loopback."""
+    """Yield an endpoint of this machine that already runs; it pulls from the tests' registry on loopback."""
     with TemporaryDirectory(prefix="conformance-") as name:
         directory = Path(name)
         with Registry.start(directory / "registry") as registry:

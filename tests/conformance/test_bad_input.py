@@ -24,7 +24,7 @@ NOWHERE = "f" * 64
 @pytest.mark.parametrize("id_", [NOWHERE, "nonsense", "../../etc"])
 @pytest.mark.parametrize("rpc", ["PodSandboxStatus", "ContainerStatus", "StartContainer"])
 async def test_an_unknown_id_is_not_found(node, client, rpc, id_):
-    """An id that nobody has is NOT_FOUND and named."""
+    """An unknown id is NOT_FOUND, and the error names it."""
     field = "pod_sandbox_id" if "Sandbox" in rpc else "container_id"
     code, message = await failure(getattr(client, rpc)(**{field: id_}))
     assert code == NOT_FOUND

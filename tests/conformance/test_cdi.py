@@ -1,4 +1,4 @@
-"""CDI devices: files in /var/run/cdi, where every runtime looks unless it is told otherwise."""
+"""CDI devices: files in /var/run/cdi, the default directory of every runtime."""
 
 from __future__ import annotations
 

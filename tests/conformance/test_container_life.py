@@ -103,12 +103,12 @@ async def test_stopping_what_does_not_run_succeeds(pod):
     "1.6 answers NotFound where the CRI wants stopping an unknown container to succeed", before="1.7"
 )
 async def test_stopping_an_unknown_container_succeeds(client):
-    """StopContainer of an id that nobody knows succeeds."""
+    """StopContainer of an unknown id succeeds."""
     await client.StopContainer(container_id=UNKNOWN_ID, timeout=0)
 
 
 async def test_removing_an_unknown_container_succeeds(client):
-    """RemoveContainer of an id that nobody knows succeeds."""
+    """RemoveContainer of an unknown id succeeds."""
     await client.RemoveContainer(container_id=UNKNOWN_ID)
 
 

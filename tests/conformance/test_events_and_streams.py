@@ -21,7 +21,7 @@ PATIENCE = 30
 @pytest.mark.plugin_differs("1.6 knows no events", before="1.7")
 @pytest.mark.proves("RuntimeService.GetContainerEvents")
 async def test_events_of_a_container(client, node):
-    """A container's life is told in order, each event with the status that it had then."""
+    """Events of a container come in order, each with the status of that moment."""
     call = client.stream("GetContainerEvents")
     seen: list[cri.ContainerEventResponse] = []
 

@@ -1,4 +1,4 @@
-"""Which namespaces a container shares: with its pod, with the node, with another container, with nobody."""
+"""Which namespaces a container shares: with its pod, with the node, with another container, or with none."""
 
 from __future__ import annotations
 

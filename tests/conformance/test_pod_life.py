@@ -85,12 +85,12 @@ async def test_a_running_pod_can_be_removed_at_once(node, client):
 
 @pytest.mark.plugin_differs("1.6 answers NotFound where the CRI wants stopping an unknown pod to succeed", before="1.7")
 async def test_stopping_an_unknown_pod_succeeds(client):
-    """StopPodSandbox of an id that nobody knows succeeds."""
+    """StopPodSandbox of an unknown id succeeds."""
     await client.StopPodSandbox(pod_sandbox_id=UNKNOWN_ID)
 
 
 async def test_removing_an_unknown_pod_succeeds(client):
-    """RemovePodSandbox of an id that nobody knows succeeds."""
+    """RemovePodSandbox of an unknown id succeeds."""
     await client.RemovePodSandbox(pod_sandbox_id=UNKNOWN_ID)
 
 

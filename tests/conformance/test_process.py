@@ -138,7 +138,7 @@ async def test_pod_wide_supplemental_groups_of_the_container_only(node):
 
 @pytest.mark.parametrize(("user", "expected"), [("app", "1000 1000"), ("1000:33", "1000 33"), ("33", "33 33")])
 async def test_the_images_user(node, pod, user, expected):
-    """The image's User, as a name or as numbers, is who runs when the container names nobody."""
+    """If the container names no user, it runs as the image's User, given as a name or as numbers."""
     image = await node.pull(f"user:{user.replace(':', '-')}", user=user)
     assert await printed(pod, image=image, command=sh("echo $(id -u) $(id -g)")) == expected
 
@@ -165,7 +165,7 @@ async def test_without_stdin_reading_ends_at_once(pod):
 
 @pytest.mark.proves("ContainerConfig.stdin")
 async def test_with_stdin_reading_waits(pod):
-    """With stdin a reader waits for whoever attaches."""
+    """With stdin a reader waits for a client that attaches."""
     container = await pod.start(stdin=True, command=sh("echo up; cat; echo end"))
     await container.logged("up")
     await asyncio.sleep(0.2)

@@ -1,4 +1,4 @@
-"""What the process that holds a pod is confined to, and what is only told of a pod."""
+"""Restrictions of the process that holds a pod, and fields of a pod that are only reported."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_supplemental_groups(client, node):
 @pytest.mark.plugin_differs("1.6 does not know the field", before="1.7")
 @pytest.mark.pause_process
 async def test_strict_groups(client, node):
-    """With the policy Strict the pod's process has exactly the groups that were asked for, and the policy is told."""
+    """With the policy Strict the pod's process has exactly the requested groups, and the status reports the policy."""
     security = {
         "run_as_user": {"value": 1234},
         "run_as_group": {"value": 2345},
@@ -94,7 +94,7 @@ async def test_seccomp_in_the_old_form(client, node, path, mode):
 
 @pytest.mark.proves("LinuxPodSandboxConfig.resources")
 async def test_resources_of_the_pod_reach_the_runtime(client, node):
-    """What all containers may use is told to the runtime by annotations, from which virtual machines get their size."""
+    """Annotations report the containers' total resources to the runtime; virtual machines get their size from them."""
     config = {"cpu_period": 100_000, "cpu_quota": 50_000, "cpu_shares": 512, "memory_limit_in_bytes": 64 << 20}
     pod = await node.run(linux_more={"resources": config})
     annotations = (await info(client, pod))["runtimeSpec"]["annotations"]
@@ -106,7 +106,7 @@ async def test_resources_of_the_pod_reach_the_runtime(client, node):
 
 @pytest.mark.proves("LinuxPodSandboxConfig.overhead")
 async def test_overhead_of_the_pod_is_reported(client, node):
-    """What the pod itself may use is kept and told; the kubelet makes the cgroup that it counts in."""
+    """The pod's own resources are stored and reported; the kubelet makes the cgroup that they count in."""
     pod = await node.run(linux_more={"overhead": {"memory_limit_in_bytes": 16 << 20}})
     overhead = (await info(client, pod))["config"]["linux"]["overhead"]
     assert overhead["memory_limit_in_bytes"] == 16 << 20

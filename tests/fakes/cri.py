@@ -33,7 +33,7 @@ _METHODS = {
 class Client:
     """``await client.RunPodSandbox(config=…)``; a failed call raises :class:`grpc.aio.AioRpcError`.
 
-    ``seconds`` is the deadline of the calls. It is only told to the service: no call is cut off by it.
+    ``seconds`` is the deadline of the calls. The service only sees it: no call is cut off by it.
     """
 
     def __init__(self, service: Service, *, seconds: float | None = None) -> None:

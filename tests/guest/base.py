@@ -36,7 +36,7 @@ PACKAGES = (
 )
 SIZE = "3G"
 ROOT = Path(__file__).parent / "root"
-# The tests start these themselves, and nobody needs updates or consoles in a machine that lives for minutes.
+# The tests start these themselves, and a machine that lives for minutes needs no updates or consoles.
 DISABLED = ("containerd.service", "docker-registry.service")
 MASKED = ("apt-daily.timer", "apt-daily-upgrade.timer", "getty@tty1.service")
 # Settings of this machine's apt that decide whether and how the sources are reached.

@@ -135,7 +135,7 @@ async def test_a_mount_that_contradicts_itself_is_refused(pod, volume, tmp_path)
 
 @ours
 async def test_mapped_ids_are_refused(pod, volume):
-    """An overlay cannot be mounted with mapped ids; saying so is better than files that belong to nobody."""
+    """An overlay cannot be mounted with mapped ids; an error is better than files without a valid owner."""
     mapping = cri.IDMapping(host_id=100000, container_id=0, length=65536)
     mount = image_mount(volume, uidMappings=[mapping], gidMappings=[mapping])
     code, message = await failure(pod.create(mounts=[mount]))

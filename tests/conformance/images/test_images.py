@@ -142,7 +142,7 @@ async def test_a_repository_that_is_not_there(node, client):
 
 
 async def test_a_registry_that_is_not_there(client):
-    """Pulling from where nobody listens fails soon and names the image or the address."""
+    """Pulling from a port without a listener fails soon and names the image or the address."""
     _, message = await failure(client.PullImage(image={"image": "127.0.0.1:1/image:1"}))
     assert "127.0.0.1:1" in message
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tests.fakes.containerd.state import State
 
 NAMESPACE = "k8s.io"
-"""Where the helpers of the fake look, unless they are told otherwise."""
+"""The namespace that the fake's helper functions use by default."""
 MAX_MESSAGE_BYTES = 16 << 20
 
 
