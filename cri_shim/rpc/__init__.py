@@ -5,7 +5,8 @@ as a message or as its bytes, or raises a :class:`~cri_shim.errors.CriError`. Th
 an asynchronous iterator of responses that has an ``aclose``. The server answers UNIMPLEMENTED to RPCs that are not in
 :data:`RPCS`.
 
-This room may import every room below it. One RPC must never import another: what two of them need is in ``lifecycle``.
+This room may import every room below it, and an RPC may use another that answers a part of the same question. It must
+never import the server or the daemon: an RPC does not know who calls it, nor how long the caller waits.
 """
 
 from __future__ import annotations
