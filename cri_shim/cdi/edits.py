@@ -112,19 +112,19 @@ def _add_groups(spec: Spec, groups: Iterable[int]) -> None:
         user["additionalGids"] = [*held, *added]
 
 
-def _rdt(asked: IntelRdt, available: bool) -> Spec:
+def _rdt(requested: IntelRdt, available: bool) -> Spec:
     if not available:
         raise FailedPreconditionError(
-            f"CDI device injection failed: the device brings the RDT class {asked.clos_id!r}, "
+            f"CDI device injection failed: the device brings the RDT class {requested.clos_id!r}, "
             "but this node has no resctrl file system mounted at /sys/fs/resctrl"
         )
     return _without_empty(
         {
-            "closID": asked.clos_id,
-            "l3CacheSchema": asked.l3_cache_schema,
-            "memBwSchema": asked.mem_bw_schema,
-            "schemata": list(asked.schemata),
-            "enableMonitoring": asked.enable_monitoring,
+            "closID": requested.clos_id,
+            "l3CacheSchema": requested.l3_cache_schema,
+            "memBwSchema": requested.mem_bw_schema,
+            "schemata": list(requested.schemata),
+            "enableMonitoring": requested.enable_monitoring,
         }
     )
 

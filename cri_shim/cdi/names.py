@@ -52,7 +52,7 @@ def check_qualified(name: str) -> str:
     return check_kind(kind) or check_device(device)
 
 
-def devices_asked(config: cri.ContainerConfig) -> list[str]:
+def requested_devices(config: cri.ContainerConfig) -> list[str]:
     """Return the qualified names that a container requests, each once: first the field's, then the annotations'.
 
     Raises InvalidArgumentError for a malformed name.

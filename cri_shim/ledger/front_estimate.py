@@ -43,12 +43,12 @@ class FrontEstimate:
         self._last_in = self._last_out = time.perf_counter()
         self._at_once = 0.0
         """Seconds for both ways of a call that follows another at once."""
-        self._asked: set[float] = set()
+        self._gaps: set[float] = set()
 
     def take_gaps(self) -> set[float]:
         """Return the gaps of the curve nearest to those of the requests since the last call, and forget them."""
-        asked, self._asked = self._asked, set()
-        return asked
+        gaps, self._gaps = self._gaps, set()
+        return gaps
 
     def note(self, gaps: Gaps, way_in: float, way_out: float) -> None:
         """Add one call of the probe."""
@@ -67,7 +67,7 @@ class FrontEstimate:
         """Charge a request that begins with its way in; ``sent_at`` is Unix seconds by the client's clock, if known."""
         quiet, self._last_in = request.started - self._last_in, request.started
         gap = self._gap(quiet)
-        self._asked.add(nearest(gap))
+        self._gaps.add(nearest(gap))
         if sent_at is not None and 0.0 <= (seconds := request.started_at - sent_at) < LONGEST_WAY:
             request.way_in, request.front_known = Estimate(seconds, 0.0), "measured"
             return

@@ -34,15 +34,15 @@ class Deprecations:
         """Leave out the warnings whose names are in ``ignored``."""
         self._ignored = frozenset(ignored)
         self._warnings: Mapping[str, str] = {}
-        self._asked = float("-inf")
+        self._asked_at = float("-inf")
 
     async def conditions(self, introspection: Introspection) -> list[cri.RuntimeCondition]:
         """Return one condition with all warnings by their names in its message, or none.
 
         Never raises.
         """
-        if time.monotonic() - self._asked >= ASK_EVERY:
-            self._asked = time.monotonic()
+        if time.monotonic() - self._asked_at >= ASK_EVERY:
+            self._asked_at = time.monotonic()
             try:
                 async with asyncio.timeout(_PATIENCE):
                     server = await introspection.server()

@@ -35,7 +35,7 @@ class SnapshotterCheck:
     def __init__(self, wanted: Mapping[str, str] | None = None) -> None:
         self._wanted = dict(wanted or {})
         self._connection = -1
-        self._asked = float("-inf")
+        self._asked_at = float("-inf")
         self._reason = ""
 
     async def reason(self, introspection: Introspection, connection: int) -> str:
@@ -44,14 +44,14 @@ class SnapshotterCheck:
         ``connection`` is a number that changes with each reconnection. While containerd does not answer, it is unknown
         whether something is missing, and the sentence is empty. Never raises.
         """
-        if connection == self._connection or time.monotonic() - self._asked < ASK_AGAIN:
+        if connection == self._connection or time.monotonic() - self._asked_at < ASK_AGAIN:
             return self._reason
         self._reason = ""
         try:
             async with asyncio.timeout(_PATIENCE):
                 plugins = await introspection.plugins(f"type=={PLUGIN_TYPE}")
         except (ContainerdError, TimeoutError) as error:
-            self._asked = time.monotonic()
+            self._asked_at = time.monotonic()
             log.debug("snapshotter.unknown", error=str(error))
             return ""
         self._connection = connection

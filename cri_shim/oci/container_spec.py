@@ -147,8 +147,8 @@ def _set_process(spec: Spec, given: ContainerSpecInput) -> None:
         chosen = available
     else:
         inherited = tuple(process["capabilities"].get("bounding", ()))
-        asked = security.capabilities if security.HasField("capabilities") else None
-        chosen = capabilities.wanted(asked, available, inherited)
+        requested = security.capabilities if security.HasField("capabilities") else None
+        chosen = capabilities.wanted(requested, available, inherited)
         retained = capabilities.ambient(security.capabilities, available)
     process["capabilities"] = defaults.capability_sets(chosen, retained)
 

@@ -19,19 +19,19 @@ ANNOTATION: Final = "io.kubernetes.cri.untrusted-workload"
 HANDLER: Final = "untrusted"
 
 
-def handler_name(asked: str, annotations: Mapping[str, str]) -> str:
+def handler_name(requested: str, annotations: Mapping[str, str]) -> str:
     """Return the name of the handler that runs a pod; empty for the default one."""
-    return HANDLER if annotations.get(ANNOTATION) == "true" else asked
+    return HANDLER if annotations.get(ANNOTATION) == "true" else requested
 
 
-def check_untrusted(asked: str, config: cri.PodSandboxConfig) -> None:
+def check_untrusted(requested: str, config: cri.PodSandboxConfig) -> None:
     """Reject an untrusted pod that names another handler or shares a namespace of the node."""
     if config.annotations.get(ANNOTATION) != "true":
         return
-    if asked not in ("", HANDLER):
+    if requested not in ("", HANDLER):
         raise InvalidArgumentError(
             f"annotation {ANNOTATION} asks for the runtime handler {HANDLER!r}, and runtime_handler for "
-            f"'{escaped(asked)}'; leave one of them out"
+            f"'{escaped(requested)}'; leave one of them out"
         )
     namespaces = config.linux.security_context.namespace_options
     shared = [kind for kind in ("network", "pid", "ipc") if getattr(namespaces, kind) == cri.NODE]

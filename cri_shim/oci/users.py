@@ -82,7 +82,7 @@ def plan_user(security: cri.LinuxContainerSecurityContext, image: ImageConfig) -
     Raises :class:`~cri_shim.errors.InvalidArgumentError` for a group without a user, an id out of range, or an image
     whose user has more than one colon.
     """
-    user, group = _asked(
+    user, group = _requested_user(
         security.run_as_username,
         security.run_as_user.value if security.HasField("run_as_user") else None,
         security.run_as_group.value if security.HasField("run_as_group") else None,
@@ -98,7 +98,7 @@ def plan_user(security: cri.LinuxContainerSecurityContext, image: ImageConfig) -
 
 def plan_sandbox_user(security: cri.LinuxSandboxSecurityContext, image: ImageConfig) -> UserPlan:
     """Return the user that the pause process runs as; the groups that its image lists for that user do not matter."""
-    user, group = _asked(
+    user, group = _requested_user(
         "",
         security.run_as_user.value if security.HasField("run_as_user") else None,
         security.run_as_group.value if security.HasField("run_as_group") else None,
@@ -138,7 +138,7 @@ def resolve_user(plan: UserPlan, passwd: bytes | None = None, group: bytes | Non
     return ResolvedUser(uid, gid, tuple(sorted(further)))
 
 
-def _asked(username: str, uid: int | None, gid: int | None, image: ImageConfig) -> tuple[str, str]:
+def _requested_user(username: str, uid: int | None, gid: int | None, image: ImageConfig) -> tuple[str, str]:
     """Return the user and group that take precedence, as text."""
     if not username and uid is None:
         if gid is not None:

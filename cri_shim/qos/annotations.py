@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 
 
-def class_asked(kind: Literal["blockio", "rdt"], config: cri.ContainerConfig, pod: cri.PodSandboxConfig) -> str:
+def requested_class(kind: Literal["blockio", "rdt"], config: cri.ContainerConfig, pod: cri.PodSandboxConfig) -> str:
     """Return the name of the requested class; empty if none is requested."""
     own = f"io.kubernetes.cri.{kind}-class"
     if own in config.annotations:

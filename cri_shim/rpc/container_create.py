@@ -89,8 +89,8 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         log_path=_log_path(request.sandbox_config, config),
         stop_signal=_stop_signal(config, image),
     )
-    asked = config.linux.security_context.selinux_options
-    container = container.replace(process_label=service.selinux.of_container(asked, sandbox.process_label))
+    requested = config.linux.security_context.selinux_options
+    container = container.replace(process_label=service.selinux.of_container(requested, sandbox.process_label))
     service.container_names.reserve(name, container.id)
     async with Rollback(
         f"container {container.id}",

@@ -31,7 +31,7 @@ def status_of(images: ImageStore, container: Container) -> cri.ContainerStatus:
     image = images.resolve(container.image_id) if is_digest(container.image_id) else None
     tag = image.repo_tags[0] if image and image.repo_tags else ""
     digest = image.repo_digests[0] if image and image.repo_digests else ""
-    asked = container.config.image
+    requested = container.config.image
     return cri.ContainerStatus(
         id=container.id,
         metadata=container.config.metadata,
@@ -41,9 +41,9 @@ def status_of(images: ImageStore, container: Container) -> cri.ContainerStatus:
         finished_at=status.finished_at,
         exit_code=status.exit_code,
         image=cri.ImageSpec(
-            image=tag or asked.image,
-            annotations=asked.annotations,
-            user_specified_image=asked.user_specified_image,
+            image=tag or requested.image,
+            annotations=requested.annotations,
+            user_specified_image=requested.user_specified_image,
         ),
         image_ref=digest or container.image_id,
         image_id=container.image_id,

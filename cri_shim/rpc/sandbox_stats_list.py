@@ -8,7 +8,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc.container_stats_list import container_subjects, fill_stats, measured_layers
 from cri_shim.rpc.one_of import one_of
 from cri_shim.rpc.sandbox_list import matching
-from cri_shim.stats.combine import together
+from cri_shim.stats.combine import sum_readings
 from cri_shim.stats.messages import fill_pod
 from cri_shim.stats.reader import Subject
 from cri_shim.stats.values import NOTHING
@@ -115,7 +115,7 @@ def whole_pod(sandbox: Sandbox, containers: Iterable[Container], readings: Mappi
     if has_cgroup(sandbox):
         return own
     parts = [readings[container.id] for container in containers if container.id in readings]
-    return together(own, parts, has_process=sandbox.pinned is None)
+    return sum_readings(own, parts, has_process=sandbox.pinned is None)
 
 
 def _processes(readings: Iterable[Reading]) -> int | None:

@@ -152,9 +152,9 @@ class _Instrumented:
 
     def _open(self, context: _Context) -> tuple[Request, bool]:
         """Begin the record of a request; also return whether its client wants each hop in the answer."""
-        asked = context.invocation_metadata() or ()  # gRPC builds it anew at each call
-        trace = self._service.traces.begin(_value(asked, TRACE_KEY))
-        return self._service.ledger.open(self._name, self._api, trace, sent_at(asked)), wants_hops(asked)
+        metadata = context.invocation_metadata() or ()  # gRPC builds it anew at each call
+        trace = self._service.traces.begin(_value(metadata, TRACE_KEY))
+        return self._service.ledger.open(self._name, self._api, trace, sent_at(metadata)), wants_hops(metadata)
 
     async def _answered(self, message: Message, _context: _Context) -> bytes:
         response = await answered(self._rpc.function(self._service, message))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def together(sandbox: Reading, containers: Sequence[Reading], *, has_process: bool = True) -> Reading:
+def sum_readings(sandbox: Reading, containers: Sequence[Reading], *, has_process: bool = True) -> Reading:
     """Return the sum over a sandbox and its containers, with the sandbox's network.
 
     Pressure values cannot be added and are left out. If the sandbox could not be read, there is no sum, unless it has

@@ -105,12 +105,12 @@ class Streams:
             return await self._answer(request)
 
     async def _answer(self, request: BaseRequest) -> StreamResponse:
-        asked = _PATH.fullmatch(request.path)
-        if asked is None:
+        match = _PATH.fullmatch(request.path)
+        if match is None:
             raise HTTPNotFound
         if request.method not in _METHODS:
             raise HTTPMethodNotAllowed(request.method, _METHODS)
-        kind, token = asked.groups()
+        kind, token = match.groups()
         pending = self._take(token)
         if pending is None or pending.kind != kind:
             raise HTTPNotFound(text="no such streaming request; tokens are good for one connection in one minute\n")

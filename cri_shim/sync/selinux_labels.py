@@ -15,7 +15,7 @@ import structlog
 
 from cri_shim.errors import FailedPreconditionError, InternalError, ResourceExhaustedError
 from cri_shim.kernel.small_file import read_small_file
-from cri_shim.oci.security.selinux import Context, is_asked, mount_label, parse_policy, process_label
+from cri_shim.oci.security.selinux import Context, is_requested, mount_label, parse_policy, process_label
 from untrusted import decode_utf8
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class SelinuxLabels:
         """
         if self._policy is not None:
             return process_label(self._policy, options, options.level or self._new_level())
-        if is_asked(options):
+        if is_requested(options):
             if self._reason:
                 raise FailedPreconditionError(f"SELinux options are requested, but {self._reason}")
             log.info("selinux.options_ignored", options=str(options).split(), reason="enable_selinux is false")
@@ -66,7 +66,7 @@ class SelinuxLabels:
 
     def of_container(self, options: cri.SELinuxOption, pod_label: str) -> str:
         """Return the process label of a new container: by default its pod's. Raises the same errors as ``of_pod``."""
-        if self._policy is None or is_asked(options) or not pod_label:
+        if self._policy is None or is_requested(options) or not pod_label:
             return self.of_pod(options)
         return pod_label
 

@@ -53,7 +53,7 @@ ABSENT: Final = Absent()
 async def poll_task(containerd: Containerd, id_: str, *, seconds: float = POLL_SECONDS) -> PolledTask:
     """Poll the task of ``id_``; this returns within ``seconds``, whatever containerd does."""
     try:
-        return await _asked(containerd, id_, seconds)
+        return await _get_task(containerd, id_, seconds)
     except Unavailable as error:
         return NotKnown(str(error))
 
@@ -77,7 +77,7 @@ async def poll_tasks(containerd: Containerd, ids: Iterable[str]) -> dict[str, Po
 
     async def one(id_: str) -> None:
         async with places:
-            polled[id_] = await _asked(containerd, id_, max(0.0, until - asyncio.get_running_loop().time()))
+            polled[id_] = await _get_task(containerd, id_, max(0.0, until - asyncio.get_running_loop().time()))
 
     for outcome in await asyncio.gather(*map(one, left), return_exceptions=True):
         if isinstance(outcome, BaseException):
@@ -103,7 +103,8 @@ async def _list_tasks(containerd: Containerd) -> dict[str, PolledTask]:
         return {}
 
 
-async def _asked(containerd: Containerd, id_: str, seconds: float) -> PolledTask:
+async def _get_task(containerd: Containerd, id_: str, seconds: float) -> PolledTask:
+    """Return what containerd answers about one task; raise only an error of a call that was never sent."""
     try:
         with call_options(timeout=seconds):
             return judged(await containerd.tasks.get(id_))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cri_shim.cdi.edits import apply_edits
-from cri_shim.cdi.names import devices_asked
+from cri_shim.cdi.names import requested_devices
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.oci.node_facts import has_rdt, read_device_node
@@ -26,7 +26,7 @@ async def inject_cdi_devices(config: Config, cdi: CdiRegistry, container: Contai
 
     Raises InvalidArgumentError for an invalid name, and FailedPreconditionError for a device that does not exist.
     """
-    names = devices_asked(container.config)
+    names = requested_devices(container.config)
     if not names:
         return
     if not config.runtime.enable_cdi:

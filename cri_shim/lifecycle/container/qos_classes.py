@@ -12,7 +12,7 @@ import structlog
 
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
-from cri_shim.qos.annotations import class_asked
+from cri_shim.qos.annotations import requested_class
 from cri_shim.qos.blockio import find_disks, has_weights
 from cri_shim.qos.rdt import rdt_section, why_no_rdt
 
@@ -29,9 +29,9 @@ async def apply_classes(
     config: Config, blockio: BlockioClasses, container: Container, pod: cri.PodSandboxConfig, spec: dict[str, Any]
 ) -> None:
     """Write the container's classes into ``spec``; raises FailedPreconditionError for one that is not available."""
-    if name := class_asked("blockio", container.config, pod):
+    if name := requested_class("blockio", container.config, pod):
         await run(FS, _blockio, config, blockio, container.id, name, spec)
-    if name := class_asked("rdt", container.config, pod):
+    if name := requested_class("rdt", container.config, pod):
         await run(FS, _rdt, config, container.id, name, spec)
 
 

@@ -21,8 +21,10 @@ DEFAULT_PROFILE = "cri-containerd.apparmor.d"
 
 def takes_default(security: cri.LinuxContainerSecurityContext) -> bool:
     """Return whether a container gets the default profile on a node that has AppArmor and that profile."""
-    asked = _asked(security)
-    return not security.privileged and (asked is None or asked.profile_type == cri.SecurityProfile.RuntimeDefault)
+    requested = _requested_profile(security)
+    return not security.privileged and (
+        requested is None or requested.profile_type == cri.SecurityProfile.RuntimeDefault
+    )
 
 
 def apparmor_profile(
@@ -33,15 +35,15 @@ def apparmor_profile(
     ``loaded`` are the profiles in the kernel. Without a request the default profile is used if it is loaded.
     Raises FailedPreconditionError for a requested profile on a node without AppArmor or without that profile.
     """
-    asked = _asked(security)
-    if asked is not None and checked(asked, "apparmor").profile_type == cri.SecurityProfile.Unconfined:
+    requested = _requested_profile(security)
+    if requested is not None and checked(requested, "apparmor").profile_type == cri.SecurityProfile.Unconfined:
         return None
     if not available:
-        if asked is None:
+        if requested is None:
             return None
         raise FailedPreconditionError("an AppArmor profile is requested, but AppArmor is not available on this node")
-    if asked is not None and asked.profile_type == cri.SecurityProfile.Localhost:
-        name = asked.localhost_ref.removeprefix(LOCALHOST_PREFIX)
+    if requested is not None and requested.profile_type == cri.SecurityProfile.Localhost:
+        name = requested.localhost_ref.removeprefix(LOCALHOST_PREFIX)
         if name not in loaded:
             raise FailedPreconditionError(f"AppArmor profile {name!r} is not loaded on this node")
         return name
@@ -49,7 +51,7 @@ def apparmor_profile(
         return None
     if DEFAULT_PROFILE in loaded:
         return DEFAULT_PROFILE
-    if asked is None:
+    if requested is None:
         return None
     raise FailedPreconditionError(
         f"the default AppArmor profile {DEFAULT_PROFILE!r} is not loaded on this node, "
@@ -57,5 +59,5 @@ def apparmor_profile(
     )
 
 
-def _asked(security: cri.LinuxContainerSecurityContext) -> cri.SecurityProfile | None:
+def _requested_profile(security: cri.LinuxContainerSecurityContext) -> cri.SecurityProfile | None:
     return security.apparmor if security.HasField("apparmor") else named_profile(security.apparmor_profile)

@@ -59,7 +59,7 @@ def check_level(options: cri.SELinuxOption) -> None:
         )
 
 
-def is_asked(options: cri.SELinuxOption) -> bool:
+def is_requested(options: cri.SELinuxOption) -> bool:
     """Return whether a request sets any SELinux option."""
     return bool(options.user or options.role or options.type or options.level)
 

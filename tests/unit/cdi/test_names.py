@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.cdi.names import check_qualified, devices_asked
+from cri_shim.cdi.names import check_qualified, requested_devices
 from cri_shim.errors import InvalidArgumentError
 
 
@@ -32,12 +32,12 @@ def test_field_and_annotations_are_put_together():
         CDI_devices=[cri.CDIDevice(name="v/c=b"), cri.CDIDevice(name="v/c=a")],
         annotations={"cdi.k8s.io/z": "v/c=d", "cdi.k8s.io/y": "v/c=a,v/c=c", "other": "v/c=e"},
     )
-    assert devices_asked(config) == ["v/c=b", "v/c=a", "v/c=c", "v/c=d"]
+    assert requested_devices(config) == ["v/c=b", "v/c=a", "v/c=c", "v/c=d"]
 
 
 def test_a_bad_name_is_reported_with_its_place():
     """Whoever wrote the annotation learns which one it was."""
     with pytest.raises(InvalidArgumentError, match=r"annotation cdi\.k8s\.io/x.*'nonsense'"):
-        devices_asked(cri.ContainerConfig(annotations={"cdi.k8s.io/x": "v/c=a,nonsense"}))
+        requested_devices(cri.ContainerConfig(annotations={"cdi.k8s.io/x": "v/c=a,nonsense"}))
     with pytest.raises(InvalidArgumentError, match="CDI_devices"):
-        devices_asked(cri.ContainerConfig(CDI_devices=[cri.CDIDevice(name="eth0")]))
+        requested_devices(cri.ContainerConfig(CDI_devices=[cri.CDIDevice(name="eth0")]))

@@ -6,14 +6,14 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import FailedPreconditionError
-from cri_shim.qos.annotations import class_asked
+from cri_shim.qos.annotations import requested_class
 from cri_shim.qos.rdt import rdt_section, why_no_rdt
 
 
 def asked(kind, own=None, pod=None):
     """The class of a container named app."""
     config = cri.ContainerConfig(metadata=cri.ContainerMetadata(name="app"), annotations=own or {})
-    return class_asked(kind, config, cri.PodSandboxConfig(annotations=pod or {}))
+    return requested_class(kind, config, cri.PodSandboxConfig(annotations=pod or {}))
 
 
 @pytest.mark.parametrize("kind", ["blockio", "rdt"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.stats.combine import together
+from cri_shim.stats.combine import sum_readings
 from cri_shim.stats.messages import fill_container, fill_pod
 from cri_shim.stats.metric_table import ALL, BASE_LABELS, OF_CONTAINERS, OF_PODS, Row, descriptors, fill_metrics
 from cri_shim.stats.metric_values import FileSystem, Measured
@@ -114,7 +114,7 @@ def test_a_pod():
 
 def test_a_pod_without_a_cgroup_is_the_sum_of_its_parts():
     """Sandbox and containers are added; one that could not be read adds nothing."""
-    whole = together(Reading(USAGE, 5, 1, (ETH0,)), [Reading(USAGE, 7), NOTHING, Reading(USAGE)])
+    whole = sum_readings(Reading(USAGE, 5, 1, (ETH0,)), [Reading(USAGE, 7), NOTHING, Reading(USAGE)])
     assert whole.usage is not None
     assert whole.usage.memory is not None
     assert whole.usage.cpu_ns == 3 * 7_500_000_000
@@ -122,7 +122,7 @@ def test_a_pod_without_a_cgroup_is_the_sum_of_its_parts():
     assert whole.usage.memory.limit is None
     assert whole.nano_cores == 12
     assert whole.interfaces == (ETH0,)
-    assert together(NOTHING, [FULL]) is NOTHING
+    assert sum_readings(NOTHING, [FULL]) is NOTHING
 
 
 # Every field that is a number; the last two are not.

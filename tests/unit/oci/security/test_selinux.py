@@ -6,7 +6,7 @@ import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
-from cri_shim.oci.security.selinux import Context, is_asked, mount_label, mount_option, parse_policy, process_label
+from cri_shim.oci.security.selinux import Context, is_requested, mount_label, mount_option, parse_policy, process_label
 
 CONTEXTS = """
 # what containers are
@@ -57,8 +57,8 @@ def test_what_is_asked_wins():
 
 def test_any_option_is_a_request():
     """An empty message asks for nothing."""
-    assert not is_asked(OPTION())
-    assert all(is_asked(OPTION(**{name: "x"})) for name in ("user", "role", "type", "level"))
+    assert not is_requested(OPTION())
+    assert all(is_requested(OPTION(**{name: "x"})) for name in ("user", "role", "type", "level"))
 
 
 def test_a_mount_option_is_quoted():
