@@ -11,28 +11,19 @@ from typing import Any, cast
 import pytest
 
 from cri_shim.daemon.gauges import gauges
+from cri_shim.telemetry.counts import Counts
+from cri_shim.telemetry.prometheus import MetricsPage
 
 ROOT = Path(__file__).parents[3]
-FROM_THE_LEDGER = {
-    "cri_shim_request_duration_seconds",
-    "cri_shim_request_part_seconds_total",
-    "cri_shim_front_hop_seconds_total",
-    "cri_shim_front_hop_requests_total",
-    "cri_shim_price_error_seconds_total",
-    "cri_shim_hop_duration_seconds",
-    "cri_shim_hop_share_seconds_total",
-    "cri_shim_hop_bytes_total",
-    "cri_shim_hop_repeats_total",
-    "cri_shim_hops_in_flight",
-    "cri_shim_helper_duration_seconds",
-}
 
 
 def offered() -> set[str]:
     """The names of all gauges and of what the ledger counts; nothing is read, so nothing has to be there."""
     nothing: Any = SimpleNamespace(ledger=None, readiness=None, puller=None)
-    return FROM_THE_LEDGER | {
-        gauge.name for gauge in gauges(nothing, cast("Any", SimpleNamespace(statistics=None)), nothing)
+    of_the_daemon = gauges(nothing, cast("Any", SimpleNamespace(statistics=None)), nothing)
+    of_the_ledger = MetricsPage(Counts(), ()).collect()
+    return {gauge.name for gauge in of_the_daemon} | {
+        f"{family.name}_total" if family.type == "counter" else family.name for family in of_the_ledger
     }
 
 
