@@ -1,4 +1,8 @@
-"""An async client for containerd's gRPC API. README.md in this folder shows how to use it."""
+"""An async client for containerd's gRPC API. README.md in this folder shows how to use it.
+
+This package may import ``untrusted`` and its own generated messages. It must never import ``cri_shim``, and knows
+nothing of pods.
+"""
 
 from __future__ import annotations
 

@@ -9,4 +9,6 @@ a Python client has to do it too. From the bottom up:
 - :mod:`.fetch`, :mod:`.unpack`: bring one blob into the content store, one layer into a snapshot
 - :mod:`.contents`: read an image back from the content store
 - :mod:`.pull`: all of this for one reference, under one lease
+
+This room may import the rest of ``containerd_client`` and ``untrusted``. It must never hold a whole layer in memory.
 """

@@ -2,7 +2,7 @@
 
 :mod:`~cri_shim.logs.format` is pure; :class:`LogPump` is the one thread that follows all containers' FIFOs;
 :class:`FifoSet` makes and opens them; :class:`Capture` reads those of one ExecSync. This room may import only the
-floors below it (``kernel``, ``errors`` and the like), and never blocks the event loop on a log file.
+floors below it (``paths`` and the like), and never blocks the event loop on a log file.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Attach pod sandboxes to their networks and detach them, by the Container Network Interface (CNI).
 
 This room runs the CNI plugins and keeps libcni's cache of attachments. Of the project it may import only the floors
-below it (``kernel``, ``errors`` and the like). It never talks to containerd and knows nothing of RPCs: :class:`Network`
-is its entry, and callers hand it a :class:`PodNetwork`.
+below it (``kernel``, ``errors`` and the like). It never talks to containerd and knows nothing of RPCs: ``Network`` is
+its entry, and callers hand it a ``PodNetwork``.
 """
 
 from __future__ import annotations

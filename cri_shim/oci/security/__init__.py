@@ -1,4 +1,5 @@
 """How a process is confined: AppArmor, seccomp and SELinux.
 
-This room may import ``errors`` and ``untrusted``. It must never read the node or load a profile.
+This room may import ``errors``, ``untrusted`` and the generated messages of the CRI. It must never read the node or
+load a profile.
 """

@@ -1,5 +1,5 @@
 """Encode and decode the forms in which state is kept in containerd and on disk.
 
-This room may import what :mod:`cri_shim.state` may, and containerd's generated messages. It never reads or writes:
-callers pass the records and the content of files.
+This room may import ``state``, ``untrusted`` and the generated messages of the CRI and of containerd. It never reads or
+writes: callers pass the records and the content of files.
 """
