@@ -4,7 +4,8 @@ The files below proto/ are organised by protobuf package. Code for containerd's 
 code for the CRI's to cri_shim/api/. protoc writes absolute imports that start at its own root (``from containerd.types
 import types_pb2``). This module rewrites them to start at the package that contains the code, so that there is no
 top-level module ``containerd`` or ``runtime``. Hatchling runs this as its build hook, for wheels and for editable
-installs; ``python proto/compile.py`` runs it by hand.
+installs, so ``make venv`` compiles what has changed; ``python proto/compile.py`` does it by hand where hatchling is
+installed.
 """
 
 from __future__ import annotations
