@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import traceback
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import grpc.aio
@@ -92,12 +93,35 @@ async def count_hops(world: World, case: Case) -> int:
     return hops
 
 
-async def run_cell(world: World, case: Case, cut: Cut, hop: int) -> Result:
-    """Run one cell; the world is as it was before, unless the result has a problem."""
+@dataclass
+class Prepared:
+    """What was made for the cells of a case, and what there was before it and with it.
+
+    The cells of a case that changes nothing use one after the other what was made for the first.
+    """
+
+    fields: Fields
+    empty: dict[str, list[str]]
+    before: dict[str, list[str]]
+
+
+async def prepare(world: World, case: Case) -> Prepared:
+    """Make what goes before the RPC of a case."""
+    empty = world.leftovers()
+    fields = await case.prepare(world.kubelet)
+    await world.until_idle()
+    return Prepared(fields, empty, world.leftovers())
+
+
+async def run_cell(world: World, case: Case, cut: Cut, hop: int, prepared: Prepared) -> Result:
+    """Run one cell; afterwards the world is as it was before ``prepare``, or before the cell if that changes nothing.
+
+    It is not where the result has a problem.
+    """
     result = Result(case.name, hop, "", cut.value)
     try:
         async with asyncio.timeout(CELL_SECONDS):
-            await _run(world, case, cut, result)
+            await _run(world, case, cut, result, prepared)
     except TimeoutError:
         result.problem = f"the cell did not end within {CELL_SECONDS:g} s"
     except grpc.aio.AioRpcError as error:
@@ -109,12 +133,9 @@ async def run_cell(world: World, case: Case, cut: Cut, hop: int) -> Result:
     return result
 
 
-async def _run(world: World, case: Case, cut: Cut, result: Result) -> None:
-    faults, empty = world.fake.faults, world.leftovers()
-    fields = await case.prepare(world.kubelet)
-    await world.until_idle()
+async def _run(world: World, case: Case, cut: Cut, result: Result, prepared: Prepared) -> None:
+    faults, fields = world.fake.faults, prepared.fields
     world.forget_what_is_cached()
-    prepared = world.leftovers()
     first = len(world.fake.calls)
     fault = faults.add("*", _KINDS[cut], nth=result.hop, seconds=LATE_SECONDS)
     code, text = await (_hung_up(world, case, fields, fault) if cut is Cut.HUNG_UP else _called(world, case, fields))
@@ -138,7 +159,7 @@ async def _run(world: World, case: Case, cut: Cut, result: Result) -> None:
     if code not in ALLOWED[cut] | (case.refusals if cut is Cut.UNKNOWN else frozenset()):
         result.problem = f"the client is told {result.answer}"
         return
-    result.problem = await _afterwards(world, case, fields, empty, before=prepared)
+    result.problem = await _afterwards(world, case, fields, prepared.empty, before=prepared.before)
 
 
 async def _afterwards(
@@ -147,8 +168,14 @@ async def _afterwards(
     """Do what a kubelet does next, which has to succeed, and then remove everything. Return what is left."""
     await case.follow(world.kubelet, fields)
     await world.until_idle()
-    if case.changes_nothing and before is not None and (left := await world.until_only(before)):
-        return f"after the retry: {left}"
+    if case.changes_nothing and before is not None:
+        left = await world.until_only(before)
+        return f"after the retry: {left}" if left else ""
+    return await remove_everything(world, empty)
+
+
+async def remove_everything(world: World, empty: dict[str, list[str]]) -> str:
+    """Remove all pods, and return what is left then that was not there before them."""
     await world.kubelet.clear_pods()
     await world.until_idle()
     world.add_missing_images()

@@ -12,7 +12,6 @@ import json
 import os
 import sys
 import zlib
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,12 +19,13 @@ import msgspec
 import structlog
 
 from tests.unit.crash_matrix.cases import CASES
-from tests.unit.crash_matrix.cell import Cut, Result, count_hops, run_cell
+from tests.unit.crash_matrix.cell import Cut, count_hops, prepare, remove_everything, run_cell
 from tests.unit.crash_matrix.clock import JumpingLoop, jumping_clock
 from tests.unit.crash_matrix.world import make_world
 
 if TYPE_CHECKING:
     from tests.unit.crash_matrix.cases import Case
+    from tests.unit.crash_matrix.world import World
 
 _BUGS = frozenset({"rpc.bug", "background.failed", "log.request_failed"})
 
@@ -83,13 +83,25 @@ def _ours(case: Case, hop: int, cut: Cut, share: int, of: int) -> bool:
 async def _work(directory: Path, infra: str, numbers: Any, cells: list[tuple[Case, int, Cut]]) -> None:
     """Take cells until there are none; after one that is not right the world is thrown away."""
     while cells:
-        async with AsyncExitStack() as stack:
-            world = await stack.enter_async_context(make_world(directory / f"{infra}-{next(numbers)}", infra))
-            result: Result | None = None
-            while cells and (result is None or not result.problem):
-                case, hop, cut = cells.pop(0)
-                result = await run_cell(world, case, cut, hop)
-                print(msgspec.json.encode(result).decode(), flush=True)
+        async with make_world(directory / f"{infra}-{next(numbers)}", infra) as world:
+            while cells and await _of_case(world, cells):
+                pass
+
+
+async def _of_case(world: World, cells: list[tuple[Case, int, Cut]]) -> bool:
+    """Take the cells of the next case that can use what is prepared once; return whether all of them are right."""
+    case = cells[0][0]
+    prepared = await prepare(world, case)
+    while True:
+        _, hop, cut = cells.pop(0)
+        result = await run_cell(world, case, cut, hop, prepared)
+        is_last = not (case.changes_nothing and cells and cells[0][0] is case)
+        if is_last and case.changes_nothing and not result.problem:
+            left = await remove_everything(world, prepared.empty)
+            result.problem = left and f"after everything was removed: {left}"
+        print(msgspec.json.encode(result).decode(), flush=True)
+        if result.problem or is_last:
+            return not result.problem
 
 
 if __name__ == "__main__":
