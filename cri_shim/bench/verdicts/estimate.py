@@ -7,6 +7,7 @@ seeded, so the same rounds always give the same interval.
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 import statistics
@@ -92,10 +93,16 @@ def bootstrap(rounds: Sequence[R], statistic: Callable[[Sequence[R]], float]) ->
     """Return a statistic of rounds, with its interval; raises its errors, and ValueError for no rounds."""
     if not rounds:
         raise ValueError("no rounds to draw from")
-    draw = random.Random(SEED)  # noqa: S311 - not secret: the same rounds must give the same interval
-    drawn = [statistic(draw.choices(rounds, k=len(rounds))) for _ in range(DRAWS)]
+    drawn = [statistic([rounds[place] for place in places]) for places in _draws(len(rounds))]
     rest = (1 - CONFIDENCE) / 2
     return Interval(statistic(rounds), percentile(drawn, rest), percentile(drawn, 1 - rest), len(rounds))
+
+
+@functools.lru_cache(maxsize=8)
+def _draws(rounds: int) -> list[list[int]]:
+    """Which rounds each draw takes. The seed is fixed, so that the same rounds always give the same interval."""
+    draw = random.Random(SEED)  # noqa: S311 - nothing secret
+    return [draw.choices(range(rounds), k=rounds) for _ in range(DRAWS)]
 
 
 def middle_half(values: Sequence[R], key: Callable[[R], float]) -> list[R]:
