@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ def calls(source: str) -> Iterator[tuple[int, str | None]]:
             yield node.lineno, event.value if literal else None  # type: ignore[attr-defined]
 
 
+@functools.cache
 def logged() -> dict[str, str | None]:
     """The event of each place in the code, by file and line."""
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import nullcontext
 
 import pytest
@@ -85,7 +86,7 @@ def test_a_pod_without_a_shim(tmp_path, monkeypatch):
 
 def test_a_container_of_very_many_generations(tmp_path, monkeypatch):
     """What a container does with its processes hinders no stop."""
-    last = 100 + 1500
+    last = 100 + sys.getrecursionlimit() + 50
     process(tmp_path, SHIM, shim(POD), "0::/system\n", RUNC, 100)
     process(tmp_path, RUNC, ["runc", "start", POD], "0::/system\n")
     for pid in range(100, last):

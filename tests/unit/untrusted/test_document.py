@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from untrusted import DocumentError, parse_object, parse_objects
@@ -13,10 +13,11 @@ from untrusted import DocumentError, parse_object, parse_objects
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(),
     lambda children: st.lists(children) | st.dictionaries(st.text(), children),
-    max_leaves=20,
+    max_leaves=10,
 )
 
 
+@settings(max_examples=40)  # each is a document of many values
 @given(st.dictionaries(st.text(), JSON))
 def test_plain_is_what_was_written(document):
     assert parse_object(json.dumps(document).encode()).plain() == document
