@@ -142,7 +142,7 @@ class Ledger:
         ``sent_at``: Unix seconds at which the client says that it sent the request.
         """
         self.count += 1
-        request = Request(self.count, method, api, trace)
+        request = Request(self.count, method, api, trace, time.perf_counter(), time.time())
         self.front.charge(request, sent_at)
         self.active_requests[request.id] = request
         current_request.set(request)
@@ -315,7 +315,7 @@ class LedgerOff(Ledger):
         sent_at: float | None = None,  # noqa: ARG002
     ) -> Request:
         """Make a request that notes nothing."""
-        return Request(0, method, api, trace)
+        return Request(0, method, api, trace, time.perf_counter(), time.time())
 
     def close(self, request: Request, code: str = "OK", error: str = "") -> None:
         """Compute only the wall time."""

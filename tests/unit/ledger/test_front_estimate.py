@@ -10,6 +10,9 @@ import pytest
 from cri_shim.ledger.front.client_time import sent_at
 from cri_shim.ledger.front_estimate import LATE, LONGEST_WAY, Gaps
 from cri_shim.ledger.ledger import Ledger
+from tests.unit.virtual_time import virtual_time
+
+__all__ = ["virtual_time"]
 
 SENT = 1764403200.5
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager, suppress
-from time import perf_counter
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.null_call import NullCall
 from cri_shim.ledger.transport.byte_cost import PAYLOAD
 from cri_shim.ledger.transport.gap_curve import GAPS
+from tests.unit.virtual_time import virtual_time
+
+__all__ = ["virtual_time"]
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -37,10 +40,10 @@ class FakeVersion:
         self.asked.append(len(message.SerializeToString()))
         if self.away:
             raise Unavailable("Version", "gone")
-        started = perf_counter()
+        started = time.perf_counter()
         self.ledger.note_call("Version", started)
         await asyncio.sleep(self.seconds)
-        self.ledger.note_hop(Hop("Version", started, perf_counter() - started, 0, 0, 1, "OK"))
+        self.ledger.note_hop(Hop("Version", started, time.perf_counter() - started, 0, 0, 1, "OK"))
 
 
 def measuring(ledger: Ledger, seconds: float = 0.001) -> tuple[NullCall, FakeVersion]:
@@ -182,14 +185,14 @@ async def test_calls_beside_requests_are_paid_for_by_hops(monkeypatch: pytest.Mo
     monkeypatch.setattr(null_call, "_OFF_BEAT", 0.0)
     monkeypatch.setattr(null_call, "ROUNDS_AT_START", 1)
     ledger = Ledger()
-    call, version = measuring(ledger, 0.0)
+    call, version = measuring(ledger, 0.0001)
     async with running(call):
         await until(lambda: len(version.asked) == ROUND - 1)
         request = ledger.open("RunPodSandbox")
         rounds = len(version.asked)
         hops = 0
         for hops in range(1, 1001):  # noqa: B007 - how many were made
-            started = perf_counter()
+            started = time.perf_counter()
             ledger.note_call("x.Y/Z", started)
             ledger.note_hop(Hop("x.Y/Z", started, 0.0, 0, 0, 1, "OK"))
             await asyncio.sleep(0)
@@ -206,13 +209,13 @@ async def test_rounds_on_a_busy_node_become_rare(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(null_call, "ROUNDS_AT_START", 9)
     monkeypatch.setattr(null_call, "GAPS", (0.01,))
     ledger = Ledger()
-    call, version = measuring(ledger, 0.0)
+    call, version = measuring(ledger, 0.0001)
     async with running(call):
         await until(lambda: len(version.asked) >= 3)
         rounds = len(version.asked)
-        ended = perf_counter() + 0.4
-        while perf_counter() < ended:
+        ended = time.perf_counter() + 0.4
+        while time.perf_counter() < ended:
             ledger.close(ledger.open("ListPodSandbox"))
-            ledger.quiet_since = perf_counter()
+            ledger.quiet_since = time.perf_counter()
             await asyncio.sleep(0.001)
     assert len(version.asked) - rounds < 2 * 8

@@ -8,6 +8,9 @@ import pytest
 
 from cri_shim.timeline import Timeline, current_request
 from cri_shim.tuning.admission import IDLE, PERIOD, STILL, AdmissionLimiter, idle_seconds
+from tests.unit.virtual_time import virtual_time
+
+__all__ = ["virtual_time"]
 
 
 class FakeCores:
