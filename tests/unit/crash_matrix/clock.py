@@ -26,6 +26,7 @@ from containerd_client import options
 from containerd_client.distribution import progress
 from cri_shim.kernel import process
 from cri_shim.kernel.executors import FS, MOUNT
+from cri_shim.lifecycle.checkpoint import criu
 from cri_shim.network import exec as network_exec
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def jumping_clock(loop: JumpingLoop) -> Iterator[None]:
         for module in (tenacity, progress):
             clock = SimpleNamespace(monotonic=loop.time, sleep=time.sleep)
             stack.enter_context(patch.object(module, "time", clock))
-        stack.enter_context(patch.object(network_exec, "run_program", run_and_count))
+        for module in (network_exec, criu):
+            stack.enter_context(patch.object(module, "run_program", run_and_count))
         for executor in (FS, MOUNT):
             stack.enter_context(patch.object(executor, "submit", _counted(loop, executor.submit)))
         yield
