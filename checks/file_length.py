@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from checks.repository import is_script
 from checks.violation import Violation
 
 if TYPE_CHECKING:
@@ -16,17 +17,9 @@ def check(repository: Repository) -> list[Violation]:
     """Return one violation for each Python, JavaScript or shell file that is too long."""
     violations = []
     for path in repository.files:
-        if not path.endswith((".py", ".js", ".sh")) and not _is_script(repository, path):
+        if not path.endswith((".py", ".js", ".sh")) and not is_script(repository, path):
             continue
         lines = len(repository.text(path).splitlines())
         if lines > LONGEST:
             violations.append(Violation(path, LONGEST + 1, f"{lines} lines, {LONGEST} at most: split it by idea"))
     return violations
-
-
-def _is_script(repository: Repository, path: str) -> bool:
-    """Return whether a file without an extension starts as a script does."""
-    if "." in path.rpartition("/")[2]:
-        return False
-    with (repository.root / path).open("rb") as file:
-        return file.read(2) == b"#!"

@@ -55,6 +55,14 @@ def in_packages(path: str) -> bool:
     return path.split("/", 1)[0] in PACKAGES
 
 
+def is_script(repository: Repository, path: str) -> bool:
+    """Return whether a file without an extension starts as a script does."""
+    if "." in path.rpartition("/")[2]:
+        return False
+    with (repository.root / path).open("rb") as file:
+        return file.read(2) == b"#!"
+
+
 def _is_foreign(folder: Path) -> bool:
     name = folder.name
     is_hidden = name.startswith(".") and name not in SHOWN

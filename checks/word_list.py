@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from checks.given_names import names_in_javascript, names_in_python
-from checks.repository import Repository
+from checks.given_names import names_in_javascript, names_in_python, names_in_shell, names_in_style_sheet
+from checks.repository import Repository, is_script
 from checks.violation import Violation
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ class WordList:
 
     def bad_word(self, name: str) -> str | None:
         """Return the first word of the list that a name contains."""
-        if name in self.class_names:
-            return name
+        if name.lstrip("_") in self.class_names:
+            return name.lstrip("_")
         components = split(name)
         for phrase in self.allowed:
             components = _without(components, phrase)
@@ -84,6 +84,10 @@ def check(repository: Repository) -> list[Violation]:
             names = names_in_python(repository.tree(path))
         elif path.endswith(".js"):
             names = names_in_javascript(repository.text(path))
+        elif path.endswith(".css"):
+            names = names_in_style_sheet(repository.text(path))
+        elif path.endswith(".sh") or is_script(repository, path):
+            names = names_in_shell(repository.text(path))
         else:
             continue
         for name, line in sorted(names.items(), key=lambda each: (each[1], each[0])):

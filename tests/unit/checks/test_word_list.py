@@ -50,6 +50,8 @@ def names(checkout, text, path="cri_shim/a.py"):
         ("class ToldPods: ...", "ToldPods"),
         ("class HTTPTold: ...", "HTTPTold"),
         ("class Pace: ...", "Pace"),
+        ("class _Pace: ...", "_Pace"),
+        ("a = dict(told=1)", "told"),
         ("import a as told", "told"),
         ("from a import b as told", "told"),
         ("for told in a: ...", "told"),
@@ -117,3 +119,28 @@ const a = "told" + 'told' + `told ${isTold} told`;
 function turns() { return toldAll; }
 """
     assert names(checkout, text, "cri_shim/page/a.js") == [(3, "isTold"), (4, "toldAll"), (4, "turns")]
+
+
+def test_a_template_with_braces_inside(checkout):
+    text = "const a = `told ${b({c: told})} turns ${turns} {told_apart}`;\n"
+    assert names(checkout, text, "cri_shim/page/a.js") == [(1, "told"), (1, "turns")]
+
+
+def test_a_style_sheet(checkout):
+    text = """\
+/* .told,
+   #turns */
+.is-told > a, #turns { --told-width: 1px; color: #abcdef; background: url(told.png); }
+"""
+    assert names(checkout, text, "cri_shim/page/a.css") == [(3, "is-told"), (3, "told-width"), (3, "turns")]
+
+
+def test_a_shell_script(checkout):
+    text = """\
+#!/bin/bash
+echo "told=1 $told"
+  told="$(grep a b)"
+for turns in 1 2; do :; done
+is_told() { :; }
+"""
+    assert names(checkout, text, "bin/run") == [(3, "told"), (4, "turns"), (5, "is_told")]

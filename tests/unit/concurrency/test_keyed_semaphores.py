@@ -1,4 +1,4 @@
-"""Gates: a few at a time, each id for itself."""
+"""Semaphores by key: a few at a time, each id for itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flights: one does the work for all, and it ends with the last who wants it."""
+"""A single flight: one does the work for all, and it ends with the last who wants it."""
 
 from __future__ import annotations
 
