@@ -96,7 +96,7 @@ def cut_by_close(connection: Connection) -> bool:
     return connection.closed and (task is None or not task.cancelling())
 
 
-def late(failure: ContainerdError, timeout: float | None, seconds: float) -> ContainerdError:
+def naming_our_limit(failure: ContainerdError, timeout: float | None, seconds: float) -> ContainerdError:
     """Return the failure, replaced by one that names our time limit if that limit ended the call.
 
     gRPC's own failure does not say how long the limit was. containerd knows the limit too and may be the first to
@@ -190,7 +190,7 @@ class Unary(Generic[Request, Response]):
                     payload, metadata=tally.metadata(options, self._connection.namespace), timeout=timeout
                 )
         except grpc.aio.AioRpcError as error:
-            failure = late(from_rpc_error(self.method, error), timeout, perf_counter() - begun)
+            failure = naming_our_limit(from_rpc_error(self.method, error), timeout, perf_counter() - begun)
             tally.maybe_sent = tally.maybe_sent or not failure.never_sent
             raise failure from None
         tally.bytes_in += len(data)

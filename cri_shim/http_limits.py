@@ -63,7 +63,7 @@ class ConnectionLimits:
         return self._server()
 
     @contextlib.contextmanager
-    def at_work(self, protocol: RequestHandler) -> Iterator[None]:
+    def answering(self, protocol: RequestHandler) -> Iterator[None]:
         """Mark the connection as answering a request while the ``with`` block runs."""
         self._working.add(protocol)
         try:

@@ -3,8 +3,8 @@
 A status message travels as an HTTP/2 header, percent-encoded: each byte outside printable ASCII, and each ``%``, takes
 three bytes. Two things go wrong without care. Text that has no UTF-8 form makes gRPC fail after it has marked the
 status as sent, so the client waits until its deadline. Headers of more than 8 KiB are refused by clients at random.
-Hence a message is made encodable and is cut by its encoded size. Its beginning says what failed and its end mostly says
-why, so the middle is left out.
+Hence a message is made encodable and is cut by its encoded size. Its beginning says what failed and its end usually
+says why, so the middle is left out.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from lab.containerd_versions import CACHE, NotToBeHad
+from lab.containerd_versions import CACHE, NotAvailableError
 from lab.pythons import program
 
 ROOT = CACHE.parent
@@ -51,7 +51,7 @@ def resolve(requirements: list[str], python: Path) -> dict[str, str]:
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in versions.items()}
 
 
-def have(pins: list[str], version: str) -> None:
+def require_wheels(pins: list[str], version: str) -> None:
     """Check that there is a wheel of each pinned version for this Python; raises SystemExit with pip's message."""
     with_wheels = ["--ignore-installed", "--no-deps", "--only-binary", ":all:", "--python-version", version]
     pip([*with_wheels, "--target", "unused", *pins], Path(sys.executable))
@@ -86,11 +86,11 @@ def main() -> None:
     oldest, *newer = supported(pyproject["project"])
     try:
         python = program(oldest)
-    except NotToBeHad as error:
+    except NotAvailableError as error:
         raise SystemExit(str(error)) from None
     pins = [f"{name}=={version}" for name, version in resolve(wanted(pyproject), python).items()]
     for version in newer:
-        have(pins, version)
+        require_wheels(pins, version)
     FILE.write_text(text(pins), encoding="utf-8")
 
 

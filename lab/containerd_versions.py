@@ -33,12 +33,12 @@ class Line:
 LINES = {"1.7": Line((1, 7, 24), ("trixie",)), "2.1": Line((2, 1, 9), ("sid",))}
 
 
-class NotToBeHad(RuntimeError):  # noqa: N818 - reads as what it says
+class NotAvailableError(RuntimeError):
     """A containerd of that line is not available here; the text says what was missing."""
 
 
 def binaries(line: str) -> Path:
-    """Return the folder with the programs of a line ("1.7", "2.1"); raises :class:`NotToBeHad`."""
+    """Return the folder with the programs of a line ("1.7", "2.1"); raises :class:`NotAvailableError`."""
     folder = CACHE / line / "usr" / "bin"
     if not (folder / PACKAGE).exists():
         CACHE.mkdir(exist_ok=True)
@@ -62,7 +62,7 @@ def bring(line: Line, directory: Path) -> Path:
     run(["dpkg-deb", "--extract", str(package), str(unpacked)])
     printed = run([str(unpacked / "usr" / "bin" / PACKAGE), "--version"])
     if numbers(printed.split()[2]) != numbers(chosen):
-        raise NotToBeHad(f"the program of {PACKAGE} {chosen} says {printed.strip()!r}")
+        raise NotAvailableError(f"the program of {PACKAGE} {chosen} says {printed.strip()!r}")
     if numbers(chosen) != line.wanted:
         wanted = ".".join(map(str, line.wanted))
         sys.stderr.write(f"{', '.join(line.suites)} has {PACKAGE} {chosen} instead of {wanted}: taking that\n")
@@ -79,7 +79,7 @@ def mirror() -> str:
     targets = run(["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)", "Identifier: Packages"])
     sites = [line.split()[0] for line in targets.splitlines() if line.split()[1:] in ([codename()], ["stable"])]
     if not sites:
-        raise NotToBeHad(
+        raise NotAvailableError(
             f"apt on this machine has no repository of the suite {codename()!r}, whose mirror could be used"
         )
     return sites[0]
@@ -108,7 +108,7 @@ def nearest(versions: list[str], wanted: tuple[int, int, int]) -> str:
     """Choose the wanted version, or else the nearest of the same major number; of equals the first (apt's newest)."""
     same = [version for version in versions if numbers(version)[0] == wanted[0]]
     if not same:
-        raise NotToBeHad(f"there is no {PACKAGE} {wanted[0]}.x among {versions}")
+        raise NotAvailableError(f"there is no {PACKAGE} {wanted[0]}.x among {versions}")
 
     def distance(version: str) -> tuple[int, int]:
         _, minor, patch = numbers(version)
@@ -121,19 +121,19 @@ def numbers(version: str) -> tuple[int, int, int]:
     """Return major, minor and patch number at the start of a version of Debian's or of containerd's."""
     match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
     if match is None:
-        raise NotToBeHad(f"{version!r} is not a version")
+        raise NotAvailableError(f"{version!r} is not a version")
     major, minor, patch = map(int, match.groups())
     return major, minor, patch
 
 
 def run(command: list[str], directory: Path | None = None) -> str:
-    """Run a program and return what it printed; raises :class:`NotToBeHad` with its error when it fails."""
+    """Run a program and return what it printed; raises :class:`NotAvailableError` with its error when it fails."""
     try:
         done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
     except OSError as error:
-        raise NotToBeHad(f"{command[0]}: {error.strerror}") from error
+        raise NotAvailableError(f"{command[0]}: {error.strerror}") from error
     if done.returncode:
-        raise NotToBeHad(f"{command[0]} {command[-1]}: {(done.stderr or done.stdout).strip()[-1000:]}")
+        raise NotAvailableError(f"{command[0]} {command[-1]}: {(done.stderr or done.stdout).strip()[-1000:]}")
     return done.stdout
 
 
@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("line", choices=sorted(LINES))
     try:
         sys.stdout.write(f"{binaries(parser.parse_args().line)}\n")
-    except NotToBeHad as error:
+    except NotAvailableError as error:
         raise SystemExit(str(error)) from None
 
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lab.containerd_versions import CACHE, NotToBeHad, mirror, own_apt, run
+from lab.containerd_versions import CACHE, NotAvailableError, mirror, own_apt, run
 
 SUITE = "trixie"
 PLACE = CACHE / "criu"
@@ -28,7 +28,10 @@ exec "$usr/{linker}" --library-path "$usr/{libraries}" "$usr/sbin/criu" "$@"
 
 @functools.cache
 def criu_folder() -> Path:
-    """Return the folder of a criu whose own check succeeds; raises :class:`NotToBeHad` with the reason if none does."""
+    """Return the folder of a criu whose own check succeeds.
+
+    Raises :class:`NotAvailableError` with the reason if none does.
+    """
     installed = shutil.which("criu")
     complaint = "criu is not installed" if installed is None else complaint_of(Path(installed))
     if installed is not None and not complaint:
@@ -38,7 +41,7 @@ def criu_folder() -> Path:
         bring(PLACE)
     newer = complaint_of(program)
     if newer:
-        raise NotToBeHad(f"no criu works on this kernel: installed: {complaint}; of {SUITE}: {newer}")
+        raise NotAvailableError(f"no criu works on this kernel: installed: {complaint}; of {SUITE}: {newer}")
     return program.parent
 
 
@@ -63,7 +66,7 @@ def bring(place: Path) -> None:
         usr = directory / "unpacked" / "usr"
         linkers = list(usr.glob("lib/*-linux-gnu/ld-linux*.so.*"))
         if not linkers or not (usr / "sbin" / "criu").exists():
-            raise NotToBeHad(f"criu of {SUITE} is not laid out as expected: {packages}")
+            raise NotAvailableError(f"criu of {SUITE} is not laid out as expected: {packages}")
         linker = linkers[0].relative_to(usr)
         program = directory / "unpacked" / "bin" / "criu"
         program.parent.mkdir()
@@ -77,7 +80,7 @@ def main() -> None:
     """Print the folder."""
     try:
         sys.stdout.write(f"{criu_folder()}\n")
-    except NotToBeHad as error:
+    except NotAvailableError as error:
         raise SystemExit(str(error)) from None
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.containerd_versions import CACHE as CONTAINERDS
-from lab.containerd_versions import NotToBeHad, codename, mirror, own_apt, run
+from lab.containerd_versions import NotAvailableError, codename, mirror, own_apt, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,12 +29,12 @@ PYENV = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
 
 
 def program(version: str) -> Path:
-    """Return the path of a Python of this version ("3.13"); raises :class:`NotToBeHad`."""
+    """Return the path of a Python of this version ("3.13"); raises :class:`NotAvailableError`."""
     for candidate in candidates(version):
         if answers(candidate, version):
             return candidate
     if version not in SUITES:
-        raise NotToBeHad(
+        raise NotAvailableError(
             f"there is no Python {version}: not on PATH, not in {PYENV}, and Debian has {' and '.join(SUITES)}"
         )
     unpacked = CACHE / version
@@ -44,7 +44,7 @@ def program(version: str) -> Path:
         bring(version, Path(name), unpacked)
     existing = program_below(unpacked, version)
     if not answers(existing, version):
-        raise NotToBeHad(f"Debian's Python {version} was unpacked to {unpacked} and does not run")
+        raise NotAvailableError(f"Debian's Python {version} was unpacked to {unpacked} and does not run")
     return existing
 
 
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("version", help="such as 3.13")
     try:
         sys.stdout.write(f"{program(parser.parse_args().version)}\n")
-    except NotToBeHad as error:
+    except NotAvailableError as error:
         raise SystemExit(str(error)) from None
 
 

@@ -247,7 +247,7 @@ class Fetcher:
             progress.check(failure)
             if writer.offset > before:
                 fruitless, since = 0, time.monotonic()
-                hosts.gave(host)
+                hosts.prefer(host)
                 continue
             if hosts.more:
                 continue  # only the last host is waited for

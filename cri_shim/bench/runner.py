@@ -65,7 +65,7 @@ class Runner:
     async def _populate(self, idle: Population, pods: int) -> None:
         if any(len(idle.pods.get(node.name, [])) != pods for node in self.nodes):
             self.progress.title(f"{pods} idle pods")
-            await idle.become(pods, lambda done, wanted: self.progress.show(f"{done} of {wanted}"))
+            await idle.resize(pods, lambda done, wanted: self.progress.show(f"{done} of {wanted}"))
 
     async def _step(self, task: Task, have: schema.Step | None) -> None:
         scenario = task.scenario

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import cri_shim
 from cri_shim.ledger.record_json import ms
-from cri_shim.ledger.totals import alike
+from cri_shim.ledger.totals import common_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,5 +55,5 @@ def front_hop(ledger: Ledger) -> dict[str, Any]:
     return {
         "front_ms": ms(median(bill.front for bill in known)) if known else None,
         "front_error_ms": ms(median(bill.front_error for bill in known)) if known else None,
-        "front_known": alike(bill.front_known for bill in known),
+        "front_known": common_word(bill.front_known for bill in known),
     }

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from cri_shim.concurrency.supervisor import Supervisor
-    from cri_shim.daemon.wiring import Wired
+    from cri_shim.daemon.wiring import DaemonParts
     from cri_shim.ledger.ledger import Ledger
     from cri_shim.telemetry.loop_lag import LoopLag
     from cri_shim.telemetry.tracing import Tracing
 
 
 def open_views(
-    wired: Wired, tracing: Tracing, lag: LoopLag, supervisor: Supervisor, stack: contextlib.AsyncExitStack
+    wired: DaemonParts, tracing: Tracing, lag: LoopLag, supervisor: Supervisor, stack: contextlib.AsyncExitStack
 ) -> None:
     """Attach all views to the ledger, and bind the HTTP server's port; ``stack`` closes them."""
     service = wired.service

@@ -74,7 +74,7 @@ _FLUSHED_WITHIN = 0.25
 log = structlog.get_logger(__name__)
 
 
-class Wired(Struct, frozen=True):
+class DaemonParts(Struct, frozen=True):
     """The parts that the daemon starts and stops."""
 
     service: Service
@@ -93,7 +93,7 @@ def wire(
     kernel: Kernel,
     node: NodeFacts,
     features: Mapping[str, HandlerFeatures],
-) -> Wired:
+) -> DaemonParts:
     """Make all collaborators, without starting anything or opening a socket."""
     loop = asyncio.get_running_loop()
     later = partial(loop.call_later, _FLUSHED_WITHIN)
@@ -247,7 +247,7 @@ def wire(
         supervisor=supervisor,
         on_first_open=service.puller.forget_leases,
     )
-    return Wired(service, monitor, pump)
+    return DaemonParts(service, monitor, pump)
 
 
 def _blockio_classes(config: Config) -> BlockioClasses:

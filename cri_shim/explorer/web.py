@@ -134,7 +134,7 @@ class Site:
         if origin and origin.partition("://")[2] != host:
             raise web.HTTPForbidden(text="pages of another origin are not answered\n")
         assert self._limits is not None  # noqa: S101 - made before the first request
-        with self._limits.at_work(request.protocol):
+        with self._limits.answering(request.protocol):
             self._sources.ledger.catch_up()
             response = await handler(request)
             if not response.prepared:

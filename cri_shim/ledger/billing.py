@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from msgspec import Struct
 
 from cri_shim.ledger.bill import Bill
-from cri_shim.ledger.intervals import clipped, covered
+from cri_shim.ledger.intervals import clipped, union_length
 from cri_shim.ledger.trace_context import span_of
 from cri_shim.timeline import OUTSIDE
 
@@ -97,9 +97,9 @@ def make_bill(request: Request, wall: float) -> Bill:
     outside, queue = _waits(request)
     world = clipped([*helpers, *outside, *_at_work(sent, shares)], begun, ended)
     on_the_way = clipped(sent, begun, ended)
-    to_world = covered(world)
-    to_transport = covered([*world, *on_the_way])
-    to_queue = covered([*world, *on_the_way, *clipped(queue, begun, ended)])
+    to_world = union_length(world)
+    to_transport = union_length([*world, *on_the_way])
+    to_queue = union_length([*world, *on_the_way, *clipped(queue, begun, ended)])
     work = max(0.0, wall - to_queue)
     hops_sum = sum(hop.duration for hop in request.hops)
     daemon_sum = sum(share.daemon for share in shares)
@@ -116,13 +116,13 @@ def make_bill(request: Request, wall: float) -> Bill:
         front=front,
         front_error=front_error,
         front_known=front_known,
-        hops=covered(hops),
+        hops=union_length(hops),
         hops_sum=hops_sum,
         hop_count=len(hops),
-        helpers=covered(helpers),
+        helpers=union_length(helpers),
         helpers_sum=sum(helper.duration for helper in request.helpers),
         helper_count=len(helpers),
-        own=max(0.0, wall - covered(clipped([*hops, *helpers], begun, ended))),
+        own=max(0.0, wall - union_length(clipped([*hops, *helpers], begun, ended))),
         daemon_sum=daemon_sum,
         transport_sum=transport_sum,
         transport_error=error * min(1.0, transport / transport_sum) if transport_sum > 0.0 else error,

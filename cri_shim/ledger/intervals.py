@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def covered(intervals: Iterable[tuple[float, float]]) -> float:
+def union_length(intervals: Iterable[tuple[float, float]]) -> float:
     """Return the length of the union of ``intervals``, each a start and an end."""
     total, reach = 0.0, float("-inf")
     for start, end in sorted(intervals):

@@ -47,12 +47,12 @@ def _totals(method: str, requests: Sequence[PackedRequest]) -> dict[str, Any]:
         "hops_per_request": round(sum(bill.hop_count for bill in bills) / len(requests), 2),
         **{f"{part}_share": round(sum(getattr(bill, part) for bill in bills) / whole, 4) for part in _PARTS},
         **{f"{name}_p50_ms": ms(median(getattr(bill, name) for bill in bills)) for name in _MEDIANS},
-        "split": alike(bill.split for bill in bills if bill.hop_count),
-        "front_known": alike(bill.front_known for bill in bills),
+        "split": common_word(bill.split for bill in bills if bill.hop_count),
+        "front_known": common_word(bill.front_known for bill in bills),
     }
 
 
-def alike(words: Iterable[str]) -> str:
+def common_word(words: Iterable[str]) -> str:
     """Return the word that all have in common; ``mixed`` if they differ, ``none`` if there are none."""
     common = set(words)
     return common.pop() if len(common) == 1 else "mixed" if common else "none"

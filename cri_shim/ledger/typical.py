@@ -10,7 +10,7 @@ from msgspec import structs
 
 from cri_shim.ledger.bill import Bill
 from cri_shim.ledger.record_json import ms
-from cri_shim.ledger.totals import alike
+from cri_shim.ledger.totals import common_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +34,8 @@ def typical(requests: Sequence[Request]) -> dict[str, Any] | None:
         f"{name}_ms": ms(median(getattr(request.bill, name) for request in good))
         for name in (*_TIMES, "work_wait", "price", "price_error")
     }
-    bill["split"] = alike(request.bill.split for request in good if request.hops)
-    bill["front_known"] = alike(request.bill.front_known for request in good)
+    bill["split"] = common_word(request.bill.split for request in good if request.hops)
+    bill["front_known"] = common_word(request.bill.front_known for request in good)
     hops: defaultdict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
     helpers: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for request in good:

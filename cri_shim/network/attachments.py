@@ -31,7 +31,7 @@ def attachments_of(
     ]
 
 
-def owed_by(
+def owed_attachments(
     pod: PodNetwork,
     cached: Sequence[Cached],
     known: Sequence[NetworkConf],

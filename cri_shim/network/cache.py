@@ -65,11 +65,11 @@ class Cached(Struct, frozen=True):
     """The error message of the last plugin that ran, if the ADD is known to have failed."""
 
 
-class NeverBegan(Struct, frozen=True):
+class NotStarted(Struct, frozen=True):
     """The outcome of an ADD that did not begin because one before it had failed."""
 
 
-Outcome = dict[str, Any] | CniError | NeverBegan
+Outcome = dict[str, Any] | CniError | NotStarted
 """How an ADD ended: with its result, with the failure of a plugin, or without having begun."""
 
 
@@ -101,7 +101,7 @@ class ResultCache:
         }
         if isinstance(outcome, CniError):
             content |= {_BEGUN: outcome.plugins_begun, _REFUSAL: outcome.said}
-        elif isinstance(outcome, NeverBegan):
+        elif isinstance(outcome, NotStarted):
             content[_BEGUN] = 0
         elif outcome is not None:
             content["result"] = outcome

@@ -24,8 +24,8 @@ from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.metered import metered
 from cri_shim.network import invoke, result, template
-from cri_shim.network.attachments import attachments_of, owed_by
-from cri_shim.network.cache import Cached, NeverBegan, Outcome, ResultCache
+from cri_shim.network.attachments import attachments_of, owed_attachments
+from cri_shim.network.cache import Cached, NotStarted, Outcome, ResultCache
 from cri_shim.network.capabilities import capability_args
 from cri_shim.network.conflist import LARGEST, Loaded, directory_signature, load_directory, parse_conflist
 from cri_shim.network.detach import Detacher
@@ -249,7 +249,8 @@ class Network:
         done = list(cached)
         interfaces = (stored or {}).get("Interfaces")
         had = interfaces if isinstance(interfaces, dict) else ()
-        for entry, owed in reversed(owed_by(pod, cached, known, netns, succeeded=bool(stored), interfaces=had)):
+        pending = owed_attachments(pod, cached, known, netns, succeeded=bool(stored), interfaces=had)
+        for entry, owed in reversed(pending):
             try:
                 await detacher.detach(owed)
             except NetworkError as error:
@@ -322,7 +323,7 @@ class Network:
         outcomes: list[Outcome] = []
         for attachment in attachments:
             began = not any(isinstance(outcome, CniError) for outcome in outcomes)
-            outcomes.append(await self._add(attachment) if began else NeverBegan())
+            outcomes.append(await self._add(attachment) if began else NotStarted())
         return outcomes
 
     async def _add(self, attachment: Attachment) -> Outcome:

@@ -47,7 +47,7 @@ def _taken(response: type[M], field: str, batch: list[Any]) -> M:
     return message
 
 
-async def measured(
+async def measured_batches(
     response: type[M],
     field: str,
     items: Sequence[T],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc import container_status, sandbox_status
-from cri_shim.state.wire import CANNOT_BE_SAID, warn_of
+from cri_shim.state.wire import UNENCODABLE, warn_unlistable
 from cri_shim.sync.event_reader import EventReader
 from cri_shim.timeline import note_wait
 
@@ -46,8 +46,8 @@ class EventStream:
             event = await self._reader.__anext__()
             try:
                 return event_message(self._service.images, event)
-            except CANNOT_BE_SAID as error:
-                warn_of("event", event.id, error)
+            except UNENCODABLE as error:
+                warn_unlistable("event", event.id, error)
 
     async def aclose(self) -> None:
         """End the subscription, and note its whole time as waiting for events."""

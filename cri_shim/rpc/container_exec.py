@@ -10,7 +10,7 @@ from cri_shim.lifecycle.running import require_running
 from cri_shim.oci.process import exec_process
 from cri_shim.streaming.exec_process import ExecProcess
 from cri_shim.streaming.exec_session import ExecSession
-from cri_shim.streaming.remote import RemoteRequest, Wanted
+from cri_shim.streaming.remote import RemoteRequest, RequestedStreams
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -53,10 +53,10 @@ async def exec_command(service: Service, request: cri.ExecRequest) -> cri.ExecRe
     return cri.ExecResponse(url=await service.streaming.url("exec", RemoteRequest(wanted, session.run)))
 
 
-def wanted_streams(request: cri.ExecRequest | cri.AttachRequest) -> Wanted:
+def wanted_streams(request: cri.ExecRequest | cri.AttachRequest) -> RequestedStreams:
     """Return the streams that an exec or attach asks for; raises InvalidArgumentError for an impossible combination."""
     if request.tty and request.stderr:
         raise InvalidArgumentError("tty and stderr exclude each other: a terminal has one output")
     if not (request.stdin or request.stdout or request.stderr):
         raise InvalidArgumentError("at least one of stdin, stdout and stderr must be requested")
-    return Wanted(request.stdin, request.stdout, request.stderr, request.tty)
+    return RequestedStreams(request.stdin, request.stdout, request.stderr, request.tty)

@@ -121,5 +121,5 @@ def _snapshotter(config: Config, sandboxes: Index[Sandbox], container: Container
     sandbox = sandboxes.find(container.sandbox_id) if container.sandbox_id else None
     name = "" if sandbox is None else sandbox.handler_name
     handler = config.containerd.runtimes.get(name or config.containerd.default_runtime_name)
-    # When the handler is no longer configured, the container is mostly where all others are.
+    # When the handler is no longer configured, the container is usually where all others are.
     return config.containerd.snapshotter if handler is None else snapshotter_of(config, handler)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.rpc.batches import measured
+from cri_shim.rpc.batches import measured_batches
 from cri_shim.rpc.container_stats_list import measurable, measure_containers
 
 if TYPE_CHECKING:
@@ -27,4 +27,4 @@ async def stream_container_stats(
     """Return a stream of the containers that exist now, filtered as in the list."""
     containers = measurable(service.containers, request.filter)
     measure = partial(measure_containers, service)
-    return measured(cri.StreamContainerStatsResponse, "container_stats", containers, AT_ONCE, measure)
+    return measured_batches(cri.StreamContainerStatsResponse, "container_stats", containers, AT_ONCE, measure)

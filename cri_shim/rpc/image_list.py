@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.oci.image_config import uid_or_name
-from cri_shim.state.wire import sayable
+from cri_shim.state.wire import message_or_substitute
 
 if TYPE_CHECKING:
     from cri_shim.images.store import Image, ImageStore
@@ -37,7 +37,7 @@ def image_message(image: Image) -> cri.Image:
 
     An image without a wire form is reduced to its id, so that it can still be removed.
     """
-    return sayable(lambda: _message(image), lambda: cri.Image(id=image.id), "image", image.id)
+    return message_or_substitute(lambda: _message(image), lambda: cri.Image(id=image.id), "image", image.id)
 
 
 def _message(image: Image) -> cri.Image:

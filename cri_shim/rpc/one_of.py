@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cri_shim.state.wire import CANNOT_BE_SAID, warn_of
+from cri_shim.state.wire import UNENCODABLE, warn_unlistable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,6 @@ def one_of(messages: Any, kind: str, id_: str) -> Iterator[Any]:
     message = messages.add()
     try:
         yield message
-    except CANNOT_BE_SAID as error:
+    except UNENCODABLE as error:
         del messages[-1]
-        warn_of(kind, id_, error)
+        warn_unlistable(kind, id_, error)

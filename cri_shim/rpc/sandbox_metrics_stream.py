@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.rpc.batches import measured
+from cri_shim.rpc.batches import measured_batches
 from cri_shim.rpc.sandbox_metrics import add_metrics
 
 if TYPE_CHECKING:
@@ -27,4 +27,4 @@ async def stream_pod_sandbox_metrics(
     """Return a stream of the pods that are ready now."""
     sandboxes = [sandbox for sandbox in service.sandboxes if sandbox.ready]
     measure = partial(add_metrics, service)
-    return measured(cri.StreamPodSandboxMetricsResponse, "pod_sandbox_metrics", sandboxes, AT_ONCE, measure)
+    return measured_batches(cri.StreamPodSandboxMetricsResponse, "pod_sandbox_metrics", sandboxes, AT_ONCE, measure)

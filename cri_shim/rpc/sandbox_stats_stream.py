@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.rpc.batches import measured
+from cri_shim.rpc.batches import measured_batches
 from cri_shim.rpc.sandbox_stats_list import add_pods, measurable
 
 if TYPE_CHECKING:
@@ -27,4 +27,4 @@ async def stream_pod_sandbox_stats(
     """Return a stream of the pods that are ready now, filtered as in the list."""
     sandboxes = measurable(service.sandboxes, request.filter)
     measure = partial(add_pods, service)
-    return measured(cri.StreamPodSandboxStatsResponse, "pod_sandbox_stats", sandboxes, AT_ONCE, measure)
+    return measured_batches(cri.StreamPodSandboxStatsResponse, "pod_sandbox_stats", sandboxes, AT_ONCE, measure)

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.state.wire import sayable
+from cri_shim.state.wire import message_or_substitute
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ class Container(Struct, frozen=True):
 
     def to_cri(self) -> cri.Container:
         """Return the container as ListContainers shows it."""
-        return sayable(self._to_cri, self._to_cri_minimal, "container", self.id)
+        return message_or_substitute(self._to_cri, self._to_cri_minimal, "container", self.id)
 
     def _to_cri_minimal(self) -> cri.Container:
         """Return just enough for a kubelet to remove the container."""

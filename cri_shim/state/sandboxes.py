@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.oci.untrusted_workload import handler_name
-from cri_shim.state.wire import sayable
+from cri_shim.state.wire import message_or_substitute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +117,7 @@ class Sandbox(Struct, frozen=True):
 
     def to_cri(self) -> cri.PodSandbox:
         """Return the sandbox as ListPodSandbox shows it."""
-        return sayable(self._to_cri, self._to_cri_minimal, "sandbox", self.id)
+        return message_or_substitute(self._to_cri, self._to_cri_minimal, "sandbox", self.id)
 
     def _to_cri_minimal(self) -> cri.PodSandbox:
         """Return just enough for a kubelet to remove the sandbox."""

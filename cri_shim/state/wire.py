@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="Message")
 
-CANNOT_BE_SAID: Final = (ValueError, TypeError, ArithmeticError)
+UNENCODABLE: Final = (ValueError, TypeError, ArithmeticError)
 """What setting a message's field raises for a value that does not fit: too large, not encodable, of another type."""
 
 _WARNINGS_REMEMBERED = 1024
@@ -26,16 +26,16 @@ _warned: set[tuple[str, str]] = set()
 log = structlog.get_logger(__name__)
 
 
-def sayable(make: Callable[[], M], instead: Callable[[], M], kind: str, id_: str) -> M:
+def message_or_substitute(make: Callable[[], M], instead: Callable[[], M], kind: str, id_: str) -> M:
     """Return the message from ``make``; if it cannot be made, log a warning and return the one from ``instead``."""
     try:
         return make()
-    except CANNOT_BE_SAID as error:
-        warn_of(kind, id_, error)
+    except UNENCODABLE as error:
+        warn_unlistable(kind, id_, error)
         return instead()
 
 
-def warn_of(kind: str, id_: str, error: Exception) -> None:
+def warn_unlistable(kind: str, id_: str, error: Exception) -> None:
     """Log that an entry cannot be listed as it is; only once for each kind and id."""
     if (kind, id_) in _warned:
         return

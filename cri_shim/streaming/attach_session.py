@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from containerd_client import Containerd
     from cri_shim.logs.registry import ContainerLogs
-    from cri_shim.streaming.remote import RemoteClient, Wanted
+    from cri_shim.streaming.remote import RemoteClient, RequestedStreams
 
 LAST_WORDS = 0.5
 """Seconds in which what a client sent before it hung up is still written to the container."""
@@ -42,7 +42,7 @@ class AttachSession:
         containerd: Containerd,
         container_id: str,
         logs: ContainerLogs,
-        wanted: Wanted,
+        wanted: RequestedStreams,
         *,
         stdin_once: bool,
         container_ended: Callable[[], Coroutine[None, None, None]],

@@ -73,7 +73,7 @@ class ExecProcess:
     async def start(self) -> None:
         """Start the command.
 
-        Raises the error with which containerd or the OCI runtime refuses it (mostly because there is no such program).
+        Raises the error with which containerd or the OCI runtime refuses it (usually because there is no such program).
         """
         packed = AnyMessage(type_url=_PROCESS_TYPE, value=json.dumps(self._spec, separators=(",", ":")).encode())
         async with self._gate:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from cri_shim.concurrency.operations import Operations
     from cri_shim.streaming.exec_process import ExecProcess
-    from cri_shim.streaming.remote import RemoteClient, Wanted
+    from cri_shim.streaming.remote import RemoteClient, RequestedStreams
 
 _POLL = 0.25
 
@@ -39,7 +39,7 @@ class ExecSession:
     def __init__(
         self,
         make: Callable[[], Awaitable[ExecProcess]],
-        wanted: Wanted,
+        wanted: RequestedStreams,
         operations: Operations,
         container_ended: Callable[[], Coroutine[None, None, None]],
         *,

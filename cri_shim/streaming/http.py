@@ -101,7 +101,7 @@ class Streams:
         await self._connections.shutdown(STOP)
 
     async def _handle(self, request: BaseRequest) -> StreamResponse:
-        with self._limits.at_work(request.protocol):
+        with self._limits.answering(request.protocol):
             return await self._answer(request)
 
     async def _answer(self, request: BaseRequest) -> StreamResponse:

@@ -22,7 +22,7 @@ class Output(enum.Enum):
     STDERR = "stderr"
 
 
-class Wanted(Struct, frozen=True):
+class RequestedStreams(Struct, frozen=True):
     """The streams that the request asked for; a terminal has no separate stderr."""
 
     stdin: bool
@@ -78,5 +78,5 @@ class RemoteRequest(Struct, frozen=True):
     ``run`` may raise ``ClientGoneError``.
     """
 
-    wanted: Wanted
+    wanted: RequestedStreams
     run: Callable[[RemoteClient], Awaitable[Outcome]]

@@ -16,7 +16,7 @@ from cri_shim.streaming.spdy_session import SpdySession
 from cri_shim.streaming.status import status_json, status_text
 
 if TYPE_CHECKING:
-    from cri_shim.streaming.remote import Outcome, Size, Wanted
+    from cri_shim.streaming.remote import Outcome, RequestedStreams, Size
     from cri_shim.streaming.spdy_session import SpdyStream
 
 VERSIONS: Final = ("v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io")
@@ -34,7 +34,7 @@ _LIMITS: Final = Limits(streams=8, refusals=8)
 class SpdyRemoteClient:
     """The :class:`~.remote.RemoteClient` of one SPDY session."""
 
-    def __init__(self, wanted: Wanted, version: str, *, idle_timeout: float) -> None:
+    def __init__(self, wanted: RequestedStreams, version: str, *, idle_timeout: float) -> None:
         self._status_json = version == "v4.channel.k8s.io"
         self._missing = {"error"}
         if wanted.stdin:

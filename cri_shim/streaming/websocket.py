@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aiohttp.web_ws import WebSocketResponse
 
     from cri_shim.streaming.channels import ChannelProtocol
-    from cri_shim.streaming.remote import Outcome, Size, Wanted
+    from cri_shim.streaming.remote import Outcome, RequestedStreams, Size
 
 HELD: Final = 1 << 20
 """Bytes of stdin waiting for the process, above which the session stops reading from the client."""
@@ -46,7 +46,7 @@ class WebSocketRemoteClient:
         socket: WebSocketResponse,
         transport: asyncio.Transport | None,
         protocol: ChannelProtocol,
-        wanted: Wanted,
+        wanted: RequestedStreams,
         *,
         idle_timeout: float,
     ) -> None:

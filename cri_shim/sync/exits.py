@@ -157,7 +157,7 @@ class Exits:
             log.info("container.output_still_open", container_id=id_)
         message = ""
         if code == _KILLED and not container.oom_killed:
-            killed = await self._oom_kills.happened(id_, self._cgroup_parent(container))
+            killed = await self._oom_kills.was_oom_killed(id_, self._cgroup_parent(container))
             if isinstance(killed, NotKnown):
                 message = (
                     f"it is unknown whether it was killed for lack of memory: {shorten(killed.reason, _LONGEST_WORDS)}"

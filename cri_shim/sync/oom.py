@@ -65,10 +65,10 @@ class OomKills:
             self._room = max(ROOM, 2 * len(self._reported))
         self._reported.setdefault(parent, kills.vanished)
 
-    async def happened(self, container_id: str, parent: str) -> bool | NotKnown:
+    async def was_oom_killed(self, container_id: str, parent: str) -> bool | NotKnown:
         """Return whether the container's cgroup counted such a kill; if it is gone, ask the pod's, or containerd."""
         if parent not in self._reported:
-            return await self._asked_of_containerd(container_id)
+            return await self._ask_containerd(container_id)
         kills = await run(FS, self._below, parent, container_id)
         if kills.own is not None:
             return kills.own > 0
@@ -86,7 +86,7 @@ class OomKills:
         if kills is not None and parent in self._reported:
             self._reported[parent] = kills.vanished
 
-    async def _asked_of_containerd(self, container_id: str) -> bool | NotKnown:
+    async def _ask_containerd(self, container_id: str) -> bool | NotKnown:
         reason = ""
         for pause in ASKED_AGAIN:
             await asyncio.sleep(pause)

@@ -47,7 +47,7 @@ class Tracing(Struct, frozen=True):
         return TracePolicy(self.ratio if self.endpoint else 0.0, ask_containerd=self.ask)
 
     def headers(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the headers of every export (``OTEL_EXPORTER_OTLP_HEADERS``, mostly a login)."""
+        """Return the headers of every export (``OTEL_EXPORTER_OTLP_HEADERS``, usually a login)."""
         text = _of(environment, "HEADERS")
         pairs = (pair.partition("=") for pair in text.split(","))
         return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}

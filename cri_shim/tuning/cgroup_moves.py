@@ -42,7 +42,7 @@ class CgroupMoves:
     def of_this_process(cls, *, cgroup_v2: bool) -> CgroupMoves:
         """Return an instance for a node whose containers are in cgroup v2, or in v1's hierarchies."""
         hierarchies = Hierarchies.read(unified=cgroup_v2)
-        return cls(lambda: stay(hierarchies))
+        return cls(lambda: rejoin_cgroup(hierarchies))
 
     def prepare(self) -> None:
         """Start preparing, unless that has just been done."""
@@ -60,7 +60,7 @@ class CgroupMoves:
             log.debug("cgroup_moves.not_prepared", error=str(error))
 
 
-def stay(hierarchies: Hierarchies) -> None:
+def rejoin_cgroup(hierarchies: Hierarchies) -> None:
     """Move this process into the cgroup that it is in. Blocks; raises OSError if it may not, or does not see it.
 
     All hierarchies share one lock, so any of them will do. The present cgroup is read each time, because another

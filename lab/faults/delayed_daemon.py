@@ -81,7 +81,7 @@ def at_once(coroutine: Coroutine[Any, Any, Any]) -> None:
 def main() -> int:
     """Serve."""
 
-    def wired(*arguments: Any, **keywords: Any) -> wiring.Wired:
+    def wired(*arguments: Any, **keywords: Any) -> wiring.DaemonParts:
         made = wiring.wire(*arguments, **keywords)
         made.service.ledger.listen(Delays(made.service, Path(os.environ[DELAY])))
         return made

@@ -14,7 +14,7 @@ from cri_shim.concurrency.keyed_locks import KeyedLocks
 from cri_shim.concurrency.keyed_semaphores import KeyedSemaphores
 from cri_shim.concurrency.operations import Operations
 from cri_shim.kernel import executors
-from cri_shim.ledger.intervals import covered
+from cri_shim.ledger.intervals import union_length
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.network.exec import Helper
 from cri_shim.timeline import MOST_WAITS, Stretch, awaited, note_stage, stage
@@ -170,5 +170,7 @@ async def test_more_waits_than_are_noted_one_by_one_are_in_the_bill_all_the_same
     request.add_wait(Stretch("event", request.started, 3.0 * MOST_WAITS))
     waits = request.waits or []
     assert len(waits) == MOST_WAITS + 1
-    assert covered((one.started, one.started + one.duration) for one in waits[:-1]) == pytest.approx(2 * MOST_WAITS)
+    assert union_length((one.started, one.started + one.duration) for one in waits[:-1]) == pytest.approx(
+        2 * MOST_WAITS
+    )
     assert waits[-1].name == "event"

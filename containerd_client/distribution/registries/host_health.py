@@ -65,7 +65,7 @@ class Rotation:
         self._asked[chosen] += 1
         return chosen
 
-    def gave(self, host: Host) -> None:
+    def prefer(self, host: Host) -> None:
         """Stay with a host that sent something before it failed."""
         self._asked[host] -= 1
 

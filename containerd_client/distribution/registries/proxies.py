@@ -35,7 +35,7 @@ class Exceptions(Struct, frozen=True):
     domains: tuple[tuple[str, str], ...] = ()
     """A name with a leading dot covers only the names below it."""
 
-    def cover(self, host: str, port: int) -> bool:
+    def bypass(self, host: str, port: int) -> bool:
         """Return whether requests to ``host``, a lower-case name or an address, bypass the proxy."""
         if host == "localhost":
             return True
@@ -56,7 +56,7 @@ def proxy_for(url: Url, environment: Mapping[str, str] = os.environ) -> Url | No
     variable, text = _first(environment, _VARIABLES[url.scheme])
     if not text:
         return None
-    if parse_exceptions(_first(environment, ("NO_PROXY", "no_proxy"))[1]).cover(url.host, url.port):
+    if parse_exceptions(_first(environment, ("NO_PROXY", "no_proxy"))[1]).bypass(url.host, url.port):
         return None
     return parse_proxy(text, variable)
 

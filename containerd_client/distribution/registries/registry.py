@@ -31,7 +31,7 @@ from containerd_client.distribution.values.errors import (
     UnauthorizedError,
 )
 from containerd_client.distribution.values.manifest import LARGEST_DOCUMENT, Descriptor, media_type_of
-from containerd_client.distribution.values.media_types import ACCEPT, INDEXES, MANIFESTS, SCHEMA1, bare
+from containerd_client.distribution.values.media_types import ACCEPT, INDEXES, MANIFESTS, SCHEMA1, without_parameters
 from containerd_client.distribution.values.reference import is_digest
 from containerd_client.distribution.values.urls import UrlError, parse_url
 from untrusted import escaped
@@ -236,7 +236,7 @@ class RegistryClient:
                 raise ManifestError(
                     f"{host.base}/{path} sends more than {LARGEST_DOCUMENT} bytes, too many for a manifest"
                 )
-            return data, bare(answer.headers.get("Content-Type", ""))
+            return data, without_parameters(answer.headers.get("Content-Type", ""))
 
     async def _first(
         self, source: Source, capability: str, what: str, ask: Callable[[Host], Coroutine[Any, Any, T]]
@@ -344,7 +344,7 @@ def _is_the_rest(answer: Answer, offset: int, size: int) -> bool:
 def _described(answer: Answer, digest: str) -> Descriptor | None:
     """Return the descriptor from the headers of a HEAD response, or None if they are incomplete."""
     named = answer.headers.get("Docker-Content-Digest", "")
-    media_type = bare(answer.headers.get("Content-Type", ""))
+    media_type = without_parameters(answer.headers.get("Content-Type", ""))
     size = answer.length
     if not is_digest(named) or not media_type or not size or (digest and named != digest):
         return None

@@ -22,8 +22,8 @@ from containerd_client.distribution.values.media_types import (
     OCI_INDEX,
     OCI_MANIFEST,
     SCHEMA1,
-    bare,
     is_layer,
+    without_parameters,
 )
 from containerd_client.distribution.values.platforms import Platform, rank
 from containerd_client.distribution.values.reference import is_digest
@@ -110,13 +110,13 @@ def parse_document(data: bytes, media_type: str, digest: str) -> Manifest | Inde
     with _refused(what):
         document = parse_object(data, limit=LARGEST_DOCUMENT)
         own = document.text("mediaType")
-        kind = bare(own or media_type)
+        kind = without_parameters(own or media_type)
         if document.value("schemaVersion") == 1 or "fsLayers" in document or kind in SCHEMA1:
             raise ManifestError(
                 f"{what} has Docker's schema 1, which is obsolete and not supported; "
                 "push the image again with a newer tool"
             )
-        _require_one_kind(kind, bare(media_type), what)
+        _require_one_kind(kind, without_parameters(media_type), what)
         document.text_map("annotations")
         if kind in INDEXES or (kind not in MANIFESTS and "manifests" in document):
             if "layers" in document or "config" in document:
@@ -142,10 +142,10 @@ def _require_one_kind(own: str, offered: str, what: str) -> None:
 
 def media_type_of(data: bytes, offered: str) -> str:
     """Return the document's media type: its own field, else the offered type, else the type that its shape implies."""
-    kind = bare(offered)
+    kind = without_parameters(offered)
     try:
         document = parse_object(data)
-        kind = bare(document.text("mediaType")) or kind
+        kind = without_parameters(document.text("mediaType")) or kind
         if kind in INDEXES | MANIFESTS | SCHEMA1:
             return kind
         if document.value("schemaVersion") == 1:

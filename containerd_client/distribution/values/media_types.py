@@ -38,7 +38,7 @@ _OTHER_LAYERS = frozenset(
 """Any compression or encryption may follow after a plus sign."""
 
 
-def bare(media_type: str) -> str:
+def without_parameters(media_type: str) -> str:
     """Return the type without parameters (``; charset=…``), in lower case."""
     return media_type.partition(";")[0].strip().lower()
 

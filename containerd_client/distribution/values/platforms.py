@@ -63,7 +63,7 @@ def host_platform() -> Platform:
     return normalised(Platform("linux", machine))
 
 
-def acceptable(host: Platform) -> tuple[Platform, ...]:
+def runnable_platforms(host: Platform) -> tuple[Platform, ...]:
     """Return all platforms that ``host`` can run, best first."""
     platforms = [normalised(host)]
     architecture = platforms[0].architecture
@@ -83,6 +83,6 @@ def acceptable(host: Platform) -> tuple[Platform, ...]:
 def rank(platform: Platform, host: Platform) -> int | None:
     """Return the rank of ``platform`` among those that ``host`` runs (0 is best), or None if it does not run there."""
     try:
-        return acceptable(host).index(normalised(platform))
+        return runnable_platforms(host).index(normalised(platform))
     except ValueError:
         return None

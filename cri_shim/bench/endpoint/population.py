@@ -24,7 +24,7 @@ class Population:
     nodes: tuple[Node, ...]
     pods: dict[str, list[Pod]] = field(default_factory=dict)
 
-    async def become(self, wanted: int, notify: Callable[[int, int], None]) -> None:
+    async def resize(self, wanted: int, notify: Callable[[int, int], None]) -> None:
         """Start or remove pods until each side has ``wanted``; ``notify`` gets the count and the total at every pod."""
         places = asyncio.Semaphore(_AT_ONCE)
         missing = sum(abs(wanted - len(self.pods.get(node.name, []))) for node in self.nodes)

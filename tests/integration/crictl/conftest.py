@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.state.stored.go_json import to_go_json
-from lab.containerd_versions import NotToBeHad
+from lab.containerd_versions import NotAvailableError
 from lab.criu import criu_folder
 from lab.lab import Lab
 from lab.pod_configs import container_config, pod_config
@@ -117,7 +117,7 @@ def program() -> str:
 async def _crictl(program: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Crictl]:
     try:
         folder = await asyncio.to_thread(criu_folder)
-    except NotToBeHad:
+    except NotAvailableError:
         folder = None
     directory = tmp_path_factory.mktemp("crictl")
     with pytest.MonkeyPatch.context() as patch:

@@ -19,7 +19,7 @@ import pytest_asyncio
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.census import Census, wait_clean
-from lab.containerd_versions import NotToBeHad
+from lab.containerd_versions import NotAvailableError
 from lab.cri_client import failure
 from lab.criu import criu_folder
 from lab.lab import Lab
@@ -69,7 +69,7 @@ class Node:
 async def _checkpoint_node(tmp_path_factory):
     try:
         folder = await asyncio.to_thread(criu_folder)
-    except NotToBeHad as error:
+    except NotAvailableError as error:
         pytest.skip(str(error))
     directory = tmp_path_factory.mktemp("criu")
     mood = directory / "mood"

@@ -15,7 +15,7 @@ import grpc
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from cri_shim.ledger.intervals import covered
+from cri_shim.ledger.intervals import union_length
 from lab.bridge import program
 from lab.pod_configs import pod_config
 from tests.integration.ledger.conftest import bill, billed
@@ -51,7 +51,7 @@ async def test_the_parts_of_real_requests_add_up(lab, web):
     for one in requests:
         record = web.json(f"/api/requests/{one['id']}")
         wall = record["bill"]["wall_ms"]
-        busy = covered(
+        busy = union_length(
             (part["start_ms"], part["start_ms"] + part["duration_ms"]) for part in [*record["hops"], *record["helpers"]]
         )
         assert busy + record["bill"]["own_ms"] == pytest.approx(wall, rel=CLOSE, abs=0.01)
@@ -98,7 +98,7 @@ async def test_a_client_that_asks_gets_each_hop(lab):
     assert len(entries) == bill["hop_count"] + bill["helper_count"]
     starts = [int(entry[1]) for entry in entries]
     assert starts == sorted(starts)
-    spent = covered((int(entry[1]), int(entry[1]) + int(entry[2])) for entry in entries)
+    spent = union_length((int(entry[1]), int(entry[1]) + int(entry[2])) for entry in entries)
     assert spent + bill["own"] == pytest.approx(bill["wall"], rel=CLOSE)
 
 

@@ -89,7 +89,7 @@ async def test_containerds_own_time_out_keeps_its_words(client, fake):
 def test_containerd_that_says_first_that_the_limit_has_passed():
     """It has the same limit, and tells it without a kind: the error is that of the limit all the same."""
     said = Unknown(KILL, "failed to delete task: context deadline exceeded: unknown")
-    assert isinstance(call.late(said, SHORT, SHORT * 0.97), DeadlineExceeded)
-    assert call.late(said, SHORT, SHORT / 2) is said
+    assert isinstance(call.naming_our_limit(said, SHORT, SHORT * 0.97), DeadlineExceeded)
+    assert call.naming_our_limit(said, SHORT, SHORT / 2) is said
     other = Unknown(KILL, "runc did not terminate successfully")
-    assert call.late(other, SHORT, SHORT) is other
+    assert call.naming_our_limit(other, SHORT, SHORT) is other

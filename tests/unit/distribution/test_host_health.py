@@ -76,7 +76,7 @@ def test_a_host_that_fails_in_the_middle(health):
     health.failed(ONE)
     assert rotation.more
     assert rotation.next() == TWO
-    rotation.gave(TWO)
+    rotation.prefer(TWO)
     assert rotation.next() == TWO
     assert rotation.next() == LAST
     assert not rotation.more

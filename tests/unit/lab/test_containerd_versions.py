@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.containerd_config import IMAGES, RUNTIME, SERVER, configuration
-from lab.containerd_versions import NotToBeHad, nearest, numbers
+from lab.containerd_versions import NotAvailableError, nearest, numbers
 
 CRI = {
     "sandbox_image": "pause:1",
@@ -37,14 +37,14 @@ def test_the_nearest_of_the_same_major_number_is_taken(offered, wanted, chosen):
 
 def test_another_major_number_is_not_taken():
     """When the archive has only another major number, the error names what it has."""
-    with pytest.raises(NotToBeHad, match=r"no containerd 2\.x among \['1\.7\.24~ds1-6'\]"):
+    with pytest.raises(NotAvailableError, match=r"no containerd 2\.x among \['1\.7\.24~ds1-6'\]"):
         nearest(["1.7.24~ds1-6"], (2, 1, 9))
 
 
 def test_numbers_of_debians_and_of_containerds_versions():
     """Both ways of writing a version give the same three numbers."""
     assert numbers("2.1.9+ds1-5") == numbers("v2.1.9+unknown") == (2, 1, 9)
-    with pytest.raises(NotToBeHad):
+    with pytest.raises(NotAvailableError):
         numbers("unknown")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab import pythons
-from lab.containerd_versions import NotToBeHad
+from lab.containerd_versions import NotAvailableError
 
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -50,7 +50,7 @@ def test_then_path_then_the_newest_of_pyenv(tmp_path):
 def test_a_program_of_another_version_is_not_taken(tmp_path):
     """Its name says nothing; the error names where was looked."""
     program(tmp_path / "bin/python3.12", "3.11")
-    with pytest.raises(NotToBeHad, match=r"no Python 3\.12: not on PATH, not in .*pyenv"):
+    with pytest.raises(NotAvailableError, match=r"no Python 3\.12: not on PATH, not in .*pyenv"):
         pythons.program("3.12")
 
 

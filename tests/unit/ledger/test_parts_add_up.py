@@ -12,7 +12,7 @@ from containerd_client.hops import Hop
 from cri_shim.ledger.bill import Bill
 from cri_shim.ledger.bill_text import bill_text, parse_bill
 from cri_shim.ledger.billing import hop_shares, rebill
-from cri_shim.ledger.intervals import clipped, covered
+from cri_shim.ledger.intervals import clipped, union_length
 from cri_shim.ledger.request import Request
 from cri_shim.ledger.transport.transport_estimate import Charge
 from cri_shim.network.exec import Helper
@@ -32,14 +32,14 @@ def intervals(stretches):
 @given(_stretches)
 def test_covered_is_the_length_of_the_union(stretches):
     """Overlaps count once: compared with counting unit steps."""
-    assert covered(intervals(stretches)) == len(steps(stretches))
+    assert union_length(intervals(stretches)) == len(steps(stretches))
 
 
 @given(_stretches, st.integers(0, 70), st.integers(0, 30))
 def test_clipped_keeps_what_lies_between(stretches, low, length):
     """Compared with counting unit steps."""
     between = {step for step in steps(stretches) if low <= step < low + length}
-    assert covered(clipped(intervals(stretches), low, low + length)) == len(between)
+    assert union_length(clipped(intervals(stretches), low, low + length)) == len(between)
 
 
 @given(_stretches, _stretches, _stretches, _stretches, st.integers(0, 10))

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from cri_shim.network import detach
-from cri_shim.network.cache import Cached, NeverBegan, ResultCache
+from cri_shim.network.cache import Cached, NotStarted, ResultCache
 from cri_shim.network.capabilities import usable_capability_args
 from cri_shim.network.conflist import NetworkConf, Plugin
 from cri_shim.network.detach import Detacher, Owed
@@ -259,7 +259,7 @@ async def test_the_result_in_the_version_of_the_chain(node, version, handed_on):
 def test_the_outcomes_that_are_remembered(tmp_path: Path) -> None:
     """What a cache of outcomes gives back is what the undo needs."""
     cache = ResultCache(str(tmp_path))
-    cache.write(Attachment(network("x"), "ID", "eth0", "/ns"), NeverBegan())
+    cache.write(Attachment(network("x"), "ID", "eth0", "/ns"), NotStarted())
     assert cache.find("ID") == [Cached("n", "ID", "eth0", begun=0)]
 
 

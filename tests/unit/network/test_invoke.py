@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cri_shim.kernel.process import Completed
-from cri_shim.network.cache import Cached, NeverBegan, ResultCache
+from cri_shim.network.cache import Cached, NotStarted, ResultCache
 from cri_shim.network.capabilities import capability_args, cni_args
 from cri_shim.network.conflist import parse_conflist
 from cri_shim.network.detach import Detacher, Owed
@@ -232,7 +232,7 @@ def test_how_an_add_failed_is_remembered(tmp_path: Path) -> None:
     cache.write(attachment, error)
     [cached] = cache.find("abc")
     assert (cached.result, cached.begun, cached.refusal) == (None, 1, "no more tea")
-    cache.write(attachment, NeverBegan())
+    cache.write(attachment, NotStarted())
     [cached] = cache.find("abc")
     assert (cached.begun, cached.refusal) == (0, "")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.rpc.batches import BATCH_BYTES, BATCH_ITEMS, batches, measured
+from cri_shim.rpc.batches import BATCH_BYTES, BATCH_ITEMS, batches, measured_batches
 
 
 async def sent(items):
@@ -61,7 +61,7 @@ async def test_items_are_measured_when_they_are_sent():
             if item < 4 or item > 5:
                 messages.add(id=str(item))
 
-    sending = measured(cri.StreamContainersResponse, "containers", list(range(9)), 2, measure)
+    sending = measured_batches(cri.StreamContainersResponse, "containers", list(range(9)), 2, measure)
     first = await anext(sending)
     assert [one.id for one in first.containers] == ["0", "1"]
     assert asked == [[0, 1]]

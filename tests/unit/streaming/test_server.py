@@ -19,7 +19,7 @@ from cri_shim import http_limits
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.http_limits import ConnectionLimits
 from cri_shim.streaming.certificate import server_context
-from cri_shim.streaming.remote import Outcome, Output, RemoteRequest, Wanted
+from cri_shim.streaming.remote import Outcome, Output, RemoteRequest, RequestedStreams
 from cri_shim.streaming.server import StreamingServer
 from cri_shim.streaming.spdy import Connection
 from cri_shim.streaming.spdy.events import DataReceived, StreamAccepted
@@ -40,7 +40,7 @@ async def echo(client: RemoteClient) -> Outcome:
     return Outcome(exit_code=2)
 
 
-REQUEST = RemoteRequest(Wanted(stdin=True, stdout=True, stderr=False, tty=False), echo)
+REQUEST = RemoteRequest(RequestedStreams(stdin=True, stdout=True, stderr=False, tty=False), echo)
 
 
 @asynccontextmanager
@@ -182,7 +182,9 @@ async def test_a_connection_without_a_session_is_closed_in_time(monkeypatch: pyt
         return await echo(client)
 
     async with serving() as server:
-        url = await server.url("exec", RemoteRequest(Wanted(stdin=True, stdout=True, stderr=False, tty=False), wait))
+        url = await server.url(
+            "exec", RemoteRequest(RequestedStreams(stdin=True, stdout=True, stderr=False, tty=False), wait)
+        )
         session = asyncio.create_task(over_websocket(url))
         where = urlsplit(server.base_url)
 
@@ -216,7 +218,9 @@ async def test_the_last_word_of_a_session_can_be_sent(error: Exception, said: st
         return Outcome(error=str(error))
 
     async with serving() as server:
-        url = await server.url("exec", RemoteRequest(Wanted(stdin=False, stdout=True, stderr=False, tty=False), fail))
+        url = await server.url(
+            "exec", RemoteRequest(RequestedStreams(stdin=False, stdout=True, stderr=False, tty=False), fail)
+        )
         *_, last = await over_websocket(url)
     status = json.loads(last[1:])
     assert said in status["message"]

@@ -57,7 +57,7 @@ class World:
         """Delete a task."""
         raise NotFound("Tasks/Delete", "no such task")
 
-    async def happened(self, _id: str, _parent: str) -> bool | NotKnown:
+    async def was_oom_killed(self, _id: str, _parent: str) -> bool | NotKnown:
         """Say whether the kernel killed for want of memory."""
         return self.killed
 

@@ -91,7 +91,7 @@ def exits(containers, tasks, paths, background):
 class FakeOomKills:
     """Nobody wants for memory."""
 
-    async def happened(self, _id, _parent):
+    async def was_oom_killed(self, _id, _parent):
         return False
 
     async def mark_reported(self, _parent, _running):
@@ -160,10 +160,10 @@ async def test_a_removal_gets_what_containerd_said(exits, tasks):
 async def test_a_kill_whose_cause_is_not_known(exits, containers, monkeypatch):
     """The message says so: the reason may become OOMKilled when the kernel's word arrives."""
 
-    async def happened(_id, _parent):
+    async def was_oom_killed(_id, _parent):
         return NotKnown("Metrics: no answer")
 
-    monkeypatch.setattr(exits._oom_kills, "happened", happened)
+    monkeypatch.setattr(exits._oom_kills, "was_oom_killed", was_oom_killed)
     await exits.ended(ID, 137, 1_000)
     status = containers.get(ID).status
     assert status.reason == "Error"

@@ -74,20 +74,20 @@ async def test_the_scope_has_gone(pod, kills):
     """The pod's count says that it was killed for want of memory."""
     pod.kill("aaa")
     pod.vanish("aaa")
-    assert await kills.happened("aaa", POD)
+    assert await kills.was_oom_killed("aaa", POD)
 
 
 async def test_the_scope_is_still_there(pod, kills):
     """Then it speaks for itself, and a neighbour's kill is not its own."""
     pod.kill("aaa")
-    assert await kills.happened("aaa", POD)
-    assert not await kills.happened("bbb", POD)
+    assert await kills.was_oom_killed("aaa", POD)
+    assert not await kills.was_oom_killed("bbb", POD)
 
 
 async def test_killed_by_a_signal(pod, kills):
     """SIGKILL alone is no want of memory."""
     pod.vanish("aaa")
-    assert not await kills.happened("aaa", POD)
+    assert not await kills.was_oom_killed("aaa", POD)
 
 
 @pytest.mark.parametrize("asked", [True, False])
@@ -96,10 +96,10 @@ async def test_one_kill_is_reported_of_one_container(pod, kills, asked):
     pod.kill("aaa")
     pod.vanish("aaa")
     if asked:
-        assert await kills.happened("aaa", POD)
+        assert await kills.was_oom_killed("aaa", POD)
     await kills.mark_reported(POD, ["bbb"])
     pod.vanish("bbb")
-    assert not await kills.happened("bbb", POD)
+    assert not await kills.was_oom_killed("bbb", POD)
 
 
 async def test_two_at_once(pod, kills):
@@ -108,7 +108,7 @@ async def test_two_at_once(pod, kills):
     pod.vanish("bbb")
     pod.vanish("aaa")
     await kills.mark_reported(POD, ["bbb"])
-    assert await kills.happened("bbb", POD)
+    assert await kills.was_oom_killed("bbb", POD)
 
 
 async def test_what_was_before_the_daemon(pod, tmp_path, kills):
@@ -118,7 +118,7 @@ async def test_what_was_before_the_daemon(pod, tmp_path, kills):
     later = OomKills(cast("Any", SimpleNamespace(tasks=FakeTasks())), Hierarchies({UNIFIED: (str(tmp_path), "/")}))
     await later.begin(POD, {POD})
     pod.vanish("bbb")
-    assert not await later.happened("bbb", POD)
+    assert not await later.was_oom_killed("bbb", POD)
 
 
 async def test_a_pod_whose_cgroup_comes_with_the_container(tmp_path):
@@ -129,14 +129,14 @@ async def test_a_pod_whose_cgroup_comes_with_the_container(tmp_path):
     pod.start("aaa")
     pod.kill("aaa")
     pod.vanish("aaa")
-    assert await kills.happened("aaa", POD)
+    assert await kills.was_oom_killed("aaa", POD)
 
 
 @pytest.mark.parametrize("parent", ["", "unknown.slice"])
 async def test_no_parent(kills, parent):
     """Without a pod's cgroup containerd is asked; what it cannot say any more is no."""
     await kills.begin("", {POD})
-    assert not await kills.happened("aaa", parent)
+    assert not await kills.was_oom_killed("aaa", parent)
 
 
 async def test_cgroup_v1(pod):
@@ -146,7 +146,7 @@ async def test_cgroup_v1(pod):
     pod.start("aaa")
     pod.kill("aaa")
     pod.vanish("aaa")
-    assert not await kills.happened("aaa", POD)
+    assert not await kills.was_oom_killed("aaa", POD)
     await kills.mark_reported(POD, [])
 
 
@@ -166,7 +166,7 @@ async def test_pods_that_are_there_are_not_forgotten(pod, kills):
     for number in range(3 * ROOM):
         await kills.begin(f"other{number}.slice", {POD})
     pod.vanish("bbb")
-    assert not await kills.happened("bbb", POD)
+    assert not await kills.was_oom_killed("bbb", POD)
 
 
 class SilentTasks:
@@ -189,4 +189,4 @@ async def test_a_containerd_that_does_not_answer(monkeypatch, failures, expected
     """It is asked again; then it is not known, which is not the same as no."""
     monkeypatch.setattr(oom, "ASKED_AGAIN", (0, 0, 0))
     client = SimpleNamespace(tasks=SilentTasks(failures))
-    assert await OomKills(cast("Any", client), None).happened("aaa", POD) == expected
+    assert await OomKills(cast("Any", client), None).was_oom_killed("aaa", POD) == expected

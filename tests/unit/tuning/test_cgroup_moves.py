@@ -12,7 +12,7 @@ from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.kernel.executors import FS
 from cri_shim.kernel.protocol import is_cgroup2
-from cri_shim.tuning.cgroup_moves import STAYS_READY, CgroupMoves, stay
+from cri_shim.tuning.cgroup_moves import STAYS_READY, CgroupMoves, rejoin_cgroup
 
 
 class Clock:
@@ -84,12 +84,12 @@ def test_a_process_without_a_cgroup_that_it_sees(tmp_path):
     (tmp_path / "self").mkdir()
     (tmp_path / "self/cgroup").write_text("0::/outside\n")
     with pytest.raises(FileNotFoundError, match="cgroup of this process"):
-        stay(Hierarchies({"": ("/sys/fs/cgroup", "/inside")}, proc=str(tmp_path)))
+        rejoin_cgroup(Hierarchies({"": ("/sys/fs/cgroup", "/inside")}, proc=str(tmp_path)))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="cgroups of this process are root's")
 def test_it_stays_where_it_is():
     """The kernel takes the move, and afterwards everything is as before."""
     before = Path("/proc/self/cgroup").read_text()
-    stay(Hierarchies.read(unified=is_cgroup2(LinuxKernel())))
+    rejoin_cgroup(Hierarchies.read(unified=is_cgroup2(LinuxKernel())))
     assert Path("/proc/self/cgroup").read_text() == before
