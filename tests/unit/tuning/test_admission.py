@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from cri_shim.timeline import Timeline, current_request
 from cri_shim.tuning.admission import IDLE, PERIOD, STILL, AdmissionLimiter, idle_seconds
 from tests.unit.virtual_time import virtual_time
@@ -97,7 +95,7 @@ async def test_who_waits_says_so():
     assert second.waits is not None
     (wait,) = second.waits
     assert wait.name == "turn"
-    assert wait.duration == pytest.approx(0.02, abs=0.02)
+    assert wait.duration > 0.01  # half of what the first request holds the slot
 
 
 async def test_a_cancelled_visitor_takes_no_slot():
