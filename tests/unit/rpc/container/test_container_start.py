@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.disk.status_file import read_status
 from lab.cri_client import failure
 from lab.pod_configs import TARGET, container_config
 from tests.fakes.containerd import FaultKind
@@ -56,6 +57,16 @@ async def test_a_start_that_fails(method: str, node: Node) -> None:
     assert code == grpc.StatusCode.FAILED_PRECONDITION
     assert text == f"container {id_} is exited; only a created container can be started"
     await node.client.RemoveContainer(container_id=id_)
+
+
+async def test_a_failed_start_is_on_disk(node: Node) -> None:
+    """A daemon that restarts afterwards still knows that the container has ended, and why."""
+    id_ = await created(node)
+    node.fake.faults.add("Tasks/Create", FaultKind.UNKNOWN, text="no such program")
+    await failure(node.client.StartContainer(container_id=id_))
+    status = read_status(node.service.paths.container_root(id_))
+    assert (status.exit_code, status.reason) == (128, "StartError")
+    assert "no such program" in status.message
 
 
 async def test_a_log_that_cannot_be_opened(node: Node) -> None:
