@@ -37,11 +37,14 @@ QUIET_SECONDS = 0.004
 
 
 class JumpingLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock jumps; :attr:`busy` counts what is at work outside of it."""
+    """An event loop whose clock jumps when nothing is at work outside of it."""
 
     def __init__(self) -> None:
         self._jumped = 0.0
-        self.busy = 0
+        self.work = 0
+        """Threads and programs that are at work; the clock never jumps while there is one."""
+        self.calls = 0
+        """Calls to containerd that are under way."""
         self.held: Callable[[], int] = int
         """How many of the calls that are under way are held back on purpose, and so count for nothing."""
         super().__init__(_Selector(self))
@@ -69,7 +72,7 @@ class _Selector(selectors.EpollSelector):
             events = super().select(min(left, QUIET_SECONDS))
             if events:
                 return events
-            if self._loop.busy <= self._loop.held():
+            if not self._loop.work and self._loop.calls <= self._loop.held():
                 self._loop.jump(max(0.0, deadline - time.monotonic()))
                 break
         return []
@@ -84,11 +87,11 @@ def jumping_clock(loop: JumpingLoop) -> Iterator[None]:
         return _Channel(loop, insecure_channel(target, options=options))
 
     async def run_and_count(*arguments: Any, **named: Any) -> Any:
-        loop.busy += 1
+        loop.work += 1
         try:
             return await run_program(*arguments, **named)
         finally:
-            loop.busy -= 1
+            loop.work -= 1
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(grpc.aio, "insecure_channel", open_channel))
@@ -110,10 +113,10 @@ def _counted(loop: JumpingLoop, submit: Callable[..., Any]) -> Callable[..., Any
         loop.call_soon_threadsafe(finished)
 
     def finished() -> None:
-        loop.busy -= 1
+        loop.work -= 1
 
     def counted(*arguments: Any, **named: Any) -> Any:
-        loop.busy += 1
+        loop.work += 1
         future = submit(*arguments, **named)
         future.add_done_callback(done)
         return future
@@ -136,7 +139,7 @@ class _Channel:
         start: Any = self._inner.unary_unary(method)
 
         async def call(request: bytes, *, metadata: Any = None, timeout: float | None = None) -> bytes:
-            self._loop.busy += 1
+            self._loop.calls += 1
             try:
                 async with asyncio.timeout(timeout):
                     answer: bytes = await start(request, metadata=metadata)
@@ -144,7 +147,7 @@ class _Channel:
             except TimeoutError:
                 raise _deadline_exceeded() from None
             finally:
-                self._loop.busy -= 1
+                self._loop.calls -= 1
 
         return call
 
