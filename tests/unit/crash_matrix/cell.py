@@ -27,6 +27,9 @@ LATE_SECONDS = 3.0
 CELL_SECONDS = 3600.0
 """How long a whole cell may take, on the loop's clock."""
 
+NEVER_REACHED = "never reached"
+"""Stands for the method where the request made fewer hops than without a fault, so that nothing was cut."""
+
 _FAR = 1 << 30
 
 
@@ -155,7 +158,7 @@ async def _run(world: World, case: Case, cut: Cut, result: Result, prepared: Pre
         await world.fake.come_back()
     await world.until_idle()
     if not fault.struck:
-        result.method = "never reached"
+        result.method = NEVER_REACHED
     if code not in ALLOWED[cut] | (case.refusals if cut is Cut.UNKNOWN else frozenset()):
         result.problem = f"the client is told {result.answer}"
         return

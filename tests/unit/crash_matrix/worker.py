@@ -70,8 +70,7 @@ async def _of_infra(directory: Path, infra: str, cases: list[Case], share: int, 
             await count_hops(world, case)  # what a service does once is not counted
             hops = await count_hops(world, case)
             cells += [(case, hop, cut) for hop in range(1, hops + 1) for cut in Cut if _ours(case, hop, cut, share, of)]
-            if share == 0:
-                print(json.dumps({"case": case.name, "hops": hops}), flush=True)
+            print(json.dumps({"case": case.name, "hops": hops}), flush=True)
     await _work(directory, infra, numbers, cells)
 
 
