@@ -18,7 +18,8 @@ CHUNK = 1 << 16
 class SlowSocket:
     """``async with SlowSocket(path, target) as slow``; ``slow.seconds`` may be changed at any time.
 
-    Bytes that were sent before a change are not overtaken by those sent after it.
+    Bytes that were sent before a change are not overtaken by those sent after it. ``hold`` keeps back what is still on
+    its way until ``release``, so that a test can look at the state before it arrives, however slow the machine is.
     """
 
     def __init__(self, path: Path, target: str, seconds: float = 0.0) -> None:
@@ -26,6 +27,8 @@ class SlowSocket:
         self.seconds = seconds
         self._target = target
         self._tasks: set[asyncio.Task[None]] = set()
+        self._released = asyncio.Event()
+        self._released.set()
 
     async def __aenter__(self) -> Self:
         """Listen."""
@@ -37,6 +40,15 @@ class SlowSocket:
         """Cut all connections."""
         self._server.close()
         await self.hang_up()
+
+    def hold(self) -> None:
+        """Forward nothing more of what clients send until ``release``."""
+        self._released.clear()
+
+    def release(self) -> None:
+        """Forward at once what was held, and everything after it."""
+        self.seconds = 0.0
+        self._released.set()
 
     async def hang_up(self) -> None:
         """Cut the present connections, with what is on its way."""
@@ -60,7 +72,7 @@ class SlowSocket:
     async def _hand_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, late: bool) -> None:
         loop = asyncio.get_running_loop()
         said: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
-        saying = asyncio.create_task(self._say(said, sink))
+        saying = asyncio.create_task(self._say(said, sink, late=late))
         try:
             with contextlib.suppress(OSError):
                 while data := await source.read(CHUNK):
@@ -69,13 +81,14 @@ class SlowSocket:
             saying.cancel()
             sink.close()
 
-    @staticmethod
-    async def _say(said: asyncio.Queue[tuple[float, bytes]], sink: asyncio.StreamWriter) -> None:
+    async def _say(self, said: asyncio.Queue[tuple[float, bytes]], sink: asyncio.StreamWriter, *, late: bool) -> None:
         loop = asyncio.get_running_loop()
         while True:
             when, data = await said.get()
             if (left := when - loop.time()) > 0:
                 await asyncio.sleep(left)
+            if late:
+                await self._released.wait()
             if sink.is_closing():
                 return
             sink.write(data)

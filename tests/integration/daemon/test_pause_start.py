@@ -49,7 +49,7 @@ def slow(_slow_node: tuple[Lab, SlowSocket]) -> Iterator[SlowSocket]:
     way = _slow_node[1]
     way.seconds = LATE
     yield way
-    way.seconds = 0.0
+    way.release()
 
 
 async def pause_of(lab, pod):
@@ -73,10 +73,11 @@ async def until_start_failed(lab, pod, seconds=10.0):
 async def test_a_container_starts_after_the_pause_container(lab, slow):
     """The pod is ready with its address before its pause container runs, and no container starts before it does."""
     pod = await run_pod(lab)
+    slow.hold()
     assert (await pause_of(lab, pod)).status == task_types.CREATED
     assert await state(pod) == cri.SANDBOX_READY
     assert await pod.ip()
-    slow.seconds = 0.0
+    slow.release()
     container = await pod.start()
     assert (await pause_of(lab, pod)).status == task_types.RUNNING
     assert await container.output("echo fine") == "fine"
@@ -86,7 +87,7 @@ async def test_a_container_starts_after_the_pause_container(lab, slow):
 async def test_it_can_be_removed_at_once(lab, slow):
     """A pod that is removed before its pause container runs goes without a trace."""
     pod = await run_pod(lab)
-    slow.seconds = 0.0
+    slow.release()
     await pod.remove()
     assert pod.id not in await asyncio.to_thread(lab.containerd.ctr, "tasks", "list", "--quiet")
 
@@ -94,8 +95,9 @@ async def test_it_can_be_removed_at_once(lab, slow):
 async def test_a_pause_container_that_does_not_start(lab, slow):
     """The pod is not ready any more, which the log explains, and can be removed."""
     pod = await run_pod(lab)
+    slow.hold()
     os.kill((await pause_of(lab, pod)).pid, signal.SIGKILL)
-    slow.seconds = 0.0
+    slow.release()
     await until_start_failed(lab, pod)
     assert await state(pod) == cri.SANDBOX_NOTREADY
     code, why = await failure(pod.create())
@@ -107,8 +109,9 @@ async def test_a_pause_container_that_does_not_start(lab, slow):
 async def test_a_daemon_that_dies_in_between(lab, slow):
     """The pause container of a daemon that died before it was started is of no use: the pod is not ready."""
     pod = await run_pod(lab)
-    slow.seconds = 0.0
+    slow.hold()
     await asyncio.to_thread(lab.bridge.kill9)
+    slow.release()
     await asyncio.to_thread(lab.bridge.start)
     assert await state(pod) == cri.SANDBOX_NOTREADY
     assert pod.id not in await asyncio.to_thread(lab.containerd.ctr, "tasks", "list", "--quiet")
@@ -118,10 +121,13 @@ async def test_a_daemon_that_dies_in_between(lab, slow):
 async def test_a_daemon_that_ends_in_between(lab, slow):
     """A daemon that gets SIGTERM starts the pause container before it ends."""
     pod = await run_pod(lab)
+    slow.hold()
     assert (await pause_of(lab, pod)).status == task_types.CREATED
-    assert await asyncio.to_thread(lab.bridge.stop) == 0
+    stopping = asyncio.create_task(asyncio.to_thread(lab.bridge.stop))
+    await asyncio.sleep(LATE)
+    slow.release()
+    assert await stopping == 0
     assert (await pause_of(lab, pod)).status == task_types.RUNNING
-    slow.seconds = 0.0
     await asyncio.to_thread(lab.bridge.start)
     assert await state(pod) == cri.SANDBOX_READY
     await pod.remove()
@@ -130,10 +136,11 @@ async def test_a_daemon_that_ends_in_between(lab, slow):
 async def test_a_connection_that_breaks_in_between(lab, slow):
     """A start that is lost on its way is made again, and what is read anew meanwhile leaves the pod alone."""
     pod = await run_pod(lab)
+    slow.hold()
     assert (await pause_of(lab, pod)).status == task_types.CREATED
-    slow.seconds = 0.0
     read_before = lab.bridge.log.count("recovery.done")
     await slow.hang_up()
+    slow.release()
     async with asyncio.timeout(10):
         while lab.bridge.log.count("recovery.done") == read_before:
             await asyncio.sleep(0.05)
