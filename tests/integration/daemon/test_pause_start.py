@@ -52,6 +52,20 @@ def slow(_slow_node: tuple[Lab, SlowSocket]) -> Iterator[SlowSocket]:
     way.release()
 
 
+async def run_held_pod(lab, slow):
+    """Run a pod, and hold the start of its pause container from the moment that containerd begins to create it.
+
+    The creation takes a shim and runc, and the start cannot be sent before it has ended, so it cannot slip through.
+    """
+    bundles = lab.containerd.directory / "state" / "io.containerd.runtime.v2.task" / "k8s.io"
+    before = set(bundles.glob("*"))
+    running = asyncio.create_task(run_pod(lab))
+    while set(bundles.glob("*")) <= before and not running.done():
+        await asyncio.sleep(0.005)
+    slow.hold()
+    return await running
+
+
 async def pause_of(lab, pod):
     """What containerd, asked directly, says of a pod's pause container."""
     async with Containerd(lab.containerd.address, namespace="k8s.io") as containerd:
@@ -72,8 +86,7 @@ async def until_start_failed(lab, pod, seconds=10.0):
 
 async def test_a_container_starts_after_the_pause_container(lab, slow):
     """The pod is ready with its address before its pause container runs, and no container starts before it does."""
-    pod = await run_pod(lab)
-    slow.hold()
+    pod = await run_held_pod(lab, slow)
     assert (await pause_of(lab, pod)).status == task_types.CREATED
     assert await state(pod) == cri.SANDBOX_READY
     assert await pod.ip()
@@ -94,8 +107,7 @@ async def test_it_can_be_removed_at_once(lab, slow):
 
 async def test_a_pause_container_that_does_not_start(lab, slow):
     """The pod is not ready any more, which the log explains, and can be removed."""
-    pod = await run_pod(lab)
-    slow.hold()
+    pod = await run_held_pod(lab, slow)
     os.kill((await pause_of(lab, pod)).pid, signal.SIGKILL)
     slow.release()
     await until_start_failed(lab, pod)
@@ -108,8 +120,7 @@ async def test_a_pause_container_that_does_not_start(lab, slow):
 
 async def test_a_daemon_that_dies_in_between(lab, slow):
     """The pause container of a daemon that died before it was started is of no use: the pod is not ready."""
-    pod = await run_pod(lab)
-    slow.hold()
+    pod = await run_held_pod(lab, slow)
     await asyncio.to_thread(lab.bridge.kill9)
     slow.release()
     await asyncio.to_thread(lab.bridge.start)
@@ -120,8 +131,7 @@ async def test_a_daemon_that_dies_in_between(lab, slow):
 
 async def test_a_daemon_that_ends_in_between(lab, slow):
     """A daemon that gets SIGTERM starts the pause container before it ends."""
-    pod = await run_pod(lab)
-    slow.hold()
+    pod = await run_held_pod(lab, slow)
     assert (await pause_of(lab, pod)).status == task_types.CREATED
     stopping = asyncio.create_task(asyncio.to_thread(lab.bridge.stop))
     await asyncio.sleep(LATE)
@@ -135,8 +145,7 @@ async def test_a_daemon_that_ends_in_between(lab, slow):
 
 async def test_a_connection_that_breaks_in_between(lab, slow):
     """A start that is lost on its way is made again, and what is read anew meanwhile leaves the pod alone."""
-    pod = await run_pod(lab)
-    slow.hold()
+    pod = await run_held_pod(lab, slow)
     assert (await pause_of(lab, pod)).status == task_types.CREATED
     read_before = lab.bridge.log.count("recovery.done")
     await slow.hang_up()
