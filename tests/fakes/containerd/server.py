@@ -260,8 +260,7 @@ class FakeContainerd:
         async with asyncio.timeout(5):
             while self._running:
                 await asyncio.sleep(0)
-        # One that has arrived and not begun does so within the grace, which ends as soon as there are none.
-        await server.stop(1.0)
+        await server.stop(None)
         # gRPC takes the socket's file away; that of a killed containerd stays, and refuses.
         with suppress(OSError), socket.socket(socket.AF_UNIX) as dead:
             dead.bind(self.socket_path)

@@ -145,14 +145,18 @@ class _Channel:
                     answer: bytes = await start(request, metadata=metadata)
                     return answer
             except TimeoutError:
-                raise _deadline_exceeded() from None
+                raise _failed(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
+            except grpc.aio.AioRpcError as error:
+                # gRPC cancels a call that has reached a dying fake and is not handled yet. The connection of a killed
+                # containerd breaks.
+                if error.code() is not grpc.StatusCode.CANCELLED:
+                    raise
+                raise _failed(grpc.StatusCode.UNAVAILABLE, "Socket closed") from None
             finally:
                 self._loop.calls -= 1
 
         return call
 
 
-def _deadline_exceeded() -> grpc.aio.AioRpcError:
-    return grpc.aio.AioRpcError(
-        grpc.StatusCode.DEADLINE_EXCEEDED, grpc.aio.Metadata(), grpc.aio.Metadata(), "Deadline Exceeded"
-    )
+def _failed(code: grpc.StatusCode, details: str) -> grpc.aio.AioRpcError:
+    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), details)
