@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from containerd_client import Containerd
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.containerd import mounts_below
 from lab.cri_client import failure
@@ -83,9 +84,10 @@ async def test_what_a_dead_daemon_left_is_removed(lab):
     ghost = "0" * 64
     rows = [line.split() for line in lab.containerd.ctr("snapshots", "list").splitlines()]
     (parent,) = {row[1] for row in rows if row[0] == f"{container.id}-image-0"}
-    lab.containerd.ctr("snapshots", "view", f"{ghost}-image-0", parent)
-    labels = ("containerd.io/gc.root=x", f"io.cri-shim.image-mount={ghost}")
-    lab.containerd.ctr("snapshots", "label", f"{ghost}-image-0", *labels)
+    # With its labels from the beginning: the garbage collector may run at any moment.
+    labels = {"containerd.io/gc.root": "x", "io.cri-shim.image-mount": ghost}
+    async with Containerd(lab.containerd.address, namespace="k8s.io") as containerd:
+        await containerd.snapshots("overlayfs").view(f"{ghost}-image-0", parent, labels)
     point = lab.state / "image-mounts" / ghost / "0"
     point.mkdir(parents=True)
     subprocess.run(["mount", "--bind", str(lab.logs), str(point)], check=True)
