@@ -120,7 +120,7 @@ test-all: venv  ## run all tests, and those that need containerd also with 1.7 a
 .PHONY: unit
 unit: venv  ## run the tests that need neither root nor containerd, and print what they cover
 	@mkdir -p .cache
-	$(RUN) -m pytest --quiet --numprocesses auto --dist worksteal $(if $(ARGS),,--cov --cov-report=term) tests/unit tests/hostile $(ARGS)
+	$(RUN) -m pytest --quiet --numprocesses 3 --dist worksteal $(if $(ARGS),,--cov --cov-report=term) tests/unit tests/hostile $(ARGS)
 
 # Another Python has an environment of its own. It uses the pip of the first environment, because Debian's Pythons have
 # none.

@@ -118,7 +118,7 @@ def test_each_failure_is_a_sentence(tmp_path, capsys, settings, sentence):
 def test_a_container_without_a_log_file_is_a_fact(tmp_path):
     """The run goes on, and the report says that there was none."""
     with runtime(tmp_path / "a.sock") as a, runtime(tmp_path / "b.sock", log=None) as b:
-        assert compare(tmp_path, {"a": a, "b": b}, "--scenario", "life") == 0
+        assert compare(tmp_path, {"a": a, "b": b}, "--scenario", "life", "--rhythm", "back-to-back") == 0
     assert "no file at the requested path" in (tmp_path / "run.md").read_text()
 
 

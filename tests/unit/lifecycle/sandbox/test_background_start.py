@@ -95,7 +95,7 @@ async def test_a_start_that_takes_too_long(
     service: Service, fake: FakeContainerd, client: Client, ended: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What hangs in it is ended, and the pod is not ready."""
-    monkeypatch.setattr(background_start, "START_SECONDS", 0.05)
+    monkeypatch.setattr(background_start, "START_SECONDS", 0.3)
     monkeypatch.setattr(retry, "BUDGET", 0.01)
     fake.faults.add("Tasks/Start", FaultKind.HANG)
     running = await client.RunPodSandbox(config=pod_config())
