@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
 import tarfile
+import zlib
 from typing import Any
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -19,6 +19,8 @@ PROCESS = "types.containerd.io/opencontainers/runtime-spec/1/Process"
 RESOURCES = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources"
 ROOT = {"containerd.io/gc.root": "now"}
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+GZIP = 31
+"""zlib's window bits for a gzip stream (zlib.h, deflateInit2)."""
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 FIRST, SECOND = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 
@@ -53,4 +55,5 @@ def layer(name: str, content: bytes) -> tuple[bytes, str]:
         entry = tarfile.TarInfo(name)
         entry.size = len(content)
         archive.addfile(entry, io.BytesIO(content))
-    return gzip.compress(buffer.getvalue(), mtime=0), digest_of(buffer.getvalue())
+    # By zlib itself, because the header of the gzip module differs between versions of Python, and with it the digest.
+    return zlib.compress(buffer.getvalue(), 9, GZIP), digest_of(buffer.getvalue())
