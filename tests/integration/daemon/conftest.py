@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from lab.bridge import merged
 from lab.census import Census, wait_clean
+from lab.faults.fault_proxy import FaultProxy
 from lab.faults.slow_socket import SlowSocket
 from lab.lab import Lab
 from lab.pods import Pod
@@ -131,3 +132,22 @@ async def run_pod(lab: Lab, **config: Any) -> Pod:
     config.setdefault("log_directory", lab.logs / f"pod-{len(list(lab.logs.iterdir()))}")
     Path(config["log_directory"]).mkdir(parents=True, exist_ok=True)
     return await Pod.run(lab.client, lab.busybox, **config)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def _proxied_node() -> AsyncIterator[tuple[Lab, FaultProxy]]:
+    """A node whose daemon reaches containerd through a proxy; a module that wants it makes it its ``_node``."""
+    if shutil.which("containerd") is None:
+        pytest.skip("containerd is not installed")
+    lab = Lab("bridge")
+    path = lab.directory / "proxy.sock"
+    lab.settings = {"containerd": {"address": str(path)}}
+    async with FaultProxy(path, str(lab.directory / "containerd" / "c.sock")) as proxy, lab:
+        yield lab, proxy
+
+
+@pytest.fixture
+def proxy(_proxied_node: tuple[Lab, FaultProxy]) -> Iterator[FaultProxy]:
+    """The way to containerd, without faults again afterwards."""
+    yield _proxied_node[1]
+    _proxied_node[1].faults.clear()

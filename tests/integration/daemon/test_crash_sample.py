@@ -6,23 +6,21 @@ real shims and real plugins come out of them in the same way.
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import grpc
 import grpc.aio
 import pytest
-import pytest_asyncio
 
 from lab.faults.fault_proxy import Fault, FaultProxy
-from lab.lab import Lab
 from tests.unit.crash_matrix.cases import CASES
 from tests.unit.crash_matrix.cell import ALLOWED, Cut
 from tests.unit.crash_matrix.kubelet import Kubelet
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
+
+    from lab.lab import Lab
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -47,27 +45,9 @@ _FAULTS = {
 }
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def _proxied_node() -> AsyncIterator[tuple[Lab, FaultProxy]]:
-    if shutil.which("containerd") is None:
-        pytest.skip("containerd is not installed")
-    lab = Lab("bridge")
-    path = lab.directory / "proxy.sock"
-    lab.settings = {"containerd": {"address": str(path)}}
-    async with FaultProxy(path, str(lab.directory / "containerd" / "c.sock")) as proxy, lab:
-        yield lab, proxy
-
-
 @pytest.fixture(scope="module")
 def _node(_proxied_node: tuple[Lab, FaultProxy]) -> Lab:
     return _proxied_node[0]
-
-
-@pytest.fixture
-def proxy(_proxied_node: tuple[Lab, FaultProxy]) -> Iterator[FaultProxy]:
-    """The way to containerd, without faults again afterwards."""
-    yield _proxied_node[1]
-    _proxied_node[1].faults.clear()
 
 
 @pytest.mark.parametrize("cell", SAMPLE, ids=lambda cell: f"{cell[0]}-{cell[1]}-{cell[2].value}")

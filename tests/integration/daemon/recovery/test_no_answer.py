@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-import pytest_asyncio
 
 from containerd_client import Containerd
 from containerd_client.api.containerd.services.tasks.v1 import tasks_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.cri_client import failure
-from lab.faults.fault_proxy import Fault, FaultProxy
-from lab.lab import Lab
+from lab.faults.fault_proxy import Fault
 from lab.pod_configs import sh
 from tests.integration.daemon.conftest import run_pod
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from lab.faults.fault_proxy import FaultProxy
+    from lab.lab import Lab
 
 pytestmark = pytest.mark.usefixtures("nothing_left")
 
@@ -30,27 +28,9 @@ TASKS = "containerd.services.tasks.v1.Tasks"
 GET, LIST, DELETE = f"{TASKS}/Get", f"{TASKS}/List", f"{TASKS}/Delete"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def _proxied_node() -> AsyncIterator[tuple[Lab, FaultProxy]]:
-    if shutil.which("containerd") is None:
-        pytest.skip("containerd is not installed")
-    lab = Lab("bridge")
-    path = lab.directory / "proxy.sock"
-    lab.settings = {"containerd": {"address": str(path)}}
-    async with FaultProxy(path, str(lab.directory / "containerd" / "c.sock")) as proxy, lab:
-        yield lab, proxy
-
-
 @pytest.fixture(scope="module")
 def _node(_proxied_node: tuple[Lab, FaultProxy]) -> Lab:
     return _proxied_node[0]
-
-
-@pytest.fixture
-def proxy(_proxied_node: tuple[Lab, FaultProxy]) -> Iterator[FaultProxy]:
-    """The way to containerd, without faults again afterwards."""
-    yield _proxied_node[1]
-    _proxied_node[1].faults.clear()
 
 
 async def restart(lab: Lab) -> None:
