@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
@@ -13,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 from tests.fakes.containerd.refusals import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from google.protobuf.descriptor import MethodDescriptor
     from google.protobuf.message import Message
@@ -134,19 +135,9 @@ def _stream(fake: Front, short: str, function: Callable[..., Any]) -> Callable[.
     async def answer(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
         call = fake.begin(short, context)
         call.request = request
-        messages = function(request, call)
-        try:
-            fault = await fake.before(call, unary=False)
-            async for message in messages:
+        async with aclosing(_sent(fake, call, context, function(request, call))) as sent:
+            async for message in sent:
                 yield message
-            call.done = True
-            await fake.after(fault)
-            call.code = "OK"
-        except Refusal as refusal:
-            await _refuse(call, context, refusal)
-        finally:
-            await messages.aclose()
-            fake.end(call)
 
     return answer
 
@@ -162,21 +153,29 @@ def _duplex(fake: Front, short: str, function: Callable[..., Any]) -> Callable[.
         requests: AsyncIterator[Message], context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[Message]:
         call = fake.begin(short, context)
-        messages = function(noted(requests, call), call)
-        try:
-            fault = await fake.before(call, unary=False)
-            async for message in messages:
+        async with aclosing(_sent(fake, call, context, function(noted(requests, call), call))) as sent:
+            async for message in sent:
                 yield message
-            call.done = True
-            await fake.after(fault)
-            call.code = "OK"
-        except Refusal as refusal:
-            await _refuse(call, context, refusal)
-        finally:
-            await messages.aclose()
-            fake.end(call)
 
     return answer
+
+
+async def _sent(
+    fake: Front, call: Call, context: grpc.aio.ServicerContext[Any, Any], messages: AsyncGenerator[Message, None]
+) -> AsyncGenerator[Message, None]:
+    """Send the messages of a stream, with the faults of its call, and end the call."""
+    try:
+        fault = await fake.before(call, unary=False)
+        async for message in messages:
+            yield message
+        call.done = True
+        await fake.after(fault)
+        call.code = "OK"
+    except Refusal as refusal:
+        await _refuse(call, context, refusal)
+    finally:
+        await messages.aclose()
+        fake.end(call)
 
 
 async def _refuse(call: Call, context: grpc.aio.ServicerContext[Any, Any], refusal: Refusal) -> None:
