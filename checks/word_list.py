@@ -131,7 +131,7 @@ def _windows(components: tuple[str, ...], size: int) -> Iterator[tuple[str, ...]
 
 
 def _without(components: tuple[str, ...], phrase: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the components with a dash, which is no word, in the place of an allowed phrase."""
+    """Return the components with a dash in place of each allowed phrase; a dash is never on the list."""
     for start, part in enumerate(_windows(components, len(phrase))):
         if part == phrase:
             return _without((*components[:start], "-", *components[start + len(phrase) :]), phrase)

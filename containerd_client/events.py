@@ -3,7 +3,7 @@
 Before its first event, containerd sends nothing on a subscription, not even headers. The stream itself therefore does
 not show when the subscription exists, and an event that is published before that moment is lost. To find out, the
 client publishes a probe event under a topic that is used once, and repeats it until it comes back on the stream. All
-events published after that moment arrive, so there is no gap between ``on_open`` and the first event. The probe puts a
+events published after that moment arrive, so no event between ``on_open`` and the first one is missed. The probe puts a
 few bytes on the bus, once per (re)connect; subscribers without filters see it under ``/containerd-client/opened/…``.
 """
 

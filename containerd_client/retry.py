@@ -191,7 +191,7 @@ Until it has, a retry fails with AlreadyExists although nothing is visible; that
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 0.4
 BUDGET_AWAY: Final = 0.8
-"""Seconds after the first failure for which a call is retried while there is no containerd to connect to."""
+"""Seconds after the first failure for which a call is retried while no connection to containerd can be made."""
 BUDGET: Final = 2.0
 """Seconds after the first failure for which a call is retried after any other failure."""
 

@@ -117,7 +117,7 @@ class TransferPull:
             raise
 
     async def _watched(self, source: Message, store: Message, options: PullOptions) -> None:
-        """Make the call, and end it when there is no more progress."""
+        """Make the call, and cancel it when the pull stops making progress."""
         progress = Progress(f"transfer of {store.name}", options.progress_timeout)  # type: ignore[attr-defined]
         call = asyncio.create_task(self._client.transfer.transfer(packed(source), packed(store)))
         try:

@@ -91,7 +91,7 @@ function show(at, { kind, how }) {
   place();
 }
 
-// Place the box below its figure, or above if there is no room; hide it when the figure is gone.
+// Place the box below its figure, or above it if it does not fit; hide it when the figure is removed.
 function place() {
   if (!sourceIsOpen()) return;
   if (!anchor.isConnected) return box.hidePopover();
