@@ -37,6 +37,8 @@ async def test_a_pod_that_is_stopped(node: Node) -> None:
     assert not node.cni.attached
     status = (await node.client.PodSandboxStatus(pod_sandbox_id=pod_id)).status
     assert not status.network.ip
+    # The ends of both processes come as events, and their tasks are deleted then.
+    await until(lambda: len(node.hops("Tasks/Delete")) >= len(node.hops("Tasks/Start")))
     await node.until_idle()
     seen = len(node.fake.calls)
     await node.client.StopPodSandbox(pod_sandbox_id=pod_id)
