@@ -24,7 +24,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from lab.bridge import Bridge, interpreter_settings
+from lab import without
+from lab.bridge import CHECKOUT, Bridge, interpreter_settings, program
 from lab.cri_client import CriClient
 from lab.lab import Lab
 from lab.pod_configs import NODE, POD, container_config, pod_config
@@ -159,8 +160,8 @@ async def one_batch(side: Side, lab: Lab, pods: int) -> None:
     side.note(f"{pods} pods end", began)
 
 
-def side_of(lab: Lab, number: int, name: str, checkout: Path, *, infra: str) -> Side:
-    """Prepare the daemon of a checkout; nothing is started."""
+def side_of(lab: Lab, number: int, name: str, checkout: Path, trick: str = "", *, infra: str) -> Side:
+    """Prepare the daemon of a checkout, without a trick if one is named; nothing is started."""
     bridge = Bridge(
         lab.directory / f"side{number}",
         lab.containerd.address,
@@ -171,9 +172,18 @@ def side_of(lab: Lab, number: int, name: str, checkout: Path, *, infra: str) -> 
         {"containerd": {"namespace": f"side{number}"}, "sandbox": {"infra": infra}},
         runc_root=lab.bridge.runc_root,
     )
-    bridge.daemon.command = [f"{checkout}/.venv/bin/cri-shim", "serve", "--config", str(bridge.config_file)]
+    bridge.daemon.command = [*daemon_program(checkout, trick), "serve", "--config", str(bridge.config_file)]
     bridge.daemon.environment = interpreter_settings(checkout)
     return Side(name, bridge, CriClient(bridge.endpoint))
+
+
+def daemon_program(checkout: Path, trick: str) -> list[str]:
+    """Return the command of a checkout's daemon; where it has no environment of its own, the one that is installed."""
+    environment = checkout / ".venv" / "bin"
+    if trick:
+        python = environment / "python" if environment.exists() else Path(sys.executable)
+        return [str(python), "-P", without.__file__, trick]
+    return [str(environment / "cri-shim")] if environment.exists() else program()
 
 
 async def make_ready(side: Side, lab: Lab, pods: int) -> None:
@@ -197,7 +207,9 @@ async def take_down(side: Side) -> None:
 async def measure(options: argparse.Namespace) -> list[Side]:
     """Start the daemons, measure, end them."""
     async with Lab("bridge", subnet_bits=SUBNET_BITS) as lab:
-        sides = [side_of(lab, number, *named, infra=options.infra) for number, named in enumerate(options.checkouts)]
+        first = options.checkouts[0][1]
+        wanted = [*options.checkouts, *((f"without {trick}", first, trick) for trick in options.without)]
+        sides = [side_of(lab, number, *named, infra=options.infra) for number, named in enumerate(wanted)]
         try:
             for side in sides:
                 await make_ready(side, lab, options.standing)
@@ -254,7 +266,19 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "checkouts", type=checkout, nargs="+", metavar="NAME=CHECKOUT", help="a checkout with its .venv"
+        "checkouts",
+        type=checkout,
+        nargs="*",
+        default=[("with all", CHECKOUT)],
+        metavar="NAME=CHECKOUT",
+        help="a checkout with its .venv (default: the one of this command)",
+    )
+    parser.add_argument(
+        "--without",
+        action="append",
+        choices=tuple(without.TRICKS),
+        default=[],
+        help="a trick that one more daemon of the first checkout runs without; may be given again",
     )
     parser.add_argument(
         "--infra", choices=("pause", "pinned"), default="pause", help="how pods hold namespaces (default: pause)"

@@ -45,15 +45,24 @@ def asked_for(command_line: str) -> tuple[list[str], list[str]]:
 
 def run(suite: Suite, more: list[str]) -> int:
     """Run one; its exit code."""
-    command = [
-        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no"),
+    command = [sys.executable, "-m", *(measurement(suite) if suite.module else test_run(suite)), *more]
+    environment = {**os.environ, "LAB_PAUSE": "/opt/pause", "LAB_PATIENCE": PATIENCE, **dict(suite.environment)}
+    return subprocess.run(command, env=environment, check=False, stdin=subprocess.DEVNULL).returncode
+
+
+def test_run(suite: Suite) -> list[str]:
+    """The arguments of ``python -m`` for a run of pytest."""
+    return [
+        *("pytest", "-q", "-p", "no:cacheprovider", "--color=no"),
         f"--timeout={TIMEOUT_SECONDS}",
         f"--junit-xml={RESULTS / suite.name}.xml",
         *suite.arguments,
-        *more,
     ]
-    environment = {**os.environ, "LAB_PAUSE": "/opt/pause", "LAB_PATIENCE": PATIENCE, **dict(suite.environment)}
-    return subprocess.run(command, env=environment, check=False, stdin=subprocess.DEVNULL).returncode
+
+
+def measurement(suite: Suite) -> list[str]:
+    """The arguments of ``python -m`` for a measurement, which prints its own report."""
+    return [suite.module, *suite.arguments]
 
 
 def keep() -> None:

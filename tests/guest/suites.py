@@ -1,4 +1,4 @@
-"""What runs in the guest, in this order: each suite is one run of pytest with its own node.
+"""What runs in the guest, in this order: each suite is one run of pytest with its own node, or one measurement.
 
 Those without ``always`` run only when they are named: ``make test-guest SUITES=conformance``.
 """
@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lab.without import TRICKS
+
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """One run of pytest. ``claim`` says what it shows; ``environment`` is for lab."""
+    """One run of pytest, or of a ``module`` that measures. ``claim`` says what it shows; ``environment`` is for lab."""
 
     name: str
     claim: str
     arguments: tuple[str, ...]
     environment: tuple[tuple[str, str], ...] = ()
     always: bool = True
+    module: str = ""
 
 
 SYSTEMD = (("LAB_CGROUP_DRIVER", "systemd"),)
@@ -74,6 +77,16 @@ SUITES = (
         ("tests/conformance", "--cri-kind=bridge"),
         SYSTEMD,
         always=False,
+    ),
+    Suite(
+        "tricks",
+        "what each trick of the daemon saves on cgroup v2; emulated, so that only the ratios count",
+        (
+            *("--calls", "0", "--standing", "5", "--turns", "10", "--lists", "50", "--batches", "3", "--batch", "12"),
+            *(word for trick in TRICKS for word in ("--without", trick)),
+        ),
+        always=False,
+        module="lab.versions_bench",
     ),
 )
 

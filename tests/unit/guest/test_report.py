@@ -48,6 +48,16 @@ def test_silence_is_no_success(tmp_path):
     assert not summary([], 1)[1]
 
 
+def test_a_measurement_counts_as_one_test(tmp_path):
+    """It leaves only its exit code behind, and what it measured is on the console."""
+    suite = Suite("tricks", "savings", (), module="lab.versions_bench")
+    assert outcome(suite, tmp_path).problems == ["tricks did not come to its end"]
+    (tmp_path / "tricks.code").write_text("1")
+    assert (outcome(suite, tmp_path).passed, outcome(suite, tmp_path).failed) == (0, 1)
+    (tmp_path / "tricks.code").write_text("0")
+    assert (outcome(suite, tmp_path).passed, outcome(suite, tmp_path).failed) == (1, 0)
+
+
 def test_what_is_asked_for_on_the_command_line_of_the_kernel():
     """Names of suites and arguments for pytest come through, whatever is in them."""
     more = ["-k", "limits and not swap", "-x"]
