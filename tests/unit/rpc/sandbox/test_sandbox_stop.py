@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.lifecycle import lost_file, termination
 from lab.cri_client import failure
 from tests.fakes.containerd import FaultKind
 from tests.unit.waiting import until
@@ -107,17 +109,40 @@ async def test_hang_up(node: Node) -> None:
 
 
 @pytest.mark.parametrize("runs", [True, False])
-async def test_a_pod_of_which_nothing_is_known(runs: bool, node: Node) -> None:
-    """containerd is asked whether its process runs, and one that is gone is not waited for."""
+async def test_a_pod_of_which_nothing_is_known(runs: bool, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """containerd is asked whether its process runs, and one that is gone without an event is not waited for."""
+    monkeypatch.setattr(termination, "POLL_EVERY", 1000)
     pod_id, id_ = await running_pod(node)
     node.service.sandboxes.update(pod_id, lambda sandbox: sandbox.replace(unknown_reason="its record was unreadable"))
     if not runs:
-        for gone in (pod_id, id_):
-            node.fake.exit_task(gone, 0)
-            del node.fake.state["k8s.io"].tasks[gone]
-    await node.client.StopPodSandbox(pod_sandbox_id=pod_id)
+        node.fake.exit_task(id_, 0)
+        tasks = node.fake.state["k8s.io"].tasks
+        del tasks[id_], tasks[pod_id]
+    stopping = asyncio.create_task(node.client.StopPodSandbox(pod_sandbox_id=pod_id))
+    try:
+        await until(stopping.done)
+    finally:
+        stopping.cancel()
+    await stopping
     assert node.service.sandboxes.get(pod_id).exited_at
     assert await node.kubelet.states() == {id_: cri.CONTAINER_EXITED}
+
+
+async def test_a_network_namespace_whose_file_is_lost(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes of the pod are asked for it before a plugin takes the pod off its network."""
+    pod_id, id_ = await running_pod(node)
+    path = node.service.sandboxes.get(pod_id).netns_path
+    asked: list[tuple[str, set[str], list[str]]] = []
+
+    def bind_again(_kernel: object, lost: str, pids: list[tuple[str, int]]) -> bool:
+        asked.append((lost, {id_ for id_, _ in pids}, list(node.cni.commands)))
+        return False
+
+    monkeypatch.setattr(lost_file, "bind_again", bind_again)
+    Path(path).unlink()
+    await node.client.StopPodSandbox(pod_sandbox_id=pod_id)
+    assert asked == [(path, {pod_id, id_}, ["ADD"])]
+    assert node.cni.commands == ["ADD", "DEL"]
 
 
 async def test_a_container_that_is_being_started(node: Node) -> None:
