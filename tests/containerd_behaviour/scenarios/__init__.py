@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.containerd_behaviour.scenarios import (
+    collection,
     containers,
     content,
     execs,
@@ -11,10 +12,11 @@ from tests.containerd_behaviour.scenarios import (
     namespaces,
     snapshots,
     tasks,
+    times,
 )
 
 ALL = {
     module.__name__.rpartition(".")[2]: module.play
-    for module in (namespaces, containers, images, content, snapshots, leases, tasks, execs)
+    for module in (namespaces, containers, images, content, snapshots, leases, collection, times, tasks, execs)
 }
 """By the name of their transcripts."""

@@ -35,7 +35,10 @@ class Blob:
     size: int
     labels: dict[str, str] = field(default_factory=dict)
     created_at: Timestamp = field(default_factory=now)
-    updated_at: Timestamp = field(default_factory=now)
+    updated_at: Timestamp = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.updated_at = self.created_at
 
 
 @dataclass
@@ -49,9 +52,12 @@ class Ingest:
     expires: float | None = None
     """Of ``time.time``; None under a lease."""
     started_at: Timestamp = field(default_factory=now)
-    updated_at: Timestamp = field(default_factory=now)
+    updated_at: Timestamp = field(init=False)
     held_since: float | None = None
     """When the writer that holds it opened it, of ``time.monotonic``."""
+
+    def __post_init__(self) -> None:
+        self.updated_at = self.started_at
 
 
 @dataclass
@@ -80,9 +86,12 @@ class Snapshot:
     parent: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     created_at: Timestamp = field(default_factory=now)
-    updated_at: Timestamp = field(default_factory=now)
+    updated_at: Timestamp = field(init=False)
     usage: tuple[int, int] = (0, 0)
     """Bytes and inodes of a committed one."""
+
+    def __post_init__(self) -> None:
+        self.updated_at = self.created_at
 
 
 @dataclass

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from cri_shim.kernel import executors
+from tests.unit.waiting import until
 
 
 async def test_result_and_error_come_back() -> None:
@@ -30,14 +30,15 @@ async def test_context_is_visible_in_the_thread() -> None:
 @pytest.mark.parametrize("cancels", [1, 3])
 async def test_cancel_waits_for_the_thread(cancels: int) -> None:
     """However often the caller is cancelled, it ends after the thread did, and as cancelled."""
-    release, ended = threading.Event(), threading.Event()
+    begun, release, ended = threading.Event(), threading.Event(), threading.Event()
 
     def work() -> None:
-        release.wait(5)
+        begun.set()
+        release.wait(100)
         ended.set()
 
     task = asyncio.create_task(executors.run(executors.FS, work))
-    await asyncio.sleep(0.02)
+    await until(begun.is_set)
     for _ in range(cancels):
         task.cancel()
         await asyncio.sleep(0.02)
@@ -51,14 +52,16 @@ async def test_cancel_waits_for_the_thread(cancels: int) -> None:
 async def test_cancel_drops_what_has_not_started() -> None:
     """A call still queued behind others is never made."""
     made: list[int] = []
+    release = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        first = asyncio.create_task(executors.run(pool, time.sleep, 0.1))
+        first = asyncio.create_task(executors.run(pool, release.wait, 100))
         await asyncio.sleep(0.01)
         second = asyncio.create_task(executors.run(pool, made.append, 1))
         await asyncio.sleep(0.01)
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
             await second
+        release.set()
         await first
     assert made == []
 
@@ -66,13 +69,18 @@ async def test_cancel_drops_what_has_not_started() -> None:
 async def test_error_after_cancel_is_not_reported_as_lost(caplog: pytest.LogCaptureFixture) -> None:
     """The thread's exception is dropped quietly when the caller is gone."""
 
+    begun, release = threading.Event(), threading.Event()
+
     def fail() -> None:
-        time.sleep(0.05)
+        begun.set()
+        release.wait(100)
         raise KeyError
 
     task = asyncio.create_task(executors.run(executors.FS, fail))
-    await asyncio.sleep(0.01)
+    await until(begun.is_set)
     task.cancel()
+    await asyncio.sleep(0)
+    release.set()
     with pytest.raises(asyncio.CancelledError):
         await task
     del task
