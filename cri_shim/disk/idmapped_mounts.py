@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.kernel.mounts import unmount_all
+from cri_shim.kernel.presence import mode_of
 from cri_shim.kernel.write_file import write_file
 from untrusted import DocumentError, parse_object
 
@@ -75,7 +76,7 @@ def unmount_idmapped(kernel: Kernel, paths: Paths, id_: str) -> None:
     ``OSError`` naming what stays.
     """
     directory = paths.idmapped() / id_
-    if not directory.exists():
+    if mode_of(directory) is None:
         return
     for point in sorted(directory.iterdir()):
         unmount_all(kernel, str(point))

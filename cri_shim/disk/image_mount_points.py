@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.kernel.mounts import unmount_all
+from cri_shim.kernel.presence import mode_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,7 @@ def unmount_images(kernel: Kernel, paths: Paths, container_id: str) -> None:
     in an executor. Raises ``OSError`` naming what stays.
     """
     directory = paths.image_mounts() / container_id
-    if not directory.exists():
+    if mode_of(directory) is None:
         return
     for point in sorted(directory.iterdir()):
         unmount_all(kernel, str(point))

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cri_shim.disk.idmapped_mounts import unmount_idmapped
+from cri_shim.kernel.presence import entries_of
 from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.kernel.remove_tree import remove_tree
 from cri_shim.kernel.small_file import read_small_file
@@ -97,10 +98,8 @@ def mark_exited(sandboxes: Index[Sandbox], sandbox_id: str) -> None:
 
 def unpin_namespaces(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:
     """Remove the namespaces pinned in the pod's directory, except the network's; if nothing is there, that is fine."""
-    directory = paths.pinned_namespaces(sandbox_id)
-    if directory.exists():
-        for place in sorted(directory.iterdir()):
-            kernel.remove_network_namespace(str(place))
+    for place in entries_of(paths.pinned_namespaces(sandbox_id)):
+        kernel.remove_network_namespace(str(place))
 
 
 def unmount_shm(kernel: Kernel, paths: Paths, sandbox_id: str) -> None:

@@ -22,6 +22,7 @@ import structlog
 
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.mountinfo import read_mountinfo
+from cri_shim.kernel.presence import mode_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -52,12 +53,12 @@ async def clear_cgroups(config: Config, sandbox: Sandbox, ids: Iterable[str]) ->
 def clear(paths: Iterable[str], mounts: Iterable[MountPoint] | None = None) -> None:
     """Kill what is in the cgroups ``paths`` and below, and remove them from every hierarchy. Blocks.
 
-    A path that does not begin with a slash is below a slice and is left to systemd. Raises OSError with EBUSY that
-    names a cgroup whose processes do not end.
+    A path that does not begin with a slash is below a slice and is left to systemd. Raises OSError for a path that
+    cannot be looked at, and with EBUSY for a cgroup whose processes do not end.
     """
     points = _hierarchies(mounts)
     below = [posixpath.normpath(path) for path in paths if path.startswith("/")]
-    tops = [directory for path in below for point in points if (directory := Path(point + path)).is_dir()]
+    tops = [directory for path in below for point in points if mode_of(directory := Path(point + path)) is not None]
     _clear(tops, below)
 
 

@@ -13,9 +13,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from pathlib import Path
 
 from msgspec import Struct
+
+from cri_shim.kernel.presence import mode_of
 
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -117,7 +120,7 @@ def _make(path: str) -> None:
 
 def _checked(fifos: FifoSet) -> FifoSet:
     for path in fifos.paths:
-        if not Path(path).is_fifo():
+        if not stat.S_ISFIFO(mode_of(path) or 0):
             raise FileNotFoundError(errno.ENOENT, "no fifo of that name", path)
     return fifos
 

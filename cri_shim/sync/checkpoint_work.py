@@ -20,6 +20,7 @@ from containerd_client import ContainerdError, NotFound, call_options, detached_
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.concurrency.pauses import ending_with_last
 from cri_shim.kernel.executors import FS, run
+from cri_shim.kernel.presence import entries_of, mode_of
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
@@ -53,9 +54,9 @@ def make_work(paths: Paths, container_id: str) -> Path:
 def remove_work(work: Path) -> None:
     """Remove ``work`` with its content and the unfinished file it names; raises OSError for what cannot be removed."""
     note = work / _UNFINISHED
-    if note.is_file():
+    if mode_of(note) is not None:
         Path(note.read_text()).unlink(missing_ok=True)
-    if work.exists():
+    if mode_of(work) is not None:
         shutil.rmtree(work)
 
 
@@ -106,6 +107,4 @@ async def resume(containerd: Containerd, container_id: str) -> None:
 
 
 def _cut_off(root: Path) -> list[Path]:
-    if not root.is_dir():
-        return []
-    return [entry for entry in root.iterdir() if entry.name.startswith(_PREFIX) and not entry.name.startswith(_OURS)]
+    return [entry for entry in entries_of(root) if entry.name.startswith(_PREFIX) and not entry.name.startswith(_OURS)]

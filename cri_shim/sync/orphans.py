@@ -21,6 +21,7 @@ from cri_shim.disk.image_mount_points import unmount_images
 from cri_shim.disk.pod_directories import noted_netns, remove_pod_files
 from cri_shim.errors import CriError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.kernel.presence import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -39,7 +40,7 @@ class _Kind(Struct, frozen=True):
     remove: Callable[[str], None]
 
     def names(self) -> set[str]:
-        return {entry.name for parent in self.parents if parent.is_dir() for entry in parent.iterdir()}
+        return {entry.name for parent in self.parents for entry in entries_of(parent)}
 
 
 async def remove_orphaned_files(

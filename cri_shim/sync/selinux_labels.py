@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cri_shim.errors import FailedPreconditionError, InternalError, ResourceExhaustedError
+from cri_shim.kernel.presence import mode_of
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.oci.security.selinux import Context, is_requested, mount_label, parse_policy, process_label
 from untrusted import decode_utf8
@@ -112,7 +113,7 @@ def read_selinux_policy(*, enabled: bool, available: bool, root: Path = Path("/"
 
 def _contexts(root: Path) -> str:
     own = root / "usr/share/containers/selinux/contexts"
-    if own.exists():
+    if mode_of(own) is not None:
         return _text(own)
     name = "targeted"
     for line in _text(root / "etc/selinux/config").splitlines():
