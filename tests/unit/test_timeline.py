@@ -74,27 +74,6 @@ async def test_locks_and_semaphores_note_which_request_had_to_wait(make, name) -
     assert sum(wait.duration for wait in request.waits or ()) >= 0.04
 
 
-async def test_joining_a_running_operation_is_a_wait() -> None:
-    """The request that began the work did not wait for it; one that came along did."""
-    ledger, operations = Ledger(), Operations()
-
-    async def work() -> None:
-        await asyncio.sleep(0.05)
-
-    async def ask():
-        request = ledger.open("RunPodSandbox")
-        await operations.run("run/name", work)
-        ledger.close(request)
-        return request
-
-    first, second = await asyncio.gather(*(asyncio.create_task(ask()) for _ in range(2)))
-    assert first.waits is None
-    (wait,) = list(second.waits or ())
-    assert wait.name == "joined"
-    assert second.bill.world == pytest.approx(wait.duration, abs=0.01)
-    assert second.bill.price < 0.03 < first.bill.price
-
-
 async def test_stages_know_what_they_are_part_of() -> None:
     """A stage inside another one names it as its outer one, in a task of its own too."""
     request = Ledger().open("RunPodSandbox")

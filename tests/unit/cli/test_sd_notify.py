@@ -9,6 +9,9 @@ import socket
 import pytest
 
 from cri_shim.daemon.sd_notify import Notifier
+from tests.unit.virtual_time import virtual_time
+
+__all__ = ["virtual_time"]
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -17,7 +20,7 @@ def manager(request, tmp_path):
     name = str(tmp_path / "notify") if request.param == "path" else f"@cri-shim-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind("\0" + name[1:] if name.startswith("@") else name)
-        listener.settimeout(2)
+        listener.settimeout(20)
         yield listener, name
 
 
@@ -77,13 +80,12 @@ async def test_signs_of_life_come_twice_as_often_as_asked(manager):
     with pytest.raises(BlockingIOError):
         while True:
             received.append(listener.recv(64))
-    assert received[:2] == [b"WATCHDOG=1"] * 2
-    assert len(received) <= 4
+    assert received == [b"WATCHDOG=1"] * 4
 
 
 async def test_feeding_ends_at_once_when_not_asked_for():
     """Outside of systemd the task is simply over."""
-    await asyncio.wait_for(Notifier().feed_watchdog(), 1)
+    await asyncio.wait_for(Notifier().feed_watchdog(), 20)
 
 
 def test_a_missing_manager_is_no_error(tmp_path):

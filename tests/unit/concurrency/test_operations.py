@@ -26,7 +26,7 @@ async def test_work_goes_on_when_the_caller_is_cancelled():
     with pytest.raises(asyncio.CancelledError):
         await caller
     gate.set()
-    await asyncio.wait_for(done.wait(), 1)
+    await asyncio.wait_for(done.wait(), 20)
 
 
 async def test_a_retry_joins_and_gets_the_same_result():
@@ -109,9 +109,9 @@ async def test_wait_idle_waits_for_the_end_whatever_it_is():
     await asyncio.sleep(0.01)
     assert not waiting.done()
     gate.set()
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 20)
     assert isinstance(task.exception(), RuntimeError)
-    await asyncio.wait_for(operations.wait_idle("start/a"), 1)
+    await asyncio.wait_for(operations.wait_idle("start/a"), 20)
     assert len(operations) == 0
 
 
@@ -127,6 +127,6 @@ async def test_an_undo_that_takes_too_long_is_left():
 
     call = asyncio.create_task(operations.run("run/a", work))
     await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await operations.drain(0.01, 0.01)
     call.cancel()

@@ -88,7 +88,7 @@ async def test_a_copy_that_waits_for_its_chunk_reads_no_further(writer):
     assert read == [10]
     queue.end(0)
     queue.leave(0)
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 20)
     assert writer.offset == 50
 
 
@@ -103,5 +103,5 @@ async def test_cancelled_at_any_moment_it_gives_its_place_back(writer, steps):
     copying.cancel()
     await asyncio.wait({copying})
     assert copying.cancelled()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         await queue.wait(9)

@@ -31,7 +31,7 @@ async def test_lowest_rank_first():
     async with chunk_of(queue, 9):
         asking = [asyncio.create_task(one(rank, name)) for rank, name in ((2, "c"), (1, "a"), (1, "b"))]
         await asyncio.sleep(0)
-    await asyncio.wait_for(asyncio.gather(*asking), 1)
+    await asyncio.wait_for(asyncio.gather(*asking), 20)
     assert order == ["a", "b", "c"]
 
 
@@ -50,7 +50,7 @@ async def test_the_low_one_is_expected_back():
     await asyncio.sleep(0.001)
     async with chunk_of(queue, 1):
         order.append("low")
-    await asyncio.wait_for(asking, 1)
+    await asyncio.wait_for(asking, 20)
     assert order == ["low", "high"]
 
 
@@ -69,9 +69,9 @@ async def test_cancelled_waiters_do_not_block():
     given = asyncio.create_task(hold(0))
     await asyncio.sleep(0)
     given.cancel()
-    await asyncio.wait_for(stays, 1)
+    await asyncio.wait_for(stays, 20)
     await asyncio.wait({gone, given})
-    async with asyncio.timeout(1), chunk_of(queue, 9):
+    async with asyncio.timeout(20), chunk_of(queue, 9):
         pass
 
 
@@ -89,5 +89,5 @@ async def test_cancelled_in_the_instant_of_its_chunk():
     one.cancel()
     await asyncio.wait({one})
     assert one.cancelled()
-    async with asyncio.timeout(1), chunk_of(queue, 7):
+    async with asyncio.timeout(20), chunk_of(queue, 7):
         pass

@@ -89,12 +89,12 @@ async def test_a_call_hangs_until_it_is_released(fake, client):
     fake.faults.add("Containers/Create", FaultKind.HANG, times=None)
     first = asyncio.create_task(client.containers.create(record("a")))
     second = asyncio.create_task(client.containers.create(record("b")))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while fake.faults.hanging < 2:
             await asyncio.sleep(0.001)
     second.cancel()
     await asyncio.wait({second})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while fake.faults.hanging > 1:
             await asyncio.sleep(0.001)
     assert not fake.state["k8s.io"].containers
@@ -108,7 +108,7 @@ async def test_a_late_answer_is_done_before(fake, client):
     """The work is there while the client still waits."""
     fake.faults.add("Containers/Create", FaultKind.LATE, seconds=60)
     late = asyncio.create_task(client.containers.create(record("c")))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while "c" not in fake.state["k8s.io"].containers:
             await asyncio.sleep(0.001)
     assert not late.done()
@@ -177,7 +177,7 @@ async def test_the_shim_of_a_task_dies(fake, client):
     """A wait that was pending gets ttrpc's words; the task is gone, with the events of its end."""
     await made(client, "c")
     waiting = asyncio.create_task(client.tasks.wait("c"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not fake.called("Tasks/Wait"):
             await asyncio.sleep(0.001)
     fake.kill_shim("c")

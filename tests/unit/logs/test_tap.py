@@ -20,7 +20,7 @@ async def test_bytes_from_another_thread_arrive_in_order_until_the_end() -> None
 
     thread = threading.Thread(target=feed)
     thread.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         got = [item async for item in tap]
     thread.join()
     assert got == [(STDERR if n % 2 else STDOUT, b"%d," % n) for n in range(500)]

@@ -44,7 +44,7 @@ async def test_bytes_and_the_end(fifo: str) -> None:
     await writing
     assert received == data
     writer.close()
-    assert await asyncio.wait_for(reader.read(), 1) == b""
+    assert await asyncio.wait_for(reader.read(), 20) == b""
     reader.close()
 
 
@@ -57,7 +57,7 @@ async def test_no_writer_yet_is_not_the_end(fifo: str) -> None:
     assert reader.idle_since is not None
     writer = writer_of(fifo)
     await writer.write(b"x")
-    assert await asyncio.wait_for(reading, 1) == b"x"
+    assert await asyncio.wait_for(reading, 20) == b"x"
     reader.close()
     writer.close()
 
@@ -69,7 +69,7 @@ async def test_a_writer_waits_for_its_reader(fifo: str) -> None:
     done, _ = await asyncio.wait({waiting}, timeout=0.05)
     assert not done
     fd = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 20)
     await writer.write(b"heard")
     assert os.read(fd, 10) == b"heard"
     os.close(fd)

@@ -156,7 +156,7 @@ async def test_the_end_of_the_server_ends_its_sessions():
         url = await server.url("exec", RemoteRequest(REQUEST.wanted, wait))
         connection = await http.ws_connect(url, protocols=("v4.channel.k8s.io",))
         await connection.receive()
-        await asyncio.wait_for(server.stop(), 8)
+        await asyncio.wait_for(server.stop(), 60)
         assert ended.is_set()
 
 

@@ -135,7 +135,7 @@ async def test_a_writer_waits_for_the_window():
         await asyncio.sleep(0)
     assert sum(len(e.data) for e in ends.hear() if isinstance(e, DataReceived)) == 65536
     ends.session.feed(frames.window_update(0, 100) + frames.window_update(number, 99))
-    await asyncio.wait_for(writing, 1)
+    await asyncio.wait_for(writing, 20)
     assert sum(len(e.data) for e in ends.hear() if isinstance(e, DataReceived)) == 100
     ends.session.close()
 
@@ -144,7 +144,7 @@ async def test_an_idle_client_is_ended():
     """With a goodbye."""
     ends = Ends(idle_timeout=0.05)
     _, stream = ends.open()
-    await asyncio.wait_for(ends.session.gone(), 2)
+    await asyncio.wait_for(ends.session.gone(), 20)
     assert ends.link.closed
     with pytest.raises(ClientGoneError):
         await stream.read()
@@ -161,7 +161,7 @@ async def test_the_end_of_the_connection_ends_readers_and_writers():
     ends.session.lost()
     for task in (reading, writing):
         with pytest.raises(ClientGoneError):
-            await asyncio.wait_for(task, 1)
+            await asyncio.wait_for(task, 20)
 
 
 async def test_small_pieces_are_put_together():

@@ -272,7 +272,7 @@ async def test_many_that_hang_and_one_that_does_not(node):
         POD: task_types.Process(id=POD, pid=7, status=task_types.RUNNING),
         CONTAINER: task_types.Process(id=CONTAINER, pid=8, status=task_types.RUNNING),
     }
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await node.recovery.run()
     assert node.containers.get(CONTAINER).running
     assert node.sandboxes.get(POD).ready

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -96,10 +95,8 @@ async def test_an_answer_that_never_comes(program, monkeypatch):
     """Is waited for a little longer than the call's own deadline."""
     monkeypatch.setattr(line_caller, "LATE_SECONDS", 0.2)
     caller = await LineCaller.start(program(f"{HELLO}sys.stdin.read()"), "unix:///e")
-    began = time.monotonic()
     with pytest.raises(ClientError, match=r"has not answered a call of /a/b that was to end within 0\.1 s"):
         await caller.call("/a/b", b"", 0.1)
-    assert time.monotonic() - began < 5
     await caller.close()
 
 

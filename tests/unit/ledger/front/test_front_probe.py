@@ -17,6 +17,7 @@ from cri_shim.ledger.front.probe_ledger import ProbeLedger
 from cri_shim.ledger.front_estimate import Gaps
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.transport.gap_curve import GAPS
+from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -98,12 +99,14 @@ async def test_rounds_go_on_at_the_gaps_of_requests_and_stop_without_them(
 
     monkeypatch.setattr(probe, "round", one)
     running = asyncio.create_task(probe.run())
-    await asyncio.sleep(0.3)
+    await until(lambda: sum(map(len, rounds)) >= len(GAPS))
+    await asyncio.sleep(0.2)
     assert [gap for gaps in rounds for gap in gaps] == list(GAPS)
     rounds.clear()
     ledger.front.probed(time.perf_counter() - 0.1, 0.0)
     ledger.close(ledger.open("ListPodSandbox"))
-    await asyncio.sleep(0.3)
+    await until(lambda: rounds)
+    await asyncio.sleep(0.2)
     running.cancel()
     assert rounds == [[0.0, 0.1]]
 
