@@ -33,7 +33,7 @@ from cri_shim.ledger.request import Request
 from cri_shim.metered import Metered
 from cri_shim.os_errors import node_error_in
 from cri_shim.rpc import RPCS, Kind, Rpc
-from cri_shim.server.request_check import RequestCheck
+from cri_shim.server.request_check import request_check
 from cri_shim.server.unexpected import in_words
 from cri_shim.server.v1alpha2 import V1ALPHA2, v1alpha2_name
 from cri_shim.status_text import status_text
@@ -133,7 +133,7 @@ class _Instrumented:
         self._name = method.name
         self._api = api
         self._parse: Callable[[bytes], Message] = message_factory.GetMessageClass(method.input_type).FromString
-        self._check = RequestCheck(method.input_type).check
+        self._check = request_check(method.input_type).check
         self._always = method.name in _ANSWERED_BEFORE_READY
         self._read = rpc.kind is Kind.READ
         self._has_subject = not _SUBJECT_FIELDS.isdisjoint(method.input_type.fields_by_name)
