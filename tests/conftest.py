@@ -27,8 +27,13 @@ LOOPS: Final[Mapping[str, Literal["session", "module"]]] = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folders = {HERE / name: scope for name, scope in LOOPS.items()}
+    of_path = {
+        path: next((folders[each] for each in path.parents if each in folders), None)
+        for path in {item.path for item in items}
+    }
     for item in items:
-        scope = next((LOOPS[name] for name in LOOPS if HERE / name in item.path.parents), None)
+        scope = of_path[item.path]
         if scope is not None:
             item.add_marker(pytest.mark.root)
             if pytest_asyncio.is_async_test(item):
