@@ -117,10 +117,21 @@ test-all: venv  ## run all tests, and those that need containerd also with 1.7 a
 	done; \
 	if [ -n "$$failed" ]; then echo "tests failed with containerd$$failed"; exit 1; fi
 
+# Python keeps what it has compiled, whatever the environment says: every process would compile all modules, and those of
+# the tests with pytest's rewritten asserts.
+unit unit-with: export PYTHONDONTWRITEBYTECODE :=
+
+# The tests make and remove very many files: in memory, where there is a gigabyte of it.
+MEMORY = $(shell test -w /dev/shm && test "$$(df --output=avail /dev/shm | tail -n 1)" -gt 1048576 \
+           && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
+
 .PHONY: unit
 unit: venv  ## run the tests that need neither root nor containerd, and print what they cover
 	@mkdir -p .cache
-	$(RUN) -m pytest --quiet --numprocesses 3 --dist worksteal $(if $(ARGS),,--cov --cov-report=term) tests/unit tests/hostile $(ARGS)
+	directory="$$(mktemp --directory $(MEMORY)/unit.XXXXXX)"; \
+	trap 'rm --recursive --force "$$directory"' EXIT; \
+	$(RUN) -m pytest --quiet --numprocesses 3 --dist worksteal --basetemp "$$directory" \
+	    $(if $(ARGS),,--cov --cov-report=term) tests/unit tests/hostile $(ARGS)
 
 # Another Python has an environment of its own. It uses the pip of the first environment, because Debian's Pythons have
 # none.
