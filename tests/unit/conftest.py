@@ -6,6 +6,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.fakes.cni import FakeCni
 from tests.fakes.containerd import FakeContainerd
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 
 __all__ = ["pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 MEASURED = {"rpc", "lifecycle", "sync"}
 """Folders of tests whose rooms `make unit` holds to a share of covered branches."""
