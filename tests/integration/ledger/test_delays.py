@@ -259,10 +259,23 @@ async def test_in_a_plugin(node: Node) -> None:
 
 async def test_in_a_plugin_that_outlives_its_request(node: Node) -> None:
     """A client that gives up has waited for the plugin, not for the daemon."""
-    node.plugin_delay.write_text("2")
+    for patience in (1, 3, 9):  # a busy machine is slow to reach the plugin
+        given_up = await given_up_after(node, patience)
+        bill = given_up["bill"]
+        if bill["helpers_ms"] > bill["wall_ms"] / 2:
+            break
+    assert given_up["code"] == "CANCELLED"
+    assert [(helper["name"], helper["exit_code"]) for helper in given_up["helpers"]] == [("bridge", None)]
+    assert bill["world_ms"] >= bill["helpers_ms"] > bill["wall_ms"] / 2
+    assert bill["work_ms"] + bill["transport_ms"] < bill["wall_ms"] / 2
+
+
+async def given_up_after(node: Node, patience: float) -> dict[str, Any]:
+    """The record of a pod's start whose client hangs up while a plugin takes twice as long."""
+    node.plugin_delay.write_text(str(2 * patience))
     config = pod_config(cgroup_parent=node.lab.cgroup_parent)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(node.lab.client.RunPodSandbox(config=config), 1)
+        await asyncio.wait_for(node.lab.client.RunPodSandbox(config=config), patience)
     async with asyncio.timeout(patient(10)):
         while (given_up := await asyncio.to_thread(newest, node, "RunPodSandbox"))["running"]:
             await asyncio.sleep(0.05)
@@ -270,11 +283,7 @@ async def test_in_a_plugin_that_outlives_its_request(node: Node) -> None:
     pod = (await node.lab.client.RunPodSandbox(config=config)).pod_sandbox_id  # joins what goes on
     await node.lab.client.StopPodSandbox(pod_sandbox_id=pod)
     await node.lab.client.RemovePodSandbox(pod_sandbox_id=pod)
-    bill = given_up["bill"]
-    assert given_up["code"] == "CANCELLED"
-    assert [(helper["name"], helper["exit_code"]) for helper in given_up["helpers"]] == [("bridge", None)]
-    assert bill["world_ms"] >= bill["helpers_ms"] > bill["wall_ms"] / 2
-    assert bill["work_ms"] + bill["transport_ms"] < bill["wall_ms"] / 2
+    return given_up
 
 
 async def test_in_the_back_socket(node: Node, containers: tuple[str, str]) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LATE = 0.020
 PODS = 5
+ATTEMPTS = 3
+"""Comparisons: other work on the machine may spoil one, and a fault of the ledger spoils all."""
 SLOW = 0.6
 
 SLOW_BRIDGE = """#!/bin/sh
@@ -83,21 +85,31 @@ async def test_a_delay_before_containerd_is_transport(split: str) -> None:
     async with SlowSocket(path, str(lab.directory / "containerd" / "c.sock")) as slow, lab:
         if split == "spans":
             need_spans(lab)
-        before = await measured(lab, slow, 0.0, split)
-        after = await measured(lab, slow, LATE, split)
+        for _ in range(ATTEMPTS):
+            before = await measured(lab, slow, 0.0, split)
+            after = await measured(lab, slow, LATE, split)
+            if not (wrong := unlike_transport(before, after)):
+                break
+            print(f"{split}: {wrong}")
+    assert not wrong
+
+
+def unlike_transport(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[str]:
+    """What does not look as if each hop had been delayed on its way, and nothing else."""
     more = of_hops(after, "transport_ms") - of_hops(before, "transport_ms")
-    print(
-        f"{split}: transport of a hop {of_hops(before, 'transport_ms'):.2f} -> {of_hops(after, 'transport_ms'):.2f} ms,"
-    )
-    for name in ("wall_ms", "daemon_sum_ms", "transport_sum_ms", "helpers_ms", "own_ms"):
-        print(f"  {name} {of_bill(before, name):.1f} -> {of_bill(after, name):.1f}")
-    assert LATE * 1000 * 0.9 <= more <= LATE * 1000 * 1.6
     hops = min(sum(hop["code"] != UNFINISHED for hop in record["hops"]) for record in after)
-    assert of_bill(after, "transport_sum_ms") - of_bill(before, "transport_sum_ms") >= hops * LATE * 1000 * 0.8
+    all_hops = of_bill(after, "transport_sum_ms") - of_bill(before, "transport_sum_ms")
     # By hop: what containerd does for a pod takes so long that its own ups and downs hide a delay.
-    assert of_hops(after, "daemon_ms") < of_hops(before, "daemon_ms") + LATE * 1000 / 2
-    for name in ("helpers_ms", "own_ms"):
-        assert of_bill(after, name) < of_bill(before, name) + hops * LATE * 1000
+    daemon = of_hops(after, "daemon_ms") - of_hops(before, "daemon_ms")
+    others = {name: of_bill(after, name) - of_bill(before, name) for name in ("helpers_ms", "own_ms")}
+    late = LATE * 1000
+    right = {
+        f"transport of a hop: {more:.2f} ms more": late * 0.9 <= more <= late * 1.6,
+        f"transport of {hops} hops: {all_hops:.2f} ms more": all_hops >= hops * late * 0.8,
+        f"containerd's share of a hop: {daemon:.2f} ms more": daemon < late / 2,
+        f"the rest: {others} more": all(value < hops * late for value in others.values()),
+    }
+    return [what for what, holds in right.items() if not holds]
 
 
 async def test_a_slow_plugin_is_helper_time(tmp_path: Path) -> None:
@@ -113,12 +125,17 @@ async def test_a_slow_plugin_is_helper_time(tmp_path: Path) -> None:
         "bridge", settings={"cni": {"bin_dir": "", "bin_dirs": [str(plugin.parent), "/usr/lib/cni"]}}
     ) as lab:
         await asyncio.sleep(1)  # for the first null calls
-        before = await bills(lab, "estimate", 3)
-        seconds.write_text(str(SLOW))
-        after = await bills(lab, "estimate", 3)
-    assert of_bill(after, "helpers_ms") - of_bill(before, "helpers_ms") == pytest.approx(SLOW * 1000, rel=0.3)
-    for name in ("own_ms", "transport_ms", "price_ms"):
-        assert of_bill(after, name) - of_bill(before, name) < SLOW * 1000 / 3
+        for _ in range(ATTEMPTS):
+            seconds.write_text("0")
+            before = await bills(lab, "estimate", 3)
+            seconds.write_text(str(SLOW))
+            after = await bills(lab, "estimate", 3)
+            helpers = of_bill(after, "helpers_ms") - of_bill(before, "helpers_ms")
+            others = [of_bill(after, name) - of_bill(before, name) for name in ("own_ms", "transport_ms", "price_ms")]
+            if helpers == pytest.approx(SLOW * 1000, rel=0.3) and max(others) < SLOW * 1000 / 3:
+                break
+    assert helpers == pytest.approx(SLOW * 1000, rel=0.3)
+    assert max(others) < SLOW * 1000 / 3
     slow = max(after[0]["helpers"], key=lambda helper: helper["duration_ms"])
     assert (slow["name"], slow["command"]) == ("bridge", "ADD")
     assert slow["duration_ms"] >= SLOW * 1000
@@ -139,8 +156,10 @@ async def test_a_loop_that_stands_still_is_own_time_and_lag() -> None:
         ).container_id
         await lab.client.StartContainer(container_id=container)
         lag_before = (await asyncio.to_thread(get, lab, "/api/node"))["loop_lag_ms"]
-        stopping = asyncio.create_task(call(lab, "StopContainer", container_id=container, timeout=20))
-        await asyncio.sleep(0.25)  # the signal was sent; it waits for the exit, which no hop does
+        stopping = asyncio.create_task(call(lab, "StopContainer", container_id=container, timeout=60))
+        async with asyncio.timeout(30):
+            while not await asyncio.to_thread(signal_was_sent, lab):
+                await asyncio.sleep(0.02)
         lab.bridge.daemon.signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(still)
@@ -153,3 +172,12 @@ async def test_a_loop_that_stands_still_is_own_time_and_lag() -> None:
     assert float(bill["wall"]) - float(bill["own"]) < still * 0.5e6
     assert lag >= still * 600
     assert lag_before < lag
+
+
+def signal_was_sent(lab: Lab) -> bool:
+    """Whether the newest StopContainer has made its hop, and so waits for the exit, which no hop does."""
+    newest = get(lab, "/api/requests?method=StopContainer&limit=1")["requests"]
+    if not newest:
+        return False
+    hops = get(lab, f"/api/requests/{newest[0]['id']}")["hops"]
+    return any(hop["method"].endswith("Kill") and hop["code"] == "OK" for hop in hops)
