@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 
 import pytest
 
@@ -69,7 +70,7 @@ async def test_one_refusal_is_enough(tmp_path):
         (lambda d: os.mkfifo(d / "x", 0o755), "cannot be run: Permission denied"),
         (lambda d: program(d, "x", "kill -9 $$"), "ended by signal 9"),
         (lambda d: program(d, "x", "exec sleep 600"), "did not answer within 0.3 s"),
-        (lambda d: program(d, "x", "sleep 600 & exit 1"), "it gives no reason"),
+        (lambda d: program(d, "x", f"sleep 600 & echo $! >{d}/x.child; exit 1"), "it gives no reason"),
     ],
     ids=["no-program", "directory", "dangling", "fifo", "killed", "hangs", "leaves-a-child"],
 )
@@ -78,6 +79,8 @@ async def test_no_answer_is_no_permission(tmp_path, make, said):
     make(tmp_path)
     with pytest.raises(RefusedByPolicyError, match=said):
         await ask(tmp_path, per_verifier_timeout=0.3 if "within" in said else 20.0)
+    if (child := tmp_path / "x.child").exists():
+        os.kill(int(child.read_text()), signal.SIGKILL)
 
 
 async def test_a_directory_that_cannot_be_read(tmp_path):
