@@ -129,7 +129,7 @@ MEMORY = $(shell test -w /dev/shm && test "$$(df --output=avail /dev/shm | tail 
 unit: venv  ## run the tests that need neither root nor containerd, and print what they cover
 	@mkdir -p .cache
 	directory="$$(mktemp --directory $(MEMORY)/unit.XXXXXX)"; \
-	trap 'rm --recursive --force "$$directory"' EXIT; \
+	trap 'rm --recursive --force "$$directory" || true' EXIT; \
 	$(RUN) -m pytest --quiet --numprocesses 3 --dist worksteal --basetemp "$$directory" \
 	    $(if $(ARGS),,--cov --cov-report=term) tests/unit tests/hostile $(ARGS)
 
