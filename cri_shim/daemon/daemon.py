@@ -202,6 +202,8 @@ def _server(service: Service, probe: ProbeLedger | None) -> grpc.aio.Server:
             ("grpc.server.max_pending_requests", MOST_PENDING),
             ("grpc.server.max_pending_requests_hard_limit", MOST_PENDING),
             ("grpc.so_reuseport", 0),
+            # A probe is a ping with each request after a quiet moment; on a unix socket there is nothing to learn.
+            ("grpc.http2.bdp_probe", 0),
         ]
     )
     server.add_generic_rpc_handlers(handlers(service))
