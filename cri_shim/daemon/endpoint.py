@@ -17,6 +17,7 @@ import structlog
 
 from cri_shim.kernel.file_lock import FileLock, HeldError
 from cri_shim.kernel.unix_socket import answers, identity
+from cri_shim.tuning.ticks import next_tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from cri_shim.paths import Paths
 
-POLL_SECONDS: Final = 1.0
-"""Seconds between checks that the socket's file still exists."""
 MOST_REMADE: Final = 16
 """How often a deleted socket is made again: each time costs a server, because the old one keeps its connections."""
 
@@ -98,9 +97,9 @@ class Endpoint:
         self._identity = identity(self._path)
 
     async def watch(self) -> None:
-        """Keep the socket's file in place until that is not possible any more."""
-        while await self._poll():  # noqa: ASYNC110 - what others do to a file sets no event
-            await asyncio.sleep(POLL_SECONDS)
+        """Check once a second that the socket's file still exists, and keep it in place until that is impossible."""
+        while await self._poll():
+            await next_tick()
         self._lost()
         await asyncio.Event().wait()
 

@@ -1,17 +1,18 @@
-"""Measure how late the event loop is: how long after its due time a timer of half a second fires.
+"""Measure how late the event loop is: how long after its due time a timer fires, once a second.
 
 Whatever keeps the loop busy or blocked keeps every request waiting, so its lag belongs beside the requests' own time.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import deque
 
-EVERY = 0.5
+from cri_shim.tuning.ticks import next_tick
+
+EVERY = 1.0
 """Seconds between samples."""
-CAPACITY = 120
+CAPACITY = 60
 """Samples from which the greatest recent lag is taken: the last minute's."""
 
 
@@ -37,8 +38,7 @@ class LoopLag:
     async def run(self) -> None:
         """Sample the lag for ever."""
         while True:
-            due = time.monotonic() + EVERY
-            await asyncio.sleep(EVERY)
+            due = await next_tick()
             self.note(max(0.0, time.monotonic() - due))
 
     def note(self, lag: float) -> None:
