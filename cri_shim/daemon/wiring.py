@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from cri_shim.oci.security.selinux import Policy
     from cri_shim.paths import Paths
 
-_FLUSHED_WITHIN = 0.25
+_FLUSHED_WITHIN = 2.0
 """Seconds within which the data of an ended request reaches the places where metrics and views read it."""
 
 log = structlog.get_logger(__name__)
