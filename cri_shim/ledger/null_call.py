@@ -6,9 +6,10 @@ bytes. While requests are active, the second of two calls in immediate successio
 A single call would say little: at a random moment it meets a colder connection and a busier loop than the hops of a
 request, which follow each other.
 
-All of this is a trickle. A round of the curve takes seven calls and is made every half minute. Hops pay for the calls
-made while requests are active: two calls for each hundred hops, and at most one measurement a second. No call is made
-while containerd is away.
+All of this is a trickle. A round of the curve takes seven calls and is made every half minute while requests make hops;
+on a quiet node, whose requests are answered from memory, every five minutes. Hops pay for the calls made while requests
+are active: two calls for each hundred hops, and at most one measurement a second. No call is made while containerd is
+away.
 """
 
 from __future__ import annotations
@@ -38,7 +39,11 @@ if TYPE_CHECKING:
 ROUNDS_AT_START: Final = 3
 """How many rounds of the curve are made at the start."""
 EVERY: Final = 30.0
-"""Seconds between later rounds."""
+"""Seconds between later rounds while requests make hops."""
+RARELY: Final = 300.0
+"""Seconds between later rounds while they make hardly any."""
+WORTH_A_ROUND: Final = 10
+"""How many hops of requests since the last round make the next one due."""
 SOON: Final = 0.1
 """Seconds until the next attempt after a request interrupted one."""
 GIVEN_UP: Final = 1.0
@@ -65,10 +70,15 @@ class NullCall(LedgerObserver):
         self._wanted = asyncio.Event()
         self._measured_beside = 0.0
         self._rounds = 0
+        self._ended = 0.0
+        """When the last round ended."""
+        self._hops = 0
+        """Hops of requests since then."""
 
     def hopped(self, request: Request | None, hop: Hop) -> None:
         """Wake up if a measurement beside requests is due and paid for."""
         if request is not None:
+            self._hops += 1
             paid = self._paid = min(CALLS_AT_START, self._paid + CALLS_PER_HOP)
             if paid >= 2.0 and hop.started - self._measured_beside > PAUSE:
                 self._wanted.set()
@@ -84,6 +94,8 @@ class NullCall(LedgerObserver):
                 elif (left := due - perf_counter()) > 0.0:
                     if await self._woken(left):
                         await self.measure_beside()
+                elif not self._worth_a_round():
+                    due = perf_counter() + EVERY
                 elif self._rounds and not self._ledger.idle:
                     due = perf_counter() + SOON
                 elif await self.measure_round():
@@ -92,6 +104,14 @@ class NullCall(LedgerObserver):
                     due, again = perf_counter() + again, min(again * 2, EVERY)
         finally:
             self._ledger.leave(self)
+
+    def _worth_a_round(self) -> bool:
+        """Return whether there is anything to charge by a new curve, or the last one is old."""
+        return (
+            self._rounds < ROUNDS_AT_START
+            or self._hops >= WORTH_A_ROUND
+            or perf_counter() - self._ended > RARELY - EVERY / 2
+        )
 
     async def measure_round(self) -> bool:
         """Measure the curve, one gap after the other; return False if it was cut short.
@@ -112,6 +132,7 @@ class NullCall(LedgerObserver):
             return False
         self._transport.bytes.note(right_after, with_bytes)
         self._rounds += 1
+        self._ended, self._hops = perf_counter(), 0
         return True
 
     async def _call_after(self, gap: float, payload: int = 0) -> float | None:

@@ -219,3 +219,31 @@ async def test_rounds_on_a_busy_node_become_rare(monkeypatch: pytest.MonkeyPatch
             ledger.quiet_since = time.perf_counter()
             await asyncio.sleep(0.001)
     assert len(version.asked) - rounds < 2 * 8
+
+
+async def test_rounds_of_a_node_without_hops_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists are answered from memory, so that nothing is charged by the curve; a pod start makes the next round due."""
+    monkeypatch.setattr(null_call, "EVERY", 1.0)
+    monkeypatch.setattr(null_call, "RARELY", 10.0)
+    monkeypatch.setattr(null_call, "GAPS", (0.01,))
+    monkeypatch.setattr(null_call, "ROUNDS_AT_START", 1)
+    ledger = Ledger()
+    call, version = measuring(ledger)
+    one_round = 3
+    async with running(call):
+        await until(lambda: len(version.asked) == one_round)
+        for _ in range(80):
+            ledger.close(ledger.open("ListPodSandbox"))
+            await asyncio.sleep(0.1)
+        assert len(version.asked) == one_round
+        await asyncio.sleep(4)
+        assert len(version.asked) == 2 * one_round
+        request = ledger.open("RunPodSandbox")
+        for _ in range(null_call.WORTH_A_ROUND):
+            started = time.perf_counter()
+            ledger.note_call("x.Y/Z", started)
+            ledger.note_hop(Hop("x.Y/Z", started, 0.0, 0, 0, 1, "OK"))
+        ledger.close(request)
+        beside = len(version.asked)
+        await asyncio.sleep(2)
+        assert len(version.asked) == beside + one_round
