@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from cri_shim.ledger.front.probe_ledger import ProbeCall, ProbeLedger
     from cri_shim.ledger.front_estimate import Gaps
 
-CALLS: Final = (12, 3, 3, 2, 1)
+CALLS: Final = (4, 3, 3, 2, 1)
 """Calls at each gap in one pass of a round. Calls in immediate succession are one moment and count as one."""
 PASSES: Final = 5
 """How many passes a round has, so that the measurements at each gap are spread over its time."""
 ENOUGH: Final = 2
 """How many calls at a gap must count for the gap to be known."""
-EVERY: Final = 120.0
+EVERY: Final = 300.0
 """Seconds between rounds while requests come."""
 SOON: Final = 5.0
 """Seconds until the next round while a gap is not known; doubled each time."""
