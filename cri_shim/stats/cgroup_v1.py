@@ -43,7 +43,7 @@ def _memory(directory: str) -> tuple[Memory | None, Swap | None]:
     memory = Memory(
         usage=used,
         working_set=max(0, used - stat.get(b"total_inactive_file", 0)),
-        limit=read_optional(f"{directory}/memory.limit_in_bytes", limit),
+        limit=_limit(directory, stat),
         rss=stat.get(b"total_rss", 0),
         cache=stat.get(b"total_cache", 0),
         mapped_file=stat.get(b"total_mapped_file", 0),
@@ -51,6 +51,16 @@ def _memory(directory: str) -> tuple[Memory | None, Swap | None]:
         major_page_faults=stat.get(b"total_pgmajfault", 0),
     )
     return memory, _swap(stat)
+
+
+def _limit(directory: str, stat: dict[bytes, int]) -> int | None:
+    """Return the cgroup's own limit; None without one.
+
+    memory.stat contains the lowest limit from here up. Where there is none, the cgroup's own file need not be read.
+    """
+    if stat.get(b"hierarchical_memory_limit", 0) > UNLIMITED:
+        return None
+    return read_optional(f"{directory}/memory.limit_in_bytes", limit)
 
 
 def _swap(stat: dict[bytes, int]) -> Swap | None:

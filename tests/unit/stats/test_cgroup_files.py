@@ -132,3 +132,17 @@ def test_descriptors_and_limits(tmp_path):
     (tmp_path / "cgroup.procs").write_text("7\n8\n")
     values = known(processes.opened(str(tmp_path), 7, str(tmp_path)))
     assert (values.count, values.descriptors, values.sockets, values.open_files_limit) == (2, 3, 1, 1024)
+
+
+def test_a_cgroup_of_version_1_without_a_limit(tmp_path):
+    """memory.stat says that there is none, so the file of the cgroup's own limit is not read."""
+    memory = tmp_path / "memory"
+    memory.mkdir()
+    stat = Path(V1.directories["memory"], "memory.stat").read_text()
+    (memory / "memory.usage_in_bytes").write_text("36204544\n")
+    (memory / "memory.limit_in_bytes").write_text("67108864\n")
+    cgroup = Cgroup("/x", {"memory": str(memory)})
+    for hierarchical, limit in ((9223372036854771712, None), (67108864, 67108864)):
+        text = stat.replace("hierarchical_memory_limit 67108864", f"hierarchical_memory_limit {hierarchical}")
+        (memory / "memory.stat").write_text(text)
+        assert known(known(cgroup_v1.usage(cgroup)).memory).limit == limit
