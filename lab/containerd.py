@@ -59,7 +59,7 @@ def toml(table: dict[str, Any], path: str = "") -> str:
 class PrivateContainerd:
     """One containerd. ``cri`` holds keys for the plugin's section, named as in 1.6 and 1.7.
 
-    ``plugins`` are sections of other plugins.
+    ``plugins`` are sections of other plugins, ``disabled`` plugins that are off beside those that no lab needs.
 
     ``spans_to`` is the URL of a collector that gets its spans (1.7 and later) within a fraction of a second.
     """
@@ -72,6 +72,7 @@ class PrivateContainerd:
     binaries: Path | None = field(default_factory=binaries_named)
     cri: dict[str, Any] = field(default_factory=dict)
     plugins: dict[str, Any] = field(default_factory=dict)
+    disabled: tuple[str, ...] = ()
     spans_to: str = ""
     daemon: Daemon = field(init=False)
 
@@ -163,6 +164,7 @@ class PrivateContainerd:
         section = self._plugin_section() if self.cri_plugin else None
         tables = configuration(self.version, self.directory, self.address, section)
         tables["plugins"] |= self.plugins
+        tables["disabled_plugins"] += self.disabled
         return tables
 
     def _plugin_section(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The file that switches containerd's CRI plugin off, read by the real containerd."""
+"""The files that switch containerd's CRI plugin off, read by the real containerd."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 FILE = Path(__file__).parents[3] / "deploy/systemd/containerd-no-cri.toml"
+ONLY_PODS = FILE.with_name("containerd-only-pods.toml")
 PLUGINS = {
     "io.containerd.grpc.v1.cri",
     "io.containerd.cri.v1.runtime",
@@ -60,3 +61,11 @@ def test_no_other_file_is_taken_in():
     (pattern,) = tomllib.loads(FILE.read_text())["imports"]
     names = ["config.toml", "config.toml.dpkg-old", "config.toml.rpmnew", "config.toml~", "config-cri.toml"]
     assert [name for name in names if Path("/etc/containerd", name).match(pattern)] == ["config.toml"]
+
+
+def test_the_smaller_containerd_has_the_same_off_and_more():
+    """It is installed in place of the other file, and takes in the same one."""
+    one, other = (tomllib.loads(file.read_text()) for file in (FILE, ONLY_PODS))
+    assert set(one["disabled_plugins"]) < set(other["disabled_plugins"])
+    assert one["imports"] == other["imports"]
+    assert "io.containerd.snapshotter.v1.overlayfs" not in effective(ONLY_PODS)["disabled_plugins"]
