@@ -3,8 +3,8 @@
 Two containerds of one version have directories of their own: one serves the CRI by its plugin, the other has the plugin
 off and cri-shim in front. They have the same runc, shim, snapshotter and chain of CNI plugins (each side with its own
 bridge and subnet, because two daemons cannot give out addresses of one), and the same images from one registry on
-loopback. Arguments after ``--`` go to ``cri-shim compare``; the environment variable CONTAINERD_BINARIES chooses
-another containerd for both.
+loopback. All other arguments go to ``cri-shim compare``. ``--line`` or the environment variable CONTAINERD_BINARIES
+chooses another containerd for all sides.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from cri_shim import cli
 from cri_shim.bench.arguments import add_compare
 from cri_shim.bench.command import announce
+from lab import containerd_versions
 from lab.bridge import merged
 from lab.cni import PLUGINS
 from lab.images import Image, Tree, build_image, push
@@ -58,11 +59,25 @@ def big_image(mebibytes: int, layers: int = LAYERS) -> Image:
     return build_image(*built, config={"Cmd": ["sh"]})
 
 
+PINNED = {"sandbox": {"infra": "pinned"}}
+
+
 def compare(
-    arguments: Sequence[str], pull_mebibytes: int = 128, command: str = "", settings: dict[str, Any] | None = None
+    arguments: Sequence[str],
+    pull_mebibytes: int = 128,
+    command: str = "",
+    settings: dict[str, Any] | None = None,
+    *,
+    pinned: bool = False,
 ) -> int:
-    """Set up, compare, tear down; return the exit code of ``cri-shim compare``. ``settings`` are the bridge's."""
-    if announced := _announce(arguments):
+    """Set up, compare, tear down; return the exit code of ``cri-shim compare``.
+
+    ``settings`` are the bridge's. ``pinned`` adds a third side, the bridge with pods that have no pause process.
+    """
+    bridges = {"bridge": settings or {}}
+    if pinned:
+        bridges["pinned"] = merged(settings or {}, PINNED)
+    if announced := _announce(arguments, ("plugin", *bridges)):
         return announced
     with contextlib.ExitStack() as stack:
         directory = Path(mkdtemp(prefix="compare-"))
@@ -70,11 +85,12 @@ def compare(
         registry = stack.enter_context(Registry.start(directory / "registry"))
         push_images(registry)
         push(registry.address, PULLED, big_image(pull_mebibytes))
-        plugin, bridge = sides = (
-            Lab("plugin", directory / "plugin", dict(PLUGIN_SETTINGS), registry=registry, subnet_bits=SUBNET_BITS),
-            Lab("bridge", directory / "bridge", settings or {}, registry=registry, subnet_bits=SUBNET_BITS),
-        )
-        for lab in sides:
+        plugin = Lab("plugin", directory / "plugin", dict(PLUGIN_SETTINGS), registry=registry, subnet_bits=SUBNET_BITS)
+        labs = {
+            name: Lab("bridge", directory / name, its_settings, registry=registry, subnet_bits=SUBNET_BITS)
+            for name, its_settings in bridges.items()
+        }
+        for lab in (plugin, *labs.values()):
             stack.callback(lab.tear_down)
             lab.prepare()
             lab.serve()
@@ -82,8 +98,8 @@ def compare(
             [
                 "compare",
                 *("--endpoint", f"plugin={plugin.endpoint}"),
-                *("--endpoint", f"bridge={bridge.endpoint}"),
-                *("--behind", f"bridge={bridge.containerd.endpoint}"),
+                *(word for name, lab in labs.items() for word in ("--endpoint", f"{name}={lab.endpoint}")),
+                *(word for name, lab in labs.items() for word in ("--behind", f"{name}={lab.containerd.endpoint}")),
                 *("--image", plugin.busybox),
                 *("--cni-conf-dir", str(plugin.network.conf_dir)),
                 *("--cni-bin-dir", str(PLUGINS)),
@@ -97,19 +113,19 @@ def compare(
         )
 
 
-def _announce(arguments: Sequence[str]) -> int:
+def _announce(arguments: Sequence[str], names: Sequence[str]) -> int:
     """Check the arguments and print what to expect, as ``cri-shim compare`` would, before anything is set up."""
     parser = argparse.ArgumentParser(prog="cri-shim")
     add_compare(parser.add_subparsers())
-    sides = [word for name in ("plugin", "bridge") for word in ("--endpoint", f"{name}=unix:///{name}.sock")]
+    sides = [word for name in names for word in ("--endpoint", f"{name}=unix:///{name}.sock")]
     options = parser.parse_args(["compare", *sides, "--image", "any", "--pull-image", "any", *arguments])
     return announce(options)
 
 
 NOTE = (
-    "Two containerds of one version: `plugin` serves the CRI by itself, behind `bridge` it has its CRI plugin off. "
+    "Containerds of one version: `plugin` serves the CRI by itself, behind the others it has its CRI plugin off. "
     "Same runc, shim, overlayfs snapshotter, images and registry; the same chain of CNI plugins (bridge, portmap, "
-    "bandwidth), each side with its own subnet; data of both in one file system. RunPodSandbox of `bridge` answers "
+    "bandwidth), each side with its own subnet; data of all in one file system. RunPodSandbox of `bridge` answers "
     "when the start of the pause container and the writing of the addresses into the record have begun, and its "
     "StartContainer waits for both to end: the three RPCs together have all of it on both sides. The daemon "
     "of `bridge` runs with what its systemd unit says to Python (no docstrings in memory)."
@@ -141,13 +157,21 @@ def main(arguments: Sequence[str]) -> int:
         metavar="KEY=VALUE",
         help="a setting of cri-shim, as in TOML",
     )
+    parser.add_argument(
+        "--pinned", action="store_true", help="a third side: the bridge with pods that have no pause process"
+    )
+    parser.add_argument(
+        "--line", choices=tuple(containerd_versions.LINES), help="containerd of this line (default: the installed one)"
+    )
     chosen, others = parser.parse_known_args(arguments)
+    if chosen.line:
+        os.environ["CONTAINERD_BINARIES"] = str(containerd_versions.binaries(chosen.line))
     settings: dict[str, Any] = {}
     for each in chosen.bridge:
         settings = merged(settings, each)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that SIGTERM cleans up as well
     command = "make compare" + (f' ARGS="{shlex.join(arguments)}"' if arguments else "")
-    return compare(others, chosen.pull_mib, command, settings)
+    return compare(others, chosen.pull_mib, command, settings, pinned=chosen.pinned)
 
 
 if __name__ == "__main__":

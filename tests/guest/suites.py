@@ -82,7 +82,7 @@ SUITES = (
         "tricks",
         "what each trick of the daemon saves on cgroup v2; emulated, so that only the ratios count",
         (
-            *("--calls", "0", "--standing", "5", "--turns", "10", "--lists", "50", "--batches", "3", "--batch", "12"),
+            *("--calls", "0", "--standing", "2", "--turns", "8", "--lists", "20", "--batches", "2", "--batch", "6"),
             *(word for trick in TRICKS for word in ("--without", trick)),
         ),
         always=False,

@@ -1,0 +1,162 @@
+"""Put the short tables of measured runtimes into docs/performance.md: ``python -m lab.runtimes_page``.
+
+Between ``<!-- runtimes NAME: begin -->`` and ``<!-- runtimes NAME: end -->`` stands the table of the result
+``docs/data/NAME.json``: one row for each side, the first side's medians in absolute numbers, those of the others as the
+ratio to it. Below it stand all measures in which this project's sides are slower, the versions, and the command that
+repeats the run. A test holds the page to the files.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cri_shim.bench.report.rows import rows_of, rows_of_step
+from cri_shim.bench.results.result_file import load
+from cri_shim.bench.verdicts.verdict import FASTER, REFUSED, SLOWER
+
+if TYPE_CHECKING:
+    from cri_shim.bench.report.rows import Row
+    from cri_shim.bench.results.schema import Run, Side
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE = DOCS / "performance.md"
+_PLACE = re.compile(
+    r"^<!-- runtimes (?P<name>\S+): begin -->\n.*?^<!-- runtimes (?P=name): end -->$", re.DOTALL | re.MULTILINE
+)
+_NOTHING = "–"
+_NUMBER = re.compile(r"\b\d+\.\d+\.\d+\S*")
+OURS = ("bridge", "pinned")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One measure: the scenario that has it, its key there, and what the table calls it."""
+
+    scenario: str
+    key: str
+    heading: str
+
+
+COLUMNS = (
+    Column("life", "pod start", "pod start"),
+    Column("life", "pod end", "pod end"),
+    Column("exec", "ExecSync", "ExecSync"),
+    Column("batch", "last pod runs", "{count} pods at once, last runs"),
+    Column("batch", "last pod gone", "last is gone"),
+    Column("batch", "cpu machine", "machine CPU of both"),
+    Column("pull", "PullImage", "PullImage"),
+    Column("calls", "ListPodSandbox", "ListPodSandbox, no pods"),
+    Column("steady", "cpu daemons", "daemons' CPU, {count} idle pods"),
+    Column("steady", "pss daemons", "daemons' PSS, {count} idle pods"),
+)
+
+
+def table(run: Run, name: str) -> str:
+    """Return, in Markdown, the table of a run without the columns that it does not have, and what belongs below it."""
+    lines, columns = [], _columns(run)
+    lines.append(f"| side | {' | '.join(heading for heading, _ in columns)} |")
+    lines.append(f"| --- |{' ---: |' * len(columns)}")
+    for number, side in enumerate(run.sides):
+        cells = (_ratio(row, side.name) if number else _absolute(row, side.name) for _, row in columns)
+        lines.append(f"| {side.name} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *_slower(run), *_source(run, name)])
+
+
+def _columns(run: Run) -> list[tuple[str, Row]]:
+    """Return the headings and rows that a run has, in the order of the table: of each scenario the first step."""
+    found: dict[tuple[str, str], tuple[str, Row]] = {}
+    for step in run.steps:
+        for row in rows_of_step(run, step):
+            count = step.options.get("at_once", step.pods)
+            found.setdefault((step.scenario, row.key), (f"{count:.0f}", row))
+    return [
+        (column.heading.format(count=found[column.scenario, column.key][0]), found[column.scenario, column.key][1])
+        for column in COLUMNS
+        if (column.scenario, column.key) in found
+    ]
+
+
+def _absolute(row: Row, side: str) -> str:
+    """Return a median with its unit; seconds where milliseconds would have five digits."""
+    if side not in row.sides:
+        return _NOTHING
+    value, unit = row.sides[side].p50, row.unit
+    if unit == "ms" and value >= 1000:
+        value, unit = value / 1000, "s"
+    return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
+
+
+def _ratio(row: Row, side: str) -> str:
+    """Return a ratio to the first side with its interval: bold when faster, marked where it has no verdict."""
+    if side not in row.verdicts:
+        return _NOTHING
+    verdict = row.verdicts[side]
+    ratio = verdict.ratio
+    text = f"{ratio.estimate:.2f}"
+    if verdict.word == REFUSED:
+        return f"{text} ?"
+    text = f"**{text}**" if verdict.word == FASTER else text
+    return f"{text} ({ratio.low:.2f} to {ratio.high:.2f})" if verdict.word in {FASTER, SLOWER} else f"{text} ="
+
+
+def _slower(run: Run) -> list[str]:
+    """Return a paragraph for each of our sides with every measure that has the verdict "slower", the worst first."""
+    lines = []
+    for side in OURS:
+        slower = [row for row in rows_of(run) if side in row.verdicts and row.verdicts[side].word == SLOWER]
+        slower.sort(key=lambda row: row.verdicts[side].ratio.estimate, reverse=True)
+        if slower:
+            texts = (f"{row.label} ({row.step}) {row.verdicts[side].ratio.estimate:.2f}" for row in slower)
+            lines += [f"Slower, with a verdict, is `{side}` in: {', '.join(texts)}.", ""]
+    return lines
+
+
+def _source(run: Run, name: str) -> list[str]:
+    """Return the lines that say when, on what, by which command, from which file, and every side's versions."""
+    machine = run.machine
+    day = time.strftime("%Y-%m-%d, %H:%M UTC", time.gmtime(run.started_at))
+    return [
+        f"{day}, {machine.cores} cores ({machine.cpu}), {machine.kernel}.",
+        f"Result: [data/{name}.json](data/{name}.json). Sides: {'; '.join(map(_versions, run.sides))}. Command:",
+        "",
+        "```",
+        run.command,
+        "```",
+        "",
+    ]
+
+
+def _versions(side: Side) -> str:
+    """Return a side's name with the versions of its runtime and of the other daemons that work for it."""
+    behind = [
+        f"{process.name} {number[0]}"
+        for process in side.processes
+        if process.name not in side.runtime and (number := _NUMBER.findall(process.version))
+    ]
+    return f"{side.name} is {side.runtime}" + (f" with {' and '.join(behind)}" if behind else "")
+
+
+def with_tables(page: str, data: Path) -> str:
+    """Return the page with each table as the results in ``data`` give it."""
+
+    def made(match: re.Match[str]) -> str:
+        name = match["name"]
+        content = table(load(data / f"{name}.json"), name)
+        return f"<!-- runtimes {name}: begin -->\n{content}<!-- runtimes {name}: end -->"
+
+    return _PLACE.sub(made, page)
+
+
+def main() -> None:
+    """Renew the page."""
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8"), DOCS / "data"), encoding="utf-8")
+    sys.stdout.write(f"renewed the tables of {PAGE}\n")
+
+
+if __name__ == "__main__":
+    main()
