@@ -130,7 +130,7 @@ unit: venv  ## run the tests that need neither root nor containerd, and print wh
 	@mkdir -p .cache
 	directory="$$(mktemp --directory $(MEMORY)/unit.XXXXXX)"; \
 	trap 'rm --recursive --force "$$directory" || true' EXIT; \
-	$(RUN) -m pytest --quiet --numprocesses 3 --dist worksteal --basetemp "$$directory" \
+	$(RUN) -m pytest --quiet --numprocesses 4 --dist worksteal --basetemp "$$directory" \
 	    $(if $(ARGS),,--cov --cov-report=term) tests/unit tests/hostile $(ARGS)
 
 # Another Python has an environment of its own. It uses the pip of the first environment, because Debian's Pythons have

@@ -23,6 +23,7 @@ from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.ledger.trace_policy import TracePolicy
 from cri_shim.lifecycle import orphaned_cgroups
 from cri_shim.lifecycle.sandbox import pod_files
+from cri_shim.network import watcher
 from cri_shim.node.handler_features import HandlerFeatures
 from cri_shim.oci.node_facts import NodeFacts
 from cri_shim.paths import Paths
@@ -171,4 +172,6 @@ def _no_files_of_the_node(tmp_path: Path) -> Iterator[None]:
         cgroups = FakeCgroups(tmp_path / "cgroups")
         stack.enter_context(patch.object(Hierarchies, "read", cgroups.hierarchies))
         stack.enter_context(patch.object(orphaned_cgroups, "read_mountinfo", cgroups.mounts))
+        # To close an inotify handle, the kernel waits for about ten milliseconds. Without one the network is polled.
+        stack.enter_context(patch.object(watcher, "Inotify", side_effect=OSError("no inotify in this test")))
         yield
