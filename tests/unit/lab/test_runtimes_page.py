@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from cri_shim.bench.results.result_file import load
-from lab.runtimes_page import DOCS, PAGE, table, with_tables
+from lab.measuring.runtimes_page import DOCS, PAGE, table, with_tables
 
 
 def test_the_page_has_the_tables_of_its_results():
-    """``python -m lab.runtimes_page`` would change nothing."""
+    """``python -m lab.measuring.runtimes_page`` would change nothing."""
     page = PAGE.read_text(encoding="utf-8")
     assert with_tables(page, DOCS / "data") == page
 

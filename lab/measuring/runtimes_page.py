@@ -1,4 +1,4 @@
-"""Put the short tables of measured runtimes into docs/performance.md: ``python -m lab.runtimes_page``.
+"""Put the short tables of measured runtimes into docs/performance.md: ``python -m lab.measuring.runtimes_page``.
 
 Between ``<!-- runtimes NAME: begin -->`` and ``<!-- runtimes NAME: end -->`` stands the table of the result
 ``docs/data/NAME.json``: one row for each side, the first side's medians in absolute numbers, those of the others as the
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cri_shim.bench.report.rows import Row
     from cri_shim.bench.results.schema import Run, Side
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "performance.md"
 _PLACE = re.compile(
     r"^<!-- runtimes (?P<name>\S+): begin -->\n.*?^<!-- runtimes (?P=name): end -->$", re.DOTALL | re.MULTILINE
@@ -69,15 +69,15 @@ def table(run: Run, name: str) -> str:
 
 def _columns(run: Run) -> list[tuple[str, Row]]:
     """Return the headings and rows that a run has, in the order of the table: of each scenario the first step."""
-    found: dict[tuple[str, str], tuple[str, Row]] = {}
+    by_key: dict[tuple[str, str], tuple[str, Row]] = {}
     for step in run.steps:
         for row in rows_of_step(run, step):
             count = step.options.get("at_once", step.pods)
-            found.setdefault((step.scenario, row.key), (f"{count:.0f}", row))
+            by_key.setdefault((step.scenario, row.key), (f"{count:.0f}", row))
     return [
-        (column.heading.format(count=found[column.scenario, column.key][0]), found[column.scenario, column.key][1])
+        (column.heading.format(count=by_key[column.scenario, column.key][0]), by_key[column.scenario, column.key][1])
         for column in COLUMNS
-        if (column.scenario, column.key) in found
+        if (column.scenario, column.key) in by_key
     ]
 
 
