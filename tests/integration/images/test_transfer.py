@@ -201,7 +201,7 @@ async def test_an_artifact_leaves_no_record(modern, two, registry):
     artifact = build_image(layer)
     push(registry.address, "artifact:1", artifact)
     async with parts_of(modern, f"test-artifact-{next(NAMES)}", transfer=True) as parts:
-        with pytest.raises(FailedPreconditionError, match=r"no container image .*vnd\.example\.chart"):
+        with pytest.raises(FailedPreconditionError, match=r"not a container image .*vnd\.example\.chart"):
             await parts.puller.pull(f"{registry.address}/artifact:1")
         assert await parts.left() == {}
 
