@@ -63,19 +63,34 @@ class Writer:
 
         ``offset`` lags one message behind: containerd receives this message while it stores the previous one.
         """
-        if self.exists:
-            return
+        if not self.exists:
+            size = sum(len(piece) for piece in pieces)
+            await self.send(self.packed(pieces), size)
+
+    def packed(self, pieces: list[bytes | memoryview]) -> bytes:
+        """Copy all ``pieces`` into one message for :meth:`send`, and empty the list; earlier ones must have been sent.
+
+        A message on the wire is its fields one after the other, so the data are appended to the other fields by hand.
+        This copies each byte once, where serialising the message would copy it four times.
+        """
         head = pb.WriteContentRequest(
             action=pb.WRITE, ref=self.ref, total=self._size, expected=self._expected, offset=self.offset + self._ahead
         )
-        # A message on the wire is its fields one after the other, so the data are appended to the other fields by hand.
-        # This copies each byte once, where serialising the message would copy it four times.
         size = sum(len(piece) for piece in pieces)
-        payload = b"".join((head.SerializeToString(), _DATA_TAG, varint(size), *pieces))
+        message = b"".join((head.SerializeToString(), _DATA_TAG, varint(size), *pieces))
         pieces.clear()
+        return message
+
+    async def send(self, message: bytes, size: int) -> None:
+        """Send a message with ``size`` bytes of data that :meth:`packed` made, and wait for the previous one's answer.
+
+        Does nothing once ``exists`` is true.
+        """
+        if self.exists:
+            return
         conversation = self._open_conversation()
-        await conversation.send_bytes(payload)
-        del payload  # gRPC has its copy; this frees ours while the next message is gathered during the await
+        await conversation.send_bytes(message)
+        del message  # gRPC has its copy; this frees ours while the next message is gathered during the await
         before, self._ahead = self._ahead, size
         if before:
             self.offset = (await conversation.answer()).offset

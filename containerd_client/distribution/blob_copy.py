@@ -34,7 +34,7 @@ class BlobCopy:
         self._rank = rank
         self._sending: asyncio.Task[None] | None = None
 
-    async def run(self, chunks: AsyncIterator[bytes]) -> None:
+    async def run(self, chunks: AsyncIterator[bytes | memoryview]) -> None:
         """Copy ``chunks`` to their end; what arrived before a :class:`TransferError` is kept.
 
         Raises :class:`CorruptBlobError` if more bytes arrive than were promised, StalledError, and containerd's errors.
@@ -48,7 +48,7 @@ class BlobCopy:
                 await asyncio.wait({self._sending})
                 self._sending = None
 
-    async def _run(self, chunks: AsyncIterator[bytes]) -> None:
+    async def _run(self, chunks: AsyncIterator[bytes | memoryview]) -> None:
         pieces: list[bytes | memoryview] = []
         size, offset = 0, self._writer.offset
         broken: TransferError | None = None
@@ -80,7 +80,9 @@ class BlobCopy:
         await self._sent()
         with self._progress.paused():
             await self._chunk_queue.wait(self._rank)
-        self._sending = asyncio.create_task(self._write(pieces))
+        # Copied before anything more is read: what the pieces show may be overwritten then.
+        size = sum(len(piece) for piece in pieces)
+        self._sending = asyncio.create_task(self._write(self._writer.packed(pieces), size))
         # A ``finally`` in the task itself would not do: a task that is cancelled at once never starts.
         self._sending.add_done_callback(lambda _: self._chunk_queue.end(self._rank))
 
@@ -89,6 +91,8 @@ class BlobCopy:
         if sending is not None:
             await sending
 
-    async def _write(self, pieces: list[bytes | memoryview]) -> None:
+    async def _write(self, message: bytes, size: int) -> None:
+        sending = self._writer.send(message, size)
+        del message  # the writer drops it as soon as gRPC has its copy
         async with self._progress.within("containerd accepts no bytes"):
-            await self._writer.write_pieces(pieces)
+            await sending

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from containerd_client.distribution.registries.content_encoding import (
@@ -11,6 +12,7 @@ from containerd_client.distribution.registries.content_encoding import (
     decoded_blob,
     encodings_of,
 )
+from containerd_client.distribution.registries.large_body import can_be_taken, taken
 from containerd_client.distribution.registries.wire_errors import as_transfer_errors
 from containerd_client.distribution.values.errors import RegistryUnavailableError, TransferError
 from untrusted import decode_utf8
@@ -30,12 +32,24 @@ LARGEST_ERROR = 1000
 class Answer:
     """The answer to one request; ``foreign`` means that a redirect led to another server, which gave this answer."""
 
-    def __init__(self, response: aiohttp.ClientResponse, url: Url, what: str, *, foreign: bool) -> None:
-        """Wrap the response of the server at ``url``; error texts about the body begin with ``what``."""
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        url: Url,
+        what: str,
+        *,
+        foreign: bool,
+        idle_limit: float | None = None,
+    ) -> None:
+        """Wrap the response of the server at ``url``; error texts about the body begin with ``what``.
+
+        ``idle_limit`` is the longest time without a byte of the body, in seconds.
+        """
         self.url = url
         self.what = what
         self.foreign = foreign
         self._response = response
+        self._idle_limit = idle_limit
         self.encodings = encodings_of(response.headers.getall("Content-Encoding", []))
 
     @property
@@ -63,14 +77,28 @@ class Answer:
                 return
             yield chunk
 
-    async def blob(self, size: int, media_type: str) -> AsyncIterator[bytes]:
+    async def _unchanged(self) -> AsyncIterator[bytes | memoryview]:
+        """Yield the same, a large body past the HTTP library."""
+        if not can_be_taken(self._response):
+            async for chunk in self.chunks():
+                yield chunk
+            return
+        async with aclosing(taken(self._response, self._idle_limit)) as pieces:
+            while True:
+                with as_transfer_errors(self.what):
+                    piece = await anext(pieces, b"")
+                if not piece:
+                    return
+                yield piece
+
+    async def blob(self, size: int, media_type: str) -> AsyncIterator[bytes | memoryview]:
         """Yield the body of a blob of ``size`` bytes: unchanged if it has that length, else decoded.
 
         Raises TransferError if the body breaks off or is damaged, as for a broken connection.
         """
         if not self.encodings or self.length == size:
-            async for chunk in self.chunks():
-                yield chunk
+            async for piece in self._unchanged():
+                yield piece
             return
         try:
             async for chunk in decoded_blob(self.chunks(), self.encodings, media_type):

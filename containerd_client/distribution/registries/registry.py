@@ -75,7 +75,7 @@ class Source:
 class Body:
     """The rest of a blob in chunks of at most about 1 MiB; ``served_by`` is the host's URL."""
 
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncIterator[bytes | memoryview]
     served_by: str
 
 
@@ -320,7 +320,7 @@ async def _persistently(ask: Callable[[Host], Coroutine[Any, Any, T]], host: Hos
         await asyncio.sleep(pause * random.uniform(1, 1.2))  # noqa: S311 - jitter
 
 
-async def _without_first(chunks: AsyncIterator[bytes], skip: int) -> AsyncIterator[bytes]:
+async def _without_first(chunks: AsyncIterator[bytes | memoryview], skip: int) -> AsyncIterator[bytes | memoryview]:
     async for chunk in chunks:
         if skip >= len(chunk):
             skip -= len(chunk)

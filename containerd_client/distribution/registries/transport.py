@@ -166,7 +166,7 @@ class Transport:
             try:
                 location = response.headers.get("Location", "") if response.status in _REDIRECT else ""
                 if not location:
-                    yield Answer(response, url, what, foreign=foreign)
+                    yield Answer(response, url, what, foreign=foreign, idle_limit=request.read_timeout)
                     return
             finally:
                 response.release()

@@ -11,6 +11,7 @@ import random
 import pytest
 
 from containerd_client import call_options
+from containerd_client.distribution.registries import large_body
 from containerd_client.distribution.registries.credentials import Credentials
 from cri_shim.errors import CriError, DeadlineExceededError, FailedPreconditionError
 from lab.images import (
@@ -28,6 +29,14 @@ from tests.fakes.registry import FaultyRegistry
 from tests.integration.images.conftest import parts_of
 
 pytestmark = pytest.mark.root
+
+
+@pytest.fixture(autouse=True, params=["the library reads", "read past the library"])
+def way_of_reading(request, monkeypatch):
+    """Every fault, with a body that the HTTP library reads, and with one that is read past it as large ones are."""
+    if request.param == "read past the library":
+        monkeypatch.setattr(large_body, "LARGE", 1)
+
 
 OCI_EMPTY = "application/vnd.oci.empty.v1+json"
 

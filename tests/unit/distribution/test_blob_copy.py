@@ -23,11 +23,16 @@ class FakeWriter:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def write_pieces(self, pieces):
-        await self.gate.wait()
-        self.messages.append(b"".join(pieces))
-        self.offset += len(self.messages[-1])
+    def packed(self, pieces):
+        message = b"".join(pieces)
         pieces.clear()
+        return message
+
+    async def send(self, message, size):
+        await self.gate.wait()
+        assert len(message) == size
+        self.messages.append(message)
+        self.offset += size
 
     async def flush(self):
         await self.gate.wait()
