@@ -86,10 +86,12 @@ class Tasks:
         terminal: bool = False,
         options: Any | None = None,
         checkpoint: types_pb2.Descriptor | None = None,
+        runtime_path: str = "",
     ) -> int:
         """Start the shim and create the container's process without running it; returns the pid.
 
-        ``stdin``, ``stdout`` and ``stderr`` are paths of FIFOs. Raises AlreadyExists, NotFound (no such container),
+        ``stdin``, ``stdout`` and ``stderr`` are paths of FIFOs. ``runtime_path`` is a program to run instead of the one
+        that the record's runtime stands for. Raises AlreadyExists, NotFound (no such container),
         and Unknown with the text of the OCI runtime.
         """
         request = pb.CreateTaskRequest(
@@ -101,6 +103,7 @@ class Tasks:
             terminal=terminal,
             options=options,
             checkpoint=checkpoint,
+            runtime_path=runtime_path,
         )
         return (await self._create(request)).pid
 

@@ -39,6 +39,10 @@ class Paths(Struct, frozen=True):
         """Return the file that keeps what containerd's spans have revealed about the transport of hops."""
         return self.root / "transport.json"
 
+    def shim_calls(self) -> Path:
+        """Return the script that containerd runs in place of the shim's program."""
+        return self.root / "shim-calls"
+
     def image_mounts(self) -> Path:
         """Return the parent of the directories, one for each container, where image volumes are mounted."""
         return self.state / "image-mounts"

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from cri_shim.sync.snapshot_usage import SnapshotUsage
     from cri_shim.tuning.admission import AdmissionLimiter
     from cri_shim.tuning.cgroup_moves import CgroupMoves
+    from cri_shim.tuning.shim_calls import ShimCalls
 
 
 class Service(Struct, frozen=True):
@@ -117,6 +118,8 @@ class Service(Struct, frozen=True):
     """Admits pod stops, likewise."""
     container_starts: AdmissionLimiter
     """Admits container starts, likewise."""
+    shim_calls: ShimCalls
+    """Creates the tasks of pods and containers."""
     cgroup_moves: CgroupMoves
     """Prepares the kernel for processes that the OCI runtime is about to move between cgroups."""
     end_orphaned_task: Callable[[str], Awaitable[None]]

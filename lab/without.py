@@ -42,10 +42,18 @@ def without_admission() -> None:
     admission.OF_EACH_CORE = EVERYTHING_AT_ONCE
 
 
+def without_shim_calls() -> None:
+    """Have containerd run the shim's program for each of its calls."""
+    from cri_shim.tuning import shim_calls
+
+    shim_calls.SHIM = "none"  # type: ignore[misc]
+
+
 TRICKS = {
     "admission": without_admission,
     "cgroup_moves": without_cgroup_moves,
     "polling": without_polling,
+    "shim_calls": without_shim_calls,
     "uvloop": without_uvloop,
 }
 

@@ -78,6 +78,9 @@ class ContainerdSection:
     ignore_deprecation_warnings: tuple[str, ...] = key(
         (), "names of containerd's deprecation warnings that Status leaves out"
     )
+    shim_script: bool = key(
+        True, "answer by a script the calls to the shim's program that need no shim, which saves starting it"
+    )
     default_runtime_name: str = key("runc", "runtime handler of pods that name none", check=checks.not_empty)
     runtimes: Mapping[str, RuntimeHandler] = table_of(
         _only_runc, "runtime handlers by name; runc is there unless it is redefined"

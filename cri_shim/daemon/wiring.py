@@ -55,6 +55,7 @@ from cri_shim.sync.unanswered import Unanswered
 from cri_shim.sync.unread_status import UnreadStatus
 from cri_shim.tuning.admission import AdmissionLimiter, width_for
 from cri_shim.tuning.cgroup_moves import CgroupMoves
+from cri_shim.tuning.shim_calls import ShimCalls, ready_script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -232,6 +233,7 @@ def wire(
         pod_stops=AdmissionLimiter(starts),
         container_starts=AdmissionLimiter(starts),
         end_orphaned_task=orphaned_tasks.end,
+        shim_calls=ShimCalls(containerd, paths, ready_script(paths, enabled=config.containerd.shim_script)),
         cgroup_moves=CgroupMoves.of_this_process(cgroup_v2=node.cgroup_v2),
     )
     monitor = Monitor(

@@ -43,7 +43,7 @@ def make_own_directories(paths: Paths) -> None:
     )
     for directory in own:
         directory.mkdir(exist_ok=True, mode=CLOSED)
-    names = {paths.learned_transport().name, *(directory.name for directory in own)}
+    names = {paths.learned_transport().name, paths.shim_calls().name, *(directory.name for directory in own)}
     if all(entry.name in names or entry.suffix == ".lock" for entry in paths.root.iterdir()):
         own = (paths.root, *own)
     for directory in own:

@@ -33,6 +33,12 @@ def children(pid: int, proc: Path = PROC) -> list[int]:
     return [int(child) for thread in threads for child in _text(thread / "children").split()]
 
 
+def parent(pid: int, proc: Path = PROC) -> int:
+    """Return the parent of a process; 0 if it cannot be determined."""
+    fields = _text(proc / str(pid) / "stat").rpartition(")")[2].split()
+    return int(fields[1]) if fields else 0
+
+
 def cgroups(pid: int, proc: Path = PROC) -> str:
     """Return the cgroups of a process, one line for each hierarchy."""
     return _text(proc / str(pid) / "cgroup")

@@ -24,6 +24,7 @@ from cri_shim.lifecycle.hanging_runtime import hanging_ended
 from cri_shim.lifecycle.sandbox.background_start import wait_background_start
 from cri_shim.lifecycle.snapshots import mounts_of
 from cri_shim.lifecycle.termination import discard_task
+from cri_shim.oci.annotations import SHIM_GROUP
 from cri_shim.os_errors import cri_error_of
 from cri_shim.state.containers import exited
 from cri_shim.timeline import stage
@@ -108,14 +109,17 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
         undo.push("close the log", close_logs)
         fifos = await run(FS, service.logs.open, container.id, container.log_path, stdin=config.stdin, tty=config.tty)
         await service.exits.begin(container.id)
+        sandbox = service.sandboxes.get(container.sandbox_id)
         undo.push("end the process", lambda: discard_task(service.config, service.containerd, container.id))
         async with (
             mapped_for(service.kernel, service.paths, service.sandboxes, container, rootfs) as mounts,
             hanging_ended(service.config, service.sandboxes, service.containers, container.sandbox_id),
         ):
             with stage("container.NewTask"):
-                creating = service.containerd.tasks.create(
+                creating = service.shim_calls.create_task(
                     container.id,
+                    service.config.runtime_handler(sandbox.handler_name),
+                    sandbox_id=_served_with(sandbox, container),
                     rootfs=mounts,
                     stdin=fifos.stdin,
                     stdout=fifos.stdout,
@@ -131,6 +135,12 @@ async def _run(service: Service, container: Container) -> tuple[int, int]:
                 await service.containerd.tasks.start(container.id)
         keep_draft(files)
         return pid, started_at
+
+
+def _served_with(sandbox: Sandbox, container: Container) -> str:
+    """Return the id of the pod whose shim serves the container; empty if it has a shim of its own."""
+    alone = sandbox.pinned is not None or SHIM_GROUP in container.config.annotations
+    return "" if alone else sandbox.id
 
 
 def _failed(containers: Index[Container], exits: Exits, id_: str, message: str) -> None:

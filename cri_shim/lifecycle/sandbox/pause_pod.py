@@ -152,5 +152,5 @@ async def _make_pause(
             async with hanging_ended(
                 service.config, service.sandboxes, service.containers, sandbox.id, sandbox.runtime_handler
             ):
-                pid = await service.containerd.tasks.create(sandbox.id, rootfs=mapped_rootfs)
+                pid = await service.shim_calls.create_task(sandbox.id, handler, rootfs=mapped_rootfs)
     return pid, await begin_start(service, sandbox, handler)

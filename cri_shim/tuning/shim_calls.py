@@ -1,0 +1,121 @@
+"""Have a short script answer containerd where it would start the shim's program for nothing.
+
+containerd runs the program ``containerd-shim-runc-v2`` for each task that it creates and again for each that it has
+deleted. For a further container of a pod that program only finds that the pod's shim serves it too, and prints the
+address of that shim; after an ordinary end it finds nothing left to undo. Each time a large program is loaded, at the
+end even two, the shim's and runc. The script (``shim_calls.sh``) gives the same answers and passes on everything else.
+containerd runs it because ``CreateTaskRequest.runtime_path`` names it. (docs/adr/0040)
+
+containerd notes the path of the script on disk. As soon as the task exists, the program's path replaces it: when
+containerd starts again, it depends on nothing of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from containerd_client import ContainerdError
+from cri_shim.kernel.executors import FS
+from cri_shim.kernel.processes import PROC, parent
+from cri_shim.kernel.write_file import write_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from containerd_client import Containerd
+    from cri_shim.config import RuntimeHandler
+    from cri_shim.paths import Paths
+
+SHIM: Final = "io.containerd.runc.v2"
+_NOT_STARTED: Final = "failed to start shim"
+"""How the errors of containerd begin when the shim's program, or what stands for it, was the reason."""
+
+log = structlog.get_logger(__name__)
+
+
+class ShimCalls:
+    """Creates tasks, by way of the script where that is possible."""
+
+    def __init__(self, containerd: Containerd, paths: Paths, script: str) -> None:
+        """``script`` is the path of the script; empty to do without."""
+        self._containerd = containerd
+        self._paths = paths
+        self._script = script
+
+    async def create_task(self, id_: str, handler: RuntimeHandler, *, sandbox_id: str = "", **task: Any) -> int:
+        """Create the task of ``id_`` and return its pid; ``task`` and errors are those of ``Tasks.create``.
+
+        ``sandbox_id`` is the pod whose shim a container shares.
+        """
+        create = self._containerd.tasks.create
+        script = self._script
+        if not script or handler.runtime_type != SHIM or handler.runtime_path:
+            return await create(id_, **task)
+        if sandbox_id:
+            write_file(self._paths.container_state(id_) / "sandbox", sandbox_id.encode())
+        try:
+            pid = await create(id_, runtime_path=script, **task)
+        except ContainerdError as error:
+            if _NOT_STARTED not in error.detail:
+                raise
+            pid = await create(id_, **task)
+            # The shim's program has done what the script could not.
+            self._script = ""
+            log.warning("shim_calls.not_used", error=error.detail)
+        else:
+            FS.submit(forget_script, id_, pid, script)
+        return pid
+
+
+def ready_script(paths: Paths, *, enabled: bool) -> str:
+    """Return the path of the script, which is written if it is missing; empty if it is not wanted or not possible.
+
+    A script that is not wanted any more stays: containerd may still run it for containers that live.
+    """
+    if not enabled:
+        return ""
+    try:
+        return install_script(paths)
+    except OSError as error:
+        log.warning("shim_calls.no_script", error=str(error))
+        return ""
+
+
+def install_script(paths: Paths) -> str:
+    """Write the script unless it is there; return its path. Raises OSError.
+
+    It is replaced by a rename, because a shell reads its script while it runs.
+    """
+    template = files(__package__).joinpath("shim_calls.sh").read_text(encoding="utf-8")
+    script = template.replace("@CONTAINERS@", shlex.quote(str(paths.containers_state()))).encode()
+    path = paths.shim_calls()
+    try:
+        if path.read_bytes() == script and os.access(path, os.X_OK):
+            return str(path)
+    except FileNotFoundError:
+        pass
+    new = path.with_name(f".{path.name}.new")
+    write_file(new, script)
+    new.chmod(0o755)
+    new.replace(path)
+    return str(path)
+
+
+def forget_script(id_: str, pid: int, script: str, proc: Path = PROC) -> None:
+    """Name the shim's program in the bundle of ``id_``, where containerd has noted the script. Blocks.
+
+    The working directory of a shim is a bundle, beside the bundles of all others.
+    """
+    shim = proc / str(parent(pid, proc))
+    note = shim / "cwd" / ".." / id_ / "shim-binary-path"
+    try:
+        if note.read_text(encoding="utf-8") == script:
+            program = str((shim / "exe").readlink()).removesuffix(" (deleted)")
+            write_file(note, program.encode(), mode=0o600)
+    except OSError as error:
+        log.debug("shim_calls.script_stays", id=id_, error=str(error))

@@ -1,0 +1,217 @@
+"""The script in front of the shim's program, on a real containerd: what it saves, and what it must not change.
+
+A program that counts its calls is in the shim's place, and hands each on to the real one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+import pytest_asyncio
+
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from lab.bridge import merged
+from lab.containerd import binaries_named
+from lab.lab import Lab
+from lab.patience import patient
+from lab.processes import gone
+from tests.integration.daemon.conftest import run_pod
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("nothing_left")
+
+PROGRAM = "containerd-shim-runc-v2"
+COUNTING = """#!/bin/sh
+for word do
+    [ "$before" = -id ] && id=$word
+    before=$word
+done
+echo "$word $id" >>{calls}
+exec {program} "$@"
+"""
+
+
+@dataclass(slots=True)
+class CountingLab(Lab):
+    """A node whose containerd finds the counting program first."""
+
+    def serve(self) -> None:
+        """Put the program on containerd's path."""
+        directory = self.directory / "counting"
+        directory.mkdir()
+        counting = directory / PROGRAM
+        counting.write_text(COUNTING.format(calls=self.calls_file, program=self.program))
+        counting.chmod(0o755)
+        daemon = self.containerd.daemon
+        path = daemon.environment.get("PATH", os.environ["PATH"])
+        daemon.environment = {**daemon.environment, "PATH": f"{directory}:{path}"}
+        Lab.serve(self)
+
+    @property
+    def calls_file(self) -> Path:
+        """Where the calls are counted."""
+        return self.directory / "calls"
+
+    @property
+    def program(self) -> str:
+        """The path of the shim's real program."""
+        binaries = binaries_named()
+        return str(binaries / PROGRAM if binaries else shutil.which(PROGRAM))
+
+    @property
+    def script(self) -> Path:
+        """The path of the script."""
+        return self.root / "shim-calls"
+
+    def calls(self) -> list[str]:
+        """The calls that have reached the program."""
+        return self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
+
+    def noted(self, id_: str) -> str:
+        """Return which program containerd would run for a container after a restart."""
+        state = self.containerd.state / "io.containerd.runtime.v2.task" / "k8s.io"
+        return (state / id_ / "shim-binary-path").read_text()
+
+    def kill_shim(self, pod: str) -> None:
+        """Kill the shim of a pod, as the kernel does when memory is short."""
+        (pid,) = (pid for pid, arguments in self.containerd.shims() if pod in arguments)
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def _node() -> AsyncIterator[CountingLab]:
+    if shutil.which("containerd") is None:
+        pytest.skip("containerd is not installed")
+    async with CountingLab("bridge") as lab:
+        yield lab
+
+
+@pytest.fixture(autouse=True)
+def _no_calls_yet(lab: CountingLab) -> None:
+    lab.calls_file.unlink(missing_ok=True)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until it is true."""
+    async with asyncio.timeout(patient(10)):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def program_is_noted(lab: CountingLab, id_: str) -> bool:
+    """Return whether containerd would run the program for a container after a restart."""
+    return lab.noted(id_) == lab.program
+
+
+async def restart(lab: CountingLab, **containerd: object) -> None:
+    """Start the daemon again, with other settings."""
+    lab.bridge.settings = merged(lab.settings, {"containerd": containerd})
+    await asyncio.to_thread(lab.bridge.restart)
+
+
+async def test_a_pod_takes_one_call_of_the_program(lab):
+    """Its further containers and all ends take none, and containerd notes the program for its next start."""
+    pod = await run_pod(lab)
+    first, second = await pod.start(), await pod.start()
+    assert await first.output("echo here") == "here"
+    assert {pod.id, first.id, second.id} <= set(lab.containerd.ctr("tasks", "list", "--quiet").split())
+    for each in (pod, first, second):
+        await until(partial(program_is_noted, lab, each.id))
+    assert len({os.stat(f"/proc/{pid}/exe").st_ino for pid, _ in lab.containerd.shims()}) == 1
+    await first.stop()
+    await first.remove()
+    assert await second.output("echo still here") == "still here"
+    await pod.remove()
+    assert lab.calls() == [f"start {pod.id}"]
+
+
+async def test_switched_off_the_program_is_called_each_time(lab):
+    """Also for containers of a pod that was made with the script, and the other way round."""
+    pod = await run_pod(lab)
+    try:
+        await restart(lab, shim_script=False)
+        one = await pod.start()
+        later = await run_pod(lab)
+    finally:
+        await restart(lab)
+    two = await later.start()
+    assert lab.calls() == [f"start {pod.id}", f"start {one.id}", f"start {later.id}"]
+    assert await one.output("echo 1") + await two.output("echo 2") == "12"
+    await pod.remove()
+    await later.remove()
+    assert lab.calls()[3:] == [f"delete {one.id}", f"delete {later.id}"]
+
+
+async def test_containerd_starts_again_without_the_script(lab):
+    """It was removed with all of cri-shim while pods run: they run on, and end as ever."""
+    pod = await run_pod(lab)
+    container = await pod.start()
+    for each in (pod, container):
+        await until(partial(program_is_noted, lab, each.id))
+    lab.script.unlink()
+    await asyncio.to_thread(lab.containerd.restart)
+    await restart(lab)  # which makes the script again, for the tests to come
+    assert (await container.until(lambda status: status.state == cri.CONTAINER_RUNNING)).exit_code == 0
+    assert await container.output("echo still here") == "still here"
+    await container.stop()
+    await pod.remove()
+
+
+async def test_a_script_that_cannot_be_run_is_done_without(lab):
+    """As on a file system that forbids programs; the daemon says so once."""
+    lab.script.chmod(0o644)
+    pod = await run_pod(lab)
+    container = await pod.start()
+    assert await container.output("echo here") == "here"
+    assert lab.calls() == [f"start {pod.id}", f"start {container.id}"]
+    assert lab.bridge.log.count("event=shim_calls.not_used") == 1
+    await pod.remove()
+    await restart(lab)
+    assert os.access(lab.script, os.X_OK)
+
+
+async def test_the_shim_dies_before_the_container_starts(lab):
+    """The start fails or makes a shim of its own; either way nothing is left when the pod is removed."""
+    pod = await run_pod(lab)
+    container = await pod.create()
+    lab.kill_shim(pod.id)
+    with contextlib.suppress(grpc.aio.AioRpcError):
+        await container.start()
+    await until(lambda: f"delete {pod.id}" in lab.calls())
+    await pod.remove()
+
+
+async def test_the_shim_dies_under_a_running_container(lab):
+    """The program then undoes what the shim has left: runc still knows the containers."""
+    pod = await run_pod(lab)
+    container = await pod.start()
+    pids = [int(line.split()[1]) for line in lab.containerd.ctr("tasks", "list").splitlines()[1:]]
+    lab.kill_shim(pod.id)
+    ended = await container.ended()
+    assert ended.exit_code != 0
+    await until(lambda: all(map(gone, pids)))
+    assert sorted(lab.calls()[1:]) == sorted([f"delete {pod.id}", f"delete {container.id}"])
+    await pod.remove()
+
+
+async def test_a_daemon_that_was_killed_goes_on(lab):
+    """A container of the pod of an earlier daemon shares the pod's shim, too."""
+    pod = await run_pod(lab)
+    lab.bridge.kill9()
+    await asyncio.to_thread(lab.bridge.start)
+    container = await pod.start()
+    assert await container.output("echo here") == "here"
+    await pod.remove()
+    assert lab.calls() == [f"start {pod.id}"]
