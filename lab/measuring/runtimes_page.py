@@ -1,9 +1,9 @@
 """Put the short tables of measured runtimes into docs/performance.md: ``python -m lab.measuring.runtimes_page``.
 
 Between ``<!-- runtimes NAME: begin -->`` and ``<!-- runtimes NAME: end -->`` stands the table of the result
-``docs/data/NAME.json``: one row for each side, the first side's medians in absolute numbers, those of the others as the
-ratio to it. Below it stand all measures in which this project's sides are slower, the versions, and the command that
-repeats the run. A test holds the page to the files.
+``NAME.json`` in docs/data: one row for each side, the first side's medians in absolute numbers, those of the others as
+the ratio to it. Below it stand all measures in which this project's sides are slower, the versions, and the command
+that repeats the run. A test holds the page to the files.
 """
 
 from __future__ import annotations

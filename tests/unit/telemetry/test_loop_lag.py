@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from types import SimpleNamespace
 
@@ -10,24 +11,27 @@ import pytest
 
 from cri_shim.telemetry import loop_lag
 from cri_shim.telemetry.loop_lag import EVERY, LoopLag
+from cri_shim.tuning import ticks
 from tests.unit.virtual_time import virtual_time
 
 __all__ = ["virtual_time"]
 
 
 async def test_a_blocked_loop_is_seen(virtual_time, monkeypatch) -> None:
-    """A loop that stands still for half a second is late by that, and the greatest lag stays."""
-    monkeypatch.setattr(loop_lag, "time", SimpleNamespace(monotonic=virtual_time.perf_counter))
+    """A loop that stands still until half a second after a whole one is late by that, and the greatest lag stays."""
+    for module in (loop_lag, ticks):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=virtual_time.perf_counter))
+    virtual_time.sleep(math.ceil(virtual_time.now) + EVERY / 2 - virtual_time.now)
     lag = LoopLag()
     looking = asyncio.create_task(lag.run())
-    await asyncio.sleep(2.5 * EVERY)
+    await asyncio.sleep(2 * EVERY)
     assert lag.samples == 2
-    assert lag.greatest == pytest.approx(0)
-    virtual_time.sleep(EVERY / 2 + 0.5)
-    await asyncio.sleep(EVERY / 2)
+    assert lag.greatest == pytest.approx(0, abs=0.002)  # milliseconds are cut off
+    virtual_time.sleep(EVERY)
+    await asyncio.sleep(EVERY / 4)
     looking.cancel()
     assert lag.samples == 3
-    assert lag.last == pytest.approx(0.5)
+    assert lag.last == pytest.approx(0.5, abs=0.002)
     assert lag.recent == lag.greatest == lag.last
     assert lag.total >= lag.greatest
 
