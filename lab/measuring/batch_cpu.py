@@ -6,8 +6,9 @@ those that only start or clean up one, containerd, the daemon's main thread and 
 
     python -m lab.measuring.batch_cpu --side plugin --side bridge --side pinned --pods 35 --output cpu.json
 
-``--side bridge=CHECKOUT`` runs the daemon of another checkout, ``--endpoint NAME=unix:///… --behind NAME=unix:///…``
-measures a runtime that runs already. CPU time hardly depends on what else runs on the machine, wall time does.
+``--side bridge=CHECKOUT`` runs the daemon of another checkout, ``--side bridge:runtime.starts_at_once=3`` one with
+another setting, and ``--endpoint NAME=unix:///… --behind NAME=unix:///…`` measures a runtime that runs already. CPU
+time hardly depends on what else runs on the machine, wall time does.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ import json
 import os
 import sys
 import time
+import tomllib
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import to_builtins
 
@@ -33,7 +35,7 @@ from cri_shim.bench.endpoint.node import Node, Samples, next_name
 from cri_shim.bench.endpoint.pod import Pod, remove_all
 from cri_shim.bench.endpoint.pod_configs import Place
 from cri_shim.bench.measures.machine import read_machine
-from lab.bridge import interpreter_settings
+from lab.bridge import interpreter_settings, merged
 from lab.compare import PLUGIN_SETTINGS, SUBNET_BITS
 from lab.lab import Lab, push_images
 from lab.measuring.batch_report import Run, Series, document, table
@@ -56,19 +58,24 @@ _BUSY: Final = (0, 1, 2, 5, 6)
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A side that is set up: KIND, or KIND=CHECKOUT."""
+    """A side that is set up: KIND, KIND=CHECKOUT, and for a daemon settings after a colon."""
 
     name: str
     kind: str
     checkout: Path | None
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, text: str) -> Made:
         """Read an argument; raises ValueError for a kind that does not exist and a checkout without ``make venv``."""
-        kind, separator, path = text.partition("=")
+        which, *settings = text.split(":")
+        kind, separator, path = which.partition("=")
         if kind not in KINDS or (separator and not Path(path, ".venv/bin/cri-shim").exists()):
             raise ValueError(text)
-        return cls(text, kind, Path(path).resolve() if separator else None)
+        made = cls(text, kind, Path(path).resolve() if separator else None)
+        for each in settings:
+            made = replace(made, settings=merged(made.settings, tomllib.loads(each)))
+        return made
 
     def lab(self, directory: Path, registry: Registry) -> Lab:
         """Prepare its node; the daemons do not run yet."""
@@ -76,8 +83,8 @@ class Made:
             lab = Lab("plugin", directory, dict(PLUGIN_SETTINGS), registry=registry, subnet_bits=SUBNET_BITS)
             lab.prepare()
             return lab
-        settings = {"sandbox": {"infra": "pinned" if self.kind == "pinned" else "pause"}}
-        lab = Lab("bridge", directory, settings, registry=registry, subnet_bits=SUBNET_BITS)
+        infra = {"sandbox": {"infra": "pinned" if self.kind == "pinned" else "pause"}}
+        lab = Lab("bridge", directory, merged(infra, self.settings), registry=registry, subnet_bits=SUBNET_BITS)
         lab.prepare()
         if self.checkout:
             daemon = lab.bridge.daemon
@@ -201,7 +208,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--side", type=Made.read, action="append", default=[], help=f"{', '.join(KINDS)}, or bridge=CHECKOUT")
+    add("--side", type=Made.read, action="append", default=[], help="plugin, bridge, pinned, see above")
     add("--endpoint", action="append", default=[], metavar="NAME=URL", help="a runtime that runs already")
     add("--behind", action="append", default=[], metavar="NAME=URL", help="a daemon that works for that runtime")
     add("--image", default="", help="the image of pods on such runtimes")

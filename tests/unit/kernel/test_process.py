@@ -74,7 +74,16 @@ async def test_time_limit_kills_the_whole_group() -> None:
     os.close(write_end)
     assert os.read(read_end, 1) == b""
     os.close(read_end)
-    assert children() <= before
+    await until(lambda: children() <= before)
+
+
+async def test_a_child_is_reaped_after_its_exit_code_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its last thread is still removing its entry in /proc when the exit code arrives, and must not be waited for."""
+    monkeypatch.setattr(process, "_REAP_AFTER", 0.3)
+    before = children()
+    assert (await shell("exit 7")).exit_code == 7
+    assert len(children() - before) == 1
+    await until(lambda: children() <= before)
 
 
 async def test_cancel_kills_and_reaps() -> None:

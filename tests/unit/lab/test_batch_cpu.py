@@ -163,3 +163,4 @@ def test_a_side_is_a_kind_and_maybe_a_checkout(tmp_path):
     program.parent.mkdir(parents=True)
     program.touch()
     assert Made.read(f"bridge={tmp_path}").checkout == Path(tmp_path)
+    assert Made.read("pinned:runtime.starts_at_once=3").settings == {"runtime": {"starts_at_once": 3}}
