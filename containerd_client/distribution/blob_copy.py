@@ -24,7 +24,7 @@ meanwhile. docs/adr/0010 has the measurements of other sizes.
 
 
 class BlobCopy:
-    """Copy one blob into one open ingest, with at most two messages in memory, or one while waiting to send."""
+    """Copy one blob into one open ingest, with one message in memory while it is sent, and the next one's pieces."""
 
     def __init__(self, wanted: Descriptor, writer: Writer, progress: Progress, queue: ChunkQueue, rank: int) -> None:
         self._wanted = wanted
@@ -73,7 +73,10 @@ class BlobCopy:
         async with self._progress.within("containerd accepts no bytes"):
             await self._writer.flush()
         if broken is not None:
-            raise broken
+            try:
+                raise broken
+            finally:
+                broken = None  # or the error and this frame refer to each other, and to pieces of several MiB
 
     async def _send(self, pieces: list[bytes | memoryview]) -> None:
         """Wait for permission to send, start sending the message, and return while it is being sent."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from copy import copy
 from typing import TYPE_CHECKING, Final, cast
 
 if TYPE_CHECKING:
@@ -110,10 +111,12 @@ class _Body(asyncio.BufferedProtocol):
         return piece
 
     def close(self) -> None:
-        """Drop what is still to come."""
+        """Drop what is still to come, and the blocks, because a closed transport of uvloop refers to us for long."""
         if self._timer is not None:
             self._timer.cancel()
         self._transport.abort()
+        self._ended = None
+        self._block = self._other = memoryview(b"")
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return the rest of the block (for the transport)."""
@@ -139,7 +142,8 @@ class _Body(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end of the connection (for the transport), of which the library has to know too."""
-        self._end_with(exc or ConnectionResetError())
+        # A copy, because the library keeps the error itself in a cycle: with our traceback, and what that refers to.
+        self._end_with(copy(exc) or ConnectionResetError())
         self._library.connection_lost(exc)
 
     def _end_with(self, error: Exception) -> None:

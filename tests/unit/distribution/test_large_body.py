@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any, cast
 
 import aiohttp
@@ -114,6 +117,19 @@ def sending(*parts: bytes, pause: float = 0.0) -> Serve:
     return serve
 
 
+def reset(writer: asyncio.StreamWriter) -> None:
+    writer.get_extra_info("socket").setsockopt(1, 13, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # SO_LINGER: no time
+    writer.transport.abort()
+
+
+def certified(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return what a server uses, and what trusts it."""
+    authority = Authority.make(directory)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*authority.issue("server"))
+    return tls, ssl.create_default_context(cafile=str(authority.certificate))
+
+
 @pytest.mark.parametrize("first", [0, 1, 69_999, 70_000, 500_000])
 async def test_all_of_it(used, first):
     """Whatever the library has read before the rest is taken from it."""
@@ -140,12 +156,7 @@ async def test_what_a_copy_keeps_is_not_overwritten(monkeypatch, used, first):
 @pytest.mark.parametrize("secure", [False, True])
 def test_on_both_loops(used, tmp_path, run, secure):
     """The transports of both, and what decrypts on top of them, read into the blocks; however little came before."""
-    tls = trust = None
-    if secure:
-        authority = Authority.make(tmp_path)
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(*authority.issue("server"))
-        trust = ssl.create_default_context(cafile=str(authority.certificate))
+    tls, trust = certified(tmp_path) if secure else (None, None)
 
     async def pull(first: int) -> None:
         serve = sending(HEAD % len(BODY) + BODY[:first], BODY[first:], pause=0.02)
@@ -182,8 +193,7 @@ async def test_a_reset(used):
         writer.write(HEAD % len(BODY) + BODY[:20_000])
         await writer.drain()
         await asyncio.sleep(0.05)
-        writer.get_extra_info("socket").setsockopt(1, 13, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # SO_LINGER: no time
-        writer.transport.abort()
+        reset(writer)
 
     async with answered(serve) as answer:
         with pytest.raises(TransferError):
@@ -228,6 +238,49 @@ async def test_a_reader_that_takes_its_time(used):
         await asyncio.sleep(0.5)
         assert sent < 40
         assert await anext(pieces)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.parametrize("end", ["whole", "closed", "reset", "silent"])
+def test_blocks_are_given_back_at_once(monkeypatch, used, tmp_path, run, secure, end):
+    """However the body ends, they do not wait for a collection of garbage, with what refers to them."""
+    blocks = weakref.WeakSet[bytearray]()
+
+    class Block(bytearray):
+        __hash__ = object.__hash__
+
+        def __init__(self, size: int) -> None:
+            super().__init__(size)
+            blocks.add(self)
+
+    monkeypatch.setattr(large_body, "bytearray", Block, raising=False)
+    tls, trust = certified(tmp_path) if secure else (None, None)
+
+    async def serve(writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD % len(BODY) + BODY[: None if end == "whole" else 300_000])
+        await writer.drain()
+        await asyncio.sleep(1 if end == "silent" else 0.1)
+        if end == "reset":
+            reset(writer)
+
+    async def pull() -> None:
+        blob = Descriptor("application/octet-stream", "sha256:" + "0" * 64, len(BODY))
+        async with answered(serve, 0.2, tls=tls, trust=trust) as answer:
+            copy = BlobCopy(blob, cast("Any", MemoryIngest()), Progress("blob", 0), ChunkQueue(), 0)
+            with contextlib.suppress(TransferError):
+                await copy.run(answer.blob(len(BODY), ""))
+                assert end == "whole"
+        del copy, answer
+        assert used
+        await asyncio.sleep(0.1)
+        assert not blocks
+
+    gc.disable()
+    try:
+        run(pull())
+    finally:
+        gc.enable()
 
 
 async def test_left_early(used):
