@@ -27,6 +27,11 @@ GATHERED: Final = 512 << 10
 """Bytes that the kernel gathers before it reports them, as long as they arrive within :data:`SOON`."""
 SOON: Final = 0.05
 """Seconds; a connection that takes longer for :data:`GATHERED` reports each packet from then on."""
+HELD: Final = 64 << 10
+"""Bytes at the end of a body for which the kernel does not wait.
+
+TLS may hold as many already: the beginning of a record whose end has not arrived, once more if a proxy adds its own.
+"""
 
 
 def can_be_taken(response: aiohttp.ClientResponse) -> bool:
@@ -128,8 +133,8 @@ class _Body(asyncio.BufferedProtocol):
         self._end += nbytes
         self._rest -= nbytes
         self._last = self._loop.time()
-        if self._rest < self._gathers:
-            self._gather(self._rest)
+        if self._gathers > max(1, self._rest - HELD):
+            self._gather(self._gathers)
         if self._end == len(self._block):
             self._transport.pause_reading()
             self._paused = True
@@ -186,8 +191,8 @@ class _Body(asyncio.BufferedProtocol):
             self._watch()
 
     def _gather(self, count: int) -> None:
-        """Have the kernel report bytes when there are so many, or the last ones."""
-        self._gathers = max(1, min(count, self._rest))
+        """Have the kernel report bytes when there are so many, but each packet at the end of the body."""
+        self._gathers = max(1, min(count, self._rest - HELD))
         connection = self._transport.get_extra_info("socket")
         if connection is not None:
             with contextlib.suppress(OSError):  # closed just now, or not TCP; then each packet is reported

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import os
 import ssl
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 import pytest
@@ -26,6 +26,9 @@ from containerd_client.distribution.values.errors import TransferError
 from containerd_client.distribution.values.manifest import Descriptor
 from containerd_client.distribution.values.urls import parse_url
 from lab.certificates import Authority
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BODY = os.urandom(1_000_000)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
@@ -168,6 +171,29 @@ def test_on_both_loops(used, tmp_path, run, secure):
     assert len(used) == 3
 
 
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_the_end_is_not_waited_for(monkeypatch, used, tmp_path, run):
+    """TLS holds the beginning of a record, so the socket never has as many bytes as the body still lacks."""
+    monkeypatch.setattr(large_body, "BLOCK", 4 << 20)
+    monkeypatch.setattr(large_body, "SOON", 30)
+    tls, trust = certified(tmp_path)
+    step = 200_000
+
+    async def serve(writer: asyncio.StreamWriter) -> None:
+        writer.write(HEAD % len(BODY))
+        for start in range(0, len(BODY), step):
+            writer.write(BODY[start : start + step])
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(20)
+
+    async def pull() -> None:
+        async with answered(serve, tls=tls, trust=trust) as answer, asyncio.timeout(10):
+            assert await body_of(answer) == BODY
+
+    run(pull())
+    assert used
+
+
 async def test_more_than_was_promised(used):
     """What comes after the end of the body is not read."""
     async with answered(sending(HEAD % len(BODY) + BODY + b"more" * 10_000)) as answer:
@@ -240,15 +266,15 @@ async def test_a_reader_that_takes_its_time(used):
         assert await anext(pieces)
 
 
-@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
-@pytest.mark.parametrize("secure", [False, True])
 @pytest.mark.parametrize("end", ["whole", "closed", "reset", "silent"])
-def test_blocks_are_given_back_at_once(monkeypatch, used, tmp_path, run, secure, end):
+@pytest.mark.parametrize("way", [*itertools.product([asyncio.run, uvloop.run], [False, True])])
+def test_blocks_are_given_back_at_once(monkeypatch, used, tmp_path, way, end):
     """However the body ends, they do not wait for a collection of garbage, with what refers to them."""
+    run, secure = way
     blocks = weakref.WeakSet[bytearray]()
 
     class Block(bytearray):
-        __hash__ = object.__hash__
+        __hash__ = object.__hash__  # type: ignore[assignment]
 
         def __init__(self, size: int) -> None:
             super().__init__(size)
