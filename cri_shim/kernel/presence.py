@@ -7,15 +7,23 @@ word.
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 
 def mode_of(path: Path | str) -> int | None:
-    """Return the mode of the file at ``path``, links followed; None if there is none. Raises other OSErrors. Blocks."""
+    """Return the mode of the file at ``path``, links followed; None if there is none. Raises other OSErrors. Blocks.
+
+    No file has a name that is too long, or one with a NUL.
+    """
     try:
         return Path(path).stat().st_mode
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no file has a NUL in its name
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise
 
 
 def entries_of(directory: Path) -> list[Path]:

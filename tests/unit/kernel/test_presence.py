@@ -42,13 +42,14 @@ def unknown():
 
 
 def test_what_is_there_and_what_is_not(tmp_path):
-    """Both are known; below a file there is nothing, and no name has a NUL."""
+    """Both are known; below a file there is nothing, and no name has a NUL or more than 255 bytes."""
     (tmp_path / "file").touch(0o600)
     (tmp_path / "b").mkdir()
     assert mode_of(tmp_path / "file") == 0o100600
     assert mode_of(tmp_path / "none") is None
     assert mode_of(tmp_path / "file" / "below") is None
     assert mode_of(tmp_path / "a\0b") is None
+    assert mode_of(tmp_path / ("a" * 256)) is None
     assert entries_of(tmp_path) == [tmp_path / "b", tmp_path / "file"]
     assert entries_of(tmp_path / "none") == []
 
