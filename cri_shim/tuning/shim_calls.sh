@@ -5,7 +5,7 @@
 # shim's program answers them; every other call is passed on to that program:
 #
 # start   of a container whose pod has a shim already: the answer is the address of that shim.
-# delete  of a container that the OCI runtime no longer knows: nothing is left to undo.
+# delete  of a container that the OCI runtime had made and no longer knows: nothing is left to undo.
 #
 # The working directory is the bundle of the container, beside the bundles of all others. (containerd runtime/v2/README)
 shim=containerd-shim-runc-v2
@@ -50,8 +50,11 @@ find_shim() {
     fi
 }
 
-# Succeeds if the runtime, which must be runc, has no state of the container.
+# Succeeds if the runtime, which must be runc, has made the container and has no state of it; then $pid is its process.
+# runc writes init.pid last: without it, a runc that has outlived its shim may be making the container now.
 is_forgotten() {
+    first_line init.pid || return
+    pid=$line
     first_line options.json || return
     root=/run/containerd/runc
     case $line in
@@ -76,10 +79,9 @@ octal() {
 
 # Prints a containerd.task.v2.DeleteResponse: pid, exit status 128 + SIGKILL, time of the exit.
 print_deleted() {
-    first_line init.pid || line=0
     now=$(date +%s) || return
     bytes='\010'
-    varint "$line"
+    varint "$pid"
     bytes="$bytes"'\020\211\001\032\006\010'
     varint "$now"
     printf "$bytes"
