@@ -109,13 +109,14 @@ def install_script(paths: Paths) -> str:
 def forget_script(id_: str, pid: int, script: str, proc: Path = PROC) -> None:
     """Name the shim's program in the bundle of ``id_``, where containerd has noted the script. Blocks.
 
-    The working directory of a shim is a bundle, beside the bundles of all others.
+    The script has left the program's path there, as containerd would have noted it: not the path of the program that
+    runs, which is without symbolic links and goes with its version. The working directory of a shim is a bundle, beside
+    the bundles of all others.
     """
-    shim = proc / str(parent(pid, proc))
-    note = shim / "cwd" / ".." / id_ / "shim-binary-path"
+    bundle = proc / str(parent(pid, proc)) / "cwd" / ".." / id_
+    note = bundle / "shim-binary-path"
     try:
-        if note.read_text(encoding="utf-8") == script:
-            program = str((shim / "exe").readlink()).removesuffix(" (deleted)")
-            write_file(note, program.encode(), mode=0o600)
+        if note.read_bytes() == os.fsencode(script):
+            write_file(note, (bundle / "shim-calls-program").read_bytes(), mode=0o600)
     except OSError as error:
         log.debug("shim_calls.script_stays", id=id_, error=str(error))

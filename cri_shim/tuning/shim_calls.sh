@@ -21,13 +21,24 @@ for word do
     call=$word
 done
 
-# The program is on PATH or beside containerd, which says where that is except when it asks for the shim's features.
-pass_on() {
-    if command -v "$shim" >/dev/null; then
-        exec "$shim" "$@"
-    fi
+# Sets $program to the path by which containerd finds the program: the first on PATH, or the one beside containerd, which
+# says where it is except when it asks for the shim's features.
+find_program() {
+    set -f
+    IFS=:
+    for directory in $PATH; do
+        program=$directory/$shim
+        case $directory in
+            /*) [ -f "$program" ] && [ -x "$program" ] && return ;;
+        esac
+    done
     [ -n "$containerd" ] || containerd=$(readlink "/proc/$PPID/exe")
-    exec "${containerd%/*}/$shim" "$@"
+    program=${containerd%/*}/$shim
+}
+
+# Tells the daemon, which puts it in the place of the script's path in containerd's note.
+leave_program() {
+    [ -x "$program" ] && { printf %s "$program" >shim-calls-program; } 2>/dev/null
 }
 
 # Prints the first line of a file, whether or not a line feed ends it; fails without one.
@@ -88,7 +99,12 @@ print_deleted() {
 }
 
 [ -n "$namespace" ] && [ -n "$id" ] && case $call in
-    start) find_shim && printf %s "$line" && exit ;;
+    start)
+        find_program
+        leave_program
+        find_shim && printf %s "$line" && exit
+        ;;
     delete) is_forgotten && print_deleted && exit ;;
 esac
-pass_on "$@"
+find_program
+exec "$program" "$@"

@@ -49,15 +49,18 @@ class CountingLab(Lab):
 
     def serve(self) -> None:
         """Put the program on containerd's path."""
-        directory = self.directory / "counting"
-        directory.mkdir()
-        counting = directory / PROGRAM
-        counting.write_text(COUNTING.format(calls=self.calls_file, program=self.program))
-        counting.chmod(0o755)
+        self.counting.parent.mkdir()
+        self.counting.write_text(COUNTING.format(calls=self.calls_file, program=self.program))
+        self.counting.chmod(0o755)
         daemon = self.containerd.daemon
         path = daemon.environment.get("PATH", os.environ["PATH"])
-        daemon.environment = {**daemon.environment, "PATH": f"{directory}:{path}"}
+        daemon.environment = {**daemon.environment, "PATH": f"{self.counting.parent}:{path}"}
         Lab.serve(self)
+
+    @property
+    def counting(self) -> Path:
+        """The program that counts, which containerd takes for the shim's."""
+        return self.directory / "counting" / PROGRAM
 
     @property
     def calls_file(self) -> Path:
@@ -112,7 +115,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 def program_is_noted(lab: CountingLab, id_: str) -> bool:
     """Return whether containerd would run the program for a container after a restart."""
-    return lab.noted(id_) == lab.program
+    return lab.noted(id_) == str(lab.counting)
 
 
 async def restart(lab: CountingLab, **containerd: object) -> None:

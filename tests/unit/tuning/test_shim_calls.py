@@ -164,9 +164,9 @@ def proc(tmp_path: Path) -> Path:
     for name in ("pod", "c"):
         (tmp_path / "bundles" / name).mkdir(parents=True)
         (tmp_path / "bundles" / name / "shim-binary-path").write_text(SCRIPT)
+        (tmp_path / "bundles" / name / "shim-calls-program").write_text("/usr/bin/containerd-shim-runc-v2")
     (made / "10").mkdir()
     (made / "10" / "cwd").symlink_to(tmp_path / "bundles" / "pod")
-    (made / "10" / "exe").symlink_to("/usr/bin/containerd-shim-runc-v2 (deleted)")
     return made
 
 
@@ -176,6 +176,13 @@ def test_containerd_finds_the_program_when_it_starts_again(proc):
     bundles = proc.parent / "bundles"
     assert (bundles / "c" / "shim-binary-path").read_text() == "/usr/bin/containerd-shim-runc-v2"
     assert (bundles / "pod" / "shim-binary-path").read_text() == SCRIPT
+
+
+def test_without_the_programs_path_the_script_stays(proc):
+    """It is the script of an earlier daemon, or the directory was full."""
+    (proc.parent / "bundles" / "c" / "shim-calls-program").unlink()
+    forget_script("c", 20, SCRIPT, proc)
+    assert (proc.parent / "bundles" / "c" / "shim-binary-path").read_text() == SCRIPT
 
 
 @pytest.mark.parametrize(("id_", "pid"), [("c", 21), ("d", 20)])

@@ -41,6 +41,8 @@ class Node:
     directory: Path
     script: Path
     shell: list[str]
+    path: str = ""
+    """What precedes the rest of PATH."""
 
     @property
     def bundle(self) -> Path:
@@ -60,7 +62,7 @@ class Node:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"PATH": f"{self.directory}/bin:{self.directory}/tools"}
+        return {"PATH": f"{self.path}{self.directory}/bin:{self.directory}/tools"}
 
     def listen(self) -> tuple[socket.socket, str]:
         """A shim's socket and its address."""
@@ -247,6 +249,37 @@ def test_the_program_may_be_beside_containerd(node):
     (node.directory / "bin").rename(beside)
     arguments = ("-publish-binary", f"{beside}/containerd", "-v")
     assert node.run(*arguments) == passed_on(*arguments)
+
+
+def test_a_start_leaves_the_programs_path(node):
+    """As containerd finds it: a link leads to the version of the day, and relative entries of PATH do not count."""
+    versions = node.directory / "1.6"
+    (node.directory / "bin").rename(versions)
+    (node.directory / "bin").symlink_to(versions.name)
+    program = node.bundle / "containerd-shim-runc-v2"
+    shutil.copy(versions / program.name, program)
+    node.path = ".::bin:"
+    assert node.start().startswith(b"<program>")
+    assert (node.bundle / "shim-calls-program").read_text() == f"{node.directory}/bin/{program.name}"
+
+
+def test_a_start_leaves_the_path_of_a_program_beside_containerd(node):
+    """containerd looks there after PATH."""
+    beside = node.directory / "of containerd"
+    (node.directory / "bin").rename(beside)
+    node.run("-namespace", "k8s.io", "-id", ID, "-publish-binary", f"{beside}/containerd", "start")
+    assert (node.bundle / "shim-calls-program").read_text() == f"{beside}/containerd-shim-runc-v2"
+
+
+def test_without_a_program_no_path_is_left(node):
+    """containerd would drop the container at its next start."""
+    node.hint.write_text(POD)
+    listening, address = node.listen()
+    (node.pod / "address").write_text(address)
+    (node.directory / "bin" / "containerd-shim-runc-v2").unlink()
+    with closing(listening):
+        assert node.start() == address.encode()
+    assert not (node.bundle / "shim-calls-program").exists()
 
 
 def test_containerd_may_not_say_where_it_is(node):
