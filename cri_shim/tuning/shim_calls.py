@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 SHIM: Final = "io.containerd.runc.v2"
 _NOT_STARTED: Final = "failed to start shim"
 """How the errors of containerd begin when the shim's program, or what stands for it, was the reason."""
+TRIES: Final = 3
+"""How often in a row the script may fail where the program does not: a shim may have died just then."""
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +48,7 @@ class ShimCalls:
         self._containerd = containerd
         self._paths = paths
         self._script = script
+        self._failures = 0
 
     async def create_task(self, id_: str, handler: RuntimeHandler, *, sandbox_id: str = "", **task: Any) -> int:
         """Create the task of ``id_`` and return its pid; ``task`` and errors are those of ``Tasks.create``.
@@ -64,12 +67,20 @@ class ShimCalls:
             if _NOT_STARTED not in error.detail:
                 raise
             pid = await create(id_, **task)
-            # The shim's program has done what the script could not.
-            self._script = ""
-            log.warning("shim_calls.not_used", error=error.detail)
+            self._doubt_script(error.detail)
         else:
+            self._failures = 0
             FS.submit(forget_script, id_, pid, script)
         return pid
+
+    def _doubt_script(self, error: str) -> None:
+        """The shim's program has done what the script could not."""
+        self._failures += 1
+        if self._failures == 1:
+            FS.submit(ready_script, self._paths, enabled=True)
+        elif self._failures >= TRIES and self._script:
+            self._script = ""
+            log.warning("shim_calls.not_used", error=error)
 
 
 def ready_script(paths: Paths, *, enabled: bool) -> str:

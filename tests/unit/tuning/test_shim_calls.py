@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from containerd_client import Unknown
 from cri_shim.config import RuntimeHandler
 from cri_shim.config.schema import RuncOptions
+from cri_shim.kernel.executors import FS, run
 from cri_shim.paths import Paths
-from cri_shim.tuning.shim_calls import ShimCalls, forget_script, install_script, ready_script
+from cri_shim.tuning.shim_calls import TRIES, ShimCalls, forget_script, install_script, ready_script
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
@@ -93,13 +97,45 @@ async def test_without_a_script_nothing_changes(paths):
     ],
 )
 async def test_where_the_script_cannot_be_run_the_program_is(paths, why):
-    """A file system that forbids programs, or a containerd that sees other directories: this is tried once."""
-    tasks = Tasks(Unknown("Create", why))
+    """A file system that forbids programs, or a containerd that sees other directories: it is given up in the end."""
+    tasks = Tasks(*[Unknown("Create", why), None] * TRIES)
     made = calls(tasks, paths)
-    assert await made.create_task("c", PLAIN)
-    assert tasks.by == [SCRIPT, ""]
-    await made.create_task("c", PLAIN)
-    assert tasks.by == [SCRIPT, "", ""]
+    with capture_logs() as logged:
+        for _ in range(TRIES + 1):
+            assert await made.create_task("c", PLAIN)
+    assert tasks.by == [SCRIPT, ""] * TRIES + [""]
+    assert [each["event"] for each in logged if each["log_level"] == "warning"] == ["shim_calls.not_used"]
+
+
+async def test_a_failure_now_and_then_does_not_count(paths):
+    """A shim has died a moment before a container of its pod was started: the script named the socket that it left."""
+    refused = Unknown("Create", "failed to start shim: start failed: dial unix /run/containerd/s/1: connection refused")
+    tasks = Tasks(*[refused, None, None] * TRIES)
+    made = calls(tasks, paths)
+    for _ in range(2 * TRIES):
+        assert await made.create_task("c", PLAIN)
+    assert tasks.by == [SCRIPT, "", SCRIPT] * TRIES
+
+
+async def test_many_failures_at_once_are_said_once(paths):
+    class Refusing(Tasks):
+        async def create(self, id_: str, **more: object) -> int:
+            await asyncio.sleep(0)
+            self.failures = [Unknown("Create", "failed to start shim: fork/exec")] if "runtime_path" in more else []
+            return await Tasks.create(self, id_, **more)
+
+    made = calls(Refusing(), paths)
+    with capture_logs() as logged:
+        await asyncio.gather(*(made.create_task("c", PLAIN) for _ in range(TRIES + 2)))
+    assert [each["event"] for each in logged if each["log_level"] == "warning"] == ["shim_calls.not_used"]
+
+
+async def test_a_script_that_was_removed_is_written_again(paths):
+    """Containerd needs it for the containers that were made with it, too."""
+    tasks = Tasks(Unknown("Create", "failed to start shim: failed to resolve runtime path: no such file"))
+    assert await calls(tasks, paths).create_task("c", PLAIN)
+    await run(FS, str)  # what was submitted before is done
+    assert os.access(paths.shim_calls(), os.X_OK)
 
 
 async def test_a_fault_that_the_program_has_as_well_is_not_the_scripts(paths):
