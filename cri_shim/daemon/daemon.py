@@ -124,6 +124,7 @@ class Daemon:
             supervisor.forever("snapshot-usage", service.snapshot_usage.run)
             supervisor.forever("stats", service.stats.run)
             supervisor.forever("lost-namespaces", lambda: watch(service.kernel, paths.netns_dir(), service.sandboxes))
+            supervisor.forever("shim-script", service.shim_calls.keep_script)
             supervisor.forever("watchdog", self._notifier.feed_watchdog)
             supervisor.forever("loop-lag", self._loop_lag.run)
             if config.ledger.enabled:

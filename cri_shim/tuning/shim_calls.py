@@ -12,6 +12,7 @@ containerd starts again, it depends on nothing of ours.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shlex
 from importlib.resources import files
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from containerd_client import ContainerdError
-from cri_shim.kernel.executors import FS
+from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.processes import PROC, parent
 from cri_shim.kernel.write_file import write_file
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 SHIM: Final = "io.containerd.runc.v2"
 _NOT_STARTED: Final = "failed to start shim"
 """How the errors of containerd begin when the shim's program, or what stands for it, was the reason."""
+KEEP_EVERY: Final = 30.0
+"""Seconds between looks for the script."""
 TRIES: Final = 3
 """How often in a row the script may fail where the program does not: a shim may have died just then."""
 
@@ -49,6 +52,7 @@ class ShimCalls:
         self._paths = paths
         self._script = script
         self._failures = 0
+        self._needed = bool(script)
 
     async def create_task(self, id_: str, handler: RuntimeHandler, *, sandbox_id: str = "", **task: Any) -> int:
         """Create the task of ``id_`` and return its pid; ``task`` and errors are those of ``Tasks.create``.
@@ -72,6 +76,18 @@ class ShimCalls:
             self._failures = 0
             FS.submit(forget_script, id_, pid, script)
         return pid
+
+    async def keep_script(self) -> None:
+        """Write the script again whenever it is gone.
+
+        containerd runs it until the last task that was made with it has ended. If it cannot, and the shim is killed,
+        containerd reports the end of containers that run on.
+        """
+        while True:
+            await asyncio.sleep(KEEP_EVERY)
+            if self._needed and not self._paths.shim_calls().exists():
+                log.warning("shim_calls.script_was_gone", path=str(self._paths.shim_calls()))
+                await run(FS, ready_script, self._paths, enabled=True)
 
     def _doubt_script(self, error: str) -> None:
         """The shim's program has done what the script could not."""

@@ -16,6 +16,7 @@ from cri_shim.config import RuntimeHandler
 from cri_shim.config.schema import RuncOptions
 from cri_shim.kernel.executors import FS, run
 from cri_shim.paths import Paths
+from cri_shim.tuning import shim_calls
 from cri_shim.tuning.shim_calls import TRIES, ShimCalls, forget_script, install_script, ready_script
 
 if TYPE_CHECKING:
@@ -136,6 +137,24 @@ async def test_a_script_that_was_removed_is_written_again(paths):
     assert await calls(tasks, paths).create_task("c", PLAIN)
     await run(FS, str)  # what was submitted before is done
     assert os.access(paths.shim_calls(), os.X_OK)
+
+
+@pytest.mark.parametrize("script", [SCRIPT, ""])
+async def test_a_script_that_is_gone_is_written_again(paths, script, monkeypatch):
+    """Without a new task, too, unless it is not wanted."""
+    monkeypatch.setattr(shim_calls, "KEEP_EVERY", 0.001)
+    kept = asyncio.create_task(calls(Tasks(), paths, script).keep_script())
+    try:
+        for _ in range(2 if script else 0):
+            async with asyncio.timeout(10):
+                while not os.access(paths.shim_calls(), os.X_OK):
+                    await asyncio.sleep(0.001)
+            paths.shim_calls().unlink()
+        await asyncio.sleep(0.02)
+        assert paths.shim_calls().exists() == bool(script)
+        assert not kept.done()
+    finally:
+        kept.cancel()
 
 
 async def test_a_fault_that_the_program_has_as_well_is_not_the_scripts(paths):
