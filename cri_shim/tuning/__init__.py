@@ -1,5 +1,5 @@
 """Save time or memory by tricks, one in each file, each of which can be deleted alone.
 
-This room may import ``kernel`` and ``timeline``. Nothing may depend on one of its tricks: a trick must never change
-what a request does.
+This room may import ``kernel``, ``timeline`` and ``containerd_client``. Nothing may depend on one of its tricks: a
+trick must never change what a request does.
 """
