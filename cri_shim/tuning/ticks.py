@@ -11,11 +11,12 @@ import time
 
 
 async def next_tick() -> float:
-    """Sleep until the next whole second of ``time.monotonic``, and return that second.
+    """Sleep until the next whole second of ``time.monotonic``, and return when this sleeper was due.
 
-    Milliseconds are cut off as uvloop does it, so that all sleepers end in one round of the loop.
+    Milliseconds are cut off as uvloop does it, so that all sleepers end in one round of the loop. Each is due less than
+    a millisecond after the whole second.
     """
-    now = int(time.monotonic() * 1000)
-    due = now // 1000 * 1000 + 1000
-    await asyncio.sleep((due - now) / 1000)
-    return due / 1000
+    began = time.monotonic()
+    pause = 1.0 - int(began * 1000) % 1000 / 1000
+    await asyncio.sleep(pause)
+    return began + pause
