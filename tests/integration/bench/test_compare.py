@@ -63,6 +63,14 @@ def left_over() -> list[str]:
     return [*left, *(str(state) for state in scripts if not Path("/proc", state.name).exists())]
 
 
+@pytest.fixture(autouse=True)
+def _nothing_left_over():
+    """A comparison leaves nothing behind; what others left before says nothing about this one."""
+    before = set(left_over())
+    yield
+    assert set(left_over()) <= before
+
+
 def test_every_scenario_on_both_sides(tmp_path):
     """All rounds of all scenarios are there, both sides did the same work, and the report is written."""
     done = compare(*TINY, "--output", str(tmp_path / "run.json"))
@@ -90,7 +98,6 @@ def test_every_scenario_on_both_sides(tmp_path):
     assert "pod start (3 RPCs): " in done.stdout
     assert "times the floor of this node" in done.stdout
     assert "2 pairs are too few" in (tmp_path / "run.html").read_text() or "no verdict" in done.stdout
-    assert not left_over()
 
 
 def _bills_add_up(step: Step) -> None:
@@ -131,7 +138,6 @@ def test_a_client_in_c_makes_the_calls(tmp_path):
     clients, rhythms = ("cri_client.c", "in-process Python"), ("back to back", "every 10 ms")
     assert asked == {(name, side, rhythm) for name in clients for side in ("plugin", "bridge") for rhythm in rhythms}
     assert "made and timed by **cri_client.c**" in file.with_suffix(".md").read_text()
-    assert not left_over()
 
 
 def test_ended_on_the_way(tmp_path):
@@ -148,7 +154,6 @@ def test_ended_on_the_way(tmp_path):
     assert list(tmp_path.glob("compare-*")) == []
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
     assert not [name for name in os.listdir("/sys/class/net") if name.startswith(f"lab{process.pid}-")]
-    assert not left_over()
 
 
 LESS = ("--bridge", "runtime.enable_unprivileged_ports=false", "--scenario", "exec")
@@ -165,7 +170,6 @@ def test_a_side_that_does_less_is_distinguished(tmp_path):
     assert difference.name == "/proc/sys/net/ipv4/ip_unprivileged_port_start"
     assert difference.values == {"plugin": "0", "bridge": "1024"}
     assert "ip_unprivileged_port_start" in (tmp_path / "run.md").read_text()
-    assert not left_over()
 
 
 def test_parity_can_be_required(tmp_path):
@@ -175,7 +179,6 @@ def test_parity_can_be_required(tmp_path):
     assert "do not do the same work" in done.stderr
     assert "ip_unprivileged_port_start" in done.stderr
     assert not (tmp_path / "run.json").exists()
-    assert not left_over()
 
 
 def test_it_goes_on_with_what_there_is(tmp_path):
