@@ -78,7 +78,7 @@ class Answer:
             yield chunk
 
     async def _unchanged(self) -> AsyncIterator[bytes | memoryview]:
-        """Yield the same, a large body past the HTTP library."""
+        """Yield the body as :meth:`chunks` does, a large one past the HTTP library."""
         if not can_be_taken(self._response):
             async for chunk in self.chunks():
                 yield chunk
@@ -94,7 +94,8 @@ class Answer:
     async def blob(self, size: int, media_type: str) -> AsyncIterator[bytes | memoryview]:
         """Yield the body of a blob of ``size`` bytes: unchanged if it has that length, else decoded.
 
-        Raises TransferError if the body breaks off or is damaged, as for a broken connection.
+        Pieces of a large body are overwritten later (:func:`large_body.taken`). Raises TransferError if the body breaks
+        off or is damaged, as for a broken connection.
         """
         if not self.encodings or self.length == size:
             async for piece in self._unchanged():

@@ -1,9 +1,10 @@
 """Read a large body straight into buffers of a message's size, past the HTTP library.
 
-aiohttp copies each byte of a body twice and wakes its reader for every packet. It has no part in a body of known length
-that is not encoded: once the headers have arrived, every byte on the connection is the body's until its end. So the
-rest of a large body is read here, from the same transport (TLS and proxies included), and the connection is closed
-afterwards. While data arrive fast, the kernel reports them only when many have gathered (docs/adr/0043).
+aiohttp copies each byte of a body twice and wakes its reader for every packet. For a body of known length, which it
+need not decode, there is no need of that: once the headers have arrived, every byte on the connection is the body's
+until its end. So the rest of a large body is read here, from the same transport (TLS and proxies included), and the
+connection is closed afterwards. While data arrive fast, the kernel reports them only when many have gathered
+(docs/adr/0043).
 """
 
 from __future__ import annotations

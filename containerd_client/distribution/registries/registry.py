@@ -73,7 +73,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The rest of a blob in chunks of at most about 1 MiB; ``served_by`` is the host's URL."""
+    """The rest of a blob in chunks of at most 4 MiB; ``served_by`` is the host's URL.
+
+    What a memoryview shows is overwritten when 4 MiB more have been yielded (:func:`large_body.taken`).
+    """
 
     chunks: AsyncIterator[bytes | memoryview]
     served_by: str
