@@ -45,6 +45,7 @@ from cri_shim.streaming.server import StreamingServer
 from cri_shim.sync.exits import Exits
 from cri_shim.sync.monitor import Monitor
 from cri_shim.sync.oom import OomKills
+from cri_shim.sync.orphaned_shims import end_orphaned_shims
 from cri_shim.sync.process_specs import ProcessSpecs
 from cri_shim.sync.readiness import Readiness
 from cri_shim.sync.recovery import Recovery
@@ -233,7 +234,12 @@ def wire(
         pod_stops=AdmissionLimiter(starts),
         container_starts=AdmissionLimiter(starts),
         end_orphaned_task=orphaned_tasks.end,
-        shim_calls=ShimCalls(containerd, paths, ready_script(paths, enabled=config.containerd.shim_script)),
+        shim_calls=ShimCalls(
+            containerd,
+            paths,
+            ready_script(paths, enabled=config.containerd.shim_script),
+            lambda id_: end_orphaned_shims(config.containerd.address, config.containerd.namespace, {id_}),
+        ),
         cgroup_moves=CgroupMoves.of_this_process(cgroup_v2=node.cgroup_v2),
     )
     monitor = Monitor(

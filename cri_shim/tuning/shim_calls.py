@@ -26,6 +26,7 @@ from cri_shim.kernel.processes import PROC, parent
 from cri_shim.kernel.write_file import write_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from containerd_client import Containerd
@@ -46,11 +47,15 @@ log = structlog.get_logger(__name__)
 class ShimCalls:
     """Creates tasks, by way of the script where that is possible."""
 
-    def __init__(self, containerd: Containerd, paths: Paths, script: str) -> None:
-        """``script`` is the path of the script; empty to do without."""
+    def __init__(self, containerd: Containerd, paths: Paths, script: str, end_shims: Callable[[str], None]) -> None:
+        """``script`` is the path of the script; empty to do without.
+
+        ``end_shims`` ends the shims that were started for an id and that containerd does not know. Blocks.
+        """
         self._containerd = containerd
         self._paths = paths
         self._script = script
+        self._end_shims = end_shims
         self._failures = 0
         self._needed = bool(script)
 
@@ -70,6 +75,9 @@ class ShimCalls:
         except ContainerdError as error:
             if _NOT_STARTED not in error.detail:
                 raise
+            # The script's start may have made a shim all the same: a shell that complains, about its locale for
+            # instance, spoils the answer. containerd has removed the bundle in which that shim works.
+            await run(FS, self._end_shims, id_)
             pid = await create(id_, **task)
             self._doubt_script(error.detail)
         else:

@@ -204,6 +204,22 @@ async def test_on_a_file_system_without_programs_the_script_is_given_up(lab):
         await asyncio.to_thread(lab.bridge.start)
 
 
+async def test_a_shell_that_complains_spoils_the_answer(lab):
+    """As bash does about a locale that is not installed: the shim that was started is ended before the next try."""
+    said = lab.script.read_text()
+    noisy = lab.script.with_name("noisy")
+    noisy.write_text(said.replace("\n", "\necho setlocale: cannot change locale >&2\n", 1))
+    noisy.chmod(0o755)
+    noisy.replace(lab.script)
+    pod = await run_pod(lab)
+    container = await pod.start()
+    assert await container.output("echo here") == "here"
+    assert lab.calls() == [f"start {pod.id}", f"start {pod.id}"]
+    assert len([pid for pid, arguments in lab.containerd.shims() if pod.id in arguments]) == 1
+    assert lab.script.read_text() == said
+    await pod.remove()
+
+
 async def test_the_shim_dies_before_the_container_starts(lab):
     """The start fails or makes a shim of its own; either way nothing is left when the pod is removed."""
     pod = await run_pod(lab)

@@ -45,7 +45,7 @@ async def test_each_trick_is_off(monkeypatch, tmp_path):
     assert not moves
     tasks = Tasks()
     await shim_calls.ShimCalls(
-        cast("Containerd", SimpleNamespace(tasks=tasks)), Paths(tmp_path, tmp_path), "/a/script"
+        cast("Containerd", SimpleNamespace(tasks=tasks)), Paths(tmp_path, tmp_path), "/a/script", print
     ).create_task("id", RuntimeHandler())
     assert tasks.created == [("id", {})]
     assert uvloop.new_event_loop is asyncio.new_event_loop

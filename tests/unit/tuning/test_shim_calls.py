@@ -40,6 +40,10 @@ class Tasks:
             raise failure
         return 2**22 + 1  # above the highest pid of a kernel
 
+    def end_shims(self, id_: str) -> None:
+        """End the shims of an id that has no task."""
+        self.created.append({"id": id_, "runtime_path": "none: shims ended"})
+
     @property
     def by(self) -> list[object]:
         """The program of each creation."""
@@ -55,7 +59,7 @@ def paths(tmp_path: Path) -> Paths:
 
 
 def calls(tasks: Tasks, paths: Paths, script: str = SCRIPT) -> ShimCalls:
-    return ShimCalls(cast("Containerd", SimpleNamespace(tasks=tasks)), paths, script)
+    return ShimCalls(cast("Containerd", SimpleNamespace(tasks=tasks)), paths, script, tasks.end_shims)
 
 
 async def test_a_container_tells_the_script_its_pod(paths):
@@ -104,7 +108,7 @@ async def test_where_the_script_cannot_be_run_the_program_is(paths, why):
     with capture_logs() as logged:
         for _ in range(TRIES + 1):
             assert await made.create_task("c", PLAIN)
-    assert tasks.by == [SCRIPT, ""] * TRIES + [""]
+    assert tasks.by == [SCRIPT, "none: shims ended", ""] * TRIES + [""]
     assert [each["event"] for each in logged if each["log_level"] == "warning"] == ["shim_calls.not_used"]
 
 
@@ -115,7 +119,7 @@ async def test_a_failure_now_and_then_does_not_count(paths):
     made = calls(tasks, paths)
     for _ in range(2 * TRIES):
         assert await made.create_task("c", PLAIN)
-    assert tasks.by == [SCRIPT, "", SCRIPT] * TRIES
+    assert tasks.by == [SCRIPT, "none: shims ended", "", SCRIPT] * TRIES
 
 
 async def test_many_failures_at_once_are_said_once(paths):
@@ -164,7 +168,7 @@ async def test_a_fault_that_the_program_has_as_well_is_not_the_scripts(paths):
     with pytest.raises(Unknown, match="by the program"):
         await made.create_task("c", PLAIN)
     await made.create_task("c", PLAIN)
-    assert tasks.by == [SCRIPT, "", SCRIPT]
+    assert tasks.by == [SCRIPT, "none: shims ended", "", SCRIPT]
 
 
 async def test_a_fault_of_the_runtime_is_reported_at_once(paths):
