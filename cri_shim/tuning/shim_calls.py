@@ -22,6 +22,7 @@ import structlog
 
 from containerd_client import ContainerdError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.kernel.presence import mode_of
 from cri_shim.kernel.processes import PROC, parent
 from cri_shim.kernel.write_file import write_file
 
@@ -93,7 +94,7 @@ class ShimCalls:
         """
         while True:
             await asyncio.sleep(KEEP_EVERY)
-            if self._needed and not self._paths.shim_calls().exists():
+            if self._needed and await run(FS, mode_of, self._paths.shim_calls()) is None:
                 log.warning("shim_calls.script_was_gone", path=str(self._paths.shim_calls()))
                 await run(FS, ready_script, self._paths, enabled=True)
 
