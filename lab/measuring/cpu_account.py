@@ -31,7 +31,7 @@ class Program:
 
     role: Role
     main: int = 0
-    """The process id of a program whose main thread is told apart from the others; 0 for others."""
+    """The process id if the main thread is shown apart from the other threads, or 0."""
     nanoseconds: dict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
 
 

@@ -1,10 +1,9 @@
 """Read a large body straight into buffers of a message's size, past the HTTP library.
 
-aiohttp copies each byte of a body twice and wakes its reader for every packet. For a body of known length, which it
-need not decode, there is no need of that: once the headers have arrived, every byte on the connection is the body's
-until its end. So the rest of a large body is read here, from the same transport (TLS and proxies included), and the
-connection is closed afterwards. While data arrive fast, the kernel reports them only when many have gathered
-(docs/adr/0043).
+aiohttp copies each byte of a body twice and wakes its reader for every packet. A body of known length that needs no
+decoding can do without: after the headers, every byte on the connection belongs to the body until it ends. So the rest
+of a large body is read here, from the same transport (TLS and proxies included), and the connection is closed
+afterwards. While data arrive fast, the kernel reports them only when many have gathered (docs/adr/0043).
 """
 
 from __future__ import annotations

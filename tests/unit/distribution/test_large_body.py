@@ -144,7 +144,7 @@ async def test_all_of_it(used, first):
 
 @pytest.mark.parametrize("first", [0, 1, 69_999, 70_001])
 async def test_what_a_copy_keeps_is_not_overwritten(monkeypatch, used, first):
-    """A copy to containerd keeps less than a message, which is no larger than a block, while more arrives."""
+    """While more arrives, a copy to containerd keeps less than one message, and a message fits in a block."""
     monkeypatch.setattr(blob_copy, "MESSAGE", large_body.BLOCK)
     writer = MemoryIngest()
     blob = Descriptor("application/octet-stream", "sha256:" + "0" * 64, len(BODY))
@@ -245,7 +245,7 @@ async def test_nothing_comes(used):
 
 
 async def test_a_reader_that_takes_its_time(used):
-    """It holds the server up and is no silence; one block is read ahead and not more."""
+    """The server waits for it, its pause does not count as the server's silence, and only one block is read ahead."""
     sent = 0
 
     async def serve(writer: asyncio.StreamWriter) -> None:

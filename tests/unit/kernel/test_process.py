@@ -125,7 +125,7 @@ async def test_a_flood_is_thrown_away_without_hurry(tmp_path: Path, monkeypatch:
     """A program, and a child of its that goes on, may write for ever: the loop has time for others, and an end."""
     monkeypatch.setattr(process, "OUTPUT_LIMIT", 100_000)
     go = make_fifo(tmp_path)
-    flood = "yes | head -c 200000; yes | head -c 200000 >&2; yes & yes >&2 &"  # they end when nobody reads any more
+    flood = "yes | head -c 200000; yes | head -c 200000 >&2; yes & yes >&2 &"  # they end when their reader is gone
     task = asyncio.create_task(shell(f"{flood} touch {tmp_path}/begun; read line <{tmp_path}/go", time_limit=100))
     await until((tmp_path / "begun").exists)
     for _ in range(5):
