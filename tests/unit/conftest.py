@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +18,7 @@ from tests.unit.crash_matrix.summary import (
     pytest_terminal_summary,
     pytest_testnodedown,
 )
+from tests.unit.measured import choose_measured, pytest_collection, pytest_runtest_protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -27,32 +27,21 @@ if TYPE_CHECKING:
     from cri_shim.service import Service
 
 
-__all__ = ["pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
+__all__ = [
+    "pytest_collection",
+    "pytest_runtest_protocol",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
+]
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-MEASURED = {"rpc", "lifecycle", "sync"}
-"""Folders of tests whose rooms `make unit` holds to a share of covered branches."""
-
-MEASURED_CASES = 2
-"""How many cases of a parametrised test count for that."""
-
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Measure coverage by some tests of the rooms that are measured, because it makes a test half as slow again.
-
-    Of a parametrised test those are its first cases: the others mostly run through the same branches, so the figure is
-    a little too low. In a worker of pytest-xdist: begin with the crash matrix, so that the longest test does not end
-    alone.
-    """
-    if config.getoption("cov_source", None):
-        cases: Counter[str] = Counter()
-        for item in items:
-            test = item.nodeid.partition("[")[0]
-            cases[test] += 1
-            if not MEASURED & set(item.path.parts) or cases[test] > MEASURED_CASES:
-                item.add_marker("no_cover")
+    """In a worker of pytest-xdist: begin with the crash matrix, so that the longest test does not end alone."""
+    choose_measured(items)
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: "crash_matrix" not in item.path.parts)
 
