@@ -24,11 +24,11 @@ class Supervisor:
 
     def once(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Run ``work`` in the background; a failure is logged."""
-        self._add(name, self._logged(name, work))
+        self._begin(name, work)
 
     async def wait_a_while(self, name: str, work: Coroutine[Any, Any, None], seconds: float) -> None:
         """Run ``work`` in the background and wait at most ``seconds`` for its end; a failure is logged."""
-        task = self._add(name, self._logged(name, work))
+        task = self._begin(name, work)
         done, _ = await asyncio.wait([task], timeout=seconds)
         if not done:
             log.warning("background.goes_on", work=name, waited_seconds=seconds)
@@ -36,6 +36,12 @@ class Supervisor:
     def forever(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run ``work()`` again whenever it fails or ends, after 1 s doubling to 60 s."""
         self._add(name, self._restarted(name, work))
+
+    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._add(name, self._logged(name, work))
+        # A task that is cancelled before its first step never gets to its work, which would be reported as forgotten.
+        task.add_done_callback(lambda _: work.close())
+        return task
 
     def _add(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
