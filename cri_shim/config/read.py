@@ -7,8 +7,9 @@ is replaced by its default, which is never used.
 from __future__ import annotations
 
 import re
+from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from cri_shim.config.errors import Problem
 from cri_shim.config.key import Key, keys_of
@@ -43,7 +44,7 @@ class Reader:
 
     def section(self, kind: type[T], document: dict[str, Any], path: Path, **given: Any) -> T:
         """Read ``document`` as a ``kind``; ``given`` contains the fields that are not in the file."""
-        hints = get_type_hints(kind)
+        hints = _hints(cast("type", kind))
         known = {key.name: key for key in keys_of(kind)}
         values: dict[str, Any] = dict(given)
         for name, value in document.items():
@@ -142,9 +143,15 @@ def dotted(path: Path) -> str:
     return out
 
 
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    """Return the types of a section's fields, which are text until they are looked up."""
+    return get_type_hints(kind)
+
+
 def _all_names(kind: type, prefix: str = "") -> dict[str, str]:
     """Return every key's full name by its last part; tables of tables have NAME for the name that the user chooses."""
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     names = {}
     for key in keys_of(kind):
         full = f"{prefix}{key.name}"
