@@ -1,6 +1,7 @@
 """A CNI network whose one plugin is a small shell script: it notes its calls and says what a test wants it to say.
 
-Everything is kept in files, so that the object may be made before the service or after it.
+Everything is kept in files, so that the object may be made before the service or after it. The script starts no program
+that it need not: it runs thousands of times.
 """
 
 from __future__ import annotations
@@ -18,14 +19,14 @@ _SCRIPT = """#!/bin/sh
 case "$CNI_COMMAND" in ADD|DEL) ;; *) exit 0 ;; esac
 echo "$CNI_COMMAND $CNI_CONTAINERID begun" >> '{calls}'
 while [ -e '{directory}'/hold-"$CNI_COMMAND" ]; do sleep 0.01; done
-if [ "$CNI_COMMAND" = ADD ]; then : > '{attached}'/"$CNI_CONTAINERID"; fi
+if [ "$CNI_COMMAND" = ADD ]; then echo "+$CNI_CONTAINERID" >> '{attached}'; fi
 if [ -e '{directory}'/fail-"$CNI_COMMAND" ]; then
   echo "$CNI_COMMAND $CNI_CONTAINERID failed" >> '{calls}'
   read -r words < '{directory}'/fail-"$CNI_COMMAND"
   echo '{{"cniVersion":"1.0.0","code":100,"msg":"'"$words"'"}}'
   exit 1
 fi
-if [ "$CNI_COMMAND" = DEL ]; then rm -f '{attached}'/"$CNI_CONTAINERID"; else cat '{result}'; fi
+if [ "$CNI_COMMAND" = DEL ]; then echo "-$CNI_CONTAINERID" >> '{attached}'; else echo '{result}'; fi
 echo "$CNI_COMMAND $CNI_CONTAINERID ended" >> '{calls}'
 """
 
@@ -42,11 +43,11 @@ class FakeCni:
         self._attached, self._calls = directory / "attached", directory / "calls"
         if directory.exists():
             return
-        for each in (self.bin_dir, self.conf_dir, self.cache_dir, self._attached):
+        for each in (self.bin_dir, self.conf_dir, self.cache_dir):
             each.mkdir(parents=True)
-        result = directory / "result"
-        result.write_text(json.dumps(_result()))
-        self._calls.touch()
+        for each in (self._attached, self._calls):
+            each.touch()
+        result = json.dumps(_result())
         script = self.bin_dir / PLUGIN
         script.write_text(
             _SCRIPT.format(directory=directory, calls=self._calls, attached=self._attached, result=result)
@@ -69,7 +70,10 @@ class FakeCni:
     @property
     def attached(self) -> set[str]:
         """The sandboxes that are on the network."""
-        return {path.name for path in self._attached.iterdir()}
+        there: set[str] = set()
+        for line in self._attached.read_text().splitlines():
+            (there.add if line[0] == "+" else there.discard)(line[1:])
+        return there
 
     def fail(self, command: str, words: str = "the plugin says no") -> None:
         """Have every further run of ``command`` fail with ``words``."""
