@@ -56,22 +56,31 @@ class Dispatch(grpc.GenericRpcHandler):
     """Find the method of a call by its full name; answer what is not there in the words of Go's gRPC."""
 
     def __init__(self, fake: Front, services: tuple[object, ...]) -> None:
-        self._methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
-        self._services: set[str] = set()
-        for service in services:
-            descriptor = service.descriptor  # type: ignore[attr-defined]
-            self._services.add(descriptor.full_name)
-            for method in descriptor.methods:
-                short = f"{descriptor.name}/{method.name}"
-                function = getattr(service, _snake(method.name, service), None)
-                if function is not None and fake.backend.version >= SINCE.get(short, (0, 0)):
-                    self._methods[f"{descriptor.full_name}/{method.name}"] = _handler(fake, short, method, function)
+        self._fake = fake
+        self._services = {service.descriptor.full_name: service for service in services}  # type: ignore[attr-defined]
+        self._handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
         """Return what answers a call."""
         name = handler_call_details.method.removeprefix("/")
-        if name in self._methods:
-            return self._methods[name]
+        if name not in self._handlers:
+            self._handlers[name] = self._known(name) or self._refusing(name)
+        return self._handlers[name]
+
+    def _known(self, name: str) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """Return what does the work; None if there is nothing of that name."""
+        service_name, _, method_name = name.partition("/")
+        service: Any = self._services.get(service_name)
+        method = service and service.descriptor.methods_by_name.get(method_name)
+        if not method:
+            return None
+        short = f"{service.descriptor.name}/{method.name}"
+        function = getattr(service, _snake(method.name, service), None)
+        if function is None or self._fake.backend.version < SINCE.get(short, (0, 0)):
+            return None
+        return _handler(self._fake, short, method, function)
+
+    def _refusing(self, name: str) -> grpc.RpcMethodHandler[Any, Any]:
         service, _, method = name.partition("/")
         known = service in self._services
         text = f"unknown method {method} for service {service}" if known else f"unknown service {service}"
