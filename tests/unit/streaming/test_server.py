@@ -176,9 +176,11 @@ async def test_a_connection_without_a_session_is_closed_in_time(monkeypatch: pyt
     """Without a request, after half of one, or after the answer to one; a session that is idle is not."""
     monkeypatch.setattr(http_limits, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(ConnectionLimits.__init__, "__kwdefaults__", {"patience": 0.5})
+    idle, others_closed = asyncio.Event(), asyncio.Event()
 
     async def wait(client: RemoteClient) -> Outcome:
-        await asyncio.sleep(2)
+        idle.set()
+        await others_closed.wait()
         return await echo(client)
 
     async with serving() as server:
@@ -186,6 +188,7 @@ async def test_a_connection_without_a_session_is_closed_in_time(monkeypatch: pyt
             "exec", RemoteRequest(RequestedStreams(stdin=True, stdout=True, stderr=False, tty=False), wait)
         )
         session = asyncio.create_task(over_websocket(url))
+        await asyncio.wait_for(idle.wait(), 20)
         where = urlsplit(server.base_url)
 
         async def until_closed(sent: bytes) -> None:
@@ -198,6 +201,8 @@ async def test_a_connection_without_a_session_is_closed_in_time(monkeypatch: pyt
         requests = (b"", b"GET /exec/x HTTP/1.1\r\nHost: ", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         async with asyncio.timeout(20):
             await asyncio.gather(*map(until_closed, requests))
+            await until_closed(b"")  # the session has been idle for twice as long as a connection may be
+        others_closed.set()
         assert b"\x01hello" in await session
 
 
