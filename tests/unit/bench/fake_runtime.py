@@ -2,17 +2,13 @@
 
 Containers are records; what a test execs in one runs on this machine. What a kubelet would not do is answered with an
 error: a pod without its log directory, a pod that is stopped before its containers, a running thing that is removed.
-
-    python -m tests.unit.bench.fake_runtime '{"address": "/path", "package": "runtime", …}'
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +19,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from multiprocessing.connection import Connection
 
 IMAGE, IMAGE_ID = "registry.test/busybox:1", "sha256:0123"
 CRI_LOG = "".join(f"2026-01-01T00:00:00.000000001Z stdout F line {number}\n" for number in range(50))
@@ -228,15 +225,15 @@ class _Handlers(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(handle)
 
 
-async def _serve(settings: dict[str, Any]) -> None:
+def run(settings: dict[str, Any], ready: Connection) -> None:
+    """Be a process that serves until it is ended, and says when it does."""
+    asyncio.run(_serve(settings, ready))
+
+
+async def _serve(settings: dict[str, Any], ready: Connection) -> None:
     settings["address"] = Path(settings["address"])
     settings["status"] = {rpc: grpc.StatusCode[name] for rpc, name in settings.get("status", {}).items()}
     async with FakeRuntime(**settings) as fake:
         assert fake.server is not None
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
+        ready.send(True)
         await fake.server.wait_for_termination()
-
-
-if __name__ == "__main__":
-    asyncio.run(_serve(json.loads(sys.argv[1])))

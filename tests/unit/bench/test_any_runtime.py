@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
-import sys
+import multiprocessing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +14,7 @@ from cri_shim.bench.endpoint import pod
 from cri_shim.bench.parity import facts
 from cri_shim.bench.results.result_file import load
 from cri_shim.bench.verdicts import noise
-from tests.unit.bench.fake_runtime import CRI_LOG, IMAGE
+from tests.unit.bench.fake_runtime import CRI_LOG, IMAGE, run
 from tests.unit.bench.made_up import QUIET
 
 if TYPE_CHECKING:
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TINY = ("--image", IMAGE, "--rounds", "1", "--warm-up", "0", "--calls-at", "1", "--steady-at", "1", "--window", "1")
+PROCESSES = multiprocessing.get_context("forkserver")
+"""Imports what a runtime needs, once, and makes each runtime a process of its own."""
+PROCESSES.set_forkserver_preload(["tests.unit.bench.fake_runtime"])
 DOCKER_LOG = json.dumps({"log": "line 0\n", "stream": "stdout", "time": "2026-01-01T00:00:00.000000001Z"}) + "\n"
 
 
@@ -37,14 +39,17 @@ def hasty(monkeypatch):
 @contextlib.contextmanager
 def runtime(address: Path, **settings: Any) -> Iterator[str]:
     """A fake one as a process of its own."""
-    command = [sys.executable, "-m", "tests.unit.bench.fake_runtime", json.dumps({"address": str(address), **settings})]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        try:
-            yield f"unix://{address}"
-        finally:
-            process.terminate()
+    ready, is_ready = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(target=run, args=({"address": str(address), **settings}, is_ready), daemon=True)
+    process.start()
+    is_ready.close()
+    try:
+        assert ready.recv()
+        yield f"unix://{address}"
+    finally:
+        process.terminate()
+        process.join()
+        ready.close()
 
 
 def compare(directory: Path, endpoints: dict[str, str], *arguments: str) -> int:
