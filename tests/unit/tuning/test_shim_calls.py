@@ -14,10 +14,10 @@ from structlog.testing import capture_logs
 from containerd_client import Unknown
 from cri_shim.config import RuntimeHandler
 from cri_shim.config.schema import RuncOptions
-from cri_shim.kernel.executors import FS, run
 from cri_shim.paths import Paths
 from cri_shim.tuning import shim_calls
 from cri_shim.tuning.shim_calls import TRIES, ShimCalls, forget_script, install_script, ready_script
+from tests.unit.waiting import until
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
@@ -139,8 +139,7 @@ async def test_a_script_that_was_removed_is_written_again(paths):
     """Containerd needs it for the containers that were made with it, too."""
     tasks = Tasks(Unknown("Create", "failed to start shim: failed to resolve runtime path: no such file"))
     assert await calls(tasks, paths).create_task("c", PLAIN)
-    await run(FS, str)  # what was submitted before is done
-    assert os.access(paths.shim_calls(), os.X_OK)
+    await until(lambda: os.access(paths.shim_calls(), os.X_OK))
 
 
 @pytest.mark.parametrize("script", [SCRIPT, ""])
