@@ -212,7 +212,7 @@ def _own_front(pairs: Sequence[_Pair]) -> float | None:
 
 def _cost(pairs: Sequence[_Pair]) -> float:
     middle = middle_half(pairs, attrgetter("ours"))
-    return fmean(pair.price for pair in middle) - (_own_front(pairs) or 0.0)
+    return fmean([pair.price for pair in middle]) - (_own_front(pairs) or 0.0)
 
 
 def _saved(pairs: Sequence[_Pair]) -> float:
