@@ -23,7 +23,7 @@ from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.ledger.trace_policy import TracePolicy
 from cri_shim.lifecycle import orphaned_cgroups
 from cri_shim.lifecycle.sandbox import pod_files
-from cri_shim.network import watcher
+from cri_shim.network import orphaned_programs, watcher
 from cri_shim.node.handler_features import HandlerFeatures
 from cri_shim.oci.node_facts import NodeFacts
 from cri_shim.paths import Paths
@@ -162,13 +162,16 @@ async def _until(condition: Callable[[], bool], otherwise: str) -> None:
 
 @contextmanager
 def _no_files_of_the_node(tmp_path: Path) -> Iterator[None]:
-    """Keep the service from the few places of the node that no setting moves."""
+    """Keep the service from the few places of the node that no setting moves, and from the processes of the node."""
     with ExitStack() as stack:
         for name in ("hosts", "resolv.conf"):
             (tmp_path / name).touch()
+        (tmp_path / "proc").mkdir(exist_ok=True)
         stack.enter_context(patch.object(pod_files, "NODE_HOSTS", tmp_path / "hosts"))
         stack.enter_context(patch.object(pod_files, "NODE_RESOLV_CONF", tmp_path / "resolv.conf"))
         stack.enter_context(patch.object(orphaned_shims, "_SHIM_SOCKETS", tmp_path / "shims"))
+        stack.enter_context(patch.object(orphaned_shims, "all_pids", return_value=[]))
+        stack.enter_context(patch.object(orphaned_programs, "_PROC", tmp_path / "proc"))
         cgroups = FakeCgroups(tmp_path / "cgroups")
         stack.enter_context(patch.object(Hierarchies, "read", cgroups.hierarchies))
         stack.enter_context(patch.object(orphaned_cgroups, "read_mountinfo", cgroups.mounts))
