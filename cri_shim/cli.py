@@ -18,6 +18,7 @@ import cri_shim
 from cri_shim.bench.arguments import add_compare
 from cri_shim.config import DEFAULT_PATH, Config, ConfigError, Flag, default_toml, load, to_toml
 from cri_shim.daemon.ignored_signals import IGNORED_SIGNALS
+from cri_shim.setup.arguments import add_setup
 from cri_shim.terminal.arguments import add_hops
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_hops(commands, _add_settings, _settings)
     add_compare(commands)
+    add_setup(commands)
 
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)

@@ -27,6 +27,8 @@ HOMES = {
     "runtimeoptions": "containerd_client",
     "runtime": "cri_shim",
 }
+SHIPPED = "deploy/systemd"
+SHIPPED_TO = "cri_shim/setup/files"
 
 _ROOTS = "|".join(HOMES)
 _FROM_IMPORT = re.compile(rf"^from ({_ROOTS})((?:\.\w+)*) import (\w+_pb2)", re.MULTILINE)
@@ -34,15 +36,19 @@ _DOTTED = re.compile(rf"(?<![\w.])({_ROOTS})((?:\.\w+)*\.\w+_pb2)\b")
 
 
 class CompileProto(BuildHookInterface):  # type: ignore[type-arg, misc, unused-ignore]
-    """The build hook: generate the code, and change nothing else of hatchling's build."""
+    """The build hook: generate the code, and put the files that ``cri-shim setup`` installs into a wheel."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Generate the code before hatchling collects files."""
-        del version, build_data
+        """Generate the code before hatchling collects files.
+
+        The files have one place, deploy/. An editable installation reads them there (cri_shim/setup/shipped.py).
+        """
         if self.target_name == "wheel":
             compile_all(Path(self.root))
+            if version == "standard":
+                build_data["force_include"][str(Path(self.root, SHIPPED))] = SHIPPED_TO
 
 
 def compile_all(root: Path) -> None:

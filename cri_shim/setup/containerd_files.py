@@ -1,0 +1,71 @@
+"""Write the two files that start containerd without its CRI plugin.
+
+The file that containerd is started with imports the usual one. containerd reads that one over it, joins both lists of
+disabled plugins, and takes the version of the usual one where it has one (cmd/containerd/server/config). A list has
+other names in version 1 than in the later ones, and containerd 1.6 and 1.7 refuse a list with names of both kinds, or
+ignore those of the wrong kind. So our file has the version of the usual one: Docker's packages install one without a
+version that says ``disabled_plugins = ["cri"]``.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from cri_shim.setup.containerd_unit import DEFAULT_CONFIG
+from cri_shim.setup.shipped import shipped
+from cri_shim.setup.targets import CONTAINERD_CONFIG
+
+if TYPE_CHECKING:
+    from cri_shim.setup.containerd_unit import ContainerdCommand
+
+FULL, PODS_ONLY = "containerd-no-cri.toml", "containerd-only-pods.toml"
+
+_VERSION: Final = "version = 2\n"
+_PATTERN: Final = 'imports = ["/etc/containerd/config.t*ml"]'
+_FIRST_NAME: Final = "disabled_plugins = [\n"
+_COMMAND: Final = re.compile(r"^ExecStart=/.*$", re.MULTILINE)
+
+
+def config_version(text: str) -> int:
+    """Return the version of containerd's configuration file, 1 without one; raises ValueError for what is not TOML."""
+    version = tomllib.loads(text).get("version", 1)
+    if not isinstance(version, int):
+        raise ValueError("version is not a number")  # noqa: TRY004 - a value from outside, not a type of ours
+    return max(version, 1)
+
+
+def containerd_config(command: ContainerdCommand, version: int, *, pods_only: bool) -> str:
+    """Return the file to start containerd with; ``version`` is that of the usual file."""
+    text = shipped(PODS_ONLY if pods_only else FULL)
+    if command.config != DEFAULT_CONFIG:
+        text = text.replace(_PATTERN, f"imports = [{_quoted(command.config)}]")
+    if version > 1:
+        return text
+    # containerd 2.x takes either kind of name whatever the version, and 1.x the last part alone in version 1.
+    names = [f'  "{name}",' for name in _short_names(text)]
+    text = text.replace(_VERSION, "version = 1\n")
+    return text.replace(_FIRST_NAME, "\n".join([_FIRST_NAME.rstrip(), "  # Names of version 1.", *names, ""]))
+
+
+def containerd_drop_in(command: ContainerdCommand) -> str:
+    """Return the drop-in that starts the same program, with the same arguments, with our file."""
+    words = [command.program, *command.arguments, "--config", CONTAINERD_CONFIG]
+    line = f"ExecStart={shlex.join(words)}"
+    return _COMMAND.sub(lambda _: line, shipped("containerd.service.d/10-cri-shim.conf"))
+
+
+def _short_names(text: str) -> list[str]:
+    """Return the names that version 1 has for the disabled plugins of 1.x."""
+    names = tomllib.loads(text)["disabled_plugins"]
+    of_1x = [name for name in names if not name.startswith(("io.containerd.cri.", "io.containerd.podsandbox."))]
+    return list(dict.fromkeys(name.rpartition(".")[2] for name in of_1x))
+
+
+def _quoted(path: str) -> str:
+    """Return a path as a TOML string."""
+    text = str(PurePosixPath(path)).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'

@@ -1,0 +1,146 @@
+"""Describe the node as far as a set-up has to know it; nothing is changed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from functools import partial
+from ipaddress import IPv4Network  # noqa: TC003 - msgspec resolves the hint
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct
+
+from cri_shim.config import Config, load
+from cri_shim.kernel.presence import entries_of, mode_of
+from cri_shim.kernel.small_file import read_small_file
+from cri_shim.setup import targets
+from cri_shim.setup.containerd_unit import ContainerdCommand, containerd_command, unit_file, unit_texts
+from cri_shim.setup.sample_network import taken_networks
+from untrusted import decode_utf8
+
+SYSTEMCTL_SECONDS: Final = 120
+_NETWORK_FILES: Final = (".conf", ".conflist", ".json")
+_SYSTEMD: Final = Path("/run/systemd/system")
+"""Where systemd is process 1 (sd_booted(3))."""
+_KUBELET: Final = ("/usr/bin/kubelet", "/usr/local/bin/kubelet", "/var/lib/kubelet/config.yaml")
+
+
+class ExistingFile(Struct, frozen=True):
+    """A file that is there."""
+
+    content: bytes
+    mode: int
+    problem: str = ""
+    """Why it must not be replaced: what it is, if it is not a regular file."""
+
+
+class Node(Struct, frozen=True):
+    """What is there."""
+
+    files: dict[str, ExistingFile] = {}
+    """The files that a set-up may write, by path."""
+    directories: frozenset[str] = frozenset()
+    """The directories on the way to them."""
+    socket_path: str = "/run/cri-shim/cri-shim.sock"
+    namespace: str = "k8s.io"
+    conf_dir: str = "/etc/cni/net.d"
+    own_unit: str = ""
+    """The unit of the daemon, wherever it is."""
+    program: str = "/usr/bin/cri-shim"
+    """The program that the unit has to start."""
+    containerd: ContainerdCommand = ContainerdCommand()
+    containerd_config: str | None = None
+    """containerd's usual configuration; None if there is no file."""
+    kubelet: bool = False
+    reads_config_dir: bool = False
+    """Whether the kubelet is started with a directory of configuration files."""
+    networks: tuple[str, ...] = ()
+    """Names of the files in the directory of networks."""
+    taken: tuple[IPv4Network, ...] = ()
+    systemd: bool = False
+    """Whether systemd runs this machine."""
+    enabled: bool = False
+    active: bool = False
+
+
+def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
+    """Read what is on the node whose file system begins at ``root``. Blocks.
+
+    Raises OSError for what cannot be read, and ConfigError for a configuration of ours with a mistake.
+    """
+    on_disk = partial(targets.on_disk, root)
+    own = on_disk(targets.OWN_CONFIG)
+    config = load(own) if _is_there(own) else Config()
+    conf_dir = config.cni.conf_dir
+    paths = [*_fixed_paths(), f"{conf_dir}/{targets.SAMPLE_NETWORK}"]
+    command = containerd_command(unit_texts(root, "containerd.service"))
+    kubelet = unit_texts(root, "kubelet.service")
+    live = root == Path("/")
+    systemd = is_live(root)
+    return Node(
+        files={path: existing for path in paths if (existing := _existing(on_disk(path))) is not None},
+        directories=frozenset(parent for path in paths for parent in targets.parents(path) if on_disk(parent).is_dir()),
+        socket_path=config.socket_path,
+        namespace=config.containerd.namespace,
+        conf_dir=conf_dir,
+        own_unit=unit_file(root, targets.UNIT),
+        program=Node().program if _is_there(on_disk(Node().program)) or not live else program,
+        containerd=command,
+        containerd_config=_text(on_disk(command.config)),
+        kubelet=bool(unit_file(root, "kubelet.service")) or any(_is_there(on_disk(path)) for path in _KUBELET),
+        reads_config_dir=any("--config-dir" in text for _, text in kubelet),
+        networks=tuple(entry.name for entry in entries_of(on_disk(conf_dir)) if entry.suffix in _NETWORK_FILES),
+        taken=tuple(taken_networks(proc, on_disk("/etc/resolv.conf"))) if live else (),
+        systemd=systemd,
+        enabled=systemd and _systemctl_says("is-enabled", targets.UNIT),
+        active=systemd and _systemctl_says("is-active", targets.UNIT),
+    )
+
+
+def is_live(root: Path) -> bool:
+    """Return whether the file system at ``root`` is the one of this machine, and systemd runs the machine."""
+    return root == Path("/") and _is_there(_SYSTEMD)
+
+
+def _fixed_paths() -> tuple[str, ...]:
+    return (
+        targets.OWN_CONFIG,
+        targets.CONTAINERD_CONFIG,
+        targets.CONTAINERD_DROP_IN,
+        targets.OWN_UNIT,
+        targets.CRICTL,
+        targets.KUBELET_DROP_IN,
+        targets.KUBELET_CONFIG,
+        targets.JOURNAL,
+    )
+
+
+def _is_there(path: Path) -> bool:
+    return mode_of(path) is not None
+
+
+def _existing(path: Path) -> ExistingFile | None:
+    try:
+        status = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        what = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "not a regular file"
+        return ExistingFile(b"", stat.S_IMODE(status.st_mode), what)
+    return ExistingFile(read_small_file(path, targets.LARGEST), stat.S_IMODE(status.st_mode))
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return decode_utf8(read_small_file(path, targets.LARGEST))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _systemctl_says(question: str, unit: str) -> bool:
+    done = subprocess.run(
+        ["systemctl", "--quiet", question, unit], capture_output=True, timeout=SYSTEMCTL_SECONDS, check=False
+    )
+    return done.returncode == 0

@@ -1,0 +1,63 @@
+"""Ask systemd to do what a set-up needs, and containerd whether its new configuration holds."""
+
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from typing import TYPE_CHECKING, Final
+
+from cri_shim.setup import targets
+from cri_shim.setup.show import ARGUMENTS
+from untrusted import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cri_shim.setup.plan import Command
+
+_SECONDS: Final = 360
+"""The time limit of a command; the unit of the daemon gives it five minutes."""
+_CHECK_SECONDS: Final = 30
+_PLUGINS: Final = frozenset({"cri", "io.containerd.grpc.v1.cri"})
+
+
+class SystemdError(Exception):
+    """A command failed; the text says which and why."""
+
+
+def run_command(command: Command) -> None:
+    """Run one command of a plan; raises :class:`SystemdError`. Blocks."""
+    run_arguments(ARGUMENTS[command])
+
+
+def run_arguments(arguments: Sequence[str]) -> None:
+    """Run a program; raises :class:`SystemdError` with what it said. Blocks."""
+    text = " ".join(arguments)
+    try:
+        done = subprocess.run(
+            arguments, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SystemdError(f"{text}: {error}") from error
+    if done.returncode:
+        said = escaped((done.stderr or done.stdout).strip(), 1000)
+        raise SystemdError(f"{text} failed with status {done.returncode}: {said}")
+
+
+def check_containerd(program: str) -> None:
+    """Let containerd read the new configuration before it is restarted with it. Blocks.
+
+    Raises :class:`SystemdError` if it does not accept the file, or would still have its CRI plugin.
+    """
+    arguments = [program, "--config", targets.CONTAINERD_CONFIG, "config", "dump"]
+    try:
+        done = subprocess.run(
+            arguments, capture_output=True, text=True, errors="replace", timeout=_CHECK_SECONDS, check=False
+        )
+        disabled = tomllib.loads(done.stdout).get("disabled_plugins", ()) if not done.returncode else ()
+    except (OSError, subprocess.TimeoutExpired, tomllib.TOMLDecodeError) as error:
+        raise SystemdError(f"{' '.join(arguments)}: {error}") from error
+    if done.returncode:
+        raise SystemdError(f"containerd refuses {targets.CONTAINERD_CONFIG}: {escaped(done.stderr.strip(), 1000)}")
+    if not _PLUGINS & set(disabled):
+        raise SystemdError(f"containerd would still have its CRI plugin with {targets.CONTAINERD_CONFIG}")

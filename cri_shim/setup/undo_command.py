@@ -1,0 +1,75 @@
+"""Run ``cri-shim setup --undo``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from cri_shim.setup.confirm import confirmed
+from cri_shim.setup.journal import EnabledService
+from cri_shim.setup.show import ARGUMENTS, remark_lines
+from cri_shim.setup.systemd import run_arguments, run_command
+from cri_shim.setup.undo import finish, take_back, undo_commands, undo_plan
+from untrusted import escaped
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from cri_shim.setup.journal import Journal
+
+
+def undo(options: argparse.Namespace, root: Path, journal: Journal, *, systemd: bool) -> int:
+    """Show and take back what the journal has; return 0, or 1 if something stays.
+
+    Raises OSError and :class:`~cri_shim.setup.systemd.SystemdError`.
+    """
+    steps = undo_plan(journal.entries, root, force=options.force)
+    # What an earlier undo, or the set-up, has not come to.
+    commands = tuple(dict.fromkeys((*undo_commands(steps), *(one for one in journal.pending if one != "enable"))))
+    if not steps and not commands:
+        print("nothing to undo: no set-up is recorded on this node")
+        return 0
+    shown = [*(step.text for step in steps), *(f"run {' '.join(ARGUMENTS[command])}" for command in commands)]
+    for number, text in enumerate(shown, 1):
+        print(f"{number:>3}. {escaped(text, 1000)}")
+    if options.dry_run:
+        return 0
+    refused = confirmed(yes=options.yes)
+    if refused:
+        return refused
+    live = systemd and not options.no_start
+    journal.note_pending(commands if systemd else ())
+    remarks: list[str] = []
+    for step in steps:
+        if isinstance(step.entry, EnabledService):
+            _stop(step.entry, journal, live=live)
+        remark = take_back(step, root, journal)
+        remarks += [remark] if remark else []
+    for command in commands:
+        if live:
+            run_command(command)
+            journal.ran(command)
+        else:
+            print(f"run by hand: {' '.join(ARGUMENTS[command])}")
+    if not live:
+        journal.note_pending(())
+    finish(journal)
+    for line in remark_lines("note", remarks):
+        print(line)
+    stays = [step.text for step in steps if step.kind == "refuse"]
+    for line in remark_lines("not undone", stays):
+        print(line, file=sys.stderr)
+    return 1 if stays else 0
+
+
+def _stop(service: EnabledService, journal: Journal, *, live: bool) -> None:
+    """Stop and disable the service as far as it was not started and enabled before the set-up."""
+    verbs = [verb for verb, was in (("stop", service.active), ("disable", service.enabled)) if not was]
+    for verb in verbs:
+        arguments = ("systemctl", verb, service.unit)
+        if live:
+            run_arguments(arguments)
+        else:
+            print(f"run by hand: {' '.join(arguments)}")
+    journal.drop(service)
