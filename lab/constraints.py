@@ -15,10 +15,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from lab.containerd_versions import CACHE, NotAvailableError
+from lab.debian_packages import ROOT, NotAvailableError
 from lab.pythons import program
 
-ROOT = CACHE.parent
 FILE = ROOT / "constraints.txt"
 HEAD = """\
 # The exact versions that the tests have run with: the program, its extras, and what checks and tests need.

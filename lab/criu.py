@@ -15,7 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lab.containerd_versions import CACHE, NotAvailableError, mirror, own_apt, run
+from lab.containerd_versions import CACHE
+from lab.debian_packages import NotAvailableError, mirror, own_apt, run
 
 SUITE = "trixie"
 PLACE = CACHE / "criu"

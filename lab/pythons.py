@@ -1,9 +1,8 @@
 """Get another Python for the unit tests: ``python -m lab.pythons 3.14`` prints the path of its program.
 
 A Python of the machine is used if there is one: on PATH, or among pyenv's. Otherwise Debian's newer suites have 3.13
-and 3.14. Their packages are downloaded like those of containerd, and unpacked below .pythons/ without being installed,
-so nothing on the machine changes. Such a Python needs a newer C library than the machine has, so the libraries that it
-was built with are unpacked beside it, and its program is patched to search for them there.
+and 3.14. Their packages are unpacked below .pythons/ without being installed, with the libraries that they were built
+with (see :mod:`lab.debian_packages`).
 """
 
 from __future__ import annotations
@@ -17,13 +16,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.containerd_versions import CACHE as CONTAINERDS
-from lab.containerd_versions import NotAvailableError, codename, mirror, own_apt, run
+from lab.debian_packages import ROOT, NotAvailableError, bind_to_own_libraries, download, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CACHE = CONTAINERDS.with_name(".pythons")
+CACHE = ROOT / ".pythons"
 SUITES = {"3.13": "trixie", "3.14": "sid"}
 PYENV = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
 
@@ -74,40 +72,8 @@ def answers(candidate: Path, version: str) -> bool:
 
 def bring(version: str, directory: Path, unpacked: Path) -> None:
     """Download Debian's Python with all that it depends on, unpack it, and bind its program to its own libraries."""
-    site = mirror()
-    patchelf = unpack(download("patchelf", codename(), site, directory / "tool", whole=False), directory / "patchelf")
-    unpack(download(f"python{version}", SUITES[version], site, directory / "python", whole=True), unpacked)
-    (loader,) = unpacked.glob("usr/lib/*/ld-linux-*.so.*")
-    run(
-        [
-            str(patchelf / "usr" / "bin" / "patchelf"),
-            *("--set-interpreter", str(loader)),
-            # An RPATH, unlike a RUNPATH, also holds for the libraries that those libraries need.
-            *("--force-rpath", "--set-rpath", str(loader.parent)),
-            str(program_below(unpacked, version)),
-        ]
-    )
-
-
-def download(package: str, suite: str, site: str, directory: Path, *, whole: bool) -> list[Path]:
-    """Download a package of a suite, as a whole with all it depends on, as if nothing were installed."""
-    apt = own_apt(directory, site, (suite,))
-    run(["apt-get", *apt, "--quiet=2", "update"])
-    if not whole:
-        run(["apt-get", *apt, "--quiet=2", "download", package], directory)
-        return list(directory.glob("*.deb"))
-    installed = directory / "status"
-    installed.touch()
-    apt += ["-o", f"Dir::State::Status={installed}", "-o", "Debug::NoLocking=true"]
-    run(["apt-get", *apt, "--quiet=2", "--yes", "--no-install-recommends", "--download-only", "install", package])
-    return list((directory / "cache" / "archives").glob("*.deb"))
-
-
-def unpack(packages: list[Path], directory: Path) -> Path:
-    """Unpack packages into one directory, and return it."""
-    for package in packages:
-        run(["dpkg-deb", "--extract", str(package), str(directory)])
-    return directory
+    unpack(download(f"python{version}", (SUITES[version],), directory / "python", whole=True), unpacked)
+    bind_to_own_libraries(program_below(unpacked, version), unpacked, directory / "patchelf")
 
 
 def main() -> None:

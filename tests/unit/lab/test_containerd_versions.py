@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.containerd_config import IMAGES, RUNTIME, SERVER, configuration
-from lab.containerd_versions import NotAvailableError, nearest, numbers
+from lab.debian_packages import NotAvailableError, nearest, numbers
 
 CRI = {
     "sandbox_image": "pause:1",
@@ -32,13 +32,13 @@ CRI = {
 )
 def test_the_nearest_of_the_same_major_number_is_taken(offered, wanted, chosen):
     """The version wanted if it is there, else the nearest minor and patch number; never another major number."""
-    assert nearest(offered, wanted) == chosen
+    assert nearest("containerd", offered, wanted) == chosen
 
 
 def test_another_major_number_is_not_taken():
     """When the archive has only another major number, the error names what it has."""
     with pytest.raises(NotAvailableError, match=r"no containerd 2\.x among \['1\.7\.24~ds1-6'\]"):
-        nearest(["1.7.24~ds1-6"], (2, 1, 9))
+        nearest("containerd", ["1.7.24~ds1-6"], (2, 1, 9))
 
 
 def test_numbers_of_debians_and_of_containerds_versions():

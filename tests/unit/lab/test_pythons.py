@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab import pythons
-from lab.containerd_versions import NotAvailableError
+from lab.debian_packages import NotAvailableError
+from tests.unit.lab.made_up_programs import program
 
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -20,14 +21,6 @@ def nothing_there(tmp_path, monkeypatch):
     monkeypatch.setattr(pythons, "PYENV", tmp_path / "pyenv")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "bin").mkdir()
-
-
-def program(path, version):
-    """A program that says it is a Python of this version."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"#!/bin/sh\necho {version}\n")
-    path.chmod(0o755)
-    return path
 
 
 def test_what_was_unpacked_before_comes_first(tmp_path):
