@@ -47,6 +47,12 @@ def add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="a path or a systemd slice (default: /cri-compare)",
     )
     side("--runtime-handler", default="", metavar="NAME", help="runtime handler of the pods (default: none)")
+    side(
+        "--oci-runtime",
+        default="runc",
+        metavar="PROGRAM",
+        help="the OCI runtime of all sides: the result names its version, and `floor` runs it (default: runc)",
+    )
     side("--require-parity", action="store_true", help="measure nothing if the sides do not do the same work")
     side("--cni-conf-dir", default="", metavar="DIR", help="for `floor`: CNI configurations (default: the side's)")
     side("--cni-bin-dir", action="append", default=[], metavar="DIR", help="for `floor`: CNI plugins (may be repeated)")

@@ -25,6 +25,7 @@ from cri_shim.bench.endpoint import cgroup_parents, rhythm
 from cri_shim.bench.endpoint.node import Node, NotReadyError
 from cri_shim.bench.endpoint.pod import remove_all
 from cri_shim.bench.endpoint.pod_configs import Place
+from cri_shim.bench.floor.survey import FloorPrograms
 from cri_shim.bench.floor_task import floor_node, with_floor
 from cri_shim.bench.measures.machine import read_machine
 from cri_shim.bench.measures.processes import UnknownProcessError
@@ -209,8 +210,8 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
         _say_what_differs(checked)
         run = replace(run, parity=checked, sides=tuple(node.side() for node in nodes))
         parent = cgroup_parents.of_side(options.cgroup_parent, f"{os.getpid()}-{FLOOR}")
-        cni = (options.cni_conf_dir, options.cni_bin_dir)
-        tasks, left_out = await with_floor(tasks, nodes, floor_node(parent), directory / FLOOR, cni)
+        programs = FloorPrograms(options.oci_runtime, options.cni_conf_dir, tuple(options.cni_bin_dir))
+        tasks, left_out = await with_floor(tasks, nodes, floor_node(parent), directory / FLOOR, programs)
         if left_out and not tasks:
             raise ValueError(f"{left_out}; no other was asked for")
         if left_out:
@@ -230,7 +231,12 @@ async def _compare(options: argparse.Namespace) -> schema.Run:
 def _begin(options: argparse.Namespace, sides: Sequence[schema.Side], client: schema.CallingClient) -> schema.Run:
     """Return a new run, or the one in the file, if its rounds belong to this command."""
     new = schema.Run(
-        schema.SCHEMA, _command_line(options), round(time.time(), 3), read_machine(), tuple(sides), tuple(options.note)
+        schema.SCHEMA,
+        _command_line(options),
+        round(time.time(), 3),
+        read_machine(options.oci_runtime),
+        tuple(sides),
+        tuple(options.note),
     )
     new = replace(new, client=client)
     if not options.output.exists():

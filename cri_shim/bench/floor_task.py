@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cri_shim.bench.clients.caller import Answer
+    from cri_shim.bench.floor.survey import FloorPrograms
     from cri_shim.bench.plan import Task
 
 
@@ -41,11 +42,11 @@ def floor_node(cgroup_parent: str) -> Node:
 
 
 async def with_floor(
-    tasks: Sequence[Task], nodes: Sequence[Node], guest: Node, directory: Path, cni: tuple[str, Sequence[str]]
+    tasks: Sequence[Task], nodes: Sequence[Node], guest: Node, directory: Path, programs: FloorPrograms
 ) -> tuple[list[Task], str]:
     """Return the tasks with the floor's prepared, or without it and with the reason.
 
-    ``guest`` is the node that stands for the script; ``cni`` are the given folders of configurations and of plugins.
+    ``guest`` is the node that stands for the script.
     """
     ready, reason = [], ""
     for task in tasks:
@@ -54,7 +55,7 @@ async def with_floor(
             continue
         scenario = task.scenario
         try:
-            survey_result = await survey(nodes, *cni, directory / "layers", guest.place.cgroup_parent)
+            survey_result = await survey(nodes, programs, directory / "layers", guest.place.cgroup_parent)
             scenario.use(survey_result, directory)
             await scenario.try_out()
         except FloorError as error:

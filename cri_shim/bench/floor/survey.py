@@ -56,13 +56,22 @@ class InspectedPod(Struct, frozen=True):
     sysctls: dict[str, str] = {}
 
 
-async def survey(nodes: Sequence[Node], conf_dir: str, bin_dirs: Sequence[str], disk: Path, parent: str) -> Survey:
+class FloorPrograms(Struct, frozen=True):
+    """The OCI runtime, and the folders of CNI configurations and plugins, which may be empty: those of the side."""
+
+    oci_runtime: str = "runc"
+    cni_conf_dir: str = ""
+    cni_bin_dirs: tuple[str, ...] = ()
+
+
+async def survey(nodes: Sequence[Node], programs: FloorPrograms, disk: Path, parent: str) -> Survey:
     """Inspect a pod of every side. Raises `FloorError` with the reason when no floor can be measured here."""
     if os.geteuid() != 0:
         raise FloorError("making namespaces, mounts and containers needs root: run the comparison as root")
-    runc = shutil.which("runc")
+    runc = shutil.which(programs.oci_runtime)
     if runc is None:
-        raise FloorError("the program runc is not in any folder of PATH: install runc")
+        name = programs.oci_runtime
+        raise FloorError(f"the program {name} is not in any folder of PATH: install {name}")
     seen = {node.name: await _inspect_pod(node) for node in nodes}
     usable = [(node, seen[node.name], container) for node in nodes if (container := seen[node.name].container)]
     if not usable:
@@ -72,7 +81,7 @@ async def survey(nodes: Sequence[Node], conf_dir: str, bin_dirs: Sequence[str], 
     recipe = Recipe(
         container=container,
         pause=observation.pause,
-        network=await _network(source, conf_dir, bin_dirs),
+        network=await _network(source, programs.cni_conf_dir, programs.cni_bin_dirs),
         runc=runc,
         disk=str(disk),
         cgroup_parent=cgroup_parents.for_driver(parent, systemd=systemd),

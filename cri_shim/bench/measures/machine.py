@@ -16,8 +16,8 @@ from cri_shim.bench.results.schema import Machine
 _MIB_IN_KIB = 1024
 
 
-def read_machine() -> Machine:
-    """Describe this machine; what cannot be found out stays empty."""
+def read_machine(oci_runtime: str = "runc") -> Machine:
+    """Describe this machine and the OCI runtime of its sides; what cannot be found out stays empty."""
     return Machine(
         kernel=f"{platform.system()} {platform.release()}",
         distribution=_match(r'^PRETTY_NAME="?([^"\n]*)', Path("/etc/os-release")),
@@ -26,7 +26,7 @@ def read_machine() -> Machine:
         memory_mib=int(_match(r"^MemTotal:\s*(\d+)", Path("/proc/meminfo")) or 0) // _MIB_IN_KIB,
         cgroups="v2" if Path("/sys/fs/cgroup/cgroup.controllers").exists() else "v1",
         boot_id=Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-        runc=_first_line("runc", "--version"),
+        runc=_first_line(oci_runtime, "--version"),
         python=platform.python_version(),
         grpc=grpc.__version__,
         event_loop=type(asyncio.get_event_loop_policy()).__module__.split(".")[0],

@@ -74,6 +74,7 @@ class Machine:
     cgroups: str
     boot_id: str
     runc: str
+    """Name and version of the OCI runtime, which need not be runc."""
     python: str
     grpc: str
     event_loop: str

@@ -25,7 +25,7 @@ from cri_shim.bench.floor.pod import Pod as FloorPod
 from cri_shim.bench.floor.process import FloorProcess
 from cri_shim.bench.floor.recipe import ORDERS, WITH_PAUSE, WITHOUT_PAUSE, Variant
 from cri_shim.bench.floor.runc import Runc
-from cri_shim.bench.floor.survey import Survey, survey
+from cri_shim.bench.floor.survey import FloorPrograms, Survey, survey
 from cri_shim.kernel.mountinfo import read_mountinfo
 from lab.cni import PLUGINS
 from lab.lab import Lab
@@ -54,7 +54,7 @@ async def side(kind: str = "plugin", **settings) -> AsyncIterator[Side]:
         node = Node(kind, client, Place(lab.busybox, lab.logs, lab.cgroup_parent))
         await node.have_image()
         disk = lab.directory / "layers"
-        survey_result = await survey([node], "", (), disk, f"{lab.cgroup_parent}-floor")
+        survey_result = await survey([node], FloorPrograms(), disk, f"{lab.cgroup_parent}-floor")
         assert lab.network.reservations() == []
         yield Side(lab, node, survey_result, lab.directory / "states")
         assert lab.network.reservations() == []

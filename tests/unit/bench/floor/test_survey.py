@@ -11,7 +11,7 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.bench.floor import survey as survey_module
 from cri_shim.bench.floor.errors import FloorError
-from cri_shim.bench.floor.survey import read_pod, survey
+from cri_shim.bench.floor.survey import FloorPrograms, read_pod, survey
 from cri_shim.bench.floor_task import floor_node, with_floor
 from cri_shim.bench.options import Options
 from cri_shim.bench.plan import plan
@@ -68,7 +68,7 @@ async def test_without_root_it_is_said(monkeypatch, tmp_path):
     """Before a pod is run for it."""
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(FloorError, match="needs root"):
-        await survey([], "", (), tmp_path, "/parent")
+        await survey([], FloorPrograms(), tmp_path, "/parent")
 
 
 async def test_without_runc_it_is_said(monkeypatch, tmp_path):
@@ -76,7 +76,9 @@ async def test_without_runc_it_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(FloorError, match="the program runc is not in any folder of PATH"):
-        await survey([], "", (), tmp_path, "/parent")
+        await survey([], FloorPrograms(), tmp_path, "/parent")
+    with pytest.raises(FloorError, match="install crun"):
+        await survey([], FloorPrograms("crun"), tmp_path, "/parent")
 
 
 class FakeStatus:
@@ -116,7 +118,7 @@ async def test_what_cannot_be_measured_is_left_out_and_the_rest_stays(monkeypatc
     """The reason is a sentence for the report."""
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     tasks = plan(Options(scenarios=("life", "floor")))
-    ready, reason = await with_floor(tasks, [], floor_node("/parent"), tmp_path, ("", ()))
+    ready, reason = await with_floor(tasks, [], floor_node("/parent"), tmp_path, FloorPrograms())
     assert [task.step.scenario for task in ready] == ["life"]
     assert reason.startswith("the scenario `floor` is left out: ")
     assert "needs root" in reason
@@ -125,7 +127,7 @@ async def test_what_cannot_be_measured_is_left_out_and_the_rest_stays(monkeypatc
 async def test_what_was_not_asked_for_is_not_looked_at(tmp_path):
     """Without the scenario no side is touched."""
     tasks = plan(Options(scenarios=("life",)))
-    assert await with_floor(tasks, [], floor_node("/parent"), tmp_path, ("", ())) == (tasks, "")
+    assert await with_floor(tasks, [], floor_node("/parent"), tmp_path, FloorPrograms()) == (tasks, "")
 
 
 def test_options_say_what_the_rounds_depend_on(tmp_path):
