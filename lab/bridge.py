@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from lab import cgroup_driver
+from lab import cgroup_driver, oci_runtimes
 from lab.containerd import may_lower_oom_score, toml, unmount_below
 from lab.processes import Daemon, LabError
 
@@ -125,7 +125,7 @@ class Bridge:
 
     def configuration(self) -> dict[str, Any]:
         """Return the configuration as nested tables."""
-        options: dict[str, Any] = {"SystemdCgroup": cgroup_driver.by_systemd()}
+        options: dict[str, Any] = {"SystemdCgroup": cgroup_driver.by_systemd(), **oci_runtimes.options()}
         if self.runc_root is not None:
             options["Root"] = str(self.runc_root)
         runc = {"runtime_type": "io.containerd.runc.v2", "options": options}

@@ -4,7 +4,7 @@ Two containerds of one version have directories of their own: one serves the CRI
 off and cri-shim in front. They have the same runc, shim, snapshotter and chain of CNI plugins (each side with its own
 bridge and subnet, because two daemons cannot give out addresses of one), and the same images from one registry on
 loopback. All other arguments go to ``cri-shim compare``. ``--line`` or the environment variable CONTAINERD_BINARIES
-chooses another containerd for all sides.
+chooses another containerd for all sides, ``--oci`` another OCI runtime, LAB_CGROUP_DRIVER the cgroup driver.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import shutil
 import signal
 import sys
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from cri_shim import cli
 from cri_shim.bench.arguments import add_compare
 from cri_shim.bench.command import announce
-from lab import containerd_versions
+from lab import cgroup_driver, containerd_versions, oci_runtimes
 from lab.bridge import merged
 from lab.cni import PLUGINS
 from lab.images import Image, Tree, build_image, push
@@ -62,33 +63,40 @@ def big_image(mebibytes: int, layers: int = LAYERS) -> Image:
 PINNED = {"sandbox": {"infra": "pinned"}}
 
 
-def compare(
-    arguments: Sequence[str],
-    pull_mebibytes: int = 128,
-    command: str = "",
-    settings: dict[str, Any] | None = None,
-    *,
-    pinned: bool = False,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the arguments say: ``chosen`` are those of this command, ``rest`` those of ``cri-shim compare``.
+
+    ``options`` are the latter as that command reads them, ``bridges`` the settings of each bridge by name.
+    """
+
+    chosen: argparse.Namespace
+    rest: list[str]
+    options: argparse.Namespace
+    bridges: dict[str, dict[str, Any]]
+
+    @property
+    def pulls(self) -> bool:
+        """Whether any scenario needs the image that is only pulled, which takes a while to build."""
+        return not self.options.scenario or "pull" in ",".join(self.options.scenario).split(",")
+
+
+def compare(plan: Plan, command: str, oci_runtime: str, notes: Sequence[str]) -> int:
     """Set up, compare, tear down; return the exit code of ``cri-shim compare``.
 
-    ``settings`` are the bridge's. ``pinned`` adds a third side, the bridge with pods that have no pause process.
+    ``oci_runtime`` is the program that the labs use, ``notes`` are for the reader of the result.
     """
-    bridges = {"bridge": settings or {}}
-    if pinned:
-        bridges["pinned"] = merged(settings or {}, PINNED)
-    if announced := _announce(arguments, ("plugin", *bridges)):
-        return announced
     with contextlib.ExitStack() as stack:
         directory = Path(mkdtemp(prefix="compare-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         registry = stack.enter_context(Registry.start(directory / "registry"))
         push_images(registry)
-        push(registry.address, PULLED, big_image(pull_mebibytes))
+        if plan.pulls:
+            push(registry.address, PULLED, big_image(plan.chosen.pull_mib))
         plugin = Lab("plugin", directory / "plugin", dict(PLUGIN_SETTINGS), registry=registry, subnet_bits=SUBNET_BITS)
         labs = {
             name: Lab("bridge", directory / name, its_settings, registry=registry, subnet_bits=SUBNET_BITS)
-            for name, its_settings in bridges.items()
+            for name, its_settings in plan.bridges.items()
         }
         for lab in (plugin, *labs.values()):
             stack.callback(lab.tear_down)
@@ -103,23 +111,16 @@ def compare(
                 *("--image", plugin.busybox),
                 *("--cni-conf-dir", str(plugin.network.conf_dir)),
                 *("--cni-bin-dir", str(PLUGINS)),
-                *("--pull-image", f"{registry.address}/{PULLED}"),
+                *(("--pull-image", f"{registry.address}/{PULLED}") if plan.pulls else ()),
                 *("--directory", str(directory / "run")),
-                *("--note", NOTE),
-                *(("--command-line", command) if command else ()),
+                *("--oci-runtime", oci_runtime),
+                *("--cgroup-parent", cgroup_driver.parent("cri-compare")),
+                *(word for note in notes for word in ("--note", note)),
+                *("--command-line", command),
                 "--announced",
-                *arguments,
+                *plan.rest,
             ]
         )
-
-
-def _announce(arguments: Sequence[str], names: Sequence[str]) -> int:
-    """Check the arguments and print what to expect, as ``cri-shim compare`` would, before anything is set up."""
-    parser = argparse.ArgumentParser(prog="cri-shim")
-    add_compare(parser.add_subparsers())
-    sides = [word for name in names for word in ("--endpoint", f"{name}=unix:///{name}.sock")]
-    options = parser.parse_args(["compare", *sides, "--image", "any", "--pull-image", "any", *arguments])
-    return announce(options)
 
 
 NOTE = (
@@ -132,16 +133,19 @@ NOTE = (
 )
 
 
+HYBRID = (
+    "crun refuses a machine where cgroup v1 and v2 both have controllers. The comparison ran in a mount namespace of "
+    "its own, where the v2 hierarchy beside v1 seems to have none."
+)
+
+
 def setting(text: str) -> dict[str, Any]:
     """Read ``KEY=VALUE`` as TOML, for example ``sandbox.infra="pinned"``; raises ValueError for anything else."""
     return tomllib.loads(text)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Read the arguments, those of ``cri-shim compare`` without its endpoints, and run it."""
-    if os.geteuid() != 0:
-        sys.stderr.write("run this as root: containers, mounts and network namespaces need it\n")
-        return 1
+def planned(arguments: Sequence[str]) -> Plan:
+    """Read the arguments, those of ``cri-shim compare`` as that command would, before anything is set up."""
     parser = argparse.ArgumentParser(
         prog="python -m lab.compare",
         description="Set up the plugin and the bridge, and compare them. All other arguments go to `cri-shim compare`.",
@@ -163,15 +167,42 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--line", choices=tuple(containerd_versions.LINES), help="containerd of this line (default: the installed one)"
     )
-    chosen, others = parser.parse_known_args(arguments)
-    if chosen.line:
-        os.environ["CONTAINERD_BINARIES"] = str(containerd_versions.binaries(chosen.line))
-    settings: dict[str, Any] = {}
+    parser.add_argument(
+        "--oci", choices=tuple(oci_runtimes.RUNTIMES), help="OCI runtime of all sides (default: the installed runc)"
+    )
+    chosen, rest = parser.parse_known_args(arguments)
+    bridges: dict[str, dict[str, Any]] = {"bridge": {}}
     for each in chosen.bridge:
-        settings = merged(settings, each)
+        bridges["bridge"] = merged(bridges["bridge"], each)
+    if chosen.pinned:
+        bridges["pinned"] = merged(bridges["bridge"], PINNED)
+    inner = argparse.ArgumentParser(prog="cri-shim")
+    add_compare(inner.add_subparsers())
+    sides = [word for name in ("plugin", *bridges) for word in ("--endpoint", f"{name}=unix:///{name}.sock")]
+    options = inner.parse_args(["compare", *sides, "--image", "any", "--pull-image", "any", *rest])
+    return Plan(chosen, rest, options, bridges)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Read the arguments, those of ``cri-shim compare`` without its endpoints, and run it."""
+    if os.geteuid() != 0:
+        sys.stderr.write("run this as root: containers, mounts and network namespaces need it\n")
+        return 1
+    plan = planned(arguments)
+    notes = [NOTE]
+    if plan.chosen.oci == "crun":
+        if oci_runtimes.refuses_hybrid_cgroups():
+            again = [sys.executable, "-m", "lab.compare", *arguments]
+            os.execvp("unshare", oci_runtimes.without_v2_controllers(again))
+        notes += [HYBRID] if oci_runtimes.has_hybrid_cgroups() else []
+    if announced := announce(plan.options):
+        return announced
+    if plan.chosen.line:
+        os.environ["CONTAINERD_BINARIES"] = str(containerd_versions.binaries(plan.chosen.line))
+    oci_runtime = oci_runtimes.use(plan.chosen.oci) if plan.chosen.oci else "runc"
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that SIGTERM cleans up as well
     command = "make compare" + (f' ARGS="{shlex.join(arguments)}"' if arguments else "")
-    return compare(others, chosen.pull_mib, command, settings, pinned=chosen.pinned)
+    return compare(plan, command, oci_runtime, notes)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import cgroup_driver
+from lab import cgroup_driver, oci_runtimes
 from lab.containerd_config import configuration, spans_environment
 from lab.processes import Daemon, LabError, command_lines, kill_and_wait
 
@@ -170,7 +170,11 @@ class PrivateContainerd:
     def _plugin_section(self) -> dict[str, Any]:
         runc = {
             "runtime_type": "io.containerd.runc.v2",
-            "options": {"SystemdCgroup": cgroup_driver.by_systemd(), "Root": str(self.directory / "runc")},
+            "options": {
+                "SystemdCgroup": cgroup_driver.by_systemd(),
+                "Root": str(self.directory / "runc"),
+                **oci_runtimes.options(),
+            },
         }
         section: dict[str, Any] = {
             "sandbox_image": self.sandbox_image,
