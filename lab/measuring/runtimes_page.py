@@ -2,8 +2,8 @@
 
 Between ``<!-- runtimes NAME: begin -->`` and ``<!-- runtimes NAME: end -->`` stands the table of the result
 ``NAME.json`` in docs/data: one row for each side, the first side's medians in absolute numbers, those of the others as
-the ratio to it. Below it stand all measures in which this project's sides are slower, the versions, and the command
-that repeats the run. A test holds the page to the files.
+the ratio to it. An emulated machine has only ratios. Below it stand all measures in which this project's sides are
+slower, the versions, and the command that repeats the run. A test holds the page to the files.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ _PLACE = re.compile(
 _NOTHING = "–"
 _NUMBER = re.compile(r"\b\d+\.\d+\.\d+\S*")
 OURS = ("bridge", "pinned")
+EMULATED = "QEMU"
+"""How the name of an emulated CPU begins; what is measured there takes many times as long as on a real one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ def table(run: Run, name: str) -> str:
     lines.append(f"| side | {' | '.join(heading for heading, _ in columns)} |")
     lines.append(f"| --- |{' ---: |' * len(columns)}")
     for number, side in enumerate(run.sides):
-        cells = (_ratio(row, side.name) if number else _absolute(row, side.name) for _, row in columns)
+        first = _one if run.machine.cpu.startswith(EMULATED) else _absolute
+        cells = (_ratio(row, side.name) if number else first(row, side.name) for _, row in columns)
         lines.append(f"| {side.name} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", *_slower(run), *_source(run, name)])
 
@@ -89,6 +92,11 @@ def _absolute(row: Row, side: str) -> str:
     if unit == "ms" and value >= 1000:
         value, unit = value / 1000, "s"
     return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
+
+
+def _one(row: Row, side: str) -> str:
+    """Return what stands for a number that would say nothing."""
+    return "1" if side in row.sides else _NOTHING
 
 
 def _ratio(row: Row, side: str) -> str:
@@ -120,8 +128,11 @@ def _source(run: Run, name: str) -> list[str]:
     """Return the lines that say when, on what, by which command, from which file, and every side's versions."""
     machine = run.machine
     day = time.strftime("%Y-%m-%d, %H:%M UTC", time.gmtime(run.started_at))
+    where = f"{machine.cores} cores ({machine.cpu}), {machine.kernel}, cgroups {machine.cgroups}, {machine.runc}"
+    emulated = ["The machine is emulated, so only the ratios count."] if machine.cpu.startswith(EMULATED) else []
     return [
-        f"{day}, {machine.cores} cores ({machine.cpu}), {machine.kernel}.",
+        f"{day}, {where}.",
+        *emulated,
         f"Result: [data/{name}.json](data/{name}.json). Sides: {'; '.join(map(_versions, run.sides))}. Command:",
         "",
         "```",
