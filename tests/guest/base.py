@@ -25,6 +25,7 @@ PACKAGES = (
     "python3",
     "containerd",
     "runc",
+    "crun",
     "containernetworking-plugins",
     "iptables",
     "iproute2",

@@ -12,9 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from tests.guest.suites import Suite, chosen
+from tests.guest.suites import RESULTS, Suite, chosen
 
-RESULTS = Path("/run/results")
 DISK = "/dev/vdc"
 # Emulated, everything takes about ten times as long.
 TIMEOUT_SECONDS = 600
@@ -61,7 +60,7 @@ def test_run(suite: Suite) -> list[str]:
 
 
 def measurement(suite: Suite) -> list[str]:
-    """The arguments of ``python -m`` for a measurement, which prints its own report."""
+    """The arguments of ``python -m`` for a measurement, which prints its report and may leave files."""
     return [suite.module, *suite.arguments]
 
 

@@ -6,6 +6,7 @@ Exit codes: 0 all passed, 1 some test failed, 3 the guest itself could not be ha
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -18,7 +19,9 @@ from tests.guest.project import project_disk
 from tests.guest.report import outcome, summary
 from tests.guest.suites import SUITES, chosen
 
-CACHE = Path(__file__).resolve().parents[2] / ".cache" / "guest"
+CHECKOUT = Path(__file__).resolve().parents[2]
+CACHE = CHECKOUT / ".cache" / "guest"
+RESULTS = CHECKOUT / "results" / "guest"
 LONGEST_SECONDS = float(os.environ.get("GUEST_SECONDS", "1500"))
 NO_GUEST = 3
 
@@ -44,12 +47,20 @@ def main() -> int:
             arguments = f"guest.suites={','.join(names)} guest.pytest={chr(0).join(more).encode().hex()}"
             results = Run(base, project, Path(directory), arguments).boot(say, LONGEST_SECONDS)
             outcomes = [outcome(suite, results) for suite in chosen(names)]
+            for path in keep_measured(results):
+                say(f"kept {path}")
     except GuestError as error:
         say(f"no guest, so nothing is known: {error}")
         return NO_GUEST
     text, well = summary(outcomes, time.monotonic() - started)
     print(text, flush=True)
     return 0 if well else 1
+
+
+def keep_measured(results: Path, target: Path = RESULTS) -> list[Path]:
+    """Copy the results of measurements to where git ignores them; what else has come back is in the summary."""
+    target.mkdir(parents=True, exist_ok=True)
+    return [Path(shutil.copy(path, target)) for path in sorted(results.glob("*.json"))]
 
 
 if __name__ == "__main__":

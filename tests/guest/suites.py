@@ -6,8 +6,12 @@ Those without ``always`` run only when they are named: ``make test-guest SUITES=
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from lab.without import TRICKS
+
+RESULTS = Path("/run/results")
+"""Where suites leave their results in the guest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,22 @@ OF_CGROUPS = tuple(
         "metrics_of_a_pod",
     )
 )
+
+
+def comparison(name: str, claim: str, *more: str, environment: tuple[tuple[str, str], ...] = ()) -> Suite:
+    """A comparison with containerd's own plugin, small enough for an emulated machine; its result is NAME.json."""
+    return Suite(
+        name,
+        f"this daemon and containerd's plugin, {claim}; emulated, so that only the ratios count",
+        (
+            *("--pinned", "--scenario", "life,exec,batch", "--pods", "6", "--rounds", "6", *more),
+            *("--output", str(RESULTS / f"{name}.json"), "--html", str(RESULTS / f"{name}.html")),
+        ),
+        environment,
+        always=False,
+        module="lab.compare",
+    )
+
 
 SUITES = (
     Suite(
@@ -88,6 +108,9 @@ SUITES = (
         always=False,
         module="lab.versions_bench",
     ),
+    comparison("comparison", "on cgroup v2 with the cgroupfs driver"),
+    comparison("comparison-systemd", "on cgroup v2 with the systemd driver", environment=SYSTEMD),
+    comparison("comparison-crun", "on cgroup v2 with crun", "--oci", "crun"),
 )
 
 
