@@ -13,8 +13,9 @@ from typing import Any
 import grpc
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from lab import cgroup_driver, oci_runtimes
+from lab import cgroup_driver
 from lab.containerd import may_lower_oom_score, toml, unmount_below
+from lab.debian import oci_runtimes
 from lab.processes import Daemon, LabError
 
 CHECKOUT = Path(__file__).resolve().parents[1]

@@ -15,7 +15,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from lab.debian_packages import ROOT, NotAvailableError
+from lab.debian.packages import ROOT, NotAvailableError
 from lab.pythons import program
 
 FILE = ROOT / "constraints.txt"

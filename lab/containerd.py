@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import cgroup_driver, oci_runtimes
+from lab import cgroup_driver
 from lab.containerd_config import configuration, spans_environment
+from lab.debian import oci_runtimes
 from lab.processes import Daemon, LabError, command_lines, kill_and_wait
 
 CAP_SYS_RESOURCE = 24

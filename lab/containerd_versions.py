@@ -1,7 +1,7 @@
 """Get containerd 1.7 and 2.1 for the tests: ``python -m lab.containerd_versions 1.7`` prints their folder.
 
 Debian's newer suites have them. They are unpacked below .containerd/ without being installed (see
-:mod:`lab.debian_packages`). The next call finds them there without any download.
+:mod:`lab.debian.packages`). The next call finds them there without any download.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.debian_packages import ROOT, NotAvailableError, download, numbers, run, unpack
+from lab.debian.packages import ROOT, NotAvailableError, download, numbers, run, unpack
 
 CACHE = ROOT / ".containerd"
 PACKAGE = "containerd"

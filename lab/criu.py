@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from lab.containerd_versions import CACHE
-from lab.debian_packages import NotAvailableError, mirror, own_apt, run
+from lab.debian.packages import NotAvailableError, mirror, own_apt, run
 
 SUITE = "trixie"
 PLACE = CACHE / "criu"

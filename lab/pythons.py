@@ -2,7 +2,7 @@
 
 A Python of the machine is used if there is one: on PATH, or among pyenv's. Otherwise Debian's newer suites have 3.13
 and 3.14. Their packages are unpacked below .pythons/ without being installed, with the libraries that they were built
-with (see :mod:`lab.debian_packages`).
+with (see :mod:`lab.debian.packages`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.debian_packages import ROOT, NotAvailableError, bind_to_own_libraries, download, unpack
+from lab.debian.packages import ROOT, NotAvailableError, bind_to_own_libraries, download, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

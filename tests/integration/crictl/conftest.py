@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from cri_shim.state.stored.go_json import to_go_json
 from lab.criu import criu_folder
-from lab.debian_packages import NotAvailableError
+from lab.debian.packages import NotAvailableError
 from lab.lab import Lab
 from lab.pod_configs import container_config, pod_config
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.containerd_config import IMAGES, RUNTIME, SERVER, configuration
-from lab.debian_packages import NotAvailableError, nearest, numbers
+from lab.debian.packages import NotAvailableError, nearest, numbers
 
 CRI = {
     "sandbox_image": "pause:1",

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from lab import oci_runtimes
 from lab.containerd import PrivateContainerd
+from lab.debian import oci_runtimes
 from tests.unit.lab.made_up_programs import program
 
 

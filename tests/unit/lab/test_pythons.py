@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab import pythons
-from lab.debian_packages import NotAvailableError
+from lab.debian.packages import NotAvailableError
 from tests.unit.lab.made_up_programs import program
 
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"

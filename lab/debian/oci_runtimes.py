@@ -1,7 +1,7 @@
-"""Get other OCI runtimes than the machine's runc: ``python -m lab.oci_runtimes crun`` prints the path of the program.
+"""Get other OCI runtimes than the machine's runc: ``python -m lab.debian.oci_runtimes crun`` prints its program.
 
 They come from Debian's newer suites, and are unpacked below .oci/ with their libraries, without being installed (see
-:mod:`lab.debian_packages`). A crun that is installed is taken as it is.
+:mod:`lab.debian.packages`). A crun that is installed is taken as it is.
 
 A newer runc takes the place of the machine's by its place on PATH, as on a machine that has it installed. Another
 program is named by the option BinaryName of the default runtime handler, as its users name it. The environment variable
@@ -18,7 +18,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.debian_packages import ROOT, NotAvailableError, bind_to_own_libraries, download, run, unpack
+from lab.debian.packages import ROOT, NotAvailableError, bind_to_own_libraries, download, run, unpack
 
 CACHE = ROOT / ".oci"
 SUITES = ("sid",)
@@ -55,13 +55,14 @@ def bring(runtime: Runtime, directory: Path, place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
     packages = download(runtime.package, SUITES, directory / "packages", wanted=runtime.wanted, whole=True)
     unpack(packages, place)
-    found = [path for path in (place / "usr" / way / runtime.package for way in ("bin", "sbin")) if path.exists()]
-    if not found:
+    folder = next((folder for folder in ("bin", "sbin") if (place / "usr" / folder / runtime.package).exists()), None)
+    if folder is None:
         raise NotAvailableError(f"the package {runtime.package} has no program of that name")
-    bind_to_own_libraries(found[0], place, directory / "patchelf")
-    run([str(found[0]), "--version"])
+    unpacked = place / "usr" / folder / runtime.package
+    bind_to_own_libraries(unpacked, place, directory / "patchelf")
+    run([str(unpacked), "--version"])
     (place / "bin").mkdir(exist_ok=True)
-    (place / "bin" / runtime.package).symlink_to(found[0])
+    (place / "bin" / runtime.package).symlink_to(unpacked)
 
 
 def use(name: str) -> str:
@@ -98,7 +99,7 @@ def without_v2_controllers(command: list[str]) -> list[str]:
 
 def main() -> None:
     """Print the program of the runtime that the arguments name."""
-    parser = argparse.ArgumentParser(prog="python -m lab.oci_runtimes", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.debian.oci_runtimes", description=__doc__)
     parser.add_argument("name", choices=sorted(RUNTIMES))
     try:
         sys.stdout.write(f"{program(parser.parse_args().name)}\n")
