@@ -77,7 +77,7 @@ async def state(pod):
     return (await pod.status()).state
 
 
-async def until_start_failed(lab, pod, seconds=10.0):
+async def until_start_failed(lab, pod, seconds=60.0):
     """Wait for the log to say that the pod's pause container could not be started."""
     async with asyncio.timeout(seconds):
         while not any("sandbox.start_failed" in line and pod.id in line for line in lab.bridge.log.splitlines()):
@@ -150,7 +150,7 @@ async def test_a_connection_that_breaks_in_between(lab, slow):
     read_before = lab.bridge.log.count("recovery.done")
     await slow.hang_up()
     slow.release()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while lab.bridge.log.count("recovery.done") == read_before:
             await asyncio.sleep(0.05)
     container = await pod.start()

@@ -96,6 +96,6 @@ async def test_killed_while_bytes_come(containerd):
             assert len(left["leases"]) == 1
             assert len(left["snapshots"]) == 2
             await parts.puller.forget_leases()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while await parts.left() != {}:
                     await asyncio.sleep(0.1)

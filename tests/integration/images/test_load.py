@@ -64,7 +64,7 @@ async def test_oci(parts, tmp_path):
     assert loaded.repo_digests == (f"docker.io/library/loaded@{image.digest}",)
     left = await parts.left()
     assert {kind: len(names) for kind, names in left.items()} == {"images": 3, "content": 5, "snapshots": 3}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not parts.images.resolve("loaded:1"):
             await asyncio.sleep(0.01)
     assert parts.images.resolve("loaded:1") == loaded

@@ -108,7 +108,7 @@ async def test_a_full_disk_blocks_no_container_and_keeps_whole_lines(pump, conta
         handle = pump.attach("full", *fds, str(disk / "0.log"))
         lines = b"".join(b"%d\n" % n for n in range(200_000))
         with capture_logs() as logs:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await asyncio.to_thread(shim.write, lines)
                 while pump.statistics().bytes_read < len(lines):
                     await asyncio.sleep(0.005)

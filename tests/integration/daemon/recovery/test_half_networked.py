@@ -47,7 +47,7 @@ async def test_a_daemon_that_is_killed_during_add(lab, moody):
     moody.be("hang-ADD")
     config = pod_config(cgroup_parent=lab.cgroup_parent)
     call = asyncio.ensure_future(lab.client.RunPodSandbox(config=config))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while "RUNNING" not in await asyncio.to_thread(lab.containerd.ctr, "tasks", "list") or not running(moody):
             await asyncio.sleep(0.05)
     await asyncio.to_thread(lab.bridge.kill9)
@@ -71,7 +71,7 @@ async def test_a_daemon_that_ends_during_add(lab, moody):
     """It ends in time and leaves the plugin at its work; the next one shows the pod as not ready, and removes it."""
     moody.be("hang-ADD")
     call = asyncio.ensure_future(lab.client.RunPodSandbox(config=pod_config(cgroup_parent=lab.cgroup_parent)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not running(moody):
             await asyncio.sleep(0.05)
     [plugin] = running(moody)
@@ -120,7 +120,7 @@ async def test_a_namespace_file_that_is_removed(lab):
     netns = await netns_of(pod)
     await asyncio.to_thread(subprocess.run, ["umount", netns], check=True)
     netns.unlink()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await only_pod(lab)).state == cri.SANDBOX_READY:  # without any Status in between
             await asyncio.sleep(0.05)
     status = (await lab.client.PodSandboxStatus(pod_sandbox_id=pod.id)).status
