@@ -18,6 +18,7 @@ import cri_shim
 from cri_shim.bench.arguments import add_compare
 from cri_shim.config import DEFAULT_PATH, Config, ConfigError, Flag, default_toml, load, to_toml
 from cri_shim.daemon.ignored_signals import IGNORED_SIGNALS
+from cri_shim.doctor.arguments import add_doctor
 from cri_shim.setup.arguments import add_setup
 from cri_shim.terminal.arguments import add_hops
 
@@ -86,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     load_image.add_argument("file", metavar="FILE.tar", help="the archive; - reads standard input")
     load_image.set_defaults(run=_image_load)
 
+    add_doctor(commands, _add_settings, _settings)
     add_hops(commands, _add_settings, _settings)
     add_compare(commands)
     add_setup(commands)

@@ -27,6 +27,8 @@ from cri_shim.daemon.sd_notify import Notifier
 from cri_shim.daemon.views import open_views
 from cri_shim.daemon.wiring import wire
 from cri_shim.disk.own_directories import make_own_directories
+from cri_shim.doctor.at_start import reason_not_to_start
+from cri_shim.doctor.place import Place
 from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.executors import FS, run
 from cri_shim.ledger.front.front_probe import FrontProbe
@@ -85,8 +87,10 @@ class Daemon:
         )
 
     async def run(self) -> int:
-        """Serve until a signal stops the daemon; raises OSError when the socket cannot be made or locked."""
+        """Serve until a signal stops the daemon; raises OSError when it cannot start, or the socket cannot be made."""
         config = self._config
+        if reason := reason_not_to_start(config, Place.here()):
+            raise OSError(reason)
         self._catch_signals()
         paths = Paths(Path(config.root), Path(config.state), config.runtime.netns_mounts_under_state_dir)
         make_own_directories(paths)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from cri_shim.doctor.checks import daemons
 from cri_shim.kernel.file_lock import FileLock, HeldError
 from cri_shim.kernel.unix_socket import answers, identity
 from cri_shim.tuning.ticks import next_tick
@@ -43,11 +44,9 @@ def socket_lock(path: str) -> Iterator[None]:
         try:
             stack.enter_context(FileLock(f"{path}.lock"))
         except HeldError as error:
-            raise OSError(
-                f"another cri-shim ({error.holder}) serves {path}; stop it, or use another socket_path"
-            ) from error
+            raise OSError(daemons.served_by_another(path, error.holder)) from error
         if answers(path):
-            raise OSError(f"something that is not cri-shim answers on {path}; use another socket_path")
+            raise OSError(daemons.answered_by_another(path))
         yield
 
 
@@ -65,10 +64,7 @@ def directory_locks(paths: Paths) -> Iterator[None]:
                 try:
                     stack.enter_context(FileLock(str(directory / name)))
                 except HeldError as error:
-                    raise OSError(
-                        f"another cri-shim ({error.holder}) uses {directory}; "
-                        f"stop it, or give this one a {key} of its own"
-                    ) from error
+                    raise OSError(daemons.used_by_another(directory, key, error.holder)) from error
         yield
 
 

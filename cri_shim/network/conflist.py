@@ -36,6 +36,10 @@ class ConfError(ValueError):
     """A network configuration cannot be used; the text says why."""
 
 
+class VersionError(ConfError):
+    """The file uses no version of the CNI specification that is known here."""
+
+
 class Plugin(Struct, frozen=True):
     """One plugin of a chain: its program's name, the capabilities it declares, and its configuration."""
 
@@ -78,7 +82,7 @@ def version_key(version: str) -> tuple[int, ...]:
     """
     match = _VERSION.fullmatch(version or "0.1.0")
     if match is None:
-        raise ConfError(f"cniVersion {escaped(version)!r} is not a version")
+        raise VersionError(f"cniVersion {escaped(version)!r} is not a version")
     return tuple(map(int, match[0].split(".")))
 
 
@@ -106,6 +110,25 @@ def parse_conf(data: bytes) -> NetworkConf:
     return parse_conflist(json.dumps(conflist).encode())
 
 
+def configuration_files(directory: str) -> list[Path]:
+    """Return the files of ``directory`` that may hold configurations, in the order of their use.
+
+    Blocking. Raises OSError.
+    """
+    return sorted(path for path in Path(directory).iterdir() if path.suffix in _SUFFIXES)
+
+
+def read_configuration(path: Path) -> NetworkConf | None:
+    """Read one configuration file; None for a directory, which is not one.
+
+    Blocking. Raises OSError or ``ConfError``.
+    """
+    if path.is_dir():
+        return None
+    data = read_small_file(path, LARGEST)
+    return parse_conflist(data) if path.suffix == ".conflist" else parse_conf(data)
+
+
 def load_directory(directory: str, max_conf_num: int) -> Loaded:
     """Read the configurations in ``directory``.
 
@@ -114,7 +137,7 @@ def load_directory(directory: str, max_conf_num: int) -> Loaded:
     networks: list[NetworkConf] = []
     problems: list[str] = []
     try:
-        files = sorted(path for path in Path(directory).iterdir() if path.suffix in _SUFFIXES)
+        files = configuration_files(directory)
     except OSError as error:
         return Loaded(problems=(f"cannot read {directory}: {_reason(error)}",), unread=is_node_fault(error))
     unread = False
@@ -122,15 +145,15 @@ def load_directory(directory: str, max_conf_num: int) -> Loaded:
         if max_conf_num > 0 and len(networks) == max_conf_num:
             break
         try:
-            if path.is_dir():
-                continue
-            data = read_small_file(path, LARGEST)
-            networks.append(parse_conflist(data) if path.suffix == ".conflist" else parse_conf(data))
+            network = read_configuration(path)
         except OSError as error:
             unread = unread or is_node_fault(error)
             problems.append(f"{escaped(str(path))}: {_reason(error)}")
         except ConfError as error:
             problems.append(f"{escaped(str(path))}: {error}")
+        else:
+            if network is not None:
+                networks.append(network)
     if len(problems) > _PROBLEMS_SHOWN:
         problems[_PROBLEMS_SHOWN:] = [f"{len(problems) - _PROBLEMS_SHOWN} more files cannot be used"]
     return Loaded(tuple(networks), tuple(problems), unread)
@@ -142,7 +165,7 @@ def directory_signature(directory: str) -> tuple[tuple[str, int, int, int], ...]
     Blocking.
     """
     try:
-        paths = sorted(path for path in Path(directory).iterdir() if path.suffix in _SUFFIXES)
+        paths = configuration_files(directory)
     except OSError:
         return ()
     return tuple(map(_file_signature, paths))
@@ -186,7 +209,7 @@ def _version(document: dict[str, Any]) -> str:
         return ""
     known = [version for version in offered if version_key(version) <= _NEWEST]
     if not known:
-        raise ConfError(f"cniVersion {escaped(', '.join(offered))} is newer than 1.1.0")
+        raise VersionError(f"cniVersion {escaped(', '.join(offered))} is newer than 1.1.0")
     return max(known, key=version_key)
 
 

@@ -20,6 +20,7 @@ from containerd_client.api.containerd.events import events_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.disk.pod_directories import are_pinned, mark_exited
 from cri_shim.kernel.executors import FS, run
+from cri_shim.node import cri_plugin
 from cri_shim.sync import lost_namespaces
 from cri_shim.sync.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
 from cri_shim.sync.task_poll import Absent, NotKnown, poll_tasks
@@ -49,8 +50,6 @@ _TASK_EXIT = "/tasks/exit"
 _TASK_DELETE = "/tasks/delete"
 _TASK_OOM = "/tasks/oom"
 _IMAGES = "/images/"
-_PLUGIN_TYPE = "io.containerd.grpc.v1"
-_PLUGIN_NAMESPACE = "k8s.io"
 
 log = structlog.get_logger(__name__)
 
@@ -148,14 +147,14 @@ class Monitor:
 
     async def _warn_of_plugin(self) -> None:
         """Warn at each connect if containerd's own CRI plugin is on: each would take the other's pods for its own."""
-        if self._namespace != _PLUGIN_NAMESPACE:
+        if self._namespace != cri_plugin.NAMESPACE:
             return
         try:
-            plugins = await self._containerd.introspection.plugins("id==cri")
+            plugins = await self._containerd.introspection.plugins(cri_plugin.FILTER)
         except ContainerdError as error:
             log.debug("containerd.plugins_unknown", error=str(error))
             return
-        if any(plugin.type == _PLUGIN_TYPE and not plugin.HasField("init_err") for plugin in plugins):
+        if cri_plugin.serves_pods(plugins):
             log.error(
                 "containerd.plugin_is_on",
                 namespace=self._namespace,

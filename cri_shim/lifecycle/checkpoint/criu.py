@@ -9,16 +9,14 @@ version.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from typing import Final
 
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.process import run_program
+from cri_shim.node.criu import OLDEST, version_in
 
-OLDEST: Final = (3, 16)
-"""The first version of criu that writes what a checkpoint of a pod's container needs."""
 _SECONDS: Final = 10.0
 
 
@@ -43,8 +41,3 @@ async def require_criu() -> None:
         version_text, oldest = ".".join(map(str, version)), ".".join(map(str, OLDEST))
         raise FailedPreconditionError(f"{program} is criu {version_text}; checkpoints need {oldest} or newer")
 
-
-def version_in(answer: str) -> tuple[int, ...] | None:
-    """Return the version in the output of ``criu --version``; None without one."""
-    match = re.search(r"^Version:\s*(\d+(?:\.\d+)+)", answer, re.MULTILINE)
-    return None if match is None else tuple(map(int, match.group(1).split(".")))

@@ -1,0 +1,163 @@
+"""Which daemon serves with this configuration, and whether there is only one.
+
+A daemon holds locks: one beside its socket, two in each of its directories. /proc/locks names the holders, so nothing
+has to be opened or locked to learn them. The texts for a lock that is held are the daemon's own at its start.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from cri_shim.doctor.code import Code
+from cri_shim.doctor.files import text_of
+from cri_shim.kernel.unix_socket import answers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from cri_shim.config import Config
+    from cri_shim.doctor.code import Outcome
+    from cri_shim.doctor.place import Place
+
+TWO_DAEMONS = Code(
+    "two-daemons",
+    "error",
+    "another daemon uses the socket, the root or the state directory",
+    "no other daemon uses socket, root or state",
+)
+SOCKET_TAKEN = Code(
+    "socket-taken",
+    "error",
+    "a program that is not cri-shim answers on the socket",
+    "no other program answers on the socket",
+)
+NOT_SERVING = Code(
+    "daemon-not-serving", "warning", "the daemon runs, and its socket does not answer", "the daemon that runs answers"
+)
+NOT_RUNNING = Code("daemon-not-running", "note", "no daemon runs with this configuration", "the daemon runs")
+CODES: Final = (TWO_DAEMONS, SOCKET_TAKEN, NOT_SERVING, NOT_RUNNING)
+
+
+class Held(Struct, frozen=True):
+    """A lock file and the process that holds it, 0 if none does; ``reason`` says why this is unknown."""
+
+    path: str
+    key: str
+    """The setting that the lock is about: ``socket_path``, ``root`` or ``state``."""
+    place: str
+    """The value of that setting."""
+    pid: int = 0
+    reason: str = ""
+
+
+class Daemons(Struct, frozen=True):
+    """The locks, and whether something answers on the socket."""
+
+    locks: tuple[Held, ...]
+    answers: bool
+
+    @property
+    def serving(self) -> int:
+        """The process that holds the lock of the socket, 0 if none does."""
+        return next((lock.pid for lock in self.locks if lock.key == "socket_path"), 0)
+
+
+def served_by_another(path: str, holder: str) -> str:
+    """Return the text for a socket that another daemon serves."""
+    return f"another cri-shim ({holder}) serves {path}; stop it, or use another socket_path"
+
+
+def answered_by_another(path: str) -> str:
+    """Return the text for a socket on which another program answers."""
+    return f"something that is not cri-shim answers on {path}; use another socket_path"
+
+
+def used_by_another(directory: str | Path, key: str, holder: str) -> str:
+    """Return the text for a directory that another daemon uses."""
+    return f"another cri-shim ({holder}) uses {directory}; stop it, or give this one a {key} of its own"
+
+
+def read_daemons(config: Config, place: Place) -> Daemons:
+    """Find the holders of the locks. Blocks."""
+    table = text_of(place.proc / "locks") or ""
+    files = [(f"{config.socket_path}.lock", "socket_path", config.socket_path)]
+    for key, directory in (("root", config.root), ("state", config.state)):
+        files += [(f"{directory}/{name}", key, directory) for name in ("root.lock", "state.lock")]
+    locks = tuple(_held(place, table, *file) for file in files)
+    return Daemons(locks, answers(str(place.at(config.socket_path))))
+
+
+def _held(place: Place, table: str, path: str, key: str, value: str) -> Held:
+    file = place.at(path)
+    try:
+        status = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return Held(path, key, value)
+    except OSError as error:
+        return Held(path, key, value, reason=f"{path}: {(error.strerror or str(error)).lower()}")
+    device = (os.major(status.st_dev), os.minor(status.st_dev))
+    for lock_device, pid in holders(table, status.st_ino):
+        # Some file systems (overlay, btrfs) show other device numbers to stat; there the pid in the file decides.
+        if lock_device == device or _noted_pid(file) == pid:
+            return Held(path, key, value, pid)
+    return Held(path, key, value)
+
+
+def holders(table: str, inode: int) -> list[tuple[tuple[int, int], int]]:
+    """Return device and process of each flock on a file with this inode, from the text of /proc/locks."""
+    held = []
+    for line in table.splitlines():
+        words = line.split()
+        if len(words) < 8 or words[1] != "FLOCK":
+            continue
+        major, minor, number = words[5].split(":")
+        if int(number) == inode:
+            held.append(((int(major, 16), int(minor, 16)), int(words[4])))
+    return held
+
+
+def _noted_pid(file: Path) -> int:
+    try:
+        text = (text_of(file) or "").strip()
+    except OSError:
+        return 0
+    return int(text) if text.isdecimal() else 0
+
+
+def judge_daemons(daemons: Daemons, config: Config, place: Place) -> Iterator[Outcome]:
+    """Judge who holds the locks: one daemon all of them, or none any."""
+    serving = daemons.serving
+    unreadable = [lock.reason for lock in daemons.locks if lock.reason]
+    others: Sequence[Held] = [lock for lock in daemons.locks if lock.pid and lock.pid != serving]
+    for lock in {(lock.pid, lock.key): lock for lock in others}.values():
+        yield TWO_DAEMONS.report(
+            used_by_another(lock.place, lock.key, f"process {lock.pid}"),
+            "see which configuration each process was started with:",
+            f"$ ps -o pid,args -p {','.join(map(str, sorted({serving, lock.pid} - {0})))}",
+        )
+    if unreadable and not others:
+        yield TWO_DAEMONS.unknown(f"whether another daemon is here cannot be seen: {unreadable[0]}", place.sudo())
+    if serving:
+        if not daemons.answers:
+            yield NOT_SERVING.report(
+                f"the daemon (process {serving}) holds {config.socket_path}.lock, and nothing answers on the socket",
+                "it may still be starting; else restart it:",
+                place.service("restart", "cri-shim"),
+            )
+        else:
+            yield NOT_RUNNING.fine(f"the daemon runs (process {serving}) and answers on {config.socket_path}")
+    elif daemons.answers and not daemons.locks[0].reason:
+        yield SOCKET_TAKEN.report(answered_by_another(config.socket_path), "see which program it is:", "$ ss -xlp")
+    elif daemons.locks[0].reason:
+        yield NOT_RUNNING.unknown(f"whether a daemon runs cannot be seen: {daemons.locks[0].reason}", place.sudo())
+        yield NOT_SERVING.not_made("whether a daemon runs cannot be seen")
+    elif not others:
+        yield NOT_SERVING.not_made("no daemon runs")
+        yield NOT_RUNNING.report(
+            f"no daemon serves {config.socket_path}: what is judged is what this shell would give to one",
+            place.service("start", "cri-shim"),
+        )

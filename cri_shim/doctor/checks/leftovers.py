@@ -1,0 +1,100 @@
+"""What a crash has left: directories and mounts of ours that belong to no record of containerd.
+
+The directories are read before containerd's records, and the youngest are left out, so that a pod in the making does
+not count. Network namespaces in /run/netns may belong to other programs; one is ours if a directory of ours notes it,
+and then the directory is reported.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from cri_shim.doctor.code import Code
+from cri_shim.kernel.mountinfo import mounts_under, read_mountinfo
+from cri_shim.kernel.presence import entries_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from cri_shim.doctor.code import Outcome
+    from cri_shim.doctor.place import Place
+    from cri_shim.paths import Paths
+
+DIRECTORIES = Code(
+    "leftover-directories",
+    "warning",
+    "directories of pods or containers belong to no record in containerd",
+    "all directories of pods and containers have a record",
+)
+MOUNTS = Code(
+    "leftover-mounts",
+    "warning",
+    "mounts of pods or containers belong to no record in containerd",
+    "all mounts of pods and containers have a record",
+)
+CODES: Final = (DIRECTORIES, MOUNTS)
+
+_YOUNG: Final = 300.0
+"""Seconds; a start takes at most the four minutes of the kubelet's time limit."""
+_SHOWN: Final = 3
+
+
+class Leftovers(Struct, frozen=True):
+    """Paths of directories and mounts, by the id that they are named after."""
+
+    directories: dict[str, str]
+    mounts: dict[str, str]
+
+
+def read_leftovers(paths: Paths, place: Place, now: float | None = None) -> Leftovers:
+    """Read all directories and mounts that are named after an id. Raises OSError. Blocks."""
+    before = (time.time() if now is None else now) - _YOUNG
+    parents = (
+        paths.sandboxes_root(),
+        paths.sandboxes_state(),
+        paths.containers_root(),
+        paths.containers_state(),
+        paths.idmapped(),
+        paths.image_mounts(),
+    )
+    directories = {
+        entry.name: str(entry)
+        for parent in parents
+        for entry in entries_of(place.at(str(parent)))
+        if _is_old(entry, before)
+    }
+    mounts: dict[str, str] = {}
+    table = read_mountinfo(str(place.proc / "self/mountinfo"))
+    for parent in parents:
+        top = str(place.at(str(parent)).resolve())  # the table has paths without links
+        for mount in mounts_under(top, table):
+            if mount.path != top:
+                mounts.setdefault(mount.path.removeprefix(f"{top}/").partition("/")[0], mount.path)
+    young = {entry.name for parent in parents for entry in entries_of(place.at(str(parent)))} - directories.keys()
+    return Leftovers(directories, {id_: path for id_, path in mounts.items() if id_ not in young})
+
+
+def _is_old(entry: Path, before: float) -> bool:
+    try:
+        return entry.stat().st_mtime < before
+    except FileNotFoundError:
+        return False
+
+
+def judge_leftovers(leftovers: Leftovers, ids: frozenset[str], place: Place, *, daemon_runs: bool) -> Iterator[Outcome]:
+    """Judge what is there by the ids of containerd's records."""
+    action = "restart" if daemon_runs else "start"
+    remedies = ("a start of the daemon removes them:", place.service(action, "cri-shim"))
+    for code, here, named in (
+        (DIRECTORIES, leftovers.directories, "directories"),
+        (MOUNTS, leftovers.mounts, "mounts"),
+    ):
+        orphaned = sorted(path for id_, path in here.items() if id_ not in ids)
+        if orphaned:
+            more = f" and {len(orphaned) - _SHOWN} more" if len(orphaned) > _SHOWN else ""
+            shown = ", ".join(orphaned[:_SHOWN])
+            yield code.report(f"{len(orphaned)} {named} belong to no pod or container: {shown}{more}", *remedies)

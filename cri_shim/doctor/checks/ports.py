@@ -1,0 +1,139 @@
+"""The addresses that the daemon listens on: free, or already its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from cri_shim.doctor.code import Code
+from cri_shim.doctor.files import text_of
+from cri_shim.kernel.processes import all_pids, arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from cri_shim.config import Config
+    from cri_shim.doctor.code import Outcome
+    from cri_shim.doctor.place import Place
+
+IN_USE = Code(
+    "port-in-use", "error", "another program uses a port of the daemon", "the daemon's ports are free, or its own"
+)
+CODES: Final = (IN_USE,)
+
+_LISTEN: Final = "0A"
+_ANY: Final = ("0.0.0.0", "::")  # noqa: S104 - to compare with
+
+
+class Port(Struct, frozen=True):
+    """A port that the daemon is configured to listen on."""
+
+    key: str
+    address: str
+    number: int
+
+
+class User(Struct, frozen=True):
+    """A socket that listens on one of the ports; ``pid`` is 0 if only root may know it, or no process has it."""
+
+    port: Port
+    pid: int
+    program: str = ""
+
+
+def ports_of(config: Config) -> list[Port]:
+    """Return the configured ports; port 0 is any free one, and a unix socket or no address is no port."""
+    stream = config.stream
+    ports = [Port("stream.stream_server_port", stream.stream_server_address, int(stream.stream_server_port))]
+    address = config.http.address
+    if address and not address.startswith("unix:"):
+        host, _, number = address.rpartition(":")
+        ports.append(Port("http.address", host.strip("[]"), int(number)))
+    return [port for port in ports if port.number]
+
+
+def read_users(ports: Iterable[Port], place: Place) -> list[User]:
+    """Find what listens on the ports. Blocks."""
+    sockets = [socket for table in ("net/tcp", "net/tcp6") for socket in listening(text_of(place.proc / table) or "")]
+    inodes = {
+        inode: port for port in ports for host, number, inode in sockets if number == port.number and _clash(host, port)
+    }
+    owners = _owners(inodes, place) if inodes else {}
+    return [User(port, owners.get(inode, 0), _program(owners.get(inode, 0), place)) for inode, port in inodes.items()]
+
+
+def listening(table: str) -> list[tuple[str, int, int]]:
+    """Return address, port and inode of each listening socket in the text of /proc/net/tcp or tcp6.
+
+    An address is in the table's own form (hexadecimal words of the machine), except that all zeroes are ``any``.
+    """
+    sockets = []
+    for line in table.splitlines()[1:]:
+        words = line.split()
+        if len(words) > 9 and words[3] == _LISTEN:
+            host, _, port = words[1].partition(":")
+            sockets.append(("any" if not host.strip("0") else host, int(port, 16), int(words[9])))
+    return sockets
+
+
+def _clash(host: str, port: Port) -> bool:
+    """Return whether a socket on ``host`` keeps the daemon from its address; in doubt (IPv6) it does."""
+    if host == "any" or port.address in _ANY or ":" in port.address or len(host) > 8:
+        return True
+    words = port.address.split(".")
+    return len(words) == 4 and host == "".join(f"{int(word):02X}" for word in reversed(words))
+
+
+def _owners(inodes: Collection[int], place: Place) -> dict[int, int]:
+    """Return the process of each socket, as far as its descriptors may be read."""
+    wanted = {f"socket:[{inode}]": inode for inode in inodes}
+    owners: dict[int, int] = {}
+    for pid in all_pids(place.proc):
+        try:
+            descriptors = list((place.proc / str(pid) / "fd").iterdir())
+        except OSError:
+            continue  # of another user, or it has ended
+        for descriptor in descriptors:
+            inode = wanted.get(_target(descriptor))
+            if inode is not None:
+                owners.setdefault(inode, pid)
+        if len(owners) == len(wanted):
+            break
+    return owners
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)  # noqa: PTH115 - "socket:[1]" is not a path
+    except OSError:
+        return ""
+
+
+def _program(pid: int, place: Place) -> str:
+    command = arguments(pid, place.proc) if pid else []
+    return Path(command[0]).name if command else ""
+
+
+def judge_ports(users: Iterable[User], daemon: int, place: Place) -> Iterator[Outcome]:
+    """Judge the users of the ports; ``daemon`` is the process of the running daemon, 0 if there is none."""
+    for user in users:
+        port = user.port
+        if user.pid and user.pid == daemon:
+            continue
+        named = f"port {port.number} ({port.key}) is in use"
+        if user.pid:
+            yield IN_USE.report(
+                f"{named} by process {user.pid} ({user.program or 'without a name'})",
+                f"set another {port.key} in the configuration, or stop that program:",
+                f"$ kill {user.pid}",
+            )
+        elif daemon or not place.is_root:
+            yield IN_USE.unknown(f"{named}, and only root sees by which process", place.sudo())
+        else:
+            yield IN_USE.report(
+                f"{named} by a process that cannot be seen from here",
+                f"set another {port.key} in the configuration",
+            )

@@ -1,0 +1,49 @@
+"""The command ``cri-shim doctor``: examine, print, and return the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import io
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cri_shim.config import ConfigError
+from cri_shim.doctor.codes import CODES
+from cri_shim.doctor.examine import examine, examine_mistakes
+from cri_shim.doctor.place import Place
+from cri_shim.doctor.report import Report, as_json, as_text
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from cri_shim.config import Config
+
+WRONG_USAGE = 2
+
+
+def run(options: argparse.Namespace, settings: Callable[[argparse.Namespace], Config]) -> int:
+    """Run the command with the configuration that ``settings`` reads."""
+    known = {code.name for code in CODES}
+    if unknown := next((code for code in options.ignore if code not in known), ""):
+        similar = difflib.get_close_matches(unknown, known, n=1)
+        hint = f"; did you mean {similar[0]}?" if similar else "; --all shows every code"
+        sys.stderr.write(f"cri-shim doctor: there is no code {unknown!r}{hint}\n")
+        return WRONG_USAGE
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may hold characters that a terminal cannot show
+    # The rooms that the checks use log what they meet; here it is the checks that report.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        config = settings(options)
+    except ConfigError as error:
+        outcomes = examine_mistakes(error)
+    else:
+        outcomes = asyncio.run(examine(config, Place.here(), network=options.network))
+    report = Report.of(outcomes, options.ignore)
+    sys.stdout.write(as_json(report) if options.output == "json" else as_text(report, everything=options.all))
+    return report.exit_code(strict=options.strict)

@@ -1,0 +1,73 @@
+"""Ask containerd once for everything that the checks need: version, plugins, the sandbox image, records."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from containerd_client import Containerd, ContainerdError, NotFound, call_options
+from containerd_client.distribution.values.errors import InvalidReferenceError
+from containerd_client.distribution.values.reference import parse_reference
+from cri_shim.doctor.containerd_socket import PATIENCE, SocketState, ask_version, connect, path_of
+from cri_shim.kernel.executors import FS, run
+from cri_shim.node.snapshotter_root import candidates
+
+if TYPE_CHECKING:
+    from containerd_client.api.containerd.services.introspection.v1.introspection_pb2 import Plugin
+    from cri_shim.config import Config
+    from cri_shim.doctor.place import Place
+
+_LIST_SECONDS: Final = 10.0
+
+
+class Answers(Struct, frozen=True):
+    """What containerd has answered; None for what it has not, and ``reason`` then says why."""
+
+    socket: SocketState
+    reason: str = ""
+    plugins: tuple[Plugin, ...] | None = None
+    has_sandbox_image: bool | None = None
+    ids: frozenset[str] | None = None
+    """The ids of all records in our namespace."""
+
+    @property
+    def is_containerd(self) -> bool:
+        """Whether a containerd answers."""
+        return self.socket.kind == "containerd"
+
+    def directory(self, snapshotter: str) -> str:
+        """Return the directory of a snapshotter, or where it usually is."""
+        return candidates(self.plugins or (), snapshotter)[0]
+
+
+async def ask(config: Config, place: Place) -> Answers:
+    """Ask the configured containerd. Never raises ContainerdError; nothing is changed there."""
+    address = path_of(config.containerd.address)
+    state = await run(FS, connect, place.at(address))
+    if state.kind != "connected":
+        return Answers(state, f"containerd is not reachable at {address}")
+    async with Containerd(config.containerd.address, namespace=config.containerd.namespace) as client:
+        state = await ask_version(client, state)
+        if state.kind != "containerd":
+            return Answers(state, f"containerd does not answer on {address}")
+        try:
+            with call_options(timeout=PATIENCE):
+                plugins = tuple(await client.introspection.plugins())
+                image = await _has_image(client, config.image.sandbox_image)
+            with call_options(timeout=_LIST_SECONDS):
+                ids = frozenset(record.id for record in await client.containers.list())
+        except ContainerdError as error:
+            return Answers(state, f"containerd answers with an error: {error}")
+        return Answers(state, "", plugins, image, ids)
+
+
+async def _has_image(client: Containerd, name: str) -> bool:
+    with suppress(InvalidReferenceError):  # an image may be stored under any name
+        name = str(parse_reference(name))
+    try:
+        await client.images.get(name)
+    except NotFound:
+        return False
+    return True

@@ -1,0 +1,160 @@
+"""Read the few settings of the node's kubelet that concern a container runtime, from its flags and its files.
+
+The kubelet's file is YAML or JSON. Only scalars at the top level are needed, and only lines that leave no doubt are
+read: whatever else YAML allows (anchors, several documents, tabs, flow style at the top) makes the value unknown. Flags
+win over files, as in the kubelet.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from cri_shim.doctor.files import text_of
+from cri_shim.kernel.processes import all_pids, arguments
+from untrusted import DocumentError, parse_object
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cri_shim.doctor.place import Place
+
+USUAL_FILE: Final = "/var/lib/kubelet/config.yaml"
+_INSTANCE_FILE: Final = "/var/lib/kubelet/instance-config.yaml"
+_FLAGS_FILE: Final = "/var/lib/kubelet/kubeadm-flags.env"
+
+_SCALAR: Final = re.compile(
+    r"""(?:"(?P<double>[^"\\]*)"|'(?P<single>[^']*)'|(?P<plain>[A-Za-z0-9_./:@-]+))?\s*(?:#.*)?"""
+)
+_SUSPECT: Final = re.compile(r"^(?:%|\t|\?|&|\*|!|\{|\[|<<)")
+_KEYS: Final = ("cgroupDriver", "containerRuntimeEndpoint")
+
+
+class Setting(Struct, frozen=True):
+    """One setting: its value, empty if it is not set, and where it was read; or the reason why it is unknown."""
+
+    value: str = ""
+    where: str = ""
+    unknown_reason: str = ""
+
+
+class KubeletSettings(Struct, frozen=True):
+    """The kubelet of this node; ``present`` is false if neither a process nor a file of one exists."""
+
+    present: bool
+    pid: int = 0
+    cgroup_driver: Setting = Setting()
+    endpoint: Setting = Setting()
+    containerd: Setting = Setting()
+
+
+def read_kubelet(place: Place) -> KubeletSettings:
+    """Read the settings of the running kubelet, or of the files where kubeadm puts them. Blocks."""
+    pid, command = _process(place)
+    flags = _flags(command[1:]) if command else _flags_of_file(place)
+    named = flags.get("config", "")
+    files = [named] if named else [USUAL_FILE, _INSTANCE_FILE]
+    if directory := flags.get("config-dir", ""):
+        files += _drop_ins(place, directory)
+    values, present = _values(place, files)
+    for key, flag in (("cgroupDriver", "cgroup-driver"), ("containerRuntimeEndpoint", "container-runtime-endpoint")):
+        if flag in flags:
+            values[key] = Setting(flags[flag], f"the kubelet's flag --{flag}")
+    containerd = Setting(flags["containerd"], "the kubelet's flag --containerd") if "containerd" in flags else Setting()
+    return KubeletSettings(
+        bool(pid) or present,
+        pid,
+        values.get("cgroupDriver", Setting()),
+        values.get("containerRuntimeEndpoint", Setting()),
+        containerd,
+    )
+
+
+def _process(place: Place) -> tuple[int, list[str]]:
+    for pid in sorted(all_pids(place.proc)):
+        command = arguments(pid, place.proc)
+        if command and Path(command[0]).name == "kubelet":
+            return pid, command
+    return 0, []
+
+
+def _flags(words: Sequence[str]) -> dict[str, str]:
+    """Return the flags of a command line, ``--name=value`` or ``--name value``."""
+    flags: dict[str, str] = {}
+    for number, word in enumerate(words):
+        name, equals, value = word.lstrip("-").partition("=")
+        if word.startswith("-"):
+            following = words[number + 1] if number + 1 < len(words) else ""
+            flags[name] = value if equals else ("" if following.startswith("-") else following)
+    return flags
+
+
+def _flags_of_file(place: Place) -> dict[str, str]:
+    """Return the flags that kubeadm has its unit pass to the kubelet."""
+    try:
+        text = text_of(place.at(_FLAGS_FILE)) or ""
+        quoted = text.strip().partition("=")[2]
+        return _flags(shlex.split(" ".join(shlex.split(quoted))))
+    except (OSError, ValueError):
+        return {}
+
+
+def _drop_ins(place: Place, directory: str) -> list[str]:
+    try:
+        return [f"{directory}/{path.name}" for path in sorted(place.at(directory).iterdir()) if path.suffix == ".conf"]
+    except OSError:
+        return []
+
+
+def _values(place: Place, files: Iterable[str]) -> tuple[dict[str, Setting], bool]:
+    """Return the settings of several files, of which the later win, and whether one of them exists."""
+    values: dict[str, Setting] = {}
+    present = False
+    for file in files:
+        try:
+            text = text_of(place.at(file))
+        except OSError as error:
+            reason = f"{file} cannot be read: {(error.strerror or str(error)).lower()}"
+            values |= dict.fromkeys(_KEYS, Setting(unknown_reason=reason))
+            present = True
+            continue
+        if text is not None:
+            present = True
+            values |= settings_in(text, file)
+    return values, present
+
+
+def settings_in(text: str, file: str) -> dict[str, Setting]:
+    """Return the settings that a kubelet's file contains, without those that it does not set."""
+    if text.lstrip().startswith("{"):
+        return _settings_in_json(text, file)
+    lines = text.splitlines()
+    suspect = next((line for line in lines if _SUSPECT.match(line)), "")
+    documents = sum(line.rstrip() == "---" for line in lines[1:]) + sum(line.startswith("...") for line in lines)
+    if suspect or documents:
+        return dict.fromkeys(_KEYS, Setting(unknown_reason=f"{file} is YAML of a form that is not read here"))
+    settings: dict[str, Setting] = {}
+    for line in lines:
+        # YAML of Kubernetes spells keys plainly; a quoted key of these names would be a doubt.
+        match = re.match(r"""["']?(cgroupDriver|containerRuntimeEndpoint)["']?\s*:(?:\s+(.*))?$""", line)
+        if match is None:
+            continue
+        key = match[1]
+        scalar = _SCALAR.fullmatch((match[2] or "").strip())
+        if scalar is None or key in settings:
+            settings[key] = Setting(unknown_reason=f"{key} in {file} has a form that is not read here")
+        else:
+            settings[key] = Setting(scalar["double"] or scalar["single"] or scalar["plain"] or "", file)
+    return {key: setting for key, setting in settings.items() if setting.value or setting.unknown_reason}
+
+
+def _settings_in_json(text: str, file: str) -> dict[str, Setting]:
+    try:
+        document = parse_object(text.encode())
+        return {key: Setting(document.text(key), file) for key in _KEYS if key in document and document.text(key)}
+    except DocumentError as error:
+        return dict.fromkeys(_KEYS, Setting(unknown_reason=f"{file}: {error}"))
