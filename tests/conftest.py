@@ -18,6 +18,7 @@ LOOPS: Final[Mapping[str, Literal["session", "module"]]] = {
     "conformance": "session",
     "integration/crictl": "session",
     "integration/daemon": "session",
+    "integration/doctor": "session",
     "integration/explorer": "session",
     "integration/ledger": "session",
     "integration/streaming": "session",

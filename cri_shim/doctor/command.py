@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import difflib
 import io
 import logging
@@ -19,9 +20,10 @@ from cri_shim.doctor.report import Report, as_json, as_text
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cri_shim.config import Config
+    from cri_shim.doctor.code import Outcome
 
 WRONG_USAGE = 2
 
@@ -36,14 +38,27 @@ def run(options: argparse.Namespace, settings: Callable[[argparse.Namespace], Co
         return WRONG_USAGE
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names may hold characters that a terminal cannot show
-    # The rooms that the checks use log what they meet; here it is the checks that report.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    try:
-        config = settings(options)
-    except ConfigError as error:
-        outcomes = examine_mistakes(error)
-    else:
-        outcomes = asyncio.run(examine(config, Place.here(), network=options.network))
+    with _without_log():
+        outcomes = _outcomes(options, settings)
     report = Report.of(outcomes, options.ignore)
     sys.stdout.write(as_json(report) if options.output == "json" else as_text(report, everything=options.all))
     return report.exit_code(strict=options.strict)
+
+
+def _outcomes(options: argparse.Namespace, settings: Callable[[argparse.Namespace], Config]) -> list[Outcome]:
+    try:
+        config = settings(options)
+    except ConfigError as error:
+        return examine_mistakes(error)
+    return asyncio.run(examine(config, Place.here(), network=options.network))
+
+
+@contextlib.contextmanager
+def _without_log() -> Iterator[None]:
+    """Keep the log quiet: the rooms that the checks use log what they meet, and here the checks report it."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)

@@ -89,12 +89,12 @@ def judge_leftovers(leftovers: Leftovers, ids: frozenset[str], place: Place, *, 
     """Judge what is there by the ids of containerd's records."""
     action = "restart" if daemon_runs else "start"
     remedies = ("a start of the daemon removes them:", place.service(action, "cri-shim"))
-    for code, here, named in (
-        (DIRECTORIES, leftovers.directories, "directories"),
-        (MOUNTS, leftovers.mounts, "mounts"),
+    for code, here, one, several in (
+        (DIRECTORIES, leftovers.directories, "directory belongs", "directories belong"),
+        (MOUNTS, leftovers.mounts, "mount belongs", "mounts belong"),
     ):
         orphaned = sorted(path for id_, path in here.items() if id_ not in ids)
         if orphaned:
+            counted = f"1 {one}" if len(orphaned) == 1 else f"{len(orphaned)} {several}"
             more = f" and {len(orphaned) - _SHOWN} more" if len(orphaned) > _SHOWN else ""
-            shown = ", ".join(orphaned[:_SHOWN])
-            yield code.report(f"{len(orphaned)} {named} belong to no pod or container: {shown}{more}", *remedies)
+            yield code.report(f"{counted} to no pod or container: {', '.join(orphaned[:_SHOWN])}{more}", *remedies)

@@ -40,4 +40,3 @@ async def require_criu() -> None:
     if version < OLDEST:
         version_text, oldest = ".".join(map(str, version)), ".".join(map(str, OLDEST))
         raise FailedPreconditionError(f"{program} is criu {version_text}; checkpoints need {oldest} or newer")
-

@@ -1,0 +1,101 @@
+"""Who holds the daemon's locks is read from /proc/locks, and nothing is locked for that."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+
+import pytest
+
+from cri_shim.daemon.endpoint import directory_locks, socket_lock
+from cri_shim.doctor.checks import daemons
+from cri_shim.doctor.checks.daemons import Daemons, Held, judge_daemons, read_daemons
+from cri_shim.doctor.place import Place
+from cri_shim.kernel.file_lock import FileLock
+from cri_shim.paths import Paths
+from tests.unit.doctor.node_tree import config_of, findings, reported
+
+PLACE = Place()
+
+
+def config_at(directory):
+    return config_of(f'socket_path = "{directory}/s.sock"\nroot = "{directory}/root"\nstate = "{directory}/state"\n')
+
+
+@pytest.fixture
+def directories(tmp_path):
+    paths = Paths(tmp_path / "root", tmp_path / "state")
+    paths.root.mkdir()
+    paths.state.mkdir()
+    return paths
+
+
+@contextlib.contextmanager
+def listening(path):
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as server:
+        server.bind(str(path))
+        server.listen()
+        yield
+
+
+def judged(config):
+    return list(judge_daemons(read_daemons(config, PLACE), config, PLACE))
+
+
+def test_a_daemon_that_does_not_run_is_a_note(tmp_path, directories):
+    assert reported(judged(config_at(tmp_path))) == {"daemon-not-running": "note"}
+
+
+def test_the_daemon_that_holds_all_locks_and_answers_is_fine(tmp_path, directories):
+    config = config_at(tmp_path)
+    with socket_lock(config.socket_path), directory_locks(directories), listening(config.socket_path):
+        assert read_daemons(config, PLACE).serving == os.getpid()
+        assert reported(judged(config)) == {}
+
+
+def test_a_daemon_whose_socket_does_not_answer_is_reported(tmp_path, directories):
+    config = config_at(tmp_path)
+    with socket_lock(config.socket_path), directory_locks(directories):
+        assert reported(judged(config)) == {"daemon-not-serving": "warning"}
+
+
+def test_a_daemon_that_holds_only_our_root_is_another_one(tmp_path, directories):
+    with FileLock(str(directories.root / "state.lock")):
+        outcomes = judged(config_at(tmp_path))
+    assert reported(outcomes) == {"two-daemons": "error"}
+    assert findings(outcomes)[0].what == daemons.used_by_another(directories.root, "root", f"process {os.getpid()}")
+
+
+def test_two_daemons_with_one_state_are_reported_with_their_processes():
+    locks = (Held("s.lock", "socket_path", "s", 10), Held("root/root.lock", "root", "root", 11))
+    outcomes = list(judge_daemons(Daemons(locks, answers=True), config_of(), PLACE))
+    assert reported(outcomes) == {"two-daemons": "error"}
+    assert "$ ps -o pid,args -p 10,11" in findings(outcomes)[0].remedy
+
+
+def test_another_program_on_the_socket_is_reported(tmp_path, directories):
+    config = config_at(tmp_path)
+    with listening(config.socket_path):
+        assert reported(judged(config)) == {"socket-taken": "error"}
+
+
+def test_a_lock_that_cannot_be_seen_is_unknown():
+    hidden = Held("root/root.lock", "root", "root", reason="root/root.lock: permission denied")
+    locks = (Held("s.lock", "socket_path", "s"), hidden)
+    outcomes = judge_daemons(Daemons(locks, answers=False), config_of(), Place(uid=1000))
+    assert reported(outcomes) == {"two-daemons": "unknown", "daemon-not-running": "note"}
+
+
+def test_a_socket_lock_that_cannot_be_seen_leaves_open_whether_a_daemon_runs():
+    locks = (Held("s.lock", "socket_path", "s", reason="s.lock: permission denied"),)
+    outcomes = judge_daemons(Daemons(locks, answers=True), config_of(), Place(uid=1000))
+    assert reported(outcomes) == {"two-daemons": "unknown", "daemon-not-running": "unknown"}
+
+
+def test_holders_are_read_from_the_kernels_table():
+    table = (
+        "1: FLOCK  ADVISORY  WRITE 11169 fe:00:42 0 EOF\n2: POSIX  ADVISORY  WRITE 1 fe:00:42 0 EOF\n1: -> FLOCK x\n"
+    )
+    assert daemons.holders(table, 42) == [((0xFE, 0), 11169)]
+    assert daemons.holders(table, 43) == []
