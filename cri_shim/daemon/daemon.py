@@ -28,7 +28,7 @@ from cri_shim.daemon.views import open_views
 from cri_shim.daemon.wiring import wire
 from cri_shim.disk.own_directories import make_own_directories
 from cri_shim.doctor.at_start import reason_not_to_start
-from cri_shim.doctor.place import Place
+from cri_shim.doctor.facts.place import Place
 from cri_shim.kernel import LinuxKernel
 from cri_shim.kernel.executors import FS, run
 from cri_shim.ledger.front.front_probe import FrontProbe

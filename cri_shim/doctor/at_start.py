@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from cri_shim.doctor.checks.directories import judge_usable, read_directories
 from cri_shim.doctor.checks.rights import root_needed
-from cri_shim.doctor.code import Finding
+from cri_shim.doctor.facts.code import Finding
 
 if TYPE_CHECKING:
     from cri_shim.config import Config
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.place import Place
 
 
 def reason_not_to_start(config: Config, place: Place) -> str:

@@ -27,7 +27,7 @@ from cri_shim.doctor.checks import (
 )
 
 if TYPE_CHECKING:
-    from cri_shim.doctor.code import Code
+    from cri_shim.doctor.facts.code import Code
 
 CODES: Final[tuple[Code, ...]] = (
     *configuration.CODES,

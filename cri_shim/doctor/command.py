@@ -15,7 +15,7 @@ import structlog
 from cri_shim.config import ConfigError
 from cri_shim.doctor.codes import CODES
 from cri_shim.doctor.examine import examine, examine_mistakes
-from cri_shim.doctor.place import Place
+from cri_shim.doctor.facts.place import Place
 from cri_shim.doctor.report import Report, as_json, as_text
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cri_shim.config import Config
-    from cri_shim.doctor.code import Outcome
+    from cri_shim.doctor.facts.code import Outcome
 
 WRONG_USAGE = 2
 

@@ -10,14 +10,14 @@ from msgspec import Struct
 from containerd_client import Containerd, ContainerdError, NotFound, call_options
 from containerd_client.distribution.values.errors import InvalidReferenceError
 from containerd_client.distribution.values.reference import parse_reference
-from cri_shim.doctor.containerd_socket import PATIENCE, SocketState, ask_version, connect, path_of
+from cri_shim.doctor.facts.containerd_socket import PATIENCE, SocketState, ask_version, connect, path_of
 from cri_shim.kernel.executors import FS, run
 from cri_shim.node.snapshotter_root import candidates
 
 if TYPE_CHECKING:
     from containerd_client.api.containerd.services.introspection.v1.introspection_pb2 import Plugin
     from cri_shim.config import Config
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.place import Place
 
 _LIST_SECONDS: Final = 10.0
 

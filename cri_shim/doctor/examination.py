@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.doctor.files import reason_of
+from cri_shim.doctor.facts.files import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from cri_shim.doctor.code import Code, Outcome
+    from cri_shim.doctor.facts.code import Code, Outcome
 
 
 class Examination:

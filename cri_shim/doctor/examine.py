@@ -30,17 +30,17 @@ from cri_shim.doctor.checks import (
 from cri_shim.doctor.codes import CODES
 from cri_shim.doctor.containerd_answers import ask
 from cri_shim.doctor.examination import Examination
-from cri_shim.doctor.kubelet_settings import read_kubelet
-from cri_shim.doctor.programs import own_path, path_of_process, search
+from cri_shim.doctor.facts.kubelet_settings import read_kubelet
+from cri_shim.doctor.facts.programs import own_path, path_of_process, search
 from cri_shim.kernel.mountinfo import mount_of, read_mountinfo
 from cri_shim.oci.node_facts import NodeFacts
 from cri_shim.paths import Paths
 
 if TYPE_CHECKING:
     from cri_shim.config import Config, ConfigError
-    from cri_shim.doctor.code import Outcome
     from cri_shim.doctor.containerd_answers import Answers
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.place import Place
 
 _SBIN: Final = ("/usr/sbin", "/sbin")
 """Where iptables and criu are, and which a user's PATH lacks."""

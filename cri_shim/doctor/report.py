@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.code import SEVERITIES, Finding, Fine, NotMade
+from cri_shim.doctor.facts.code import SEVERITIES, Finding, Fine, NotMade
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from cri_shim.doctor.code import Outcome
+    from cri_shim.doctor.facts.code import Outcome
 
 _WIDTH: Final = 80
 _ORDER: Final = {severity: number for number, severity in enumerate(SEVERITIES)}

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.code import Code
-from cri_shim.doctor.files import text_of
+from cri_shim.doctor.facts.code import Code
+from cri_shim.doctor.facts.files import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cri_shim.config import Config
-    from cri_shim.doctor.code import Outcome
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.place import Place
     from cri_shim.oci.node_facts import NodeFacts
 
 VERSION_1 = Code(

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from cri_shim.doctor.code import Code
+from cri_shim.doctor.facts.code import Code
 from cri_shim.kernel.process import run_program
 from cri_shim.node.criu import OLDEST, version_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cri_shim.doctor.code import Outcome
-    from cri_shim.doctor.programs import Searched
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.programs import Searched
 
 NO_CRIU = Code("criu-missing", "note", "containers cannot be checkpointed", "containers can be checkpointed")
 CODES: Final = (NO_CRIU,)

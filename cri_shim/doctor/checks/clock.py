@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.code import Code
+from cri_shim.doctor.facts.code import Code
 from cri_shim.kernel.clock import is_synchronised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cri_shim.doctor.code import Outcome
+    from cri_shim.doctor.facts.code import Outcome
 
 WRONG = Code("clock-wrong", "error", "the clock is years behind", "the clock shows a plausible time")
 NOT_SYNCHRONISED = Code(

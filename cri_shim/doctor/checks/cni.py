@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.code import Code
-from cri_shim.doctor.files import reason_of
-from cri_shim.doctor.place import quoted
+from cri_shim.doctor.facts.code import Code
+from cri_shim.doctor.facts.files import reason_of
+from cri_shim.doctor.facts.place import quoted
 from cri_shim.network.conflist import ConfError, NetworkConf, VersionError, configuration_files, read_configuration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cri_shim.config import CniSection
-    from cri_shim.doctor.code import Outcome
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.place import Place
 
 NO_NETWORK = Code(
     "cni-no-network", "error", "there is no network configuration that can be used", "there is a pod network"
@@ -148,7 +148,7 @@ def _no_network(files: CniFiles, hidden: Sequence[CniFile], place: Place) -> Out
     return NO_NETWORK.report(
         f"{files.directory} {what}: pods get no network, and the node is not ready",
         f"install a network add-on, which writes one, or write {files.directory}/10-pods.conflist yourself "
-        "(docs/doctor.md has an example)",
+        "(docs/doctor.md has an example); `cri-shim setup --cni-sample` writes one for a single node",
     )
 
 

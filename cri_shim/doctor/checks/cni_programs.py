@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.code import Code
-from cri_shim.doctor.files import number_of, text_of
-from cri_shim.doctor.place import quoted
-from cri_shim.doctor.programs import Searched, search
+from cri_shim.doctor.facts.code import Code
+from cri_shim.doctor.facts.files import number_of, text_of
+from cri_shim.doctor.facts.place import quoted
+from cri_shim.doctor.facts.programs import Searched, search
 from cri_shim.kernel.process import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from cri_shim.doctor.code import Outcome
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.place import Place
     from cri_shim.network.conflist import NetworkConf, Plugin
 
 MISSING = Code(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from cri_shim.doctor.code import Code
-from cri_shim.doctor.place import quoted
+from cri_shim.doctor.facts.code import Code
+from cri_shim.doctor.facts.place import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cri_shim.config import ConfigError
-    from cri_shim.doctor.code import Outcome
+    from cri_shim.doctor.facts.code import Outcome
 
 INVALID = Code("config-invalid", "error", "the configuration has a mistake", "the configuration is valid")
 CODES: Final = (INVALID,)

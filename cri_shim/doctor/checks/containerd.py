@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from cri_shim.doctor.code import Code
+from cri_shim.doctor.facts.code import Code
 from cri_shim.node.cri_plugin import NAMES, NAMESPACE, serves_pods
 from cri_shim.node.snapshotter_check import wanted_snapshotters
 from cri_shim.node.snapshotter_root import PLUGIN_TYPE
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from containerd_client.api.containerd.services.introspection.v1.introspection_pb2 import Plugin
     from cri_shim.config import Config
-    from cri_shim.doctor.code import Outcome
-    from cri_shim.doctor.containerd_socket import SocketState
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.containerd_socket import SocketState
+    from cri_shim.doctor.facts.place import Place
 
 MISSING = Code("containerd-socket-missing", "error", "containerd's socket does not exist", "containerd's socket exists")
 FORBIDDEN = Code(
@@ -108,7 +108,8 @@ def judge_plugins(plugins: Sequence[Plugin], config: Config, place: Place) -> It
         names = ", ".join(f'"{name}"' for name in NAMES)
         yield CRI_PLUGIN.report(
             f"containerd's own CRI plugin is on and takes the pods in {NAMESPACE} for its own",
-            "add to /etc/containerd/config.toml, before the first [table]:",
+            "`cri-shim setup` disables it, and shows the changes first; by hand, add to /etc/containerd/config.toml, "
+            "before the first [table]:",
             f"disabled_plugins = [{names}]",
             place.service("restart", "containerd"),
             "or give cri-shim a namespace of its own (containerd.namespace in the configuration)",

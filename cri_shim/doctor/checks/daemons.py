@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.code import Code
-from cri_shim.doctor.files import text_of
+from cri_shim.doctor.facts.code import Code
+from cri_shim.doctor.facts.files import text_of
 from cri_shim.kernel.unix_socket import answers
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cri_shim.config import Config
-    from cri_shim.doctor.code import Outcome
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.place import Place
 
 TWO_DAEMONS = Code(
     "two-daemons",

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from cri_shim.doctor.code import Code
-from cri_shim.doctor.containerd_socket import path_of
+from cri_shim.doctor.facts.code import Code
+from cri_shim.doctor.facts.containerd_socket import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cri_shim.config import Config
-    from cri_shim.doctor.code import Outcome
-    from cri_shim.doctor.kubelet_settings import KubeletSettings
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.kubelet_settings import KubeletSettings
+    from cri_shim.doctor.facts.place import Place
 
 ELSEWHERE = Code(
     "kubelet-uses-another-runtime", "warning", "the kubelet uses another socket", "the kubelet uses cri-shim's socket"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.code import Code
+from cri_shim.doctor.facts.code import Code
 from cri_shim.kernel.mountinfo import mounts_under, read_mountinfo
 from cri_shim.kernel.presence import entries_of
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cri_shim.doctor.code import Outcome
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.place import Place
     from cri_shim.paths import Paths
 
 DIRECTORIES = Code(

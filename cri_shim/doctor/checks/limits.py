@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.code import Code
-from cri_shim.doctor.files import number_of, text_of
+from cri_shim.doctor.facts.code import Code
+from cri_shim.doctor.facts.files import number_of, text_of
 from cri_shim.kernel.cgroups import memberships
 from cri_shim.kernel.processes import all_pids, cgroups
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from cri_shim.doctor.code import Outcome
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.place import Place
 
 FEW_FILES = Code(
     "nofile-low",

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.code import Code
+from cri_shim.doctor.facts.code import Code
 from cri_shim.kernel.mountinfo import MountPoint, mount_of, read_mountinfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from cri_shim.doctor.code import Outcome
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.place import Place
 
 HIDDEN = Code(
     "mounts-hidden",

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.code import Code
-from cri_shim.doctor.files import text_of
+from cri_shim.doctor.facts.code import Code
+from cri_shim.doctor.facts.files import text_of
 from cri_shim.kernel.processes import all_pids, arguments
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from cri_shim.config import Config
-    from cri_shim.doctor.code import Outcome
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.place import Place
 
 IN_USE = Code(
     "port-in-use", "error", "another program uses a port of the daemon", "the daemon's ports are free, or its own"

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.code import Code
-from cri_shim.doctor.files import text_of
+from cri_shim.doctor.facts.code import Code
+from cri_shim.doctor.facts.files import text_of
 from cri_shim.oci import capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cri_shim.doctor.code import Outcome
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.place import Place
 
 NOT_ROOT = Code("not-root", "error", "cri-shim does not run as root", "the doctor runs as root")
 CAPABILITIES = Code(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.code import Code
+from cri_shim.doctor.facts.code import Code
 from cri_shim.kernel.process import run_program
 from cri_shim.node.handler_features import features_from, user_namespace_obstacle
 from untrusted import parse_object
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cri_shim.config import Config
     from cri_shim.doctor.checks.runtimes import Programs
-    from cri_shim.doctor.code import Outcome
+    from cri_shim.doctor.facts.code import Outcome
     from cri_shim.oci.node_facts import NodeFacts
 
 UNKNOWN = Code(

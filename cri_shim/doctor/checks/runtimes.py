@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.code import Code
-from cri_shim.doctor.programs import Searched, folder_of_program, own_path, path_of_process, search
+from cri_shim.doctor.facts.code import Code
+from cri_shim.doctor.facts.programs import Searched, folder_of_program, own_path, path_of_process, search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cri_shim.config import Config, RuntimeHandler
-    from cri_shim.doctor.code import Outcome
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.place import Place
 
 SHIM_MISSING = Code(
     "shim-missing", "error", "containerd has no shim for a runtime handler", "each runtime handler has its shim"

@@ -8,15 +8,15 @@ from containerd_client.distribution.registries.hosts import hosts_of, split_conf
 from containerd_client.distribution.registries.registry import RegistryClient, Source
 from containerd_client.distribution.values.errors import DistributionError
 from containerd_client.distribution.values.reference import parse_reference
-from cri_shim.doctor.code import Code
-from cri_shim.doctor.place import quoted
+from cri_shim.doctor.facts.code import Code
+from cri_shim.doctor.facts.place import quoted
 from cri_shim.kernel.executors import FS, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cri_shim.config import Config
-    from cri_shim.doctor.code import Outcome
+    from cri_shim.doctor.facts.code import Outcome
 
 MISSING = Code(
     "sandbox-image-missing",

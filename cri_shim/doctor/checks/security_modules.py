@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.code import Code
-from cri_shim.doctor.files import number_of
-from cri_shim.doctor.programs import search
+from cri_shim.doctor.facts.code import Code
+from cri_shim.doctor.facts.files import number_of
+from cri_shim.doctor.facts.programs import search
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cri_shim.config import Config
-    from cri_shim.doctor.code import Outcome
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.code import Outcome
+    from cri_shim.doctor.facts.place import Place
     from cri_shim.oci.node_facts import NodeFacts
 
 NO_PARSER = Code(

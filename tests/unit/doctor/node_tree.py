@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_shim.config import parse
-from cri_shim.doctor.code import Finding
-from cri_shim.doctor.place import Place
+from cri_shim.doctor.facts.code import Finding
+from cri_shim.doctor.facts.place import Place
 from cri_shim.oci.node_facts import NodeFacts
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cri_shim.config import Config
-    from cri_shim.doctor.code import Outcome
+    from cri_shim.doctor.facts.code import Outcome
 
 ALL_CAPABILITIES = 0x1FFFFFFFFFF
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cri_shim.doctor.checks.cgroups import CgroupRoot, judge_controllers, judge_drivers, read_root
-from cri_shim.doctor.place import Place
+from cri_shim.doctor.facts.place import Place
 from tests.unit.doctor.node_tree import config_of, findings, healthy_node, plant, reported
 
 V1 = frozenset({"cpu", "cpuacct", "cpuset", "memory", "pids", "devices", "freezer"})

@@ -17,8 +17,8 @@ from cri_shim.doctor.checks.cni_programs import (
     read_filter,
     read_plugins,
 )
-from cri_shim.doctor.place import Place
-from cri_shim.doctor.programs import Searched
+from cri_shim.doctor.facts.place import Place
+from cri_shim.doctor.facts.programs import Searched
 from cri_shim.network.conflist import parse_conflist
 from tests.unit.doctor.node_tree import config_of, findings, plant, reported
 

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from cri_shim.doctor.checks.cni import judge_files, read_files
-from cri_shim.doctor.code import SEVERITIES
 from cri_shim.doctor.codes import CODES
+from cri_shim.doctor.facts.code import SEVERITIES
 from tests.unit.doctor.node_tree import config_of, plant, reported
 
 PROJECT = Path(__file__).parents[3]
@@ -21,8 +21,9 @@ def test_the_page_has_a_row_for_each_code():
 
 
 def test_the_network_of_the_page_is_a_healthy_one(tmp_path):
-    text = re.search(r"```json\n(.*?)```", (PROJECT / "docs/doctor.md").read_text(), re.DOTALL)
-    place = plant(tmp_path, {"etc/cni/net.d/10-pods.conflist": text[1]})
+    match = re.search(r"```json\n(.*?)```", (PROJECT / "docs/doctor.md").read_text(), re.DOTALL)
+    assert match is not None
+    place = plant(tmp_path, {"etc/cni/net.d/10-pods.conflist": match[1]})
     section = config_of().cni
     assert reported(judge_files(read_files(section, place), section, place)) == {}
 

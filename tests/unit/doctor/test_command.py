@@ -11,7 +11,7 @@ from cri_shim.cli import main
 from cri_shim.daemon import daemon
 from cri_shim.doctor.at_start import reason_not_to_start
 from cri_shim.doctor.codes import CODES
-from cri_shim.doctor.place import Place
+from cri_shim.doctor.facts.place import Place
 from tests.fakes.containerd.server import FakeContainerd
 from tests.unit.doctor.node_tree import config_of
 

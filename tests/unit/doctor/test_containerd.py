@@ -11,11 +11,11 @@ import grpc.aio
 import pytest
 
 from containerd_client.api.containerd.services.introspection.v1 import introspection_pb2 as pb
-from cri_shim.doctor import containerd_socket
 from cri_shim.doctor.checks.containerd import judge_plugins, judge_socket, judge_version, version_of
 from cri_shim.doctor.containerd_answers import ask
-from cri_shim.doctor.containerd_socket import SocketState, connect
-from cri_shim.doctor.place import Place
+from cri_shim.doctor.facts import containerd_socket
+from cri_shim.doctor.facts.containerd_socket import SocketState, connect
+from cri_shim.doctor.facts.place import Place
 from tests.fakes.containerd.faults import FaultKind
 from tests.fakes.containerd.server import FakeContainerd
 from tests.unit.doctor.node_tree import config_of, findings, reported

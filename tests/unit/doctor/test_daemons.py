@@ -11,7 +11,7 @@ import pytest
 from cri_shim.daemon.endpoint import directory_locks, socket_lock
 from cri_shim.doctor.checks import daemons
 from cri_shim.doctor.checks.daemons import Daemons, Held, judge_daemons, read_daemons
-from cri_shim.doctor.place import Place
+from cri_shim.doctor.facts.place import Place
 from cri_shim.kernel.file_lock import FileLock
 from cri_shim.paths import Paths
 from tests.unit.doctor.node_tree import config_of, findings, reported

@@ -8,7 +8,7 @@ import pytest
 
 from cri_shim.doctor.checks import directories
 from cri_shim.doctor.checks.directories import Directory, judge_space, judge_usable, read_directories
-from cri_shim.doctor.place import Place
+from cri_shim.doctor.facts.place import Place
 from tests.unit.doctor.node_tree import findings, reported
 
 GIB = 1 << 30
@@ -42,7 +42,7 @@ def test_a_read_only_file_system_is_reported(tmp_path, monkeypatch):
     class ReadOnly:
         f_flag, f_bavail, f_blocks, f_frsize, f_favail, f_files = 1, 1, 1, 1, 1, 1
 
-    monkeypatch.setattr(directories.os, "statvfs", lambda _: ReadOnly)
+    monkeypatch.setattr("os.statvfs", lambda _: ReadOnly)
     outcomes = list(judge_usable(read(tmp_path), Place()))
     assert "mounted read-only" in findings(outcomes)[0].what
 

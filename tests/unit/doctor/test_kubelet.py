@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cri_shim.doctor.checks.kubelet import judge_kubelet
-from cri_shim.doctor.kubelet_settings import KubeletSettings, Setting, read_kubelet, settings_in
-from cri_shim.doctor.place import Place
+from cri_shim.doctor.facts.kubelet_settings import KubeletSettings, Setting, read_kubelet, settings_in
+from cri_shim.doctor.facts.place import Place
 from tests.unit.doctor.node_tree import config_of, findings, plant, reported
 
 OURS = "unix:///run/cri-shim/cri-shim.sock"

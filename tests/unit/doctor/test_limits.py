@@ -18,7 +18,7 @@ from cri_shim.doctor.checks.limits import (
     read_open_files,
     read_pids,
 )
-from cri_shim.doctor.place import Place
+from cri_shim.doctor.facts.place import Place
 from tests.unit.doctor.node_tree import findings, plant, reported
 
 PLACE = Place()

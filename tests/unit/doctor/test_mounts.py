@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cri_shim.doctor.checks.mounts import MountView, judge_namespaces, judge_own, read_view
-from cri_shim.doctor.place import Place
+from cri_shim.doctor.facts.place import Place
 from cri_shim.kernel.mountinfo import parse_mountinfo
 from tests.unit.doctor.node_tree import findings, reported
 

@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from cri_shim.doctor.checks.ports import Port, User, judge_ports, listening, ports_of, read_users
-from cri_shim.doctor.place import Place
+from cri_shim.doctor.facts.place import Place
 from tests.unit.doctor.node_tree import config_of, findings, plant, reported
 
 PLACE = Place()

@@ -6,15 +6,15 @@ import json
 
 import pytest
 
-from cri_shim.doctor.code import Code
 from cri_shim.doctor.examination import Examination
+from cri_shim.doctor.facts.code import Code, Outcome
 from cri_shim.doctor.report import Report, as_json, as_text
 
 BAD = Code("bad-thing", "error", "a thing is bad", "things are good")
 ODD = Code("odd-thing", "warning", "a thing is odd", "things are even")
 SMALL = Code("small-thing", "note", "a thing is small", "things are large")
 
-OUTCOMES = [
+OUTCOMES: list[Outcome] = [
     SMALL.report("this is small"),
     ODD.unknown("this cannot be seen"),
     BAD.report("this is bad " * 12, "do something about it:", "$ " + "x" * 100),

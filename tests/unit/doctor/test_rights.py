@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cri_shim.doctor.checks.rights import judge_rights, read_rights
-from cri_shim.doctor.place import Place
+from cri_shim.doctor.facts.place import Place
 from tests.unit.doctor.node_tree import ALL_CAPABILITIES, findings, plant, reported
 
 WHOLE = "         0          0 4294967295\n"

@@ -8,7 +8,7 @@ import pytest
 
 from cri_shim.doctor.checks.runtime_features import Features, judge_features, read_features
 from cri_shim.doctor.checks.runtimes import judge_programs, read_programs, shim_of
-from cri_shim.doctor.place import Place
+from cri_shim.doctor.facts.place import Place
 from tests.unit.doctor.node_tree import config_of, findings, healthy_node, plant, reported
 
 CONTAINERD = 50

@@ -14,8 +14,8 @@ from cri_shim.doctor.checks.configuration import judge_configuration
 from cri_shim.doctor.checks.leftovers import judge_leftovers, read_leftovers
 from cri_shim.doctor.checks.sandbox_image import judge_image, pull_obstacle
 from cri_shim.doctor.checks.security_modules import Modules, judge_modules, read_modules
-from cri_shim.doctor.place import Place
-from cri_shim.doctor.programs import Searched
+from cri_shim.doctor.facts.place import Place
+from cri_shim.doctor.facts.programs import Searched
 from cri_shim.paths import Paths
 from tests.unit.doctor.node_tree import config_of, findings, healthy_node, plant, reported
 

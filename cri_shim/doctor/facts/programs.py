@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cri_shim.doctor.files import text_of
+from cri_shim.doctor.facts.files import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.place import Place
 
 
 class Searched(Struct, frozen=True):

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from cri_shim.doctor.files import text_of
+from cri_shim.doctor.facts.files import text_of
 from cri_shim.kernel.processes import all_pids, arguments
 from untrusted import DocumentError, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from cri_shim.doctor.place import Place
+    from cri_shim.doctor.facts.place import Place
 
 USUAL_FILE: Final = "/var/lib/kubelet/config.yaml"
 _INSTANCE_FILE: Final = "/var/lib/kubelet/instance-config.yaml"
