@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.bridge import merged, program
-from lab.containerd import PrivateContainerd, toml
+from lab.containerd import PrivateContainerd, mounts_below, toml
 from lab.pods import Pod
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ async def follow(finding: dict[str, Any]) -> None:
 
 
 def traces(lab: Lab) -> object:
-    """Return what a doctor that changed something would have changed: files, mounts and records."""
+    """Return what a doctor that changed something here would have changed: files, mounts and records of this lab."""
     files = [
         (str(path), path.lstat().st_mtime_ns)
-        for top in (lab.root, lab.state, lab.network.conf_dir, Path("/run/netns"))
+        for top in (lab.root, lab.state, lab.network.conf_dir, lab.network.cache_dir)
         for path in sorted(top.rglob("*"))
         if path.name != "transport.json"
     ]
-    return files, Path("/proc/self/mountinfo").read_text(), lab.containerd.ctr("containers", "ls", "-q")
+    return files, mounts_below(lab.directory), lab.containerd.ctr("containers", "ls", "-q")
 
 
 async def test_a_healthy_node_with_a_pod_has_no_errors_and_stays_as_it_is(lab):
