@@ -1,4 +1,4 @@
-"""Parse signals in the forms of images and requests: ``SIGTERM``, ``TERM``, ``15``, ``SIGRTMIN+3``."""
+"""Parse signals: ``SIGTERM``, ``TERM``, ``15``, ``SIGRTMIN+3`` as in images, ``SIGRTMINPLUS3`` as in the CRI."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cri_shim.errors import InvalidArgumentError
 from untrusted import escaped
 
 _NUMBER = re.compile(r"0*([0-9]{1,3})")
-_REAL_TIME = re.compile(r"RT(MIN|MAX)(?:([+-])([0-9]{1,3}))?")
+_REAL_TIME = re.compile(r"RT(MIN|MAX)(?:(\+|PLUS|-|MINUS)([0-9]{1,3}))?")
 
 
 def signal_number(name: str) -> int:
@@ -24,7 +24,8 @@ def signal_number(name: str) -> int:
     real_time = _REAL_TIME.fullmatch(wanted)
     if real_time:
         base = signal.SIGRTMIN if real_time[1] == "MIN" else signal.SIGRTMAX
-        result = base + int(f"{real_time[2] or '+'}{real_time[3] or 0}")
+        distance = int(real_time[3] or 0)
+        result = base - distance if real_time[2] in ("-", "MINUS") else base + distance
         if signal.SIGRTMIN <= result <= signal.SIGRTMAX:
             return result
     raise InvalidArgumentError(f"stop signal '{escaped(name)}' is not known")

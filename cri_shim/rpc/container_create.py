@@ -186,7 +186,8 @@ def _stop_signal(config: cri.ContainerConfig, image: Image) -> str:
     An image that names an unknown signal can be run all the same.
     """
     if config.stop_signal:
-        return cri.Signal.Name(config.stop_signal)
+        # As images write it, and as containerd's plugin reads it: SIGRTMIN+3, not the CRI's SIGRTMINPLUS3.
+        return cri.Signal.Name(config.stop_signal).replace("PLUS", "+").replace("MINUS", "-")
     if image.config.stop_signal:
         try:
             signal_number(image.config.stop_signal)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -100,6 +102,15 @@ def test_the_first_exit_wins():
 def test_signals_by_name(name, number):
     """Images write signals in many ways."""
     assert signal_number(name) == number
+
+
+def test_every_signal_of_the_cri():
+    """Each has a number, and what is written into the record is what images write."""
+    for name, value in cri.Signal.items():
+        if value != cri.RUNTIME_DEFAULT:
+            assert 0 < signal_number(name) <= signal.SIGRTMAX
+    assert signal_number("SIGRTMINPLUS15") == signal.SIGRTMIN + 15
+    assert signal_number("SIGRTMAXMINUS14") == signal.SIGRTMAX - 14
 
 
 @pytest.mark.parametrize(

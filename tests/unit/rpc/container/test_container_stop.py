@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -84,6 +84,27 @@ async def test_the_signal_of_the_record(recorded: str, sent: int, node: Node) ->
     process = node.fake.task(id_).init
     node.service.containers.update(id_, lambda container: container.replace(stop_signal=recorded))
     await node.client.StopContainer(container_id=id_, timeout=60)
+    assert process.signals == [sent]
+
+
+@pytest.mark.parametrize(
+    ("asked", "recorded", "sent"),
+    [
+        (cri.SIGUSR1, "SIGUSR1", signal.SIGUSR1),
+        (cri.SIGRTMINPLUS3, "SIGRTMIN+3", signal.SIGRTMIN + 3),
+        (cri.SIGRTMAXMINUS2, "SIGRTMAX-2", signal.SIGRTMAX - 2),
+    ],
+)
+async def test_the_signal_of_the_request(asked: Any, recorded: str, sent: int, node: Node) -> None:
+    """It is recorded in the form that images have, which containerd's plugin reads too."""
+    pod_id, config = await node.kubelet.run_pod()
+    wanted = container_config(node.kubelet.image, command=("sleep", "3600"), stop_signal=asked)
+    request = {"pod_sandbox_id": pod_id, "config": wanted, "sandbox_config": config}
+    id_ = (await node.client.CreateContainer(**request)).container_id
+    await node.client.StartContainer(container_id=id_)
+    process = node.fake.task(id_).init
+    await node.client.StopContainer(container_id=id_, timeout=60)
+    assert node.service.containers.get(id_).stop_signal == recorded
     assert process.signals == [sent]
 
 
