@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from cri_shim.kernel.loop_devices import loop_device
 from cri_shim.kernel.mount_tree import mount_idmapped
 from cri_shim.kernel.mounts import unmount_all
+from cri_shim.kernel.namespace_init import signal_namespace_init
 from cri_shim.kernel.open_in_root import walk_in_root
 from cri_shim.kernel.protocol import MNT_DETACH, UMOUNT_NOFOLLOW
 from cri_shim.kernel.sysctls import write_sysctls
@@ -246,6 +247,10 @@ class LinuxKernel:
     def tee(self, fd_in: int, fd_out: int, size: int) -> int:
         """See ``Kernel.tee``."""
         return _check(_libc.tee(fd_in, fd_out, size, _SPLICE_F_NONBLOCK), None, "tee")
+
+    def signal_namespace_init(self, pid: int, number: int, cgroup: str) -> bool:
+        """See ``Kernel.signal_namespace_init``."""
+        return signal_namespace_init(pid, number, cgroup)
 
     def filesystem_type(self, path: str) -> int:
         """See ``Kernel.filesystem_type``."""

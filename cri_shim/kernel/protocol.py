@@ -88,6 +88,13 @@ class Kernel(Protocol):
         """Copy up to ``size`` bytes from pipe to pipe without consuming them; never blocks (``BlockingIOError``)."""
         ...
 
+    def signal_namespace_init(self, pid: int, number: int, cgroup: str) -> bool:
+        """Send a signal to process ``pid`` if it is the first of its PID namespace, in a cgroup named ``cgroup``.
+
+        Return False if nothing was sent. Never raises ``OSError``.
+        """
+        ...
+
     def filesystem_type(self, path: str) -> int:
         """Return the magic number of the file system that contains ``path`` (statfs(2), f_type)."""
         ...

@@ -105,6 +105,11 @@ class RecordingKernel:
         self._record("tee", fd_in, fd_out, size)
         return size
 
+    def signal_namespace_init(self, pid: int, number: int, cgroup: str) -> bool:
+        """Record the call and find no such process."""
+        self._record("signal_namespace_init", pid, number, cgroup)
+        return False
+
     def filesystem_type(self, path: str) -> int:
         """Record the call; recorded namespaces are namespace files, others as in ``filesystem_types``, else tmpfs."""
         self._record("filesystem_type", path)
