@@ -35,11 +35,12 @@ def all_snapshotters(config: Config) -> list[str]:
     return [config.containerd.snapshotter, *filter(None, own)]
 
 
-def starts_surely(handler: RuntimeHandler) -> bool:
-    """Return whether a process that was created is sure to start, which is known only of plain runc.
+def is_plain_runc(handler: RuntimeHandler) -> bool:
+    """Return whether the handler's pods run under runc and its own shim, and nothing else.
 
-    With any other runtime, the answer to RunPodSandbox waits for the start (docs/adr/0017). That includes a handler
-    that names a program, because the program may only stand in front of runc.
+    Of plain runc it is known that a process that was created starts, so that the answer to RunPodSandbox need not wait
+    for it (docs/adr/0017), and what a signal means (docs/adr/0045). Nothing is known of a handler that names a program,
+    because the program may only stand in front of runc.
     """
     return handler.runtime_type == _RUNC_SHIM and not handler.runtime_path and not handler.options.binary_name
 

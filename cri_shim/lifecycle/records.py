@@ -17,6 +17,7 @@ from containerd_client import NotFound
 from containerd_client.api.containerd.runc.v1 import runc_pb2
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.oci.labels import record_labels, unfit_labels
+from cri_shim.state.stored.runtime import RUNC_OPTIONS_TYPE
 from cri_shim.state.stored.spec import pack_spec
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
     from cri_shim.config import RuntimeHandler
     from cri_shim.images.store import Image
-
-_RUNC_OPTIONS_TYPE = "containerd.runc.v1.Options"
 
 log = structlog.get_logger(__name__)
 
@@ -101,4 +100,4 @@ def _options(handler: RuntimeHandler, io_owner: tuple[int, int]) -> AnyMessage |
         criu_image_path=options.criu_image_path,
         criu_work_path=options.criu_work_path,
     )
-    return AnyMessage(type_url=_RUNC_OPTIONS_TYPE, value=runc.SerializeToString())
+    return AnyMessage(type_url=RUNC_OPTIONS_TYPE, value=runc.SerializeToString())

@@ -26,7 +26,7 @@ from cri_shim.lifecycle.container.id_mapping import owner_on_node
 from cri_shim.lifecycle.container.image_mounts import image_mounts, mount_images, unmount
 from cri_shim.lifecycle.container.image_volumes import fill_volumes, volumes_of
 from cri_shim.lifecycle.container.relabel_sources import relabel_sources
-from cri_shim.lifecycle.handlers import snapshotter_of
+from cri_shim.lifecycle.handlers import is_plain_runc, snapshotter_of
 from cri_shim.lifecycle.records import delete_record, labels_of, make_record, new_id
 from cri_shim.lifecycle.running import require_ready
 from cri_shim.lifecycle.snapshots import begin_snapshot
@@ -145,7 +145,12 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
         draft_status(files, status)
         await fill_volumes(service.puller, service.image_files, snapshotter, image, volumes)
         await relabel_sources(service.paths, service.selinux, sandbox, container, volumes)
-        container = container.replace(rootfs=tuple(await rootfs), user=container_user(spec), status=status)
+        container = container.replace(
+            rootfs=tuple(await rootfs),
+            user=container_user(spec),
+            status=status,
+            plain_runc=is_plain_runc(handler),
+        )
         keep_draft(files)
     service.containers.put(container)
     return container.id

@@ -20,6 +20,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.rollback import Rollback
 from cri_shim.errors import InvalidArgumentError
 from cri_shim.lifecycle.container.id_mapping import id_map_of, require_user_namespaces
+from cri_shim.lifecycle.handlers import is_plain_runc
 from cri_shim.lifecycle.records import new_id
 from cri_shim.lifecycle.sandbox.pause_pod import make_with_pause
 from cri_shim.lifecycle.sandbox.pinned_pod import make_pinned, may_be_pinned
@@ -81,7 +82,12 @@ async def _run(service: Service, request: cri.RunPodSandboxRequest, name: str) -
     # Valid until the record gives the time; a pod that fails and cannot be undone is listed, too, and needs a time.
     now = time.time_ns()
     sandbox = Sandbox(
-        id=new_id(), name=name, config=request.config, created_at=now, runtime_handler=request.runtime_handler
+        id=new_id(),
+        name=name,
+        config=request.config,
+        created_at=now,
+        runtime_handler=request.runtime_handler,
+        plain_runc=is_plain_runc(handler),
     )
     require_user_namespaces(service.features, handler, id_map_of(sandbox), host_network=sandbox.host_network)
     if not sandbox.host_network:

@@ -56,6 +56,8 @@ class Container(Struct, frozen=True):
     removing: bool = False
     stop_signal_sent: bool = False
     oom_killed: bool = False
+    plain_runc: bool = False
+    """Whether its record names runc's own shim and no other program as its runtime."""
     rootfs: tuple[Mount, ...] = ()
     """How to mount its snapshot, as containerd answered when it prepared it; empty for one prepared before a restart.
     """

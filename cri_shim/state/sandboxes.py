@@ -57,6 +57,8 @@ class Sandbox(Struct, frozen=True):
     """The network was torn down; the addresses only tell what they were."""
     netns_gone: bool = False
     """The file that its network namespace was bound to has vanished; the CNI DEL still has to run."""
+    plain_runc: bool = False
+    """Whether its record names runc's own shim and no other program as its runtime."""
     recovered: bool = False
     """It was read from containerd: an earlier daemon made it, or was killed while it made it."""
     start_error: str = ""

@@ -19,6 +19,7 @@ from cri_shim.oci.resources import container_user
 from cri_shim.state.containers import COMPLETED, ERROR, Container, Status
 from cri_shim.state.sandboxes import Sandbox
 from cri_shim.state.stored.metadata import read_container, read_pinned, read_sandbox
+from cri_shim.state.stored.runtime import runs_plain_runc
 from cri_shim.state.stored.spec import read_spec
 from untrusted import encodable
 
@@ -68,6 +69,7 @@ def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
         cni_result=stored.cni_result,
         process_label=stored.process_label,
         pinned=pinned,
+        plain_runc=runs_plain_runc(record),
         netns_gone=bool(stored.netns_path) and not netns_open,
         recovered=True,
         unknown_reason=unknown_reason,
@@ -111,6 +113,7 @@ def load_container(record: Record, paths: Paths) -> Container:
         log_path=stored.log_path,
         stop_signal=stored.stop_signal,
         process_label=stored.process_label,
+        plain_runc=runs_plain_runc(record),
         user=user,
         unknown_reason=unknown_reason,
         status_unread=unread,

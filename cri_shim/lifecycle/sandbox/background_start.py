@@ -16,7 +16,7 @@ import structlog
 
 from containerd_client import ContainerdError, DeadlineExceeded, call_options
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
-from cri_shim.lifecycle.handlers import starts_surely
+from cri_shim.lifecycle.handlers import is_plain_runc
 from cri_shim.lifecycle.hanging_runtime import STOP_PATIENCE, end_hanging_runtimes
 from cri_shim.lifecycle.termination import discard_task
 from cri_shim.state.stored.metadata import SANDBOX_EXTENSION, sandbox_extension
@@ -78,7 +78,7 @@ async def begin_start(service: Service, sandbox: Sandbox, handler: RuntimeHandle
 
     A runtime that may refuse is waited for, and its error fails the request: a ContainerdError is raised then.
     """
-    surely = starts_surely(handler)
+    surely = is_plain_runc(handler)
     start = service.operations.begin(
         f"{_START}/{sandbox.id}", lambda: _start(service, sandbox, seconds=START_SECONDS if surely else None)
     )

@@ -10,7 +10,7 @@ import pytest
 from cri_shim.config.schema import Config, ContainerdSection, RuncOptions, RuntimeHandler
 from cri_shim.errors import FailedPreconditionError
 from cri_shim.lifecycle import handlers
-from cri_shim.lifecycle.handlers import all_snapshotters, base_spec, snapshotter_of, starts_surely
+from cri_shim.lifecycle.handlers import all_snapshotters, base_spec, is_plain_runc, snapshotter_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ def test_snapshotters() -> None:
 )
 def test_a_start_that_is_sure(handler: RuntimeHandler, *, surely: bool) -> None:
     """Only of plain runc is it known that what was created starts."""
-    assert starts_surely(handler) is surely
+    assert is_plain_runc(handler) is surely
 
 
 def handler(path: Path | str) -> RuntimeHandler:

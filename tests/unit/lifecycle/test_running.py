@@ -9,7 +9,7 @@ import pytest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.config.schema import RuncOptions, RuntimeHandler
 from cri_shim.errors import FailedPreconditionError
-from cri_shim.lifecycle.handlers import starts_surely
+from cri_shim.lifecycle.handlers import is_plain_runc
 from cri_shim.lifecycle.running import require_ready, require_running
 from cri_shim.state.containers import Container, Status
 from cri_shim.state.index import Index
@@ -71,4 +71,4 @@ def test_what_runs():
 )
 def test_whose_start_is_not_waited_for(handler, surely):
     """Only runc's, by its own shim and name."""
-    assert starts_surely(handler) is surely
+    assert is_plain_runc(handler) is surely
