@@ -120,6 +120,8 @@ class Service(Struct, frozen=True):
     """Admits container starts, likewise."""
     shim_calls: ShimCalls
     """Creates the tasks of pods and containers."""
+    signal_directly: Callable[[str, int], Awaitable[bool]]
+    """Signals the main process of a container or pod where containerd need not; False if containerd has to."""
     cgroup_moves: CgroupMoves
     """Prepares the kernel for processes that the OCI runtime is about to move between cgroups."""
     end_orphaned_task: Callable[[str], Awaitable[None]]

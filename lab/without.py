@@ -42,6 +42,17 @@ def without_admission() -> None:
     admission.OF_EACH_CORE = EVERYTHING_AT_ONCE
 
 
+def without_direct_signals() -> None:
+    """Have containerd send every signal, by its shim and runc."""
+    from cri_shim.lifecycle.direct_signals import DirectSignals
+
+    async def send(_self: DirectSignals, _id: str, _number: int) -> bool:
+        """Send nothing."""
+        return False
+
+    DirectSignals.send = send  # type: ignore[method-assign, assignment]
+
+
 def without_shim_calls() -> None:
     """Have containerd run the shim's program for each of its calls."""
     from cri_shim.tuning import shim_calls
@@ -52,6 +63,7 @@ def without_shim_calls() -> None:
 TRICKS = {
     "admission": without_admission,
     "cgroup_moves": without_cgroup_moves,
+    "direct_signals": without_direct_signals,
     "polling": without_polling,
     "shim_calls": without_shim_calls,
     "uvloop": without_uvloop,

@@ -81,6 +81,9 @@ class ContainerdSection:
     shim_script: bool = key(
         True, "answer by a script the calls to the shim's program that need no shim, which saves starting it"
     )
+    direct_signals: bool = key(
+        True, "signal the processes of plain runc without the shim where that is the same, which saves running runc"
+    )
     default_runtime_name: str = key("runc", "runtime handler of pods that name none", check=checks.not_empty)
     runtimes: Mapping[str, RuntimeHandler] = table_of(
         _only_runc, "runtime handlers by name; runc is there unless it is redefined"

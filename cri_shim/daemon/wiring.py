@@ -20,6 +20,7 @@ from cri_shim.images.store import ImageStore
 from cri_shim.images.verifier import ImageVerifier
 from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.ledger.ledger import Ledger, LedgerOff
+from cri_shim.lifecycle.direct_signals import DirectSignals
 from cri_shim.lifecycle.handlers import all_snapshotters
 from cri_shim.lifecycle.orphaned_tasks import OrphanedTasks
 from cri_shim.lifecycle.sandbox.pod_network import detach_orphaned
@@ -240,6 +241,9 @@ def wire(
             ready_script(paths, enabled=config.containerd.shim_script),
             lambda id_: end_orphaned_shims(config.containerd.address, config.containerd.namespace, {id_}),
         ),
+        signal_directly=DirectSignals(
+            kernel, sandboxes, containers, locks, enabled=config.containerd.direct_signals
+        ).send,
         cgroup_moves=CgroupMoves.of_this_process(cgroup_v2=node.cgroup_v2),
     )
     monitor = Monitor(

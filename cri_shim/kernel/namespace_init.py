@@ -19,16 +19,17 @@ from cri_shim.kernel.processes import PROC, cgroups
 if TYPE_CHECKING:
     from pathlib import Path
 
-_NOT_NOW: Final = frozenset({b"D", b"Z", b"X"})
-"""States in which a signal has no effect for now or for good. On cgroup v1, D is also that of a frozen process."""
+_NOT_NOW: Final = frozenset({b"D", b"t", b"Z", b"X"})
+"""States in which a signal has no effect, for now or for good, or would disturb a program that traces the process, such
+as criu. On cgroup v1, D also stands for a frozen process."""
 
 
 def signal_namespace_init(pid: int, number: int, cgroup: str, proc: Path = PROC) -> bool:
     """Send signal ``number`` to process ``pid`` if it is the first of its PID namespace, in a cgroup named ``cgroup``.
 
-    Return False if nothing was sent: the process has ended or is another one, it is frozen or waits in the kernel, or
-    the kernel or a security module does not allow it. Blocks, because reading /proc/PID/cgroup takes the kernel's lock
-    for all cgroups.
+    Return False if nothing was sent: the process has ended or is another one, it is frozen, traced or waits in the
+    kernel, or the kernel or a security module does not allow it. Blocks, because reading /proc/PID/cgroup takes the
+    kernel's lock for all cgroups.
     """
     try:
         pidfd = os.pidfd_open(pid)

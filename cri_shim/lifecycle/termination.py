@@ -23,6 +23,8 @@ from cri_shim.sync.task_poll import Absent, NotKnown, poll_task
 from cri_shim.timeline import awaited
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from containerd_client import Containerd
     from cri_shim.config import Config
     from cri_shim.state.containers import Container
@@ -37,6 +39,10 @@ POLL_EVERY = 1.0
 """Seconds between polls of a task that should have ended, because an exit event may be lost (containerd issues 6080,
 10755)."""
 
+DIRECT_SECONDS = 1.0
+"""How long a process that was killed without its shim may take to end before the shim is asked as well: the process may
+have been frozen meanwhile, which runc undoes for SIGKILL, or the shim may hang, which the request then says."""
+
 _SHIM_GONE_RETRIES = (0.1, 0.4)
 _UNKNOWN_EXIT_CODE = 255
 _DISCARD_SECONDS = 20.0
@@ -45,11 +51,24 @@ _DISCARD_SECONDS = 20.0
 log = structlog.get_logger(__name__)
 
 
-async def send_signal(containerd: Containerd, containers: Index[Container], id_: str, number: int) -> None:
+async def send_signal(
+    containerd: Containerd,
+    containers: Index[Container],
+    signal_directly: Callable[[str, int], Awaitable[bool]],
+    id_: str,
+    number: int,
+) -> None:
     """Send signal ``number`` to the main process of ``id_``; a process that has ended is success.
 
-    Raises UnavailableError when its shim does not answer within the time limit of the call.
+    containerd is asked to only if ``signal_directly`` says that it could not do so (docs/adr/0045).
+
+    Raises UnavailableError when its shim is needed and does not answer within the time limit of the call.
     """
+    if not await signal_directly(id_, number):
+        await _send_by_containerd(containerd, containers, id_, number)
+
+
+async def _send_by_containerd(containerd: Containerd, containers: Index[Container], id_: str, number: int) -> None:
     for pause in (*_SHIM_GONE_RETRIES, None):
         try:
             await containerd.tasks.kill(id_, number)
@@ -86,12 +105,20 @@ async def wait_ended(containerd: Containerd, exits: Exits, id_: str) -> None:
         listening.cancel()
 
 
-async def kill_and_wait(containerd: Containerd, containers: Index[Container], exits: Exits, id_: str) -> None:
+async def kill_and_wait(
+    containerd: Containerd,
+    containers: Index[Container],
+    exits: Exits,
+    signal_directly: Callable[[str, int], Awaitable[bool]],
+    id_: str,
+) -> None:
     """End the main process of ``id_`` by SIGKILL, and return when its exit is recorded.
 
     Raises UnavailableError when its shim does not answer, or the process has not ended after :data:`ENDED_SECONDS`.
     """
-    await send_signal(containerd, containers, id_, signal.SIGKILL)
+    if await signal_directly(id_, signal.SIGKILL) and await _has_ended_within(DIRECT_SECONDS, containerd, exits, id_):
+        return
+    await _send_by_containerd(containerd, containers, id_, signal.SIGKILL)
     try:
         async with asyncio.timeout(ENDED_SECONDS):
             await wait_ended(containerd, exits, id_)
@@ -100,6 +127,15 @@ async def kill_and_wait(containerd: Containerd, containers: Index[Container], ex
             f"{_named(containers, id_)} has not ended within {ENDED_SECONDS:g} s of SIGKILL: "
             "its process hangs in the kernel, or its shim does not report the end; try again later"
         ) from None
+
+
+async def _has_ended_within(seconds: float, containerd: Containerd, exits: Exits, id_: str) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await wait_ended(containerd, exits, id_)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def record_if_ended(containerd: Containerd, exits: Exits, id_: str) -> None:

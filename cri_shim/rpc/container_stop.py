@@ -21,10 +21,8 @@ from cri_shim.lifecycle.termination import kill_and_wait, record_if_ended, send_
 from cri_shim.oci.stop_signal import signal_number
 
 if TYPE_CHECKING:
-    from containerd_client import Containerd
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
-    from cri_shim.state.index import Index
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +56,7 @@ async def _stop(service: Service, started: Container, grace: float) -> None:
     if container is None or not (container.running or container.unknown_reason):
         return
     if grace > 0 and container.running:
-        await _ask(service.containerd, service.containers, container)
+        await _ask(service, container)
         try:
             async with asyncio.timeout(grace):
                 await wait_ended(service.containerd, service.exits, id_)
@@ -66,15 +64,15 @@ async def _stop(service: Service, started: Container, grace: float) -> None:
             log.info("container.grace_over", container_id=id_, grace_seconds=grace)
         else:
             return
-    await kill_and_wait(service.containerd, service.containers, service.exits, id_)
+    await kill_and_wait(service.containerd, service.containers, service.exits, service.signal_directly, id_)
 
 
-async def _ask(containerd: Containerd, containers: Index[Container], container: Container) -> None:
+async def _ask(service: Service, container: Container) -> None:
     if container.stop_signal_sent:
         return
     number = _stop_signal(container)
-    containers.update(container.id, lambda c: c.replace(stop_signal_sent=True))
-    await send_signal(containerd, containers, container.id, number)
+    service.containers.update(container.id, lambda c: c.replace(stop_signal_sent=True))
+    await send_signal(service.containerd, service.containers, service.signal_directly, container.id, number)
 
 
 def _stop_signal(container: Container) -> int:

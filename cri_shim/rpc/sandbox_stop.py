@@ -25,12 +25,10 @@ from cri_shim.lifecycle.sandbox.pod_network import tear_down_network
 from cri_shim.lifecycle.termination import kill_and_wait, record_if_ended
 
 if TYPE_CHECKING:
-    from containerd_client import Containerd
     from cri_shim.service import Service
     from cri_shim.state.containers import Container
     from cri_shim.state.index import Index
     from cri_shim.state.sandboxes import Sandbox
-    from cri_shim.sync.exits import Exits
 
 
 async def stop_pod_sandbox(service: Service, request: cri.StopPodSandboxRequest) -> cri.StopPodSandboxResponse:
@@ -86,20 +84,20 @@ async def _end_processes(service: Service, sandbox: Sandbox) -> None:
     starting = [each for each in service.containers if each.sandbox_id == sandbox.id and each.starting]
     await every(*(until_started(service, container) for container in starting))
     ending = [
-        kill_and_wait(service.containerd, service.containers, service.exits, id_)
+        kill_and_wait(service.containerd, service.containers, service.exits, service.signal_directly, id_)
         for id_ in _to_be_ended(service.containers, sandbox)
     ]
     if sandbox.pinned is None:
-        await every(*ending, _end_pause(service.containerd, service.containers, service.exits, sandbox))
+        await every(*ending, _end_pause(service, sandbox))
     else:
         await every(*ending)
         await unpin(service.kernel, service.paths, service.sandboxes, sandbox)
 
 
-async def _end_pause(containerd: Containerd, containers: Index[Container], exits: Exits, sandbox: Sandbox) -> None:
+async def _end_pause(service: Service, sandbox: Sandbox) -> None:
     if sandbox.exited_at:
         return
     if sandbox.unknown_reason:
         # It is unknown whether the process runs; check first, so that an absent task is not waited for.
-        await record_if_ended(containerd, exits, sandbox.id)
-    await kill_and_wait(containerd, containers, exits, sandbox.id)
+        await record_if_ended(service.containerd, service.exits, sandbox.id)
+    await kill_and_wait(service.containerd, service.containers, service.exits, service.signal_directly, sandbox.id)

@@ -17,7 +17,7 @@ from cri_shim.kernel.linux import LinuxKernel
 from cri_shim.kernel.protocol import MNT_DETACH, UMOUNT_NOFOLLOW
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from cri_shim.kernel.protocol import IdRange
 
@@ -27,6 +27,12 @@ class RecordingKernel(recording.RecordingKernel):
 
     ``left`` is what a test compares before and after: the mounts and namespaces that exist.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.processes: Callable[[int, int, str], bool] | None = None
+        """Delivers a signal to a process: ``FakeContainerd.signal_init``. None has none of the fake's processes here,
+        as if containerd's pids were those of another PID namespace."""
 
     def left(self) -> tuple[list[str], list[str]]:
         """Return mount points and namespaces that exist now, sorted."""
@@ -63,6 +69,11 @@ class RecordingKernel(recording.RecordingKernel):
         """Record the call, forget the namespace and remove its file."""
         super().remove_network_namespace(path)
         Path(path).unlink(missing_ok=True)
+
+    def signal_namespace_init(self, pid: int, number: int, cgroup: str) -> bool:
+        """Record the call and deliver the signal to one of ``processes``, if it can be."""
+        sent = super().signal_namespace_init(pid, number, cgroup)
+        return sent if self.processes is None else self.processes(pid, number, cgroup)
 
     def filesystem_type(self, path: str) -> int:
         """Record the call and answer for what exists; anything else raises FileNotFoundError."""

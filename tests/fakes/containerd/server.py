@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 import time
@@ -14,6 +15,7 @@ import grpc
 import grpc.aio
 
 from containerd_client.api.containerd.events import events_pb2
+from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from tests.fakes.containerd.backend import AWAY, Backend
 from tests.fakes.containerd.calls import Call
 from tests.fakes.containerd.containers import Containers
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 NAMESPACE = "k8s.io"
 """The namespace that the fake's helper functions use by default."""
 MAX_MESSAGE_BYTES = 16 << 20
+_SIGNALLED = (task_types.CREATED, task_types.RUNNING)
 
 
 class FakeContainerd:
@@ -119,6 +122,7 @@ class FakeContainerd:
             self._leaving = None
         if self._server is not None:
             return
+        self._loop = asyncio.get_running_loop()
         with suppress(FileNotFoundError):
             Path(self.socket_path).unlink()
         self.backend.arrive()
@@ -171,6 +175,22 @@ class FakeContainerd:
     def exit_task(self, container_id: str, code: int, exec_id: str = "", *, namespace: str = NAMESPACE) -> None:
         """End a process, with its event."""
         self.processes.exit(namespace, self.task(container_id, namespace), code, exec_id)
+
+    def signal_init(self, pid: int, number: int, container_id: str) -> bool:
+        """Signal a container's own process as the kernel does, without the daemon; return False if it cannot be.
+
+        That is when the process is not there, is not the first one of a PID namespace of its own, or is frozen. It may
+        be called from any thread.
+        """
+        for namespace, space in list(self.state.spaces.items()):
+            task = space.tasks.get(container_id)
+            if task is not None and task.init.pid == pid and task.status_of(task.init) in _SIGNALLED:
+                spec = json.loads(space.containers[container_id].spec.value)
+                if not any(each == {"type": "pid"} for each in spec["linux"]["namespaces"]):
+                    return False
+                self._loop.call_soon_threadsafe(self.processes.signal, namespace, task.init, number)
+                return True
+        return False
 
     def oom(self, container_id: str, *, namespace: str = NAMESPACE) -> None:
         """Report that the kernel killed a process of the container for want of memory; the process is not ended."""

@@ -141,7 +141,8 @@ async def _proxied_node() -> AsyncIterator[tuple[Lab, FaultProxy]]:
         pytest.skip("containerd is not installed")
     lab = Lab("bridge")
     path = lab.directory / "proxy.sock"
-    lab.settings = {"containerd": {"address": str(path)}}
+    # Signals go this way, too, so that they can be cut.
+    lab.settings = {"containerd": {"address": str(path), "direct_signals": False}}
     async with FaultProxy(path, str(lab.directory / "containerd" / "c.sock")) as proxy, lab:
         yield lab, proxy
 

@@ -35,6 +35,8 @@ class Case:
     follow: Callable[[Kubelet, Fields], Awaitable[None]]
     infra: str = "pause"
     """What holds a pod's namespaces."""
+    direct: bool = False
+    """Whether the kernel has the processes, so that signals need no call; else each of them is a call to cut."""
     changes_nothing: bool = False
     """After ``follow`` everything is as it was before the request."""
 
@@ -47,7 +49,8 @@ class Case:
     @property
     def name(self) -> str:
         """The RPC, and how pods are made where that is not the usual way."""
-        return self.rpc if self.infra == "pause" else f"{self.rpc}/{self.infra}"
+        unusual = {self.infra: self.infra != "pause", "direct": self.direct}
+        return "/".join([self.rpc, *(name for name, is_so in unusual.items() if is_so)])
 
 
 async def _new_pod(kubelet: Kubelet) -> Fields:
@@ -200,12 +203,16 @@ CASES = (
     Case("RunPodSandbox", _new_pod, _pod_runs, infra="pinned"),
     Case("StopPodSandbox", _pod_with_container, _pod_is_stopped),
     Case("StopPodSandbox", _pod_with_container, _pod_is_stopped, infra="pinned"),
+    Case("StopPodSandbox", _pod_with_container, _pod_is_stopped, direct=True),
     Case("RemovePodSandbox", _pod_with_container, _pod_is_removed),
     Case("RemovePodSandbox", _pod_with_container, _pod_is_removed, infra="pinned"),
+    Case("RemovePodSandbox", _pod_with_container, _pod_is_removed, direct=True),
     Case("CreateContainer", _new_container, _container_can_be_made),
     Case("StartContainer", _created_container, _container_runs),
     Case("StopContainer", _to_be_stopped, _container_is_stopped),
+    Case("StopContainer", _to_be_stopped, _container_is_stopped, direct=True),
     Case("RemoveContainer", _running_container, _container_is_removed),
+    Case("RemoveContainer", _running_container, _container_is_removed, direct=True),
     Case("UpdateContainerResources", _new_limits, _limits_are_new),
     Case("UpdatePodSandboxResources", _new_limits_of_pod, _limits_of_pod_are_new),
     Case("ExecSync", _command, _command_runs, changes_nothing=True),

@@ -12,8 +12,9 @@ import json
 import os
 import sys
 import zlib
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import msgspec
 import structlog
@@ -24,9 +25,15 @@ from tests.unit.crash_matrix.clock import JumpingLoop, jumping_clock
 from tests.unit.crash_matrix.world import make_world
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
     from tests.unit.crash_matrix.cases import Case
     from tests.unit.crash_matrix.world import World
 
+MakeWorld: TypeAlias = "Callable[[Path], AbstractAsyncContextManager[World]]"
+
+_numbers = itertools.count()
 _BUGS = frozenset({"rpc.bug", "background.failed", "log.request_failed"})
 
 
@@ -44,12 +51,12 @@ async def main(directory: Path, share: int, of: int) -> None:
     bugs: list[str] = []
     structlog.configure(processors=[_collector(bugs)])
     put_criu_on_path(directory / "bin")
-    by_infra: dict[str, list[Case]] = {}
+    by_world: dict[tuple[str, bool], list[Case]] = {}
     for case in CASES:
-        by_infra.setdefault(case.infra, []).append(case)
+        by_world.setdefault((case.infra, case.direct), []).append(case)
     with jumping_clock(cast("JumpingLoop", asyncio.get_running_loop())):
-        for infra, cases in by_infra.items():
-            await _of_infra(directory, infra, cases, share, of)
+        for (infra, direct), cases in by_world.items():
+            await _of_world(directory, partial(make_world, infra=infra, direct=direct), cases, share, of)
     print(json.dumps({"bugs": bugs}), flush=True)
 
 
@@ -62,16 +69,20 @@ def _collector(bugs: list[str]) -> Any:
     return collect
 
 
-async def _of_infra(directory: Path, infra: str, cases: list[Case], share: int, of: int) -> None:
-    numbers = itertools.count()
+async def _of_world(directory: Path, make: MakeWorld, cases: list[Case], share: int, of: int) -> None:
     cells: list[tuple[Case, int, Cut]] = []
-    async with make_world(directory / f"{infra}-{next(numbers)}", infra) as world:
+    async with make(_new_directory(directory)) as world:
         for case in cases:
             await count_hops(world, case)  # what a service does once is not counted
             hops = await count_hops(world, case)
             cells += [(case, hop, cut) for hop in range(1, hops + 1) for cut in Cut if _ours(case, hop, cut, share, of)]
             print(json.dumps({"case": case.name, "hops": hops}), flush=True)
-    await _work(directory, infra, numbers, cells)
+    await _work(directory, make, cells)
+
+
+def _new_directory(directory: Path) -> Path:
+    """Return the path of the next world."""
+    return directory / str(next(_numbers))
 
 
 def _ours(case: Case, hop: int, cut: Cut, share: int, of: int) -> bool:
@@ -79,10 +90,10 @@ def _ours(case: Case, hop: int, cut: Cut, share: int, of: int) -> bool:
     return name.startswith(os.environ.get("ONLY", "")) and zlib.crc32(name.encode()) % of == share
 
 
-async def _work(directory: Path, infra: str, numbers: Any, cells: list[tuple[Case, int, Cut]]) -> None:
+async def _work(directory: Path, make: MakeWorld, cells: list[tuple[Case, int, Cut]]) -> None:
     """Take cells until there are none; after one that is not right the world is thrown away."""
     while cells:
-        async with make_world(directory / f"{infra}-{next(numbers)}", infra) as world:
+        async with make(_new_directory(directory)) as world:
             while cells and await _of_case(world, cells):
                 pass
 

@@ -117,13 +117,14 @@ class HoldingContainerd(FakeContainerd):
 
 
 @asynccontextmanager
-async def make_world(directory: Path, infra: str) -> AsyncIterator[World]:
-    """Make one; ``infra`` is what holds the namespaces of its pods."""
+async def make_world(directory: Path, infra: str, *, direct: bool) -> AsyncIterator[World]:
+    """Make one; ``infra`` is what holds the namespaces of its pods, and ``direct`` whether the kernel has processes."""
     directory.mkdir(parents=True)
     kernel = RecordingKernel()
     image = build_image(Tree().file("etc/motd", b"pulled").layer())
     with FaultyRegistry({"pulled:1": image}) as registry:
         async with _world(directory, infra, kernel, f"{registry.address}/pulled:1") as world:
+            kernel.processes = world.fake.signal_init if direct else None
             yield world
 
 

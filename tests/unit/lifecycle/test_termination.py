@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -54,6 +55,11 @@ def service(**answers: Any) -> tuple[FakeService, Service]:
     return fake, cast("Service", fake)
 
 
+async def by_containerd(_id: str, _number: int) -> bool:
+    """Leave a signal to containerd."""
+    return False
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -87,7 +93,27 @@ async def test_a_shim_that_does_not_take_the_signal():
     """The error names the container and says that nothing is known of it."""
     _, given = service(kill=DeadlineExceeded(KILL, "containerd did not answer within 10 s"))
     with pytest.raises(UnavailableError, match=f"SIGKILL could not be sent to container {ID}: its shim"):
-        await kill_and_wait(given.containerd, given.containers, given.exits, ID)
+        await kill_and_wait(given.containerd, given.containers, given.exits, by_containerd, ID)
+
+
+@pytest.mark.parametrize("ends", [True, False])
+async def test_a_signal_that_needs_no_shim(monkeypatch, ends):
+    """The shim is asked only if the process lives on, and then the error says that the shim does not answer."""
+    monkeypatch.setattr(termination, "DIRECT_SECONDS", 0.05)
+    fake, given = service(kill=DeadlineExceeded(KILL, "containerd did not answer within 10 s"))
+
+    async def send(id_: str, number: int) -> bool:
+        assert (id_, number) == (ID, signal.SIGKILL)
+        if ends:
+            await fake.exits.ended(ID, 137, 1)
+        return True
+
+    killing = kill_and_wait(given.containerd, given.containers, given.exits, send, ID)
+    if ends:
+        await killing
+    else:
+        with pytest.raises(UnavailableError, match=f"SIGKILL could not be sent to container {ID}: its shim"):
+            await killing
 
 
 async def test_a_process_that_does_not_end(monkeypatch):
@@ -96,5 +122,5 @@ async def test_a_process_that_does_not_end(monkeypatch):
     monkeypatch.setattr(termination, "POLL_EVERY", 0.02)
     fake, given = service(get=task_types.Process(id=ID, status=task_types.RUNNING))
     with pytest.raises(UnavailableError, match=f"container {ID} has not ended within"):
-        await asyncio.wait_for(kill_and_wait(given.containerd, given.containers, given.exits, ID), 10)
+        await asyncio.wait_for(kill_and_wait(given.containerd, given.containers, given.exits, by_containerd, ID), 10)
     assert fake.reported == []

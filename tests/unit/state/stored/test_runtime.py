@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from google.protobuf.any_pb2 import Any
+from google.protobuf.any_pb2 import Any as AnyMessage
 
 from containerd_client.api.containerd.runc.v1 import runc_pb2
 from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
@@ -13,9 +15,9 @@ SHIM = "io.containerd.runc.v2"
 TYPE = "containerd.runc.v1.Options"
 
 
-def options(type_url: str = TYPE, **values: object) -> Any:
+def options(type_url: str = TYPE, **values: Any) -> AnyMessage:
     """Packed options of the runc shim."""
-    return Any(type_url=type_url, value=runc_pb2.Options(**values).SerializeToString())
+    return AnyMessage(type_url=type_url, value=runc_pb2.Options(**values).SerializeToString())
 
 
 @pytest.mark.parametrize(
@@ -26,13 +28,13 @@ def options(type_url: str = TYPE, **values: object) -> Any:
         (SHIM, options(f"types.containerd.io/{TYPE}", systemd_cgroup=True, root="/run/own"), True),
         (SHIM, options(binary_name="crun"), False),
         (SHIM, options("runtimeoptions.v1.Options"), False),
-        (SHIM, Any(type_url=TYPE, value=b"\xff"), False),
+        (SHIM, AnyMessage(type_url=TYPE, value=b"\xff"), False),
         ("io.containerd.kata.v2", None, False),
         ("/opt/bin/containerd-shim-runc-v2", options(), False),
         ("", None, False),
     ],
 )
-def test_plain_runc(name: str, packed: Any | None, *, plain: bool) -> None:
+def test_plain_runc(name: str, packed: AnyMessage | None, *, plain: bool) -> None:
     """Only runc's own shim that runs runc is plain, and what cannot be read is not."""
     record = Record(runtime=Record.Runtime(name=name, options=packed))
     assert runs_plain_runc(record) is plain
