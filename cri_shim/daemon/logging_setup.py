@@ -112,14 +112,15 @@ def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDi
 
 def _flatten(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Convert values to what logfmt can hold: a missing one becomes empty, and anything but a number becomes text."""
-    return {
-        _logfmt_key(key): value
-        if isinstance(value, bool | int | float)
-        else ""
-        if value is None
-        else _shown(str(value))
-        for key, value in event.items()
-    }
+    return {_logfmt_key(key): _flat(value) for key, value in event.items()}
+
+
+def _flat(value: object) -> bool | int | float | str:
+    if isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return _shown(", ".join(map(str, value)))
+    return "" if value is None else _shown(str(value))
 
 
 def _bounded(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
