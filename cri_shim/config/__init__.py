@@ -10,6 +10,7 @@ This room may import ``errors`` and ``untrusted``. It must never act on a settin
 
 from __future__ import annotations
 
+from cri_shim.config.changes import Change, changes, with_live_keys
 from cri_shim.config.errors import ConfigError, Problem
 from cri_shim.config.render import default_toml, document, to_toml
 from cri_shim.config.schema import (
@@ -29,6 +30,7 @@ from cri_shim.config.toml_file import DEFAULT_PATH, Flag, load, parse
 
 __all__ = [
     "DEFAULT_PATH",
+    "Change",
     "CniSection",
     "Config",
     "ConfigError",
@@ -43,9 +45,11 @@ __all__ = [
     "RuntimeSection",
     "StreamSection",
     "TracingSection",
+    "changes",
     "default_toml",
     "document",
     "load",
     "parse",
     "to_toml",
+    "with_live_keys",
 ]

@@ -14,6 +14,7 @@ from cri_shim.config.schema import Config
 _HEAD = """\
 # Configuration of cri-shim. Every key is optional and shown here with its default.
 # Durations are written as "10s", "1m30s" or "4h". Check a file with: cri-shim config check FILE
+# A running daemon takes over the keys marked (live) with: systemctl reload cri-shim. Other keys need a restart.
 """
 
 
@@ -40,7 +41,7 @@ def _section(value: Any, path: tuple[str, ...]) -> list[str]:
         if is_dataclass(each) or isinstance(each, Mapping):
             tables.append((key, each))
         else:
-            lines += [f"# {key.comment}", f"{key.name} = {_scalar(key, each)}"]
+            lines += [f"# {key.comment}{' (live)' if key.live else ''}", f"{key.name} = {scalar(key, each)}"]
     for key, each in tables:
         here = (*path, key.name)
         if isinstance(each, Mapping):
@@ -58,7 +59,8 @@ def _plain(key: Key, value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _scalar(key: Key, value: Any) -> str:
+def scalar(key: Key, value: Any) -> str:
+    """Return the value of a key as it stands in the file."""
     # JSON's strings, numbers, booleans and lists of strings are also valid TOML, except for DEL.
     return json.dumps(_plain(key, value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
