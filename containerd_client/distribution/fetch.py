@@ -86,11 +86,15 @@ class Fetcher:
     def __init__(self, client: Containerd, registry: RegistryClient, limits: FetchLimits | None = None) -> None:
         self._client = client
         self._registry = registry
-        self._limits = limits or FetchLimits()
         self._single_flight: SingleFlight[str] = SingleFlight()
         self._chunk_queue = ChunkQueue()
-        self._slots = asyncio.Semaphore(self._limits.at_once or 1_000_000)
         self._label_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self.limit(limits or FetchLimits())
+
+    def limit(self, limits: FetchLimits) -> None:
+        """Set the limits of what begins from now on; blobs under way, and what waits for them, keep the old ones."""
+        self._limits = limits
+        self._slots = asyncio.Semaphore(limits.at_once or 1_000_000)
 
     async def blob(
         self, source: Source, wanted: Descriptor, labels: Mapping[str, str], lease: str, rank: int = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,10 +13,10 @@ from containerd_client import Containerd
 from cri_shim.cdi.registry import CdiRegistry
 from cri_shim.concurrency.keyed_locks import KeyedLocks
 from cri_shim.concurrency.operations import Operations
+from cri_shim.daemon.settings import cni_config, pull_settings, starts_at_once
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.images.puller import ImagePuller
 from cri_shim.images.store import ImageStore
-from cri_shim.images.verifier import ImageVerifier
 from cri_shim.kernel.cgroups import Hierarchies
 from cri_shim.ledger.ledger import Ledger, LedgerOff
 from cri_shim.lifecycle.direct_signals import DirectSignals
@@ -27,7 +26,7 @@ from cri_shim.lifecycle.sandbox.pod_network import detach_orphaned
 from cri_shim.logs.holding import Holding
 from cri_shim.logs.pump import LogPump
 from cri_shim.logs.registry import ContainerLogs
-from cri_shim.network import CniConfig, Network
+from cri_shim.network import Network
 from cri_shim.node.deprecations import Deprecations
 from cri_shim.node.snapshotter_check import SnapshotterCheck, wanted_snapshotters
 from cri_shim.qos.blockio import BlockioClasses
@@ -55,7 +54,7 @@ from cri_shim.sync.snapshot_usage import SnapshotUsage
 from cri_shim.sync.task_states import TaskStates
 from cri_shim.sync.unanswered import Unanswered
 from cri_shim.sync.unread_status import UnreadStatus
-from cri_shim.tuning.admission import AdmissionLimiter, width_for
+from cri_shim.tuning.admission import AdmissionLimiter
 from cri_shim.tuning.cgroup_moves import CgroupMoves
 from cri_shim.tuning.shim_calls import ShimCalls, ready_script
 
@@ -143,7 +142,7 @@ def wire(
         namespace=config.containerd.namespace,
         supervisor=supervisor,
     )
-    network = Network(kernel, _cni_config(config), on_helper=ledger.note_helper, on_run=ledger.note_run)
+    network = Network(kernel, cni_config(config), on_helper=ledger.note_helper, on_run=ledger.note_run)
     recovery = Recovery(
         containerd=containerd,
         kernel=kernel,
@@ -163,7 +162,7 @@ def wire(
         clear_orphaned_tasks=orphaned_tasks.clear,
         detach_orphaned=partial(detach_orphaned, network),
     )
-    starts = config.runtime.starts_at_once or width_for(os.cpu_count() or 1)
+    starts = starts_at_once(config)
     service = Service(
         config=config,
         readiness=readiness,
@@ -185,20 +184,7 @@ def wire(
         sandbox_names=sandbox_names,
         container_names=container_names,
         images=images,
-        puller=ImagePuller(
-            containerd,
-            images,
-            config_path=config.image.registry.config_path,
-            max_concurrent_downloads=config.image.max_concurrent_downloads,
-            max_total_downloads=config.image.max_total_downloads,
-            transfer=config.image.pull == "transfer",
-            progress_timeout=config.image.image_pull_progress_timeout,
-            verifier=ImageVerifier(
-                bin_dir=config.image.verifier.bin_dir,
-                max_verifiers=config.image.verifier.max_verifiers,
-                per_verifier_timeout=config.image.verifier.per_verifier_timeout,
-            ),
-        ),
+        puller=ImagePuller(containerd, images, pull_settings(config)),
         snapshot_usage=SnapshotUsage(
             containerd,
             all_snapshotters(config),
@@ -286,18 +272,4 @@ def _streaming_server(config: Config) -> StreamingServer:
         int(stream.stream_server_port),
         idle_timeout=stream.stream_idle_timeout,
         tls=tls if stream.enable_tls_streaming else None,
-    )
-
-
-def _cni_config(config: Config) -> CniConfig:
-    cni = config.cni
-    return CniConfig(
-        bin_dir=":".join(cni.plugin_dirs),
-        conf_dir=cni.conf_dir,
-        max_conf_num=cni.max_conf_num,
-        conf_template=cni.conf_template,
-        ip_pref=cni.ip_pref,
-        setup_serially=cni.setup_serially,
-        timeout=cni.timeout,
-        cache_dir=cni.cache_dir,
     )

@@ -14,6 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from msgspec import Struct, field
 
 from containerd_client import detached_options
 from containerd_client.distribution.fetch import Fetcher, FetchLimits
@@ -37,6 +38,7 @@ from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+    from pathlib import Path
 
     from containerd_client import Containerd
     from containerd_client.distribution.contents import ImageContents
@@ -48,8 +50,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-class ImagePuller:
-    """Brings images into containerd and into the store.
+class PullSettings(Struct, frozen=True):
+    """How images are pulled.
 
     ``config_path`` lists directories of HOST/hosts.toml, separated by colons. ``max_concurrent_downloads`` limits
     layers of one image at the same time and ``max_total_downloads`` those of all images (0 means no limit).
@@ -57,35 +59,46 @@ class ImagePuller:
     Transfer service pulls. ``verifier`` is asked before each pull.
     """
 
+    config_path: str = ""
+    max_concurrent_downloads: int = 3
+    max_total_downloads: int = 0
+    progress_timeout: float = 300.0
+    transfer: bool = False
+    verifier: ImageVerifier = field(default_factory=ImageVerifier)
+
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """The directories of ``config_path``, in the order in which they are searched."""
+        return split_config_path(self.config_path)
+
+
+class ImagePuller:
+    """Brings images into containerd and into the store."""
+
     def __init__(
         self,
         client: Containerd,
         images: ImageStore,
-        *,
-        config_path: str = "",
-        max_concurrent_downloads: int = 3,
-        max_total_downloads: int = 0,
-        progress_timeout: float = 300.0,
-        transfer: bool = False,
+        settings: PullSettings | None = None,
         registry: RegistryClient | None = None,
-        verifier: ImageVerifier | None = None,
     ) -> None:
         self._client = client
         self._images = images
-        self._config_path = split_config_path(config_path)
-        self._downloads = max_concurrent_downloads
         self._registry = registry or RegistryClient()
-        self._verifier = verifier or ImageVerifier()
-        self._progress_timeout = progress_timeout
-        images.unpacker.progress_timeout = progress_timeout
-        fetcher = Fetcher(client, self._registry, FetchLimits(progress_timeout, at_once=max_total_downloads))
-        self._distribution = Distribution(client, self._registry, fetcher, images.unpacker, TimelineWatch())
-        self._transfer = TransferPull(client, images.unpacker, self._config_path) if transfer else None
+        self._fetcher = Fetcher(client, self._registry)
+        self._distribution = Distribution(client, self._registry, self._fetcher, images.unpacker, TimelineWatch())
+        self.use(settings or PullSettings())
         self._single_flight: SingleFlight[Image] = SingleFlight()
         self.outcomes: Counter[str] = Counter()
         """Pulls that have ended, by ``ok`` or ``failed``; a pull with many waiters counts once."""
         self.bytes_by_host: Counter[str] = Counter()
         """Bytes of layers, by the host that served them."""
+
+    def use(self, settings: PullSettings) -> None:
+        """Pull with these settings from now on; a pull under way goes on as it began."""
+        self._settings = settings
+        self._images.unpacker.progress_timeout = settings.progress_timeout
+        self._fetcher.limit(FetchLimits(settings.progress_timeout, at_once=settings.max_total_downloads))
 
     @property
     def in_flight(self) -> int:
@@ -162,6 +175,8 @@ class ImagePuller:
 
     async def _pull(self, reference: Reference, snapshotter: str, credentials: Credentials, *, pinned: bool) -> Image:
         began = time.monotonic()
+        settings = self._settings
+        verifier = settings.verifier
         served: dict[str, str] = {}
 
         def on_layer(layer: Descriptor, served_by: str) -> None:
@@ -171,22 +186,23 @@ class ImagePuller:
             log.debug("image.layer", image=str(reference), layer=layer.digest, bytes=layer.size, served_by=served_by)
 
         async def verify(target: Descriptor) -> None:
-            if programs := await self._verifier.programs():
+            if programs := await verifier.programs():
                 with stage("pull.verify"):
-                    await self._verifier.verify(str(reference), target, programs)
+                    await verifier.verify(str(reference), target, programs)
 
         # The pull belongs to all of its waiters, so the deadline of the request that began it must not end it.
         with detached_options():
-            options = PullOptions(snapshotter, self._images.platform, self._downloads, self._progress_timeout)
+            options = PullOptions(
+                snapshotter, self._images.platform, settings.max_concurrent_downloads, settings.progress_timeout
+            )
             async with self._client.leases.hold(LEASE_LABELS) as lease:
-                if self._transfer is not None and await self._transfer.serves(reference):
+                transfer = TransferPull(self._client, self._images.unpacker, settings.directories)
+                if settings.transfer and await transfer.serves(reference):
                     labels = dict([MANAGED])
-                    digest = await self._verified(reference, credentials)
-                    contents = await self._transfer.pull(
-                        reference, credentials, lease.id, options, labels, digest=digest
-                    )
+                    digest = await self._verified(reference, credentials, settings)
+                    contents = await transfer.pull(reference, credentials, lease.id, options, labels, digest=digest)
                 else:
-                    source = await self._source(reference, credentials)
+                    source = await self._source(reference, credentials, settings)
                     contents = await self._distribution.pull(source, lease.id, options, on_layer, verify)
                 names = record_names(reference, contents.id, contents.target.digest)
                 with stage("pull.createNewImage", {"image.ref": str(reference), "image.id": contents.id}):
@@ -194,17 +210,17 @@ class ImagePuller:
         self._log_pull(reference, contents, served, time.monotonic() - began)
         return image
 
-    async def _source(self, reference: Reference, credentials: Credentials) -> Source:
-        hosts = await asyncio.to_thread(hosts_of, reference.domain, self._config_path)
+    async def _source(self, reference: Reference, credentials: Credentials, settings: PullSettings) -> Source:
+        hosts = await asyncio.to_thread(hosts_of, reference.domain, settings.directories)
         return Source(reference, hosts, credentials)
 
-    async def _verified(self, reference: Reference, credentials: Credentials) -> str:
+    async def _verified(self, reference: Reference, credentials: Credentials, settings: PullSettings) -> str:
         """Return the digest that the verifiers allow containerd to fetch; empty if there are no verifiers."""
-        programs = await self._verifier.programs()
+        programs = await settings.verifier.programs()
         if not programs:
             return ""
-        target = await self._registry.resolve(await self._source(reference, credentials))
-        await self._verifier.verify(str(reference), target, programs)
+        target = await self._registry.resolve(await self._source(reference, credentials, settings))
+        await settings.verifier.verify(str(reference), target, programs)
         return target.digest
 
     def _log_pull(self, reference: Reference, contents: ImageContents, served: dict[str, str], seconds: float) -> None:

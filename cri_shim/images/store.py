@@ -73,7 +73,7 @@ class ImageStore:
         self.snapshotter = snapshotter
         self.platform = platform or host_platform()
         self._client = client
-        self._pinned = frozenset(normal_name(name) or name for name in pinned)
+        self._pinned = _normal(pinned)
         self._table = ImageTable()
         self._locks = KeyedLocks()
         """By image id, for changes to several records of one image."""
@@ -84,6 +84,15 @@ class ImageStore:
         self._reading_again = False
         self._unread: set[str] = set()
         """Names of records that could not be read, which does not mean that they are broken."""
+
+    async def pin(self, names: Collection[str]) -> None:
+        """Pin these names from now on; those that are here already get their label. Raises a ContainerdError.
+
+        What was pinned before keeps its label, as it does when a daemon starts with other names.
+        """
+        self._pinned = _normal(names)
+        for name in self._pinned & set(self._table.names()):
+            await self.refresh(name)
 
     def list(self) -> tuple[Image, ...]:
         """Return all images, from memory."""
@@ -333,6 +342,10 @@ class ImageStore:
         self._readings.outdate(record.name)
         self._table.put(record.name, image, pinned=pinned)
         return pinned
+
+
+def _normal(names: Collection[str]) -> frozenset[str]:
+    return frozenset(normal_name(name) or name for name in names)
 
 
 async def _all_done(work: Iterable[Coroutine[Any, Any, None]]) -> None:

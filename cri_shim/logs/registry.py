@@ -31,7 +31,8 @@ class ContainerLogs:
         self._pump = pump
         self._holding = holding
         self._paths = paths
-        self._max_line = max_line
+        self.max_line = max_line
+        """Bytes of a line before it is split, for containers that are followed from now on; 0 or less: no limit."""
         self._handles: dict[str, LogHandle] = {}
         self._stdins: dict[str, StdinKeeper] = {}
 
@@ -74,7 +75,7 @@ class ContainerLogs:
         if keeper is not None:
             self._stdins[container_id] = keeper
         self._holding.hold(container_id, fifos)
-        self._handles[container_id] = self._pump.attach(container_id, stdout, stderr, log_path or None, self._max_line)
+        self._handles[container_id] = self._pump.attach(container_id, stdout, stderr, log_path or None, self.max_line)
 
     def follows(self, container_id: str) -> bool:
         """Return whether the output of ``container_id`` is being followed."""

@@ -59,9 +59,13 @@ class PluginExec:
         ``on_run`` is called with plugin and command when a run begins, ``on_helper`` with the record when the run has
         ended.
         """
-        self._bin_dirs = bin_dirs
         self._on_helper = on_helper
         self._on_run = on_run
+        self.search(bin_dirs)
+
+    def search(self, bin_dirs: tuple[str, ...]) -> None:
+        """Find plugins in these directories from now on."""
+        self._bin_dirs = bin_dirs
         # Plugins call programs such as iptables, so they get our own environment. It does not change while we run.
         self._environment = {**os.environ, "CNI_PATH": ":".join(bin_dirs)}
 

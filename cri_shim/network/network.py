@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from cri_shim.errors import CriError
 from cri_shim.kernel import executors
@@ -98,6 +98,16 @@ class Network:
         await self.refresh()
         self._task = asyncio.create_task(self._watch(), name=f"cni-conf/{self._config.conf_dir}")
 
+    def use(self, config: CniConfig) -> None:
+        """Work with other settings from now on; what is under way keeps those that it began with.
+
+        The directories of configurations and of results stay, because pods that are attached were recorded there.
+        """
+        self._config = structs.replace(config, conf_dir=self._config.conf_dir, cache_dir=self._config.cache_dir)
+        self._runner.search(self._config.bin_dirs)
+        self._signature = None  # another number of networks may be wanted of the same files
+        self._watcher.poke()
+
     async def stop(self) -> None:
         """Stop watching.
 
@@ -131,12 +141,15 @@ class Network:
         If something cannot be read because of the node (out of descriptors, say), it may well be as it was, so the
         known networks stay.
         """
-        directory = self._config.conf_dir
+        config = self._config
+        directory = config.conf_dir
         signature = await executors.run(executors.FS, directory_signature, directory)
         if signature == self._signature and self._loaded.networks:
             return
-        loaded = await executors.run(executors.FS, load_directory, directory, self._config.max_conf_num)
+        loaded = await executors.run(executors.FS, load_directory, directory, config.max_conf_num)
         if loaded.unread and self._loaded.networks:
+            return
+        if config is not self._config:  # replaced meanwhile; the watcher loads again
             return
         if loaded != self._loaded:
             names = [network.name for network in loaded.networks]
@@ -187,6 +200,7 @@ class Network:
             task.exception()  # retrieve it, since a caller that was cancelled does not
 
     async def _setup(self, pod: PodNetwork) -> CniResult:
+        config = self._config
         try:
             if not self._loaded.networks:
                 await self.refresh()
@@ -201,7 +215,7 @@ class Network:
         # The record of the intent is written while the first plugin runs. All plugins run to their end even if one
         # fails, because the undo must not meet a plugin that is still at work.
         intent = self._intend(attachments)
-        chains = self._serially(attachments) if self._config.setup_serially else self._at_once(attachments)
+        chains = self._serially(attachments) if config.setup_serially else self._at_once(attachments)
         recorded, outcomes = await asyncio.gather(metered(intent), metered(chains), return_exceptions=True)
         if isinstance(outcomes, BaseException):
             raise outcomes
@@ -215,7 +229,7 @@ class Network:
             raise recorded
         await self._remember(list(zip(attachments, outcomes, strict=True)))
         results = [outcome for outcome in outcomes if isinstance(outcome, dict)]
-        return result.combine(results, pod.netns_path, self._config.ip_pref)
+        return result.combine(results, pod.netns_path, config.ip_pref)
 
     async def _teardown(self, pod: PodNetwork, stored: Mapping[str, Any] | None) -> None:
         if pod.sandbox_id in self._gone:

@@ -32,7 +32,8 @@ class Deprecations:
 
     def __init__(self, ignored: Iterable[str] = ()) -> None:
         """Leave out the warnings whose names are in ``ignored``."""
-        self._ignored = frozenset(ignored)
+        self.ignored = frozenset(ignored)
+        """Names of warnings that are left out; may be replaced at any time."""
         self._warnings: Mapping[str, str] = {}
         self._asked_at = float("-inf")
 
@@ -49,10 +50,9 @@ class Deprecations:
             except (ContainerdError, TimeoutError):
                 pass  # the last answer stays valid until the next one
             else:
-                self._warnings = {
-                    warning.id: warning.message for warning in server.deprecations if warning.id not in self._ignored
-                }
-        if not self._warnings:
+                self._warnings = {warning.id: warning.message for warning in server.deprecations}
+        shown = {id_: message for id_, message in self._warnings.items() if id_ not in self.ignored}
+        if not shown:
             return []
-        message = json.dumps(dict(self._warnings), sort_keys=True)
+        message = json.dumps(shown, sort_keys=True)
         return [cri.RuntimeCondition(type=CONDITION, status=False, reason=REASON, message=message)]

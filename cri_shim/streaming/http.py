@@ -62,9 +62,12 @@ log = structlog.get_logger(__name__)
 
 
 class Streams:
-    """The connections; ``take`` returns the request of a token, once."""
+    """The connections; ``take`` returns the request of a token, once.
 
-    def __init__(self, take: Callable[[str], Pending | None], *, idle_timeout: float) -> None:
+    ``idle_timeout`` returns the seconds after which an idle session is ended, and is asked when a session begins.
+    """
+
+    def __init__(self, take: Callable[[str], Pending | None], *, idle_timeout: Callable[[], float]) -> None:
         self._take = take
         self._idle_timeout = idle_timeout
         self._sessions: set[asyncio.Task[None]] = set()
@@ -151,12 +154,12 @@ class Streams:
         transport.pause_reading()  # until the SPDY session is attached
         await response.prepare(request)
         if isinstance(pending.request, ForwardRequest):
-            forwarding = SpdyForward(pending.request.pod, idle_timeout=self._idle_timeout)
+            forwarding = SpdyForward(pending.request.pod, idle_timeout=self._idle_timeout())
             _link(transport, forwarding.session)
             await self._in_session(forwarding.run())
             forwarding.session.close()
         else:
-            client = SpdyRemoteClient(pending.request.wanted, version, idle_timeout=self._idle_timeout)
+            client = SpdyRemoteClient(pending.request.wanted, version, idle_timeout=self._idle_timeout())
             _link(transport, client.session)
             await self._in_session(_remote(pending.request, client, client.ready()))
             client.session.close()
@@ -187,7 +190,7 @@ class Streams:
         if not isinstance(pending.request, ForwardRequest):
             wanted = pending.request.wanted
             client = WebSocketRemoteClient(
-                socket, request.transport, BY_NAME[name], wanted, idle_timeout=self._idle_timeout
+                socket, request.transport, BY_NAME[name], wanted, idle_timeout=self._idle_timeout()
             )
             helpers = [asyncio.create_task(client.listen()), asyncio.create_task(client.watch())]
             try:
@@ -197,7 +200,7 @@ class Streams:
                     helper.cancel()
                 await asyncio.gather(*helpers, return_exceptions=True)
         elif name == PORT_FORWARD_TUNNEL:
-            forwarding = SpdyForward(pending.request.pod, idle_timeout=self._idle_timeout)
+            forwarding = SpdyForward(pending.request.pod, idle_timeout=self._idle_timeout())
             tunnel = TunnelLink(socket, request.transport, forwarding.session)
             forwarding.session.attach(tunnel)
             running = asyncio.create_task(forwarding.run())

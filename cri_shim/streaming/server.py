@@ -37,7 +37,8 @@ class StreamingServer:
     ) -> None:
         self._address = address
         self._port = port
-        self._idle_timeout = idle_timeout
+        self.idle_timeout = idle_timeout
+        """Of sessions that begin from now on."""
         self._tls = tls
         self._tokens: Tokens[Pending] = Tokens()
         self._socket: socket.socket | None = None
@@ -82,7 +83,7 @@ class StreamingServer:
             from cri_shim.streaming.http import Streams  # noqa: PLC0415 - aiohttp's 12 MiB
 
             context = await asyncio.to_thread(self._tls) if self._tls else None
-            streams = Streams(self._tokens.take, idle_timeout=self._idle_timeout)
+            streams = Streams(self._tokens.take, idle_timeout=lambda: self.idle_timeout)
             await streams.start(self._socket, context)
             self._streams = streams
             log.info("stream.serving", url=self.base_url)

@@ -84,7 +84,8 @@ class SnapshotUsage:
         self._known_snapshots: dict[str, tuple[object, dict[str, bool]]] = {}
         """Snapshotter → the owners and the snapshots at its last listing; True marks an active snapshot."""
         self._samples = 0
-        self._period = period
+        self.period = period
+        """Seconds between two samples; a change counts from the next pause on."""
         self._usages: dict[str, dict[str, Usage]] = {name: {} for name in dict.fromkeys(snapshotters)}
         self._sampled_ns: dict[str, int] = {}
         self._failed: dict[str, ContainerdError] = {}
@@ -108,7 +109,7 @@ class SnapshotUsage:
                 log.debug("snapshot_usage.nothing_sampled", error=str(error))
             # A sample takes long on a slow disk; the pause leaves at least half of the time without measurements.
             spent = time.monotonic() - began
-            await asyncio.sleep(max(self._period - spent, self._period / 2))
+            await asyncio.sleep(max(self.period - spent, self.period / 2))
 
     async def take_first(self, places: Iterable[tuple[str, str]]) -> None:
         """Measure layers that were never measured, each given as snapshotter and snapshot; never raises.

@@ -75,6 +75,11 @@ class AdmissionLimiter:
                     self._leave()
                 raise
 
+    def resize(self, width: int) -> None:
+        """Admit ``width`` at the same time from now on; what is inside already stays inside."""
+        self._width = width
+        self._admit(max(0, width - self._inside))
+
     def _count(self, change: int) -> None:
         self._inside += change
         self._moved = asyncio.get_running_loop().time()

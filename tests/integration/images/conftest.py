@@ -18,7 +18,7 @@ import pytest
 from containerd_client import Containerd
 from containerd_client.distribution.registries.registry import RegistryClient
 from cri_shim.concurrency.operations import Operations
-from cri_shim.images.puller import ImagePuller
+from cri_shim.images.puller import ImagePuller, PullSettings
 from cri_shim.images.store import ImageStore
 from cri_shim.sync.snapshot_usage import SnapshotUsage
 from lab.containerd import PrivateContainerd
@@ -120,7 +120,8 @@ async def parts_of(daemon: PrivateContainerd, namespace: str, **settings: Any) -
     async with Containerd(daemon.address, namespace=namespace) as client:
         pinned = settings.pop("pinned", ())
         images = ImageStore(client, pinned=pinned)
-        puller = ImagePuller(client, images, **settings)
+        registry = settings.pop("registry", None)
+        puller = ImagePuller(client, images, PullSettings(**settings), registry)
         parts = Parts(client, daemon, images, puller, SnapshotUsage(client))
         try:
             yield parts
