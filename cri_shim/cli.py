@@ -11,6 +11,7 @@ import os
 import platform
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,7 +113,7 @@ def _settings(options: argparse.Namespace) -> Config:
 
 def _serve(options: argparse.Namespace) -> int:
     config = _settings(options)
-    for number in IGNORED_SIGNALS:
+    for number in (signal.SIGHUP, *IGNORED_SIGNALS):
         signal.signal(number, signal.SIG_IGN)  # until the daemon has handlers for them
     # grpc's fork handlers slow down, and sometimes hang, a process that starts children; this process forks only to
     # exec.
@@ -124,7 +125,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     logging_setup.configure(config.log_level, config.log_format)
     _set_oom_score(config.oom_score)
-    return int(daemon.serve(config))
+    return int(daemon.serve(config, partial(_settings, options)))
 
 
 def _set_oom_score(score: int) -> None:

@@ -33,9 +33,9 @@ class Supervisor:
         if not done:
             log.warning("background.goes_on", work=name, waited_seconds=seconds)
 
-    def forever(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run ``work()`` again whenever it fails or ends, after 1 s doubling to 60 s."""
-        self._add(name, self._restarted(name, work))
+    def forever(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        """Run ``work()`` again whenever it fails or ends, after 1 s doubling to 60 s; cancel the task to end it."""
+        return self._add(name, self._restarted(name, work))
 
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._add(name, self._logged(name, work))

@@ -23,6 +23,7 @@ import cri_shim
 from cri_shim.concurrency.supervisor import Supervisor
 from cri_shim.daemon.endpoint import Endpoint, directory_locks, socket_lock
 from cri_shim.daemon.ignored_signals import IGNORED_SIGNALS
+from cri_shim.daemon.reload import Reloader, Reloads
 from cri_shim.daemon.sd_notify import Notifier
 from cri_shim.daemon.views import open_views
 from cri_shim.daemon.wiring import wire
@@ -39,6 +40,7 @@ from cri_shim.node.handler_features import read_features, read_unanswered
 from cri_shim.oci.node_facts import NodeFacts
 from cri_shim.os_errors import cri_error_of
 from cri_shim.paths import Paths
+from cri_shim.server.current import Current
 from cri_shim.server.instrument import MESSAGE_LIMIT, handlers, probe_handler
 from cri_shim.streaming.orphaned_execs import end_orphaned, open_orphaned
 from cri_shim.sync.lost_namespaces import watch
@@ -46,6 +48,8 @@ from cri_shim.telemetry.loop_lag import LoopLag
 from cri_shim.telemetry.tracing import tracing_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cri_shim.config import Config
     from cri_shim.service import Service
     from cri_shim.sync.readiness import Readiness
@@ -63,11 +67,14 @@ _UNDO_SECONDS = 5.0
 log = structlog.get_logger(__name__)
 
 
-def serve(config: Config) -> int:
-    """Run the daemon until SIGTERM or SIGINT; return the exit code."""
+def serve(config: Config, read_again: Callable[[], Config]) -> int:
+    """Run the daemon until SIGTERM or SIGINT; return the exit code.
+
+    ``read_again`` returns the settings anew, from the same file and flags; it raises a ConfigError as the start does.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            return runner.run(Daemon(config).run())
+            return runner.run(Daemon(config, read_again).run())
         except OSError as error:
             log.error("daemon.failed", error=str(error if error.errno is None else cri_error_of(error)))
             return 1
@@ -76,9 +83,12 @@ def serve(config: Config) -> int:
 class Daemon:
     """One run of the daemon; :mod:`cri_shim.daemon.wiring` makes its parts."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, read_again: Callable[[], Config]) -> None:
         self._config = config
+        self._read_again = read_again
         self._stop = asyncio.Event()
+        self._reload_wanted = asyncio.Event()
+        self._reloads = Reloads()
         self._exit_code = 0
         self._notifier = Notifier.from_environment()
         self._loop_lag = LoopLag()
@@ -118,7 +128,14 @@ class Daemon:
             stack.push_async_callback(service.streaming.stop)
             await service.network.start()
             stack.push_async_callback(service.network.stop)
-            open_views(wired, self._tracing, self._loop_lag, supervisor, stack)
+            traces = open_views(
+                wired,
+                self._tracing,
+                lag=self._loop_lag,
+                reloads=self._reloads,
+                supervisor=supervisor,
+                stack=stack,
+            )
             stack.push_async_callback(supervisor.stop)
             supervisor.once("handler-features", read_unanswered(features, config, node))
             orphaned = await run(FS, open_orphaned, paths.containers_state())
@@ -145,8 +162,9 @@ class Daemon:
             await self._until_read(service.readiness)
             probe = ProbeLedger(service.ledger) if config.ledger.enabled else None
             service.ledger.front.lag = lambda: self._loop_lag.last
+            current = Current(service)
             endpoint = Endpoint(
-                config.socket_path, config.socket_mode, lambda: _server(service, probe), self._socket_lost
+                config.socket_path, config.socket_mode, lambda: _server(current, probe), self._socket_lost
             )
             await endpoint.open()
             supervisor.forever("socket", endpoint.watch)
@@ -154,8 +172,17 @@ class Daemon:
                 supervisor.forever("front-probe", FrontProbe(config.socket_path, probe).run)
             log.info("daemon.serving", socket=config.socket_path, version=cri_shim.__version__)
             self._notifier.ready(service.readiness.reason or "serving")
+            reloader = Reloader(
+                read=self._read_again,
+                current=current,
+                traces=traces,
+                notifier=self._notifier,
+                supervisor=supervisor,
+                reloads=self._reloads,
+            )
+            supervisor.forever("reload", lambda: reloader.run(self._reload_wanted))
             await self._stop.wait()
-            await self._shut_down(endpoint, service)
+            await self._shut_down(endpoint, current.service)
         log.info("daemon.stopped")
         return self._exit_code
 
@@ -163,6 +190,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_requested, number)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
         for number in IGNORED_SIGNALS:
             loop.add_signal_handler(number, _ignored, number)
 
@@ -189,7 +217,7 @@ class Daemon:
 
     async def _shut_down(self, endpoint: Endpoint, service: Service) -> None:
         self._notifier.stopping("requests in flight end or are undone; pods keep running")
-        grace = max(0.0, self._config.shutdown_grace - _UNDO_SECONDS)
+        grace = max(0.0, service.config.shutdown_grace - _UNDO_SECONDS)
         service.events.close()
         await service.streaming.stop()
         await asyncio.gather(endpoint.stop(grace), service.operations.drain(grace, _UNDO_SECONDS))
@@ -199,7 +227,7 @@ def _ignored(number: int) -> None:
     log.info("daemon.signal_ignored", signal=signal.Signals(number).name)
 
 
-def _server(service: Service, probe: ProbeLedger | None) -> grpc.aio.Server:
+def _server(current: Current, probe: ProbeLedger | None) -> grpc.aio.Server:
     server = grpc.aio.server(
         options=[
             ("grpc.max_receive_message_length", MESSAGE_LIMIT),
@@ -211,7 +239,7 @@ def _server(service: Service, probe: ProbeLedger | None) -> grpc.aio.Server:
             ("grpc.http2.bdp_probe", 0),
         ]
     )
-    server.add_generic_rpc_handlers(handlers(service))
+    server.add_generic_rpc_handlers(handlers(current))
     if probe is not None:
-        server.add_generic_rpc_handlers([probe_handler(service, probe)])
+        server.add_generic_rpc_handlers([probe_handler(current.service, probe)])
     return server

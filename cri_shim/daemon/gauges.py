@@ -12,13 +12,14 @@ from cri_shim.telemetry.prometheus import Gauge
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from cri_shim.daemon.reload import Reloads
     from cri_shim.logs.pump import LogPump
     from cri_shim.service import Service
     from cri_shim.telemetry.counts import Labels
     from cri_shim.telemetry.loop_lag import LoopLag
 
 
-def gauges(service: Service, pump: LogPump, lag: LoopLag) -> list[Gauge]:
+def gauges(service: Service, pump: LogPump, lag: LoopLag, reloads: Reloads) -> list[Gauge]:
     """Return all gauges; docs/metrics.md lists them in a table."""
     ledger, readiness, puller = service.ledger, service.readiness, service.puller
     logs = pump.statistics
@@ -82,6 +83,17 @@ def gauges(service: Service, pump: LogPump, lag: LoopLag) -> list[Gauge]:
         _single("cri_shim_log_entries_total", "Entries written to log files.", lambda: logs().entries),
         _single("cri_shim_log_dropped_bytes_total", "Bytes that reached no log file.", lambda: logs().bytes_dropped),
         _single("cri_shim_log_write_errors_total", "Failed writes to log files.", lambda: logs().write_errors),
+        Gauge(
+            "cri_shim_config_reloads_total",
+            "Times that the configuration was read again.",
+            ("outcome",),
+            lambda: _labelled(reloads.outcomes),
+        ),
+        _single(
+            "cri_shim_config_keys_waiting",
+            "Keys of the configuration file that wait for a restart.",
+            lambda: len(reloads.waiting),
+        ),
     ]
 
 

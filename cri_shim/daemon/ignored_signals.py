@@ -1,7 +1,7 @@
 """Signals that would end the daemon by default and that it ignores.
 
-Other daemons read their files again on the first three; this one reads its configuration at start. Programs written in
-Go, among them containerd and the kubelet, survive the others too, so scripts of the node may send them to all daemons.
+Some daemons read their files again on the first two; this one does so on SIGHUP only. Programs written in Go, among
+them containerd and the kubelet, survive the others too, so scripts of the node may send them to all daemons.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import signal
 from typing import Final
 
 IGNORED_SIGNALS: Final = (
-    signal.SIGHUP,
     signal.SIGUSR1,
     signal.SIGUSR2,
     signal.SIGALRM,

@@ -1,4 +1,4 @@
-"""Report the daemon's state to systemd: ready, stopping, alive, busy with what (``sd_notify(3)``).
+"""Report the daemon's state to systemd: ready, reloading, stopping, alive (``sd_notify(3)``).
 
 The protocol is one datagram of ``KEY=value`` lines to the socket named in ``NOTIFY_SOCKET``; a leading ``@`` means an
 abstract socket. Outside systemd the variable is missing and every call here does nothing. Nothing here ever raises,
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,6 +49,13 @@ class Notifier:
     def ready(self, status: str = "") -> bool:
         """Report that start-up is over: the socket answers."""
         return self._send(READY="1", STATUS=status)
+
+    def reloading(self) -> bool:
+        """Report that the configuration is being read again; :meth:`ready` reports that this is over.
+
+        systemd takes the time (since 253, for ``Type=notify-reload``) to tell this message from an earlier one.
+        """
+        return self._send(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
 
     def stopping(self, status: str = "") -> bool:
         """Report that shutdown has begun."""

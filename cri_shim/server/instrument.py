@@ -33,6 +33,7 @@ from cri_shim.ledger.request import Request
 from cri_shim.metered import Metered
 from cri_shim.os_errors import node_error_in
 from cri_shim.rpc import RPCS, Kind, Rpc
+from cri_shim.server.current import Current
 from cri_shim.server.request_check import request_check
 from cri_shim.server.unexpected import in_words
 from cri_shim.server.v1alpha2 import V1ALPHA2, v1alpha2_name
@@ -66,7 +67,7 @@ _SLOW_CLIENT = 0.005  # seconds; when writing a message of a stream takes longer
 _WORTH_A_STAGE = 0.0001  # seconds; parsing or serialising a short message is not worth a stage
 
 
-def handlers(service: Service) -> list[grpc.GenericRpcHandler]:
+def handlers(current: Current) -> list[grpc.GenericRpcHandler]:
     """Return the handlers with which a gRPC server serves CRI v1 and v1alpha2.
 
     For v1 they cover every method of the .proto, including those not implemented yet; for v1alpha2, the methods that it
@@ -75,10 +76,10 @@ def handlers(service: Service) -> list[grpc.GenericRpcHandler]:
     made = []
     for descriptor in runtime_pb2.DESCRIPTOR.services_by_name.values():
         v1 = {
-            method.name: _method_handler(service, method, RPCS.get(method.name), "v1") for method in descriptor.methods
+            method.name: _method_handler(current, method, RPCS.get(method.name), "v1") for method in descriptor.methods
         }
         old = {
-            method.name: _method_handler(service, method, V1ALPHA2[method.name], "v1alpha2")
+            method.name: _method_handler(current, method, V1ALPHA2[method.name], "v1alpha2")
             for method in descriptor.methods
             if method.name in V1ALPHA2
         }
@@ -93,7 +94,7 @@ def probe_handler(service: Service, ledger: Ledger) -> grpc.GenericRpcHandler:
     A probe call takes the whole path of a request, but has nothing to do.
     """
     method = runtime_pb2.DESCRIPTOR.services_by_name["RuntimeService"].methods_by_name["Version"]
-    probed = _Probed(structs.replace(service, ledger=ledger), Rpc(_do_nothing, Kind.READ), method, "probe")
+    probed = _Probed(Current(structs.replace(service, ledger=ledger)), Rpc(_do_nothing, Kind.READ), method, "probe")
     return grpc.method_handlers_generic_handler(
         front_probe_client.SERVICE, {front_probe_client.METHOD: grpc.unary_unary_rpc_method_handler(probed.answer)}
     )
@@ -104,15 +105,15 @@ async def _do_nothing(_service: Service, _request: Message) -> bytes:
 
 
 def _method_handler(
-    service: Service, method: MethodDescriptor, rpc: Rpc | None, api: str
+    current: Current, method: MethodDescriptor, rpc: Rpc | None, api: str
 ) -> grpc.RpcMethodHandler[bytes, bytes]:
     handle: Callable[[bytes, _Context], Awaitable[Any]]
     if rpc is None:
         handle = _unimplemented(method.name)
     elif method.server_streaming:
-        handle = _Instrumented(service, rpc, method, api).stream
+        handle = _Instrumented(current, rpc, method, api).stream
     else:
-        handle = _Instrumented(service, rpc, method, api).answer
+        handle = _Instrumented(current, rpc, method, api).answer
     make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
     return make(handle)
 
@@ -127,8 +128,8 @@ def _unimplemented(name: str) -> Callable[[bytes, _Context], Awaitable[None]]:
 class _Instrumented:
     """One method of one API version, with everything that surrounds the work of its requests."""
 
-    def __init__(self, service: Service, rpc: Rpc, method: MethodDescriptor, api: str) -> None:
-        self._service = service
+    def __init__(self, current: Current, rpc: Rpc, method: MethodDescriptor, api: str) -> None:
+        self._current = current
         self._rpc = rpc
         self._name = method.name
         self._api = api
@@ -137,8 +138,10 @@ class _Instrumented:
         self._always = method.name in _ANSWERED_BEFORE_READY
         self._read = rpc.kind is Kind.READ
         self._has_subject = not _SUBJECT_FIELDS.isdisjoint(method.input_type.fields_by_name)
-        # Bound once, so that finding out that a line is not wanted costs a List request next to nothing.
-        self._log = structlog.get_logger(__name__).bind()
+
+    @property
+    def _log(self) -> structlog.typing.FilteringBoundLogger:
+        return self._current.log
 
     async def answer(self, data: bytes, context: _Context) -> bytes:
         """Serve a method that has one answer."""
@@ -153,11 +156,12 @@ class _Instrumented:
     def _open(self, context: _Context) -> tuple[Request, bool]:
         """Begin the record of a request; also return whether its client wants each hop in the answer."""
         metadata = context.invocation_metadata() or ()  # gRPC builds it anew at each call
-        trace = self._service.traces.begin(_value(metadata, TRACE_KEY))
-        return self._service.ledger.open(self._name, self._api, trace, sent_at(metadata)), wants_hops(metadata)
+        service = self._current.service
+        trace = service.traces.begin(_value(metadata, TRACE_KEY))
+        return service.ledger.open(self._name, self._api, trace, sent_at(metadata)), wants_hops(metadata)
 
     async def _answered(self, message: Message, _context: _Context) -> bytes:
-        response = await answered(self._rpc.function(self._service, message))
+        response = await answered(self._rpc.function(self._current.service, message))
         request = current_request.get()
         if not self._read and isinstance(request, Request):
             request.subject = {**request.subject, **_subject(response)}  # the id of what was made
@@ -167,7 +171,7 @@ class _Instrumented:
         await answered(self._send(message, context))
 
     async def _send(self, message: Message, context: _Context) -> None:
-        async with contextlib.aclosing(await self._rpc.function(self._service, message)) as responses:
+        async with contextlib.aclosing(await self._rpc.function(self._current.service, message)) as responses:
             # From here on the stream misses nothing; a client may wait for the headers before it proceeds.
             await context.send_initial_metadata(())
             async for response in responses:
@@ -187,7 +191,7 @@ class _Instrumented:
         hops: bool,
     ) -> T:
         """Do the work of one request; a cancellation by the client passes through."""
-        service = self._service
+        service = self._current.service
         outcome = grpc.StatusCode.CANCELLED
         detail = ""
         try:
@@ -235,7 +239,7 @@ class _Instrumented:
         # A kubelet asks for what it has just removed, and goes on asking while containerd is away (which is logged
         # once).
         gone = self._read and request.code == grpc.StatusCode.NOT_FOUND.name
-        return logging.DEBUG if gone or not self._service.readiness.ready else logging.WARNING
+        return logging.DEBUG if gone or not self._current.service.readiness.ready else logging.WARNING
 
     def _log_line(self, level: int, request: Request) -> None:
         """Write the one line of a request."""

@@ -43,8 +43,8 @@ SLICE = 200
 class ContainerdSpans(LedgerObserver):
     """Takes in exports, and observes the ledger to match their spans with hops.
 
-    ``forward`` gets what the collector should have, serialised. Raises :class:`TracingError` if the OTLP messages are
-    not installed.
+    ``forward`` gets what the collector should have, serialised; it may be replaced at any time. Raises
+    :class:`TracingError` if the OTLP messages are not installed.
     """
 
     def __init__(self, ledger: Ledger, forward: Callable[[bytes], None] | None = None) -> None:
@@ -57,7 +57,7 @@ class ContainerdSpans(LedgerObserver):
         self._answer: bytes = pb.ExportTraceServiceResponse().SerializeToString()
         self._server = Span.SPAN_KIND_SERVER
         self._ledger = ledger
-        self._forward = forward
+        self.forward = forward
         self._hops: OrderedDict[str, HopOf] = OrderedDict()
         self._seen: OrderedDict[bytes, None] = OrderedDict()
         self.matched = 0
@@ -98,7 +98,7 @@ class ContainerdSpans(LedgerObserver):
         while piece := list(islice(spans, SLICE)):
             self._take_slice(piece)
             await asyncio.sleep(0)
-        if self._forward is not None:
+        if self.forward is not None:
             self._hand_on(export)
         return self._answer
 
@@ -164,7 +164,7 @@ class ContainerdSpans(LedgerObserver):
                 if len(forwarded) != len(scope.spans):
                     del scope.spans[:]
                     scope.spans.extend(forwarded)
-        if self._forward is not None and any(
+        if self.forward is not None and any(
             scope.spans for resource in export.resource_spans for scope in resource.scope_spans
         ):
-            self._forward(export.SerializeToString())
+            self.forward(export.SerializeToString())

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 import cri_shim
-from cri_shim.kernel.executors import FS, run
 from cri_shim.ledger.bill_text import bill_text
 from cri_shim.ledger.ledger import LedgerObserver
 from cri_shim.telemetry.spans import SpanMaker
@@ -95,7 +94,7 @@ class SpanExport(LedgerObserver):
         """Export what is queued, and end the exporter, which waits a few seconds for a collector that is away."""
         while self._queue:
             self._export_one()
-        await run(FS, self._assemble.processor.shutdown)
+        await asyncio.to_thread(self._assemble.processor.shutdown)
 
 
 class _Assembler:

@@ -14,6 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.server.current import Current
 from cri_shim.server.instrument import handlers
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ class Client:
     """
 
     def __init__(self, service: Service, *, seconds: float | None = None) -> None:
-        self._handlers = handlers(service)
+        self.current = Current(service)
+        """What the next request works with; a test may replace the service, as a reload does."""
+        self._handlers = handlers(self.current)
         self._seconds = seconds
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:

@@ -21,6 +21,7 @@ from cri_shim.ledger.bill_text import KEY
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.trace_policy import TracePolicy
 from cri_shim.rpc import RPCS, Kind, Rpc
+from cri_shim.server.current import Current
 from cri_shim.server.instrument import handlers
 from cri_shim.status_text import LONGEST
 from cri_shim.sync.readiness import Readiness
@@ -65,7 +66,7 @@ async def node(tmp_path, monkeypatch) -> AsyncIterator[tuple[Node, CriClient]]:
     readiness.set_ready()
     service = SimpleNamespace(ledger=made.ledger, traces=TracePolicy(), readiness=readiness)
     server = grpc.aio.server()
-    server.add_generic_rpc_handlers(handlers(cast("Service", service)))
+    server.add_generic_rpc_handlers(handlers(Current(cast("Service", service))))
     server.add_insecure_port(f"unix://{tmp_path}/s")
     await server.start()
     async with CriClient(f"unix://{tmp_path}/s", deadline=PATIENCE) as client:

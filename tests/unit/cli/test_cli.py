@@ -23,7 +23,7 @@ def fake_daemon(monkeypatch):
     module: Any = types.ModuleType("cri_shim.daemon.daemon")
     module.started = []
 
-    def serve(config):
+    def serve(config, _read_again):
         module.started.append(config)
         return 7
 

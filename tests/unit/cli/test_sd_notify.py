@@ -42,6 +42,14 @@ def test_each_word_arrives_as_systemd_reads_it(manager):
     ]
 
 
+def test_a_reload_is_reported_with_its_time(manager, monkeypatch):
+    """systemd compares it with the time of its own request, on the same clock."""
+    listener, name = manager
+    monkeypatch.setattr("time.monotonic_ns", lambda: 12_345_678)
+    assert Notifier(name).reloading()
+    assert listener.recv(4096).decode() == "RELOADING=1\nMONOTONIC_USEC=12345"
+
+
 def test_the_environment_is_read_and_cleared(manager):
     """The variables tell the address and the watchdog's time, and children do not inherit them."""
     listener, name = manager

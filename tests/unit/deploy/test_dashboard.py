@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[3]
 def offered() -> set[str]:
     """The names of all gauges and of what the ledger counts; nothing is read, so nothing has to be there."""
     nothing: Any = SimpleNamespace(ledger=None, readiness=None, puller=None)
-    of_the_daemon = gauges(nothing, cast("Any", SimpleNamespace(statistics=None)), nothing)
+    of_the_daemon = gauges(nothing, cast("Any", SimpleNamespace(statistics=None)), nothing, nothing)
     of_the_ledger = MetricsPage(Counts(), ()).collect()
     return {gauge.name for gauge in of_the_daemon} | {
         f"{family.name}_total" if family.type == "counter" else family.name for family in of_the_ledger

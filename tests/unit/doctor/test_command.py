@@ -113,7 +113,7 @@ def test_the_daemon_does_not_start_without_its_directories(tmp_path, capsys):
     assert f"root = {tmp_path}/root cannot be used: {tmp_path}/root is not a directory" in reason_not_to_start(
         config, Place(uid=0)
     )
-    assert daemon.serve(config) == 1
+    assert daemon.serve(config, lambda: config) == 1
     said = capsys.readouterr()
     assert "daemon.failed" in said.out + said.err
     assert ("is not a directory" in said.out + said.err) == (os.geteuid() == 0)

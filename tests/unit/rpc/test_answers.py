@@ -16,6 +16,7 @@ from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.trace_policy import TracePolicy
 from cri_shim.network.exec import Helper
 from cri_shim.rpc import RPCS, Kind, Rpc
+from cri_shim.server.current import Current
 from cri_shim.server.instrument import MESSAGE_LIMIT, handlers
 from cri_shim.sync.readiness import Readiness
 from lab.cri_client import CriClient
@@ -55,7 +56,7 @@ async def node(tmp_path, monkeypatch):
     readiness.set_ready()
     service = SimpleNamespace(ledger=made.ledger, traces=TracePolicy(), readiness=readiness)
     server = grpc.aio.server(options=[("grpc.max_send_message_length", MESSAGE_LIMIT)])
-    server.add_generic_rpc_handlers(handlers(cast("Any", service)))
+    server.add_generic_rpc_handlers(handlers(Current(cast("Any", service))))
     server.add_insecure_port(made.endpoint)
     await server.start()
     yield made

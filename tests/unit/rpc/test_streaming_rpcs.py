@@ -14,6 +14,7 @@ from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.trace_policy import TracePolicy
 from cri_shim.rpc.sandbox_metrics_stream import stream_pod_sandbox_metrics
+from cri_shim.server.current import Current
 from cri_shim.server.instrument import handlers
 from cri_shim.state.container_events import EVENTS_BUFFERED, Events
 from cri_shim.state.containers import Container, Status
@@ -59,7 +60,7 @@ class Node:
             snapshot_usage=None,
         )
         self.server = grpc.aio.server()
-        self.server.add_generic_rpc_handlers(handlers(cast("Service", self.service)))
+        self.server.add_generic_rpc_handlers(handlers(Current(cast("Service", self.service))))
         self.server.add_insecure_port(f"unix://{socket}")
 
     def run_pod(self, id_, annotations=None):
