@@ -14,6 +14,8 @@ BASE := $(if $(filter 3.%,$(PYTHON)),$(DISTRIBUTION),$(PYTHON))
 OTHER := $(or $(filter 3.%,$(PYTHON)),3.14)
 VENV := .venv
 RUN := $(VENV)/bin/python
+# The demo has an environment with what an installed daemon has, and nothing of the tests.
+RUNTIME := .venv-runtime
 # import-linter has an environment of its own; pyproject.toml says why.
 CONTRACTS := .venv-contracts
 # The environment is rebuilt when the dependencies or the protocol definitions change.
@@ -27,6 +29,10 @@ CODE := cri_shim containerd_client untrusted lab checks tests
 PACKAGES := python3 python3-venv containerd runc containernetworking-plugins docker-registry busybox-static \
             iptables iproute2 util-linux gcc libc6-dev systemd openssl apache2-utils zstd chromium criu \
             libnghttp2-dev
+
+# Of these, what the demo needs: no compiler, no browser, no libraries of tests.
+DEMO_PACKAGES := python3 python3-venv containerd runc containernetworking-plugins docker-registry busybox-static \
+                 iptables iproute2
 
 # Packages that build and run the guest of test-guest.
 GUEST_PACKAGES := qemu-system-x86 mmdebstrap e2fsprogs
@@ -57,6 +63,10 @@ packages:  ## install the missing Debian packages (as root, on Debian)
 guest-packages: packages
 	@$(MAKE) --no-print-directory packages PACKAGES="$(GUEST_PACKAGES)"
 
+.PHONY: demo-packages
+demo-packages:  ## install the few Debian packages that the demo needs (as root, on Debian)
+	@$(MAKE) --no-print-directory packages PACKAGES="$(DEMO_PACKAGES)"
+
 .PHONY: venv
 venv: packages $(STAMP)  ## make the virtual environment, with the project in it
 
@@ -66,6 +76,12 @@ $(STAMP): $(SOURCES) | packages
 	@# Debian's pip does not support --group yet.
 	$(RUN) -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+# The code of the protocol is compiled while pip builds the project, in an environment of pip's own.
+$(RUNTIME)/.installed: $(SOURCES) | demo-packages
+	@test -x $(RUNTIME)/bin/python || $(BASE) -m venv $(RUNTIME)
+	$(RUNTIME)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	@touch $@
 
 .PHONY: constraints
@@ -153,16 +169,16 @@ test-guest: venv guest-packages  ## run the tests that need cgroup v2 or systemd
 	$(RUN) -m tests.guest.run $(SUITES) -- $(ARGS)
 
 .PHONY: demo
-demo: venv  ## show real pods on a private containerd, kill the daemon under them, remove everything
-	$(RUN) -m lab.demo
+demo: demo-packages $(RUNTIME)/.installed  ## show real pods on a private containerd, kill the daemon under them, remove everything
+	$(RUNTIME)/bin/python -m lab.demo
 
 .PHONY: up
-up: venv  ## start the same pods and daemon, and leave them running to play with
-	$(RUN) -m lab.up
+up: demo-packages $(RUNTIME)/.installed  ## start the same pods and daemon, and leave them running to play with
+	$(RUNTIME)/bin/python -m lab.up
 
 .PHONY: down
-down: venv  ## stop what `make up` started
-	$(RUN) -m lab.down
+down: $(RUNTIME)/.installed  ## stop what `make up` started
+	$(RUNTIME)/bin/python -m lab.down
 
 # ARGS are the arguments of `cri-shim compare` without its endpoints; docs/measuring.md describes them.
 .PHONY: compare
@@ -179,6 +195,6 @@ default: venv  ## print a configuration file with every key and its default
 
 .PHONY: clean
 clean:  ## remove all build results, including the virtual environment
-	rm -rf $(VENV) $(VENV)-3.* $(CONTRACTS) .cache build dist *.egg-info cri_shim/api containerd_client/api
+	rm -rf $(VENV) $(VENV)-3.* $(CONTRACTS) $(RUNTIME) .cache build dist *.egg-info cri_shim/api containerd_client/api
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

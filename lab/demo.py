@@ -10,8 +10,8 @@ import os
 import subprocess
 import sys
 import time
-import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
@@ -21,11 +21,16 @@ from lab.cri_client import CriClient
 from lab.lab import Lab, push_images
 from lab.log_file import text
 from lab.pods import fetch
-from lab.up import demo_pod
+from lab.processes import reason_of
+from lab.up import BORN, demo_pod
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lab.pods import Container, Pod
 
+LINES = 15
+"""Lines of each log that are shown when the demo fails."""
 COLOURS = ("\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[0m")
 BOLD, DIM, GREEN, RED, PLAIN = COLOURS if sys.stdout.isatty() else ("",) * len(COLOURS)
 
@@ -112,6 +117,15 @@ async def run_pod(stage: Stage, lab: Lab) -> Pod:
 
     stage.step("Exec")
     stage.show((await web.execute("ps")).stdout.decode())
+    await web.logged(BORN)
+    (logged,) = [entry.content.decode().strip() for entry in web.entries() if entry.content.startswith(BORN.encode())]
+    read = (await web.execute("cat", "/born")).stdout.decode().strip()
+    stage.show(f"the container's log has {logged!r}, exec reads {read!r} from its /born, the node has no such file")
+    inside = bool(read) and logged == f"{BORN} {read}" and not Path("/born").exists()
+    stage.prove("exec reads a file that the container alone has, with random content of its own making", inside)
+    namespace = (await web.execute("readlink", "/proc/self/ns/mnt")).stdout.decode().strip()
+    claim = "exec runs in the container's mount namespace, which is not the node's"
+    stage.prove(claim, namespace.startswith("mnt:") and namespace != os.readlink("/proc/self/ns/mnt"))
     done = await web.execute("sh", "-c", "echo to stdout; echo to stderr >&2; exit 3")
     stage.prove("exec returns output and exit code", (done.stdout, done.exit_code) == (b"to stdout\n", 3))
     return pod
@@ -171,6 +185,20 @@ async def play(stage: Stage, lab: Lab) -> None:
         await lab.client.close()
 
 
+def logs(lab: Lab) -> Iterator[tuple[str, str]]:
+    """Yield the name and the last lines of each daemon's log; a daemon that was never begun has none."""
+    for name, part in (("cri-shim", "bridge"), ("containerd", "containerd")):
+        if hasattr(lab, part):
+            yield name, _last_lines(getattr(lab, part).daemon.tail(20_000))
+    if lab.registry is not None:
+        file = lab.directory / "registry" / "registry.log"
+        yield "docker-registry", _last_lines(file.read_text(errors="replace")) if file.exists() else ""
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(text.splitlines()[-LINES:])
+
+
 def main() -> int:
     """Run the demo, clean up, and print what was proved; return the exit code."""
     if os.geteuid() != 0:
@@ -180,11 +208,10 @@ def main() -> int:
     try:
         asyncio.run(play(stage, lab))
     except (Exception, KeyboardInterrupt) as error:
-        sys.stdout.write(f"\n{RED}{BOLD}A check failed: {error or type(error).__name__}{PLAIN}\n")
-        if not isinstance(error, DidNotHoldError):
-            traceback.print_exc()
-        if hasattr(lab, "bridge"):
-            sys.stdout.write(f"\nThe end of the daemon's log:\n{DIM}{lab.bridge.daemon.tail()}{PLAIN}\n")
+        kind = "This does not hold" if isinstance(error, DidNotHoldError) else "The demo failed"
+        for name, log in logs(lab):
+            sys.stdout.write(f"\nThe end of the log of {name}:\n{DIM}{log or '(empty)'}{PLAIN}\n")
+        sys.stdout.write(f"\n{RED}{BOLD}{kind}: {reason_of(error)}{PLAIN}\n")
         return 1
     finally:
         lab.tear_down()

@@ -7,9 +7,12 @@ import os
 import signal
 import subprocess
 import time
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import grpc
 
 from lab.patience import patient
 
@@ -150,3 +153,23 @@ def kill_and_wait(pid: int, seconds: float = 5) -> None:
         os.kill(pid, signal.SIGKILL)
     while not gone(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what went wrong; of an error that nobody expected, with its traceback."""
+    match error:
+        case grpc.aio.AioRpcError():
+            return f"cri-shim answered {error.code().name}: {error.details()}"
+        case grpc.RpcError():
+            return f"cri-shim did not answer: {error}"
+        case FileNotFoundError() if error.filename and "/" not in str(error.filename):
+            return f"the program {error.filename} is not installed: run `make demo-packages` as root"
+        case subprocess.CalledProcessError():
+            said = error.stderr if isinstance(error.stderr, str) else (error.stderr or b"").decode(errors="replace")
+            return f"{' '.join(map(str, error.cmd))} ended with {error.returncode}: {said.strip() or 'it said nothing'}"
+        case LabError() | AssertionError() | TimeoutError() if str(error):
+            return str(error)
+        case KeyboardInterrupt():
+            return "interrupted"
+        case _:
+            return "".join(traceback.format_exception(error)).rstrip()

@@ -9,15 +9,21 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
+
+import grpc
 
 from lab.lab import Lab
 from lab.pod_configs import sh
 from lab.pods import Pod, fetch_script, web_server
+from lab.processes import reason_of
 
 DEMO = Path(__file__).resolve().parents[1] / ".demo"
 STATE = DEMO / "lab.json"
+BORN = "born as"
+"""The line of the web server's log with the random content of its file ``/born``, which it makes at its start."""
 
 
 async def demo_pod(lab: Lab) -> Pod:
@@ -31,7 +37,9 @@ async def demo_pod(lab: Lab) -> Pod:
         log_directory=directory,
         cgroup_parent=lab.cgroup_parent,
     )
-    await pod.start("web", command=web_server("'hello from the neighbour'"))
+    birth = f'cat /proc/sys/kernel/random/uuid > /born && echo "{BORN} $(cat /born)"'
+    *shell, serve = web_server("'hello from the neighbour'")
+    await pod.start("web", command=[*shell, f"{birth} && {serve}"])
     ask = fetch_script("127.0.0.1")
     await pod.start("asker", command=sh(f'i=0; while :; do i=$((i+1)); echo "$i: $({ask})"; sleep 0.5; done'))
     return pod
@@ -85,7 +93,10 @@ def main() -> None:
     """Start the node, if this is root."""
     if os.geteuid() != 0:
         raise SystemExit("run this as root: containers, mounts and network namespaces need it")
-    asyncio.run(up())
+    try:
+        asyncio.run(up())
+    except (OSError, RuntimeError, grpc.RpcError, subprocess.CalledProcessError) as error:
+        raise SystemExit(f"the node is not up: {reason_of(error)}") from None
 
 
 if __name__ == "__main__":
