@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cri_shim.terminal.durations import ms
-from cri_shim.terminal.table import columns
+from cri_shim.terminal.fit import columns, folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,12 +20,13 @@ _NO_SPANS = (
 )
 
 
-def calibration_text(answer: dict[str, Any]) -> str:
-    """Return the answer of ``/api/calibration`` as tables."""
-    return "\n\n".join(_sections(answer))
+def calibration_text(answer: dict[str, Any], width: int = 0) -> str:
+    """Return the answer of ``/api/calibration`` as tables; with a ``width``, none is wider."""
+    text = "\n\n".join(_sections(answer, width))
+    return folded(text, width, "") if width else text
 
 
-def _sections(answer: dict[str, Any]) -> Iterator[str]:
+def _sections(answer: dict[str, Any], width: int) -> Iterator[str]:
     if not answer["curve"]:
         yield _NOT_MEASURED
         return
@@ -50,6 +51,7 @@ def _sections(answer: dict[str, Any]) -> Iterator[str]:
                 )
                 for level in answer["load"]
             ],
+            width,
         )
     yield (
         f"A KiB of a message adds {answer['bytes']['us_per_kib']:.2f} us ({answer['bytes']['samples']} samples). "
@@ -72,6 +74,7 @@ def _sections(answer: dict[str, Any]) -> Iterator[str]:
                 )
                 for kind in answer["learned"]
             ],
+            width,
         )
     if answer["agreement"]["requests"]["total"] is None:
         yield _NO_SPANS
@@ -80,8 +83,8 @@ def _sections(answer: dict[str, Any]) -> Iterator[str]:
         "Estimate against spans, transport of whole requests. The estimate is the one that was made before the spans "
         "came;\nby null calls: what it would have been without anything that spans have taught. Medians; in brackets "
         "the tenth part\nbelow and above\n"
-    ) + _comparison(answer["agreement"]["requests"])
-    yield "The same by hop\n" + _comparison(answer["agreement"]["hops"])
+    ) + _comparison(answer["agreement"]["requests"], width)
+    yield "The same by hop\n" + _comparison(answer["agreement"]["hops"], width)
 
 
 def _curve(points: Sequence[dict[str, Any]], head: str, key: str) -> str:
@@ -100,11 +103,12 @@ def _curve(points: Sequence[dict[str, Any]], head: str, key: str) -> str:
     )
 
 
-def _comparison(compared: dict[str, Any]) -> str:
+def _comparison(compared: dict[str, Any], width: int) -> str:
     rows = [*compared["methods"], compared["total"] | {"method": "all together"}]
     return columns(
         ("method", "pairs", "estimate ms", "spans ms", "ratio", "(10 to 90 %)", "of sums", "by null calls", "of sums"),
         [_compared_row(row) for row in rows],
+        width,
     )
 
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from cri_shim.terminal.calibration import calibration_text
 from cri_shim.terminal.explain import explained
 from cri_shim.terminal.fetch import Explorer, UnreachableError
+from cri_shim.terminal.fit import NARROW, folded
 from cri_shim.terminal.table import METHODS_LEGEND, methods_table, request_line
 from cri_shim.terminal.waterfall import waterfall
+from untrusted import escaped
 
 if TYPE_CHECKING:
     import argparse
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from cri_shim.config import Config
 
+_LONGEST_METHOD = 40  # characters of what was asked for that an error shows
 _FOLLOWED = ("Version", "Status", "List", "Stream", "ImageFsInfo", "ImageStatus", "RuntimeConfig")
 
 
@@ -64,7 +67,7 @@ def _table(options: argparse.Namespace, explorer: Explorer) -> int:
     answer = explorer.get("/api/methods")
     if options.json:
         return _as_json(answer)
-    table = f"{methods_table(answer['methods'])}\n\n{METHODS_LEGEND}"
+    table = f"{methods_table(answer['methods'], _width())}\n\n{folded(METHODS_LEGEND, _width())}"
     print(table if answer["methods"] else "no request has been answered yet")
     return 0
 
@@ -73,7 +76,7 @@ def _follow(options: argparse.Namespace, explorer: Explorer) -> int:
     for name, data in explorer.live():
         if name != "end" or (not options.all and data["code"] == "OK" and data["method"].startswith(_FOLLOWED)):
             continue
-        print(json.dumps(data) if options.json else request_line(data), flush=True)
+        print(json.dumps(data) if options.json else request_line(data, _width()), flush=True)
     return 0
 
 
@@ -95,7 +98,7 @@ def _slowest(options: argparse.Namespace, explorer: Explorer, method: str) -> in
     if options.json:
         return _as_json(answer)
     for summary in answer["requests"]:
-        print(request_line(summary))
+        print(request_line(summary, _width()))
     return 0
 
 
@@ -103,18 +106,25 @@ def _calibrate(options: argparse.Namespace, explorer: Explorer) -> int:
     answer = explorer.get("/api/calibration")
     if options.json:
         return _as_json(answer)
-    print(calibration_text(answer))
+    print(calibration_text(answer, _width()))
     return 0
 
 
 def explain(options: argparse.Namespace, explorer: Explorer) -> int:
     """Run ``cri-shim explain`` and return the exit code."""
     known = sorted(method["method"] for method in explorer.get("/api/methods")["methods"])
-    if options.method not in known:
-        if options.method:
-            print(f"no {options.method} request is remembered; send one, or explain one of these:", file=sys.stderr)
-        print("\n".join(known) or "no request has been answered yet")
+    if not known:
+        print("no request has been answered yet", file=sys.stderr if options.method else sys.stdout)
         return 1 if options.method else 0
+    if not options.method:
+        print("\n".join(known))
+        return 0
+    if options.method not in known:
+        asked = escaped(options.method, _LONGEST_METHOD)
+        said = f"no {asked} request is remembered; send one, or explain one of these:"
+        print(folded(said, _width(), ""), file=sys.stderr)
+        print("\n".join(f"  {method}" for method in known), file=sys.stderr)
+        return 1
     candidates = explorer.get("/api/requests", method=options.method, limit="100")["requests"]
     # A failed request shows only half of the hops, so a successful one is the better example.
     chosen = next((one for one in candidates if one["code"] == "OK"), candidates[0])
@@ -128,7 +138,7 @@ def _as_json(answer: Any) -> int:
 
 
 def _width() -> int:
-    return shutil.get_terminal_size((110, 24)).columns
+    return shutil.get_terminal_size((NARROW, 24)).columns
 
 
 def _plain() -> bool:

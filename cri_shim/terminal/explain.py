@@ -7,9 +7,13 @@ from typing import Any
 
 from cri_shim.terminal.bill import bill_lines
 from cri_shim.terminal.durations import ms
+from cri_shim.terminal.fit import cut, folded
 from cri_shim.terminal.purposes import helper_purpose, purpose
 from cri_shim.terminal.waterfall import Row, rows_of
 
+_WIDEST_NAME = 40  # characters of a hop or a plugin
+_LEAST_TEXT = 30  # characters beside the name; with less, the text stands below it
+_BELOW = " " * 8
 _SIDE_BY_SIDE = 0.05  # milliseconds by which a row may begin before the one above it ends and still come after it
 
 
@@ -19,19 +23,21 @@ def explained(record: dict[str, Any], *, width: int) -> str:
     head = f"{record['method']} took {ms(record['bill']['wall_ms'])} ms (request {record['id']}, {record['code']})"
     if not rows:
         head = f"{head}: answered from memory, with no call to containerd and no program run"
-        return "\n".join([head, "", *bill_lines(record)])
-    names = max(len(row.name) for row in rows)
-    lines = [head, ""]
+        return folded("\n".join([head, "", *bill_lines(record)]), width)
+    names = min(max(len(row.name) for row in rows), _WIDEST_NAME)
+    lines = [folded(head, width), ""]
     reach = 0.0
     for number, row in enumerate(rows, 1):
         beside = "+" if number > 1 and row.start < reach - _SIDE_BY_SIDE else " "
         reach = max(reach, row.start + row.duration)
-        prefix = f"{number:>3} {beside} {row.name:{names}} {ms(row.duration):>8} ms  "
+        prefix = f"{number:>3} {beside} {cut(row.name, names):{names}} {ms(row.duration):>8} ms  "
         text = _purpose(record["method"], row)
-        lines += textwrap.wrap(text, max(40, width), initial_indent=prefix, subsequent_indent=" " * len(prefix)) or [
-            prefix
-        ]
-    return "\n".join([*lines, "", "+ began while one above was still under way", *bill_lines(record)])
+        if len(prefix) + _LEAST_TEXT > width:
+            lines.append(prefix.rstrip())
+            prefix = _BELOW
+        lines += textwrap.wrap(text, width, initial_indent=prefix, subsequent_indent=" " * len(prefix)) or [prefix]
+    bill = (folded(line, width) for line in bill_lines(record))
+    return "\n".join([*lines, "", "+ began while one above was still under way", *bill])
 
 
 def _purpose(request: str, row: Row) -> str:

@@ -1,4 +1,4 @@
-"""Lay out tables of requests: rows under headings, in columns as wide as their widest cell."""
+"""Lay out requests: methods as a table, single requests in a line or two."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cri_shim.terminal.bill import price_mark, short_price
 from cri_shim.terminal.durations import ms, percent
+from cri_shim.terminal.fit import columns, folded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,7 @@ _METHOD_HEADINGS = (
     *("transport", "work", "queue", "world", "front p50 ms", "price p50 ms", "±"),
 )
 _PARTS = ("transport_share", "work_share", "queue_share", "world_share")
+_BELOW = " " * 9
 METHODS_LEGEND = (
     "transport, work, queue, world: shares of the wall time; queue is the daemon's own, world is waiting for "
     "containerd, programs, processes and registries\n"
@@ -23,19 +25,7 @@ METHODS_LEGEND = (
 )
 
 
-def columns(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lay out a table: the first column to the left, all others, which are numbers, to the right."""
-    widths = [max(len(row[place]) for row in (headings, *rows)) for place in range(len(headings))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in (headings, *rows)
-    )
-
-
-def methods_table(methods: Sequence[dict[str, Any]]) -> str:
+def methods_table(methods: Sequence[dict[str, Any]], width: int = 0) -> str:
     """Return the answer of ``/api/methods`` as a table, the most expensive method (count times median) first."""
     ordered = sorted(methods, key=lambda method: -float(method["count"]) * float(method["p50_ms"]))
     return columns(
@@ -54,6 +44,7 @@ def methods_table(methods: Sequence[dict[str, Any]]) -> str:
             )
             for method in ordered
         ],
+        width,
     )
 
 
@@ -69,13 +60,20 @@ def outcome(summary: dict[str, Any]) -> str:
     return f"{summary['code']}: {summary['error']}" if summary["error"] else str(summary["code"])
 
 
-def request_line(summary: dict[str, Any]) -> str:
-    """Return one request in one line, for ``--follow`` and for lists of requests."""
+def request_line(summary: dict[str, Any], width: int = 0) -> str:
+    """Return one request in one line, for ``--follow`` and for lists of requests.
+
+    If that is longer than ``width`` (0: no limit), what is beyond the price stands below, indented.
+    """
     bill = summary["bill"]
     about = " ".join(f"{name}={str(value)[:24]}" for name, value in summary["subject"].items())
     failed = "" if summary["code"] == "OK" else f"  {outcome(summary)}"
-    return (
-        f"{summary['id']:>7}  {summary['method']:<26} {ms(bill['wall_ms']):>8} ms  "
-        f"{summary['hop_count']:>3} hops  world {ms(bill['world_ms']):>8}  queue {ms(bill['queue_ms']):>8}  "
-        f"price {short_price(bill, summary['hop_count']):<14}  {about}{failed}"
-    ).rstrip()
+    head = f"{summary['id']:>7}  {summary['method']:<25} {ms(bill['wall_ms']):>8} ms  {summary['hop_count']:>3} hops"
+    where = f"world {ms(bill['world_ms']):>8}  queue {ms(bill['queue_ms']):>8}"
+    price = f"price {short_price(bill, summary['hop_count']):<14}"
+    line = f"{head}  {where}  {price}  {about}{failed}".rstrip()
+    if not width or len(line) <= width:
+        return line
+    first = folded(f"{head}  {price}".rstrip(), width, _BELOW)
+    below = f"{_BELOW}world {ms(bill['world_ms'])}  queue {ms(bill['queue_ms'])}  {about}{failed}".rstrip()
+    return f"{first}\n{folded(below, width, '')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from msgspec import Struct
 
 from cri_shim.terminal.bill import bill_lines
 from cri_shim.terminal.durations import ms, size
+from cri_shim.terminal.fit import cut, folded
 from cri_shim.terminal.table import outcome
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 _SHORTEST = 1e-6  # milliseconds; a shorter request cannot be drawn to scale
 _NARROWEST = 20  # characters of the time axis, however narrow the terminal is
+_WIDEST_NAME = 40  # characters of a row's name; longer ones are those of plugins
+_NOTE = " " * 4
 _ORDER = ("hop", "helper", "stage", "wait", "queue")
 _MARKS = {"hop": "█", "helper": "▓", "stage": "─", "wait": "·", "queue": "░"}
 _PLAIN_MARKS = {"hop": "#", "helper": "+", "stage": "-", "wait": ".", "queue": "~"}
@@ -73,10 +77,10 @@ def waterfall(record: dict[str, Any], *, width: int, plain: bool = False) -> str
     """Return the head, the axis, one line for each row, and the bill; ``plain`` keeps to ASCII."""
     rows = rows_of(record)
     wall = max(record["bill"]["wall_ms"], *(row.start + row.duration for row in rows)) if rows else 0.0
-    parts = [_head(record)]
+    parts = [folded(_head(record), width)]
     if rows:
         parts += ["", *_chart(rows, wall, width, _PLAIN_MARKS if plain else _MARKS)]
-    return "\n".join([*parts, "", *bill_lines(record)])
+    return "\n".join([*parts, "", *(folded(line, width) for line in bill_lines(record))])
 
 
 def _head(record: dict[str, Any]) -> str:
@@ -91,14 +95,18 @@ def _head(record: dict[str, Any]) -> str:
 
 
 def _chart(rows: Sequence[Row], wall: float, width: int, marks: dict[str, str]) -> list[str]:
-    names = max(len(row.name) for row in rows)
+    names = min(max(len(row.name) for row in rows), _WIDEST_NAME)
     notes = max(len(row.note) for row in rows)
-    axis = max(_NARROWEST, width - names - notes - 15)
+    beside = width - names - notes - 15 >= _NARROWEST
+    axis = max(_NARROWEST, width - names - 15 - (notes if beside else 0))
     end = ms(wall)
     lines = [f"{'':{names}}  {'ms':>8}  0{'':{max(0, axis - 1 - len(end))}}{end}"]
     for row in rows:
         bar = draw(row.start, row.duration, wall, axis, marks[row.kind])
-        lines.append(f"{row.name:{names}}  {ms(row.duration):>8}  {bar}  {row.note}".rstrip())
+        line = f"{cut(row.name, names):{names}}  {ms(row.duration):>8}  {bar}"
+        lines.append(f"{line}  {row.note}".rstrip() if beside else line.rstrip())
+        if row.note and not beside:
+            lines += textwrap.wrap(row.note, width, initial_indent=_NOTE, subsequent_indent=_NOTE)
     return lines
 
 
