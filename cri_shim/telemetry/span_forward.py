@@ -61,6 +61,11 @@ class SpanForward:
                 try:
                     async with session.post(self._endpoint, data=export) as response:
                         return "" if response.status < 300 else f"it answers {response.status}"
+                except aiohttp.ClientConnectorError as error:
+                    # The library's own text speaks of "ssl:default", for a collector on plain HTTP too.
+                    number = error.errno or 0
+                    why = os.strerror(number).lower() if number > 0 else error.strerror or type(error.os_error).__name__
+                    return f"it cannot be reached: {why}"
                 except (aiohttp.ClientError, TimeoutError, OSError) as error:
                     return str(error) or type(error).__name__
 

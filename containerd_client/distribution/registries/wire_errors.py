@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 LONGEST = 512
 """Characters that an error shows of a text of the library or the server."""
 
+_CLOSED: Final = (
+    "the connection was closed without an answer, as servers do that expect TLS, or a client certificate, and get none"
+)
+_NO_TLS: Final = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL"}
+_OTHER_NAME: Final = {62, 64}  # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of openssl
+
 _NUMBER: Final = re.compile(r"^\[Errno -?[0-9]+\] ")
 
 
@@ -42,6 +48,8 @@ def as_transfer_errors(what: str) -> Iterator[None]:
         raise NotHttpError(f"{what}: the answer is not valid HTTP: {escaped(said, LONGEST)}") from None
     except aiohttp.ClientConnectorError as error:
         raise TransferError(f"{what}: cannot connect: {_reason(error.os_error)}") from error
+    except aiohttp.ServerDisconnectedError as error:
+        raise TransferError(f"{what}: {_CLOSED}") from error
     except (aiohttp.ClientError, OSError) as error:
         raise TransferError(f"{what}: {_said(error)}") from error
     except _socks_errors() as error:
@@ -52,9 +60,26 @@ def _reason(error: OSError) -> str:
     """Return the system's reason why a connection could not be made; the caller's text names the target already."""
     if isinstance(error, socket.gaierror):
         return f"the name is not found: {str(error.strerror).lower()}"
-    if error.errno is not None and error.errno > 0 and not isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError):
+        return _tls_reason(error)
+    if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno).lower()
     return _said(error)
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    """Return why a TLS connection could not be made, and what an administrator can change about it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        said = escaped(error.verify_message.rstrip("."), LONGEST)
+        if error.verify_code in _OTHER_NAME:
+            return f"its certificate has another name: {said}; use a name that it has"
+        return f"its certificate is not trusted: {said}; set `ca` in hosts.toml, or provide HOST/ca.crt"
+    reason = error.reason or ""
+    if reason in _NO_TLS:
+        return "it does not speak TLS; if it is a registry without, write its address with http:// in hosts.toml"
+    if "CERTIFICATE_REQUIRED" in reason or "HANDSHAKE_FAILURE" in reason:
+        return "it refuses TLS without a client certificate, or with these ciphers; `client` in hosts.toml names one"
+    return f"TLS: {reason.replace('_', ' ').lower()}" if reason else _said(error)
 
 
 def _said(error: Exception) -> str:

@@ -1,0 +1,124 @@
+"""A registry that cannot be talked to: the error says what was expected, and what to change."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import ssl
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from containerd_client.distribution.registries.hosts import hosts_of
+from containerd_client.distribution.registries.registry import RegistryClient, Source
+from containerd_client.distribution.values.errors import RegistryUnavailableError
+from containerd_client.distribution.values.reference import parse_reference
+from cri_shim.telemetry.span_forward import SpanForward
+from cri_shim.telemetry.tracing import Tracing
+from lab.certificates import Authority
+from lab.registry import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer anything with a status of plain HTTP, and close."""
+    await reader.read(64)
+    writer.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+    writer.close()
+
+
+@asynccontextmanager
+async def serving(context: ssl.SSLContext | None) -> AsyncIterator[int]:
+    """A server on loopback; its port."""
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    return Authority.make(tmp_path)
+
+
+@pytest.fixture
+def with_tls(authority: Authority) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*authority.issue("server"))
+    return context
+
+
+async def refusal(directory: Path, base: str, settings: str = "") -> str:
+    """What is said about a registry at ``base`` that does not answer as it is configured to."""
+    reference = parse_reference(f"{base.partition('://')[2]}/app:1")
+    hosts = directory / "certs.d" / reference.domain
+    hosts.mkdir(parents=True)
+    (hosts / "hosts.toml").write_text(f'server = "{base}"\n{settings}')
+    registry = RegistryClient()
+    try:
+        with pytest.raises(RegistryUnavailableError) as caught:
+            await registry.resolve(Source(reference, hosts_of(reference.domain, (directory / "certs.d",))))
+    finally:
+        await registry.close()
+    text = str(caught.value)
+    assert f"HEAD {base}/v2/app/manifests/1: " in text
+    assert not re.search(r"ssl:default|\[SSL|_ssl\.c", text)
+    return text.partition("manifests/1: ")[2]
+
+
+async def test_tls_to_a_registry_on_plain_http(tmp_path: Path) -> None:
+    """The usual mistake on a node with a registry of its own."""
+    async with serving(None) as port:
+        said = await refusal(tmp_path, f"https://127.0.0.1:{port}")
+    assert said == (
+        "cannot connect: it does not speak TLS; if it is a registry without, write its address with http:// in "
+        "hosts.toml"
+    )
+
+
+async def test_plain_http_to_a_registry_on_tls(tmp_path: Path, with_tls: ssl.SSLContext) -> None:
+    """It does not understand the request."""
+    async with serving(with_tls) as port:
+        said = await refusal(tmp_path, f"http://127.0.0.1:{port}")
+    assert said.startswith("the connection was closed without an answer, as servers do that expect TLS")
+
+
+async def test_a_certificate_of_an_unknown_authority(tmp_path: Path, with_tls: ssl.SSLContext) -> None:
+    """The certificate to trust is named in a place that the text says."""
+    async with serving(with_tls) as port:
+        said = await refusal(tmp_path, f"https://127.0.0.1:{port}")
+    assert said.startswith("cannot connect: its certificate is not trusted: ")
+    assert said.endswith("; set `ca` in hosts.toml, or provide HOST/ca.crt")
+
+
+async def test_a_certificate_for_another_name(tmp_path: Path, authority: Authority, with_tls: ssl.SSLContext) -> None:
+    """Trusting its authority does not help."""
+    async with serving(with_tls) as port:
+        said = await refusal(tmp_path, f"https://localhost:{port}", f'ca = "{authority.certificate}"\n')
+    assert said.startswith("cannot connect: its certificate has another name: Hostname mismatch")
+    assert "'localhost'" in said
+
+
+@pytest.mark.parametrize("scheme", ["http://", "https://"])
+async def test_nothing_listens(tmp_path: Path, scheme: str) -> None:
+    """The reason is the system's, whatever the scheme is."""
+    assert await refusal(tmp_path, f"{scheme}127.0.0.1:{free_port()}") == "cannot connect: connection refused"
+
+
+async def test_a_collector_that_is_away_is_said_without_the_librarys_words(capsys: pytest.CaptureFixture[str]) -> None:
+    """The text of aiohttp speaks of ssl:default for plain HTTP too."""
+    forward = SpanForward(Tracing(endpoint=f"http://127.0.0.1:{free_port()}/v1/traces"))
+    forward.put(b"export")
+    task = asyncio.ensure_future(forward.run())
+    said = ""
+    while "tracing.not_forwarded" not in said:
+        await asyncio.sleep(0.01)
+        said += capsys.readouterr().out
+    task.cancel()
+    assert "it cannot be reached: connection refused" in said
+    assert "ssl:" not in said
