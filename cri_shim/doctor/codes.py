@@ -24,6 +24,7 @@ from cri_shim.doctor.checks import (
     runtimes,
     sandbox_image,
     security_modules,
+    unowned,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ CODES: Final[tuple[Code, ...]] = (
     *security_modules.CODES,
     *limits.CODES,
     *leftovers.CODES,
+    *unowned.CODES,
     *clock.CODES,
     *checkpoints.CODES,
 )

@@ -13,8 +13,12 @@ from containerd_client.distribution.values.reference import parse_reference
 from cri_shim.doctor.facts.containerd_socket import PATIENCE, SocketState, ask_version, connect, path_of
 from cri_shim.kernel.executors import FS, run
 from cri_shim.node.snapshotter_root import candidates
+from cri_shim.state.stored.metadata import SANDBOX_EXTENSION, read_sandbox
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container
     from containerd_client.api.containerd.services.introspection.v1.introspection_pb2 import Plugin
     from cri_shim.config import Config
     from cri_shim.doctor.facts.place import Place
@@ -31,6 +35,8 @@ class Answers(Struct, frozen=True):
     has_sandbox_image: bool | None = None
     ids: frozenset[str] | None = None
     """The ids of all records in our namespace."""
+    netns_paths: frozenset[str] | None = None
+    """The network namespaces of all pods; also None if a record cannot be read."""
 
     @property
     def is_containerd(self) -> bool:
@@ -57,10 +63,18 @@ async def ask(config: Config, place: Place) -> Answers:
                 plugins = tuple(await client.introspection.plugins())
                 image = await _has_image(client, config.image.sandbox_image)
             with call_options(timeout=_LIST_SECONDS):
-                ids = frozenset(record.id for record in await client.containers.list())
+                records = await client.containers.list()
         except ContainerdError as error:
             return Answers(state, f"containerd answers with an error: {error}")
-        return Answers(state, "", plugins, image, ids)
+        return Answers(state, "", plugins, image, frozenset(record.id for record in records), _netns_paths(records))
+
+
+def _netns_paths(records: Iterable[Container]) -> frozenset[str] | None:
+    pods = [record for record in records if SANDBOX_EXTENSION in record.extensions]
+    try:
+        return frozenset(read_sandbox(pod).netns_path for pod in pods)
+    except ValueError:
+        return None
 
 
 async def _has_image(client: Containerd, name: str) -> bool:

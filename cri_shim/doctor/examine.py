@@ -26,6 +26,7 @@ from cri_shim.doctor.checks import (
     runtimes,
     sandbox_image,
     security_modules,
+    unowned,
 )
 from cri_shim.doctor.codes import CODES
 from cri_shim.doctor.containerd_answers import ask
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from cri_shim.doctor.facts.code import Outcome
     from cri_shim.doctor.facts.place import Place
 
+_LOGS: Final = "/var/log/pods"
 _SBIN: Final = ("/usr/sbin", "/sbin")
 """Where iptables and criu are, and which a user's PATH lacks."""
 
@@ -70,7 +72,7 @@ async def examine(config: Config, place: Place, *, network: bool) -> list[Outcom
     examination.check(daemons.CODES, lambda: daemons.judge_daemons(running, config, place))
     # The directories are read before containerd's records: see the check.
     paths = Paths(Path(config.root), Path(config.state), config.runtime.netns_mounts_under_state_dir)
-    remains = _Remains(paths, place)
+    remains = _Remains(paths, config.containerd.namespace, place)
     answers = await ask(config, place)
     _containerd(examination, config, place, answers)
     _directories(examination, config, place, answers)
@@ -126,7 +128,7 @@ def _directories(examination: Examination, config: Config, place: Place, answers
     socket = os.path.dirname(config.socket_path)  # noqa: PTH120 - a text
     own = directories.read_directories([("root", config.root), ("state", config.state), ("socket_path", socket)], place)
     snapshots = directories.read_directories(
-        [("containerd's root", answers.directory(config.containerd.snapshotter))], place
+        [("containerd's root", answers.directory(config.containerd.snapshotter)), ("logs of pods", _LOGS)], place
     )
     examination.check([directories.UNUSABLE], lambda: directories.judge_usable(own, place))
     examination.check([directories.FULL, directories.NEARLY_FULL], lambda: directories.judge_space([*own, *snapshots]))
@@ -180,9 +182,10 @@ async def _sandbox_image(examination: Examination, config: Config, answers: Answ
 
 def _mounts(examination: Examination, config: Config, place: Place, daemon: int, answers: Answers) -> None:
     containerd_pid = answers.socket.pid
-    places = (config.state, config.root, "/run/netns")
+    netns_dir = Path(config.state, "netns") if config.runtime.netns_mounts_under_state_dir else Path("/var/run/netns")
+    places = (config.state, config.root, str(netns_dir.resolve()))
     if not containerd_pid:
-        examination.skip([mounts.HIDDEN], answers.reason)
+        examination.skip([mounts.HIDDEN], answers.reason or "containerd's process cannot be seen from here")
     elif not place.is_root:
         examination.skip([mounts.HIDDEN], "only root sees the mount namespaces of other processes")
     else:
@@ -207,18 +210,21 @@ def _limits(examination: Examination, place: Place, daemon: int, containerd_pid:
         lambda: limits.judge_open_files(limits.read_open_files(daemon, place) if daemon else None, daemon, place),
     )
     examination.check([limits.INOTIFY], lambda: limits.judge_inotify(limits.read_inotify(place)))
-    examination.check([limits.PIDS], lambda: limits.judge_pids(limits.read_pids(place, containerd_pid)))
+    pids = {name: pid for name, pid in (("cri-shim", daemon), ("containerd", containerd_pid)) if pid}
+    examination.check([limits.PIDS], lambda: limits.judge_pids(limits.read_pids(place, pids)))
 
 
 class _Remains:
     """What is in the daemon's directories before containerd is asked for its records."""
 
-    def __init__(self, paths: Paths, place: Place) -> None:
+    def __init__(self, paths: Paths, namespace: str, place: Place) -> None:
         self._place = place
         self._error: OSError | None = None
         self._here = leftovers.Leftovers({}, {})
+        self._shared = unowned.Unowned()
         try:
             self._here = leftovers.read_leftovers(paths, place)
+            self._shared = unowned.read_unowned(paths.netns_dir(), namespace, place)
         except OSError as error:
             self._error = error
 
@@ -226,11 +232,18 @@ class _Remains:
         """Compare with the records."""
         ids = answers.ids
         if ids is None:
-            examination.skip(leftovers.CODES, answers.reason)
+            examination.skip((*leftovers.CODES, *unowned.CODES), answers.reason)
             return
-        examination.check(leftovers.CODES, lambda: self._judge(ids, daemon_runs=daemon_runs))
+        if self._error is not None:
+            examination.check((*leftovers.CODES, *unowned.CODES), self._fail)
+            return
+        examination.check(
+            leftovers.CODES,
+            lambda: leftovers.judge_leftovers(self._here, ids, self._place, daemon_runs=daemon_runs),
+        )
+        examination.check(unowned.CODES, lambda: unowned.judge_unowned(self._shared, ids, answers.netns_paths))
 
-    def _judge(self, ids: frozenset[str], *, daemon_runs: bool) -> list[Outcome]:
+    def _fail(self) -> list[Outcome]:
         if self._error is not None:
             raise self._error
-        return list(leftovers.judge_leftovers(self._here, ids, self._place, daemon_runs=daemon_runs))
+        return []

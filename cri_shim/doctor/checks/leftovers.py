@@ -1,8 +1,7 @@
 """What a crash has left: directories and mounts of ours that belong to no record of containerd.
 
 The directories are read before containerd's records, and the youngest are left out, so that a pod in the making does
-not count. Network namespaces in /run/netns may belong to other programs; one is ours if a directory of ours notes it,
-and then the directory is reported.
+not count.
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from cri_shim.doctor.checks.unowned import YOUNG, is_old
 from cri_shim.doctor.facts.code import Code
 from cri_shim.kernel.mountinfo import mounts_under, read_mountinfo
 from cri_shim.kernel.presence import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from cri_shim.doctor.facts.code import Outcome
     from cri_shim.doctor.facts.place import Place
@@ -38,8 +37,6 @@ MOUNTS = Code(
 )
 CODES: Final = (DIRECTORIES, MOUNTS)
 
-_YOUNG: Final = 300.0
-"""Seconds; a start takes at most the four minutes of the kubelet's time limit."""
 _SHOWN: Final = 3
 
 
@@ -52,7 +49,7 @@ class Leftovers(Struct, frozen=True):
 
 def read_leftovers(paths: Paths, place: Place, now: float | None = None) -> Leftovers:
     """Read all directories and mounts that are named after an id. Raises OSError. Blocks."""
-    before = (time.time() if now is None else now) - _YOUNG
+    before = (time.time() if now is None else now) - YOUNG
     parents = (
         paths.sandboxes_root(),
         paths.sandboxes_state(),
@@ -65,7 +62,7 @@ def read_leftovers(paths: Paths, place: Place, now: float | None = None) -> Left
         entry.name: str(entry)
         for parent in parents
         for entry in entries_of(place.at(str(parent)))
-        if _is_old(entry, before)
+        if is_old(entry, before)
     }
     mounts: dict[str, str] = {}
     table = read_mountinfo(str(place.proc / "self/mountinfo"))
@@ -76,13 +73,6 @@ def read_leftovers(paths: Paths, place: Place, now: float | None = None) -> Left
                 mounts.setdefault(mount.path.removeprefix(f"{top}/").partition("/")[0], mount.path)
     young = {entry.name for parent in parents for entry in entries_of(place.at(str(parent)))} - directories.keys()
     return Leftovers(directories, {id_: path for id_, path in mounts.items() if id_ not in young})
-
-
-def _is_old(entry: Path, before: float) -> bool:
-    try:
-        return entry.stat().st_mtime < before
-    except FileNotFoundError:
-        return False
 
 
 def judge_leftovers(leftovers: Leftovers, ids: frozenset[str], place: Place, *, daemon_runs: bool) -> Iterator[Outcome]:

@@ -13,7 +13,7 @@ from cri_shim.kernel.cgroups import memberships
 from cri_shim.kernel.processes import all_pids, cgroups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from cri_shim.doctor.facts.code import Outcome
@@ -134,10 +134,11 @@ def judge_inotify(uses: list[Use]) -> Iterator[Outcome]:
             yield INOTIFY.report(f"{use.used} of {use.limit} {use.name} are in use", use.remedy)
 
 
-def read_pids(place: Place, containerd: int) -> list[Use]:
-    """Read how many processes and threads there are and may be, on the node and in containerd's cgroup. Blocks.
+def read_pids(place: Place, services: Mapping[str, int]) -> list[Use]:
+    """Read how many processes and threads there are and may be, on the node and in the cgroups of services. Blocks.
 
-    Shims are in containerd's cgroup, so its unit's TasksMax= limits the pods of the node.
+    ``services`` are processes by the names of their units. Shims are in containerd's cgroup, so its TasksMax= limits
+    the pods of the node.
     """
     words = (text_of(place.proc / "loadavg") or "").split()
     tasks = int(words[3].partition("/")[2]) if len(words) > 3 else None
@@ -151,21 +152,18 @@ def read_pids(place: Place, containerd: int) -> list[Use]:
         )
         for name in ("pid_max", "threads-max")
     ]
-    directory = _pids_cgroup(place, containerd) if containerd else None
-    if directory is not None:
-        remedy = (
-            "$ systemctl set-property containerd TasksMax=infinity"
-            if place.systemd
-            else f"$ echo max > {directory}/pids.max"
-        )
-        uses.append(
-            Use(
-                "processes and threads of containerd's cgroup",
-                number_of(directory / "pids.current"),
-                number_of(directory / "pids.max"),
-                remedy,
+    for unit, pid in services.items():
+        directory = _pids_cgroup(place, pid)
+        if directory is not None:
+            by_hand = f"$ echo max > {directory}/pids.max"
+            uses.append(
+                Use(
+                    f"processes and threads of the cgroup of {unit}",
+                    number_of(directory / "pids.current"),
+                    number_of(directory / "pids.max"),
+                    f"$ systemctl set-property {unit} TasksMax=infinity" if place.systemd else by_hand,
+                )
             )
-        )
     return uses
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from containerd_client.distribution.registries.hosts import hosts_of, split_config_path
@@ -26,6 +27,8 @@ MISSING = Code(
 )
 CODES: Final = (MISSING,)
 
+_SECONDS: Final = 30.0
+
 
 async def pull_obstacle(config: Config) -> str:
     """Ask the registry for the sandbox image, without pulling it; return why it cannot be had, empty if it can."""
@@ -33,7 +36,10 @@ async def pull_obstacle(config: Config) -> str:
     try:
         reference = parse_reference(config.image.sandbox_image)
         hosts = await run(FS, hosts_of, reference.domain, split_config_path(config.image.registry.config_path))
-        await client.resolve(Source(reference, hosts))
+        async with asyncio.timeout(_SECONDS):
+            await client.resolve(Source(reference, hosts))
+    except TimeoutError:
+        return f"its registry did not answer within {_SECONDS:g} s"
     except (DistributionError, OSError) as error:
         return str(error)
     finally:

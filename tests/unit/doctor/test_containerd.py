@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 
 import grpc.aio
 import pytest
+from google.protobuf.any_pb2 import Any
 
+from containerd_client import Containerd
+from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from containerd_client.api.containerd.services.introspection.v1 import introspection_pb2 as pb
 from cri_shim.doctor.checks.containerd import judge_plugins, judge_socket, judge_version, version_of
 from cri_shim.doctor.containerd_answers import ask
 from cri_shim.doctor.facts import containerd_socket
 from cri_shim.doctor.facts.containerd_socket import SocketState, connect
 from cri_shim.doctor.facts.place import Place
+from cri_shim.state.stored.metadata import SANDBOX_EXTENSION
 from tests.fakes.containerd.faults import FaultKind
 from tests.fakes.containerd.server import FakeContainerd
 from tests.unit.doctor.node_tree import config_of, findings, reported
@@ -107,6 +112,26 @@ async def test_a_containerd_that_answers_is_asked_everything(tmp_path):
     assert reported(judge_socket(answers.socket, "/c", PLACE)) == {}
     assert answers.plugins is not None
     assert reported(judge_plugins(answers.plugins, config_of(), PLACE)) == {}
+
+
+def pod(id_, metadata):
+    stored = json.dumps({"Version": "v1", "Metadata": metadata}).encode()
+    extension = Any(type_url="github.com/containerd/cri/pkg/store/sandbox/Metadata", value=stored)
+    runtime = containers_pb2.Container.Runtime(name="io.containerd.runc.v2")
+    return containers_pb2.Container(id=id_, runtime=runtime, spec=Any(), extensions={SANDBOX_EXTENSION: extension})
+
+
+async def test_network_namespaces_are_read_from_the_records_of_pods(tmp_path):
+    """A record that cannot be read leaves it unknown which namespaces are in use."""
+    async with FakeContainerd(tmp_path / "c.sock") as fake:
+        config = config_at(fake.address)
+        async with Containerd(fake.address, namespace=config.containerd.namespace) as client:
+            good = {"ID": "a", "Name": "n", "Config": {"metadata": {"name": "p"}}, "NetNSPath": "/run/netns/x"}
+            await client.containers.create(pod("a", good))
+            assert (await ask(config, PLACE)).netns_paths == frozenset({"/run/netns/x"})
+            await client.containers.create(pod("b", {"NetNSPath": 7}))
+            answers = await ask(config, PLACE)
+    assert (answers.ids, answers.netns_paths) == (frozenset({"a", "b"}), None)
 
 
 @pytest.mark.parametrize("method", ["Introspection/Plugins", "Images/Get", "Containers/List"])

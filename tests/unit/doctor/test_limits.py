@@ -47,9 +47,9 @@ def test_pids(tmp_path):
         "sys/fs/cgroup/system.slice/containerd.service/pids.current": "900\n",
     }
     place = plant(tmp_path, files)
-    assert reported(judge_pids(read_pids(place, 9))) == {}
+    assert reported(judge_pids(read_pids(place, {"containerd": 9}))) == {}
     plant(tmp_path, {"proc/sys/kernel/pid_max": "1000\n"})
-    outcomes = list(judge_pids(read_pids(place, 9)))
+    outcomes = list(judge_pids(read_pids(place, {"containerd": 9})))
     assert reported(outcomes) == {"pids-nearly-used": "warning"}
     assert findings(outcomes)[0].remedy == ("$ sysctl -w kernel.pid_max=4000",)
 
@@ -58,7 +58,7 @@ def test_pids(tmp_path):
 def test_tasks_of_containerds_unit(tmp_path, line):
     directory = f"sys/fs/cgroup/{'pids/' if 'pids' in line else ''}system.slice/containerd.service"
     files = {"proc/9/cgroup": line, f"{directory}/pids.max": "1000\n", f"{directory}/pids.current": "800\n"}
-    outcomes = list(judge_pids(read_pids(plant(tmp_path, files), 9)))
+    outcomes = list(judge_pids(read_pids(plant(tmp_path, files), {"containerd": 9})))
     assert findings(outcomes)[0].remedy == ("$ systemctl set-property containerd TasksMax=infinity",)
 
 
