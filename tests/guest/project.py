@@ -24,7 +24,7 @@ from tests.guest.commands import run
 from tests.guest.errors import GuestError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-CODE = ("cri_shim", "containerd_client", "untrusted", "proto", "pyproject.toml", "README.md", "LICENSE")
+CODE = ("cri_shim", "containerd_client", "untrusted", "proto", "deploy", "pyproject.toml", "README.md", "LICENSE")
 CARRIED = ("tests", "lab", "deploy", "pyproject.toml")
 NEEDED_BY_TESTS = ("pytest", "pytest-asyncio", "pytest-timeout", "pytest-rerunfailures")
 ENVIRONMENT = "cri-shim"
