@@ -61,15 +61,20 @@ find_shim() {
     fi
 }
 
-# Succeeds if the runtime, which must be runc, has made the container and has no state of it; then $pid is its process.
-# runc writes init.pid last: without it, a runc that has outlived its shim may be making the container now.
+# Succeeds if the runtime, which must be runc or crun, has made the container and has no state of it; then $pid is its
+# process. Both write init.pid last: without it, one that has outlived its shim may be making the container now.
 is_forgotten() {
     first_line init.pid || return
     pid=$line
     first_line options.json || return
     root=/run/containerd/runc
     case $line in
-        *'"binary_name"'* | *\\*) return 1 ;;
+        *\\*) return 1 ;;
+        *'"binary_name":"'*) name=${line#*'"binary_name":"'} name=${name%%'"'*} ;;
+        *) name=runc ;;
+    esac
+    [ "${name##*/}" = crun ] || [ "$name" = runc ] || return
+    case $line in
         *'"root":"'*) root=${line#*'"root":"'} root=${root%%'"'*} ;;
     esac
     [ -d "$root" ] && [ ! -e "$root/$namespace/$id" ]

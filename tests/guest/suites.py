@@ -81,6 +81,7 @@ SUITES = (
             "tests/integration/kernel/test_namespaces.py",
             "tests/integration/kernel/test_readonly_mounts.py",
             "tests/integration/daemon/test_handler_settings.py::test_limits_of_huge_pages",
+            "tests/integration/daemon/test_crun.py",
             "tests/integration/containerd_client/test_tasks.py",
         ),
     ),

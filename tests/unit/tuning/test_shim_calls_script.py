@@ -214,7 +214,15 @@ def _living(node):
 
 
 def _other_runtime(node):
-    (node.bundle / "options.json").write_text(f'{{"binary_name":"crun","root":"{node.runc}"}}')
+    (node.bundle / "options.json").write_text(f'{{"binary_name":"youki","root":"{node.runc}"}}')
+
+
+def _in_front_of_runc(node):
+    (node.bundle / "options.json").write_text(f'{{"binary_name":"/opt/bin/runc","root":"{node.runc}"}}')
+
+
+def _not_quite_crun(node):
+    (node.bundle / "options.json").write_text(f'{{"binary_name":"/opt/crun-wrapper","root":"{node.runc}"}}')
 
 
 def _escaped_root(node):
@@ -229,7 +237,18 @@ def _unknown_root(node):
     shutil.rmtree(node.runc)
 
 
-@pytest.mark.parametrize("doubt", [_living, _unfinished, _other_runtime, _escaped_root, _no_options, _unknown_root])
+@pytest.mark.parametrize("name", ["crun", "/usr/bin/crun", "runc"])
+def test_a_container_that_crun_has_forgotten(node, name):
+    """crun, by its name or its path, keeps the state of a container in a folder of the same name as runc does."""
+    (node.bundle / "options.json").write_text(f'{{"binary_name":"{name}","root":"{node.runc}"}}')
+    assert node.delete().startswith(b"\x08\xe7\x24\x10\x89\x01")
+
+
+DOUBTS = (_living, _unfinished, _escaped_root, _no_options, _unknown_root)
+RUNTIMES = (_other_runtime, _in_front_of_runc, _not_quite_crun)
+
+
+@pytest.mark.parametrize("doubt", [*DOUBTS, *RUNTIMES])
 def test_in_doubt_the_program_undoes(node, doubt):
     """A shim that was killed leaves a container, or a runc that makes one; another runtime has its state elsewhere."""
     doubt(node)
