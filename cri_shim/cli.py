@@ -22,6 +22,7 @@ from cri_shim.daemon.ignored_signals import IGNORED_SIGNALS
 from cri_shim.doctor.arguments import add_doctor
 from cri_shim.setup.arguments import add_setup
 from cri_shim.terminal.arguments import add_hops
+from cri_shim.wipe.arguments import add_wipe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     add_hops(commands, _add_settings, _settings)
     add_compare(commands)
     add_setup(commands)
+    add_wipe(commands, _add_settings, _settings)
 
     version = commands.add_parser("version", help="print the version")
     version.set_defaults(run=_version)

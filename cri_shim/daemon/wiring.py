@@ -59,8 +59,9 @@ from cri_shim.tuning.cgroup_moves import CgroupMoves
 from cri_shim.tuning.shim_calls import ShimCalls, ready_script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
     from cri_shim.concurrency.supervisor import Supervisor
     from cri_shim.config import Config
     from cri_shim.kernel import Kernel
@@ -84,6 +85,8 @@ class DaemonParts(Struct, frozen=True):
     """Keeps the state in step with containerd."""
     pump: LogPump
     """Carries the output of containers."""
+    recovery: Recovery
+    """Reads containerd's records."""
 
 
 def wire(
@@ -95,8 +98,12 @@ def wire(
     kernel: Kernel,
     node: NodeFacts,
     features: Mapping[str, HandlerFeatures],
+    belongs: Callable[[Record], bool] = lambda _: True,
 ) -> DaemonParts:
-    """Make all collaborators, without starting anything or opening a socket."""
+    """Make all collaborators, without starting anything or opening a socket.
+
+    ``belongs`` says which of the records that have the form of a pod or container are ours; the others stay unread.
+    """
     loop = asyncio.get_running_loop()
     later = partial(loop.call_later, _FLUSHED_WITHIN)
     ledger = Ledger(later, loop.call_soon) if config.ledger.enabled else LedgerOff()
@@ -161,6 +168,7 @@ def wire(
         snapshotters=all_snapshotters(config),
         clear_orphaned_tasks=orphaned_tasks.clear,
         detach_orphaned=partial(detach_orphaned, network),
+        belongs=belongs,
     )
     starts = starts_at_once(config)
     service = Service(
@@ -245,7 +253,7 @@ def wire(
         supervisor=supervisor,
         on_first_open=service.puller.forget_leases,
     )
-    return DaemonParts(service, monitor, pump)
+    return DaemonParts(service, monitor, pump, recovery)
 
 
 def _blockio_classes(config: Config) -> BlockioClasses:

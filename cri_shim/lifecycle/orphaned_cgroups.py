@@ -67,13 +67,17 @@ def clear_everywhere(ids: Collection[str], mounts: Iterable[MountPoint] | None =
 
     This is for ids without a record that says where to look. Blocks for as long as it takes to walk all cgroups.
     """
-    remaining = [
+    _clear(named_after(ids, mounts), sorted(ids))
+
+
+def named_after(ids: Collection[str], mounts: Iterable[MountPoint] | None = None) -> list[Path]:
+    """Return the cgroups that are named after ``ids``, in every hierarchy. Blocks while it walks all cgroups."""
+    return [
         directory
         for point in _hierarchies(mounts)
         for directory in _all_below(Path(point), levels=_LEVELS)
         if directory.name.removeprefix("cri-containerd-").removesuffix(".scope") in ids
     ]
-    _clear(remaining, sorted(ids))
 
 
 def _hierarchies(mounts: Iterable[MountPoint] | None) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 from google.protobuf.message import DecodeError
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
     from containerd_client.api.containerd.types.types_pb2 import Envelope
     from cri_shim.concurrency.supervisor import Supervisor
-    from cri_shim.images.store import ImageStore
     from cri_shim.kernel import Kernel
     from cri_shim.state.containers import Container
     from cri_shim.state.index import Index
@@ -54,6 +53,23 @@ _IMAGES = "/images/"
 log = structlog.get_logger(__name__)
 
 
+class ImageReader(Protocol):
+    """What keeps the images in memory true; :class:`~cri_shim.images.store.ImageStore` in the daemon."""
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether there are images that could not be read."""
+
+    async def load_all(self) -> None:
+        """Read every image record."""
+
+    async def read_unread(self) -> None:
+        """Read again what could not be read."""
+
+    async def on_event(self, envelope: Envelope) -> None:
+        """Process one event about an image."""
+
+
 class Monitor:
     """Follows containerd's events for as long as the daemon lives."""
 
@@ -65,7 +81,7 @@ class Monitor:
         namespace: str,
         readiness: Readiness,
         recovery: Recovery,
-        images: ImageStore,
+        images: ImageReader,
         exits: Exits,
         sandboxes: Index[Sandbox],
         containers: Index[Container],

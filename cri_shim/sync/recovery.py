@@ -70,7 +70,9 @@ class Recovery:
         snapshotters: Sequence[str],
         clear_orphaned_tasks: Callable[[Callable[[], set[str]]], Awaitable[None]],
         detach_orphaned: Callable[[str, str], Awaitable[None]],
+        belongs: Callable[[Record], bool] = lambda _: True,
     ) -> None:
+        """Set the recovery up; a record for which ``belongs`` is False counts as another client's."""
         self._containerd = containerd
         self._kernel = kernel
         self._paths = paths
@@ -86,6 +88,7 @@ class Recovery:
         self._snapshotters = snapshotters
         self._clear_orphaned_tasks = clear_orphaned_tasks
         self._detach_orphaned = detach_orphaned
+        self._belongs = belongs
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def run(self) -> None:
@@ -95,8 +98,8 @@ class Recovery:
         """
         before = {value.id for index in (self._sandboxes, self._containers) for value in index}
         with call_options(timeout=_LIST_SECONDS):
-            sandboxes = await self._containerd.containers.list(f'labels."{KIND_LABEL}"==sandbox')
-            containers = await self._containerd.containers.list(f'labels."{KIND_LABEL}"==container')
+            sandboxes = await self._records("sandbox")
+            containers = await self._records("container")
         pods = [sandbox for record in sandboxes if (sandbox := self._loaded_sandbox(record)) is not None]
         followed = {record.id for record in containers if record.id in self._containers}
         members = [container for record in containers if (container := self._loaded_container(record)) is not None]
@@ -110,6 +113,10 @@ class Recovery:
         self._forget(before - known)
         await self._supervisor.wait_a_while("orphans", self._remove_orphaned(known), PATIENCE_SECONDS)
         log.info("recovery.done", sandboxes=len(self._sandboxes), containers=len(self._containers))
+
+    async def _records(self, kind: str) -> list[Record]:
+        records = await self._containerd.containers.list(f'labels."{KIND_LABEL}"=={kind}')
+        return [record for record in records if self._belongs(record)]
 
     def _loaded_sandbox(self, record: Record) -> Sandbox | None:
         """Return the pod of a record, added to the store if it is new; None while an operation is making it."""
