@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import cri_shim
 from cri_shim.bench.arguments import add_compare
 from cri_shim.config import DEFAULT_PATH, Config, ConfigError, Flag, default_toml, load, to_toml
+from cri_shim.config.containerd.arguments import add_import
 from cri_shim.daemon.ignored_signals import IGNORED_SIGNALS
 from cri_shim.doctor.arguments import add_doctor
 from cri_shim.setup.arguments import add_setup
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     check = actions.add_parser("check", help="read a file and print everything that is wrong with it")
     check.add_argument("file", type=Path, metavar="FILE")
     check.set_defaults(run=_config_check)
+    add_import(actions)
     dump = actions.add_parser("dump", help="print the settings that `serve` would use")
     _add_settings(dump)
     dump.set_defaults(run=_config_dump)
@@ -110,7 +112,21 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def _settings(options: argparse.Namespace) -> Config:
     given = ((flag, key, getattr(options, key)) for flag, key, _, _ in _FLAGS)
-    return load(options.config, flags=[Flag(flag, key, value) for flag, key, value in given if value is not None])
+    flags = [Flag(flag, key, value) for flag, key, value in given if value is not None]
+    return _load(options.config, flags)
+
+
+def _load(path: Path | None, flags: Sequence[Flag] = ()) -> Config:
+    """Return the settings; of a file that is containerd's, say that instead of every key that is unknown in it.
+
+    Raises ConfigError.
+    """
+    try:
+        return load(path, flags=flags)
+    except ConfigError as error:
+        from cri_shim.config.containerd.recognise import problem_of  # noqa: PLC0415 - only for a mistake
+
+        raise problem_of(path or DEFAULT_PATH) or error from None
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -148,7 +164,7 @@ def _config_default(_options: argparse.Namespace) -> int:
 
 
 def _config_check(options: argparse.Namespace) -> int:
-    load(options.file)
+    _load(options.file)
     print(f"{options.file}: ok")
     return 0
 

@@ -6,6 +6,7 @@ is replaced by its default, which is never used.
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from types import MappingProxyType
@@ -139,7 +140,7 @@ def dotted(path: Path) -> str:
         if isinstance(part, int):
             out += f"[{part}]"
         else:
-            out += ("." if out else "") + (part if _BARE.fullmatch(part) else _quoted(part.replace('"', '\\"')))
+            out += ("." if out else "") + (part if _BARE.fullmatch(part) else _key_in_quotes(part))
     return out
 
 
@@ -147,6 +148,9 @@ def dotted(path: Path) -> str:
 def _hints(kind: type) -> dict[str, Any]:
     """Return the types of a section's fields, which are text until they are looked up."""
     return get_type_hints(kind)
+def _key_in_quotes(part: str) -> str:
+    # A string of JSON is also one of TOML, except for DEL.
+    return json.dumps(part, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _all_names(kind: type, prefix: str = "") -> dict[str, str]:

@@ -58,7 +58,9 @@ def parse(text: str, name: str = "config.toml", *, flags: Sequence[Flag] = ()) -
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError([_syntax_problem(str(error), text, name)]) from None
+        raise ConfigError([syntax_problem(str(error), text, name)]) from None
+    except RecursionError:
+        raise ConfigError([Problem(name, 0, "", "its values are nested too deeply")]) from None
     # tomllib also turns CR LF into LF; counting only LF gives the line numbers of an editor.
     reader = Reader(name, lines_of(text))
     for flag in flags:
@@ -77,7 +79,8 @@ def parse(text: str, name: str = "config.toml", *, flags: Sequence[Flag] = ()) -
     return config
 
 
-def _syntax_problem(message: str, text: str, name: str) -> Problem:
+def syntax_problem(message: str, text: str, name: str) -> Problem:
+    """Return the problem that ``tomllib`` describes with ``message``, with its line."""
     position = _POSITION.search(message)
     if position is None:
         return Problem(name, 0, "", message)

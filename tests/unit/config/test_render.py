@@ -43,6 +43,7 @@ def test_settings_survive_being_written():
     text = """
         root = "/ä\\u007f\\"\\\\"
         shutdown_grace = "1h2m3s4ms"
+        [containerd.runtimes."a\\nb\\\\\\"\\u007f"]
         [containerd.runtimes."my.one"]
         pod_annotations = ["a", "b\\n"]
         options.SystemdCgroup = true

@@ -196,3 +196,9 @@ def test_a_file_that_cannot_be_read_is_a_problem_not_a_traceback(tmp_path):
     file.write_bytes(b"# fine\nroot = '/\xe9'\n")
     with pytest.raises(ConfigError, match=r"latin1\.toml:2: not UTF-8"):
         load(file)
+
+
+def test_values_that_are_nested_too_deeply_are_an_error():
+    """And not a traceback of the parser."""
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        parse("a = " + "[" * 5000 + "]" * 5000)

@@ -1,0 +1,58 @@
+"""The command ``cri-shim config import``: containerd's configuration in, one for this daemon out."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from cri_shim.config.containerd.files import read_files
+from cri_shim.config.containerd.merge import merge
+from cri_shim.config.containerd.notes import Why, note_lines
+from cri_shim.config.containerd.render import render
+from cri_shim.config.containerd.translate import translate
+from cri_shim.config.toml_file import parse
+
+if TYPE_CHECKING:
+    import argparse
+
+    from cri_shim.config.containerd.files import File
+    from cri_shim.config.containerd.translate import Translation
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the configuration on standard output and what is not in it on standard error; return the exit code."""
+    files = read_files(options.file)
+    line = options.containerd or (2 if _newest(files) > 2 else 1)
+    translation = translate(merge(files, line))
+    result = render(translation, [file.name for file in files], everything=options.all)
+    parse(result, "the result")  # a mistake of ours must not reach the file of an administrator
+    sys.stdout.write(result)
+    for each in [*note_lines(translation.notes, brief=options.quiet), *_two_lines(files, line, result, options)]:
+        sys.stderr.write(f"{each}\n")
+    sys.stderr.write(f"{_summary(translation)}\n")
+    return 0
+
+
+def _newest(files: list[File]) -> int:
+    return max(file.version for file in files)
+
+
+def _two_lines(files: list[File], line: int, result: str, options: argparse.Namespace) -> list[str]:
+    """Return a warning if the other line of containerd joins the files to something else."""
+    if options.containerd or len(files) == 1 or _newest(files) > 2:
+        return []
+    other = 3 - line
+    if render(translate(merge(files, other)), [file.name for file in files], everything=options.all) == result:
+        return []
+    return [
+        f"containerd {line}.x replaces a plugin's whole table by that of a later file, and {other}.x merges the two;",
+        f"this is the result for {line}.x, and `--containerd {other}` prints that for {other}.x",
+    ]
+
+
+def _summary(translation: Translation) -> str:
+    lost = sum(note.why is Why.LOST for note in translation.notes)
+    return (
+        f"containerd's version {translation.version}: "
+        f"{len(translation.changes())} settings differ from cri-shim's defaults and are in the result, {lost} are lost"
+    )
