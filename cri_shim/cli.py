@@ -22,7 +22,7 @@ from cri_shim.config.containerd.arguments import add_import
 from cri_shim.daemon.ignored_signals import IGNORED_SIGNALS
 from cri_shim.doctor.arguments import add_doctor
 from cri_shim.setup.arguments import add_setup
-from cri_shim.terminal.arguments import add_hops
+from cri_shim.terminal.arguments import add_hops, add_status
 from cri_shim.wipe.arguments import add_wipe
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_doctor(commands, _add_settings, _settings)
     add_hops(commands, _add_settings, _settings)
+    add_status(commands, _add_settings, _settings)
     add_compare(commands)
     add_setup(commands)
     add_wipe(commands, _add_settings, _settings)

@@ -10,6 +10,7 @@ from cri_shim.concurrency.keyed_semaphores import KeyedSemaphores
 from cri_shim.node.deprecations import Deprecations
 from cri_shim.node.snapshotter_check import SnapshotterCheck
 from cri_shim.streaming.exec_process import STARTS_AT_ONCE
+from cri_shim.telemetry.daemon_facts import DaemonFacts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -132,3 +133,5 @@ class Service(Struct, frozen=True):
     """Whether containerd has the snapshotters that the configuration names."""
     exec_starts: KeyedSemaphores = field(default_factory=lambda: KeyedSemaphores(STARTS_AT_ONCE))
     """Admits starts of commands, a few at a time for each pod."""
+    facts: DaemonFacts = field(default_factory=DaemonFacts)
+    """What the daemon knows about its own process."""

@@ -8,7 +8,7 @@ other key needs a restart, because something was made from it that cannot be cha
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 - the loader resolves these hints at run time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
@@ -354,6 +354,8 @@ class Config:
     http: HttpSection = section(HttpSection, "the page, JSON and metrics of the ledger, over HTTP")
     ledger: LedgerSection = section(LedgerSection, "the record of what every request cost")
     tracing: TracingSection = section(TracingSection, "spans for a collector, and from containerd")
+    source: str = field(default="", compare=False)
+    """The file that the settings were read from; empty if there was none. It is not a key of the file."""
 
     def runtime_handler(self, name: str) -> RuntimeHandler:
         """Return the handler that a pod requests; an empty name means the default one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,18 +36,19 @@ def load(path: Path | str | None = None, *, flags: Sequence[Flag] = ()) -> Confi
     Raises ConfigError with every problem of the file and the flags.
     """
     wanted = Path(path) if path is not None else DEFAULT_PATH
+    source = str(wanted.absolute())
     try:
         text = wanted.read_text(encoding="utf-8")
     except FileNotFoundError:
         if path is not None:
             raise ConfigError([Problem(str(wanted), 0, "", "file not found")]) from None
-        text = ""
+        text, source = "", ""
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError([Problem(str(wanted), line, "", "not UTF-8, which TOML must be")]) from None
     except OSError as error:
         raise ConfigError([Problem(str(wanted), 0, "", f"cannot be read: {error.strerror}")]) from None
-    return parse(text, str(wanted), flags=flags)
+    return replace(parse(text, str(wanted), flags=flags), source=source)
 
 
 def parse(text: str, name: str = "config.toml", *, flags: Sequence[Flag] = ()) -> Config:

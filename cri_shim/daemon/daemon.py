@@ -44,6 +44,7 @@ from cri_shim.server.current import Current
 from cri_shim.server.instrument import MESSAGE_LIMIT, handlers, probe_handler
 from cri_shim.streaming.orphaned_execs import end_orphaned, open_orphaned
 from cri_shim.sync.lost_namespaces import watch
+from cri_shim.telemetry.daemon_facts import DaemonFacts
 from cri_shim.telemetry.loop_lag import LoopLag
 from cri_shim.telemetry.tracing import tracing_of
 
@@ -118,6 +119,7 @@ class Daemon:
                 kernel=LinuxKernel(),
                 node=node,
                 features=features,
+                facts=DaemonFacts(self._loop_lag),
             )
             service, monitor, pump = wired.service, wired.monitor, wired.pump
             stack.push_async_callback(service.containerd.close)

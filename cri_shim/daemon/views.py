@@ -50,7 +50,7 @@ def open_views(
         take_spans=take_spans,
         reads=frozenset(name for name, rpc in RPCS.items() if rpc.kind is Kind.READ),
     )
-    listener = HttpListener(service.config.http.address, service.paths.state, sources)
+    listener = HttpListener(service.config.http.address, service.paths.state, sources, service.facts.note_http)
     listener.bind()
     stack.push_async_callback(listener.stop)
     supervisor.forever("http-socket", listener.watch)

@@ -54,6 +54,7 @@ from cri_shim.sync.snapshot_usage import SnapshotUsage
 from cri_shim.sync.task_states import TaskStates
 from cri_shim.sync.unanswered import Unanswered
 from cri_shim.sync.unread_status import UnreadStatus
+from cri_shim.telemetry.daemon_facts import DaemonFacts
 from cri_shim.tuning.admission import AdmissionLimiter
 from cri_shim.tuning.cgroup_moves import CgroupMoves
 from cri_shim.tuning.shim_calls import ShimCalls, ready_script
@@ -99,6 +100,7 @@ def wire(
     node: NodeFacts,
     features: Mapping[str, HandlerFeatures],
     belongs: Callable[[Record], bool] = lambda _: True,
+    facts: DaemonFacts | None = None,
 ) -> DaemonParts:
     """Make all collaborators, without starting anything or opening a socket.
 
@@ -239,6 +241,7 @@ def wire(
             kernel, sandboxes, containers, locks, enabled=config.containerd.direct_signals
         ).send,
         cgroup_moves=CgroupMoves.of_this_process(cgroup_v2=node.cgroup_v2),
+        facts=facts or DaemonFacts(),
     )
     monitor = Monitor(
         containerd=containerd,

@@ -19,6 +19,8 @@ from cri_shim.kernel.file_lock import FileLock
 from cri_shim.kernel.unix_socket import identity, listen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cri_shim.explorer.web import Site
     from cri_shim.explorer.web_sources import WebSources
 
@@ -36,14 +38,17 @@ log = structlog.get_logger(__name__)
 class HttpListener:
     """The listener at ``address``: ``HOST:PORT`` (port 0 for any free one) or ``unix://PATH``.
 
-    An empty address means none.
+    An empty address means none. ``on_change`` gets the address and the reason why there is none.
     """
 
-    def __init__(self, address: str, state: Path, sources: WebSources) -> None:
+    def __init__(
+        self, address: str, state: Path, sources: WebSources, on_change: Callable[[str, str], None] = lambda *_: None
+    ) -> None:
         self._wanted = address
         self._path = address.removeprefix(UNIX) if address.startswith(UNIX) else ""
         self._file = state / ADDRESS_FILE
         self._sources = sources
+        self._on_change = on_change
         self._socket: socket.socket | None = None
         self._identity: tuple[int, int] | None = None
         self._site: Site | None = None
@@ -64,7 +69,7 @@ class HttpListener:
             self._listen()
         except OSError as error:
             self._lock.close()
-            log.error("http.not_listening", address=self._wanted, error=error.strerror or str(error))
+            self._failed(error)
             return
         self._file.write_bytes(os.fsencode(f"{self.address}\n"))
         log.info("http.listening", address=self.address)
@@ -75,7 +80,13 @@ class HttpListener:
         self._identity = identity(self._path) if self._path else None
         self._socket = bound
         self.address = self._wanted if self._path else _host_and_port(bound)
+        self._on_change(self.address, "")
         asyncio.get_running_loop().add_reader(bound, self._first_client)
+
+    def _failed(self, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        log.error("http.not_listening", address=self._wanted, error=reason)
+        self._on_change("", f"it cannot listen at {self._wanted}: {reason}")
 
     def _first_client(self) -> None:
         if self._socket is not None:
@@ -102,7 +113,7 @@ class HttpListener:
                 self._listen()
             except OSError as error:
                 if not complained:
-                    log.error("http.not_listening", address=self._wanted, error=error.strerror or str(error))
+                    self._failed(error)
                 complained = True
             else:
                 log.warning("http.socket_remade", address=self.address)

@@ -9,6 +9,7 @@ containerd collects what only the lease held.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from containerd_client.distribution.registries.registry import RegistryClient, S
 from containerd_client.distribution.single_flight import SingleFlight
 from containerd_client.distribution.transfer_pull import TransferPull
 from containerd_client.distribution.values.reference import parse_reference
+from cri_shim.errors import CriError
 from cri_shim.images.auth_config import fingerprint
 from cri_shim.images.missing_snapshotter import snapshotter_loaded
 from cri_shim.images.names import MANAGED, record_names
@@ -33,11 +35,12 @@ from cri_shim.images.pull_watch import TimelineWatch
 from cri_shim.images.unpack import LEASE_LABELS
 from cri_shim.images.verifier import ImageVerifier
 from cri_shim.metered import metered
+from cri_shim.part_history import PartHistory
 from cri_shim.timeline import awaited, stage
 from untrusted import escaped
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
     from pathlib import Path
 
     from containerd_client import Containerd
@@ -93,6 +96,8 @@ class ImagePuller:
         """Pulls that have ended, by ``ok`` or ``failed``; a pull with many waiters counts once."""
         self.bytes_by_host: Counter[str] = Counter()
         """Bytes of layers, by the host that served them."""
+        self.history = PartHistory()
+        """The last pull that failed."""
 
     def use(self, settings: PullSettings) -> None:
         """Pull with these settings from now on; a pull under way goes on as it began."""
@@ -128,7 +133,7 @@ class ImagePuller:
         """
         snapshotter = snapshotter or self._images.snapshotter
         what = f"pull image '{escaped(reference)}'"
-        with as_cri_errors(what, credentials.secrets()), snapshotter_loaded(what):
+        with self._noted(), as_cri_errors(what, credentials.secrets()), snapshotter_loaded(what):
             parsed = parse_reference(reference)
             # A client without a login must not get an image through the pull of a client that may see it.
             image, _ = await self._single_flight.run(
@@ -163,6 +168,14 @@ class ImagePuller:
         what = f"unpack image {image.id}"
         with as_cri_errors(what), snapshotter_loaded(what):
             return await self._images.ensure_unpacked(image, snapshotter, recheck=True)
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except CriError as error:
+            self.history.note_error(str(error))
+            raise
 
     async def _counted(self, pull: Coroutine[Any, Any, Image]) -> Image:
         outcome = "failed"

@@ -33,6 +33,7 @@ from cri_shim.network.errors import CniError, NetworkError, NetworkFileError, Ne
 from cri_shim.network.exec import Helper, PluginExec
 from cri_shim.network.orphaned_programs import OrphanedPrograms
 from cri_shim.network.watcher import DirectoryWatcher
+from cri_shim.part_history import PartHistory
 from untrusted import decode_utf8
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ class Network:
         self._gone: OrderedDict[str, None] = OrderedDict()
         self._running: dict[str, asyncio.Task[Any]] = {}
         self._orphaned_programs = OrphanedPrograms()
+        self.history = PartHistory("its configuration has not been read yet")
+        """Since when pods can get a network or cannot, and why they could not last."""
 
     def __repr__(self) -> str:
         """Name the networks in use."""
@@ -126,13 +129,20 @@ class Network:
 
     def status(self) -> NetworkStatus:
         """Return from memory whether pods can get a network; if they cannot, trigger a reload of the files at once."""
+        status = self._noted_status()
+        if not status.ready:
+            self._watcher.poke()
+        return status
+
+    def _noted_status(self) -> NetworkStatus:
         networks = tuple(network.name for network in self._loaded.networks)
         if networks and not self._complaint:
+            self.history.note("")
             return NetworkStatus(True, "", "", networks)
-        self._watcher.poke()
         why = (
             self._complaint or "; ".join(self._loaded.problems) or f"no network config found in {self._config.conf_dir}"
         )
+        self.history.note(why)
         return NetworkStatus(False, "NetworkPluginNotReady", f"network plugin is not ready: {why}", networks)
 
     async def refresh(self) -> None:
@@ -155,6 +165,7 @@ class Network:
             names = [network.name for network in loaded.networks]
             _log.info("network.configuration_read", networks=names, problems=loaded.problems)
         self._signature, self._loaded = None if loaded.unread else signature, loaded
+        self._noted_status()
 
     async def setup(self, pod: PodNetwork) -> CniResult:
         """Attach a sandbox to all networks.
@@ -329,6 +340,7 @@ class Network:
             if (complaint := await invoke.status(self._runner, network, time_limit=self._config.poll_interval))
         ]
         self._complaint = "; ".join(complaints)
+        self._noted_status()
 
     async def _at_once(self, attachments: list[Attachment]) -> list[Outcome]:
         return list(await asyncio.gather(*(metered(self._add(one)) for one in attachments)))

@@ -14,6 +14,7 @@ import structlog
 
 from containerd_client import ContainerdError
 from cri_shim.node.snapshotter_root import PLUGIN_TYPE
+from cri_shim.part_history import PartHistory
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ class SnapshotterCheck:
         self._connection = -1
         self._asked_at = float("-inf")
         self._reason = ""
+        self.history = PartHistory()
+        """Since when all are there or one is missing."""
+
+    def known(self, connection: int) -> bool:
+        """Return whether containerd has answered since it was connected to for the ``connection``-th time."""
+        return self._connection == connection
 
     async def reason(self, introspection: Introspection, connection: int) -> str:
         """Return what is missing as a sentence; empty if nothing is.
@@ -68,6 +75,7 @@ class SnapshotterCheck:
                 "configure one of these, or make containerd load the missing one"
             )
             log.error("snapshotter.missing", missing=missing, present=present)
+        self.history.note(self._reason)
         return self._reason
 
 

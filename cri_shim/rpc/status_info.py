@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from cri_shim.config import to_toml
+from cri_shim.rpc.status_daemon import INFO_KEY, daemon_info
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,6 +51,7 @@ def status_info(service: Service) -> dict[str, str]:
                 "operations": len(service.operations),
             }
         ),
+        INFO_KEY: json.dumps(daemon_info(service)),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from cri_shim.errors import UnavailableError
+from cri_shim.part_history import PartHistory
 
 _STARTING = "server is not initialized yet"
 
@@ -15,6 +16,8 @@ class Readiness:
     def __init__(self) -> None:
         self._reason: str = _STARTING
         self._known = asyncio.Event()
+        self.history = PartHistory(_STARTING)
+        """Since when containerd is there or away, and why it was away last."""
         self.connects = 0
         """How many times containerd was connected to and read."""
         self.containerd_version = ""
@@ -39,12 +42,14 @@ class Readiness:
         """Become ready: memory now agrees with containerd."""
         self.containerd_version = containerd_version
         self._reason = ""
+        self.history.note("")
         self.connects += 1
         self._known.set()
 
     def set_away(self, reason: str) -> None:
         """Become not ready: the event stream broke, so memory may be out of date until it is read again."""
         self._reason = reason
+        self.history.note(reason)
         self._known.set()
 
     async def wait_known(self) -> None:

@@ -1,5 +1,5 @@
-"""Show the ledger in a terminal: a table by method, a waterfall in characters, and what each hop is for.
+"""Show the running daemon in a terminal: its status, and the ledger as tables, waterfalls and bills.
 
-The commands are clients of the running daemon's HTTP listener. This room may import ``config`` and the standard
-library, and never the daemon's own parts.
+The commands are clients of the daemon's CRI socket (``status_…``) or of its HTTP listener. This room may import
+``config``, the messages of the CRI and ``untrusted``, and never the daemon's own parts.
 """

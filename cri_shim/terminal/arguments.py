@@ -1,11 +1,12 @@
-"""The arguments of ``cri-shim hops`` and ``cri-shim explain``; their code is imported only when a command runs."""
+"""The arguments of ``cri-shim hops``, ``explain`` and ``status``; their code is imported only when a command runs."""
 
 from __future__ import annotations
 
+import argparse
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
 
     from cri_shim.config import Config
@@ -18,6 +19,11 @@ _HOPS = (
 _EXPLAIN = (
     "Print the hops of the last request of a method that the running daemon has answered, and what each is for. "
     "Without a method, list the methods."
+)
+
+_STATUS = (
+    "Show whether the running daemon is ready, each of its parts with its last error, versions, pods and containers by "
+    "state, and what the hop takes. The exit code is 0 if the daemon is ready, and 1 if it is not or cannot be asked."
 )
 
 
@@ -66,3 +72,37 @@ def add_hops(
     add_address(explain)
     explain.add_argument("method", nargs="?", default="", metavar="METHOD", help="for example RunPodSandbox")
     explain.set_defaults(run=explain_command)
+
+
+def add_status(
+    commands: Any,
+    add_settings: Callable[[argparse.ArgumentParser], None],
+    settings: Callable[[argparse.Namespace], Config],
+) -> None:
+    """Add the command; ``settings`` reads the configuration that the options name."""
+
+    def command(options: argparse.Namespace) -> int:
+        from cri_shim.terminal import status_command  # noqa: PLC0415 - see above
+
+        return status_command.run(options, settings(options))
+
+    status = commands.add_parser("status", help="whether the running daemon is ready", description=_STATUS)
+    add_settings(status)
+    status.add_argument(
+        "--wait",
+        type=_seconds,
+        metavar="SECONDS",
+        help="wait until the daemon is ready, at most so long; then exit with code 1",
+    )
+    status.add_argument("-o", "--output", choices=("text", "json"), default="text", help="text, or one JSON document")
+    status.set_defaults(run=command)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds

@@ -22,3 +22,14 @@ def size(count: int) -> str:
 def percent(share: float) -> str:
     """Return a share between 0 and 1 as a percentage."""
     return f"{share * 100:.0f} %"
+
+
+def span(seconds: float) -> str:
+    """Return a time span in its two largest units: ``42 s``, ``5 min``, ``2 h 5 min``, ``3 d 4 h``."""
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds < 59.5 else "1 min"
+    minutes = round(seconds / 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [f"{number} {unit}" for number, unit in ((days, "d"), (hours, "h"), (minutes, "min")) if number]
+    return " ".join(parts[:2])

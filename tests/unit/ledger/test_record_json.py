@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from containerd_client.hops import Hop
-from cri_shim.daemon.about_node import front_hop
 from cri_shim.ledger.billing import close_request
+from cri_shim.ledger.front_now import front_hop
 from cri_shim.ledger.ledger import Ledger
 from cri_shim.ledger.record_json import record, summary
 from cri_shim.ledger.request import UNFINISHED, Request

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+import time
+from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
 
 from tests.fakes.containerd import FaultKind
+from tests.unit.terminal.fake_runtime import daemon_info
 from tests.unit.waiting import until
 
 if TYPE_CHECKING:
@@ -73,3 +77,85 @@ async def test_the_verbose_form(node: Node) -> None:
     assert (network["Config"]["Name"], network["IFName"]) == ("fake", "eth0")
     assert json.loads(info["python"])["event_loop"]
     assert info["lastCNILoadStatus"] == "OK"
+
+
+def about_daemon(answer: cri.StatusResponse) -> dict[str, Any]:
+    """Return what a verbose Status says of the daemon itself."""
+    return json.loads(answer.info["daemon"])
+
+
+def parts(answer: cri.StatusResponse) -> dict[str, Any]:
+    """Return the parts by name."""
+    return {each["name"]: each for each in about_daemon(answer)["parts"]}
+
+
+@pytest.mark.parametrize("service", [{"http": {"address": ""}}], indirect=True)
+async def test_the_daemon_says_how_it_is_itself(node: Node) -> None:
+    """Every part works, and its numbers are there; the names are those that the fake of `cri-shim status` has."""
+    await node.running()
+    answer = await node.client.Status(verbose=True)
+    own = about_daemon(answer)
+    assert own.keys() == daemon_info().keys() | {"socket", "streaming_url", "front_known"}
+    assert own["pid"] == os.getpid()
+    assert own["pods"] == {"ready": 1}
+    assert own["containers"] == {"running": 1}
+    assert own["images"] >= 1
+    assert [each["ready"] for each in own["parts"]] == [True, True, True, True, True, None]
+    assert parts(answer)["network"]["detail"] == "fake"
+    assert parts(answer)["explorer"]["reason"] == "it is off"
+    assert "daemon" not in (await node.client.Status()).info
+
+
+async def test_containerd_that_comes_back_leaves_its_last_error(node: Node) -> None:
+    """While it is away nothing is claimed of its snapshotters; afterwards its absence is still known."""
+    began = time.time()
+    node.fake.faults.add("*", FaultKind.GONE)
+    await node.fake.go_away()
+    await until(lambda: not node.service.readiness.ready)
+    away = parts(await node.client.Status(verbose=True))
+    assert away["containerd"]["ready"] is False
+    assert away["containerd"]["last_error"] == away["containerd"]["reason"] != ""
+    assert away["containerd"]["since"] >= began - 1
+    assert away["snapshotters"]["ready"] is None
+    assert away["network"]["ready"] is True
+    node.fake.faults.clear()
+    await node.fake.come_back()
+    await until(lambda: node.service.readiness.ready)
+    back = parts(await node.client.Status(verbose=True))
+    assert back["containerd"]["ready"] is True
+    assert back["containerd"]["reason"] == ""
+    assert back["containerd"]["last_error"] == away["containerd"]["last_error"]
+    assert back["snapshotters"]["ready"] is True
+
+
+async def test_a_network_that_came_leaves_its_last_error(node: Node) -> None:
+    """Since when it is there, and what was wrong before."""
+    file = node.cni.conf_dir / "10-fake.conflist"
+    text = file.read_text()
+    file.unlink()
+    await until(lambda: not node.service.network.status().ready)
+    gone = parts(await node.client.Status(verbose=True))["network"]
+    assert (gone["ready"], gone["last_error"]) == (False, gone["reason"])
+    file.write_text(text)
+    await until(lambda: node.service.network.status().ready)
+    back = parts(await node.client.Status(verbose=True))["network"]
+    assert (back["ready"], back["last_error"]) == (True, gone["reason"])
+    assert back["since"] >= gone["since"]
+
+
+async def test_a_pull_that_failed_is_the_last_error_of_images(node: Node) -> None:
+    """The sandbox image is here all the same."""
+    with pytest.raises(grpc.aio.AioRpcError):
+        await node.client.PullImage(image={"image": "127.0.0.1:9/none:1"})
+    image = parts(await node.client.Status(verbose=True))["sandbox image"]
+    assert image["ready"] is True
+    assert "127.0.0.1:9/none:1" in image["last_error"]
+
+
+@pytest.mark.parametrize("service", [{"image": {"sandbox_image": "127.0.0.1:9/absent:1"}}], indirect=True)
+async def test_a_sandbox_image_that_is_absent_is_neither_good_nor_bad(node: Node) -> None:
+    """Only a pull shows whether it can be had."""
+    await node.client.RemoveImage(image={"image": "127.0.0.1:9/absent:1"})
+    image = parts(await node.client.Status(verbose=True))["sandbox image"]
+    assert image["ready"] is None
+    assert "not here yet" in image["reason"]
