@@ -148,6 +148,8 @@ def dotted(path: Path) -> str:
 def _hints(kind: type) -> dict[str, Any]:
     """Return the types of a section's fields, which are text until they are looked up."""
     return get_type_hints(kind)
+
+
 def _key_in_quotes(part: str) -> str:
     # A string of JSON is also one of TOML, except for DEL.
     return json.dumps(part, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -112,14 +112,14 @@ def _imports(file: File) -> list[str]:
     if not isinstance(wanted, list) or not all(isinstance(each, str) for each in wanted):
         line = file.lines.get(("imports",), 0)
         raise ConfigError([Problem(escaped(file.name), line, "imports", "must be a list of strings")])
-    found: list[str] = []
+    paths: list[str] = []
     for each in wanted:
         if "\0" in each:
             line = file.lines.get(("imports",), 0)
             raise ConfigError([Problem(escaped(file.name), line, "imports", "a path holds a NUL character")])
         path = os.path.normpath(os.path.join(os.path.dirname(file.name), each))  # noqa: PTH118,PTH120 - as Go's Clean
-        found += _globbed(path) if "*" in path else [path]
-    return found
+        paths += _globbed(path) if "*" in path else [path]
+    return paths
 
 
 def _globbed(pattern: str) -> list[str]:

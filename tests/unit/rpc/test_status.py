@@ -81,7 +81,8 @@ async def test_the_verbose_form(node: Node) -> None:
 
 def about_daemon(answer: cri.StatusResponse) -> dict[str, Any]:
     """Return what a verbose Status says of the daemon itself."""
-    return json.loads(answer.info["daemon"])
+    own: dict[str, Any] = json.loads(answer.info["daemon"])
+    return own
 
 
 def parts(answer: cri.StatusResponse) -> dict[str, Any]:

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-NOW = time.time()
+
+def now() -> float:
+    """Return the time; a case may run long after its module was read."""
+    return time.time()
 
 
 def part(name: str, **fields: Any) -> dict[str, Any]:
     """Return a part as the daemon writes it."""
-    usual = {"ready": True, "reason": "", "detail": "", "since": NOW - 7500, "last_error": "", "last_error_at": None}
+    usual = {"ready": True, "reason": "", "detail": "", "since": now() - 7500, "last_error": "", "last_error_at": None}
     return {"name": name, **usual, **fields}
 
 
@@ -30,7 +33,7 @@ def daemon_info(**fields: Any) -> dict[str, Any]:
     return {
         "version": "0.3.0",
         "pid": 4711,
-        "started_at": NOW - 7500,
+        "started_at": now() - 7500,
         "config_file": "/etc/cri-shim/other.toml",
         "containerd_version": "1.7.24",
         "containerd_address": "/run/containerd/containerd.sock",
@@ -39,7 +42,7 @@ def daemon_info(**fields: Any) -> dict[str, Any]:
         "http_address": "127.0.0.1:9735",
         "parts": [
             part("containerd"),
-            part("network", detail="mynet", last_error="no network config found in /x", last_error_at=NOW - 90),
+            part("network", detail="mynet", last_error="no network config found in /x", last_error_at=now() - 90),
             part("sandbox image", ready=None, reason="not here yet", detail="pause:1"),
         ],
         "pods": {"ready": 3, "notready": 1},
@@ -101,7 +104,7 @@ class Runtime:
                 context.abort(grpc.StatusCode.UNIMPLEMENTED, f"unknown method {method}")
             if isinstance(answer, grpc.StatusCode):
                 context.abort(answer, "in a bad mood")
-            return answer.SerializeToString()
+            return bytes(answer.SerializeToString())
 
         return behave
 

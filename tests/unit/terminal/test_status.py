@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import grpc
@@ -14,14 +15,14 @@ import pytest
 
 from cri_shim import cli
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from tests.unit.terminal.fake_runtime import NOW, Runtime, new_status, part, serving, status
+from tests.unit.terminal.fake_runtime import Runtime, new_status, now, part, serving, status
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path: Path) -> Path:
     return tmp_path / "s.sock"
 
 
@@ -95,7 +96,7 @@ def test_json_has_the_same(path, command):
 def test_a_daemon_that_is_not_ready(path, command):
     """Code 1, and the reason once, at the part that it is about."""
     away = "containerd is away: no connection"
-    parts = [part("containerd", ready=False, reason=away, since=NOW - 200, last_error=away), part("network")]
+    parts = [part("containerd", ready=False, reason=away, since=now() - 200, last_error=away), part("network")]
     runtime = Runtime()
     answer = new_status(parts=parts)
     answer.status.conditions[0].status = False
@@ -221,7 +222,7 @@ def test_a_server_that_does_not_speak_grpc(path, command):
                     client, _ = server.accept()
                 except OSError:
                     return
-                with client:
+                with client, suppress(OSError):  # the first one is gone at once
                     client.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
         thread = threading.Thread(target=answer)
