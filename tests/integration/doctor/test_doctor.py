@@ -18,9 +18,9 @@ from lab.containerd import PrivateContainerd, mounts_below, toml
 from lab.pods import Pod
 
 if TYPE_CHECKING:
-    from lab.lab import Lab
+    from collections.abc import Sequence
 
-NOBODY = "65534"
+    from lab.lab import Lab
 
 
 class Examined:
@@ -41,12 +41,16 @@ class Examined:
         return {each["code"] for each in self.document["findings"]}
 
 
-async def examine(lab: Lab, settings: dict[str, Any] | None = None, *options: str, uid: str = "") -> Examined:
-    """Run the doctor with the lab's configuration and further settings."""
+AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+
+async def examine(
+    lab: Lab, settings: dict[str, Any] | None = None, *options: str, before: Sequence[str] = ()
+) -> Examined:
+    """Run the doctor with the lab's configuration and further settings, by the command ``before``."""
     file = lab.directory / "doctor.toml"
     file.write_text(toml(merged(lab.bridge.configuration(), settings or {})))
     file.chmod(0o644)
-    before = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else []
     command = [*before, *program(), "doctor", "--config", str(file), "-o", "json", *options]
     return Examined(
         await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
@@ -89,11 +93,11 @@ async def test_a_healthy_node_with_a_pod_has_no_errors_and_stays_as_it_is(lab):
 
 
 async def test_a_user_is_shown_what_stays_unknown(lab):
-    examined = await examine(lab, None, uid=NOBODY)
+    examined = await examine(lab, None, before=AS_NOBODY)
     assert (examined.errors, examined.exit_code) == ([], 0)
     assert examined.finding("not-root")["severity"] == "unknown"
     assert {"containerd-too-old", "leftover-directories"} <= {each["code"] for each in examined.document["not_made"]}
-    assert (await examine(lab, None, "--strict", uid=NOBODY)).exit_code == 1
+    assert (await examine(lab, None, "--strict", before=AS_NOBODY)).exit_code == 1
 
 
 async def test_a_missing_program_of_a_plugin(lab, tmp_path):
@@ -103,6 +107,10 @@ async def test_a_missing_program_of_a_plugin(lab, tmp_path):
     assert examined.exit_code == 1
     for name in ("bridge", "host-local", "portmap", "bandwidth"):
         shutil.copy(Path("/usr/lib/cni") / name, tmp_path)
+    (tmp_path / "host-local").chmod(0o644)
+    examined = await examine(lab, settings)
+    assert examined.errors == ["cni-program-not-executable"]
+    await follow(examined.finding("cni-program-not-executable"))
     assert (await examine(lab, settings)).errors == []
 
 
@@ -150,6 +158,35 @@ async def test_containerd_that_is_gone(lab):
     finally:
         await asyncio.to_thread(lab.containerd.start)
     assert (await examine(lab)).errors == []
+
+
+async def test_a_daemon_with_mounts_of_its_own(lab):
+    """This is what PrivateTmp= and its like do to a unit: containerd does not see what the daemon mounts."""
+    command = list(lab.bridge.daemon.command)
+    await asyncio.to_thread(lab.bridge.stop)
+    lab.bridge.daemon.command[:] = ["unshare", "--mount", "--propagation", "private", *command]
+    try:
+        await asyncio.to_thread(lab.bridge.start)
+        examined = await examine(lab)
+        assert "mounts-hidden" in examined.errors
+        assert str(lab.state) in examined.finding("mounts-hidden")["what"]
+    finally:
+        await asyncio.to_thread(lab.bridge.stop)
+        lab.bridge.daemon.command[:] = command
+        await asyncio.to_thread(lab.bridge.start)
+    assert (await examine(lab)).errors == []
+
+
+async def test_mounts_that_are_not_shared(lab, tmp_path):
+    """Judged are the mounts of this shell, where no daemon runs; here it is a shell with mounts of its own."""
+    elsewhere = {name: str(tmp_path / name) for name in ("socket_path", "root", "state")}
+    private = ("unshare", "--mount", "--propagation", "private")
+    examined = await examine(lab, elsewhere, before=private)
+    assert examined.finding("mounts-not-shared")["severity"] == "warning"
+    assert examined.finding("mounts-hidden")["severity"] == "unknown"
+    remedy = next(line for line in examined.finding("mounts-not-shared")["remedy"] if line.startswith("$ "))
+    mended = (*private, "sh", "-c", f'{remedy.removeprefix("$ ")}; exec "$@"', "sh")
+    assert "mounts-not-shared" not in (await examine(lab, elsewhere, before=mended)).codes()
 
 
 async def test_a_shim_and_a_runtime_that_are_missing(lab, tmp_path):

@@ -33,13 +33,15 @@ def config_of(text: str = "") -> Config:
 
 
 def reported(outcomes: Iterable[Outcome]) -> dict[str, str]:
-    """Return the severity of each code that is reported."""
-    return {outcome.code: outcome.severity for outcome in outcomes if isinstance(outcome, Finding)}
+    """Return the severity of each code that is reported; each has a remedy."""
+    return {finding.code: finding.severity for finding in findings(outcomes)}
 
 
 def findings(outcomes: Iterable[Outcome]) -> list[Finding]:
-    """Return what is reported."""
-    return [outcome for outcome in outcomes if isinstance(outcome, Finding)]
+    """Return what is reported; each finding has a remedy."""
+    reported_ones = [outcome for outcome in outcomes if isinstance(outcome, Finding)]
+    assert all(finding.remedy for finding in reported_ones)
+    return reported_ones
 
 
 def healthy_node(**changes: object) -> NodeFacts:
