@@ -234,15 +234,16 @@ def left_in_the_units_cgroup():
     return [Path(f"/proc/{process}/cmdline").read_text().replace("\0", " ") for process in processes]
 
 
-async def test_the_doctor_has_nothing_to_say_of_the_units(machine, client):
-    """A node that was installed as docs/operating.md says has no errors, and proper units, cgroups and mounts."""
-    command = ["/usr/bin/cri-shim", "doctor", "-o", "json"]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=120, check=False)
+async def test_the_doctor_has_nothing_to_say_of_the_units(machine):
+    """A node that was installed as docs/operating.md says has no errors, and proper units, cgroups and mounts.
+
+    The sandbox image may not be in containerd yet, and the registry is asked.
+    """
+    command = ["/usr/bin/cri-shim", "doctor", "--network", "-o", "json"]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=300, check=False)
     report = json.loads(done.stdout)
-    assert (done.returncode, [each for each in report["findings"] if each["severity"] in {"error", "unknown"}]) == (
-        0,
-        [],
-    )
+    assert [each for each in report["findings"] if each["severity"] in {"error", "unknown"}] == []
+    assert done.returncode == 0
     fine = {each["code"] for each in report["fine"]}
     assert {"mounts-hidden", "mounts-not-shared", "nofile-low", "oom-score-clamped", "cgroup-two-managers"} <= fine
     assert {"cgroup-v1", "cgroup-controller-not-delegated", "daemon-not-running", "two-daemons"} <= fine
