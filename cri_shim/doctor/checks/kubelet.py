@@ -51,7 +51,9 @@ def judge_kubelet(kubelet: KubeletSettings, config: Config, place: Place) -> Ite
             "set socket_path in the configuration to /run/cri-shim/cri-shim.sock, and the kubelet's endpoint likewise",
         )
     if not kubelet.present:
-        yield from (code.fine("this node has no kubelet") for code in (ELSEWHERE, DRIVER, CADVISOR))
+        yield from (
+            code.fine("there is no process or file of a kubelet here") for code in (ELSEWHERE, DRIVER, CADVISOR)
+        )
         return
     restart = place.service("restart", "kubelet")
     yield from _endpoint(kubelet, config, restart, place)

@@ -83,9 +83,10 @@ def judge_open_files(limit: int | None, daemon: int, place: Place) -> Iterator[O
 def read_inotify(place: Place) -> list[Use]:
     """Count root's inotify instances and watches, as far as they may be read. Blocks."""
     directory = place.proc / "sys/fs/inotify"
-    instances: int | None = 0
-    watches: int | None = 0
-    for pid in all_pids(place.proc):
+    # Another user sees no descriptors of root's processes, and with hidepid not even the processes.
+    instances: int | None = 0 if place.is_root else None
+    watches: int | None = instances
+    for pid in all_pids(place.proc) if place.is_root else ():
         process = place.proc / str(pid)
         try:
             if process.stat().st_uid != 0:

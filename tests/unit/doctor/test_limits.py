@@ -89,6 +89,7 @@ def test_inotify_that_is_nearly_used():
 
 
 def test_inotify_that_only_root_sees():
+    assert [use.used for use in read_inotify(Place(uid=1000))] == [None, None]
     outcomes = list(judge_inotify([Use("instances", None, 128, ""), Use("watches", None, 65536, "")]))
     assert [outcome.code for outcome in outcomes] == ["inotify-nearly-used"]
     assert reported(outcomes) == {}
