@@ -232,3 +232,18 @@ async def test_what_a_crash_has_left(lab):
 async def test_a_mistake_in_the_configuration(lab):
     examined = await examine(lab, {"cni": {"max_conf_num": -1}})
     assert examined.errors == ["config-invalid"]
+
+
+async def test_the_daemon_does_not_start_without_root_or_its_directories(lab, tmp_path):
+    """It makes the fatal checks itself, with the doctor's texts, before it touches anything."""
+    (tmp_path / "root").write_text("")
+    settings = {"root": str(tmp_path / "root"), "state": str(tmp_path / "state"), "socket_path": str(tmp_path / "s")}
+    file = lab.directory / "start.toml"
+    file.write_text(toml(merged(lab.bridge.configuration(), settings)))
+    file.chmod(0o644)
+    for before, text in ((AS_NOBODY, "must run as root"), ((), f"{tmp_path}/root is not a directory")):
+        command = [*before, *program(), "serve", "--config", str(file)]
+        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1
+        assert text in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["root"]
