@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,12 +39,12 @@ def add_hops(
     def hops_command(options: argparse.Namespace) -> int:
         from cri_shim.terminal import commands  # noqa: PLC0415 - see above
 
-        return commands.run_command(commands.hops, options, settings(options))
+        return _with_settings(options, settings, partial(commands.run_command, commands.hops, options))
 
     def explain_command(options: argparse.Namespace) -> int:
         from cri_shim.terminal import commands  # noqa: PLC0415 - see above
 
-        return commands.run_command(commands.explain, options, settings(options))
+        return _with_settings(options, settings, partial(commands.run_command, commands.explain, options))
 
     def add_address(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
@@ -84,7 +86,7 @@ def add_status(
     def command(options: argparse.Namespace) -> int:
         from cri_shim.terminal import status_command  # noqa: PLC0415 - see above
 
-        return status_command.run(options, settings(options))
+        return _with_settings(options, settings, partial(status_command.run, options))
 
     status = commands.add_parser("status", help="whether the running daemon is ready", description=_STATUS)
     add_settings(status)
@@ -96,6 +98,27 @@ def add_status(
     )
     status.add_argument("-o", "--output", choices=("text", "json"), default="text", help="text, or one JSON document")
     status.set_defaults(run=command)
+
+
+def _with_settings(
+    options: argparse.Namespace,
+    settings: Callable[[argparse.Namespace], Config],
+    command: Callable[[Config], int],
+) -> int:
+    """Run the command with the settings of the daemon that the options mean, and return its exit code."""
+    from cri_shim.terminal.running_daemons import (  # noqa: PLC0415 - see above
+        SeveralDaemonsError,
+        settings_of_running,
+    )
+
+    if getattr(options, "address", ""):
+        return command(settings(options))
+    try:
+        config = settings_of_running(options, settings)
+    except SeveralDaemonsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return command(config)
 
 
 def _seconds(text: str) -> float:

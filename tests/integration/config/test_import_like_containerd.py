@@ -6,6 +6,7 @@ and that of its dump have to agree about every key that the configuration sets.
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import shutil
@@ -69,6 +70,13 @@ def some_text(choose: random.Random, version: int, *, says_version: bool) -> str
         tables.setdefault(table, []).append(f"{key} = {choose.choice(values)}")
     head = [f"version = {version}"] if says_version else []
     return "\n".join([*head, *(f"[{table}]\n" + "\n".join(lines) for table, lines in tables.items())])
+
+
+@pytest.fixture(autouse=True)
+def _other_containerd(monkeypatch):
+    """Take the containerd that CONTAINERD_BINARIES names, if it names one."""
+    if binaries := os.environ.get("CONTAINERD_BINARIES"):
+        monkeypatch.setenv("PATH", binaries, prepend=os.pathsep)
 
 
 def dumped(path: Path) -> str:
