@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="cri-shim", description="Serve the Kubernetes CRI on a unix socket, in front of an unmodified containerd."
     )
+    parser.add_argument("--version", action="version", version=_version_line())
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     serve = commands.add_parser("serve", help="run the daemon", description="Run the daemon until SIGTERM.")
@@ -184,8 +185,12 @@ def _image_load(options: argparse.Namespace) -> int:
 
 
 def _version(_options: argparse.Namespace) -> int:
-    print(f"cri-shim {cri_shim.__version__} (Python {platform.python_version()})")
+    print(_version_line())
     return 0
+
+
+def _version_line() -> str:
+    return f"cri-shim {cri_shim.__version__} (Python {platform.python_version()})"
 
 
 if __name__ == "__main__":

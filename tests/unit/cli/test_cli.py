@@ -122,8 +122,12 @@ def test_wrong_usage_is_code_2(arguments):
 
 def test_the_installed_program_prints_its_version():
     """The command that a package installs is this one."""
-    done = subprocess.run([*PROGRAM, "version"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("cri-shim 0.")
+    said = {
+        subprocess.run([*PROGRAM, word], capture_output=True, text=True, check=True).stdout
+        for word in ("version", "--version")
+    }
+    assert len(said) == 1
+    assert said.pop().startswith("cri-shim 0.")
 
 
 def test_looking_at_the_configuration_needs_no_grpc():
