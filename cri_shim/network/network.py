@@ -78,6 +78,7 @@ class Network:
         self._cache = ResultCache(config.cache_dir)
         self._loaded = Loaded()
         self._signature: object = None
+        self._read = False
         self._complaint = ""
         self._watcher = DirectoryWatcher(config.conf_dir, config.poll_interval)
         self._task: asyncio.Task[None] | None = None
@@ -136,7 +137,7 @@ class Network:
 
     def _noted_status(self) -> NetworkStatus:
         networks = tuple(network.name for network in self._loaded.networks)
-        if networks and not self._complaint:
+        if self.ready:
             self.history.note("")
             return NetworkStatus(True, "", "", networks)
         why = (
@@ -161,11 +162,22 @@ class Network:
             return
         if config is not self._config:  # replaced meanwhile; the watcher loads again
             return
-        if loaded != self._loaded:
-            names = [network.name for network in loaded.networks]
-            _log.info("network.configuration_read", networks=names, problems=loaded.problems)
+        if loaded != self._loaded or not self._read:
+            self._report(loaded)
+        self._read = True
         self._signature, self._loaded = None if loaded.unread else signature, loaded
         self._noted_status()
+
+    def _report(self, loaded: Loaded) -> None:
+        if names := [network.name for network in loaded.networks]:
+            _log.info("network.configuration_read", networks=names, problems=loaded.problems)
+        else:
+            _log.warning("network.no_configuration", directory=self._config.conf_dir, problems=loaded.problems)
+
+    @property
+    def ready(self) -> bool:
+        """Whether pods can get a network, from memory."""
+        return bool(self._loaded.networks) and not self._complaint
 
     async def setup(self, pod: PodNetwork) -> CniResult:
         """Attach a sandbox to all networks.
