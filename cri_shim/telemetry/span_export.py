@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 WAITING = 1000
 """Requests that may wait for their spans to be made; beyond that the oldest are not exported."""
-MISSING = "tracing needs OpenTelemetry, which is not installed ({}); install it: pip install 'cri-shim[otel]'"
+MISSING = (
+    "tracing needs OpenTelemetry, which is not installed ({}); install the extra: pip install '.[otel]' in a checkout"
+)
 
 log = structlog.get_logger(__name__)
 

@@ -73,7 +73,7 @@ async def _socks_connector(proxy: Url) -> aiohttp.BaseConnector:
     except ImportError as error:
         raise ProxyConfigError(
             f"the environment names the SOCKS proxy {proxy.origin}, for which the Python package aiohttp-socks is "
-            f"missing; install cri-shim[socks] ({error})"
+            f"missing; install the extra: pip install '.[socks]' in a checkout ({error})"
         ) from None
     login = proxy.login()
     connector: aiohttp.BaseConnector = library.ProxyConnector(

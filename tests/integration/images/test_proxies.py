@@ -122,7 +122,7 @@ async def test_socks_without_its_library(client, clean):
     """The sentence says what to install."""
     clean.setitem(sys.modules, "aiohttp_socks", None)
     clean.setenv("HTTP_PROXY", "socks5://me:geheim@127.0.0.1:1")
-    with pytest.raises(ProxyConfigError, match=r"cri-shim\[socks\]") as caught:
+    with pytest.raises(ProxyConfigError, match=r"'\.\[socks\]'") as caught:
         await read(client, source())
     assert "geheim" not in str(caught.value)
 

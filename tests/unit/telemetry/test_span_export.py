@@ -23,6 +23,6 @@ def test_a_configured_collector_needs_the_packages(monkeypatch, grpc):
     """The error names what to install; a collector that only the environment names is no reason not to start."""
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    with pytest.raises(TracingError, match=r"pip install 'cri-shim\[otel\]'"):
+    with pytest.raises(TracingError, match=r"pip install '\.\[otel\]'"):
         span_export(Tracing(endpoint=URL, configured=True, grpc=grpc), SOCKET)
     assert span_export(Tracing(endpoint=URL, grpc=grpc), SOCKET) is None
