@@ -54,3 +54,23 @@ def test_the_documentation_lists_every_metric():
     """docs/metrics.md is complete, and names nothing that has gone."""
     documented = set(re.findall(r"`(cri_shim_\w+)`", (ROOT / "docs/metrics.md").read_text()))
     assert documented == offered()
+
+
+def queries(title: str) -> list[str]:
+    panels = json.loads((ROOT / "deploy/grafana/cri-shim.json").read_text())["panels"]
+    (panel,) = [panel for panel in panels if panel["title"] == title and "targets" in panel]
+    return [target["expr"] for target in panel["targets"]]
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["Pods", "Containers", "Requests", "Failures", "Repeats", "Failed hops", "Pulled bytes", "Bytes", "In flight"],
+)
+def test_a_panel_shows_0_where_nothing_happened(title):
+    """A series that does not exist yet means 0, as long as the daemon is there; an absent daemon stays unknown."""
+    assert any(re.search(r" or (on \(instance\) )?0 \* (sum\()?cri_shim_ready\{", query) for query in queries(title))
+
+
+def test_no_panel_shows_0_for_what_is_unknown():
+    """``vector(0)`` would also be there while no daemon is."""
+    assert "vector(0)" not in (ROOT / "deploy/grafana/cri-shim.json").read_text()
