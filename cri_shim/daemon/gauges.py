@@ -28,6 +28,11 @@ def gauges(service: Service, pump: LogPump, lag: LoopLag, reloads: Reloads) -> l
         _single(
             "cri_shim_ready", "1 while requests are answered, 0 while containerd is away.", lambda: readiness.ready
         ),
+        _single(
+            "cri_shim_network_ready",
+            "1 while pods can get a network, 0 without a usable CNI configuration.",
+            lambda: service.network.ready,
+        ),
         _single("cri_shim_connects_total", "Times containerd was found and read.", lambda: readiness.connects),
         _single(
             "cri_shim_null_call_seconds",

@@ -45,7 +45,7 @@ def open_views(
     service.ledger.listen(counts)
     sources = WebSources(
         service.ledger,
-        metrics=MetricsPage(counts, gauges(service, wired.pump, lag, reloads)).text,
+        metrics=MetricsPage(counts, gauges(service, wired.pump, lag, reloads)).page,
         node=about_node(service, lag),
         take_spans=take_spans,
         reads=frozenset(name for name, rpc in RPCS.items() if rpc.kind is Kind.READ),

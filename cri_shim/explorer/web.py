@@ -26,7 +26,6 @@ from cri_shim.ledger.packed import PackedRequest
 from cri_shim.ledger.record_json import record, summary
 from cri_shim.ledger.totals import totals
 from cri_shim.ledger.typical import typical
-from cri_shim.telemetry.prometheus import CONTENT_TYPE
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -155,8 +154,9 @@ class Site:
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         return web.Response(body=path.read_bytes(), content_type=kind, charset="utf-8" if "text" in kind else None)
 
-    async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=self._sources.metrics(), headers={"Content-Type": CONTENT_TYPE})
+    async def _metrics(self, request: web.Request) -> web.Response:
+        page, content_type = self._sources.metrics(",".join(request.headers.getall("Accept", ())))
+        return web.Response(body=page, headers={"Content-Type": content_type})
 
     async def _requests(self, request: web.Request) -> web.Response:
         method, slowest = request.query.get("method", ""), request.query.get("slowest") == "1"

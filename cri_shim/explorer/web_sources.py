@@ -16,8 +16,8 @@ class WebSources(Struct, frozen=True):
     """The ledger, and functions that ask the rest of the daemon."""
 
     ledger: Ledger
-    metrics: Callable[[], bytes]
-    """Returns the page for Prometheus."""
+    metrics: Callable[[str], tuple[bytes, str]]
+    """Returns the page for Prometheus in a format that an Accept header asks for, and its content type."""
     node: Callable[[], Mapping[str, Any]]
     """Returns the answer of ``/api/node`` about the daemon and the machine."""
     take_spans: Callable[[bytes, str], Awaitable[bytes]] | None = None

@@ -75,7 +75,9 @@ class Counts(LedgerObserver):
     def closed(self, request: Request) -> None:
         """Count a request that has its bill."""
         bill = request.bill
-        self.requests[request.method, request.api, request.code].add(bill.wall)
+        exported = request.trace is not None and request.trace.exported
+        trace_id = request.trace.trace_id if exported and request.trace is not None else ""
+        self.requests[request.method, request.api, request.code].add(bill.wall, trace_id)
         method, parts = request.method, self.parts
         own, work, queue = bill.own, bill.work, bill.queue
         parts[method, "own"] += own

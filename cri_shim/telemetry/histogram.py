@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
-from typing import Final
+from typing import Final, NamedTuple
 
 SECONDS: Final = (
     *(0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.00075),
@@ -17,20 +18,33 @@ third of a millisecond, and for a pod start, which takes a tenth of a second.
 """
 
 
+class Exemplar(NamedTuple):
+    """One duration in seconds, the trace that it was part of, and when it was counted, in seconds since 1970."""
+
+    trace_id: str
+    seconds: float
+    at: float
+
+
 class Histogram:
     """Counts of durations in seconds."""
 
-    __slots__ = ("_counts", "total")
+    __slots__ = ("_counts", "exemplars", "total")
 
     def __init__(self) -> None:
         self._counts = [0] * (len(SECONDS) + 1)
+        self.exemplars: dict[int, Exemplar] = {}
+        """The last duration with a trace, by the place of its bucket."""
         self.total = 0.0
         """The sum of all durations."""
 
-    def add(self, seconds: float) -> None:
-        """Count one duration."""
-        self._counts[bisect_left(SECONDS, seconds)] += 1
+    def add(self, seconds: float, trace_id: str = "") -> None:
+        """Count one duration; ``trace_id`` names the trace in which it can be looked at, empty for none."""
+        bucket = bisect_left(SECONDS, seconds)
+        self._counts[bucket] += 1
         self.total += seconds
+        if trace_id:
+            self.exemplars[bucket] = Exemplar(trace_id, seconds, time.time())
 
     @property
     def count(self) -> int:

@@ -1,7 +1,7 @@
-"""The metrics page: the counts of the ledger and the gauges of the daemon, in Prometheus' text format.
+"""The metrics page: the counts of the ledger and the gauges of the daemon, in Prometheus' formats.
 
-Base units (seconds, bytes), ``_total`` on values that only grow, one prefix. prometheus_client writes the text format
-and is loaded with the first scrape; a daemon that is never scraped does not carry it. docs/metrics.md lists every name.
+Base units (seconds, bytes), ``_total`` on values that only grow, one prefix. prometheus_client writes the formats and
+is loaded with the first scrape; a daemon that is never scraped does not carry it. docs/metrics.md lists every name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from cri_shim.telemetry.counts import Counts, Labels
     from cri_shim.telemetry.histogram import Histogram
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+"""The format that has exemplars: durations with the trace in which they can be looked at."""
 
 
 class Gauge(Struct, frozen=True):
@@ -40,14 +42,22 @@ class MetricsPage:
         self._counts = counts
         self._gauges = tuple(gauges)
 
-    def text(self) -> bytes:
-        """Return the page in Prometheus' text format."""
-        from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest  # noqa: PLC0415 - see above
+    def page(self, accept: str = "") -> tuple[bytes, str]:
+        """Return the page and its content type.
+
+        It is in the format of OpenMetrics if ``accept``, the header of the request, names it, as Prometheus does; else
+        in Prometheus' older text format.
+        """
+        # prometheus_client is loaded with the first scrape.
+        from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest  # noqa: PLC0415
+        from prometheus_client.openmetrics import exposition  # noqa: PLC0415
 
         registry = CollectorRegistry(auto_describe=False)
         registry.register(self)
         ProcessCollector(registry=registry)  # CPU seconds, memory, file descriptors, under their usual names
-        return generate_latest(registry)
+        if "application/openmetrics-text" in accept:
+            return exposition.generate_latest(registry), OPEN_METRICS  # type: ignore[no-untyped-call]
+        return generate_latest(registry), TEXT
 
     def collect(self) -> Iterator[Any]:
         """Yield all families; prometheus_client calls this."""
@@ -139,5 +149,18 @@ def _histogram(name: str, text: str, labels: tuple[str, ...], histograms: Mappin
 
     family = HistogramMetricFamily(name, text, labels=labels)
     for key, histogram in sorted(histograms.items()):
-        family.add_metric(tuple(map(escaped, key)), buckets=histogram.cumulative(), sum_value=histogram.total)
+        family.add_metric(tuple(map(escaped, key)), buckets=_buckets(histogram), sum_value=histogram.total)
     return family
+
+
+def _buckets(histogram: Histogram) -> list[Any]:
+    """Return the buckets with their exemplars, which only OpenMetrics shows."""
+    from prometheus_client.samples import Exemplar  # noqa: PLC0415 - with the first scrape
+
+    known = histogram.exemplars
+    return [
+        (bound, count, Exemplar({"trace_id": known[place].trace_id}, known[place].seconds, known[place].at))
+        if place in known
+        else (bound, count)
+        for place, (bound, count) in enumerate(histogram.cumulative())
+    ]

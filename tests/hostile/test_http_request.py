@@ -21,7 +21,7 @@ PATIENCE = 20.0
 
 @pytest.fixture
 async def listener(tmp_path: Path) -> AsyncIterator[HttpListener]:
-    one = HttpListener("127.0.0.1:0", tmp_path, WebSources(Ledger(), metrics=lambda: b"", node=dict))
+    one = HttpListener("127.0.0.1:0", tmp_path, WebSources(Ledger(), metrics=lambda _: (b"", "text/plain"), node=dict))
     one.bind()
     yield one
     await one.stop()

@@ -37,7 +37,12 @@ def ledger() -> Ledger:
 
 @pytest.fixture
 async def listener(ledger: Ledger, tmp_path: Path) -> AsyncIterator[HttpListener]:
-    sources = WebSources(ledger, metrics=lambda: b"m 1\n", node=lambda: {"pods": 0}, reads=frozenset({"Version"}))
+    sources = WebSources(
+        ledger,
+        metrics=lambda accept: (f"m 1 {accept}\n".encode(), "text/plain"),
+        node=lambda: {"pods": 0},
+        reads=frozenset({"Version"}),
+    )
     one = HttpListener("127.0.0.1:0", tmp_path, sources)
     one.bind()
     yield one
@@ -69,7 +74,7 @@ async def test_the_address_in_use_is_published_and_taken_back(listener: HttpList
 async def test_a_port_that_is_taken_does_not_raise(ledger: Ledger, tmp_path: Path):
     """The daemon goes on without a page."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        sources = WebSources(ledger, metrics=lambda: b"", node=dict)
+        sources = WebSources(ledger, metrics=lambda _: (b"", "text/plain"), node=dict)
         one = HttpListener(f"127.0.0.1:{taken.getsockname()[1]}", tmp_path, sources)
         one.bind()
         assert one.address == ""
@@ -301,8 +306,11 @@ class Spans:
 @pytest.fixture
 async def spans(ledger: Ledger, tmp_path: Path) -> AsyncIterator[tuple[Spans, HttpListener]]:
     taker = Spans()
+    sources = WebSources(ledger, metrics=lambda _: (b"", "text/plain"), node=dict, take_spans=taker.take)
     one = HttpListener(
-        "127.0.0.1:0", tmp_path, WebSources(ledger, metrics=lambda: b"", node=dict, take_spans=taker.take)
+        "127.0.0.1:0",
+        tmp_path,
+        sources,
     )
     one.bind()
     yield taker, one

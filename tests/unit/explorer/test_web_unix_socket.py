@@ -31,7 +31,7 @@ def ledger() -> Ledger:
 @pytest.fixture
 async def on_socket(ledger: Ledger, tmp_path: Path) -> AsyncIterator[tuple[HttpListener, Path]]:
     path = tmp_path / "run" / "http.sock"
-    sources = WebSources(ledger, metrics=lambda: b"m 1\n", node=lambda: {"pods": 0})
+    sources = WebSources(ledger, metrics=lambda _: (b"m 1\n", "text/plain"), node=lambda: {"pods": 0})
     one = HttpListener(f"unix://{path}", tmp_path, sources)
     one.bind()
     yield one, path
@@ -80,7 +80,7 @@ async def test_a_deleted_unix_socket_is_made_again(on_socket, monkeypatch, asked
 async def test_a_socket_that_was_left_behind_is_replaced_and_a_living_one_is_not(ledger: Ledger, tmp_path: Path):
     """A second daemon and another program are left alone; so is a file that is no socket."""
     path = tmp_path / "http.sock"
-    sources = WebSources(ledger, metrics=lambda: b"", node=lambda: {"pods": 0})
+    sources = WebSources(ledger, metrics=lambda _: (b"", "text/plain"), node=lambda: {"pods": 0})
     with closing(socket.socket(socket.AF_UNIX)) as stale:
         stale.bind(str(path))
     first = HttpListener(f"unix://{path}", tmp_path, sources)

@@ -37,12 +37,12 @@ async def test_a_directory_without_a_configuration(log: io.StringIO, tmp_path: P
         await network.refresh()
     (line,) = log.getvalue().splitlines()
     assert f"level=warning event=network.no_configuration directory={tmp_path} problems=" in line
-    assert not network.ready
+    assert network.ready is False
     conf = tmp_path / "a.conflist"
     conf.write_text(json.dumps({"cniVersion": "1.0.0", "name": "one", "plugins": [{"type": "loopback"}]}))
     await network.refresh()
     assert "level=info event=network.configuration_read networks=one" in log.getvalue()
-    assert network.ready
+    assert network.status().ready
     conf.unlink()
     await network.refresh()
     assert log.getvalue().count("network.no_configuration") == 2

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from containerd_client.hops import Hop
@@ -28,7 +29,7 @@ def scraped(page):
     """Every sample of a scrape: name and labels to value."""
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(page.text().decode())
+        for family in text_string_to_metric_families(page.page()[0].decode())
         for sample in family.samples
     }
 
@@ -148,3 +149,54 @@ def test_shares_wait_for_containerds_spans_when_it_sends_them():
     ledger.rebill(request, {trace[36:52]})
     ledger.rebill(request, set())  # of another hop, in an export of its own
     assert dict(counts.shares) == {("m", "daemon", "spans"): 0.004, ("m", "transport", "spans"): pytest.approx(0.006)}
+
+
+def a_traced_request(*, exported: bool) -> MetricsPage:
+    """The page after one request with a trace and one without."""
+    ledger = Ledger()
+    counts = Counts()
+    ledger.listen(counts)
+    trace = TraceContext("0ff1ce00" * 4, "b" * 16, exported=exported)
+    for each in (trace, None):
+        request = ledger.open("RunPodSandbox", trace=each)
+        request.started -= 0.12
+        ledger.close(request)
+    return MetricsPage(counts, [Gauge("cri_shim_pulls_total", "Pulls.", ("outcome",), lambda: {("ok",): 3})])
+
+
+ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+"""What Prometheus sends."""
+
+
+def test_durations_of_traced_requests_have_exemplars() -> None:
+    """In the format that has them, with the trace to look at, beside the same numbers as in the older format."""
+    page = a_traced_request(exported=True)
+    text, content_type = page.page(ACCEPT)
+    assert content_type.startswith("application/openmetrics-text")
+    samples = [sample for family in open_metrics(text.decode()) for sample in family.samples]
+    (exemplar,) = [sample.exemplar for sample in samples if sample.exemplar is not None]
+    assert exemplar.labels == {"trace_id": "0ff1ce00" * 4}
+    assert exemplar.value == pytest.approx(0.12, abs=0.05)
+    assert abs(float(exemplar.timestamp) - time.time()) < 60
+    numbers = {(sample.name, *sorted(sample.labels.items())): sample.value for sample in samples}
+    older = scraped(page)
+    assert ("cri_shim_pulls_total", ("outcome", "ok")) in older
+    changing = "process_"
+    assert {key: value for key, value in numbers.items() if not str(key[0]).startswith(changing)} == {
+        key: value for key, value in older.items() if not str(key[0]).startswith(changing)
+    }
+
+
+def test_a_trace_that_is_not_exported_is_no_exemplar() -> None:
+    """Nobody could look at it."""
+    text, _ = a_traced_request(exported=False).page(ACCEPT)
+    assert b"trace_id" not in text
+
+
+@pytest.mark.parametrize("accept", ["", "*/*", "text/plain;version=0.0.4"])
+def test_other_readers_get_the_older_format(accept: str) -> None:
+    """It has no place for exemplars."""
+    text, content_type = a_traced_request(exported=True).page(accept)
+    assert content_type == "text/plain; version=0.0.4; charset=utf-8"
+    assert b"trace_id" not in text
+    assert b"# EOF" not in text
