@@ -228,7 +228,7 @@ def _needed(changes: list[Change], node: Node) -> Iterator[Command]:
     paths = [change.path for change in changes if isinstance(change, WriteFile)]
     if any(path.startswith(f"{targets.UNITS}/") for path in paths):
         yield "daemon-reload"
-    if {targets.CONTAINERD_CONFIG, targets.CONTAINERD_DROP_IN} & set(paths):
+    if node.containerd.unit and {targets.CONTAINERD_CONFIG, targets.CONTAINERD_DROP_IN} & set(paths):
         yield "restart-containerd"
     if not (node.enabled and node.active) and (node.systemd or changes):
         yield "enable"

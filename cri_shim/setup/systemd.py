@@ -44,12 +44,12 @@ def run_arguments(arguments: Sequence[str]) -> None:
         raise SystemdError(f"{text} failed with status {done.returncode}: {said}")
 
 
-def check_containerd(program: str) -> None:
+def check_containerd(program: str, file: str = targets.CONTAINERD_CONFIG) -> None:
     """Let containerd read the new configuration before it is restarted with it. Blocks.
 
     Raises :class:`SystemdError` if it does not accept the file, or would still have its CRI plugin.
     """
-    arguments = [program, "--config", targets.CONTAINERD_CONFIG, "config", "dump"]
+    arguments = [program, "--config", file, "config", "dump"]
     try:
         done = subprocess.run(
             arguments, capture_output=True, text=True, errors="replace", timeout=_CHECK_SECONDS, check=False
@@ -58,6 +58,6 @@ def check_containerd(program: str) -> None:
     except (OSError, subprocess.TimeoutExpired, tomllib.TOMLDecodeError) as error:
         raise SystemdError(f"{' '.join(arguments)}: {error}") from error
     if done.returncode:
-        raise SystemdError(f"containerd refuses {targets.CONTAINERD_CONFIG}: {escaped(done.stderr.strip(), 1000)}")
+        raise SystemdError(f"containerd refuses {file}: {escaped(done.stderr.strip(), 1000)}")
     if not _PLUGINS & set(disabled):
-        raise SystemdError(f"containerd would still have its CRI plugin with {targets.CONTAINERD_CONFIG}")
+        raise SystemdError(f"containerd would still have its CRI plugin with {file}")

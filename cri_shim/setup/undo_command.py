@@ -33,6 +33,8 @@ def undo(options: argparse.Namespace, root: Path, journal: Journal, *, systemd: 
     shown = [*(step.text for step in steps), *(f"run {' '.join(ARGUMENTS[command])}" for command in commands)]
     for number, text in enumerate(shown, 1):
         print(f"{number:>3}. {escaped(text, 1000)}")
+    if any(isinstance(step.entry, EnabledService) and not step.entry.active for step in steps):
+        print("note: pods keep running, but no kubelet reaches them then: drain this node first")
     if options.dry_run:
         return 0
     refused = confirmed(yes=options.yes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from untrusted import escaped, shorten
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ def text(heading: str, names: Mapping[str, Sequence[str]]) -> Iterator[str]:
     for kind, those in names.items():
         if those:
             yield f"  {kind}: {len(those)}"
-            yield from (f"    {shorten(name, _LONGEST)}" for name in those[:_SHOWN])
+            yield from (f"    {escaped(name, _LONGEST)}" for name in those[:_SHOWN])
             if len(those) > _SHOWN:
                 yield f"    ... and {len(those) - _SHOWN} more (-o json shows all)"
 

@@ -13,6 +13,7 @@ from cri_shim.setup import targets
 from cri_shim.setup.containerd_unit import containerd_command
 from cri_shim.setup.node import read_node
 from cri_shim.setup.plan import Options, WriteFile, make_plan
+from cri_shim.setup.systemd import SystemdError, check_containerd
 from lab.containerd import PrivateContainerd
 from lab.processes import Daemon
 
@@ -56,6 +57,7 @@ class Node:
         command = containerd_command([("/etc/containerd.service", files[targets.CONTAINERD_DROP_IN])])
         arguments = [command.program, *command.arguments, "--config", str(place)]
         assert shlex.join(arguments[:1]) in self.unit
+        check_containerd(command.program, str(place))
         daemon = Daemon("containerd", arguments, self.directory / "containerd.log", self.containerd.daemon.environment)
         self.containerd.daemon = daemon
         daemon.start(lambda: bool(self.plugins()))
@@ -99,3 +101,22 @@ def test_the_plugin_is_off_and_the_usual_file_holds(usual, pods_only):
     if "cri" not in USUAL[usual].partition("\n")[0]:
         assert ON_ITS_SIDE not in loaded
     assert ("io.containerd.internal.v1.restart" in loaded) <= (not pods_only)
+
+
+@pytest.mark.root
+def test_what_containerd_refuses_is_noticed_before_a_restart(tmp_path):
+    """The file of version 2 beside Docker's, which containerd 1.x does not read; 2.x does."""
+    if shutil.which("containerd") is None:
+        pytest.skip("containerd is not installed")
+    node = Node(tmp_path, USUAL["Docker's"])
+    place = tmp_path / "containerd.toml"
+    place.write_text(f'version = 2\nimports = ["{node.usual}"]\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n')
+    program = node.containerd.daemon.command[0]
+    if node.containerd.version < (2,):
+        with pytest.raises(SystemdError, match="refuses"):
+            check_containerd(program, str(place))
+    else:
+        check_containerd(program, str(place))
+    place.write_text(f'version = 2\nroot = "{tmp_path}/r"\nstate = "{tmp_path}/s"\n')
+    with pytest.raises(SystemdError, match="still have its CRI plugin"):
+        check_containerd(program, str(place))

@@ -216,6 +216,13 @@ def test_docker_s_file_gets_one_of_version_1():
     assert b"\nversion = 1\n" in made[targets.CONTAINERD_CONFIG].content
 
 
+def test_a_containerd_without_a_unit_is_not_restarted():
+    """A note says how to start it; a drop-in is there for a unit that comes later."""
+    made = plan(replace(BARE, containerd=ContainerdCommand()))
+    assert made.commands == ("daemon-reload", "enable")
+    assert any("no containerd.service" in note for note in made.notes)
+
+
 def test_without_systemd_a_finished_set_up_asks_for_nothing():
     """Whether the service runs cannot be known."""
     node = replace(after(replace(BARE, systemd=False), plan(BARE)), enabled=False, active=False)
