@@ -107,6 +107,7 @@ class Reloader:
         changed = changes(running, config)
         self._reloads.waiting = changes(config, wanted)
         self._reloads.outcomes["ok"] += 1
+        self._current.service.facts.note_reload(restart_needed=[each.key for each in self._reloads.waiting])
         quieter = _LEVELS.index(config.log_level) > _LEVELS.index(running.log_level)
         if quieter:
             _log(changed, self._reloads.waiting)
@@ -141,6 +142,7 @@ class Reloader:
 
     def _refused(self, problems: Sequence[str]) -> str:
         self._reloads.outcomes["refused"] += 1
+        self._current.service.facts.note_reload(refused="; ".join(problems))
         log.error("daemon.reload_refused", problems=list(problems))
         more = f" (and {len(problems) - 1} more, see the log)" if len(problems) > 1 else ""
         return f"the configuration of {_now()} was refused and nothing has changed: {problems[0]}{more}"

@@ -67,6 +67,7 @@ def _parts(service: Service) -> list[dict[str, Any]]:
         _sandbox_image(service),
         _part("streaming", None, detail=service.streaming.base_url) | {"since": round(facts.started_at, 3)},
         explorer,
+        _configuration(service),
     ]
 
 
@@ -79,6 +80,17 @@ def _sandbox_image(service: Service) -> dict[str, Any]:
     if not service.readiness.connects:
         return part | _unknown("containerd has not been read yet")
     return part | _unknown("not here yet; the first pod that needs it pulls it")
+
+
+def _configuration(service: Service) -> dict[str, Any]:
+    """Return the part; a file that was refused and a restart that is needed stop no pod."""
+    facts = service.facts
+    part = _part("configuration", facts.configuration, detail=service.config.source)
+    if facts.configuration.reason:
+        return part | {"reason": f"the file was refused, the settings from before are in use: {part['reason']}"}
+    return (
+        part | _unknown(f"a restart is needed for {', '.join(facts.restart_needed)}") if facts.restart_needed else part
+    )
 
 
 def _unknown(reason: str) -> dict[str, Any]:

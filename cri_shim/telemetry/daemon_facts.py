@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from cri_shim.part_history import PartHistory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cri_shim.telemetry.loop_lag import LoopLag
 
 
@@ -24,6 +26,17 @@ class DaemonFacts:
         """The HTTP listener of the explorer and of metrics."""
         self.http_address = ""
         """Where it listens; empty while it does not."""
+        self.configuration = PartHistory()
+        """The last reading of the configuration; its time is that of the settings in use."""
+        self.restart_needed: tuple[str, ...] = ()
+        """Keys of the file that wait for a restart."""
+
+    def note_reload(self, refused: str = "", restart_needed: Iterable[str] = ()) -> None:
+        """Note that the configuration was read again, or the reason why the settings are those from before."""
+        self.configuration.note(refused)
+        if not refused:
+            self.configuration.since = time.time()
+            self.restart_needed = tuple(restart_needed)
 
     def note_http(self, address: str, reason: str) -> None:
         """Note where the HTTP listener is, or the reason why it is nowhere."""

@@ -51,8 +51,12 @@ def _two_lines(files: list[File], line: int, result: str, options: argparse.Name
 
 
 def _summary(translation: Translation) -> str:
-    lost = sum(note.why is Why.LOST for note in translation.notes)
+    differ, lost = len(translation.changes()), sum(note.why is Why.LOST for note in translation.notes)
     return (
-        f"containerd's version {translation.version}: "
-        f"{len(translation.changes())} settings differ from cri-shim's defaults and are in the result, {lost} are lost"
+        f"containerd's version {translation.version}: {_counted(differ)} from cri-shim's defaults and "
+        f"{'is' if differ == 1 else 'are'} in the result, {lost} {'is' if lost == 1 else 'are'} lost"
     )
+
+
+def _counted(number: int) -> str:
+    return "1 setting differs" if number == 1 else f"{number} settings differ"

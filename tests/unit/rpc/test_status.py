@@ -101,7 +101,7 @@ async def test_the_daemon_says_how_it_is_itself(node: Node) -> None:
     assert own["pods"] == {"ready": 1}
     assert own["containers"] == {"running": 1}
     assert own["images"] >= 1
-    assert [each["ready"] for each in own["parts"]] == [True, True, True, True, True, None]
+    assert [each["ready"] for each in own["parts"]] == [True, True, True, True, True, None, True]
     assert parts(answer)["network"]["detail"] == "fake"
     assert parts(answer)["explorer"]["reason"] == "it is off"
     assert "daemon" not in (await node.client.Status()).info
@@ -160,3 +160,18 @@ async def test_a_sandbox_image_that_is_absent_is_neither_good_nor_bad(node: Node
     image = parts(await node.client.Status(verbose=True))["sandbox image"]
     assert image["ready"] is None
     assert "not here yet" in image["reason"]
+
+
+async def test_a_configuration_that_was_refused_or_waits_for_a_restart(node: Node) -> None:
+    """The daemon works on with other settings than its file has, which the operator should know."""
+    facts = node.service.facts
+    facts.note_reload(refused="c.toml:1: log_level: is 'loud'")
+    refused = parts(await node.client.Status(verbose=True))["configuration"]
+    assert refused["ready"] is False
+    assert "the settings from before are in use: c.toml:1" in refused["reason"]
+    facts.note_reload(restart_needed=["root", "state"])
+    waiting = parts(await node.client.Status(verbose=True))["configuration"]
+    assert (waiting["ready"], waiting["reason"]) == (None, "a restart is needed for root, state")
+    assert waiting["last_error"] == "c.toml:1: log_level: is 'loud'"
+    facts.note_reload()
+    assert parts(await node.client.Status(verbose=True))["configuration"]["ready"] is True

@@ -43,7 +43,7 @@ async def test_a_daemon_that_is_ready_and_has_a_pod(lab: Lab) -> None:
     assert document["daemon"]["config_file"] == str(lab.bridge.config_file)
     assert document["containerd"]["version"][:1].isdigit()
     assert document["pods"] == {"ready": 1}
-    assert [each["ready"] for each in document["parts"]] == [True] * 6
+    assert [each["ready"] for each in document["parts"]] == [True] * 7
     assert document["explorer"] == (lab.bridge.state / "http-address").read_text().strip()
     assert document["loop_lag_ms"] is not None
     assert "runc" in [each["name"] for each in document["handlers"]]
