@@ -37,6 +37,7 @@ from cri_shim.bench.endpoint.pod_configs import Place
 from cri_shim.bench.measures.machine import read_machine
 from lab.bridge import interpreter_settings, merged
 from lab.compare import PLUGIN_SETTINGS, SUBNET_BITS
+from lab.debian import oci_runtimes
 from lab.lab import Lab, push_images
 from lab.measuring.batch_report import Run, Series, document, table
 from lab.measuring.cpu_account import Arguments, add_up, living_programs
@@ -223,7 +224,7 @@ def main() -> None:
         sys.stdout.write(table(of_phase))
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        machine = to_builtins(read_machine())
+        machine = to_builtins(read_machine(oci_runtimes.options().get("BinaryName", "runc")))
         del machine["boot_id"]
         kept = {"date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d"), "machine": machine, "series": document(series)}
         options.output.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
