@@ -10,6 +10,7 @@ from cri_shim.config.containerd.merge import merge
 from cri_shim.config.containerd.notes import Why, note_lines
 from cri_shim.config.containerd.render import render
 from cri_shim.config.containerd.translate import translate
+from cri_shim.config.errors import ConfigError
 from cri_shim.config.toml_file import parse
 
 if TYPE_CHECKING:
@@ -42,8 +43,11 @@ def _two_lines(files: list[File], line: int, result: str, options: argparse.Name
     if options.containerd or len(files) == 1 or _newest(files) > 2:
         return []
     other = 3 - line
-    if render(translate(merge(files, other)), [file.name for file in files], everything=options.all) == result:
-        return []
+    try:
+        if render(translate(merge(files, other)), [file.name for file in files], everything=options.all) == result:
+            return []
+    except ConfigError:
+        pass  # a mistake in a table that this line replaces; the other command says which
     return [
         f"containerd {line}.x replaces a plugin's whole table by that of a later file, and {other}.x merges the two;",
         f"this is the result for {line}.x, and `--containerd {other}` prints that for {other}.x",

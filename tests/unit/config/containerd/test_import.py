@@ -314,6 +314,16 @@ def test_files_are_joined_as_each_line_of_containerd_joins_them(tmp_path, capsys
     assert "--containerd" not in err
 
 
+def test_a_mistake_that_only_the_other_line_sees_is_no_error(tmp_path, capsys):
+    """1.x replaces the table that has it."""
+    (tmp_path / "a.toml").write_text(f"version = 2\nimports = ['b.toml']\n[{CRI}]\nenable_selinux = 'yes'\n")
+    (tmp_path / "b.toml").write_text(f"[{CRI}.cni]\nconf_dir = '/x'\n")
+    assert cli.main(["config", "import", "-q", str(tmp_path / "a.toml")]) == 0
+    assert "`--containerd 2` prints that for 2.x" in capsys.readouterr().err
+    assert cli.main(["config", "import", "--containerd", "2", str(tmp_path / "a.toml")]) == 1
+    assert "enable_selinux: is" in capsys.readouterr().err
+
+
 def test_control_characters_stay_out_of_comments_and_messages(run):
     """A name in the file cannot end a comment, nor paint the terminal."""
     _, out, err = run(
