@@ -41,6 +41,7 @@ def place() -> Iterator[Path]:
         yield Path(directory)
 
 
+@pytest.mark.timeout(900)  # a minute on a quiet machine; all cells are this one test
 async def test_every_rpc_cut_at_every_hop(place: Path, matrix_summary: list[str]) -> None:
     """For every fault at every hop, the client gets an allowed answer, retries work, and nothing is left behind."""
     begun = time.monotonic()
