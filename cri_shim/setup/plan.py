@@ -160,7 +160,7 @@ def _plan_containerd(planner: _Planner) -> None:
         _Wanted(
             targets.CONTAINERD_CONFIG,
             containerd_files.containerd_config(command, version, pods_only=planner.options.pods_only),
-            f"take in {command.config} and disable the CRI plugin",
+            f"import {command.config} and disable the CRI plugin",
         )
     )
     planner.want(
@@ -175,8 +175,9 @@ def _plan_containerd(planner: _Planner) -> None:
 def _plan_unit(planner: _Planner) -> None:
     node = planner.node
     if node.own_unit and node.own_unit != targets.OWN_UNIT:
-        return  # a package has brought it
-    text = shipped(targets.UNIT).replace("/usr/bin/cri-shim serve", f"{node.program} serve")
+        return  # a package has installed it
+    # Every command of the unit, not only the one that starts the daemon: a reload runs the program, too.
+    text = shipped(targets.UNIT).replace("=/usr/bin/cri-shim ", f"={node.program} ")
     planner.want(_Wanted(targets.OWN_UNIT, text, "the service of the daemon"))
 
 

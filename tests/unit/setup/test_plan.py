@@ -99,7 +99,10 @@ def test_a_unit_of_a_package_is_not_overruled():
 def test_the_unit_starts_the_program_that_there_is():
     """Not everyone installs into /usr/bin."""
     made = files(plan(replace(BARE, program="/opt/cri-shim/bin/cri-shim")))
-    assert b"\nExecStart=/opt/cri-shim/bin/cri-shim serve --config" in made[targets.OWN_UNIT].content
+    unit = made[targets.OWN_UNIT].content
+    assert b"\nExecStart=/opt/cri-shim/bin/cri-shim serve --config" in unit
+    assert b"\nExecReload=/opt/cri-shim/bin/cri-shim config check" in unit
+    assert b"=/usr/bin/cri-shim" not in unit
 
 
 def test_crictl_keeps_what_is_not_an_endpoint():
