@@ -49,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
 def _set_up(options: argparse.Namespace, root: Path, journal: Journal) -> int:
     node = read_node(root, program=_program())
     plan = make_plan(node, _options(options), journal.known(), journal.pending)
-    print("\n".join(plan_lines(plan)) or "nothing to change: this node is set up")
+    by_hand = options.no_start or not node.systemd
+    print("\n".join(plan_lines(plan, by_hand=by_hand)) or "nothing to change: this node is set up")
     _say(remark_lines("note", plan.notes))
     if plan.problems:
         _say(remark_lines("error", plan.problems), sys.stderr)
@@ -90,7 +91,10 @@ def _make(plan: Plan, node: Node, root: Path, journal: Journal, *, start: bool) 
 
 
 def _next_steps(node: Node) -> list[str]:
-    steps = ["`crictl info` shows what the daemon says of itself", "`cri-shim doctor` looks for what is wrong"]
+    steps = [
+        "`cri-shim doctor` checks this node for what keeps pods from running",
+        "`cri-shim status --wait 60` waits until the daemon is ready",
+    ]
     if node.kubelet:
         steps.append("drain this node and restart the kubelet, so that it uses cri-shim")
     return steps

@@ -29,12 +29,12 @@ _MEANING: Final[dict[Command, str]] = {
 }
 
 
-def plan_lines(plan: Plan) -> Iterator[str]:
-    """Yield the lines that describe a plan."""
+def plan_lines(plan: Plan, *, by_hand: bool) -> Iterator[str]:
+    """Yield the lines that describe a plan; ``by_hand`` says that its commands are printed instead of run."""
     for number, change in enumerate(plan.changes, 1):
         yield from _change_lines(number, change)
     for number, command in enumerate(plan.commands, len(plan.changes) + 1):
-        yield f"{number:>3}. run {' '.join(ARGUMENTS[command])}"
+        yield f"{number:>3}. {'run by hand:' if by_hand else 'run'} {' '.join(ARGUMENTS[command])}"
         yield f"     {_MEANING[command]}"
 
 

@@ -102,7 +102,7 @@ def test_set_up_again_and_undo(root, fake, systemd, capsys):
         "enable --now cri-shim.service",
     ]
     assert (fake / "containerd-calls").read_text() == f"--config {targets.CONTAINERD_CONFIG} config dump\n"
-    assert "crictl info" in capsys.readouterr().out
+    assert "`cri-shim status --wait 60`" in capsys.readouterr().out
     assert setup(root, "-y") == 0
     assert "nothing to change" in capsys.readouterr().out
     assert calls(fake) == []
@@ -200,6 +200,8 @@ def test_no_start_changes_files_only(root, fake, systemd, capsys):
 def test_without_systemd_the_commands_are_printed(root, fake, capsys):
     """The files are made; a second run has nothing to do."""
     before = tree(root)
+    assert setup(root, "--dry-run") == 0
+    assert "run by hand: systemctl daemon-reload\n" in capsys.readouterr().out
     assert setup(root, "-y") == 0
     assert "run by hand:\n  systemctl daemon-reload\n" in capsys.readouterr().out
     assert setup(root, "-y") == 0
