@@ -41,7 +41,8 @@ def apply(change: Change, root: Path, journal: Journal, after_step: Callable[[],
 
 def _make_directory(change: MakeDirectory, root: Path, journal: Journal, after_step: Callable[[], None]) -> None:
     place = targets.on_disk(root, change.path)
-    if place.is_dir() and change.path != targets.STATE:  # the journal makes its own
+    there = targets.on_disk(root, change.path, follow=True).is_dir()
+    if there and change.path != targets.STATE:  # the journal makes its own
         return
     journal.note(MadeDirectory(change.path))
     after_step()

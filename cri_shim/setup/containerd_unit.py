@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
+from cri_shim.kernel.presence import mode_of
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.setup.targets import DROP_IN, LARGEST, on_disk
 from untrusted import decode_utf8
@@ -45,7 +46,13 @@ class ContainerdCommand(Struct, frozen=True):
 
 def unit_file(root: Path, unit: str) -> str:
     """Return the path of the unit that counts; empty if there is none. Blocks."""
-    return next((f"{place}/{unit}" for place in UNIT_DIRECTORIES if on_disk(root, f"{place}/{unit}").is_file()), "")
+    for directory in UNIT_DIRECTORIES:
+        path = f"{directory}/{unit}"
+        if _is_masked(root, path):
+            return ""
+        if on_disk(root, path, follow=True).is_file():
+            return path
+    return ""
 
 
 def unit_texts(root: Path, unit: str) -> list[tuple[str, str]]:
@@ -56,11 +63,20 @@ def unit_texts(root: Path, unit: str) -> list[tuple[str, str]]:
     own = unit_file(root, unit)
     drop_ins: dict[str, str] = {}
     for place in reversed(UNIT_DIRECTORIES):
-        directory = on_disk(root, f"{place}/{unit}.d")
+        directory = on_disk(root, f"{place}/{unit}.d", follow=True)
         if directory.is_dir():
             drop_ins |= {entry.name: f"{place}/{unit}.d/{entry.name}" for entry in directory.glob("*.conf")}
     paths = [*([own] if own else []), *(drop_ins[name] for name in sorted(drop_ins))]
-    return [(path, decode_utf8(read_small_file(on_disk(root, path), LARGEST))) for path in paths]
+    places = [(path, on_disk(root, path, follow=True)) for path in paths if not _is_masked(root, path)]
+    # systemd skips a link that leads nowhere.
+    there = [(path, place) for path, place in places if mode_of(place) is not None]
+    return [(path, decode_utf8(read_small_file(place, LARGEST))) for path, place in there]
+
+
+def _is_masked(root: Path, path: str) -> bool:
+    """Return whether a unit or drop-in is a link to /dev/null, which hides those of its name in later directories."""
+    place = on_disk(root, path)
+    return place.is_symlink() and str(place.readlink()) == "/dev/null"
 
 
 def containerd_command(texts: list[tuple[str, str]]) -> ContainerdCommand:

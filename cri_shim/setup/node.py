@@ -70,8 +70,8 @@ def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
 
     Raises OSError for what cannot be read, and ConfigError for a configuration of ours with a mistake.
     """
-    on_disk = partial(targets.on_disk, root)
-    own = on_disk(targets.OWN_CONFIG)
+    on_disk, followed = partial(targets.on_disk, root), partial(targets.on_disk, root, follow=True)
+    own = followed(targets.OWN_CONFIG)
     config = load(own) if _is_there(own) else Config()
     conf_dir = config.cni.conf_dir
     paths = [*_fixed_paths(), f"{conf_dir}/{targets.SAMPLE_NETWORK}"]
@@ -81,17 +81,19 @@ def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
     systemd = is_live(root)
     return Node(
         files={path: existing for path in paths if (existing := _existing(on_disk(path))) is not None},
-        directories=frozenset(parent for path in paths for parent in targets.parents(path) if on_disk(parent).is_dir()),
+        directories=frozenset(
+            parent for path in paths for parent in targets.parents(path) if followed(parent).is_dir()
+        ),
         socket_path=config.socket_path,
         namespace=config.containerd.namespace,
         conf_dir=conf_dir,
         own_unit=unit_file(root, targets.UNIT),
-        program=Node().program if _is_there(on_disk(Node().program)) or not live else program,
+        program=Node().program if _is_there(followed(Node().program)) or not live else program,
         containerd=command,
-        containerd_config=_text(on_disk(command.config)),
-        kubelet=bool(unit_file(root, "kubelet.service")) or any(_is_there(on_disk(path)) for path in _KUBELET),
+        containerd_config=_text(followed(command.config)),
+        kubelet=bool(unit_file(root, "kubelet.service")) or any(_is_there(followed(path)) for path in _KUBELET),
         reads_config_dir=any("--config-dir" in text for _, text in kubelet),
-        networks=tuple(entry.name for entry in entries_of(on_disk(conf_dir)) if entry.suffix in _NETWORK_FILES),
+        networks=tuple(entry.name for entry in entries_of(followed(conf_dir)) if entry.suffix in _NETWORK_FILES),
         taken=tuple(taken_networks(proc, on_disk("/etc/resolv.conf"))) if live else (),
         systemd=systemd,
         enabled=systemd and _systemctl_says("is-enabled", targets.UNIT),
