@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,18 @@ def section(name: str) -> str:
 def numbers(text: str) -> list[str]:
     """The rows of tables and the items of lists."""
     return [line for line in text.splitlines() if line.startswith(("| ", "- "))]
+
+
+def unquoted(command: str) -> str:
+    """A command without quotes: a result has it as the shell has left it."""
+    return re.sub(r"[\"'\\]", "", command)
+
+
+def bridge_settings(command: str) -> list[str]:
+    """The settings of the daemon, as they arrive when the command is typed: a shell and that of make read it."""
+    (arguments,) = [word.removeprefix("ARGS=") for word in shlex.split(command) if word.startswith("ARGS=")]
+    words = shlex.split(arguments)
+    return [value for flag, value in itertools.pairwise(words) if flag == "--bridge"]
 
 
 def report(data: Path) -> str:
@@ -57,10 +72,11 @@ def test_every_number_is_the_results(name):
 
 @pytest.mark.parametrize("name", RESULTS)
 def test_the_command_is_beside_the_numbers(name):
-    """A reader can do it again: the command is the result's, apart from where it writes to."""
+    """A reader can do it again: the command is the result's, apart from where it writes to and how it is quoted."""
     command = re.sub(r" --output \S+ --html \S+ --markdown [^\s\"]+", "", load(DOCS / "data" / f"{name}.json").command)
     (shown,) = re.findall(r"^make compare .*$", section(name), re.MULTILINE)
-    assert shown.replace(f" --output results/{name}.json", "") == command
+    assert unquoted(shown.replace(f" --output results/{name}.json", "")) == unquoted(command)
+    tomllib.loads("\n".join(bridge_settings(shown)))  # as lab.compare reads them
 
 
 def test_a_changed_number_would_be_noticed(tmp_path):
