@@ -62,7 +62,9 @@ def _write_file(change: WriteFile, root: Path, journal: Journal, after_step: Cal
         journal.note(MadeFile(change.path, (new,)))
     else:
         backup = f"{change.path}{targets.BACKUP}"
-        _check_backup(targets.on_disk(root, backup), change.before)
+        # The copy of what was there before the first set-up makes way for what others wrote since, and is forced now.
+        replaceable = {checksum(change.before), known.before if known is not None else ""}
+        _check_backup(targets.on_disk(root, backup), replaceable)
         written = known.written if known is not None else ()
         journal.note(MadeFile(change.path, (*written, new), checksum(change.before), backup))
         after_step()
@@ -85,11 +87,11 @@ def _owner_of_what_was_shown(change: WriteFile, place: Path) -> tuple[int, int] 
     return status.st_uid, status.st_gid
 
 
-def _check_backup(backup: Path, before: bytes) -> None:
+def _check_backup(backup: Path, replaceable: set[str]) -> None:
     """Refuse to overwrite a copy that holds something else."""
     try:
         there = read_small_file(backup, targets.LARGEST)
     except FileNotFoundError:
         return
-    if there != before:
+    if checksum(there) not in replaceable:
         raise OSError(errno.EEXIST, "there is another file where the copy would be", str(backup))

@@ -35,15 +35,26 @@ def run(options: argparse.Namespace) -> int:
         return 1
     try:
         if root == Path("/") and os.geteuid() != 0 and not options.dry_run:
-            print("run as root (--dry-run may be run by every user)", file=sys.stderr)
+            print("run as root (--dry-run needs that only after a set-up)", file=sys.stderr)
             return 1
         journal = Journal.read(targets.on_disk(root, targets.JOURNAL))
         if options.undo:
             return undo(options, root, journal, systemd=is_live(root))
         return _set_up(options, root, journal)
-    except (OSError, JournalError, ChangedMeanwhileError, SystemdError) as error:
-        _say(remark_lines("error", [str(error)]), sys.stderr)
+    except KeyboardInterrupt:
+        again = "the same command completes it, and `cri-shim setup --undo` takes back what was changed"
+        _say(remark_lines("error", [f"interrupted: {again}"]), sys.stderr)
         return 1
+    except (OSError, JournalError, ChangedMeanwhileError, SystemdError) as error:
+        _say(remark_lines("error", [_reason(error)]), sys.stderr)
+        return 1
+
+
+def _reason(error: Exception) -> str:
+    if not isinstance(error, OSError) or error.filename is None:
+        return str(error)
+    remedy = "; run as root" if isinstance(error, PermissionError) and os.geteuid() != 0 else ""
+    return f"{error.filename}: {error.strerror}{remedy}"
 
 
 def _set_up(options: argparse.Namespace, root: Path, journal: Journal) -> int:

@@ -12,7 +12,15 @@ def confirmed(*, yes: bool) -> int:
     """Return 0 if the changes may be made, else the exit code: 1 for no, 2 if there is no terminal to ask at."""
     if yes:
         return 0
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():  # None: it was closed
         print("nothing was changed: without a terminal, confirm with -y", file=sys.stderr)
         return UNCONFIRMED
-    return 0 if input("Make these changes? [y/N] ").strip().lower() in {"y", "yes"} else 1
+    try:
+        answer = input("Make these changes? [y/N] ")
+    except (EOFError, KeyboardInterrupt):  # Ctrl-D, Ctrl-C
+        answer = ""
+        print()
+    if answer.strip().lower() in {"y", "yes"}:
+        return 0
+    print("nothing was changed", file=sys.stderr)
+    return 1

@@ -26,6 +26,7 @@ UNIT_DIRECTORIES: Final = (
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )
+UNIT: Final = "containerd.service"
 DEFAULT_PROGRAM: Final = "/usr/bin/containerd"
 DEFAULT_CONFIG: Final = "/etc/containerd/config.toml"
 _PREFIXES: Final = "@-:+!|"

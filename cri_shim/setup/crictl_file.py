@@ -49,7 +49,7 @@ def with_socket(text: str, socket: str) -> str:
 def _endpoints(text: str) -> list[Any]:
     try:
         settings = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError("it is not YAML") from error
     if settings is None:
         settings = {}

@@ -75,13 +75,19 @@ class Journal:
 
     @classmethod
     def read(cls, path: Path) -> Journal:
-        """Read the journal, or begin one; raises :class:`JournalError` for a file that is damaged or from later."""
+        """Read the journal, or begin one.
+
+        Raises :class:`JournalError` for a file that is damaged or from later, and OSError naming the file.
+        """
         try:
             content = msgspec.json.decode(read_small_file(path, _LARGEST), type=Content)
         except FileNotFoundError:
             return cls(path, Content())
-        except (msgspec.MsgspecError, OSError, UnicodeDecodeError) as error:
-            raise JournalError(f"{path} cannot be read: {error}") from error
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise JournalError(
+                f"{path} is damaged ({error}), so nothing can be taken back with it: remove the files of the set-up "
+                "by hand, put those ending in .before-cri-shim in their places, and remove the journal"
+            ) from error
         if content.format != _FORMAT:
             raise JournalError(f"{path} has format {content.format}; this version knows {_FORMAT}")
         return cls(path, content)

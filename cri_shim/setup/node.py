@@ -16,6 +16,7 @@ from cri_shim.config import Config, load
 from cri_shim.kernel.presence import entries_of, mode_of
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.setup import targets
+from cri_shim.setup.containerd_unit import UNIT as CONTAINERD_UNIT
 from cri_shim.setup.containerd_unit import ContainerdCommand, containerd_command, unit_file, unit_texts
 from cri_shim.setup.sample_network import taken_networks
 from untrusted import decode_utf8
@@ -75,7 +76,7 @@ def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
     config = load(own) if _is_there(own) else Config()
     conf_dir = config.cni.conf_dir
     paths = [*_fixed_paths(), f"{conf_dir}/{targets.SAMPLE_NETWORK}"]
-    command = containerd_command(unit_texts(root, "containerd.service"))
+    command = containerd_command(unit_texts(root, CONTAINERD_UNIT))
     kubelet = unit_texts(root, "kubelet.service")
     live = root == Path("/")
     systemd = is_live(root)

@@ -128,6 +128,8 @@ def make_plan(node: Node, options: Options, known: Mapping[str, tuple[str, ...]]
         _plan_kubelet(planner)
     _plan_network(planner)
     needed = {*pending, *_needed(planner.changes, node)}
+    if not node.containerd.unit:  # removed since a set-up broke off
+        needed.discard("restart-containerd")
     commands = tuple(one for one in COMMANDS if one in needed) if options.start or planner.changes else ()
     return Plan(tuple(planner.changes), commands, tuple(planner.notes), tuple(planner.problems))
 

@@ -6,9 +6,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from cri_shim.setup.confirm import confirmed
+from cri_shim.setup.containerd_unit import UNIT as CONTAINERD_UNIT
+from cri_shim.setup.containerd_unit import unit_file
 from cri_shim.setup.journal import EnabledService
 from cri_shim.setup.show import ARGUMENTS, remark_lines
-from cri_shim.setup.systemd import run_arguments, run_command
+from cri_shim.setup.systemd import SystemdError, run_arguments, run_command
 from cri_shim.setup.undo import finish, take_back, undo_commands, undo_plan
 from untrusted import escaped
 
@@ -25,8 +27,10 @@ def undo(options: argparse.Namespace, root: Path, journal: Journal, *, systemd: 
     Raises OSError and :class:`~cri_shim.setup.systemd.SystemdError`.
     """
     steps = undo_plan(journal.entries, root, force=options.force)
-    # What an earlier undo, or the set-up, has not come to.
-    commands = tuple(dict.fromkeys((*undo_commands(steps), *(one for one in journal.pending if one != "enable"))))
+    # What an earlier undo, or the set-up, has not come to. A containerd that systemd does not know cannot be restarted.
+    without = {"enable"} if unit_file(root, CONTAINERD_UNIT) else {"enable", "restart-containerd"}
+    wanted = dict.fromkeys((*undo_commands(steps), *journal.pending))
+    commands = tuple(one for one in wanted if one not in without)
     if not steps and not commands:
         print("nothing to undo: no set-up is recorded on this node")
         return 0
@@ -45,7 +49,7 @@ def undo(options: argparse.Namespace, root: Path, journal: Journal, *, systemd: 
     remarks: list[str] = []
     for step in steps:
         if isinstance(step.entry, EnabledService):
-            _stop(step.entry, journal, live=live)
+            _stop(step.entry, root, journal, live=live)
         remark = take_back(step, root, journal)
         remarks += [remark] if remark else []
     for command in commands:
@@ -65,13 +69,18 @@ def undo(options: argparse.Namespace, root: Path, journal: Journal, *, systemd: 
     return 1 if stays else 0
 
 
-def _stop(service: EnabledService, journal: Journal, *, live: bool) -> None:
+def _stop(service: EnabledService, root: Path, journal: Journal, *, live: bool) -> None:
     """Stop and disable the service as far as it was not started and enabled before the set-up."""
     verbs = [verb for verb, was in (("stop", service.active), ("disable", service.enabled)) if not was]
     for verb in verbs:
         arguments = ("systemctl", verb, service.unit)
-        if live:
-            run_arguments(arguments)
-        else:
+        if not live:
             print(f"run by hand: {' '.join(arguments)}")
+            continue
+        try:
+            run_arguments(arguments)
+        except SystemdError:
+            if unit_file(root, service.unit):
+                raise
+            # Others have removed the unit: there is nothing to stop.
     journal.drop(service)

@@ -261,3 +261,94 @@ def test_other_users_may_only_look(monkeypatch, capsys):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert cli.main(["setup", "-y"]) == 1
     assert "run as root" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("systemd")
+def test_a_closed_standard_input_is_no_terminal(root, fake, monkeypatch, capsys):
+    """As `cri-shim setup <&-` leaves it."""
+    monkeypatch.setattr(sys, "stdin", None)
+    assert setup(root) == 2
+    assert "confirm with -y" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("raised", [EOFError, KeyboardInterrupt])
+@pytest.mark.usefixtures("systemd")
+def test_no_answer_is_no(root, fake, monkeypatch, capsys, raised):
+    """Ctrl-D and Ctrl-C at the question."""
+
+    def interrupted(_):
+        raise raised
+
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", terminal)
+    monkeypatch.setattr("builtins.input", interrupted)
+    before = tree(root)
+    assert setup(root) == 1
+    assert "nothing was changed\n" in capsys.readouterr().err
+    assert tree(root) == before
+
+
+@pytest.mark.usefixtures("systemd")
+def test_an_interrupted_run_says_how_to_go_on(root, fake, monkeypatch, capsys):
+    """And --undo then takes back what was changed."""
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    before = tree(root)
+    with monkeypatch.context() as context:
+        context.setattr(command, "run_command", interrupted)
+        assert setup(root, "-y") == 1
+    assert "interrupted: the same command completes it" in capsys.readouterr().err
+    assert setup(root, "--undo", "-y") == 0
+    assert tree(root) == before
+
+
+@pytest.mark.usefixtures("systemd")
+def test_a_forced_change_of_a_file_that_has_a_copy(root, fake, capsys):
+    """The copy is then of what others wrote, which is what the undo puts back."""
+    crictl = root / "etc/crictl.yaml"
+    crictl.write_text("runtime-endpoint: unix:///first\n")
+    assert setup(root, "-y") == 0
+    crictl.write_text("runtime-endpoint: unix:///second\n")
+    assert setup(root, "-y") == 0
+    assert "(--force" in capsys.readouterr().out
+    assert setup(root, "-y", "--force") == 0
+    assert "cri-shim.sock" in crictl.read_text()
+    assert setup(root, "--undo", "-y") == 0
+    assert crictl.read_text() == "runtime-endpoint: unix:///second\n"
+    assert not list(root.glob("etc/*.before-cri-shim"))
+
+
+@pytest.mark.usefixtures("systemd")
+def test_an_undo_after_the_units_are_gone(root, fake, capsys):
+    """systemd fails for a unit that it does not know; there is nothing to stop or to restart."""
+    assert setup(root, "-y") == 0
+    calls(fake)
+    for unit in ("lib/systemd/system/containerd.service", "etc/systemd/system/cri-shim.service"):
+        (root / unit).unlink()
+    for name in ("cri-shim.service", "containerd.service"):
+        (fake / f"fails-{name}").touch()
+    assert setup(root, "--undo", "-y") == 0
+    assert not (root / "etc/cri-shim").exists()
+    assert "restart containerd.service" not in calls(fake)
+
+
+@pytest.mark.usefixtures("systemd")
+def test_a_damaged_journal_says_what_is_left_to_do(root, fake, capsys):
+    """It is neither replaced nor taken for an empty one."""
+    assert setup(root, "-y") == 0
+    (root / "var/lib/cri-shim/setup.json").write_text("{")
+    for arguments in (["-y"], ["--undo", "-y"]):
+        assert setup(root, *arguments) == 1
+        assert "remove the journal" in " ".join(capsys.readouterr().err.split())
+    assert (root / "var/lib/cri-shim/setup.json").read_text() == "{"
+
+
+@pytest.mark.usefixtures("systemd")
+def test_a_nested_crictl_file_stays(root, fake, capsys):
+    """Its parser runs out of stack."""
+    (root / "etc/crictl.yaml").write_text("[" * 20000)
+    assert setup(root, "--dry-run") == 0
+    assert "/etc/crictl.yaml stays as it is" in capsys.readouterr().out
