@@ -1,4 +1,4 @@
-"""Remove everything that this daemon has on the node and in containerd, and nothing else's.
+"""Remove everything that this daemon has on the node and in containerd, and nothing that belongs to others.
 
 ``inventory`` reads what there is, which is also what a dry run shows; ``removal`` removes pods as the daemon itself
 would, and then what no record leads to; the inventory taken afterwards says what stayed.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _WIPE = (
     "Show what this daemon has on the node and in containerd: pods, containers, networks, mounts, directories. With "
-    "--yes, end and remove all of it. The daemon must not run. Images stay, and so does everything of other clients."
+    "--yes, end and remove all of it. The daemon must not run. Images stay, and so does all that other clients made."
 )
 
 
@@ -31,7 +31,7 @@ def add_wipe(
     wipe = commands.add_parser("wipe", help="remove all pods and files of the daemon", description=_WIPE)
     add_settings(wipe)
     wipe.add_argument("-y", "--yes", action="store_true", help="remove; without it, only show what would be removed")
-    wipe.add_argument("--offline", action="store_true", help="leave containerd out: only what is on the node itself")
+    wipe.add_argument("--offline", action="store_true", help="do not ask containerd: only what is on the node itself")
     wipe.add_argument("--images", action="store_true", help="also remove the images that were pulled for pods")
     wipe.add_argument("-o", "--output", choices=("text", "json"), default="text", help="form of the output")
     wipe.set_defaults(run=wipe_command)

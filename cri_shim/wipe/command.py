@@ -1,4 +1,4 @@
-"""Run ``cri-shim wipe``: look, show, and with ``--yes`` remove."""
+"""Run ``cri-shim wipe``: take stock, show it, and with ``--yes`` remove it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from containerd_client import Containerd, ContainerdError
+from containerd_client import Containerd, ContainerdError, DeadlineExceeded, Unavailable
 from cri_shim.daemon import logging_setup
 from cri_shim.daemon.endpoint import directory_locks, socket_lock
 from cri_shim.daemon.settings import cni_config
@@ -41,7 +41,7 @@ _NO_POD = frozenset({"directories", "images"})
 def run(options: argparse.Namespace, config: Config) -> int:
     """Show or remove; return 0 for success, 1 if something stays or nothing could be done."""
     if os.geteuid() != 0:
-        return _refused("run as root")
+        return _refused("cri-shim wipe must run as root")
     # What the daemon's own parts log explains what stays.
     logging_setup.configure("warning" if options.yes else "error", config.log_format)
     try:
@@ -49,11 +49,13 @@ def run(options: argparse.Namespace, config: Config) -> int:
         if holder:
             return _refused(f"the daemon runs ({holder}): stop it first")
         return asyncio.run(_run(options, config))
-    except ContainerdError as error:
+    except (Unavailable, DeadlineExceeded) as error:
         return _refused(
-            f"containerd does not answer at {config.containerd.address}: {escaped(str(error), 500)}; start it, or use "
-            "--offline for what is on the node itself"
+            f"containerd does not answer at {config.containerd.address}: start it, or use --offline to "
+            f"remove only what is on the node itself\n  {escaped(error.detail, 500)}"
         )
+    except ContainerdError as error:
+        return _refused(f"containerd answers with an error: {escaped(str(error), 500)}")
     except (OSError, CriError) as error:
         return _refused(escaped(str(error), 1000))
 
@@ -109,9 +111,9 @@ def _show(options: argparse.Namespace, before: Inventory, after: Inventory | Non
         print(document(before, after, errors, offline=options.offline))
         return
     if before.empty:
-        print("nothing of this daemon is here")
+        print("nothing here belongs to cri-shim")
     elif after is None:
-        print("\n".join(text("would be removed (--yes does it):", before.names)))
+        print("\n".join(text("would be removed with --yes:", before.names)))
     else:
         removed = {kind: [one for one in names if one not in after.names[kind]] for kind, names in before.names.items()}
         print("\n".join(text("removed:", removed)))

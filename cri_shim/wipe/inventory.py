@@ -44,7 +44,7 @@ class Inventory(Struct, frozen=True):
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing."""
+        """Whether nothing of this daemon is left, of any kind."""
         return not any(self.names.values())
 
 

@@ -30,7 +30,7 @@ class OwnIds(Struct, frozen=True):
 
     @property
     def all(self) -> frozenset[str]:
-        """Both."""
+        """The ids of pods and containers together."""
         return self.pods | self.containers
 
     def joined(self, other: OwnIds) -> OwnIds:

@@ -27,7 +27,7 @@ _UNDO_SECONDS: Final = 5.0
 
 
 class _ImagesOfOthers:
-    """Reads no images: the daemon's own reader also labels those that other clients brought."""
+    """Reads no images: the daemon's own reader also labels those that other clients pulled or imported."""
 
     has_unread = False
 
