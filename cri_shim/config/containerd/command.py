@@ -57,8 +57,8 @@ def _two_lines(files: list[File], line: int, result: str, options: argparse.Name
 def _summary(translation: Translation) -> str:
     differ, lost = len(translation.changes()), sum(note.why is Why.LOST for note in translation.notes)
     return (
-        f"containerd's version {translation.version}: {_counted(differ)} from cri-shim's defaults and "
-        f"{'is' if differ == 1 else 'are'} in the result, {lost} {'is' if lost == 1 else 'are'} lost"
+        f"containerd's configuration (version {translation.version}): {_counted(differ)} from cri-shim's defaults and "
+        f"{'is' if differ == 1 else 'are'} in the result, {lost} {'is' if lost == 1 else 'are'} not taken over"
     )
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from cri_shim.config.containerd.rule import Rule
 
 SHIM_V1: Final = ("io.containerd.runtime.v1.linux", "io.containerd.runc.v1")
-"""Shims that containerd 2.0 has no more; the first has its options beside ``runtime_type``."""
+"""Shims that containerd 2.0 removed; the first has its options beside ``runtime_type``."""
 RUNC_V2: Final = "io.containerd.runc.v2"
 
 _HERE: Final = ("containerd", "runtimes", "*")

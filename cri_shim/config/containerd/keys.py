@@ -26,7 +26,7 @@ _TASKS: Final = ("plugins", "io.containerd.service.v1.tasks-service")
 TRANSFER: Final = ("plugins", "io.containerd.transfer.v1.local")
 _SERVER: Final = ("plugins", "io.containerd.server.v1.grpc")
 
-_OLD_SHIM: Final = "only containerd's first shim, which it has no more, reads it"
+_OLD_SHIM: Final = "only the shim io.containerd.runtime.v1.linux reads it, which cri-shim does not use"
 MOST_DOWNLOADS: Final = 64
 
 

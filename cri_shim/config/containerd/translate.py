@@ -269,7 +269,7 @@ def _leads_on(pattern: Own) -> bool:
 
 def _top_reason(key: str, value: Any) -> str:
     if key in {"root", "state"}:
-        return f"containerd's own directory; cri-shim has {key} = another one, and asks containerd for the rest"
+        return f"containerd's own directory; cri-shim has a directory of its own for its {key}"
     if key == "oom_score":
         return "containerd's own score; that of cri-shim is its oom_score"
     if key == "disabled_plugins" and isinstance(value, list) and {"cri", CRI[1]} & {str(each) for each in value}:

@@ -133,7 +133,7 @@ def test_a_file_of_kubeadm(run):
     assert config.runtime_handler("").options.systemd_cgroup
     assert out.count(" = ") == 3
     assert "not taken over" not in err
-    assert "3 settings differ from cri-shim's defaults and are in the result, 0 are lost" in err
+    assert "3 settings differ from cri-shim's defaults and are in the result, 0 are not taken over" in err
     assert "DIR/config.toml:3: root: containerd's own directory" in err
 
 
@@ -245,7 +245,8 @@ def test_quiet_says_only_what_makes_a_difference(run):
     """And the sum."""
     _, _, err = run(KUBEADM, "--quiet")
     assert err == (
-        "containerd's version 2: 3 settings differ from cri-shim's defaults and are in the result, 0 are lost\n"
+        "containerd's configuration (version 2): 3 settings differ from cri-shim's defaults and are in the result, "
+        "0 are not taken over\n"
     )
 
 
