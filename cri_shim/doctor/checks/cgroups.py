@@ -29,8 +29,8 @@ CONTROLLER = Code(
 DELEGATION = Code(
     "cgroup-controller-not-delegated",
     "error",
-    "a controller cannot be handed on to cgroups of pods",
-    "the controllers can be handed on to cgroups of pods",
+    "a controller cannot be delegated to the cgroups of pods",
+    "the controllers can be delegated to the cgroups of pods",
 )
 NO_SYSTEMD = Code(
     "cgroup-driver-without-systemd",
@@ -58,7 +58,7 @@ _NEEDED_V2: Final = (*_NEEDED, "cpuset")
 
 
 class CgroupRoot(Struct, frozen=True):
-    """The root of cgroup v2: what it hands on, and whether it is the node's own root, which alone may hold processes.
+    """The root of cgroup v2: what it delegates, and whether it is the node's own root, which alone may hold processes.
 
     Both mean nothing on v1.
     """
@@ -106,7 +106,7 @@ def judge_controllers(node: NodeFacts, root: CgroupRoot) -> Iterator[Outcome]:
     held_back = [name for name in _NEEDED_V2 if name in node.controllers and name not in root.handed_on]
     if held_back and not root.is_whole and root.has_processes:
         yield DELEGATION.report(
-            f"/sys/fs/cgroup has processes of its own, so it cannot hand on {', '.join(held_back)}",
+            f"/sys/fs/cgroup has processes of its own, so it cannot delegate {', '.join(held_back)}",
             "$ mkdir -p /sys/fs/cgroup/init; xargs -n1 -a /sys/fs/cgroup/cgroup.procs sh -c "
             "'echo $0 > /sys/fs/cgroup/init/cgroup.procs'",
             f"$ echo '{' '.join('+' + name for name in held_back)}' > /sys/fs/cgroup/cgroup.subtree_control",

@@ -69,7 +69,7 @@ def judge_socket(state: SocketState, address: str, place: Place) -> Iterator[Out
             else:
                 yield FORBIDDEN.unknown(f"containerd could not be asked: {said}", place.sudo())
         case "refused":
-            yield REFUSES.report(f"nobody listens on {address}: containerd has ended", restart, log)
+            yield REFUSES.report(f"no process listens on {address}: containerd has ended", restart, log)
         case "hangs":
             yield SILENT.report(f"{address} accepts no connection: containerd hangs", restart, log)
         case "silent":

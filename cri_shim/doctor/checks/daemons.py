@@ -158,6 +158,6 @@ def judge_daemons(daemons: Daemons, config: Config, place: Place) -> Iterator[Ou
     elif not others:
         yield NOT_SERVING.not_made("no daemon runs")
         yield NOT_RUNNING.report(
-            f"no daemon serves {config.socket_path}: what is judged is what this shell would give to one",
+            f"no daemon serves {config.socket_path}: rights, limits and mounts are judged as this shell has them",
             place.service("start", "cri-shim"),
         )

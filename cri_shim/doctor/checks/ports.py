@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from cri_shim.doctor.facts.place import Place
 
 IN_USE = Code(
-    "port-in-use", "error", "another program uses a port of the daemon", "the daemon's ports are free, or its own"
+    "port-in-use",
+    "error",
+    "another program uses a port of the daemon",
+    "the daemon's ports are free, or in use by itself",
 )
 CODES: Final = (IN_USE,)
 

@@ -58,13 +58,13 @@ def judge_image(present: bool, config: Config, obstacle: str | None) -> Iterator
         yield MISSING.fine(f"the sandbox image {image} is in containerd")
     elif obstacle is None:
         yield MISSING.unknown(
-            f"the sandbox image {image} is not in containerd; whether its registry has it was not tried",
+            f"the sandbox image {image} is not in containerd; its registry was not asked for it",
             "$ cri-shim doctor --network",
             *remedies,
         )
     elif obstacle:
         yield MISSING.report(
-            f"the sandbox image {image} is not in containerd, and not to be had: {obstacle}", *remedies
+            f"the sandbox image {image} is not in containerd, and cannot be pulled: {obstacle}", *remedies
         )
     else:
         yield MISSING.fine(f"the sandbox image {image} is not in containerd, and its registry has it")
