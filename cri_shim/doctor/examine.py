@@ -142,9 +142,9 @@ async def _runtimes(examination: Examination, config: Config, place: Place, answ
 
     def judge() -> list[Outcome]:
         mounts_here = read_mountinfo(str(place.proc / "self/mountinfo"))
-        directory = Path(answers.directory(config.containerd.snapshotter))
+        directory = answers.directory(config.containerd.snapshotter)
         try:
-            filesystem = mount_of(str(directory.resolve()), mounts_here).fstype
+            filesystem = mount_of(os.path.realpath(directory), mounts_here).fstype
         except LookupError:
             filesystem = ""
         return list(runtime_features.judge_features(features, node, filesystem))
@@ -183,7 +183,7 @@ async def _sandbox_image(examination: Examination, config: Config, answers: Answ
 def _mounts(examination: Examination, config: Config, place: Place, daemon: int, answers: Answers) -> None:
     containerd_pid = answers.socket.pid
     netns_dir = Path(config.state, "netns") if config.runtime.netns_mounts_under_state_dir else Path("/var/run/netns")
-    places = (config.state, config.root, str(netns_dir.resolve()))
+    places = (config.state, config.root, os.path.realpath(netns_dir))
     if not containerd_pid:
         examination.skip([mounts.HIDDEN], answers.reason or "containerd's process cannot be seen from here")
     elif not place.is_root:

@@ -62,6 +62,11 @@ def judge_socket(state: SocketState, address: str, place: Place) -> Iterator[Out
             yield MISSING.report(
                 f"{address} is not a socket", "set containerd.address in the configuration to containerd's socket"
             )
+        case "unusable":
+            yield MISSING.report(
+                f"{address} cannot be used: {state.detail}",
+                "set containerd.address in the configuration to containerd's socket",
+            )
         case "forbidden":
             said = f"{address}: permission denied"
             if place.is_root:

@@ -114,8 +114,9 @@ def holders(table: str, inode: int) -> list[tuple[tuple[int, int], int]]:
         words = line.split()
         if len(words) < 8 or words[1] != "FLOCK":
             continue
-        major, minor, number = words[5].split(":")
-        if int(number) == inode:
+        major, _, rest = words[5].partition(":")
+        minor, _, number = rest.partition(":")
+        if number == str(inode):  # a lock whose file is unknown has "<none>" instead of a device
             held.append(((int(major, 16), int(minor, 16)), int(words[4])))
     return held
 

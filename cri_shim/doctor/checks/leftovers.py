@@ -6,6 +6,7 @@ not count.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -67,7 +68,7 @@ def read_leftovers(paths: Paths, place: Place, now: float | None = None) -> Left
     mounts: dict[str, str] = {}
     table = read_mountinfo(str(place.proc / "self/mountinfo"))
     for parent in parents:
-        top = str(place.at(str(parent)).resolve())  # the table has paths without links
+        top = os.path.realpath(place.at(str(parent)))  # the table has paths without links
         for mount in mounts_under(top, table):
             if mount.path != top:
                 mounts.setdefault(mount.path.removeprefix(f"{top}/").partition("/")[0], mount.path)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from containerd_client import Containerd
 
 Kind: TypeAlias = Literal[
-    "missing", "not-socket", "forbidden", "refused", "hangs", "connected", "silent", "other", "containerd"
+    "missing", "not-socket", "unusable", "forbidden", "refused", "hangs", "connected", "silent", "other", "containerd"
 ]
 PATIENCE: Final = 3.0
 """Seconds for one question to containerd; it answers in milliseconds."""
@@ -55,6 +55,8 @@ def connect(path: Path, patience: float = PATIENCE) -> SocketState:
         return SocketState("missing")
     except PermissionError:
         return SocketState("forbidden")
+    except OSError as error:
+        return SocketState("unusable", detail=(error.strerror or str(error)).lower())
     with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
         probe.settimeout(patience)
         try:
@@ -68,7 +70,9 @@ def connect(path: Path, patience: float = PATIENCE) -> SocketState:
         except OSError as error:
             if error.errno == errno.ECONNREFUSED:
                 return SocketState("refused")
-            raise
+            if error.errno == errno.EPROTOTYPE:
+                return SocketState("other", detail="it takes no streams")
+            return SocketState("unusable", detail=(error.strerror or str(error)).lower())
         pid, _uid, _gid = _PEER.unpack(probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
         return SocketState("connected", pid=pid)
 

@@ -38,6 +38,15 @@ def test_a_node_without_containerd_has_errors(config_file, capsys):
     assert sorted(config_file.parent.iterdir()) == before
 
 
+@pytest.mark.parametrize("name", ["root", "state"])
+def test_a_directory_that_is_a_link_to_itself(config_file, capsys, name):
+    (config_file.parent / name).symlink_to(name)
+    text = config_file.read_text()
+    config_file.write_text(f"{text}[runtime]\nnetns_mounts_under_state_dir = true\n")
+    assert main(["doctor", "--config", str(config_file), "-o", "json"]) == 1
+    assert "directory-unusable" in {finding["code"] for finding in document(capsys)["findings"]}
+
+
 def test_every_code_has_one_outcome(config_file, capsys):
     main(["doctor", "--config", str(config_file), "-o", "json"])
     first = document(capsys)

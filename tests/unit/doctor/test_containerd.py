@@ -46,6 +46,18 @@ async def test_a_file_that_is_no_socket(tmp_path):
     assert await reported_at(tmp_path / "c.sock") == {"containerd-socket-missing": "error"}
 
 
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_SEQPACKET])
+async def test_a_socket_of_another_kind(tmp_path, kind):
+    with contextlib.closing(socket.socket(socket.AF_UNIX, kind)) as server:
+        server.bind(str(tmp_path / "c.sock"))
+        assert await reported_at(tmp_path / "c.sock") == {"not-containerd": "error"}
+
+
+async def test_a_link_that_leads_to_itself(tmp_path):
+    (tmp_path / "c.sock").symlink_to("c.sock")
+    assert await reported_at(tmp_path / "c.sock") == {"containerd-socket-missing": "error"}
+
+
 async def test_a_socket_that_a_dead_containerd_left(tmp_path):
     with contextlib.closing(socket.socket(socket.AF_UNIX)) as server:
         server.bind(str(tmp_path / "c.sock"))

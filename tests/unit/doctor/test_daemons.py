@@ -93,6 +93,11 @@ def test_a_socket_lock_that_cannot_be_seen_leaves_open_whether_a_daemon_runs():
     assert reported(outcomes) == {"two-daemons": "unknown", "daemon-not-running": "unknown"}
 
 
+def test_a_lock_without_a_file_is_passed_over():
+    """The kernel writes so for a lock whose inode it does not have."""
+    assert daemons.holders("1: FLOCK  ADVISORY  WRITE 7 <none>:0 0 EOF\n", 42) == []
+
+
 def test_holders_are_read_from_the_kernels_table():
     table = (
         "1: FLOCK  ADVISORY  WRITE 11169 fe:00:42 0 EOF\n2: POSIX  ADVISORY  WRITE 1 fe:00:42 0 EOF\n1: -> FLOCK x\n"
