@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.doctor.checks.directories import judge_usable, read_directories
+from cri_shim.doctor.checks.directories import judge_usable, read_directories, read_socket
 from cri_shim.doctor.checks.rights import root_needed
 from cri_shim.doctor.facts.code import Finding
 
@@ -22,5 +22,6 @@ def reason_not_to_start(config: Config, place: Place) -> str:
     if reason := root_needed(place.uid):
         return reason
     own = read_directories([("root", config.root), ("state", config.state)], place)
+    own.append(read_socket(config.socket_path, place))
     errors = (each for each in judge_usable(own, place) if isinstance(each, Finding) and each.severity == "error")
     return next(("; ".join((error.what, *error.remedy)) for error in errors), "")

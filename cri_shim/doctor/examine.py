@@ -125,8 +125,8 @@ def _containerd(examination: Examination, config: Config, place: Place, answers:
 
 
 def _directories(examination: Examination, config: Config, place: Place, answers: Answers) -> None:
-    socket = os.path.dirname(config.socket_path)  # noqa: PTH120 - a text
-    own = directories.read_directories([("root", config.root), ("state", config.state), ("socket_path", socket)], place)
+    own = directories.read_directories([("root", config.root), ("state", config.state)], place)
+    own.append(directories.read_socket(config.socket_path, place))
     snapshots = directories.read_directories(
         [("containerd's root", answers.directory(config.containerd.snapshotter)), ("logs of pods", _LOGS)], place
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import stat
@@ -12,15 +13,15 @@ _PATIENCE: Final = 1.0  # seconds; connecting takes no time, unless the queue of
 
 
 def answers(path: str) -> bool:
-    """Return whether a process listens on the socket at ``path``."""
+    """Return whether a process has the socket at ``path``, also one that is not for streams."""
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
         probe.settimeout(_PATIENCE)
         try:
             probe.connect(path)
         except (TimeoutError, BlockingIOError):
             return True
-        except OSError:
-            return False
+        except OSError as error:
+            return error.errno == errno.EPROTOTYPE  # a process has a socket of another kind there
         return True
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cri_shim.doctor.facts.code import Code
+from cri_shim.doctor.facts.files import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 UNUSABLE = Code(
     "directory-unusable",
     "error",
-    "root, state or the socket's directory cannot be used",
-    "root, state and the socket's directory can be used",
+    "root, state, or the socket's directory or path cannot be used",
+    "root, state, and the socket's directory and path can be used",
 )
 FULL = Code("disk-full", "error", "a file system has no space or no inodes left", "no file system is full")
 NEARLY_FULL = Code(
@@ -51,6 +53,8 @@ class Directory(Struct, frozen=True):
     free_inodes: int = 0
     inodes: int = 0
     """0 for a file system that does not count them."""
+    thing: str = "a directory"
+    """What is to be made there."""
     reason: str = ""
     """Why nothing is known about its space."""
 
@@ -58,6 +62,23 @@ class Directory(Struct, frozen=True):
 def read_directories(directories: Iterable[tuple[str, str]], place: Place) -> list[Directory]:
     """Read the directories, given by setting and path. Blocks."""
     return [_directory(key, path, place) for key, path in directories]
+
+
+def read_socket(path: str, place: Place) -> Directory:
+    """Read the socket's directory, and whether something other than a socket is at ``path``. Blocks."""
+    directory = _directory("socket_path", os.path.dirname(path), place)  # noqa: PTH120 - a text
+    if directory.obstacle or directory.reason:
+        return directory
+    try:
+        mode = place.at(path).lstat().st_mode
+    except FileNotFoundError:
+        return directory
+    except OSError as error:
+        return Directory("socket_path", path, reason=reason_of(error))
+    if stat.S_ISSOCK(mode):
+        return directory
+    state = "is a symbolic link" if stat.S_ISLNK(mode) else "exists"
+    return replace(directory, path=path, thing="a socket", obstacle=f"{path} {state}, and is not a socket")
 
 
 def _directory(key: str, path: str, place: Place) -> Directory:
@@ -90,8 +111,9 @@ def _nearest(path: Path) -> tuple[os.stat_result, Path]:
     for each in (path, *path.parents):
         try:
             return each.stat(), each
-        except (FileNotFoundError, NotADirectoryError):
-            continue
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if each.is_symlink():  # no directory can be made in its place
+                raise OSError(error.errno, "a symbolic link to nothing", str(each)) from error
     return Path("/").stat(), Path("/")
 
 
@@ -101,7 +123,7 @@ def judge_usable(directories: Iterable[Directory], place: Place) -> Iterator[Out
         if directory.obstacle:
             yield UNUSABLE.report(
                 f"{directory.key} = {directory.path} cannot be used: {directory.obstacle}",
-                f"make room for a directory there, or set another {directory.key} in the configuration",
+                f"make room for {directory.thing} there, or set another {directory.key} in the configuration",
             )
         elif directory.reason:
             yield UNUSABLE.unknown(f"{directory.key} cannot be looked at: {directory.reason}", place.sudo())
