@@ -12,9 +12,9 @@ from cri_shim.setup.apply import ChangedMeanwhileError, apply
 from cri_shim.setup.confirm import confirmed
 from cri_shim.setup.journal import EnabledService, Journal, JournalError
 from cri_shim.setup.node import is_live, read_node
-from cri_shim.setup.plan import Options, make_plan
+from cri_shim.setup.plan import Options, WriteFile, make_plan
 from cri_shim.setup.show import ARGUMENTS, plan_lines, remark_lines
-from cri_shim.setup.systemd import SystemdError, check_containerd, run_command
+from cri_shim.setup.systemd import SystemdError, check_containerd, check_content, run_command
 from cri_shim.setup.undo_command import undo
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ def _set_up(options: argparse.Namespace, root: Path, journal: Journal) -> int:
 
 
 def _make(plan: Plan, node: Node, root: Path, journal: Journal, *, start: bool) -> None:
+    if node.systemd:
+        _check_new_file(plan, node)
     # The journal's own directory first, so that it is known who made it.
     first = [change for change in plan.changes if change.path in {targets.STATE, *targets.parents(targets.STATE)}]
     for change in first:
@@ -99,6 +101,13 @@ def _make(plan: Plan, node: Node, root: Path, journal: Journal, *, start: bool) 
             journal.note_service(EnabledService(targets.UNIT, node.enabled, node.active))
         run_command(command)
         journal.ran(command)
+
+
+def _check_new_file(plan: Plan, node: Node) -> None:
+    """Let containerd read its new file before anything is changed: a restart, even a later one, must not fail."""
+    for change in plan.changes:
+        if isinstance(change, WriteFile) and change.path == targets.CONTAINERD_CONFIG and node.containerd.unit:
+            check_content(node.containerd.program, change.content)
 
 
 def _next_steps(node: Node) -> list[str]:

@@ -27,6 +27,7 @@ FULL, PODS_ONLY = "containerd-no-cri.toml", "containerd-only-pods.toml"
 _VERSION: Final = "version = 2\n"
 _PATTERN: Final = 'imports = ["/etc/containerd/config.t*ml"]'
 _FIRST_NAME: Final = "disabled_plugins = [\n"
+_PLAIN_WORD: Final = re.compile(r"[\w@%+=:,./${}-]+", re.ASCII)
 _COMMAND: Final = re.compile(r"^ExecStart=/.*$", re.MULTILINE)
 
 
@@ -38,9 +39,17 @@ def config_version(text: str) -> int:
     return max(version, 1)
 
 
-def containerd_config(command: ContainerdCommand, version: int, *, pods_only: bool) -> str:
-    """Return the file to start containerd with; ``version`` is that of the usual file."""
+def containerd_config(
+    command: ContainerdCommand, version: int, *, pods_only: bool, snapshotters: frozenset[str] = frozenset()
+) -> str:
+    """Return the file to start containerd with; ``version`` is that of the usual file.
+
+    The plugins of ``snapshotters``, which the daemon is configured to use, stay enabled.
+    """
     text = shipped(PODS_ONLY if pods_only else FULL)
+    for name in snapshotters:
+        for kind in ("snapshotter", "differ"):
+            text = text.replace(f'  "io.containerd.{kind}.v1.{name}",\n', "")
     if command.config != DEFAULT_CONFIG:
         text = text.replace(_PATTERN, f"imports = [{_quoted(command.config)}]")
     if version > 1:
@@ -54,8 +63,19 @@ def containerd_config(command: ContainerdCommand, version: int, *, pods_only: bo
 def containerd_drop_in(command: ContainerdCommand) -> str:
     """Return the drop-in that starts the same program, with the same arguments, with our file."""
     words = [command.program, *command.arguments, "--config", CONTAINERD_CONFIG]
-    line = f"ExecStart={shlex.join(words)}"
+    line = f"ExecStart={command.prefix}{' '.join(map(_unit_word, words))}"
     return _COMMAND.sub(lambda _: line, shipped("containerd.service.d/10-cri-shim.conf"))
+
+
+def required_disabled(usual: str, ours: str) -> list[str]:
+    """Return the plugins that the usual file requires and ours disables; containerd does not start then."""
+    required, disabled = tomllib.loads(usual).get("required_plugins"), tomllib.loads(ours)["disabled_plugins"]
+    return [name for name in disabled if name in required] if isinstance(required, list) else []
+
+
+def _unit_word(word: str) -> str:
+    """Return a word of a command; systemd replaces variables within quotes, too, so they are not needed for those."""
+    return word if _PLAIN_WORD.fullmatch(word) else shlex.quote(word)
 
 
 def _short_names(text: str) -> list[str]:

@@ -6,6 +6,7 @@ files with one name the one in the first directory counts, and drop-ins apply in
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING, Final
 
@@ -29,7 +30,8 @@ UNIT_DIRECTORIES: Final = (
 UNIT: Final = "containerd.service"
 DEFAULT_PROGRAM: Final = "/usr/bin/containerd"
 DEFAULT_CONFIG: Final = "/etc/containerd/config.toml"
-_PREFIXES: Final = "@-:+!|"
+_PREFIXES: Final = re.compile(r"[@:+!|-]*")
+_COMMENT_LINES: Final = re.compile(r"^[ \t]*[#;].*\n?", re.MULTILINE)
 
 
 class ContainerdCommand(Struct, frozen=True):
@@ -43,6 +45,8 @@ class ContainerdCommand(Struct, frozen=True):
     config: str = DEFAULT_CONFIG
     later: str = ""
     """A drop-in that replaces the command after ours, so that ours has no effect; empty if there is none."""
+    prefix: str = ""
+    """Characters before the program that say how systemd starts it (systemd.service(5))."""
 
 
 def unit_file(root: Path, unit: str) -> str:
@@ -96,13 +100,27 @@ def containerd_command(texts: list[tuple[str, str]]) -> ContainerdCommand:
     if not words:
         return ContainerdCommand(unit=unit, later=later)
     arguments, config = _without_config(words[1:])
-    return ContainerdCommand(unit, words[0].lstrip(_PREFIXES), tuple(arguments), config or DEFAULT_CONFIG, later)
+    prefix = _prefix(words[0])
+    return ContainerdCommand(
+        unit=unit,
+        program=words[0].removeprefix(prefix),
+        prefix=prefix,
+        arguments=tuple(arguments),
+        config=config or DEFAULT_CONFIG,
+        later=later,
+    )
+
+
+def _prefix(word: str) -> str:
+    match = _PREFIXES.match(word)
+    return match.group() if match else ""
 
 
 def _commands(text: str) -> list[str]:
     """Return the values of ExecStart in the section Service."""
     section, values = "", []
-    for line in text.replace("\\\n", " ").splitlines():
+    # systemd leaves comments out before it joins continued lines.
+    for line in _COMMENT_LINES.sub("", text).replace("\\\n", " ").splitlines():
         stripped = line.strip()
         if stripped.startswith("["):
             section = stripped

@@ -51,6 +51,8 @@ class Node(Struct, frozen=True):
     """The unit of the daemon, wherever it is."""
     program: str = "/usr/bin/cri-shim"
     """The program that the unit has to start."""
+    snapshotters: frozenset[str] = frozenset()
+    """The snapshotters that the daemon is configured to use."""
     containerd: ContainerdCommand = ContainerdCommand()
     containerd_config: str | None = None
     """containerd's usual configuration; None if there is no file."""
@@ -90,6 +92,7 @@ def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
         conf_dir=conf_dir,
         own_unit=unit_file(root, targets.UNIT),
         program=Node().program if _is_there(followed(Node().program)) or not live else program,
+        snapshotters=_snapshotters(config),
         containerd=command,
         containerd_config=_text(followed(command.config)),
         kubelet=bool(unit_file(root, "kubelet.service")) or any(_is_there(followed(path)) for path in _KUBELET),
@@ -100,6 +103,11 @@ def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
         enabled=systemd and _systemctl_says("is-enabled", targets.UNIT),
         active=systemd and _systemctl_says("is-active", targets.UNIT),
     )
+
+
+def _snapshotters(config: Config) -> frozenset[str]:
+    handlers = config.containerd.runtimes.values()
+    return frozenset({config.containerd.snapshotter, *(one.snapshotter for one in handlers if one.snapshotter)})
 
 
 def is_live(root: Path) -> bool:

@@ -149,6 +149,17 @@ def _plan_containerd(planner: _Planner) -> None:
             f"{command.later} sets ExecStart of containerd after {targets.DROP_IN} would: give it a name that sorts "
             "before that, or remove it"
         )
+    if "containerd" not in command.program.rpartition("/")[2]:
+        planner.problems.append(
+            f"{command.unit} starts containerd through {command.program}, which takes no --config: start containerd "
+            f"itself, by a drop-in whose name sorts before {targets.DROP_IN}"
+        )
+        return
+    if variables := [word for word in command.arguments if word.startswith("$")]:
+        planner.notes.append(
+            f"{command.unit} passes {' '.join(variables)} to containerd; a --config in there is not imported: move it "
+            "to ExecStart"
+        )
     if command.config == targets.CONTAINERD_CONFIG:
         planner.problems.append(f"containerd is started with {targets.CONTAINERD_CONFIG} by a file that is not ours")
     try:
@@ -158,10 +169,18 @@ def _plan_containerd(planner: _Planner) -> None:
         return
     if node.containerd_config is None and command.config != DEFAULT_CONFIG:
         planner.problems.append(f"containerd is started with {command.config}, which does not exist")
+    text = containerd_files.containerd_config(
+        command, version, pods_only=planner.options.pods_only, snapshotters=node.snapshotters
+    )
+    if required := containerd_files.required_disabled(node.containerd_config or "", text):
+        planner.problems.append(
+            f"{command.config} has {', '.join(required)} in required_plugins, so containerd would not start without "
+            "them: remove them there"
+        )
     planner.want(
         _Wanted(
             targets.CONTAINERD_CONFIG,
-            containerd_files.containerd_config(command, version, pods_only=planner.options.pods_only),
+            text,
             f"import {command.config} and disable the CRI plugin",
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 import tomllib
 from typing import TYPE_CHECKING, Final
 
@@ -54,10 +55,28 @@ def check_containerd(program: str, file: str = targets.CONTAINERD_CONFIG) -> Non
         done = subprocess.run(
             arguments, capture_output=True, text=True, errors="replace", timeout=_CHECK_SECONDS, check=False
         )
-        disabled = tomllib.loads(done.stdout).get("disabled_plugins", ()) if not done.returncode else ()
+        joined = tomllib.loads(done.stdout) if not done.returncode else {}
     except (OSError, subprocess.TimeoutExpired, tomllib.TOMLDecodeError) as error:
         raise SystemdError(f"{' '.join(arguments)}: {error}") from error
     if done.returncode:
         raise SystemdError(f"containerd refuses {file}: {escaped(done.stderr.strip(), 1000)}")
-    if not _PLUGINS & set(disabled):
+    disabled = set(joined.get("disabled_plugins", ()))
+    if not _PLUGINS & disabled:
         raise SystemdError(f"containerd would still have its CRI plugin with {file}")
+    if required := disabled & set(joined.get("required_plugins", ())):
+        raise SystemdError(
+            f"containerd would not start with {file}: its configuration has {', '.join(sorted(required))} in "
+            "required_plugins, which may be in a file that it imports; remove it there"
+        )
+
+
+def check_content(program: str, content: bytes) -> None:
+    """Do the same for a file that is not in its place yet; what it imports has absolute paths."""
+    with tempfile.NamedTemporaryFile(prefix="cri-shim-", suffix=".toml") as file:
+        file.write(content)
+        file.flush()
+        try:
+            check_containerd(program, file.name)
+        except SystemdError as error:
+            text = str(error).replace(file.name, targets.CONTAINERD_CONFIG)
+            raise SystemdError(f"{text} (nothing was changed)") from error

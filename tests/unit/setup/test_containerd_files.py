@@ -68,7 +68,11 @@ def drop_in(name):
                     "[Service]\nExecStartPre=-/bin/a\nExecStart=-/usr/bin/containerd -l \\\n info -c /a.toml\n",
                 )
             ],
-            ContainerdCommand(UNIT, arguments=("-l", "info"), config="/a.toml"),
+            ContainerdCommand(UNIT, arguments=("-l", "info"), config="/a.toml", prefix="-"),
+        ),
+        (
+            [(UNIT, "[Service]\nExecStart=@/usr/bin/containerd c \\\n# why\n  ; not\n  -l info\n# ExecStart=/x\n")],
+            ContainerdCommand(UNIT, arguments=("c", "-l", "info"), prefix="@"),
         ),
         (
             [
@@ -87,7 +91,7 @@ def drop_in(name):
         ),
         ([(UNIT, "[Install]\nExecStart=/x\n")], ContainerdCommand(UNIT)),
     ],
-    ids=["no unit", "elsewhere", "arguments", "drop-in before ours", "drop-in after ours", "other section"],
+    ids=["no unit", "elsewhere", "arguments", "comments", "drop-in before ours", "drop-in after ours", "other section"],
 )
 def test_the_command_of_the_unit_is_found(texts, command):
     """With its drop-ins, and without ours."""
@@ -95,7 +99,17 @@ def test_the_command_of_the_unit_is_found(texts, command):
 
 
 def test_the_drop_in_keeps_program_and_arguments():
-    """Only the configuration is another one."""
-    text = containerd_drop_in(ContainerdCommand(UNIT, "/opt/containerd", ("-l", "a b"), "/b.toml"))
-    assert text.splitlines()[-1] == "ExecStart=/opt/containerd -l 'a b' --config /etc/cri-shim/containerd.toml"
+    """Only the configuration is another one. A prefix says how systemd reads the rest, as @ does."""
+    given = ContainerdCommand(UNIT, "/opt/containerd", ("c", "-l", "a b", "$OPTS"), "/b.toml", prefix="-@")
+    text = containerd_drop_in(given)
+    said = "ExecStart=-@/opt/containerd c -l 'a b' $OPTS --config /etc/cri-shim/containerd.toml"
+    assert text.splitlines()[-1] == said
     assert containerd_command([(UNIT, text)]).config == "/etc/cri-shim/containerd.toml"
+
+
+def test_a_snapshotter_that_the_daemon_uses_stays():
+    """Images could not be unpacked without it."""
+    text = containerd_config(ContainerdCommand(), 2, pods_only=True, snapshotters=frozenset({"overlayfs", "erofs"}))
+    names = tomllib.loads(text)["disabled_plugins"]
+    assert not [name for name in names if name.endswith(".erofs")]
+    assert "io.containerd.snapshotter.v1.zfs" in names

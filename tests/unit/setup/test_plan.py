@@ -204,6 +204,12 @@ def test_another_namespace_leaves_containerd_alone():
         (replace(BARE, containerd_config="version = 'x'"), "not a number"),
         (replace(BARE, containerd=ContainerdCommand("/u", config="/b.toml")), "does not exist"),
         (replace(BARE, containerd=ContainerdCommand("/u", later="/z.conf")), "/z.conf"),
+        (replace(BARE, containerd=ContainerdCommand("/u", "/bin/sh", config="exec containerd")), "through /bin/sh"),
+        (replace(BARE, containerd_config='required_plugins = ["cri"]\n'), "required_plugins"),
+        (
+            replace(BARE, containerd_config='version = 2\nrequired_plugins = ["io.containerd.grpc.v1.cri"]\n'),
+            "has io.containerd.grpc.v1.cri in required_plugins",
+        ),
         (replace(BARE, containerd=ContainerdCommand("/u", config=targets.CONTAINERD_CONFIG)), "not ours"),
     ],
 )

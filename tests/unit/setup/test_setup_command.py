@@ -101,7 +101,9 @@ def test_set_up_again_and_undo(root, fake, systemd, capsys):
         "restart containerd.service",
         "enable --now cri-shim.service",
     ]
-    assert (fake / "containerd-calls").read_text() == f"--config {targets.CONTAINERD_CONFIG} config dump\n"
+    before_any_change, before_the_restart = (fake / "containerd-calls").read_text().splitlines()
+    assert before_any_change.endswith(".toml config dump")
+    assert before_the_restart == f"--config {targets.CONTAINERD_CONFIG} config dump"
     assert "`cri-shim status --wait 60`" in capsys.readouterr().out
     assert setup(root, "-y") == 0
     assert "nothing to change" in capsys.readouterr().out
@@ -149,16 +151,38 @@ def test_a_terminal_is_asked(root, fake, monkeypatch, answer, code):
 
 @pytest.mark.parametrize(
     ("dump", "said"),
-    [("disabled_plugins = []\n", "would still have its CRI plugin"), ("= nonsense", "config dump")],
-    ids=["plugin on", "no answer"],
+    [
+        ("disabled_plugins = []\n", "would still have its CRI plugin with /etc/cri-shim/containerd.toml"),
+        (f'{DISABLED}required_plugins = ["io.containerd.grpc.v1.cri"]\n', "required_plugins"),
+        ("= nonsense", "config dump"),
+    ],
+    ids=["plugin on", "plugin required", "no answer"],
 )
 @pytest.mark.usefixtures("systemd")
-def test_containerd_is_not_restarted_with_a_file_that_does_not_hold(root, fake, capsys, dump, said):
-    """Running pods would be without it. The next run goes on where this one stopped."""
+def test_nothing_is_changed_if_containerd_refuses_its_new_file(root, fake, capsys, dump, said):
+    """Else its next restart would fail, even days later."""
+    before = tree(root)
     (fake / "dump").write_text(dump)
+    for options in ([], ["--no-start"]):
+        assert setup(root, "-y", *options) == 1
+        error = " ".join(capsys.readouterr().err.split())
+        assert said in error
+        assert error.endswith("(nothing was changed)")
+        assert tree(root) == before
+    assert calls(fake) == []
+
+
+@pytest.mark.usefixtures("systemd")
+def test_containerd_is_not_restarted_with_a_file_that_does_not_hold(root, fake, capsys):
+    """Its usual file was changed since. The next run goes on where this one stopped."""
+    (fake / "fails-containerd.service").touch()
     assert setup(root, "-y") == 1
-    assert said in capsys.readouterr().err
-    assert calls(fake) == ["daemon-reload"]
+    (fake / "fails-containerd.service").unlink()
+    calls(fake)
+    (fake / "dump").write_text("disabled_plugins = []\n")
+    assert setup(root, "-y") == 1
+    assert "would still have its CRI plugin" in capsys.readouterr().err
+    assert calls(fake) == []
     (fake / "dump").write_text(DISABLED)
     assert setup(root, "-y") == 0
     assert calls(fake) == ["restart containerd.service", "enable --now cri-shim.service"]
