@@ -18,6 +18,7 @@ from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from containerd_client.errors import is_shim_gone
 from cri_shim.errors import UnavailableError
 from cri_shim.kernel.executors import FS, run
+from cri_shim.oci.stop_signal import signal_name
 from cri_shim.sync.orphaned_shims import end_orphaned_shims
 from cri_shim.sync.task_poll import Absent, NotKnown, poll_task
 from cri_shim.timeline import awaited
@@ -76,7 +77,7 @@ async def _send_by_containerd(containerd: Containerd, containers: Index[Containe
             return
         except DeadlineExceeded as error:
             raise UnavailableError(
-                f"{signal.Signals(number).name} could not be sent to {_named(containers, id_)}: "
+                f"{signal_name(number)} could not be sent to {_named(containers, id_)}: "
                 f"its shim does not answer ({error.detail}); the state of its process is unknown; try again later"
             ) from error
         except ContainerdError as error:

@@ -1,4 +1,4 @@
-"""Parse signals: ``SIGTERM``, ``TERM``, ``15``, ``SIGRTMIN+3`` as in images, ``SIGRTMINPLUS3`` as in the CRI."""
+"""Parse and name signals: ``SIGTERM``, ``TERM``, ``15``; ``SIGRTMIN+3`` in images, ``SIGRTMINPLUS3`` in the CRI."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from cri_shim.errors import InvalidArgumentError
 from untrusted import escaped
 
 _NUMBER = re.compile(r"0*([0-9]{1,3})")
+_NAMED = frozenset(map(int, signal.Signals))
+"""Of the real-time signals Python names only the first and the last."""
 _REAL_TIME = re.compile(r"RT(MIN|MAX)(?:(\+|PLUS|-|MINUS)([0-9]{1,3}))?")
 
 
@@ -29,3 +31,12 @@ def signal_number(name: str) -> int:
         if signal.SIGRTMIN <= result <= signal.SIGRTMAX:
             return result
     raise InvalidArgumentError(f"stop signal '{escaped(name)}' is not known")
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal in the form of images; its number if it has none, such as 32 or 33."""
+    if number in _NAMED:
+        return signal.Signals(number).name
+    if signal.SIGRTMIN < number < signal.SIGRTMAX:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
+    return f"signal {number}"

@@ -13,7 +13,7 @@ from containerd_client import DeadlineExceeded, NotFound, Unavailable, Unknown
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.errors import UnavailableError
 from cri_shim.lifecycle import termination
-from cri_shim.lifecycle.termination import kill_and_wait, record_if_ended
+from cri_shim.lifecycle.termination import kill_and_wait, record_if_ended, send_signal
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
@@ -94,6 +94,20 @@ async def test_a_shim_that_does_not_take_the_signal():
     _, given = service(kill=DeadlineExceeded(KILL, "containerd did not answer within 10 s"))
     with pytest.raises(UnavailableError, match=f"SIGKILL could not be sent to container {ID}: its shim"):
         await kill_and_wait(given.containerd, given.containers, given.exits, by_containerd, ID)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        *((signal.SIGTERM, "SIGTERM"), (32, "signal 32"), (signal.SIGRTMIN, "SIGRTMIN"), (37, r"SIGRTMIN\+3")),
+        (signal.SIGRTMAX, "SIGRTMAX"),
+    ],
+)
+async def test_every_signal_has_a_name(number, name):
+    """Images may ask for any number, and most real-time signals have no name in Python."""
+    _, given = service(kill=DeadlineExceeded(KILL, "containerd did not answer within 10 s"))
+    with pytest.raises(UnavailableError, match=f"{name} could not be sent to container {ID}: its shim"):
+        await send_signal(given.containerd, given.containers, by_containerd, ID, number)
 
 
 @pytest.mark.parametrize("ends", [True, False])
