@@ -7,7 +7,8 @@ too if its pod is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
     from cri_shim.paths import Paths
+
+_ID: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class OwnIds(Struct, frozen=True):
@@ -39,7 +42,10 @@ class OwnIds(Struct, frozen=True):
 
 
 def ids_on_disk(paths: Paths) -> OwnIds:
-    """Return the ids that have a directory of ours. Blocks; raises OSError for what cannot be read."""
+    """Return the ids that have a directory of ours. Blocks; raises OSError for what cannot be read.
+
+    Other names than ids lead to nothing: a task or a cgroup with the same name belongs to another client.
+    """
     return OwnIds(
         _names(paths.sandboxes_root(), paths.sandboxes_state()),
         _names(paths.containers_root(), paths.containers_state(), paths.idmapped(), paths.image_mounts()),
@@ -56,7 +62,9 @@ def ids_in_containerd(pods: Iterable[Record], containers: Iterable[Record], mark
 
 
 def _names(*directories: Path) -> frozenset[str]:
-    return frozenset(entry.name for directory in directories for entry in entries_of(directory))
+    return frozenset(
+        entry.name for directory in directories for entry in entries_of(directory) if _ID.fullmatch(entry.name)
+    )
 
 
 def _pod_of(record: Record) -> str:

@@ -11,7 +11,7 @@ from cri_shim.lifecycle.orphaned_cgroups import named_after
 from cri_shim.lifecycle.orphaned_processes import shims_of
 from cri_shim.network.cache import ResultCache
 from cri_shim.network.conflist import load_directory
-from cri_shim.wipe.own_paths import own_paths
+from cri_shim.wipe.own_paths import own_paths, pod_directories
 from cri_shim.wipe.reservations import reserved_for
 from untrusted import escaped
 
@@ -55,9 +55,12 @@ def reservations(config: Config, ids: OwnIds, attached: list[Cached]) -> list[Pa
 
 
 def own_mounts(paths: Paths) -> list[MountPoint]:
-    """Return the mounts below our directories, in the order in which to unmount them. Blocks."""
+    """Return the mounts in the directories of pods and containers, in the order in which to unmount them. Blocks.
+
+    Elsewhere in root and state others may have mounted something.
+    """
     mounts = read_mountinfo()
-    tops = dict.fromkeys(top.resolve() for top in (paths.state, paths.root))
+    tops = dict.fromkeys(top.resolve() for top in pod_directories(paths))
     return [mount for top in tops for mount in mounts_under(str(top), mounts) if mount.path != str(top)]
 
 

@@ -23,17 +23,24 @@ def own_paths(config: Config, paths: Paths) -> list[Path]:
     if config.http.address.startswith("unix://"):
         sockets.append(Path(config.http.address.removeprefix("unix://")))
     return [
-        paths.sandboxes_root(),
-        paths.containers_root(),
+        *pod_directories(paths),
         paths.learned_transport(),
         paths.shim_calls(),
+        *sockets,
+        *dict.fromkeys(lock_files(config)),
+    ]
+
+
+def pod_directories(paths: Paths) -> list[Path]:
+    """Return the directories of which everything in them belongs to a pod or a container of ours."""
+    return [
+        paths.sandboxes_root(),
+        paths.containers_root(),
         paths.sandboxes_state(),
         paths.containers_state(),
         paths.image_mounts(),
         paths.idmapped(),
         *([paths.netns_dir()] if paths.netns_under_state else []),
-        *sockets,
-        *dict.fromkeys(lock_files(config)),
     ]
 
 

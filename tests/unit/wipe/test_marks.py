@@ -13,10 +13,11 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.config import Config
+from cri_shim.kernel.mountinfo import parse_mountinfo
 from cri_shim.paths import Paths
 from cri_shim.state.containers import Container, Status
 from cri_shim.state.stored.metadata import CONTAINER_EXTENSION, PINNED_EXTENSION, container_extension
-from cri_shim.wipe import reservations
+from cri_shim.wipe import on_node, reservations
 from cri_shim.wipe.marks import OwnIds, ids_in_containerd, ids_on_disk
 from cri_shim.wipe.own_paths import remove_own_paths
 from cri_shim.wipe.running_daemon import holder_of
@@ -49,12 +50,33 @@ def test_every_directory_of_ours_names_an_id(tmp_path):
     """Whichever of them is left."""
     paths = Paths(tmp_path / "root", tmp_path / "state")
     assert ids_on_disk(paths) == OwnIds()
+    a, b, c, d, e, f = (letter * 64 for letter in "abcdef")
     for directory in (
-        *(paths.sandbox_root("a"), paths.sandbox_state("b")),
-        *(paths.container_root("c"), paths.container_state("d"), paths.idmapped() / "e", paths.image_mounts() / "f"),
+        *(paths.sandbox_root(a), paths.sandbox_state(b)),
+        *(paths.container_root(c), paths.container_state(d), paths.idmapped() / e, paths.image_mounts() / f),
     ):
         directory.mkdir(parents=True)
-    assert ids_on_disk(paths) == OwnIds(frozenset("ab"), frozenset("cdef"))
+    assert ids_on_disk(paths) == OwnIds(frozenset({a, b}), frozenset({c, d, e, f}))
+
+
+@pytest.mark.parametrize("name", ["theirs", "docker", "lost+found", "a" * 63, "a" * 65, "A" * 64, f"{'a' * 64}\n"])
+def test_a_name_that_is_not_an_id_leads_to_nothing(tmp_path, name):
+    """A container or a cgroup of others may have it."""
+    paths = Paths(tmp_path / "root", tmp_path / "state")
+    for directory in (paths.sandbox_root(name), paths.container_state(name)):
+        directory.mkdir(parents=True)
+    assert ids_on_disk(paths) == OwnIds()
+
+
+def test_mounts_of_others_in_root_and_state_are_not_ours(tmp_path, monkeypatch):
+    """Only those in the directories of pods and containers."""
+    paths = Paths(tmp_path / "root", tmp_path / "state", netns_under_state=True)
+    ours = [f"{paths.sandbox_state('a')}/shm", f"{paths.image_mounts()}/b/0", f"{paths.netns_dir()}/cni-a"]
+    theirs = [f"{tmp_path}/root/theirs", f"{tmp_path}/state/theirs", str(paths.sandboxes_root())]
+    line = "1 0 0:1 / {} rw - tmpfs none rw"
+    mounts = parse_mountinfo("\n".join(line.format(path) for path in (*ours, *theirs)))
+    monkeypatch.setattr(on_node, "read_mountinfo", lambda: mounts)
+    assert {mount.path for mount in on_node.own_mounts(paths)} == set(ours)
 
 
 def test_only_reservations_of_ours_are_ours(tmp_path, monkeypatch):
