@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 PROC: Final = Path("/proc")
 _NAME: Final = "cri-shim"
 _MODULE: Final = "cri_shim.cli"
-_FLAGS: Final = {"--config": "config", "--socket-path": "socket_path"}
+_FLAGS: Final = {
+    "--config": "config",
+    "--socket-path": "socket_path",
+    "--containerd-address": "containerd_address",
+}
 
 
 class SeveralDaemonsError(Exception):
@@ -31,11 +35,20 @@ class SeveralDaemonsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RunningDaemon:
-    """A process that serves; ``config`` and ``socket_path`` are those of its command line, empty if not there."""
+    """A process that serves; the other fields are the flags of its command line, empty if not there."""
 
     pid: int
     config: str = ""
     socket_path: str = ""
+    containerd_address: str = ""
+
+    def options(self) -> dict[str, Path | str | None]:
+        """Return the flags in the form in which this program parses them."""
+        return {
+            "config": Path(self.config) if self.config else None,
+            "socket_path": self.socket_path or None,
+            "containerd.address": self.containerd_address or None,
+        }
 
     def __str__(self) -> str:
         """Return the flags that lead to it."""
@@ -56,8 +69,7 @@ def settings_of_running(options: argparse.Namespace, settings: Callable[[argpars
         lines = "\n".join(f"  {each}" for each in daemons)
         raise SeveralDaemonsError(f"no cri-shim serves {config.socket_path}, but these run; name one of them:\n{lines}")
     for daemon in daemons:
-        options.config = Path(daemon.config) if daemon.config else None
-        options.socket_path = daemon.socket_path or None
+        vars(options).update(daemon.options())
         return settings(options)
     return config
 
@@ -80,7 +92,7 @@ def _daemon(process: Path, pid: int) -> Iterator[RunningDaemon]:
         return  # it has ended, or belongs to another user
     flags = dict(_flags(arguments))
     # A relative name starts at the daemon's own directory.
-    yield RunningDaemon(pid, **{name: str(directory / path) for name, path in flags.items()})
+    yield RunningDaemon(pid, **{name: str(directory / path.removeprefix("unix://")) for name, path in flags.items()})
 
 
 def _arguments(command: Sequence[str]) -> Sequence[str] | None:

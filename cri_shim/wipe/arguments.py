@@ -26,7 +26,7 @@ def add_wipe(
     def wipe_command(options: argparse.Namespace) -> int:
         from cri_shim.wipe import command  # noqa: PLC0415 - see above
 
-        return command.run(options, settings(options))
+        return command.run(options, settings(options), settings)
 
     wipe = commands.add_parser("wipe", help="remove all pods and files of the daemon", description=_WIPE)
     add_settings(wipe)

@@ -23,6 +23,7 @@ from cri_shim.paths import Paths
 from cri_shim.wipe.inventory import Inventory, take_inventory
 from cri_shim.wipe.marks import OwnIds
 from cri_shim.wipe.node_removal import remove_from_node
+from cri_shim.wipe.other_daemons import other_daemon
 from cri_shim.wipe.own_paths import remove_own_paths
 from cri_shim.wipe.removal import remove_everything
 from cri_shim.wipe.running_daemon import holder_of
@@ -31,15 +32,20 @@ from untrusted import escaped
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from cri_shim.config import Config
 
+_INTERRUPTED = 130
 _NO_POD = frozenset({"directories", "images"})
 """Kinds that belong to no pod."""
 
 
-def run(options: argparse.Namespace, config: Config) -> int:
-    """Show or remove; return 0 for success, 1 if something stays or nothing could be done."""
+def run(options: argparse.Namespace, config: Config, settings: Callable[[argparse.Namespace], Config]) -> int:
+    """Show or remove; return 0 for success, 1 if something stays or nothing could be done, 130 if interrupted.
+
+    ``settings`` reads the configuration that options name.
+    """
     if os.geteuid() != 0:
         return _refused("cri-shim wipe must run as root")
     # What the daemon's own parts log explains what stays.
@@ -48,7 +54,15 @@ def run(options: argparse.Namespace, config: Config) -> int:
         holder = holder_of(config)
         if holder:
             return _refused(f"the daemon runs ({holder}): stop it first")
+        other = other_daemon(config, settings)
+        if other:
+            return _refused(f"a daemon serves pods of the same containerd: {other}; stop it and give its flags here")
         return asyncio.run(_run(options, config))
+    except KeyboardInterrupt:
+        print("interrupted; run the command again to see what is left", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        raise  # the reader of the output has gone
     except (Unavailable, DeadlineExceeded) as error:
         return _refused(
             f"containerd does not answer at {config.containerd.address}: start it, or use --offline to "

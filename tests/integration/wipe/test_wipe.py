@@ -168,6 +168,20 @@ async def test_a_daemon_that_runs_is_not_disturbed(lab: Lab, tmp_path: Path) -> 
     await pod.remove()
 
 
+async def test_a_daemon_with_another_configuration_is_not_disturbed(lab: Lab, tmp_path: Path) -> None:
+    """Its pods are in the same containerd, and the locks of the directories that were named are free."""
+    pod = await Pod.run(lab.client, lab.busybox, cgroup_parent=lab.cgroup_parent)
+    other = tmp_path / "other.toml"
+    other.write_text(lab.bridge.config_file.read_text().replace(str(lab.bridge.directory), str(tmp_path / "other")))
+    for arguments in ((), ("--yes",)):
+        code, _, said = await asyncio.to_thread(wipe, lab, *arguments, "--config", str(other))
+        assert code == 1
+        assert f"--config {lab.bridge.config_file} (process {lab.bridge.daemon.pid})" in said
+    assert (await pod.status()).state == cri.SANDBOX_READY
+    assert not (tmp_path / "other").exists()
+    await pod.remove()
+
+
 async def test_what_cannot_be_detached_stays_until_it_can(lab: Lab, tmp_path: Path, bad_mood: Path) -> None:
     """Everything else is removed; the next run removes the rest."""
     before = await census(lab)
