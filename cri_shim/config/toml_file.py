@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cri_shim.config.errors import ConfigError, Problem
+from cri_shim.config.file_text import read_text
 from cri_shim.config.lines import lines_of
 from cri_shim.config.read import Reader, dotted
 from cri_shim.config.schema import Config
+from cri_shim.config.toml_document import parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DEFAULT_PATH = Path("/etc/cri-shim/config.toml")
-
-_POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +36,11 @@ def load(path: Path | str | None = None, *, flags: Sequence[Flag] = ()) -> Confi
     wanted = Path(path) if path is not None else DEFAULT_PATH
     source = str(wanted.absolute())
     try:
-        text = wanted.read_text(encoding="utf-8")
+        text = read_text(wanted)
     except FileNotFoundError:
         if path is not None:
             raise ConfigError([Problem(str(wanted), 0, "", "file not found")]) from None
         text, source = "", ""
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError([Problem(str(wanted), line, "", "not UTF-8, which TOML must be")]) from None
     except OSError as error:
         raise ConfigError([Problem(str(wanted), 0, "", f"cannot be read: {error.strerror}")]) from None
     return replace(parse(text, str(wanted), flags=flags), source=source)
@@ -56,12 +51,7 @@ def parse(text: str, name: str = "config.toml", *, flags: Sequence[Flag] = ()) -
 
     Raises ConfigError with every problem of the text and the flags.
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([syntax_problem(str(error), text, name)]) from None
-    except RecursionError:
-        raise ConfigError([Problem(name, 0, "", "its values are nested too deeply")]) from None
+    document = parse_document(text, name)
     # tomllib also turns CR LF into LF; counting only LF gives the line numbers of an editor.
     reader = Reader(name, lines_of(text))
     for flag in flags:
@@ -78,18 +68,6 @@ def parse(text: str, name: str = "config.toml", *, flags: Sequence[Flag] = ()) -
     if reader.problems:
         raise ConfigError(reader.problems)
     return config
-
-
-def syntax_problem(message: str, text: str, name: str) -> Problem:
-    """Return the problem that ``tomllib`` describes with ``message``, with its line."""
-    position = _POSITION.search(message)
-    if position is None:
-        return Problem(name, 0, "", message)
-    what = message[: position.start()]
-    what = what[:1].lower() + what[1:]
-    if position[1] is None:
-        return Problem(name, max(len(text.splitlines()), 1), "", f"{what}, at the end of the file")
-    return Problem(name, int(position[1]), "", f"{what}, at column {position[2]}")
 
 
 def _check_across(config: Config, document: dict[str, Any], reader: Reader) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import glob
 import os
 import stat
-import tomllib
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cri_shim.config.containerd.recognise import NEWEST, is_own, version_of
 from cri_shim.config.errors import ConfigError, Problem
 from cri_shim.config.lines import lines_of
-from cri_shim.config.toml_file import syntax_problem
+from cri_shim.config.toml_document import parse_document
 from untrusted import escaped
 
 if TYPE_CHECKING:
@@ -67,12 +66,7 @@ def read_files(path: FilePath) -> list[File]:
 
 def _read(name: str, parent: str) -> File:
     text = _text(name, parent)
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([syntax_problem(str(error), text, escaped(name))]) from None
-    except RecursionError:
-        raise ConfigError([Problem(escaped(name), 0, "", "its values are nested too deeply")]) from None
+    document = parse_document(text, escaped(name))
     file = File(name, document, lines_of(text))
     if max(map(len, file.lines), default=0) > _DEEPEST:
         raise ConfigError([Problem(escaped(name), 0, "", "its tables are nested too deeply")])

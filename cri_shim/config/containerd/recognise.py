@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import TYPE_CHECKING, Any, Final
 
 from cri_shim.config.errors import ConfigError, Problem
 from cri_shim.config.key import keys_of
 from cri_shim.config.schema import Config
+from cri_shim.config.file_text import read_text
+from cri_shim.config.toml_document import parse_document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,8 +46,8 @@ def is_own(document: Mapping[str, Any]) -> bool:
 def problem_of(path: Path) -> ConfigError | None:
     """Return the error for a file that is containerd's instead of this daemon's; None for any other file."""
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+        document = parse_document(read_text(path), str(path)) if path.is_file() else {}
+    except (OSError, ConfigError):
         return None  # its own reader says what is wrong with it
     if not is_containerd(document):
         return None
