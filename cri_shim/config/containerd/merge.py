@@ -80,7 +80,9 @@ def _full_name(name: str) -> str:
 
 
 def _merge_plugin(merged: Merged, file: File, names: tuple[str, str], plugin: Any, *, whole: bool) -> None:
-    plugins = merged.document.setdefault("plugins", {})
+    plugins = merged.document.get("plugins")
+    if not isinstance(plugins, dict):
+        plugins = merged.document["plugins"] = {}
     here, there = ("plugins", names[0]), ("plugins", names[1])
     if whole or not isinstance(plugin, dict) or not isinstance(plugins.get(names[0]), dict):
         _forget(merged, here)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _ANY: Final = "*"
 _DOCKER: Final = {"docker.io": "https://registry-1.docker.io"}
@@ -55,15 +58,27 @@ class HostsFile:
         return lines
 
 
+def wrong_urls(mirrors: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each registry whose name is not that of a host, or with the key, whose URLs are not all URLs."""
+    for registry, mirror in mirrors.items():
+        if registry != _ANY and not _url(registry):
+            yield registry, ""
+        endpoints = mirror.get("endpoint", []) if isinstance(mirror, dict) else []
+        if isinstance(endpoints, list) and any(isinstance(url, str) and not _url(url) for url in endpoints):
+            yield registry, "endpoint"
+
+
 def of_mirrors(mirrors: dict[str, Any]) -> list[HostsFile]:
     """Return a file for each registry that has mirrors; the registry itself is asked last, as it was."""
     files = []
     for registry, mirror in mirrors.items():
+        if registry != _ANY and not _url(registry):
+            continue
         endpoints = mirror.get("endpoint", []) if isinstance(mirror, dict) else []
         urls = [url for url in endpoints if isinstance(url, str)] if isinstance(endpoints, list) else []
-        server = "" if registry == _ANY else _DOCKER.get(registry, _with_scheme(registry))
+        server = "" if registry == _ANY else _DOCKER.get(registry, _url(registry))
         name = "_default" if registry == _ANY else registry
-        files.append(HostsFile(name, server, tuple(Endpoint(_with_scheme(url)) for url in urls)))
+        files.append(HostsFile(name, server, tuple(Endpoint(each) for url in urls if (each := _url(url)))))
     return files
 
 
@@ -72,8 +87,8 @@ def of_tls(host: str, tls: Any) -> list[HostsFile]:
     options = {
         name: tls[name] for name, kind in _TLS.items() if isinstance(tls, dict) and isinstance(tls.get(name), kind)
     }
-    url = _DOCKER.get(host, _with_scheme(host))
-    return [HostsFile(host, url, (Endpoint(url, options),))]
+    url = _DOCKER.get(host, _url(host))
+    return [HostsFile(host, url, (Endpoint(url, options),))] if url else []
 
 
 def joined(files: list[HostsFile]) -> list[HostsFile]:
@@ -99,6 +114,16 @@ def _with_scheme(url: str) -> str:
         return url
     name = url.partition("/")[0].rpartition(":")[0] or url
     return f"http://{url}" if name in {"localhost", "127.0.0.1", "[::1]"} else f"https://{url}"
+
+
+def _url(text: str) -> str:
+    """Return a URL as containerd uses it, without a login and a query; an empty string if it is none."""
+    try:
+        parts = urlsplit(_with_scheme(text))
+    except ValueError:  # such as half of an IPv6 address
+        return ""
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}" if host else ""
 
 
 def _quoted(text: str) -> str:

@@ -185,8 +185,8 @@ class _Walk:
             return
         self.out.handlers[name] = self._merged.origins[path]
         kind = value.get("runtime_type", "")
-        plugin = self._merged.document["plugins"].get(CRI[1], {})
-        if kind == SHIM_V1[0] and plugin.get("systemd_cgroup") is True:
+        plugin = self._merged.document["plugins"].get(CRI[1])
+        if kind == SHIM_V1[0] and isinstance(plugin, dict) and plugin.get("systemd_cgroup") is True:
             self.take(
                 ("containerd", "runtimes", name, "options", "SystemdCgroup"), (*CRI, "systemd_cgroup"), value=True
             )

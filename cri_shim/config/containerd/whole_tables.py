@@ -101,6 +101,8 @@ def _mirrors(taker: Taker, path: Path, table: dict[str, Any]) -> None:
         return
     taker.note_lost(path, "write the hosts.toml files that stand in the result as comments")
     taker.add_hosts(registries.of_mirrors(table))
+    for registry, key in registries.wrong_urls(table):
+        taker.note_lost((*path, registry, *([key] if key else [])), "what is not a URL is left out of the comments")
 
 
 def _configs(taker: Taker, path: Path, table: dict[str, Any]) -> None:
@@ -114,8 +116,10 @@ def _configs(taker: Taker, path: Path, table: dict[str, Any]) -> None:
         if "auth" in config:
             taker.note_lost((*here, "auth"), _LOGINS)
         if "tls" in config:
-            taker.note_lost((*here, "tls"), "write the hosts.toml files that stand in the result as comments")
-            taker.add_hosts(registries.of_tls(host, config["tls"]))
+            hosts = registries.of_tls(host, config["tls"])
+            taker.add_hosts(hosts)
+            written = "write the hosts.toml files that stand in the result as comments"
+            taker.note_lost((*here, "tls"), written if hosts else "its name is not that of a host")
 
 
 def _auths(taker: Taker, path: Path, table: dict[str, Any]) -> None:
