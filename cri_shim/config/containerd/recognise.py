@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from cri_shim.config.errors import ConfigError, Problem
+from cri_shim.config.file_text import read_text
 from cri_shim.config.key import keys_of
 from cri_shim.config.schema import Config
-from cri_shim.config.file_text import read_text
 from cri_shim.config.toml_document import parse_document
 
 if TYPE_CHECKING:

@@ -39,5 +39,5 @@ def test_a_source_without_an_end_is_refused():
 
 def test_a_number_of_thousands_of_digits_is_named_by_its_line():
     """Python refuses to convert it, which is not an error of the daemon's."""
-    with pytest.raises(ConfigError, match="f.toml:2: a number has too many digits"):
+    with pytest.raises(ConfigError, match=r"f\.toml:2: a number has too many digits"):
         parse("\noom_score = " + "1" * 5000, "f.toml")
