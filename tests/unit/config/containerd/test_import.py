@@ -392,8 +392,10 @@ def test_what_is_not_a_url_is_left_out_by_name(tmp_path, capsys, text, note):
         ("version = 2\nplugins = 5\n", f"version = 2\n[{CRI}]\nsandbox_image = 'x'\n"),
         (
             'version = 2\nplugins."io.containerd.grpc.v1.cri" = 5\n',
-            '[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.x]\n'
-            'runtime_type = "io.containerd.runtime.v1.linux"\n',
+            (
+                '[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.x]\n'
+                'runtime_type = "io.containerd.runtime.v1.linux"\n'
+            ),
         ),
     ],
 )
