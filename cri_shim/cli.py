@@ -28,6 +28,7 @@ from cri_shim.wipe.arguments import add_wipe
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_INTERRUPTED = 128 + signal.SIGINT
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
 
 # Flags of `serve`, by the key that each sets. `config dump` takes the same flags and shows the settings that they
@@ -53,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return _INTERRUPTED
     except BrokenPipeError:
         # The reader has closed our standard output, as `| head` does; keep the interpreter from reporting that a second
         # time.

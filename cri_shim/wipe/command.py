@@ -56,7 +56,7 @@ def run(options: argparse.Namespace, config: Config, settings: Callable[[argpars
             return _refused(f"the daemon runs ({holder}): stop it first")
         other = other_daemon(config, settings)
         if other:
-            return _refused(f"a daemon serves pods of the same containerd: {other}; stop it and give its flags here")
+            return _refused(f"another daemon may serve the same pods: {other}; stop it, and use its flags here")
         return asyncio.run(_run(options, config))
     except KeyboardInterrupt:
         print("interrupted; run the command again to see what is left", file=sys.stderr)

@@ -147,3 +147,14 @@ def test_a_closed_pipe_is_not_a_traceback():
     done = subprocess.run([*PROGRAM, "config", "default"], stdout=writer, stderr=subprocess.PIPE, check=False)
     os.close(writer)
     assert done.stderr == b""
+
+
+def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
+    """Also one that comes while a command is imported."""
+
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "default_toml", interrupted)
+    assert cli.main(["config", "default"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"

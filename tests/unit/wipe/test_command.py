@@ -55,5 +55,5 @@ def test_a_daemon_elsewhere(ended, monkeypatch, capsys):
     monkeypatch.setattr(command, "other_daemon", lambda *_: "--config /a.toml (process 1)")
     assert ended(None) == 1
     assert capsys.readouterr().err == (
-        "a daemon serves pods of the same containerd: --config /a.toml (process 1); stop it and give its flags here\n"
+        "another daemon may serve the same pods: --config /a.toml (process 1); stop it, and use its flags here\n"
     )

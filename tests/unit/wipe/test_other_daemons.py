@@ -47,13 +47,22 @@ def test_another_namespace_does_not_count(other, tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, "root = 1"])
-def test_what_cannot_be_read_counts(other, tmp_path, content):
+def test_what_cannot_be_read_counts(other, monkeypatch, tmp_path, content):
     """Nothing is known of it."""
+    monkeypatch.setattr(other_daemons, "UNREADABLE_SECONDS", 0.0)
     file = tmp_path / "other.toml"
     if content:
         file.write_text(content)
     said = f"--config {file} (process 1), whose configuration cannot be read"
     assert other(RunningDaemon(1, config=str(file))) == said
+
+
+def test_a_daemon_that_ends_meanwhile_does_not_count(other, monkeypatch, tmp_path):
+    """Its file may go a moment before it does."""
+    answers = iter([[RunningDaemon(1, config=f"{tmp_path}/gone.toml")], []])
+    other()
+    monkeypatch.setattr(other_daemons, "running_daemons", lambda: next(answers))
+    assert other_daemons.other_daemon(Config(), cli._settings) == ""
 
 
 def test_the_flag_of_a_running_daemon_is_read(tmp_path):
