@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +14,7 @@ from cri_shim.setup.apply import ChangedMeanwhileError, apply
 from cri_shim.setup.confirm import confirmed
 from cri_shim.setup.journal import EnabledService, Journal, JournalError
 from cri_shim.setup.node import is_live, read_node
+from cri_shim.setup.only_one import OtherSetupError, only_one
 from cri_shim.setup.plan import Options, WriteFile, make_plan
 from cri_shim.setup.show import ARGUMENTS, plan_lines, remark_lines
 from cri_shim.setup.systemd import SystemdError, check_containerd, check_content, run_command
@@ -29,23 +32,23 @@ _PROGRAM: Final = "/usr/bin/cri-shim"
 
 def run(options: argparse.Namespace) -> int:
     """Set up or take back; return 0 for success, 1 for a failure, 2 if it must be confirmed and cannot be asked."""
-    root: Path = options.root.resolve()
-    if not root.is_dir():
-        print(f"{root} is not a directory", file=sys.stderr)
-        return 1
+    root = Path(os.path.realpath(options.root))
     try:
+        if not root.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(root))
         if root == Path("/") and os.geteuid() != 0 and not options.dry_run:
             print("run as root (--dry-run needs that only after a set-up)", file=sys.stderr)
             return 1
-        journal = Journal.read(targets.on_disk(root, targets.JOURNAL))
-        if options.undo:
-            return undo(options, root, journal, systemd=is_live(root))
-        return _set_up(options, root, journal)
+        with nullcontext() if options.dry_run else only_one(root):
+            journal = Journal.read(targets.on_disk(root, targets.JOURNAL))
+            if options.undo:
+                return undo(options, root, journal, systemd=is_live(root))
+            return _set_up(options, root, journal)
     except KeyboardInterrupt:
         again = "the same command completes it, and `cri-shim setup --undo` takes back what was changed"
         _say(remark_lines("error", [f"interrupted: {again}"]), sys.stderr)
         return 1
-    except (OSError, JournalError, ChangedMeanwhileError, SystemdError) as error:
+    except (OSError, JournalError, ChangedMeanwhileError, OtherSetupError, SystemdError) as error:
         _say(remark_lines("error", [_reason(error)]), sys.stderr)
         return 1
 

@@ -24,20 +24,25 @@ def changed_crictl(text: str, socket: str) -> str:
     Raises ValueError if the file is not a table of settings, or says its endpoints in a way that cannot be changed.
     """
     endpoint = f"unix://{socket}"
-    if all(value == endpoint for value in _endpoints(text)):
+    before = _settings(text)
+    if all(before.get(key) == endpoint for key in _KEYS):
         return text
     lines = text.splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
     for key in _KEYS:
-        places = [place for place, line in enumerate(lines) if re.match(rf"{key}[ \t]*:", line)]
+        places = [place for place, line in enumerate(lines) if re.match(rf"([\"']?){key}\1[ \t]*:", line)]
         for place in places:
             lines[place] = f"{key}: {endpoint}\n"
         if not places:
             lines.append(f"{key}: {endpoint}\n")
     changed = "".join(lines)
-    if any(value != endpoint for value in _endpoints(changed)):
-        raise ValueError("its endpoints cannot be changed line by line")
+    try:
+        after = _settings(changed)
+    except ValueError:
+        after = {}
+    if after != before | dict.fromkeys(_KEYS, endpoint):
+        raise ValueError(f"its endpoints cannot be changed line by line: set both to {endpoint}")
     return changed
 
 
@@ -46,13 +51,17 @@ def with_socket(text: str, socket: str) -> str:
     return text.replace(DEFAULT_SOCKET, socket)
 
 
-def _endpoints(text: str) -> list[Any]:
+def _settings(text: str) -> dict[Any, Any]:
     try:
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
         settings = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError("it is not YAML") from error
+        raise ValueError("it is not a document of YAML") from error
     if settings is None:
         settings = {}
     if not isinstance(settings, dict):
         raise ValueError("it is not a table of settings")  # noqa: TRY004 - a value from outside, not a type of ours
-    return [settings.get(key) for key in _KEYS]
+    keys = [key.value for key, _ in tree.value] if isinstance(tree, yaml.MappingNode) else []
+    if any(keys.count(key) > 1 for key in _KEYS):
+        raise ValueError("it has one of its endpoints twice, which crictl refuses")
+    return settings

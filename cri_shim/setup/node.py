@@ -35,6 +35,8 @@ class ExistingFile(Struct, frozen=True):
     mode: int
     problem: str = ""
     """Why it must not be replaced: what it is, if it is not a regular file."""
+    leads_nowhere: bool = False
+    """Whether it is a link to a file that does not exist."""
 
 
 class Node(Struct, frozen=True):
@@ -83,7 +85,7 @@ def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
     live = root == Path("/")
     systemd = is_live(root)
     return Node(
-        files={path: existing for path in paths if (existing := _existing(on_disk(path))) is not None},
+        files={path: existing for path in paths if (existing := _existing(on_disk(path), followed(path))) is not None},
         directories=frozenset(
             parent for path in paths for parent in targets.parents(path) if followed(parent).is_dir()
         ),
@@ -132,14 +134,14 @@ def _is_there(path: Path) -> bool:
     return mode_of(path) is not None
 
 
-def _existing(path: Path) -> ExistingFile | None:
+def _existing(path: Path, followed: Path) -> ExistingFile | None:
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     if not stat.S_ISREG(status.st_mode):
         what = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "not a regular file"
-        return ExistingFile(b"", stat.S_IMODE(status.st_mode), what)
+        return ExistingFile(b"", stat.S_IMODE(status.st_mode), what, leads_nowhere=not _is_there(followed))
     return ExistingFile(read_small_file(path, targets.LARGEST), stat.S_IMODE(status.st_mode))
 
 

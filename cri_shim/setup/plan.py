@@ -24,6 +24,10 @@ Command = Literal["daemon-reload", "restart-containerd", "enable"]
 COMMANDS: Final[tuple[Command, ...]] = ("daemon-reload", "restart-containerd", "enable")
 
 
+_NEEDED: Final = frozenset({targets.CONTAINERD_CONFIG, targets.CONTAINERD_DROP_IN})
+"""Without these containerd would keep its CRI plugin, and two owners would share the pods."""
+
+
 class Options(Struct, frozen=True):
     """What the administrator asks for."""
 
@@ -91,10 +95,15 @@ class _Planner:
             self._want_parents(wanted.path)
             self.changes.append(WriteFile(wanted.path, content, wanted.what))
             return
+        if wanted.keep and existing.leads_nowhere:
+            self.problems.append(f"{wanted.path} is a symbolic link to nothing: move it away, or make the file")
+            return
         if wanted.keep or existing.content == content:
             return
         ours = self.known.get(wanted.path, ())
-        if existing.problem:
+        if existing.problem and wanted.path in _NEEDED:
+            self.problems.append(f"{wanted.path} is {existing.problem}: move it away, so that the set-up can write it")
+        elif existing.problem:
             self.notes.append(f"{wanted.path} is {existing.problem} and stays as it is; it should: {wanted.what}")
         elif ours and checksum(existing.content) not in ours and not self.options.force:
             self.notes.append(f"{wanted.path} was changed since the last set-up and stays (--force replaces it)")

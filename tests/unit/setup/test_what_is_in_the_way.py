@@ -1,0 +1,58 @@
+"""What keeps a set-up from being made is said before anything is changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from cri_shim import cli
+from cri_shim.setup import targets
+from cri_shim.setup.only_one import only_one
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A node without systemd."""
+    top = tmp_path / "root"
+    for directory in ("etc", "lib/systemd/system"):
+        (top / directory).mkdir(parents=True)
+    (top / "lib/systemd/system/containerd.service").write_text("[Service]\nExecStart=/usr/bin/containerd\n")
+    return top
+
+
+def setup(root, *arguments):
+    return cli.main(["setup", "--root", str(root), *arguments])
+
+
+def tree(root):
+    return sorted(map(str, root.rglob("*")))
+
+
+def test_two_set_ups_at_once(root, capsys):
+    """The second would write a journal without what the first has changed. A look is harmless."""
+    before = tree(root)
+    with only_one(root):
+        assert setup(root, "-y") == 1
+        assert "another `cri-shim setup` is running" in capsys.readouterr().err
+        assert setup(root, "--dry-run") == 0
+    assert tree(root) == before
+    assert setup(root, "-y") == 0
+
+
+@pytest.mark.parametrize("path", [targets.OWN_CONFIG, targets.CONTAINERD_CONFIG, targets.CONTAINERD_DROP_IN])
+def test_links_where_files_must_be(root, capsys, path):
+    """The daemon would not start, or containerd would keep its CRI plugin."""
+    place = root / path.lstrip("/")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to("/nowhere")
+    before = tree(root)
+    assert setup(root, "-y") == 1
+    assert "move it away" in " ".join(capsys.readouterr().err.split())
+    assert tree(root) == before
+
+
+def test_a_root_that_is_no_directory(tmp_path, capsys):
+    """A link in a circle among them."""
+    (tmp_path / "a").symlink_to("a")
+    for name in ("a", "b"):
+        assert setup(tmp_path / name, "-y") == 1
+        assert "Not a directory" in " ".join(capsys.readouterr().err.split())
