@@ -69,10 +69,6 @@ class Notifier:
         """Send a sign of life."""
         return self._send(WATCHDOG="1")
 
-    def extend_timeout(self, seconds: float) -> bool:
-        """Ask for ``seconds`` more, from now on, for start-up or shutdown."""
-        return self._send(EXTEND_TIMEOUT_USEC=str(round(seconds * 1e6)))
-
     async def feed_watchdog(self) -> None:
         """Send signs of life from the event loop, twice as often as required, until cancelled.
 

@@ -23,11 +23,6 @@ class CpuHistory:
         self._older: tuple[int, int] | None = None
         self._newer: tuple[int, int] | None = None
 
-    @property
-    def newest_ns(self) -> int | None:
-        """The monotonic time of the newest reading that was kept."""
-        return None if self._newer is None else self._newer[0]
-
     def add(self, at_ns: int, cpu_ns: int) -> int | None:
         """Add a reading (monotonic ns, ns of CPU time) and return the nano cores up to it; None without a base."""
         newer = self._newer
