@@ -40,7 +40,7 @@ class ExistingFile(Struct, frozen=True):
 
 
 class Node(Struct, frozen=True):
-    """What is there."""
+    """A node as far as a set-up has to know it: what is there before anything is changed."""
 
     files: dict[str, ExistingFile] = {}
     """The files that a set-up may write, by path."""

@@ -60,7 +60,7 @@ Change = MakeDirectory | WriteFile
 
 
 class Plan(Struct, frozen=True):
-    """What to do."""
+    """What a set-up changes, in order, and what the administrator has to know about it."""
 
     changes: tuple[Change, ...] = ()
     commands: tuple[Command, ...] = ()

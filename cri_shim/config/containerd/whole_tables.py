@@ -21,22 +21,22 @@ class Taker(Protocol):
     """What takes values and notes."""
 
     def take(self, to: Own, path: Path, value: Any, was: str = "") -> None:
-        """Take a value."""
+        """Take ``value`` for the key ``to`` of this daemon, or note why it cannot be taken."""
 
     def note_lost(self, path: Path, reason: str) -> None:
-        """Note a loss."""
+        """Note that what is at ``path`` has no counterpart, and why that matters."""
 
     def note_default(self, path: Path) -> None:
         """Note that nothing is lost."""
 
     def wrong(self, path: Path, what: str) -> None:
-        """Note a mistake."""
+        """Note a mistake with which containerd does not start either."""
 
     def handler(self, path: Path, value: Any, name: str) -> None:
-        """Take a runtime handler."""
+        """Take the table at ``path`` as the runtime handler ``name``."""
 
     def add_hosts(self, files: list[registries.HostsFile]) -> None:
-        """Keep files of hosts."""
+        """Keep the hosts.toml files that say what an inline table said."""
 
 
 def take(taker: Taker, pattern: Own, path: Path, value: Any) -> bool:

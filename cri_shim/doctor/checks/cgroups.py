@@ -80,7 +80,7 @@ def read_root(place: Place) -> CgroupRoot:
 
 
 def judge_controllers(node: NodeFacts, root: CgroupRoot) -> Iterator[Outcome]:
-    """Judge version and controllers."""
+    """Report cgroup v1, missing controllers, and a root that cannot delegate them."""
     if not node.cgroup_v2:
         yield VERSION_1.report(
             "the node uses cgroup v1: kubelets from 1.35 on refuse it unless failCgroupV1 is false",
@@ -114,7 +114,7 @@ def judge_controllers(node: NodeFacts, root: CgroupRoot) -> Iterator[Outcome]:
 
 
 def judge_drivers(node: NodeFacts, config: Config, place: Place) -> Iterator[Outcome]:
-    """Judge the drivers of the runtime handlers."""
+    """Report handlers whose cgroup driver does not fit the node, or differs from the others'."""
     by_systemd = {name: handler.options.systemd_cgroup for name, handler in config.containerd.runtimes.items()}
     table = "[containerd.runtimes.{}.options]"
     restart = place.service("restart", "cri-shim")

@@ -33,7 +33,7 @@ class Clock(Struct, frozen=True):
 
 
 def read_clock() -> Clock:
-    """Read the clock."""
+    """Return the time, and whether the kernel says that a program corrects it."""
     try:
         return Clock(time.time(), is_synchronised())
     except OSError:
@@ -41,7 +41,7 @@ def read_clock() -> Clock:
 
 
 def judge_clock(clock: Clock) -> Iterator[Outcome]:
-    """Judge the clock."""
+    """Report a clock that is years behind, which breaks TLS, and one that no program corrects."""
     set_it = "set it, and keep it right, with chrony or systemd-timesyncd:"
     if clock.now < _PLAUSIBLE:
         year = time.gmtime(max(clock.now, 0)).tm_year

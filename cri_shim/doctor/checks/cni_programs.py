@@ -81,7 +81,7 @@ def read_plugins(networks: Sequence[NetworkConf], directories: Sequence[str], pl
 def judge_plugins(
     networks: Sequence[NetworkConf], programs: Mapping[str, Searched], directories: Sequence[str]
 ) -> Iterator[Outcome]:
-    """Judge whether the plugins have programs."""
+    """Report each plugin whose program is missing or cannot be executed, with the networks that need it."""
     where = ", ".join(directories)
     for kind, searched in programs.items():
         if searched.path:

@@ -95,7 +95,7 @@ def version_of(text: str) -> tuple[int, int] | None:
 
 
 def judge_version(text: str) -> Iterator[Outcome]:
-    """Judge the version that containerd reports."""
+    """Report a containerd that is too old; a version without a number is unknown."""
     version = version_of(text)
     if version is None:
         yield TOO_OLD.unknown(f"containerd reports the version {text!r}, which has no number", "$ containerd --version")
@@ -108,7 +108,7 @@ def judge_version(text: str) -> Iterator[Outcome]:
 
 
 def judge_plugins(plugins: Sequence[Plugin], config: Config, place: Place) -> Iterator[Outcome]:
-    """Judge the plugins that containerd has loaded."""
+    """Report containerd's own CRI plugin, and snapshotters that the configuration names and containerd lacks."""
     if config.containerd.namespace == NAMESPACE and serves_pods(plugins):
         names = ", ".join(f'"{name}"' for name in NAMES)
         yield CRI_PLUGIN.report(

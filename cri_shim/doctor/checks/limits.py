@@ -127,7 +127,7 @@ def _watches(info: Path) -> int:
 
 
 def judge_inotify(uses: list[Use]) -> Iterator[Outcome]:
-    """Judge how much of inotify is used."""
+    """Report instances or watches of inotify that are nearly used up."""
     if any(use.used is None for use in uses):
         yield INOTIFY.not_made("only root sees the descriptors of all processes")
     for use in uses:

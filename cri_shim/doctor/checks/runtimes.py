@@ -76,7 +76,7 @@ def _programs(handler: RuntimeHandler, directories: Sequence[str], beside: str, 
 
 
 def judge_programs(programs: Programs) -> Iterator[Outcome]:
-    """Judge whether each handler has its programs."""
+    """Report each handler whose shim or OCI runtime is missing or cannot be executed."""
     whose = "containerd's PATH" if programs.containerds else "this shell's PATH (containerd's could not be read)"
     where = f"{whose}: {', '.join(programs.directories) or 'which is empty'}"
     for each in programs.handlers:

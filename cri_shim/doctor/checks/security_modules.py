@@ -50,7 +50,7 @@ class Modules(Struct, frozen=True):
 
 
 def read_modules(node: NodeFacts, path: Sequence[str], place: Place) -> Modules:
-    """Read the state. Blocks."""
+    """Read which modules the kernel has on, and search the program that loads profiles. Blocks."""
     enforce = number_of(place.root / "sys/fs/selinux/enforce")
     return Modules(
         node.apparmor,
@@ -60,7 +60,7 @@ def read_modules(node: NodeFacts, path: Sequence[str], place: Place) -> Modules:
 
 
 def judge_modules(modules: Modules, config: Config, place: Place) -> Iterator[Outcome]:
-    """Judge the state by the configuration."""
+    """Report where the configuration asks for what the node cannot enforce, or ignores what it enforces."""
     restart = place.service("restart", "cri-shim")
     if modules.apparmor and not config.runtime.disable_apparmor and not modules.parser:
         yield NO_PARSER.report(
