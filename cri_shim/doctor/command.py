@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import difflib
 import io
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,10 @@ import structlog
 
 from cri_shim.config import ConfigError
 from cri_shim.doctor.codes import CODES
-from cri_shim.doctor.examine import examine, examine_mistakes
+from cri_shim.doctor.examine import examine_mistakes
 from cri_shim.doctor.facts.place import Place
 from cri_shim.doctor.report import Report, as_json, as_text
+from cri_shim.doctor.within_time import examine_within_time
 
 if TYPE_CHECKING:
     import argparse
@@ -31,7 +32,7 @@ WRONG_USAGE = 2
 def run(options: argparse.Namespace, settings: Callable[[argparse.Namespace], Config]) -> int:
     """Run the command with the configuration that ``settings`` reads."""
     known = {code.name for code in CODES}
-    if unknown := next((code for code in options.ignore if code not in known), ""):
+    if (unknown := next((code for code in options.ignore if code not in known), None)) is not None:
         similar = difflib.get_close_matches(unknown, known, n=1)
         hint = f"; did you mean {similar[0]}?" if similar else "; --all shows every code"
         sys.stderr.write(f"cri-shim doctor: there is no code {unknown!r}{hint}\n")
@@ -39,18 +40,25 @@ def run(options: argparse.Namespace, settings: Callable[[argparse.Namespace], Co
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names may hold characters that a terminal cannot show
     with _without_log():
-        outcomes = _outcomes(options, settings)
+        outcomes, stalled = _outcomes(options, settings)
     report = Report.of(outcomes, options.ignore)
     sys.stdout.write(as_json(report) if options.output == "json" else as_text(report, everything=options.all))
-    return report.exit_code(strict=options.strict)
+    exit_code = report.exit_code(strict=options.strict)
+    if stalled:
+        sys.stdout.flush()
+        os._exit(exit_code)  # an ordinary exit would wait for the thread that hangs
+    return exit_code
 
 
-def _outcomes(options: argparse.Namespace, settings: Callable[[argparse.Namespace], Config]) -> list[Outcome]:
+def _outcomes(
+    options: argparse.Namespace, settings: Callable[[argparse.Namespace], Config]
+) -> tuple[list[Outcome], bool]:
     try:
         config = settings(options)
     except ConfigError as error:
-        return examine_mistakes(error)
-    return asyncio.run(examine(config, Place.here(), network=options.network))
+        return examine_mistakes(error), False
+    examination, stalled = examine_within_time(config, Place.here(), network=options.network)
+    return examination.outcomes, stalled
 
 
 @contextlib.contextmanager

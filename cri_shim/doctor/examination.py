@@ -17,12 +17,19 @@ class Examination:
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
+        self.current: Code | None = None
+        """The check that is being made, or whose facts are being read."""
+
+    def reading(self, code: Code) -> None:
+        """Note that the facts of this check are read from here on, so that a stall can be reported as its own."""
+        self.current = code
 
     def check(self, codes: Sequence[Code], make: Callable[[], Iterable[Outcome]]) -> None:
         """Make one check, which decides on all of ``codes``; those that it does not mention are fine.
 
         A file that cannot be read makes the first code unknown: what was not seen is not fine.
         """
+        self.reading(codes[0])
         try:
             outcomes = list(make())
         except OSError as error:

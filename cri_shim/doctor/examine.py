@@ -59,10 +59,10 @@ def examine_mistakes(error: ConfigError) -> list[Outcome]:
     return examination.outcomes
 
 
-async def examine(config: Config, place: Place, *, network: bool) -> list[Outcome]:
+async def examine(config: Config, place: Place, examination: Examination, *, network: bool) -> None:
     """Examine the node; ``network`` allows to ask the registry of the sandbox image."""
-    examination = Examination()
     examination.check(configuration.CODES, list)
+    examination.reading(daemons.TWO_DAEMONS)
     running = daemons.read_daemons(config, place)
     daemon = running.serving
     examination.check(
@@ -72,7 +72,9 @@ async def examine(config: Config, place: Place, *, network: bool) -> list[Outcom
     examination.check(daemons.CODES, lambda: daemons.judge_daemons(running, config, place))
     # The directories are read before containerd's records: see the check.
     paths = Paths(Path(config.root), Path(config.state), config.runtime.netns_mounts_under_state_dir)
+    examination.reading(leftovers.DIRECTORIES)
     remains = _Remains(paths, config.containerd.namespace, place)
+    examination.reading(containerd.SILENT)
     answers = await ask(config, place)
     _containerd(examination, config, place, answers)
     _directories(examination, config, place, answers)
@@ -99,10 +101,10 @@ async def examine(config: Config, place: Place, *, network: bool) -> list[Outcom
     _limits(examination, place, daemon, answers.socket.pid)
     remains.check(examination, answers, daemon_runs=bool(daemon))
     examination.check(clock.CODES, lambda: clock.judge_clock(clock.read_clock()))
+    examination.reading(checkpoints.NO_CRIU)
     criu = search("criu", (*own_path(), *_SBIN), place)
     answer = await checkpoints.read_criu(criu)
     examination.check(checkpoints.CODES, lambda: checkpoints.judge_criu(criu, answer))
-    return examination.outcomes
 
 
 def _containerd(examination: Examination, config: Config, place: Place, answers: Answers) -> None:
@@ -125,8 +127,10 @@ def _containerd(examination: Examination, config: Config, place: Place, answers:
 
 
 def _directories(examination: Examination, config: Config, place: Place, answers: Answers) -> None:
+    examination.reading(directories.UNUSABLE)
     own = directories.read_directories([("root", config.root), ("state", config.state)], place)
     own.append(directories.read_socket(config.socket_path, place))
+    examination.reading(directories.FULL)
     snapshots = directories.read_directories(
         [("containerd's root", answers.directory(config.containerd.snapshotter)), ("logs of pods", _LOGS)], place
     )
@@ -135,8 +139,10 @@ def _directories(examination: Examination, config: Config, place: Place, answers
 
 
 async def _runtimes(examination: Examination, config: Config, place: Place, answers: Answers) -> None:
+    examination.reading(runtimes.SHIM_MISSING)
     programs = runtimes.read_programs(config, place, answers.socket.pid)
     examination.check(runtimes.CODES, lambda: runtimes.judge_programs(programs))
+    examination.reading(runtime_features.UNKNOWN)
     features = await runtime_features.read_features(config, programs)
     node = NodeFacts.read(place.root)
 
@@ -153,6 +159,7 @@ async def _runtimes(examination: Examination, config: Config, place: Place, answ
 
 
 async def _networks(examination: Examination, config: Config, place: Place, daemon: int) -> None:
+    examination.reading(cni.NO_NETWORK)
     files = cni.read_files(config.cni, place)
     examination.check(cni.CODES, lambda: cni.judge_files(files, config.cni, place))
     networks = [file.network for file in files.used(config.cni.max_conf_num) if file.network is not None]
@@ -161,9 +168,11 @@ async def _networks(examination: Examination, config: Config, place: Place, daem
     if not networks:
         examination.skip(plugin_codes, "there is no network")
     else:
+        examination.reading(cni_programs.MISSING)
         programs = cni_programs.read_plugins(networks, directories_of_plugins, place)
         examination.check(plugin_codes, lambda: cni_programs.judge_plugins(networks, programs, directories_of_plugins))
     path = (path_of_process(daemon, place) if daemon else None) or (*own_path(), *_SBIN)
+    examination.reading(cni_programs.NO_IPTABLES)
     packet_filter = await cni_programs.read_filter(place, path)
     examination.check(
         [code for code in cni_programs.CODES if code not in plugin_codes],
@@ -176,6 +185,7 @@ async def _sandbox_image(examination: Examination, config: Config, answers: Answ
     if present is None:
         examination.skip(sandbox_image.CODES, answers.reason)
         return
+    examination.reading(sandbox_image.MISSING)
     obstacle = await sandbox_image.pull_obstacle(config) if network and not present else None
     examination.check(sandbox_image.CODES, lambda: sandbox_image.judge_image(present, config, obstacle))
 
@@ -183,6 +193,7 @@ async def _sandbox_image(examination: Examination, config: Config, answers: Answ
 def _mounts(examination: Examination, config: Config, place: Place, daemon: int, answers: Answers) -> None:
     containerd_pid = answers.socket.pid
     netns_dir = Path(config.state, "netns") if config.runtime.netns_mounts_under_state_dir else Path("/var/run/netns")
+    examination.reading(mounts.HIDDEN)
     places = (config.state, config.root, os.path.realpath(netns_dir))
     if not containerd_pid:
         examination.skip([mounts.HIDDEN], answers.reason or "containerd's process cannot be seen from here")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 
 import pytest
 
 from cri_shim.cli import main
+from cri_shim.config import load
 from cri_shim.daemon import daemon
+from cri_shim.doctor import within_time
 from cri_shim.doctor.at_start import reason_not_to_start
+from cri_shim.doctor.checks import cni
 from cri_shim.doctor.codes import CODES
+from cri_shim.doctor.facts.code import Finding
 from cri_shim.doctor.facts.place import Place
 from tests.fakes.containerd.server import FakeContainerd
 from tests.unit.doctor.node_tree import config_of
@@ -36,6 +41,26 @@ def test_a_node_without_containerd_has_errors(config_file, capsys):
     codes = {finding["code"] for finding in document(capsys)["findings"]}
     assert {"containerd-socket-missing", "cni-no-network", "daemon-not-running"} <= codes
     assert sorted(config_file.parent.iterdir()) == before
+
+
+def test_a_stall_is_reported(config_file, monkeypatch):
+    """Each code has an outcome, and only the check that stalled is unknown for it."""
+    released = threading.Event()
+    monkeypatch.setattr(within_time, "PATIENCE", 0.5)
+    monkeypatch.setattr(cni, "configuration_files", lambda _directory: released.wait(60) and [])
+    try:
+        examination, stalled = within_time.examine_within_time(load(config_file), Place.here(), network=False)
+    finally:
+        released.set()
+    assert stalled
+    assert {outcome.code for outcome in examination.outcomes} == {code.name for code in CODES}
+    stuck = next(outcome for outcome in examination.outcomes if outcome.code == "cni-no-network")
+    assert isinstance(stuck, Finding)
+    assert (stuck.severity, "did not end within 0.5 s" in stuck.what) == ("unknown", True)
+
+
+def test_an_empty_code_is_wrong_usage(config_file):
+    assert main(["doctor", "--config", str(config_file), "--ignore", ""]) == 2
 
 
 @pytest.mark.parametrize("name", ["root", "state"])
@@ -98,13 +123,14 @@ def test_text_ends_with_the_counts(config_file, capsys):
 
 async def test_containerd_that_answers_is_fine(tmp_path, config_file):
     """The fake has no process of its own, so what is judged here is what it answers."""
-    from cri_shim.config import load
+    from cri_shim.doctor.examination import Examination
     from cri_shim.doctor.examine import examine
     from cri_shim.doctor.report import Report
 
     async with FakeContainerd(tmp_path / "c.sock"):
-        outcomes = await examine(load(config_file), Place.here(), network=False)
-    report = Report.of(outcomes)
+        examination = Examination()
+        await examine(load(config_file), Place.here(), examination, network=False)
+    report = Report.of(examination.outcomes)
     codes = {finding.code: finding.severity for finding in report.findings}
     assert codes["sandbox-image-missing"] == "unknown"
     assert not {code for code in codes if code.startswith("containerd-") or code == "not-containerd"}
