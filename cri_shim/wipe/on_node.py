@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cri_shim.disk.pod_directories import noted_netns
@@ -16,8 +17,6 @@ from cri_shim.wipe.reservations import reserved_for
 from untrusted import escaped
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cri_shim.config import Config
     from cri_shim.kernel.mountinfo import MountPoint
     from cri_shim.network.cache import Cached
@@ -29,13 +28,14 @@ def read_node(config: Config, paths: Paths, ids: OwnIds, namespaces: set[str]) -
     """Return names by kind; ``namespaces`` are network namespaces that records name. Blocks; raises OSError."""
     attached = attachments(config, ids)
     pinned = namespaces | {path for id_ in ids.pods if (path := noted_netns(paths, id_))}
+    resolved = {str(Path(path).resolve()) for path in pinned}  # mounts are listed without links
     shims = shims_of(config.containerd.address, config.containerd.namespace)
     return {
         "shims": tuple(f"process {shim.pid}" for shim in shims if _concerns(shim.id, shim.children, ids)),
         "networks": tuple(sorted(map(_attachment_name, attached))),
         "reservations": tuple(map(str, reservations(config, ids, attached))),
         "namespaces": tuple(sorted(escaped(path, 1000) for path in pinned if mode_of(path) is not None)),
-        "mounts": tuple(escaped(mount.path, 1000) for mount in own_mounts(paths) if mount.path not in pinned),
+        "mounts": tuple(escaped(mount.path, 1000) for mount in own_mounts(paths) if mount.path not in resolved),
         "cgroups": tuple(str(path) for path in named_after(ids.all)) if ids.all else (),
         "directories": tuple(str(path) for path in own_paths(config, paths) if mode_of(path) is not None),
     }

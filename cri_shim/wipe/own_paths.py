@@ -21,7 +21,8 @@ def own_paths(config: Config, paths: Paths) -> list[Path]:
     """Return them, the locks last, without looking whether they are there."""
     sockets = [paths.state / "fifo-holder.sock", paths.state / ADDRESS_FILE, Path(config.socket_path)]
     if config.http.address.startswith("unix://"):
-        sockets.append(Path(config.http.address.removeprefix("unix://")))
+        listener = config.http.address.removeprefix("unix://")
+        sockets += [Path(listener), Path(f"{listener}.lock")]
     return [
         *pod_directories(paths),
         paths.learned_transport(),
@@ -58,7 +59,7 @@ def remove_own_paths(config: Config, paths: Paths) -> dict[str, str]:
                 path.unlink(missing_ok=True)
         except OSError as error:
             failed[str(path)] = error.strerror or str(error)
-    for top in (paths.root, paths.state):
+    for top in sorted((paths.root, paths.state), reverse=True):  # one may be in the other
         with suppress(OSError):  # something of others is in it, such as the journal of a set-up
             top.rmdir()
     return failed

@@ -13,6 +13,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.config import Config
+from cri_shim.config.schema import HttpSection
 from cri_shim.kernel.mountinfo import parse_mountinfo
 from cri_shim.paths import Paths
 from cri_shim.state.containers import Container, Status
@@ -159,6 +160,19 @@ def test_directories_of_others_stay(config):
     assert remove_own_paths(config, paths) == {}
     assert os.listdir(paths.root) == ["setup.json"]
     assert not paths.state.exists()
+
+
+@pytest.mark.parametrize(("root", "state"), [("a", "a/b"), ("a/b", "a")])
+def test_one_directory_may_be_in_the_other(tmp_path, root, state):
+    """Both go, with the socket and the lock of the HTTP listener."""
+    http = HttpSection(address=f"unix://{tmp_path}/http.sock")
+    socket = str(tmp_path / state / "s.sock")
+    config = Config(root=str(tmp_path / root), state=str(tmp_path / state), socket_path=socket, http=http)
+    for file in (*(tmp_path / root / "root.lock", tmp_path / state / "state.lock"), tmp_path / "http.sock.lock"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    assert remove_own_paths(config, paths_of(config)) == {}
+    assert os.listdir(tmp_path) == []
 
 
 def test_what_is_in_a_directory_of_pods_is_not_removed_with_it(config):
