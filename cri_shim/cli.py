@@ -7,6 +7,7 @@ modules only when it needs them: ``config check`` must be quick and must work wi
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import platform
 import signal
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _INTERRUPTED = 128 + signal.SIGINT
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of writing into a file that takes no more, as output that goes to a full disk does."""
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
 
 # Flags of `serve`, by the key that each sets. `config dump` takes the same flags and shows the settings that they
@@ -48,9 +51,11 @@ _LOAD = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return the exit code: 0 for success, 1 for failure, 2 for wrong usage."""
+    _open_closed_streams()
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        code = int(options.run(options))
+        sys.stdout.flush()
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
@@ -58,10 +63,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader has closed our standard output, as `| head` does; keep the interpreter from reporting that a second
-        # time.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has closed our standard output, as `| head` does.
+        _discard_output()
         return 1
+    except OSError as error:
+        if error.errno not in _FULL or options.run is _serve:
+            raise
+        _discard_output()
+        print(f"cannot write: {error.strerror}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _open_closed_streams() -> None:
+    """Write to nowhere what would go to a closed stream, as after `>&-`: the exit code has a meaning without it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - stays open
+
+
+def _discard_output() -> None:
+    """Keep the interpreter from reporting at its end that standard output cannot be written to."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

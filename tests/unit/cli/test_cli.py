@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import types
@@ -158,3 +159,19 @@ def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
     monkeypatch.setattr(cli, "default_toml", interrupted)
     assert cli.main(["config", "default"]) == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_full_disk_ends_a_command_with_one_line():
+    """Output that cannot be written is not a mistake of the program."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*PROGRAM, "config", "default"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "cannot write: No space left on device\n")
+
+
+def test_a_closed_output_leaves_the_exit_code():
+    """A script may want only that."""
+    command = shlex.join([*PROGRAM, "config", "default"])
+    done = subprocess.run(["sh", "-c", f"{command} >&-"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
