@@ -44,6 +44,8 @@ def run(options: argparse.Namespace) -> int:
             if options.undo:
                 return undo(options, root, journal, systemd=is_live(root))
             return _set_up(options, root, journal)
+    except BrokenPipeError:
+        raise  # the reader of our output has gone, which the caller expects
     except KeyboardInterrupt:
         again = "the same command completes it, and `cri-shim setup --undo` takes back what was changed"
         _say(remark_lines("error", [f"interrupted: {again}"]), sys.stderr)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 from functools import partial
 from ipaddress import IPv4Network  # noqa: TC003 - msgspec resolves the hint
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -21,11 +22,18 @@ from cri_shim.setup.containerd_unit import ContainerdCommand, containerd_command
 from cri_shim.setup.sample_network import taken_networks
 from untrusted import decode_utf8
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 SYSTEMCTL_SECONDS: Final = 120
 _NETWORK_FILES: Final = (".conf", ".conflist", ".json")
 _SYSTEMD: Final = Path("/run/systemd/system")
 """Where systemd is process 1 (sd_booted(3))."""
 _KUBELET: Final = ("/usr/bin/kubelet", "/usr/local/bin/kubelet", "/var/lib/kubelet/config.yaml")
+
+
+_KUBELET_FLAGS: Final = ("/var/lib/kubelet/kubeadm-flags.env", "/etc/default/kubelet", "/etc/sysconfig/kubelet")
+_ENDPOINT_FLAG: Final = re.compile(r"""--container-runtime-endpoint[=\s]+["']?([^\s"']+)""")
 
 
 class ExistingFile(Struct, frozen=True):
@@ -61,6 +69,8 @@ class Node(Struct, frozen=True):
     kubelet: bool = False
     reads_config_dir: bool = False
     """Whether the kubelet is started with a directory of configuration files."""
+    kubelet_flags: tuple[str, ...] = ()
+    """Files that start the kubelet with an endpoint other than ours."""
     networks: tuple[str, ...] = ()
     """Names of the files in the directory of networks."""
     taken: tuple[IPv4Network, ...] = ()
@@ -98,6 +108,7 @@ def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
         containerd=command,
         containerd_config=_text(followed(command.config)),
         kubelet=bool(unit_file(root, "kubelet.service")) or any(_is_there(followed(path)) for path in _KUBELET),
+        kubelet_flags=tuple(_with_other_endpoint([*kubelet, *_flag_files(root)], config.socket_path)),
         reads_config_dir=any("--config-dir" in text for _, text in kubelet),
         networks=tuple(entry.name for entry in entries_of(followed(conf_dir)) if entry.suffix in _NETWORK_FILES),
         taken=tuple(taken_networks(proc, on_disk("/etc/resolv.conf"))) if live else (),
@@ -105,6 +116,21 @@ def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
         enabled=systemd and _systemctl_says("is-enabled", targets.UNIT),
         active=systemd and _systemctl_says("is-active", targets.UNIT),
     )
+
+
+def _flag_files(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield the path and the text of files with which kubeadm and packages give the kubelet its arguments."""
+    for path in _KUBELET_FLAGS:
+        if (text := _text(targets.on_disk(root, path, follow=True))) is not None:
+            yield path, text
+
+
+def _with_other_endpoint(texts: Iterable[tuple[str, str]], socket: str) -> Iterator[str]:
+    for path, text in texts:
+        lines = [line for line in text.splitlines() if not line.lstrip().startswith(("#", ";"))]
+        given = _ENDPOINT_FLAG.findall("\n".join(lines))
+        if any(endpoint.removeprefix("unix://") != socket for endpoint in given):
+            yield path
 
 
 def _snapshotters(config: Config) -> frozenset[str]:

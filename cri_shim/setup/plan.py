@@ -54,6 +54,8 @@ class WriteFile(Struct, frozen=True):
     what: str
     before: bytes | None = None
     mode: int = 0o644
+    copied: bool = False
+    """Whether a copy of what is there is kept; not of what an earlier set-up wrote."""
 
 
 Change = MakeDirectory | WriteFile
@@ -108,7 +110,9 @@ class _Planner:
         elif ours and checksum(existing.content) not in ours and not self.options.force:
             self.notes.append(f"{wanted.path} was changed since the last set-up and stays (--force replaces it)")
         else:
-            self.changes.append(WriteFile(wanted.path, content, wanted.what, existing.content, existing.mode))
+            copied = checksum(existing.content) not in ours[1:]
+            change = WriteFile(wanted.path, content, wanted.what, existing.content, existing.mode, copied)
+            self.changes.append(change)
 
     def want_directory(self, path: str) -> None:
         """Plan a directory and those above it."""
@@ -233,6 +237,11 @@ def _plan_kubelet(planner: _Planner) -> None:
     )
     text = with_socket(shipped(f"kubelet.conf.d/{targets.DROP_IN}"), node.socket_path)
     planner.want(_Wanted(targets.KUBELET_CONFIG, text, f"use {node.socket_path}"))
+    planner.notes += [
+        f"{path} has --container-runtime-endpoint, which the kubelet prefers to its configuration: set it to "
+        f"unix://{node.socket_path} there, or remove it"
+        for path in node.kubelet_flags
+    ]
     if not node.reads_config_dir:
         planner.notes.append(
             f"the kubelet reads {targets.KUBELET_CONFIG} only when it runs with "

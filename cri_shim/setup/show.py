@@ -58,7 +58,8 @@ def _change_lines(number: int, change: Change) -> Iterator[str]:
     yield f"{number:>3}. {verb} {escaped(change.path)} (mode {change.mode:04o})"
     yield from textwrap.wrap(escaped(change.what), _WIDTH, initial_indent="     ", subsequent_indent="     ")
     if change.before is not None:
-        yield f"     a copy of what is there: {change.path}{targets.BACKUP}"
+        if change.copied:
+            yield f"     a copy of what is there: {change.path}{targets.BACKUP}"
         yield from (f"     {line}" for line in _diff(change.before, change.content, change.path))
 
 

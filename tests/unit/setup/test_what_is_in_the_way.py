@@ -56,3 +56,12 @@ def test_a_root_that_is_no_directory(tmp_path, capsys):
     for name in ("a", "b"):
         assert setup(tmp_path / name, "-y") == 1
         assert "Not a directory" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_copy_is_announced_only_where_one_is_made(root, capsys):
+    """A file that the first set-up wrote gets none when the next one has other options."""
+    assert setup(root, "-y") == 0
+    capsys.readouterr()
+    assert setup(root, "-y", "--pods-only") == 0
+    assert "a copy of what is there" not in capsys.readouterr().out
+    assert not list(root.rglob("*.before-cri-shim"))
