@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_settings(serve)
     serve.set_defaults(run=_serve)
 
-    config = commands.add_parser("config", help="show or check the configuration")
+    config = commands.add_parser("config", help="show, check or import a configuration")
     actions = config.add_subparsers(metavar="ACTION", required=True)
     default = actions.add_parser("default", help="print a file with every key and its default")
     default.set_defaults(run=_config_default)

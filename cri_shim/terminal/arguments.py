@@ -54,7 +54,7 @@ def add_hops(
             help="the daemon's HTTP listener: IP:PORT, unix:///PATH or a path (default: that of the running daemon)",
         )
 
-    hops = commands.add_parser("hops", help="what requests cost: table, live list, waterfall", description=_HOPS)
+    hops = commands.add_parser("hops", help="show what requests cost: table, live list, waterfall", description=_HOPS)
     add_settings(hops)
     add_address(hops)
     hops.add_argument("--follow", "-f", action="store_true", help="print requests as they are answered")
@@ -69,7 +69,9 @@ def add_hops(
     )
     hops.set_defaults(run=hops_command)
 
-    explain = commands.add_parser("explain", help="the hops of a request and what each is for", description=_EXPLAIN)
+    explain = commands.add_parser(
+        "explain", help="show the hops of a request, and why each is made", description=_EXPLAIN
+    )
     add_settings(explain)
     add_address(explain)
     explain.add_argument("method", nargs="?", default="", metavar="METHOD", help="for example RunPodSandbox")
@@ -88,7 +90,7 @@ def add_status(
 
         return _with_settings(options, settings, partial(status_command.run, options))
 
-    status = commands.add_parser("status", help="whether the running daemon is ready", description=_STATUS)
+    status = commands.add_parser("status", help="show whether the running daemon is ready", description=_STATUS)
     add_settings(status)
     status.add_argument(
         "--wait",
