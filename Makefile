@@ -84,6 +84,15 @@ $(RUNTIME)/.installed: $(SOURCES) | demo-packages
 	$(RUNTIME)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	@touch $@
 
+# Wheels are for the Python and the architecture of the machine that makes them.
+WHEELS ?= dist/wheels
+
+.PHONY: wheels
+wheels: $(RUNTIME)/.installed  ## collect all that `pip install --no-index` needs, in dist/wheels (or WHEELS=DIRECTORY)
+	@rm -f $(WHEELS)/*.whl
+	$(RUNTIME)/bin/python -m pip wheel --quiet --disable-pip-version-check --constraint constraints.txt \
+	    --wheel-dir $(WHEELS) '.[otel,socks]'
+
 .PHONY: constraints
 constraints: venv  ## write constraints.txt again, with the newest versions that fit together
 	$(RUN) -m lab.constraints
