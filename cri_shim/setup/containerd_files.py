@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from cri_shim.setup.containerd_unit import DEFAULT_CONFIG
 from cri_shim.setup.shipped import shipped
-from cri_shim.setup.targets import CONTAINERD_CONFIG
+from cri_shim.setup.targets import CONTAINERD_CONFIG, socket_of
 
 if TYPE_CHECKING:
     from cri_shim.setup.containerd_unit import ContainerdCommand
@@ -65,6 +65,18 @@ def containerd_drop_in(command: ContainerdCommand) -> str:
     words = [command.program, *command.arguments, "--config", CONTAINERD_CONFIG]
     line = f"ExecStart={command.prefix}{' '.join(map(_unit_word, words))}"
     return _COMMAND.sub(lambda _: line, shipped("containerd.service.d/10-cri-shim.conf"))
+
+
+def listening_address(command: ContainerdCommand, usual: str) -> str:
+    """Return the path of containerd's socket, which an argument or the usual file may set; empty if neither does."""
+    values = (*command.arguments, "")
+    for index, argument in enumerate(command.arguments):
+        name, equals, value = argument.partition("=")
+        if name in {"--address", "-address", "-a", "--a"}:
+            return socket_of(value if equals else values[index + 1])
+    grpc = tomllib.loads(usual).get("grpc")
+    address = grpc.get("address") if isinstance(grpc, dict) else None
+    return socket_of(address) if isinstance(address, str) else ""
 
 
 def required_disabled(usual: str, ours: str) -> list[str]:

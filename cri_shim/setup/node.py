@@ -55,6 +55,8 @@ class Node(Struct, frozen=True):
     directories: frozenset[str] = frozenset()
     """The directories on the way to them."""
     socket_path: str = "/run/cri-shim/cri-shim.sock"
+    containerd_address: str = "/run/containerd/containerd.sock"
+    """Where the daemon expects containerd's socket."""
     namespace: str = "k8s.io"
     conf_dir: str = "/etc/cni/net.d"
     own_unit: str = ""
@@ -100,6 +102,7 @@ def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
             parent for path in paths for parent in targets.parents(path) if followed(parent).is_dir()
         ),
         socket_path=config.socket_path,
+        containerd_address=config.containerd.address,
         namespace=config.containerd.namespace,
         conf_dir=conf_dir,
         own_unit=unit_file(root, targets.UNIT),
@@ -129,7 +132,7 @@ def _with_other_endpoint(texts: Iterable[tuple[str, str]], socket: str) -> Itera
     for path, text in texts:
         lines = [line for line in text.splitlines() if not line.lstrip().startswith(("#", ";"))]
         given = _ENDPOINT_FLAG.findall("\n".join(lines))
-        if any(endpoint.removeprefix("unix://") != socket for endpoint in given):
+        if any(targets.socket_of(endpoint) != targets.socket_of(socket) for endpoint in given):
             yield path
 
 

@@ -185,6 +185,12 @@ def _plan_containerd(planner: _Planner) -> None:
     text = containerd_files.containerd_config(
         command, version, pods_only=planner.options.pods_only, snapshotters=node.snapshotters
     )
+    address = containerd_files.listening_address(command, node.containerd_config or "")
+    if address and address != targets.socket_of(node.containerd_address):
+        planner.notes.append(
+            f"containerd listens on {address}, and the daemon calls {node.containerd_address}: set address in "
+            f"[containerd] of {targets.OWN_CONFIG}, then run `systemctl restart {targets.UNIT}`"
+        )
     if required := containerd_files.required_disabled(node.containerd_config or "", text):
         planner.problems.append(
             f"{command.config} has {', '.join(required)} in required_plugins, so containerd would not start without "

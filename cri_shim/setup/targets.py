@@ -66,6 +66,12 @@ def _link(place: Path) -> str | None:
     return str(place.readlink()) if place.is_symlink() else None
 
 
+def socket_of(endpoint: str) -> str:
+    """Return the path of a socket that is given as an endpoint or a path; /var/run is a link to /run."""
+    path = endpoint.removeprefix("unix://")
+    return path.removeprefix("/var") if path.startswith("/var/run/") else path
+
+
 def parents(path: str) -> list[str]:
     """Return the directories that lead to ``path``, the topmost first, without the root itself."""
     return [str(parent) for parent in Path(path).parents][-2::-1]

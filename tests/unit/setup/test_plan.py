@@ -161,6 +161,36 @@ def test_a_kubelet_that_reads_no_directory_is_noted():
     assert not plan(replace(BARE, kubelet=True, reads_config_dir=True)).notes
 
 
+@pytest.mark.parametrize(
+    ("arguments", "usual"),
+    [
+        (("--address", "/a.sock"), ""),
+        (("-l", "info", "--address=unix:///a.sock"), '[grpc]\naddress = "/b.sock"\n'),
+        ((), 'version = 2\n[grpc]\naddress = "/a.sock"\n'),
+    ],
+)
+def test_a_containerd_that_listens_elsewhere_is_noted(arguments, usual):
+    """The daemon would wait for it for ever."""
+    node = replace(BARE, containerd=ContainerdCommand("/u", arguments=arguments), containerd_config=usual)
+    (note,) = plan(node).notes
+    assert "containerd listens on /a.sock, and the daemon calls /run/containerd/containerd.sock" in note
+    assert not plan(replace(node, containerd_address="/a.sock")).notes
+
+
+@pytest.mark.parametrize(
+    "usual",
+    [
+        "[grpc]\naddress = 1\n",
+        "[grpc]\naddress = '/var/run/containerd/containerd.sock'\n",
+        "grpc = 1\n",
+        "[grpc]\n",
+        "",
+    ],
+)
+def test_a_containerd_that_names_no_address_is_at_the_usual_one(usual):
+    assert not plan(replace(BARE, containerd_config=usual)).notes
+
+
 def test_a_network_is_made_only_when_asked_and_when_there_is_none():
     """Its subnet is free."""
     path = "/etc/cni/net.d/10-cri-shim.conflist"
