@@ -69,16 +69,21 @@ async def send_signal(
         await _send_by_containerd(containerd, containers, id_, number)
 
 
-async def _send_by_containerd(containerd: Containerd, containers: Index[Container], id_: str, number: int) -> None:
+async def _send_by_containerd(
+    containerd: Containerd, containers: Index[Container], id_: str, number: int, *, again: bool = False
+) -> None:
+    """Have the shim send a signal; ``again`` says that the process already has it."""
     for pause in (*_SHIM_GONE_RETRIES, None):
         try:
             await containerd.tasks.kill(id_, number)
         except NotFound:
             return
         except DeadlineExceeded as error:
+            name, named = signal_name(number), _named(containers, id_)
+            said = f"{name} was sent to {named}, but" if again else f"{name} could not be sent to {named}:"
             raise UnavailableError(
-                f"{signal_name(number)} could not be sent to {_named(containers, id_)}: "
-                f"its shim does not answer ({error.detail}); the state of its process is unknown; try again later"
+                f"{said} its shim does not answer ({error.detail}); "
+                "the state of its process is unknown; try again later"
             ) from error
         except ContainerdError as error:
             if pause is None or not is_shim_gone(error):
@@ -117,9 +122,10 @@ async def kill_and_wait(
 
     Raises UnavailableError when its shim does not answer, or the process has not ended after :data:`ENDED_SECONDS`.
     """
-    if await signal_directly(id_, signal.SIGKILL) and await _has_ended_within(DIRECT_SECONDS, containerd, exits, id_):
+    sent = await signal_directly(id_, signal.SIGKILL)
+    if sent and await _has_ended_within(DIRECT_SECONDS, containerd, exits, id_):
         return
-    await _send_by_containerd(containerd, containers, id_, signal.SIGKILL)
+    await _send_by_containerd(containerd, containers, id_, signal.SIGKILL, again=sent)
     try:
         async with asyncio.timeout(ENDED_SECONDS):
             await wait_ended(containerd, exits, id_)
