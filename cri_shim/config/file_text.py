@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LARGEST: Final = 1 << 20
 """Bytes of a configuration; one with every key and its documentation has some 20 KiB."""
-PATIENCE: Final = 10.0
+PATIENCE: Final = 5.0
 """Seconds that a pipe may take until its end."""
 _CHUNK: Final = 1 << 16
 

@@ -182,8 +182,11 @@ class Daemon:
                 supervisor=supervisor,
                 reloads=self._reloads,
             )
-            supervisor.forever("reload", lambda: reloader.run(self._reload_wanted))
+            reloading = supervisor.forever("reload", lambda: reloader.run(self._reload_wanted))
             await self._stop.wait()
+            _ignore_from_now_on()
+            reloading.cancel()  # its end would report to systemd that the daemon is ready
+            await asyncio.wait([reloading])
             await self._shut_down(endpoint, current.service)
         log.info("daemon.stopped")
         return self._exit_code
@@ -223,6 +226,14 @@ class Daemon:
         service.events.close()
         await service.streaming.stop()
         await asyncio.gather(endpoint.stop(grace), service.operations.drain(grace, _UNDO_SECONDS))
+
+
+def _ignore_from_now_on() -> None:
+    """Ignore what would end the process when the event loop is closed and has no handlers any more."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGHUP, *IGNORED_SIGNALS):
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _ignored(number: int) -> None:

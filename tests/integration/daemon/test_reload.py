@@ -74,3 +74,19 @@ async def _logged(lab, before, text):
     async with asyncio.timeout(PATIENCE):
         while text not in lab.bridge.log[before:]:
             await asyncio.sleep(0.02)
+
+
+async def test_a_reload_while_the_daemon_stops_changes_nothing(lab):
+    """It ends with exit code 0, and reports nothing after the stop: systemd would take it for a daemon that serves."""
+    daemon = lab.bridge.daemon
+    before = len(lab.bridge.log)
+    daemon.signal(signal.SIGTERM)
+    async with asyncio.timeout(PATIENCE):
+        while daemon.process.poll() is None:
+            daemon.signal(signal.SIGHUP)
+            await asyncio.sleep(0.003)
+    assert daemon.wait() == 0
+    said = lab.bridge.log[before:]
+    assert "event=daemon.stopped" in said
+    assert "event=daemon.reload" not in said.partition("event=daemon.stopping")[2]
+    lab.bridge.start()
