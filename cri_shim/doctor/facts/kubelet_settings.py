@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,9 +29,10 @@ _INSTANCE_FILE: Final = "/var/lib/kubelet/instance-config.yaml"
 _FLAGS_FILE: Final = "/var/lib/kubelet/kubeadm-flags.env"
 
 _SCALAR: Final = re.compile(
-    r"""(?:"(?P<double>[^"\\]*)"|'(?P<single>[^']*)'|(?P<plain>[A-Za-z0-9_./:@-]+))?\s*(?:#.*)?"""
+    r"""(?:"(?P<double>[^"\\]*)"|'(?P<single>[^']*)'|(?P<plain>[A-Za-z0-9_./:@~-]+))?(?:(?:^|\s+)#.*)?"""
 )
-_SUSPECT: Final = re.compile(r"^(?:%|\t|\?|&|\*|!|\{|\[|<<)")
+_SUSPECT: Final = re.compile(r"""^(?:%|\t|\?|&|\*|!|\{|\[|<<|--- |"[^"]*\\)""")
+_NULLS: Final = frozenset({"~", "null", "Null", "NULL"})
 _KEYS: Final = ("cgroupDriver", "containerRuntimeEndpoint")
 
 
@@ -130,25 +132,28 @@ def _values(place: Place, files: Iterable[str]) -> tuple[dict[str, Setting], boo
 
 def settings_in(text: str, file: str) -> dict[str, Setting]:
     """Return the settings that a kubelet's file contains, without those that it does not set."""
+    text = text.removeprefix("\ufeff")
     if text.lstrip().startswith("{"):
         return _settings_in_json(text, file)
-    lines = text.splitlines()
-    suspect = next((line for line in lines if _SUSPECT.match(line)), "")
-    documents = sum(line.rstrip() == "---" for line in lines[1:]) + sum(line.startswith("...") for line in lines)
-    if suspect or documents:
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if lines and re.fullmatch(r"---(?:\s+#.*)?\s*", lines[0]):
+        del lines[0]
+    suspect = any(map(_SUSPECT.match, lines)) or bool(lines and lines[0][0].isspace())
+    if suspect or any(line.startswith("...") or line.rstrip() == "---" for line in lines):
         return dict.fromkeys(_KEYS, Setting(unknown_reason=f"{file} is YAML of a form that is not read here"))
     settings: dict[str, Setting] = {}
-    for line in lines:
+    for line, following in pairwise([*lines, ""]):
         # YAML of Kubernetes spells keys plainly; a quoted key of these names would be a doubt.
         match = re.match(r"""["']?(cgroupDriver|containerRuntimeEndpoint)["']?\s*:(?:\s+(.*))?$""", line)
         if match is None:
             continue
         key = match[1]
         scalar = _SCALAR.fullmatch((match[2] or "").strip())
-        if scalar is None or key in settings:
+        if scalar is None or key in settings or following[:1].isspace():  # an indented line continues the value
             settings[key] = Setting(unknown_reason=f"{key} in {file} has a form that is not read here")
         else:
-            settings[key] = Setting(scalar["double"] or scalar["single"] or scalar["plain"] or "", file)
+            plain = "" if scalar["plain"] in _NULLS else scalar["plain"]
+            settings[key] = Setting(scalar["double"] or scalar["single"] or plain or "", file)
     return {key: setting for key, setting in settings.items() if setting.value or setting.unknown_reason}
 
 

@@ -68,6 +68,38 @@ def test_var_run_is_run(node):
     assert reported(judged(node)) == {}
 
 
+@pytest.mark.parametrize(
+    ("document", "driver"),
+    [
+        ("\ufeffcgroupDriver: systemd\n", "systemd"),
+        ('\ufeff{"cgroupDriver": "systemd"}', "systemd"),
+        ("# of kubeadm\n\n--- # the only one\ncgroupDriver: systemd\n", "systemd"),
+        ("cgroupDriver: systemd\r\n# an end\r\n", "systemd"),
+        ("cgroupDriver: null\n", ""),
+        ("cgroupDriver: ~ # unset\n", ""),
+        ("cgroupDriver: # unset\nkind: x\n", ""),
+    ],
+)
+def test_forms_that_leave_no_doubt(document, driver):
+    assert settings_in(document, "f").get("cgroupDriver", Setting()) == Setting(driver, "f" if driver else "")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "  kind: x\n  cgroupDriver: systemd\n",
+        "cgroupDriver:\n  systemd\n",
+        "cgroupDriver: systemd\n  and more\n",
+        "--- {cgroupDriver: systemd}\n",
+        "kind: x\n--- # another\ncgroupDriver: systemd\n",
+        "cgroupDriver: systemd#1\n",
+        '"cgroup\\u0044river": systemd\n',
+    ],
+)
+def test_forms_that_leave_a_doubt(document):
+    assert settings_in(document, "f")["cgroupDriver"].unknown_reason
+
+
 def test_flags_of_the_running_kubelet_win(node):
     elsewhere = "unix:///run/containerd/containerd.sock"
     words = ("--config=/etc/k.yaml", "--container-runtime-endpoint", elsewhere, "--cgroup-driver=systemd")
