@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -83,11 +85,20 @@ def listening(table: str) -> list[tuple[str, int, int]]:
 
 
 def _clash(host: str, port: Port) -> bool:
-    """Return whether a socket on ``host`` keeps the daemon from its address; in doubt (IPv6) it does."""
-    if host == "any" or port.address in _ANY or ":" in port.address or len(host) > 8:
+    """Return whether a socket on ``host`` keeps the daemon from its address; in doubt it does."""
+    if host == "any" or port.address in _ANY:
         return True
-    words = port.address.split(".")
-    return len(words) == 4 and host == "".join(f"{int(word):02X}" for word in reversed(words))
+    try:
+        return _address(host) == ipaddress.ip_address(port.address)
+    except ValueError:
+        return True
+
+
+def _address(words: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the address that the kernel has as words in the order of the machine; IPv4 also where it is mapped."""
+    packed = b"".join(int(words[start : start + 8], 16).to_bytes(4, sys.byteorder) for start in range(0, len(words), 8))
+    address = ipaddress.ip_address(packed)
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _owners(inodes: Collection[int], place: Place) -> dict[int, int]:

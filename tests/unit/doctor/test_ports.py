@@ -37,6 +37,8 @@ def test_configured_ports():
         ("00000000:2607", True),
         ("00000000000000000000000000000000:2607", True),
         ("0200007F:2607", False),
+        ("00000000000000000000000001000000:2607", False),
+        ("0000000000000000FFFF00000100007F:2607", True),
         ("0100007F:2608", False),
     ],
 )
@@ -44,6 +46,15 @@ def test_addresses_that_clash(tmp_path, address, clashes):
     table = "net/tcp6" if len(address) > 20 else "net/tcp"
     place = plant(tmp_path, {f"proc/{table}": HEADER + row(address), "proc/version": ""})
     assert bool(read_users([Port("http.address", "127.0.0.1", 9735)], place)) == clashes
+
+
+@pytest.mark.parametrize(
+    ("address", "clashes"), [("0100007F:2607", False), ("00000000000000000000000001000000:2607", True)]
+)
+def test_an_address_of_ipv6_clashes_only_with_itself(tmp_path, address, clashes):
+    table = "net/tcp6" if len(address) > 20 else "net/tcp"
+    place = plant(tmp_path, {f"proc/{table}": HEADER + row(address), "proc/version": ""})
+    assert bool(read_users([Port("http.address", "::1", 9735)], place)) == clashes
 
 
 def test_connections_do_not_listen():
