@@ -141,7 +141,7 @@ def _directories(examination: Examination, config: Config, place: Place, answers
 async def _runtimes(examination: Examination, config: Config, place: Place, answers: Answers) -> None:
     examination.reading(runtimes.SHIM_MISSING)
     programs = runtimes.read_programs(config, place, answers.socket.pid)
-    examination.check(runtimes.CODES, lambda: runtimes.judge_programs(programs))
+    examination.check(runtimes.CODES, lambda: runtimes.judge_programs(programs, place))
     examination.reading(runtime_features.UNKNOWN)
     features = await runtime_features.read_features(config, programs)
     node = NodeFacts.read(place.root)
@@ -170,7 +170,9 @@ async def _networks(examination: Examination, config: Config, place: Place, daem
     else:
         examination.reading(cni_programs.MISSING)
         programs = cni_programs.read_plugins(networks, directories_of_plugins, place)
-        examination.check(plugin_codes, lambda: cni_programs.judge_plugins(networks, programs, directories_of_plugins))
+        examination.check(
+            plugin_codes, lambda: cni_programs.judge_plugins(networks, programs, directories_of_plugins, place)
+        )
     path = (path_of_process(daemon, place) if daemon else None) or (*own_path(), *_SBIN)
     examination.reading(cni_programs.NO_IPTABLES)
     packet_filter = await cni_programs.read_filter(place, path)

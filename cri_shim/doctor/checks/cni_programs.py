@@ -79,7 +79,7 @@ def read_plugins(networks: Sequence[NetworkConf], directories: Sequence[str], pl
 
 
 def judge_plugins(
-    networks: Sequence[NetworkConf], programs: Mapping[str, Searched], directories: Sequence[str]
+    networks: Sequence[NetworkConf], programs: Mapping[str, Searched], directories: Sequence[str], place: Place
 ) -> Iterator[Outcome]:
     """Report each plugin whose program is missing or cannot be executed, with the networks that need it."""
     where = ", ".join(directories)
@@ -88,7 +88,9 @@ def judge_plugins(
             continue
         users = [n.name for n in networks if any(kind in {p.type, p.address_plugin} for p in n.plugins)]
         named = f"plugin {kind} of the network {', '.join(users)}"
-        if searched.obstacle:
+        if searched.forbidden:
+            yield NOT_EXECUTABLE.unknown(f"{named} cannot be looked at: {searched.obstacle}", place.sudo())
+        elif searched.obstacle:
             path = f"{directories[0]}/{kind}" if len(directories) == 1 else searched.obstacle.partition(" ")[0]
             yield NOT_EXECUTABLE.report(f"{named}: {searched.obstacle}", f"$ chmod 755 {quoted(path.rstrip(':'))}")
         else:

@@ -75,18 +75,22 @@ def _programs(handler: RuntimeHandler, directories: Sequence[str], beside: str, 
     return HandlerPrograms(handler.name, shim_name, shim, name, search(name, directories, place))
 
 
-def judge_programs(programs: Programs) -> Iterator[Outcome]:
+def judge_programs(programs: Programs, place: Place) -> Iterator[Outcome]:
     """Report each handler whose shim or OCI runtime is missing or cannot be executed."""
     whose = "containerd's PATH" if programs.containerds else "this shell's PATH (containerd's could not be read)"
     where = f"{whose}: {', '.join(programs.directories) or 'which is empty'}"
     for each in programs.handlers:
-        if not each.shim.path:
+        if each.shim.forbidden:
+            yield SHIM_MISSING.unknown(f"runtime handler {each.handler}: {each.shim.obstacle}", place.sudo())
+        elif not each.shim.path:
             yield SHIM_MISSING.report(
                 f"runtime handler {each.handler}: {_obstacle(each.shim, each.shim_name, where)}",
                 *_install(each.shim_name, "containerd"),
                 f"or set containerd.runtimes.{each.handler}.runtime_path in the configuration to a shim that exists",
             )
-        if each.runtime is not None and not each.runtime.path:
+        if each.runtime is not None and each.runtime.forbidden:
+            yield RUNTIME_MISSING.unknown(f"runtime handler {each.handler}: {each.runtime.obstacle}", place.sudo())
+        elif each.runtime is not None and not each.runtime.path:
             yield RUNTIME_MISSING.report(
                 f"runtime handler {each.handler}: {_obstacle(each.runtime, each.runtime_name, where)}",
                 *_install(each.runtime_name, _PACKAGES.get(each.runtime_name, "")),

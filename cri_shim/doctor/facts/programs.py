@@ -22,6 +22,8 @@ class Searched(Struct, frozen=True):
 
     path: str = ""
     obstacle: str = ""
+    forbidden: bool = False
+    """Whether the obstacle is one that only this user has: root may see the program."""
 
 
 def search(name: str, directories: Sequence[str], place: Place) -> Searched:
@@ -29,7 +31,7 @@ def search(name: str, directories: Sequence[str], place: Place) -> Searched:
 
     Blocks.
     """
-    obstacle = ""
+    obstacle, forbidden = "", False
     for directory in directories if "/" not in name else ("",):
         path = f"{directory}/{name}" if directory else name
         try:
@@ -37,12 +39,13 @@ def search(name: str, directories: Sequence[str], place: Place) -> Searched:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
+            forbidden = forbidden or (isinstance(error, PermissionError) and not place.is_root)
             obstacle = obstacle or f"{path}: {(error.strerror or str(error)).lower()}"
             continue
         if stat.S_ISREG(status.st_mode) and status.st_mode & 0o111:
             return Searched(path)
         obstacle = obstacle or f"{path} is {'not executable' if stat.S_ISREG(status.st_mode) else 'not a file'}"
-    return Searched(obstacle=obstacle)
+    return Searched(obstacle=obstacle, forbidden=forbidden)
 
 
 def path_of_process(pid: int, place: Place) -> tuple[str, ...] | None:

@@ -119,7 +119,7 @@ def with_modes(tmp_path, modes):
     for name, mode in modes.items():
         (tmp_path / "opt" / name).chmod(mode)
     here = ("/none", "/opt")
-    return list(judge_plugins([NETWORK], read_plugins([NETWORK], here, place), here))
+    return list(judge_plugins([NETWORK], read_plugins([NETWORK], here, place), here, place))
 
 
 def test_programs_of_plugins(tmp_path):

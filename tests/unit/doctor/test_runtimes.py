@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
+from pathlib import Path
 
 import pytest
 
+from cri_shim.doctor.checks.cni_programs import judge_plugins, read_plugins
 from cri_shim.doctor.checks.runtime_features import Features, judge_features, read_features
 from cri_shim.doctor.checks.runtimes import judge_programs, read_programs, shim_of
 from cri_shim.doctor.facts.place import Place
+from cri_shim.network.conflist import parse_conflist
 from tests.unit.doctor.node_tree import config_of, findings, healthy_node, plant, reported
 
 CONTAINERD = 50
+NETWORK = parse_conflist(b'{"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "bridge"}]}')
 
 
 @pytest.fixture
@@ -29,7 +34,7 @@ def install(place, *paths, mode=0o755):
 
 
 def judged(place, text=""):
-    return list(judge_programs(read_programs(config_of(text), place, CONTAINERD)))
+    return list(judge_programs(read_programs(config_of(text), place, CONTAINERD), place))
 
 
 def test_programs_on_containerds_path_are_fine(node):
@@ -56,6 +61,25 @@ def test_a_missing_runtime(node):
     assert findings(outcomes)[0].remedy[0] == "$ apt install runc"
 
 
+def test_programs_that_only_root_may_see_are_unknown(node, monkeypatch):
+    install(node, "/theirs/bin/runc", "/theirs/bin/containerd-shim-runc-v2")
+    ordinary = Path.stat
+
+    def refuse(path, **options):
+        if path.parent == node.at("/theirs/bin"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return ordinary(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    user = Place(root=node.root, uid=1000)
+    assert reported(judged(user)) == {"shim-missing": "unknown", "runtime-missing": "unknown"}
+    assert reported(judged(node)) == {"shim-missing": "error", "runtime-missing": "error"}
+    programs = read_plugins([NETWORK], ["/theirs/bin"], user)
+    assert reported(judge_plugins([NETWORK], programs, ["/theirs/bin"], user)) == {
+        "cni-program-not-executable": "unknown"
+    }
+
+
 def test_a_runtime_that_is_not_executable(node):
     install(node, "/theirs/bin/containerd-shim-runc-v2")
     install(node, "/theirs/bin/runc", mode=0o644)
@@ -79,7 +103,7 @@ runtime_path = "/kata/shim"
 
 def test_without_containerds_environment_our_own_path_is_named(tmp_path):
     place = plant(tmp_path, {"proc/version": ""})
-    outcomes = list(judge_programs(read_programs(config_of(), place, 0)))
+    outcomes = list(judge_programs(read_programs(config_of(), place, 0), place))
     assert "this shell's PATH" in findings(outcomes)[0].what
 
 
