@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
+
+DIRECTORY_LOCKS: Final = ("root.lock", "state.lock")
+"""The files that a running daemon locks, both of them in each of its two directories."""
 
 
 class Paths(Struct, frozen=True):

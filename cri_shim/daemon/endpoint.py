@@ -18,6 +18,7 @@ import structlog
 from cri_shim.doctor.checks import daemons
 from cri_shim.kernel.file_lock import FileLock, HeldError
 from cri_shim.kernel.unix_socket import answers, identity
+from cri_shim.paths import DIRECTORY_LOCKS
 from cri_shim.tuning.ticks import next_tick
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def directory_locks(paths: Paths) -> Iterator[None]:
     directories = {key: directory.resolve() for key, directory in (("state", paths.state), ("root", paths.root))}
     with contextlib.ExitStack() as stack:
         for directory, key in {directory: key for key, directory in directories.items()}.items():
-            for name in ("root.lock", "state.lock"):
+            for name in DIRECTORY_LOCKS:
                 try:
                     stack.enter_context(FileLock(str(directory / name)))
                 except HeldError as error:

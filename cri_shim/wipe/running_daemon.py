@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cri_shim.paths import DIRECTORY_LOCKS
+
 if TYPE_CHECKING:
     from cri_shim.config import Config
 
@@ -16,7 +18,7 @@ _LONGEST_PID: Final = 20
 def lock_files(config: Config) -> list[Path]:
     """Return the files that a daemon with this configuration locks."""
     directories = (config.root, config.state)
-    in_directories = [Path(top, name) for top in directories for name in ("root.lock", "state.lock")]
+    in_directories = [Path(top, name) for top in directories for name in DIRECTORY_LOCKS]
     return [Path(f"{config.socket_path}.lock"), *in_directories]
 
 

@@ -14,6 +14,7 @@ from msgspec import Struct
 from cri_shim.doctor.facts.code import Code
 from cri_shim.doctor.facts.files import text_of
 from cri_shim.kernel.unix_socket import answers
+from cri_shim.paths import DIRECTORY_LOCKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -86,7 +87,7 @@ def read_daemons(config: Config, place: Place) -> Daemons:
     table = text_of(place.proc / "locks") or ""
     files = [(f"{config.socket_path}.lock", "socket_path", config.socket_path)]
     for key, directory in (("root", config.root), ("state", config.state)):
-        files += [(f"{directory}/{name}", key, directory) for name in ("root.lock", "state.lock")]
+        files += [(f"{directory}/{name}", key, directory) for name in DIRECTORY_LOCKS]
     locks = tuple(_held(place, table, *file) for file in files)
     return Daemons(locks, answers(str(place.at(config.socket_path))))
 
