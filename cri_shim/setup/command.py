@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         if not root.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(root))
         if root == Path("/") and os.geteuid() != 0 and not options.dry_run:
-            print("run as root (--dry-run needs that only after a set-up)", file=sys.stderr)
+            print("run as root", file=sys.stderr)
             return 1
         with nullcontext() if options.dry_run else only_one(root):
             journal = Journal.read(targets.on_disk(root, targets.JOURNAL))

@@ -5,7 +5,10 @@ A file that others have changed since stays, and so does its entry in the journa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,6 +27,11 @@ if TYPE_CHECKING:
     from cri_shim.setup.plan import Command
 
 UndoKind = Literal["remove", "restore", "nothing", "refuse", "remove-directory", "keep-directory", "stop-service"]
+
+
+_DIRECTORY: Final = "directory"
+_OTHER: Final = "other"
+"""A link, a device, or a file that is too large to be one of ours."""
 
 
 class UndoStep(Struct, frozen=True):
@@ -121,6 +129,8 @@ def _step(entry: Entry, root: Path, *, force: bool) -> UndoStep:
     backup = _checksum_of(targets.on_disk(root, entry.backup)) if entry.backup else ""
     if current == entry.before:
         return UndoStep("nothing", entry, f"{entry.path} is as it was")
+    if current == _DIRECTORY:
+        return UndoStep("refuse", entry, f"{entry.path} was replaced by a directory and stays")
     if current and current not in entry.written and not force:
         return UndoStep("refuse", entry, f"{entry.path} was changed since by others and stays (--force)")
     if not entry.before:
@@ -131,11 +141,21 @@ def _step(entry: Entry, root: Path, *, force: bool) -> UndoStep:
 
 
 def _checksum_of(place: Path) -> str:
-    """Return the checksum of a file; empty if there is none."""
+    """Return the checksum of a file; empty if there is none, and another word for what no set-up has written."""
     try:
-        return checksum(read_small_file(place, targets.LARGEST))
+        mode = os.lstat(place).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return ""
+    if stat.S_ISDIR(mode):
+        return _DIRECTORY
+    if not stat.S_ISREG(mode):
+        return _OTHER
+    try:
+        return checksum(read_small_file(place, targets.LARGEST))
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        return _OTHER
 
 
 def _remove_directory(place: Path, path: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from cri_shim import cli
@@ -65,3 +67,37 @@ def test_a_copy_is_announced_only_where_one_is_made(root, capsys):
     assert setup(root, "-y", "--pods-only") == 0
     assert "a copy of what is there" not in capsys.readouterr().out
     assert not list(root.rglob("*.before-cri-shim"))
+
+
+def huge(place):
+    place.unlink()
+    place.touch()
+    os.truncate(place, targets.LARGEST + 1)
+
+
+def link(place):
+    place.rename(place.with_name("moved"))
+    place.symlink_to("moved")
+
+
+def link_to_nothing(place):
+    place.unlink()
+    place.symlink_to("/nowhere")
+
+
+def directory(place):
+    place.unlink()
+    place.mkdir()
+
+
+@pytest.mark.parametrize("change", [huge, link, link_to_nothing, directory])
+def test_an_undo_leaves_what_took_the_place_of_a_file(root, capsys, change):
+    """Everything else is taken back. With --force, so is that, but no directory with what may be in it."""
+    assert setup(root, "-y") == 0
+    change(root / "etc/crictl.yaml")
+    assert setup(root, "--undo", "-y") == 1
+    assert "not undone: /etc/crictl.yaml was" in " ".join(capsys.readouterr().err.split())
+    assert not (root / "etc/cri-shim").exists()
+    assert os.path.lexists(root / "etc/crictl.yaml")
+    assert setup(root, "--undo", "-y", "--force") == (change is directory)
+    assert os.path.lexists(root / "etc/crictl.yaml") == (change is directory)
