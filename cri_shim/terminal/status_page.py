@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -28,7 +29,8 @@ def page(document: dict[str, Any]) -> str:
 def _head(document: dict[str, Any]) -> Iterator[str]:
     daemon = document["daemon"]
     yield from wrapped("", f"cri-shim {_text(document['version'])} is {'ready' if document['ready'] else 'NOT READY'}")
-    shown = [reason for part in document["parts"] if (reason := _text(part.get("reason", "")))]
+    # Compared before they are shortened, which makes them differ.
+    shown = [str(reason) for part in document["parts"] if (reason := part.get("reason", ""))]
     for reason in document["reasons"]:
         if not any(each in reason for each in shown):
             yield from wrapped("  ", _text(reason))
@@ -97,7 +99,7 @@ def _counted(counts: dict[str, int] | None) -> str:
 
 
 def _ago(at: Any, now: float) -> str:
-    return span(max(0.0, now - at)) if isinstance(at, (int, float)) else "unknown"
+    return span(max(0.0, now - at)) if isinstance(at, (int, float)) and math.isfinite(at) else "unknown"
 
 
 def _pair(name: str, value: str) -> Iterator[str]:

@@ -89,7 +89,7 @@ def _json(info: Mapping[str, str], name: str) -> dict[str, Any]:
     """Return one part of the verbose Status; one that is absent or no object says nothing."""
     try:
         value = json.loads(info[name]) if name in info else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         value = {}
     return value if isinstance(value, dict) else {}
 

@@ -113,6 +113,19 @@ def test_a_daemon_that_is_not_ready(path, command):
     assert document["reasons"] == [f"containerd: {away}"]
 
 
+def test_a_long_reason_is_said_once_too(path, command):
+    """It is the same reason at the part and at the top, however much of it fits."""
+    long = "no network " + "x" * 1000
+    runtime = Runtime()
+    answer = new_status(parts=[part("network", ready=False, reason=long)])
+    answer.status.conditions[1].status = False
+    answer.status.conditions[1].message = f"network plugin is not ready: {long}"
+    runtime.answers["Status"] = answer
+    with serving(path, runtime):
+        _, out, _ = command()
+    assert words(out).count("no network xxx") == 1
+
+
 def test_a_warning_of_containerds_is_shown(path, command):
     """It is a condition that is false, and the daemon is ready all the same."""
     runtime = Runtime()
@@ -158,7 +171,12 @@ def test_a_daemon_of_an_older_version(path, command):
 
 
 @pytest.mark.parametrize(
-    "info", ["no JSON", "[]", "{}", '{"parts": 5, "pods": [], "started_at": "x", "null_hop_ms": ""}']
+    "info",
+    [
+        *("no JSON", "[]", "{}", "[" * 200_000),
+        '{"parts": 5, "pods": [], "started_at": "x", "null_hop_ms": ""}',
+        '{"parts": [{"name": "a", "last_error": "x", "last_error_at": -1e999}]}',
+    ],
 )
 def test_a_verbose_part_in_another_form_says_nothing(path, command, info):
     """Data of another program, even of another version of this one, is read with care."""
