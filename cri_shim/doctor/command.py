@@ -42,11 +42,13 @@ def run(options: argparse.Namespace, settings: Callable[[argparse.Namespace], Co
     with _without_log():
         outcomes, stalled = _outcomes(options, settings)
     report = Report.of(outcomes, options.ignore)
-    sys.stdout.write(as_json(report) if options.output == "json" else as_text(report, everything=options.all))
     exit_code = report.exit_code(strict=options.strict)
-    if stalled:
+    try:
+        sys.stdout.write(as_json(report) if options.output == "json" else as_text(report, everything=options.all))
         sys.stdout.flush()
-        os._exit(exit_code)  # an ordinary exit would wait for the thread that hangs
+    finally:
+        if stalled:
+            os._exit(exit_code)  # an ordinary exit might wait for a thread that hangs, also where output has no place
     return exit_code
 
 

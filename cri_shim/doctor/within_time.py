@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from cri_shim.doctor.codes import CODES
@@ -35,8 +36,18 @@ def examine_within_time(config: Config, place: Place, *, network: bool) -> tuple
     """Examine the node. The second value is whether it stalled: the process must then end by ``os._exit``."""
     examination = Examination()
     patience = NETWORK_PATIENCE if network else PATIENCE
-    thread = ThreadPoolExecutor(1, thread_name_prefix="doctor")
-    job = thread.submit(lambda: asyncio.run(examine(config, place, examination, network=network)))
+    job: Future[None] = Future()
+
+    def work() -> None:
+        try:
+            asyncio.run(examine(config, place, examination, network=network))
+        except BaseException as error:  # noqa: BLE001 - the caller raises it
+            job.set_exception(error)
+        else:
+            job.set_result(None)
+
+    # A thread of a pool would keep an interrupted process from its end.
+    Thread(target=work, name="doctor", daemon=True).start()
     progress, since = (0, examination.current), time.monotonic()
     while not wait({job}, _POLL).done:
         reached = (len(examination.outcomes), examination.current)
@@ -44,7 +55,6 @@ def examine_within_time(config: Config, place: Place, *, network: bool) -> tuple
             progress, since = reached, time.monotonic()
         elif time.monotonic() - since >= patience:
             return _stalled(examination, place, patience), True
-    thread.shutdown()
     job.result()
     return examination, False
 

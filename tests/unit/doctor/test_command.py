@@ -48,10 +48,13 @@ def test_a_stall_is_reported(config_file, monkeypatch):
     released = threading.Event()
     monkeypatch.setattr(within_time, "PATIENCE", 0.5)
     monkeypatch.setattr(cni, "configuration_files", lambda _directory: released.wait(60) and [])
+    others = set(threading.enumerate())
     try:
         examination, stalled = within_time.examine_within_time(load(config_file), Place.here(), network=False)
+        hanging = [thread for thread in threading.enumerate() if thread not in others and thread.name == "doctor"]
     finally:
         released.set()
+    assert [thread.daemon for thread in hanging] == [True]  # or it would keep an interrupted process from its end
     assert stalled
     assert {outcome.code for outcome in examination.outcomes} == {code.name for code in CODES}
     stuck = next(outcome for outcome in examination.outcomes if outcome.code == "cni-no-network")
