@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import time
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +13,6 @@ from cri_shim import cli
 from cri_shim.terminal import running_daemons
 from cri_shim.terminal.running_daemons import RunningDaemon
 from tests.unit.terminal.fake_runtime import Runtime, serving
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class FakeProc:
@@ -76,6 +74,9 @@ def test_a_real_process_is_seen(tmp_path):
         cwd=tmp_path,
     )
     try:
+        # Popen returns when execve has closed its pipe, which is a moment before the new command line can be read.
+        while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            time.sleep(0.01)
         daemons = running_daemons.running_daemons()
         assert RunningDaemon(process.pid, config=f"{tmp_path}/c.toml") in daemons
     finally:
