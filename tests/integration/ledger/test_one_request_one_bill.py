@@ -117,7 +117,7 @@ async def test_the_terminal_shows_what_the_page_shows(lab, web):
 
     async def cri_shim(*arguments):
         command = [*program(), *arguments, "--config", str(lab.bridge.config_file)]
-        environment = {**os.environ, "COLUMNS": "120", "PYTHONIOENCODING": "utf-8"}
+        environment = {**os.environ, "COLUMNS": "200", "PYTHONIOENCODING": "utf-8"}
         ran = await asyncio.to_thread(
             subprocess.run, command, capture_output=True, text=True, env=environment, timeout=60, check=False
         )
