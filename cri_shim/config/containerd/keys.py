@@ -31,7 +31,7 @@ MOST_DOWNLOADS: Final = 64
 
 
 def _downloads(value: int) -> int:
-    """Return the limit; containerd's 0 is no limit, for which this daemon has its largest."""
+    """Return the limit. containerd's 0 means unlimited; the nearest here is the largest limit that we accept."""
     return min(value, MOST_DOWNLOADS) if value > 0 else MOST_DOWNLOADS
 
 

@@ -22,7 +22,7 @@ _SECONDS: Final = 5.0
 
 
 async def read_criu(searched: Searched) -> str:
-    """Return the output of ``criu --version``, empty if there is no such program or no answer."""
+    """Return the output of ``criu --version``; empty if the program is missing or does not answer."""
     if not searched.path:
         return ""
     try:

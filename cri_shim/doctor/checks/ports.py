@@ -50,7 +50,7 @@ class User(Struct, frozen=True):
 
 
 def ports_of(config: Config) -> list[Port]:
-    """Return the configured ports; port 0 is any free one, and a unix socket or no address is no port."""
+    """Return the ports that are configured. Left out are port 0 (any free one), unix sockets and empty addresses."""
     stream = config.stream
     ports = [Port("stream.stream_server_port", stream.stream_server_address, int(stream.stream_server_port))]
     address = config.http.address

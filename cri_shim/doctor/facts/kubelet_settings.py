@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 USUAL_FILE: Final = "/var/lib/kubelet/config.yaml"
 _INSTANCE_FILE: Final = "/var/lib/kubelet/instance-config.yaml"
 _FLAGS_FILE: Final = "/var/lib/kubelet/kubeadm-flags.env"
+_FLAGS_VARIABLE: Final = "KUBELET_KUBEADM_ARGS="
 
 _SCALAR: Final = re.compile(
     r"""(?:"(?P<double>[^"\\]*)"|'(?P<single>[^']*)'|(?P<plain>[A-Za-z0-9_./:@~-]+))?(?:(?:^|\s+)#.*)?"""
@@ -57,12 +58,16 @@ class KubeletSettings(Struct, frozen=True):
 def read_kubelet(place: Place) -> KubeletSettings:
     """Read the settings of the running kubelet, or of the files where kubeadm puts them. Blocks."""
     pid, command = _process(place)
-    flags = _flags(command[1:]) if command else _flags_of_file(place)
+    flags, reason = (_flags(command[1:]), "") if command else _flags_of_file(place)
+    if reason:  # flags win over all files, so nothing is known without them
+        unknown = Setting(unknown_reason=reason)
+        return KubeletSettings(True, 0, unknown, unknown, unknown)
     named = flags.get("config", "")
     files = [named] if named else [USUAL_FILE, _INSTANCE_FILE]
-    if directory := flags.get("config-dir", ""):
-        files += _drop_ins(place, directory)
-    values, present = _values(place, files)
+    drop_ins, reason = _drop_ins(place, flags.get("config-dir", ""))
+    values, present = _values(place, [*files, *drop_ins])
+    if reason:
+        values |= dict.fromkeys(_KEYS, Setting(unknown_reason=reason))
     for key, flag in (("cgroupDriver", "cgroup-driver"), ("containerRuntimeEndpoint", "container-runtime-endpoint")):
         if flag in flags:
             values[key] = Setting(flags[flag], f"the kubelet's flag --{flag}")
@@ -95,21 +100,29 @@ def _flags(words: Sequence[str]) -> dict[str, str]:
     return flags
 
 
-def _flags_of_file(place: Place) -> dict[str, str]:
-    """Return the flags that kubeadm has its unit pass to the kubelet."""
+def _flags_of_file(place: Place) -> tuple[dict[str, str], str]:
+    """Return the flags that kubeadm has its unit pass to the kubelet, or the reason why they are unknown."""
     try:
         text = text_of(place.at(_FLAGS_FILE)) or ""
-        quoted = text.strip().partition("=")[2]
-        return _flags(shlex.split(" ".join(shlex.split(quoted))))
-    except (OSError, ValueError):
-        return {}
+        assigned = [line.partition("=")[2] for line in text.splitlines() if line.strip().startswith(_FLAGS_VARIABLE)]
+        return _flags(shlex.split(" ".join(shlex.split(assigned[-1])))) if assigned else {}, ""
+    except OSError as error:
+        return {}, f"{_FLAGS_FILE} cannot be read: {(error.strerror or str(error)).lower()}"
+    except ValueError as error:
+        return {}, f"{_FLAGS_FILE} cannot be understood: {str(error).lower()}"
 
 
-def _drop_ins(place: Place, directory: str) -> list[str]:
+def _drop_ins(place: Place, directory: str) -> tuple[list[str], str]:
+    """Return the configuration files in a directory, or the reason why they are unknown."""
+    if not directory:
+        return [], ""
     try:
-        return [f"{directory}/{path.name}" for path in sorted(place.at(directory).iterdir()) if path.suffix == ".conf"]
-    except OSError:
-        return []
+        names = sorted(path.name for path in place.at(directory).iterdir() if path.suffix == ".conf")
+    except FileNotFoundError:
+        return [], ""
+    except OSError as error:
+        return [], f"{directory} cannot be read: {(error.strerror or str(error)).lower()}"
+    return [f"{directory}/{name}" for name in names], ""
 
 
 def _values(place: Place, files: Iterable[str]) -> tuple[dict[str, Setting], bool]:

@@ -127,6 +127,34 @@ def test_flags_that_kubeadm_has_written(node):
     )
 
 
+def test_flags_below_a_comment(node):
+    plant(
+        node.root,
+        {"var/lib/kubelet/kubeadm-flags.env": "# kubeadm\nA=b\nKUBELET_KUBEADM_ARGS=--cgroup-driver=systemd\n"},
+    )
+    assert read_kubelet(node).cgroup_driver.value == "systemd"
+
+
+@pytest.mark.parametrize("make", [lambda file: file.mkdir(), lambda file: file.write_text('KUBELET_KUBEADM_ARGS="--a')])
+def test_flags_that_cannot_be_read_make_the_settings_unknown(node, make):
+    """They would win over the files, so what the files say proves nothing."""
+    plant(node.root, {FILE: text(endpoint=OURS)})
+    make(node.root / "var/lib/kubelet/kubeadm-flags.env")
+    kubelet = read_kubelet(node)
+    assert kubelet.present
+    for setting in (kubelet.cgroup_driver, kubelet.endpoint, kubelet.containerd):
+        assert "/var/lib/kubelet/kubeadm-flags.env cannot be" in setting.unknown_reason
+
+
+def test_drop_ins_that_cannot_be_read_make_the_settings_unknown(node):
+    plant(
+        node.root,
+        {"proc/7/cmdline": command_line(f"--config=/{FILE}", "--config-dir=/etc/x"), FILE: text(endpoint=OURS)},
+    )
+    plant(node.root, {"etc/x": "a file"})
+    assert read_kubelet(node).endpoint.unknown_reason.startswith("/etc/x cannot be read")
+
+
 @pytest.mark.parametrize(
     "document",
     [
