@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cri_shim.bench.report.rows import rows_of, rows_of_step
+from cri_shim.bench.report.rows import rows_of_step
 from cri_shim.bench.results.result_file import load
 from cri_shim.bench.verdicts.verdict import FASTER, REFUSED, SLOWER
 
 if TYPE_CHECKING:
     from cri_shim.bench.report.rows import Row
-    from cri_shim.bench.results.schema import Run, Side
+    from cri_shim.bench.results.schema import Run, Side, Step
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = DOCS / "performance.md"
@@ -60,21 +60,22 @@ COLUMNS = (
 
 def table(run: Run, name: str) -> str:
     """Return, in Markdown, the table of a run without the columns that it does not have, and what belongs below it."""
-    lines, columns = [], _columns(run)
+    by_step = [(step, rows_of_step(run, step)) for step in run.steps]
+    lines, columns = [], _columns(by_step)
     lines.append(f"| side | {' | '.join(heading for heading, _ in columns)} |")
     lines.append(f"| --- |{' ---: |' * len(columns)}")
     for number, side in enumerate(run.sides):
         first = _one if run.machine.cpu.startswith(EMULATED) else _absolute
         cells = (_ratio(row, side.name) if number else first(row, side.name) for _, row in columns)
         lines.append(f"| {side.name} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *_slower(run), *_source(run, name)])
+    return "\n".join([*lines, "", *_slower([row for _, rows in by_step for row in rows]), *_source(run, name)])
 
 
-def _columns(run: Run) -> list[tuple[str, Row]]:
+def _columns(by_step: list[tuple[Step, list[Row]]]) -> list[tuple[str, Row]]:
     """Return the headings and rows that a run has, in the order of the table: of each scenario the first step."""
     by_key: dict[tuple[str, str], tuple[str, Row]] = {}
-    for step in run.steps:
-        for row in rows_of_step(run, step):
+    for step, rows in by_step:
+        for row in rows:
             count = step.options.get("at_once", step.pods)
             by_key.setdefault((step.scenario, row.key), (f"{count:.0f}", row))
     return [
@@ -112,11 +113,11 @@ def _ratio(row: Row, side: str) -> str:
     return f"{text} ({ratio.low:.2f} to {ratio.high:.2f})" if verdict.word in {FASTER, SLOWER} else f"{text} ="
 
 
-def _slower(run: Run) -> list[str]:
+def _slower(rows: list[Row]) -> list[str]:
     """Return a paragraph for each of our sides with every measure that has the verdict "slower", the worst first."""
     lines = []
     for side in OURS:
-        slower = [row for row in rows_of(run) if side in row.verdicts and row.verdicts[side].word == SLOWER]
+        slower = [row for row in rows if side in row.verdicts and row.verdicts[side].word == SLOWER]
         slower.sort(key=lambda row: row.verdicts[side].ratio.estimate, reverse=True)
         if slower:
             texts = (f"{row.label} ({row.step}) {row.verdicts[side].ratio.estimate:.2f}" for row in slower)
