@@ -55,3 +55,14 @@ class Node:
     def hops(self, *methods: str, since: int = 0) -> list[str]:
         """Return the calls of ``methods`` in the order in which containerd saw them."""
         return [call.method for call in self.fake.calls[since:] if call.method in methods]
+
+    def asked(self, since: int) -> list[str]:
+        """Return the calls about containers, processes and images, with which a request would begin.
+
+        Others may come at any moment: the service looks at snapshots, content, leases and the version on its own.
+        """
+        return [
+            call.method
+            for call in self.fake.calls[since:]
+            if call.method.partition("/")[0] in {"Containers", "Tasks", "Images"}
+        ]

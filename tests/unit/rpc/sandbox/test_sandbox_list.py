@@ -31,4 +31,4 @@ async def test_filters(node: Node) -> None:
         assert {each.id for each in shown} == ids, fields
         streamed = [message async for message in node.client.stream("StreamPodSandboxes", filter=fields)]
         assert [each for message in streamed for each in message.pod_sandboxes] == list(shown)
-    assert len(node.fake.calls) == seen
+    assert not node.asked(since=seen)
