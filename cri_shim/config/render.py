@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from typing import Any
 
 from cri_shim.config.key import Key, keys_of
@@ -18,9 +18,25 @@ _HEAD = """\
 """
 
 
-def default_toml() -> str:
-    """Return a file with every key, its default and its purpose; reading it yields ``Config()``."""
-    return _HEAD + "\n" + to_toml(Config())
+_SYSTEMD = """\
+# Not a default: SystemdCgroup, which is set as this node has it.
+"""
+
+
+def default_toml(*, systemd_cgroup: bool = False) -> str:
+    """Return a file with every key, its default and its purpose; reading it yields ``Config()``.
+
+    ``systemd_cgroup`` is the value of SystemdCgroup, the one key that has to agree with another program of the node.
+    """
+    config = Config()
+    if not systemd_cgroup:
+        return _HEAD + "\n" + to_toml(config)
+    runtimes = {
+        name: replace(handler, options=replace(handler.options, systemd_cgroup=True))
+        for name, handler in config.containerd.runtimes.items()
+    }
+    config = replace(config, containerd=replace(config.containerd, runtimes=runtimes))
+    return _HEAD + _SYSTEMD + "\n" + to_toml(config)
 
 
 def to_toml(config: Config) -> str:

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from cri_shim.config import Config, load
+from cri_shim.doctor.facts.kubelet_settings import read_kubelet
+from cri_shim.doctor.facts.place import Place
 from cri_shim.kernel.presence import entries_of, mode_of
 from cri_shim.kernel.small_file import read_small_file
 from cri_shim.setup import targets
+from cri_shim.setup.cgroup_driver import CgroupDriver, choose_driver
 from cri_shim.setup.containerd_unit import UNIT as CONTAINERD_UNIT
 from cri_shim.setup.containerd_unit import ContainerdCommand, containerd_command, unit_file, unit_texts
 from cri_shim.setup.sample_network import taken_networks
@@ -29,6 +32,8 @@ SYSTEMCTL_SECONDS: Final = 120
 _NETWORK_FILES: Final = (".conf", ".conflist", ".json")
 _SYSTEMD: Final = Path("/run/systemd/system")
 """Where systemd is process 1 (sd_booted(3))."""
+_UNIFIED: Final = "sys/fs/cgroup/cgroup.controllers"
+"""Which is there only where cgroup v2 is the one hierarchy (systemd.io/CGROUP_DELEGATION)."""
 _KUBELET: Final = ("/usr/bin/kubelet", "/usr/local/bin/kubelet", "/var/lib/kubelet/config.yaml")
 
 
@@ -63,6 +68,7 @@ class Node(Struct, frozen=True):
     """The unit of the daemon, wherever it is."""
     program: str = "/usr/bin/cri-shim"
     """The program that the unit has to start."""
+    cgroup_driver: CgroupDriver = CgroupDriver()
     snapshotters: frozenset[str] = frozenset()
     """The snapshotters that the daemon is configured to use."""
     containerd: ContainerdCommand = ContainerdCommand()
@@ -107,6 +113,7 @@ def read_node(root: Path, *, program: str, proc: Path = Path("/proc")) -> Node:
         conf_dir=conf_dir,
         own_unit=unit_file(root, targets.UNIT),
         program=Node().program if _is_there(followed(Node().program)) or not live else program,
+        cgroup_driver=choose_driver(read_kubelet(Place(root)), systemd=systemd, unified=_is_there(root / _UNIFIED)),
         snapshotters=_snapshotters(config),
         containerd=command,
         containerd_config=_text(followed(command.config)),

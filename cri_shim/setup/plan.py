@@ -133,7 +133,7 @@ def make_plan(node: Node, options: Options, known: Mapping[str, tuple[str, ...]]
     """
     planner = _Planner(node, options, known)
     planner.want_directory(targets.STATE)
-    planner.want(_Wanted(targets.OWN_CONFIG, default_toml(), "every setting, with its default", keep=True))
+    _plan_own_config(planner)
     _plan_containerd(planner)
     _plan_unit(planner)
     _plan_crictl(planner)
@@ -145,6 +145,19 @@ def make_plan(node: Node, options: Options, known: Mapping[str, tuple[str, ...]]
         needed.discard("restart-containerd")
     commands = tuple(one for one in COMMANDS if one in needed) if options.start or planner.changes else ()
     return Plan(tuple(planner.changes), commands, tuple(planner.notes), tuple(planner.problems))
+
+
+def _plan_own_config(planner: _Planner) -> None:
+    driver = planner.node.cgroup_driver
+    what = "every setting, with its default"
+    if driver.systemd:
+        what += f", and SystemdCgroup = true ({driver.why})"
+    planner.want(_Wanted(targets.OWN_CONFIG, default_toml(systemd_cgroup=driver.systemd), what, keep=True))
+    if driver.unknown_reason and targets.OWN_CONFIG not in planner.node.files:
+        planner.notes.append(
+            f"the kubelet's cgroup driver is unknown ({driver.unknown_reason}): set SystemdCgroup in "
+            f"{targets.OWN_CONFIG} to true if it is systemd"
+        )
 
 
 def _plan_containerd(planner: _Planner) -> None:

@@ -82,7 +82,11 @@ def read_kubelet(place: Place) -> KubeletSettings:
 
 
 def _process(place: Place) -> tuple[int, list[str]]:
-    for pid in sorted(all_pids(place.proc)):
+    try:
+        pids = sorted(all_pids(place.proc))
+    except FileNotFoundError:  # the file system of a node that does not run, such as an image
+        return 0, []
+    for pid in pids:
         command = arguments(pid, place.proc)
         if command and Path(command[0]).name == "kubelet":
             return pid, command
