@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.stats import metric_values as of
+from cri_shim.stats.parse import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -138,4 +139,6 @@ def fill_metrics(
     at_ns = measured.at_ns
     for row in rows:
         for labels, value in row.values(measured):
+            if not 0 <= value <= LARGEST:
+                continue  # a sum, or a time that another program has stored; the other numbers are good
             new(name=row.name, timestamp=at_ns, metric_type=row.type, label_values=base + labels).value.value = value

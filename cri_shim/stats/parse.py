@@ -13,12 +13,20 @@ from untrusted import decode_utf8
 UNLIMITED = 1 << 62
 """cgroup v1 expresses "no limit" as a number near 2^63, rounded to pages; any number above this one means it."""
 
+LARGEST = (1 << 64) - 1
+"""The largest number that the CRI's messages can carry."""
+
 _OPERATIONS = {b"Read": "Read", b"Write": "Write"}
 
 
 def number(text: bytes) -> int:
-    """Parse a file with one number."""
-    return int(text)
+    """Parse a file with one number; one beyond 64 bits becomes the nearest that a message can carry."""
+    return bounded(int(text))
+
+
+def bounded(value: int) -> int:
+    """Return the nearest number that is a counter of 64 bits: drivers count backwards, and sums overflow."""
+    return min(max(value, 0), LARGEST)
 
 
 def limit(text: bytes) -> int | None:
@@ -35,7 +43,10 @@ def pairs(text: bytes) -> dict[bytes, int]:
     words = text.split()
     if len(words) % 2:
         raise ValueError(f"not lines of a name and a number: {text[:80]!r}")
-    return dict(zip(words[::2], map(int, words[1::2]), strict=True))
+    numbers = list(map(int, words[1::2]))
+    if numbers and (min(numbers) < 0 or max(numbers) > LARGEST):
+        numbers = list(map(bounded, numbers))
+    return dict(zip(words[::2], numbers, strict=True))
 
 
 def pressure(text: bytes) -> Pressure:
@@ -48,9 +59,8 @@ def pressure(text: bytes) -> Pressure:
         kind, *fields = line.split()
         values = dict(field.split(b"=", 1) for field in fields)
         try:
-            stalls[kind] = Stall(
-                float(values[b"avg10"]), float(values[b"avg60"]), float(values[b"avg300"]), int(values[b"total"]) * 1000
-            )
+            total_ns = bounded(int(values[b"total"]) * 1000)
+            stalls[kind] = Stall(float(values[b"avg10"]), float(values[b"avg60"]), float(values[b"avg300"]), total_ns)
         except KeyError as error:
             raise ValueError(f"pressure line {line!r} lacks {error}") from error
     if b"some" not in stalls:
@@ -67,8 +77,8 @@ def interfaces(text: bytes) -> tuple[Interface, ...]:
         if not colon or len(words) < 16:
             raise ValueError(f"not a line of net/dev: {line!r}")
         if name.strip() != b"lo":
-            rx_bytes, rx_packets, rx_errors, rx_dropped = map(int, words[:4])
-            tx_bytes, tx_packets, tx_errors, tx_dropped = map(int, words[8:12])
+            rx_bytes, rx_packets, rx_errors, rx_dropped = map(number, words[:4])
+            tx_bytes, tx_packets, tx_errors, tx_dropped = map(number, words[8:12])
             interfaces_read.append(
                 Interface(
                     decode_utf8(name.strip()),
@@ -98,7 +108,7 @@ def _blkio(text: bytes) -> dict[tuple[int, int, str], int]:
         words = line.split()
         if len(words) == 3 and words[1] in _OPERATIONS:
             major, minor = _device(words[0])
-            values[major, minor, _OPERATIONS[words[1]]] = int(words[2])
+            values[major, minor, _OPERATIONS[words[1]]] = number(words[2])
     return values
 
 
@@ -110,8 +120,10 @@ def device_io_v2(text: bytes) -> tuple[DeviceIo, ...]:
         values = dict(field.split(b"=", 1) for field in fields if b"=" in field)
         if b"rbytes" in values:
             major, minor = _device(device)
-            devices.append(DeviceIo(major, minor, "Read", int(values[b"rbytes"]), int(values.get(b"rios", b"0"))))
-            devices.append(DeviceIo(major, minor, "Write", int(values[b"wbytes"]), int(values.get(b"wios", b"0"))))
+            devices.append(DeviceIo(major, minor, "Read", number(values[b"rbytes"]), number(values.get(b"rios", b"0"))))
+            devices.append(
+                DeviceIo(major, minor, "Write", number(values[b"wbytes"]), number(values.get(b"wios", b"0")))
+            )
     return tuple(devices)
 
 
@@ -123,7 +135,7 @@ def _device(word: bytes) -> tuple[int, int]:
 def cpu_max(text: bytes) -> tuple[int, int]:
     """Parse ``cpu.max``: quota (0 for "max") and period, in microseconds."""
     quota, period = text.split()
-    return (0 if quota == b"max" else int(quota)), int(period)
+    return (0 if quota == b"max" else number(quota)), number(period)
 
 
 def shares_of_weight(weight: int) -> int:

@@ -179,3 +179,17 @@ def test_numbers_of_metrics():
 def test_what_is_not_known_has_no_metric():
     """A container that could not be read gives no metric with a made-up 0."""
     assert metrics(OF_CONTAINERS, ("",) * 6, Measured(9, NOTHING)) == []
+
+
+def test_a_number_beyond_its_field_costs_only_itself():
+    """A start in the year 1 by the file of another program, and a sum beyond 64 bits: the other metrics are there."""
+    usual = metrics_of(Measured(1, FULL, started_ns=5_000_000_000, layer_bytes=1))
+    odd = metrics_of(Measured(1, FULL, started_ns=-6_795_364_578_871_345_152, layer_bytes=1 << 64))
+    assert usual - odd == {"container_start_time_seconds", "container_fs_usage_bytes"}
+
+
+def metrics_of(measured: Measured) -> set[str]:
+    """The names of the metrics of a container."""
+    message = cri.ContainerMetrics()
+    fill_metrics(message.metrics.add, OF_CONTAINERS, ("",) * len(BASE_LABELS), measured)
+    return {metric.name for metric in message.metrics}

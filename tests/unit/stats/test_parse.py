@@ -111,3 +111,19 @@ def test_an_interface_whose_name_is_no_text():
     """A pod may name its interface in any bytes; the others are read all the same."""
     lines = b"x\ny\n  f\xfcr: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n  eth0: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n"
     assert [one.name for one in parse.interfaces(lines)] == ["f\N{REPLACEMENT CHARACTER}r", "eth0"]
+
+
+BEYOND = [(b"-1", 0), (b"18446744073709551616", 2**64 - 1), (b"9" * 100, 2**64 - 1)]
+
+
+@pytest.mark.parametrize(("word", "bounded"), BEYOND)
+def test_numbers_beyond_64_bits(word, bounded):
+    """A counter that runs backwards or over is bounded, and the numbers beside it stay."""
+    assert parse.number(word + b"\n") == bounded
+    assert parse.pairs(b"total_rss " + word + b"\nother 5\n") == {b"total_rss": bounded, b"other": 5}
+    row = b"a: " + b" ".join([word] * 16)
+    (interface,) = parse.interfaces(b"one\ntwo\n" + row)
+    assert (interface.rx_bytes, interface.tx_dropped) == (bounded, bounded)
+    assert parse.device_io_v2(b"8:0 rbytes=" + word + b" wbytes=1 rios=1 wios=1\n")[0].bytes == bounded
+    assert parse.device_io_v1(b"8:0 Read " + word + b"\n", b"8:0 Read 1\n")[0].bytes == bounded
+    assert parse.pressure(b"some avg10=0 avg60=0 avg300=0 total=" + word).some.total_ns == bounded
