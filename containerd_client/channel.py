@@ -23,6 +23,10 @@ _OPTIONS: Final = (
     ("grpc.default_authority", "localhost"),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # An error's text travels as metadata, and a runtime or one of its hooks may say a lot. Beyond gRPC's own 8 KiB the
+    # text is lost at random, and its code with it. Go's clients accept as much.
+    ("grpc.max_metadata_size", MAX_MESSAGE_BYTES),
+    ("grpc.absolute_max_metadata_size", MAX_MESSAGE_BYTES),
     # Connecting to a unix socket costs next to nothing. The longest pause is half of the time for which retry.py
     # retries while containerd is away, so that a call made after containerd came back finds the connection within its
     # own retries.

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from untrusted import without_middle
+
 if TYPE_CHECKING:
     from grpc.aio import AioRpcError
 
@@ -159,9 +161,13 @@ _INGEST_LOCKED: Final = " locked for "
 _SHIM_GONE: Final = ("ttrpc: closed", "ttrpc: stream closed", "ttrpc: server closed")
 
 
+_LONGEST_DETAIL: Final = 1 << 16
+"""Characters of a text from containerd that are kept; a runtime or its hook may write megabytes."""
+
+
 def from_rpc_error(method: str, error: AioRpcError) -> ContainerdError:
     """Return the error of this module that stands for gRPC's own."""
-    detail = error.details() or ""
+    detail = without_middle(error.details() or "", _LONGEST_DETAIL)
     kind = BY_CODE.get(error.code().name, Unknown)
     if kind is Unavailable and detail.startswith(_NO_CONNECTION):
         # gRPC produces this text itself, before it writes anything to a socket.

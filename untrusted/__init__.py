@@ -7,9 +7,11 @@ have the requested types. It may import only the standard library; it must never
 
 from untrusted.document import DocumentError, Object, parse_object, parse_objects
 from untrusted.shape import read_shape
-from untrusted.text import decode_utf8, encodable, escaped, shorten
+from untrusted.text import LONGEST_NAME, REPLACEMENT, decode_utf8, encodable, escaped, shorten, without_middle
 
 __all__ = [
+    "LONGEST_NAME",
+    "REPLACEMENT",
     "DocumentError",
     "Object",
     "decode_utf8",
@@ -19,4 +21,5 @@ __all__ = [
     "parse_objects",
     "read_shape",
     "shorten",
+    "without_middle",
 ]

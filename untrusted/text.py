@@ -48,6 +48,17 @@ def shorten(text: str, limit: int) -> str:
     return f"{text[:limit]}... ({len(text) - limit} more characters)"
 
 
+def without_middle(text: str, limit: int) -> str:
+    """Return ``text`` if it has at most ``limit`` characters, else its beginning, how much was left out, and its end.
+
+    The end of an error text usually says why.
+    """
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]} ... ({len(text) - 2 * half} characters left out) ... {text[-half:]}"
+
+
 def escaped(text: str, limit: int = LONGEST_NAME) -> str:
     """Return a name from outside in a form for error texts: at most ``limit`` characters, all of them printable.
 

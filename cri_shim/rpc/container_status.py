@@ -10,6 +10,8 @@ from containerd_client.distribution.values.reference import is_digest
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.state.stored.go_json import to_go_json
 from cri_shim.state.stored.spec import read_spec
+from cri_shim.state.wire import message_or_substitute
+from cri_shim.status_text import status_text
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
@@ -23,6 +25,20 @@ async def container_status(service: Service, request: cri.ContainerStatusRequest
     container = service.containers.get(request.container_id)
     info = {"info": json.dumps(await _info(service.containerd, container))} if request.verbose else {}
     return cri.ContainerStatusResponse(status=status_of(service.images, container), info=info)
+
+
+def listed_status(images: ImageStore, container: Container) -> cri.ContainerStatus:
+    """Return the status of one container among others: one without a wire form is reduced to its id and state."""
+    return message_or_substitute(
+        lambda: status_of(images, container),
+        lambda: cri.ContainerStatus(
+            id=container.id,
+            metadata=cri.ContainerMetadata(name=f"unreadable_{container.id}"),
+            state=cri.CONTAINER_UNKNOWN,
+        ),
+        "container status",
+        container.id,
+    )
 
 
 def status_of(images: ImageStore, container: Container) -> cri.ContainerStatus:
@@ -48,7 +64,7 @@ def status_of(images: ImageStore, container: Container) -> cri.ContainerStatus:
         image_ref=digest or container.image_id,
         image_id=container.image_id,
         reason=status.reason or ("Unknown" if container.unknown_reason else ""),
-        message=status.message or container.unknown_reason,
+        message=status_text(status.message or container.unknown_reason),
         labels=container.config.labels,
         annotations=container.config.annotations,
         mounts=container.config.mounts,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.node.snapshotter_check import REASON as SNAPSHOTTER_NOT_READY
 from cri_shim.rpc.status_info import status_info
+from cri_shim.status_text import status_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,13 +40,13 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
             type=_RUNTIME_READY,
             status=not (reason or missing),
             reason=_CONTAINERD_NOT_READY if reason else SNAPSHOTTER_NOT_READY if missing else "",
-            message=reason or missing,
+            message=status_text(reason or missing),
         ),
         cri.RuntimeCondition(
             type=_NETWORK_READY,
             status=network.ready,
             reason="" if network.ready else network.reason,
-            message="" if network.ready else network.message,
+            message="" if network.ready else status_text(network.message),
         ),
     ]
     if not reason:

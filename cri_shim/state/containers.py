@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.state.wire import message_or_substitute
+from cri_shim.status_text import status_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,7 +127,7 @@ class Container(Struct, frozen=True):
 def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Callable[[Container], Container]:
     """Return the change that an exit makes. The first recorded exit wins, because a container ends once.
 
-    ``reason`` defaults to Completed, OOMKilled or Error, which the kubelet expects.
+    ``reason`` defaults to Completed, OOMKilled or Error, which the kubelet expects. ``message`` may be any error text.
     """
 
     def change(container: Container) -> Container:
@@ -134,7 +135,7 @@ def exited(code: int, at_ns: int, *, reason: str = "", message: str = "") -> Cal
             return container
         named = reason or (COMPLETED if code == 0 else OOM_KILLED if container.oom_killed else ERROR)
         return container.replace(starting=False, unknown_reason="", status_unread=False).with_status(
-            pid=0, finished_at=at_ns, exit_code=code, reason=named, message=message
+            pid=0, finished_at=at_ns, exit_code=code, reason=named, message=status_text(message)
         )
 
     return change

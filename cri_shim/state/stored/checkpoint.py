@@ -11,9 +11,10 @@ import json
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.state.containers import Status
 from cri_shim.state.stored.go_json import from_go_json, to_go_json
-from untrusted import escaped, parse_object
+from untrusted import LONGEST_NAME, escaped, parse_object, shorten, without_middle
 
 _VERSION = "v1"
+_LONGEST_MESSAGE = 4096
 _INT32 = range(-(1 << 31), 1 << 31)
 
 
@@ -45,7 +46,7 @@ def decode_status(content: bytes) -> Status:
         started_at=document.integer("StartedAt"),
         finished_at=document.integer("FinishedAt"),
         exit_code=document.integer("ExitCode", least=_INT32.start, most=_INT32.stop - 1),
-        reason=document.text("Reason"),
-        message=document.text("Message"),
+        reason=shorten(document.text("Reason"), LONGEST_NAME),
+        message=without_middle(document.text("Message"), _LONGEST_MESSAGE),
         resources=None if resources is None else from_go_json(resources.plain(), cri.ContainerResources()),
     )

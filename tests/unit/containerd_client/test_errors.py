@@ -53,3 +53,14 @@ def test_a_shim_that_is_gone_is_recognised(detail):
     """containerd has no code of its own for it."""
     assert errors.is_shim_gone(errors.Unknown(METHOD, detail))
     assert not errors.is_shim_gone(errors.Unknown(METHOD, "OCI runtime create failed"))
+
+
+@pytest.mark.parametrize("size", [9_000, 20_000, 3_000_000])
+async def test_a_text_of_any_size_arrives(client, fake, size):
+    """gRPC's own limit for metadata would lose the text, and put another code in place of containerd's."""
+    said = f"begin {'word ' * (size // 5)}end"
+    fake.script["containerd.services.version.v1.Version/Version"] = [(grpc.StatusCode.UNKNOWN, said)]
+    with pytest.raises(errors.Unknown, match=r"(?s)begin word.*word end$") as failed:
+        await client.version.get()
+    assert len(failed.value.detail) <= (1 << 16) + 100
+    assert size < 1 << 16 or "characters left out" in failed.value.detail

@@ -9,6 +9,9 @@ import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.rpc.container_events import event_message
+from cri_shim.state.container_events import Event
+from cri_shim.state.containers import exited
 from lab.cri_client import failure
 from lab.pod_configs import pod_config
 from tests.fakes.cni import ADDRESS
@@ -78,3 +81,35 @@ async def test_an_unknown_pod(node: Node) -> None:
     """A kubelet takes NOT_FOUND for "gone"."""
     code, text = await failure(node.client.PodSandboxStatus(pod_sandbox_id="nothing"))
     assert (code, "nothing" in text) == (grpc.StatusCode.NOT_FOUND, True)
+
+
+async def test_a_container_that_cannot_be_said(node: Node) -> None:
+    """It is reduced to its id, and the pod and its other containers are shown as they are, also in events."""
+    config = pod_config()
+    pod_id = (await node.client.RunPodSandbox(config=config)).pod_sandbox_id
+    bad, good = [await node.kubelet.create(pod_id, config, attempt=attempt) for attempt in (0, 1)]
+    await node.until_idle()
+    node.service.containers.update(bad, lambda one: one.with_status(exit_code=1 << 40, reason="\ud800"))
+    answer = await node.client.PodSandboxStatus(pod_sandbox_id=pod_id)
+    assert {one.id: one.state for one in answer.containers_statuses} == {
+        bad: cri.CONTAINER_UNKNOWN,
+        good: cri.CONTAINER_CREATED,
+    }
+    pod = node.service.sandboxes.get(pod_id)
+    event = Event(good, cri.CONTAINER_CREATED_EVENT, 1, pod, tuple(node.service.containers))
+    assert len(event_message(node.service.images, event).containers_statuses) == 2
+
+
+async def test_a_reason_of_any_text(node: Node) -> None:
+    """What a runtime or another program wrote is made encodable and cut, wherever a status shows it."""
+    config = pod_config()
+    pod_id = (await node.client.RunPodSandbox(config=config)).pod_sandbox_id
+    id_ = await node.kubelet.create(pod_id, config)
+    await node.until_idle()
+    node.service.containers.update(id_, lambda one: one.replace(unknown_reason="\ud800" + "word " * 600_000 + "end"))
+    status = (await node.client.PodSandboxStatus(pod_sandbox_id=pod_id)).containers_statuses[0]
+    assert len(status.message) < 4200
+    assert status.message.endswith("word end")
+    node.service.containers.update(id_, exited(1, 5, message="\udfff" * 3_000_000))
+    status = (await node.client.ContainerStatus(container_id=id_)).status
+    assert 0 < len(status.message) < 4200
