@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import grpc.aio
 from google.protobuf.message import DecodeError, Message
 
+from containerd_client.encoding.clean_text import parse_message
 from containerd_client.errors import (
     AlreadyExists,
     ContainerdError,
@@ -109,9 +110,9 @@ def naming_our_limit(failure: ContainerdError, timeout: float | None, seconds: f
 
 
 def parsed(method: str, parse: Callable[[bytes], Response], data: bytes) -> Response:
-    """Parse a message; raises Internal if the bytes do not fit the ``.proto`` definition."""
+    """Parse a message, whatever bytes its texts hold; raises Internal if it does not fit the ``.proto`` definition."""
     try:
-        return parse(data)
+        return parse_message(parse, data)
     except DecodeError as error:
         raise Internal(method, f"containerd's answer could not be parsed: {error}") from None
 

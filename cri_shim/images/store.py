@@ -11,15 +11,22 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import structlog
+from google.protobuf.message import DecodeError
 
 from containerd_client import ContainerdError
 from containerd_client.api.containerd.services.images.v1 import images_pb2
 from containerd_client.distribution.contents import missing_layers, read_contents
 from containerd_client.distribution.unpack import Unpacker
-from containerd_client.distribution.values.errors import DistributionError, IncompleteImageError, ManifestError
+from containerd_client.distribution.values.errors import (
+    DistributionError,
+    IncompleteImageError,
+    InvalidReferenceError,
+    ManifestError,
+)
 from containerd_client.distribution.values.manifest import Descriptor
 from containerd_client.distribution.values.platforms import host_platform
 from containerd_client.distribution.values.reference import is_digest
+from containerd_client.encoding.clean_text import parse_message
 from cri_shim.concurrency.keyed_locks import KeyedLocks
 from cri_shim.concurrency.pauses import doubling
 from cri_shim.errors import CriError
@@ -38,6 +45,7 @@ from cri_shim.images.table import Image, ImageTable
 from cri_shim.images.unpack import unpack_stored
 from cri_shim.oci.checkpoint_image import is_checkpoint
 from cri_shim.oci.image_config import parse_image_config
+from untrusted import REPLACEMENT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Coroutine, Iterable, Sequence
@@ -183,8 +191,13 @@ class ImageStore:
         """
         if envelope.namespace != self._client.namespace or not envelope.topic.startswith("/images/"):
             return
-        # The three messages have the name in the same place.
-        await self._read(images_pb2.ImageDelete.FromString(envelope.event.value).name)
+        try:
+            # The three messages have the name in the same place.
+            event = parse_message(images_pb2.ImageDelete.FromString, envelope.event.value)
+        except DecodeError as error:  # any client of containerd may publish events
+            log.warning("containerd.event_unreadable", topic=envelope.topic, error=str(error))
+            return
+        await self._read(event.name)
 
     async def refresh(self, name: str, record: images_pb2.Image | None = None) -> Image | None:
         """Update memory about ``name`` from containerd; ``record`` is what containerd has just returned, if it has."""
@@ -315,9 +328,11 @@ class ImageStore:
     async def _described(self, record: images_pb2.Image) -> Image | None:
         """Return the image that a record points at; None, with one line in the log, if it cannot be used."""
         known = self._table.by_target(record.target.digest)
-        if known is not None:
+        if known is not None and REPLACEMENT not in record.name:
             return known
         try:
+            if REPLACEMENT in record.name:
+                raise InvalidReferenceError("its name is not UTF-8, so no request can name it; remove it with ctr")
             contents = await read_contents(self._client, Descriptor.of(record.target), self.platform)
             if not await self.unpacker.present(self.snapshotter, contents.chain_id):
                 absent = await missing_layers(self._client, contents)

@@ -15,7 +15,9 @@ import structlog
 
 from containerd_client import ContainerdError, DeadlineExceeded, NotFound, call_options
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from containerd_client.encoding.timestamps import nanoseconds
 from containerd_client.errors import is_shim_gone
+from containerd_client.exits import exit_code
 from cri_shim.errors import UnavailableError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.oci.stop_signal import signal_name
@@ -154,7 +156,7 @@ async def record_if_ended(containerd: Containerd, exits: Exits, id_: str) -> Non
         log.warning("task.vanished", id=id_)
         await exits.ended(id_, _UNKNOWN_EXIT_CODE, time.time_ns())
     elif polled.status == task_types.STOPPED:
-        await exits.ended(id_, polled.exit_status, polled.exited_at.ToNanoseconds())
+        await exits.ended(id_, exit_code(polled.exit_status), nanoseconds(polled.exited_at))
 
 
 async def discard_task(config: Config, containerd: Containerd, id_: str) -> None:

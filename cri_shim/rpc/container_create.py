@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from containerd_client.encoding.timestamps import nanoseconds
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.rollback import Rollback
 from cri_shim.disk.container_directories import remove_container_files
@@ -140,7 +141,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
                     io_owner=owner_on_node(sandbox, spec),
                 )
             )
-        status = Status(created_at=record.created_at.ToNanoseconds(), resources=container_resources(spec))
+        status = Status(created_at=nanoseconds(record.created_at), resources=container_resources(spec))
         files = service.paths.container_root(container.id)
         draft_status(files, status)
         await fill_volumes(service.puller, service.image_files, snapshotter, image, volumes)

@@ -27,7 +27,7 @@ async def container_status(service: Service, request: cri.ContainerStatusRequest
     return cri.ContainerStatusResponse(status=status_of(service.images, container), info=info)
 
 
-def listed_status(images: ImageStore, container: Container) -> cri.ContainerStatus:
+def member_status(images: ImageStore, container: Container) -> cri.ContainerStatus:
     """Return the status of one container among others: one without a wire form is reduced to its id and state."""
     return message_or_substitute(
         lambda: status_of(images, container),

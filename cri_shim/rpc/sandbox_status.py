@@ -37,7 +37,7 @@ async def pod_sandbox_status(service: Service, request: cri.PodSandboxStatusRequ
     )
     response = cri.PodSandboxStatusResponse(
         status=status_of(sandbox),
-        containers_statuses=[container_status.listed_status(service.images, one) for one in members],
+        containers_statuses=[container_status.member_status(service.images, one) for one in members],
         timestamp=time.time_ns(),
     )
     if request.verbose:

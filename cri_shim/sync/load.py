@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from containerd_client.encoding.timestamps import nanoseconds
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.disk.status_file import read_status
 from cri_shim.kernel.protocol import is_namespace_file
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from containerd_client.api.containerd.services.containers.v1.containers_pb2 import Container as Record
     from cri_shim.kernel import Kernel
     from cri_shim.paths import Paths
-
-_LATEST_NS = (1 << 63) - 1
 
 
 def load_sandbox(record: Record, kernel: Kernel) -> Sandbox:
@@ -131,8 +130,8 @@ def known_status(status: Status, created_at: int) -> Status:
 
 def _created_at(record: Record) -> int:
     """Return when the record was made; now, if it has no time or Go's zero time, because 0 must not be listed."""
-    made = record.created_at.ToNanoseconds()
-    return min(made, _LATEST_NS) if made > 0 else time.time_ns()
+    made = nanoseconds(record.created_at)
+    return made if made > 0 else time.time_ns()
 
 
 def _netns_of(record: Record) -> str:

@@ -18,6 +18,9 @@ from google.protobuf.message import DecodeError
 from containerd_client import ContainerdError, call_options
 from containerd_client.api.containerd.events import events_pb2
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from containerd_client.encoding.clean_text import parse_message
+from containerd_client.encoding.timestamps import nanoseconds
+from containerd_client.exits import exit_code
 from cri_shim.disk.pod_directories import are_pinned, mark_exited
 from cri_shim.kernel.executors import FS, run
 from cri_shim.node import cri_plugin
@@ -194,23 +197,19 @@ class Monitor:
 
     def _take_up(self, envelope: Envelope) -> None:
         if envelope.topic == _TASK_EXIT:
-            exit_ = events_pb2.TaskExit.FromString(envelope.event.value)
+            exit_ = parse_message(events_pb2.TaskExit.FromString, envelope.event.value)
             if exit_.id == exit_.container_id:
-                at_ns = exit_.exited_at.ToNanoseconds()
-                self._supervisor.once(
-                    f"exit/{exit_.id[:12]}", self._exits.ended(exit_.container_id, exit_.exit_status, at_ns)
-                )
+                end = self._exits.ended(exit_.container_id, exit_code(exit_.exit_status), nanoseconds(exit_.exited_at))
+                self._supervisor.once(f"exit/{exit_.id[:12]}", end)
         elif envelope.topic == _TASK_DELETE:
             # Usually the deletion is ours, after the exit. Of a task that containerd discarded, only this has the code.
-            gone = events_pb2.TaskDelete.FromString(envelope.event.value)
+            gone = parse_message(events_pb2.TaskDelete.FromString, envelope.event.value)
             container = self._containers.exact(gone.container_id)
             if container is not None and (container.running or container.unknown_reason):
-                at_ns = gone.exited_at.ToNanoseconds()
-                self._supervisor.once(
-                    f"exit/{gone.container_id[:12]}", self._exits.ended(gone.container_id, gone.exit_status, at_ns)
-                )
+                end = self._exits.ended(gone.container_id, exit_code(gone.exit_status), nanoseconds(gone.exited_at))
+                self._supervisor.once(f"exit/{gone.container_id[:12]}", end)
         elif envelope.topic == _TASK_OOM:
-            oom = events_pb2.TaskOOM.FromString(envelope.event.value)
+            oom = parse_message(events_pb2.TaskOOM.FromString, envelope.event.value)
             self._exits.out_of_memory(oom.container_id)
         elif envelope.topic.startswith(_IMAGES):
             self._image_events.put_nowait(envelope)
@@ -253,7 +252,7 @@ class Monitor:
             self._supervisor.once(f"exit/{id_[:12]}", gone)
         elif polled.status == task_types.STOPPED:
             log.warning("sweep.exit_found", id=id_, exit_code=polled.exit_status)
-            end = self._exits.ended(id_, polled.exit_status, polled.exited_at.ToNanoseconds())
+            end = self._exits.ended(id_, exit_code(polled.exit_status), nanoseconds(polled.exited_at))
             self._supervisor.once(f"exit/{id_[:12]}", end)
 
     async def _poll_for_lost_namespaces(self) -> None:

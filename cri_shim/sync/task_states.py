@@ -13,6 +13,8 @@ import structlog
 
 from containerd_client import ContainerdError
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from containerd_client.encoding.timestamps import nanoseconds
+from containerd_client.exits import exit_code
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.sync.checkpoint_work import end_cut_off
 from cri_shim.sync.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
@@ -154,8 +156,8 @@ class TaskStates:
             log.warning("recovery.log_not_collected", container_id=container.id, error=str(error))
 
     async def _report_exit(self, process: Process) -> None:
-        at_ns = process.exited_at.ToNanoseconds()
-        await self._patiently(process.id, self._exits.ended(process.id, process.exit_status, at_ns))
+        at_ns = nanoseconds(process.exited_at)
+        await self._patiently(process.id, self._exits.ended(process.id, exit_code(process.exit_status), at_ns))
 
     async def _discard(self, id_: str) -> None:
         """Delete a task that was made and never started, because the daemon that made it died in between."""

@@ -69,3 +69,32 @@ def test_status_file(given: Input, tmp_path: Path) -> None:
     status = read_status(tmp_path)
     for field, value in given.expectation.items():
         assert getattr(status, field) == value
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos"), [(2**63 - 1, 0), (1, 2**31 - 1), (1, -1), (-(2**63), -5), (253402300800, 0)]
+)
+def test_a_time_of_any_size(seconds: int, nanos: int, tmp_path: Path) -> None:
+    """A record may hold seconds and nanoseconds that no calendar has; nothing is listed with the time 0."""
+    extensions = {
+        SANDBOX_EXTENSION: Any(value=b'{"Version": "v1", "Metadata": {"Name": "n"}}'),
+        CONTAINER_EXTENSION: Any(value=b'{"Version": "v1", "Metadata": {"Name": "n"}}'),
+    }
+    record = containers_pb2.Container(id=ID, extensions=extensions)
+    record.spec.value = b"{}"
+    record.created_at.seconds, record.created_at.nanos = seconds, nanos
+    pod = cri.ListPodSandboxResponse.FromString(load_sandbox(record, RecordingKernel()).list_entry()).items[0]
+    container = load_container(record, Paths(tmp_path, tmp_path))
+    shown = cri.ListContainersResponse.FromString(container.list_entry()).containers[0]
+    assert 0 < pod.created_at < 2**63
+    assert 0 < shown.created_at < 2**63
+
+
+def test_a_spec_with_bytes_that_are_no_text(tmp_path: Path) -> None:
+    """They are read as Go reads them, and the container stays usable."""
+    record = containers_pb2.Container(
+        id=ID, extensions={CONTAINER_EXTENSION: Any(value=b'{"Version": "v1", "Metadata": {"Name": "n"}}')}
+    )
+    record.spec.value = b'{"process": {"user": {"uid": 7}, "env": ["A=\xff"]}}'
+    container = load_container(record, Paths(tmp_path, tmp_path))
+    assert (container.name, container.user.linux.uid) == ("n", 7)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from containerd_client.encoding.timestamps import nanoseconds
 from cri_shim.concurrency.overlap import both, every
 from cri_shim.disk.pod_directories import pin_namespaces, remove_pod_files
 from cri_shim.disk.pod_file_paths import pod_files
@@ -66,7 +67,7 @@ async def make_with_pause(service: Service, sandbox: Sandbox, handler: RuntimeHa
         (record, mounts), _ = await both(
             _record(service, sandbox, handler, undo), _ground(service.kernel, service.paths, sandbox)
         )
-    sandbox = sandbox.replace(created_at=record.created_at.ToNanoseconds())
+    sandbox = sandbox.replace(created_at=nanoseconds(record.created_at))
 
     async def connect() -> tuple[Sandbox, asyncio.Task[None]]:
         connected = await set_up_network(service.network, sandbox, undo)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from containerd_client.encoding.timestamps import nanoseconds
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.concurrency.overlap import every
 from cri_shim.disk.pod_directories import mark_exited, pin_all_namespaces, remove_pod_files, unpin_namespaces
@@ -113,7 +114,7 @@ async def _make_ground(
         nonlocal sandbox
         with stage("client.NewContainer"):
             written = await service.containerd.containers.create(record)
-        sandbox = sandbox.replace(created_at=written.created_at.ToNanoseconds())
+        sandbox = sandbox.replace(created_at=nanoseconds(written.created_at))
 
     undo.push("remove the pod's files", lambda: run(MOUNT, remove_pod_files, *kernel_and_paths, sandbox.id))
     undo.push("delete the record", lambda: delete_record(service.containerd, sandbox.id))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 
+from untrusted import decode_utf8
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,7 +25,7 @@ def pack_spec(spec: Mapping[str, Any]) -> AnyMessage:
 def read_spec(record: Record) -> dict[str, Any]:
     """Return the OCI runtime spec of a record; raises ValueError that names the record when it holds none."""
     try:
-        spec = json.loads(record.spec.value)
+        spec = json.loads(decode_utf8(record.spec.value))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"runtime spec of container {record.id} is not readable: {error}") from error
     if not isinstance(spec, dict):

@@ -6,7 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from structlog.testing import capture_logs
 
+from containerd_client.api.containerd.services.images.v1 import images_pb2
 from containerd_client.distribution.contents import read_contents
 from containerd_client.distribution.values.manifest import Descriptor
 from containerd_client.distribution.values.platforms import Platform
@@ -70,6 +72,26 @@ async def test_two_loads_at_once_are_two():
     await first
     assert store.list() == ()
     assert client.records == {}
+
+
+async def test_a_name_that_is_no_text():
+    """It is left out, because no request can name it; the image's other names, and all other images, are there."""
+    client = FakeContainerd()
+    store = store_of(client)
+    image_id = client.add_image(TAG)
+    bad = "docker.io/library/\ufffd:1"
+    client.records[bad] = images_pb2.Image(name=bad, target=client.records[TAG].target)
+    other = client.add_image(SECOND, User="other")
+    skipped = []
+    for _ in range(2):
+        with capture_logs() as logs:
+            await store.load_all()
+        skipped += [one["name"] for one in logs if one["event"] == "image.skipped"]
+        assert {image.id for image in store.list()} == {image_id, other}
+        assert bad not in store.resolve(image_id).references
+    assert skipped == [bad]
+    await store.remove(store.resolve(image_id))
+    assert {image.id for image in store.list()} == {other}
 
 
 @pytest.mark.parametrize("cut", range(4))

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
 from structlog.testing import capture_logs
 
 from containerd_client import retry
 from containerd_client.api.containerd.events import events_pb2
+from containerd_client.api.containerd.services.images.v1 import images_pb2
 from containerd_client.api.containerd.services.introspection.v1 import introspection_pb2
+from containerd_client.api.containerd.types import types_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.disk.status_file import read_status
 from cri_shim.sync import monitor
 from tests.fakes.containerd import FaultKind
 from tests.fakes.containerd.state import now
@@ -55,6 +59,46 @@ async def test_the_end_of_a_container(service: Service, fake: FakeContainerd, ru
     await until(lambda: service.containers.get(running[1]).status.finished_at)
     assert service.containers.get(running[1]).status.exit_code == 3
     await until(lambda: running[1] not in fake.state["k8s.io"].tasks)
+
+
+@pytest.mark.parametrize("seconds", [253402300799, 253402300800, 2**63 - 1])
+async def test_an_end_beyond_what_the_cri_can_carry(
+    service: Service, client: Client, fake: FakeContainerd, running: tuple[str, str], seconds: int
+) -> None:
+    """A shim's code of 32 bits and a time of the year 9999 or later: the container ended, and stays readable."""
+    id_ = running[1]
+    ended = events_pb2.TaskExit(container_id=id_, id=id_, pid=9, exit_status=2**32 - 1)
+    ended.exited_at.seconds = seconds
+    fake.bus.publish("k8s.io", "/tasks/exit", ended)
+    await until(lambda: service.containers.get(id_).status.finished_at)
+    status = (await client.ContainerStatus(container_id=id_)).status
+    assert (status.exit_code, status.finished_at, status.state) == (-1, 2**63 - 1, cri.CONTAINER_EXITED)
+    assert [one.state for one in (await client.ListContainers()).containers] == [cri.CONTAINER_EXITED]
+    assert read_status(service.paths.container_root(id_)).exit_code == -1
+
+
+async def test_events_with_texts_that_are_none(
+    service: Service, fake: FakeContainerd, running: tuple[str, str]
+) -> None:
+    """Any client may publish any bytes: what is readable counts, what is not costs nothing but itself."""
+
+    def publish(topic: str, data: bytes) -> None:
+        fake.bus.forward(
+            types_pb2.Envelope(timestamp=now(), namespace="k8s.io", topic=topic, event=AnyMessage(value=data))
+        )
+
+    id_ = running[1]
+    image = images_pb2.ImageDelete(name="BAD").SerializeToString().replace(b"BAD", b"\xff\xfe\xfd")
+    ended = events_pb2.TaskExit(container_id=id_, id=id_, exit_status=4, exited_at=now()).SerializeToString()
+    with capture_logs() as logs:
+        for topic, data in (("/images/delete", image), ("/images/create", b"\x0a\xff"), ("/tasks/exit", b"\x0a\xff")):
+            publish(topic, data)
+        # A field that this client knows as text, and that is none.
+        publish("/tasks/exit", ended + b"\x0a\x01\xff" + ended)
+        await until(lambda: service.containers.get(id_).status.finished_at)
+        await until(lambda: len([one for one in logs if one["event"] == "containerd.event_unreadable"]) == 2)
+    assert "background.failed" not in {one["event"] for one in logs}
+    assert service.containers.get(id_).status.exit_code == 4
 
 
 async def test_the_end_of_a_command(service: Service, fake: FakeContainerd, running: tuple[str, str]) -> None:

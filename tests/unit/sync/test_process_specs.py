@@ -22,7 +22,7 @@ class FakeContainers:
 
     async def get(self, id_):
         self.asked.append(id_)
-        value = json.dumps({"process": {"cwd": "/", "oomScoreAdj": self.score}})
+        value = json.dumps({"process": {"cwd": "/", "oomScoreAdj": self.score}}).encode()
         await self.gate.wait()
         return SimpleNamespace(id=id_, spec=SimpleNamespace(value=value))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import subprocess
 import uuid
 
 import pytest
@@ -214,3 +215,37 @@ def remove_by_hand(lab, id_):
                 raise
     for base in (lab.bridge.root, lab.bridge.state):
         shutil.rmtree(base / "containers" / id_, ignore_errors=True)
+
+
+async def test_labels_and_names_that_are_no_text(lab):
+    """One byte that is not UTF-8, in what another client stored, spoils no list, no start of the daemon, no removal.
+
+    containerd up to 1.6 stores whatever it is given; from 1.7 on it refuses such bytes itself.
+    """
+
+    async def ctr(*command):
+        run = ["ctr", "--address", lab.containerd.address, "--namespace", "k8s.io", *command]
+        done = await asyncio.to_thread(subprocess.run, run, check=False, capture_output=True)
+        refused = b"UTF-8" in done.stderr or b"not found" in done.stderr
+        assert done.returncode == 0 or refused, done.stderr
+
+    pod = await run_pod(lab)
+    container = await pod.start()
+    await ctr("images", "label", lab.busybox, b"v=\xff")
+    await ctr("images", "tag", lab.busybox, b"127.0.0.1/\xff:1")
+    await ctr("containers", "label", container.id, b"v=\xff")
+    await ctr("containers", "label", pod.id, b"\xff=v")
+    await ctr("snapshots", "label", container.id, b"v=\xff")
+    await ctr("leases", "create", "--id", "spoiled", b"v=\xff")
+    try:
+        await restart(lab)
+        assert list(await containers_by_id(lab)) == [container.id]
+        assert lab.busybox in {tag for image in (await lab.client.ListImages()).images for tag in image.repo_tags}
+        assert (await lab.client.Status()).status.conditions[0].status
+        another = await pod.start(name="another")
+        assert await another.output("echo works") == "works"
+        await pod.remove()
+    finally:
+        await ctr("images", "label", lab.busybox, "v=")
+        await ctr("images", "rm", b"127.0.0.1/\xff:1")
+        await ctr("leases", "delete", "spoiled")
