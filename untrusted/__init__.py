@@ -5,7 +5,7 @@ values that the rest of the program can rely on: strings that can be encoded, nu
 have the requested types. It may import only the standard library; it must never do input or output.
 """
 
-from untrusted.document import DocumentError, Object, parse_object, parse_objects
+from untrusted.document import DocumentError, Object, parse_object, parse_objects, parse_yaml_object
 from untrusted.shape import read_shape
 from untrusted.text import LONGEST_NAME, REPLACEMENT, decode_utf8, encodable, escaped, shorten, without_middle
 
@@ -19,6 +19,7 @@ __all__ = [
     "escaped",
     "parse_object",
     "parse_objects",
+    "parse_yaml_object",
     "read_shape",
     "shorten",
     "without_middle",

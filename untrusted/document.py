@@ -4,9 +4,12 @@ The usual reader of many documents (image configurations, manifests, CNI results
 a Go program, so the programs that write them have only been tested against Go's rules:
 
 * A key matches a field in any case; if several keys match, the last one wins, and objects are merged.
-* ``null`` leaves a field at its zero value, also as an element of a list or as a value of a map.
+* ``null`` leaves a field at its zero value, also as an element of a list or as a value of a map. Behind an earlier
+  value of the same field it empties a list or a map, and changes nothing else.
 * Bytes that are not UTF-8 become U+FFFD, and so do lone surrogates.
 * A number must fit: an integer has no fraction, no exponent and at most 64 bits.
+* What follows the document is ignored where the Go program reads it from a stream (``json.Decoder``), and is an error
+  where it reads it as a whole (``json.Unmarshal``).
 
 A document that breaks a rule is rejected with a :class:`DocumentError` that names the field. Go accepts ten thousand
 levels of nesting; here no document may be deeper than :data:`DEEPEST`.
@@ -67,13 +70,19 @@ class Object:
 
     def text(self, name: str) -> str:
         """Return a string."""
-        text: str = self._last(name, str, "a string", "")
+        text = ""
+        for value in self._values(name):
+            text = self._string(name, value)
         return text
 
     def boolean(self, name: str) -> bool:
         """Return true or false."""
-        value: bool = self._last(name, bool, "true or false", False)
-        return value
+        last = False
+        for value in self._values(name):
+            if not isinstance(value, bool):
+                self._refuse(name, value, "true or false")
+            last = value
+        return last
 
     def integer(self, name: str, *, least: int = -_LARGEST - 1, most: int = _LARGEST) -> int:
         """Return an integer between ``least`` and ``most``; an absent one is 0 even if ``least`` is larger."""
@@ -107,7 +116,16 @@ class Object:
             if not isinstance(value, _Pairs):
                 self._refuse(name, value, "an object")
             members.extend(value)
-        return Object(tuple(members), self.where(name))
+        return type(self)(tuple(members), self.where(name))
+
+    def object_map(self, name: str) -> dict[str, Object]:
+        """Return an object whose values are objects; its keys are data, and a ``null`` is an object without fields."""
+        entries: dict[str, Object] = {}
+        for key, value in self._map_members(name):
+            if value is not None and not isinstance(value, _Pairs):
+                self._refuse(f"{name}.{escaped(key)}", value, "an object")
+            entries[key] = type(self)(value or (), self.where(f"{name}.{escaped(key)}"))
+        return entries
 
     def objects(self, name: str) -> tuple[Object, ...]:
         """Return a list of objects; a ``null`` in it is an object without fields."""
@@ -115,16 +133,13 @@ class Object:
         for number, item in enumerate(self._list(name)):
             if item is not None and not isinstance(item, _Pairs):
                 self._refuse(f"{name}[{number}]", item, "an object")
-            made.append(Object(item or (), self.where(f"{name}[{number}]")))
+            made.append(type(self)(item or (), self.where(f"{name}[{number}]")))
         return tuple(made)
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return a list of strings; a ``null`` in it is an empty string."""
-        items = self._list(name)
-        for number, item in enumerate(items):
-            if item is not None and not isinstance(item, str):
-                self._refuse(f"{name}[{number}]", item, "a string")
-        return tuple(item or "" for item in items)
+        items = enumerate(self._list(name))
+        return tuple("" if item is None else self._string(f"{name}[{number}]", item) for number, item in items)
 
     def integers(self, name: str, *, least: int = -_LARGEST - 1, most: int = _LARGEST) -> tuple[int, ...]:
         """Return a list of whole numbers; a ``null`` in it is 0."""
@@ -139,13 +154,10 @@ class Object:
 
     def text_map(self, name: str) -> dict[str, str]:
         """Return an object whose values are strings; its keys are data and therefore kept unchanged."""
-        entries = self.object(name)
-        values: dict[str, str] = {}
-        for key, value in entries.members() if entries is not None else ():
-            if value is not None and not isinstance(value, str):
-                self._refuse(f"{name}.{escaped(key)}", value, "a string")
-            values[key] = value or ""
-        return values
+        return {
+            key: "" if value is None else self._string(f"{name}.{escaped(key)}", value)
+            for key, value in self._map_members(name)
+        }
 
     def members(self) -> tuple[tuple[str, Any], ...]:
         """Return keys and values as they are in the document, duplicates included."""
@@ -168,16 +180,34 @@ class Object:
         folded = fold(name)
         return [value for key, value in self._pairs if value is not None and fold(key) == folded]
 
-    def _last(self, name: str, kind: type[Any], words: str, zero: Any) -> Any:
-        last = zero
-        for value in self._values(name):
-            if not isinstance(value, kind):
-                self._refuse(name, value, words)
-            last = value
-        return last
+    def _values_of_nilable(self, name: str) -> list[Any]:
+        """Return the values of a list or a map behind the last ``null``, which empties either."""
+        folded = fold(name)
+        values: list[Any] = []
+        for key, value in self._pairs:
+            if fold(key) == folded:
+                values = [] if value is None else [*values, value]
+        return values
+
+    def _map_members(self, name: str) -> list[tuple[str, Any]]:
+        members: list[tuple[str, Any]] = []
+        for value in self._values_of_nilable(name):
+            if not isinstance(value, _Pairs):
+                self._refuse(name, value, "an object")
+            members.extend(value)
+        return members
+
+    def _string(self, name: str, value: Any) -> str:
+        if not isinstance(value, str):
+            self._refuse(name, value, "a string")
+        return value
 
     def _list(self, name: str) -> list[Any]:
-        items: list[Any] = self._last(name, list, "a list", [])
+        items: list[Any] = []
+        for value in self._values_of_nilable(name):
+            if not isinstance(value, list):
+                self._refuse(name, value, "a list")
+            items = value
         return items
 
     def where(self, name: str) -> str:
@@ -188,35 +218,54 @@ class Object:
         raise DocumentError(f"{self.where(name)} is {_kind(value)}, not {wanted}")
 
 
-def parse_object(data: bytes, *, limit: int | None = None) -> Object:
-    """Parse a document that must be one object; raises DocumentError, also for more than ``limit`` bytes."""
-    document = _load(data, limit)
-    if document is None:
-        return Object()
-    if not isinstance(document, _Pairs):
-        raise DocumentError(f"the document is {_kind(document)}, not an object")
-    return Object(document)
+class YamlObject(Object):
+    """An object of a YAML file, where a string may be written like a number or a truth value (``name: 0``)."""
+
+    __slots__ = ()
+
+    def _string(self, name: str, value: Any) -> str:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, int):
+            return str(value)
+        if isinstance(value, float):
+            return f"{value:g}" if float(f"{value:g}") == value else str(value)
+        return super()._string(name, value)
 
 
-def parse_objects(data: bytes, *, limit: int | None = None) -> tuple[Object, ...]:
-    """Parse a document that must be a list of objects; raises DocumentError as :func:`parse_object` does."""
-    document = _load(data, limit)
+def parse_object(data: bytes, *, limit: int | None = None, stream: bool = False) -> Object:
+    """Parse a document that must be one object; raises DocumentError, also for more than ``limit`` bytes.
+
+    With ``stream``, anything may follow the document.
+    """
+    return Object(_pairs(_load(data, limit, stream=stream)))
+
+
+def parse_yaml_object(data: bytes) -> YamlObject:
+    """Parse a document that was YAML before it was converted to JSON; raises DocumentError."""
+    return YamlObject(_pairs(_load(data, None, stream=False)))
+
+
+def parse_objects(data: bytes, *, limit: int | None = None, stream: bool = False) -> tuple[Object, ...]:
+    """Parse a document that must be a list of objects, as :func:`parse_object` parses one."""
+    document = _load(data, limit, stream=stream)
     if document is not None and not isinstance(document, list):
         raise DocumentError(f"the document is {_kind(document)}, not a list")
     return Object((("", document),)).objects("")
 
 
-def _load(data: bytes, limit: int | None) -> Any:
+def _pairs(document: Any) -> _Pairs:
+    if document is not None and not isinstance(document, _Pairs):
+        raise DocumentError(f"the document is {_kind(document)}, not an object")
+    return document or _Pairs()
+
+
+def _load(data: bytes, limit: int | None, *, stream: bool) -> Any:
     if limit is not None and len(data) > limit:
         raise DocumentError(f"{len(data)} bytes are more than the {limit} that are allowed")
+    text = decode_utf8(data)
     try:
-        document = json.loads(
-            decode_utf8(data),
-            object_pairs_hook=_Pairs,
-            parse_int=_integer,
-            parse_float=_float,
-            parse_constant=_refuse_constant,
-        )
+        document = _DECODER.raw_decode(text.lstrip(_SPACE))[0] if stream else _DECODER.decode(text)
     except RecursionError:
         raise DocumentError(f"not JSON that can be read: nested more than {DEEPEST} levels deep") from None
     except DocumentError:
@@ -238,6 +287,12 @@ def _float(digits: str) -> Any:
 
 def _refuse_constant(word: str) -> NoReturn:
     raise DocumentError(f"not JSON: {word} is not a number")
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_Pairs, parse_int=_integer, parse_float=_float, parse_constant=_refuse_constant
+)
+_SPACE: Final = " \t\r\n"
 
 
 def _require_shallow(document: Any) -> None:

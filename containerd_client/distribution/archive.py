@@ -156,7 +156,7 @@ def _layer_type(head: bytes) -> str:
 
 def _oci_images(contents: _Contents) -> list[Archived]:
     try:
-        index = parse_object(contents.documents["index.json"], limit=LARGEST_DOCUMENT)
+        index = parse_object(contents.documents["index.json"], limit=LARGEST_DOCUMENT, stream=True)
         entries = [(parse_descriptor(item, "the archive's index.json"), item) for item in index.objects("manifests")]
         annotated = [(target, item.text_map("annotations")) for target, item in entries]
     except DocumentError as error:
@@ -176,7 +176,7 @@ def _docker_entries(contents: _Contents) -> list[_DockerEntry]:
     try:
         return [
             _DockerEntry(item.text("Config"), item.texts("RepoTags"), item.texts("Layers"))
-            for item in parse_objects(contents.documents["manifest.json"], limit=LARGEST_DOCUMENT)
+            for item in parse_objects(contents.documents["manifest.json"], limit=LARGEST_DOCUMENT, stream=True)
         ]
     except DocumentError as error:
         raise ManifestError(f"the archive's manifest.json: {error}") from error

@@ -15,7 +15,7 @@ from cri_shim.cdi.model import HOOKS, NO_ACCESS, Document, Edits
 from cri_shim.cdi.names import check_device, check_kind
 from cri_shim.cdi.versions import check_version
 from cri_shim.oci.yaml_text import yaml_as_json
-from untrusted import DocumentError, parse_object, read_shape
+from untrusted import DocumentError, parse_yaml_object, read_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,9 +80,9 @@ def _load(text: bytes) -> Object:
     # JSON is YAML, except for the tabs with which many programs indent it.
     if text.lstrip().startswith(b"{"):
         with suppress(DocumentError):
-            return parse_object(text)
-    # The Go library converts YAML to JSON and reads it by the rules of JSON, so this does too.
-    return parse_object(yaml_as_json(text))
+            return parse_yaml_object(text)
+    # The Go library converts YAML to JSON and reads it by the rules of JSON, except that scalars may be strings.
+    return parse_yaml_object(yaml_as_json(text))
 
 
 def _edits_problem(edits: Edits) -> str:

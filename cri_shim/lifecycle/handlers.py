@@ -85,5 +85,5 @@ async def base_spec(handler: RuntimeHandler) -> dict[str, Any] | None:
 
 
 def parse_base_spec(data: bytes) -> dict[str, Any]:
-    """Read a runtime spec by Go's rules, as the OCI runtime does; raises DocumentError."""
-    return read_shape(parse_object(data), SPEC, unknown="keep")
+    """Read a runtime spec as containerd does, which ignores what follows it in the file; raises DocumentError."""
+    return read_shape(parse_object(data, stream=True), SPEC, unknown="keep")

@@ -1,10 +1,13 @@
-"""Parse the resize stream: JSON objects ``{"Width": w, "Height": h}``, one after another, split anywhere."""
+"""Parse the resize stream: JSON objects ``{"Width": w, "Height": h}``, one after another, split anywhere.
+
+They are read by Go's rules, because the kubelet and containerd read them so: clients in other languages may write
+``width``.
+"""
 
 from __future__ import annotations
 
-import json
-
 from cri_shim.streaming.remote import Size
+from untrusted import DocumentError, parse_object
 
 _LARGEST_MESSAGE = 1024
 _LARGEST_SIDE = 65535
@@ -32,10 +35,8 @@ class ResizeReader:
 
 def _size_in(message: bytes) -> Size | None:
     try:
-        values = json.loads(message)
-        width, height = values["Width"], values["Height"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        values = parse_object(message)
+        width, height = (values.integer(name, least=0, most=_LARGEST_SIDE) for name in ("Width", "Height"))
+    except DocumentError:
         return None
-    if not isinstance(width, int) or not isinstance(height, int):
-        return None
-    return Size(width, height) if 0 < width <= _LARGEST_SIDE and 0 < height <= _LARGEST_SIDE else None
+    return Size(width, height) if width and height else None

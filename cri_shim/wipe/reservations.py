@@ -6,17 +6,18 @@ A DEL removes the file; where no DEL can run any more, the address would stay ta
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from cri_shim.kernel.presence import entries_of
 from cri_shim.kernel.small_file import read_small_file
-from untrusted import decode_utf8
+from untrusted import DocumentError, decode_utf8, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+
+    from untrusted import Object
 
 DEFAULT_DIRECTORY: Final = Path("/var/lib/cni/networks")
 _LARGEST: Final = 4096
@@ -41,17 +42,20 @@ def reserved_for(ids: Collection[str], sources: Iterable[bytes]) -> list[Path]:
 def data_directories(source: bytes) -> list[Path]:
     """Return the directories that a network configuration names for reservations."""
     try:
-        document = json.loads(source)
-    except (ValueError, RecursionError):
+        document = parse_object(source)
+        plugins = document.objects("plugins") if "plugins" in document else (document,)
+    except DocumentError:
         return []
-    plugins = document.get("plugins", [document]) if isinstance(document, dict) else []
-    ipams = [plugin.get("ipam") for plugin in plugins if isinstance(plugin, dict)] if isinstance(plugins, list) else []
-    return [place for ipam in ipams if (place := _data_directory(ipam)) is not None]
+    return [place for plugin in plugins if (place := _data_directory(plugin)) is not None]
 
 
-def _data_directory(ipam: Any) -> Path | None:
-    place = ipam.get("dataDir") if isinstance(ipam, dict) and ipam.get("type") == "host-local" else None
-    return Path(place) if isinstance(place, str) and place.startswith("/") and "\0" not in place else None
+def _data_directory(plugin: Object) -> Path | None:
+    try:
+        ipam = plugin.object("ipam")
+        place = ipam.text("dataDir") if ipam is not None and ipam.text("type") == "host-local" else ""
+    except DocumentError:
+        return None
+    return Path(place) if place.startswith("/") and "\0" not in place else None
 
 
 def _holder(file: Path) -> str:

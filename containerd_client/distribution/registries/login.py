@@ -176,7 +176,7 @@ def read_token(body: bytes) -> tuple[str, float]:
 
     The server's clock (``issued_at``) is not trusted.
     """
-    document = parse_object(body, limit=LARGEST_TOKEN)
+    document = parse_object(body, limit=LARGEST_TOKEN, stream=True)
     token = document.text("access_token") or document.text("token")
     if not token:
         raise DocumentError("it contains neither token nor access_token")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,27 @@ def test_sizes_are_found_wherever_messages_are_cut(cuts: list[int]) -> None:
     reader = ResizeReader()
     places = sorted({0, len(SENT), *cuts})
     assert [s for a, b in pairwise(places) for s in reader.feed(SENT[a:b])] == [Size(80, 24), Size(132, 50)]
+
+
+@pytest.mark.parametrize(
+    ("sent", "size"),
+    [
+        (b'{"width":80,"HEIGHT":24}', Size(80, 24)),
+        (b'{"Width":80,"Height":24,"Width":81}', Size(81, 24)),
+        (b'{"Width":80,"Height":24,"height":null}', Size(80, 24)),
+        (b'{"Width":80,"Height":24,"DPI":96.5}', Size(80, 24)),
+    ],
+)
+def test_a_size_is_read_as_go_reads_it(sent: bytes, size: Size) -> None:
+    """Clients in other languages are tested with the kubelet, which is a Go program."""
+    assert ResizeReader().feed(sent) == [size]
+
+
+@pytest.mark.parametrize("side", ["-1", "65536", "80.0", "8e1", "true", '"80"', "[80]", "1" * 5000, "1e400"])
+def test_a_size_that_go_would_not_read_is_skipped(side: str) -> None:
+    """The session goes on with the size before."""
+    reader = ResizeReader()
+    assert reader.feed(f'{{"Width":{side},"Height":24}}{{"Width":1,"Height":2}}'.encode()) == [Size(1, 2)]
 
 
 @given(st.binary(max_size=200))

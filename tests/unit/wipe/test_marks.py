@@ -122,6 +122,19 @@ def test_one_plugin_alone_names_its_directory():
     assert reservations.data_directories(b'{"ipam": {"type": "host-local", "dataDir": "/a"}}') == [Path("/a")]
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        b'{"plugins": [null, {"IPAM": {"Type": "host-local", "DATADIR": "/a"}}]}',
+        b'{"plugins": [{"ipam": {"type": "host-local"}, "ipam": {"datadir": "/a"}}]}',
+        b'{"name": "caf\xe9", "plugins": [{"ipam": 5}, {"ipam": {"type": "host-local", "dataDir": "/a"}}]}',
+    ],
+)
+def test_the_configuration_is_read_as_the_plugin_reads_it(source):
+    """By Go's rules: a reservation that is overlooked stays for ever."""
+    assert reservations.data_directories(source) == [Path("/a")]
+
+
 @pytest.fixture
 def config(tmp_path):
     """A daemon's, with everything below the test's directory."""
