@@ -6,7 +6,9 @@ and types of the table, whatever the case of the keys and however many ``null`` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import re
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from untrusted.document import DocumentError, Object, fold
 from untrusted.text import escaped
@@ -14,13 +16,17 @@ from untrusted.text import escaped
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["text", "texts", "integer", "integers", "unsigned", "boolean", "text_map", "any"]
-"""The type of a field; ``any`` is kept unchanged."""
+Kind = Literal["text", "texts", "integer", "integers", "unsigned", "boolean", "text_map", "object_map", "time", "any"]
+"""The type of a field: ``any`` is kept unchanged, ``time`` is as RFC 3339 has it, an ``object_map`` keeps only keys."""
 
 Unknown = Literal["drop", "keep", "refuse"]
 """What happens to a field that is not in the table."""
 
 _UNSIGNED = (1 << 64) - 1
+_TIME: Final = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}(?:\.[0-9]+)?"
+    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
 
 Shape = dict[str, Any]
 """Field name → Kind, a Shape for an object, or a list of one Shape for a list of objects."""
@@ -57,7 +63,24 @@ def _read(document: Object, name: str, kind: Any, unknown: Unknown) -> Any:
             return list(document.integers(name))
         case "unsigned":
             return document.integer(name, least=0, most=_UNSIGNED)
+        case "object_map":
+            return dict.fromkeys(document.object_map(name))
+        case "time":
+            return _time(document, name)
         case "any":
             return document.value(name)
         case _:
             return getattr(document, kind)(name)
+
+
+def _time(document: Object, name: str) -> str:
+    text = document.text(name)
+    match = _TIME.fullmatch(text)
+    try:
+        if match is None:
+            raise ValueError
+        year, month, day = map(int, match.groups())
+        date(year or 2000, month, day)  # Go has a year 0, a leap year like 2000
+    except ValueError:
+        raise DocumentError(f"{document.where(name)} '{escaped(text)}' is not a time of RFC 3339") from None
+    return text

@@ -68,7 +68,7 @@ def parse_image_config(data: bytes) -> ImageConfig:
             cmd=config.texts("Cmd"),
             working_dir=config.text("WorkingDir"),
             labels=config.text_map("Labels"),
-            volumes=tuple(sorted((config.object("Volumes") or Object()).keys())),
+            volumes=tuple(sorted(config.object_map("Volumes"))),
             stop_signal=config.text("StopSignal"),
         )
     except DocumentError as error:

@@ -8,7 +8,7 @@ rules (:mod:`untrusted`), because images are tested with programs written in Go.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -27,15 +27,36 @@ from containerd_client.distribution.values.media_types import (
 )
 from containerd_client.distribution.values.platforms import Platform, rank
 from containerd_client.distribution.values.reference import is_digest
-from untrusted import DocumentError, Object, escaped, parse_object
+from untrusted import DocumentError, Object, escaped, parse_object, read_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from untrusted.shape import Shape
 
 LARGEST_DOCUMENT = 8 << 20
 """Largest size of a manifest or image configuration in bytes (containerd's own limit)."""
 
 
+_CONFIG: Final[Shape] = {
+    "created": "time",
+    "author": "text",
+    "config": {
+        **dict.fromkeys(("User", "WorkingDir", "StopSignal"), "text"),
+        **dict.fromkeys(("Env", "Entrypoint", "Cmd"), "texts"),
+        **dict.fromkeys(("ExposedPorts", "Volumes"), "object_map"),
+        "Labels": "text_map",
+    },
+    "rootfs": {"type": "text", "diff_ids": "texts"},
+    "history": [
+        {
+            "created": "time",
+            **dict.fromkeys(("created_by", "author", "comment"), "text"),
+            "empty_layer": "boolean",
+        }
+    ],
+}
+"""Types of the fields of an image configuration; containerd unpacks no image in which one of them is another."""
 LONGEST_PLATFORM = 64
 MOST_PLATFORMS = 32
 """Number of platforms of an index, and of characters of each, that an error text shows."""
@@ -111,7 +132,7 @@ def parse_document(data: bytes, media_type: str, digest: str) -> Manifest | Inde
         document = parse_object(data, limit=LARGEST_DOCUMENT)
         own = document.text("mediaType")
         kind = without_parameters(own or media_type)
-        if document.value("schemaVersion") == 1 or "fsLayers" in document or kind in SCHEMA1:
+        if document.integer("schemaVersion") == 1 or "fsLayers" in document or kind in SCHEMA1:
             raise ManifestError(
                 f"{what} has Docker's schema 1, which is obsolete and not supported; "
                 "push the image again with a newer tool"
@@ -165,11 +186,11 @@ def parse_rootfs(data: bytes, digest: str) -> RootFs:
     what = f"image configuration {digest}"
     with _refused(what):
         document = parse_object(data, limit=LARGEST_DOCUMENT)
-        diff_ids = (document.object("rootfs") or Object()).texts("diff_ids")
+        diff_ids = read_shape(document, _CONFIG).get("rootfs", {}).get("diff_ids", ())
         platform = _platform(document)
     if not all(is_digest(diff_id) for diff_id in diff_ids):
         raise ManifestError(f"{what}: rootfs.diff_ids is not a list of digests")
-    return RootFs(diff_ids, platform)
+    return RootFs(tuple(diff_ids), platform)
 
 
 def candidates(index: Index, host: Platform, digest: str) -> tuple[Descriptor, ...]:
@@ -215,6 +236,7 @@ def _descriptor(item: Object, what: str) -> Descriptor:
         raise ManifestError(f"{what}: the descriptor of {digest} has no mediaType")
     if "size" not in item:
         raise ManifestError(f"{what}: the descriptor of {digest} has no size")
+    item.text_map("annotations")  # not used, but containerd refuses a manifest in which they are something else
     platform = item.object("platform")
     return Descriptor(
         media_type,
@@ -226,4 +248,5 @@ def _descriptor(item: Object, what: str) -> Descriptor:
 
 
 def _platform(document: Object) -> Platform:
+    document.text("os.version"), document.texts("os.features")
     return Platform(document.text("os"), document.text("architecture"), document.text("variant"))

@@ -12,6 +12,8 @@ SHAPE = {
     "count": "unsigned",
     "counts": "integers",
     "deep": {"on": "boolean"},
+    "ports": "object_map",
+    "made": "time",
     "list": [{"labels": "text_map", "rest": "any"}],
 }
 
@@ -32,6 +34,8 @@ def test_names_and_types():
         "counts": [-1, 0],
         "deep": {"on": True},
     }
+    assert read('{"ports": {"80": {"a": 1}, "81": null}}') == {"ports": {"80": None, "81": None}}
+    assert read('{"made": "0000-02-29T00:00:00.5-23:59"}') == {"made": "0000-02-29T00:00:00.5-23:59"}
     assert read('{"name": null, "deep": null, "list": null}') == {}
     assert read('{"list": [{"labels": {"A": "b"}, "rest": {"X": null}}]}') == {
         "list": [{"labels": {"A": "b"}, "rest": {"X": None}}]
@@ -54,6 +58,11 @@ def test_fields_that_the_table_does_not_have():
         ('{"counts": [1.5]}', r"counts\[0\] is a number, not a whole number"),
         ('{"counts": [true]}', r"counts\[0\] is true"),
         ('{"deep": []}', "deep is a list, not an object"),
+        ('{"ports": ["80"]}', "ports is a list, not an object"),
+        ('{"ports": {"80": []}}', r"ports\.80 is a list, not an object"),
+        ('{"made": "2026-02-29T00:00:00Z"}', "made '2026-02-29T00:00:00Z' is not a time of RFC 3339"),
+        ('{"made": "2026-02-28 00:00:00Z"}', "is not a time"),
+        ('{"made": "2026-02-28T24:00:00Z"}', "is not a time"),
         ('{"list": [1]}', r"list\[0\] is a number, not an object"),
         ('{"list": [{"labels": {"a": 1}}]}', r"list\[0\]\.labels\.a is a number, not a string"),
     ],
