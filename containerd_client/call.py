@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     Check: TypeAlias = Callable[[Request], Awaitable[Response | None]]
 
 CANCELLED: Final = "CANCELLED"
+_MAYBE_UNHEARD: Final = frozenset({CANCELLED, "UNAVAILABLE", "DEADLINE_EXCEEDED"})
+"""Codes with which gRPC ends a call by itself; any other came from containerd."""
 _USED_UP: Final = 0.95
 """Share of a time limit: a call that ran at least this long and then timed out was ended by the limit."""
 _PASSED: Final = "context deadline exceeded"
@@ -192,8 +194,11 @@ class Unary(Generic[Request, Response]):
                 )
         except grpc.aio.AioRpcError as error:
             failure = naming_our_limit(from_rpc_error(self.method, error), timeout, perf_counter() - begun)
+            if failure.code not in _MAYBE_UNHEARD:
+                self._connection.heard_at = perf_counter()
             tally.maybe_sent = tally.maybe_sent or not failure.never_sent
             raise failure from None
+        self._connection.heard_at = perf_counter()
         tally.bytes_in += len(data)
         response = parsed(self.method, self._parse, data)
         tally.code = "OK"

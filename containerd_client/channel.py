@@ -53,6 +53,8 @@ class Connection:
         self.on_hop: OnHop | None = on_hop
         self.on_call: OnCall | None = on_call
         self.in_flight = 0
+        self.heard_at = 0.0
+        """When containerd last answered a call, on the clock of ``time.perf_counter``; 0: never."""
         self.closed = False
         self.unary: Final = grpc.aio.insecure_channel(self.target, options=_OPTIONS)
         self.streams: Final = grpc.aio.insecure_channel(

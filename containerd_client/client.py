@@ -67,6 +67,11 @@ class Containerd:
         """Return the namespace that calls use by default."""
         return self._connection.namespace
 
+    @property
+    def heard_at(self) -> float:
+        """Return when containerd last answered a call, on the clock of ``time.perf_counter``; 0 if it never has."""
+        return self._connection.heard_at
+
     def snapshots(self, name: str) -> Snapshots:
         """Return the snapshots of one snapshotter, for example ``overlayfs``."""
         return Snapshots(self._snapshots, name)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from cri_shim.stats.sampler import Sampler
     from cri_shim.streaming.server import StreamingServer
     from cri_shim.sync.exits import Exits
+    from cri_shim.sync.liveness import Liveness
     from cri_shim.sync.process_specs import ProcessSpecs
     from cri_shim.sync.readiness import Readiness
     from cri_shim.sync.selinux_labels import SelinuxLabels
@@ -59,6 +60,8 @@ class Service(Struct, frozen=True):
     """The operator's configuration."""
     readiness: Readiness
     """Whether requests may be answered, and the reason while they may not."""
+    liveness: Liveness
+    """Whether containerd answers, asked for if it has not done so lately."""
     containerd: Containerd
     """The client for containerd, at the other end of every hop."""
     kernel: Kernel

@@ -29,8 +29,8 @@ def about_node(service: Service, lag: LoopLag) -> Callable[[], Mapping[str, Any]
             **front_hop(service.ledger),
             "loop_lag_ms": ms(lag.last),
             "started_at": round(started_at, 3),
-            "ready": service.readiness.ready,
-            "why_not": service.readiness.reason,
+            "ready": service.readiness.healthy,
+            "why_not": service.readiness.reason or service.readiness.silence,
             "pods": len(service.sandboxes),
             "containers": len(service.containers),
         }

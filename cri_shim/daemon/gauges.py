@@ -26,7 +26,7 @@ def gauges(service: Service, pump: LogPump, lag: LoopLag, reloads: Reloads) -> l
     return [
         Gauge("cri_shim_info", "Always 1; the version that runs.", ("version",), lambda: {(cri_shim.__version__,): 1}),
         _single(
-            "cri_shim_ready", "1 while requests are answered, 0 while containerd is away.", lambda: readiness.ready
+            "cri_shim_ready", "1 while pods can run, 0 while containerd is away or silent.", lambda: readiness.healthy
         ),
         _single(
             "cri_shim_network_ready",

@@ -43,6 +43,7 @@ from cri_shim.stats.sampler import Sampler
 from cri_shim.streaming.certificate import server_context
 from cri_shim.streaming.server import StreamingServer
 from cri_shim.sync.exits import Exits
+from cri_shim.sync.liveness import Liveness
 from cri_shim.sync.monitor import Monitor
 from cri_shim.sync.oom import OomKills
 from cri_shim.sync.orphaned_shims import end_orphaned_shims
@@ -176,6 +177,7 @@ def wire(
     service = Service(
         config=config,
         readiness=readiness,
+        liveness=Liveness(containerd, readiness),
         deprecations=Deprecations(config.containerd.ignore_deprecation_warnings),
         snapshotters=SnapshotterCheck(
             wanted_snapshotters(

@@ -1,6 +1,6 @@
 """Status: say whether pods can run here.
 
-Clients ask every few seconds, and get an answer even while containerd is away.
+Clients ask every few seconds, and get an answer even while containerd is away or silent.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ async def status(service: Service, request: cri.StatusRequest) -> cri.StatusResp
 
     Each condition has a reason while it is false.
     """
-    reason = service.readiness.reason
+    reason = service.readiness.reason or await service.liveness.silence()
     missing = ""
     if not reason:
         missing = await service.snapshotters.reason(service.containerd.introspection, service.readiness.connects)

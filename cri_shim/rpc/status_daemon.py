@@ -61,7 +61,8 @@ def _parts(service: Service) -> list[dict[str, Any]]:
     if not service.config.http.address:
         explorer |= _unknown("it is off") | {"last_error": "", "last_error_at": None}
     return [
-        _part("containerd", readiness.history) | {"ready": readiness.ready, "reason": readiness.reason},
+        _part("containerd", readiness.history)
+        | {"ready": readiness.healthy, "reason": readiness.reason or readiness.silence},
         snapshotters,
         _part("network", service.network.history, detail=", ".join(network.networks)),
         _sandbox_image(service),

@@ -20,6 +20,9 @@ class Readiness:
         """Since when containerd is there or away, and why it was away last."""
         self.connects = 0
         """How many times containerd was connected to and read."""
+        self.silence = ""
+        """Why containerd counts as silent, although its event stream stands; empty while it answers. Requests are
+        served all the same, each hop within its time limit."""
         self.containerd_version = ""
         """The version of the containerd that was connected to last; empty before that."""
 
@@ -38,19 +41,29 @@ class Readiness:
         """The sentence for clients; empty when ready."""
         return self._reason
 
+    @property
+    def healthy(self) -> bool:
+        """Whether requests are answered and, as far as is known, containerd answers."""
+        return not (self._reason or self.silence)
+
     def set_ready(self, containerd_version: str = "") -> None:
         """Become ready: memory now agrees with containerd."""
         self.containerd_version = containerd_version
-        self._reason = ""
+        self._reason = self.silence = ""
         self.history.note("")
         self.connects += 1
         self._known.set()
 
     def set_away(self, reason: str) -> None:
         """Become not ready: the event stream broke, so memory may be out of date until it is read again."""
-        self._reason = reason
+        self._reason, self.silence = reason, ""
         self.history.note(reason)
         self._known.set()
+
+    def set_silence(self, reason: str) -> None:
+        """Note why containerd counts as silent, or with an empty text that it answers again."""
+        self.silence = reason
+        self.history.note(self._reason or reason)
 
     async def wait_known(self) -> None:
         """Return once the first attempt to connect to containerd has succeeded or failed."""

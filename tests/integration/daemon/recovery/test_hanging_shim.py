@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from cri_shim.sync.liveness import SILENT
 from cri_shim.sync.orphaned_shims import find_shims
+from lab.bridge import program
 from lab.cri_client import failure
 from lab.pod_configs import sh
 from tests.integration.daemon.conftest import run_pod
@@ -145,3 +148,35 @@ async def test_a_restart_while_containerd_hangs(lab):
             await asyncio.sleep(0.1)
     assert await container.output("echo fine") == "fine"
     await pod.remove()
+
+
+async def test_a_containerd_that_hangs_while_the_daemon_serves(lab):
+    """Status and ``cri-shim status`` say so within seconds, lists and ends of processes go on, and it passes."""
+    pod = await run_pod(lab)
+    container = await pod.start()
+
+    async def ready():
+        [condition] = [one for one in (await lab.client.Status()).status.conditions if one.type == "RuntimeReady"]
+        return condition.status
+
+    assert await ready()
+    os.kill(lab.containerd.daemon.pid, signal.SIGSTOP)
+    try:
+        await until(ready, wanted=False)
+        [condition] = [one for one in (await lab.client.Status()).status.conditions if one.type == "RuntimeReady"]
+        assert (condition.reason, condition.message) == ("ContainerdNotReady", SILENT)
+        assert [one.id for one in (await lab.client.ListContainers()).containers] == [container.id]
+        shown = await asyncio.to_thread(status_page, lab.bridge)
+        assert shown.returncode == 1
+        assert "containerd holds its connections" in " ".join(shown.stdout.split())
+    finally:
+        os.kill(lab.containerd.daemon.pid, signal.SIGCONT)
+    await until(ready, wanted=True)
+    assert await container.output("echo fine") == "fine"
+    await pod.remove()
+
+
+def status_page(bridge):
+    """Run ``cri-shim status`` for the daemon."""
+    command = [*program(), "status", "--config", str(bridge.config_file)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
