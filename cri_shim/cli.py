@@ -20,7 +20,7 @@ import cri_shim
 from cri_shim.bench.arguments import add_compare
 from cri_shim.config import DEFAULT_PATH, Config, ConfigError, Flag, default_toml, load, to_toml
 from cri_shim.config.containerd.arguments import add_import
-from cri_shim.daemon.ignored_signals import IGNORED_SIGNALS
+from cri_shim.daemon import early_signals
 from cri_shim.doctor.arguments import add_doctor
 from cri_shim.setup.arguments import add_setup
 from cri_shim.terminal.arguments import add_hops, add_status
@@ -159,9 +159,8 @@ def _load(path: Path | None, flags: Sequence[Flag] = ()) -> Config:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    early_signals.hold()  # anew, because a SIGHUP from before is obeyed by reading the configuration now
     config = _settings(options)
-    for number in (signal.SIGHUP, *IGNORED_SIGNALS):
-        signal.signal(number, signal.SIG_IGN)  # until the daemon has handlers for them
     # grpc's fork handlers slow down, and sometimes hang, a process that starts children; this process forks only to
     # exec.
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"

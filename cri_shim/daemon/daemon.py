@@ -21,6 +21,7 @@ import uvloop
 
 import cri_shim
 from cri_shim.concurrency.supervisor import Supervisor
+from cri_shim.daemon import early_signals
 from cri_shim.daemon.endpoint import Endpoint, directory_locks, socket_lock
 from cri_shim.daemon.ignored_signals import IGNORED_SIGNALS
 from cri_shim.daemon.reload import Reloader, Reloads
@@ -196,6 +197,8 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop_requested, number)
         loop.add_signal_handler(signal.SIGHUP, self._reload_wanted.set)
+        if early_signals.reload_wanted():
+            self._reload_wanted.set()
         for number in IGNORED_SIGNALS:
             loop.add_signal_handler(number, _ignored, number)
 
