@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.errors import InvalidArgumentError
+from cri_shim.lifecycle.container.new_exec import new_exec
 from cri_shim.lifecycle.running import require_running
-from cri_shim.oci.process import exec_process
-from cri_shim.streaming.exec_process import ExecProcess
 from cri_shim.streaming.exec_session import ExecSession
 from cri_shim.streaming.remote import RemoteRequest, RequestedStreams
 
 if TYPE_CHECKING:
     from cri_shim.service import Service
+    from cri_shim.streaming.exec_process import ExecProcess
 
 
 async def exec_command(service: Service, request: cri.ExecRequest) -> cri.ExecResponse:
@@ -30,18 +30,7 @@ async def exec_command(service: Service, request: cri.ExecRequest) -> cri.ExecRe
     )
 
     async def make() -> ExecProcess:
-        spec = exec_process(await service.process_specs.of(container.id), request.cmd, tty=wanted.tty)
-        directory = service.paths.container_state(container.id)
-        gate = service.exec_starts.of(container.sandbox_id)
-        return ExecProcess(
-            service.containerd,
-            container.id,
-            spec,
-            directory,
-            stdin=wanted.stdin,
-            gate=gate,
-            cgroup_moves=service.cgroup_moves,
-        )
+        return await new_exec(service, container, request.cmd, tty=wanted.tty, stdin=wanted.stdin)
 
     session = ExecSession(
         make,

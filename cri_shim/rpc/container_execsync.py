@@ -14,11 +14,18 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from containerd_client import ContainerdError, DeadlineExceeded, Unavailable
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.errors import CriError, DeadlineExceededError, InvalidArgumentError
+from cri_shim.errors import (
+    CriError,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    UnavailableError,
+)
+from cri_shim.lifecycle.container.new_exec import new_exec
 from cri_shim.lifecycle.running import require_running
 from cri_shim.logs import Capture
-from cri_shim.oci.process import exec_process
 from cri_shim.streaming.exec_process import AFTER_KILL, ExecProcess
 from cri_shim.timeline import awaited
 from untrusted import escaped
@@ -50,8 +57,8 @@ async def exec_sync(service: Service, request: cri.ExecSyncRequest) -> cri.ExecS
     """Run ``cmd`` for at most ``timeout`` seconds; 0 means no limit.
 
     Raises DeadlineExceededError on timeout, OutputHeldError when the output does not end with the command,
-    FailedPreconditionError when the container does not run, and the errors of containerd or the OCI runtime (for
-    example for a command that does not exist).
+    FailedPreconditionError when the container does not run or ends first, UnavailableError when containerd or the shim
+    does not answer, and the errors of containerd or the OCI runtime (for example for a command that does not exist).
     """
     if not request.cmd:
         raise InvalidArgumentError(f"exec in container {request.container_id!r} names no command")
@@ -60,16 +67,18 @@ async def exec_sync(service: Service, request: cri.ExecSyncRequest) -> cri.ExecS
     container = require_running(
         service.sandboxes, service.containers, request.container_id, "a command needs a running container"
     )
-    return await _run(service, container, request)
+    try:
+        return await _run(service, container, request)
+    except DeadlineExceeded as error:
+        # Of a hop, and not of the command: a kubelet would read this code as a probe that failed.
+        raise UnavailableError(
+            f"command {_shown(request)} in container {container.id}: its outcome is unknown, because containerd or "
+            f"the shim does not answer ({error})"
+        ) from error
 
 
 async def _run(service: Service, container: Container, request: cri.ExecSyncRequest) -> cri.ExecSyncResponse:
-    spec = exec_process(await service.process_specs.of(container.id), request.cmd, tty=False)
-    directory = service.paths.container_state(container.id)
-    gate = service.exec_starts.of(container.sandbox_id)
-    process = ExecProcess(
-        service.containerd, container.id, spec, directory, stdin=False, gate=gate, cgroup_moves=service.cgroup_moves
-    )
+    process = await new_exec(service, container, request.cmd, tty=False, stdin=False)
     capture = Capture(*process.fifos.open_readers(), limit=OUTPUT_LIMIT)
     try:
         await process.start()
@@ -99,11 +108,16 @@ async def _wait(process: ExecProcess, container_id: str, request: cri.ExecSyncRe
         async with asyncio.timeout(min(request.timeout, LONGEST_WAIT) or None):
             return await process.wait()
     except TimeoutError:
-        await process.kill()
+        try:
+            await process.kill()
+        except (DeadlineExceeded, Unavailable):
+            raise
+        except ContainerdError as error:
+            log.debug("exec.not_killed", container_id=container_id, exec_id=process.id, error=str(error))
         try:
             async with asyncio.timeout(AFTER_KILL):
                 await process.wait()
-        except TimeoutError:
+        except (TimeoutError, FailedPreconditionError, ContainerdError):
             log.warning("exec.survived_kill", container_id=container_id, exec_id=process.id)
         await capture.drained(_DRAIN_AFTER_KILL)
         raise DeadlineExceededError(

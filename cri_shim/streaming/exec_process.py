@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from containerd_client import ContainerdError, NotFound
+from containerd_client import ContainerdError, DeadlineExceeded, NotFound, call_options, detached_options
 from cri_shim.concurrency.pauses import ending_with_last
+from cri_shim.errors import UnavailableError
 from cri_shim.logs import FifoSet
+from cri_shim.streaming.exec_exit import wait_exit
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
     from pathlib import Path
 
     from containerd_client import Containerd, Exit
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 
 STARTS_AT_ONCE = 4
 """Commands being started in one pod at the same time; each makes up to three exits for the shim's queue of 32."""
+
+START_SECONDS = 60.0
+"""How long a command may wait to be started, and how long its start may take, whatever the client's own limit is."""
 
 AFTER_KILL = 10.0
 """Seconds that a killed command has to end."""
@@ -59,13 +65,21 @@ class ExecProcess:
         stdin: bool,
         gate: asyncio.Semaphore,
         cgroup_moves: CgroupMoves,
+        container_ended: Callable[[], Coroutine[Any, Any, None]],
+        end_hanging: Callable[[], Awaitable[None]],
     ) -> None:
+        """Make the FIFOs.
+
+        ``container_ended`` returns when the container has ended; ``end_hanging`` ends programs of a runtime that hangs.
+        """
         self.id = secrets.token_hex(32)
         self._tasks = containerd.tasks
         self._container_id = container_id
         self._spec = spec
         self._gate = gate
         self._cgroup_moves = cgroup_moves
+        self._container_ended = container_ended
+        self._end_hanging = end_hanging
         self._tty = bool(spec.get("terminal"))
         self._exit: asyncio.Task[Exit] | None = None
         self.fifos = FifoSet.create(str(directory / f"exec-{self.id}"), self.id, stdin=stdin, tty=self._tty)
@@ -73,29 +87,56 @@ class ExecProcess:
     async def start(self) -> None:
         """Start the command.
 
-        Raises the error with which containerd or the OCI runtime refuses it (usually because there is no such program).
+        Raises the error with which containerd or the OCI runtime refuses it (usually because there is no such program),
+        and UnavailableError when it was not started within :data:`START_SECONDS`.
         """
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await self._gate.acquire()
+        except TimeoutError:
+            raise UnavailableError(
+                f"the command was not started: {STARTS_AT_ONCE} others in its pod are being started, and none of them "
+                f"has been within {START_SECONDS:g} s; the pod's shim or OCI runtime hangs"
+            ) from None
+        try:
+            with call_options(timeout=START_SECONDS):
+                await self._start()
+        except DeadlineExceeded as error:
+            # What hangs would keep the shim from answering any other call about the pod.
+            await self._end_hanging()
+            raise UnavailableError(
+                f"the command was not started, because the pod's shim or OCI runtime does not answer ({error})"
+            ) from error
+        finally:
+            self._gate.release()
+
+    async def _start(self) -> None:
         packed = AnyMessage(type_url=_PROCESS_TYPE, value=json.dumps(self._spec, separators=(",", ":")).encode())
-        async with self._gate:
-            self._cgroup_moves.prepare()
-            await self._tasks.exec(
-                self._container_id,
-                self.id,
-                spec=packed,
-                stdin=self.fifos.stdin,
-                stdout=self.fifos.stdout,
-                stderr=self.fifos.stderr,
-                terminal=self._tty,
-            )
-            # Wait from the start on, so that the end of a short command arrives together with its start.
+        self._cgroup_moves.prepare()
+        await self._tasks.exec(
+            self._container_id,
+            self.id,
+            spec=packed,
+            stdin=self.fifos.stdin,
+            stdout=self.fifos.stdout,
+            stderr=self.fifos.stderr,
+            terminal=self._tty,
+        )
+        # Wait from the start on, so that the end of a short command arrives together with its start.
+        with detached_options():
             self._exit = asyncio.create_task(self._tasks.wait(self._container_id, self.id))
-            await self._tasks.start(self._container_id, self.id)
+        await self._tasks.start(self._container_id, self.id)
 
     async def wait(self) -> Exit:
-        """Return how the command ended, once it has; several callers may wait, and a wait may be cancelled."""
-        if self._exit is None:  # it is unknown whether containerd has made the process
-            return await self._tasks.wait(self._container_id, self.id)
-        return await asyncio.shield(self._exit)
+        """Return how the command ended, once it has; several callers may wait, and a wait may be cancelled.
+
+        See :func:`cri_shim.streaming.exec_exit.wait_exit` for what ends it otherwise.
+        """
+        if self._exit is None:
+            raise UnavailableError("it is unknown whether the command was made")
+        return await wait_exit(
+            self._tasks, self._container_id, self.id, waiting=self._exit, container_ended=self._container_ended
+        )
 
     async def kill(self) -> None:
         """Send SIGKILL; a command that has ended is fine."""

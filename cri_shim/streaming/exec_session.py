@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from containerd_client import ContainerdError
+from cri_shim.errors import CriError
 from cri_shim.logs import StdinKeeper
 from cri_shim.streaming.fifo_io import FifoReader, FifoWriter
 from cri_shim.streaming.remote import ClientGoneError, Outcome, Output
@@ -59,7 +60,7 @@ class ExecSession:
         """
         try:
             process = await self._make()
-        except (ContainerdError, OSError) as error:
+        except (ContainerdError, CriError, OSError) as error:
             return Outcome(error=f"error executing command in container: {error}")
         try:
             return await self._run(process, client)
@@ -76,7 +77,7 @@ class ExecSession:
         try:
             try:
                 await process.start()
-            except ContainerdError as error:
+            except (ContainerdError, CriError) as error:
                 return Outcome(error=f"error executing command in container: {error}")
             outputs = [asyncio.create_task(self._carry(reader, client, to)) for to, reader in readers.items()]
             tasks += outputs
@@ -115,7 +116,7 @@ class ExecSession:
                 return Outcome(error="the container has ended while the command was running")
             try:
                 return Outcome(exit_code=exit_.result().code)
-            except ContainerdError as error:
+            except (ContainerdError, CriError) as error:
                 return Outcome(error=f"error executing command in container: {error}")
         finally:
             for task in (exit_, gone, container):
