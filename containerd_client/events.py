@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _SERVICE = "containerd.services.events.v1.Events"
 _PROBE_TOPIC: Final = "/containerd-client/opened"
 _PROBE_SECONDS: Final = 5.0
+_OPENED_SECONDS: Final = 15.0
+"""How long the probe events together may take to come back; a subscription that delivers none is given up."""
 _BAD_FILTER: Final = "failed parsing subscription filters"
 _FIRST_KNOCK: Final = 0.005
 _LONGEST_KNOCK: Final = 0.5
@@ -136,9 +138,15 @@ class Events:
         hearing = asyncio.create_task(_heard_before(stream, topic))
         knocking = asyncio.create_task(self._knock(topic))
         try:
-            await asyncio.wait({hearing, knocking}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                {hearing, knocking}, timeout=_OPENED_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
             if hearing.done():
                 return hearing.result()
+            if not done:
+                raise Unavailable(
+                    self._subscribe.method, f"no event of this client has come back within {_OPENED_SECONDS:g} s"
+                )
             # The probing task ends only by failing.
             knocking.result()
             raise AssertionError("knocking ended by itself")

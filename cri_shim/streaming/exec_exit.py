@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from containerd_client import ContainerdError, Exit, NotFound, call_options, detached_options
 from containerd_client.api.containerd.v1.types import types_pb2 as task_types
+from containerd_client.encoding.timestamps import nanoseconds
+from containerd_client.exits import exit_code
 from cri_shim.errors import FailedPreconditionError, UnavailableError
 
 if TYPE_CHECKING:
@@ -82,5 +84,5 @@ async def _poll(tasks: Tasks, container_id: str, exec_id: str) -> Exit | str:
     except ContainerdError as error:
         return str(error)
     if process.status == task_types.STOPPED:
-        return Exit(process.exit_status, process.exited_at.ToNanoseconds(), process.pid)
+        return Exit(exit_code(process.exit_status), nanoseconds(process.exited_at), process.pid)
     return "containerd could not get its state" if process.status == task_types.UNKNOWN else ""

@@ -27,6 +27,7 @@ from cri_shim.node import cri_plugin
 from cri_shim.sync import lost_namespaces
 from cri_shim.sync.exits import UNKNOWN_EXIT, UNKNOWN_EXIT_CODE
 from cri_shim.sync.task_poll import Absent, NotKnown, poll_tasks
+from untrusted import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -47,6 +48,7 @@ SWEEP_EVERY = 60.0
 """Seconds between two sweeps. One sweep is one hop, during which containerd asks every shim."""
 _TIDY_SECONDS = 10.0
 _VERSION_SECONDS = 5.0
+_LONGEST_WORDS = 512
 
 _TASK_EXIT = "/tasks/exit"
 _TASK_DELETE = "/tasks/delete"
@@ -118,8 +120,16 @@ class Monitor:
             f'namespace=={self._namespace},topic=="{_TASK_OOM}"',
             f'namespace=={self._namespace},topic~="^{_IMAGES}"',
         ]
-        async for envelope in self._containerd.events.forever(*filters, on_open=self._opened, on_lost=self._lost):
-            self._dispatch(envelope)
+        try:
+            async for envelope in self._containerd.events.forever(*filters, on_open=self._opened, on_lost=self._lost):
+                self._dispatch(envelope)
+        except Exception as error:
+            # Until the supervisor starts this anew, nothing reports the end of a process.
+            self._readiness.set_away(
+                f"containerd's events cannot be followed: {shorten(str(error) or repr(error), _LONGEST_WORDS)}; "
+                "pods keep running, see the log"
+            )
+            raise
 
     async def _opened(self) -> None:
         """Read everything now that the subscription stands, then answer requests.
