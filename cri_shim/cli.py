@@ -14,7 +14,7 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import cri_shim
 from cri_shim.bench.arguments import add_compare
@@ -52,15 +52,16 @@ _LOAD = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return the exit code: 0 for success, 1 for failure, 2 for wrong usage."""
     _open_closed_streams()
-    options = _parser().parse_args(arguments)
+    options = argparse.Namespace(run=None)
     try:
+        _parse(arguments, options)
         code = int(options.run(options))
         sys.stdout.flush()
     except ConfigError as error:
-        print(error, file=sys.stderr)
+        _complain(str(error))
         return 1
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        _complain("interrupted")
         return _INTERRUPTED
     except BrokenPipeError:
         # The reader has closed our standard output, as `| head` does.
@@ -70,9 +71,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in _FULL or options.run is _serve:
             raise
         _discard_output()
-        print(f"cannot write: {error.strerror}", file=sys.stderr)
+        _complain(f"cannot write: {error.strerror}")
         return 1
     return code
+
+
+def _parse(arguments: Sequence[str] | None, options: argparse.Namespace) -> None:
+    """Set the ``options``; raises SystemExit after ``--help`` and ``--version``, once their text is written."""
+    try:
+        _parser().parse_args(arguments, options)
+    except SystemExit:
+        sys.stdout.flush()
+        raise
+
+
+def _complain(text: str) -> None:
+    """Print to standard error; a failure of that has nowhere to go, and the exit code says enough."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _discard(sys.stderr)
 
 
 def _open_closed_streams() -> None:
@@ -83,8 +101,19 @@ def _open_closed_streams() -> None:
 
 
 def _discard_output() -> None:
-    """Keep the interpreter from reporting at its end that standard output cannot be written to."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Write to nowhere what standard output and standard error do not take, whichever of them it was.
+
+    Otherwise the interpreter tries again at its end, reports that it cannot, and exits with a code of its own.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            _discard(stream)
+
+
+def _discard(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

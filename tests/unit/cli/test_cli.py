@@ -141,13 +141,39 @@ def test_looking_at_the_configuration_needs_no_grpc():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_closed_pipe_is_not_a_traceback():
-    """`cri-shim config default | head -1` ends quietly."""
+OUTPUTS = (["config", "default"], ["--help"], ["--version"], ["status", "--help"], ["version"])
+
+
+@pytest.mark.parametrize("command", OUTPUTS, ids=" ".join)
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_closed_pipe_is_not_a_traceback(command, buffered):
+    """`cri-shim config default | head -1` ends quietly, and so does the help."""
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([*PROGRAM, "config", "default"], stdout=writer, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(
+        [*PROGRAM, *command],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+        env={**os.environ, "PYTHONUNBUFFERED": buffered},
+    )
     os.close(writer)
-    assert done.stderr == b""
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize("command", [*OUTPUTS, ["config", "check", "/etc/hosts"]], ids=" ".join)
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_the_exit_code_is_the_same_when_errors_cannot_be_written_either(command, buffered):
+    """The interpreter would end with 120."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*PROGRAM, *command],
+            stdout=full,
+            stderr=full,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": buffered},
+        )
+    assert done.returncode == 1
 
 
 def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
@@ -161,11 +187,18 @@ def test_an_interrupt_is_no_traceback(monkeypatch, capsys):
     assert capsys.readouterr().err == "interrupted\n"
 
 
-def test_a_full_disk_ends_a_command_with_one_line():
+@pytest.mark.parametrize("command", OUTPUTS, ids=" ".join)
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_a_full_disk_ends_a_command_with_one_line(command, buffered):
     """Output that cannot be written is not a mistake of the program."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [*PROGRAM, "config", "default"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [*PROGRAM, *command],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": buffered},
         )
     assert (done.returncode, done.stderr) == (1, "cannot write: No space left on device\n")
 
