@@ -17,6 +17,7 @@ import structlog
 
 from cri_shim.kernel.file_lock import FileLock
 from cri_shim.kernel.unix_socket import identity, listen
+from cri_shim.kernel.write_file import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +72,11 @@ class HttpListener:
             self._lock.close()
             self._failed(error)
             return
-        self._file.write_bytes(os.fsencode(f"{self.address}\n"))
+        try:
+            write_file(self._file, os.fsencode(f"{self.address}\n"))
+        except OSError as error:
+            self._file.unlink(missing_ok=True)
+            log.warning("http.address_not_written", address=self.address, error=str(error))
         log.info("http.listening", address=self.address)
 
     def _listen(self) -> None:

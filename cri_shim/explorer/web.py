@@ -75,7 +75,7 @@ class Site:
                 web.get("/api/methods", self._methods),
                 web.get("/api/node", self._node),
                 web.get("/api/calibration", self._calibration),
-                web.get("/api/live", self._live),
+                web.get("/api/live", self._live, allow_head=False),  # a HEAD would hold a place and get a body
             ]
         )
         if sources.take_spans is not None:
@@ -214,6 +214,8 @@ class Site:
                     text = b": still here\n\n"
                 try:
                     await asyncio.wait_for(response.write(text), _STALLED_SECONDS)
+                except ConnectionError:
+                    return response  # the client has hung up at this moment
                 except TimeoutError:
                     # The client reads nothing, and holds a place that others need.
                     if request.transport is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
@@ -43,9 +44,8 @@ class FileLock:
         except OSError:
             os.close(fd)
             raise
-        os.ftruncate(fd, 0)
-        os.write(fd, f"{os.getpid()}\n".encode())
         self._fd = fd
+        _write_pid(fd)
         return self
 
     def __exit__(
@@ -54,3 +54,12 @@ class FileLock:
         """Release the lock, even if a program that was just started has not closed its copy yet."""
         fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)
+
+
+def _write_pid(fd: int) -> None:
+    """Name the holder; a full disk leaves it without a name, and locks all the same."""
+    try:
+        os.ftruncate(fd, os.pwrite(fd, f"{os.getpid()}\n".encode(), 0))
+    except OSError:
+        with suppress(OSError):  # rather no name than that of the holder before
+            os.ftruncate(fd, 0)

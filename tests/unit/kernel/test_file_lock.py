@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -94,3 +95,18 @@ def test_a_symbolic_link_is_not_followed(tmp_path):
     with pytest.raises(OSError, match="symbolic"), FileLock(str(tmp_path / "lock")):
         pass
     assert not (tmp_path / "precious").exists()
+
+
+def test_a_full_disk_locks_all_the_same(tmp_path, monkeypatch):
+    """The daemon that clears the disk must be able to start on it; only its number is missing, not a wrong one."""
+    path = tmp_path / "lock"
+    path.write_text("4711\n")
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with FileLock(str(path)):
+        with pytest.raises(HeldError, match="another process"), FileLock(str(path)):
+            pass
+        assert path.read_text() == ""
