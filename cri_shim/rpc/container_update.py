@@ -1,8 +1,9 @@
 """UpdateContainerResources: set new limits for a container, whether it runs or not.
 
 The spec in containerd is the source of truth and changes first; if the task then refuses the limits, the old spec is
-restored. The OOM score is not a limit of the cgroup: processes that have the old score are given the new one. (Commands
-that exec runs later get from runc the score that the container was created with.)
+restored. The status with the new limits is drafted on disk before that, so that a full disk fails the update before
+anything has changed. The OOM score is not a limit of the cgroup: processes that have the old score are given the new
+one. (Commands that exec runs later get from runc the score that the container was created with.)
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from google.protobuf.any_pb2 import Any as AnyMessage
+from msgspec.structs import replace
 
 from containerd_client import ContainerdError, NotFound
 from containerd_client.api.containerd.services.containers.v1 import containers_pb2
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.disk.status_file import write_status
+from cri_shim.disk.status_file import draft_status, keep_draft
 from cri_shim.errors import CriError, FailedPreconditionError, InvalidArgumentError
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.oom_score import move_oom_scores
@@ -63,6 +65,8 @@ async def _update(service: Service, id_: str, request: cri.UpdateContainerResour
         old = read_spec(record)
         spec = updated_spec(old, request.linux, service.node, spec_options(service.config, service.features, handler))
         limits = task_resources(spec, request.linux, service.node) if container.running else None
+        files, resources = service.paths.container_root(id_), container_resources(spec)
+        draft_status(files, replace(container.status, resources=resources))
         await _write_spec(service.containerd, service.process_specs, id_, pack_spec(spec))
         if limits is not None:
             try:
@@ -73,9 +77,8 @@ async def _update(service: Service, id_: str, request: cri.UpdateContainerResour
             except (CriError, ContainerdError):
                 await _write_spec(service.containerd, service.process_specs, id_, record.spec)
                 raise
-        changed = service.containers.update(id_, lambda c: c.with_status(resources=container_resources(spec)))
-        if changed is not None:
-            write_status(service.paths.container_root(id_), changed.status)
+        service.containers.update(id_, lambda c: c.with_status(resources=resources))
+        keep_draft(files)
 
 
 def _updatable(containers: Index[Container], id_: str) -> Container:

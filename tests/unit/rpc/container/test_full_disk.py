@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
-from cri_shim.rpc import container_create, container_start
+from cri_shim.rpc import container_create, container_start, container_update
 from lab.cri_client import failure
 
 if TYPE_CHECKING:
@@ -39,6 +39,24 @@ async def test_create(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "/status: no space left on device" in text
     assert not node.changed(before)
     assert (await node.client.CreateContainer(**request)).container_id
+
+
+async def test_update(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing has changed, neither in the record nor for the process nor in the answers; with room it does."""
+    id_ = await node.running()
+    request: dict[str, Any] = {"container_id": id_, "linux": {"cpu_shares": 77}}
+    before = node.fake.state["k8s.io"].containers[id_].spec, await node.client.ContainerStatus(container_id=id_)
+    with monkeypatch.context() as full:
+        full.setattr(container_update, "draft_status", no_room)
+        code, text = await failure(node.client.UpdateContainerResources(**request))
+    assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "/status: no space left on device" in text
+    assert not node.fake.called("Tasks/Update")
+    after = node.fake.state["k8s.io"].containers[id_].spec, await node.client.ContainerStatus(container_id=id_)
+    assert after == before
+    await node.client.UpdateContainerResources(**request)
+    status = (await node.client.ContainerStatus(container_id=id_)).status
+    assert status.resources.linux.cpu_shares == 77
 
 
 async def test_start(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
