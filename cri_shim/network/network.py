@@ -22,6 +22,7 @@ from cri_shim.errors import CriError
 from cri_shim.kernel import executors
 from cri_shim.kernel.protocol import is_namespace_file
 from cri_shim.kernel.small_file import read_small_file
+from cri_shim.kernel.write_file import write_file
 from cri_shim.metered import metered
 from cri_shim.network import invoke, result, template
 from cri_shim.network.attachments import attachments_of, owed_attachments
@@ -324,7 +325,7 @@ class Network:
                 directory = Path(self._config.conf_dir)
                 directory.mkdir(mode=0o755, parents=True, exist_ok=True)
                 temporary = directory / f".{_GENERATED}.tmp"
-                temporary.write_text(text)
+                write_file(temporary, text.encode())
                 temporary.rename(directory / _GENERATED)
             except OSError as error:
                 raise NetworkFileError(f"cni template {source}", error) from error

@@ -29,6 +29,7 @@ from cri_shim.errors import (
     UnimplementedError,
 )
 from cri_shim.kernel.executors import FS, run
+from cri_shim.kernel.write_file import naming
 from cri_shim.lifecycle.checkpoint.checkpoint_archive import (
     ROOTFS_DIFF,
     check_location,
@@ -242,5 +243,5 @@ async def _write_files(containerd: Containerd, record: Record, work: Path) -> No
 
 
 def _append(target: Path, piece: bytes) -> None:
-    with target.open("ab") as file:
+    with naming(target), target.open("ab") as file:
         file.write(piece)

@@ -9,6 +9,7 @@ its checkpoint, the mark stays, and this process asks again until containerd doe
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import shutil
 from pathlib import Path
@@ -21,6 +22,7 @@ from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.concurrency.pauses import ending_with_last
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.presence import entries_of, mode_of
+from cri_shim.kernel.write_file import write_file
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
@@ -55,14 +57,21 @@ def remove_work(work: Path) -> None:
     """Remove ``work`` with its content and the unfinished file it names; raises OSError for what cannot be removed."""
     note = work / _UNFINISHED
     if mode_of(note) is not None:
-        Path(note.read_text()).unlink(missing_ok=True)
+        unfinished = os.fsdecode(note.read_bytes())
+        if unfinished:  # not so if the disk was too full for the note, and then the file was not made
+            Path(unfinished).unlink(missing_ok=True)
     if mode_of(work) is not None:
         shutil.rmtree(work)
 
 
 def note_unfinished(work: Path, file: Path) -> None:
-    """Note that ``file`` has to be removed if this checkpoint is interrupted; call it before making the file."""
-    (work / _UNFINISHED).write_text(str(file))
+    """Note that ``file`` has to be removed if this checkpoint is interrupted; call it before making the file.
+
+    The note is there completely or not at all, because half of a path may be the path of another file.
+    """
+    draft = work / f".{_UNFINISHED}"
+    write_file(draft, os.fsencode(file))
+    draft.replace(work / _UNFINISHED)
 
 
 async def end_cut_off(containerd: Containerd, paths: Paths, container_id: str, *, paused: bool) -> None:

@@ -22,17 +22,19 @@ import os
 import secrets
 import stat
 import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from cri_shim.errors import InternalError, InvalidArgumentError
+from cri_shim.kernel.write_file import naming, write_file
 from cri_shim.state.stored.go_json import to_go_json
 from cri_shim.sync.checkpoint_work import note_unfinished
 
 if TYPE_CHECKING:
     import tarfile
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 
@@ -77,8 +79,7 @@ def write_descriptions(
         "restored": False,
     }
     for file, document in (("config.dump", config), ("spec.dump", spec), ("status.dump", to_go_json(status))):
-        with _new(archive / file) as out:
-            out.write(json.dumps(document, separators=(",", ":")).encode())
+        write_file(archive / file, json.dumps(document, separators=(",", ":")).encode(), mode=0o600)
     _copy(status_file, archive / "status")
     if status.log_path:
         _copy(Path(status.log_path), archive / "container.log")
@@ -114,8 +115,13 @@ def criu_complaint(work: Path) -> str:
     return next((line for line in lines if "Error" in line), "")[:500]
 
 
-def _new(path: Path) -> Any:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+@contextmanager
+def _new(path: Path) -> Iterator[BinaryIO]:
+    """Open a new file; an error of writing into it names it."""
+    with naming(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as out:
+            yield out
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -118,7 +118,8 @@ async def test_an_exit_code_is_not_lost(lab, disk, nothing_left, what):
 async def test_what_is_begun_is_undone_and_what_is_there_can_be_removed(lab, disk, nothing_left, tmp_path, what):
     """A start, a creation and a pod say which directory is full and leave nothing; removals make room."""
     pod = await run_pod(lab)
-    ended, created = (
+    runs, ended, created = (
+        await pod.start(),
         await pod.start(command=sh("exit 0")),
         await pod.create(
             command=sh("touch /signs/ran"), mounts=[cri.Mount(container_path="/signs", host_path=str(tmp_path))]
@@ -133,16 +134,33 @@ async def test_what_is_begun_is_undone_and_what_is_there_can_be_removed(lab, dis
     assert str(disk.root) in status.message
     assert not list(tmp_path.iterdir())
     assert created.id not in lab.containerd.ctr("tasks", "list", "--quiet")
-    for call in (pod.create(), run_pod(lab)):
+    limits = {"cpu_period": 100_000, "cpu_quota": 33_000}
+    update = lab.client.UpdateContainerResources(container_id=runs.id, linux=limits)
+    for call in (pod.create(), run_pod(lab), update):
         code, message = await failure(call)
         assert (code, str(disk.root) in message) == (grpc.StatusCode.RESOURCE_EXHAUSTED, True), message
-    assert {one.id for one in (await lab.client.ListContainers()).containers} == {ended.id, created.id}
+    assert (await runs.status()).resources.linux.cpu_quota != limits["cpu_quota"]
+    assert {one.id for one in (await lab.client.ListContainers()).containers} == {runs.id, ended.id, created.id}
     assert [one.id for one in (await lab.client.ListPodSandbox()).items] == [pod.id]
     await ended.remove()
     await created.remove()
     await pod.remove()
     assert not list((disk.root / "containers").iterdir())
     assert not list((disk.root / "sandboxes").iterdir())
+
+
+async def test_a_daemon_starts_on_a_full_disk(lab, disk, nothing_left):
+    """It is needed to make room, so it does without its number in the lock."""
+    pod = await run_pod(lab)
+    container = await pod.start()
+    lab.bridge.kill9()
+    for name in ("root.lock", "state.lock"):
+        (disk.root / name).write_text("")
+    disk.fill()
+    await asyncio.to_thread(lab.bridge.start)
+    await container.stop()
+    await pod.remove()
+    assert (disk.root / "root.lock").read_text() == ""
 
 
 async def test_a_root_that_is_read_only(lab, disk, nothing_left):

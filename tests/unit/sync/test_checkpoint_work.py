@@ -63,6 +63,13 @@ def test_removal(work: Path, tmp_path: Path) -> None:
     remove_work(work)
 
 
+def test_removal_with_an_empty_note(work: Path) -> None:
+    """An earlier version left one on a full disk: the file was not made, and the mark must not stay for ever."""
+    (work / "unfinished").touch()
+    remove_work(work)
+    assert not work.exists()
+
+
 @pytest.mark.parametrize("paused", [True, False])
 async def test_a_checkpoint_that_was_cut_off(
     service: Service, fake: FakeContainerd, pod: str, cut_off: Path, *, paused: bool

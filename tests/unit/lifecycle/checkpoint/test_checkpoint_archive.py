@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import stat
 import tarfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +22,10 @@ from cri_shim.lifecycle.checkpoint.checkpoint_archive import (
     write_archive,
     write_descriptions,
 )
+from cri_shim.sync.checkpoint_work import remove_work
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SECOND = 10**9
 SPEC = {"ociVersion": "1.1.0"}
@@ -174,3 +181,28 @@ def test_what_criu_complains_of(work: Path, log: str | None, words: str) -> None
     if log is not None:
         (work / "archive/dump.log").write_text(log)
     assert criu_complaint(work) == words
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Let no file grow, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_named(work: Path, tmp_path: Path) -> None:
+    """The work directory's or that of the archive, which may be on another disk; no note is left half written."""
+    with full_disk(), pytest.raises(OSError, match="too large") as caught:
+        describe(work)
+    assert str(caught.value.filename).startswith(str(work))
+    with full_disk(), pytest.raises(OSError, match="too large") as caught:
+        write_archive(work, tmp_path / "a.tar", None)
+    assert str(caught.value.filename).startswith(str(work))
+    assert not (work / "unfinished").exists()
+    remove_work(work)
+    assert not work.exists()
+    assert list(tmp_path.iterdir()) == []
