@@ -322,8 +322,7 @@ class Network:
             try:
                 text = template.render(decode_utf8(read_small_file(source, LARGEST)), values)
                 parse_conflist(text.encode())
-                directory = Path(self._config.conf_dir)
-                directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+                (directory := Path(self._config.conf_dir)).mkdir(mode=0o755, parents=True, exist_ok=True)
                 temporary = directory / f".{_GENERATED}.tmp"
                 write_file(temporary, text.encode())
                 temporary.rename(directory / _GENERATED)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gzip
 import json
-import os
 import socket
 import zlib
 from contextlib import ExitStack, suppress
@@ -14,11 +12,9 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
-from aiohttp import web
-from structlog.testing import capture_logs
 
 from cri_shim import http_limits
-from cri_shim.explorer import http_server, live
+from cri_shim.explorer import live
 from cri_shim.explorer.http_server import ADDRESS_FILE, HttpListener
 from cri_shim.explorer.live import MOST_WATCHERS, QUEUED, LiveFeed
 from cri_shim.explorer.web_sources import WebSources
@@ -84,25 +80,6 @@ async def test_a_port_that_is_taken_does_not_raise(ledger: Ledger, tmp_path: Pat
         assert one.address == ""
         assert not (tmp_path / ADDRESS_FILE).exists()
         await one.stop()
-
-
-async def test_an_address_that_cannot_be_published_does_not_raise(
-    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """The disk is full: the listener answers, and no half of an address misleads the terminal commands."""
-
-    def full(path: Path, _data: bytes) -> None:
-        path.touch()
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-
-    monkeypatch.setattr(http_server, "write_file", full)
-    one = HttpListener("127.0.0.1:0", tmp_path, WebSources(ledger, metrics=lambda _: (b"", "text/plain"), node=dict))
-    with capture_logs() as logs:
-        one.bind()
-    assert [each["event"] for each in logs] == ["http.address_not_written", "http.listening"]
-    assert not (tmp_path / ADDRESS_FILE).exists()
-    assert (await ask(one, "/api/node"))[0] == 200
-    await one.stop()
 
 
 @pytest.mark.parametrize(
@@ -389,24 +366,4 @@ async def test_what_is_not_http_fills_no_log(listener: HttpListener, caplog: pyt
     writer.write(b"\x16\x03\x01 hello\r\n\r\n")
     assert b" 400 " in await asyncio.wait_for(reader.read(), PATIENCE)
     writer.close()
-    assert not caplog.records
-
-
-async def test_a_watcher_that_hangs_up_fills_no_log(
-    listener: HttpListener, ledger: Ledger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-):
-    """It may do so at the moment at which an event is sent to it."""
-    gone = asyncio.Event()
-
-    async def write(_response: web.StreamResponse, _data: bytes) -> None:
-        gone.set()
-        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
-
-    async with aiohttp.ClientSession() as session, session.get(f"http://{listener.address}/api/live"):
-        monkeypatch.setattr(web.StreamResponse, "write", write)
-        ledger.close(ledger.open("Version"))
-        await asyncio.wait_for(gone.wait(), PATIENCE)
-        async with asyncio.timeout(PATIENCE):
-            while watchers(ledger):
-                await asyncio.sleep(0.01)
     assert not caplog.records
