@@ -129,7 +129,7 @@ class Snapshots:
     async def usage(self, key: str) -> tuple[int, int]:
         """Return bytes and inodes of this snapshot without its parents; containerd walks the files of an active one."""
         response = await self._service.usage(pb.UsageRequest(snapshotter=self.name, key=key))
-        return response.size, response.inodes
+        return max(response.size, 0), max(response.inodes, 0)  # a snapshotter may answer any number
 
     async def cleanup(self) -> None:
         """Delete what removed snapshots left on disk; raises Unimplemented if the snapshotter does not need this."""

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 AT_ONCE = 4
 RARELY = 6
 """A layer in which nothing writes is measured every so many samples, and an unchanged list of snapshots is renewed."""
+LARGEST = (1 << 64) - 1
+"""The largest sum that a message can carry."""
 SMALL = 1000
 """The most inodes of a writable layer that this daemon counts itself."""
 
@@ -282,8 +284,8 @@ class SnapshotUsage:
         return SnapshotterUsage(
             snapshotter,
             self._roots[snapshotter],
-            sum(usage.bytes for usage in usages),
-            sum(usage.inodes for usage in usages),
+            min(sum(usage.bytes for usage in usages), LARGEST),
+            min(sum(usage.inodes for usage in usages), LARGEST),
             # Committed snapshots are not measured again, but their figures still hold at the sample's own time.
             self._sampled_ns[snapshotter],
         )

@@ -20,6 +20,7 @@ from cri_shim.ledger.bill_text import bill_text
 from cri_shim.ledger.ledger import LedgerObserver
 from cri_shim.telemetry.spans import SpanMaker
 from cri_shim.telemetry.tracing import TracingError
+from untrusted import encodable
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -116,7 +117,7 @@ class _Assembler:
         self._api, self._sdk = trace, sdk
         self._kinds = {name: trace.SpanKind[name.upper()] for name in ("server", "client", "internal")}
         self._scope = InstrumentationScope("cri_shim", cri_shim.__version__)
-        self._resource = Resource.create(
+        created = Resource.create(
             {
                 "service.name": tracing.service_name,
                 "service.version": cri_shim.__version__,
@@ -124,6 +125,9 @@ class _Assembler:
                 "process.pid": os.getpid(),
             }
         )
+        # The host's name and OTEL_RESOURCE_ATTRIBUTES may hold bytes that are not UTF-8, and then no export succeeds.
+        clean = {encodable(key): _clean(value) for key, value in created.attributes.items()}
+        self._resource = Resource(clean, created.schema_url)
         self.processor = BatchSpanProcessor(exporter)
 
     def end(self, trace_id: str, span: Span, *, remote: bool) -> None:
@@ -153,6 +157,10 @@ class _Assembler:
             end_time=span.ended,
         )
         return readable
+
+
+def _clean(value: Any) -> Any:
+    return encodable(value) if isinstance(value, str) else value
 
 
 def _exporter(tracing: Tracing) -> SpanExporter:

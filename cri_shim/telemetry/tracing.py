@@ -6,12 +6,14 @@ A key in the file wins; where it has its default, the variable of the OpenTeleme
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from cri_shim.ledger.trace_policy import TracePolicy
+from untrusted import encodable, escaped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 PATH = "/v1/traces"
 SERVICE_NAME = "cri-shim"
+_HEADER_NAME = re.compile(r"[a-z0-9_.-]+")
 
 
 class TracingError(OSError):
@@ -79,16 +82,29 @@ def tracing_of(
     if protocol not in {"http/protobuf", "grpc"}:
         raise TracingError(f'OTEL_EXPORTER_OTLP_PROTOCOL is "{protocol}"; use http/protobuf or grpc')
     grpc = protocol == "grpc"
-    return Tracing(
+    tracing = Tracing(
         endpoint="" if disabled else _endpoint(section.endpoint, environment, "grpc" if grpc else "http"),
         configured=bool(section.endpoint),
         grpc=grpc,
         ratio=section.sampling_ratio if section.sampling_ratio < 1 else _ratio(environment),
-        service_name=section.service_name or environment.get("OTEL_SERVICE_NAME", "") or SERVICE_NAME,
+        service_name=encodable(section.service_name or environment.get("OTEL_SERVICE_NAME", "") or SERVICE_NAME),
         older_names="rpc" not in environment.get("OTEL_SEMCONV_STABILITY_OPT_IN", "").split(","),
         receive=receive,
         ask=section.containerd_spans == "ask",
     )
+    if tracing.endpoint:
+        _require_sendable(tracing.headers(environment))
+    return tracing
+
+
+def _require_sendable(headers: Mapping[str, str]) -> None:
+    """Refuse headers that neither HTTP nor gRPC can carry, for which every export would fail."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
+            raise TracingError(
+                f"OTEL_EXPORTER_OTLP_HEADERS has the header '{escaped(name)}', which cannot be sent: use a name of "
+                "letters, digits and dashes and a value of printable ASCII"
+            )
 
 
 def _endpoint(configured: str, environment: Mapping[str, str], kind: Literal["http", "grpc"]) -> str:
@@ -97,9 +113,15 @@ def _endpoint(configured: str, environment: Mapping[str, str], kind: Literal["ht
     if not url:
         return ""
     url = url if "://" in url else f"http://{url}"
-    parts = urlsplit(url)
-    if not parts.hostname or parts.scheme not in {"http", "https"}:
-        raise TracingError(f"the collector's endpoint {url!r} is not a URL; write it like http://127.0.0.1:4318")
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.scheme in {"http", "https"} and parts.port != 0
+    except ValueError:  # brackets that do not close, or a port that is none
+        usable = False
+    if not usable or not (url.isascii() and url.isprintable()):
+        raise TracingError(
+            f"the collector's endpoint '{escaped(url)}' is not a URL; write it like http://127.0.0.1:4318"
+        )
     if kind == "grpc":
         return f"{parts.scheme}://{parts.netloc}"
     if (configured or exact) and parts.path.strip("/"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -243,3 +244,19 @@ async def test_running(fake: FakeContainerd, containerd: Containerd, kind: Fault
 def test_the_writable_layer(mounts: Any, directory: str) -> None:
     """Only of an overlay is it known where it lies."""
     assert upper_directory(mounts) == directory
+
+
+async def test_sizes_that_are_none(containerd: Containerd, fake: FakeContainerd) -> None:
+    """A snapshotter that answers below 0, and sums beyond 64 bits: the figures still fit into a message."""
+    (chain,) = [name for name in fake.state["k8s.io"].snapshots[OVERLAY] if name != "c1"]
+    snapshot = fake.state["k8s.io"].snapshots[OVERLAY][chain]
+    snapshot.usage = (-5, -1)
+    usage = SnapshotUsage(containerd)
+    (sums,) = await usage.filesystems_now()
+    assert (usage.usage(OVERLAY, chain).bytes, sums.bytes >= 0, sums.inodes >= 0) == (0, True, True)
+    snapshot.usage = ((1 << 63) - 1, (1 << 63) - 1)
+    for number in range(3):
+        fake.state["k8s.io"].snapshots[OVERLAY][f"copy-{number}"] = copy.copy(snapshot)
+    usage = SnapshotUsage(containerd)
+    (sums,) = await usage.filesystems_now()
+    assert (sums.bytes, sums.inodes) == ((1 << 64) - 1, (1 << 64) - 1)

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from cri_shim.ledger.request import Request
+from cri_shim.ledger.trace_context import TraceContext
 from cri_shim.telemetry.span_export import span_export
 from cri_shim.telemetry.tracing import Tracing, TracingError
 
@@ -26,3 +28,21 @@ def test_a_configured_collector_needs_the_packages(monkeypatch, grpc):
     with pytest.raises(TracingError, match=r"pip install '\.\[otel\]'"):
         span_export(Tracing(endpoint=URL, configured=True, grpc=grpc), SOCKET)
     assert span_export(Tracing(endpoint=URL, grpc=grpc), SOCKET) is None
+
+
+async def test_a_node_whose_names_are_no_text(monkeypatch):
+    """A host name and an environment with bytes that are not UTF-8: what is exported can be encoded all the same."""
+    encoder = pytest.importorskip("opentelemetry.exporter.otlp.proto.common.trace_encoder", reason="an extra")
+    monkeypatch.setattr("socket.gethostname", lambda: "node\udcff")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "rack=a\udcff,b\udcff=c")
+    export = span_export(Tracing(endpoint=URL, configured=True, service_name="cri\udcff"), SOCKET)
+    assert export is not None
+    sent = []
+    monkeypatch.setattr(export._assemble.processor, "on_end", sent.append)
+    request = Request(1, "Version", trace=TraceContext("a" * 32, "b" * 16), api="v1")
+    request.end("OK", "")
+    export.closed(request)
+    await export.close()
+    encoded = encoder.encode_spans(sent).SerializeToString()
+    for value in ("node\ufffd", "a\ufffd", "b\ufffd"):
+        assert value.encode() in encoded

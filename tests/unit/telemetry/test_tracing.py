@@ -91,6 +91,18 @@ def test_asking_containerd_traces_everything_and_exports_nothing():
         ({"containerd_spans": "ask"}, {}, {"http_address": "unix:///run/x"}, "cannot send its spans to a unix"),
         ({"endpoint": "http://c"}, {}, {"http_address": "", "ledger": False}, "ledger.enabled"),
         ({"endpoint": "ftp://c"}, {}, {"http_address": ""}, "is not a URL"),
+        ({"endpoint": "http://[::1"}, {}, {"http_address": ""}, "is not a URL"),
+        ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:port"}, {"http_address": ""}, "is not a URL"),
+        ({}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c\udcff:1"}, {"http_address": ""}, "is not a URL"),
+        *(
+            (
+                {"endpoint": "http://c"},
+                {"OTEL_EXPORTER_OTLP_HEADERS": f"good=1,{header}"},
+                {"http_address": ""},
+                "which cannot be sent",
+            )
+            for header in ("bad=\udcff", "bad=1\n2", "b ad=1", "\xe9=1")
+        ),
         ({}, {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"}, {"http_address": ""}, "http/protobuf or grpc"),
         (
             {},
