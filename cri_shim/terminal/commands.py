@@ -34,7 +34,12 @@ def run_command(
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names may hold characters that a terminal cannot show
     try:
-        return command(options, Explorer(options.address) if options.address else Explorer.of(config))
+        explorer = Explorer(options.address) if options.address else Explorer.of(config)
+        try:
+            return command(options, explorer)
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            # Values are taken from an answer where they are drawn; another server's, or a later version's, lacks some.
+            raise UnreachableError(f"{explorer.not_ours()} ({type(error).__name__}: {escaped(str(error))})") from error
     except UnreachableError as error:
         print(error, file=sys.stderr)
         return 1

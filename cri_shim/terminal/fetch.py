@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import socket
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+
+from cri_shim.kernel.small_file import read_small_file
+from untrusted import DocumentError, decode_utf8, escaped, parse_object, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10.0  # seconds
 _UNIX = "unix://"
+_LONGEST_ADDRESS = 4096  # bytes
+_LONGEST_ANSWER = 400  # characters of what another server says
 
 
 class UnreachableError(Exception):
@@ -37,7 +41,7 @@ class Explorer:
         A running daemon has written its address to a file, because the kernel may have chosen the port.
         """
         try:
-            address = os.fsdecode(Path(config.state, "http-address").read_bytes()).strip()
+            address = os.fsdecode(read_small_file(Path(config.state, "http-address"), _LONGEST_ADDRESS)).strip()
         except OSError:
             address = config.http.address
         if not address:
@@ -55,7 +59,7 @@ class Explorer:
             response = self._answer(connection, f"{path}?{urlencode(query)}" if query else path)
             if response.status == http.client.NOT_FOUND:
                 raise KeyError(path)
-            return json.loads(self._body(response))
+            return self._document(self._body(response))
 
     def live(self) -> Iterator[tuple[str, Any]]:
         """Yield server-sent events, name and data, until the daemon ends.
@@ -68,11 +72,21 @@ class Explorer:
             if response.status != http.client.OK:
                 self._body(response)
             for raw in response:
-                field, _, value = raw.decode().rstrip("\n").partition(": ")
-                if field == "event":
-                    name = value
-                elif field == "data":
-                    yield name, json.loads(value)
+                field, _, value = raw.rstrip(b"\n").partition(b": ")
+                if field == b"event":
+                    name = decode_utf8(value)
+                elif field == b"data":
+                    yield name, self._document(value)
+
+    def not_ours(self) -> str:
+        """Return what to say about an answer that is not one of cri-shim's."""
+        return f"what answers at {escaped(self._address)} is not cri-shim; name its listener with --address"
+
+    def _document(self, body: bytes) -> dict[str, Any]:
+        try:
+            return parse_object(body).plain()
+        except DocumentError as error:
+            raise UnreachableError(f"{self.not_ours()} ({error})") from None
 
     def _connection(self, patience: float | None) -> http.client.HTTPConnection:
         if self._address.startswith(_UNIX):
@@ -80,7 +94,7 @@ class Explorer:
         try:
             return http.client.HTTPConnection(self._address, timeout=patience)
         except http.client.InvalidURL as error:
-            raise UnreachableError(f"{self._address} is not a listener's address: {error}") from error
+            raise UnreachableError(f"{escaped(self._address)} is not a listener's address: {error}") from error
 
     def _body(self, response: http.client.HTTPResponse) -> bytes:
         """Return the body of a successful response.
@@ -89,18 +103,21 @@ class Explorer:
         """
         body = response.read()
         if response.status != http.client.OK:
-            said = body.decode(errors="replace").strip() or response.reason
-            raise UnreachableError(f"cri-shim at {self._address} answers {response.status}: {said}")
+            said = shorten(body.decode(errors="replace").strip() or response.reason, _LONGEST_ANSWER)
+            where = escaped(self._address)
+            raise UnreachableError(f"cri-shim at {where} answers {response.status}: {escaped(said, len(said))}")
         return body
 
     def _answer(self, connection: http.client.HTTPConnection, path: str) -> http.client.HTTPResponse:
         try:
             connection.request("GET", path)
             return connection.getresponse()
+        except UnicodeError as error:
+            raise UnreachableError(f"{escaped(self._address)} is not a listener's address: no host has it") from error
         except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            reason = escaped(getattr(error, "strerror", None) or str(error) or type(error).__name__)
             raise UnreachableError(
-                f"cri-shim does not answer at {self._address}: {reason.lower()}; is it running?"
+                f"cri-shim does not answer at {escaped(self._address)}: {reason.lower()}; is it running?"
             ) from error
 
 

@@ -6,12 +6,12 @@ command, is null.
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
+from untrusted import DocumentError, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,8 @@ _CONDITIONS: Final = {"RuntimeReady": "containerd", "NetworkReady": "network"}
 """The conditions without which no pod starts, and the part that each is about."""
 _OLDER: Final = ("snapshotters", "sandbox image", "streaming", "explorer")
 """Parts of which a daemon of 0.2 says nothing."""
+_LATEST: Final = 1e12
+"""Seconds since 1970 that a clock may show."""
 _COPIED: Final = (
     *("images", "pulls_in_flight", "operations", "connects"),
     *("null_hop_ms", "null_hop_error_ms", "front_ms", "front_error_ms"),
@@ -88,14 +90,14 @@ _CONTAINER_STATES: Final = {
 def _json(info: Mapping[str, str], name: str) -> dict[str, Any]:
     """Return one part of the verbose Status; one that is absent or no object says nothing."""
     try:
-        value = json.loads(info[name]) if name in info else {}
-    except (ValueError, RecursionError):
-        value = {}
-    return value if isinstance(value, dict) else {}
+        return parse_object(info[name].encode()).plain() if name in info else {}
+    except DocumentError:
+        return {}
 
 
 def _number(value: Any) -> float | None:
-    return value if isinstance(value, (int, float)) else None
+    known = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if known and abs(value) < _LATEST else None
 
 
 def _parts(own: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -253,7 +253,9 @@ async def test_sizes_that_are_none(containerd: Containerd, fake: FakeContainerd)
     snapshot.usage = (-5, -1)
     usage = SnapshotUsage(containerd)
     (sums,) = await usage.filesystems_now()
-    assert (usage.usage(OVERLAY, chain).bytes, sums.bytes >= 0, sums.inodes >= 0) == (0, True, True)
+    odd = usage.usage(OVERLAY, chain)
+    assert odd is not None
+    assert (odd.bytes, sums.bytes >= 0, sums.inodes >= 0) == (0, True, True)
     snapshot.usage = ((1 << 63) - 1, (1 << 63) - 1)
     for number in range(3):
         fake.state["k8s.io"].snapshots[OVERLAY][f"copy-{number}"] = copy.copy(snapshot)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ async def test_a_node_whose_names_are_no_text(monkeypatch):
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "rack=a\udcff,b\udcff=c")
     export = span_export(Tracing(endpoint=URL, configured=True, service_name="cri\udcff"), SOCKET)
     assert export is not None
-    sent = []
+    sent: list[Any] = []
     monkeypatch.setattr(export._assemble.processor, "on_end", sent.append)
     request = Request(1, "Version", trace=TraceContext("a" * 32, "b" * 16), api="v1")
     request.end("OK", "")

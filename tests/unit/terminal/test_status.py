@@ -176,6 +176,7 @@ def test_a_daemon_of_an_older_version(path, command):
         *("no JSON", "[]", "{}", "[" * 200_000),
         '{"parts": 5, "pods": [], "started_at": "x", "null_hop_ms": ""}',
         '{"parts": [{"name": "a", "last_error": "x", "last_error_at": -1e999}]}',
+        *(f'{{"started_at": {number}}}' for number in ("NaN", "1e400", "1e300", "1" * 400, "1" * 50, "true")),
     ],
 )
 def test_a_verbose_part_in_another_form_says_nothing(path, command, info):
