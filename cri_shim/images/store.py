@@ -201,6 +201,7 @@ class ImageStore:
 
     async def refresh(self, name: str, record: images_pb2.Image | None = None) -> Image | None:
         """Update memory about ``name`` from containerd; ``record`` is what containerd has just returned, if it has."""
+        listed = record is not None
         with self._readings.of(name) as reading:
             while True:
                 reading.stale = False
@@ -215,8 +216,10 @@ class ImageStore:
                     self._broken.pop(name, None)
                 self._table.drop(name)
                 return None
+            before = self._table.by_name(name)
             pinned = self._put(record, image)
-        if not is_managed(record):
+        moved = not listed and (before is None or before.id != image.id)
+        if not is_managed(record) or (moved and self._table.by_name(image.id) is None):
             await self._adopt(name, image)
         elif pinned and not is_pinned(record):
             await label_record(self._client, name, pinned=True)
@@ -225,13 +228,16 @@ class ImageStore:
     async def _adopt(self, name: str, image: Image) -> bool:
         """Complete the records of an image that another client brought as ``name``.
 
-        Return False if that is out of date.
+        A client that makes a known name point elsewhere may keep its label, which then says nothing about the image
+        that it points at now. Return False if that is out of date.
         """
         async with self._locks.of(image.id):
             # A removal may have come first, and what it has removed must not come back.
             record = await find_record(self._client, name)
             if record is None or record.target.digest != image.target.digest:
                 return False
+            if is_managed(record) and self._table.by_name(image.id) is not None:
+                return True  # by a pull, meanwhile
             pinned = self._is_pinned(record)
             if not await adopt_record(self._client, name, image.target, image.id, pinned=pinned):
                 return False

@@ -144,6 +144,32 @@ async def test_an_image_of_others_gets_a_record_under_its_id():
     assert (await store.find(image_id)).repo_tags == ()
 
 
+async def test_a_known_name_that_others_move_takes_the_record_along():
+    """A client that only changes what a name points at keeps its label, and yet the new image has no record."""
+    client = FakeContainerd()
+    store = store_of(client)
+    client.add_image(TAG)
+    await store.refresh(TAG)
+    image_id = client.add_image(TAG, labels=dict([MANAGED]), User="other")
+    await store.refresh(TAG)
+    assert image_id in client.records
+    del client.records[TAG]
+    await store.refresh(TAG)
+    assert store.resolve(image_id).id == image_id
+
+
+async def test_a_record_under_the_id_that_was_taken_away_does_not_come_back():
+    """A client that removes all names of an image one by one meets none of them again."""
+    client = FakeContainerd()
+    store = store_of(client)
+    image_id = client.add_image(TAG)
+    await store.refresh(TAG)
+    del client.records[image_id]
+    await store.refresh(image_id)
+    await store.refresh(TAG)
+    assert set(client.records) == {TAG}
+
+
 async def test_what_was_adopted_without_a_record_is_completed_at_the_next_load():
     """Earlier versions set the label alone."""
     client = FakeContainerd()
