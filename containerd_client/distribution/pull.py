@@ -20,7 +20,7 @@ from containerd_client.distribution.progress import Progress
 from containerd_client.distribution.single_flight import all_or_none
 from containerd_client.distribution.values.errors import ManifestError
 from containerd_client.distribution.values.manifest import LARGEST_DOCUMENT
-from containerd_client.distribution.values.media_types import INDEXES, MANIFESTS
+from containerd_client.distribution.values.media_types import INDEXES, MANIFESTS, SCHEMA1
 from containerd_client.distribution.values.platforms import host_platform
 from containerd_client.distribution.watch import Unwatched, server_of
 from containerd_client.errors import NotFound, ResourceExhausted
@@ -144,7 +144,7 @@ class Distribution(Struct, frozen=True):
                 f"blob {blob.digest} is neither a manifest nor a configuration: {error.detail}"
             ) from error
         except NotFound:
-            manifest = blob.media_type in INDEXES | MANIFESTS
+            manifest = blob.media_type in INDEXES | MANIFESTS | SCHEMA1
             ask = self.registry.manifest if manifest else self.registry.small_blob
             with self.watch.phase("pull.document", _described(blob)) as phase, self.watch.waits("registry"):
                 data = await ask(source, blob)
