@@ -12,6 +12,7 @@ The program has ended when it exits, not when its output ends: a grandchild that
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 from contextlib import suppress
@@ -27,6 +28,8 @@ _CHUNK: Final = 1 << 16
 OUTPUT_LIMIT: Final = 1 << 20  # bytes kept of stdout and stderr each; the rest is read and discarded
 _UNKNOWN: Final = 255
 _PAUSE: Final = 0.02  # seconds between reads of discarded output, so that a flood does not occupy the loop
+_WIDE: Final = 1 << 20
+"""Bytes that the pipe of a flood holds, so that these pauses do not hold up the program."""
 _KILL_WAIT: Final = 2.0  # seconds; a process that SIGKILL has not ended by then hangs inside the kernel
 _REAP_AFTER: Final = 0.05
 """Seconds between the end of a child and its reaping.
@@ -161,6 +164,7 @@ class _Sink:
         self._bytes = bytearray()
         self._reading = False
         self._resting: asyncio.TimerHandle | None = None
+        self._chunk = _CHUNK
 
     def start(self) -> None:
         os.close(self.write_end)
@@ -170,7 +174,7 @@ class _Sink:
     def _drain(self) -> bool:
         """Read the available output; return whether more output may follow that would be kept."""
         with suppress(BlockingIOError):
-            chunk = os.read(self._read_end, _CHUNK)
+            chunk = os.read(self._read_end, self._chunk)
             self._bytes += chunk[: OUTPUT_LIMIT - len(self._bytes)]
             if not chunk:
                 self._stop()
@@ -183,6 +187,10 @@ class _Sink:
     def _rest(self) -> None:
         """Pause, and then go on discarding output."""
         self._stop()
+        if self._chunk < _WIDE:
+            self._chunk = _WIDE
+            with suppress(PermissionError):  # the user's pipes hold much already: the program waits then
+                fcntl.fcntl(self._read_end, fcntl.F_SETPIPE_SZ, _WIDE)
         self._resting = self._loop.call_later(_PAUSE, self._resume)
 
     def _resume(self) -> None:

@@ -161,3 +161,11 @@ async def test_a_nul_is_refused() -> None:
     with pytest.raises(ValueError, match="null"):
         await run_program(["/bin/true"], {"A": "b\0c"}, b"", time_limit=1)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_pauses_do_not_hold_up_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Output that is not kept is read only now and then, and the pipe takes much of it meanwhile."""
+    monkeypatch.setattr(process, "OUTPUT_LIMIT", 100_000)
+    monkeypatch.setattr(process, "_PAUSE", 1000)
+    done = await shell("head -c 1000000 /dev/zero; head -c 1000000 /dev/zero >&2; exit 3", time_limit=60)
+    assert (done.exit_code, len(done.stdout), len(done.stderr)) == (3, 100_000, 100_000)
