@@ -132,3 +132,8 @@ def not_negative(value: int) -> str:
 def at_least_a_second(value: float) -> str:
     """Check for a duration of at least a second, so that the work does not run all the time."""
     return "" if value >= 1 else f"{render_duration(value)!r} is less than a second"
+
+
+def some_time(value: float) -> str:
+    """Check for a duration above zero, because nothing is done in no time."""
+    return "" if value > 0 else f"{render_duration(value)!r} leaves no time at all"

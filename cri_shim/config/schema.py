@@ -171,14 +171,13 @@ class VerifierSection:
     max_verifiers: int = key(
         10,
         "number of programs to run, in the order of their names; less than 0 = all",
-        check=checks.between(-1, 1000),
         live=True,
     )
     per_verifier_timeout: float = key(
         10.0,
         "a program without an answer after this time is ended, and the image is not pulled",
         form=DURATION,
-        check=checks.at_least_a_second,
+        check=checks.some_time,
         live=True,
     )
 

@@ -21,7 +21,7 @@ CRI: Final = ("plugins", "io.containerd.grpc.v1.cri")
 """The whole plugin in 1.x; in 2.x only its server."""
 IMAGES: Final = ("plugins", "io.containerd.cri.v1.images")
 RUNTIME: Final = ("plugins", "io.containerd.cri.v1.runtime")
-_VERIFIER: Final = ("plugins", "io.containerd.image-verifier.v1.bindir")
+VERIFIER: Final = ("plugins", "io.containerd.image-verifier.v1.bindir")
 _TASKS: Final = ("plugins", "io.containerd.service.v1.tasks-service")
 TRANSFER: Final = ("plugins", "io.containerd.transfer.v1.local")
 _SERVER: Final = ("plugins", "io.containerd.server.v1.grpc")
@@ -125,9 +125,9 @@ KEYS: Final[Mapping[Own, Rule]] = {
     **_below(RUNTIME, _RUNTIME),
     (*RUNTIME, "stats_collect_period"): needless("string", "CPU use is sampled when it is asked for"),
     **_below(IMAGES, _IMAGES, _SNAPSHOTS, _ONLY_IMAGES),
-    (*_VERIFIER, "bin_dir"): taken("string", "image", "verifier", "bin_dir"),
-    (*_VERIFIER, "max_verifiers"): taken("int", "image", "verifier", "max_verifiers"),
-    (*_VERIFIER, "per_verifier_timeout"): taken("string", "image", "verifier", "per_verifier_timeout"),
+    (*VERIFIER, "bin_dir"): taken("string", "image", "verifier", "bin_dir"),
+    (*VERIFIER, "max_verifiers"): taken("int", "image", "verifier", "max_verifiers"),
+    (*VERIFIER, "per_verifier_timeout"): taken("string", "image", "verifier", "per_verifier_timeout"),
     (*_TASKS, "blockio_config_file"): taken("string", "runtime", "blockio_config_file"),
     (*_TASKS, "rdt_config_file"): left(
         "string", "containerd makes the groups of this file; list those that pods may use as rdt_classes in [runtime]"

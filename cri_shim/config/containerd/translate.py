@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cri_shim.config.containerd import whole_tables
 from cri_shim.config.containerd.handler_keys import RUNC_V2, SHIM_V1
-from cri_shim.config.containerd.keys import CRI, IMAGES, KEYS, RUNTIME, SERVER_1X, TRANSFER
+from cri_shim.config.containerd.keys import CRI, IMAGES, KEYS, RUNTIME, SERVER_1X, TRANSFER, VERIFIER
 from cri_shim.config.containerd.notes import Note, Why, shown
 from cri_shim.config.containerd.own_keys import own_value
 from cri_shim.config.containerd.rule import WANTED
@@ -16,6 +16,8 @@ from cri_shim.config.read import dotted
 from untrusted import escaped
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cri_shim.config.containerd.merge import Merged, Origin
     from cri_shim.config.containerd.registries import HostsFile
     from cri_shim.config.containerd.rule import Own, Rule
@@ -86,6 +88,8 @@ class _Walk:
                 self._key(("grpc", "address"), value["address"], {})
             elif key not in {"version", "imports"}:
                 self._note((key,), Why.CONTAINERD, _top_reason(key, value))
+        if VERIFIER[1] in _disabled(document):
+            self.take(("image", "verifier", "bin_dir"), ("disabled_plugins",), "", shown(VERIFIER[1]))
 
     def _plugins(self, plugins: dict[str, Any]) -> None:
         for name in sorted(plugins, key=lambda name: (name in _LAST, name)):
@@ -272,6 +276,12 @@ def _top_reason(key: str, value: Any) -> str:
         return f"containerd's own directory; cri-shim has a directory of its own for its {key}"
     if key == "oom_score":
         return "containerd's own score; that of cri-shim is its oom_score"
-    if key == "disabled_plugins" and isinstance(value, list) and {"cri", CRI[1]} & {str(each) for each in value}:
+    if {"cri", CRI[1]} & _disabled({key: value}):
         return "the CRI plugin is off, as it should be beside cri-shim"
     return ""
+
+
+def _disabled(document: Mapping[str, Any]) -> frozenset[str]:
+    """Return the plugins that containerd does not load."""
+    names = document.get("disabled_plugins")
+    return frozenset(map(str, names)) if isinstance(names, list) else frozenset()

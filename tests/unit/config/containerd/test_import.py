@@ -271,6 +271,27 @@ def test_a_disabled_cri_plugin_is_as_it_should_be(run):
     assert "the CRI plugin is off, as it should be" in run('disabled_plugins = ["cri"]\n')[2]
 
 
+VERIFIER = "io.containerd.image-verifier.v1.bindir"
+
+
+def test_image_verifiers_are_as_strict_as_they_were(run):
+    """Any number of programs, also without an end, and any time, is taken over."""
+    config, _, err = run(
+        f"version = 3\n[plugins.'{VERIFIER}']\nmax_verifiers = 5000\nper_verifier_timeout = '500ms'\n"
+    )
+    assert (config.image.verifier.max_verifiers, config.image.verifier.per_verifier_timeout) == (5000, 0.5)
+    assert "0 are not taken over" in err
+    config, _, _ = run(f"version = 3\n[plugins.'{VERIFIER}']\nmax_verifiers = -5\n")
+    assert config.image.verifier.max_verifiers == -5
+
+
+def test_image_verifiers_that_are_off_are_off(run):
+    """containerd asks none of them then, whatever their table says."""
+    config, text, _ = run(f"version = 3\ndisabled_plugins = ['{VERIFIER}']\n[plugins.'{VERIFIER}']\nbin_dir = '/a'\n")
+    assert config.image.verifier.bin_dir == ""
+    assert "disabled_plugins" in text
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
