@@ -182,6 +182,8 @@ def _target_pid(containers: Index[Container], sandbox: Sandbox, namespaces: cri.
     """Return the process whose pid namespace to join (mode TARGET: debugging a container of the same pod)."""
     if namespaces.pid != cri.TARGET:
         return None
+    if not namespaces.target_id:
+        raise InvalidArgumentError("pid namespace mode TARGET comes without a target_id; name the container to join")
     target = containers.get(namespaces.target_id)
     if target.sandbox_id != sandbox.id:
         raise InvalidArgumentError(f"target container {target.id} is not in sandbox {sandbox.id}")

@@ -116,3 +116,5 @@ async def test_the_pid_namespace_of_another_container(
     assert code.name == "FAILED_PRECONDITION"
     code, _ = await failure(pods.create(pod, container_config(APP, "none", pid=TARGET, target_id="none")))
     assert code.name == "NOT_FOUND"
+    code, text = await failure(pods.create(pod, container_config(APP, "unnamed", pid=TARGET)))
+    assert (code.name, "without a target_id" in text) == ("INVALID_ARGUMENT", True)
