@@ -276,9 +276,7 @@ VERIFIER = "io.containerd.image-verifier.v1.bindir"
 
 def test_image_verifiers_are_as_strict_as_they_were(run):
     """Any number of programs, also without an end, and any time, is taken over."""
-    config, _, err = run(
-        f"version = 3\n[plugins.'{VERIFIER}']\nmax_verifiers = 5000\nper_verifier_timeout = '500ms'\n"
-    )
+    config, _, err = run(f"version = 3\n[plugins.'{VERIFIER}']\nmax_verifiers = 5000\nper_verifier_timeout = '500ms'\n")
     assert (config.image.verifier.max_verifiers, config.image.verifier.per_verifier_timeout) == (5000, 0.5)
     assert "0 are not taken over" in err
     config, _, _ = run(f"version = 3\n[plugins.'{VERIFIER}']\nmax_verifiers = -5\n")
