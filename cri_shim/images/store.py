@@ -201,7 +201,7 @@ class ImageStore:
 
     async def refresh(self, name: str, record: images_pb2.Image | None = None) -> Image | None:
         """Update memory about ``name`` from containerd; ``record`` is what containerd has just returned, if it has."""
-        listed = record is not None
+        given = record is not None
         with self._readings.of(name) as reading:
             while True:
                 reading.stale = False
@@ -218,7 +218,7 @@ class ImageStore:
                 return None
             before = self._table.by_name(name)
             pinned = self._put(record, image)
-        moved = not listed and (before is None or before.id != image.id)
+        moved = not given and (before is None or before.id != image.id)
         if not is_managed(record) or (moved and self._table.by_name(image.id) is None):
             await self._adopt(name, image)
         elif pinned and not is_pinned(record):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import subprocess
@@ -29,7 +28,6 @@ from lab.images import (
     push,
 )
 from tests.integration.images.conftest import parts_of
-from tests.integration.images.raw_server import answer
 
 pytestmark = pytest.mark.root
 
@@ -265,20 +263,6 @@ async def test_absent_image(parts, registry):
         NotFoundError, match=rf"pull image '{registry.address}/nope:1': .*not found at http://{registry.address}"
     ):
         await parts.puller.pull(f"{registry.address}/nope:1")
-    assert await parts.left() == {}
-
-
-@pytest.mark.parametrize("offered", ["application/vnd.docker.distribution.manifest.v1+prettyjws", "application/json"])
-async def test_docker_schema_1(parts, server, offered):
-    """An image of ten years ago is refused for what it is, and not taken for one that the registry lacks."""
-    old = json.dumps({"schemaVersion": 1, "name": "app", "fsLayers": [], "history": []}).encode()
-    digest = f"sha256:{hashlib.sha256(old).hexdigest()}"
-    for place in ("1", digest):
-        server.answers[f"/v2/app/manifests/{place}"] = answer(
-            200, old, Content_Type=offered, Docker_Content_Digest=digest
-        )
-    with pytest.raises(FailedPreconditionError, match=r"schema 1.*push the image again"):
-        await parts.puller.pull(f"{server.address}/app:1")
     assert await parts.left() == {}
 
 
