@@ -88,7 +88,8 @@ def add_status(
     def command(options: argparse.Namespace) -> int:
         from cri_shim.terminal import status_command  # noqa: PLC0415 - see above
 
-        return _with_settings(options, settings, partial(status_command.run, options))
+        refused = partial(status_command.refused, options)
+        return _with_settings(options, settings, partial(status_command.run, options), refused)
 
     status = commands.add_parser("status", help="show whether the running daemon is ready", description=_STATUS)
     add_settings(status)
@@ -106,18 +107,23 @@ def _with_settings(
     options: argparse.Namespace,
     settings: Callable[[argparse.Namespace], Config],
     command: Callable[[Config], int],
+    refused: Callable[[str], int] | None = None,
 ) -> int:
-    """Run the command with the settings of the daemon that the options mean, and return its exit code."""
+    """Run the command with the settings of the daemon that the options mean, and return its exit code.
+
+    Without such settings ``refused`` gets the reason; without that, it goes to standard error.
+    """
+    from cri_shim.config import ConfigError  # noqa: PLC0415 - see above
     from cri_shim.terminal.running_daemons import (  # noqa: PLC0415 - see above
         SeveralDaemonsError,
         settings_of_running,
     )
 
-    if getattr(options, "address", ""):
-        return command(settings(options))
     try:
-        config = settings_of_running(options, settings)
-    except SeveralDaemonsError as error:
+        config = settings(options) if getattr(options, "address", "") else settings_of_running(options, settings)
+    except (ConfigError, SeveralDaemonsError) as error:
+        if refused is not None:
+            return refused(str(error))
         sys.stderr.write(f"{error}\n")
         return 1
     return command(config)

@@ -35,6 +35,16 @@ def run(options: argparse.Namespace, config: Config) -> int:
     return 0 if document["ready"] else 1
 
 
+def refused(options: argparse.Namespace, reason: str) -> int:
+    """Say that it is unknown which daemon to ask, or how; return 1."""
+    if options.output == "json":
+        from cri_shim.terminal.status_report import no_daemon  # noqa: PLC0415 - see above
+
+        sys.stdout.write(f"{json.dumps(no_daemon(reason, options.socket_path), indent=2)}\n")
+    sys.stderr.write(f"{reason}\n")
+    return 1
+
+
 def _waited(socket: str, wait: float | None) -> tuple[dict[str, Any], bool]:
     """Return the state now, or with ``wait`` the first one that is ready; and whether the time is up without one."""
     from cri_shim.terminal.status_client import PATIENCE, NoDaemonError, ask  # noqa: PLC0415 - see above

@@ -31,8 +31,8 @@ _COPIED: Final = (
 )
 
 
-def no_daemon(error: str, socket: str) -> dict[str, Any]:
-    """Return the document of a daemon that cannot be asked."""
+def no_daemon(error: str, socket: str | None) -> dict[str, Any]:
+    """Return the document of a daemon that cannot be asked; without a ``socket`` it is unknown which that would be."""
     return {"ready": False, "reasons": [error], "error": error, "daemon": {"socket": socket}}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -113,6 +114,20 @@ def test_several_daemons_are_listed(proc, nothing_usual, tmp_path, capsys, comma
         "  --config /a.toml (process 1)\n"
         "  --socket-path /b\\x1b.sock (process 22)\n"
     )
+
+
+def test_json_says_what_is_refused(proc, nothing_usual, tmp_path, capsys):
+    """A program that reads the document learns why there is no daemon in it, from a wrong configuration too."""
+    proc.add(1, "cri-shim", "serve", "--config", "/a.toml")
+    proc.add(22, "cri-shim", "serve", "--config", "/b.toml")
+    (tmp_path / "wrong.toml").write_text("rooot = 1")
+    for arguments, words in (([], "name one of them"), (["--config", str(tmp_path / "wrong.toml")], "rooot")):
+        assert cli.main(["status", "-o", "json", *arguments]) == 1
+        out, err = capsys.readouterr()
+        document = json.loads(out)
+        assert (document["ready"], document["error"], document["daemon"]) == (False, err.rstrip("\n"), {"socket": None})
+        assert document["reasons"] == [document["error"]]
+        assert words in err
 
 
 def test_flags_win(proc, nothing_usual, tmp_path, capsys):
