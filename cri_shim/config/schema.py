@@ -355,6 +355,8 @@ class Config:
     tracing: TracingSection = section(TracingSection, "spans for a collector, and from containerd")
     source: str = field(default="", compare=False)
     """The file that the settings were read from; empty if there was none. It is not a key of the file."""
+    sets_nothing: bool = field(default=False, compare=False)
+    """Whether there was no file, or one without a key. It is not a key of the file either."""
 
     def runtime_handler(self, name: str) -> RuntimeHandler:
         """Return the handler that a pod requests; an empty name means the default one.

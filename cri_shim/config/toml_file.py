@@ -52,6 +52,7 @@ def parse(text: str, name: str = "config.toml", *, flags: Sequence[Flag] = ()) -
     Raises ConfigError with every problem of the text and the flags.
     """
     document = parse_document(text, name)
+    sets_nothing = not _sets_any(document)
     # tomllib also turns CR LF into LF; counting only LF gives the line numbers of an editor.
     reader = Reader(name, lines_of(text))
     for flag in flags:
@@ -67,7 +68,11 @@ def parse(text: str, name: str = "config.toml", *, flags: Sequence[Flag] = ()) -
         _check_across(config, document, reader)
     if reader.problems:
         raise ConfigError(reader.problems)
-    return config
+    return replace(config, sets_nothing=sets_nothing)
+
+
+def _sets_any(table: dict[str, Any]) -> bool:
+    return any(_sets_any(value) if isinstance(value, dict) else True for value in table.values())
 
 
 def _check_across(config: Config, document: dict[str, Any], reader: Reader) -> None:

@@ -101,6 +101,7 @@ class Reloader:
     async def _reload(self) -> str:
         running = self._current.service.config
         wanted = await run(FS, self._read)
+        _refuse_nothing(running, wanted)
         config, tracing = self._possible(running, wanted)
         prepared = Prepared(config, tracing.policy(), await run(FS, partial(_blockio_classes, config)))
         new_senders = await self._new_senders(running, config, tracing)
@@ -146,6 +147,13 @@ class Reloader:
         log.error("daemon.reload_refused", problems=list(problems))
         more = f" (and {len(problems) - 1} more, see the log)" if len(problems) > 1 else ""
         return f"the configuration of {_now()} was refused and nothing has changed: {problems[0]}{more}"
+
+
+def _refuse_nothing(running: Config, wanted: Config) -> None:
+    """Refuse a file without a key: it is more often one that is being written than a wish for all defaults."""
+    if wanted.sets_nothing and changes(running, wanted):
+        what = f"{wanted.source} sets no key" if wanted.source else f"{running.source or 'the file'} is gone"
+        raise RefusedError(f"{what}, so every key would have its default; restart cri-shim if that is meant")
 
 
 def _tracing(config: Config) -> Tracing:

@@ -202,3 +202,14 @@ def test_values_that_are_nested_too_deeply_are_an_error():
     """And not a traceback of the parser."""
     with pytest.raises(ConfigError, match="nested too deeply"):
         parse("a = " + "[" * 5000 + "]" * 5000)
+
+
+@pytest.mark.parametrize(
+    ("text", "nothing"),
+    [("", True), ("# a comment\n\n", True), ("[http]\n[ledger]\n", True), ('[http]\naddress = ""\n', False)],
+)
+def test_a_file_that_sets_nothing_is_told_apart(tmp_path, text, nothing):
+    """A reload must not take a file that is being written for a wish for all defaults; flags are not in the file."""
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    assert load(path, flags=[Flag("--log-level", "log_level", "debug")]).sets_nothing is nothing

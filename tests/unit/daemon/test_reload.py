@@ -272,6 +272,19 @@ async def test_what_cannot_be_prepared_is_refused_as_a_whole(
     assert running.current.service is before
 
 
+@pytest.mark.parametrize(("source", "what"), [("/f.toml", "/f.toml sets no key"), ("", "the file is gone")])
+async def test_a_file_without_a_key_is_no_wish_for_all_defaults(running: Running, source: str, what: str) -> None:
+    """An editor empties a file before it writes it; a daemon that has the defaults anyway has nothing to refuse."""
+    before = running.current.service
+    running.wanted = replace(running.config, log_level="debug", source=source, sets_nothing=True)
+    (status,) = await quiet(running)
+    assert f"{what}, so every key would have its default; restart cri-shim if that is meant" in status
+    assert running.current.service is before
+    running.notifier.sent.clear()
+    running.wanted = replace(running.config, source=source, sets_nothing=True)
+    assert await quiet(running) == []
+
+
 async def test_tracing_that_needs_a_restart_waits_with_it(running: Running) -> None:
     """A collector is of no use as long as the running daemon has no ledger."""
     service = running.current.service
