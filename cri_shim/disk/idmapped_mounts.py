@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cri_shim.kernel.mounts import unmount_all
+from cri_shim.kernel.mounts import remove_mount_point, unmount_all
 from cri_shim.kernel.presence import mode_of
 from cri_shim.kernel.write_file import write_file
 from untrusted import DocumentError, parse_object
@@ -80,8 +80,5 @@ def unmount_idmapped(kernel: Kernel, paths: Paths, id_: str) -> None:
         return
     for point in sorted(directory.iterdir()):
         unmount_all(kernel, str(point))
-        if point.is_dir():
-            point.rmdir()
-        else:
-            point.unlink()
+        remove_mount_point(point)
     directory.rmdir()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cri_shim.kernel.mounts import unmount_all
+from cri_shim.kernel.mounts import remove_mount_point, unmount_all
 from cri_shim.kernel.presence import mode_of
 
 if TYPE_CHECKING:
@@ -39,5 +39,5 @@ def unmount_images(kernel: Kernel, paths: Paths, container_id: str) -> None:
         return
     for point in sorted(directory.iterdir()):
         unmount_all(kernel, str(point))
-        point.rmdir()
+        remove_mount_point(point)
     directory.rmdir()

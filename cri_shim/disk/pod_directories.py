@@ -78,7 +78,7 @@ def noted_netns(paths: Paths, sandbox_id: str) -> str:
     """
     try:
         note = read_small_file(paths.sandbox_state(sandbox_id) / _NETNS, _LONGEST_NOTE)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     return decode_utf8(note).replace("\0", "\ufffd")
 

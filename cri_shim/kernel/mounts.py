@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -213,6 +214,14 @@ def unmount_all(kernel: Kernel, target: str) -> None:
             if error.errno == errno.EINVAL:  # not a mount point any more
                 return
             raise
+
+
+def remove_mount_point(point: Path) -> None:
+    """Remove an empty directory or a file on which nothing is mounted any more; raises ``OSError``."""
+    if stat.S_ISDIR(point.lstat().st_mode):
+        point.rmdir()
+    else:
+        point.unlink()
 
 
 def read_only(mounts: Iterable[MountLike]) -> list[Mount]:

@@ -27,8 +27,8 @@ def mode_of(path: Path | str) -> int | None:
 
 
 def entries_of(directory: Path) -> list[Path]:
-    """Return what is in a directory, sorted; nothing if it does not exist. Raises other OSErrors. Blocks."""
+    """Return what is in a directory, sorted; nothing if there is no such directory. Raises other OSErrors. Blocks."""
     try:
         return sorted(directory.iterdir())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []

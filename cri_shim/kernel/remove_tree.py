@@ -25,6 +25,7 @@ DEPTH = 64
 """Levels that are open at the same time."""
 
 _DIR = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_DIRECTORY = frozenset({errno.ENOTDIR, errno.ELOOP})
 _TAKEN = frozenset({errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR})
 
 
@@ -37,13 +38,18 @@ class _Level(Struct):
 
 
 def remove_tree(top: Path) -> None:
-    """Remove the directory ``top`` and all below it, if it exists; never follows a link. Blocks.
+    """Remove the directory ``top`` and all below it, if it exists; never follows a link, but removes it. Blocks.
 
     Raises OSError naming the path that stays, with EBUSY for a mount point, which is not entered; may be called again.
     """
     try:
         descriptor = os.open(top, _DIR)
     except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in _NO_DIRECTORY:
+            raise
+        top.unlink(missing_ok=True)
         return
     removal = _Removal(top, descriptor)
     try:

@@ -4,12 +4,15 @@ Everything is listed before ``living`` is asked for the ids that are alive. A po
 before it has directories, so either its directories are not listed or it is alive. In the reverse order it could lose
 them.
 
+An entry that is no directory belongs to no pod or container, and is removed like one; a link is not followed.
+
 A pod whose record another client deleted may still be on its network. It is detached before its directories are
 removed, because only they still hold what the detachment needs.
 """
 
 from __future__ import annotations
 
+import stat
 from typing import TYPE_CHECKING
 
 import structlog
@@ -24,7 +27,7 @@ from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.presence import entries_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection, Iterable
     from pathlib import Path
 
     from cri_shim.kernel import Kernel
@@ -63,6 +66,7 @@ async def remove_orphaned_files(
     )
     names_of_kinds = await run(FS, lambda: [kind.names() for kind in kinds])
     spared = frozenset(living())
+    await run(FS, _unlink_files, [parent for kind in kinds for parent in kind.parents], spared)
     attached = {id_ for id_ in names_of_kinds[0] - spared if not await _detached(paths, id_, detach)}
     for kind, names in zip(kinds, names_of_kinds, strict=True):
         for id_ in names - spared - attached:
@@ -79,6 +83,17 @@ async def _detached(paths: Paths, id_: str, detach: Callable[[str, str], Awaitab
         log.warning("recovery.orphan_stays", id=id_, error=str(error))
         return False
     return True
+
+
+def _unlink_files(parents: Iterable[Path], spared: Collection[str]) -> None:
+    """Remove what is no directory, so that nothing below takes it for one, or goes to where a link leads."""
+    for entry in [entry for parent in parents for entry in entries_of(parent) if entry.name not in spared]:
+        try:
+            if not stat.S_ISDIR(entry.lstat().st_mode):
+                entry.unlink(missing_ok=True)
+                log.info("recovery.orphan_removed", id=entry.name)
+        except OSError as error:
+            log.warning("recovery.orphan_stays", id=entry.name, error=str(error))
 
 
 def _remove(kind: _Kind, id_: str) -> None:

@@ -213,6 +213,25 @@ async def test_records_that_are_gone_do_not_hide_the_rest(lab: Lab, tmp_path: Pa
     nothing_left(lab)
 
 
+async def test_what_is_no_directory_goes_too(lab: Lab, tmp_path: Path) -> None:
+    """Files and links among the directories of pods, with names of any kind; what a link leads to stays."""
+    await two_pods(lab, tmp_path)
+    lab.bridge.kill9()
+    precious = tmp_path / "elsewhere" / "netns"
+    precious.parent.mkdir()
+    precious.write_text("/run/netns/of-others")
+    tops = [top / kind for top in (lab.root, lab.state) for kind in ("sandboxes", "containers")]
+    for top in (*tops, lab.state / "idmapped", lab.state / "image-mounts"):
+        (top / "README").touch()
+        (top / f"{'a' * 63}1").touch()
+        (top / f"{'a' * 63}2").symlink_to(precious.parent)
+        (top / f"{'a' * 63}3").symlink_to("/nowhere")
+    code, removed, said = await asyncio.to_thread(wipe, lab, "--yes")
+    assert code == 0, (removed, said)
+    nothing_left(lab)
+    assert precious.read_text() == "/run/netns/of-others"
+
+
 async def test_state_that_is_gone_does_not_hide_the_rest(lab: Lab, tmp_path: Path) -> None:
     """Somebody has removed the directories; the records lead to what is left."""
     before = await census(lab)

@@ -46,6 +46,29 @@ async def test_only_what_is_not_alive_goes(paths):
     assert all(directory.exists() for directory in directories(paths, "alive"))
 
 
+@pytest.mark.parametrize("what", ["file", "link", "dangling", "fifo"])
+@pytest.mark.parametrize("name", ["a" * 64, "README"])
+async def test_what_is_no_directory_goes_too(paths, tmp_path, what, name):
+    """A file, a pipe or a link in place of a directory; what a link leads to stays as it is."""
+    make(paths, "alive")
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "pinned-namespaces").mkdir(parents=True)
+    others = [elsewhere / "precious", elsewhere / "netns", elsewhere / "pinned-namespaces" / "user"]
+    for file in others:
+        file.write_text("/run/netns/of-others")
+    for entry in directories(paths, name):
+        if what == "fifo":
+            os.mkfifo(entry)
+        elif what == "file":
+            entry.touch()
+        else:
+            entry.symlink_to(elsewhere if what == "link" else "/nowhere")
+    await remove_orphaned_files(RecordingKernel(), paths, lambda: {"alive"}, on_no_network)
+    assert not [entry for entry in directories(paths, name) if os.path.lexists(entry)]
+    assert all(directory.exists() for directory in directories(paths, "alive"))
+    assert [file for file in others if not file.exists()] == []
+
+
 async def test_what_is_made_meanwhile_is_spared(paths):
     """A pod that comes right after the question who is alive keeps its directories: they were listed before."""
     make(paths, "dead")
