@@ -46,7 +46,8 @@ class LogFile:
         """
         self._open_again = time.monotonic() + OPEN_AGAIN
         Path(self.path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        # A FIFO or a terminal in the file's place would block the thread that writes the logs of all containers.
+        fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
         try:
             torn = _close_torn_entry(fd)
         except OSError:

@@ -365,3 +365,22 @@ async def test_a_stream_that_a_child_of_ours_still_has_open_shows_nothing(pump, 
 
     second.write(b"still followed\n")
     await until(lambda: text(log_of(two)) == b"still followed\n")
+
+
+async def test_a_fifo_in_place_of_a_log_file(pump, container, tmp_path) -> None:
+    """A log that nothing reads loses its own entries; the logs of other containers go on."""
+    os.mkfifo(tmp_path / "fifo.log")
+    loud, loud_fds = container()
+    loud_handle = pump.attach("loud", *loud_fds, str(tmp_path / "fifo.log"))
+    other, other_fds = container()
+    other_handle = pump.attach("other", *other_fds, str(tmp_path / "0.log"))
+    written = loud.write_in_background([b"x" * 100 + b"\n"] * 20_000)
+    await asyncio.to_thread(written.join, 20)
+    assert not written.is_alive()
+    other.write(b"heard\n")
+    loud.close()
+    other.close()
+    assert await other_handle.wait_drained(5)
+    assert await loud_handle.wait_drained(5)
+    assert entries(log_of(other_handle)) == [(b"F", b"heard")]
+    assert pump.statistics().write_errors > 0
