@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from containerd_client.errors import InvalidArgument
 from cri_shim.errors import FailedPreconditionError
+from untrusted import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from containerd_client import ContainerdError
 
 _NOT_LOADED = "snapshotter not loaded: "
 
@@ -20,9 +23,17 @@ def snapshotter_loaded(what: str) -> Iterator[None]:
     try:
         yield
     except InvalidArgument as error:
-        _, separator, name = error.detail.partition(_NOT_LOADED)
-        if not separator:
+        missing = missing_snapshotter(error)
+        if missing is None:
             raise
-        raise FailedPreconditionError(
-            f"{what}: containerd has no snapshotter '{name.partition(':')[0]}'; Status lists those that it has"
-        ) from error
+        raise FailedPreconditionError(f"{what}: {missing}") from error
+
+
+def missing_snapshotter(error: ContainerdError) -> FailedPreconditionError | None:
+    """Return the error to answer with if this is that error, else None."""
+    _, separator, name = error.detail.partition(_NOT_LOADED)
+    if not separator or not isinstance(error, InvalidArgument):
+        return None
+    return FailedPreconditionError(
+        f"containerd has no snapshotter '{escaped(name.partition(':')[0])}'; Status lists those that it has"
+    )

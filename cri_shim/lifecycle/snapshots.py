@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from containerd_client import NotFound
+from containerd_client import ContainerdError, NotFound
+from cri_shim.images.missing_snapshotter import missing_snapshotter
 from cri_shim.lifecycle.handlers import all_snapshotters
 from cri_shim.metered import metered
 from cri_shim.oci.security.selinux import mount_option
@@ -46,6 +47,9 @@ def begin_snapshot(
 
     async def remove() -> None:
         await asyncio.wait([preparing])
+        failure = None if preparing.cancelled() else preparing.exception()
+        if isinstance(failure, ContainerdError) and missing_snapshotter(failure) is not None:
+            return  # what containerd does not have has made nothing, and could not remove it either
         await remove_snapshot(containerd, snapshotter, id_)
 
     undo.push("remove the snapshot", remove)

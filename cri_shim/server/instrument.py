@@ -26,6 +26,7 @@ from containerd_client.options import TRACE_KEY
 from cri_shim.api.runtime.v1 import runtime_pb2
 from cri_shim.concurrency.guard import answered
 from cri_shim.errors import CriError, ResourceExhaustedError
+from cri_shim.images.missing_snapshotter import missing_snapshotter
 from cri_shim.ledger.bill_text import trailer, wants_hops
 from cri_shim.ledger.front import front_probe_client
 from cri_shim.ledger.front.client_time import sent_at
@@ -277,7 +278,8 @@ def _status_of(error: CriError | ContainerdError) -> tuple[grpc.StatusCode, str]
     text = f"containerd: {error}"
     # What a task's runtime cannot write is usually not a file of this node but one of the kernel's settings.
     of_node = node_error_in(text) if isinstance(error, Unknown) and _TASKS not in error.method else None
-    return (grpc.StatusCode[error.code], status_text(text)) if of_node is None else _status_of(of_node)
+    meant = of_node or missing_snapshotter(error)
+    return (grpc.StatusCode[error.code], status_text(text)) if meant is None else _status_of(meant)
 
 
 def _within_limit(name: str, message: bytes) -> bytes:
