@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any
 from cri_shim import cli
 from cri_shim.bench.arguments import add_compare
 from cri_shim.bench.command import announce
-from lab import cgroup_driver, containerd_versions
+from lab import cgroup_driver
 from lab.bridge import merged
 from lab.cni import PLUGINS
-from lab.debian import oci_runtimes
+from lab.debian import containerd_versions, oci_runtimes
 from lab.images import Image, Tree, build_image, push
 from lab.lab import Lab, push_images
 from lab.registry import Registry

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.debian.packages import ROOT, NotAvailableError
-from lab.pythons import program
+from lab.debian.pythons import program
 
 FILE = ROOT / "constraints.txt"
 HEAD = """\

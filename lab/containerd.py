@@ -4,7 +4,7 @@ With the plugin it is the reference for the daemon; without it, the daemon runs 
 with others: /run/containerd/s, where shims put their sockets whatever the configuration says.
 
 It is the installed containerd, or the one in the folder that the environment variable CONTAINERD_BINARIES names: any
-version from 1.6 on, with its shims (see :mod:`lab.containerd_versions`).
+version from 1.6 on, with its shims (see :mod:`lab.debian.containerd_versions`).
 """
 
 from __future__ import annotations

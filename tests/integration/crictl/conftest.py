@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from cri_shim.state.stored.go_json import to_go_json
-from lab.criu import criu_folder
+from lab.debian.criu import criu_folder
 from lab.debian.packages import NotAvailableError
 from lab.lab import Lab
 from lab.pod_configs import container_config, pod_config

@@ -20,7 +20,7 @@ import pytest_asyncio
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from lab.census import Census, wait_clean
 from lab.cri_client import failure
-from lab.criu import criu_folder
+from lab.debian.criu import criu_folder
 from lab.debian.packages import NotAvailableError
 from lab.lab import Lab
 from lab.pod_configs import sh

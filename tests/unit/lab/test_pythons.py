@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import pythons
+from lab.debian import pythons
 from lab.debian.packages import NotAvailableError
 from tests.unit.lab.made_up_programs import program
 

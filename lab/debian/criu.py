@@ -1,4 +1,4 @@
-"""Get a criu that works on this kernel: ``python -m lab.criu`` prints the folder to put first on PATH.
+"""Get a criu that works on this kernel: ``python -m lab.debian.criu`` prints the folder to put first on PATH.
 
 That is the machine's own if its ``criu check`` succeeds. Debian 12's is older than the kernels it may run on (on 6.18
 it does not know the vDSO and exits at once). Then criu of a newer suite is downloaded with its libraries, unpacked
@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lab.containerd_versions import CACHE
+from lab.debian.containerd_versions import CACHE
 from lab.debian.packages import NotAvailableError, mirror, own_apt, run
 
 SUITE = "trixie"

@@ -1,4 +1,4 @@
-"""Get containerd 1.7 and 2.1 for the tests: ``python -m lab.containerd_versions 1.7`` prints their folder.
+"""Get containerd 1.7 and 2.1 for the tests: ``python -m lab.debian.containerd_versions 1.7`` prints their folder.
 
 Debian's newer suites have them. They are unpacked below .containerd/ without being installed (see
 :mod:`lab.debian.packages`). The next call finds them there without any download.
@@ -55,7 +55,7 @@ def bring(line: Line, directory: Path) -> Path:
 
 def main() -> None:
     """Print the folder of the line that the arguments name."""
-    parser = argparse.ArgumentParser(prog="python -m lab.containerd_versions", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.debian.containerd_versions", description=__doc__)
     parser.add_argument("line", choices=sorted(LINES))
     try:
         sys.stdout.write(f"{binaries(parser.parse_args().line)}\n")

@@ -1,4 +1,4 @@
-"""Get another Python for the unit tests: ``python -m lab.pythons 3.14`` prints the path of its program.
+"""Get another Python for the unit tests: ``python -m lab.debian.pythons 3.14`` prints the path of its program.
 
 A Python of the machine is used if there is one: on PATH, or among pyenv's. Otherwise Debian's newer suites have 3.13
 and 3.14. Their packages are unpacked below .pythons/ without being installed, with the libraries that they were built
@@ -78,7 +78,7 @@ def bring(version: str, directory: Path, unpacked: Path) -> None:
 
 def main() -> None:
     """Print the program of the version that the arguments name."""
-    parser = argparse.ArgumentParser(prog="python -m lab.pythons", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.debian.pythons", description=__doc__)
     parser.add_argument("version", help="such as 3.13")
     try:
         sys.stdout.write(f"{program(parser.parse_args().version)}\n")
