@@ -1,0 +1,56 @@
+"""Get Debian's Docker Engine for the lab: ``python -m lab.debian.docker_engine`` prints the folder with its programs.
+
+The package is unpacked below .docker/ and nothing is installed: no service is enabled, no group is made. Only the
+package itself is taken, as its libraries are those of the machine's own Debian, and containerd and runc are the lab's.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from lab.debian.packages import ROOT, NotAvailableError, codename, download, run, unpack
+
+CACHE = ROOT / ".docker"
+PACKAGES = ("docker.io", "docker-cli")
+"""From Debian 13 on, the client is a package of its own."""
+
+
+def folders() -> list[Path]:
+    """Return the folders with ``dockerd``, ``docker-proxy`` and ``docker``; raises :class:`NotAvailableError`.
+
+    An engine that is installed is taken as it is. What is unpacked is downloaded once.
+    """
+    installed = [shutil.which(name) for name in ("dockerd", "docker")]
+    if all(installed):
+        return [Path(path).parent for path in installed if path is not None]
+    if not CACHE.exists():
+        with tempfile.TemporaryDirectory(prefix="docker-", dir=ROOT) as scratch:
+            made = bring(Path(scratch))
+            made.rename(CACHE)
+    return [CACHE / "usr" / "sbin", CACHE / "usr" / "bin"]
+
+
+def bring(scratch: Path) -> Path:
+    """Download and unpack the engine and its client below ``scratch``, and check that both run; return where."""
+    place = scratch / "unpacked"
+    for package in PACKAGES:
+        if not (place / "usr" / "bin" / "docker").exists():
+            unpack(download(package, (codename(),), scratch / package), place)
+    for name in ("sbin/dockerd", "bin/docker"):
+        run([str(place / "usr" / name), "--version"])
+    return place
+
+
+def main() -> None:
+    """Print the folders as a part of PATH."""
+    try:
+        sys.stdout.write(":".join(map(str, folders())) + "\n")
+    except NotAvailableError as error:
+        sys.exit(f"no Docker Engine: {error}")
+
+
+if __name__ == "__main__":
+    main()
