@@ -104,8 +104,12 @@ class _Removal:
 
     def _scan(self, level: _Level) -> bool:
         """Remove everything except directories, and note those; returns whether there are any."""
-        with os.scandir(level.fd) as entries:
-            entries_read = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        try:
+            with os.scandir(level.fd) as entries:
+                entries_read = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        except OSError as error:
+            error.filename = self._path()  # Python knows only the descriptor, and not even that while it reads
+            raise
         level.below = [name for name, is_directory in entries_read if is_directory]
         for name, is_directory in entries_read:
             if not is_directory:

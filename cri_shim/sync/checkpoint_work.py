@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +21,8 @@ from containerd_client.api.containerd.v1.types import types_pb2 as task_types
 from cri_shim.concurrency.pauses import ending_with_last
 from cri_shim.kernel.executors import FS, run
 from cri_shim.kernel.presence import entries_of, mode_of
+from cri_shim.kernel.remove_tree import remove_tree
+from cri_shim.kernel.small_file import read_small_file
 from cri_shim.kernel.write_file import write_file
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _PREFIX: Final = "checkpoint-"
 _OURS: Final = f"{_PREFIX}{secrets.token_hex(6)}-"
 """The prefix of this process's work directories, which tells them from those of a process that was killed."""
 _UNFINISHED: Final = "unfinished"
+_LONGEST_PATH: Final = 4096
 
 RESUME_SECONDS: Final = 30.0
 """How long containerd may take to resume a container."""
@@ -57,11 +59,11 @@ def remove_work(work: Path) -> None:
     """Remove ``work`` with its content and the unfinished file it names; raises OSError for what cannot be removed."""
     note = work / _UNFINISHED
     if mode_of(note) is not None:
-        unfinished = os.fsdecode(note.read_bytes())
-        if unfinished:  # not so if the disk was too full for the note, and then the file was not made
-            Path(unfinished).unlink(missing_ok=True)
-    if mode_of(work) is not None:
-        shutil.rmtree(work)
+        named = os.fsdecode(read_small_file(note, _LONGEST_PATH))
+        # It is empty if the disk was too full for it, and then the file was not made; a power failure leaves zeros.
+        if named.startswith("/") and "\0" not in named:
+            Path(named).unlink(missing_ok=True)
+    remove_tree(work)
 
 
 def note_unfinished(work: Path, file: Path) -> None:

@@ -94,6 +94,22 @@ def test_what_stays_is_named(top, monkeypatch):
     assert not top.exists()
 
 
+def test_a_directory_that_cannot_be_read_is_named(top, monkeypatch):
+    """Python names the descriptor, which says nothing to anyone."""
+    (top / "a/b").mkdir(parents=True)
+    real = os.scandir
+
+    def broken(descriptor):
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith("/b"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), descriptor)
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "scandir", broken)
+    with pytest.raises(OSError, match="Input/output error") as refused:
+        remove_tree(top)
+    assert refused.value.filename == str(top / "a/b")
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
 def test_a_mount(top):
     """What is mounted in it is named, and nothing of it is removed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,6 +70,27 @@ def test_removal_with_an_empty_note(work: Path) -> None:
     (work / "unfinished").touch()
     remove_work(work)
     assert not work.exists()
+
+
+@pytest.mark.parametrize("note", [b"", b"\0" * 40, b"\xff", b"relative", b"/gone/with/\xff", b"/a\0b"])
+async def test_a_note_that_a_power_failure_has_damaged(service: Service, pod: str, cut_off: Path, note: bytes) -> None:
+    """It names nothing to remove, and the rest is undone."""
+    (cut_off / "unfinished").write_bytes(note)
+    await end_cut_off(service.containerd, service.paths, pod, paused=False)
+    assert not cut_off.exists()
+
+
+def test_a_file_that_cannot_be_removed_is_named_with_its_path(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name alone would not say of which container it is."""
+
+    def refuse(name: str, *_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+
+    (work / "archive/spec.dump").touch()
+    monkeypatch.setattr(os, "unlink", refuse)
+    with pytest.raises(OSError, match="Input/output error") as refused:
+        remove_work(work)
+    assert refused.value.filename == str(work / "archive/spec.dump")
 
 
 @pytest.mark.parametrize("paused", [True, False])
