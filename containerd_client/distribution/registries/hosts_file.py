@@ -7,7 +7,8 @@ An example::
       capabilities = ["pull", "resolve"]
 
 Hosts are asked in the order of the file, the server last; top-level settings belong to the server. A URL without a
-scheme is HTTPS. Unknown keys are ignored with a warning, because containerd ignores them too.
+scheme is HTTPS. Settings may be written in any case, as Go's TOML library reads them; of several spellings the last one
+counts. Unknown keys are ignored with a warning, because containerd ignores them too.
 """
 
 from __future__ import annotations
@@ -63,7 +64,8 @@ def parse_hosts_file(text: str, file: Path) -> tuple[HostEntry, ...]:
     except ValueError as error:  # tomllib's own error, or that for a number with thousands of digits
         said = shorten(encodable(str(error)).partition("; use sys.")[0], 256)
         raise HostsConfigError(f"{file}: {said}") from error
-    entries = document.pop("host", {})
+    entries = document.pop("host", {})  # in this case alone, because containerd looks for it by itself
+    document = _folded(document)
     server = document.pop("server", "")
     if not isinstance(entries, dict):
         raise HostsConfigError(f'{file}: host is not a table like [host."https://mirror"]')
@@ -76,6 +78,7 @@ def parse_hosts_file(text: str, file: Path) -> tuple[HostEntry, ...]:
 def _entry(url: Any, entry: Any, file: Path, what: str) -> HostEntry:
     if not isinstance(entry, dict):
         raise HostsConfigError(f"{what} is not a table")
+    entry = _folded(entry)
     if unknown := sorted(entry.keys() - _KNOWN):
         log.warning("%s: %s is not a known setting and is ignored", what, escaped(", ".join(unknown)))
     if not isinstance(url, str):
@@ -91,6 +94,12 @@ def _entry(url: Any, entry: Any, file: Path, what: str) -> HostEntry:
         headers=_headers(entry.get("header", {}), what),
         dial_timeout=_seconds(entry.get("dial_timeout", ""), what),
     )
+
+
+def _folded(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a table with its known keys in lower case."""
+    known = _KNOWN | {"server"}
+    return {low if (low := key.lower()) in known else key: value for key, value in table.items()}
 
 
 def _boolean(entry: dict[str, Any], key: str, what: str) -> bool:
