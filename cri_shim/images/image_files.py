@@ -126,8 +126,13 @@ class ImageFiles:
         try:
             try:
                 source_fd = self._kernel.open_in_root(root_fd, path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            except (FileNotFoundError, NotADirectoryError):
+            except FileNotFoundError:
                 return
+            except NotADirectoryError as error:
+                raise InvalidArgumentError(
+                    f"the image declares the volume '{escaped(path)}', where it has a file and no directory; "
+                    "mount something there, or set ignore_image_defined_volumes"
+                ) from error
             except OSError as error:
                 if is_node_fault(error):
                     raise

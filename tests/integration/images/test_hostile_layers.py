@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from cri_shim.errors import InvalidArgumentError
 from cri_shim.images.image_files import ImageFiles
 from cri_shim.kernel.linux import LinuxKernel
 from lab.images import OCI_LAYER_GZIP, Tree, build_image, push
@@ -122,10 +123,12 @@ async def test_links_in_a_volume_are_copied_as_links(pull_layers, outside, tmp_p
     assert sorted(os.listdir(outside)) == ["group", "passwd"]
 
 
-async def test_a_volume_that_is_a_file(pull_layers, tmp_path):
-    """A volume's path that is no directory starts empty."""
-    _, volume = await pull_layers(Tree().file("data", b"x"))
-    assert await volume("/data", tmp_path / "target") == []
+@pytest.mark.parametrize("path", ["/data", "/link", "/data/below", "/pipe"])
+async def test_a_volume_that_is_a_file(pull_layers, tmp_path, path):
+    """The OCI runtime could mount no directory there, and would say so only when the container starts."""
+    _, volume = await pull_layers(Tree().file("data", b"x").symlink("link", "data").fifo("pipe"))
+    with pytest.raises(InvalidArgumentError, match="has a file and no directory"):
+        await volume(path, tmp_path / "target")
 
 
 async def test_layer_that_writes_above_its_root(pull_layers, outside):

@@ -34,6 +34,9 @@ ODD_VOLUMES: dict[str, tuple[dict[str, dict[str, str]], str]] = {
     "long-name": ({"/" + "v" * 256: {}}, "component of 256 bytes"),
     "long-path": ({"/v" * 2500: {}}, "a path has at most 4095"),
     "root": ({"/": {}}, "would hide the whole image"),
+    "a-file": ({"/bin/busybox": {}}, "'/bin/busybox', where it has a file and no directory"),
+    "below-a-file": ({"/bin/busybox/data": {}}, "where it has a file and no directory"),
+    "a-link-to-a-file": ({"/bin/sh": {}}, "where it has a file and no directory"),
 }
 
 
