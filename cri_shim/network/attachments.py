@@ -12,7 +12,7 @@ from cri_shim.network.detach import Owed
 from cri_shim.network.invoke import Attachment
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from cri_shim.network.cache import Cached
     from cri_shim.network.pod import PodNetwork
@@ -36,36 +36,49 @@ def owed_attachments(
     cached: Sequence[Cached],
     known: Sequence[NetworkConf],
     netns: str,
-    *,
-    succeeded: bool,
-    interfaces: Container[str] = (),
+    stored: Mapping[str, Any] | None,
 ) -> list[tuple[Cached | None, Owed]]:
     """Return the attachments of a sandbox to undo, each with its cache entry, or None if the cache has none.
 
-    ``known`` are the networks configured today. ``succeeded`` says whether the sandbox has a stored result, and
-    ``interfaces`` are the interfaces in that result: where the cache entry of one of them is lost, the network that
-    uses this interface today takes its place.
+    ``known`` are the networks configured today. ``stored`` is the result that the sandbox has if its ADD succeeded.
+    Where the cache entry of one of the interfaces in it is lost, the network that uses this interface today takes its
+    place. A namespace that still exists shows that the sandbox was not detached before, so a record of the ADD must
+    have existed.
     """
+    succeeded = bool(stored)
+    interfaces = (stored or {}).get("Interfaces")
+    had: Mapping[str, Any] = interfaces if isinstance(interfaces, dict) else {}
     values = capability_args(pod, lenient=True)
     today = attachments_of(pod, known, netns, values)
-    if not cached:
-        return [(None, _unrecorded(attachment, succeeded=succeeded)) for attachment in today]
-    recorded = {entry.ifname for entry in cached}
-    lost = [each for each in today if each.ifname in interfaces and each.ifname not in recorded]
-    return [
+    if cached:
+        recorded = {entry.ifname for entry in cached}
+        unrecorded = [each for each in today if each.ifname in had and each.ifname not in recorded]
+    else:
+        unrecorded = today
+    owed = [
         *(
             (entry, _recorded(pod, entry, today, netns, values, succeeded=succeeded))
             for entry in cached
             if entry.network != _LOOPBACK
         ),
-        *((None, _unrecorded(attachment, succeeded=succeeded)) for attachment in lost),
+        *(
+            (None, _unrecorded(each, succeeded=succeeded, lost=bool(netns) and each.ifname in had))
+            for each in unrecorded
+        ),
     ]
+    return [(entry, replace(each, addresses=_stored_addresses(had.get(each.ifname)))) for entry, each in owed]
 
 
-def _unrecorded(attachment: Attachment, *, succeeded: bool) -> Owed:
-    return Owed(
-        attachment.container_id, attachment.network.name, attachment.ifname, None, attachment, succeeded=succeeded
-    )
+def _stored_addresses(interface: object) -> tuple[str, ...]:
+    """Return the addresses of an interface in the sandbox's result, as far as they can be read."""
+    configs = interface.get("IPConfigs") if isinstance(interface, dict) else None
+    addresses = [each.get("IP") for each in configs if isinstance(each, dict)] if isinstance(configs, list) else []
+    return tuple(address for address in addresses if isinstance(address, str))
+
+
+def _unrecorded(attachment: Attachment, *, succeeded: bool, lost: bool) -> Owed:
+    container_id, network, ifname = attachment.container_id, attachment.network.name, attachment.ifname
+    return Owed(container_id, network, ifname, None, attachment, succeeded=succeeded, lost=lost)
 
 
 def _recorded(
@@ -96,6 +109,7 @@ def _recorded(
         by_today,
         result=entry.result,
         succeeded=succeeded or entry.result is not None,
-        begun=entry.begun,
+        # A damaged entry may say both; then more was made than it says.
+        begun=None if succeeded or entry.result is not None else entry.begun,
         refusal=entry.refusal,
     )

@@ -137,11 +137,15 @@ class ResultCache:
         A file that is gone already is fine; one that cannot be removed is logged.
         """
         for cached in entries:
-            path = self._results / f"{cached.network}-{cached.container_id}-{cached.ifname}"
+            path = self.path_of(cached)
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:  # libcni ignores this silently
                 log.warning("network.cache_not_removed", path=escaped(str(path)), error=error.strerror)
+
+    def path_of(self, cached: Cached) -> Path:
+        """Return the path of its file."""
+        return self._results / f"{cached.network}-{cached.container_id}-{cached.ifname}"
 
     def _files(self, container_id: str) -> list[Path]:
         try:

@@ -49,6 +49,19 @@ class Plugin(Struct, frozen=True):
     address_plugin: str = ""
     """The plugin that assigns its addresses (``ipam.type``); empty if the configuration names none."""
 
+    def names(self, program: str) -> bool:
+        """Return whether this program is the plugin's, or one that its configuration has it run (``ipam.type``)."""
+        todo: list[Any] = [self.conf, {"type": self.type}]
+        while todo:
+            value = todo.pop()
+            if isinstance(value, dict):
+                if any(key.lower() == "type" and inner == program for key, inner in value.items()):
+                    return True
+                todo += value.values()
+            elif isinstance(value, list):
+                todo += value
+        return False
+
 
 class NetworkConf(Struct, frozen=True):
     """One network: a chain of plugins.

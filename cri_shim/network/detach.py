@@ -7,20 +7,22 @@ are exceptions. Each logs a warning that names what may be left on the node:
 * A plugin that the failed ADD did not reach has made nothing, and is not run.
 * A plugin whose program does not exist is skipped if today's configuration is valid and does not name it either, or if
   there is no configuration any more and the ADD never succeeded. The plugin that assigned its addresses runs in its
-  place, and then the plugins that this network has today.
+  place, and then the plugins that this network has today. The same holds for a program that a plugin runs, such as
+  that of ``ipam``, when the plugin itself reports that it does not exist.
 * An attachment whose cache entry cannot be read, of a network that is not configured any more, is forgotten if other
   networks are configured.
 * A value of the pod that a plugin refuses (a host port without a container port, a name with a semicolon) is left out
   in a second try, if the plugin refused the ADD with the same message, or if it refuses the DEL twice and nothing is
   known of the ADD.
-* If the DEL fails and the configuration of this network has changed since the ADD, it is tried with today's
-  configuration, the only one that containerd's own plugin ever uses. The same happens where the old configuration
-  cannot be parsed, or has a version too old for the plugin.
+* If a plugin fails and the configuration of this network has changed since the ADD, the rest of the old chain runs all
+  the same, and then the DEL is tried with today's configuration, the only one that containerd's own plugin ever uses.
+  The same happens where the old configuration cannot be parsed, or has a version too old for the plugin.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -30,7 +32,7 @@ from msgspec.structs import replace
 from cri_shim.network.errors import CniError, NetworkError, ProgramMissingError
 from cri_shim.network.invoke import Attachment, delete_one, now
 from cri_shim.network.plugin_result import as_version
-from untrusted import shorten
+from untrusted import escaped, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 _PAUSE: Final = 1.0  # seconds before a DEL is tried again
 _NOT_THE_PODS: Final = frozenset({"IgnoreUnknown", "K8S_POD_INFRA_CONTAINER_ID"})  # of CNI_ARGS
 _NEVER: Final = frozenset({1, 2, 7})  # CNI error codes: version, field or configuration that the plugin does not accept
+_UNREADABLE: Final = "the record of its ADD cannot be read"
+_DELEGATE_MISSING: Final = re.compile(r'failed to find plugin "([^"]+)" in path')  # libcni pkg/invoke/find.go
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +69,10 @@ class Owed(Struct, frozen=True):
     """For an ADD that is known to have failed: how many plugins of the chain have run."""
     refusal: str = ""
     """For an ADD that is known to have failed: the error message of the last plugin that ran."""
+    lost: bool = False
+    """Whether there was a record of the ADD, which is gone."""
+    addresses: tuple[str, ...] = ()
+    """The addresses of the interface as the sandbox has stored them."""
 
 
 class Detacher:
@@ -83,32 +91,51 @@ class Detacher:
         if owed.by_add is None:
             await self._without_record(owed)
             return
-        try:
-            gone = await self._chain(owed, owed.by_add, owed.result, begun=owed.begun)
-        except CniError as error:
+        failures: list[CniError] = []
+
+        def passed_over(error: CniError) -> bool:
             if not self._may_use_today(owed, error):
-                raise
-            await self._by_today(owed, error)
-        else:
-            if gone and owed.by_today is not None and owed.by_today.network.name == owed.network:
-                # The network has other plugins now, which may know how to free what the missing ones made.
-                await self._chain(owed, owed.by_today, owed.result, begun=None)
+                return False
+            failures.append(error)
+            return True
+
+        gone = await self._chain(owed, owed.by_add, owed.result, begun=owed.begun, passed_over=passed_over)
+        if failures:
+            await self._by_today(owed, failures)
+        elif gone and owed.by_today is not None and owed.by_today.network.name == owed.network:
+            # The network has other plugins now, which may know how to free what the missing ones made.
+            await self._chain(owed, owed.by_today, owed.result, begun=None)
 
     async def _without_record(self, owed: Owed) -> None:
         if owed.by_today is not None:
             await self._chain(owed, owed.by_today, owed.result, begun=None)
+            today = owed.by_today.network.name
+            if owed.lost:
+                self._left(owed, "", f"the record of its ADD is lost, and network {today} was asked in its place")
+            elif today != owed.network:
+                self._left(owed, "", f"{_UNREADABLE}, and network {today} was asked in its place")
         elif owed.succeeded and not self._known:
             raise NetworkError(
-                f"cannot detach sandbox {owed.container_id} from network {owed.network}: the record of its ADD cannot "
-                "be read, and no network is configured; put a network configuration in place"
+                f"cannot detach sandbox {owed.container_id} from network {owed.network}: {_UNREADABLE}, "
+                "and no network is configured; put a network configuration in place"
             )
         else:
-            self._left(owed, "", "the record of its ADD cannot be read, and no such network is configured")
+            self._left(owed, "", f"{_UNREADABLE}, and no such network is configured")
 
     async def _chain(
-        self, owed: Owed, attachment: Attachment, result: Mapping[str, Any] | None, *, begun: int | None
+        self,
+        owed: Owed,
+        attachment: Attachment,
+        result: Mapping[str, Any] | None,
+        *,
+        begun: int | None,
+        passed_over: Callable[[CniError], bool] = lambda _: False,
     ) -> bool:
-        """Run the DELs that are owed with one configuration, last plugin first; return True if a plugin was skipped."""
+        """Run the DELs that are owed with one configuration, last plugin first.
+
+        Return True if a program is missing and was skipped. ``passed_over`` decides whether the chain goes on after a
+        plugin that has failed.
+        """
         deadline = now() + self._time_limit
         prev_result = as_version(result, attachment.network.cni_version)
 
@@ -120,20 +147,23 @@ class Detacher:
         for number, plugin in reversed(list(enumerate(chain))):
             try:
                 await delete(plugin, attachment)
-            except ProgramMissingError as error:
-                if not self._is_given_up(owed, plugin):
-                    raise
-                await self._addresses(attachment, plugin, delete)
-                self._left(owed, plugin.type, str(error))
-                gone = True
             except CniError as error:
-                if "not found" in error.said:
+                missing = _missing_program(plugin, error)
+                if missing and self._is_given_up(owed, missing):
+                    await self._without_program(attachment, plugin, missing, delete)
+                    self._left(owed, plugin.type, str(error))
+                    gone = True
+                elif isinstance(error, ProgramMissingError):
+                    raise
+                elif "not found" in error.said:
                     # go-cni reads this as "deleted already" and ignores it.
                     self._left(owed, plugin.type, str(error))
-                elif not _may_be_refused(owed, attachment, plugin, number, error):
-                    raise
-                else:
+                elif _may_be_refused(owed, attachment, plugin, number, error):
                     await self._without_pod_arguments(owed, attachment, plugin, delete, error)
+                elif passed_over(error):
+                    deadline = now() + self._time_limit  # a plugin that hung must not take the time of the others
+                else:
+                    raise
         return gone
 
     async def _without_pod_arguments(
@@ -158,19 +188,27 @@ class Detacher:
                 break
         self._left(owed, plugin.type, str(refusal))
 
-    async def _addresses(self, attachment: Attachment, plugin: Plugin, delete: _Delete) -> None:
-        """Release the addresses of a plugin whose program is missing, by the plugin that had assigned them."""
-        if not plugin.address_plugin:
+    async def _without_program(self, attachment: Attachment, plugin: Plugin, missing: str, delete: _Delete) -> None:
+        """Undo what is possible of a plugin of which the program ``missing`` does not exist.
+
+        Without its own program, the plugin that assigned its addresses releases them. Without the program that assigned
+        the addresses, the plugin undoes the rest.
+        """
+        if missing == plugin.type:
+            rest = replace(plugin, type=plugin.address_plugin)
+        else:
+            rest = replace(plugin, conf={key: value for key, value in plugin.conf.items() if key != "ipam"})
+        if not rest.type or rest == plugin:
             return
         try:
-            await delete(replace(plugin, type=plugin.address_plugin), attachment)
+            await delete(rest, attachment)
         except CniError as error:
             log.warning("network.addresses_not_freed", sandbox_id=attachment.container_id, error=str(error))
 
-    def _is_given_up(self, owed: Owed, plugin: Plugin) -> bool:
+    def _is_given_up(self, owed: Owed, program: str) -> bool:
         if not self._known:
             return not owed.succeeded
-        return not any(each.type == plugin.type for network in self._known for each in network.plugins)
+        return not any(plugin.names(program) for network in self._known for plugin in network.plugins)
 
     def _may_use_today(self, owed: Owed, error: CniError) -> bool:
         if owed.by_add is None or owed.by_today is None or isinstance(error, ProgramMissingError):
@@ -180,13 +218,14 @@ class Detacher:
             return False
         return not owed.succeeded or old.name == today.name or error.cni_code in _NEVER
 
-    async def _by_today(self, owed: Owed, error: CniError) -> None:
+    async def _by_today(self, owed: Owed, failures: Sequence[CniError]) -> None:
         if owed.by_today is not None:
             try:
                 await self._chain(owed, owed.by_today, owed.result, begun=None)
             except CniError as again:
-                raise again from error
-        self._left(owed, error.plugin, str(error))
+                raise again from failures[0]
+        for error in failures:
+            self._left(owed, error.plugin, str(error))
 
     def _left(self, owed: Owed, plugin: str, reason: str) -> None:
         """Log what may be left on the node."""
@@ -198,10 +237,25 @@ class Detacher:
             network=owed.network,
             interface=owed.ifname,
             plugin=plugin,
-            addresses=_addresses_of(owed.result),
+            addresses=_addresses_of(owed.result) or list(owed.addresses),
             host_ports=[port.get("hostPort") for port in ports if isinstance(port, dict)] if ports else [],
             reason=shorten(reason, 1024),
         )
+
+
+def with_way_out(error: NetworkError, network: str, known: Sequence[NetworkConf], record: str) -> NetworkError:
+    """Add to the error of a network that is not configured any more what an administrator can do about it.
+
+    ``record`` is the path of the cache entry.
+    """
+    if not known or any(each.name == network for each in known):
+        return error
+    said = NetworkError(
+        f"{error}; network {escaped(network)} is not configured any more: repair what fails, or delete "
+        f"{escaped(record)} to detach the sandbox by today's configuration"
+    )
+    said.code = error.code
+    return said
 
 
 def _addresses_of(result: Mapping[str, Any] | None) -> list[str]:
@@ -209,6 +263,14 @@ def _addresses_of(result: Mapping[str, Any] | None) -> list[str]:
         return []
     old = [family["ip"] for name in ("ip4", "ip6") if (family := result.get(name))]
     return [*old, *(address["address"] for address in result.get("ips", ()))]
+
+
+def _missing_program(plugin: Plugin, error: CniError) -> str:
+    """Return the program that the DEL of a plugin failed for, its own or one that it runs; empty for other failures."""
+    if isinstance(error, ProgramMissingError):
+        return plugin.type
+    said = _DELEGATE_MISSING.search(error.said)
+    return said[1] if said is not None and plugin.names(said[1]) else ""
 
 
 def _may_be_refused(owed: Owed, attachment: Attachment, plugin: Plugin, number: int, error: CniError) -> bool:

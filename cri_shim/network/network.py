@@ -29,7 +29,7 @@ from cri_shim.network.attachments import attachments_of, owed_attachments
 from cri_shim.network.cache import Cached, NotStarted, Outcome, ResultCache
 from cri_shim.network.capabilities import capability_args
 from cri_shim.network.conflist import LARGEST, Loaded, directory_signature, load_directory, parse_conflist
-from cri_shim.network.detach import Detacher
+from cri_shim.network.detach import Detacher, with_way_out
 from cri_shim.network.errors import CniError, NetworkError, NetworkFileError, NetworkNotReadyError
 from cri_shim.network.exec import Helper, PluginExec
 from cri_shim.network.orphaned_programs import OrphanedPrograms
@@ -280,20 +280,20 @@ class Network:
         if stored and not cached and not known:
             raise NetworkError(
                 f"cannot detach sandbox {pod.sandbox_id} from its network: there is no configuration in "
-                f"{self._config.conf_dir} and no record of its ADD in {self._config.cache_dir}"
+                f"{self._config.conf_dir} and no record of its ADD in {self._config.cache_dir}; "
+                "put a network configuration in place"
             )
         detacher = Detacher(self._runner, known, self._config.timeout)
         failures: list[NetworkError] = []
         done = list(cached)
-        interfaces = (stored or {}).get("Interfaces")
-        had = interfaces if isinstance(interfaces, dict) else ()
-        pending = owed_attachments(pod, cached, known, netns, succeeded=bool(stored), interfaces=had)
-        for entry, owed in reversed(pending):
+        for entry, owed in reversed(owed_attachments(pod, cached, known, netns, stored)):
             try:
                 await detacher.detach(owed)
             except NetworkError as error:
-                failures.append(error)
-                if entry is not None:
+                if entry is None:
+                    failures.append(error)
+                else:
+                    failures.append(with_way_out(error, entry.network, known, str(self._cache.path_of(entry))))
                     done.remove(entry)
         if done:
             await executors.run(executors.FS, self._cache.forget, done)

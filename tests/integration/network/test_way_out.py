@@ -113,6 +113,26 @@ async def test_a_node_whose_network_was_exchanged(lab: Lab) -> None:
     assert lab.cached() == []
 
 
+async def test_a_node_whose_address_plugin_was_exchanged(lab: Lab) -> None:
+    """The program that gave the addresses is gone, that of the interface is not: the pod can go, and its interface."""
+    address = f"{lab.subnet}.9/24"
+    lab.plugin("old-ipam", f'echo \'{{"cniVersion":"1.0.0","ips":[{{"address":"{address}"}}]}}\'')
+    conf = lab.conf(PORTMAP)
+    conf["plugins"][0] |= {"ipMasq": False, "ipam": {"type": "old-ipam"}}
+    old = lab.write(conf)
+    pod = lab.pod(port_mappings=(PortMapping("tcp", 80, 28621),))
+    result = await lab.network().setup(pod)
+    (lab.bin_dir / "old-ipam").unlink()
+    with pytest.raises(CniError, match='failed to find plugin "old-ipam"'):
+        await lab.network().teardown(pod, result.stored)
+    old.unlink()
+    lab.write(lab.conf(name="other"), "20-other.conflist")
+    with structlog.testing.capture_logs() as lines:
+        await lab.network().teardown(pod, result.stored)
+    assert [line["addresses"] for line in lines if line["event"] == "network.left_behind"] == [[address]]
+    assert nothing_left(lab)
+
+
 async def test_configuration_and_programs_are_gone(lab: Lab) -> None:
     """After an ADD that never succeeded the pod can go; after one that did, a configuration may come back."""
     lab.plugin("mine", '[ -e ${0%/*}/good ] || exit 1; echo \'{"ips":[{"address":"10.1.1.1/24"}]}\'')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
 import structlog
 
@@ -11,7 +12,7 @@ from cri_shim.network import detach
 from cri_shim.network.cache import Cached, NotStarted, ResultCache
 from cri_shim.network.capabilities import usable_capability_args
 from cri_shim.network.conflist import NetworkConf, Plugin
-from cri_shim.network.detach import Detacher, Owed
+from cri_shim.network.detach import Detacher, Owed, with_way_out
 from cri_shim.network.errors import CniError, NetworkError, ProgramMissingError
 from cri_shim.network.exec import PluginExec
 from cri_shim.network.invoke import Attachment
@@ -286,6 +287,70 @@ async def test_no_record_of_a_network_that_is_configured_no_more(node, left):
     assert [line["event"] for line in left] == ["network.left_behind"]
     with pytest.raises(NetworkError, match="no network is configured"):
         await node.detach(owed(None, succeeded=True))
+
+
+DELEGATE_GONE = 'echo \'{"code":999,"msg":"failed to find plugin \\"ipam\\" in path [/b]"}\'; exit 1'
+
+
+def with_conf(type_: str, **conf: Any) -> NetworkConf:
+    """A network of one plugin with this configuration."""
+    ipam = conf.get("ipam", {})
+    return NetworkConf("n", "1.0.0", (Plugin(type_, frozenset(), {"type": type_, **conf}, ipam.get("type", "")),), b"")
+
+
+@pytest.mark.parametrize("conf", [{"ipam": {"type": "ipam"}}, {"delegates": [{"Type": "ipam"}]}], ids=["ipam", "meta"])
+async def test_a_program_that_a_plugin_runs_and_that_is_gone(node, left, conf):
+    """It is given up like a plugin's own, but only while no configuration names it; the plugin undoes the rest."""
+    node.install(
+        "bridge", f"cat > {node.directory}/stdin; grep -q ipam {node.directory}/stdin && {{ {DELEGATE_GONE}; }}"
+    )
+    old = with_conf("bridge", **conf)
+    fields: dict[str, Any] = {"succeeded": True, "result": RESULT}
+    for today in (old, with_conf("other", **conf), with_conf("ipam")):
+        with pytest.raises(CniError, match="failed to find plugin"):
+            await node.detach(owed(old, **fields), today)
+    with pytest.raises(CniError, match="failed to find plugin"):
+        await node.detach(owed(with_conf("bridge", note="ipam"), **fields), network("other", name="other"))
+    assert left == []
+    await node.detach(owed(old, **fields), network("other", name="other"))
+    assert [(line["plugin"], line["addresses"]) for line in left if "reason" in line] == [("bridge", ["10.0.0.2/24"])]
+    assert ("ipam" in (node.directory / "stdin").read_text()) is ("delegates" in conf)
+
+
+async def test_the_rest_of_a_chain_whose_configuration_has_changed(node, left):
+    """Another network replaces the plugin that fails, and not those before it, to which a hang costs nothing."""
+    node.install("bridge")
+    node.install("portmap", "sleep 0.6; " + FAILS)
+    node.install("new")
+    old, today = network("bridge", "portmap", "portmap"), network("new", name="other")
+    detacher = Detacher(PluginExec((str(node.directory),)), [today], 0.5)
+    await detacher.detach(owed(old, today))
+    assert node.ran == ["portmap", "portmap", "bridge", "new"]
+    assert [line["plugin"] for line in left] == ["portmap", "portmap"]
+
+
+async def test_another_network_in_the_place_of_a_record(node, left):
+    """What the record would have freed may be left, and the log says so; the network's own configuration frees it."""
+    node.install("new")
+    today = network("new", name="other")
+    fields: dict[str, Any] = {"succeeded": True, "addresses": ("10.0.0.2",)}
+    await node.detach(owed(None, network("new"), **fields), network("new"))
+    assert left == []
+    await node.detach(owed(None, today, **fields), today)
+    await node.detach(owed(None, network("new"), lost=True, **fields), network("new"))
+    assert [(line["addresses"], "asked in its place" in line["reason"]) for line in left] == [(["10.0.0.2"], True)] * 2
+
+
+def test_what_can_be_done_about_a_network_that_is_not_configured_any_more():
+    """The error names the record to delete, and keeps its code."""
+    error = CniError("x", "DEL", "busy")
+    error.code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert with_way_out(error, "n", [], "/c/x") is error
+    assert with_way_out(error, "n", [network("x")], "/c/x") is error
+    said = with_way_out(error, "n", [network("x", name="other")], "/c/x")
+    assert said.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert str(error) in str(said)
+    assert "or delete /c/x to detach" in str(said)
 
 
 def test_values_of_the_wrong_type():
