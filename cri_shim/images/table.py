@@ -37,6 +37,14 @@ class Image(Struct, frozen=True):
     checkpoint: bool = False
     """It holds a container's checkpoint and cannot be run as an image."""
 
+    @property
+    def name(self) -> str:
+        """The name for records of containers, which cAdvisor and ``ctr`` show: a tag if there is one, else a digest.
+
+        containerd's plugin takes the first in the order of its ``docker.Sort``.
+        """
+        return min(self.repo_tags or self.repo_digests or (self.id,))
+
 
 class ImageTable:
     """Which name points at which image; an image stays as long as one name points at it."""

@@ -134,7 +134,7 @@ async def _create(service: Service, sandbox_id: str, request: cri.CreateContaine
                     container.id,
                     handler=handler,
                     snapshotter=snapshotter,
-                    image=image.references[0] if image.references else image.id,
+                    image=image.name,
                     spec=spec,
                     labels=labels_of(container.id, config.labels, image, CONTAINER),
                     extension=(CONTAINER_EXTENSION, container_extension(container)),

@@ -106,3 +106,20 @@ def test_names_that_are_no_references_are_not_shown():
     """What another client called a record may be anything."""
     names = [A, TAG, "import-2026-1", f"busybox:1@{'sha256:' + 'd' * 64}", DIGEST, "Bad Name"]
     assert tags_and_digests(names) == ((TAG,), (DIGEST,))
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ((A, DIGEST, "docker.io/library/web:2", TAG), TAG),
+        ((A, DIGEST), DIGEST),
+        ((A,), A),
+        (("Not A Name",), A),
+    ],
+)
+def test_the_name_in_records_of_containers(names, expected):
+    """A tag rather than a digest rather than the id, whatever came first."""
+    table = ImageTable()
+    for name in names:
+        table.put(name, image(A), pinned=False)
+    assert next(iter(table)).name == expected
