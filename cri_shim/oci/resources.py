@@ -74,7 +74,7 @@ def task_resources(spec: Spec, request: cri.LinuxContainerResources, facts: Node
         raise FailedPreconditionError(
             "huge page limits of a running container cannot be changed on cgroup v1; set them before it is started"
         )
-    named = {f"hugetlb.{item['pageSize']}.max": str(item["limit"]) for item in limits}
+    named = {f"hugetlb.{item['pageSize']}.max": str(item.get("limit", 0)) for item in limits if item.get("pageSize")}
     resources["unified"] = {**(resources.get("unified") or {}), **named}
     return resources
 
@@ -140,7 +140,7 @@ def _apply_hugepages(
             "huge page limits are requested, but this node has no hugetlb cgroup controller; "
             "set tolerate_missing_hugetlb_controller = true to ignore them"
         )
-    limits = {entry["pageSize"]: entry for entry in resources.get("hugepageLimits") or ()}
+    limits = {entry.get("pageSize", ""): entry for entry in resources.get("hugepageLimits") or ()}
     for item in request.hugepage_limits:
         limits[item.page_size] = {"pageSize": item.page_size, "limit": item.limit}
     resources["hugepageLimits"] = list(limits.values())

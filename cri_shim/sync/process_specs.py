@@ -10,7 +10,7 @@ import json
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from cri_shim.state.stored.spec import read_spec
+from cri_shim.state.stored.spec import process_of
 
 if TYPE_CHECKING:
     from containerd_client import Containerd
@@ -28,14 +28,14 @@ class ProcessSpecs:
         self._changes = 0
 
     async def of(self, container_id: str) -> dict[str, Any]:
-        """Return a copy that the caller may change. Raises ValueError for an unreadable record, and ContainerdError."""
+        """Return a copy that the caller may change; raises DocumentError if it cannot be read, and ContainerdError."""
         cached = self._cache.get(container_id)
         if cached is not None:
             self._cache.move_to_end(container_id)
             spec: dict[str, Any] = json.loads(cached)
             return spec
         before = self._changes
-        process: dict[str, Any] = read_spec(await self._client.containers.get(container_id))["process"]
+        process: dict[str, Any] = process_of(await self._client.containers.get(container_id))
         if self._changes == before:  # otherwise this may be the version before the change
             self._cache[container_id] = json.dumps(process, separators=(",", ":"))
             if len(self._cache) > CAPACITY:

@@ -11,10 +11,15 @@ from containerd_client.api.containerd.services.containers.v1 import containers_p
 from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.disk.status_file import read_status
 from cri_shim.kernel.recording import RecordingKernel
+from cri_shim.oci.options import SpecOptions
+from cri_shim.oci.resources import updated_spec
 from cri_shim.paths import Paths
 from cri_shim.state.stored.metadata import CONTAINER_EXTENSION, SANDBOX_EXTENSION, read_container, read_sandbox
+from cri_shim.state.stored.spec import process_of, read_spec
 from cri_shim.sync.load import load_container, load_sandbox
+from tests.fakes.service import NODE
 from tests.hostile.inputs import Input, check_refusal, every
+from untrusted import DocumentError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +61,23 @@ def test_a_spec_of_any_shape(spec: bytes, tmp_path: Path) -> None:
     container = load_container(record, Paths(tmp_path, tmp_path))
     assert container.unknown_reason
     assert cri.ListContainersResponse.FromString(container.list_entry()).containers[0].state == cri.CONTAINER_UNKNOWN
+
+
+@every("record-spec")
+def test_record_spec(given: Input) -> None:
+    """What a command in the container would run like, and what a change of its limits begins from."""
+    record = containers_pb2.Container(id=ID)
+    record.spec.value = given.data
+    if not given.accepted:
+        with pytest.raises(DocumentError, match=ID) as refused:
+            process_of(record)
+        check_refusal(given, refused.value)
+        return
+    assert process_of(record) == given.expectation
+    request = cri.LinuxContainerResources(cpu_shares=5, unified={"memory.high": "1"}, oom_score_adj=3)
+    changed = updated_spec(read_spec(record), request, NODE, SpecOptions())
+    assert changed["linux"]["resources"] == {"cpu": {"shares": 5}, "unified": {"memory.high": "1"}}
+    assert changed["process"]["oomScoreAdj"] == 3
 
 
 @every("status-file")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 
+from cri_shim.api.runtime.v1 import runtime_pb2 as cri
 from cri_shim.rpc import container_execsync
 from lab.cri_client import failure
 from tests.fakes.containerd import FaultKind, Program
@@ -130,3 +131,20 @@ async def test_what_is_refused(node: Node) -> None:
         status, text = await failure(node.client.ExecSync(**fields))
         assert (status.name, words in text) == (expected, True), text
     assert not node.fake.called("Tasks/Exec")
+
+
+async def test_a_record_that_another_client_has_rewritten(node: Node) -> None:
+    """The error names the container and what is wrong with its record, and everything else goes on."""
+    pod_id, _, id_ = await node.kubelet.running_container()
+    node.fake.state["k8s.io"].containers[id_].spec.value = b'{"process": []}'
+    for call in (
+        node.client.ExecSync(container_id=id_, cmd=["true"]),
+        node.client.UpdateContainerResources(container_id=id_, linux=cri.LinuxContainerResources(cpu_shares=5)),
+    ):
+        code, text = await failure(call)
+        assert code == grpc.StatusCode.INTERNAL
+        assert f"runtime spec of container {id_} is not readable: process is not an object" in text
+        assert "unexpectedly" not in text
+    assert (await node.client.ContainerStatus(container_id=id_, verbose=True)).status.state == cri.CONTAINER_RUNNING
+    await node.client.StopPodSandbox(pod_sandbox_id=pod_id)
+    await node.client.RemovePodSandbox(pod_sandbox_id=pod_id)
