@@ -6,8 +6,9 @@ aiohttp is imported at the first request, so a daemon whose images all exist alr
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from containerd_client.distribution.registries.credentials import basic_authorization
 from containerd_client.distribution.values.errors import ProxyConfigError
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 BUFFER = 1 << 18
 """Buffer in bytes; when a connection breaks, aiohttp drops up to twice as much, which is then requested again."""
-LARGEST_HEADER = 1 << 20
-"""Largest header of a response, and largest first line, in bytes."""
-MOST_HEADERS = 10_000
 SOCKS = frozenset({"socks5", "socks5h"})
 
 
@@ -53,15 +51,20 @@ class Sessions:
     def _opened(self, connector: aiohttp.BaseConnector | None) -> aiohttp.ClientSession:
         import aiohttp  # noqa: PLC0415 - the caller has just loaded it
 
+        from containerd_client.distribution.registries.bounded_response import (  # noqa: PLC0415 - it imports aiohttp
+            BoundedResponseHandler,
+        )
+
+        connector = connector or aiohttp.TCPConnector()
+        # The library has no other way to say how responses are read.
+        factory: Any = functools.partial(BoundedResponseHandler, loop=asyncio.get_running_loop())
+        connector._factory = factory  # noqa: SLF001
         return aiohttp.ClientSession(
             connector=connector,
             auto_decompress=False,
             headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=None),
             read_bufsize=BUFFER,
-            max_line_size=LARGEST_HEADER,
-            max_field_size=LARGEST_HEADER,
-            max_headers=MOST_HEADERS,
             # Cookies of one user must not be sent for another.
             cookie_jar=aiohttp.DummyCookieJar(),
         )
